@@ -1,0 +1,1 @@
+"""Holdfast puts live phone calls on hold and brings them back."""

@@ -1,0 +1,1 @@
+"""Ways to hold: how a hold is carried out."""

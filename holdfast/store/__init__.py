@@ -1,0 +1,1 @@
+"""Memory: what the engine and the product keep, in one SQL database."""

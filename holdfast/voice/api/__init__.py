@@ -1,0 +1,1 @@
+"""The door: Twilio's REST API."""

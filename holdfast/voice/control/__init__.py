@@ -1,0 +1,1 @@
+"""Decisions: calls, rooms and queues as pure machines."""

@@ -1,0 +1,1 @@
+"""Words: ids, messages, errors and ports that the whole engine speaks."""

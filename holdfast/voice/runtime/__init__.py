@@ -1,0 +1,1 @@
+"""The shell: the one mailbox, clocks, sockets, webhooks and processes around the pure engine."""

@@ -1,0 +1,1 @@
+"""Legs: how a call is attached to the outside."""

@@ -1,0 +1,1 @@
+"""The media process, and control's client of it."""

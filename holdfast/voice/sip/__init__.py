@@ -1,0 +1,1 @@
+"""Signalling: SIP as pure machines; bytes and time in, effects out."""

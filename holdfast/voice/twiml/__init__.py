@@ -1,0 +1,1 @@
+"""Language: TwiML documents, and scripts that run them for one ear."""
