@@ -1,0 +1,394 @@
+"""Commands: what is asked of the switch by the REST door or the SIP door, or by one noun of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, Token
+
+Method = Literal["GET", "POST"]
+Role = Literal["main", "wait", "hold", "announce", "screen", "comfort"]
+"""Which ear-worth of sound a script makes: the call's own document, a wait for a conference or a queue, a
+participant's hold, an announcement, a screening before the bridge, or music while the only peer's phone holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRequest:
+    """An address to ask, and how. `form` is added to the standard parameters of the call."""
+
+    url: str
+    method: Method = "POST"
+    form: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """Where a call's document comes from: an address, or the text itself (`twiml`); and whom to ask if it fails."""
+
+    request: WebRequest | None = None
+    twiml: str | None = None
+    base_url: str = ""
+    """What relative addresses in `twiml` are relative to."""
+    fallback: WebRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """Who wants to hear of events. Shape: `events` are the subscribed words, e.g. `initiated ringing`."""
+
+    url: str
+    method: Method = "POST"
+    events: tuple[str, ...] = ("completed",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """How a call enters a conference: the attributes of the `<Conference>` noun. Source: TwiML <Conference>."""
+
+    name: str
+    muted: bool = False
+    beep: str = "true"
+    start_on_enter: bool = True
+    end_on_exit: bool = False
+    label: str | None = None
+    wait: WebRequest | None = None
+    """None: the built-in wait music; an empty `url`: silence."""
+    max_participants: int = 250
+    coach: CallSid | None = None
+    callback: Callback | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom to call.
+
+    Shape: `to` is an E.164 number, `client:NAME`, a line's name, or a `sip:` URI; `headers` are extra SIP
+    header fields. Source: TwiML <Number>, <Client>, <Sip>.
+    """
+
+    to: str
+    headers: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    username: str | None = None
+    password: str | None = None
+
+
+# --- of calls ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateCall:
+    """Call somebody; when they answer, run the instruction. Source: Twilio API, POST Calls."""
+
+    call: CallSid
+    account: AccountSid
+    target: Target
+    from_: str
+    instruction: Instruction
+    callback: Callback | None = None
+    timeout_s: int = 60
+    time_limit_s: int = 14400
+    send_digits: str = ""
+    join: RoomSid | None = None
+    """The conference that lists this call as a participant before it has answered."""
+    admission: Admission | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveCall:
+    """A phone called in; run the dialled number's instruction. `extra` are webhook parameters (SipCallId …)."""
+
+    call: CallSid
+    account: AccountSid
+    from_: str
+    to: str
+    instruction: Instruction
+    callback: Callback | None = None
+    caller_name: str | None = None
+    phone_number_sid: str | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+    time_limit_s: int = 14400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedirectCall:
+    """Abort whatever the call's script does and run this. Raises: CallNotInProgress."""
+
+    call: CallSid
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCall:
+    """Hang up (`completed`), or give up a call that was not answered (`canceled`). Raises: CallNotInProgress."""
+
+    call: CallSid
+    status: Literal["completed", "canceled"] = "completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCall:
+    """Replace a call's stored settings; None leaves as it is. Raises: CallNotInProgress."""
+
+    call: CallSid
+    fallback: WebRequest | None = None
+    callback: Callback | None = None
+    time_limit_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetCall:
+    """Delete the record of a finished call. Raises: RecordNotFinished."""
+
+    call: CallSid
+
+
+# --- of rooms ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeParticipant:
+    """Change one participant's own values; None leaves as it is.
+
+    Raises: NotFound, CoachTargetHeld, CoachTargetAbsent. Source: Twilio API, POST Participants/{CallSid}.
+    """
+
+    room: RoomSid
+    call: CallSid
+    muted: bool | None = None
+    hold: bool | None = None
+    hold_request: WebRequest | None = None
+    """None: the built-in hold music; an empty `url`: silence."""
+    announce: WebRequest | None = None
+    wait: WebRequest | None = None
+    end_on_exit: bool | None = None
+    beep_on_exit: bool | None = None
+    coaching: bool | None = None
+    coach: CallSid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveParticipant:
+    """Kick a participant. Raises: NotFound."""
+
+    room: RoomSid
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRoom:
+    """End a conference for everybody in it; nothing happens to one that is completed."""
+
+    room: RoomSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnounceToRoom:
+    """Play something to every participant. Raises: ConferenceNotActive."""
+
+    room: RoomSid
+    request: WebRequest
+
+
+# --- of queues -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateQueue:
+    """Make an empty queue. Raises: QueueNameTaken."""
+
+    queue: QueueSid
+    account: AccountSid
+    name: str
+    max_size: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeQueue:
+    """Rename or resize a queue. Raises: QueueNameTaken, NotFound."""
+
+    queue: QueueSid
+    name: str | None = None
+    max_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteQueue:
+    """Remove an empty queue. Raises: QueueNotEmpty, NotFound."""
+
+    queue: QueueSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DequeueMember:
+    """Take one waiting call out of a queue and give it a document. `call` None: the front one. Raises: NotFound."""
+
+    queue: QueueSid
+    call: CallSid | None
+    request: WebRequest
+
+
+# --- of one noun by another (a script's verb, or the switch's own rules) ------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallChild:
+    """Dial a leg for a parent. It starts no document of its own unless `screen` names one."""
+
+    token: Token
+    call: CallSid
+    parent: CallSid
+    target: Target
+    from_: str
+    timeout_s: int
+    callback: Callback | None = None
+    screen: WebRequest | None = None
+    time_limit_s: int = 14400
+    send_digits: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseChild:
+    """The parent's verb wants this leg no more."""
+
+    call: CallSid
+    cause: Literal["done", "timeout", "lost-race", "parent-gone"] = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """Put a call into the private two-party room `room`, which exists while both are in it."""
+
+    token: Token
+    room: RoomSid
+    call: CallSid
+    account: AccountSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterConference:
+    """Let a call into the active conference of that name, or into a new one that will bear `new_room`."""
+
+    token: Token
+    call: CallSid
+    account: AccountSid
+    admission: Admission
+    new_room: RoomSid
+    request_base: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveRoom:
+    """The call's verb is over, or the call is: it is in its room no longer."""
+
+    call: CallSid
+    cause: Literal["hangup", "redirect", "dequeue", "done"] = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseEntry:
+    """A call's wait document failed before the conference began: it is not admitted."""
+
+    call: CallSid
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinQueue:
+    """Wait in the queue of that name, made on first use with the SID `new_queue`."""
+
+    token: Token
+    call: CallSid
+    account: AccountSid
+    name: str
+    new_queue: QueueSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveQueue:
+    """The call waits no longer (its verb is over, or the call is)."""
+
+    call: CallSid
+    result: Literal["leave", "redirected", "error", "system-error", "hangup"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialQueue:
+    """Ask a queue for its front member, waiting for one if it is empty. Taken back by `StopDialQueue`."""
+
+    token: Token
+    call: CallSid
+    account: AccountSid
+    name: str
+    room: RoomSid
+    screen: WebRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopDialQueue:
+    """The dialler waits for a member no longer."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartScript:
+    """Run a further document for one ear of a call. Shape: `again` re-requests it whenever it ends."""
+
+    call: CallSid
+    role: Role
+    request: WebRequest | None
+    """None: the built-in music."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopScript:
+    """End the script of that role, if one runs."""
+
+    call: CallSid
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutOf:
+    """Give a call that was taken out of a queue or conference its next document."""
+
+    call: CallSid
+    instruction: Instruction
+    cause: Literal["redirect", "dequeue"] = "redirect"
+
+
+RestCommand = (
+    CreateCall
+    | ReceiveCall
+    | RedirectCall
+    | EndCall
+    | ChangeCall
+    | ForgetCall
+    | ChangeParticipant
+    | RemoveParticipant
+    | EndRoom
+    | AnnounceToRoom
+    | CreateQueue
+    | ChangeQueue
+    | DeleteQueue
+    | DequeueMember
+)
+NounCommand = (
+    CallChild
+    | ReleaseChild
+    | Bridge
+    | EnterConference
+    | LeaveRoom
+    | RefuseEntry
+    | JoinQueue
+    | LeaveQueue
+    | DialQueue
+    | StopDialQueue
+    | StartScript
+    | StopScript
+    | RunOutOf
+)
+Command = RestCommand | NounCommand

@@ -1,0 +1,163 @@
+"""Effects: what the runtime is to do. `RouteAudio`, `PlaySound` and `StopSound` leave at once, all others after the
+step they belong to is in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast.voice.model.commands import Target, WebRequest
+from holdfast.voice.model.ids import CallSid, Token
+
+Hears = tuple[CallSid, ...] | None
+"""What one ear hears: these legs, or (None) its own player, which is silent while it plays nothing."""
+
+# --- sound: leaves at once -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAudio:
+    """Who hears whom from the next tick on. Shape: only the ears that change."""
+
+    hears: tuple[tuple[CallSid, Hears], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaySound:
+    """Play to this leg alone, in place of what its player plays now.
+
+    Shape: `source` is an http(s) URL, `clip:ID` (already fetched), `digits:…`, or `builtin:music`,
+    `builtin:hold`, `builtin:ringback`, `builtin:beep`. Units: `rounds`, 0 means up to 1000.
+    """
+
+    token: Token
+    source: str
+    rounds: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSound:
+    """Stop that sound if the leg's player still plays it."""
+
+    token: Token
+
+
+# --- the shell ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """Tell `TimerFired(token)` after this time. Units: seconds."""
+
+    token: Token
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTimer:
+    """Forget that timer."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchDocument:
+    """Ask a web server what to do next; signed; cookies are the call's own.
+
+    Shape: `request.form` is complete (standard parameters included), in the order sent. `keep` allows a cached
+    answer at once, revalidated behind it (hold music must not wait). Answered by DocumentFetched or
+    DocumentMissed with the same token.
+    """
+
+    token: Token
+    call: CallSid
+    request: WebRequest
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopFetch:
+    """Nobody waits for that answer any more: it is read and dropped."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostCallback:
+    """Tell a web server of an event; signed; its answer changes nothing. `form` is complete."""
+
+    call: CallSid | None
+    kind: Literal["call", "conference", "superseded"]
+    request: WebRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogNotification:
+    """Something a developer should see: Twilio's Notification. `log` 0 is an error, 1 a warning."""
+
+    call: CallSid | None
+    code: int
+    log: Literal[0, 1]
+    message: str
+    url: str = ""
+
+
+# --- the leg -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceLeg:
+    """Call the target. Answered by LegRinging, then LegAnswered or LegRefused."""
+
+    call: CallSid
+    target: Target
+    from_: str
+    caller_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingLeg:
+    """Tell a calling phone that it rings (180)."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerLeg:
+    """Answer a calling phone (200)."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseLeg:
+    """Turn a calling phone away with this SIP status."""
+
+    call: CallSid
+    sip_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUpLeg:
+    """End the leg in whatever state it is: BYE when answered, CANCEL when we called and it rings, 480 when it
+    called and we did not answer. The leg reports nothing more."""
+
+    call: CallSid
+
+
+# --- traces for `ladder` and `explain` --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbBegan:
+    """A script came to a verb."""
+
+    call: CallSid
+    role: str
+    verb: str
+
+
+SoundEffect = RouteAudio | PlaySound | StopSound
+LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg
+WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
+Effect = SoundEffect | LegEffect | WebEffect | StartTimer | StopTimer | VerbBegan

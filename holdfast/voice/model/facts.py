@@ -1,0 +1,282 @@
+"""Facts: what has happened, told to the switch by the shell or by one noun to another (past tense).
+
+Point of view: *in* is from the party to us. Every fact is journaled, so it carries all that a replay needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid, Token
+
+# --- from a leg ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRinging:
+    """The called phone rings (a 180, or a 183 when `early_media`)."""
+
+    call: CallSid
+    early_media: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegAnswered:
+    """The called phone answered; sound may flow."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRefused:
+    """The called phone, or the way to it, ended the attempt before an answer.
+
+    `sip_code` is the final SIP status; `code` Twilio's error when the target is unknown to us, else 0.
+    """
+
+    call: CallSid
+    sip_code: int
+    code: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnded:
+    """The far end hung up, gave up before we answered (`canceled`), or was lost (`lost`)."""
+
+    call: CallSid
+    cause: Literal["hangup", "canceled", "lost"] = "hangup"
+    sip_code: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneHeld:
+    """The phone put us on hold by itself (re-INVITE or UPDATE with sendonly, inactive or c=0.0.0.0)."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneResumed:
+    """The phone took us off its own hold."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitPressed:
+    """One key, by RFC 4733 event, SIP INFO or in-band tone."""
+
+    call: CallSid
+    digit: str
+
+
+# --- from the clock, the media plane and the web -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    """The time asked for with `StartTimer` is over."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundEnded:
+    """A sound asked for with `PlaySound` was played to its end, all rounds."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFailed:
+    """A sound could not be fetched or decoded. `code` is Twilio's."""
+
+    token: Token
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFetched:
+    """A web server answered a `FetchDocument`.
+
+    Shape: `body` is the text of a document; when the server sent audio it is empty and `clip` names the
+    sound, ready to play. `url` is the final address, which relative URLs are relative to.
+    """
+
+    token: Token
+    url: str
+    content_type: str
+    body: str = ""
+    clip: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentMissed:
+    """A `FetchDocument` failed. `code` is Twilio's (11200 and its neighbours)."""
+
+    token: Token
+    url: str
+    code: int
+    message: str
+
+
+# --- from one noun to another ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRinging:
+    """A leg dialled by this call rings."""
+
+    call: CallSid
+    child: CallSid
+    early_media: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildAnswered:
+    """A leg dialled by this call answered."""
+
+    call: CallSid
+    child: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildScreened:
+    """The screening document of an answered child came to its end: bridge it."""
+
+    call: CallSid
+    child: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded:
+    """A leg dialled by this call is over. `status` is its final CallStatus."""
+
+    call: CallSid
+    child: CallSid
+    status: str
+    sip_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildDetached:
+    """A leg dialled by this call was given a document of its own and is nobody's child from now on."""
+
+    call: CallSid
+    child: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomEntered:
+    """This call is in the room."""
+
+    call: CallSid
+    room: RoomSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRefused:
+    """This call was not let into the room. `code` is Twilio's."""
+
+    call: CallSid
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomLeft:
+    """This call is out of the room: the room ended, it was removed, or its bridge lost the other party."""
+
+    call: CallSid
+    room: RoomSid
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntered:
+    """This call waits in the queue."""
+
+    call: CallSid
+    queue: QueueSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRefused:
+    """This call could not wait: the queue is full, or what it asked for is wrong."""
+
+    call: CallSid
+    result: Literal["queue-full", "error", "system-error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLeft:
+    """This call waits no longer, for any reason but being taken by a dialler."""
+
+    call: CallSid
+    result: Literal["leave", "redirected", "error", "system-error", "hangup"]
+    queue: QueueSid
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTaken:
+    """A dialler took this waiting call; both meet in `room`."""
+
+    call: CallSid
+    queue: QueueSid
+    by: CallSid
+    waited_s: float
+    room: RoomSid
+    url: str | None = None
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberReached:
+    """The dialler of a queue has been given this member."""
+
+    call: CallSid
+    member: CallSid
+    queue: QueueSid
+    waited_s: float
+    room: RoomSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMissing:
+    """The dialler of a queue named one that does not exist."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """The verb that runs is taken away from outside; it may say which goodbye request is due."""
+
+    call: CallSid
+    cause: Literal["redirect", "hangup", "dequeue"]
+
+
+LegFact = LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed | DigitPressed
+ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentMissed
+NounFact = (
+    ChildRinging
+    | ChildAnswered
+    | ChildScreened
+    | ChildEnded
+    | ChildDetached
+    | RoomEntered
+    | RoomRefused
+    | RoomLeft
+    | QueueEntered
+    | QueueRefused
+    | QueueLeft
+    | QueueTaken
+    | MemberReached
+    | QueueMissing
+    | Interrupted
+)
+Fact = LegFact | ShellFact | NounFact

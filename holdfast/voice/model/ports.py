@@ -1,0 +1,102 @@
+"""Ports: what the switch and the shell ask of the outside, implemented in `runtime` and `store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.voice.model.effects import LegEffect
+from holdfast.voice.model.facts import LegFact
+from holdfast.voice.model.ids import CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the journal.
+
+    Shape: `kind` is the class name of a command, fact or effect, or `sip`, `webhook`; `call` the call it belongs
+    to ("" if none); `data` its JSON. Units: `at` seconds since the Unix epoch.
+    """
+
+    at: float
+    call: str
+    kind: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The whole state of one noun after a step. Shape: `noun` is call, room or queue; `data` JSON, "" when deleted."""
+
+    noun: str
+    sid: str
+    data: str
+
+
+class Journal(Protocol):
+    """Remembers what happened. One writer."""
+
+    async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
+        """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed."""
+
+    async def load(self) -> Sequence[Snapshot]:
+        """The newest snapshot of every noun, deleted ones left out."""
+
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
+        """The lines of one call, oldest first; of all calls when `call` is ""."""
+
+    async def forget(self, call: str) -> None:
+        """Remove every line of a call."""
+
+
+class KeyValues(Protocol):
+    """Small configuration kept across restarts: numbers, lines, applications. Values are JSON texts."""
+
+    async def put(self, kind: str, key: str, value: str) -> None:
+        """Store under (kind, key), replacing."""
+
+    async def get_all(self, kind: str) -> Mapping[str, str]:
+        """Everything of a kind."""
+
+    async def remove(self, kind: str, key: str) -> None:
+        """Forget; no error when absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipSeen:
+    """A SIP message of a call, for the ladder. Shape: `summary` is its first line and CSeq; `text` the whole."""
+
+    call: CallSid
+    received: bool
+    summary: str
+    peer: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSeen:
+    """A webhook request and its answer, for the ladder. Units: `took_ms` milliseconds. `status` 0: no answer."""
+
+    call: CallSid | None
+    kind: str
+    method: str
+    url: str
+    form: tuple[tuple[str, str], ...]
+    status: int
+    took_ms: int
+    content_type: str = ""
+    body: str = ""
+    error: str = ""
+
+
+Trace = SipSeen | WebSeen
+Tell = Callable[[LegFact], None]
+Seen = Callable[[Trace], None]
+
+
+class Legs(Protocol):
+    """Attachments to the outside of one kind (SIP, later WebRTC)."""
+
+    def carry_out(self, effect: LegEffect) -> None:
+        """Begin what is asked; outcomes come as facts."""
