@@ -1,0 +1,292 @@
+"""What the SIP agent wants done, and what it tells its owner.
+
+An `Effect` is either work for the shell (send a datagram, start or stop a timer) or an `Event`: news for whoever
+owns the session. The shell carries effects out in the order given. Point of view: *local* is this agent,
+*peer* the far end; *in* is from the peer to us.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, NewType
+
+Address = tuple[str, int]
+"""A numeric host (IPv4, or IPv6 without brackets) and a port in 1..65535."""
+
+SessionId = NewType("SessionId", str)
+"""Names one INVITE and all that comes of it, on this side. For a call out its owner chooses it, for a call in the
+agent does; it never appears on the wire."""
+
+TimerToken = NewType("TimerToken", str)
+"""Names a timer. Starting one that runs replaces it; stopping one that does not run does nothing."""
+
+Headers = tuple[tuple[str, str], ...]
+"""Header fields in wire order: name, value."""
+
+
+# --- work for the shell ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDatagram:
+    """Send these bytes there. What cannot be sent is lost; the machines repeat what matters."""
+
+    data: bytes
+    to: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """After `after_s` seconds give `token` back by `Agent.fire`."""
+
+    token: TimerToken
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTimer:
+    """Forget the timer."""
+
+    token: TimerToken
+
+
+# --- events of a session -----------------------------------------------------------------------------
+
+
+class EndCause(Enum):
+    """Why a session that was not refused is over."""
+
+    HUNG_UP = "hung up"
+    """The peer sent BYE."""
+    WE_HUNG_UP = "we hung up"
+    """Our BYE was answered, or nobody was there to answer it."""
+    CANCELLED = "cancelled"
+    """The peer gave up (CANCEL) before we answered."""
+    EXPIRED = "expired"
+    """We left an INVITE without a final response for too long; the agent refused it."""
+    WE_REFUSED = "we refused"
+    """We refused an INVITE of the peer's (`refuse`, or `bye` before `accept`)."""
+    NO_ACK = "no ack"
+    """Our 200 was never acknowledged; the agent has sent BYE."""
+    LOST = "lost"
+    """The peer no longer knows the dialog (481) or does not answer inside it (408)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """A peer calls us. The agent has sent 100; the owner answers with `ring`, `accept` or `refuse`.
+
+    `user` is the line that authenticated, or None when the policy lets this source call without.
+    `sdp` is the offer, or None when the peer wants ours in the 200.
+    """
+
+    session: SessionId
+    source: Address
+    target: str
+    """The Request-URI as it came."""
+    called: str
+    """User part of the Request-URI, percent-decoded; "" when there is none."""
+    caller: str
+    """User part of From, percent-decoded; "" when there is none."""
+    caller_host: str
+    caller_name: str
+    user: str | None
+    sdp: bytes | None
+    call_id: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """The called phone answered provisionally (180, 181, 182, 183). `sdp` is that of early media."""
+
+    session: SessionId
+    status: int
+    reason: str
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The called phone answered with 2xx. At most once per session.
+
+    When our INVITE had an offer, `sdp` is the answer (it may be missing: then the answer was that of the last
+    `Progressed`) and ACK is sent. When it had none, `offer_to_answer` is true, `sdp` is the peer's offer, and the
+    owner must `acknowledge` with an answer.
+    """
+
+    session: SessionId
+    sdp: bytes | None
+    offer_to_answer: bool
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Our INVITE came to nothing; the session is over. `status` is the final one: the peer's, 408 when nobody
+    answered, 487 when we cancelled."""
+
+    session: SessionId
+    status: int
+    reason: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The peer acknowledged our 200, of the INVITE or of a re-INVITE. `sdp` is its answer when our 200 held an offer."""
+
+    session: SessionId
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The session is over, said exactly once for each that was neither `Refused` nor is alive."""
+
+    session: SessionId
+    cause: EndCause
+    status: int
+    """Final status that goes with it: 200 after BYE, 487 after CANCEL, 408 or 481 when lost, else what we refused with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reoffered:
+    """The peer changes the running session by re-INVITE or UPDATE; answer with `answer_reoffer` or `refuse_reoffer`.
+
+    `sdp` is None in an offerless re-INVITE: then what the owner gives `answer_reoffer` is an offer of ours and the
+    answer comes with `Confirmed`. (An UPDATE without SDP is answered by the agent.)
+    """
+
+    session: SessionId
+    method: Literal["INVITE", "UPDATE"]
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReofferWithdrawn:
+    """The peer cancelled its re-INVITE, or we left it unanswered too long; the session goes on as it was."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReofferAnswered:
+    """The peer answered our `reoffer`. `sdp` is its answer, or, when ours had none, its offer that the owner must
+    `acknowledge`."""
+
+    session: SessionId
+    sdp: bytes | None
+    offer_to_answer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReofferRefused:
+    """The peer did not agree to our `reoffer`; the session goes on as it was.
+
+    A 491 is only reported after the agent backed off and tried again.
+    """
+
+    session: SessionId
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitSignalled:
+    """The peer pressed a key and told us by INFO (application/dtmf-relay or application/dtmf)."""
+
+    session: SessionId
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSeen:
+    """One SIP message of this session went over the wire: material for a ladder diagram.
+
+    `again` marks a repetition of one seen before.
+    """
+
+    session: SessionId
+    direction: Literal["in", "out"]
+    peer: Address
+    start_line: str
+    cseq: str
+    data: bytes
+    again: bool
+
+
+# --- events outside a session ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """Our REGISTER was accepted; the agent refreshes it in time. `expires_s` is what the registrar granted."""
+
+    registration: str
+    expires_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationFailed:
+    """Our REGISTER was refused (408 when nobody answered). The agent does not try again by itself."""
+
+    registration: str
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unregistered:
+    """Our contact was removed, as asked."""
+
+    registration: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactsChanged:
+    """A line registered, refreshed or removed contacts with us. `contacts` are those it has now."""
+
+    user: str
+    contacts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsAnswered:
+    """Our OPTIONS got its final response. `status` is 408 when nobody answered."""
+
+    ping: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatagramDropped:
+    """A datagram that could not be answered was ignored. For the log, at a bounded rate."""
+
+    source: Address
+    reason: str
+
+
+Event = (
+    Invited
+    | Progressed
+    | Accepted
+    | Refused
+    | Confirmed
+    | Ended
+    | Reoffered
+    | ReofferWithdrawn
+    | ReofferAnswered
+    | ReofferRefused
+    | DigitSignalled
+    | MessageSeen
+    | Registered
+    | RegistrationFailed
+    | Unregistered
+    | ContactsChanged
+    | OptionsAnswered
+    | DatagramDropped
+)
+Effect = SendDatagram | StartTimer | StopTimer | Event
