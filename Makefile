@@ -1,0 +1,69 @@
+# Everything a developer of Holdfast does, by one word. `make` alone explains them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+READY := .venv/.installed
+CODE := holdfast tests examples bench scripts
+# Two workers: the smallest machine we promise has two cores.
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help install demo serve test check interop bench diagrams lock clean
+
+help:
+	@printf '%s\n' \
+	  'Holdfast: hold and resume live phone calls, on Twilio or on the engine inside.' \
+	  '' \
+	  '  make demo      two calls held and resumed on this machine; a picture of what each ear heard' \
+	  '  make serve     the engine and the holds service, until Ctrl-C (console: http://127.0.0.1:8080/)' \
+	  '' \
+	  '  make test      every test that needs only this tree (ARGS="-k hold" narrows)' \
+	  '  make check     ruff, mypy --strict, import contracts' \
+	  '  make interop   foreign phones and SDKs: baresip, sipp, node (sudo apt-get install -y baresip sip-tester nodejs npm)' \
+	  '  make bench     the figures, each beside its bar' \
+	  '  make diagrams  docs/machines.md, drawn from the transition tables' \
+	  '' \
+	  '  make install   only the .venv, from requirements.lock (the others do it when needed)' \
+	  '  make lock      a new requirements.lock from pyproject.toml' \
+	  '  make clean     forget .venv and every cache' \
+	  '' \
+	  'Start with: make demo.  Then: .venv/bin/holdfast --help, README.md, docs/design.md.'
+
+$(READY): requirements.lock pyproject.toml scripts/install
+	@scripts/install
+
+install: $(READY)
+
+demo: $(READY)
+	@$(BIN)/holdfast demo $(ARGS)
+
+serve: $(READY)
+	@$(BIN)/holdfast serve $(ARGS)
+
+test: $(READY)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m 'not interop' $(ARGS)
+
+check: $(READY)
+	@echo '· ruff format';     $(BIN)/ruff format --quiet --check $(CODE)
+	@echo '· ruff check';      $(BIN)/ruff check --quiet $(CODE)
+	@echo '· mypy --strict';   $(BIN)/mypy
+	@echo '· import contracts'; $(BIN)/lint-imports
+
+interop: $(READY)
+	@$(BIN)/python -m pytest -q -m interop $(ARGS)
+
+bench: $(READY)
+	@$(BIN)/python -m bench $(ARGS)
+
+diagrams: $(READY)
+	@$(BIN)/python scripts/diagrams.py
+
+lock:
+	@scripts/lock
+
+clean:
+	@rm -rf .venv .lock-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out bench-out
