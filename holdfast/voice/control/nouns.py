@@ -1,0 +1,217 @@
+"""The nouns' frozen states: Call, Room with its Participants, Queue with its Members.
+
+Values only; what happens to them is in `call`, `room` and `queue`. Statuses are Twilio's wire strings, and their
+tables say which may follow which. Units: every `…_at` is seconds since the Unix epoch on the engine's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from holdfast.voice.model.commands import Admission, Callback, Instruction, WebRequest
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.twiml.script import Script
+
+
+class CallStatus(StrEnum):
+    """Where a call is in its life. Source: Twilio API, Call `status`."""
+
+    QUEUED = "queued"
+    RINGING = "ringing"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+
+FINAL = frozenset(
+    {CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED}
+)
+
+CALL_TRANSITIONS: dict[CallStatus, frozenset[CallStatus]] = {
+    CallStatus.QUEUED: frozenset({CallStatus.RINGING, CallStatus.IN_PROGRESS}) | (FINAL - {CallStatus.COMPLETED}),
+    CallStatus.RINGING: frozenset({CallStatus.IN_PROGRESS}) | (FINAL - {CallStatus.COMPLETED}),
+    CallStatus.IN_PROGRESS: frozenset({CallStatus.COMPLETED}),
+    **{status: frozenset() for status in FINAL},
+}
+
+Direction = Literal["inbound", "outbound-api", "outbound-dial"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One party's relation to the engine, from `queued` to one final status.
+
+    Invariant: `boss` is the call whose `<Dial>` owns this leg, and is None from the moment the leg has a document
+    of its own, while `parent` stays what it was. At most one script per role.
+    """
+
+    sid: CallSid
+    account: AccountSid
+    direction: Direction
+    from_: str
+    to: str
+    status: CallStatus
+    created_at: float
+    updated_at: float
+    started_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    caller_name: str | None = None
+    phone_number_sid: str | None = None
+    parent: CallSid | None = None
+    boss: CallSid | None = None
+    sip_code: int = 0
+    callback: Callback | None = None
+    callbacks_sent: int = 0
+    instruction: Instruction = Instruction()
+    screen: WebRequest | None = None
+    fallback: WebRequest | None = None
+    time_limit_s: int = 14400
+    timeout_s: int = 60
+    extra: tuple[tuple[str, str], ...] = ()
+    room: RoomSid | None = None
+    queue: QueueSid | None = None
+    phone_held: bool = False
+    canceling: str = ""
+    """Why we gave up an unanswered outbound leg: `canceled` or `no-answer`; "" while we have not."""
+    scripts: tuple[Script, ...] = ()
+    scripts_begun: int = 0
+    next: Instruction | None = None
+    """The document to run once the goodbye request of the verb it replaces is answered."""
+    next_waits_for: Token | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the call has not ended."""
+        return self.status not in FINAL
+
+    def script(self, role: str) -> Script | None:
+        """The script of that role, if one runs."""
+        return next((script for script in self.scripts if script.role == role), None)
+
+
+class RoomStatus(StrEnum):
+    """Where a conference is in its life. Source: Twilio API, Conference `status`."""
+
+    INIT = "init"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+
+
+ROOM_TRANSITIONS: dict[RoomStatus, frozenset[RoomStatus]] = {
+    RoomStatus.INIT: frozenset({RoomStatus.IN_PROGRESS, RoomStatus.COMPLETED}),
+    RoomStatus.IN_PROGRESS: frozenset({RoomStatus.COMPLETED}),
+    RoomStatus.COMPLETED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """A call's membership of a room. Who hears whom follows from these values and is never stored.
+
+    Invariant: `held`, `muted`, `phone_held` and `coach` are separate inputs; lifting one leaves the others.
+    """
+
+    call: CallSid
+    joined_at: float
+    updated_at: float
+    status: Literal["queued", "connecting", "ringing", "connected"] = "connected"
+    label: str | None = None
+    muted: bool = False
+    held: bool = False
+    hold: WebRequest | None = None
+    phone_held: bool = False
+    comforted: bool = False
+    """Hears music because every party it could hear holds by its own phone."""
+    announcing: bool = False
+    coaching: bool = False
+    coach: CallSid | None = None
+    start_on_enter: bool = True
+    end_on_exit: bool = False
+    beep: str = "true"
+    wait: WebRequest | None = None
+    waiting: bool = False
+    """Hears the wait document, because the conference has not begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Where audio meets: a conference, or the bridge of two legs (`kind`)."""
+
+    sid: RoomSid
+    account: AccountSid
+    kind: Literal["conference", "bridge"]
+    name: str
+    created_at: float
+    updated_at: float
+    status: RoomStatus = RoomStatus.INIT
+    participants: tuple[Participant, ...] = ()
+    max_participants: int = 250
+    callback: Callback | None = None
+    callbacks_sent: int = 0
+    reason_ended: str | None = None
+    call_ending: CallSid | None = None
+
+    def participant(self, call: CallSid) -> Participant | None:
+        """The participant that call is, if it is one."""
+        return next((member for member in self.participants if member.call == call), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A call that waits in a queue."""
+
+    call: CallSid
+    entered_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialler:
+    """A call that waits for somebody to enter the queue."""
+
+    call: CallSid
+    room: RoomSid
+    screen: WebRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """An ordered waiting place, first in first out. Invariant: members and diallers never wait at the same time."""
+
+    sid: QueueSid
+    account: AccountSid
+    name: str
+    created_at: float
+    updated_at: float
+    max_size: int = 1000
+    members: tuple[Member, ...] = ()
+    diallers: tuple[Dialler, ...] = ()
+    deleted: bool = False
+
+    def average_wait_s(self, now: float) -> int:
+        """Mean time those who wait have waited. Units: whole seconds, 0 when empty."""
+        if not self.members:
+            return 0
+        return int(sum(now - member.entered_at for member in self.members) / len(self.members))
+
+
+__all__ = [
+    "CALL_TRANSITIONS",
+    "FINAL",
+    "ROOM_TRANSITIONS",
+    "Admission",
+    "Call",
+    "CallStatus",
+    "Dialler",
+    "Direction",
+    "Member",
+    "Participant",
+    "Queue",
+    "Room",
+    "RoomStatus",
+]
