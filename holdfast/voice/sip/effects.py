@@ -135,7 +135,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
-    """The peer acknowledged our 200, of the INVITE or of a re-INVITE. `sdp` is its answer when our 200 held an offer."""
+    """The peer acknowledged our 200, of the INVITE or of a re-INVITE.
+
+    `sdp` is its answer when our 200 held an offer.
+    """
 
     session: SessionId
     sdp: bytes | None
@@ -148,7 +151,7 @@ class Ended:
     session: SessionId
     cause: EndCause
     status: int
-    """Final status that goes with it: 200 after BYE, 487 after CANCEL, 408 or 481 when lost, else what we refused with."""
+    """The status that goes with it: 200 after BYE, 487 after CANCEL, 408 or 481 when lost, else our refusal's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

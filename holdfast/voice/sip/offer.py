@@ -1,0 +1,213 @@
+"""Offer and answer: what both sides agreed to send, where and how.
+
+One `Negotiation` per session. Direction is one value that the description and the sender of RTP both obey; an answer
+is computed from the offer and our wish, never replayed.
+Source: RFC 3264; RFC 6337.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import Literal
+
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
+from holdfast.voice.sip.sdp import Direction, Media, SessionDescription, build, parse
+
+Codec = Literal["PCMU", "PCMA"]
+
+PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8"}
+"""Source: RFC 3551 §6."""
+
+OUR_DTMF_PAYLOAD_TYPE = "101"
+"""What we offer for telephone-event; in an answer it is the offerer's number."""
+
+ANSWER_DIRECTION: dict[tuple[Direction, Direction], Direction] = {
+    (offered, wish): Direction.of(
+        sends=offered.receives and wish.sends,
+        receives=offered.sends and wish.receives,
+    )
+    for offered in Direction
+    for wish in Direction
+}
+"""Answer direction for an offered direction and our wish. Source: RFC 3264 §6.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What holds between the two sides now.
+
+    `remote` is None while the peer takes no RTP at all (`c=0.0.0.0`). `peer_holds` is true while the peer does not
+    want to hear us: `sendonly`, `inactive` or `c=0.0.0.0`.
+    """
+
+    remote: Address | None
+    codec: Codec
+    dtmf_payload_type: int | None
+    send: bool
+    receive: bool
+    peer_holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiation:
+    """The offer/answer state of one session.
+
+    Invariant: our `o=` version rises by one with each description that differs from the last, and only then; a
+    description has the `m=` lines of the one before in the same places.
+    """
+
+    local: Address
+    """Where we receive RTP."""
+    session_id: int
+    """The number in our `o=`; unique among our sessions."""
+    codecs: tuple[Codec, ...] = ("PCMU", "PCMA")
+    """What we speak, most wanted first."""
+    wish: Direction = Direction.SENDRECV
+    version: int = 0
+    said: tuple[Media, ...] = ()
+    """The media of our last description."""
+    offered: bool = False
+    """Whether an offer of ours is outstanding."""
+    agreed: Agreed | None = None
+
+
+def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
+    """Describe what we wish.
+
+    Raises: WrongMoment while an offer of ours is outstanding.
+    """
+    if state.offered:
+        raise WrongMoment("an offer is outstanding")
+    payload_types = [PAYLOAD_TYPES[codec] for codec in state.codecs]
+    ours = Media(
+        kind="audio",
+        port=state.local[1],
+        proto="RTP/AVP",
+        formats=(*payload_types, OUR_DTMF_PAYLOAD_TYPE),
+        address=state.local[0],
+        direction=state.wish,
+        rtpmap=(
+            *((PAYLOAD_TYPES[codec], codec, 8000) for codec in state.codecs),
+            (OUR_DTMF_PAYLOAD_TYPE, "telephone-event", 8000),
+        ),
+        ptime_ms=20,
+    )
+    place = _audio_place(state.said)
+    media = (*state.said[:place], ours, *state.said[place + 1 :])
+    return _say(replace(state, offered=True), media)
+
+
+def withdraw_offer(state: Negotiation) -> Negotiation:
+    """Our offer was refused or came to nothing: what was agreed before stays."""
+    return replace(state, offered=False)
+
+
+def take_answer(state: Negotiation, body: bytes) -> Negotiation:
+    """The peer answered our offer.
+
+    Raises: SdpUnreadable, NotAcceptableHere, WrongMoment (there was no offer).
+    """
+    if not state.offered:
+        raise WrongMoment("an answer without an offer")
+    answer = parse(body)
+    if len(answer.media) != len(state.said):
+        raise NotAcceptableHere("the answer has not as many m= lines as the offer")
+    medium = answer.media[_audio_place(state.said)]
+    found = _common(medium, state.codecs)
+    if found is None:
+        raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
+    codec, _ = found
+    return replace(state, offered=False, agreed=_agree(medium, codec, _wanted(state)))
+
+
+def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
+    """The peer offered: agree, and give our answer.
+
+    Raises: SdpUnreadable, NotAcceptableHere (answer 488; what was agreed before stays), WrongMoment (answer 491).
+    """
+    if state.offered:
+        raise WrongMoment("both sides offered")
+    offer = parse(body)
+    usable = [(place, found) for place, m in enumerate(offer.media) if (found := _common(m, state.codecs))]
+    if not usable:
+        raise NotAcceptableHere("no audio over RTP/AVP with PCMU or PCMA in the offer")
+    place, (codec, payload_type) = usable[0]
+    medium = offer.media[place]
+    direction = ANSWER_DIRECTION[_effective(medium), state.wish]
+    dtmf = _telephone_event(medium)
+    events = () if dtmf is None else (dtmf,)
+    ours = Media(
+        kind="audio",
+        port=state.local[1],
+        proto=medium.proto,
+        formats=(payload_type, *events),
+        address=state.local[0],
+        direction=direction,
+        rtpmap=((payload_type, codec, 8000), *((event, "telephone-event", 8000) for event in events)),
+        ptime_ms=20,
+    )
+    refused = [Media(kind=m.kind, port=0, proto=m.proto, formats=m.formats) for m in offer.media]
+    media = (*refused[:place], ours, *refused[place + 1 :])
+    agreed = _agree(medium, codec, state.wish)
+    return _say(replace(state, agreed=agreed), media)
+
+
+def _say(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
+    version = state.version + 1 if media != state.said else state.version
+    family = "IP6" if ":" in state.local[0] else "IP4"
+    origin = f"- {state.session_id} {version} IN {family} {state.local[0]}"
+    body = build(SessionDescription(origin=origin, media=media))
+    return replace(state, version=version, said=media), body
+
+
+def _wanted(state: Negotiation) -> Direction:
+    """The direction of our outstanding offer."""
+    return state.said[_audio_place(state.said)].direction
+
+
+def _audio_place(media: tuple[Media, ...]) -> int:
+    return next((place for place, medium in enumerate(media) if medium.port), 0)
+
+
+def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
+    """Our most wanted codec that this line has too, with its payload type there."""
+    if medium.kind != "audio" or medium.port == 0 or medium.proto != "RTP/AVP" or medium.address is None:
+        return None
+    for codec in codecs:
+        if PAYLOAD_TYPES[codec] in medium.formats and medium.codec(PAYLOAD_TYPES[codec]) == (codec, 8000):
+            return codec, PAYLOAD_TYPES[codec]
+    return None
+
+
+def _telephone_event(medium: Media) -> str | None:
+    for payload_type in medium.formats:
+        if medium.codec(payload_type) == ("TELEPHONE-EVENT", 8000):
+            return payload_type
+    return None
+
+
+def _effective(medium: Media) -> Direction:
+    """The direction the peer means: `c=0.0.0.0` takes nothing, whatever the attribute says.
+
+    Source: RFC 3264 §8.4 (the hold of RFC 2543).
+    """
+    if medium.address is not None and ip_address(medium.address).is_unspecified:
+        return Direction.of(sends=medium.direction.sends, receives=False)
+    return medium.direction
+
+
+def _agree(medium: Media, codec: Codec, wish: Direction) -> Agreed:
+    theirs = _effective(medium)
+    ours = ANSWER_DIRECTION[theirs, wish]
+    dtmf = _telephone_event(medium)
+    blackhole = medium.address is None or ip_address(medium.address).is_unspecified
+    return Agreed(
+        remote=None if blackhole or medium.address is None else (medium.address, medium.port),
+        codec=codec,
+        dtmf_payload_type=None if dtmf is None else int(dtmf),
+        send=ours.sends,
+        receive=ours.receives,
+        peer_holds=not theirs.receives,
+    )
