@@ -1,0 +1,287 @@
+"""Control's side of the media process: open rows, say who hears whom, play clips, hear what happened.
+
+Commands (`describe_row`, `close_row`, `play`, `stop`, `route`) are posted: they return at once, arrive in the order
+posted, and are in force at the next tick; one that cannot be carried out comes back as the fact `Refused`. Requests
+(`open_row`, `put_clip`, `has_clip`, `rows`, `applied`) are awaited, and keep their place among the commands.
+
+    media = MediaPlane(path)
+    tasks.create_task(media.run(), name="media-client")
+    await media.attached()
+    address = await media.open_row(call)
+    with media.batch():  # both, or neither, at one tick
+        media.play(call, token, "builtin:music", loops=0)
+        media.route({call: None, other: ()})
+    async for fact in media.facts(): ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, MessageUnreadable, RowsFull
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+ENDLESS_ROUNDS = 1000
+"""What 0 rounds mean. Source: TwiML <Play>, attribute loop."""
+
+RECONNECT_S = 0.1
+REPLY_TIMEOUT_S = 5.0
+FACTS_KEPT = 20_000
+
+R = TypeVar("R", m.Done, m.RowOpened, m.ClipKnown, m.RowList)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAddress:
+    """A leg's row, and the address its RTP is awaited at (RTCP at the next port)."""
+
+    row: int
+    ip: str
+    port: int
+
+
+class MediaPlane:
+    """A connection to the media process that comes back by itself.
+
+    When the process is restarted its rows are gone: `Detached`, then `Attached` without rows. When only control was,
+    `Attached` lists the rows that went on sounding.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._facts = Outbox(limit=FACTS_KEPT)
+        self._facts_came = asyncio.Event()
+        self._attached = asyncio.Event()
+        self._writer: asyncio.StreamWriter | None = None
+        self._numbers = 0
+        self._waiting: dict[int, asyncio.Future[m.Reply]] = {}
+        self._posted: dict[int, tuple[m.Command, ...]] = {}
+        self._collected: list[m.Command] | None = None
+
+    async def run(self) -> None:
+        """Keep attached until cancelled. Start it as a task; everything else waits for it."""
+        try:
+            while True:
+                try:
+                    reader, writer = await asyncio.open_unix_connection(str(self._path))
+                except OSError:
+                    await asyncio.sleep(RECONNECT_S)
+                    continue
+                await self._attend(reader, writer)
+        finally:
+            self._lose("the client was stopped")
+
+    async def attached(self) -> None:
+        """Return once the media process answers. Raises: TimeoutError only by the caller's own limit."""
+        await self._attached.wait()
+
+    # --- requests ---------------------------------------------------------------------------------------------
+
+    async def open_row(self, leg: m.Leg) -> RowAddress:
+        """Bind a pair of ports for a leg; it hears silence, and is sent nothing until it is described.
+
+        Raises: RowsFull, MediaAway.
+        """
+        opened = await self._ask(m.OpenRow(number=self._next(), leg=leg), m.RowOpened)
+        return RowAddress(row=opened.row, ip=opened.ip, port=opened.port)
+
+    async def put_clip(self, clip_id: str, audio: bytes) -> None:
+        """Give a clip to the bank, in place of one of that name. The last frame is filled up with silence.
+
+        Units: `audio` is µ-law at 8 kHz, mono. The least recently played clips make room when the bank is full.
+        Raises: MediaRefused (larger than the bank), MediaAway.
+        """
+        parts = range(0, len(audio), m.CLIP_PART) or range(1)
+        for offset in parts:
+            part = audio[offset : offset + m.CLIP_PART]
+            request = m.PutClip(number=self._next(), clip_id=clip_id, total=len(audio), offset=offset)
+            await self._ask(request, m.Done, sound=part)
+
+    async def has_clip(self, clip_id: str) -> bool:
+        """Whether the bank holds the clip. Raises: MediaAway."""
+        return (await self._ask(m.AskClip(number=self._next(), clip_id=clip_id), m.ClipKnown)).known
+
+    async def rows(self) -> tuple[m.RowState, ...]:
+        """Every row in use. Raises: MediaAway."""
+        return (await self._ask(m.ListRows(number=self._next()), m.RowList)).rows
+
+    async def applied(self) -> None:
+        """Return once everything posted before is in force for the next tick. Raises: MediaAway."""
+        await self._ask(m.Batch(number=self._next(), commands=()), m.Done)
+
+    # --- commands ---------------------------------------------------------------------------------------------
+
+    def describe_row(
+        self,
+        leg: m.Leg,
+        *,
+        remote: m.Address | None,
+        codec: m.Codec = "PCMU",
+        dtmf_payload_type: int | None = None,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        """What offer and answer agreed: where to send, in which law, and who may speak.
+
+        A new `remote`, or a party that may speak again, opens the window in which another source may be latched.
+        """
+        self._post(
+            m.DescribeRow(
+                leg=leg, remote=remote, codec=codec, dtmf_payload_type=dtmf_payload_type, send=send, receive=receive
+            )
+        )
+
+    def close_row(self, leg: m.Leg) -> None:
+        """The leg is over. Its ports rest for 30 s."""
+        self._post(m.CloseRow(leg=leg))
+
+    def play(self, leg: m.Leg, token: str, clip_id: str, *, loops: int = 1) -> None:
+        """Play a clip from its beginning in the leg's player. Units: `loops` rounds; 0 means 1000.
+
+        It is heard while the leg is routed to its own player (`None`), and runs on unheard while it is not.
+        """
+        self._post(m.Play(leg=leg, token=token, clip_id=clip_id, loops=loops if loops > 0 else ENDLESS_ROUNDS))
+
+    def stop(self, leg: m.Leg, token: str) -> None:
+        """Stop that sound if the leg still plays it; there is no `SoundEnded` then."""
+        self._post(m.Stop(leg=leg, token=token))
+
+    def route(self, hears: Mapping[m.Leg, m.Hears]) -> None:
+        """Who hears whom from the next tick on. Shape: only the ears that change."""
+        self._post(m.Route(hears=tuple(hears.items())))
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Commands posted inside leave together and take effect at one tick. There must be no `await` inside."""
+        if self._collected is not None:
+            yield
+            return
+        collected: list[m.Command] = []
+        self._collected = collected
+        try:
+            yield
+        finally:
+            self._collected = None
+        if collected:
+            self._send_batch(tuple(collected))
+
+    # --- facts ------------------------------------------------------------------------------------------------
+
+    async def facts(self) -> AsyncIterator[m.Fact]:
+        """What happened, in order, without end. One reader."""
+        while True:
+            while (fact := self._facts.take()) is not None:
+                yield fact
+            self._facts_came.clear()
+            await self._facts_came.wait()
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read one connection to its end."""
+        unpacker = m.Unpacker()
+        self._writer = writer
+        why = "the media process closed the connection"
+        try:
+            while data := await reader.read(1 << 16):
+                for text, _ in unpacker.feed(data):
+                    self._take(m.read_answer(text))
+        except (OSError, MessageUnreadable) as error:
+            why = str(error)
+        finally:
+            writer.close()
+            self._lose(why)
+
+    def _take(self, answer: m.Answer) -> None:
+        match answer:
+            case m.Done() | m.NotDone() | m.RowOpened() | m.ClipKnown() | m.RowList():
+                commands = self._posted.pop(answer.number, None)
+                if commands is not None and isinstance(answer, m.NotDone):
+                    self._refuse(commands, answer.message)
+                waiting = self._waiting.pop(answer.number, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+            case _:
+                if isinstance(answer, m.Attached):
+                    self._attached.set()
+                self._tell(answer)
+
+    def _lose(self, why: str) -> None:
+        """The connection is gone: whoever waits is told, and what was posted is refused."""
+        self._writer = None
+        was_attached = self._attached.is_set()
+        self._attached.clear()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(MediaAway(why))
+        self._waiting.clear()
+        posted, self._posted = self._posted, {}
+        for commands in posted.values():
+            self._refuse(commands, why)
+        if was_attached:
+            self._tell(m.Detached())
+
+    async def _ask(self, request: m.Request, reply_type: type[R], *, sound: bytes = b"") -> R:
+        """Send a request and await its reply. Raises: RowsFull, MediaRefused, MediaAway."""
+        if self._writer is None:
+            raise MediaAway("the media process is not attached")
+        waiting: asyncio.Future[m.Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[request.number] = waiting
+        try:
+            self._writer.write(m.pack(request, sound))
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                reply = await waiting
+        except TimeoutError as error:
+            raise MediaAway(f"the media process did not answer in {REPLY_TIMEOUT_S:g} s") from error
+        finally:
+            self._waiting.pop(request.number, None)
+        match reply:
+            case m.NotDone(why="full"):
+                raise RowsFull(reply.message)
+            case m.NotDone():
+                raise MediaRefused(reply.message)
+            case _ if isinstance(reply, reply_type):
+                return reply
+            case _:
+                raise MediaRefused(f"{type(request).__name__} was answered by {type(reply).__name__}")
+
+    def _post(self, command: m.Command) -> None:
+        if self._collected is not None:
+            self._collected.append(command)
+        else:
+            self._send_batch((command,))
+
+    def _send_batch(self, commands: tuple[m.Command, ...]) -> None:
+        if self._writer is None:
+            self._refuse(commands, "the media process is not attached")
+            return
+        batch = m.Batch(number=self._next(), commands=commands)
+        self._posted[batch.number] = commands
+        self._writer.write(m.pack(batch))
+
+    def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
+        legs: dict[m.Leg, None] = {}
+        for command in commands:
+            if isinstance(command, m.Route):
+                legs.update(dict.fromkeys(ear for ear, _ in command.hears))
+            else:
+                legs[command.leg] = None
+        log.warning("media commands refused: legs=%s why=%s", ",".join(legs), why)
+        self._tell(m.Refused(legs=tuple(legs), message=why))
+
+    def _tell(self, fact: m.Fact) -> None:
+        self._facts.put(fact)
+        self._facts_came.set()
+
+    def _next(self) -> int:
+        self._numbers += 1
+        return self._numbers

@@ -1,0 +1,395 @@
+"""What control and the media process tell each other, and how it looks on the local socket.
+
+Point of view: *send* is from us to the party, *receive* from the party to us. A leg is named by its call's SID.
+
+Shape: a message is two lengths of four bytes, big-endian, then that many bytes of JSON and that many bytes of sound.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
+
+Leg = str
+Address = tuple[str, int]
+Codec = Literal["PCMU", "PCMA"]
+Hears = tuple[Leg, ...] | None
+"""What one ear hears: these legs (one: its frames untouched, more: their sum, none: silence), or its own player."""
+
+# --- commands: nothing is answered, all of a batch are in force from the same tick ------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeRow:
+    """What offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet."""
+
+    leg: Leg
+    remote: Address | None
+    codec: Codec
+    dtmf_payload_type: Annotated[int, Field(ge=96, le=127)] | None
+    send: bool
+    receive: bool
+    kind: Literal["describe-row"] = "describe-row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRow:
+    """The leg is over: its sockets are closed, its sound is dropped, nobody hears it. Unknown legs are no error."""
+
+    leg: Leg
+    kind: Literal["close-row"] = "close-row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """Start a clip at its beginning in the leg's player, in place of what plays there. Units: `loops` rounds ≥ 1."""
+
+    leg: Leg
+    token: str
+    clip_id: str
+    loops: Annotated[int, Field(ge=1)]
+    kind: Literal["play"] = "play"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Stop that sound if the leg's player still plays it."""
+
+    leg: Leg
+    token: str
+    kind: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Who hears whom. Shape: only the ears that change; a leg that is not open is silent, and deaf."""
+
+    hears: tuple[tuple[Leg, Hears], ...]
+    kind: Literal["route"] = "route"
+
+
+Command = Annotated[DescribeRow | CloseRow | Play | Stop | Route, Field(discriminator="kind")]
+
+# --- requests: each is answered by one reply with its number ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Commands that take effect together. Answered by `Done` once they are in force for the next tick."""
+
+    number: int
+    commands: tuple[Command, ...]
+    kind: Literal["batch"] = "batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRow:
+    """A row, with a bound pair of ports, for a leg; the one it has if it has one. Answered by `RowOpened`."""
+
+    number: int
+    leg: Leg
+    kind: Literal["open-row"] = "open-row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutClip:
+    """A part of a clip; the sound is the message's own bytes, µ-law. Answered by `Done`.
+
+    Shape: parts come in order, `offset` counts bytes, the last part completes `total` of them.
+    """
+
+    number: int
+    clip_id: str
+    total: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    kind: Literal["put-clip"] = "put-clip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskClip:
+    """Whether the bank holds that clip whole. Answered by `ClipKnown`."""
+
+    number: int
+    clip_id: str
+    kind: Literal["ask-clip"] = "ask-clip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRows:
+    """Every row in use. Answered by `RowList`."""
+
+    number: int
+    kind: Literal["list-rows"] = "list-rows"
+
+
+Request = Batch | OpenRow | PutClip | AskClip | ListRows
+
+# --- replies ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The request was carried out."""
+
+    number: int
+    kind: Literal["done"] = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDone:
+    """The request was turned down and changed nothing."""
+
+    number: int
+    why: Literal["full", "wrong"]
+    message: str
+    kind: Literal["not-done"] = "not-done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOpened:
+    """The leg's row, and the address its RTP is awaited at."""
+
+    number: int
+    row: int
+    ip: str
+    port: int
+    kind: Literal["row-opened"] = "row-opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipKnown:
+    """Whether the bank holds the clip."""
+
+    number: int
+    known: bool
+    kind: Literal["clip-known"] = "clip-known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowState:
+    """All that the media process knows of a leg, for a control that takes it over.
+
+    Shape: `remote` is where we send now; `latched` whether packets came from there; `playing` the token of the sound
+    in its player.
+    """
+
+    leg: Leg
+    row: int
+    ip: str
+    port: int
+    remote: Address | None
+    latched: bool
+    codec: Codec
+    dtmf_payload_type: int | None
+    send: bool
+    receive: bool
+    hears: Hears
+    playing: str | None
+    clip_id: str | None
+    packets_received: int
+    packets_sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowList:
+    """Every row in use."""
+
+    number: int
+    rows: tuple[RowState, ...]
+    kind: Literal["row-list"] = "row-list"
+
+
+Reply = Done | NotDone | RowOpened | ClipKnown | RowList
+
+# --- facts ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """Control and the media process have found each other. `rows` are in use: none if the process is new."""
+
+    pid: int
+    capacity: int
+    rows: tuple[RowState, ...]
+    kind: Literal["attached"] = "attached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detached:
+    """The connection to the media process ended. Told by the client itself; the process may live on."""
+
+    kind: Literal["detached"] = "detached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstPacket:
+    """The party's first packet came, from `source`; from now on we send there. Told again for a new source."""
+
+    leg: Leg
+    source: Address
+    kind: Literal["first-packet"] = "first-packet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundStarted:
+    """The first packet of a sound was handed to its socket. Units: `monotonic_s` of the machine's monotonic clock."""
+
+    leg: Leg
+    token: str
+    monotonic_s: float
+    kind: Literal["sound-started"] = "sound-started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundEnded:
+    """A sound was played to its end, all rounds; heard or not. A sound that was stopped or replaced never tells."""
+
+    leg: Leg
+    token: str
+    kind: Literal["sound-ended"] = "sound-ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitPressed:
+    """The party pressed a key (RFC 4733), once however long it was held. Shape: one of 0-9 * # A-D."""
+
+    leg: Leg
+    digit: str
+    kind: Literal["digit-pressed"] = "digit-pressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtpSilent:
+    """A party that may send has sent nothing for this long; told every ten seconds for as long as it lasts.
+
+    Units: seconds. What it means is control's to say: a phone that we hold, or that suppresses silence, may be well.
+    """
+
+    leg: Leg
+    silent_s: float
+    kind: Literal["rtp-silent"] = "rtp-silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """A leg's traffic so far, every five seconds. Units: `jitter_ms` milliseconds; `depth` frames of 20 ms.
+
+    `reported_lost` and `reported_jitter_ms` are the party's own view of what we send, by RTCP; None if it has not said.
+    """
+
+    leg: Leg
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    packets_refused: int
+    frames_concealed: int
+    jitter_ms: float
+    depth: int
+    reported_lost: int | None
+    reported_jitter_ms: float | None
+    kind: Literal["statistics"] = "statistics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicksSkipped:
+    """The process was kept from running and left out whole ticks; timestamps moved on, nothing was made up for."""
+
+    count: int
+    kind: Literal["ticks-skipped"] = "ticks-skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Commands posted together were turned down as a whole and changed nothing. Shape: one line per offender."""
+
+    legs: tuple[Leg, ...]
+    message: str
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsLost:
+    """Control was away for so long that this many facts were dropped, oldest statistics first."""
+
+    count: int
+    kind: Literal["facts-lost"] = "facts-lost"
+
+
+Fact = (
+    Attached
+    | Detached
+    | FirstPacket
+    | SoundStarted
+    | SoundEnded
+    | DigitPressed
+    | RtpSilent
+    | Statistics
+    | TicksSkipped
+    | Refused
+    | FactsLost
+)
+Answer = Reply | Fact
+Message = Request | Answer
+
+# --- bytes ------------------------------------------------------------------------------------------------------
+
+LENGTHS = struct.Struct("!II")
+JSON_LIMIT = 4_000_000
+SOUND_LIMIT = 64_000
+CLIP_PART = 64_000
+"""Bytes of sound in one message: eight seconds. Taking it in costs the media process well under a millisecond."""
+
+_REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
+_ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+_ALL: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+def pack(message: Message, sound: bytes | memoryview = b"") -> bytes:
+    """A message as it goes over the local socket."""
+    text = _ALL.dump_json(message)
+    return b"".join((LENGTHS.pack(len(text), len(sound)), text, sound))
+
+
+def read_request(text: bytes) -> Request:
+    """What control asks. Raises: MessageUnreadable."""
+    try:
+        return _REQUESTS.validate_json(text)
+    except ValidationError as error:
+        raise MessageUnreadable(f"no request: {error.errors(include_url=False)[:1]}") from error
+
+
+def read_answer(text: bytes) -> Answer:
+    """What the media process tells. Raises: MessageUnreadable."""
+    try:
+        return _ANSWERS.validate_json(text)
+    except ValidationError as error:
+        raise MessageUnreadable(f"no answer: {error.errors(include_url=False)[:1]}") from error
+
+
+class Unpacker:
+    """Cuts a stream of bytes into messages, whatever pieces it arrives in."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The JSON and the sound of each message that is now complete. Raises: MessageUnreadable."""
+        self._bytes += data
+        while len(self._bytes) >= LENGTHS.size:
+            text_length, sound_length = LENGTHS.unpack_from(self._bytes)
+            if text_length > JSON_LIMIT or sound_length > SOUND_LIMIT:
+                raise MessageUnreadable(f"a message of {text_length} + {sound_length} bytes")
+            end_of_text = LENGTHS.size + text_length
+            end = end_of_text + sound_length
+            if len(self._bytes) < end:
+                return
+            text, sound = bytes(self._bytes[LENGTHS.size : end_of_text]), bytes(self._bytes[end_of_text:end])
+            del self._bytes[:end]
+            yield text, sound
