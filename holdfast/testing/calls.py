@@ -1,0 +1,257 @@
+"""One call of a test phone: what the test asks of it, and what its peer does.
+
+Point of view: *in* is from the peer to the phone. Every wait is bounded and says what it waited for when it gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from enum import Enum
+from typing import Any, Literal
+
+from holdfast.testing.clock import now_s
+from holdfast.testing.endpoint import Endpoint
+from holdfast.testing.line import Line
+from holdfast.voice.sip.effects import (
+    Accepted,
+    Confirmed,
+    DigitSignalled,
+    EndCause,
+    Ended,
+    Progressed,
+    Refused,
+    ReofferAnswered,
+    Reoffered,
+    ReofferRefused,
+    ReofferWithdrawn,
+    SessionId,
+)
+from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
+from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.sdp import Direction
+
+SessionEvent = (
+    Progressed
+    | Accepted
+    | Refused
+    | Confirmed
+    | Ended
+    | Reoffered
+    | ReofferWithdrawn
+    | ReofferAnswered
+    | ReofferRefused
+    | DigitSignalled
+)
+
+RINGING, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 486, 400, 488, 491
+
+
+class CallState(Enum):
+    """How far a call has come, as the phone sees it."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    TALKING = "talking"
+    HOLDING = "holding"
+    """The phone itself has put its peer on hold."""
+    OVER = "over"
+
+
+class CallFailed(Exception):
+    """A call or a change of it came to nothing. `status` is the SIP status that said so."""
+
+    def __init__(self, what: str, status: int, reason: str) -> None:
+        super().__init__(f"{what}: {status} {reason}".rstrip())
+        self.status = status
+        self.reason = reason
+
+
+class PhoneCall:
+    """A call out (`Phone.call`) or in (`Phone.called`)."""
+
+    def __init__(
+        self,
+        *,
+        session: SessionId,
+        way: Literal["in", "out"],
+        peer: str,
+        endpoint: Endpoint,
+        line: Line,
+        negotiation: Negotiation,
+        offer: bytes | None = None,
+    ) -> None:
+        self.session = session
+        self.way = way
+        self.peer = peer
+        self.state = CallState.CALLING if way == "out" else CallState.RINGING
+        self.progress: list[int] = []
+        self.digits: list[str] = []
+        self.line = line
+        self._endpoint = endpoint
+        self._negotiation = negotiation
+        self._offer = offer
+        loop = asyncio.get_running_loop()
+        self._rang: asyncio.Future[None] = loop.create_future()
+        self._answered: asyncio.Future[None] = loop.create_future()
+        self._over: asyncio.Future[Ended | Refused] = loop.create_future()
+        self._changed: asyncio.Future[None] | None = None
+
+    # --- what a test waits for
+
+    async def rang(self, *, within_s: float = 5.0) -> None:
+        """Wait until the called phone rings. Raises: CallFailed, TimeoutError."""
+        await self._wait(self._rang, "ringing", within_s)
+
+    async def answered(self, *, within_s: float = 10.0) -> None:
+        """Wait until the call is answered. Raises: CallFailed when it is refused or ends, TimeoutError."""
+        await self._wait(self._answered, "an answer", within_s)
+
+    async def over(self, *, within_s: float = 10.0) -> EndCause | int:
+        """Wait until the call is over: why it ended, or the status with which our call was refused.
+
+        Raises: TimeoutError.
+        """
+        await self._wait(self._over, "the end", within_s)
+        end = self._over.result()
+        return end.status if isinstance(end, Refused) else end.cause
+
+    # --- what a test does
+
+    def answer(self) -> None:
+        """Answer a call in."""
+        try:
+            if self._offer is None:
+                self._negotiation, sdp = make_offer(self._negotiation)
+            else:
+                self._negotiation, sdp = take_offer(self._negotiation, self._offer)
+                self._speak()
+        except (SdpUnreadable, NotAcceptableHere) as error:
+            self.refuse(BAD_REQUEST if isinstance(error, SdpUnreadable) else NOT_ACCEPTABLE_HERE)
+            return
+        self._endpoint.do(self._endpoint.agent.accept(self.session, sdp, now=now_s()))
+
+    def ring(self) -> None:
+        """Tell the caller that this phone rings."""
+        self._endpoint.do(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
+
+    def refuse(self, status: int = BUSY_HERE) -> None:
+        """Refuse a call in."""
+        self._endpoint.do(self._endpoint.agent.refuse(self.session, status, now=now_s()))
+
+    async def hold(self, *, inactive: bool = False, within_s: float = 5.0) -> None:
+        """Put the peer on hold from this phone, by re-INVITE with `sendonly` (or `inactive`).
+
+        Source: RFC 3264 §8.4. Raises: CallFailed when the peer does not agree, TimeoutError.
+        """
+        await self._change(Direction.INACTIVE if inactive else Direction.SENDONLY, within_s)
+        self.state = CallState.HOLDING
+
+    async def unhold(self, *, within_s: float = 5.0) -> None:
+        """Take the peer back. Raises: CallFailed, TimeoutError."""
+        await self._change(Direction.SENDRECV, within_s)
+        self.state = CallState.TALKING
+
+    def press(self, digits: str) -> None:
+        """Press keys. Raises: ValueError for what is no key, or when the peer takes no telephone events."""
+        self.line.press(digits)
+
+    async def hang_up(self, *, within_s: float = 5.0) -> None:
+        """End the call, whatever its state. Raises: TimeoutError."""
+        self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
+        await self.over(within_s=within_s)
+
+    # --- what the peer does
+
+    def take(self, event: SessionEvent) -> None:
+        """Something happened in this session."""
+        match event:
+            case Progressed():
+                self.progress.append(event.status)
+                self.state = CallState.RINGING
+                self._take_answer(event.sdp)
+                _settle(self._rang)
+            case Accepted():
+                self._take_answer(event.sdp)
+                self._talk()
+            case Confirmed():
+                self._take_answer(event.sdp)
+                self._talk()
+            case Reoffered():
+                self._answer_reoffer(event.sdp)
+            case ReofferAnswered():
+                self._take_answer(event.sdp)
+                _settle(self._changed)
+            case ReofferRefused():
+                self._negotiation = withdraw_offer(self._negotiation)
+                if self._changed is not None and not self._changed.done():
+                    self._changed.set_exception(CallFailed("the change was refused", event.status, event.reason))
+            case ReofferWithdrawn():
+                self._negotiation = withdraw_offer(self._negotiation)
+            case DigitSignalled():
+                self.digits.append(event.digit)
+            case Refused() | Ended():
+                self.state = CallState.OVER
+                self.line.close()
+                if not self._over.done():
+                    self._over.set_result(event)
+
+    def _talk(self) -> None:
+        if self.state is not CallState.HOLDING:
+            self.state = CallState.TALKING
+        _settle(self._rang)
+        _settle(self._answered)
+
+    def _take_answer(self, sdp: bytes | None) -> None:
+        """An answer to an offer of ours; a repeated one, as after early media, changes nothing."""
+        if sdp is None or not self._negotiation.offered:
+            return
+        try:
+            self._negotiation = take_answer(self._negotiation, sdp)
+        except (SdpUnreadable, NotAcceptableHere):
+            self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
+            return
+        self._speak()
+
+    def _answer_reoffer(self, offer: bytes | None) -> None:
+        agent, now = self._endpoint.agent, now_s()
+        try:
+            if offer is None:
+                self._negotiation, sdp = make_offer(self._negotiation)
+            else:
+                self._negotiation, sdp = take_offer(self._negotiation, offer)
+        except SdpUnreadable:
+            self._endpoint.do(agent.refuse_reoffer(self.session, BAD_REQUEST, now=now))
+        except NotAcceptableHere:
+            self._endpoint.do(agent.refuse_reoffer(self.session, NOT_ACCEPTABLE_HERE, now=now))
+        except WrongMoment:
+            self._endpoint.do(agent.refuse_reoffer(self.session, REQUEST_PENDING, now=now))
+        else:
+            self._speak()
+            self._endpoint.do(agent.answer_reoffer(self.session, sdp, now=now))
+
+    async def _change(self, wish: Direction, within_s: float) -> None:
+        self._changed = asyncio.get_running_loop().create_future()
+        self._negotiation, sdp = make_offer(replace(self._negotiation, wish=wish))
+        self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
+        await self._wait(self._changed, f"the answer to {wish.value}", within_s)
+
+    def _speak(self) -> None:
+        if self._negotiation.agreed is not None:
+            self.line.agree(self._negotiation.agreed)
+
+    async def _wait(self, future: asyncio.Future[Any], what: str, within_s: float) -> None:
+        await asyncio.wait({future, self._over}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if future.done():
+            future.result()
+        elif self._over.done():
+            end = self._over.result()
+            reason = end.reason if isinstance(end, Refused) else end.cause.value
+            raise CallFailed(f"{self.peer}: no {what}, the call is over", end.status, reason)
+        else:
+            raise TimeoutError(f"{self.peer}: no {what} within {within_s} s, still {self.state.value}")
+
+
+def _settle(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,204 @@
+"""The RTP line of a test phone: a socket, a thread that speaks every 20 ms, and an ear that takes what comes.
+
+The thread keeps the line's pace whatever the program around it does. It is written apart from the engine's media
+plane on purpose: what is tested is not tested with itself. *Out* is from the phone to the engine.
+
+Invariant: one SSRC, sequence + 1, timestamp + 160 per slot; a slot that is missed is skipped, not made up for.
+Source: RFC 3550 §5.1, RFC 4733 §2.5.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from holdfast.testing.clock import from_wall_s, now_s
+from holdfast.testing.ears import PCMA, PCMU, Ear, Packet
+from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord, Samples
+from holdfast.voice.media.codecs import PCM_TO_ALAW, PCM_TO_ULAW
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.offer import PAYLOAD_TYPES, Agreed
+
+RTP_HEADER = struct.Struct("!BBHII")
+RTP_VERSION = 0x80
+MARKER = 0x80
+
+SO_TIMESTAMPNS = 35
+"""Linux: stamp each datagram when it arrives. Source: socket(7) and asm-generic/socket.h; not in `socket`."""
+TIMESPEC = struct.Struct("@qq")
+
+DIGITS = "0123456789*#ABCD"
+DIGIT_END = 0x80
+DIGIT_SLOTS = 5
+DIGIT_END_PACKETS = 3
+DIGIT_GAP_SLOTS = 3
+DIGIT_VOLUME = 10
+
+
+class Line:
+    """One leg's RTP, from `open` to `close`."""
+
+    def __init__(self, *, host: str, ear: Ear, hum: Chord | None, ssrc: int) -> None:
+        self._rtp, self._rtcp = bind_pair(host)
+        host, port = self._rtp.getsockname()[:2]
+        self.address: Address = (str(host), int(port))
+        """Where this line is reached by RTP; RTCP is one port above."""
+        self._rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._ear = ear
+        self._ssrc = ssrc
+        self._voice = {law: _spoken(hum, law) for law in (PCMU, PCMA)}
+        self._agreed: Agreed | None = None
+        self._slots_out: deque[bytes | None] = deque()
+        self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
+        self.sent = 0
+        self.skipped = 0
+
+    def open(self) -> None:
+        """Begin to listen; sound goes out once something is agreed."""
+        self._thread.start()
+
+    def agree(self, agreed: Agreed) -> None:
+        """From the next slot on, speak as agreed."""
+        self._agreed = agreed
+
+    def hum(self, chord: Chord | None) -> None:
+        """Hum something else from the next slot on; None is silence."""
+        self._voice = {law: _spoken(chord, law) for law in (PCMU, PCMA)}
+
+    def press(self, digits: str) -> None:
+        """Press keys, one after the other, 100 ms each.
+
+        Raises: ValueError for a key no telephone has, or when events were not agreed.
+        """
+        if self._agreed is None or self._agreed.dtmf_payload_type is None:
+            raise ValueError("the other side takes no telephone events on this call")
+        for digit in digits:
+            if digit not in DIGITS:
+                raise ValueError(f"{digit!r} is no key of a telephone")
+            self._slots_out.extend(_digit_slots(DIGITS.index(digit)))
+
+    def close(self) -> None:
+        """Stop at the next slot, and give the ports back."""
+        self._over.set()
+
+    def _run(self) -> None:
+        with self._rtp, self._rtcp:
+            deadline_s = now_s() + FRAME_S
+            while not self._over.is_set():
+                self._listen_until(deadline_s)
+                late = int((now_s() - deadline_s) / FRAME_S)
+                self.skipped += late
+                self._timestamp = (self._timestamp + (1 + late) * FRAME_SAMPLES) % 2**32
+                self._speak()
+                deadline_s += (1 + late) * FRAME_S
+
+    def _listen_until(self, deadline_s: float) -> None:
+        while (left_s := deadline_s - now_s()) > 0:
+            ready, _, _ = select.select([self._rtp, self._rtcp], [], [], left_s)
+            for each in ready:
+                try:
+                    data, stamps, _, _ = each.recvmsg(2048, 64)
+                except OSError:
+                    continue  # The peer's port was closed: the kernel says so here, and it is no news to an ear.
+                if each is self._rtp:
+                    self._hear(data, _arrival_s(stamps))
+
+    def _hear(self, data: bytes, at_s: float) -> None:
+        packet = read(data, at_s)
+        if packet is not None and packet.payload_type in (PCMU, PCMA):
+            self._ear.take(packet)
+
+    def _speak(self) -> None:
+        agreed = self._agreed
+        if agreed is None or agreed.remote is None or not agreed.send:
+            return
+        digit = self._slots_out.popleft() if self._slots_out else None
+        if digit is None or agreed.dtmf_payload_type is None:
+            law = int(PAYLOAD_TYPES[agreed.codec])
+            self._send(agreed.remote, law, self._timestamp, self._voice[law])
+            return
+        elapsed = int.from_bytes(digit[2:4])
+        kind = agreed.dtmf_payload_type | (MARKER if elapsed == FRAME_SAMPLES else 0)
+        began = (self._timestamp - elapsed + FRAME_SAMPLES) % 2**32
+        for _ in range(DIGIT_END_PACKETS if digit[1] & DIGIT_END else 1):
+            self._send(agreed.remote, kind, began, digit)
+
+    def _send(self, remote: Address, kind: int, timestamp: int, payload: bytes) -> None:
+        self._sequence = (self._sequence + 1) % 2**16
+        header = RTP_HEADER.pack(RTP_VERSION, kind, self._sequence, timestamp, self._ssrc)
+        try:
+            self._rtp.sendto(header + payload, remote)
+            self.sent += 1
+        except OSError:
+            self.skipped += 1
+
+
+def read(data: bytes, at_s: float) -> Packet | None:
+    """The packet in a datagram, or None when it is no RTP. Source: RFC 3550 §5.1, RFC 5761 §4 for RTCP's types."""
+    if len(data) < RTP_HEADER.size or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F <= 95:
+        return None
+    first, kind, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(data)
+    return Packet(
+        at_s=at_s,
+        payload_type=kind & 0x7F,
+        marker=bool(kind & MARKER),
+        sequence=sequence,
+        timestamp=timestamp,
+        ssrc=ssrc,
+        payload=data[RTP_HEADER.size + 4 * (first & 0x0F) :],
+    )
+
+
+def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
+    """A free even port and the odd one above it.
+
+    Raises: OSError when the host is not ours.
+    """
+    while True:
+        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            rtp.bind((host, 0))
+            port = rtp.getsockname()[1]
+            if port % 2 == 0:
+                rtcp.bind((host, port + 1))
+                return rtp, rtcp
+        except OSError:
+            if not rtp.getsockname()[1]:
+                raise
+        rtp.close()
+        rtcp.close()
+
+
+def _spoken(hum: Chord | None, law: int) -> bytes:
+    if hum is None:
+        return (b"\xff" if law == PCMU else b"\xd5") * FRAME_SAMPLES
+    return encoded(hum.frame(), law)
+
+
+def encoded(sound: Samples, law: int) -> bytes:
+    """Sound in PCMU or PCMA. Source: RFC 3551 §4.5.14."""
+    table = PCM_TO_ULAW if law == PCMU else PCM_TO_ALAW
+    return bytes(table[sound.view("uint16")].tobytes())
+
+
+def _digit_slots(event: int) -> Iterator[bytes | None]:
+    """What goes out in each slot for one key: its event packets, then the voice again. Source: RFC 4733 §2.5.1."""
+    for slot in range(1, DIGIT_SLOTS + 1):
+        end = DIGIT_END if slot == DIGIT_SLOTS else 0
+        yield struct.pack("!BBH", event, end | DIGIT_VOLUME, slot * FRAME_SAMPLES)
+    yield from [None] * DIGIT_GAP_SLOTS
+
+
+def _arrival_s(stamps: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in stamps:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = TIMESPEC.unpack(data[: TIMESPEC.size])
+            return from_wall_s(seconds + nanoseconds / 1e9)
+    return now_s()

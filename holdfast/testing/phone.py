@@ -1,0 +1,304 @@
+"""A SIP phone with ears, for tests: it calls, answers, hums its own chord, and knows what it hears.
+
+    async with Phone("alice", server=("127.0.0.1", 5060), password="secret") as alice:
+        await alice.register()
+        call = await alice.call("+15550100")
+        await call.answered()
+        await alice.hears("hold music")
+        await call.hang_up()
+
+A phone is one person: one call at a time, and another one is refused as busy. It needs nothing but a SIP server that
+speaks UDP with PCMU or PCMA, so it tests other servers too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from holdfast.testing.calls import CallFailed, CallState, PhoneCall, SessionEvent
+from holdfast.testing.clock import now_s
+from holdfast.testing.ears import Ear
+from holdfast.testing.endpoint import open_endpoint
+from holdfast.testing.line import Line
+from holdfast.testing.recognise import Heard, describe
+from holdfast.testing.signals import HUMS, KNOWN, Chord, Sound
+from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.effects import (
+    Address,
+    ContactsChanged,
+    DatagramDropped,
+    Effect,
+    Event,
+    Invited,
+    MessageSeen,
+    OptionsAnswered,
+    Registered,
+    RegistrationFailed,
+    SessionId,
+    Unregistered,
+)
+from holdfast.voice.sip.offer import Negotiation, make_offer
+
+BUSY_HERE = 486
+LOOK_EVERY_S = 0.01
+REGISTRATION = "line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Every call in is answered, after it rang this long."""
+
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rings:
+    """Calls in ring until the test answers or refuses them (`PhoneCall.answer`, `PhoneCall.refuse`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuses:
+    """Every call in is refused with this status."""
+
+    status: int = BUSY_HERE
+
+
+Manner = Answers | Rings | Refuses
+"""How a phone takes calls in."""
+
+ALWAYS_ANSWERS = Answers()
+
+
+class NotHeard(AssertionError):
+    """A phone did not hear what it should have. The message says what it heard instead, and when."""
+
+
+class Phone:
+    """A phone on a free port of this machine, from `async with` to its end.
+
+    `hum` is what it says (None: silence); a phone named after one of `HUMS` hums that. `sounds` is what its ear knows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        server: Address | None = None,
+        hum: Chord | None = None,
+        sounds: Iterable[Sound] = KNOWN,
+        manner: Manner = ALWAYS_ANSWERS,
+        user: str | None = None,
+        password: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.name = name
+        self.manner = manner
+        self.call_now: PhoneCall | None = None
+        self.calls: list[PhoneCall] = []
+        self.messages: list[MessageSeen] = []
+        self._hum = hum or next((known for known in HUMS if known.name == name), None)
+        self._server = server
+        self._credentials = Credentials(user=user or name, password=password) if password is not None else None
+        self._user = user or name
+        self._bind = (host, port)
+        self._sounds = tuple(sounds)
+        self._arrived: asyncio.Queue[PhoneCall] = asyncio.Queue()
+        self._registration: asyncio.Future[Registered | RegistrationFailed | Unregistered] | None = None
+        self._registered = False
+
+    async def __aenter__(self) -> Self:
+        self.ear = Ear(self._sounds)
+        self._endpoint = await open_endpoint(host=self._bind[0], port=self._bind[1], contact_user=self._user)
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        self._listener = self._tasks.create_task(self._listen(), name=f"phone-{self.name}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await self._leave()
+        finally:
+            self._listener.cancel()
+            try:
+                await self._tasks.__aexit__(kind, error, trace)
+            finally:
+                for call in self.calls:
+                    call.line.close()
+                self._endpoint.close()
+
+    @property
+    def address(self) -> Address:
+        """Where this phone is reached by SIP."""
+        return self._endpoint.address
+
+    @property
+    def uri(self) -> str:
+        """The SIP URI to call this phone without a server."""
+        return f"sip:{self._user}@{self.address[0]}:{self.address[1]}"
+
+    async def register(self, *, within_s: float = 5.0) -> None:
+        """Register with the server, and stay registered until the phone's end.
+
+        Raises: CallFailed when the server refuses, TimeoutError.
+        """
+        server = self._serving()
+        asked = self._endpoint.agent.register(
+            REGISTRATION, server, self._user, now=now_s(), domain=server[0], credentials=self._credentials
+        )
+        outcome = await self._registering(asked, within_s)
+        if isinstance(outcome, RegistrationFailed):
+            raise CallFailed(f"{self.name} was not registered", outcome.status, outcome.reason)
+        self._registered = True
+
+    async def call(self, target: str) -> PhoneCall:
+        """Call a number or a name at the server, or any SIP URI. Returns once the INVITE is on its way."""
+        session = SessionId(secrets.token_hex(8))
+        line, negotiation = self._open_line()
+        negotiation, sdp = make_offer(negotiation)
+        call = PhoneCall(
+            session=session, way="out", peer=target, endpoint=self._endpoint, line=line, negotiation=negotiation
+        )
+        self._take_up(call)
+        uri = target if target.startswith("sip:") else f"sip:{target}@{self._serving()[0]}:{self._serving()[1]}"
+        self._endpoint.do(
+            self._endpoint.agent.invite(
+                session,
+                uri,
+                now=now_s(),
+                sdp=sdp,
+                next_hop=None if target.startswith("sip:") else self._serving(),
+                caller=self._user,
+                caller_name=self.name,
+                credentials=self._credentials,
+            )
+        )
+        return call
+
+    async def called(self, *, within_s: float = 10.0) -> PhoneCall:
+        """Wait for the next call in. Raises: TimeoutError."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._arrived.get()
+        except TimeoutError:
+            raise TimeoutError(f"nobody called {self.name} within {within_s} s") from None
+
+    async def hears(self, *names: str, within_s: float = 5.0) -> None:
+        """Wait until the phone hears exactly these sounds: all of them, and nothing else.
+
+        `"silence"` and `"no packets"` are names too. Raises: NotHeard.
+        """
+        asked_s = now_s()
+        while self.ear.now(now_s()) != frozenset(names):
+            if now_s() - asked_s > within_s:
+                raise NotHeard(self._complaint(frozenset(names), asked_s))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def speak(self, hum: Chord | None) -> None:
+        """Hum something else, in the call that runs and in those to come; None is silence."""
+        self._hum = hum
+        if self.call_now is not None:
+            self.call_now.line.hum(hum)
+
+    async def _listen(self) -> None:
+        while True:
+            self._take(await self._endpoint.events.get())
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Invited():
+                self._take_invite(event)
+            case MessageSeen():
+                self.messages.append(event)
+            case Registered() | RegistrationFailed() | Unregistered():
+                if self._registration is not None and not self._registration.done():
+                    self._registration.set_result(event)
+            case ContactsChanged() | OptionsAnswered() | DatagramDropped():
+                pass
+            case in_session:
+                self._take_in_session(in_session)
+
+    def _take_in_session(self, event: SessionEvent) -> None:
+        for call in self.calls:
+            if call.session == event.session:
+                call.take(event)
+                if call is self.call_now and call.state is CallState.OVER:
+                    self.call_now = None
+
+    def _take_invite(self, event: Invited) -> None:
+        if self.call_now is not None:
+            self._endpoint.do(self._endpoint.agent.refuse(event.session, BUSY_HERE, now=now_s()))
+            return
+        line, negotiation = self._open_line()
+        call = PhoneCall(
+            session=event.session,
+            way="in",
+            peer=event.caller or event.caller_host,
+            endpoint=self._endpoint,
+            line=line,
+            negotiation=negotiation,
+            offer=event.sdp,
+        )
+        self._take_up(call)
+        match self.manner:
+            case Answers(after_s=0.0):
+                call.answer()
+            case Answers(after_s=after_s):
+                call.ring()
+                self._tasks.create_task(_answer_later(call, after_s), name=f"phone-{self.name}-ringing")
+            case Rings():
+                call.ring()
+            case Refuses(status=status):
+                call.refuse(status)
+        self._arrived.put_nowait(call)
+
+    def _take_up(self, call: PhoneCall) -> None:
+        self.calls.append(call)
+        self.call_now = call
+
+    def _open_line(self) -> tuple[Line, Negotiation]:
+        line = Line(host=self._bind[0], ear=self.ear, hum=self._hum, ssrc=secrets.randbits(32))
+        line.open()
+        return line, Negotiation(local=line.address, session_id=secrets.randbits(31))
+
+    async def _leave(self) -> None:
+        if self.call_now is not None:
+            await self.call_now.hang_up()
+        if self._registered:
+            await self._registering(self._endpoint.agent.unregister(REGISTRATION, now=now_s()), within_s=2.0)
+
+    async def _registering(
+        self, effects: Iterable[Effect], within_s: float
+    ) -> Registered | RegistrationFailed | Unregistered:
+        self._registration = asyncio.get_running_loop().create_future()
+        self._endpoint.do(effects)
+        async with asyncio.timeout(within_s):
+            return await self._registration
+
+    def _serving(self) -> Address:
+        if self._server is None:
+            raise ValueError(f"{self.name} has no server: give Phone(server=(host, port)), or call a SIP URI")
+        return self._server
+
+    def _complaint(self, wanted: Heard, since_s: float) -> str:
+        story = "\n".join(
+            f"  {interval.start_s - since_s:7.2f} s to {interval.end_s - since_s:7.2f} s: {describe(interval.heard)}"
+            for interval in self.ear.intervals(since_s=since_s - 1.0)
+        )
+        return (
+            f"{self.name} should hear {describe(wanted)}, and heard, counted from the asking:\n{story or '  nothing'}"
+        )
+
+
+async def _answer_later(call: PhoneCall, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    if call.state is CallState.RINGING:
+        call.answer()

@@ -1,0 +1,66 @@
+"""20 ms are enough to tell the known sounds apart, alone and mixed, and to say that something else is there."""
+
+import numpy as np
+import pytest
+from holdfast.voice.media.codecs import PCM_TO_ULAW, ULAW_TO_PCM
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.testing.music import MUSIC_BOX, SLOW_BELLS, play
+from holdfast.testing.recognise import SILENCE, UNKNOWN, Recogniser, describe
+from holdfast.testing.signals import FRAME_SAMPLES, HUMS, KNOWN, RATE_HZ, Chord, as_samples, sum_of_tones
+
+RECOGNISER = Recogniser(KNOWN)
+
+
+def windows(samples):
+    return samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+
+
+@pytest.mark.parametrize("sound", [sound for sound in KNOWN if isinstance(sound, Chord)], ids=lambda sound: sound.name)
+def test_a_chord_alone(sound):
+    heard = RECOGNISER.recognise(windows(as_samples(sum_of_tones(sound.tones_hz, RATE_HZ))))
+
+    assert set(heard) == {frozenset({sound.name})}
+
+
+@pytest.mark.parametrize("score", [MUSIC_BOX, SLOW_BELLS], ids=lambda score: score.melody.name)
+def test_music_is_known_in_every_window_after_the_telephone_made_it_worse(score):
+    telephone = ULAW_TO_PCM[PCM_TO_ULAW[as_samples(play(score, rate_hz=RATE_HZ)).view(np.uint16)]]
+
+    heard = RECOGNISER.recognise(windows(telephone))
+
+    assert {score.melody.name} == set.intersection(*map(set, heard))
+    assert sum(names == {score.melody.name} for names in heard) >= 0.98 * len(heard)
+
+
+@given(st.sets(st.sampled_from(HUMS), min_size=1), st.lists(st.floats(0.3, 1.0), min_size=4, max_size=4))
+def test_a_mix_of_hums_names_each_of_them(hums, levels):
+    mixed = sum(hum.frame() * level / 4 for hum, level in zip(hums, levels, strict=False))
+
+    assert RECOGNISER.recognise(mixed.astype(np.int16)[None]) == [frozenset(hum.name for hum in hums)]
+
+
+def test_nothing_is_silence_and_noise_is_unknown():
+    noise = np.random.default_rng(1).normal(0, 2000, (200, FRAME_SAMPLES)).astype(np.int16)
+
+    assert RECOGNISER.recognise(np.zeros((2, FRAME_SAMPLES), dtype=np.int16)) == [SILENCE, SILENCE]
+    assert all(UNKNOWN in heard for heard in RECOGNISER.recognise(noise))
+    assert RECOGNISER.recognise(np.zeros((0, FRAME_SAMPLES), dtype=np.int16)) == []
+
+
+def test_a_stranger_beside_a_known_party_is_noticed():
+    stranger = as_samples(sum_of_tones((2500.0,), FRAME_SAMPLES))
+
+    (heard,) = RECOGNISER.recognise((HUMS[0].frame() // 2 + stranger // 2)[None])
+
+    assert heard == {HUMS[0].name, UNKNOWN}
+
+
+def test_tones_that_a_frame_cannot_separate_are_refused():
+    with pytest.raises(ValueError, match="told apart"):
+        Recogniser([Chord(name="one", tones_hz=(500.0,)), Chord(name="two", tones_hz=(510.0,))])
+
+
+def test_what_is_heard_reads_the_same_each_time():
+    assert describe(frozenset({"bob", "alice"})) == "alice + bob"
