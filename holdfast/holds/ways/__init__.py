@@ -1,1 +1,1 @@
-"""Ways to hold: how a hold is carried out."""
+"""Ways to hold: pure planners. Given what was read of the account, each gives the steps in order, or refuses."""

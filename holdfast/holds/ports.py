@@ -1,0 +1,140 @@
+"""What the holds service needs from outside: an account, a memory, a clock.
+
+`account.py` is the account there is; `memory.py` and the SQL store are two memories; tests bring their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.holds.hold import Hold, Status, Tell
+from holdfast.holds.ids import CallSid, ConferenceSid, HoldId, QueueSid
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen
+from holdfast.holds.ways.pair import Pair
+
+
+class Clock(Protocol):
+    """Seconds since the Unix epoch, never going back."""
+
+    def now(self) -> float: ...
+
+
+class Account(Protocol):
+    """An account that speaks Twilio's voice REST API.
+
+    Reads give None for what is not there. Every method ends within the account's own time limit.
+
+    Raises: `AccountUnreachable` from a read without an answer, `OutcomeUnknown` from a change without one;
+    `NotThere` from a change to something that is over; `AccountRefused` and `WrongCredentials` from any answer that
+    is an error.
+    """
+
+    @property
+    def sid(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+    @property
+    def base_url(self) -> str: ...
+
+    def can_reach(self, url: str) -> bool:
+        """Whether the account's servers could open this URL, as far as its host name tells."""
+        ...
+
+    async def call(self, call: CallSid) -> CallSeen | None: ...
+
+    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSeen]:
+        """Calls of this status, or made by this parent; newest first."""
+        ...
+
+    async def conferences(self) -> Sequence[ConferenceSeen]:
+        """Every live conference, `init` and `in-progress`."""
+        ...
+
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]: ...
+
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None: ...
+
+    async def set_hold(
+        self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
+    ) -> ParticipantSeen:
+        """Hold or unhold a participant. `url` is fetched by GET; None: the account's own music."""
+        ...
+
+    async def redirect(self, call: CallSid, *, twiml: str) -> None:
+        """Give a live call this document to run now."""
+        ...
+
+    async def hang_up(self, call: CallSid) -> None: ...
+
+    async def open_queue(self, name: str) -> QueueSid:
+        """Make the queue of this name, or find the one there is."""
+        ...
+
+    async def queues(self) -> Sequence[tuple[QueueSid, str]]:
+        """Queues that somebody waits in, with their names."""
+        ...
+
+    async def members(self, queue: QueueSid) -> Sequence[CallSid]: ...
+
+    async def waits(self, queue: QueueSid, call: CallSid) -> bool:
+        """Whether this call waits in this queue."""
+        ...
+
+    async def close_queue(self, queue: QueueSid) -> None:
+        """Remove an empty queue; one that is gone is no error."""
+        ...
+
+    async def open(self) -> None:
+        """Keep connections open between requests, until `close`. Without it, each request makes its own."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEvent:
+    """One line of history: what happened to a hold, and where that left it.
+
+    `id` rises by at least one from event to event of a store: readers continue after the last one they have seen.
+    """
+
+    id: int
+    at: float
+    hold: HoldId
+    call: CallSid
+    kind: str
+    status: Status
+    by: str | None = None
+    detail: str | None = None
+
+
+class HoldStore(Protocol):
+    """What outlives the process: holds, their history, and the pairs whose continuations are ours."""
+
+    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+        """Keep this state of a hold together with its new lines of history, all or nothing, and number the lines."""
+        ...
+
+    async def hold(self, hold: HoldId) -> Hold | None: ...
+
+    async def holds(self, *, active_only: bool = False, limit: int = 1000) -> Sequence[Hold]:
+        """Holds, newest first."""
+        ...
+
+    async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
+        """History after this event id, oldest first."""
+        ...
+
+    async def last_event(self) -> int:
+        """The id of the newest event; 0 when there is none."""
+        ...
+
+    async def save_pair(self, pair: Pair) -> None:
+        """Keep a pair, replacing what was known of its parent."""
+        ...
+
+    async def forget_pair(self, parent: CallSid) -> None: ...
+
+    async def pairs(self) -> Sequence[Pair]: ...

@@ -1,0 +1,63 @@
+"""What is read of an account: calls, conferences, participants. Twilio's words, only what holding needs."""
+
+from dataclasses import dataclass
+
+from holdfast.holds.ids import CallSid, ConferenceSid
+
+LIVE = frozenset({"queued", "ringing", "in-progress"})
+"""Statuses of calls that are not over. Source: Twilio REST, Call resource, status values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSeen:
+    """One call as the account tells it."""
+
+    sid: CallSid
+    status: str
+    parent: CallSid | None = None
+    from_: str = ""
+    to: str = ""
+    direction: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether the call is not over."""
+        return self.status in LIVE
+
+    @property
+    def talking(self) -> bool:
+        """Whether the call was answered and is not over."""
+        return self.status == "in-progress"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConferenceSeen:
+    """One live conference: `init` while too few are in it, then `in-progress`."""
+
+    sid: ConferenceSid
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantSeen:
+    """One call's membership of a conference."""
+
+    call: CallSid
+    conference: ConferenceSid
+    hold: bool
+    muted: bool = False
+    label: str | None = None
+    status: str = "connected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """A live conference and those in it."""
+
+    conference: ConferenceSeen
+    participants: tuple[ParticipantSeen, ...]
+
+    def participant(self, call: CallSid) -> ParticipantSeen | None:
+        """This call's membership, if it is in the room."""
+        return next((one for one in self.participants if one.call == call), None)

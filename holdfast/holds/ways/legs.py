@@ -1,0 +1,187 @@
+"""Hold by independent legs: each half of the pair moved by its own redirect, the child always first.
+
+Redirecting a parent kills its child, so a parent is never redirected while its plain Dial runs: the child is moved,
+and the parent follows by the continuation of its Dial. From the second round on the two are queue peers and either,
+or both, can be held. Each plan is recorded before its first step, because continuations ask while steps are under way.
+Source: TwiML <Dial>, "modifying a live call"; TwiML <Enqueue>; <Dial><Queue>.
+"""
+
+from dataclasses import dataclass, replace
+
+from holdfast.holds.ids import CallSid
+from holdfast.holds.ways.pair import Pair, Party, Place, onward, queue_of, room_of
+from holdfast.holds.ways.steps import CloseQueue, Enter, LegStep, OpenQueue, Park, Redirect, Refusal, Take, Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The pair as it will be, to be recorded first, and the steps that make it so, in order."""
+
+    pair: Pair
+    steps: tuple[LegStep, ...] = ()
+
+
+def unknown(continue_url: str) -> Refusal:
+    """Why a two-leg call that nobody told us about is not held."""
+    return Refusal(
+        why="this call was joined by a plain <Dial>, and where its parent leg would go on is not known to us: "
+        "moving one leg could hang up the other",
+        fix=f'Write <Dial action="{continue_url}">…</Dial> and call holds.adopt(parent, child) once it is answered; '
+        "or answer the call with the document at /twiml/dial; or put both parties into a conference.",
+    )
+
+
+def hold(pair: Pair, call: CallSid, *, music: str | None) -> Plan | Refusal:
+    """Hold one party: it waits in its private queue, the other in silence, or in its own queue when it is held too."""
+    me, other = pair.me(call), pair.other(call)
+    missing = _missing(pair, me, other)
+    if missing is not None:
+        return missing
+    if me.held:
+        return Plan(pair=pair)
+    if me.place is Place.ROOM:
+        return Refusal(why="the pair is in a conference by now", fix="Hold the party there.")
+    turn = pair.turn + 1
+    if me.place is Place.PARENT:
+        return Plan(
+            pair=pair.moved(
+                replace(me, place=Place.WAITING, held=True, arriving=True, music=music),
+                replace(other, place=Place.PARKED, turn=turn),
+            ),
+            steps=(OpenQueue(name=queue_of(call)), Redirect(call=other.call, to=Park())),
+        )
+    held = replace(me, place=Place.WAITING, held=True, arriving=True, music=music, turn=turn)
+    # One who is held already, or parked for want of the other, stays where it is.
+    left = other if other.held or other.place is Place.PARKED else replace(other, place=Place.PARKED, arriving=True)
+    return Plan(
+        pair=pair.moved(held, left),
+        steps=(
+            OpenQueue(name=queue_of(call)),
+            Redirect(call=call, to=Wait(queue=queue_of(call), music=music, turn=turn)),
+        ),
+    )
+
+
+def resume(pair: Pair, call: CallSid) -> Plan | Refusal:
+    """Bring one party back: the other takes it out of its queue; while the other is held too, it waits in silence."""
+    me, other = pair.me(call), pair.other(call)
+    if me.place is Place.GONE or pair.over:
+        return Refusal(why=f"{call} has hung up", gone=True)
+    if not me.held:
+        return Plan(pair=pair)
+    turn = pair.turn + 1
+    if other.held:
+        parked = replace(me, place=Place.PARKED, held=False, arriving=False, turn=turn, music=None)
+        return Plan(pair=pair.moved(parked), steps=(Redirect(call=call, to=Park()),))
+    taking = replace(other, place=Place.TAKING, arriving=False, turn=turn)
+    back = replace(me, held=False, arriving=False)
+    return Plan(
+        pair=pair.moved(taking, back),
+        steps=(Redirect(call=other.call, to=Take(queue=queue_of(call), turn=turn)),),
+    )
+
+
+def convert(pair: Pair) -> Plan | Refusal:
+    """Move a plain Dial's two legs into a conference: the child by redirect, the parent by its continuation."""
+    missing = _missing(pair, pair.parent, pair.child)
+    if missing is not None:
+        return missing
+    if pair.parent.place is not Place.PARENT:
+        return Plan(pair=pair)
+    room, turn = room_of(pair), pair.turn + 1
+    moved = pair.moved(
+        replace(pair.parent, place=Place.ROOM, arriving=True),
+        replace(pair.child, place=Place.ROOM, arriving=True, turn=turn),
+    )
+    return Plan(
+        pair=replace(moved, room=room),
+        steps=(Redirect(call=pair.child.call, to=Enter(room=room, turn=turn)),),
+    )
+
+
+def rejoin(pair: Pair, *, answered: CallSid | None = None) -> Plan:
+    """Bring the two together again in a conference, when queues cannot do it: a hold that fails drops nobody.
+
+    `answered`: the party that is asking for a document just now, and so needs no redirect.
+    """
+    room, turn = room_of(pair), pair.turn + 1
+    parties = [
+        replace(
+            party,
+            place=Place.ROOM,
+            held=False,
+            music=None,
+            turn=turn,
+            arriving=party.call != answered,
+        )
+        for party in (pair.child, pair.parent)
+    ]
+    return Plan(
+        pair=replace(pair.moved(*parties), room=room),
+        steps=tuple(
+            Redirect(call=party.call, to=Enter(room=room, turn=turn)) for party in parties if party.call != answered
+        ),
+    )
+
+
+def undo(before: Pair, planned: Pair, current: Pair) -> Plan:
+    """What to do when the account refused the first redirect of a plan.
+
+    Nothing has moved while nothing was heard: the pair is as it was, only its turns are used up. When a continuation
+    has answered meanwhile, the two are brought together in a conference.
+    """
+    if current == planned:
+        return Plan(pair=replace(before, turn=planned.turn))
+    if current.over:
+        return Plan(pair=current)
+    return rejoin(current)
+
+
+def seen_waiting(pair: Pair, call: CallSid) -> Pair:
+    """The pair after this call was seen in its own queue."""
+    me = pair.me(call)
+    if me.place is Place.WAITING and me.arriving:
+        return pair.put(replace(me, arriving=False))
+    return pair
+
+
+def seen_in_room(pair: Pair, call: CallSid) -> Pair:
+    """The pair after this call was seen in the pair's conference."""
+    me = pair.me(call)
+    if me.place is Place.ROOM and me.arriving:
+        return pair.put(replace(me, arriving=False))
+    return pair
+
+
+def held_again(pair: Pair, call: CallSid) -> Pair:
+    """The pair after a resume that came to nothing: this call waits in its queue as before, the other in silence."""
+    me, other = pair.me(call), pair.other(call)
+    return pair.put(
+        replace(me, held=True, place=Place.WAITING, arriving=False),
+        replace(other, place=Place.PARKED, arriving=False, turn=pair.turn),
+    )
+
+
+def gone(pair: Pair, call: CallSid) -> Plan:
+    """What follows when one party is no longer there: the other goes on, and is not left with music or silence.
+
+    A party whose own document ends with the conversation needs no step: it asks where to go on.
+    """
+    me, other = pair.me(call), pair.other(call)
+    left = replace(me, place=Place.GONE, held=False, arriving=False)
+    if pair.over:
+        return Plan(pair=pair.put(left))
+    over = replace(pair.put(left), over=True)
+    queues = (CloseQueue(name=queue_of(call)), CloseQueue(name=queue_of(other.call)))
+    closing: tuple[LegStep, ...] = queues if pair.turn else ()
+    if other.place is Place.GONE or not (other.place is Place.PARKED or other.held):
+        return Plan(pair=over, steps=closing)
+    return Plan(pair=over, steps=(Redirect(call=other.call, to=onward(pair, other.call)), *closing))
+
+
+def _missing(pair: Pair, me: Party, other: Party) -> Refusal | None:
+    if pair.over or me.place is Place.GONE:
+        return Refusal(why=f"{me.call} is not in this conversation any more", gone=True)
+    if other.place is Place.GONE:
+        return Refusal(why=f"the other party, {other.call}, has hung up", gone=True)
+    return None

@@ -1,0 +1,101 @@
+"""What a way wants done with the account, and the documents it gives to calls."""
+
+from dataclasses import dataclass
+
+from holdfast.holds.ids import CallSid, ConferenceSid
+
+# Documents: what a call is to do next. `documents.py` writes them as TwiML.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Be held: wait in a private queue and hear the music."""
+
+    queue: str
+    music: str | None
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """Stay on the line in silence until told otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Take the one who waits in this queue, and talk."""
+
+    queue: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enter:
+    """Go into this conference."""
+
+    room: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoOn:
+    """Go on with the application's own document."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bye:
+    """Hang up."""
+
+
+Document = Wait | Park | Take | Enter | GoOn | Bye
+
+
+# Steps: what the account is told.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetHold:
+    """Update one participant's hold."""
+
+    conference: ConferenceSid
+    call: CallSid
+    hold: bool
+    music: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenQueue:
+    """See that a queue of this name exists, for one call."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Give a live call a new document."""
+
+    call: CallSid
+    to: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseQueue:
+    """Remove a queue that nobody needs any more."""
+
+    name: str
+
+
+LegStep = OpenQueue | Redirect | CloseQueue
+Step = SetHold | LegStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why this way cannot hold the call, and the line that would make it work."""
+
+    why: str
+    fix: str | None = None
+    gone: bool = False
+    """The refusal's reason is that the call is over."""
