@@ -140,3 +140,10 @@ class FetchFailed(PeerWrong):
     """A web server did not give a complete, successful answer."""
 
     code = 11200
+
+
+class StoreFailed(VoiceError):
+    """The store could not keep or find what it was given: disk full, file gone, locked or damaged."""
+
+    code = 20500
+    http = 500

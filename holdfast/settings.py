@@ -1,0 +1,259 @@
+"""Settings: one frozen value, read once at start from flags, environment, `holdfast.toml` and defaults, in that order.
+
+A wrong value is refused here, naming the setting, where it came from, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+PREFIX = "HOLDFAST_"
+FILE = "holdfast.toml"
+OTHER_VARIABLES = frozenset({"CONFIG", "API"})
+"""What else may follow the prefix: where the file is, and where the holds library finds the engine."""
+SECRET = frozenset({"auth_token", "lines"})
+
+
+class SettingsWrong(Exception):
+    """Settings that nothing can be started with. `problems` has one sentence for each, in a person's words."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def default_store() -> str:
+    """A SQLite file in the user's data directory. Source: XDG Base Directory Specification, XDG_DATA_HOME."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    home = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
+    return f"sqlite:///{home / 'holdfast' / 'holdfast.db'}"
+
+
+def _numeric(host: str) -> str:
+    return str(ipaddress.ip_address(host))
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not a web address")
+    _ = parts.port  # raises ValueError when out of range
+    return url
+
+
+def _even(port: int) -> int:
+    if port % 2:
+        raise ValueError("odd")
+    return port
+
+
+def _sqlite(url: str) -> str:
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or not url.removeprefix(prefix):
+        raise ValueError("not a SQLite file")
+    return prefix + str(Path(url.removeprefix(prefix)).expanduser().absolute())
+
+
+def _host_or_network(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", text):
+        ipaddress.ip_network(text, strict=False)
+    return text
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _lone_password(value: object) -> object:
+    return {"password": value} if isinstance(value, str) else value
+
+
+def _lone_url(value: object) -> object:
+    return {"voice_url": value} if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Numeric = Annotated[str, AfterValidator(_numeric)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+HostOrNetwork = Annotated[str, AfterValidator(_host_or_network)]
+LineName = Annotated[str, Field(pattern="^[A-Za-z0-9_.+-]{1,64}$")]
+E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
+
+
+class Line(BaseModel):
+    """A SIP user that may register and call."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    password: Annotated[str, Field(min_length=1, repr=False)]
+
+
+class Number(BaseModel):
+    """A phone number of ours. `voice_url` None: it rings the line registered under the number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    voice_url: WebAddress | None = None
+    voice_method: Literal["GET", "POST"] = "POST"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Every field's `description` says what is allowed."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, validate_default=False
+    )
+
+    http_host: str = Field("127.0.0.1", min_length=1, description="an address or host name to listen on")
+    http_port: Port = Field(8080, description="a port from 0 to 65535 (0: any that is free)")
+    sip_host: Numeric = Field("127.0.0.1", description="a numeric IP address to listen on")
+    sip_port: Port = Field(5060, description="a port from 0 to 65535 (0: any that is free)")
+    rtp_ip: Numeric | None = Field(None, description="the numeric IP address phones send sound to (not 0.0.0.0)")
+    rtp_base: Annotated[int, Field(ge=1024, le=65534), AfterValidator(_even)] = Field(
+        16384, description="an even port from 1024 to 65534, the first of the RTP ports"
+    )
+    rtp_rows: Annotated[int, Field(ge=2, le=4096)] = Field(
+        512, description="how many legs can have sound at once: 2 to 4096, two ports each, the last below 65536"
+    )
+    store: Annotated[str, AfterValidator(_sqlite)] = Field(
+        default_factory=default_store, description="sqlite:/// and the path of a file"
+    )
+    account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")] | None = Field(
+        None, description="AC and 32 of 0-9 a-f, together with auth_token"
+    )
+    auth_token: Annotated[str, Field(min_length=16)] | None = Field(
+        None, repr=False, description="at least 16 characters, together with account_sid"
+    )
+    default_voice_url: WebAddress | None = Field(None, description="an http:// or https:// address")
+    public_url: WebAddress | None = Field(None, description="an http:// or https:// address")
+    webhook_allow: Annotated[tuple[HostOrNetwork, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="host names, addresses or networks such as 10.0.0.0/8, separated by commas"
+    )
+    lines: Mapping[LineName, Annotated[Line, BeforeValidator(_lone_password)]] = Field(
+        default_factory=dict, repr=False, description="names of letters, digits and . _ + -, each with a password"
+    )
+    numbers: Mapping[E164, Annotated[Number, BeforeValidator(_lone_url)]] = Field(
+        default_factory=dict, description="numbers such as +15550100, each with a voice_url"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given: `read` gathers the sources itself, so that it can say where a wrong value came from."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        problems = []
+        if ipaddress.ip_address(self.sound_ip).is_unspecified:
+            problems.append(
+                "rtp_ip: needed when sip_host is 0.0.0.0; set it to the address phones reach this machine at"
+            )
+        if self.rtp_base + 2 * self.rtp_rows > 65536:
+            fitting = (65536 - self.rtp_base) // 2
+            problems.append(
+                f"rtp_rows: {self.rtp_rows} rows from port {self.rtp_base} pass 65535; at most {fitting} fit"
+            )
+        if (self.account_sid is None) != (self.auth_token is None):
+            problems.append("account_sid and auth_token: set both, or neither (then they are made on first start)")
+        if problems:
+            raise SettingsWrong(problems)
+        return self
+
+    @property
+    def sound_ip(self) -> str:
+        """The address in our SDP: `rtp_ip`, else the one SIP listens on."""
+        return self.rtp_ip or self.sip_host
+
+    @property
+    def store_path(self) -> Path:
+        """The file of the store."""
+        return Path(self.store.removeprefix("sqlite:///"))
+
+
+def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None) -> Settings:
+    """The settings of this start. A flag that is None was not given. Raises: SettingsWrong."""
+    from_file, file_name = _read_file(file)
+    try:
+        from_environment = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        name = re.search(r'field "(\w+)"', str(error))
+        raise SettingsWrong([f"{PREFIX}{name[1].upper() if name else '…'}: its value must be JSON"]) from error
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    origins = {name: f"{name} in {file_name}" for name in from_file}
+    origins |= {name: PREFIX + name.upper() for name in from_environment}
+    origins |= {name: "--" + name.replace("_", "-") for name in given}
+    merged: dict[str, Any] = {**from_file, **from_environment, **given}
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        raise SettingsWrong(_explain(error, origins)) from error
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A warning for each HOLDFAST_ variable that sets nothing, most often a slip of the finger."""
+    known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    warnings = []
+    for name in sorted(environment):
+        bare = name.removeprefix(PREFIX)
+        if bare != name and bare not in known:
+            near = difflib.get_close_matches(bare, known, n=1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+            warnings.append(f"{name} sets nothing{hint}")
+    return warnings
+
+
+def _read_file(file: Path | None) -> tuple[dict[str, Any], str]:
+    named = file or (Path(os.environ["HOLDFAST_CONFIG"]) if os.environ.get("HOLDFAST_CONFIG") else None)
+    path = named or Path(FILE)
+    if named is None and not path.exists():
+        return {}, str(path)
+    try:
+        return tomllib.loads(path.read_text("utf-8")), str(path)
+    except OSError as error:
+        raise SettingsWrong([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsWrong([f"{path}: is not TOML: {error}"]) from error
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
+    problems: dict[str, None] = {}  # a set that keeps its order
+    for detail in error.errors(include_url=False):
+        where = [str(part) for part in detail["loc"] if part != "[key]"]
+        name = where[0] if where else ""
+        origin = ".".join([origins.get(name, name), *where[1:]])
+        field = Settings.model_fields.get(name)
+        match detail["type"]:
+            case "extra_forbidden":
+                near = difflib.get_close_matches(name, Settings.model_fields, n=1) if field is None else []
+                problem = "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+            case "missing":
+                problem = "is missing"
+            case _:
+                value = "its value" if name in SECRET else repr(detail["input"])
+                allowed = field.description if field else ""
+                problem = f"{value} is not allowed; allowed: {allowed}"
+        problems[f"{origin}: {problem}"] = None
+    return list(problems)

@@ -1,0 +1,71 @@
+"""The account of this machine: its SID and token, made on first start and kept beside the store for its owner only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class AccountFileWrong(Exception):
+    """The account file is there but cannot be used. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a Twilio SDK signs in with, and what webhooks are signed with."""
+
+    sid: str
+    token: str = field(repr=False)
+
+
+def account_file(store: Path) -> Path:
+    """Where the account of a store is kept: `holdfast.db` has `holdfast.account` at its side."""
+    return store.with_suffix(".account")
+
+
+def keep_account(store: Path) -> Credentials:
+    """The account of this store, made if there is none yet; several processes at once get the same one.
+
+    Raises: AccountFileWrong.
+    """
+    path = account_file(store)
+    try:
+        if not path.exists():
+            _make(path)
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AccountFileWrong(f"{path}: cannot be used ({error}); give account_sid and auth_token yourself") from error
+    return _parse(path, text)
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = {"account_sid": "AC" + secrets.token_hex(16), "auth_token": secrets.token_hex(16)}
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(made, file, indent=2)
+            file.write("\n")
+        # A link, unlike a rename, never replaces the account another process has just made.
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # somebody else was first: theirs is the account
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _parse(path: Path, text: str) -> Credentials:
+    remedy = "move it away, and a new account is made on the next start"
+    try:
+        data = json.loads(text)
+        sid, token = data["account_sid"], data["auth_token"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise AccountFileWrong(f"{path}: is not an account file; {remedy}") from error
+    if not (isinstance(sid, str) and re.fullmatch("AC[0-9a-f]{32}", sid) and isinstance(token, str) and token):
+        raise AccountFileWrong(f"{path}: holds no usable account; {remedy}")
+    return Credentials(sid=sid, token=token)

@@ -1,0 +1,147 @@
+"""One SQLite file with many readers and one writer that commits in groups.
+
+What is written at the same time, by the engine and by the product, shares one transaction and so one flush: a
+writer waits for the commit that is under way, and then goes in together with all others that waited.
+Source: SQLite, "Write-Ahead Logging".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Executable, Row, event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from holdfast.store.tables import METADATA, VERSION
+
+GROUP = 256
+"""The most writes that share one transaction, so that the first of them does not wait for ever."""
+
+
+class DatabaseWrong(Exception):
+    """The file cannot be used as a store. The message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One SQL statement and its rows; an empty `rows` runs it once, without parameters."""
+
+    sql: Executable
+    rows: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    statements: Sequence[Statement]
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Database:
+    """An open store. Invariant: only the one writer task writes, so no write meets a locked file."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._waiting: asyncio.Queue[_Write] = asyncio.Queue()
+        self.commits = 0
+        """How many transactions were committed since the store was opened."""
+
+    async def write(self, *statements: Statement) -> None:
+        """Keep all of them, or none. Returns when they are committed. Raises: SQLAlchemyError."""
+        write = _Write(statements)
+        self._waiting.put_nowait(write)
+        await write.done
+
+    async def read(self, sql: Executable) -> Sequence[Row[Any]]:
+        """Every row of a query. Raises: SQLAlchemyError."""
+        async with self._engine.connect() as connection:
+            return (await connection.execute(sql)).all()
+
+    async def run_writer(self) -> None:
+        """Commit what is written until cancelled."""
+        async with self._engine.connect() as connection:
+            while True:
+                group = [await self._waiting.get()]
+                while len(group) < GROUP and not self._waiting.empty():
+                    group.append(self._waiting.get_nowait())
+                await self._commit(connection, group)
+
+    async def drain(self) -> None:
+        """Wait until everything written so far is committed."""
+        await self.write()
+
+    async def _commit(self, connection: AsyncConnection, group: Sequence[_Write]) -> None:
+        try:
+            async with connection.begin():
+                for write in group:
+                    for statement in write.statements:
+                        await connection.execute(statement.sql, list(statement.rows) or None)
+        except SQLAlchemyError as error:
+            if len(group) > 1:  # one of them is at fault; the others must not suffer
+                for write in group:
+                    await self._commit(connection, [write])
+                return
+            if not group[0].done.done():
+                group[0].done.set_exception(error)
+            return
+        self.commits += 1
+        for write in group:
+            if not write.done.done():  # it is done already when its caller was cancelled meanwhile
+                write.done.set_result(None)
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """The store in this file, made if it is not there. Raises: DatabaseWrong."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    event.listen(engine.sync_engine, "connect", _prepare)
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            async with engine.begin() as connection:
+                await _settle_schema(connection, path)
+        except (OSError, SQLAlchemyError) as error:
+            reason = str(getattr(error, "orig", error))
+            raise DatabaseWrong(
+                f"{path}: cannot be used as a store: {reason}. Give another file by --store."
+            ) from error
+        database = Database(engine)
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(database.run_writer(), name="store-writer")
+            try:
+                yield database
+            except Exception as error:
+                failure = error  # raised again below, outside the group, which would wrap it
+            await database.drain()
+            writer.cancel()
+        if failure is not None:
+            raise failure
+    finally:
+        await engine.dispose()
+
+
+async def _settle_schema(connection: AsyncConnection, path: Path) -> None:
+    version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
+    if version not in (0, VERSION):
+        raise DatabaseWrong(
+            f"{path}: was written by another version of Holdfast (schema {version}, ours is {VERSION}). "
+            "Move it away, or give another file by --store."
+        )
+    await connection.run_sync(METADATA.create_all)
+    await connection.execute(text(f"PRAGMA user_version={VERSION}"))
+
+
+def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    # WAL with synchronous=NORMAL survives a crash of this process, and asks the disk only at a checkpoint.
+    # A power cut may lose the last commits, never the file.
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,36 @@
+"""The tables: the engine's journal and configuration, the product's holds. One schema, one version number."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text
+
+VERSION = 1
+"""Rises with every change of the tables; a file of another version is refused, untouched."""
+
+METADATA = MetaData()
+
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("call", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+SNAPSHOTS = Table(
+    "snapshots",
+    METADATA,
+    Column("noun", String, primary_key=True),
+    Column("sid", String, primary_key=True),
+    Column("data", Text, nullable=False),
+)
+
+KEY_VALUES = Table(
+    "key_values",
+    METADATA,
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,146 @@
+"""The SQLite file: survives a crash, commits in groups, and is refused with a reason when it cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from holdfast.store.database import DatabaseWrong, Statement, open_database
+from holdfast.store.journal import SqlJournal
+from holdfast.store.tables import KEY_VALUES
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.ports import Entry, Snapshot
+
+CRASH = """
+import asyncio, os, sys
+from pathlib import Path
+from holdfast.store.database import open_database
+from holdfast.store.journal import SqlJournal
+from holdfast.voice.model.ports import Entry, Snapshot
+
+async def main():
+    async with open_database(Path(sys.argv[1])) as database:
+        journal = SqlJournal(database)
+        for n in range(20):
+            line = Entry(at=n, call="CA1", kind=str(n), data="")
+            await journal.commit([line], [Snapshot(noun="call", sid="CA1", data=str(n))])
+        os._exit(7)
+
+asyncio.run(main())
+"""
+
+
+def row(key: str, value: str | None = "v") -> Statement:
+    return Statement(sql=insert(KEY_VALUES), rows=[{"kind": "k", "key": key, "value": value}])
+
+
+async def test_what_was_committed_survives_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "holdfast.db"
+    crashing = await asyncio.create_subprocess_exec(sys.executable, "-c", CRASH, str(path))
+    assert await crashing.wait() == 7
+    async with open_database(path) as database:
+        journal = SqlJournal(database)
+        assert [line.kind for line in await journal.entries("CA1")] == [str(n) for n in range(20)]
+        assert await journal.load() == [Snapshot(noun="call", sid="CA1", data="19")]
+
+
+async def test_writes_at_the_same_time_share_a_commit(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "holdfast.db") as database:
+        await asyncio.gather(*(database.write(row(str(n))) for n in range(100)))
+        assert len(await database.read(select(KEY_VALUES))) == 100
+        assert database.commits < 10
+
+
+async def test_a_bad_write_hurts_nobody_else_in_its_group(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "holdfast.db") as database:
+        outcomes = await asyncio.gather(
+            database.write(row("a")),
+            database.write(row("b"), row("c", None)),
+            database.write(row("d")),
+            return_exceptions=True,
+        )
+        assert [type(outcome).__name__ for outcome in outcomes] == ["NoneType", "IntegrityError", "NoneType"]
+        kept = await database.read(select(KEY_VALUES.c.key))
+        assert [key for (key,) in kept] == ["a", "d"]
+
+
+async def test_a_caller_that_left_does_not_stop_the_writer(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "holdfast.db") as database:
+        leaver = asyncio.ensure_future(database.write(row("a")))
+        await asyncio.sleep(0)
+        leaver.cancel()
+        await database.write(row("b"))
+        assert len(await database.read(select(KEY_VALUES))) == 2
+
+
+async def test_what_was_asked_for_before_closing_is_kept(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "holdfast.db") as database:
+        write = asyncio.ensure_future(database.write(row("a")))
+        await asyncio.sleep(0)
+    await write
+    async with open_database(tmp_path / "holdfast.db") as database:
+        assert len(await database.read(select(KEY_VALUES))) == 1
+
+
+async def test_an_error_of_the_user_comes_out_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="mine"):
+        async with open_database(tmp_path / "holdfast.db"):
+            raise KeyError("mine")
+
+
+async def test_reads_go_on_while_another_process_writes(tmp_path: Path) -> None:
+    path = tmp_path / "holdfast.db"
+    async with open_database(path) as database:
+        await database.write(row("a"))
+        other = sqlite3.connect(path, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("DELETE FROM key_values")
+            assert len(await database.read(select(KEY_VALUES))) == 1
+            other.execute("ROLLBACK")
+        finally:
+            other.close()
+
+
+async def test_a_failing_store_speaks_the_engines_words(tmp_path: Path) -> None:
+    path = tmp_path / "holdfast.db"
+    async with open_database(path) as database:
+        await database.write(Statement(sql=text("DROP TABLE entries")))
+        with pytest.raises(StoreFailed, match="no such table"):
+            await SqlJournal(database).commit([Entry(at=1.0, call="", kind="", data="")], [])
+        with pytest.raises(SQLAlchemyError):
+            await database.read(text("SELECT * FROM entries"))
+
+
+async def test_a_file_of_another_version_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "holdfast.db"
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA user_version=99")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(DatabaseWrong, match=r"another version .*schema 99"):
+        async with open_database(path):
+            pass
+    assert path.read_bytes()[100:] == before[100:]
+
+
+@pytest.mark.parametrize("kind", ["text", "directory", "below a file"])
+async def test_a_place_that_is_no_store(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "holdfast.db"
+    match kind:
+        case "text":
+            path.write_text("this is a shopping list, and no database at all" * 100)
+        case "directory":
+            path.mkdir()
+        case _:
+            path.write_text("")
+            path = path / "holdfast.db"
+    with pytest.raises(DatabaseWrong, match="cannot be used as a store"):
+        async with open_database(path):
+            pass

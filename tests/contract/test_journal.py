@@ -1,0 +1,73 @@
+"""Every journal keeps all of a step or nothing of it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.store.database import open_database
+from holdfast.store.journal import SqlJournal
+from holdfast.voice.model.ports import Entry, Journal, Snapshot
+
+
+@pytest.fixture(params=["sql"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    async with open_database(tmp_path / "holdfast.db") as database:
+        yield SqlJournal(database)
+
+
+def entry(call: str, kind: str = "LegRinging", at: float = 1.5) -> Entry:
+    return Entry(at=at, call=call, kind=kind, data='{"é": 1}')
+
+
+def state(sid: str, data: str) -> Snapshot:
+    return Snapshot(noun="call", sid=sid, data=data)
+
+
+async def test_lines_come_back_in_the_order_they_happened(journal: Journal) -> None:
+    await journal.commit([entry("CA1", "A", 5.0), entry("CA2", "B", 4.0)], [])
+    await journal.commit([entry("CA1", "C", 3.0)], [])
+    assert await journal.entries("CA1") == [entry("CA1", "A", 5.0), entry("CA1", "C", 3.0)]
+    assert [line.kind for line in await journal.entries("")] == ["A", "B", "C"]
+
+
+async def test_lines_can_be_read_in_pieces(journal: Journal) -> None:
+    await journal.commit([entry("CA1", str(n)) for n in range(7)], [])
+    assert [line.kind for line in await journal.entries("CA1", limit=3)] == ["0", "1", "2"]
+    assert [line.kind for line in await journal.entries("CA1", after=3, limit=3)] == ["3", "4", "5"]
+    assert await journal.entries("CA1", after=7) == []
+
+
+async def test_the_newest_snapshot_of_each_noun_is_loaded(journal: Journal) -> None:
+    await journal.commit([], [state("CA1", "old"), state("CA2", "two")])
+    await journal.commit([], [state("CA1", "new"), Snapshot(noun="room", sid="CA1", data="room")])
+    loaded = {(snapshot.noun, snapshot.sid): snapshot.data for snapshot in await journal.load()}
+    assert loaded == {("call", "CA1"): "new", ("call", "CA2"): "two", ("room", "CA1"): "room"}
+
+
+async def test_an_empty_snapshot_deletes(journal: Journal) -> None:
+    await journal.commit([], [state("CA1", "one"), state("CA2", "two")])
+    await journal.commit([], [state("CA1", ""), state("CA9", "")])
+    assert await journal.load() == [state("CA2", "two")]
+
+
+async def test_the_last_snapshot_of_one_commit_wins(journal: Journal) -> None:
+    await journal.commit([], [state("CA1", "a"), state("CA1", ""), state("CA2", ""), state("CA2", "b")])
+    assert await journal.load() == [state("CA2", "b")]
+
+
+async def test_an_empty_commit_is_no_error(journal: Journal) -> None:
+    await journal.commit([], [])
+    assert await journal.load() == []
+    assert await journal.entries("") == []
+
+
+async def test_a_forgotten_call_has_no_lines(journal: Journal) -> None:
+    await journal.commit([entry("CA1"), entry("CA2")], [state("CA1", "kept")])
+    await journal.forget("CA1")
+    await journal.forget("CA9")
+    assert await journal.entries("CA1") == []
+    assert await journal.entries("") == [entry("CA2")]
+    assert await journal.load() == [state("CA1", "kept")]

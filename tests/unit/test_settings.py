@@ -1,0 +1,162 @@
+"""Settings: what wins over what, and how a wrong value is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from holdfast.settings import Settings, SettingsWrong, read, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name in Settings.model_fields:
+        monkeypatch.delenv("HOLDFAST_" + name.upper(), raising=False)
+    monkeypatch.delenv("HOLDFAST_CONFIG", raising=False)
+
+
+def problems(flags: dict[str, object] | None = None, *, file: Path | None = None) -> list[str]:
+    with pytest.raises(SettingsWrong) as caught:
+        read(flags, file=file)
+    return caught.value.problems
+
+
+def test_defaults_are_those_of_the_manual(tmp_path: Path) -> None:
+    settings = read()
+    assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8080)
+    assert (settings.sip_host, settings.sip_port) == ("127.0.0.1", 5060)
+    assert settings.store_path == tmp_path / "data" / "holdfast" / "holdfast.db"
+    assert settings.sound_ip == "127.0.0.1"
+
+
+def test_the_data_directory_falls_back_to_the_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "relative/is/ignored")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read().store_path == tmp_path / ".local/share/holdfast/holdfast.db"
+
+
+def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "holdfast.toml").write_text("http_port = 1001\nsip_port = 1002\nrtp_base = 20000\n")
+    monkeypatch.setenv("HOLDFAST_HTTP_PORT", "2001")
+    monkeypatch.setenv("HOLDFAST_SIP_PORT", "2002")
+    settings = read({"http_port": 3001, "sip_port": None})
+    assert (settings.http_port, settings.sip_port, settings.rtp_base) == (3001, 2002, 20000)
+    assert settings.rtp_rows == 512
+
+
+def test_lines_and_numbers_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(
+        """
+        [lines]
+        alice = "secret"
+        bob = { password = "other" }
+
+        [numbers]
+        "+15550100" = "http://127.0.0.1:5000/voice"
+        "+15550101" = { voice_url = "https://example.com/v", voice_method = "GET" }
+        """
+    )
+    settings = read()
+    assert settings.lines["alice"].password == "secret"
+    assert settings.lines["bob"].password == "other"
+    assert settings.numbers["+15550100"].voice_url == "http://127.0.0.1:5000/voice"
+    assert settings.numbers["+15550101"].voice_method == "GET"
+
+
+def test_a_list_in_the_environment_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_WEBHOOK_ALLOW", "10.0.0.0/8, intranet.example ,::1")
+    assert read().webhook_allow == ("10.0.0.0/8", "intranet.example", "::1")
+
+
+def test_an_empty_variable_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_HTTP_PORT", "")
+    assert read().http_port == 8080
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        read().http_port = 1
+
+
+def test_secrets_are_not_printed() -> None:
+    settings = read(
+        {"account_sid": "AC" + "0" * 32, "auth_token": "classified-token", "lines": {"alice": "classified-too"}}
+    )
+    assert "classified" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"http_port": "abc"}, "--http-port: 'abc' is not allowed; allowed: a port from 0 to 65535"),
+        ({"http_port": 65536}, "--http-port: 65536 is not allowed"),
+        ({"sip_host": "localhost"}, "--sip-host: 'localhost' is not allowed; allowed: a numeric IP address"),
+        ({"rtp_base": 16385}, "--rtp-base: 16385 is not allowed; allowed: an even port"),
+        ({"rtp_base": 65000, "rtp_rows": 400}, "rtp_rows: 400 rows from port 65000 pass 65535; at most 268 fit"),
+        ({"sip_host": "0.0.0.0"}, "rtp_ip: needed when sip_host is 0.0.0.0"),
+        ({"store": "postgresql://db"}, "--store: 'postgresql://db' is not allowed; allowed: sqlite:///"),
+        ({"store": "sqlite:///"}, "--store: 'sqlite:///' is not allowed"),
+        ({"account_sid": "AC" + "0" * 32}, "set both, or neither"),
+        ({"account_sid": "AC1"}, "--account-sid: 'AC1' is not allowed; allowed: AC and 32 of"),
+        ({"default_voice_url": "ftp://h/x"}, "--default-voice-url: 'ftp://h/x' is not allowed"),
+        ({"public_url": "https://h:99999"}, "--public-url: 'https://h:99999' is not allowed"),
+        ({"webhook_allow": "10.0.0.0/99"}, "--webhook-allow.0: '10.0.0.0/99' is not allowed"),
+        ({"lines": {"a b": "x"}}, "--lines.a b: its value is not allowed; allowed: names of letters"),
+        ({"lines": {"bob": {"pass": "x"}}}, "--lines.bob.password: is missing"),
+        ({"lines": {"bob": {"password": "x", "pass": "x"}}}, "--lines.bob.pass: there is no such setting"),
+        ({"numbers": {"5550100": "http://h/"}}, "--numbers.5550100: '5550100' is not allowed; allowed: numbers such"),
+        ({"http_prot": 1}, "--http-prot: there is no such setting; did you mean http_port?"),
+        ({"zzz": 1}, "--zzz: there is no such setting"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(flags: dict[str, object], says: str) -> None:
+    assert any(says in problem for problem in problems(flags)), problems(flags)
+
+
+def test_a_wrong_secret_is_refused_without_showing_it() -> None:
+    told = problems({"account_sid": "AC" + "0" * 32, "auth_token": "hush"})
+    assert told == [
+        "--auth-token: its value is not allowed; allowed: at least 16 characters, together with account_sid"
+    ]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    assert len(problems({"http_port": "x", "sip_port": "y"})) == 2
+
+
+def test_the_origin_of_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "holdfast.toml").write_text("sip_port = 70000\n")
+    monkeypatch.setenv("HOLDFAST_HTTP_PORT", "many")
+    told = "\n".join(problems())
+    assert "sip_port in holdfast.toml: 70000 is not allowed" in told
+    assert "HOLDFAST_HTTP_PORT: 'many' is not allowed" in told
+
+
+@pytest.mark.parametrize("variable", ["HOLDFAST_LINES", "HOLDFAST_NUMBERS"])
+def test_a_variable_that_should_be_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "{")
+    assert problems() == [f"{variable}: its value must be JSON"]
+
+
+@pytest.mark.parametrize("content", [b"http_port = ", b"\xff\xfe", b"[lines\n"])
+def test_a_file_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_bytes(content)
+    assert problems()[0].startswith("holdfast.toml: is not TOML")
+
+
+def test_a_named_file_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "cannot be read" in problems(file=tmp_path / "none.toml")[0]
+    monkeypatch.setenv("HOLDFAST_CONFIG", str(tmp_path / "none.toml"))
+    assert "cannot be read" in problems()[0]
+    (tmp_path / "none.toml").write_text("http_port = 81")
+    assert read().http_port == 81
+
+
+def test_a_misspelt_variable_is_pointed_out() -> None:
+    told = unknown_variables({"HOLDFAST_HTTP_PROT": "1", "HOLDFAST_STORE": "x", "HOLDFAST_API": "x", "PATH": "x"})
+    assert told == ["HOLDFAST_HTTP_PROT sets nothing; did you mean HOLDFAST_HTTP_PORT?"]
+    assert unknown_variables({"HOLDFAST_12345678": ""}) == ["HOLDFAST_12345678 sets nothing"]
