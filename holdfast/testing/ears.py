@@ -19,9 +19,8 @@ import numpy as np
 
 from holdfast.testing.recognise import NO_PACKETS, SILENCE, Heard, Recogniser, describe
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Samples, Sound
-from holdfast.voice.media.codecs import ALAW_TO_PCM, ULAW_TO_PCM
+from holdfast.voice.media.codecs import PAYLOAD_TYPE, decode
 
-PCMU, PCMA = 0, 8
 GONE_AFTER_S = 0.2
 """Without a packet for this long, the ear hears nothing at all; a leg in good order sends silence instead."""
 
@@ -179,12 +178,9 @@ def frames(encoded: bytes) -> list[bytes]:
 
 def decoded(packet: Packet) -> Samples:
     """The sound in a packet; silence for a payload that is neither PCMU nor PCMA."""
-    law = np.frombuffer(packet.payload, dtype=np.uint8)
-    if packet.payload_type == PCMU:
-        return ULAW_TO_PCM[law]
-    if packet.payload_type == PCMA:
-        return ALAW_TO_PCM[law]
-    return np.zeros(len(law), dtype=np.int16)
+    if packet.payload_type not in PAYLOAD_TYPE:
+        return np.zeros(len(packet.payload), dtype=np.int16)
+    return decode(packet.payload, PAYLOAD_TYPE.index(packet.payload_type))
 
 
 def window(packet: Packet) -> Samples:

@@ -17,11 +17,11 @@ from collections import deque
 from collections.abc import Iterator
 
 from holdfast.testing.clock import from_wall_s, now_s
-from holdfast.testing.ears import PCMA, PCMU, Ear, Packet
-from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord, Samples
-from holdfast.voice.media.codecs import PCM_TO_ALAW, PCM_TO_ULAW
+from holdfast.testing.ears import Ear, Packet
+from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord
+from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.offer import PAYLOAD_TYPES, Agreed
+from holdfast.voice.sip.offer import Agreed
 
 RTP_HEADER = struct.Struct("!BBHII")
 RTP_VERSION = 0x80
@@ -50,7 +50,7 @@ class Line:
         self._rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._ear = ear
         self._ssrc = ssrc
-        self._voice = {law: _spoken(hum, law) for law in (PCMU, PCMA)}
+        self._voice = _in_both_laws(hum)
         self._agreed: Agreed | None = None
         self._slots_out: deque[bytes | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
@@ -69,7 +69,7 @@ class Line:
 
     def hum(self, chord: Chord | None) -> None:
         """Hum something else from the next slot on; None is silence."""
-        self._voice = {law: _spoken(chord, law) for law in (PCMU, PCMA)}
+        self._voice = _in_both_laws(chord)
 
     def press(self, digits: str) -> None:
         """Press keys, one after the other, 100 ms each.
@@ -111,7 +111,7 @@ class Line:
 
     def _hear(self, data: bytes, at_s: float) -> None:
         packet = read(data, at_s)
-        if packet is not None and packet.payload_type in (PCMU, PCMA):
+        if packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
 
     def _speak(self) -> None:
@@ -120,8 +120,8 @@ class Line:
             return
         digit = self._slots_out.popleft() if self._slots_out else None
         if digit is None or agreed.dtmf_payload_type is None:
-            law = int(PAYLOAD_TYPES[agreed.codec])
-            self._send(agreed.remote, law, self._timestamp, self._voice[law])
+            law = ULAW if agreed.codec == "PCMU" else ALAW
+            self._send(agreed.remote, PAYLOAD_TYPE[law], self._timestamp, self._voice[law])
             return
         elapsed = int.from_bytes(digit[2:4])
         kind = agreed.dtmf_payload_type | (MARKER if elapsed == FRAME_SAMPLES else 0)
@@ -176,16 +176,11 @@ def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
         rtcp.close()
 
 
-def _spoken(hum: Chord | None, law: int) -> bytes:
+def _in_both_laws(hum: Chord | None) -> tuple[bytes, bytes]:
+    """One frame of what is said, by law."""
     if hum is None:
-        return (b"\xff" if law == PCMU else b"\xd5") * FRAME_SAMPLES
-    return encoded(hum.frame(), law)
-
-
-def encoded(sound: Samples, law: int) -> bytes:
-    """Sound in PCMU or PCMA. Source: RFC 3551 §4.5.14."""
-    table = PCM_TO_ULAW if law == PCMU else PCM_TO_ALAW
-    return bytes(table[sound.view("uint16")].tobytes())
+        return bytes([SILENCE[ULAW]]) * FRAME_SAMPLES, bytes([SILENCE[ALAW]]) * FRAME_SAMPLES
+    return encode(hum.frame(), ULAW), encode(hum.frame(), ALAW)
 
 
 def _digit_slots(event: int) -> Iterator[bytes | None]:

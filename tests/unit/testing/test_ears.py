@@ -1,15 +1,16 @@
 """An ear says what was heard when, when a sound began, and whether the stream was whole."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from holdfast.voice.media.codecs import PCM_TO_ALAW, PCM_TO_ULAW
 
 from holdfast.testing.ears import (
     NO_PACKETS,
     SILENCE,
     Ear,
+    Heard,
     Interval,
     Packet,
     foreign,
@@ -18,13 +19,14 @@ from holdfast.testing.ears import (
     window,
 )
 from holdfast.testing.signals import ALICE, BOB, FRAME_S, FRAME_SAMPLES, RATE_HZ
+from holdfast.voice.media.codecs import ALAW, encode
 
-HUM = {hum.name: PCM_TO_ULAW[hum.frame().view(np.uint16)].tobytes() for hum in (ALICE, BOB)}
+HUM = {hum.name: encode(hum.frame()) for hum in (ALICE, BOB)}
 QUIET = b"\xff" * FRAME_SAMPLES
 ONLY_ALICE, ONLY_BOB = frozenset({"alice"}), frozenset({"bob"})
 
 
-def spoken(*payloads, start_s=100.0, first=0):
+def spoken(*payloads: bytes, start_s: float = 100.0, first: int = 0) -> list[Packet]:
     """One packet per payload, 20 ms apart."""
     return [
         Packet(
@@ -40,18 +42,18 @@ def spoken(*payloads, start_s=100.0, first=0):
     ]
 
 
-def ear_of(packets):
+def ear_of(packets: Iterable[Packet]) -> Ear:
     ear = Ear()
     for packet in packets:
         ear.take(packet)
     return ear
 
 
-def spans(intervals):
+def spans(intervals: Iterable[Interval]) -> list[tuple[float, float, Heard]]:
     return [(round(i.start_s, 3), round(i.end_s, 3), i.heard) for i in intervals]
 
 
-def test_a_switch_from_one_party_to_another_is_two_intervals():
+def test_a_switch_from_one_party_to_another_is_two_intervals() -> None:
     ear = ear_of(spoken(*[HUM["alice"]] * 10, *[HUM["bob"]] * 10))
 
     assert spans(ear.intervals()) == [(100.0, 100.2, ONLY_ALICE), (100.2, 100.4, ONLY_BOB)]
@@ -59,14 +61,14 @@ def test_a_switch_from_one_party_to_another_is_two_intervals():
     assert ear.last("alice") == pytest.approx(100.18)
 
 
-def test_an_edge_between_two_sounds_is_no_interval_of_its_own():
+def test_an_edge_between_two_sounds_is_no_interval_of_its_own() -> None:
     torn = HUM["alice"][:80] + HUM["bob"][80:]
     ear = ear_of(spoken(*[HUM["alice"]] * 5, torn, *[HUM["bob"]] * 5))
 
     assert [interval.heard for interval in ear.intervals()] == [ONLY_ALICE, ONLY_BOB]
 
 
-def test_a_blip_does_not_cut_what_is_heard_and_is_not_its_beginning():
+def test_a_blip_does_not_cut_what_is_heard_and_is_not_its_beginning() -> None:
     ear = ear_of(spoken(*[HUM["alice"]] * 5, HUM["bob"], *[HUM["alice"]] * 5))
 
     assert [interval.heard for interval in ear.intervals()] == [ONLY_ALICE]
@@ -75,26 +77,26 @@ def test_a_blip_does_not_cut_what_is_heard_and_is_not_its_beginning():
     assert ear.last("carol") is None
 
 
-def test_no_packets_are_another_thing_than_silence():
+def test_no_packets_are_another_thing_than_silence() -> None:
     before, after = spoken(*[QUIET] * 5), spoken(*[QUIET] * 5, start_s=101.0, first=5)
     ear = ear_of([*before, *after])
 
     assert spans(ear.intervals()) == [(100.0, 100.1, SILENCE), (100.1, 101.0, NO_PACKETS), (101.0, 101.1, SILENCE)]
 
 
-def test_an_ear_without_a_packet_has_heard_nothing():
+def test_an_ear_without_a_packet_has_heard_nothing() -> None:
     assert Ear().intervals() == []
     assert Ear().now(5.0) == NO_PACKETS
 
 
-def test_what_is_heard_now_follows_the_last_windows():
+def test_what_is_heard_now_follows_the_last_windows() -> None:
     ear = ear_of(spoken(*[HUM["alice"]] * 5, *[HUM["bob"]] * 2))
 
     assert ear.now(100.13) == ONLY_BOB
     assert ear.now(100.9) == NO_PACKETS
 
 
-def test_a_part_of_the_time_can_be_asked_for():
+def test_a_part_of_the_time_can_be_asked_for() -> None:
     ear = ear_of(spoken(*[HUM["alice"]] * 10, *[HUM["bob"]] * 10))
 
     assert [packet.at_s for packet in ear.packets(since_s=100.05, until_s=100.1)] == pytest.approx([100.06, 100.08])
@@ -102,7 +104,7 @@ def test_a_part_of_the_time_can_be_asked_for():
     assert ear.first("alice", since_s=100.3) is None
 
 
-def test_a_whole_stream_and_one_with_faults():
+def test_a_whole_stream_and_one_with_faults() -> None:
     whole = spoken(*[QUIET] * 20)
     stranger = replace(whole[10], ssrc=8)
     torn = [*whole[:10], stranger, *whole[12:]]
@@ -114,7 +116,7 @@ def test_a_whole_stream_and_one_with_faults():
     assert stream([]).longest_gap_s == 0.0
 
 
-def test_foreign_payloads_are_found_byte_for_byte():
+def test_foreign_payloads_are_found_byte_for_byte() -> None:
     music = b"\x10" * 200
     packets = spoken(*frames(music), QUIET, HUM["alice"])
 
@@ -122,7 +124,7 @@ def test_foreign_payloads_are_found_byte_for_byte():
     assert foreign(packets, {*frames(music), QUIET}) == packets[-1:]
 
 
-def test_audio_is_laid_out_as_a_player_would():
+def test_audio_is_laid_out_as_a_player_would() -> None:
     jittered = [
         replace(packet, at_s=packet.at_s + 0.007 * (packet.sequence % 2)) for packet in spoken(*[HUM["alice"]] * 10)
     ]
@@ -134,7 +136,7 @@ def test_audio_is_laid_out_as_a_player_would():
     assert not audio[10 * 160 :].any()
 
 
-def test_audio_after_a_long_pause_is_where_it_was_heard():
+def test_audio_after_a_long_pause_is_where_it_was_heard() -> None:
     late = spoken(*[HUM["bob"]] * 2, start_s=101.0, first=2)
     ear = ear_of([*spoken(*[HUM["alice"]] * 2), *late])
 
@@ -144,15 +146,15 @@ def test_audio_after_a_long_pause_is_where_it_was_heard():
     assert len(ear.samples(since_s=100.0, until_s=99.0)) == 0
 
 
-def test_a_short_payload_and_one_of_another_law_are_heard_too():
-    alaw = replace(spoken(b"")[0], payload_type=8, payload=PCM_TO_ALAW[ALICE.frame().view(np.uint16)].tobytes())
+def test_a_short_payload_and_one_of_another_law_are_heard_too() -> None:
+    alaw = replace(spoken(b"")[0], payload_type=8, payload=encode(ALICE.frame(), ALAW))
     other = replace(alaw, payload_type=96)
     short = replace(alaw, payload_type=0, payload=b"\xff" * 80)
 
     assert [heard for _, heard in ear_of([alaw, other, short]).heard()] == [ONLY_ALICE, SILENCE, SILENCE]
 
 
-def test_an_interval_prints_as_a_line():
+def test_an_interval_prints_as_a_line() -> None:
     line = str(Interval(start_s=1.0, end_s=2.5, heard=frozenset({"bob", "alice"})))
 
     assert line.split() == ["1.000-", "2.500", "alice", "+", "bob"]

@@ -1,11 +1,13 @@
 """The music files that ship are what the scores in the tree say, and no frame of a loop is silent."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 import soxr
 
-from holdfast.testing.music import HOLD_MUSIC_MP3, MUSIC_BOX, SECOND_MUSIC_MP3, SLOW_BELLS, play, write
+from holdfast.testing.music import HOLD_MUSIC_MP3, MUSIC_BOX, SECOND_MUSIC_MP3, SLOW_BELLS, Score, play, write
 from holdfast.testing.recognise import Recogniser
 from holdfast.testing.signals import FRAME_SAMPLES, KNOWN, RATE_HZ, as_samples
 
@@ -13,7 +15,7 @@ PIECES = [(MUSIC_BOX, HOLD_MUSIC_MP3), (SLOW_BELLS, SECOND_MUSIC_MP3)]
 
 
 @pytest.mark.parametrize(("score", "path"), PIECES, ids=["hold music", "second music"])
-def test_the_file_that_ships_is_the_score(score, path):
+def test_the_file_that_ships_is_the_score(score: Score, path: Path) -> None:
     audio, rate_hz = soundfile.read(path)
     telephone = as_samples(soxr.resample(audio, rate_hz, RATE_HZ))
     usable = len(telephone) // FRAME_SAMPLES * FRAME_SAMPLES
@@ -25,7 +27,7 @@ def test_the_file_that_ships_is_the_score(score, path):
 
 
 @pytest.mark.parametrize("score", [MUSIC_BOX, SLOW_BELLS], ids=lambda score: score.melody.name)
-def test_a_loop_has_no_click_where_it_begins_again(score):
+def test_a_loop_has_no_click_where_it_begins_again(score: Score) -> None:
     wave = play(score, rate_hz=RATE_HZ)
 
     steps = np.abs(np.diff(np.concatenate([wave, wave[:1]])))
@@ -34,7 +36,7 @@ def test_a_loop_has_no_click_where_it_begins_again(score):
     assert steps[-1] <= np.max(steps[:-1])
 
 
-def test_music_can_be_written_again(tmp_path):
+def test_music_can_be_written_again(tmp_path: Path) -> None:
     write(SLOW_BELLS, tmp_path / "again.mp3")
 
     audio, rate_hz = soundfile.read(tmp_path / "again.mp3")
