@@ -1,0 +1,261 @@
+"""The account behind us, by the official Twilio SDK: Twilio's cloud, or the engine.
+
+One class for both; they differ in the address. Nothing is ever repeated here: a change without an answer is for the
+service to settle by a read.
+"""
+
+import ipaddress
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.rest import Client
+from twilio.rest.api.v2010.account.call import CallInstance
+from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
+
+from holdfast.holds import credentials
+from holdfast.holds.credentials import CLOUD, Credentials
+from holdfast.holds.errors import AccountRefused, AccountTrouble, BadInput, NotThere, WrongCredentials
+from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen
+from holdfast.holds.transport import Transport
+
+CALL_NOT_IN_PROGRESS = 21220
+NOT_FOUND = 20404
+LIVE_CONFERENCES = ("init", "in-progress")
+PAGE = 500
+MOST = 5_000
+"""How many rows of one list are read at most."""
+
+
+class Account:
+    """An account that speaks Twilio's voice REST API. Make one with `Account.twilio()` or `Account.engine()`."""
+
+    def __init__(self, credentials: Credentials, *, timeout_s: float = 10.0) -> None:
+        parts = urlsplit(credentials.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput(f"{credentials.base_url!r} is not the address of an API", fix="Say http://host:port.")
+        self._credentials = credentials
+        self._transport = Transport(timeout_s=timeout_s)
+        client = Client(credentials.sid, credentials.token, http_client=self._transport)
+        if credentials.base_url != CLOUD:
+            client.api.base_url = credentials.base_url
+            # These rewrite the host of every URL; they are meant for twilio.com.
+            client.edge = client.region = None
+        self._client = client
+
+    @classmethod
+    def twilio(cls, *, sid: str | None = None, token: str | None = None, timeout_s: float = 10.0) -> "Account":
+        """The account of TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, on Twilio's cloud.
+
+        Set TWILIO_API_BASE_URL or HOLDFAST_API, and the same program runs on the engine there.
+        """
+        return cls(credentials.of_cloud(sid=sid, token=token), timeout_s=timeout_s)
+
+    @classmethod
+    def engine(
+        cls, *, url: str | None = None, sid: str | None = None, token: str | None = None, timeout_s: float = 10.0
+    ) -> "Account":
+        """The account of the engine: the one given, or of the environment, or of this machine's settings."""
+        return cls(credentials.of_engine(url=url, sid=sid, token=token), timeout_s=timeout_s)
+
+    @property
+    def sid(self) -> str:
+        return self._credentials.sid
+
+    @property
+    def token(self) -> str:
+        return self._credentials.token
+
+    @property
+    def base_url(self) -> str:
+        return self._credentials.base_url
+
+    def can_reach(self, url: str) -> bool:
+        """Whether the account's servers could open this URL, as far as its host name tells."""
+        host = urlsplit(url).hostname
+        if not host:
+            return False
+        return not self._in_the_cloud() or not _private(host)
+
+    def _in_the_cloud(self) -> bool:
+        host = urlsplit(self.base_url).hostname or ""
+        return host == "twilio.com" or host.endswith(".twilio.com")
+
+    async def open(self) -> None:
+        await self._transport.open()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    # Reads.
+
+    async def call(self, call: CallSid) -> CallSeen | None:
+        try:
+            async with _translated():
+                return _call(await self._client.calls(call).fetch_async())
+        except NotThere:
+            return None
+
+    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSeen]:
+        filters: dict[str, str] = {}
+        if status is not None:
+            filters["status"] = status
+        if parent is not None:
+            filters["parent_call_sid"] = parent
+        async with _translated():
+            found = await self._client.calls.list_async(**filters, limit=MOST, page_size=PAGE)
+            return [_call(one) for one in found]
+
+    async def conferences(self) -> Sequence[ConferenceSeen]:
+        found: dict[ConferenceSid, ConferenceSeen] = {}
+        # The running ones last: one that starts between the two reads is seen at least once.
+        for status in LIVE_CONFERENCES:
+            async with _translated():
+                for one in await self._client.conferences.list_async(status=status, limit=MOST, page_size=PAGE):
+                    sid = ConferenceSid(_text(one.sid))
+                    found[sid] = ConferenceSeen(sid=sid, name=one.friendly_name or "", status=str(one.status))
+        return [one for one in found.values() if one.status in LIVE_CONFERENCES]
+
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]:
+        try:
+            async with _translated():
+                listed = self._client.conferences(conference).participants
+                return [_participant(one) for one in await listed.list_async(limit=MOST, page_size=PAGE)]
+        except NotThere:
+            return []
+
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None:
+        try:
+            async with _translated():
+                return _participant(await self._client.conferences(conference).participants(call).fetch_async())
+        except NotThere:
+            return None
+
+    async def queues(self) -> Sequence[tuple[QueueSid, str]]:
+        async with _translated():
+            found = await self._client.queues.list_async(limit=MOST, page_size=PAGE)
+            return [(QueueSid(_text(one.sid)), one.friendly_name or "") for one in found if one.current_size]
+
+    async def members(self, queue: QueueSid) -> Sequence[CallSid]:
+        try:
+            async with _translated():
+                found = await self._client.queues(queue).members.list_async(limit=MOST, page_size=PAGE)
+                return [CallSid(_text(one.call_sid)) for one in found]
+        except NotThere:
+            return []
+
+    async def waits(self, queue: QueueSid, call: CallSid) -> bool:
+        try:
+            async with _translated():
+                await self._client.queues(queue).members(call).fetch_async()
+                return True
+        except NotThere:
+            return False
+
+    # Changes.
+
+    async def set_hold(
+        self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
+    ) -> ParticipantSeen:
+        participant = self._client.conferences(conference).participants(call)
+        async with _translated():
+            if hold and url is not None:
+                # Documentation disagrees about the default of HoldMethod, so it is always said.
+                return _participant(await participant.update_async(hold=True, hold_url=url, hold_method="GET"))
+            return _participant(await participant.update_async(hold=hold))
+
+    async def redirect(self, call: CallSid, *, twiml: str) -> None:
+        async with _translated():
+            await self._client.calls(call).update_async(twiml=twiml)
+
+    async def hang_up(self, call: CallSid) -> None:
+        async with _translated():
+            await self._client.calls(call).update_async(status="completed")
+
+    async def open_queue(self, name: str) -> QueueSid:
+        try:
+            async with _translated():
+                return QueueSid(_text((await self._client.queues.create_async(friendly_name=name)).sid))
+        except (WrongCredentials, NotThere):
+            raise
+        except AccountRefused:
+            # A queue of this name exists: the account tells so by an error without its SID.
+            async with _translated():
+                for one in await self._client.queues.list_async(limit=MOST, page_size=PAGE):
+                    if one.friendly_name == name:
+                        return QueueSid(_text(one.sid))
+            raise
+
+    async def close_queue(self, queue: QueueSid) -> None:
+        try:
+            async with _translated():
+                await self._client.queues(queue).delete_async()
+        except NotThere:
+            return
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """The SDK's errors as ours. The one place where they are translated."""
+    try:
+        yield
+    except (TwilioRestException, TwilioServiceException) as error:
+        raise _refused(error) from error
+    except (TwilioException, json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
+        raise AccountTrouble(f"the account's answer cannot be read: {error}") from error
+
+
+def _refused(error: TwilioRestException | TwilioServiceException) -> AccountRefused:
+    code = error.code if isinstance(error.code, int) else None
+    words = error.msg if isinstance(error, TwilioRestException) else (error.detail or error.title)
+    message = f"the account refused: {words} (HTTP {error.status}{f', code {code}' if code else ''})"
+    if error.status == 404 or code in (NOT_FOUND, CALL_NOT_IN_PROGRESS):
+        return NotThere(message, status=error.status, twilio_code=code)
+    if error.status in (401, 403):
+        return WrongCredentials(
+            message,
+            status=error.status,
+            twilio_code=code,
+            fix="Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN; `holdfast account` prints the engine's.",
+        )
+    return AccountRefused(message, status=error.status, twilio_code=code)
+
+
+def _text(value: str | None) -> str:
+    if not value:
+        raise AccountTrouble("the account's answer has no SID where one belongs")
+    return value
+
+
+def _call(seen: CallInstance) -> CallSeen:
+    return CallSeen(
+        sid=CallSid(_text(seen.sid)),
+        status=str(seen.status),
+        parent=CallSid(seen.parent_call_sid) if seen.parent_call_sid else None,
+        from_=seen._from or "",
+        to=seen.to or "",
+        direction=seen.direction or "",
+    )
+
+
+def _participant(seen: ParticipantInstance) -> ParticipantSeen:
+    return ParticipantSeen(
+        call=CallSid(_text(seen.call_sid)),
+        conference=ConferenceSid(_text(seen.conference_sid)),
+        hold=bool(seen.hold),
+        muted=bool(seen.muted),
+        label=seen.label,
+        status=str(seen.status) if seen.status else "connected",
+    )
+
+
+def _private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".local")) or ("." not in host and ":" not in host):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

@@ -1,0 +1,91 @@
+"""Where an account's address, SID and token come from, when the caller names none."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast.holds.errors import BadInput
+
+CLOUD = "https://api.twilio.com"
+ENGINE_VARIABLES = ("HOLDFAST_API", "TWILIO_API_BASE_URL")
+"""Where the API is, instead of the cloud: ours, and the one the examples and other tools use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a Twilio SDK signs in with, and where."""
+
+    base_url: str
+    sid: str
+    token: str = field(repr=False)
+
+
+def of_cloud(
+    *, sid: str | None = None, token: str | None = None, environment: Mapping[str, str] = os.environ
+) -> Credentials:
+    """Twilio's cloud, or the engine an environment variable points at, so that one program runs on both.
+
+    Raises: BadInput when there is no SID or no token.
+    """
+    return Credentials(
+        base_url=_named_api(environment) or CLOUD,
+        sid=_needed("TWILIO_ACCOUNT_SID", sid or environment.get("TWILIO_ACCOUNT_SID")),
+        token=_needed("TWILIO_AUTH_TOKEN", token or environment.get("TWILIO_AUTH_TOKEN")),
+    )
+
+
+def of_engine(
+    *,
+    url: str | None = None,
+    sid: str | None = None,
+    token: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Credentials:
+    """The engine: what is given, else the environment, else the engine this machine's settings describe.
+
+    Raises: BadInput when nothing names an account.
+    """
+    sid = sid or environment.get("HOLDFAST_ACCOUNT_SID") or environment.get("TWILIO_ACCOUNT_SID")
+    token = token or environment.get("HOLDFAST_AUTH_TOKEN") or environment.get("TWILIO_AUTH_TOKEN")
+    url = url or _named_api(environment)
+    if sid and token and url:
+        return Credentials(base_url=url.rstrip("/"), sid=sid, token=token)
+    return _of_this_machine(url=url, sid=sid, token=token)
+
+
+def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> Credentials:
+    # Read only when needed: most programs name their account.
+    from holdfast.settings import SettingsWrong, read
+
+    try:
+        settings = read()
+    except SettingsWrong as error:
+        raise BadInput(f"the settings of this machine cannot be used: {error}") from error
+    host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host
+    url = (url or f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}").rstrip("/")
+    if not (sid and token):
+        path = settings.store_path.with_suffix(".account")
+        try:
+            kept = json.loads(path.read_text("utf-8"))
+            sid, token = str(kept["account_sid"]), str(kept["auth_token"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"no account is named, and {path} tells of none ({type(error).__name__})",
+                fix="Start the engine once (holdfast serve), or set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.",
+            ) from error
+    return Credentials(base_url=url, sid=sid, token=token)
+
+
+def _named_api(environment: Mapping[str, str]) -> str | None:
+    for name in ENGINE_VARIABLES:
+        url = environment.get(name)
+        if url:
+            return url.rstrip("/")
+    return None
+
+
+def _needed(name: str, value: str | None) -> str:
+    if not value:
+        raise BadInput(f"{name} is not set", fix="`holdfast account` prints the lines for the engine's account.")
+    return value
