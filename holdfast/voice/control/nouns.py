@@ -28,9 +28,7 @@ class CallStatus(StrEnum):
     FAILED = "failed"
 
 
-FINAL = frozenset(
-    {CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED}
-)
+FINAL = frozenset({CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED})
 
 CALL_TRANSITIONS: dict[CallStatus, frozenset[CallStatus]] = {
     CallStatus.QUEUED: frozenset({CallStatus.RINGING, CallStatus.IN_PROGRESS}) | (FINAL - {CallStatus.COMPLETED}),
@@ -68,14 +66,12 @@ class Call:
     sip_code: int = 0
     callback: Callback | None = None
     callbacks_sent: int = 0
-    instruction: Instruction = Instruction()
+    instruction: Instruction | None = None
     screen: WebRequest | None = None
     fallback: WebRequest | None = None
     time_limit_s: int = 14400
     timeout_s: int = 60
     extra: tuple[tuple[str, str], ...] = ()
-    room: RoomSid | None = None
-    queue: QueueSid | None = None
     phone_held: bool = False
     canceling: str = ""
     """Why we gave up an unanswered outbound leg: `canceled` or `no-answer`; "" while we have not."""

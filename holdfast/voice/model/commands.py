@@ -8,9 +8,9 @@ from typing import Literal
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, Token
 
 Method = Literal["GET", "POST"]
-Role = Literal["main", "wait", "hold", "announce", "screen", "comfort"]
-"""Which ear-worth of sound a script makes: the call's own document, a wait for a conference or a queue, a
-participant's hold, an announcement, a screening before the bridge, or music while the only peer's phone holds."""
+Role = Literal["main", "queue", "wait", "hold", "announce", "screen", "comfort"]
+"""What a script is for: the call's own document; a wait in a queue, or for a conference to begin; a participant's
+hold; an announcement; a screening before the bridge; music while the only peer holds by its own phone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,16 @@ class Target:
     password: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveSeat:
+    """List a call that is only being placed as a participant of the conference it will join."""
+
+    call: CallSid
+    account: AccountSid
+    admission: Admission
+    new_room: RoomSid
+
+
 # --- of calls ------------------------------------------------------------------------------------------
 
 
@@ -90,9 +100,8 @@ class CreateCall:
     timeout_s: int = 60
     time_limit_s: int = 14400
     send_digits: str = ""
-    join: RoomSid | None = None
-    """The conference that lists this call as a participant before it has answered."""
-    admission: Admission | None = None
+    seat: ReserveSeat | None = None
+    """Where this call is listed as a participant before it has answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +344,7 @@ class StopDialQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartScript:
-    """Run a further document for one ear of a call. Shape: `again` re-requests it whenever it ends."""
+    """Run a further document for one ear of a call."""
 
     call: CallSid
     role: Role
@@ -352,12 +361,27 @@ class StopScript:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutOf:
-    """Give a call that was taken out of a queue or conference its next document."""
+class NotePhoneHold:
+    """The phone of this participant began or ended a hold of its own."""
 
     call: CallSid
-    instruction: Instruction
-    cause: Literal["redirect", "dequeue"] = "redirect"
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteParticipant:
+    """The call that is to become a participant came this far."""
+
+    call: CallSid
+    status: Literal["connecting", "ringing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAnnounced:
+    """The announcement a participant heard is over; `code` is 0, or why it failed."""
+
+    call: CallSid
+    code: int = 0
 
 
 RestCommand = (
@@ -381,6 +405,7 @@ NounCommand = (
     | ReleaseChild
     | Bridge
     | EnterConference
+    | ReserveSeat
     | LeaveRoom
     | RefuseEntry
     | JoinQueue
@@ -389,6 +414,8 @@ NounCommand = (
     | StopDialQueue
     | StartScript
     | StopScript
-    | RunOutOf
+    | NotePhoneHold
+    | NoteParticipant
+    | NoteAnnounced
 )
 Command = RestCommand | NounCommand

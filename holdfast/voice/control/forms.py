@@ -1,0 +1,117 @@
+"""The form parameters of every request to a web server, and the callbacks about a call.
+
+Source: Twilio docs, "TwiML Voice: request parameters", "Call status callbacks".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.voice.control.nouns import Call
+from holdfast.voice.control.view import View
+from holdfast.voice.model.commands import Role, WebRequest
+from holdfast.voice.model.effects import PostCallback
+from holdfast.voice.model.moments import rfc2822
+from holdfast.voice.twiml.script import Ear
+
+Form = tuple[tuple[str, str], ...]
+
+
+def standard(call: Call) -> Form:
+    """What every request about a call carries."""
+    form = [
+        ("CallSid", call.sid),
+        ("AccountSid", call.account),
+        ("From", call.from_),
+        ("To", call.to),
+        ("CallStatus", call.status.value),
+        ("ApiVersion", "2010-04-01"),
+        ("Direction", call.direction),
+        ("Caller", call.from_),
+        ("Called", call.to),
+    ]
+    if call.caller_name:
+        form.append(("CallerName", call.caller_name))
+    if call.parent is not None:
+        form.append(("ParentCallSid", call.parent))
+    return (*form, *call.extra)
+
+
+def ear(call: Call, role: Role, view: View, now: float) -> Ear:
+    """The call as a script of that role tells web servers of it."""
+    form = standard(call)
+    if role == "queue":
+        form += _queue(call, view, now)
+    elif role in ("wait", "hold", "announce"):
+        form += _conference(call, view)
+    return Ear(
+        call=call.sid,
+        account=call.account,
+        from_=call.from_,
+        to=call.to,
+        direction=call.direction,
+        form=form,
+    )
+
+
+def _queue(call: Call, view: View, now: float) -> Form:
+    """The parameters of a queue's waitUrl. Source: TwiML <Enqueue> waitUrl."""
+    queue = view.queue_of(call.sid)
+    if queue is None:
+        return ()
+    position = next((at for at, member in enumerate(queue.members, 1) if member.call == call.sid), 0)
+    waited = next((now - member.entered_at for member in queue.members if member.call == call.sid), 0.0)
+    return (
+        ("QueuePosition", str(position)),
+        ("QueueSid", queue.sid),
+        ("QueueTime", str(int(waited))),
+        ("AvgQueueTime", str(queue.average_wait_s(now))),
+        ("CurrentQueueSize", str(len(queue.members))),
+        ("MaxQueueSize", str(queue.max_size)),
+    )
+
+
+def _conference(call: Call, view: View) -> Form:
+    """The parameters of a conference's waitUrl, HoldUrl and AnnounceUrl (unconfirmed)."""
+    room = view.room_of(call.sid)
+    participant = room.participant(call.sid) if room is not None else None
+    if room is None or participant is None:
+        return ()
+    form: Form = (
+        ("ConferenceSid", room.sid),
+        ("FriendlyName", room.name),
+        ("Hold", _word(participant.held)),
+        ("Muted", _word(participant.muted)),
+        ("Coaching", _word(participant.coaching)),
+    )
+    return (*form, ("ParticipantLabel", participant.label)) if participant.label else form
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def callback(call: Call, event: str, now: float) -> tuple[Call, tuple[PostCallback, ...]]:
+    """The status callback of an event, if somebody subscribed to it, and the call having counted it.
+
+    Shape: `event` is initiated, ringing, answered or completed.
+    """
+    asked = call.callback
+    if asked is None or event not in asked.events:
+        return call, ()
+    form = dict(standard(call))
+    if event == "initiated":
+        form["CallStatus"] = "initiated"
+    form |= {
+        "Timestamp": rfc2822(now),
+        "CallbackSource": "call-progress-events",
+        "SequenceNumber": str(call.callbacks_sent),
+    }
+    if event == "completed":
+        spoken = int(now - call.answered_at) if call.answered_at is not None else 0
+        form |= {"CallDuration": str(spoken), "Duration": str(-(-spoken // 60))}
+        if call.sip_code:
+            form["SipResponseCode"] = str(call.sip_code)
+    request = WebRequest(url=asked.url, method=asked.method, form=tuple(form.items()))
+    counted = replace(call, callbacks_sent=call.callbacks_sent + 1)
+    return counted, (PostCallback(call=call.sid, kind="call", request=request),)

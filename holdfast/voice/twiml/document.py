@@ -1,0 +1,146 @@
+"""A document: TwiML text, or one sound, and the verbs it means for the role in which it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from xml.etree import ElementTree
+
+from holdfast.voice.model.commands import Method, Role
+from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, DocumentUnreadable, VoiceError
+from holdfast.voice.twiml.reading import Node, Reader, Warned
+from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verbs.dial import Dial
+from holdfast.voice.twiml.verbs.enqueue import Enqueue
+from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
+from holdfast.voice.twiml.verbs.speak import Play, Say
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 20
+
+VERBS: Final[Mapping[str, type[Verb] | type[Dial]]] = {
+    "Say": Say,
+    "Play": Play,
+    "Pause": Pause,
+    "Redirect": Redirect,
+    "Hangup": Hangup,
+    "Reject": Reject,
+    "Leave": Leave,
+    "Dial": Dial,
+    "Enqueue": Enqueue,
+}
+
+_QUIET = frozenset({"Say", "Play", "Pause", "Redirect"})
+ALLOWED: Final[Mapping[Role, frozenset[str]]] = {
+    "main": frozenset(VERBS),
+    "queue": _QUIET | {"Hangup", "Leave"},
+    "wait": _QUIET,
+    "hold": _QUIET,
+    "announce": _QUIET,
+    "comfort": _QUIET,
+    "screen": _QUIET | {"Hangup", "Reject"},
+}
+"""Which verbs a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a web server answered, or a text given inline: `text` TwiML, or `clip` the name of one sound.
+
+    Invariant: all that the verbs are made of, so that a document survives in a journal.
+    """
+
+    role: Role
+    url: str
+    method: Method = "POST"
+    text: str = ""
+    clip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The verbs of a document, in order, and what is wrong with it."""
+
+    verbs: tuple[Verb, ...]
+    warnings: tuple[Warned, ...]
+
+
+class VerbNotAllowed(VoiceError):
+    """A verb that this kind of document may not use."""
+
+    code = 13238
+    http = 502
+    sip = 502
+
+
+def receive(*, role: Role, url: str, method: Method, content_type: str, body: str, clip: str | None) -> Document:
+    """The document an answer of a web server means. Raises: ContentTypeWrong."""
+    kind = content_type.split(";", 1)[0].strip().lower()
+    if clip is not None:
+        return Document(role=role, url=url, method=method, clip=clip)
+    if kind in ("text/xml", "application/xml", "text/html"):
+        return Document(role=role, url=url, method=method, text=body)
+    if kind == "text/plain":
+        if "<Response" in body:
+            return Document(role=role, url=url, method=method, text=body)
+        spoken = body.replace("&", "&amp;").replace("<", "&lt;")
+        return Document(role=role, url=url, method=method, text=f"<Response><Say>{spoken}</Say></Response>")
+    raise ContentTypeWrong(f"{url} answered with content type {kind or '(none)'!r}: neither TwiML nor audio")
+
+
+@lru_cache(maxsize=512)
+def read(document: Document) -> Meaning:
+    """The meaning of a document. Raises: DocumentUnreadable, DocumentTooLarge, VerbNotAllowed."""
+    if document.clip is not None:
+        rounds = 0 if document.role in ("wait", "comfort") else 1
+        return Meaning((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
+    root = parse(document.text)
+    if root.tag != "Response":
+        raise DocumentUnreadable(f"the document's root is <{root.tag[:60]}>, not <Response>")
+    verbs: list[Verb] = []
+    warnings: list[Warned] = []
+    for node in root.children:
+        kind = VERBS.get(node.tag)
+        if kind is None:
+            warnings.append(Warned(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is passed over"))
+            continue
+        if node.tag not in ALLOWED[document.role]:
+            raise VerbNotAllowed(f"<{node.tag}> may not be used in a {document.role} document")
+        reader = Reader(node, document.url)
+        verb = kind.parse(reader)
+        reader.finish()
+        warnings += reader.warnings
+        if verb is not None:
+            verbs.append(verb)
+    return Meaning(tuple(verbs), tuple(warnings))
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Refuses document type declarations, and with them every entity but XML's own five."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise DocumentUnreadable(f"a document type declaration (<!DOCTYPE {name[:60]}>) is not allowed")
+
+
+def parse(text: str) -> Node:
+    """The root element of an XML text. Raises: DocumentUnreadable, DocumentTooLarge."""
+    raw = text.encode(errors="surrogatepass")
+    if len(raw) > MAX_BYTES:
+        raise DocumentTooLarge(f"the document is {len(raw)} bytes long; the most is {MAX_BYTES}")
+    parser = ElementTree.XMLParser(target=_Builder())
+    try:
+        parser.feed(raw)
+        root: ElementTree.Element = parser.close()
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DocumentUnreadable(f"the document is not well-formed XML: {error}") from error
+    return _node(root, 1)
+
+
+def _node(element: ElementTree.Element, depth: int) -> Node:
+    if depth > MAX_DEPTH:
+        raise DocumentUnreadable(f"the document nests elements more than {MAX_DEPTH} deep")
+    text = (element.text or "") + "".join(child.tail or "" for child in element)
+    children = tuple(_node(child, depth + 1) for child in element)
+    return Node(element.tag, dict(element.attrib), text, children)

@@ -1,0 +1,135 @@
+"""Reading one XML element of a document: its attributes with defaults, limits and Twilio's warnings.
+
+A bad value is a warning and the default is used; it never stops the document. Source: TwiML, schema warnings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import urljoin
+
+from holdfast.voice.model.commands import Callback, Method, WebRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An element: tag, attributes, its own text (trimmed by who reads it), child elements."""
+
+    tag: str
+    attributes: Mapping[str, str]
+    text: str
+    children: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something in the document that is not as it should be; the call goes on. Source: Twilio warning codes."""
+
+    code: int
+    message: str
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads one node's attributes; whatever was never asked for is reported as unknown by `finish`."""
+
+    node: Node
+    base_url: str
+    warnings: list[Warned] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
+    code: int = 12200
+    """The warning code of this verb, or 12200 (schema validation)."""
+
+    def warn(self, message: str) -> None:
+        """Note a warning about this element."""
+        self.warnings.append(Warned(self.code, f"<{self.node.tag}>: {message}"))
+
+    def text(self, name: str, default: str = "") -> str:
+        """An attribute as it stands."""
+        self.read.add(name)
+        return self.node.attributes.get(name, default)
+
+    def optional(self, name: str) -> str | None:
+        """An attribute, or None when absent."""
+        self.read.add(name)
+        return self.node.attributes.get(name)
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        """A whole number within limits, else a warning and the default."""
+        raw = self.text(name).strip()
+        if not raw:
+            return default
+        if raw.isascii() and raw.isdigit() and len(raw) <= 9 and low <= int(raw) <= high:
+            return int(raw)
+        self.warn(f"{name}={raw[:40]!r} is not a whole number from {low} to {high}; {default} is used")
+        return default
+
+    def boolean(self, name: str, default: bool) -> bool:
+        """`true` or `false` in any letter case, else a warning and the default."""
+        raw = self.text(name).strip().lower()
+        if not raw:
+            return default
+        if raw in ("true", "false"):
+            return raw == "true"
+        self.warn(f"{name}={raw[:40]!r} is neither true nor false; {str(default).lower()} is used")
+        return default
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        """One of the allowed words, else a warning and the default."""
+        raw = self.text(name).strip()
+        if not raw or raw == default:
+            return default
+        if raw in allowed:
+            return raw
+        self.warn(f"{name}={raw[:40]!r} is none of {', '.join(allowed)}; {default} is used")
+        return default
+
+    def method(self, name: str = "method", default: Method = "POST") -> Method:
+        """`GET` or `POST`."""
+        raw = self.text(name).strip().upper()
+        if raw in ("GET", "POST"):
+            return cast(Method, raw)
+        if raw:
+            self.warn(f"{name}={raw[:40]!r} is neither GET nor POST; {default} is used")
+        return default
+
+    def url(self, raw: str) -> str:
+        """A URL made absolute against the address the document came from; an empty one is that address."""
+        return resolve(self.base_url, raw)
+
+    def request(self, name: str, method_name: str, default: Method = "POST") -> WebRequest | None:
+        """The request an URL attribute and its method attribute describe; None when there is no URL."""
+        raw, method = self.optional(name), self.method(method_name, default)
+        if raw is None or not raw.strip():
+            return None
+        return WebRequest(url=self.url(raw), method=method)
+
+    def callback(self, allowed: tuple[str, ...], default: tuple[str, ...]) -> Callback | None:
+        """`statusCallback`, its method and its space-separated events."""
+        raw, method = self.optional("statusCallback"), self.method("statusCallbackMethod")
+        words = tuple(self.text("statusCallbackEvent").replace(",", " ").split())
+        for word in words:
+            if word not in allowed:
+                self.warn(f"statusCallbackEvent={word[:40]!r} is none of {', '.join(allowed)}")
+        if raw is None or not raw.strip():
+            return None
+        return Callback(url=self.url(raw), method=method, events=words or default)
+
+    def finish(self) -> None:
+        """Warn of attributes nobody asked for."""
+        for name in self.node.attributes:
+            if name not in self.read:
+                self.warn(f"unknown attribute {name[:60]!r}")
+
+
+def resolve(base_url: str, raw: str) -> str:
+    """An address relative to the document's own. Source: RFC 3986 §5."""
+    raw = raw.strip()
+    if not raw:
+        return base_url
+    try:
+        return urljoin(base_url, raw)
+    except ValueError:
+        return raw

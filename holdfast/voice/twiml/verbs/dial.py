@@ -1,0 +1,151 @@
+"""`<Dial>`: reads the element and decides which of its three meanings it has."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from holdfast.voice.model.commands import Admission, Target
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.twiml.reading import Node, Reader
+from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verbs.dial_conference import DialConference
+from holdfast.voice.twiml.verbs.dial_legs import DialLegs, Noun
+from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
+from holdfast.voice.twiml.verbs.terms import Terms
+
+MOST_NOUNS = 10
+LEG_EVENTS = ("initiated", "ringing", "answered", "completed")
+ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
+_PASSED_OVER = frozenset(
+    {
+        "jitterBufferSize",
+        "record",
+        "region",
+        "trim",
+        "recordingStatusCallback",
+        "recordingStatusCallbackMethod",
+        "recordingStatusCallbackEvent",
+        "recordingConfigurationId",
+        "eventCallbackUrl",
+        "byoc",
+        "machineDetection",
+        "machineDetectionTimeout",
+        "machineDetectionSpeechThreshold",
+        "machineDetectionSpeechEndThreshold",
+        "machineDetectionSilenceTimeout",
+        "amdStatusCallback",
+        "amdStatusCallbackMethod",
+        "clientNotificationUrl",
+        "reservationSid",
+        "postWorkActivitySid",
+        "sendDigits",
+    }
+)
+
+
+class Dial:
+    """Connect this call with others. Source: TwiML <Dial>."""
+
+    name: ClassVar[str] = "Dial"
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Verb | None:
+        """The dial an element means; None, after a warning, when it names nobody."""
+        reader.code = 13200
+        terms = Terms.parse(reader)
+        rooms = [node for node in reader.node.children if node.tag == "Conference"]
+        queues = [node for node in reader.node.children if node.tag == "Queue"]
+        legs = [node for node in reader.node.children if node.tag in ("Number", "Client", "Sip")]
+        for node in reader.node.children:
+            if node.tag not in ("Conference", "Queue", "Number", "Client", "Sip"):
+                reader.code = 13215
+                reader.warn(f"<{node.tag[:60]}> may not stand in a <Dial>; it is passed over")
+        number = " ".join(reader.node.text.split())
+        if number:
+            legs.append(Node("Number", {}, number))
+        if (rooms or queues) and len(rooms) + len(queues) + len(legs) > 1:
+            reader.code = 13215
+            reader.warn("<Conference> and <Queue> stand alone; the first of them is used")
+        if rooms:
+            return _conference(reader, rooms[0], terms)
+        if queues:
+            return _queue(reader, queues[0], terms)
+        if len(legs) > MOST_NOUNS:
+            reader.warn(f"{len(legs)} nouns; only the first {MOST_NOUNS} are dialled")
+        nouns = tuple(noun for node in legs[:MOST_NOUNS] if (noun := _leg(reader, node)) is not None)
+        if not nouns:
+            reader.warn("there is nobody to dial")
+            return None
+        return DialLegs(terms=terms, nouns=nouns)
+
+
+def _inner(reader: Reader, node: Node, code: int) -> Reader:
+    inner = Reader(node, reader.base_url, warnings=reader.warnings, code=code)
+    inner.read |= _PASSED_OVER
+    return inner
+
+
+def _leg(outer: Reader, node: Node) -> Noun | None:
+    reader = _inner(outer, node, {"Number": 13223, "Client": 13221, "Sip": 13224}[node.tag])
+    username, password = reader.optional("username"), reader.optional("password")
+    screen = reader.request("url", "method")
+    callback = reader.callback(LEG_EVENTS, ("completed",))
+    reader.finish()
+    text = node.text.strip()
+    parameters: tuple[tuple[str, str], ...] = ()
+    if node.tag == "Client":
+        text = next((child.text.strip() for child in node.children if child.tag == "Identity"), text)
+        parameters = tuple(
+            (child.attributes.get("name", ""), child.attributes.get("value", ""))
+            for child in node.children
+            if child.tag == "Parameter"
+        )
+        to = f"client:{text}" if text and not text.startswith("client:") else text
+    elif node.tag == "Sip":
+        to = text if text.startswith(("sip:", "sips:")) else ""
+    else:
+        to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
+    if not to or len(to) > 255 or not to.isprintable() or any(character in to for character in ' <>"'):
+        reader.warn(f"{text[:60]!r} cannot be dialled")
+        return None
+    target = Target(to=to, parameters=parameters, username=username, password=password)
+    return Noun(target=target, screen=screen, callback=callback)
+
+
+def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:
+    reader = _inner(outer, node, 14201)
+    screen = reader.request("url", "method")
+    reader.finish()
+    name = node.text.strip()
+    if not 1 <= len(name) <= 64:
+        reader.warn("the queue's name must have 1 to 64 characters")
+        return None
+    return DialQueueVerb(terms=terms, queue=name, screen=screen)
+
+
+def _conference(outer: Reader, node: Node, terms: Terms) -> Verb | None:
+    reader = _inner(outer, node, 13230)
+    name = node.text.strip()
+    if not 1 <= len(name) <= 128:
+        reader.code = 13236
+        reader.warn("the conference's name must have 1 to 128 characters")
+        return None
+    wait_url = reader.optional("waitUrl")
+    wait = reader.request("waitUrl", "waitMethod")
+    if wait_url is not None and wait is None:
+        wait = DialConference.SILENT
+    coach = reader.text("coach").strip()
+    admission = Admission(
+        name=name,
+        muted=reader.boolean("muted", False),
+        beep=reader.choice("beep", "true", ("true", "false", "onEnter", "onExit")),
+        start_on_enter=reader.boolean("startConferenceOnEnter", True),
+        end_on_exit=reader.boolean("endConferenceOnExit", False),
+        label=reader.text("participantLabel").strip() or None,
+        wait=wait,
+        max_participants=reader.integer("maxParticipants", 250, low=1, high=250),
+        coach=CallSid(coach) if coach else None,
+        callback=reader.callback(ROOM_EVENTS, ()),
+    )
+    reader.finish()
+    return DialConference(terms=terms, admission=admission)

@@ -1,0 +1,53 @@
+"""`<Dial><Conference>`: be in a room until one leaves it or it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from holdfast.voice.model.commands import Admission, EnterConference, WebRequest
+from holdfast.voice.model.effects import LogNotification, StartTimer
+from holdfast.voice.model.facts import DigitPressed, RoomLeft, RoomRefused, TimerFired
+from holdfast.voice.model.ids import RoomSid
+from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Run, Verb, next_fact
+from holdfast.voice.twiml.verbs.terms import Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialConference(Verb):
+    """Join the conference of that name.
+
+    However it ends, DialCallStatus is `answered`. Source: TwiML <Conference>.
+    """
+
+    name: ClassVar[str] = "Dial"
+    SILENT: ClassVar[WebRequest] = WebRequest(url="", method="GET")
+    terms: Terms
+    admission: Admission
+
+    def run(self, desk: Desk) -> Run:
+        yield Answer()
+        timer = desk.token()
+        yield StartTimer(token=timer, after_s=self.terms.time_limit_s)
+        yield EnterConference(
+            token=desk.token(),
+            call=desk.call,
+            account=desk.account,
+            admission=self.admission,
+            new_room=RoomSid(desk.sid("CF")),
+        )
+        try:
+            while True:
+                match (yield from next_fact()):
+                    case RoomLeft() | TimerFired():
+                        break
+                    case RoomRefused(code=code, message=message):
+                        yield LogNotification(call=desk.call, code=code, log=0, message=message)
+                        break
+                    case DigitPressed(digit="*") if self.terms.hangup_on_star:
+                        break
+                    case _:
+                        pass
+        except Interruption:
+            pass
+        return self.terms.over(("DialCallStatus", "answered"))

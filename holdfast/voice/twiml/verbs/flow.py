@@ -1,0 +1,96 @@
+"""Verbs that steer: `<Pause>`, `<Redirect>`, `<Hangup>`, `<Reject>`, `<Leave>`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.effects import StartTimer
+from holdfast.voice.model.facts import TimerFired
+from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.verb import Continue, Decline, Desk, HangUp, Jump, Quit, Run, Verb, until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Verb):
+    """Wait, in silence. It does not answer a call that rings.
+
+    Units: `length_s` in seconds, at least 1. Source: TwiML <Pause>.
+    """
+
+    name: ClassVar[str] = "Pause"
+    length_s: int = 1
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Pause:
+        reader.code = 13620
+        return cls(length_s=reader.integer("length", 1, low=1, high=86400))
+
+    def run(self, desk: Desk) -> Run:
+        timer = desk.token()
+        yield StartTimer(token=timer, after_s=self.length_s)
+        yield from until(TimerFired, token=timer)
+        return Continue()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect(Verb):
+    """Go on with another document; an empty address is the current document's. Source: TwiML <Redirect>."""
+
+    name: ClassVar[str] = "Redirect"
+    request: WebRequest
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Redirect:
+        return cls(request=WebRequest(url=reader.url(reader.node.text), method=reader.method()))
+
+    def run(self, desk: Desk) -> Run:
+        yield from ()
+        return Jump(request=self.request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hangup(Verb):
+    """End the call; a call that was never answered is declined. Source: TwiML <Hangup>."""
+
+    name: ClassVar[str] = "Hangup"
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Hangup:
+        return cls()
+
+    def run(self, desk: Desk) -> Run:
+        yield from ()
+        return HangUp()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(Verb):
+    """Turn a call away unanswered: declined (603) or busy (486). Source: TwiML <Reject>."""
+
+    name: ClassVar[str] = "Reject"
+    sip_code: int = 603
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Reject:
+        return cls(sip_code=486 if reader.choice("reason", "rejected", ("rejected", "busy")) == "busy" else 603)
+
+    def run(self, desk: Desk) -> Run:
+        yield Decline(self.sip_code)
+        return HangUp()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Verb):
+    """Wait no longer in the queue. Anywhere but in a queue's wait document it does nothing. Source: TwiML <Leave>."""
+
+    name: ClassVar[str] = "Leave"
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Leave:
+        return cls()
+
+    def run(self, desk: Desk) -> Run:
+        yield from ()
+        return Quit()
