@@ -105,14 +105,14 @@ class PhoneCall:
 
     async def answered(self, *, within_s: float = 10.0) -> None:
         """Wait until the call is answered. Raises: CallFailed when it is refused or ends, TimeoutError."""
-        await self._wait(self._answered, "an answer", within_s)
+        await self._wait(self._answered, "answer", within_s)
 
     async def over(self, *, within_s: float = 10.0) -> EndCause | int:
         """Wait until the call is over: why it ended, or the status with which our call was refused.
 
         Raises: TimeoutError.
         """
-        await self._wait(self._over, "the end", within_s)
+        await self._wait(self._over, "end", within_s)
         end = self._over.result()
         return end.status if isinstance(end, Refused) else end.cause
 
@@ -234,7 +234,7 @@ class PhoneCall:
         self._changed = asyncio.get_running_loop().create_future()
         self._negotiation, sdp = make_offer(replace(self._negotiation, wish=wish))
         self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
-        await self._wait(self._changed, f"the answer to {wish.value}", within_s)
+        await self._wait(self._changed, f"answer to {wish.value}", within_s)
 
     def _speak(self) -> None:
         if self._negotiation.agreed is not None:

@@ -1,0 +1,82 @@
+"""What happens in an act of the demo, and whether each ear heard what it should have.
+
+Units: seconds of the bench's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast.testing.ears import Ear
+from holdfast.testing.recognise import describe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """From one thing that is asked to the next, with the sound each party is to hear by then."""
+
+    title: str
+    asked_s: float
+    until_s: float
+    expected: Mapping[str, str]
+    held: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Act:
+    """One call with its parties, their ears, and the phases it went through."""
+
+    title: str
+    how: str
+    parties: tuple[str, ...]
+    ears: dict[str, Ear] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
+    held: str | None = None
+    phases: list[Phase] = field(default_factory=list)
+    failure: str | None = None
+    """Why the act could not go on, when it could not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one ear heard in one phase. `switch_s` is from the asking to the first packet of what was expected."""
+
+    act: str
+    phase: str
+    party: str
+    expected: str
+    heard: tuple[str, ...]
+    switch_s: float | None
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the ear came to hear what it should, and nothing else from then on."""
+        return self.switch_s is not None and self.heard[-1:] == (self.expected,)
+
+
+def findings(act: Act) -> list[Finding]:
+    """Every phase at every ear of an act."""
+    return [_find(act, phase, party) for phase in act.phases for party in act.parties]
+
+
+def _find(act: Act, phase: Phase, party: str) -> Finding:
+    wanted = phase.expected[party]
+    heard = act.ears[party].intervals(since_s=phase.asked_s, until_s=phase.until_s)
+    begins = [interval.start_s for interval in heard if interval.heard == frozenset({wanted})]
+    return Finding(
+        act=act.title,
+        phase=phase.title,
+        party=party,
+        expected=wanted,
+        heard=tuple(describe(interval.heard) for interval in heard),
+        switch_s=begins[0] - phase.asked_s if begins else None,
+    )
+
+
+def as_expected(acts: list[Act]) -> bool:
+    """The verdict: every act went to its end, and every phase was heard as it should be at every ear."""
+    return all(
+        act.failure is None and bool(act.phases) and all(finding.as_expected for finding in findings(act))
+        for act in acts
+    )

@@ -1,0 +1,149 @@
+"""Two phones call each other directly: everything a test asks of a phone, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from holdfast.testing.calls import CallFailed, CallState
+from holdfast.testing.ears import stream
+from holdfast.testing.phone import Answers, NotHeard, Phone, Refuses, Rings
+from holdfast.testing.signals import CAROL
+from holdfast.voice.sip.effects import EndCause
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def alice() -> AsyncIterator[Phone]:
+    async with Phone("alice") as phone:
+        yield phone
+
+
+@pytest.fixture
+async def bob() -> AsyncIterator[Phone]:
+    async with Phone("bob") as phone:
+        yield phone
+
+
+async def test_each_hears_the_other_until_one_hangs_up(alice: Phone, bob: Phone) -> None:
+    call = await alice.call(bob.uri)
+    await call.answered()
+    answered = await bob.called()
+
+    await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+    await call.hang_up()
+
+    assert await answered.over() is EndCause.HUNG_UP
+    assert await call.over() is EndCause.WE_HUNG_UP
+    assert (alice.call_now, bob.call_now) == (None, None)
+    for phone in (alice, bob):
+        report = stream(phone.ear.packets())
+        assert (report.sources, report.holes) == (1, 0)
+
+
+async def test_a_phone_that_holds_by_itself_sends_and_does_not_listen(alice: Phone, bob: Phone) -> None:
+    call = await alice.call(bob.uri)
+    await call.answered()
+    await alice.hears("bob")
+
+    await call.hold()
+    await alice.hears("no packets")
+    await bob.hears("alice")
+    assert call.state is CallState.HOLDING
+
+    await call.hold(inactive=True)
+    await bob.hears("no packets")
+
+    await call.unhold()
+    await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+    assert call.state is CallState.TALKING
+
+
+async def test_a_phone_rings_as_long_as_it_is_told(alice: Phone, bob: Phone) -> None:
+    bob.manner = Answers(after_s=0.1)
+
+    call = await alice.call(bob.uri)
+    await call.rang()
+    assert call.state is CallState.RINGING
+    await call.answered()
+
+    assert call.progress == [180]
+
+
+async def test_a_call_may_be_answered_by_hand(alice: Phone, bob: Phone) -> None:
+    bob.manner = Rings()
+    call = await alice.call(bob.uri)
+    ringing = await bob.called()
+    await call.rang()
+
+    ringing.answer()
+
+    await call.answered()
+    assert ringing.peer == "alice"
+
+
+async def test_a_refusal_says_its_status(alice: Phone, bob: Phone) -> None:
+    bob.manner = Refuses(status=603)
+
+    call = await alice.call(bob.uri)
+
+    with pytest.raises(CallFailed, match="603") as refused:
+        await call.answered()
+    assert refused.value.status == 603
+    assert await call.over() == 603
+
+
+async def test_a_caller_may_give_up(alice: Phone, bob: Phone) -> None:
+    bob.manner = Rings()
+    call = await alice.call(bob.uri)
+    ringing = await bob.called()
+    await call.rang()
+
+    await call.hang_up()
+
+    assert await call.over() == 487
+    assert await ringing.over() is EndCause.CANCELLED
+
+
+async def test_a_phone_is_one_person(alice: Phone, bob: Phone) -> None:
+    await (await alice.call(bob.uri)).answered()
+
+    async with Phone("carol") as carol:
+        with pytest.raises(CallFailed, match="486"):
+            await (await carol.call(bob.uri)).answered()
+
+
+async def test_what_a_phone_says_can_be_changed(alice: Phone, bob: Phone) -> None:
+    await (await alice.call(bob.uri)).answered()
+    await bob.hears("alice")
+
+    alice.speak(CAROL)
+    await bob.hears("carol")
+    alice.speak(None)
+    await bob.hears("silence")
+
+
+async def test_a_sound_that_does_not_come_is_told_with_what_came(alice: Phone, bob: Phone) -> None:
+    await (await alice.call(bob.uri)).answered()
+    await alice.hears("bob")
+
+    with pytest.raises(NotHeard, match=r"alice should hear hold music.*\n.*bob"):
+        await alice.hears("hold music", within_s=0.1)
+
+
+async def test_waits_end(alice: Phone, bob: Phone) -> None:
+    bob.manner = Rings()
+    call = await alice.call(bob.uri)
+
+    with pytest.raises(TimeoutError, match="no answer within 0.1 s"):
+        await call.answered(within_s=0.1)
+    with pytest.raises(TimeoutError, match="nobody called alice"):
+        await alice.called(within_s=0.1)
+
+
+async def test_a_phone_without_a_server_says_so(alice: Phone) -> None:
+    with pytest.raises(ValueError, match="has no server"):
+        await alice.call("+15550100")
+    with pytest.raises(ValueError, match="has no server"):
+        await alice.register()
