@@ -1,0 +1,46 @@
+"""Keys pressed on a phone, from telephone events in RTP.
+
+A press is sent as many packets with one timestamp, the last of them three times, and any of them may be lost: the
+first to come is the press, all others with its timestamp are it again.
+Source: RFC 4733 §2.3, §2.5.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DIGITS = "0123456789*#ABCD"
+"""Indexed by event code. Source: RFC 4733 §3.2."""
+
+_WRAP = 1 << 32
+_RECENT = 5 * 8000
+"""Samples by which an older press may come after a newer one and still be told for what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """The press heard last. Units: `timestamp` and `duration` in samples."""
+
+    event: int
+    timestamp: int
+    duration: int
+
+
+def hear(last: Press | None, payload: bytes, *, timestamp: int, marker: bool) -> tuple[Press | None, str | None]:
+    """The press heard last from now on, and the digit if this packet is the first of a new press.
+
+    A press too long for the duration field goes on under a new timestamp, without a marker; it stays one press.
+    Source: RFC 4733 §2.5.1.3.
+    """
+    if len(payload) < 4 or payload[0] >= len(DIGITS):
+        return last, None
+    press = Press(event=payload[0], timestamp=timestamp, duration=int.from_bytes(payload[2:4], "big"))
+    if last is not None:
+        later_by = (timestamp - last.timestamp) % _WRAP
+        if later_by == 0:
+            return (press if press.duration > last.duration else last), None
+        if later_by > _WRAP - _RECENT:
+            return last, None
+        if not marker and press.event == last.event and later_by == last.duration:
+            return press, None
+    return press, DIGITS[press.event]

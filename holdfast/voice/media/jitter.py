@@ -1,0 +1,223 @@
+"""The jitter buffers of all legs: packets in as they come, one frame per leg and tick out.
+
+A leg's ring holds 16 frames, and a packet's place in it follows from its timestamp alone: packets of 10, 30 or 40 ms
+are split and joined by being copied where they belong, a telephone event leaves no hole that looks like loss, and
+order does not matter. `head` is the frame that is played next; it moves on by one every tick, packet or not.
+
+Invariant: a frame is played once, at the place its timestamp gives it, or not at all.
+Shape: first index the leg's row. Units: timestamps in samples at 8 kHz; everything else in frames.
+Source: RFC 3550 §5.1 (timestamp), RFC 3551 §4.1; RFC 4733 §2.1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.voice.media.codecs import DECODE, QUIETER, SILENCE
+from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
+from holdfast.voice.media.rtp import HEADER
+
+SLOTS = 16
+START_DEPTH = 2
+MOST_DEPTH = 6
+CONCEALED = 5
+"""Missing frames that repeat the last one, each 6 dB quieter; silence follows."""
+
+LONG_SILENCE = SLOTS
+"""Ticks without a packet after which the next one, whatever its timestamp, begins anew."""
+MARKED_SILENCE = 3
+"""The same, when that packet bears the marker."""
+
+JUMP, LATE, ASTRAY = 2, 1, 4
+"""A packet outside the ring weighs 2, a late one 1; 4 in a row and the stream is believed, not we.
+One stray packet changes nothing. Source: RFC 3550 appendix A.1, where two in a row must agree."""
+
+CALM_PACKETS = 200
+"""Packets that must all have come earlier than needed before the delay is cut by one frame."""
+QUIET_PEAK = 200
+
+_NEVER = 1 << 30
+_WRAP = 1 << 32
+_SAMPLES_IN_RING = SLOTS * SAMPLES
+_LOUDNESS: NDArray[np.int32] = np.abs(DECODE.astype(np.int32))
+
+
+class JitterBuffers:
+    """One jitter buffer per row."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        # The last two frames are silence, one per law, so that a leg with nothing to play needs no case of its own.
+        self._ring: Bytes = np.zeros((rows * SLOTS + len(SILENCE), SAMPLES), dtype=np.uint8)
+        self._ring[rows * SLOTS :] = np.array(SILENCE, dtype=np.uint8)[:, None]
+        self._samples: Bytes = self._ring.reshape(-1)
+        self._present: Mask = np.zeros(rows * SLOTS, dtype=np.bool_)
+        self._law: Numbers = np.zeros(rows, dtype=np.intp)
+        self._base: Numbers = np.arange(rows, dtype=np.intp) * SLOTS
+        self._head: Numbers = np.zeros(rows, dtype=np.intp)
+        self._head_timestamp: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._ssrc: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._missed: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
+        self._idle: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
+        self._astray: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._least_ahead: NDArray[np.int64] = np.full(rows, SLOTS, dtype=np.int64)
+        self._watched: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._too_deep: Mask = np.zeros(rows, dtype=np.bool_)
+        self.depth: NDArray[np.int64] = np.full(rows, START_DEPTH, dtype=np.int64)
+        self.late: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self.concealed: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+
+    def open(self, row: int, *, law: int) -> None:
+        """Begin anew for a leg whose packets carry this law."""
+        self.late[row] = self.concealed[row] = 0
+        self.silence(row, law=law)
+
+    def silence(self, row: int, *, law: int) -> None:
+        """Forget what waits to be played; the next packet begins anew."""
+        self._law[row] = law
+        self._present[row * SLOTS : (row + 1) * SLOTS] = False
+        self._missed[row] = self._idle[row] = _NEVER
+
+    # --- in ---------------------------------------------------------------------------------------------------
+
+    def put(
+        self,
+        rows: Numbers,
+        *,
+        timestamp: NDArray[np.int64],
+        ssrc: NDArray[np.int64],
+        marker: Mask,
+        data: Bytes,
+        start: Numbers,
+        size: Numbers,
+    ) -> None:
+        """Take in one packet of each of these rows. Shape: payload k is `data[k, start[k] : start[k] + size[k]]`.
+
+        No row may be named twice; at most 500 bytes each.
+        """
+        ahead = (timestamp - self._head_timestamp[rows] + (_WRAP >> 1)) % _WRAP - (_WRAP >> 1)
+        last = (ahead + size - 1) // SAMPLES
+        idle = self._idle[rows]
+        jump = (last >= SLOTS) | (last < -SLOTS)
+        late = (last < 0) & ~jump
+        astray = self._astray[rows] + JUMP * jump + LATE * late
+        anew = (idle >= LONG_SILENCE) | (ssrc != self._ssrc[rows]) | (astray >= ASTRAY)
+        anew |= marker & (idle >= MARKED_SILENCE)
+        if anew.any():
+            self._begin(rows[anew], timestamp[anew], ssrc[anew])
+            ahead[anew] = START_DEPTH * SAMPLES
+            last[anew] = (ahead[anew] + size[anew] - 1) // SAMPLES
+            late &= ~anew
+            jump &= ~anew
+        self._idle[rows] = 0
+        kept = ~(late | jump)
+        self._astray[rows] = np.where(kept, 0, astray)
+        if not kept.all():
+            self.late[rows[~kept]] += 1
+            self._wait_longer(rows[late])
+        self._watch(rows[kept], last[kept])
+        whole = kept & (size == SAMPLES) & (start == HEADER) & (ahead % SAMPLES == 0)
+        self._put_whole(rows[whole], ahead[whole], data[whole, HEADER : HEADER + SAMPLES])
+        pieces = np.flatnonzero(kept & ~whole & (size > 0))
+        if pieces.size:
+            self._put_pieces(rows[pieces], ahead[pieces], data[pieces], start[pieces], size[pieces])
+
+    def _begin(self, rows: Numbers, timestamp: NDArray[np.int64], ssrc: NDArray[np.int64]) -> None:
+        """Play what is at `timestamp` two frames from now, and nothing before it."""
+        self._present.reshape(-1, SLOTS)[rows] = False
+        self._head_timestamp[rows] = (timestamp - START_DEPTH * SAMPLES) % _WRAP
+        self._ssrc[rows] = ssrc
+        self.depth[rows] = START_DEPTH
+        self._rewatch(rows)
+
+    def _put_whole(self, rows: Numbers, ahead: NDArray[np.int64], payload: Bytes) -> None:
+        slot = self._base[rows] + ((self._head[rows] + ahead // SAMPLES) & (SLOTS - 1))
+        self._ring[slot] = payload
+        self._present[slot] = True
+
+    def _put_pieces(self, rows: Numbers, ahead: NDArray[np.int64], data: Bytes, start: Numbers, size: Numbers) -> None:
+        """Packets that are no frame, or lie across two: each sample goes to its own place."""
+        first, last = ahead // SAMPLES, (ahead + size - 1) // SAMPLES
+        frame = first[:, None] + np.arange(int((last - first).max()) + 1)
+        touched = (frame >= 0) & (frame <= last[:, None])
+        slot = self._base[rows][:, None] + ((self._head[rows][:, None] + frame) & (SLOTS - 1))
+        new = touched & ~self._present[slot]
+        self._ring[slot[new]] = self._ring[(self._rows * SLOTS + self._law[rows])[np.nonzero(new)[0]]]
+        self._present[slot[touched]] = True
+        sample = np.arange(int(size.max()))
+        place = ahead[:, None] + sample
+        inside = (sample < size[:, None]) & (place >= 0)
+        place = (self._head[rows][:, None] * SAMPLES + place) % _SAMPLES_IN_RING + self._base[rows][:, None] * SAMPLES
+        payload = np.take_along_axis(data, np.minimum(start[:, None] + sample, data.shape[1] - 1), axis=1)
+        self._samples[place[inside]] = payload[inside]
+
+    # --- delay ------------------------------------------------------------------------------------------------
+
+    def _wait_longer(self, rows: Numbers) -> None:
+        """Packets came too late: step back by one frame, as long as the delay may grow."""
+        rows = rows[self.depth[rows] < MOST_DEPTH]
+        self.depth[rows] += 1
+        self._head[rows] = (self._head[rows] - 1) & (SLOTS - 1)
+        self._head_timestamp[rows] = (self._head_timestamp[rows] - SAMPLES) % _WRAP
+        # The slot behind the head is also the one 15 ahead: a frame that far in the future must not sound now.
+        self._present[self._base[rows] + self._head[rows]] = False
+        self._rewatch(rows)
+
+    def _watch(self, rows: Numbers, ahead: NDArray[np.int64]) -> None:
+        """Note how early packets come; when all of many came earlier than needed, the buffer is too deep."""
+        self._least_ahead[rows] = np.minimum(self._least_ahead[rows], ahead)
+        self._watched[rows] += 1
+        over = rows[self._watched[rows] >= CALM_PACKETS]
+        if over.size:
+            self._too_deep[over] = self._least_ahead[over] > START_DEPTH
+            self._rewatch(over)
+
+    def _rewatch(self, rows: Numbers) -> None:
+        self._least_ahead[rows] = SLOTS
+        self._watched[rows] = 0
+
+    def _catch_up(self, rows: Numbers) -> None:
+        """Leave out the next frame of legs whose buffer is too deep, if it is there and nobody will miss it."""
+        slot = self._base[rows] + self._head[rows]
+        quiet = _LOUDNESS[self._law[rows][:, None], self._ring[slot]].max(axis=1) <= QUIET_PEAK
+        rows = rows[quiet & self._present[slot]]
+        self._pass(rows)
+        self._too_deep[rows] = False
+        self.depth[rows] = np.maximum(self.depth[rows] - 1, START_DEPTH)
+
+    # --- out --------------------------------------------------------------------------------------------------
+
+    def skip(self, n: int, *, frames: int) -> None:
+        """Let frames pass unplayed in the first `n` rows: ticks were left out, and what is said then is over."""
+        rows = np.arange(n, dtype=np.intp)
+        for _ in range(min(frames, SLOTS)):
+            self._pass(rows)
+        self._head_timestamp[:n] = (self._head_timestamp[:n] + max(0, frames - SLOTS) * SAMPLES) % _WRAP
+
+    def _pass(self, rows: Numbers) -> None:
+        self._present[self._base[rows] + self._head[rows]] = False
+        self._head[rows] = (self._head[rows] + 1) & (SLOTS - 1)
+        self._head_timestamp[rows] = (self._head_timestamp[rows] + SAMPLES) % _WRAP
+
+    def play(self, frames: Bytes) -> None:
+        """Put the next frame of the first rows into `frames`, which holds what was played last. Shape: `[n, 160]`."""
+        n = len(frames)
+        too_deep = np.flatnonzero(self._too_deep[:n])
+        if too_deep.size:
+            self._catch_up(too_deep)
+        slot = self._base[:n] + self._head[:n]
+        here = self._present[slot]
+        missed = self._missed[:n]
+        missed += 1
+        self._idle[:n] += 1
+        missed[here] = 0
+        concealing = np.flatnonzero((missed > 0) & (missed <= CONCEALED))
+        faded = QUIETER[self._law[concealing][:, None], frames[concealing]]
+        self.concealed[concealing] += 1
+        silent = self._rows * SLOTS + self._law[:n]
+        np.take(self._ring, np.where(here, slot, silent), axis=0, out=frames, mode="clip")
+        frames[concealing] = faded
+        self._present[slot] = False
+        self._head[:n] = (self._head[:n] + 1) & (SLOTS - 1)
+        self._head_timestamp[:n] = (self._head_timestamp[:n] + SAMPLES) % _WRAP

@@ -1,0 +1,119 @@
+"""RTCP: what we report of a leg, and what the party reports of us.
+
+Source: RFC 3550 §6.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from holdfast.voice.media.reception import Standing
+
+SENDER_REPORT, RECEIVER_REPORT, DESCRIPTION, GOODBYE = 200, 201, 202, 203
+LARGEST = 1500
+_NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900, where NTP counts from, to 1970. Source: RFC 5905 §6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Where a stream stood at the last report, for the part lost since. Source: RFC 3550 appendix A.3."""
+
+    expected: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a party says of our stream, and when it last reported its own. Units: `jitter` in samples.
+
+    Shape: `lost` None if it reports nothing of us; `last_report` the middle 32 bits of its NTP time, or None.
+    """
+
+    lost: int | None = None
+    jitter: int | None = None
+    last_report: int | None = None
+
+
+def ntp(now: float) -> int:
+    """Seconds since the Unix epoch as a 64-bit NTP timestamp."""
+    return round((now + _NTP_EPOCH) * (1 << 32)) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def report(
+    *,
+    ssrc: int,
+    now: float,
+    timestamp: int,
+    packets: int,
+    name: str,
+    standing: Standing | None,
+    since: Interval,
+    last_report: int | None,
+    last_report_ago_s: float,
+) -> bytes:
+    """A sender report with one reception block, and the source description every compound packet needs."""
+    blocks = b"" if standing is None else _block(standing, since, last_report, last_report_ago_s)
+    body = struct.pack("!IQIII", ssrc, ntp(now), timestamp, packets, (packets * 160) & 0xFFFFFFFF) + blocks
+    return _packet(SENDER_REPORT, body, count=1 if blocks else 0) + _description(ssrc, name)
+
+
+def goodbye(*, ssrc: int, name: str) -> bytes:
+    """The last packet of a stream. Source: RFC 3550 §6.6; §6.1 wants a report first, which may be empty."""
+    report_of_nothing = _packet(RECEIVER_REPORT, struct.pack("!I", ssrc), count=0)
+    return report_of_nothing + _description(ssrc, name) + _packet(GOODBYE, struct.pack("!I", ssrc), count=1)
+
+
+def _packet(kind: int, body: bytes, *, count: int) -> bytes:
+    return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
+
+
+def _description(ssrc: int, name: str) -> bytes:
+    text = name.encode()[:255]
+    chunk = struct.pack("!IBB", ssrc, 1, len(text)) + text + b"\0"
+    return _packet(DESCRIPTION, chunk + bytes(-len(chunk) % 4), count=1)
+
+
+def _block(standing: Standing, since: Interval, last_report: int | None, last_report_ago_s: float) -> bytes:
+    expected = standing.expected - since.expected
+    lost = expected - (standing.received - since.received)
+    fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
+    total = max(-0x800000, min(0x7FFFFF, standing.lost)) & 0xFFFFFF
+    ago = min(0xFFFFFFFF, round(last_report_ago_s * 65536)) if last_report is not None else 0
+    return struct.pack(
+        "!IIIIII",
+        standing.ssrc,
+        fraction << 24 | total,
+        standing.highest & 0xFFFFFFFF,
+        standing.jitter,
+        last_report or 0,
+        ago,
+    )
+
+
+def read(data: bytes, *, our_ssrc: int) -> View | None:
+    """What a compound packet says of our stream; None if it is no RTCP. Whatever is in it, nothing is raised.
+
+    Source: RFC 3550 appendix A.2 (the checks).
+    """
+    if len(data) < 8 or data[0] >> 6 != 2 or data[1] not in (SENDER_REPORT, RECEIVER_REPORT):
+        return None
+    lost = jitter = last_report = None
+    at = 0
+    while at + 4 <= len(data):
+        flags, kind, words = struct.unpack_from("!BBH", data, at)
+        end = at + 4 + 4 * words
+        if flags >> 6 != 2 or end > len(data):
+            return None
+        if kind == SENDER_REPORT and words >= 6:
+            last_report = int.from_bytes(data[at + 10 : at + 14], "big")
+        if kind in (SENDER_REPORT, RECEIVER_REPORT):
+            first_block = at + (28 if kind == SENDER_REPORT else 8)
+            for block in range(first_block, min(end, first_block + 24 * (flags & 0x1F)) - 23, 24):
+                ssrc, loss, _, block_jitter = struct.unpack_from("!IIII", data, block)
+                if ssrc == our_ssrc:
+                    total = loss & 0xFFFFFF
+                    lost, jitter = total - (total >> 23 << 24), block_jitter
+        at = end
+    return View(lost=lost, jitter=jitter, last_report=last_report)

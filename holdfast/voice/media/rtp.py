@@ -1,0 +1,136 @@
+"""RTP headers, read and written for all legs at once.
+
+Anything may be in a received datagram: what is not a packet is marked so, and none of its other columns mean anything.
+Source: RFC 3550 §5.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
+
+HEADER = 12
+DATAGRAM = 512
+"""Bytes read of a datagram: 60 ms of sound with every option a header can have. One that fills it is not believed."""
+
+PACKET = HEADER + SAMPLES
+VERSION_2 = 0x80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packets:
+    """The headers of some datagrams, column by column. Shape: the payload of packet k is `size` bytes at `start`."""
+
+    good: Mask
+    payload_type: NDArray[np.uint8]
+    marker: Mask
+    sequence: NDArray[np.int64]
+    timestamp: NDArray[np.int64]
+    ssrc: NDArray[np.int64]
+    start: Numbers
+    size: Numbers
+
+
+def read(data: Bytes, lengths: Numbers) -> Packets:
+    """Headers of datagrams. Shape: `data[k, DATAGRAM]`, of which `lengths[k]` bytes came.
+
+    RTCP that strayed onto the RTP port is told by its packet type, which reads as payload type 64 to 95.
+    Source: RFC 5761 §4.
+    """
+    flags, second = data[:, 0], data[:, 1]
+    words = data.view(">u4")
+    start = HEADER + 4 * (flags & 0x0F).astype(np.intp)
+    payload_type: NDArray[np.uint8] = (second & 0x7F).astype(np.uint8)
+    good = (lengths >= HEADER) & (lengths < data.shape[1]) & (flags & 0xC0 == VERSION_2)
+    good &= (payload_type < 64) | (payload_type > 95)
+    end = lengths.astype(np.intp)
+    if (flags & 0x30).any():
+        _extensions(data, flags, start, end, good)
+        _padding(data, flags, end, good)
+    size = end - start
+    good &= size >= 0
+    return Packets(
+        good=good,
+        payload_type=payload_type,
+        marker=second >= 0x80,
+        sequence=data.view(">u2")[:, 1].astype(np.int64),
+        timestamp=words[:, 1].astype(np.int64),
+        ssrc=words[:, 2].astype(np.int64),
+        start=start,
+        size=size,
+    )
+
+
+def _extensions(data: Bytes, flags: Bytes, start: Numbers, end: Numbers, good: Mask) -> None:
+    """Move `start` behind header extensions. Source: RFC 3550 §5.3.1."""
+    extended = np.flatnonzero(good & (flags & 0x10 != 0) & (start + 4 <= end))
+    at = start[extended]
+    start[extended] += 4 + 4 * (data[extended, at + 2].astype(np.intp) << 8 | data[extended, at + 3])
+    good[(flags & 0x10 != 0) & (start > end)] = False
+
+
+def _padding(data: Bytes, flags: Bytes, end: Numbers, good: Mask) -> None:
+    """Move `end` before the padding, whose last byte is its length. Source: RFC 3550 §5.1."""
+    padded = np.flatnonzero(good & (flags & 0x20 != 0))
+    padding = data[padded, end[padded] - 1].astype(np.intp)
+    end[padded] -= padding
+    good[padded[padding == 0]] = False
+
+
+class Headers:
+    """What each leg sends: one stream of packets per row, through whatever is sent in it.
+
+    Invariant: of a row, the SSRC never changes, the sequence number grows by one per packet that left, and the
+    timestamp by 160 per tick, whether a packet left or not.
+    Shape: `packets[rows, PACKET]`.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.packets: Bytes = np.zeros((rows, PACKET), dtype=np.uint8)
+        self.packets[:, 0] = VERSION_2
+        self._shorts = self.packets.view(">u2")
+        self._words = self.packets.view(">u4")
+        self._payload_type: NDArray[np.uint8] = np.zeros(rows, dtype=np.uint8)
+        self._marker: NDArray[np.uint8] = np.zeros(rows, dtype=np.uint8)
+        self.sequence: NDArray[np.uint16] = np.zeros(rows, dtype=np.uint16)
+        self.timestamp: NDArray[np.uint32] = np.zeros(rows, dtype=np.uint32)
+        self.sent: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+
+    def open(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
+        """Begin a stream with these random numbers."""
+        self._words[row, 2] = ssrc
+        self.sequence[row] = sequence
+        self.timestamp[row] = timestamp
+        self.sent[row] = 0
+        self._marker[row] = 0x80
+
+    def describe(self, row: int, *, payload_type: int) -> None:
+        """Set what the payload is."""
+        self._payload_type[row] = payload_type
+
+    def ssrc(self, row: int) -> int:
+        """The stream's source identifier."""
+        return int(self._words[row, 2])
+
+    def write(self, frames: Bytes) -> None:
+        """Make the next packet of the first `len(frames)` rows."""
+        n = len(frames)
+        self.packets[:n, 1] = self._payload_type[:n] | self._marker[:n]
+        self._shorts[:n, 1] = self.sequence[:n]
+        self._words[:n, 1] = self.timestamp[:n]
+        self.packets[:n, HEADER:] = frames
+
+    def advance(self, rows: int, left: Numbers, *, skipped: int) -> None:
+        """A tick is over, after `skipped` others: the packets of the rows `left` were handed to their sockets.
+
+        The marker is set on the packet that follows a pause. Source: RFC 3551 §4.1.
+        """
+        self._marker[:rows] = 0x80
+        self._marker[left] = 0
+        self.sequence[left] += np.uint16(1)
+        self.sent[left] += 1
+        self.timestamp[:rows] += np.uint32(SAMPLES * (1 + skipped) % (1 << 32))

@@ -1,0 +1,95 @@
+"""All sound of all legs, and the one pass that is made over it every 20 ms.
+
+Hold is one number: the held row is routed to its own player, and is in nobody's sum. Resume is the old number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from holdfast.voice.media.clips import ClipBank, Players
+from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW
+from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
+from holdfast.voice.media.jitter import JitterBuffers
+from holdfast.voice.media.mixer import mix
+from holdfast.voice.media.routing import Hears, Routing, derive
+from holdfast.voice.media.rtp import Headers, Packets
+
+
+class Sound:
+    """The arrays of every leg. Rows are opened, described, routed and closed between ticks only."""
+
+    def __init__(self, *, rows: int, clip_frames: int) -> None:
+        self.layout = Layout(rows=rows)
+        self.frames: Bytes = self.layout.matrix()
+        self.jitter = JitterBuffers(rows)
+        self.headers = Headers(rows)
+        self.bank = ClipBank(clip_frames)
+        self.players = Players(self.bank, self.frames[rows : 2 * rows])
+        self.law: Numbers = np.zeros(rows, dtype=np.intp)
+        self.hears: dict[int, Hears] = {}
+        self._heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
+        self._routing: Routing | None = None
+
+    def open(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
+        """Begin a leg: it is silent, and hears silence."""
+        self.headers.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
+        self.jitter.open(row, law=0)
+        self.players.stop(row)
+        self.route({row: ()})
+        self.describe(row, law=0, may_speak=False)
+
+    def describe(self, row: int, *, law: int, may_speak: bool) -> None:
+        """Set the law of a leg both ways. What waits of a leg that may not speak, or spoke another law, is dropped."""
+        if law != self.law[row] or not may_speak:
+            self.jitter.silence(row, law=law)
+            self.frames[row] = SILENCE[law]
+        self.law[row] = law
+        self.players.describe(row, law=law)
+        self.headers.describe(row, payload_type=PAYLOAD_TYPE[law])
+        self._routing = None
+
+    def close(self, row: int) -> None:
+        """End a leg: whoever heard it hears silence in its place."""
+        self.players.stop(row)
+        del self.hears[row]
+        self._routing = None
+
+    def route(self, hears: Mapping[int, Hears]) -> None:
+        """Change what these rows hear."""
+        self.hears.update(hears)
+        self._routing = None
+
+    def put(self, packets: Packets, data: Bytes, rows: Numbers, chosen: Mask) -> None:
+        """Take in the chosen packets of some rows. Shape: as `rtp.read` gave them, one per row."""
+        self.jitter.put(
+            rows[chosen],
+            timestamp=packets.timestamp[chosen],
+            ssrc=packets.ssrc[chosen],
+            marker=packets.marker[chosen],
+            data=data[chosen],
+            start=packets.start[chosen],
+            size=packets.size[chosen],
+        )
+
+    def tick(self, n: int, *, skipped: int) -> Numbers:
+        """Make the next packet of the first `n` rows, after `skipped` ticks left out; the rows whose sound ended."""
+        frames, layout, heard = self.frames, self.layout, self._heard[:n]
+        if self._routing is None or len(self._routing.source) != n:
+            self._routing = derive(self.hears, laws=self.law[:n].tolist(), layout=layout, rows=n)
+        routing = self._routing
+        if skipped:
+            self.jitter.skip(n, frames=skipped)
+        self.jitter.play(frames[:n])
+        ended = self.players.play()
+        ears = len(routing.mix.group_of_ear)
+        if ears:
+            mix(frames, routing.mix, frames[layout.mixes : layout.mixes + ears])
+        np.take(frames, routing.source, axis=0, out=heard, mode="clip")
+        for law, rows in enumerate(routing.recoded):
+            if rows.size:
+                heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
+        self.headers.write(heard)
+        return ended
