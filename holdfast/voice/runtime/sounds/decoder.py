@@ -1,0 +1,105 @@
+"""Control's side of the decoding process: hand it a file, get telephone sound back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from contextlib import suppress
+
+from holdfast.voice.runtime.sounds.sniffing import SoundKind
+from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.web.errors import SoundUnplayable
+
+log = logging.getLogger(__name__)
+
+LONGEST_S = 2400.0
+"""Source: TwiML <Play>: files over 40 minutes may be dropped."""
+DECODE_S = 20.0
+LINE_LIMIT = 1 << 16
+COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.worker")
+
+
+class Decoder:
+    """Decodes one file after the other in a process that is started when first needed, and anew when it has died."""
+
+    def __init__(
+        self, *, longest_s: float = LONGEST_S, decode_s: float = DECODE_S, command: tuple[str, ...] = COMMAND
+    ) -> None:
+        self._longest_s = longest_s
+        self._decode_s = decode_s
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+        self._busy = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the process ahead of the first file, which then need not wait for it."""
+        async with self._busy:
+            await self._running()
+
+    async def close(self) -> None:
+        """End the process."""
+        async with self._busy:
+            await self._end()
+
+    async def decode(self, body: bytes, kind: SoundKind) -> Sound:
+        """Telephone sound from a file. Raises: SoundUnplayable, also when the process cannot stand the file."""
+        async with self._busy:
+            try:
+                async with asyncio.timeout(self._decode_s):
+                    return await self._ask(await self._running(), body, kind)
+            except TimeoutError as error:
+                await self._end()
+                raise SoundUnplayable(f"decoding it takes longer than {self._decode_s:g} s") from error
+            except (OSError, asyncio.IncompleteReadError, ValueError, KeyError) as error:
+                log.warning("decoding process lost: kind=%s size=%d why=%r", kind, len(body), error)
+                await self._end()
+                raise SoundUnplayable("the file makes the decoder fail") from error
+            except asyncio.CancelledError:
+                # A reply half read would be taken for the next file's.
+                await self._end()
+                raise
+
+    async def _ask(self, process: asyncio.subprocess.Process, body: bytes, kind: SoundKind) -> Sound:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        request = {"kind": kind, "size": len(body), "longest_s": self._longest_s, "cpu_s": self._decode_s}
+        process.stdin.write(json.dumps(request).encode() + b"\n" + body)
+        await process.stdin.drain()
+        reply = json.loads(await process.stdout.readuntil(b"\n"))
+        if "error" in reply:
+            raise SoundUnplayable(str(reply["error"]))
+        audio = await process.stdout.readexactly(int(reply["size"]))
+        return Sound(
+            audio=audio,
+            level_db=float(reply["level_db"]),
+            peak_db=float(reply["peak_db"]),
+        )
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        """The process, started if there is none."""
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                # Codecs write complaints about hostile files there, without limit.
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=LINE_LIMIT,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        return self._process
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        await process.wait()

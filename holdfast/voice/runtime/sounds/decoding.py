@@ -1,0 +1,86 @@
+"""Any sound file to telephone sound: one mono channel at 8 kHz, µ-law, with room above it.
+
+Runs in the decoding process only: what is decoded comes from strangers.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from holdfast.voice.media import codecs
+from holdfast.voice.runtime.sounds.sniffing import SoundKind
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
+from holdfast.voice.runtime.web.errors import SoundUnplayable
+
+PEAK = 10 ** (-3 / 20)
+"""−3 dBFS. Louder sounds are brought down to it, softer ones stay as they are: what is louder is clipped by
+resampling and by mixing."""
+MAX_CHANNELS = 32
+RATES_HZ = (1000, 768_000)
+BLOCK = 1 << 16
+FLOOR_DB = -96.0
+
+
+def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
+    """Decode a file. A file that breaks off is played as far as it goes.
+
+    Raises: SoundUnplayable.
+    """
+    sound: NDArray[np.float32]
+    if kind == "ulaw":
+        sound = codecs.decode(body, codecs.ULAW).astype(np.float32) / np.float32(32768)
+        if len(sound) > longest_s * RATE_HZ:
+            raise SoundUnplayable(f"the sound is longer than {longest_s / 60:g} minutes")
+    else:
+        sound = _read(body, kind, longest_s)
+    if not len(sound):
+        raise SoundUnplayable("the file holds no sound")
+    peak = float(np.max(np.abs(sound)))
+    if peak > PEAK:
+        sound = sound * np.float32(PEAK / peak)
+        peak = PEAK
+    level = math.sqrt(float(np.mean(np.square(sound, dtype=np.float64))))
+    audio = b"".join(
+        codecs.encode(np.rint(sound[start : start + BLOCK] * 32767).astype(np.int16), codecs.ULAW)
+        for start in range(0, len(sound), BLOCK)
+    )
+    return Sound(audio=audio, level_db=_decibels(level), peak_db=_decibels(peak))
+
+
+def _read(body: bytes, kind: SoundKind, longest_s: float) -> NDArray[np.float32]:
+    """All channels mixed, resampled block by block, so that memory grows with the result only."""
+    raw = {"format": "RAW", "subtype": "GSM610", "samplerate": RATE_HZ, "channels": 1} if kind == "gsm" else {}
+    parts: list[NDArray[np.float32]] = []
+    samples = 0
+    try:
+        with soundfile.SoundFile(io.BytesIO(body), **raw) as file:
+            rate, channels = file.samplerate, file.channels
+            if channels > MAX_CHANNELS or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+                raise SoundUnplayable(f"{channels} channels at {rate} Hz are no sound we play")
+            resampler = soxr.ResampleStream(rate, RATE_HZ, 1, dtype="float32")
+            while len(block := file.read(BLOCK // channels, dtype="float32", always_2d=True)):
+                mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
+                parts.append(resampler.resample_chunk(np.clip(mono, -4.0, 4.0)))
+                samples += len(parts[-1])
+                if samples > longest_s * RATE_HZ:
+                    raise SoundUnplayable(f"the sound is longer than {longest_s / 60:g} minutes")
+            parts.append(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+    except soundfile.SoundFileError as error:
+        if not samples:
+            raise SoundUnplayable(f"the file cannot be decoded as {kind}: {_reason(error)}") from error
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def _decibels(level: float) -> float:
+    return max(FLOOR_DB, 20 * math.log10(level)) if level > 0 else FLOOR_DB
+
+
+def _reason(error: soundfile.SoundFileError) -> str:
+    """What libsndfile says, without the name of our buffer."""
+    return str(error).rpartition(">: ")[2].strip()[:120]
