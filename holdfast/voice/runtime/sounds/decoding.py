@@ -6,7 +6,6 @@ Runs in the decoding process only: what is decoded comes from strangers.
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import soundfile
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from holdfast.voice.media import codecs
 from holdfast.voice.runtime.sounds.sniffing import SoundKind
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
+from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, Sound, sound_of
 from holdfast.voice.runtime.web.errors import SoundUnplayable
 
 PEAK = 10 ** (-3 / 20)
@@ -23,8 +22,6 @@ PEAK = 10 ** (-3 / 20)
 resampling and by mixing."""
 MAX_CHANNELS = 32
 RATES_HZ = (1000, 768_000)
-BLOCK = 1 << 16
-FLOOR_DB = -96.0
 
 
 def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
@@ -42,15 +39,7 @@ def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
     if not len(sound):
         raise SoundUnplayable("the file holds no sound")
     peak = float(np.max(np.abs(sound)))
-    if peak > PEAK:
-        sound = sound * np.float32(PEAK / peak)
-        peak = PEAK
-    level = math.sqrt(float(np.mean(np.square(sound, dtype=np.float64))))
-    audio = b"".join(
-        codecs.encode(np.rint(sound[start : start + BLOCK] * 32767).astype(np.int16), codecs.ULAW)
-        for start in range(0, len(sound), BLOCK)
-    )
-    return Sound(audio=audio, level_db=_decibels(level), peak_db=_decibels(peak))
+    return sound_of(sound * np.float32(PEAK / peak) if peak > PEAK else sound)
 
 
 def _read(body: bytes, kind: SoundKind, longest_s: float) -> NDArray[np.float32]:
@@ -75,10 +64,6 @@ def _read(body: bytes, kind: SoundKind, longest_s: float) -> NDArray[np.float32]
         if not samples:
             raise SoundUnplayable(f"the file cannot be decoded as {kind}: {_reason(error)}") from error
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
-
-
-def _decibels(level: float) -> float:
-    return max(FLOOR_DB, 20 * math.log10(level)) if level > 0 else FLOOR_DB
 
 
 def _reason(error: soundfile.SoundFileError) -> str:

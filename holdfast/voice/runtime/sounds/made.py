@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media import codecs
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
 
-RATE_HZ = 8000
 FRAME = 160
 
 Samples = NDArray[np.float64]
@@ -45,15 +44,15 @@ _PATTERN = (0, 2, 3, 1, 4, 2, 3, 2)
 _MELODY = {0: 76, 3: 79, 6: 74, 8: 72, 11: 76, 14: 71, 16: 69, 19: 72, 21: 74, 24: 71, 27: 74, 30: 79}
 
 
-def built_in(name: str) -> bytes | None:
-    """The built-in sound of a name, µ-law, or None when there is none of that name."""
+def built_in(name: str) -> Sound | None:
+    """The built-in sound of a name, or None when there is none of that name."""
     match name:
         case "music" | "hold":
-            return _encoded(music())
+            return sound_of(music())
         case "ringback":
-            return _encoded(ringback())
+            return sound_of(ringback())
         case "beep":
-            return _encoded(beep())
+            return sound_of(beep())
         case _:
             return None
 
@@ -88,8 +87,8 @@ def beep() -> Samples:
     return _eased(0.14 * np.sin(2 * np.pi * 850.0 * time))
 
 
-def touch_tones(digits: str) -> bytes | None:
-    """Keys one after the other, µ-law: `w` waits half a second, `W` a second. None when a sign is no key."""
+def touch_tones(digits: str) -> Sound | None:
+    """Keys one after the other: `w` waits half a second, `W` a second. None when a sign is no key."""
     if not digits or len(digits) > MAX_DIGITS:
         return None
     parts: list[Samples] = []
@@ -103,11 +102,7 @@ def touch_tones(digits: str) -> bytes | None:
             return None
         waves = (level * np.sin(2 * np.pi * hz * time) for level, hz in zip(DTMF_LEVELS, pair, strict=True))
         parts += [_eased(sum(waves, np.zeros_like(time))), np.zeros(int(DTMF_OFF_S * RATE_HZ))]
-    return _encoded(np.concatenate(parts))
-
-
-def _encoded(sound: Samples) -> bytes:
-    return codecs.encode(np.clip(np.rint(sound * 32767), -32768, 32767).astype(np.int16), codecs.ULAW)
+    return sound_of(np.concatenate(parts))
 
 
 def _lay(loop: Samples, start: int, sound: Samples, level: float) -> None:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.voice.media import codecs
 
 RATE_HZ = 8000
+FLOOR_DB = -96.0
+BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +31,17 @@ class Sound:
     def seconds(self) -> float:
         """How long it lasts."""
         return len(self.audio) / RATE_HZ
+
+
+def sound_of(samples: NDArray[np.floating[Any]]) -> Sound:
+    """Encode and measure samples. Units: −1 to 1; what is beyond is clipped. Shape: at least one sample."""
+    blocks = (samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK))
+    audio = b"".join(
+        codecs.encode(np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16), codecs.ULAW) for block in blocks
+    )
+    level = math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
+    return Sound(audio=audio, level_db=_decibels(level), peak_db=_decibels(float(np.max(np.abs(samples)))))
+
+
+def _decibels(level: float) -> float:
+    return max(FLOOR_DB, 20 * math.log10(level)) if level > 0 else FLOOR_DB

@@ -1,0 +1,383 @@
+"""The library: finds, fetches, decodes and keeps sounds, and has the media process play them.
+
+A sound that is here is played in the same call that asks for it; any other is fetched first, and the leg hears
+silence until then. The newest sound asked for on a leg wins; an older one still on its way is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
+from holdfast.voice.model.errors import ContentTypeWrong, PeerWrong, VoiceError
+from holdfast.voice.model.facts import SoundFailed
+from holdfast.voice.model.ids import CallSid, Token, owner
+from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.runtime.fetch import AUDIO_LIMIT, Answer, Ask, WebClient
+from holdfast.voice.runtime.sounds import made, sniffing
+from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.sounds.shelf import Shelf
+from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.web.destination import without_secrets
+from holdfast.voice.runtime.web.errors import AnswerEmpty, AnswerTooLarge, SoundUnplayable, StatusWrong
+from holdfast.voice.runtime.web.freshness import AnswerCache, read_caching
+
+BUILT_IN = ("music", "hold", "ringback", "beep")
+BUDGET_BYTES = 64 * 1024 * 1024
+"""More than two hours of sound. Smaller than the media process's bank, so that what is on our shelf is in there."""
+URLS_KEPT = 4096
+ASK_AGAIN_S = 30.0
+"""How often, at most, a sound without a lifetime is asked for again behind a use of it."""
+
+
+class InternalFailure(VoiceError):
+    """Something of ours is not there: the media process is being restarted, or its bank is full."""
+
+    code = 12400
+
+
+class Player(Protocol):
+    """What the library asks of the media process."""
+
+    async def put_clip(self, clip_id: str, audio: bytes) -> None:
+        """Give it a clip. Raises: VoiceError."""
+
+    async def has_clip(self, clip_id: str) -> bool:
+        """Whether it holds the clip. Raises: VoiceError."""
+
+    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1) -> None:
+        """Play a clip to a leg from its beginning."""
+
+    def stop(self, leg: str, token: str) -> None:
+        """Stop that sound if the leg still plays it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preloaded:
+    """What a URL was found to hold. Units: levels relative to full scale; speech on telephones is about −20 dB."""
+
+    clip: str
+    seconds: float
+    level_db: float
+    peak_db: float
+    content_type: str
+
+
+class Library:
+    """Open it with `async with` once the media process answers; its tasks are born in `tasks`.
+
+    The engine tells it what the media process tells: `ended`, `refused`, `restarted`.
+    """
+
+    def __init__(
+        self,
+        *,
+        web: WebClient,
+        media: Player,
+        decoder: Decoder,
+        tell: Callable[[SoundFailed], None],
+        notify: Callable[[LogNotification], None],
+        seen: Callable[[WebSeen], None],
+        clock: Callable[[], float],
+        tasks: asyncio.TaskGroup,
+        budget_bytes: int = BUDGET_BYTES,
+        audio_limit_bytes: int = AUDIO_LIMIT,
+    ) -> None:
+        self._web = web
+        self._media = media
+        self._decoder = decoder
+        self._tell = tell
+        self._notify = notify
+        self._seen = seen
+        self._clock = clock
+        self._tasks = tasks
+        self._audio_limit = audio_limit_bytes
+        self._shelf = Shelf(budget_bytes=budget_bytes)
+        self._urls: AnswerCache[Preloaded] = AnswerCache(budget_bytes=URLS_KEPT)
+        self._asked_at: dict[str, float] = {}
+        self._in_bank: set[str] = set()
+        self._loading: dict[str, asyncio.Task[Preloaded | VoiceError]] = {}
+        self._decoding: dict[str, asyncio.Task[Sound | VoiceError]] = {}
+        self._wanted: dict[CallSid, PlaySound] = {}
+        self._playing: dict[CallSid, tuple[PlaySound, str]] = {}
+
+    async def __aenter__(self) -> Self:
+        for name in BUILT_IN:
+            if (sound := made.built_in(name)) is not None:
+                self._shelf.put(f"builtin:{name}", sound, in_play=(), for_good=True)
+        await self.restarted()
+        await self._decoder.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._decoder.close()
+
+    # --- effects and what the media process tells ---------------------------------------------------------------
+
+    def carry_out(self, effect: PlaySound | StopSound) -> None:
+        """Play now if the sound is here, else as soon as it is; or stop it."""
+        leg = owner(effect.token)
+        match effect:
+            case PlaySound():
+                self._wanted[leg] = effect
+                clip = self._at_hand(effect.source)
+                if clip is not None and clip in self._in_bank:
+                    self._play(effect, clip)
+                else:
+                    self._tasks.create_task(self._prepare(effect), name=f"sound {effect.token}")
+            case StopSound():
+                if leg in self._wanted and self._wanted[leg].token == effect.token:
+                    del self._wanted[leg]
+                self._ended(effect.token)
+                self._media.stop(leg, effect.token)
+
+    def ended(self, token: Token) -> None:
+        """The media process says that the sound was played to its end."""
+        self._ended(token)
+
+    def forget(self, call: CallSid) -> None:
+        """The call is over: whatever it plays or waits for is nobody's any more."""
+        self._wanted.pop(call, None)
+        self._playing.pop(call, None)
+
+    async def restarted(self) -> None:
+        """The media process is new, and holds no clips: give it the built-in ones. Raises: VoiceError."""
+        self._in_bank.clear()
+        for clip in self._shelf.for_good():
+            await self._to_bank(clip)
+
+    def refused(self, legs: Iterable[str]) -> None:
+        """The media process turned commands for these legs down: perhaps it has given a clip away. Play again."""
+        for leg in legs:
+            if (playing := self._playing.get(CallSid(leg))) is not None:
+                effect, clip = playing
+                self._tasks.create_task(self._play_again(effect, clip), name=f"sound again {effect.token}")
+
+    # --- for documents and for configuration --------------------------------------------------------------------
+
+    def has(self, clip: str) -> bool:
+        """Whether `clip:ID` can be played at once."""
+        return clip in self._shelf and clip in self._in_bank
+
+    async def take(self, answer: Answer, *, call: CallSid | None = None) -> Preloaded:
+        """Make a clip of a web server's answer. A type that does not fit the bytes is a warning.
+
+        Raises: AnswerEmpty, ContentTypeWrong, SoundUnplayable, MediaAway, MediaRefused.
+        """
+        body, said = answer.body, answer.content_type
+        if not body:
+            raise AnswerEmpty(f"{answer.url} answered with nothing where a sound was expected")
+        kind = sniffing.kind_of(body, said)
+        if kind is None:
+            if not sniffing.may_be_sound(said) and "xml" not in said:
+                raise ContentTypeWrong(f"{answer.url} is {said}, not a sound")
+            raise SoundUnplayable(f"{answer.url} ({said or 'no content type'}) is no sound that we know")
+        if said not in sniffing.SAYS_NOTHING and sniffing.KIND_OF_TYPE.get(said) != kind:
+            message = f"{answer.url} is called {said} and is {kind}; it is played as {kind}"
+            self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
+        clip = "sound-" + hashlib.blake2b(kind.encode() + body, digest_size=16).hexdigest()
+        sound = self._shelf.find(clip)
+        if sound is None:
+            outcome = await self._decoded(clip, answer, kind)
+            if isinstance(outcome, VoiceError):
+                raise outcome
+            sound = outcome
+            self._put_up(clip, sound)
+        await self._to_bank(clip)
+        return Preloaded(
+            clip=clip, seconds=sound.seconds, level_db=sound.level_db, peak_db=sound.peak_db, content_type=said
+        )
+
+    async def preload(self, url: str) -> Preloaded:
+        """Fetch and decode a sound ahead of its use, and say what it is. Raises: VoiceError."""
+        outcome = await self._loaded(url, call=None)
+        if isinstance(outcome, VoiceError):
+            raise outcome
+        return outcome
+
+    # --- within -------------------------------------------------------------------------------------------------
+
+    def _at_hand(self, source: str) -> str | None:
+        """The clip for a source if it may be used now; a stale one is asked for again behind its use.
+
+        Deviation: a sound without a lifetime, or whose lifetime is over, is played as it is while we ask whether it
+        has changed, unless its server forbids that (`no-cache`, `must-revalidate`): hold music must not wait.
+        """
+        if not source.startswith(("http:", "https:")):
+            clip = source.removeprefix("clip:")
+            return clip if self._shelf.find(clip) is not None else None
+        kept = self._urls.find(source)
+        if kept is None or self._shelf.find(kept.value.clip) is None:
+            return None
+        if kept.state(self._clock()) != "fresh":
+            if kept.caching.must_ask:
+                return None
+            self._ask_behind(source)
+        return kept.value.clip
+
+    def _ask_behind(self, url: str) -> None:
+        """Ask again whether a sound has changed, not too often, while it plays."""
+        now = self._clock()
+        if url not in self._loading and now - self._asked_at.get(url, -ASK_AGAIN_S) >= ASK_AGAIN_S:
+            self._load(url, call=None)
+
+    def _load(self, url: str, *, call: CallSid | None) -> asyncio.Task[Preloaded | VoiceError]:
+        """The one download of this URL under way."""
+        if url not in self._loading:
+            self._loading[url] = self._tasks.create_task(self._fetch(url, call), name=f"load {without_secrets(url)}")
+        return self._loading[url]
+
+    async def _loaded(self, url: str, *, call: CallSid | None) -> Preloaded | VoiceError:
+        """What the URL holds, asked for now, together with everybody else who waits for it."""
+        return await asyncio.shield(self._load(url, call=call))
+
+    async def _fetch(self, url: str, call: CallSid | None) -> Preloaded | VoiceError:
+        """Ask a web server for a sound, or whether the one we have is still right."""
+        began = self._clock()
+        self._note_asked(url, began)
+        kept = self._urls.find(url)
+        known = kept is not None and self._shelf.find(kept.value.clip) is not None
+        conditions = kept.caching.conditions() if kept is not None and known else {}
+        answer: Answer | None = None
+        outcome: Preloaded | VoiceError
+        try:
+            answer = await self._web.ask(
+                Ask(url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions)
+            )
+            caching = read_caching(answer.headers)
+            if answer.status == 304 and kept is not None and known:
+                self._urls.confirm(url, caching, now=self._clock())
+                await self._to_bank(kept.value.clip)
+                outcome = kept.value
+            else:
+                outcome = await self.take(answer.must_succeed(), call=call)
+                if caching.storable:
+                    self._urls.keep(url, outcome, caching=caching, now=self._clock(), size=1)
+                else:
+                    self._urls.forget(url)
+        except VoiceError as error:
+            outcome = _as_sound_error(error)
+            if isinstance(error, StatusWrong) and answer is not None and answer.status in (404, 410):
+                self._urls.forget(url)
+        finally:
+            del self._loading[url]
+        self._trace(url, call, began, answer, outcome)
+        return outcome
+
+    def _note_asked(self, url: str, now: float) -> None:
+        self._asked_at = {known: at for known, at in self._asked_at.items() if now - at < ASK_AGAIN_S}
+        self._asked_at[url] = now
+
+    async def _decoded(self, clip: str, answer: Answer, kind: sniffing.SoundKind) -> Sound | VoiceError:
+        """The one decoding of these bytes under way."""
+        if clip not in self._decoding:
+            self._decoding[clip] = self._tasks.create_task(self._decode(clip, answer, kind), name=f"decode {clip}")
+        return await asyncio.shield(self._decoding[clip])
+
+    async def _decode(self, clip: str, answer: Answer, kind: sniffing.SoundKind) -> Sound | VoiceError:
+        try:
+            return await self._decoder.decode(answer.body, kind)
+        except SoundUnplayable as error:
+            return SoundUnplayable(f"{answer.url}: {error.message}")
+        finally:
+            del self._decoding[clip]
+
+    async def _prepare(self, effect: PlaySound) -> None:
+        """Get the sound, then play it if it is still what the leg is to hear."""
+        leg = owner(effect.token)
+        outcome = await self._obtain(effect)
+        if self._wanted.get(leg) is not effect:
+            return
+        if isinstance(outcome, VoiceError):
+            del self._wanted[leg]
+            self._tell(SoundFailed(token=effect.token, code=outcome.code, message=outcome.message))
+        else:
+            self._play(effect, outcome)
+
+    async def _obtain(self, effect: PlaySound) -> str | VoiceError:
+        """The clip for a source, in the media process's bank."""
+        source = effect.source
+        clip = self._at_hand(source)
+        if clip is None:
+            if source.startswith(("http:", "https:")):
+                outcome = await self._loaded(source, call=owner(effect.token))
+                if isinstance(outcome, VoiceError):
+                    return outcome
+                return outcome.clip if self.has(outcome.clip) else InternalFailure(f"no room was left for {source}")
+            tones = made.touch_tones(source.removeprefix("digits:")) if source.startswith("digits:") else None
+            if tones is None:
+                return SoundUnplayable(f"{source[:200]} is no sound that we have")
+            clip = source
+            self._put_up(clip, tones)
+        try:
+            await self._to_bank(clip)
+        except VoiceError as error:
+            return _as_sound_error(error)
+        return clip
+
+    async def _play_again(self, effect: PlaySound, clip: str) -> None:
+        """Give the clip to the bank anew if it has gone from there, and play it if it is still to be heard."""
+        try:
+            if await self._media.has_clip(clip):
+                return
+            self._in_bank.discard(clip)
+            await self._to_bank(clip)
+        except VoiceError as error:
+            self._tell(SoundFailed(token=effect.token, code=InternalFailure.code, message=error.message))
+            return
+        playing = self._playing.get(owner(effect.token))
+        if playing is not None and playing[0] is effect:
+            self._play(effect, clip)
+
+    def _play(self, effect: PlaySound, clip: str) -> None:
+        leg = owner(effect.token)
+        self._wanted.pop(leg, None)
+        self._playing[leg] = (effect, clip)
+        self._media.play(leg, effect.token, clip, loops=effect.rounds)
+
+    def _ended(self, token: Token) -> None:
+        leg = owner(token)
+        if leg in self._playing and self._playing[leg][0].token == token:
+            del self._playing[leg]
+
+    def _put_up(self, clip: str, sound: Sound) -> None:
+        gone = self._shelf.put(clip, sound, in_play=(playing for _, playing in self._playing.values()))
+        self._in_bank.difference_update(gone)
+
+    async def _to_bank(self, clip: str) -> None:
+        """Give the media process a clip of ours. Raises: VoiceError."""
+        sound = self._shelf.find(clip)
+        if sound is not None and clip not in self._in_bank:
+            await self._media.put_clip(clip, sound.audio)
+            self._in_bank.add(clip)
+
+    def _trace(
+        self, url: str, call: CallSid | None, began: float, answer: Answer | None, outcome: Preloaded | VoiceError
+    ) -> None:
+        self._seen(
+            WebSeen(
+                call=call,
+                kind="sound",
+                method="GET",
+                url=answer.url if answer is not None else without_secrets(url),
+                form=(),
+                status=answer.status if answer is not None else 0,
+                took_ms=round((self._clock() - began) * 1000),
+                content_type=answer.content_type if answer is not None else "",
+                error=f"{outcome.code} {outcome.message}" if isinstance(outcome, VoiceError) else "",
+            )
+        )
+
+
+def _as_sound_error(error: VoiceError) -> VoiceError:
+    """The same failure with the code that a sound's failure has."""
+    if isinstance(error, AnswerTooLarge):
+        return SoundUnplayable(error.message)
+    return error if isinstance(error, PeerWrong) else InternalFailure(error.message)

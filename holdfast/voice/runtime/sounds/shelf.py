@@ -1,0 +1,53 @@
+"""The clips we hold, and who plays which: the least recently used make room, those in play never."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from holdfast.voice.runtime.sounds.sound import Sound
+
+
+class Shelf:
+    """Sounds by clip id within a budget of bytes.
+
+    Invariant: what plays is never given away, and neither are the sounds put up for good; so the budget may be
+    exceeded by them.
+    """
+
+    def __init__(self, *, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._sounds: OrderedDict[str, Sound] = OrderedDict()
+        self._for_good: set[str] = set()
+        self._size = 0
+
+    def __contains__(self, clip: str) -> bool:
+        return clip in self._sounds
+
+    def find(self, clip: str) -> Sound | None:
+        """A sound; now it is the one used last."""
+        sound = self._sounds.get(clip)
+        if sound is not None:
+            self._sounds.move_to_end(clip)
+        return sound
+
+    def put(self, clip: str, sound: Sound, *, in_play: Iterable[str], for_good: bool = False) -> tuple[str, ...]:
+        """Put up a sound, in place of one of its name; the clips given away to make room."""
+        before = self._sounds.pop(clip, None)
+        self._size += len(sound.audio) - (len(before.audio) if before is not None else 0)
+        self._sounds[clip] = sound
+        if for_good:
+            self._for_good.add(clip)
+        stays = {clip, *self._for_good, *in_play}
+        given_away: list[str] = []
+        for candidate in list(self._sounds):
+            if self._size <= self._budget:
+                break
+            if candidate not in stays:
+                self._size -= len(self._sounds.pop(candidate).audio)
+                given_away.append(candidate)
+        return tuple(given_away)
+
+    def for_good(self) -> tuple[str, ...]:
+        """The clips that are never given away."""
+        return tuple(sorted(self._for_good))
