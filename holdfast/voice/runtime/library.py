@@ -13,19 +13,22 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
-from holdfast.voice.model.errors import ContentTypeWrong, PeerWrong, VoiceError
+from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, PeerWrong, VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import CallSid, Token, owner
 from holdfast.voice.model.ports import WebSeen
-from holdfast.voice.runtime.fetch import AUDIO_LIMIT, Answer, Ask, WebClient
+from holdfast.voice.runtime.fetch import WebClient
 from holdfast.voice.runtime.sounds import made, sniffing
 from holdfast.voice.runtime.sounds.decoder import Decoder
 from holdfast.voice.runtime.sounds.shelf import Shelf
 from holdfast.voice.runtime.sounds.sound import Sound
 from holdfast.voice.runtime.web.destination import without_secrets
-from holdfast.voice.runtime.web.errors import AnswerEmpty, AnswerTooLarge, SoundUnplayable, StatusWrong
+from holdfast.voice.runtime.web.errors import AnswerEmpty, SoundUnplayable, StatusWrong
+from holdfast.voice.runtime.web.exchange import AUDIO_LIMIT, Answer, Ask
 from holdfast.voice.runtime.web.freshness import AnswerCache, read_caching
+from holdfast.voice.runtime.web.tracing import exchange_seen
 
 BUILT_IN = ("music", "hold", "ringback", "beep")
 BUDGET_BYTES = 64 * 1024 * 1024
@@ -249,7 +252,7 @@ class Library:
         outcome: Preloaded | VoiceError
         try:
             answer = await self._web.ask(
-                Ask(url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions)
+                Ask(url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions, call=call)
             )
             caching = read_caching(answer.headers)
             if answer.status == 304 and kept is not None and known:
@@ -268,7 +271,15 @@ class Library:
                 self._urls.forget(url)
         finally:
             del self._loading[url]
-        self._trace(url, call, began, answer, outcome)
+        for seen in exchange_seen(
+            kind="sound",
+            call=call,
+            request=WebRequest(url=url, method="GET"),
+            took_s=self._clock() - began,
+            answer=answer,
+            error=outcome if isinstance(outcome, VoiceError) else None,
+        ):
+            self._seen(seen)
         return outcome
 
     def _note_asked(self, url: str, now: float) -> None:
@@ -358,26 +369,9 @@ class Library:
             await self._media.put_clip(clip, sound.audio)
             self._in_bank.add(clip)
 
-    def _trace(
-        self, url: str, call: CallSid | None, began: float, answer: Answer | None, outcome: Preloaded | VoiceError
-    ) -> None:
-        self._seen(
-            WebSeen(
-                call=call,
-                kind="sound",
-                method="GET",
-                url=answer.url if answer is not None else without_secrets(url),
-                form=(),
-                status=answer.status if answer is not None else 0,
-                took_ms=round((self._clock() - began) * 1000),
-                content_type=answer.content_type if answer is not None else "",
-                error=f"{outcome.code} {outcome.message}" if isinstance(outcome, VoiceError) else "",
-            )
-        )
-
 
 def _as_sound_error(error: VoiceError) -> VoiceError:
     """The same failure with the code that a sound's failure has."""
-    if isinstance(error, AnswerTooLarge):
+    if isinstance(error, DocumentTooLarge):
         return SoundUnplayable(error.message)
     return error if isinstance(error, PeerWrong) else InternalFailure(error.message)

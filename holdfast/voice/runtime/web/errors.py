@@ -108,10 +108,6 @@ class CertificateUntrusted(FetchFailed):
     code = 11237
 
 
-class AnswerTooLarge(FetchFailed):
-    """More bytes than we take."""
-
-
 class AnswerEmpty(FetchFailed):
     """A successful answer without a body, where one is needed."""
 

@@ -1,0 +1,154 @@
+"""Callbacks: events told to web servers, those of one call or conference one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from holdfast.voice.model.effects import LogNotification, PostCallback
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.web.destination import without_secrets
+from holdfast.voice.runtime.web.exchange import Answer, Ask
+from holdfast.voice.runtime.web.tracing import exchange_seen
+
+WAITING = 1000
+ANSWER_READ = 4096
+"""How much of the answer is read, for the ladder; it changes nothing."""
+
+GIVEN_UP = 15002
+ANSWERED_WRONG = 15003
+CONFERENCE_ANSWERED_WRONG = 16011
+
+
+class Callbacks:
+    """Sends callbacks. A slow receiver holds up its own call's callbacks, and nobody else's.
+
+    Deviation: in order for each call and each conference; Twilio lets them overtake each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        web: WebClient,
+        notify: Callable[[LogNotification], None],
+        seen: Callable[[WebSeen], None],
+        clock: Callable[[], float],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._web = web
+        self._notify = notify
+        self._seen = seen
+        self._clock = clock
+        self._tasks = tasks
+        self._lanes: dict[str, deque[PostCallback]] = {}
+        self._superseded: dict[CallSid, set[asyncio.Task[None]]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def post(self, effect: PostCallback) -> None:
+        """Line up behind the callbacks of the same call or conference.
+
+        A superseded verb's request is not one of them: it leaves at once, with the call's cookies.
+        """
+        if effect.kind == "superseded" and effect.call is not None:
+            self._post_superseded(effect, effect.call)
+            return
+        name = _lane(effect)
+        lane = self._lanes.get(name)
+        if lane is None:
+            self._lanes[name] = lane = deque()
+            self._tasks.create_task(self._drain(name, lane), name=f"callbacks {name}")
+            self._idle.clear()
+        if len(lane) >= WAITING:
+            self._failed(effect, GIVEN_UP, f"{WAITING} callbacks wait before it")
+            return
+        lane.append(effect)
+
+    async def superseded_sent(self, call: CallSid, *, timeout_s: float) -> None:
+        """Wait until the call's superseded requests were answered, but no longer than this."""
+        if earlier := self._superseded.get(call):
+            await asyncio.wait(earlier, timeout=timeout_s)
+
+    async def drained(self, *, timeout_s: float) -> bool:
+        """Wait until every callback has left, but no longer than this; whether all have."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _post_superseded(self, effect: PostCallback, call: CallSid) -> None:
+        task = self._tasks.create_task(self._send(effect), name=f"superseded {call}")
+        self._superseded.setdefault(call, set()).add(task)
+        self._idle.clear()
+        task.add_done_callback(lambda done: self._superseded_done(call, done))
+
+    def _superseded_done(self, call: CallSid, done: asyncio.Task[None]) -> None:
+        left = self._superseded[call]
+        left.discard(done)
+        if not left:
+            del self._superseded[call]
+        self._rest()
+
+    async def _drain(self, name: str, lane: deque[PostCallback]) -> None:
+        """Send the callbacks of a lane in order until there are none."""
+        try:
+            while lane:
+                await self._send(lane.popleft())
+        finally:
+            del self._lanes[name]
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._lanes and not self._superseded:
+            self._idle.set()
+
+    async def _send(self, effect: PostCallback) -> None:
+        """Send a callback. Its answer is looked at only to be shown; a failure is logged, and not made good."""
+        request = effect.request
+        began = self._clock()
+        is_superseded = effect.kind == "superseded"
+        answer: Answer | None = None
+        error: VoiceError | None = None
+        try:
+            answer = await self._web.ask(
+                Ask(
+                    url=request.url,
+                    method=request.method,
+                    form=request.form,
+                    limit_bytes=ANSWER_READ,
+                    cut=True,
+                    call=effect.call if is_superseded else None,
+                    cookies=is_superseded,
+                )
+            )
+            answer.must_succeed()
+        except VoiceError as wrong:
+            error = wrong
+            code = CONFERENCE_ANSWERED_WRONG if effect.kind == "conference" else ANSWERED_WRONG
+            self._failed(effect, wrong.code if is_superseded else code, f"{wrong.message} ({wrong.code})")
+        for seen in exchange_seen(
+            kind=effect.kind,
+            call=effect.call,
+            request=request,
+            took_s=self._clock() - began,
+            answer=answer,
+            error=error,
+        ):
+            self._seen(seen)
+
+    def _failed(self, effect: PostCallback, code: int, message: str) -> None:
+        url = without_secrets(effect.request.url)
+        self._notify(LogNotification(call=effect.call, code=code, log=1, message=message, url=url))
+
+
+def _lane(effect: PostCallback) -> str:
+    """Whose order the callback keeps."""
+    if effect.kind == "conference":
+        return next((value for name, value in effect.request.form if name == "ConferenceSid"), effect.call or "")
+    return effect.call or ""

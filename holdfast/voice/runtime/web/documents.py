@@ -1,0 +1,40 @@
+"""The text of a document from its bytes: which encoding, and nothing an XML reader would trip over.
+
+Source: RFC 7303 §3 (the header's charset, then a byte order mark, then the XML declaration), TwiML: UTF-8 otherwise.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from holdfast.voice.model.errors import DocumentUnreadable
+
+MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+READABLE = re.compile(r"ascii|utf-8|utf-16(-le|-be)?|iso8859-\d+|cp125\d|koi8-r|shift_jis|euc_jp|gb18030|big5\Z")
+DECLARED = re.compile(rb"""<\?xml[^>]{0,100}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+DECLARATION = re.compile(r"""(<\?xml[^>]{0,100}?)\s+encoding\s*=\s*["'][^"']{0,40}["']""")
+
+
+def document_text(body: bytes, charset: str | None) -> str:
+    """The document as text, without byte order mark and without a declared encoding, which no longer holds.
+
+    Raises: DocumentUnreadable.
+    """
+    for mark, encoding in MARKS:
+        if body.startswith(mark):
+            body, charset = body[len(mark) :], encoding
+            break
+    else:
+        declared = DECLARED.match(body)
+        charset = charset or (declared.group(1).decode("ascii") if declared else "utf-8")
+    try:
+        name = codecs.lookup(charset).name
+        if not READABLE.match(name):
+            raise DocumentUnreadable(f"a document in {charset[:40]} cannot be read")
+        text = body.decode(name)
+    except LookupError as error:
+        raise DocumentUnreadable(f"a document in {charset[:40]!r} cannot be read") from error
+    except UnicodeDecodeError as error:
+        raise DocumentUnreadable(f"the document is not {charset[:40]}: {error.reason} at byte {error.start}") from error
+    return DECLARATION.sub(r"\1", text, count=1) if text.startswith("<?xml") else text

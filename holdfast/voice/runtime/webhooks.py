@@ -1,0 +1,263 @@
+"""Webhooks: documents fetched for scripts, events told to callbacks, notifications logged.
+
+A document kept from an earlier answer is told in the same call that asks for it. Callbacks of one call, or of one
+conference, leave one after the other; nobody else waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from holdfast.voice.model.effects import FetchDocument, LogNotification, PostCallback, StopFetch, WebEffect
+from holdfast.voice.model.errors import ContentTypeWrong, VoiceError
+from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
+from holdfast.voice.model.ids import CallSid, Token
+from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.runtime.callbacks import Callbacks
+from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.library import Library
+from holdfast.voice.runtime.sounds import sniffing
+from holdfast.voice.runtime.web.destination import without_secrets
+from holdfast.voice.runtime.web.documents import document_text
+from holdfast.voice.runtime.web.errors import AnswerEmpty
+from holdfast.voice.runtime.web.exchange import AUDIO_LIMIT, Answer, Ask
+from holdfast.voice.runtime.web.freshness import AnswerCache, Kept, read_caching
+from holdfast.voice.runtime.web.tracing import exchange_seen
+
+DOCUMENTS_BYTES = 16 * 1024 * 1024
+GONE = (404, 410)
+"""With these a server takes back what it gave before; any other failure leaves the last good copy in use."""
+SUPERSEDED_WAIT_S = 0.25
+"""How long a call's next document waits for the request that the verb before it left behind, so that they arrive in
+this order. Source: Twilio change log 2021-05, a redirect during <Dial>: `action` first, then the new document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a web server answered, as a script takes it: a text, or a sound that is ready."""
+
+    url: str
+    content_type: str
+    body: str = ""
+    clip: str | None = None
+
+
+Key = tuple[str, CallSid | None]
+"""Under what a page is kept: its URL without the call's parameters, and whose it is (None: anybody's)."""
+
+
+class Webhooks:
+    """Carries out web effects; its tasks are born in `tasks`. `tell` may be called within `carry_out`."""
+
+    def __init__(
+        self,
+        *,
+        web: WebClient,
+        library: Library,
+        tell: Callable[[DocumentFetched | DocumentMissed], None],
+        notify: Callable[[LogNotification], None],
+        seen: Callable[[WebSeen], None],
+        clock: Callable[[], float],
+        tasks: asyncio.TaskGroup,
+        audio_limit_bytes: int = AUDIO_LIMIT,
+    ) -> None:
+        self._web = web
+        self._library = library
+        self._tell = tell
+        self._notify = notify
+        self._seen = seen
+        self._clock = clock
+        self._tasks = tasks
+        self._audio_limit = audio_limit_bytes
+        self._pages: AnswerCache[Page] = AnswerCache(budget_bytes=DOCUMENTS_BYTES)
+        self._awaited: set[Token] = set()
+        self._asking_behind: set[Key] = set()
+        self._callbacks = Callbacks(web=web, notify=notify, seen=seen, clock=clock, tasks=tasks)
+
+    def carry_out(self, effect: WebEffect) -> None:
+        """Begin what is asked; what comes of it is told as a fact."""
+        match effect:
+            case FetchDocument():
+                self._awaited.add(effect.token)
+                if not self._tell_kept(effect):
+                    self._tasks.create_task(self._fetch(effect), name=f"document {effect.token}")
+            case StopFetch():
+                self._awaited.discard(effect.token)
+            case PostCallback():
+                self._callbacks.post(effect)
+            case LogNotification():
+                self._notify(effect)
+            case _:
+                assert_never(effect)
+
+    def forget(self, call: CallSid) -> None:
+        """The call is over: its cookies and passwords are nobody's any more."""
+        self._web.forget(call)
+
+    async def drained(self, *, timeout_s: float) -> bool:
+        """Wait until every callback has left, but no longer than this; whether all have. For an orderly stop."""
+        return await self._callbacks.drained(timeout_s=timeout_s)
+
+    # --- documents ----------------------------------------------------------------------------------------------
+
+    def _find(self, effect: FetchDocument) -> tuple[Key, Kept[Page]] | None:
+        """A page that answers this request, if one is kept and its sound is still here. A POST is never kept."""
+        if effect.request.method != "GET":
+            return None
+        for key in _keys(effect):
+            kept = self._pages.find(key)
+            if kept is not None and (kept.value.clip is None or self._library.has(kept.value.clip)):
+                return key, kept
+        return None
+
+    def _tell_kept(self, effect: FetchDocument) -> bool:
+        """Answer from what is kept, at once; whether that could be done.
+
+        Deviation: with `keep` a sound is told even when its time is over, unless its server forbids that, and a
+        document while `stale-while-revalidate` lasts; both are asked for again behind. Hold music must not wait.
+        """
+        found = self._find(effect)
+        if found is None:
+            return False
+        key, kept = found
+        state = kept.state(self._clock())
+        if state != "fresh":
+            is_sound = kept.value.clip is not None
+            if not effect.keep or kept.caching.must_ask or not (is_sound or state == "tolerable"):
+                return False
+            if key not in self._asking_behind:
+                self._asking_behind.add(key)
+                self._tasks.create_task(self._ask_behind(effect, key), name=f"revalidate {effect.token}")
+        self._tell_page(effect, kept.value)
+        return True
+
+    async def _ask_behind(self, effect: FetchDocument, key: Key) -> None:
+        """Ask whether a page told already has changed. A failure leaves it as it is: the last good copy."""
+        try:
+            await self._ask(effect, kind="revalidation")
+        except VoiceError:
+            # The exchange was traced with its error; nobody waits for it.
+            return
+        finally:
+            self._asking_behind.discard(key)
+
+    async def _fetch(self, effect: FetchDocument) -> None:
+        """Ask for a page and tell what came of it, if anybody still waits."""
+        await self._callbacks.superseded_sent(effect.call, timeout_s=SUPERSEDED_WAIT_S)
+        try:
+            self._tell_page(effect, await self._ask(effect, kind="document"))
+        except VoiceError as error:
+            found = self._find(effect) if effect.keep else None
+            if found is not None and not found[1].caching.must_ask:
+                message = f"{error.message}; the last good copy is used"
+                url = without_secrets(effect.request.url)
+                self._notify(LogNotification(call=effect.call, code=error.code, log=1, message=message, url=url))
+                self._tell_page(effect, found[1].value)
+            elif effect.token in self._awaited:
+                self._awaited.discard(effect.token)
+                url = without_secrets(effect.request.url)
+                self._tell(DocumentMissed(token=effect.token, url=url, code=error.code, message=error.message))
+
+    def _tell_page(self, effect: FetchDocument, page: Page) -> None:
+        if effect.token in self._awaited:
+            self._awaited.discard(effect.token)
+            self._tell(
+                DocumentFetched(
+                    token=effect.token, url=page.url, content_type=page.content_type, body=page.body, clip=page.clip
+                )
+            )
+
+    async def _ask(self, effect: FetchDocument, *, kind: str) -> Page:
+        """Ask for a page, only for changes if we have one; keep what may be kept. Raises: VoiceError."""
+        found = self._find(effect)
+        conditions = found[1].caching.conditions() if found is not None else {}
+        ask = Ask(
+            url=effect.request.url,
+            method=effect.request.method,
+            form=effect.request.form,
+            audio_limit_bytes=self._audio_limit,
+            call=effect.call,
+            cookies=True,
+            conditions=conditions,
+        )
+        began = self._clock()
+        answer: Answer | None = None
+        error: VoiceError | None = None
+        try:
+            answer = await self._web.ask(ask)
+            caching = read_caching(answer.headers)
+            if answer.status == 304 and found is not None:
+                self._pages.confirm(found[0], caching, now=self._clock())
+                return found[1].value
+            page = await self._read(answer.must_succeed(), effect.call)
+            self._keep(effect, page, answer)
+            return page
+        except VoiceError as wrong:
+            error = wrong
+            if found is not None and answer is not None and answer.status in GONE:
+                self._pages.forget(found[0])
+            raise
+        finally:
+            for seen in exchange_seen(
+                kind=kind,
+                call=effect.call,
+                request=effect.request,
+                took_s=self._clock() - began,
+                answer=answer,
+                error=error,
+            ):
+                self._seen(seen)
+
+    async def _read(self, answer: Answer, call: CallSid) -> Page:
+        """A text, or a sound made ready. Raises: AnswerEmpty, ContentTypeWrong, DocumentUnreadable, SoundUnplayable."""
+        if not answer.body:
+            raise AnswerEmpty(f"{answer.url} answered with nothing")
+        said = answer.content_type
+        if said in ("text/xml", "application/xml", "text/html", "text/plain"):
+            return Page(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
+        if said in sniffing.SAYS_NOTHING and sniffing.is_markup(answer.body):
+            self._warn(call, answer, f"{answer.url} has no content type that tells; it is read as text/xml")
+            return Page(url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset))
+        if sniffing.may_be_sound(said) and (said or sniffing.recognised(answer.body) is not None):
+            taken = await self._library.take(answer, call=call)
+            return Page(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
+        raise ContentTypeWrong(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")
+
+    def _keep(self, effect: FetchDocument, page: Page, answer: Answer) -> None:
+        """Keep a page as its server allows, for this call or for all.
+
+        A sound is anybody's unless it is private. A document is anybody's only if it also has a lifetime: one with
+        a validator alone may well be written for this call.
+        """
+        if effect.request.method != "GET":
+            return
+        caching = read_caching(answer.headers)
+        anybodys, own = _keys(effect)
+        for key in (anybodys, own):
+            self._pages.forget(key)
+        if page.clip is None and not caching.worth_keeping:
+            return
+        if not caching.storable:
+            return
+        is_everyones = caching.shared and (page.clip is not None or bool(caching.lifetime_s))
+        key = anybodys if is_everyones and effect.keep else own
+        self._pages.keep(key, page, caching=caching, now=self._clock(), size=len(page.body) + 512)
+
+    # --- what can be seen ---------------------------------------------------------------------------------------
+
+    def _warn(self, call: CallSid, answer: Answer, message: str) -> None:
+        self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
+
+
+def _keys(effect: FetchDocument) -> tuple[Key, Key]:
+    """Where a page for this request may be kept: as anybody's, as this call's.
+
+    The call's parameters are left out only where a cached answer is allowed for (`keep`): they name this call.
+    """
+    url = effect.request.url
+    if not effect.keep:
+        url += "\n" + repr(effect.request.form)
+    return (url, None), (url, effect.call)
