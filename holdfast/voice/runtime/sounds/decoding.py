@@ -24,6 +24,14 @@ MAX_CHANNELS = 32
 RATES_HZ = (1000, 768_000)
 
 
+class _Bytes(io.BytesIO):
+    """A file in memory that a damaged header cannot send before its beginning."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        ahead = {io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}.get(whence, 0)
+        return super().seek(max(0, ahead + offset))
+
+
 def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
     """Decode a file. A file that breaks off is played as far as it goes.
 
@@ -48,7 +56,7 @@ def _read(body: bytes, kind: SoundKind, longest_s: float) -> NDArray[np.float32]
     parts: list[NDArray[np.float32]] = []
     samples = 0
     try:
-        with soundfile.SoundFile(io.BytesIO(body), **raw) as file:
+        with soundfile.SoundFile(_Bytes(body), **raw) as file:
             rate, channels = file.samplerate, file.channels
             if channels > MAX_CHANNELS or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
                 raise SoundUnplayable(f"{channels} channels at {rate} Hz are no sound we play")

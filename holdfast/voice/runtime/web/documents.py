@@ -33,8 +33,8 @@ def document_text(body: bytes, charset: str | None) -> str:
         if not READABLE.match(name):
             raise DocumentUnreadable(f"a document in {charset[:40]} cannot be read")
         text = body.decode(name)
-    except LookupError as error:
-        raise DocumentUnreadable(f"a document in {charset[:40]!r} cannot be read") from error
     except UnicodeDecodeError as error:
         raise DocumentUnreadable(f"the document is not {charset[:40]}: {error.reason} at byte {error.start}") from error
+    except (LookupError, ValueError) as error:
+        raise DocumentUnreadable(f"a document in {charset[:40]!r} cannot be read") from error
     return DECLARATION.sub(r"\1", text, count=1) if text.startswith("<?xml") else text

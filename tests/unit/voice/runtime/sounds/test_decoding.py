@@ -1,0 +1,160 @@
+"""Every kind of file becomes the same telephone sound."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from holdfast.voice.media import codecs
+from holdfast.voice.runtime.sounds.decoding import decoded
+from holdfast.voice.runtime.sounds.sniffing import SoundKind, kind_of
+from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.web.errors import SoundUnplayable
+from tests.unit.voice.runtime.sounds.files import file_of, tone
+
+LONGEST_S = 60.0
+KINDS: tuple[SoundKind, ...] = ("wav", "flac", "aiff", "mp3")
+
+
+def hertz(sound: Sound) -> int:
+    samples: NDArray[np.float64] = codecs.decode(sound.audio).astype(np.float64)[400:-400]
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 8000))
+    return int(np.argmax(spectrum))
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "rate", "said", "expected"),
+    [
+        ("WAV", "PCM_16", 44_100, "", "wav"),
+        ("WAV", "PCM_U8", 11_025, "", "wav"),
+        ("WAV", "PCM_24", 96_000, "", "wav"),
+        ("WAV", "FLOAT", 48_000, "", "wav"),
+        ("WAV", "ULAW", 8_000, "", "wav"),
+        ("WAV", "ALAW", 8_000, "", "wav"),
+        ("WAV", "GSM610", 8_000, "", "wav"),
+        ("MP3", "MPEG_LAYER_III", 44_100, "", "mp3"),
+        ("MP3", "MPEG_LAYER_III", 16_000, "", "mp3"),
+        ("FLAC", "PCM_16", 32_000, "", "flac"),
+        ("OGG", "VORBIS", 44_100, "", "ogg"),
+        ("OGG", "OPUS", 48_000, "", "ogg"),
+        ("AIFF", "PCM_16", 22_050, "", "aiff"),
+        ("AU", "ULAW", 8_000, "", "au"),
+        ("RAW", "GSM610", 8_000, "audio/x-gsm", "gsm"),
+        ("RAW", "ULAW", 8_000, "audio/ulaw", "ulaw"),
+    ],
+)
+def test_a_tone_stays_what_it_is(kind: str, subtype: str, rate: int, said: str, expected: SoundKind) -> None:
+    body = file_of(tone(rate=rate), rate=rate, kind=kind, subtype=subtype)
+    assert kind_of(body, said) == expected
+
+    sound = decoded(body, expected, longest_s=LONGEST_S)
+
+    assert sound.seconds == pytest.approx(1.0, abs=0.1)
+    assert hertz(sound) == pytest.approx(1000, abs=3)
+    assert sound.level_db == pytest.approx(-13.5, abs=2.5)
+
+
+def test_all_channels_are_heard() -> None:
+    body = file_of(np.stack([tone(hz=700), np.zeros(44_100)], axis=1), rate=44_100, kind="WAV")
+
+    sound = decoded(body, "wav", longest_s=LONGEST_S)
+
+    assert hertz(sound) == pytest.approx(700, abs=3)
+    assert sound.level_db == pytest.approx(-13.5 - 6, abs=0.5)
+
+
+def test_a_loud_sound_is_brought_down_and_a_soft_one_stays() -> None:
+    loud = decoded(file_of(tone(level=0.99), rate=44_100, kind="WAV"), "wav", longest_s=LONGEST_S)
+    soft = decoded(file_of(tone(level=0.01), rate=44_100, kind="WAV"), "wav", longest_s=LONGEST_S)
+
+    assert loud.peak_db == pytest.approx(-3, abs=0.01)
+    assert soft.peak_db == pytest.approx(-40, abs=0.3)
+
+
+def test_what_telephones_cannot_carry_is_filtered_out_and_not_folded_back() -> None:
+    sound = decoded(file_of(tone(hz=6000), rate=44_100, kind="WAV"), "wav", longest_s=LONGEST_S)
+
+    assert sound.level_db < -60
+
+
+def test_a_file_that_breaks_off_is_played_as_far_as_it_goes() -> None:
+    body = file_of(tone(seconds=2.0), rate=44_100, kind="WAV")
+
+    sound = decoded(body[: len(body) // 2], "wav", longest_s=LONGEST_S)
+
+    assert sound.seconds == pytest.approx(1.0, abs=0.05)
+    assert hertz(sound) == pytest.approx(1000, abs=3)
+
+
+def test_samples_that_are_no_numbers_are_silenced() -> None:
+    samples = tone(rate=8000)
+    samples[100:200] = np.nan
+    samples[200:300] = np.inf
+    body = file_of(samples, rate=8000, kind="WAV", subtype="FLOAT")
+
+    sound = decoded(body, "wav", longest_s=LONGEST_S)
+
+    assert sound.peak_db <= -2.9
+    assert np.isfinite(sound.level_db)
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("FLAC", 8000), ("WAV", 8000)])
+def test_a_sound_longer_than_the_limit(kind: str, rate: int) -> None:
+    body = file_of(np.zeros(rate * 3), rate=rate, kind=kind)
+
+    with pytest.raises(SoundUnplayable, match="longer than"):
+        decoded(body, "flac" if kind == "FLAC" else "wav", longest_s=2.0)
+
+
+def test_raw_sound_longer_than_the_limit() -> None:
+    with pytest.raises(SoundUnplayable, match="longer than"):
+        decoded(bytes(8001), "ulaw", longest_s=1.0)
+
+
+def wav_header(*, channels: int, rate: int) -> bytes:
+    fmt = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    data = bytes(channels * 2 * 10)
+    chunks = b"fmt " + struct.pack("<I", 16) + fmt + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(33, 8000), (1000, 8000), (1, 1), (1, 2_000_000_000)])
+def test_a_header_that_claims_nonsense(channels: int, rate: int) -> None:
+    with pytest.raises(SoundUnplayable):
+        decoded(wav_header(channels=channels, rate=rate), "wav", longest_s=LONGEST_S)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "ulaw"),
+        (b"ID3" + bytes(500), "mp3"),
+        (b"RIFF\x00\x00\x00\x00WAVE" + b"x" * 100, "wav"),
+        (b"\xff\xfb\x90\x00" + b"<html>" * 50, "mp3"),
+        (b"OggS" + bytes(100), "ogg"),
+        (b"fLaC" + bytes(100), "flac"),
+        (file_of(np.zeros(0), rate=8000, kind="WAV"), "wav"),
+    ],
+)
+def test_what_is_no_sound(body: bytes, kind: SoundKind) -> None:
+    with pytest.raises(SoundUnplayable) as refusal:
+        decoded(body, kind, longest_s=LONGEST_S)
+    assert refusal.value.code == 13420
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    start=st.integers(0, 200), junk=st.binary(min_size=1, max_size=60), kind=st.sampled_from(["WAV", "FLAC", "AIFF"])
+)
+def test_a_damaged_file_is_decoded_or_refused(start: int, junk: bytes, kind: str) -> None:
+    body = bytearray(file_of(tone(rate=8000, seconds=0.2), rate=8000, kind=kind))
+    body[start : start + len(junk)] = junk
+    names: dict[str, SoundKind] = {"WAV": "wav", "FLAC": "flac", "AIFF": "aiff"}
+    try:
+        sound = decoded(bytes(body), names[kind], longest_s=LONGEST_S)
+    except SoundUnplayable:
+        return
+    assert sound.seconds <= LONGEST_S

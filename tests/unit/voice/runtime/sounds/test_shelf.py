@@ -1,0 +1,66 @@
+"""Which clips stay on the shelf."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.runtime.sounds.shelf import Shelf
+from holdfast.voice.runtime.sounds.sound import Sound
+
+
+def sound(size: int) -> Sound:
+    return Sound(audio=bytes(size), level_db=-20.0, peak_db=-3.0)
+
+
+def test_the_least_recently_used_make_room() -> None:
+    shelf = Shelf(budget_bytes=10)
+    shelf.put("a", sound(4), in_play=())
+    shelf.put("b", sound(4), in_play=())
+    shelf.find("a")
+
+    assert shelf.put("c", sound(4), in_play=()) == ("b",)
+    assert "a" in shelf
+    assert shelf.find("b") is None
+
+
+def test_what_plays_stays() -> None:
+    shelf = Shelf(budget_bytes=10)
+    shelf.put("a", sound(4), in_play=())
+    shelf.put("b", sound(4), in_play=())
+
+    assert shelf.put("c", sound(8), in_play=("a",)) == ("b",)
+    assert "a" in shelf
+    assert shelf.put("d", sound(1), in_play=()) == ("a",)
+
+
+def test_what_was_put_up_for_good_stays() -> None:
+    shelf = Shelf(budget_bytes=4)
+    shelf.put("z", sound(3), in_play=(), for_good=True)
+    shelf.put("y", sound(3), in_play=(), for_good=True)
+
+    assert shelf.put("a", sound(9), in_play=()) == ()
+    assert shelf.put("b", sound(1), in_play=()) == ("a",)
+    assert shelf.for_good() == ("y", "z")
+
+
+def test_one_name_is_one_sound() -> None:
+    shelf = Shelf(budget_bytes=10)
+    shelf.put("a", sound(8), in_play=())
+    shelf.put("a", sound(9), in_play=())
+
+    assert shelf.put("b", sound(1), in_play=()) == ()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9), st.sets(st.sampled_from("abcdef")))))
+def test_what_plays_stays_whatever_comes(puts: list[tuple[str, int, set[str]]]) -> None:
+    shelf, sizes = Shelf(budget_bytes=20), dict[str, int]()
+    for clip, size, wanted in puts:
+        in_play = {name for name in wanted if name in shelf}
+        given_away = shelf.put(clip, sound(size), in_play=in_play)
+        sizes[clip] = size
+        for gone in given_away:
+            del sizes[gone]
+        assert not in_play & set(given_away)
+        assert clip in shelf
+        assert set(sizes) == {name for name in "abcdef" if name in shelf}
+        spare = set(sizes) - in_play - {clip}
+        assert sum(sizes.values()) <= 20 or not spare

@@ -1,0 +1,74 @@
+"""Sounds are recognised by their bytes, whatever they are called."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.runtime.sounds.sniffing import SoundKind, is_markup, kind_of, may_be_sound, recognised
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "wav"),
+        (b"RF64\xff\xff\xff\xffWAVEds64", "wav"),
+        (b"RIFF\x00\x00\x00\x00AVI LIST", None),
+        (b"FORM\x00\x00\x00\x00AIFFCOMM", "aiff"),
+        (b"FORM\x00\x00\x00\x00AIFCCOMM", "aiff"),
+        (b"fLaC\x00\x00\x00\x22", "flac"),
+        (b"OggS\x00\x02", "ogg"),
+        (b".snd\x00\x00\x00\x18", "au"),
+        (b"ID3\x04\x00", "mp3"),
+        (b"\xff\xfb\x90\x00", "mp3"),
+        (b"\xff\xf3\x40\xc4", "mp3"),
+        (b"\xff\xeb\x90\x00", None),
+        (b"\xff\xf9\x90\x00", None),
+        (b"\xff\xfb\xf0\x00", None),
+        (b"\xff\xfb\x9c\x00", None),
+        (b"\xff\xff", None),
+        (b"<html>", None),
+        (b"", None),
+    ],
+)
+def test_signatures(body: bytes, kind: SoundKind | None) -> None:
+    assert recognised(body) == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "kind"),
+    [
+        (b"\xd0" + bytes(32), "audio/x-gsm", "gsm"),
+        (b"\xd0" + bytes(31), "audio/x-gsm", None),
+        (bytes(33), "audio/gsm", None),
+        (bytes(160), "audio/ulaw", "ulaw"),
+        (bytes(160), "audio/basic", "ulaw"),
+        (b"<html>", "audio/ulaw", None),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/mpeg", "wav"),
+        (b"no sound", "audio/mpeg", None),
+        (b"no sound", "", None),
+    ],
+)
+def test_the_senders_word_counts_only_for_what_has_no_signature(body: bytes, said: str, kind: SoundKind | None) -> None:
+    assert kind_of(body, said) == kind
+
+
+@pytest.mark.parametrize(
+    "said", ["audio/mpeg", "audio/x-unheard-of", "application/ogg", "application/octet-stream", ""]
+)
+def test_what_may_be_a_sound(said: str) -> None:
+    assert may_be_sound(said)
+
+
+@pytest.mark.parametrize("said", ["text/xml", "text/html", "application/json", "image/png"])
+def test_what_may_not(said: str) -> None:
+    assert not may_be_sound(said)
+
+
+@pytest.mark.parametrize("body", [b"<a/>", b" \r\n<a/>", b"\xef\xbb\xbf<?xml"])
+def test_markup(body: bytes) -> None:
+    assert is_markup(body)
+
+
+@given(st.binary(max_size=64), st.text(max_size=20))
+def test_any_bytes_may_be_looked_at(body: bytes, said: str) -> None:
+    assert not (is_markup(body) and kind_of(body, said))
