@@ -1,0 +1,524 @@
+"""The HTTP client against web servers of every kind: polite, slow, broken and hostile."""
+
+import asyncio
+import base64
+import socket
+import ssl
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from twilio.request_validator import RequestValidator
+
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.web.exchange import Ask, Timing
+from holdfast.voice.runtime.web.reach import Reach, reach_of
+from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "secret"
+FAST = Timing(connect_s=0.3, read_s=0.3, total_s=0.8)
+ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
+
+
+class Names(AbstractResolver):
+    """Host names as a test wants them."""
+
+    def __init__(self, **addresses: str) -> None:
+        self.addresses = addresses
+        self.asked: list[str] = []
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked.append(host)
+        found = self.addresses.get(host.replace(".", "_"))
+        if found is None:
+            raise OSError(socket.EAI_NONAME, "unknown")
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
+            for address in found.split()
+        ]
+
+    async def close(self) -> None:
+        return
+
+
+def client(*, timing: Timing = FAST, reach: Reach | None = None, names: Names | None = None) -> WebClient:
+    return WebClient(auth_token=TOKEN, reach=reach or Reach(loopback=True), timing=timing, resolver=names)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[WebServer]:
+    async with WebServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[WebClient]:
+    async with client() as web:
+        yield web
+
+
+async def code_of(web: WebClient, ask: Ask) -> int:
+    with pytest.raises(VoiceError) as failure:
+        (await web.ask(ask)).must_succeed()
+    assert "secret" not in failure.value.message
+    return failure.value.code
+
+
+# --- what is sent -----------------------------------------------------------------------------------------
+
+
+async def test_a_post_is_a_signed_form(server: WebServer, web: WebClient) -> None:
+    url = server.on("/voice", reply("<Response/>", kind="text/xml; charset=UTF-8"))
+    form = (("CallSid", ALICE), ("From", "+1555"), ("Empty", ""), ("Name", "Ann & Bob ü"))
+
+    answer = await web.ask(Ask(url=url + "?x=%7e&y#rc=0", method="POST", form=form))
+
+    request = server.requests[0]
+    assert (answer.status, answer.content_type, answer.charset, answer.body) == (
+        200,
+        "text/xml",
+        "UTF-8",
+        b"<Response/>",
+    )
+    assert request.target == "/voice?x=%7e&y"
+    assert request.form == dict(form)
+    assert request.headers["user-agent"] == "TwilioProxy/1.1"
+    signature = request.headers["x-twilio-signature"]
+    assert RequestValidator(TOKEN).validate(server.url(request.target), request.form, signature)
+
+
+async def test_a_get_carries_the_form_in_its_signed_address(server: WebServer, web: WebClient) -> None:
+    url = server.on("/hold", reply("<Response/>"))
+
+    await web.ask(Ask(url=url + "?room=a%20b", form=(("CallSid", ALICE), ("Name", "ü&"))))
+
+    request = server.requests[0]
+    assert request.target == f"/hold?room=a%20b&CallSid={ALICE}&Name=%C3%BC%26"
+    assert request.body == b""
+    signature = request.headers["x-twilio-signature"]
+    assert RequestValidator(TOKEN).validate(server.url(request.target), {}, signature)
+
+
+async def test_a_password_in_the_address_goes_in_its_header_and_holds_for_the_call(
+    server: WebServer, web: WebClient
+) -> None:
+    server.on("/a", reply())
+    with_password = server.url("/a").replace("//", "//user:p%40ss@")
+
+    first = await web.ask(Ask(url=with_password, call=ALICE))
+    await web.ask(Ask(url=server.url("/a"), call=ALICE))
+    await web.ask(Ask(url=server.url("/a"), call=BOB))
+    web.forget(ALICE)
+    await web.ask(Ask(url=server.url("/a"), call=ALICE))
+
+    expected = "Basic " + base64.b64encode(b"user:p@ss").decode()
+    assert [request.headers.get("authorization") for request in server.requests] == [expected, expected, None, None]
+    assert first.url == server.url("/a")
+
+
+async def test_a_digest_challenge_is_answered(server: WebServer, web: WebClient) -> None:
+    async def guarded(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.headers.get("authorization", "").startswith("Digest username="):
+            writer.write(answer("<Response/>"))
+        else:
+            challenge = 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5'
+            writer.write(answer(status=401, headers={"WWW-Authenticate": challenge}))
+
+    url = server.on("/a", guarded).replace("//", "//user:pass@")
+
+    found = await web.ask(Ask(url=url, method="POST", form=(("Digits", "1"),)))
+
+    assert found.body == b"<Response/>"
+    assert server.requests[-1].form == {"Digits": "1"}
+
+
+async def test_a_password_does_not_follow_a_redirect_to_another_origin(server: WebServer, web: WebClient) -> None:
+    async with WebServer() as other:
+        target = other.on("/b", reply())
+        url = server.on("/a", to(target)).replace("//", "//user:pass@")
+
+        await web.ask(Ask(url=url, call=ALICE))
+
+        assert "authorization" in server.requests[0].headers
+        assert "authorization" not in other.requests[0].headers
+
+
+# --- cookies ------------------------------------------------------------------------------------------------
+
+
+async def test_cookies_are_each_calls_own_even_of_numeric_hosts(server: WebServer, web: WebClient) -> None:
+    url = server.on("/a", reply(headers={"Set-Cookie": "session=1; Path=/"}))
+
+    for call in (ALICE, ALICE, BOB, None):
+        await web.ask(Ask(url=url, call=call, cookies=True))
+    await web.ask(Ask(url=url, call=ALICE))
+
+    assert [request.headers.get("cookie") for request in server.requests] == [None, "session=1", None, None, None]
+
+
+async def test_a_cookie_set_by_a_redirect_arrives_at_its_target(server: WebServer, web: WebClient) -> None:
+    server.on("/b", reply())
+    url = server.on("/a", reply(status=302, headers={"Set-Cookie": "login=yes", "Location": "/b"}))
+
+    await web.ask(Ask(url=url, call=ALICE, cookies=True))
+
+    assert server.asked("/b")[0].headers["cookie"] == "login=yes"
+
+
+# --- redirects ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirected_post_becomes_a_get_that_keeps_its_query_and_digits(
+    server: WebServer, web: WebClient, status: int
+) -> None:
+    server.on("/b", reply("<Response/>"))
+    url = server.on("/a", to("/b?z=1", status=status))
+
+    found = await web.ask(Ask(url=url + "?q=2", method="POST", form=(("CallSid", ALICE), ("Digits", "12"))))
+
+    request = server.asked("/b")[0]
+    assert (request.method, request.query, request.body) == ("GET", {"z": "1", "q": "2", "Digits": "12"}, b"")
+    assert RequestValidator(TOKEN).validate(server.url(request.target), {}, request.headers["x-twilio-signature"])
+    assert found.url == server.url(request.target)
+    assert [(hop.method, hop.status, hop.location) for hop in found.hops] == [("POST", status, "/b?z=1")]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_that_keeps_the_method_keeps_the_form(server: WebServer, web: WebClient, status: int) -> None:
+    server.on("/b", reply("<Response/>"))
+    url = server.on("/a", to("/b", status=status))
+
+    await web.ask(Ask(url=url, method="POST", form=(("CallSid", ALICE),)))
+
+    request = server.asked("/b")[0]
+    assert (request.method, request.form) == ("POST", {"CallSid": ALICE})
+    signature = request.headers["x-twilio-signature"]
+    assert RequestValidator(TOKEN).validate(server.url("/b"), request.form, signature)
+
+
+async def test_a_sounds_redirect_is_followed_as_it_stands(server: WebServer, web: WebClient) -> None:
+    server.on("/b", reply(b"x"))
+    url = server.on("/a", to("/b?signed=yes"))
+
+    await web.ask(Ask(url=url + "?id=5", carry_query=False))
+
+    assert server.asked("/b")[0].target == "/b?signed=yes"
+
+
+async def test_ten_redirects_are_followed_and_not_eleven(server: WebServer, web: WebClient) -> None:
+    for number in range(12):
+        server.on(f"/{number}", to(f"/{number + 1}"))
+    server.on("/12", reply("end"))
+
+    assert (await web.ask(Ask(url=server.url("/2")))).body == b"end"
+    assert await code_of(web, Ask(url=server.url("/1"))) == 11215
+
+
+async def test_a_redirect_to_itself_ends(server: WebServer, web: WebClient) -> None:
+    url = server.on("/a", to("/a"))
+
+    assert await code_of(web, Ask(url=url)) == 11215
+    assert len(server.requests) == 11
+
+
+@pytest.mark.parametrize(
+    ("location", "code"),
+    [
+        ("http://169.254.169.254/latest/meta-data/", 11205),
+        ("http://[::ffff:169.254.169.254]/", 11205),
+        ("http://10.0.0.1/", 11205),
+        ("http://0.0.0.0/", 11205),
+        ("file:///etc/passwd", 11100),
+        ("gopher://127.0.0.1:6379/_FLUSHALL", 11100),
+        ("http://2852039166/", 11100),
+        ("http://0xa9fea9fe/", 11210),
+    ],
+)
+async def test_a_redirect_to_where_we_do_not_go(server: WebServer, location: str, code: int) -> None:
+    url = server.on("/a", to(location))
+
+    async with client(names=Names()) as web:
+        assert await code_of(web, Ask(url=url)) == code
+
+
+async def test_a_redirect_without_a_target_is_an_error_status(server: WebServer, web: WebClient) -> None:
+    assert await code_of(web, Ask(url=server.on("/a", reply(status=302)))) == 11200
+
+
+# --- whom we connect to -------------------------------------------------------------------------------------
+
+
+async def test_loopback_is_refused_unless_allowed_and_nothing_is_sent(server: WebServer) -> None:
+    async with client(reach=Reach()) as web:
+        assert await code_of(web, Ask(url=server.on("/", reply()))) == 11205
+    assert server.requests == []
+
+
+async def test_our_own_origin_is_always_reached(server: WebServer) -> None:
+    async with client(reach=reach_of(loopback=False, own=[server.url()], allow=[])) as web:
+        assert (await web.ask(Ask(url=server.on("/", reply("own"))))).body == b"own"
+
+
+async def test_a_name_of_a_private_address_is_refused() -> None:
+    names = Names(hooks_example="10.0.0.1", both_example="192.168.1.1 169.254.169.254")
+    async with client(names=names) as web:
+        with pytest.raises(VoiceError, match=r"hooks\.example is at 10\.0\.0\.1.*webhook_allow") as refusal:
+            await web.ask(Ask(url="http://hooks.example/"))
+        assert refusal.value.code == 11205
+        assert await code_of(web, Ask(url="http://both.example/")) == 11205
+
+
+async def test_of_two_addresses_only_the_one_allowed_is_connected_to(server: WebServer) -> None:
+    async with client(names=Names(hooks_example="10.0.0.1 127.0.0.1")) as web:
+        url = server.on("/", reply("here")).replace("127.0.0.1", "hooks.example")
+
+        assert (await web.ask(Ask(url=url))).body == b"here"
+        assert server.requests[0].headers["host"] == f"hooks.example:{server.port}"
+
+
+async def test_the_address_that_was_judged_is_the_address_used(server: WebServer) -> None:
+    """A name that changes its address between judgement and connection (DNS rebinding) gains nothing."""
+    names = Names(rebind_example="127.0.0.1")
+    async with client(names=names) as web:
+        url = server.on("/", reply("here")).replace("127.0.0.1", "rebind.example")
+        await web.ask(Ask(url=url))
+        names.addresses["rebind_example"] = "169.254.169.254"
+        await web.ask(Ask(url=url))
+
+        assert names.asked == ["rebind.example"]
+        assert len(server.requests) == 2
+
+
+async def test_a_name_without_address() -> None:
+    async with client(names=Names()) as web:
+        assert await code_of(web, Ask(url="http://nowhere.example/")) == 11210
+
+
+# --- broken, slow and too much ------------------------------------------------------------------------------
+
+
+async def nothing(request: Request, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def drip(request: Request, writer: asyncio.StreamWriter) -> None:
+    """A byte now and then: never silent for long, never done."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(600):
+        writer.write(b"<")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+
+async def endless(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n")
+    while True:
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+async def endless_chunks(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+        await writer.drain()
+
+
+async def reset(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Part of a body, then a connection reset."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    linger = socket.SO_LINGER
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, linger, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    writer.transport.abort()
+
+
+ENDLESS_HEADERS = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: x\r\n" % number for number in range(1500)) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [
+        (nothing, 11200),
+        (drip, 11203),
+        (endless, 11750),
+        (endless_chunks, 13420),
+        (reset, 11206),
+        (raw(b""), 11205),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"), 11206),
+        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal"), 11206),
+        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), 11206),
+        (raw(b"\x00\x01\x02 not http at all\r\n\r\n"), 11206),
+        (raw(b"HTTP/1.1 abc OK\r\n\r\n"), 11206),
+        (raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"), 11206),
+        (raw(ENDLESS_HEADERS), 11206),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 209715200\r\n\r\n"), 11750),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 209715200\r\n\r\n"), 13420),
+        (reply(b"x" * 65_537), 11750),
+        (reply(b"not gzip", headers={"Content-Encoding": "gzip"}), 11206),
+        (reply(status=404), 11200),
+        (reply(status=500), 11200),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), 11206),
+    ],
+)
+async def test_failures_have_twilios_codes(server: WebServer, web: WebClient, behaviour: Behaviour, code: int) -> None:
+    url = server.on("/a", behaviour)
+
+    assert await code_of(web, Ask(url=url, audio_limit_bytes=1_000_000)) == code
+
+
+async def test_a_document_of_exactly_the_limit_is_taken(server: WebServer, web: WebClient) -> None:
+    assert len((await web.ask(Ask(url=server.on("/a", reply(b"x" * 65_536))))).body) == 65_536
+
+
+async def test_a_small_answer_that_unpacks_to_a_large_one(server: WebServer, web: WebClient) -> None:
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(100)) + packer.flush()
+    url = server.on("/a", reply(bomb, headers={"Content-Encoding": "gzip"}))
+
+    assert len(bomb) < 150_000
+    assert await code_of(web, Ask(url=url, limit_bytes=200_000)) == 11750
+
+
+async def test_a_callbacks_answer_is_only_cut(server: WebServer, web: WebClient) -> None:
+    found = await web.ask(Ask(url=server.on("/a", endless), limit_bytes=100, cut=True))
+
+    assert (found.status, len(found.body)) == (200, 100)
+
+
+async def test_nobody_listens(web: WebClient) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert await code_of(web, Ask(url=f"http://127.0.0.1:{closed.getsockname()[1]}/")) == 11202
+
+
+async def test_a_listener_that_accepts_nobody(web: WebClient) -> None:
+    with socket.socket() as full, socket.socket() as first:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        first.setblocking(False)
+        first.connect_ex(full.getsockname())
+        await asyncio.sleep(0.05)
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+
+        assert await code_of(web, Ask(url=url + "#ct=100&rc=1")) == 11201
+
+
+async def test_a_certificate_nobody_vouches_for() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(Path(__file__).with_name("localhost.pem"))
+    async with WebServer(tls=tls) as server, client() as web:
+        assert await code_of(web, Ask(url=server.on("/", reply()))) == 11237
+
+
+async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        assert await code_of(web, Ask(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")) == 11220
+
+
+@pytest.mark.parametrize("url", ["", "/relative", "ftp://127.0.0.1/", "http://127.0.0.1:1/\r\nX: y"])
+async def test_what_is_no_url(web: WebClient, url: str) -> None:
+    assert await code_of(web, Ask(url=url)) == 11100
+
+
+# --- trying again -------------------------------------------------------------------------------------------
+
+
+async def test_only_a_connection_that_fails_is_tried_again(server: WebServer, web: WebClient) -> None:
+    assert await code_of(web, Ask(url=server.on("/a", reply(status=500)))) == 11200
+    assert await code_of(web, Ask(url=server.on("/b", nothing))) == 11200
+
+    assert len(server.requests) == 2
+
+
+async def test_the_fragment_says_what_is_tried_again_and_how_often(server: WebServer, web: WebClient) -> None:
+    url = server.on("/a", reply(status=503))
+
+    assert await code_of(web, Ask(url=url + "#rc=3&rp=5xx")) == 11200
+    assert await code_of(web, Ask(url=url + "#rc=3&rp=4xx")) == 11200
+
+    assert len(server.requests) == 4 + 1
+    tokens = [request.headers["i-twilio-idempotency-token"] for request in server.requests]
+    assert len(set(tokens[:4])) == 1
+    assert tokens[4] not in tokens[:4]
+    assert {request.target for request in server.requests} == {"/a"}
+
+
+async def test_silence_is_tried_again_when_asked_for(server: WebServer, web: WebClient) -> None:
+    url = server.on("/a", nothing)
+
+    assert await code_of(web, Ask(url=url + "#rc=1&rp=rt&rt=100")) == 11200
+    assert len(server.requests) == 2
+
+
+async def test_the_total_time_of_the_fragment_counts(server: WebServer, web: WebClient) -> None:
+    assert await code_of(web, Ask(url=server.on("/a", nothing) + "#tt=100")) == 11203
+
+
+async def test_a_fragment_that_makes_no_sense_is_refused_before_anything_is_sent(
+    server: WebServer, web: WebClient
+) -> None:
+    assert await code_of(web, Ask(url=server.url("/a#rc=99"))) == 11243
+    assert server.requests == []
+
+
+async def test_a_kept_connection_that_the_server_closed_is_opened_anew(web: WebClient) -> None:
+    """The server closes an idle connection just as the next request is sent: that one is sent again."""
+    served: list[int] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            served.append(len(served))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await writer.drain()
+            # The next request on this connection gets no answer.
+            await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        first = await web.ask(Ask(url=url, method="POST"))
+        second = await web.ask(Ask(url=url, method="POST"))
+
+    assert (first.body, second.body, served) == (b"ok", b"ok", [0, 1])
+
+
+async def test_slow_servers_hold_up_nobody_else(server: WebServer) -> None:
+    finish = asyncio.Event()
+
+    async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
+        await finish.wait()
+        writer.write(answer("late"))
+
+    url = server.on("/slow", slow)
+    async with client(timing=Timing()) as web:
+        waiting = [asyncio.create_task(web.ask(Ask(url=url))) for _ in range(120)]
+        while len(server.requests) < 120:
+            await asyncio.sleep(0.01)
+
+        found = await web.ask(Ask(url=server.on("/fast", reply("here"))))
+
+        assert found.body == b"here"
+        assert not any(task.done() for task in waiting)
+        finish.set()
+        assert {late.body for late in await asyncio.gather(*waiting)} == {b"late"}

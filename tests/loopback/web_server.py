@@ -1,0 +1,139 @@
+"""A web server that does exactly what a test wants, byte by byte, well behaved or not."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl, urlsplit
+
+REASONS = {200: "OK", 302: "Found", 304: "Not Modified", 401: "Unauthorized", 404: "Not Found"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What came. Header names in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+
+Behaviour = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
+
+
+def raw(data: bytes) -> Behaviour:
+    """These bytes, and the end of the connection."""
+
+    async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+
+    return behave
+
+
+def reply(
+    body: bytes | str = b"", *, status: int = 200, kind: str | None = "text/xml", headers: dict[str, str] | None = None
+) -> Behaviour:
+    """A whole, correct answer."""
+    return raw(answer(body, status=status, kind=kind, headers=headers))
+
+
+def answer(
+    body: bytes | str = b"", *, status: int = 200, kind: str | None = "text/xml", headers: dict[str, str] | None = None
+) -> bytes:
+    data = body.encode() if isinstance(body, str) else body
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
+    if status != 304:
+        lines.append(f"Content-Length: {len(data)}")
+    if kind is not None:
+        lines.append(f"Content-Type: {kind}")
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + (b"" if status == 304 else data)
+
+
+def to(location: str, *, status: int = 302) -> Behaviour:
+    """A redirect."""
+    return reply(status=status, headers={"Location": location})
+
+
+class WebServer:
+    """Answers by path; what is not set is 404. Remembers every request in order."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[Request] = []
+        self.behaviours: dict[str, Behaviour] = {}
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def url(self, path: str = "/", *, host: str = "127.0.0.1") -> str:
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
+
+    def on(self, path: str, behaviour: Behaviour) -> str:
+        """Behave so at this path; its URL."""
+        self.behaviours[path] = behaviour
+        return self.url(path)
+
+    def asked(self, path: str) -> list[Request]:
+        return [request for request in self.requests if request.path == path]
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                request = await self._read(reader)
+                self.requests.append(request)
+                behave = self.behaviours.get(request.path, reply(status=404))
+                await behave(request, writer)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    @staticmethod
+    async def _read(reader: asyncio.StreamReader) -> Request:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.split("\r\n")[:-2]
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        return Request(method=method, target=target, headers=headers, body=body)
