@@ -513,8 +513,7 @@ async def test_slow_servers_hold_up_nobody_else(server: WebServer) -> None:
     url = server.on("/slow", slow)
     async with client(timing=Timing()) as web:
         waiting = [asyncio.create_task(web.ask(Ask(url=url))) for _ in range(120)]
-        while len(server.requests) < 120:
-            await asyncio.sleep(0.01)
+        await server.came(120)
 
         found = await web.ask(Ask(url=server.on("/fast", reply("here"))))
 

@@ -82,6 +82,7 @@ class WebServer:
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
@@ -113,6 +114,13 @@ class WebServer:
     def asked(self, path: str) -> list[Request]:
         return [request for request in self.requests if request.path == path]
 
+    async def came(self, count: int) -> None:
+        """Return once that many requests have come."""
+        async with asyncio.timeout(10):
+            while len(self.requests) < count:
+                self._news.clear()
+                await self._news.wait()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._open.add(task)
@@ -123,6 +131,7 @@ class WebServer:
             with suppress(OSError, asyncio.IncompleteReadError):
                 request = await self._read(reader)
                 self.requests.append(request)
+                self._news.set()
                 behave = self.behaviours.get(request.path, reply(status=404))
                 await behave(request, writer)
                 await writer.drain()

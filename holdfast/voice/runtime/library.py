@@ -10,8 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
@@ -72,7 +71,7 @@ class Preloaded:
 
 
 class Library:
-    """Open it with `async with` once the media process answers; its tasks are born in `tasks`.
+    """Open it once the media process answers, close it after `tasks`, in which its tasks are born, has ended.
 
     The engine tells it what the media process tells: `ended`, `refused`, `restarted`.
     """
@@ -109,17 +108,16 @@ class Library:
         self._wanted: dict[CallSid, PlaySound] = {}
         self._playing: dict[CallSid, tuple[PlaySound, str]] = {}
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
+        """Make the built-in sounds, give them to the media process, start decoding. Raises: VoiceError, OSError."""
         for name in BUILT_IN:
             if (sound := made.built_in(name)) is not None:
                 self._shelf.put(f"builtin:{name}", sound, in_play=(), for_good=True)
         await self.restarted()
         await self._decoder.start()
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
+        """End the decoding process; for after the last task."""
         await self._decoder.close()
 
     # --- effects and what the media process tells ---------------------------------------------------------------

@@ -221,7 +221,8 @@ class Webhooks:
         if said in sniffing.SAYS_NOTHING and sniffing.is_markup(answer.body):
             self._warn(call, answer, f"{answer.url} has no content type that tells; it is read as text/xml")
             return Page(url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset))
-        if sniffing.may_be_sound(said) and (said or sniffing.recognised(answer.body) is not None):
+        shows = said in sniffing.SAYS_NOTHING and sniffing.recognised(answer.body) is not None
+        if shows or (sniffing.may_be_sound(said) and said not in sniffing.SAYS_NOTHING):
             taken = await self._library.take(answer, call=call)
             return Page(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
         raise ContentTypeWrong(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")

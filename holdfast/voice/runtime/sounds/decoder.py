@@ -8,9 +8,10 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 
 from holdfast.voice.runtime.sounds.sniffing import SoundKind
-from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
 from holdfast.voice.runtime.web.errors import SoundUnplayable
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Decoder:
             except TimeoutError as error:
                 await self._end()
                 raise SoundUnplayable(f"decoding it takes longer than {self._decode_s:g} s") from error
-            except (OSError, asyncio.IncompleteReadError, ValueError, KeyError) as error:
+            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
                 log.warning("decoding process lost: kind=%s size=%d why=%r", kind, len(body), error)
                 await self._end()
                 raise SoundUnplayable("the file makes the decoder fail") from error
@@ -68,15 +69,11 @@ class Decoder:
         request = {"kind": kind, "size": len(body), "longest_s": self._longest_s, "cpu_s": self._decode_s}
         process.stdin.write(json.dumps(request).encode() + b"\n" + body)
         await process.stdin.drain()
-        reply = json.loads(await process.stdout.readuntil(b"\n"))
-        if "error" in reply:
-            raise SoundUnplayable(str(reply["error"]))
-        audio = await process.stdout.readexactly(int(reply["size"]))
-        return Sound(
-            audio=audio,
-            level_db=float(reply["level_db"]),
-            peak_db=float(reply["peak_db"]),
-        )
+        reply = _read_reply(await process.stdout.readuntil(b"\n"))
+        if reply.size > self._longest_s * RATE_HZ + RATE_HZ:
+            raise ValueError(f"a sound of {reply.size} bytes")
+        audio = await process.stdout.readexactly(reply.size)
+        return Sound(audio=audio, level_db=reply.level_db, peak_db=reply.peak_db)
 
     async def _running(self) -> asyncio.subprocess.Process:
         """The process, started if there is none."""
@@ -103,3 +100,26 @@ class Decoder:
         if process.stdin is not None:
             process.stdin.close()
         await process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    """The line before a sound."""
+
+    size: int
+    level_db: float
+    peak_db: float
+
+
+def _read_reply(line: bytes) -> _Reply:
+    """Read what the process says; a process taken over by a hostile file may say anything.
+
+    Raises: SoundUnplayable when it says so, ValueError when it is no reply.
+    """
+    match json.loads(line):
+        case {"error": str(message)}:
+            raise SoundUnplayable(message[:200])
+        case {"size": int(size), "level_db": float(level_db), "peak_db": float(peak_db)} if size > 0:
+            return _Reply(size=size, level_db=level_db, peak_db=peak_db)
+        case _:
+            raise ValueError("no reply of a decoder")

@@ -5,6 +5,8 @@ Units: 8,000 samples a second; levels relative to full scale.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,13 +50,18 @@ def built_in(name: str) -> Sound | None:
     """The built-in sound of a name, or None when there is none of that name."""
     match name:
         case "music" | "hold":
-            return sound_of(music())
+            return _music()
         case "ringback":
             return sound_of(ringback())
         case "beep":
             return sound_of(beep())
         case _:
             return None
+
+
+@cache
+def _music() -> Sound:
+    return sound_of(music())
 
 
 def music() -> Samples:

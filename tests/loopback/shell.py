@@ -1,0 +1,139 @@
+"""The web side of the shell as tests open it: library and webhooks, and everything they tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.facts import DocumentFetched, DocumentMissed, SoundFailed
+from holdfast.voice.model.ids import CallSid, Token
+from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.library import Library
+from holdfast.voice.runtime.mediaplane.errors import MediaAway
+from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.web.exchange import Timing
+from holdfast.voice.runtime.web.reach import Reach
+from holdfast.voice.runtime.webhooks import Webhooks
+
+FAST = Timing(connect_s=0.5, read_s=0.5, total_s=1.5)
+AUDIO_LIMIT = 1_000_000
+ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
+Told = DocumentFetched | DocumentMissed | SoundFailed
+
+
+def token(call: CallSid, number: int = 0) -> Token:
+    return Token(f"{call}/{number}")
+
+
+class Bank:
+    """Holds clips as the media process does, and writes down what it is told to play."""
+
+    def __init__(self) -> None:
+        self.clips: dict[str, bytes] = {}
+        self.puts: list[str] = []
+        self.played: list[tuple[str, str, str, int]] = []
+        self.stopped: list[str] = []
+        self.away = False
+        self._news = asyncio.Event()
+
+    async def put_clip(self, clip_id: str, audio: bytes) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise MediaAway("the media process is not attached")
+        self.clips[clip_id] = audio
+        self.puts.append(clip_id)
+
+    async def has_clip(self, clip_id: str) -> bool:
+        await asyncio.sleep(0)
+        if self.away:
+            raise MediaAway("the media process is not attached")
+        return clip_id in self.clips
+
+    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1) -> None:
+        self.played.append((leg, token, clip_id, loops))
+        self._news.set()
+
+    def stop(self, leg: str, token: str) -> None:
+        self.stopped.append(token)
+
+    async def plays(self, count: int = 1) -> None:
+        """Return once that many sounds have been asked for."""
+        async with asyncio.timeout(10):
+            while len(self.played) < count:
+                self._news.clear()
+                await self._news.wait()
+
+
+class Shell:
+    """What is open during a test. `now` stands until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.bank = Bank()
+        self.told: list[Told] = []
+        self.notices: list[LogNotification] = []
+        self.seen: list[WebSeen] = []
+        self._facts: asyncio.Queue[Told] = asyncio.Queue()
+        self.web: WebClient
+        self.library: Library
+        self.webhooks: Webhooks
+
+    def tell(self, fact: Told) -> None:
+        self.told.append(fact)
+        self._facts.put_nowait(fact)
+
+    async def fact(self) -> Told:
+        """The next fact told."""
+        async with asyncio.timeout(10):
+            return await self._facts.get()
+
+    async def sees(self, kind: str, count: int = 1) -> list[WebSeen]:
+        """The exchanges of a kind, once there are that many."""
+        async with asyncio.timeout(10):
+            while len(found := [seen for seen in self.seen if seen.kind == kind]) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return found
+
+    def codes(self) -> Iterator[int]:
+        return (notice.code for notice in self.notices)
+
+
+@asynccontextmanager
+async def open_shell(
+    *, timing: Timing = FAST, decoder: Decoder | None = None, budget_bytes: int = 10_000_000
+) -> AsyncIterator[Shell]:
+    """Everything of the web side, on loopback."""
+    shell = Shell()
+    decoder = decoder or Decoder()
+    async with WebClient(auth_token="secret", reach=Reach(loopback=True), timing=timing) as shell.web:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                shell.library = Library(
+                    web=shell.web,
+                    media=shell.bank,
+                    decoder=decoder,
+                    tell=shell.tell,
+                    notify=shell.notices.append,
+                    seen=shell.seen.append,
+                    clock=lambda: shell.now,
+                    tasks=tasks,
+                    budget_bytes=budget_bytes,
+                    audio_limit_bytes=AUDIO_LIMIT,
+                )
+                shell.webhooks = Webhooks(
+                    web=shell.web,
+                    library=shell.library,
+                    tell=shell.tell,
+                    notify=shell.notices.append,
+                    seen=shell.seen.append,
+                    clock=lambda: shell.now,
+                    tasks=tasks,
+                    audio_limit_bytes=AUDIO_LIMIT,
+                )
+                await shell.library.open()
+                yield shell
+        finally:
+            await shell.library.close()
