@@ -1,0 +1,196 @@
+"""A Holdfast of one's own: `holdfast serve` as a child on free loopback ports, with a store that is thrown away.
+
+    async with Server(lines={"agent": "secret"}, numbers={"+15550100": "http://127.0.0.1:8000/voice"}) as server:
+        async with Phone("alice", server=server.sip) as alice:
+            ...
+
+It lives in a process of its own, so what is measured from here is measured from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from holdfast.voice.sip.effects import Address
+
+HOST = "127.0.0.1"
+ROWS = 128
+RTP_BASES = range(16384, 32768 - 2 * ROWS, 2 * ROWS)
+"""Below the ports Linux gives out by itself, so that no other program takes one in between."""
+
+LOG_LINES_TOLD = 40
+
+
+class ServerFailed(Exception):
+    """`holdfast serve` did not come up, or went down by itself; the message ends with the end of its log."""
+
+
+class Server:
+    """`holdfast serve`, from `async with` to its end.
+
+    `settings` are further settings by their names in `holdfast.toml`, such as `default_voice_url`.
+    """
+
+    def __init__(
+        self,
+        *,
+        lines: Mapping[str, str] | None = None,
+        numbers: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.account_sid = "AC" + secrets.token_hex(16)
+        self.auth_token = secrets.token_hex(16)
+        self._lines = dict(lines or {})
+        self._numbers = dict(numbers or {})
+        self._settings = dict(settings or {})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs so that its official Twilio SDK finds this server."""
+        return {
+            "TWILIO_ACCOUNT_SID": self.account_sid,
+            "TWILIO_AUTH_TOKEN": self.auth_token,
+            "TWILIO_API_BASE_URL": self.url,
+        }
+
+    def log(self) -> str:
+        """What the server has logged so far."""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """The process of the supervisor."""
+        return self._process.pid
+
+    async def __aenter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+        folder = Path(self._folder.name)
+        self._log = folder / "serve.log"
+        self.sip: Address = (HOST, free_port(socket.SOCK_DGRAM))
+        self.http: Address = (HOST, free_port(socket.SOCK_STREAM))
+        self.url = f"http://{HOST}:{self.http[1]}"
+        (folder / "holdfast.toml").write_text(self._configuration(folder), "utf-8")
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220  starting a process does not wait for it
+                [sys.executable, "-m", "holdfast", "serve"],
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            await self._ready()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def _configuration(self, folder: Path) -> str:
+        values: dict[str, str | int] = {
+            "http_host": HOST,
+            "http_port": self.http[1],
+            "sip_host": HOST,
+            "sip_port": self.sip[1],
+            "rtp_base": free_rtp_base(),
+            "rtp_rows": ROWS,
+            "store": f"sqlite:///{folder / 'holdfast.db'}",
+            "account_sid": self.account_sid,
+            "auth_token": self.auth_token,
+            **self._settings,
+        }
+        sections = {"lines": self._lines, "numbers": self._numbers}
+        text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+        for section, entries in sections.items():
+            text += f"\n[{section}]\n" + "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in entries.items())
+        return text
+
+    async def _ready(self, *, within_s: float = 30.0) -> None:
+        try:
+            async with asyncio.timeout(within_s):
+                while not await self._answers():
+                    if self._process.poll() is not None:
+                        raise self._failed(f"ended with status {self._process.returncode}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise self._failed(f"did not answer within {within_s} s") from None
+
+    async def _answers(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(*self.http)
+        except OSError:
+            return False
+        try:
+            writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\r\n")
+            return (await reader.readline()).startswith(b"HTTP/1.1 ")
+        finally:
+            writer.close()
+
+    async def _stop(self, *, within_s: float = 10.0) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self._process.wait, within_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+        self._folder.cleanup()
+
+    def _failed(self, what: str) -> ServerFailed:
+        tail = "\n".join(self.log().splitlines()[-LOG_LINES_TOLD:])
+        return ServerFailed(f"holdfast serve {what}. Its log:\n{tail or '(empty)'}")
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """A loopback port that is free now."""
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind((HOST, 0))
+        return int(taken.getsockname()[1])
+
+
+def free_rtp_base() -> int:
+    """The first of `2 * ROWS` loopback ports that are all free now.
+
+    Raises: OSError when there is no such range.
+    """
+    for base in random.sample(RTP_BASES, len(RTP_BASES)):
+        with ExitStack() as taken:
+            try:
+                for port in range(base, base + 2 * ROWS):
+                    taken.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((HOST, port))
+            except OSError:
+                continue
+            return base
+    raise OSError(f"no {2 * ROWS} free UDP ports in a row on {HOST}")
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what would change the settings of a Holdfast, and with this Holdfast importable."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "TWILIO_"))}
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")]))
+    return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _toml(value: str | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
