@@ -83,7 +83,7 @@ class Ear:
 
     def now(self, now_s: float) -> Heard:
         """What is heard at this moment: what most of the last few windows carry."""
-        latest = [heard for _, heard in self.heard(since_s=now_s - GONE_AFTER_S)[-SETTLED:]]
+        latest = [heard for _, heard in self.heard(since_s=now_s - GONE_AFTER_S, until_s=now_s)[-SETTLED:]]
         if not latest:
             return NO_PACKETS
         return max(latest, key=latest.count)

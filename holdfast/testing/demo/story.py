@@ -40,7 +40,11 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one ear heard in one phase. `switch_s` is from the asking to the first packet of what was expected."""
+    """What one ear heard in one phase, over its whole length.
+
+    `switch_s` is from the asking to the first packet of what was expected, and None when that never came. `leaks`
+    counts the packets after it that carry a party who should not be heard.
+    """
 
     act: str
     phase: str
@@ -48,11 +52,14 @@ class Finding:
     expected: str
     heard: tuple[str, ...]
     switch_s: float | None
+    leaks: int
 
     @property
     def as_expected(self) -> bool:
         """Whether the ear came to hear what it should, and nothing else from then on."""
-        return self.switch_s is not None and self.heard[-1:] == (self.expected,)
+        if self.switch_s is None or self.leaks:
+            return False
+        return set(self.heard[self.heard.index(self.expected) :]) == {self.expected}
 
 
 def findings(act: Act) -> list[Finding]:
@@ -61,16 +68,19 @@ def findings(act: Act) -> list[Finding]:
 
 
 def _find(act: Act, phase: Phase, party: str) -> Finding:
-    wanted = phase.expected[party]
-    heard = act.ears[party].intervals(since_s=phase.asked_s, until_s=phase.until_s)
-    begins = [interval.start_s for interval in heard if interval.heard == frozenset({wanted})]
+    ear, wanted = act.ears[party], phase.expected[party]
+    heard = ear.intervals(since_s=phase.asked_s, until_s=phase.until_s)
+    begins_s = next((interval.start_s for interval in heard if interval.heard == frozenset({wanted})), None)
+    strangers = set(act.parties) - {wanted}
+    after = [] if begins_s is None else ear.heard(since_s=begins_s, until_s=phase.until_s)
     return Finding(
         act=act.title,
         phase=phase.title,
         party=party,
         expected=wanted,
         heard=tuple(describe(interval.heard) for interval in heard),
-        switch_s=begins[0] - phase.asked_s if begins else None,
+        switch_s=None if begins_s is None else begins_s - phase.asked_s,
+        leaks=sum(1 for _, names in after if names & strangers),
     )
 
 
