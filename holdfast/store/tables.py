@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
 VERSION = 1
 """Rises with every change of the tables; a file of another version is refused, untouched."""
@@ -33,4 +33,33 @@ KEY_VALUES = Table(
     Column("kind", String, primary_key=True),
     Column("key", String, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("asked_at", Float, nullable=False, index=True),
+    Column("active", Boolean, nullable=False, index=True),
+    Column("record", Text, nullable=False),
+)
+
+HOLD_EVENTS = Table(
+    "hold_events",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("hold", String, nullable=False, index=True),
+    Column("call", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("by", String),
+    Column("detail", Text),
+)
+
+PAIRS = Table(
+    "pairs",
+    METADATA,
+    Column("parent", String, primary_key=True),
+    Column("record", Text, nullable=False),
 )

@@ -1,0 +1,135 @@
+"""The product's memory in SQL: holds, their history, and the pairs whose continuations are ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy.exc import SQLAlchemyError
+
+from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.hold import Hold, Status, Tell
+from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.ports import HoldEvent
+from holdfast.holds.records import hold_of, hold_record, pair_of, pair_record
+from holdfast.holds.ways.pair import Pair
+from holdfast.store.database import Database, Statement
+from holdfast.store.tables import HOLD_EVENTS, HOLDS, PAIRS
+
+_INSERT_EVENTS = insert(HOLD_EVENTS)
+_PUT_HOLD = insert_or(HOLDS)
+_PUT_HOLD = _PUT_HOLD.on_conflict_do_update(
+    index_elements=["id"], set_={"active": _PUT_HOLD.excluded.active, "record": _PUT_HOLD.excluded.record}
+)
+_PUT_PAIR = insert_or(PAIRS)
+_PUT_PAIR = _PUT_PAIR.on_conflict_do_update(index_elements=["parent"], set_={"record": _PUT_PAIR.excluded.record})
+
+
+class SqlHolds:
+    """A `HoldStore` on a `Database`. Make it with `open`: it numbers the history, so there is one per file."""
+
+    def __init__(self, database: Database, *, last_event: int) -> None:
+        self._database = database
+        self._last = last_event
+
+    @classmethod
+    async def open(cls, database: Database) -> SqlHolds:
+        """The holds of this database, their history continued. Raises: StoreTrouble."""
+        async with _told_as_theirs():
+            [(last,)] = await database.read(select(func.max(HOLD_EVENTS.c.id)))
+        return cls(database, last_event=last or 0)
+
+    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+        """Keep this state of a hold together with its new lines of history. Raises: StoreTrouble."""
+        events = [
+            HoldEvent(
+                id=self._last + number,
+                at=at,
+                hold=hold.id,
+                call=hold.call,
+                kind=tell.kind,
+                status=hold.status,
+                by=hold.resumed_by or hold.by,
+                detail=tell.detail,
+            )
+            for number, tell in enumerate(tells, start=1)
+        ]
+        self._last += len(events)
+        record = json.dumps(hold_record(hold))
+        row = {"id": hold.id, "asked_at": hold.asked_at, "active": hold.active, "record": record}
+        statements = [Statement(sql=_PUT_HOLD, rows=[row])]
+        if events:
+            statements.append(Statement(sql=_INSERT_EVENTS, rows=[_event_row(event) for event in events]))
+        async with _told_as_theirs():
+            await self._database.write(*statements)
+        return events
+
+    async def hold(self, hold: HoldId) -> Hold | None:
+        """One hold, if it is known. Raises: StoreTrouble."""
+        async with _told_as_theirs():
+            rows = await self._database.read(select(HOLDS.c.record).where(HOLDS.c.id == hold))
+            return hold_of(json.loads(rows[0].record)) if rows else None
+
+    async def holds(self, *, active_only: bool = False, limit: int = 1000) -> Sequence[Hold]:
+        """Holds, newest first. Raises: StoreTrouble."""
+        query = select(HOLDS.c.record).order_by(HOLDS.c.asked_at.desc()).limit(limit)
+        if active_only:
+            query = query.where(HOLDS.c.active)
+        async with _told_as_theirs():
+            return [hold_of(json.loads(row.record)) for row in await self._database.read(query)]
+
+    async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
+        """History after this event, oldest first. Raises: StoreTrouble."""
+        query = select(HOLD_EVENTS).where(HOLD_EVENTS.c.id > after).order_by(HOLD_EVENTS.c.id).limit(limit)
+        async with _told_as_theirs():
+            return [
+                HoldEvent(
+                    id=row.id,
+                    at=row.at,
+                    hold=HoldId(row.hold),
+                    call=CallSid(row.call),
+                    kind=row.kind,
+                    status=Status(row.status),
+                    by=row.by,
+                    detail=row.detail,
+                )
+                for row in await self._database.read(query)
+            ]
+
+    async def last_event(self) -> int:
+        """The id of the newest event; 0 when there is none."""
+        return self._last
+
+    async def save_pair(self, pair: Pair) -> None:
+        """Keep a pair, replacing what was known of its parent. Raises: StoreTrouble."""
+        row = {"parent": pair.parent.call, "record": json.dumps(pair_record(pair))}
+        async with _told_as_theirs():
+            await self._database.write(Statement(sql=_PUT_PAIR, rows=[row]))
+
+    async def forget_pair(self, parent: CallSid) -> None:
+        """Forget a pair; no error when there is none. Raises: StoreTrouble."""
+        async with _told_as_theirs():
+            await self._database.write(Statement(sql=delete(PAIRS).where(PAIRS.c.parent == parent)))
+
+    async def pairs(self) -> Sequence[Pair]:
+        """Every pair. Raises: StoreTrouble."""
+        async with _told_as_theirs():
+            return [pair_of(json.loads(row.record)) for row in await self._database.read(select(PAIRS.c.record))]
+
+
+def _event_row(event: HoldEvent) -> dict[str, object]:
+    return {column.name: getattr(event, column.name) for column in HOLD_EVENTS.columns}
+
+
+@asynccontextmanager
+async def _told_as_theirs() -> AsyncIterator[None]:
+    """Turn an error of the database, or a record no version of ours wrote, into the product's own."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreTrouble(f"the store failed: {getattr(error, 'orig', error)}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreTrouble(f"the store holds a record that cannot be read: {error!r}") from error
