@@ -1,0 +1,110 @@
+"""The REST door: every resource under one FastAPI application, to be mounted at `/2010-04-01`.
+
+Requests run through plain ASGI and not through FastAPI's own parsing of parameters: hold is on this road, and forms of
+the Twilio kind (repeated names, `StartTime>`, booleans in any case) are read better by `forms`.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holdfast.voice.api import (
+    absent,
+    accounts,
+    applications,
+    calls,
+    conferences,
+    notifications,
+    numbers,
+    participants,
+    queues,
+)
+from holdfast.voice.api.auth import AccountOnly, Credentials
+from holdfast.voice.api.errors import told
+from holdfast.voice.api.metrics import Counted, Metrics
+from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
+from holdfast.voice.model.errors import NotFound, VoiceError
+from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.notifications import Notifications
+
+RESOURCES: tuple[Resource, ...] = (
+    accounts.ACCOUNT,
+    *calls.RESOURCES,
+    *conferences.RESOURCES,
+    *participants.RESOURCES,
+    *queues.RESOURCES,
+    *numbers.RESOURCES,
+    *applications.RESOURCES,
+    *notifications.RESOURCES,
+    *absent.RESOURCES,
+)
+"""Everything below `/Accounts/{AccountSid}`."""
+
+
+def make_api(
+    *,
+    switch: Switch,
+    directory: Directory,
+    notifications: Notifications,
+    account_sid: AccountSid,
+    auth_token: str,
+    metrics: Metrics | None = None,
+) -> FastAPI:
+    """The application. It owns nothing: whoever made the parts closes them."""
+    door = Door(
+        switch=switch,
+        directory=directory,
+        notifications=notifications,
+        account=account_sid,
+        auth_token=auth_token,
+        opened_at=switch.now(),
+    )
+    metrics = metrics or Metrics(switch=switch)
+    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+    app = FastAPI(
+        title="Holdfast voice",
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(Counted, metrics=metrics),
+            Middleware(WithoutSuffix),
+            Middleware(AccountOnly, credentials=credentials),
+        ],
+        exception_handlers={HTTPException: _unknown, Exception: _failed},
+    )
+    app.router.routes[:] = [Route("/Accounts", Endpoint(door, accounts.ACCOUNTS))]
+    app.router.routes += [Route("/Accounts/{AccountSid}" + each.path, Endpoint(door, each)) for each in RESOURCES]
+    return app
+
+
+class WithoutSuffix:
+    """ASGI middleware: `.json` at the end of a path means what its absence means. The path as asked is kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the suffix off."""
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            scope = {**scope, "path": path.removesuffix(".json"), PATH: path}
+        await self._app(scope, receive, send)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    """A path that is not there."""
+    path: str = request.scope.get(PATH, request.scope["path"])
+    return told(NotFound("no such path"), path)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Our own fault. The server logs the error with its trace; the caller learns that it was not theirs."""
+    return told(VoiceError("An internal server error has occurred"), request.scope["path"])

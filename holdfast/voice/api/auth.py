@@ -1,0 +1,70 @@
+"""HTTP Basic authentication with the account's SID and token, before anything else is looked at."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holdfast.voice.api.errors import NotAuthenticated, told
+from holdfast.voice.model.ids import AccountSid
+
+_ACCOUNT = re.compile(r"/Accounts/([^/]+)")
+
+
+class Credentials:
+    """The one account that may ask. Both halves are compared in constant time, and always both."""
+
+    def __init__(self, *, account_sid: AccountSid, auth_token: str) -> None:
+        self.account_sid = account_sid
+        self._user = account_sid.encode()
+        self._password = auth_token.encode()
+
+    def check(self, authorization: str) -> None:
+        """Whether this header proves the account. Raises: NotAuthenticated. Source: RFC 7617 §2."""
+        scheme, _, encoded = authorization.partition(" ")
+        if scheme.lower() != "basic":
+            raise NotAuthenticated("Your request has no account SID and auth token in HTTP Basic authentication")
+        try:
+            user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        except (binascii.Error, ValueError) as error:
+            raise NotAuthenticated("Your Authorization header cannot be read") from error
+        right_user = hmac.compare_digest(user, self._user)
+        right_password = hmac.compare_digest(password, self._password)
+        if not (colon and right_user and right_password):
+            raise NotAuthenticated("Your account SID or auth token was incorrect")
+
+
+class AccountOnly:
+    """ASGI middleware: lets through who proves to be the account, and only to that account's resources.
+
+    Anybody else is answered 401 on every path, so that a stranger learns nothing of what exists.
+    Source: Twilio error 20003.
+    """
+
+    def __init__(self, app: ASGIApp, *, credentials: Credentials) -> None:
+        self._app = app
+        self._credentials = credentials
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 401."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._credentials.check(header(scope, b"authorization"))
+            named = _ACCOUNT.search(scope["path"])
+            if named is not None and named[1].removesuffix(".json") not in (self._credentials.account_sid, ""):
+                raise NotAuthenticated("Your credentials are not of the account in the path")
+        except NotAuthenticated as error:
+            await told(error, scope["path"])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The first header field of that lower-case name, or ""."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")

@@ -1,0 +1,197 @@
+"""Calls: place, read, list, redirect, end, forget. Source: Twilio API, Call resource."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from holdfast.voice.api import render
+from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
+from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
+from holdfast.voice.api.parties import read_parties
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.wishes import (
+    MAX_TIME_LIMIT_S,
+    read_application,
+    read_callback,
+    read_digits,
+    read_instruction,
+    read_time_limit,
+    read_timeout,
+    refuse_relative,
+    with_credentials,
+)
+from holdfast.voice.control.nouns import Call, CallStatus
+from holdfast.voice.model.commands import (
+    Callback,
+    ChangeCall,
+    CreateCall,
+    EndCall,
+    ForgetCall,
+    RedirectCall,
+    WebRequest,
+)
+from holdfast.voice.model.errors import CallNotInProgress, NotFound
+from holdfast.voice.model.ids import CallSid
+
+STATUSES: Final = tuple(status.value for status in CallStatus)
+
+CREATE: Final = frozenset(
+    {
+        *("To", "From", "Url", "Method", "Twiml", "ApplicationSid", "FallbackUrl", "FallbackMethod"),
+        *("StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "SendDigits", "Timeout", "TimeLimit"),
+        *("SipAuthUsername", "SipAuthPassword"),
+    }
+)
+CREATE_IGNORED: Final = frozenset(
+    {
+        *("Record", "RecordingChannels", "RecordingTrack", "RecordingStatusCallback", "RecordingStatusCallbackMethod"),
+        *("RecordingStatusCallbackEvent", "Trim", "MachineDetection", "MachineDetectionTimeout", "AsyncAmd"),
+        *("MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout"),
+        *("AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "CallerId", "CallReason", "CallToken", "Byoc"),
+        "ClientNotificationUrl",
+    }
+)
+UPDATE: Final = frozenset(
+    {
+        *("Url", "Method", "Twiml", "Status", "FallbackUrl", "FallbackMethod"),
+        *("StatusCallback", "StatusCallbackMethod", "TimeLimit"),
+    }
+)
+LIST: Final = PAGING | comparable("StartTime") | comparable("EndTime") | {"To", "From", "ParentCallSid", "Status"}
+
+
+def find(door: Door, sid: str) -> Call:
+    """The call of that SID. Raises: NotFound."""
+    call = door.switch.board.calls.get(CallSid(sid))
+    if call is None:
+        raise NotFound(f"there is no call {sid}")
+    return call
+
+
+async def create(door: Door, asked: Asked) -> Answer:
+    """Place a call. The application brings its own settings, and those beside it are not looked at."""
+    form = asked.form
+    target, from_ = read_parties(form, door.directory)
+    application = read_application(form, door)
+    if application is not None:
+        instruction, callback = application
+    else:
+        given = read_instruction(form, door)
+        if given is None:
+            raise UrlInvalid("One of Url, Twiml and ApplicationSid is required")
+        instruction, callback = given, read_callback(form, door)
+    sid = CallSid(new_sid("CA"))
+    await door.switch.ask(
+        CreateCall(
+            call=sid,
+            account=door.account,
+            target=with_credentials(target, form),
+            from_=from_,
+            instruction=instruction,
+            callback=callback,
+            timeout_s=read_timeout(form),
+            time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
+            send_digits=read_digits(form),
+        )
+    )
+    return Answer(status=201, body=render.call(find(door, sid)))
+
+
+async def fetch(door: Door, asked: Asked) -> Answer:
+    """One call."""
+    return Answer(body=render.call(find(door, asked.names["Sid"])))
+
+
+async def change(door: Door, asked: Asked) -> Answer:
+    """Redirect or end a call, and replace what is stored of it.
+
+    Everything is checked before anything is asked. The answer shows the call at the moment of acceptance: what was
+    asked takes effect behind it. Raises: CallNotInProgress, and those of each parameter.
+    """
+    form = asked.form
+    call = find(door, asked.names["Sid"])
+    status = form.choice("Status", ("completed", "canceled"))
+    instruction = read_instruction(form, door, call=call.sid)
+    if instruction is not None and instruction.twiml is not None:
+        refuse_relative(instruction.twiml)
+    settings = ChangeCall(
+        call=call.sid,
+        fallback=_fallback(asked, call),
+        callback=_callback(door, asked, call),
+        time_limit_s=read_time_limit(form),
+    )
+    if not call.live:
+        raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
+    if settings != ChangeCall(call=call.sid):
+        await door.switch.ask(settings)
+    accepted = door.switch.board.calls.get(call.sid, call)
+    if status == "completed":
+        await door.switch.ask(EndCall(call=call.sid))
+    elif status == "canceled":
+        await door.switch.ask(EndCall(call=call.sid, status="canceled"))
+    elif instruction is not None:
+        await door.switch.ask(RedirectCall(call=call.sid, instruction=instruction))
+    return Answer(body=render.call(accepted))
+
+
+def _fallback(asked: Asked, call: Call) -> WebRequest | None:
+    """The fallback to store from now on; a method alone changes the method of the stored one."""
+    given = asked.form.request("FallbackUrl", "FallbackMethod")
+    if given is None and call.fallback is not None and asked.form.text("FallbackMethod") is not None:
+        return replace(call.fallback, method=asked.form.method("FallbackMethod"))
+    return given
+
+
+def _callback(door: Door, asked: Asked, call: Call) -> Callback | None:
+    """The callback to store from now on; the events stay those that were subscribed."""
+    stored = call.callback
+    given = read_callback(asked.form, door, call=call.sid)
+    if given is not None:
+        return given if stored is None else replace(given, events=stored.events)
+    if stored is not None and asked.form.text("StatusCallbackMethod") is not None:
+        return replace(stored, method=asked.form.method("StatusCallbackMethod"))
+    return None
+
+
+async def forget(door: Door, asked: Asked) -> Answer:
+    """Delete the record of a finished call. Raises: NotFound, RecordNotFinished."""
+    await door.switch.ask(ForgetCall(call=find(door, asked.names["Sid"]).sid))
+    return Answer(status=204, body=None)
+
+
+async def listed(door: Door, asked: Asked) -> Answer:
+    """Calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
+    form = asked.form
+    status = form.choice("Status", STATUSES, wrong=ParameterInvalid)
+    to, from_, parent = form.text("To"), form.text("From"), form.text("ParentCallSid")
+    started, ended = Between.read(form, "StartTime"), Between.read(form, "EndTime")
+    rows = [
+        call
+        for call in newest_first(door.switch.board.calls.values(), lambda call: call.created_at)
+        if (status is None or call.status.value == status)
+        and (to is None or call.to == to)
+        and (from_ is None or call.from_ == from_)
+        and (parent is None or call.parent == parent)
+        and started.lets(call.started_at)
+        and ended.lets(call.ended_at)
+    ]
+    return Answer(
+        body=page(rows, form=form, path=asked.path, collection="calls", key=lambda call: call.sid, show=render.call)
+    )
+
+
+RESOURCES: Final = (
+    Resource(
+        path="/Calls",
+        get=Operation(run=listed, parameters=LIST),
+        post=Operation(run=create, parameters=CREATE, ignored=CREATE_IGNORED),
+    ),
+    Resource(
+        path="/Calls/{Sid}",
+        get=Operation(run=fetch),
+        post=Operation(run=change, parameters=UPDATE),
+        delete=Operation(run=forget),
+    ),
+)

@@ -1,0 +1,86 @@
+"""Conferences: list, read, end, announce to. Source: Twilio API, Conference resource."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.voice.api import render
+from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.control.nouns import Room, RoomStatus
+from holdfast.voice.model.commands import AnnounceToRoom, EndRoom
+from holdfast.voice.model.errors import ConferenceNotActive, NotFound
+from holdfast.voice.model.ids import RoomSid
+
+STATUSES: Final = tuple(status.value for status in RoomStatus)
+LIST: Final = PAGING | comparable("DateCreated") | comparable("DateUpdated") | {"FriendlyName", "Status"}
+UPDATE: Final = frozenset({"Status", "AnnounceUrl", "AnnounceMethod"})
+
+
+def find(door: Door, sid: str) -> Room:
+    """The conference of that SID; a bridge of two legs is none. Raises: NotFound."""
+    room = door.switch.board.rooms.get(RoomSid(sid))
+    if room is None or room.kind != "conference":
+        raise NotFound(f"there is no conference {sid}")
+    return room
+
+
+def active(door: Door, name: str) -> Room | None:
+    """The conference of that name that is not over: there is at most one."""
+    for room in door.switch.board.rooms.values():
+        if room.kind == "conference" and room.name == name and room.status is not RoomStatus.COMPLETED:
+            return room
+    return None
+
+
+async def fetch(door: Door, asked: Asked) -> Answer:
+    """One conference."""
+    return Answer(body=render.conference(find(door, asked.names["Sid"])))
+
+
+async def change(door: Door, asked: Asked) -> Answer:
+    """End a conference, or play something to everybody in it.
+
+    To end one that is over changes nothing; to announce to one is refused. Raises: ConferenceNotActive.
+    """
+    form = asked.form
+    room = find(door, asked.names["Sid"])
+    status = form.choice("Status", ("completed",))
+    announcement = form.request("AnnounceUrl", "AnnounceMethod")
+    if announcement is not None:
+        if room.status is RoomStatus.COMPLETED:
+            raise ConferenceNotActive(f"Conference {room.sid} is completed")
+        await door.switch.ask(AnnounceToRoom(room=room.sid, request=announcement))
+    if status is not None and room.status is not RoomStatus.COMPLETED:
+        await door.switch.ask(EndRoom(room=room.sid))
+    return Answer(body=render.conference(door.switch.board.rooms.get(room.sid, room)))
+
+
+async def listed(door: Door, asked: Asked) -> Answer:
+    """Conferences, the newest first. Raises: ParameterInvalid, PageTooLarge."""
+    form = asked.form
+    status, name = form.choice("Status", STATUSES), form.text("FriendlyName")
+    created, updated = Between.read(form, "DateCreated"), Between.read(form, "DateUpdated")
+    rows = [
+        room
+        for room in newest_first(door.switch.board.rooms.values(), lambda room: room.created_at)
+        if room.kind == "conference"
+        and (status is None or room.status.value == status)
+        and (name is None or room.name == name)
+        and created.lets(room.created_at)
+        and updated.lets(room.updated_at)
+    ]
+    body = page(
+        rows, form=form, path=asked.path, collection="conferences", key=lambda room: room.sid, show=render.conference
+    )
+    return Answer(body=body)
+
+
+RESOURCES: Final = (
+    Resource(path="/Conferences", get=Operation(run=listed, parameters=LIST)),
+    Resource(
+        path="/Conferences/{Sid}",
+        get=Operation(run=fetch),
+        post=Operation(run=change, parameters=UPDATE),
+    ),
+)

@@ -1,0 +1,178 @@
+"""Forms: reading a request's parameters, from a stranger's bytes to checked values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Iterable
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from holdfast.voice.api.errors import (
+    BodyMalformed,
+    BodyTooLarge,
+    CallbackUrlInvalid,
+    MethodInvalid,
+    ParameterInvalid,
+)
+from holdfast.voice.model.commands import Method, WebRequest
+from holdfast.voice.model.errors import AskedWrong
+
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_FIELDS: Final = 500
+MAX_URL: Final = 4000
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NUMBER = re.compile(r"[0-9]{1,9}\Z")
+
+
+class Form:
+    """Parameters by name, each with all its values in the order sent."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def names(self) -> frozenset[str]:
+        """Every name that was sent."""
+        return frozenset(self._values)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every value with its name."""
+        return [(name, value) for name, values in self._values.items() for value in values]
+
+    def raw(self, name: str) -> str | None:
+        """The first value, trimmed; "" when sent empty, None when not sent."""
+        values = self._values.get(name)
+        return values[0].strip() if values else None
+
+    def text(self, name: str) -> str | None:
+        """The first value, trimmed; None when not sent or empty."""
+        return self.raw(name) or None
+
+    def flag(self, name: str) -> bool | None:
+        """`true` in any case is true, anything else false. Source: Twilio API, Participant `Muted`."""
+        value = self.raw(name)
+        return None if value is None else value.lower() == "true"
+
+    def words(self, name: str) -> tuple[str, ...] | None:
+        """A list: the name repeated, or one value with spaces; None when not sent."""
+        values = self._values.get(name)
+        return None if values is None else tuple(word for value in values for word in value.split())
+
+    def integer(self, name: str, *, low: int, high: int, wrong: type[AskedWrong] = ParameterInvalid) -> int | None:
+        """A whole number from `low` to `high`; None when not sent or empty. Raises: `wrong`."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not _NUMBER.match(value) or not low <= int(value) <= high:
+            raise wrong(f"{name} must be a whole number from {low} to {high}")
+        return int(value)
+
+    def choice(self, name: str, allowed: Iterable[str], *, wrong: type[AskedWrong] = ParameterInvalid) -> str | None:
+        """One of a few words; None when not sent or empty. Raises: `wrong`."""
+        value = self.text(name)
+        if value is not None and value not in allowed:
+            raise wrong(f"{name} must be one of: {', '.join(allowed)}")
+        return value
+
+    def method(self, name: str, default: Method = "POST") -> Method:
+        """GET or POST in any case. Raises: MethodInvalid."""
+        match (self.text(name) or default).upper():
+            case "GET":
+                return "GET"
+            case "POST":
+                return "POST"
+            case _:
+                raise MethodInvalid(f"{name} must be GET or POST")
+
+    def url(self, name: str, *, wrong: type[AskedWrong] = CallbackUrlInvalid) -> str | None:
+        """An absolute http(s) address; None when not sent or empty. Raises: `wrong`."""
+        value = self.text(name)
+        if value is not None and not is_web_address(value):
+            raise wrong(f"{name} is not a valid URL: it must be absolute and begin with http:// or https://")
+        return value
+
+    def request(
+        self, url: str, method: str, *, default: Method = "POST", wrong: type[AskedWrong] = CallbackUrlInvalid
+    ) -> WebRequest | None:
+        """The address in `url` with the method in `method`; None when `url` was not sent or is empty.
+
+        Raises: `wrong`, MethodInvalid.
+        """
+        asked = self.method(method, default)
+        address = self.url(url, wrong=wrong)
+        return None if address is None else WebRequest(url=address, method=asked)
+
+    def sound(self, url: str, method: str, *, default: Method = "POST") -> WebRequest | None:
+        """As `request`, but an empty address means silence and comes as one. Source: TwiML <Conference> waitUrl."""
+        if self.raw(url) == "":
+            return WebRequest(url="")
+        return self.request(url, method, default=default)
+
+
+def is_web_address(text: str) -> bool:
+    """Whether `text` is an absolute http(s) URL whose host could exist."""
+    if len(text) > MAX_URL or re.search(r"[\s\x00-\x1f\x7f\\]", text):
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+async def read_form(request: Request) -> Form:
+    """A request's parameters: its body's, then its query's. Raises: BodyMalformed, BodyTooLarge.
+
+    A body of another type than the two of forms has no parameters. Source: Twilio API, "Request formats".
+    """
+    pairs: list[tuple[str, str]] = []
+    if request.method == "POST":
+        content_type = request.headers.get("content-type", "").lower()
+        body = await _read(request)
+        if content_type.startswith("multipart/form-data"):
+            pairs = await _multipart(request.headers, body)
+        elif content_type.startswith("application/x-www-form-urlencoded") or not content_type:
+            pairs = _urlencoded(body)
+    pairs += _urlencoded(request.scope["query_string"])
+    for name, value in pairs:
+        if _CONTROL.search(name) or _CONTROL.search(value):
+            raise BodyMalformed(f"Control characters in {name!r}")
+    return Form(pairs)
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"The request body is over {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+def _urlencoded(data: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            data.decode("utf-8"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except (UnicodeDecodeError, ValueError) as error:
+        raise BodyMalformed("The parameters are not percent-encoded UTF-8, or too many") from error
+
+
+async def _multipart(headers: Headers, body: bytes) -> list[tuple[str, str]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(headers, stream(), max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_BODY_BYTES)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, UnicodeDecodeError, ValueError, KeyError, LookupError) as error:
+        raise BodyMalformed("The multipart body cannot be read") from error
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]

@@ -1,0 +1,90 @@
+"""Figures for Prometheus: what lives, counted at each scrape from the board, and what was asked of us."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.voice.api.ports import Switch
+from holdfast.voice.control.nouns import FINAL, CallStatus, RoomStatus
+
+BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """One registry of its own, so that two engines in one process do not meet."""
+
+    def __init__(self, *, switch: Switch) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(BoardCollector(switch))
+        self.requests = Counter(
+            "holdfast_api_requests", "REST requests answered.", ("method", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "holdfast_api_request_seconds", "Time to answer a REST request.", buckets=BUCKETS_S, registry=self.registry
+        )
+
+    def exposition(self) -> bytes:
+        """Everything in the text format. Source: Prometheus exposition format 0.0.4."""
+        return generate_latest(self.registry)
+
+
+class BoardCollector(Collector):
+    """Counts the board whenever somebody scrapes, so that no count can drift from what is."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges."""
+        board = self._switch.board
+        statuses = Tally(call.status for call in board.calls.values())
+        calls = GaugeMetricFamily("holdfast_calls", "Calls that live, by status.", labels=["status"])
+        for status in CallStatus:
+            if status not in FINAL:
+                calls.add_metric([status.value], statuses[status])
+        yield calls
+        active = [
+            room
+            for room in board.rooms.values()
+            if room.kind == "conference" and room.status is not RoomStatus.COMPLETED
+        ]
+        yield GaugeMetricFamily("holdfast_conferences", "Conferences that are not over.", value=len(active))
+        everybody = [member for room in active for member in room.participants]
+        yield GaugeMetricFamily("holdfast_participants", "Calls in conferences.", value=len(everybody))
+        held = sum(member.held for member in everybody)
+        yield GaugeMetricFamily("holdfast_participants_held", "Participants on hold.", value=held)
+        queues = [queue for queue in board.queues.values() if not queue.deleted]
+        yield GaugeMetricFamily("holdfast_queues", "Queues.", value=len(queues))
+        waiting = sum(len(queue.members) for queue in queues)
+        yield GaugeMetricFamily("holdfast_queue_members", "Calls that wait in queues.", value=waiting)
+
+
+class Counted:
+    """ASGI middleware: counts and times every request."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and note how it was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.requests.labels(method, str(message["status"])).inc()
+                self._metrics.seconds.observe(time.perf_counter() - began)
+            await send(message)
+
+        await self._app(scope, receive, noted)

@@ -1,0 +1,279 @@
+"""Participants: who is in a conference; hold, mute, coach, announce, kick, and call somebody in.
+
+Source: Twilio API, Participant resource.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.sax.saxutils import escape, quoteattr
+
+from holdfast.voice.api import conferences, render
+from holdfast.voice.api.errors import ParameterInvalid
+from holdfast.voice.api.forms import Form
+from holdfast.voice.api.paging import PAGING, page
+from holdfast.voice.api.parties import read_parties
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.wishes import (
+    CONFERENCE_EVENTS,
+    MAX_TIME_LIMIT_S,
+    read_callback,
+    read_time_limit,
+    read_timeout,
+    with_credentials,
+)
+from holdfast.voice.control.nouns import Participant, Room, RoomStatus
+from holdfast.voice.model.commands import (
+    Admission,
+    ChangeParticipant,
+    CreateCall,
+    Instruction,
+    RemoveParticipant,
+    ReserveSeat,
+)
+from holdfast.voice.model.errors import ConferenceNotActive, LabelInvalid, LabelTaken, NotFound
+from holdfast.voice.model.ids import CallSid, RoomSid, is_sid
+
+BEEPS: Final = ("true", "false", "onEnter", "onExit")
+MAX_NAME: Final = 128
+
+CREATE: Final = frozenset(
+    {
+        *("From", "To", "StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "Label", "Timeout"),
+        *("TimeLimit", "Muted", "Beep", "StartConferenceOnEnter", "EndConferenceOnExit", "WaitUrl", "WaitMethod"),
+        *("MaxParticipants", "ConferenceStatusCallback", "ConferenceStatusCallbackMethod"),
+        *("ConferenceStatusCallbackEvent", "SipAuthUsername", "SipAuthPassword", "Coaching", "CallSidToCoach"),
+    }
+)
+CREATE_IGNORED: Final = frozenset(
+    {
+        *("Record", "EarlyMedia", "ConferenceRecord", "ConferenceTrim", "RecordingChannels", "RecordingTrack"),
+        *("RecordingStatusCallback", "RecordingStatusCallbackMethod", "RecordingStatusCallbackEvent", "Trim"),
+        *("ConferenceRecordingStatusCallback", "ConferenceRecordingStatusCallbackMethod", "Region"),
+        *("ConferenceRecordingStatusCallbackEvent", "JitterBufferSize", "Byoc", "CallerId", "CallReason"),
+        *("MachineDetection", "MachineDetectionTimeout", "MachineDetectionSpeechThreshold"),
+        *("MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout", "AmdStatusCallback"),
+        *("AmdStatusCallbackMethod", "CallToken", "ClientNotificationUrl", "CallerDisplayName"),
+    }
+)
+UPDATE: Final = frozenset(
+    {
+        *("Muted", "Hold", "HoldUrl", "HoldMethod", "AnnounceUrl", "AnnounceMethod", "WaitUrl", "WaitMethod"),
+        *("BeepOnExit", "EndConferenceOnExit", "Coaching", "CallSidToCoach"),
+    }
+)
+LIST: Final = PAGING | {"Muted", "Hold", "Coaching"}
+
+
+def find(door: Door, asked: Asked) -> tuple[Room, Participant]:
+    """The participant that the path names by call SID or label. Raises: NotFound."""
+    room = conferences.find(door, asked.names["ConferenceSid"])
+    name = asked.names["CallSid"]
+    for member in _listed(room):
+        if member.call == name or (member.label is not None and member.label == name):
+            return room, member
+    raise NotFound(f"{name} is not in conference {room.sid}")
+
+
+def _listed(room: Room) -> tuple[Participant, ...]:
+    """A completed conference lists nobody."""
+    return () if room.status is RoomStatus.COMPLETED else room.participants
+
+
+async def fetch(door: Door, asked: Asked) -> Answer:
+    """One participant."""
+    return Answer(body=render.participant(*find(door, asked)))
+
+
+async def change(door: Door, asked: Asked) -> Answer:
+    """Hold, resume, mute, coach, announce: what was sent is changed, all else stays.
+
+    Hold music is fetched with GET unless told otherwise; an empty HoldUrl is silence. CallSidToCoach alone means
+    Coaching=true. Raises: NotFound, CoachTargetHeld, CoachTargetAbsent, and those of each parameter.
+    """
+    form = asked.form
+    room, member = find(door, asked)
+    coach = form.text("CallSidToCoach")
+    coaching = form.flag("Coaching")
+    if coaching is None and coach is not None:
+        coaching = True
+    if coaching and coach is None and member.coach is None:
+        raise ParameterInvalid("Coaching=true needs CallSidToCoach")
+    command = ChangeParticipant(
+        room=room.sid,
+        call=member.call,
+        muted=form.flag("Muted"),
+        hold=form.flag("Hold"),
+        hold_request=form.sound("HoldUrl", "HoldMethod", default="GET"),
+        announce=form.request("AnnounceUrl", "AnnounceMethod"),
+        wait=form.sound("WaitUrl", "WaitMethod"),
+        end_on_exit=form.flag("EndConferenceOnExit"),
+        beep_on_exit=form.flag("BeepOnExit"),
+        coaching=coaching,
+        coach=None if coach is None else CallSid(coach),
+    )
+    await door.switch.ask(command)
+    after = door.switch.board.rooms.get(room.sid, room)
+    return Answer(body=render.participant(after, after.participant(member.call) or member))
+
+
+async def kick(door: Door, asked: Asked) -> Answer:
+    """Remove a participant; their call goes on behind its `<Dial>`, or ends if it was called in. Raises: NotFound."""
+    room, member = find(door, asked)
+    await door.switch.ask(RemoveParticipant(room=room.sid, call=member.call))
+    return Answer(status=204, body=None)
+
+
+async def listed(door: Door, asked: Asked) -> Answer:
+    """The participants of a conference, the newest first. Raises: NotFound, PageTooLarge, ParameterInvalid."""
+    form = asked.form
+    room = conferences.find(door, asked.names["ConferenceSid"])
+    muted, hold, coaching = form.flag("Muted"), form.flag("Hold"), form.flag("Coaching")
+    rows = [
+        member
+        for member in reversed(_listed(room))
+        if muted in (None, member.muted) and hold in (None, member.held) and coaching in (None, member.coaching)
+    ]
+    body = page(
+        rows,
+        form=form,
+        path=asked.path,
+        collection="participants",
+        key=lambda member: member.call,
+        show=lambda member: render.participant(room, member),
+    )
+    return Answer(body=body)
+
+
+async def create(door: Door, asked: Asked) -> Answer:
+    """Call somebody whose only document is to join the conference: an active one by SID, or any by name.
+
+    Raises: ConferenceNotActive, LabelInvalid, LabelTaken, and those of each parameter.
+    """
+    form = asked.form
+    room = _room(door, asked.names["ConferenceSid"])
+    target, from_ = read_parties(form, door.directory)
+    name = room.name if room is not None else asked.names["ConferenceSid"]
+    admission = _admission(form, door, name, room)
+    call = CallSid(new_sid("CA"))
+    seat = ReserveSeat(
+        call=call,
+        account=door.account,
+        admission=admission,
+        new_room=room.sid if room is not None else RoomSid(new_sid("CF")),
+    )
+    await door.switch.ask(
+        CreateCall(
+            call=call,
+            account=door.account,
+            target=with_credentials(target, form),
+            from_=from_,
+            instruction=Instruction(twiml=document(admission)),
+            callback=read_callback(form, door),
+            timeout_s=read_timeout(form, low=5),
+            time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
+            seat=seat,
+        )
+    )
+    joined = _joined(door, name, seat.new_room)
+    now = door.switch.now()
+    seated = Participant(call=call, joined_at=now, updated_at=now, status="queued", label=admission.label)
+    return Answer(status=201, body=render.participant(joined, joined.participant(call) or seated, created=True))
+
+
+def _joined(door: Door, name: str, sid: RoomSid) -> Room:
+    """The conference in which a seat was reserved. Raises: ConferenceNotActive when it ended meanwhile."""
+    room = conferences.active(door, name) or door.switch.board.rooms.get(sid)
+    if room is None:
+        raise ConferenceNotActive(f"Conference {name} is over")
+    return room
+
+
+def _room(door: Door, named: str) -> Room | None:
+    """The conference to join; None: a new one of that name. Raises: ConferenceNotActive, ParameterInvalid."""
+    if not is_sid(named, "CF"):
+        if len(named) > MAX_NAME:
+            raise ParameterInvalid(f"A conference's friendly name has up to {MAX_NAME} characters")
+        return conferences.active(door, named)
+    room = door.switch.board.rooms.get(RoomSid(named))
+    if room is None or room.kind != "conference" or room.status is RoomStatus.COMPLETED:
+        raise ConferenceNotActive(f"Conference {named} does not exist or is completed")
+    return room
+
+
+def _admission(form: Form, door: Door, name: str, room: Room | None) -> Admission:
+    coach = form.text("CallSidToCoach")
+    coaching = form.flag("Coaching")
+    if coaching and coach is None:
+        raise ParameterInvalid("Coaching=true needs CallSidToCoach")
+    start, maximum = form.flag("StartConferenceOnEnter"), form.integer("MaxParticipants", low=2, high=250)
+    return Admission(
+        name=name,
+        muted=form.flag("Muted") or False,
+        beep=form.choice("Beep", BEEPS) or "true",
+        start_on_enter=True if start is None else start,
+        end_on_exit=form.flag("EndConferenceOnExit") or False,
+        label=_label(form, room),
+        wait=form.sound("WaitUrl", "WaitMethod"),
+        max_participants=250 if maximum is None else maximum,
+        coach=CallSid(coach) if coach is not None and coaching is not False else None,
+        callback=read_callback(
+            form, door, prefix="ConferenceStatusCallback", known=CONFERENCE_EVENTS, default=("start", "end")
+        ),
+    )
+
+
+def _label(form: Form, room: Room | None) -> str | None:
+    label = form.text("Label")
+    if label is None:
+        return None
+    if len(label) > MAX_NAME or "/" in label or is_sid(label, "CA"):
+        raise LabelInvalid(f"Label must be below {MAX_NAME + 1} characters, without '/', and not look like a call SID")
+    if room is not None and any(member.label == label for member in room.participants):
+        raise LabelTaken(f"Label {label!r} is used by another participant")
+    return label
+
+
+def document(admission: Admission) -> str:
+    """The TwiML that lets a called party into a conference."""
+    values = {
+        "muted": _word(admission.muted),
+        "beep": admission.beep,
+        "startConferenceOnEnter": _word(admission.start_on_enter),
+        "endConferenceOnExit": _word(admission.end_on_exit),
+        "maxParticipants": str(admission.max_participants),
+    }
+    if admission.label is not None:
+        values["participantLabel"] = admission.label
+    if admission.wait is not None:
+        values |= {"waitUrl": admission.wait.url, "waitMethod": admission.wait.method}
+    if admission.coach is not None:
+        values["coach"] = admission.coach
+    if admission.callback is not None:
+        values |= {
+            "statusCallback": admission.callback.url,
+            "statusCallbackMethod": admission.callback.method,
+            "statusCallbackEvent": " ".join(admission.callback.events),
+        }
+    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in values.items())
+    return f"<Response><Dial><Conference{attributes}>{escape(admission.name)}</Conference></Dial></Response>"
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+RESOURCES: Final = (
+    Resource(
+        path="/Conferences/{ConferenceSid}/Participants",
+        get=Operation(run=listed, parameters=LIST),
+        post=Operation(run=create, parameters=CREATE, ignored=CREATE_IGNORED),
+    ),
+    Resource(
+        path="/Conferences/{ConferenceSid}/Participants/{CallSid}",
+        get=Operation(run=fetch),
+        post=Operation(run=change, parameters=UPDATE),
+        delete=Operation(run=kick),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Who is called and who calls: `To` and `From` of Calls and Participants.
+
+Deviation: a line's bare name is accepted in `To`, besides Twilio's forms. Codes 21215 and 21216 (countries and numbers
+an account may not call) cannot arise, since no call leaves for the public telephone network.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, unquote
+
+from holdfast.voice.api.errors import (
+    FromInvalid,
+    FromMissing,
+    FromNotOurs,
+    ToImplausible,
+    ToInvalid,
+    ToMissing,
+    ToUnreachable,
+)
+from holdfast.voice.api.forms import Form
+from holdfast.voice.model.commands import Target
+from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
+
+MAX_IDENTITY = 256
+MAX_SIP_URI = 255
+MAX_SIP_HEADERS = 1024
+
+_IDENTITY = re.compile(r"""[^\s"<>?&]{1,256}\Z""")
+_SIP = re.compile(r"sips?:[^\s\"<>@?]+@[^\s\"<>@?]+\Z", re.IGNORECASE)
+_CALLER = re.compile(r"""[^\s"<>,;?&=]{1,256}\Z""")
+_HEADER = re.compile(
+    r"(x-[A-Za-z0-9.!%*_+`'~-]+|User-to-User|Remote-Party-ID|P-Preferred-Identity|P-Called-Party-ID)\Z", re.IGNORECASE
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def read_parties(form: Form, directory: Directory) -> tuple[Target, str]:
+    """The target in `To` and the caller in `From`. Raises: one of the `To…` and `From…` errors.
+
+    Source: Twilio API, POST Calls, `To` and `From`; errors 21201 and 21210 to 21217.
+    """
+    to = form.text("To")
+    if to is None:
+        raise ToMissing("No 'To' number is specified")
+    target = read_target(to, directory)
+    from_ = form.text("From")
+    if from_ is None:
+        raise FromMissing("No 'From' number is specified")
+    return target, _caller(from_, directory, to_number=E164.match(target.to) is not None)
+
+
+def read_target(to: str, directory: Directory) -> Target:
+    """What `To` names. Raises: ToInvalid, ToImplausible, ToUnreachable."""
+    lowered = to.lower()
+    if lowered.startswith("client:"):
+        return _client(to)
+    if lowered.startswith(("sip:", "sips:")):
+        return _sip(to)
+    number = normal(to)
+    if LINE_NAME.match(to) and directory.line(to) is not None and not E164.match(to):
+        return Target(to=to)
+    if not E164.match(number):
+        if to.startswith("+"):
+            raise ToImplausible(f"'To' does not appear to be a phone number: {to}")
+        raise ToInvalid(f"'To' is not a phone number, client:, sip: or a line of ours: {to}")
+    if not directory.is_ours(number):
+        raise ToUnreachable(f"'To' phone number cannot be reached: {number} is neither a number nor a line of ours")
+    return Target(to=number)
+
+
+def _client(to: str) -> Target:
+    identity, _, query = to[len("client:") :].partition("?")
+    if not _IDENTITY.match(unquote(identity)):
+        raise ToInvalid(f"'To' is not client: with an identity of up to {MAX_IDENTITY} characters")
+    return Target(to=f"client:{unquote(identity)}", parameters=_pairs(query))
+
+
+def _sip(to: str) -> Target:
+    address, _, query = to.partition("?")
+    if not _SIP.match(address) or len(address) >= MAX_SIP_URI or len(query) >= MAX_SIP_HEADERS:
+        raise ToInvalid("'To' is not a SIP URI of user and host, below 255 characters with headers below 1024")
+    headers = _pairs(query)
+    for name, value in headers:
+        if not _HEADER.match(name) or _CONTROL.search(value):
+            raise ToInvalid(f"'To' has a SIP header that may not be set: {name[:64]}")
+    return Target(to=address, headers=headers)
+
+
+def _pairs(query: str) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100))
+    except ValueError as error:
+        raise ToInvalid("'To' has parameters that cannot be read") from error
+    if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in pairs):
+        raise ToInvalid("'To' has control characters in its parameters")
+    return pairs
+
+
+def _caller(from_: str, directory: Directory, *, to_number: bool) -> str:
+    number = normal(from_)
+    if E164.match(number):
+        if to_number and not directory.is_ours(number):
+            raise FromNotOurs(f"'From' phone number {number} is not one of ours; add it to the directory first")
+        return number
+    if to_number:
+        raise FromInvalid(f"'From' must be a phone number when 'To' is one: {from_}")
+    if not _CALLER.match(from_):
+        raise FromInvalid(f"'From' is not a phone number, client: or a SIP user: {from_}")
+    return from_

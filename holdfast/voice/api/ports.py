@@ -1,0 +1,40 @@
+"""What the REST door asks of the engine behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from holdfast.voice.control.nouns import Call, Queue, Room
+from holdfast.voice.model.commands import RestCommand
+from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid
+
+
+class Board(Protocol):
+    """Every noun as it is after the newest step: the living, and the finished up to a cap."""
+
+    @property
+    def calls(self) -> Mapping[CallSid, Call]:
+        """Calls by SID, in order of creation."""
+
+    @property
+    def rooms(self) -> Mapping[RoomSid, Room]:
+        """Conferences and bridges by SID, in order of creation."""
+
+    @property
+    def queues(self) -> Mapping[QueueSid, Queue]:
+        """Queues by SID, in order of creation."""
+
+
+class Switch(Protocol):
+    """The one mailbox of the engine."""
+
+    @property
+    def board(self) -> Board:
+        """What is."""
+
+    async def ask(self, command: RestCommand) -> None:
+        """Return when the step is committed. Raises: AskedWrong."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""

@@ -1,0 +1,162 @@
+"""Queues and their members: make, read, list, rename, delete; take a waiting call out.
+
+Source: Twilio API, Queue and Member resources.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.voice.api import render
+from holdfast.voice.api.errors import NameInvalid, UrlInvalid
+from holdfast.voice.api.forms import Form
+from holdfast.voice.api.paging import PAGING, newest_first, page
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.control.nouns import Queue
+from holdfast.voice.model.commands import ChangeQueue, CreateQueue, DeleteQueue, DequeueMember
+from holdfast.voice.model.errors import NotFound
+from holdfast.voice.model.ids import QueueSid
+
+MAX_NAME: Final = 64
+MAX_SIZE: Final = 5000
+DEFAULT_SIZE: Final = 1000
+FRONT: Final = "Front"
+SETTINGS: Final = frozenset({"FriendlyName", "MaxSize"})
+
+
+def find(door: Door, sid: str) -> Queue:
+    """The queue of that SID. Raises: NotFound."""
+    queue = door.switch.board.queues.get(QueueSid(sid))
+    if queue is None or queue.deleted:
+        raise NotFound(f"there is no queue {sid}")
+    return queue
+
+
+async def create(door: Door, asked: Asked) -> Answer:
+    """Make a queue. Raises: NameInvalid, ParameterInvalid, QueueNameTaken."""
+    name = _name(asked.form)
+    if name is None:
+        raise NameInvalid("FriendlyName is required")
+    sid = QueueSid(new_sid("QU"))
+    size = _max_size(asked.form)
+    command = CreateQueue(queue=sid, account=door.account, name=name, max_size=DEFAULT_SIZE if size is None else size)
+    await door.switch.ask(command)
+    return Answer(status=201, body=render.queue(find(door, sid), now=door.switch.now()))
+
+
+async def fetch(door: Door, asked: Asked) -> Answer:
+    """One queue."""
+    return Answer(body=render.queue(find(door, asked.names["Sid"]), now=door.switch.now()))
+
+
+async def change(door: Door, asked: Asked) -> Answer:
+    """Rename or resize. Fewer places than members keeps those who wait. Raises: QueueNameTaken, NotFound."""
+    queue = find(door, asked.names["Sid"])
+    name, size = _name(asked.form), _max_size(asked.form)
+    if name is not None or size is not None:
+        await door.switch.ask(ChangeQueue(queue=queue.sid, name=name, max_size=size))
+    return Answer(body=render.queue(find(door, queue.sid), now=door.switch.now()))
+
+
+async def delete(door: Door, asked: Asked) -> Answer:
+    """Remove an empty queue. Raises: QueueNotEmpty, NotFound."""
+    await door.switch.ask(DeleteQueue(queue=find(door, asked.names["Sid"]).sid))
+    return Answer(status=204, body=None)
+
+
+async def listed(door: Door, asked: Asked) -> Answer:
+    """Queues, the newest first."""
+    rows = newest_first(
+        (queue for queue in door.switch.board.queues.values() if not queue.deleted), lambda queue: queue.created_at
+    )
+    now = door.switch.now()
+    body = page(
+        rows,
+        form=asked.form,
+        path=asked.path,
+        collection="queues",
+        key=lambda queue: queue.sid,
+        show=lambda queue: render.queue(queue, now=now),
+    )
+    return Answer(body=body)
+
+
+def _name(form: Form) -> str | None:
+    if form.raw("FriendlyName") is None:
+        return None
+    name = form.text("FriendlyName") or ""
+    if not 1 <= len(name) <= MAX_NAME:
+        raise NameInvalid(f"FriendlyName must have 1 to {MAX_NAME} characters")
+    return name
+
+
+def _max_size(form: Form) -> int | None:
+    return form.integer("MaxSize", low=1, high=MAX_SIZE)
+
+
+# --- members -------------------------------------------------------------------------------------------
+
+
+def position_of(queue: Queue, named: str) -> int:
+    """The place of a member, counted from 1: of a call, or of the first with `Front`. Raises: NotFound."""
+    for position, member in enumerate(queue.members, start=1):
+        if named in (FRONT, member.call):
+            return position
+    raise NotFound(f"{named} does not wait in queue {queue.sid}")
+
+
+async def fetch_member(door: Door, asked: Asked) -> Answer:
+    """One member, by call or `Front`."""
+    queue = find(door, asked.names["QueueSid"])
+    position = position_of(queue, asked.names["CallSid"])
+    waiting = queue.members[position - 1]
+    return Answer(body=render.member(queue, waiting, position=position, now=door.switch.now()))
+
+
+async def dequeue(door: Door, asked: Asked) -> Answer:
+    """Take one out and give it a document; the answer shows it as it waited. Raises: NotFound, UrlInvalid."""
+    queue = find(door, asked.names["QueueSid"])
+    request = asked.form.request("Url", "Method", wrong=UrlInvalid)
+    if request is None:
+        raise UrlInvalid("Url is required")
+    position = position_of(queue, asked.names["CallSid"])
+    waiting = queue.members[position - 1]
+    await door.switch.ask(DequeueMember(queue=queue.sid, call=waiting.call, request=request))
+    return Answer(body=render.member(queue, waiting, position=position, now=door.switch.now()))
+
+
+async def listed_members(door: Door, asked: Asked) -> Answer:
+    """Who waits, in the order of the queue."""
+    queue = find(door, asked.names["QueueSid"])
+    now = door.switch.now()
+    body = page(
+        list(enumerate(queue.members, start=1)),
+        form=asked.form,
+        path=asked.path,
+        collection="queue_members",
+        key=lambda placed: placed[1].call,
+        show=lambda placed: render.member(queue, placed[1], position=placed[0], now=now),
+    )
+    return Answer(body=body)
+
+
+RESOURCES: Final = (
+    Resource(
+        path="/Queues",
+        get=Operation(run=listed, parameters=PAGING),
+        post=Operation(run=create, parameters=SETTINGS),
+    ),
+    Resource(
+        path="/Queues/{Sid}",
+        get=Operation(run=fetch),
+        post=Operation(run=change, parameters=SETTINGS),
+        delete=Operation(run=delete),
+    ),
+    Resource(path="/Queues/{QueueSid}/Members", get=Operation(run=listed_members, parameters=PAGING)),
+    Resource(
+        path="/Queues/{QueueSid}/Members/{CallSid}",
+        get=Operation(run=fetch_member),
+        post=Operation(run=dequeue, parameters=frozenset({"Url", "Method"})),
+    ),
+)

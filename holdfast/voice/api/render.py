@@ -1,0 +1,266 @@
+"""The shapes of Twilio's JSON, one function per resource.
+
+Numbers that Twilio writes as strings are strings here, absent values null, dates RFC 2822 in UTC.
+Source: Twilio API, the fields of each resource.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.voice.control.nouns import Call, CallStatus, Member, Participant, Queue, Room
+from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.model.moments import rfc2822
+from holdfast.voice.runtime.directory import formatted
+from holdfast.voice.runtime.listings import Application, PhoneNumber, VoiceSettings
+from holdfast.voice.runtime.notifications import Notice
+
+Json = dict[str, object]
+
+VERSION: Final = "2010-04-01"
+ACCOUNT_NAME: Final = "Holdfast"
+CALL_SUBRESOURCES: Final = {
+    "notifications": "Notifications",
+    "recordings": "Recordings",
+    "payments": "Payments",
+    "events": "Events",
+    "siprec": "Siprec",
+    "streams": "Streams",
+    "transcriptions": "Transcriptions",
+    "user_defined_message_subscriptions": "UserDefinedMessageSubscriptions",
+    "user_defined_messages": "UserDefinedMessages",
+}
+ACCOUNT_SUBRESOURCES: Final = {
+    "applications": "Applications",
+    "calls": "Calls",
+    "conferences": "Conferences",
+    "incoming_phone_numbers": "IncomingPhoneNumbers",
+    "notifications": "Notifications",
+    "queues": "Queues",
+    "recordings": "Recordings",
+}
+
+
+def uri(account: AccountSid, *parts: str) -> str:
+    """The address of a resource, relative to the host."""
+    return "/".join((f"/{VERSION}/Accounts", account, *parts))
+
+
+def date(at: float | None) -> str | None:
+    """A moment as Twilio writes it."""
+    return None if at is None else rfc2822(at)
+
+
+def call(noun: Call) -> Json:
+    """A Call. `duration` is there only for calls that were answered and are over."""
+    own = uri(noun.account, "Calls", noun.sid)
+    duration = None
+    if noun.status is CallStatus.COMPLETED and noun.answered_at is not None and noun.ended_at is not None:
+        duration = str(int(noun.ended_at - noun.answered_at))
+    return {
+        "sid": noun.sid,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "parent_call_sid": noun.parent,
+        "account_sid": noun.account,
+        "to": noun.to,
+        "to_formatted": formatted(noun.to),
+        "from": noun.from_,
+        "from_formatted": formatted(noun.from_),
+        "phone_number_sid": noun.phone_number_sid,
+        "status": noun.status.value,
+        "start_time": date(noun.started_at),
+        "end_time": date(noun.ended_at),
+        "duration": duration,
+        "price": None,
+        "price_unit": "USD",
+        "direction": noun.direction,
+        "answered_by": None,
+        "api_version": VERSION,
+        "forwarded_from": None,
+        "group_sid": None,
+        "caller_name": noun.caller_name,
+        "queue_time": "0",
+        "trunk_sid": None,
+        "uri": f"{own}.json",
+        "subresource_uris": {key: f"{own}/{part}.json" for key, part in CALL_SUBRESOURCES.items()},
+    }
+
+
+def conference(noun: Room) -> Json:
+    """A Conference."""
+    own = uri(noun.account, "Conferences", noun.sid)
+    return {
+        "account_sid": noun.account,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "api_version": VERSION,
+        "friendly_name": noun.name,
+        "region": "us1",
+        "sid": noun.sid,
+        "status": noun.status.value,
+        "uri": f"{own}.json",
+        "reason_conference_ended": noun.reason_ended,
+        "call_sid_ending_conference": noun.call_ending,
+        "subresource_uris": {"participants": f"{own}/Participants.json", "recordings": f"{own}/Recordings.json"},
+    }
+
+
+def participant(room: Room, noun: Participant, *, created: bool = False) -> Json:
+    """A Participant; `queue_time` is only in the answer to its creation."""
+    return {
+        "account_sid": room.account,
+        "call_sid": noun.call,
+        "label": noun.label,
+        "call_sid_to_coach": noun.coach,
+        "coaching": noun.coaching,
+        "conference_sid": room.sid,
+        "date_created": date(noun.joined_at),
+        "date_updated": date(noun.updated_at),
+        "end_conference_on_exit": noun.end_on_exit,
+        "muted": noun.muted,
+        "hold": noun.held,
+        "start_conference_on_enter": noun.start_on_enter,
+        "status": noun.status,
+        "queue_time": "0" if created else None,
+        "uri": uri(room.account, "Conferences", room.sid, "Participants", f"{noun.call}.json"),
+    }
+
+
+def queue(noun: Queue, *, now: float) -> Json:
+    """A Queue; its average is over those who wait `now`."""
+    own = uri(noun.account, "Queues", noun.sid)
+    return {
+        "date_updated": date(noun.updated_at),
+        "current_size": len(noun.members),
+        "friendly_name": noun.name,
+        "uri": f"{own}.json",
+        "account_sid": noun.account,
+        "average_wait_time": noun.average_wait_s(now),
+        "sid": noun.sid,
+        "date_created": date(noun.created_at),
+        "max_size": noun.max_size,
+        "subresource_uris": {"members": f"{own}/Members.json"},
+    }
+
+
+def member(noun: Queue, waiting: Member, *, position: int, now: float) -> Json:
+    """A Member at its `position`, counted from 1."""
+    return {
+        "call_sid": waiting.call,
+        "date_enqueued": date(waiting.entered_at),
+        "position": position,
+        "uri": uri(noun.account, "Queues", noun.sid, "Members", f"{waiting.call}.json"),
+        "wait_time": max(0, int(now - waiting.entered_at)),
+        "queue_sid": noun.sid,
+    }
+
+
+def phone_number(account: AccountSid, number: PhoneNumber) -> Json:
+    """An IncomingPhoneNumber: voice alone, all that concerns messages is null."""
+    return {
+        "account_sid": account,
+        "address_sid": None,
+        "address_requirements": "none",
+        "api_version": VERSION,
+        "beta": False,
+        "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
+        "date_created": date(number.created_at),
+        "date_updated": date(number.updated_at),
+        "friendly_name": number.friendly_name,
+        "identity_sid": None,
+        "phone_number": number.phone_number,
+        "origin": "hosted",
+        "sid": number.sid,
+        "sms_application_sid": None,
+        "sms_fallback_method": "POST",
+        "sms_fallback_url": None,
+        "sms_method": "POST",
+        "sms_url": None,
+        "trunk_sid": None,
+        "uri": uri(account, "IncomingPhoneNumbers", f"{number.sid}.json"),
+        "voice_receive_mode": "voice",
+        "voice_application_sid": number.voice_application_sid,
+        "emergency_status": "Inactive",
+        "emergency_address_sid": None,
+        "emergency_address_status": "unregistered",
+        "bundle_sid": None,
+        "status": "in-use",
+        "type": "local",
+    } | _voice(number.voice)
+
+
+def application(account: AccountSid, noun: Application) -> Json:
+    """An Application: voice alone, all that concerns messages is null."""
+    return {
+        "account_sid": account,
+        "api_version": VERSION,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "friendly_name": noun.friendly_name,
+        "message_status_callback": None,
+        "sid": noun.sid,
+        "sms_fallback_method": "POST",
+        "sms_fallback_url": None,
+        "sms_method": "POST",
+        "sms_status_callback": None,
+        "sms_url": None,
+        "uri": uri(account, "Applications", f"{noun.sid}.json"),
+        "public_application_connect_enabled": False,
+    } | _voice(noun.voice)
+
+
+def _voice(voice: VoiceSettings) -> Json:
+    return {
+        "voice_url": voice.voice_url,
+        "voice_method": voice.voice_method,
+        "voice_fallback_url": voice.voice_fallback_url,
+        "voice_fallback_method": voice.voice_fallback_method,
+        "status_callback": voice.status_callback,
+        "status_callback_method": voice.status_callback_method,
+        "voice_caller_id_lookup": voice.voice_caller_id_lookup,
+    }
+
+
+def notification(account: AccountSid, notice: Notice) -> Json:
+    """A Notification as lists show it."""
+    said = notice.said
+    place = ("Calls", said.call, "Notifications") if said.call else ("Notifications",)
+    return {
+        "account_sid": account,
+        "api_version": VERSION,
+        "call_sid": said.call,
+        "date_created": date(notice.at),
+        "date_updated": date(notice.at),
+        "error_code": str(said.code),
+        "log": str(said.log),
+        "message_date": date(notice.at),
+        "message_text": said.message,
+        "more_info": f"https://www.twilio.com/docs/errors/{said.code}",
+        "request_method": None,
+        "request_url": said.url or None,
+        "sid": notice.sid,
+        "uri": uri(account, *place, f"{notice.sid}.json"),
+    }
+
+
+def whole_notification(account: AccountSid, notice: Notice) -> Json:
+    """A Notification fetched by itself. The exchange is in the call's ladder; here its fields are null."""
+    return notification(account, notice) | {"request_variables": None, "response_body": None, "response_headers": None}
+
+
+def account(sid: AccountSid, *, auth_token: str, created_at: float) -> Json:
+    """The Account. It has proved that it knows its token, which Twilio shows here too."""
+    own = uri(sid)
+    return {
+        "sid": sid,
+        "auth_token": auth_token,
+        "date_created": date(created_at),
+        "date_updated": date(created_at),
+        "friendly_name": ACCOUNT_NAME,
+        "owner_account_sid": sid,
+        "status": "active",
+        "type": "Full",
+        "uri": f"{own}.json",
+        "subresource_uris": {key: f"{own}/{part}.json" for key, part in ACCOUNT_SUBRESOURCES.items()},
+    }

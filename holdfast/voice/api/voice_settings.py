@@ -1,0 +1,47 @@
+"""The voice parameters that numbers and applications share. Source: Twilio API, IncomingPhoneNumber, Application."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.voice.api.errors import NameInvalid, VoiceUrlInvalid
+from holdfast.voice.api.forms import Form
+from holdfast.voice.runtime.listings import VoiceSettings
+
+VOICE: Final = frozenset(
+    {
+        *("VoiceUrl", "VoiceMethod", "VoiceFallbackUrl", "VoiceFallbackMethod"),
+        *("StatusCallback", "StatusCallbackMethod", "VoiceCallerIdLookup", "FriendlyName"),
+    }
+)
+MESSAGES: Final = frozenset({"SmsUrl", "SmsMethod", "SmsFallbackUrl", "SmsFallbackMethod", "ApiVersion"})
+MAX_NAME: Final = 64
+
+
+def read_voice(form: Form, stored: VoiceSettings) -> VoiceSettings:
+    """The settings with what was sent laid over them; an address sent empty is taken away.
+
+    Raises: VoiceUrlInvalid, MethodInvalid.
+    """
+    lookup = form.flag("VoiceCallerIdLookup")
+    return VoiceSettings(
+        voice_url=_url(form, "VoiceUrl", stored.voice_url),
+        voice_method=form.method("VoiceMethod", stored.voice_method),
+        voice_fallback_url=_url(form, "VoiceFallbackUrl", stored.voice_fallback_url),
+        voice_fallback_method=form.method("VoiceFallbackMethod", stored.voice_fallback_method),
+        status_callback=_url(form, "StatusCallback", stored.status_callback),
+        status_callback_method=form.method("StatusCallbackMethod", stored.status_callback_method),
+        voice_caller_id_lookup=stored.voice_caller_id_lookup if lookup is None else lookup,
+    )
+
+
+def _url(form: Form, name: str, stored: str | None) -> str | None:
+    return stored if form.raw(name) is None else form.url(name, wrong=VoiceUrlInvalid)
+
+
+def read_name(form: Form, default: str) -> str:
+    """`FriendlyName`. Raises: NameInvalid."""
+    name = form.text("FriendlyName")
+    if name is not None and len(name) > MAX_NAME:
+        raise NameInvalid(f"FriendlyName must have 1 to {MAX_NAME} characters")
+    return name or default

@@ -1,0 +1,135 @@
+"""What Calls and Participants ask for alike: documents, callbacks, times, digits, credentials."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from holdfast.voice.api.errors import (
+    ApplicationInvalid,
+    CallbackUrlInvalid,
+    DigitsInvalid,
+    TimeoutInvalid,
+    TwimlTooLong,
+    UrlInvalid,
+)
+from holdfast.voice.api.forms import Form
+from holdfast.voice.api.resource import Door
+from holdfast.voice.model.commands import Callback, Instruction, Target
+from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
+from holdfast.voice.twiml.document import parse
+from holdfast.voice.twiml.reading import Node
+
+MAX_TWIML: Final = 4000
+MAX_TIMEOUT_S: Final = 600
+MAX_TIME_LIMIT_S: Final = 14400
+CALL_EVENTS: Final = ("initiated", "ringing", "answered", "completed")
+CONFERENCE_EVENTS: Final = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
+_ADDRESSES = ("url", "action", "statuscallback")
+_DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
+
+
+def read_instruction(form: Form, door: Door, *, call: str | None = None) -> Instruction | None:
+    """The document in `Url` or, without one, in `Twiml`; None when neither is there.
+
+    Both at once is warned of, and `Url` counts. Raises: UrlInvalid, CallbackUrlInvalid, MethodInvalid, TwimlTooLong.
+    Source: Twilio errors 21205, 32018, 32019.
+    """
+    fallback = form.request("FallbackUrl", "FallbackMethod")
+    request = form.request("Url", "Method", wrong=UrlInvalid)
+    twiml = form.text("Twiml")
+    if twiml is not None and len(twiml) > MAX_TWIML:
+        raise TwimlTooLong(f"Twiml is over {MAX_TWIML} characters")
+    if request is not None:
+        if twiml is not None:
+            door.warn(32019, "Both Url and Twiml were given; Url is used", call=call)
+        return Instruction(request=request, fallback=fallback)
+    return None if twiml is None else Instruction(twiml=twiml, fallback=fallback)
+
+
+def refuse_relative(twiml: str) -> None:
+    """Whether every address in an inline document is absolute. Raises: RelativeUrl.
+
+    A document that cannot be read passes: it fails when it is run, and its fallback is asked.
+    Source: Twilio error 15004.
+    """
+    try:
+        root = parse(twiml)
+    except (DocumentUnreadable, DocumentTooLarge):
+        return
+    for address in _addresses(root):
+        if not urlsplit(address).scheme:
+            raise RelativeUrl(f"A document given inline may not have a relative URL: {address[:200]!r}")
+
+
+def _addresses(node: Node) -> list[str]:
+    found = [node.attributes[name] for name in node.attributes if name.lower().endswith(_ADDRESSES)]
+    if node.tag in ("Play", "Redirect"):
+        found.append(node.text.strip())
+    return [address for address in found if address] + [each for child in node.children for each in _addresses(child)]
+
+
+def read_application(form: Form, door: Door) -> tuple[Instruction, Callback | None] | None:
+    """What the application in `ApplicationSid` brings; None without the parameter. Raises: ApplicationInvalid."""
+    sid = form.text("ApplicationSid")
+    if sid is None:
+        return None
+    application = door.directory.application(sid)
+    instruction = application.voice.instruction() if application is not None else None
+    if application is None or instruction is None:
+        raise ApplicationInvalid("ApplicationSid is not an application of ours that has a VoiceUrl")
+    return instruction, application.voice.callback()
+
+
+def read_callback(
+    form: Form,
+    door: Door,
+    *,
+    prefix: str = "StatusCallback",
+    known: tuple[str, ...] = CALL_EVENTS,
+    default: tuple[str, ...] = ("completed",),
+    call: str | None = None,
+) -> Callback | None:
+    """Who wants to hear of events, and which. Raises: CallbackUrlInvalid, MethodInvalid.
+
+    An unknown event is dropped with a warning and not refused, as was measured on Twilio: the request is accepted
+    and the callback never comes. Source: Twilio error 21626.
+    """
+    request = form.request(prefix, f"{prefix}Method")
+    wanted = form.words(f"{prefix}Event") or default
+    unknown = [word[:64] for word in wanted if word not in known]
+    if unknown:
+        door.warn(21626, f"{prefix}Event has unknown events: {', '.join(unknown[:20])}", call=call)
+    if request is None:
+        return None
+    if "_" in (urlsplit(request.url).hostname or ""):
+        raise CallbackUrlInvalid(f"{prefix} is not a valid URL: its host name has an underscore")
+    events = tuple(word for word in known if word in wanted)
+    return Callback(url=request.url, method=request.method, events=events)
+
+
+def read_timeout(form: Form, *, low: int = 1) -> int:
+    """`Timeout`: how long to ring. Raises: TimeoutInvalid."""
+    timeout = form.integer("Timeout", low=low, high=MAX_TIMEOUT_S, wrong=TimeoutInvalid)
+    return 60 if timeout is None else timeout
+
+
+def read_time_limit(form: Form) -> int | None:
+    """`TimeLimit`: how long the call may last; more than the account's limit is cut to it. Raises: ParameterInvalid."""
+    limit = form.integer("TimeLimit", low=1, high=10**9 - 1)
+    return None if limit is None else min(limit, MAX_TIME_LIMIT_S)
+
+
+def read_digits(form: Form) -> str:
+    """`SendDigits`. Raises: DigitsInvalid."""
+    digits = form.text("SendDigits") or ""
+    if digits and not _DIGITS.match(digits):
+        raise DigitsInvalid("SendDigits may have up to 32 of 0-9, A-D, #, *, w and W")
+    return digits
+
+
+def with_credentials(target: Target, form: Form) -> Target:
+    """The target with the credentials its SIP endpoint asks for."""
+    return replace(target, username=form.text("SipAuthUsername"), password=form.text("SipAuthPassword"))
