@@ -75,6 +75,8 @@ class Call:
     phone_held: bool = False
     canceling: str = ""
     """Why we gave up an unanswered outbound leg: `canceled` or `no-answer`; "" while we have not."""
+    waits_on: WebRequest | None = None
+    """The waitUrl of the queue it waits in, to be asked again and again; None: the built-in music."""
     scripts: tuple[Script, ...] = ()
     scripts_begun: int = 0
     next: Instruction | None = None

@@ -1,0 +1,342 @@
+"""The call machine: what one message does to one call.
+
+It owns the call's status, its leg, its timers and its scripts. Rooms and queues are other nouns: it tells them, and
+they tell it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from holdfast.voice.control.forms import ear
+from holdfast.voice.control.hearing import begin, begin_beside, hang_up, stop, tell
+from holdfast.voice.control.nouns import Call, CallStatus
+from holdfast.voice.control.view import Message, Saying, View
+from holdfast.voice.control.work import Work, limit_timer, ring_timer
+from holdfast.voice.model.commands import (
+    CallChild,
+    ChangeCall,
+    CreateCall,
+    EndCall,
+    Instruction,
+    LeaveRoom,
+    NoteParticipant,
+    NotePhoneHold,
+    ReceiveCall,
+    RedirectCall,
+    ReleaseChild,
+    StartScript,
+    StopScript,
+    Target,
+)
+from holdfast.voice.model.effects import FetchDocument, PlaceLeg, RingLeg, StartTimer, StopFetch, StopTimer
+from holdfast.voice.model.errors import CallNotInProgress
+from holdfast.voice.model.facts import (
+    ChildAnswered,
+    ChildDetached,
+    ChildRinging,
+    DocumentFetched,
+    DocumentMissed,
+    Fact,
+    LegAnswered,
+    LegEnded,
+    LegRefused,
+    LegRinging,
+    PhoneHeld,
+    PhoneResumed,
+    SoundEnded,
+    SoundFailed,
+    TimerFired,
+)
+from holdfast.voice.model.ids import Token
+from holdfast.voice.twiml.script import Runner
+from holdfast.voice.twiml.verb import Answer, Decline
+
+GOODBYE_PATIENCE_S = 1.0
+"""How long a redirect waits for the answer to the goodbye request it must come after."""
+BUSY = frozenset({486, 600, 603})
+UNANSWERED = frozenset({408, 480, 487})
+
+
+class Moved(NamedTuple):
+    """A call after a step, and what the step said."""
+
+    call: Call
+    said: tuple[Saying, ...]
+
+
+def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved:
+    """A call placed by REST. Source: Twilio API, POST Calls."""
+    call = Call(
+        sid=command.call,
+        account=command.account,
+        direction="outbound-api",
+        from_=command.from_,
+        to=command.target.to,
+        status=CallStatus.QUEUED,
+        created_at=now,
+        updated_at=now,
+        callback=command.callback,
+        instruction=command.instruction,
+        fallback=command.instruction.fallback,
+        time_limit_s=command.time_limit_s,
+        timeout_s=command.timeout_s,
+    )
+    work = Work(call=call, now=now, view=view, runner=runner)
+    if command.seat is not None:
+        work.say(command.seat)
+    return _place(work, command.target)
+
+
+def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runner) -> Moved:
+    """A call dialled by another's document. Source: TwiML <Dial>."""
+    call = Call(
+        sid=command.call,
+        account=parent.account,
+        direction="outbound-dial",
+        from_=command.from_,
+        to=command.target.to,
+        status=CallStatus.QUEUED,
+        created_at=now,
+        updated_at=now,
+        parent=parent.sid,
+        boss=parent.sid,
+        callback=command.callback,
+        screen=command.screen,
+        time_limit_s=command.time_limit_s,
+        timeout_s=command.timeout_s,
+    )
+    return _place(Work(call=call, now=now, view=view, runner=runner), command.target)
+
+
+def _place(work: Work, target: Target) -> Moved:
+    call = work.call
+    work.notify("initiated")
+    work.say(PlaceLeg(call=call.sid, target=target, from_=call.from_))
+    work.say(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
+    return Moved(work.call, tuple(work.said))
+
+
+def receive(command: ReceiveCall, now: float, view: View, runner: Runner) -> Moved:
+    """A phone called in: it rings, and its number's document begins."""
+    call = Call(
+        sid=command.call,
+        account=command.account,
+        direction="inbound",
+        from_=command.from_,
+        to=command.to,
+        status=CallStatus.RINGING,
+        created_at=now,
+        updated_at=now,
+        callback=command.callback,
+        caller_name=command.caller_name,
+        phone_number_sid=command.phone_number_sid,
+        instruction=command.instruction,
+        fallback=command.instruction.fallback,
+        time_limit_s=command.time_limit_s,
+        extra=command.extra,
+    )
+    work = Work(call=call, now=now, view=view, runner=runner)
+    work.say(RingLeg(call=call.sid), StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
+    begin(work, "main", command.instruction)
+    return Moved(work.call, tuple(work.said))
+
+
+def step(call: Call, message: Message, now: float, view: View, runner: Runner) -> Moved:
+    """What a message does to a call. Raises: CallNotInProgress (REST commands only, and nothing is changed)."""
+    work = Work(call=call, now=now, view=view, runner=runner)
+    match message:
+        case RedirectCall() | EndCall() | ChangeCall():
+            if not call.live:
+                raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
+            _asked(work, message)
+        case _ if not call.live:
+            pass
+        case ReleaseChild():
+            _release(work, message)
+        case StartScript(role=role, request=request):
+            if role == "queue":
+                work.call = replace(work.call, waits_on=request)
+            begin_beside(work, role, request)
+        case StopScript(role=role):
+            stop(work, role)
+        case LegRinging() | LegAnswered() | LegRefused() | LegEnded() | PhoneHeld() | PhoneResumed():
+            _leg(work, message)
+        case TimerFired(token=token) if token in (limit_timer(call.sid), ring_timer(call.sid)):
+            _time_is_over(work, token)
+        case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token) if (
+            call.next is not None and token in (call.next_waits_for, _patience(call))
+        ):
+            _run_next(work)
+        case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token):
+            _to_script(work, token, message)
+        case SoundEnded(token=token) | SoundFailed(token=token):
+            _to_script(work, token, message)
+        case _:
+            main = call.script("main")
+            if main is not None:
+                tell(work, main, message)  # type: ignore[arg-type]  # commands for a call are matched above
+    return Moved(work.call, tuple(work.said))
+
+
+def _to_script(work: Work, token: Token, fact: Fact) -> None:
+    """The script whose prefix the token bears; an older script's token finds nobody."""
+    for script in work.call.scripts:
+        if token.startswith(f"{script.prefix}/"):
+            tell(work, script, fact)
+            return
+
+
+# --- asked by REST -------------------------------------------------------------------------------------
+
+
+def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
+    call = work.call
+    match command:
+        case RedirectCall(instruction=instruction):
+            if call.script("main") is None and call.next is None and not _bridged_child(call):
+                raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
+            _redirect(work, instruction)
+        case EndCall(status="canceled"):
+            if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
+                work.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
+        case EndCall():
+            answered = call.status is CallStatus.IN_PROGRESS
+            status = CallStatus.COMPLETED if answered else CallStatus.CANCELED
+            work.finish(status, 200 if answered else 487, leg_is_gone=False)
+        case ChangeCall():
+            work.call = replace(
+                call,
+                fallback=command.fallback or call.fallback,
+                callback=command.callback or call.callback,
+                updated_at=work.now,
+            )
+            if command.time_limit_s is not None:
+                left = call.created_at + command.time_limit_s - work.now
+                work.call = replace(work.call, time_limit_s=command.time_limit_s)
+                work.say(StopTimer(token=limit_timer(call.sid)))
+                work.say(StartTimer(token=limit_timer(call.sid), after_s=max(0.0, left)))
+
+
+def _bridged_child(call: Call) -> bool:
+    """A dialled leg that was answered: it has no document, and may be given one."""
+    return call.boss is not None and call.status is CallStatus.IN_PROGRESS
+
+
+def _redirect(work: Work, instruction: Instruction) -> None:
+    """Take the running verb away and run another document; the goodbye request of that verb goes first.
+
+    A dialled leg that is redirected is nobody's child from now on. Source: Twilio docs, "Modify a live call".
+    """
+    call = work.call
+    if instruction.fallback is None:
+        instruction = replace(instruction, fallback=call.fallback)
+    goodbye = None
+    main = call.script("main")
+    if main is not None:
+        about = ear(call, "main", work.view, work.now)
+        stops, goodbye = work.runner.interrupt(main, "redirect", about, work.now)
+        work.say(*(step for step in stops if not isinstance(step, Answer | Decline)))
+        work.drop(main)
+    elif call.boss is not None:
+        stop(work, "screen")
+        work.say(LeaveRoom(call=call.sid, cause="redirect"), ChildDetached(call=call.boss, child=call.sid))
+        work.call = replace(work.call, boss=None)
+    work.call = replace(work.call, next=instruction, updated_at=work.now)
+    if goodbye is not None:
+        token = Token(f"{call.sid}/goodbye{work.call.scripts_begun}")
+        whole = replace(goodbye, form=(*ear(call, "main", work.view, work.now).form, *goodbye.form))
+        work.call = replace(work.call, next_waits_for=token)
+        work.say(FetchDocument(token=token, call=call.sid, request=whole))
+        work.say(StartTimer(token=_patience(work.call), after_s=GOODBYE_PATIENCE_S))
+    elif work.call.next_waits_for is None:
+        _run_next(work)
+
+
+def _patience(call: Call) -> Token:
+    return Token(f"{call.next_waits_for}/patience")
+
+
+def _run_next(work: Work) -> None:
+    """The goodbye is said (or nobody answers it): begin the document that was asked for last."""
+    call = work.call
+    instruction = call.next
+    assert instruction is not None
+    if call.next_waits_for is not None:
+        work.say(StopTimer(token=_patience(call)), StopFetch(token=call.next_waits_for))
+    work.call = replace(call, next=None, next_waits_for=None)
+    begin(work, "main", instruction)
+
+
+# --- told by the leg, the clock, or the boss ----------------------------------------------------------------
+
+
+def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed) -> None:
+    call = work.call
+    match fact:
+        case LegRinging():
+            if call.status is CallStatus.QUEUED:
+                work.move(CallStatus.RINGING)
+                work.notify("ringing")
+                work.say(NoteParticipant(call=call.sid, status="ringing"))
+                if call.boss is not None:
+                    work.say(ChildRinging(call=call.boss, child=call.sid, early_media=fact.early_media))
+        case LegAnswered():
+            if call.status in (CallStatus.QUEUED, CallStatus.RINGING) and call.direction != "inbound":
+                _answered(work)
+        case LegRefused(sip_code=sip_code):
+            if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
+                work.finish(_refusal(sip_code), sip_code, leg_is_gone=True)
+        case LegEnded(sip_code=sip_code):
+            if call.status is CallStatus.IN_PROGRESS:
+                work.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)
+            else:
+                work.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=True)
+        case PhoneHeld() | PhoneResumed():
+            held = isinstance(fact, PhoneHeld)
+            if held != call.phone_held:
+                work.call = replace(call, phone_held=held)
+                work.say(NotePhoneHold(call=call.sid, held=held))
+
+
+def _refusal(sip_code: int) -> CallStatus:
+    """The final status that a SIP failure means. Source: Twilio docs, Call status values."""
+    if sip_code in BUSY:
+        return CallStatus.BUSY
+    return CallStatus.NO_ANSWER if sip_code in UNANSWERED else CallStatus.FAILED
+
+
+def _answered(work: Work) -> None:
+    """A called phone answered: its own document begins, or its boss hears of it."""
+    call = work.call
+    work.move(CallStatus.IN_PROGRESS)
+    work.call = replace(work.call, started_at=work.now, answered_at=work.now)
+    work.say(StopTimer(token=ring_timer(call.sid)))
+    work.say(StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
+    work.notify("answered")
+    if call.boss is None:
+        assert call.instruction is not None
+        begin(work, "main", call.instruction)
+        return
+    work.say(ChildAnswered(call=call.boss, child=call.sid))
+    if call.screen is not None:
+        begin(work, "screen", Instruction(request=call.screen))
+
+
+def _time_is_over(work: Work, token: Token) -> None:
+    if token == limit_timer(work.call.sid):
+        hang_up(work)
+    elif work.call.status in (CallStatus.QUEUED, CallStatus.RINGING):
+        work.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=False)
+
+
+def _release(work: Work, command: ReleaseChild) -> None:
+    """The parent's verb is done with this leg. Unanswered legs are canceled, or were given their time."""
+    if work.call.boss is None:
+        return
+    if work.call.status is CallStatus.IN_PROGRESS:
+        work.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
+    else:
+        status = CallStatus.NO_ANSWER if command.cause == "timeout" else CallStatus.CANCELED
+        work.finish(status, 487, leg_is_gone=False)

@@ -1,0 +1,162 @@
+"""Scripts at a call's ear: begun, carried on, and what their end means for the call.
+
+A call has its own document (`main`) and may have others beside it: the wait of a queue or a conference, a hold, a
+screening. Only one sounds at a time, because the verb of the main document that owns the others makes no sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.voice.control.forms import ear
+from holdfast.voice.control.nouns import CallStatus
+from holdfast.voice.control.work import Work, again_timer, beside, builtin_sound, patience_timer
+from holdfast.voice.model.commands import Instruction, LeaveQueue, NoteAnnounced, RefuseEntry, Role, WebRequest
+from holdfast.voice.model.effects import PlaySound, StartTimer
+from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired
+from holdfast.voice.twiml.script import Broken, Ending, Over, Script, Turn
+from holdfast.voice.twiml.verb import Answer, Decline, HangUp, Quit
+
+HOLD_PATIENCE_S = 2.0
+"""How long a held ear may hear silence before the built-in music takes the place of a sound that does not come."""
+WAIT_PERIOD_S = 1.0
+"""The least time between two requests of a queue's waitUrl, so that an empty document does not spin."""
+BUILTIN = '<Response><Play loop="0">builtin:hold</Play></Response>'
+
+
+def begin(work: Work, role: Role, instruction: Instruction) -> None:
+    """Start a script of that role in place of one that runs."""
+    stop(work, role)
+    serial = work.call.scripts_begun + 1
+    work.call = replace(work.call, scripts_begun=serial)
+    script = Script(call=work.call.sid, role=role, serial=serial)
+    if role == "hold" and instruction.request is not None:
+        work.say(StartTimer(token=patience_timer(script), after_s=HOLD_PATIENCE_S))
+    _apply(work, work.runner.begin(script, instruction, ear(work.call, role, work.view, work.now), work.now))
+
+
+def begin_beside(work: Work, role: Role, request: WebRequest | None) -> None:
+    """Start a script beside the main one. No request: the built-in music. An empty URL: silence, so none."""
+    if request is None:
+        begin(work, role, Instruction(twiml=BUILTIN))
+    elif request.url:
+        begin(work, role, Instruction(request=request))
+    else:
+        stop(work, role)
+
+
+def stop(work: Work, role: Role) -> None:
+    """End the script of that role and everything it started; nothing when there is none."""
+    script = work.call.script(role)
+    if script is None:
+        return
+    stops, _ = work.runner.interrupt(script, "redirect", ear(work.call, role, work.view, work.now), work.now)
+    work.say(*(step for step in stops if not isinstance(step, Answer | Decline)), *beside(script))
+    work.drop(script)
+
+
+def tell(work: Work, script: Script, fact: Fact) -> None:
+    """Give a script the next fact."""
+    match fact:
+        case TimerFired(token=token) if token == patience_timer(script):
+            _lose_patience(work, script)
+        case TimerFired(token=token) if token == again_timer(script):
+            if script.ended == "over":
+                _wait_again(work, script)
+        case _:
+            about = ear(work.call, script.role, work.view, work.now)
+            _apply(work, work.runner.take(script, fact, about, work.now))
+
+
+def _apply(work: Work, turn: Turn) -> None:
+    """Carry out what a script's turn says, in order, and draw the consequence of its end."""
+    work.keep(turn.script)
+    for doing in turn.doings:
+        match doing:
+            case Answer():
+                work.answer()
+            case Decline(sip_code=sip_code):
+                _decline(work, sip_code)
+            case _:
+                work.say(doing)
+    if turn.ending is not None and work.call.live:
+        _ended(work, turn.script, turn.ending)
+
+
+def _decline(work: Work, sip_code: int) -> None:
+    call = work.call
+    if call.direction == "inbound" and call.status is CallStatus.RINGING:
+        busy = sip_code == 486
+        work.finish(CallStatus.BUSY if busy else CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
+
+
+def hang_up(work: Work, sip_code: int = 603) -> None:
+    """End the call from our side: completed when it was answered, else the caller is declined."""
+    if work.call.status is CallStatus.IN_PROGRESS:
+        work.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
+    else:
+        work.finish(CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
+
+
+def _ended(work: Work, script: Script, ending: Ending) -> None:
+    """What the end of a script means, by its role. Source: Twilio docs of each kind of URL."""
+    match script.role, ending:
+        case "main", Broken():
+            failed = work.call.status is not CallStatus.IN_PROGRESS
+            work.finish(CallStatus.FAILED if failed else CallStatus.COMPLETED, 500, leg_is_gone=False)
+        case "main", _:
+            hang_up(work)
+        case "queue", Over():
+            _wait_again(work, script)
+        case "queue", Quit():
+            _over(work, script)
+            work.say(LeaveQueue(call=work.call.sid, result="leave"))
+        case "queue", Broken():
+            _over(work, script)
+            work.say(LeaveQueue(call=work.call.sid, result="error"))
+        case "queue" | "screen", HangUp():
+            hang_up(work)
+        case "wait", Broken(code=code, message=message):
+            _over(work, script)
+            work.say(RefuseEntry(call=work.call.sid, code=code, message=message))
+        case "hold", Broken():
+            work.keep(replace(script, ended="broken"))
+            if script.impatient:
+                _builtin_music(work, script)
+        case "announce", _:
+            work.drop(script)
+            work.say(NoteAnnounced(call=work.call.sid, code=ending.code if isinstance(ending, Broken) else 0))
+        case "screen", Over():
+            work.drop(script)
+            if work.call.boss is not None:
+                work.say(ChildScreened(call=work.call.boss, child=work.call.sid))
+        case "screen", _:
+            hang_up(work)
+        case _:
+            _over(work, script)
+
+
+def _over(work: Work, script: Script) -> None:
+    work.keep(replace(script, ended="over"))
+
+
+def _wait_again(work: Work, script: Script) -> None:
+    """Ask a queue's waitUrl again, not more often than once in WAIT_PERIOD_S."""
+    left = script.started_at + WAIT_PERIOD_S - work.now
+    if left > 0:
+        work.keep(replace(script, ended="over"))
+        work.say(StartTimer(token=again_timer(script), after_s=left))
+        return
+    begin_beside(work, "queue", work.call.waits_on)
+
+
+def _lose_patience(work: Work, script: Script) -> None:
+    """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
+    script = replace(script, impatient=True)
+    work.keep(script)
+    if not script.sounded and script.ended != "over":
+        _builtin_music(work, script)
+
+
+def _builtin_music(work: Work, script: Script) -> None:
+    work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0))

@@ -1,0 +1,139 @@
+"""The queue machine: who waits, who is taken, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from holdfast.voice.control.nouns import Dialler, Member, Queue
+from holdfast.voice.control.view import Message, Saying
+from holdfast.voice.model.commands import (
+    ChangeQueue,
+    DeleteQueue,
+    DequeueMember,
+    DialQueue,
+    Instruction,
+    JoinQueue,
+    LeaveQueue,
+    RedirectCall,
+    StopDialQueue,
+)
+from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.errors import NotFound, QueueNotEmpty
+from holdfast.voice.model.facts import MemberReached, QueueEntered, QueueLeft, QueueRefused, QueueTaken
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
+
+QUEUE_DEFAULT_SIZE = 1000
+"""MaxSize of a queue that states none (Twilio's older pages say 100)."""
+
+
+class Moved(NamedTuple):
+    """A queue after a step, and what the step said."""
+
+    queue: Queue
+    said: tuple[Saying, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """One queue's step in progress."""
+
+    queue: Queue
+    now: float
+    said: list[Saying] = field(default_factory=list)
+
+    def put(self, *, members: tuple[Member, ...] | None = None, diallers: tuple[Dialler, ...] | None = None) -> None:
+        """Who waits now."""
+        self.queue = replace(
+            self.queue,
+            members=self.queue.members if members is None else members,
+            diallers=self.queue.diallers if diallers is None else diallers,
+            updated_at=self.now,
+        )
+
+
+def empty(sid: QueueSid, account: AccountSid, name: str, now: float, max_size: int = QUEUE_DEFAULT_SIZE) -> Queue:
+    """A queue in which nobody waits."""
+    return Queue(sid=sid, account=account, name=name, created_at=now, updated_at=now, max_size=max_size)
+
+
+def step(queue: Queue, message: Message, now: float) -> Moved:
+    """What a message does to a queue. Raises: NotFound, QueueNotEmpty."""
+    line = Line(queue=queue, now=now)
+    match message:
+        case JoinQueue(call=call):
+            _join(line, call)
+        case LeaveQueue(call=call, result=result):
+            gone = next((member for member in queue.members if member.call == call), None)
+            line.put(members=tuple(member for member in queue.members if member.call != call))
+            # The verb that was taken away needs no fact; a wait that ended by itself tells the verb.
+            if gone is not None and result in ("leave", "error", "system-error"):
+                waited = now - gone.entered_at
+                line.said.append(QueueLeft(call=call, result=result, queue=queue.sid, waited_s=waited))
+        case DialQueue(call=call, room=room, screen=screen):
+            line.put(diallers=(*queue.diallers, Dialler(call=call, room=room, screen=screen)))
+            _pair(line)
+        case StopDialQueue(call=call):
+            line.put(diallers=tuple(dialler for dialler in queue.diallers if dialler.call != call))
+        case DequeueMember():
+            _dequeue(line, message)
+        case ChangeQueue(name=name, max_size=max_size):
+            line.queue = replace(
+                queue,
+                name=queue.name if name is None else name,
+                max_size=queue.max_size if max_size is None else max_size,
+                updated_at=now,
+            )
+        case DeleteQueue():
+            if queue.members or queue.diallers:
+                raise QueueNotEmpty(f"Queue {queue.sid} has members and cannot be deleted")
+            line.queue = replace(queue, deleted=True)
+        case _:
+            pass
+    return Moved(line.queue, tuple(line.said))
+
+
+def _join(line: Line, call: CallSid) -> None:
+    queue = line.queue
+    if len(queue.members) >= queue.max_size:
+        message = f"queue {queue.name!r} is full: {queue.max_size} calls wait"
+        line.said.append(LogNotification(call=call, code=14207, log=1, message=message))
+        line.said.append(QueueRefused(call=call, result="queue-full"))
+        return
+    line.put(members=(*queue.members, Member(call=call, entered_at=line.now)))
+    line.said.append(QueueEntered(call=call, queue=queue.sid))
+    _pair(line)
+
+
+def _pair(line: Line) -> None:
+    """Give the first dialler the first member, while there are both."""
+    while line.queue.members and line.queue.diallers:
+        member, dialler = line.queue.members[0], line.queue.diallers[0]
+        line.put(members=line.queue.members[1:], diallers=line.queue.diallers[1:])
+        waited = line.now - member.entered_at
+        screen = dialler.screen
+        line.said.append(
+            QueueTaken(
+                call=member.call,
+                queue=line.queue.sid,
+                by=dialler.call,
+                waited_s=waited,
+                room=dialler.room,
+                url=None if screen is None else screen.url,
+                method="POST" if screen is None else screen.method,
+            )
+        )
+        line.said.append(
+            MemberReached(
+                call=dialler.call, member=member.call, queue=line.queue.sid, waited_s=waited, room=dialler.room
+            )
+        )
+
+
+def _dequeue(line: Line, command: DequeueMember) -> None:
+    """Give a waiting call a document of its own; its wait ends with the result `redirected`."""
+    members = line.queue.members
+    wanted = members[0].call if command.call is None and members else command.call
+    if wanted is None or all(member.call != wanted for member in members):
+        raise NotFound(f"{command.call or 'Front'} does not wait in queue {line.queue.sid}")
+    line.said.append(RedirectCall(call=wanted, instruction=Instruction(request=command.request)))

@@ -1,0 +1,66 @@
+"""Messages, effects and nouns as JSON, for the journal: every frozen value goes to text and comes back equal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from types import ModuleType
+from typing import Any, Final
+
+from holdfast.voice.control import nouns
+from holdfast.voice.model import commands, effects, facts
+from holdfast.voice.twiml import document, script
+
+KIND = "$"
+"""The key under which an object names its class."""
+
+
+def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
+    found: dict[str, type] = {}
+    for module in modules:
+        for name, value in vars(module).items():
+            if isinstance(value, type) and (is_dataclass(value) or issubclass(value, Enum)):
+                found[name] = value
+    return found
+
+
+CLASSES: Final = _classes((nouns, commands, effects, facts, document, script))
+
+
+def encode(value: object) -> str:
+    """The JSON text of a frozen value. Shape: an object names its class under `$`; tuples are arrays."""
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(text: str) -> Any:
+    """The value a text was made from. Raises: ValueError when the text is not one that `encode` made."""
+    return _value(json.loads(text))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return {KIND: type(value).__name__, "value": value.value}
+    if is_dataclass(value) and not isinstance(value, type):
+        plain: dict[str, object] = {KIND: type(value).__name__}
+        for item in fields(value):
+            held = getattr(value, item.name)
+            if held != item.default:
+                plain[item.name] = _plain(held)
+        return plain
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _value(plain: object) -> Any:
+    if isinstance(plain, list):
+        return tuple(_value(item) for item in plain)
+    if isinstance(plain, dict):
+        kind = CLASSES.get(plain.get(KIND, ""))
+        if kind is None:
+            raise ValueError(f"{plain.get(KIND)!r} is no class of the journal")
+        arguments = {name: _value(item) for name, item in plain.items() if name != KIND}
+        return kind(arguments["value"]) if issubclass(kind, Enum) else kind(**arguments)
+    return plain

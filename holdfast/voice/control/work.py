@@ -1,0 +1,125 @@
+"""A step in progress on one call: its state so far and what it has said, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from holdfast.voice.control.forms import callback, ear, standard
+from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
+from holdfast.voice.control.view import Saying, View
+from holdfast.voice.model.commands import LeaveRoom
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, StopSound, StopTimer
+from holdfast.voice.model.facts import ChildEnded
+from holdfast.voice.model.ids import CallSid, Token
+from holdfast.voice.twiml.script import Runner, Script
+from holdfast.voice.twiml.verb import Answer, Decline
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One call's step. Invariant: `said` is in the order in which it is to happen."""
+
+    call: Call
+    now: float
+    view: View
+    runner: Runner
+    said: list[Saying] = field(default_factory=list)
+
+    def say(self, *sayings: Saying) -> None:
+        """Add to what is to happen."""
+        self.said += sayings
+
+    def move(self, status: CallStatus) -> None:
+        """Take the call to another status. Invariant: only along the table."""
+        assert status in CALL_TRANSITIONS[self.call.status], f"{self.call.status} -> {status}"
+        self.call = replace(self.call, status=status, updated_at=self.now)
+
+    def notify(self, event: str) -> None:
+        """Send the status callback of an event."""
+        self.call, callbacks = callback(self.call, event, self.now)
+        self.say(*callbacks)
+
+    def keep(self, script: Script) -> None:
+        """Put a script's new state in place of the old."""
+        others = tuple(kept for kept in self.call.scripts if kept.role != script.role)
+        self.call = replace(self.call, scripts=(*others, script))
+
+    def drop(self, script: Script) -> None:
+        """A script is no more."""
+        self.runner.forget(script)
+        kept = tuple(kept for kept in self.call.scripts if kept.serial != script.serial)
+        self.call = replace(self.call, scripts=kept)
+
+    def answer(self) -> None:
+        """Answer a calling phone that rings; nothing for any other call."""
+        call = self.call
+        if call.direction == "inbound" and call.status is CallStatus.RINGING:
+            self.move(CallStatus.IN_PROGRESS)
+            self.call = replace(self.call, started_at=self.now, answered_at=self.now)
+            self.say(AnswerLeg(call=call.sid))
+            self.notify("answered")
+
+    def finish(self, status: CallStatus, sip_code: int, *, leg_is_gone: bool) -> None:
+        """End the call: its scripts, its place in room and queue, its leg; then tell of it.
+
+        The goodbye request a running verb owes is sent with the final status; its answer changes nothing.
+        """
+        if not self.call.live:
+            return
+        was = self.call
+        self.move(status)
+        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None, next=None, next_waits_for=None)
+        goodbyes = []
+        for script in was.scripts:
+            stops, goodbye = self.runner.interrupt(
+                script, "hangup", ear(was, script.role, self.view, self.now), self.now
+            )
+            self.say(*(stop for stop in stops if not isinstance(stop, Answer | Decline)), *beside(script))
+            if goodbye is not None and script.role == "main":
+                form = (*standard(self.call), *goodbye.form)
+                goodbyes.append(PostCallback(call=was.sid, kind="superseded", request=replace(goodbye, form=form)))
+        self.call = replace(self.call, scripts=())
+        if was.script("main") is None:
+            self.say(LeaveRoom(call=was.sid, cause="hangup"))
+        if not leg_is_gone:
+            unanswered = was.direction == "inbound" and was.status is CallStatus.RINGING
+            self.say(RefuseLeg(call=was.sid, sip_code=sip_code) if unanswered else HangUpLeg(call=was.sid))
+        self.say(StopTimer(token=limit_timer(was.sid)), StopTimer(token=ring_timer(was.sid)))
+        self.say(*goodbyes)
+        if was.boss is not None:
+            self.say(ChildEnded(call=was.boss, child=was.sid, status=status.value, sip_code=sip_code))
+        self.notify("completed")
+
+
+def limit_timer(call: CallSid) -> Token:
+    """The timer of the longest time a call may last."""
+    return Token(f"{call}/limit")
+
+
+def ring_timer(call: CallSid) -> Token:
+    """The timer of the longest time a called phone may ring."""
+    return Token(f"{call}/ring")
+
+
+def patience_timer(script: Script) -> Token:
+    """The time within which a hold's own sound should begin."""
+    return Token(f"{script.prefix}/patience")
+
+
+def again_timer(script: Script) -> Token:
+    """The time until a queue's waitUrl is asked again."""
+    return Token(f"{script.prefix}/again")
+
+
+def builtin_sound(script: Script) -> Token:
+    """The music in place of a hold's own sound that does not come."""
+    return Token(f"{script.prefix}/builtin")
+
+
+def beside(script: Script) -> tuple[Saying, ...]:
+    """What stops the things that were started beside a script's own verbs."""
+    if script.role == "hold" and script.asked is not None:
+        return (StopTimer(token=patience_timer(script)), StopSound(token=builtin_sound(script)))
+    if script.role == "queue":
+        return (StopTimer(token=again_timer(script)),)
+    return ()
