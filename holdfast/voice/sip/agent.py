@@ -9,61 +9,43 @@ Source: RFC 3261, with RFC 6026, 3311, 3581, 6086, 8760.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import replace
+from typing import assert_never
 
-from holdfast.voice.sip.effects import Address, Effect, Headers, SessionId, TimerToken
+from holdfast.voice.sip import called, calling, registrar, registration, running
+from holdfast.voice.sip.codec import Malformed, decode
+from holdfast.voice.sip.desk import ALLOW, SESSION_TIMERS, Desk
+from holdfast.voice.sip.digest import Credentials, Verdict, Verifier
+from holdfast.voice.sip.effects import (
+    Address,
+    ContactsChanged,
+    DatagramDropped,
+    Effect,
+    EndCause,
+    Headers,
+    OptionsAnswered,
+    SessionId,
+    TimerToken,
+)
+from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
+from holdfast.voice.sip.message import Request, Response, reply_address, request, respond, stamp_source
+from holdfast.voice.sip.session import Session, SessionState
+from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
+from holdfast.voice.sip.transaction import (
+    Purpose,
+    State,
+    Transaction,
+    Trigger,
+    client_key,
+    server_key,
+    trigger_of,
+)
+from holdfast.voice.sip.uri import parse_uri
+from holdfast.voice.sip.validity import KNOWN_METHODS, objection
 
+__all__ = ["Agent", "AgentSettings", "AnybodyMayCall", "Credentials", "Policy"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """User and password with which we answer a challenge. With a realm, only one of that realm."""
-
-    user: str
-    password: str
-    realm: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSettings:
-    """What an agent is told at its making.
-
-    `address` is where peers reach us: it goes into Via and Contact. `secret` keys the nonces of our challenges.
-    """
-
-    address: Address
-    secret: bytes
-    user_agent: str = "Holdfast"
-    contact_user: str = "holdfast"
-    realm: str = "holdfast"
-    max_sessions: int = 4000
-    max_transactions: int = 20_000
-    answer_within_s: float = 300.0
-    """An INVITE of a peer's that we leave without a final response for this long is refused with 480."""
-
-
-class Policy(Protocol):
-    """Who may do what, asked for each request that begins something."""
-
-    def password_of(self, user: str) -> str | None:
-        """The password of a line, or None when there is no such line."""
-        ...
-
-    def may_call_unauthenticated(self, source: Address) -> bool:
-        """Whether this source may call without being a line."""
-        ...
-
-
-class AnybodyMayCall:
-    """The policy of a plain phone: it takes every call and has no lines, so it is nobody's registrar."""
-
-    def password_of(self, user: str) -> str | None:
-        """No lines."""
-        return None
-
-    def may_call_unauthenticated(self, source: Address) -> bool:
-        """Everybody may."""
-        return True
+REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 
 
 class Agent:
@@ -71,6 +53,8 @@ class Agent:
 
     `token` gives a new unguessable word (letters and digits) each time; `dice` a number in [0, 1).
     """
+
+    __slots__ = ("_contacts", "_desk", "_policy", "_registrations", "_verifier")
 
     def __init__(
         self,
@@ -80,17 +64,51 @@ class Agent:
         dice: Callable[[], float],
         policy: Policy | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._desk = Desk(settings, token=token, dice=dice)
+        self._policy: Policy = policy or AnybodyMayCall()
+        self._verifier = Verifier(realm=settings.realm, secret=settings.secret)
+        self._contacts: dict[str, registrar.Bindings] = {}
+        self._registrations: dict[str, registration.Registration] = {}
 
     # --- from the shell
 
     def receive(self, data: bytes, source: Address, now: float) -> list[Effect]:
         """One datagram came in. Never raises, whatever is in it."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        if not data.strip(b"\r\n\0"):
+            return desk.take()
+        try:
+            message = decode(data)
+            match message:
+                case Malformed():
+                    desk.send(message.encode(desk.token()), source, None, again=False)
+                case Request():
+                    self._requested(stamp_source(message, source), data, source)
+                case Response():
+                    self._responded(message, data, source)
+                case _:
+                    assert_never(message)
+        except MessageUnreadable as wrong:
+            desk.tell(DatagramDropped(source=source, reason=wrong.message))
+        return desk.take()
 
     def fire(self, timer: TimerToken, now: float) -> list[Effect]:
         """A timer fired. One that was stopped or replaced in the meantime does nothing."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        if timer not in desk.running:
+            return []
+        desk.running.discard(timer)
+        kind, _, rest = timer.partition(" ")
+        name, _, subject = rest.partition(" ")
+        if kind == "transaction":
+            self._transaction_timer(Trigger(name), subject)
+        elif kind == "registration":
+            self._registrations[rest] = registration.send(desk, self._registrations[rest])
+        elif kind == "session":
+            session = desk.live(SessionId(subject))
+            if session is not None:
+                self._session_timer(name, session)
+        return desk.take()
 
     # --- a call out
 
@@ -109,35 +127,70 @@ class Agent:
     ) -> list[Effect]:
         """Call a SIP URI. Without `sdp` the peer is asked for an offer (see `Accepted`).
 
-        The datagram goes to `next_hop`, else to the host and port of `target`, which must then be numeric.
+        The datagram goes to `next_hop`, else to the host and port of `target`, which must then be numeric. `caller`
+        is the user part of From, or a whole SIP URI.
         Raises: UriUnreadable when the target is no SIP URI or leads to no numeric host.
         """
-        raise NotImplementedError
+        desk = self._turn(now)
+        calling.invite(
+            desk,
+            session,
+            target,
+            sdp=sdp,
+            next_hop=next_hop,
+            caller=caller,
+            caller_name=caller_name,
+            credentials=credentials,
+            headers=headers,
+        )
+        return desk.take()
 
     def acknowledge(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:
         """Send ACK with our answer to the offer that came in a 2xx."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.ack_due is not None and found.state is SessionState.RUNNING:
+            cseq = found.ack_due
+            found = calling.acknowledge(desk, replace(found, ack_due=None), cseq, sdp)
+            running.next_reoffer(desk, found)
+        return desk.take()
 
     def cancel(self, session: SessionId, *, now: float) -> list[Effect]:
         """Give up a call that is not answered yet: ends in `Refused`. A 200 that crosses is acknowledged and ended."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state is SessionState.CALLING:
+            calling.cancel(desk, found)
+        return desk.take()
 
     # --- a call in
 
     def ring(self, session: SessionId, *, now: float, status: int = 180, sdp: bytes | None = None) -> list[Effect]:
         """Send a provisional response."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state is SessionState.CALLED:
+            called.ring(desk, found, status, sdp)
+        return desk.take()
 
     def accept(self, session: SessionId, sdp: bytes, *, now: float, headers: Headers = ()) -> list[Effect]:
         """Answer with 200, repeated until acknowledged: ends in `Confirmed` or `Ended`.
 
         `sdp` is the answer, or our offer when the INVITE had none.
         """
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state is SessionState.CALLED:
+            called.accept(desk, found, sdp, headers)
+        return desk.take()
 
     def refuse(self, session: SessionId, status: int, *, now: float, headers: Headers = ()) -> list[Effect]:
         """Answer with a final response of 300 or more."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state is SessionState.CALLED:
+            called.refuse(desk, found, status if 300 <= status <= 699 else 480, EndCause.WE_REFUSED, headers)
+        return desk.take()
 
     # --- a call that runs
 
@@ -146,29 +199,63 @@ class Agent:
 
         A BYE that is due before the peer's ACK waits for it (RFC 3261 §15).
         """
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None:
+            match found.state:
+                case SessionState.CALLING:
+                    calling.cancel(desk, found)
+                case SessionState.CALLED:
+                    called.refuse(desk, found, 603, EndCause.WE_REFUSED)
+                case SessionState.ANSWERED:
+                    desk.put(replace(found, bye_due=True))
+                case SessionState.RUNNING:
+                    running.hang_up(desk, found)
+                case SessionState.CANCELLING | SessionState.ENDING | SessionState.OVER:
+                    pass
+                case _:
+                    assert_never(found.state)
+        return desk.take()
 
     def reoffer(self, session: SessionId, sdp: bytes | None, *, now: float) -> list[Effect]:
         """Change the session by re-INVITE. One at a time: a later ask waits, and the latest replaces those waiting."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
+            running.reoffer(desk, found, sdp)
+        return desk.take()
 
     def answer_reoffer(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:
         """Answer the `Reoffered` of this session with 200."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None:
+            running.answer_change(desk, found, sdp)
+        return desk.take()
 
     def refuse_reoffer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
         """Refuse the `Reoffered` of this session; it goes on as it was."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None:
+            running.refuse_change(desk, found, status if 300 <= status <= 699 else 488)
+        return desk.take()
 
     def press(self, session: SessionId, digit: str, *, now: float, duration_ms: int = 160) -> list[Effect]:
         """Tell the peer of a key by INFO (application/dtmf-relay)."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state is SessionState.RUNNING:
+            headers = (("Content-Type", "application/dtmf-relay"),)
+            content = f"Signal={digit[:1]}\r\nDuration={duration_ms}\r\n".encode()
+            running.send(desk, found, "INFO", Purpose.INFO, headers=headers, content=content)
+        return desk.take()
 
     # --- outside calls
 
     def register(
         self,
-        registration: str,
+        registration_name: str,
         registrar: Address,
         user: str,
         *,
@@ -178,22 +265,329 @@ class Agent:
         expires_s: int = 600,
     ) -> list[Effect]:
         """Register our contact under `user` and keep it registered, until `unregister`."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        self._registrations[registration_name] = registration.begin(
+            desk,
+            registration_name,
+            registrar,
+            user,
+            domain=domain,
+            credentials=credentials,
+            expires_s=expires_s,
+        )
+        return desk.take()
 
-    def unregister(self, registration: str, *, now: float) -> list[Effect]:
+    def unregister(self, registration_name: str, *, now: float) -> list[Effect]:
         """Remove our contact there: ends in `Unregistered` or `RegistrationFailed`."""
-        raise NotImplementedError
+        desk = self._turn(now)
+        known = self._registrations.get(registration_name)
+        if known is not None:
+            desk.stop(registration.timer(registration_name))
+            self._registrations[registration_name] = registration.send(desk, replace(known, expires_s=0))
+        return desk.take()
 
     def options(self, ping: str, target: str, *, now: float, next_hop: Address | None = None) -> list[Effect]:
-        """Ask whether a peer is alive: ends in `OptionsAnswered`."""
-        raise NotImplementedError
+        """Ask whether a peer is alive: ends in `OptionsAnswered`.
+
+        Raises: UriUnreadable.
+        """
+        desk = self._turn(now)
+        uri, to = calling.target_of(target, next_hop)
+        fields = (
+            desk.via(),
+            ("Max-Forwards", "70"),
+            ("From", f"{desk.contact()[1]};tag={desk.token()}"),
+            ("To", f"<{uri.text}>"),
+            ("Call-ID", f"{desk.token()}@{desk.settings.address[0]}"),
+            ("CSeq", "1 OPTIONS"),
+            desk.contact(),
+            ("Accept", "application/sdp"),
+            *desk.agent_headers(),
+        )
+        desk.request(request("OPTIONS", uri.text, fields), to, purpose=Purpose.OPTIONS, subject=ping)
+        return desk.take()
 
     # --- what is known
 
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
         """The contacts a line has registered, most preferred first: URI to call, address to send to."""
-        raise NotImplementedError
+        return tuple((known.uri, known.to) for known in registrar.in_order(self._contacts.get(user, {}), now))
 
     def sessions(self) -> tuple[SessionId, ...]:
         """The sessions that live."""
-        raise NotImplementedError
+        return tuple(id for id, found in self._desk.sessions.items() if found.state is not SessionState.OVER)
+
+    def transactions(self) -> int:
+        """How many transactions are remembered; 0 some time after the last message."""
+        return len(self._desk.transactions)
+
+    def timers(self) -> int:
+        """How many timers run."""
+        return len(self._desk.running)
+
+    # --- responses and timers
+
+    def _turn(self, now: float) -> Desk:
+        self._desk.now = now
+        return self._desk
+
+    def _responded(self, response: Response, data: bytes, source: Address) -> None:
+        desk = self._desk
+        if len(response.values("Via")) != 1:
+            raise MessageUnreadable("a response that has other Via than ours")
+        transaction = desk.transactions.get(client_key(response.via.branch, response.method))
+        if transaction is None:
+            raise MessageUnreadable("a response to nothing of ours")
+        again = transaction.state not in (State.CALLING, State.TRYING, State.PROCEEDING)
+        desk.show(data, source, transaction.session, "in", again=again)
+        if desk.trigger(transaction.key, trigger_of(response.status), response):
+            self._outcome(transaction, response, source)
+
+    def _outcome(self, transaction: Transaction, response: Response, source: Address) -> None:
+        desk = self._desk
+        session = desk.sessions.get(transaction.session) if transaction.session else None
+        match transaction.purpose:
+            case Purpose.INVITE if session is not None:
+                calling.responded(desk, session, transaction, response, source)
+            case Purpose.REOFFER if session is not None:
+                running.reoffer_responded(desk, session, transaction, response)
+            case Purpose.BYE if session is not None:
+                running.bye_responded(desk, session, transaction, response)
+            case Purpose.INFO if session is not None:
+                running.info_responded(desk, session, transaction, response)
+            case Purpose.REGISTER:
+                self._registered(transaction, response)
+            case Purpose.OPTIONS:
+                desk.tell(OptionsAnswered(ping=transaction.subject, status=response.status))
+            case _:
+                pass
+
+    def _registered(self, transaction: Transaction, response: Response) -> None:
+        known = self._registrations.pop(transaction.subject, None)
+        if known is not None:
+            left = registration.responded(self._desk, known, transaction, response)
+            if left is not None:
+                self._registrations[left.name] = left
+
+    def _transaction_timer(self, letter: Trigger, key: str) -> None:
+        desk = self._desk
+        transaction = desk.transactions[key]
+        if not desk.trigger(key, letter):
+            return
+        session = desk.live(transaction.session) if transaction.session else None
+        match transaction.purpose:
+            case Purpose.INVITE if session is not None:
+                calling.timed_out(desk, session)
+            case Purpose.REOFFER | Purpose.BYE | Purpose.INFO if session is not None:
+                running.timed_out(desk, session, transaction.purpose)
+            case Purpose.REGISTER:
+                known = self._registrations.get(transaction.subject)
+                if known is not None and known.cseq == transaction.request.cseq:
+                    del self._registrations[transaction.subject]
+                    registration.failed(desk, known, 408, "Request Timeout")
+            case Purpose.OPTIONS:
+                desk.tell(OptionsAnswered(ping=transaction.subject, status=408))
+            case _:
+                pass
+
+    def _session_timer(self, name: str, session: Session) -> None:
+        desk = self._desk
+        match name:
+            case "again":
+                if not called.repeat_ok(desk, session):
+                    running.unacknowledged(desk, session)
+            case "answer":
+                called.refuse(desk, session, 480, EndCause.EXPIRED)
+            case "ring":
+                called.ring(desk, session, *session.last_provisional)
+            case "cancel":
+                calling.cancel_unheard(desk, session)
+            case "glare":
+                running.back_off_over(desk, session)
+            case "reoffer":
+                running.change_forgotten(desk, session)
+            case _:
+                raise AssertionError(f"no session timer {name}; there are {SESSION_TIMERS}")
+
+    # --- requests
+
+    def _requested(self, received: Request, data: bytes, source: Address) -> None:
+        desk = self._desk
+        known = desk.transactions.get(server_key(received))
+        if received.method == "ACK":
+            self._acknowledged(received, data, source, known)
+        elif known is not None:
+            desk.show(data, source, known.session, "in", again=True)
+            desk.trigger(known.key, Trigger.REQUEST)
+        elif len(desk.transactions) >= desk.settings.max_transactions:
+            self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+        elif received.method not in KNOWN_METHODS:
+            self._refuse_statelessly(received, source, 501, headers=(self._allow(),))
+        else:
+            wrong = objection(received)
+            if wrong is not None:
+                key = desk.open_server(received, reply_address(received, source), None)
+                headers = wrong.headers
+                desk.reply(key, wrong.status, headers=headers, reason=wrong.reason)
+            elif received.method == "CANCEL":
+                self._cancelled(received, data, source)
+            elif received.to.tag is not None:
+                self._in_dialog(received, data, source)
+            else:
+                self._outside(received, source)
+
+    def _acknowledged(self, ack: Request, data: bytes, source: Address, known: Transaction | None) -> None:
+        """An ACK: of a failure it belongs to the INVITE's transaction, of a 2xx to the dialog."""
+        desk = self._desk
+        if known is not None and known.state in (State.COMPLETED, State.CONFIRMED):
+            desk.show(data, source, known.session, "in", again=known.state is State.CONFIRMED)
+            desk.trigger(known.key, Trigger.ACK)
+            return
+        session = self._session_of(ack)
+        if session is None:
+            return
+        waiting = session.unacknowledged
+        desk.show(data, source, session.id, "in", again=waiting is None or waiting.cseq != ack.cseq)
+        confirmed = called.acknowledged(desk, session, ack)
+        if confirmed is not None and confirmed.bye_due:
+            running.hang_up(desk, confirmed)
+        elif confirmed is not None:
+            running.next_reoffer(desk, confirmed)
+
+    def _cancelled(self, received: Request, data: bytes, source: Address) -> None:
+        """A CANCEL: 200 if its INVITE is known here, whatever became of it. Source: RFC 3261 §9.2."""
+        desk = self._desk
+        invite_key = server_key(replace(received, method="INVITE"))
+        invite = desk.transactions.get(invite_key)
+        session = desk.live(invite.session) if invite is not None and invite.session else None
+        if session is not None:
+            desk.show(data, source, session.id, "in", again=False)
+        key = desk.open_server(received, reply_address(received, source), session.id if session else None)
+        if invite is None:
+            desk.reply(key, 481)
+            return
+        desk.reply(key, 200, tag=session.local_tag if session else None)
+        if session is not None:
+            called.cancelled(desk, session, invite_key)
+
+    def _in_dialog(self, received: Request, data: bytes, source: Address) -> None:
+        """A request inside a dialog: found by its tags, whatever its Request-URI says."""
+        desk = self._desk
+        session = self._session_of(received)
+        key = desk.open_server(received, reply_address(received, source), session.id if session else None)
+        if session is None:
+            status = 200 if received.method == "OPTIONS" else 481
+            desk.reply(key, status, headers=self._abilities() if status == 200 else ())
+            return
+        desk.show(data, source, session.id, "in", again=False)
+        tag = session.local_tag
+        if not running.in_order(session, received):
+            desk.reply(key, 500, tag=tag, reason="Server Internal Error (CSeq out of order)")
+            return
+        session = desk.put(running.heard(session, received, source))
+        match received.method:
+            case "BYE":
+                running.byed(desk, session, key)
+            case "INVITE":
+                running.change_asked(desk, session, received, key, "INVITE")
+            case "UPDATE":
+                running.change_asked(desk, session, received, key, "UPDATE")
+            case "INFO":
+                running.informed(desk, session, received, key)
+            case "OPTIONS":
+                desk.reply(key, 200, tag=tag, headers=self._abilities())
+            case _:
+                desk.reply(key, 405, tag=tag, headers=(self._allow(),))
+
+    def _outside(self, received: Request, source: Address) -> None:
+        """A request that begins something, or only asks."""
+        desk = self._desk
+        match received.method:
+            case "INVITE":
+                self._first_invite(received, source)
+            case "REGISTER" if self._policy.is_registrar():
+                self._register_asked(received, source)
+            case "OPTIONS":
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 200, headers=self._abilities())
+            case "BYE" | "UPDATE" | "INFO" | "PRACK":
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 481)
+            case _:
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 405, headers=(self._allow(),))
+
+    def _first_invite(self, received: Request, source: Address) -> None:
+        desk = self._desk
+        to = reply_address(received, source)
+        if (received.call_id, received.from_.tag or "", received.cseq) in desk.invites:
+            desk.reply(desk.open_server(received, to, None), 482)
+            return
+        verdict, user = self._authenticate(received, source)
+        if verdict is not Verdict.GOOD and not self._policy.may_call_unauthenticated(source):
+            self._challenge(received, source, stale=verdict is Verdict.STALE)
+        elif len(desk.sessions) >= desk.settings.max_sessions:
+            self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+        else:
+            key = desk.open_server(received, to, None)
+            called.invited(desk, received, key, source, user=user if verdict is Verdict.GOOD else None)
+
+    def _register_asked(self, received: Request, source: Address) -> None:
+        """A REGISTER: always with credentials, and of the line's own address only. Source: RFC 3261 §10.3."""
+        desk = self._desk
+        verdict, user = self._authenticate(received, source)
+        if verdict is not Verdict.GOOD:
+            self._challenge(received, source, stale=verdict is Verdict.STALE)
+            return
+        key = desk.open_server(received, reply_address(received, source), None)
+        try:
+            registered = parse_uri(received.to.uri).user
+        except UriUnreadable:
+            registered = ""
+        if registered != user:
+            desk.reply(key, 403)
+            return
+        outcome = registrar.register(
+            self._contacts.get(user, {}), received, source, desk.now, max_contacts=desk.settings.max_contacts
+        )
+        self._contacts[user] = outcome.bindings
+        desk.reply(key, outcome.status, headers=outcome.headers)
+        if outcome.changed:
+            uris = tuple(uri for uri, _ in self.contacts(user, desk.now))
+            desk.tell(ContactsChanged(user=user, contacts=uris))
+
+    def _authenticate(self, received: Request, source: Address) -> tuple[Verdict, str]:
+        for name, value in received.headers:
+            if name == "Authorization":
+                return self._verifier.check(
+                    value,
+                    method=received.method,
+                    uri=received.uri,
+                    source=source,
+                    now=self._desk.now,
+                    password_of=self._policy.password_of,
+                )
+        return Verdict.BAD, ""
+
+    def _challenge(self, received: Request, source: Address, *, stale: bool) -> None:
+        """401, without remembering anything: strangers must not fill our memory. Source: RFC 3261 §26.3.2.4."""
+        values = self._verifier.challenges(source, self._desk.now, stale=stale)
+        headers = tuple(("WWW-Authenticate", value) for value in values)
+        self._refuse_statelessly(received, source, 401, headers=headers)
+
+    def _refuse_statelessly(self, received: Request, source: Address, status: int, *, headers: Headers) -> None:
+        desk = self._desk
+        ours = (*headers, ("Server", desk.settings.user_agent))
+        made = respond(received, status, tag=desk.token(), headers=ours)
+        desk.send(made.encode(), reply_address(received, source), None, again=False)
+
+    def _session_of(self, received: Request) -> Session | None:
+        tags = (received.call_id, received.to.tag or "", received.from_.tag or "")
+        found = self._desk.dialogs.get(tags)
+        return None if found is None else self._desk.live(found)
+
+    def _allow(self) -> tuple[str, str]:
+        return REGISTRAR_ALLOW if self._policy.is_registrar() else ALLOW
+
+    def _abilities(self) -> Headers:
+        return (self._desk.contact(), self._allow(), ("Accept", "application/sdp"))

@@ -1,0 +1,73 @@
+"""What is in the body of a message: a session description, keys pressed, or something we do not take.
+
+Source: RFC 3261 §7.4, §20.11, §20.15; RFC 5621 for bodies of several parts.
+"""
+
+from __future__ import annotations
+
+import re
+
+from holdfast.voice.sip.effects import Headers
+from holdfast.voice.sip.message import Message
+
+SDP = "application/sdp"
+DTMF_RELAY = "application/dtmf-relay"
+DTMF = "application/dtmf"
+
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_SIGNAL = re.compile(r"^\s*Signal\s*=\s*([0-9A-Da-d*#]|1[01])\s*$", re.IGNORECASE | re.MULTILINE)
+_DURATION = re.compile(r"^\s*Duration\s*=\s*(\d{1,5})\s*$", re.IGNORECASE | re.MULTILINE)
+_DIGITS = {"10": "*", "11": "#"}
+
+
+def media_type(message: Message) -> str:
+    """Content-Type without its parameters, in lower case; "" when there is none."""
+    return (message.first("Content-Type") or "").partition(";")[0].strip().lower()
+
+
+def sdp_of(message: Message) -> bytes | None:
+    """The session description in a message, alone or as a part of several; None when there is none."""
+    if not message.body:
+        return None
+    kind = media_type(message)
+    if kind == SDP:
+        return message.body
+    if kind.startswith("multipart/"):
+        return _part(message.first("Content-Type") or "", message.body)
+    return None
+
+
+def _part(content_type: str, body: bytes) -> bytes | None:
+    found = _BOUNDARY.search(content_type)
+    if not found:
+        return None
+    boundary = b"--" + (found[1] or found[2]).encode("utf-8", "surrogateescape")
+    for part in body.split(boundary)[1:]:
+        head, blank, rest = part.partition(b"\r\n\r\n")
+        if blank and re.search(rb"(?im)^(?:content-type|c)[ \t]*:[ \t]*application/sdp[ \t]*\r?$", head + b"\r\n"):
+            return rest.removesuffix(b"\r\n")
+    return None
+
+
+def refusal(message: Message) -> Headers | None:
+    """None when an INVITE or UPDATE has a body we take or none; else the headers of a 415 that says what we take."""
+    encoding = (message.first("Content-Encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        return (("Accept-Encoding", "identity"),)
+    if message.body and sdp_of(message) is None:
+        return (("Accept", SDP),)
+    return None
+
+
+def digit_of(message: Message) -> tuple[str, int] | None:
+    """The key an INFO tells of, and for how many milliseconds it was pressed; None when it tells of none."""
+    text = message.body[:200].decode("ascii", "replace")
+    kind = media_type(message)
+    if kind == DTMF:
+        digit = text.strip().upper()
+        return (digit, 160) if re.fullmatch(r"[0-9A-D*#]", digit) else None
+    signal = _SIGNAL.search(text.replace("\r", "\n")) if kind == DTMF_RELAY else None
+    if not signal:
+        return None
+    duration = _DURATION.search(text.replace("\r", "\n"))
+    return _DIGITS.get(signal[1], signal[1].upper()), int(duration[1]) if duration else 160

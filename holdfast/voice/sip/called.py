@@ -1,0 +1,166 @@
+"""A call in: the peer's INVITE, our responses, and the 2xx that is repeated until its ACK.
+
+Source: RFC 3261 §13.3, §9.2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.body import sdp_of
+from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
+from holdfast.voice.sip.effects import Address, Confirmed, EndCause, Headers, Invited, ReofferWithdrawn, SessionId
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Request
+from holdfast.voice.sip.session import Session, SessionState, Unacknowledged
+from holdfast.voice.sip.transaction import T1_S, T2_S, TIMEOUT_S, State
+from holdfast.voice.sip.uri import parse_uri
+
+RING_AGAIN_S = 60.0
+"""A provisional response is sent again this often, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
+
+
+def invited(desk: Desk, received: Request, key: str, source: Address, *, user: str | None) -> None:
+    """Begin a session for a first INVITE that passed all checks."""
+    session = Session(
+        id=SessionId(desk.token()),
+        state=SessionState.CALLED,
+        invite=received,
+        transaction=key,
+        peer=source,
+        we_called=False,
+        local_tag=desk.token(),
+    )
+    session = replace(session, dialog=dialogs.as_called(received, session.local_tag, source))
+    desk.transactions[key] = replace(desk.transactions[key], session=session.id)
+    desk.invites[received.call_id, received.from_.tag or "", received.cseq] = key
+    desk.enter_dialog(session)
+    desk.show(received.encode(), source, session.id, "in", again=False)
+    desk.reply(key, 100)
+    desk.start(session_timer("answer", session.id), _patience(desk, received))
+    called, caller = parse_uri(received.uri), _caller(received)
+    desk.tell(
+        Invited(
+            session=session.id,
+            source=source,
+            target=received.uri,
+            called=clean(called.user),
+            caller=clean(caller[0]),
+            caller_host=caller[1],
+            caller_name=clean(received.from_.name),
+            user=user,
+            sdp=sdp_of(received),
+            call_id=clean(received.call_id),
+            headers=tuple((name, clean(value)) for name, value in received.headers),
+        )
+    )
+
+
+def clean(text: str) -> str:
+    """Text for owners: bytes that were not UTF-8 become the replacement sign."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _caller(received: Request) -> tuple[str, str]:
+    """User and host of From; a caller with a `tel:` URI is its number."""
+    try:
+        uri = parse_uri(received.from_.uri)
+    except UriUnreadable:
+        return received.from_.uri.partition(":")[2].partition(";")[0], ""
+    return uri.user, uri.host
+
+
+def _patience(desk: Desk, received: Request) -> float:
+    """How long we may leave the INVITE without a final response. Source: RFC 3261 §13.3.1 for Expires."""
+    expires = received.first("Expires") or ""
+    if re.fullmatch(r"[0-9]{1,9}", expires):
+        return min(float(expires), desk.settings.answer_within_s)
+    return desk.settings.answer_within_s
+
+
+def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
+    """Send a provisional response, and again every minute."""
+    session = desk.put(replace(session, last_provisional=(status, sdp)))
+    headers = (desk.contact(), ALLOW)
+    desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
+    desk.start(session_timer("ring", session.id), RING_AGAIN_S)
+
+
+def accept(desk: Desk, session: Session, sdp: bytes, headers: Headers) -> None:
+    """Send 200 and repeat it until the ACK. Source: RFC 3261 §13.3.1.4."""
+    desk.stop(session_timer("answer", session.id))
+    desk.stop(session_timer("ring", session.id))
+    waiting = wait_for_ack(desk, session, session.transaction, session.invite, initial=True)
+    session = desk.move(replace(session, unacknowledged=waiting), SessionState.ANSWERED)
+    say_ok(desk, session.transaction, session, sdp, headers)
+
+
+def say_ok(desk: Desk, key: str, session: Session, sdp: bytes, headers: Headers = ()) -> None:
+    """A 200 with a description."""
+    desk.reply(key, 200, tag=session.local_tag, headers=(desk.contact(), ALLOW, *headers), body=sdp)
+
+
+def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, initial: bool) -> Unacknowledged:
+    """Begin to wait for the ACK of a 2xx."""
+    desk.start(session_timer("again", session.id), T1_S)
+    return Unacknowledged(
+        cseq=answered.cseq,
+        transaction=key,
+        interval_s=T1_S,
+        waited_s=0.0,
+        offered=sdp_of(answered) is None,
+        initial=initial,
+    )
+
+
+def repeat_ok(desk: Desk, session: Session) -> bool:
+    """Send the 200 once more; False when the ACK was waited for long enough."""
+    waiting = session.unacknowledged
+    if waiting is None:
+        return True
+    waited = waiting.waited_s + waiting.interval_s
+    if waited >= TIMEOUT_S:
+        return False
+    transaction = desk.transactions.get(waiting.transaction)
+    if transaction is not None and transaction.last:
+        desk.send(transaction.last, transaction.peer, session.id, again=True)
+    interval = min(waiting.interval_s * 2, T2_S, TIMEOUT_S - waited)
+    desk.put(replace(session, unacknowledged=replace(waiting, waited_s=waited, interval_s=interval)))
+    desk.start(session_timer("again", session.id), interval)
+    return True
+
+
+def acknowledged(desk: Desk, session: Session, ack: Request) -> Session | None:
+    """The ACK of a 2xx came. None when it is one we had already, or of nothing."""
+    waiting = session.unacknowledged
+    if waiting is None or waiting.cseq != ack.cseq:
+        return None
+    desk.stop(session_timer("again", session.id))
+    session = replace(session, unacknowledged=None)
+    if waiting.initial:
+        session = desk.move(session, SessionState.RUNNING)
+    desk.put(session)
+    desk.tell(Confirmed(session=session.id, sdp=sdp_of(ack) if waiting.offered else None))
+    return session
+
+
+def refuse(desk: Desk, session: Session, status: int, cause: EndCause, headers: Headers = ()) -> None:
+    """Send a final response that is no 2xx, and end the session."""
+    desk.reply(session.transaction, status, tag=session.local_tag, headers=headers)
+    desk.end(session, cause, status)
+
+
+def cancelled(desk: Desk, session: Session, invite_key: str) -> None:
+    """The peer cancelled one of its INVITEs. One that has its final response is not touched by it."""
+    transaction = desk.transactions.get(invite_key)
+    if transaction is None or transaction.state is not State.PROCEEDING:
+        return
+    if session.state is SessionState.CALLED and session.transaction == invite_key:
+        refuse(desk, session, 487, EndCause.CANCELLED)
+    elif session.theirs is not None and session.theirs.transaction == invite_key:
+        desk.reply(invite_key, 487, tag=session.local_tag)
+        desk.stop(session_timer("reoffer", session.id))
+        desk.put(replace(session, theirs=None))
+        desk.tell(ReofferWithdrawn(session=session.id))

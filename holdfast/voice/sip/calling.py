@@ -1,0 +1,241 @@
+"""A call out: our INVITE, its responses, several answers to one INVITE, challenges, and giving up.
+
+Source: RFC 3261 §13.2, §9.1, §22.2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.body import sdp_of
+from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
+from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Request, Response, request
+from holdfast.voice.sip.session import Acknowledgement, Session, SessionState
+from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
+from holdfast.voice.sip.uri import TOKEN, Uri, numeric_address, parse_uri, sip_uri
+
+MAX_ACKS = 16
+"""Different 2xx of one session that we remember having acknowledged."""
+
+
+def target_of(text: str, next_hop: Address | None) -> tuple[Uri, Address]:
+    """The Request-URI and where it leads.
+
+    Raises: UriUnreadable.
+    """
+    uri = parse_uri(text.partition("?")[0])
+    if uri.scheme != "sip" or (uri.param("transport") or "udp").lower() != "udp":
+        raise UriUnreadable("only SIP over UDP is spoken here")
+    address = next_hop or numeric_address(uri.host, uri.port)
+    if address is None:
+        raise UriUnreadable("the host of the SIP URI is not numeric")
+    return uri, address
+
+
+def invite(
+    desk: Desk,
+    id: SessionId,
+    target: str,
+    *,
+    sdp: bytes | None,
+    next_hop: Address | None,
+    caller: str,
+    caller_name: str,
+    credentials: Credentials | None,
+    headers: Headers,
+) -> None:
+    """Send the first INVITE of a session."""
+    uri, to = target_of(target, next_hop)
+    if id in desk.sessions:
+        raise UriUnreadable("a session of that name exists")
+    tag = desk.token()
+    from_uri = parse_uri(caller).text if re.match("sips?:", caller) else sip_uri(caller, desk.settings.address)
+    shown = re.sub(r"[\x00-\x1f\x7f]", "", caller_name).replace("\\", "").replace('"', "")
+    name = f'"{shown}" ' if shown else ""
+    fields = (
+        desk.via(),
+        ("Max-Forwards", "70"),
+        ("From", f"{name}<{from_uri}>;tag={tag}"),
+        ("To", f"<{uri.text}>"),
+        ("Call-ID", f"{desk.token()}@{desk.settings.address[0]}"),
+        ("CSeq", "1 INVITE"),
+        desk.contact(),
+        *desk.agent_headers(),
+        *_checked(headers),
+        *sdp_headers(sdp),
+    )
+    first = request("INVITE", uri.text, fields, sdp or b"")
+    key = desk.request(first, to, purpose=Purpose.INVITE, session=id)
+    desk.put(
+        Session(
+            id=id,
+            state=SessionState.CALLING,
+            invite=first,
+            transaction=key,
+            peer=to,
+            we_called=True,
+            local_tag=tag,
+            credentials=credentials,
+        )
+    )
+
+
+def _checked(headers: Headers) -> Headers:
+    for name, value in headers:
+        if not re.fullmatch(TOKEN, name, re.ASCII) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            raise UriUnreadable("a header that cannot be sent")
+    return headers
+
+
+def cancel(desk: Desk, session: Session) -> None:
+    """Give up; the CANCEL waits for a provisional response. Source: RFC 3261 §9.1."""
+    session = desk.move(session, SessionState.CANCELLING)
+    if session.answerable:
+        _send_cancel(desk, session)
+
+
+def _send_cancel(desk: Desk, session: Session) -> None:
+    invited = session.invite
+    via = next(value for name, value in invited.headers if name == "Via")
+    fields = (
+        ("Via", via),
+        *((name, value) for name, value in invited.headers if name == "Route"),
+        ("Max-Forwards", "70"),
+        ("From", invited.from_.text),
+        ("To", invited.to.text),
+        ("Call-ID", invited.call_id),
+        ("CSeq", f"{invited.cseq} CANCEL"),
+        ("User-Agent", desk.settings.user_agent),
+    )
+    made = request("CANCEL", invited.uri, fields)
+    desk.request(made, session.peer, purpose=Purpose.CANCEL, session=session.id)
+    desk.start(session_timer("cancel", session.id), TIMEOUT_S)
+
+
+def cancel_unheard(desk: Desk, session: Session) -> None:
+    """No final response came long after our CANCEL: take the call for cancelled. Source: RFC 3261 §9.1."""
+    desk.drop_transaction(session.transaction)
+    _refused(desk, session, 487, "Request Terminated", ())
+
+
+def responded(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
+    """A response to our first INVITE came up from its transaction."""
+    if response.status < 200:
+        _progressed(desk, session, response)
+    elif response.status < 300:
+        _accepted(desk, session, transaction, response, source)
+    elif session.state is SessionState.CANCELLING:
+        _refused(desk, session, 487, "Request Terminated", response.headers)
+    elif session.state is SessionState.CALLING and not _tried_again(desk, session, transaction, response):
+        _refused(desk, session, response.status, response.reason, response.headers)
+
+
+def timed_out(desk: Desk, session: Session) -> None:
+    """Nobody responded to our first INVITE."""
+    if session.state is SessionState.CANCELLING:
+        _refused(desk, session, 487, "Request Terminated", ())
+    elif session.state is SessionState.CALLING:
+        _refused(desk, session, 408, "Request Timeout", ())
+
+
+def _progressed(desk: Desk, session: Session, response: Response) -> None:
+    first = not session.answerable
+    session = desk.put(replace(session, answerable=True))
+    if session.state is SessionState.CANCELLING and first:
+        _send_cancel(desk, session)
+    elif session.state is SessionState.CALLING and response.status > 100:
+        desk.tell(Progressed(session=session.id, status=response.status, reason=response.reason, sdp=sdp_of(response)))
+
+
+def _accepted(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
+    """A 2xx: the first answers the call; the same again means our ACK was lost; another is a fork that lost."""
+    if acknowledged_again(desk, session, response):
+        return
+    dialog = dialogs.as_caller(transaction.request, response, source)
+    known = session.dialog
+    if (known is not None and known.remote_tag == dialog.remote_tag) or len(session.acks) >= MAX_ACKS:
+        return
+    if session.state is SessionState.CALLING:
+        offered = bool(transaction.request.body)
+        session = desk.move(replace(session, dialog=dialog), SessionState.RUNNING)
+        desk.enter_dialog(session)
+        if offered:
+            acknowledge(desk, session, transaction.request.cseq, None)
+        else:
+            desk.put(replace(session, ack_due=transaction.request.cseq))
+        desk.tell(
+            Accepted(session=session.id, sdp=sdp_of(response), offer_to_answer=not offered, headers=response.headers)
+        )
+        return
+    session = _acknowledge_in(desk, session, dialog, transaction.request.cseq, None)
+    _, bye, to = dialogs.write(dialog, "BYE", via=desk.via(), headers=desk.agent_headers())
+    desk.request(bye, to, purpose=Purpose.NOTHING, session=session.id)
+    if session.state is SessionState.CANCELLING:
+        _refused(desk, session, 487, "Request Terminated", ())
+
+
+def acknowledged_again(desk: Desk, session: Session, response: Response) -> bool:
+    """Send the ACK of this 2xx again, if there was one."""
+    for ack in session.acks:
+        if (ack.remote_tag, ack.cseq) == (response.to.tag or "", response.cseq):
+            desk.send(ack.data, ack.to, session.id, again=True)
+            return True
+    return False
+
+
+def acknowledge(desk: Desk, session: Session, cseq: int, sdp: bytes | None) -> Session:
+    """Send the ACK of a 2xx in the session's dialog, and keep it."""
+    assert session.dialog is not None
+    return _acknowledge_in(desk, session, session.dialog, cseq, sdp)
+
+
+def _acknowledge_in(desk: Desk, session: Session, dialog: dialogs.Dialog, cseq: int, sdp: bytes | None) -> Session:
+    proofs = [
+        field
+        for field in session.invite.headers
+        if field[0] in ("Authorization", "Proxy-Authorization") and session.invite.cseq == cseq
+    ]
+    _, ack, to = dialogs.write(
+        dialog,
+        "ACK",
+        cseq=cseq,
+        via=desk.via(),
+        headers=(*proofs, ("User-Agent", desk.settings.user_agent), *sdp_headers(sdp)),
+        body=sdp or b"",
+    )
+    data = ack.encode()
+    desk.send(data, to, session.id, again=False)
+    kept = Acknowledgement(remote_tag=dialog.remote_tag, cseq=cseq, data=data, to=to)
+    return desk.put(replace(session, acks=(*session.acks, kept)[-MAX_ACKS:]))
+
+
+def _tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
+    """Answer a challenge with the same INVITE, a new number and our credentials."""
+    proof = desk.answer_challenge(response, transaction, session.credentials)
+    if proof is None:
+        return False
+    again = renumbered(desk, transaction.request, transaction.request.cseq + 1, proof)
+    attempt = transaction.attempt + 1
+    key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
+    desk.put(replace(session, invite=again, transaction=key, answerable=False))
+    return True
+
+
+def renumbered(desk: Desk, sent: Request, cseq: int, proof: tuple[str, str]) -> Request:
+    """A request of ours as a new one: new branch, this CSeq, and this proof in place of an older one."""
+    headers = [
+        {"Via": desk.via(), "CSeq": ("CSeq", f"{cseq} {sent.method}")}.get(name, (name, value))
+        for name, value in sent.headers
+        if name != proof[0]
+    ]
+    return request(sent.method, sent.uri, (*headers, proof), sent.body)
+
+
+def _refused(desk: Desk, session: Session, status: int, reason: str, headers: Headers) -> None:
+    desk.finish(session)
+    desk.tell(Refused(session=session.id, status=status, reason=reason, headers=headers))

@@ -1,0 +1,311 @@
+"""The workbench the parts of an agent share: transactions, sessions, running timers, and the effects of this turn.
+
+Invariant: a timer token is in `running` from its start until it fires or is stopped; one that fires and is not there
+is stale and does nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from holdfast.voice.sip.digest import Credentials, answer, is_stale
+from holdfast.voice.sip.effects import (
+    Address,
+    Effect,
+    EndCause,
+    Ended,
+    Event,
+    Headers,
+    MessageSeen,
+    SendDatagram,
+    SessionId,
+    StartTimer,
+    StopTimer,
+    TimerToken,
+)
+from holdfast.voice.sip.message import Request, Response, respond, via_line
+from holdfast.voice.sip.session import TRANSITIONS, Session, SessionState
+from holdfast.voice.sip.settings import AgentSettings
+from holdfast.voice.sip.transaction import (
+    Machine,
+    Purpose,
+    State,
+    Step,
+    Transaction,
+    Trigger,
+    begin_client,
+    client_key,
+    server_key,
+    step,
+    trigger_of,
+)
+from holdfast.voice.sip.uri import host_port
+
+ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO")
+MAX_TRIES = 2
+"""Answers to challenges for one request: the first, and one more when the nonce was stale."""
+
+SESSION_TIMERS = ("again", "answer", "ring", "cancel", "glare", "reoffer")
+
+_CSEQ_LINE = re.compile(rb"^CSeq\s*:\s*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)
+
+
+class Desk:
+    """State of one agent, and the small verbs with which its parts change it."""
+
+    __slots__ = (
+        "_out",
+        "dialogs",
+        "dice",
+        "invites",
+        "now",
+        "running",
+        "sessions",
+        "settings",
+        "token",
+        "transactions",
+    )
+
+    def __init__(self, settings: AgentSettings, *, token: Callable[[], str], dice: Callable[[], float]) -> None:
+        self.settings = settings
+        self.token = token
+        self.dice = dice
+        self.now = 0.0
+        self.transactions: dict[str, Transaction] = {}
+        self.sessions: dict[SessionId, Session] = {}
+        self.dialogs: dict[tuple[str, str, str], SessionId] = {}
+        """Call-ID, local tag, remote tag → session."""
+        self.invites: dict[tuple[str, str, int], str] = {}
+        """Call-ID, From tag, CSeq of a first INVITE of a peer → its transaction, to know one that came two ways."""
+        self.running: set[TimerToken] = set()
+        self._out: list[Effect] = []
+
+    # --- effects
+
+    def take(self) -> list[Effect]:
+        """The effects of this turn."""
+        effects, self._out = self._out, []
+        return effects
+
+    def tell(self, event: Event) -> None:
+        """Tell the owner."""
+        self._out.append(event)
+
+    def send(self, data: bytes, to: Address, session: SessionId | None, *, again: bool) -> None:
+        """Send, and show it in the ladder of the session."""
+        self._out.append(SendDatagram(data=data, to=to))
+        self.show(data, to, session, "out", again=again)
+
+    def show(
+        self, data: bytes, peer: Address, session: SessionId | None, direction: Literal["in", "out"], *, again: bool
+    ) -> None:
+        """Show a message in the ladder of its session."""
+        if session is None:
+            return
+        cseq = _CSEQ_LINE.search(data)
+        self._out.append(
+            MessageSeen(
+                session=session,
+                direction=direction,
+                peer=peer,
+                start_line=data.partition(b"\r\n")[0].decode("utf-8", "replace"),
+                cseq=cseq[1].decode("utf-8", "replace").strip() if cseq else "",
+                data=data,
+                again=again,
+            )
+        )
+
+    def start(self, token: TimerToken, after_s: float) -> None:
+        """Start a timer, or start it anew."""
+        self.running.add(token)
+        self._out.append(StartTimer(token=token, after_s=after_s))
+
+    def stop(self, token: TimerToken) -> None:
+        """Stop a timer if it runs."""
+        if token in self.running:
+            self.running.discard(token)
+            self._out.append(StopTimer(token=token))
+
+    # --- transactions
+
+    def request(
+        self,
+        asked: Request,
+        to: Address,
+        *,
+        purpose: Purpose,
+        session: SessionId | None = None,
+        subject: str = "",
+        attempt: int = 0,
+    ) -> str:
+        """Begin a client transaction; its key."""
+        invite = asked.method == "INVITE"
+        begun = Transaction(
+            key=client_key(asked.via.branch, asked.method),
+            machine=Machine.INVITE_CLIENT if invite else Machine.CLIENT,
+            state=State.CALLING if invite else State.TRYING,
+            request=asked,
+            peer=to,
+            session=session,
+            purpose=purpose,
+            subject=subject,
+            attempt=attempt,
+        )
+        self.apply(begin_client(begun))
+        return begun.key
+
+    def open_server(self, received: Request, to: Address, session: SessionId | None) -> str:
+        """Begin a server transaction; its key."""
+        invite = received.method == "INVITE"
+        begun = Transaction(
+            key=server_key(received),
+            machine=Machine.INVITE_SERVER if invite else Machine.SERVER,
+            state=State.PROCEEDING if invite else State.TRYING,
+            request=received,
+            peer=to,
+            session=session,
+        )
+        self.transactions[begun.key] = begun
+        return begun.key
+
+    def reply(
+        self,
+        key: str,
+        status: int,
+        *,
+        tag: str | None = None,
+        headers: Headers = (),
+        body: bytes = b"",
+        reason: str | None = None,
+    ) -> None:
+        """Respond in a server transaction. One that is gone, or has its final response, takes no other."""
+        transaction = self.transactions.get(key)
+        if transaction is None:
+            return
+        ours: Headers = (*headers, ("Server", self.settings.user_agent)) if status > 100 else headers
+        if body:
+            ours = (*ours, ("Content-Type", "application/sdp"))
+        if tag is None and status > 100:
+            tag = self.token()
+        made = respond(transaction.request, status, tag=tag, headers=ours, body=body, reason=reason)
+        self.apply(step(transaction, trigger_of(status), made))
+
+    def trigger(self, key: str, trigger: Trigger, response: Response | None = None) -> bool:
+        """Give a transaction what happened to it; whether its owner must hear of it."""
+        taken = step(self.transactions[key], trigger, response)
+        self.apply(taken)
+        return taken.tells
+
+    def apply(self, taken: Step) -> None:
+        """Carry out a step of a transaction."""
+        transaction = taken.transaction
+        for data in taken.sends:
+            self.send(data, transaction.peer, transaction.session, again=taken.again)
+        for letter in taken.stops:
+            self.stop(transaction_timer(letter, transaction.key))
+        if transaction.state is State.TERMINATED:
+            self.drop_transaction(transaction.key)
+            return
+        self.transactions[transaction.key] = transaction
+        for letter, after_s in taken.starts:
+            self.start(transaction_timer(letter, transaction.key), after_s)
+
+    def drop_transaction(self, key: str) -> None:
+        """Forget a transaction, and a session that is over and only waited for it."""
+        gone = self.transactions.pop(key, None)
+        if gone is None:
+            return
+        for letter in Trigger:
+            self.stop(transaction_timer(letter, key))
+        if gone.machine is Machine.INVITE_SERVER:
+            heard = gone.request
+            self.invites.pop((heard.call_id, heard.from_.tag or "", heard.cseq), None)
+        session = self.sessions.get(gone.session) if gone.session else None
+        if session is not None and session.state is SessionState.OVER and session.transaction == key:
+            del self.sessions[session.id]
+
+    # --- sessions
+
+    def put(self, session: Session) -> Session:
+        """Store a session's new value."""
+        self.sessions[session.id] = session
+        return session
+
+    def move(self, session: Session, state: SessionState) -> Session:
+        """Store a session in a new state."""
+        if state not in TRANSITIONS[session.state]:
+            raise AssertionError(f"{session.state.value} → {state.value} is not in the table")
+        return self.put(replace(session, state=state))
+
+    def live(self, session: SessionId) -> Session | None:
+        """The session, unless it is over."""
+        found = self.sessions.get(session)
+        return None if found is None or found.state is SessionState.OVER else found
+
+    def enter_dialog(self, session: Session) -> Session:
+        """Make the session findable by its dialog."""
+        if session.dialog is not None:
+            dialog = session.dialog
+            self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
+        return self.put(session)
+
+    def finish(self, session: Session) -> None:
+        """Take a session out of the world: its timers and its dialog go, its end has been or is being told."""
+        for name in SESSION_TIMERS:
+            self.stop(session_timer(name, session.id))
+        dialog = session.dialog
+        if dialog is not None:
+            self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
+        over = self.move(replace(session, own=None, waiting=None, theirs=None, unacknowledged=None), SessionState.OVER)
+        if not (over.we_called and over.transaction in self.transactions):
+            del self.sessions[over.id]
+
+    def end(self, session: Session, cause: EndCause, status: int) -> None:
+        """Finish a session and tell why."""
+        self.finish(session)
+        self.tell(Ended(session=session.id, cause=cause, status=status))
+
+    # --- parts of messages
+
+    def via(self) -> tuple[str, str]:
+        """Our Via with a new branch."""
+        return via_line(self.settings.address, f"z9hG4bK{self.token()}")
+
+    def contact(self) -> tuple[str, str]:
+        """Our Contact."""
+        return "Contact", f"<sip:{self.settings.contact_user}@{host_port(self.settings.address)}>"
+
+    def agent_headers(self) -> Headers:
+        """What every request of ours says about us."""
+        return (ALLOW, ("User-Agent", self.settings.user_agent))
+
+    def answer_challenge(
+        self, challenged: Response, of: Transaction, credentials: Credentials | None
+    ) -> tuple[str, str] | None:
+        """The header with which to send the request again after 401 or 407, if that makes sense.
+
+        Source: RFC 3261 §22.2: not again with the same credentials, but for a stale nonce.
+        """
+        if credentials is None or challenged.status not in (401, 407) or of.attempt >= MAX_TRIES:
+            return None
+        if of.attempt > 0 and not is_stale(challenged):
+            return None
+        return answer(challenged, credentials, method=of.request.method, uri=of.request.uri, client_nonce=self.token())
+
+
+def transaction_timer(letter: Trigger, key: str) -> TimerToken:
+    """Names a timer of a transaction."""
+    return TimerToken(f"transaction {letter.value} {key}")
+
+
+def session_timer(name: str, session: SessionId) -> TimerToken:
+    """Names a timer of a session."""
+    return TimerToken(f"session {name} {session}")
+
+
+def sdp_headers(body: bytes | None) -> Headers:
+    """Content-Type, when there is a description."""
+    return () if body is None else (("Content-Type", "application/sdp"),)

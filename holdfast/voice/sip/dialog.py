@@ -1,0 +1,158 @@
+"""Dialogs: what two user agents remember of each other, and the requests made from it.
+
+Source: RFC 3261 §12; RFC 3311 for UPDATE; RFC 6141 for target refresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from holdfast.voice.sip.effects import Address, Headers
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Message, Request, Response, request
+from holdfast.voice.sip.uri import numeric_address, parse_name_addr, parse_uri
+
+REFRESHES_TARGET = ("INVITE", "UPDATE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialog:
+    """One dialog. `local` and `remote` are the texts of From and To in requests of ours, tags included.
+
+    Invariant: `local_cseq` rises with each request of ours, ACK and CANCEL excepted.
+    """
+
+    call_id: str
+    local: str
+    remote: str
+    local_tag: str
+    remote_tag: str
+    target: str
+    """Request-URI of our requests: the peer's Contact."""
+    routes: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int | None
+    seen_at: Address
+    """Where the peer's messages come from: the way to it when its Contact leads nowhere."""
+
+
+def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
+    """The dialog that a response to our INVITE makes. Source: RFC 3261 §12.1.2."""
+    return Dialog(
+        call_id=invite.call_id,
+        local=invite.from_.text,
+        remote=accepted.to.text,
+        local_tag=invite.from_.tag or "",
+        remote_tag=accepted.to.tag or "",
+        target=contact_uri(accepted) or invite.uri,
+        routes=tuple(reversed(accepted.values("Record-Route"))),
+        local_cseq=invite.cseq,
+        remote_cseq=None,
+        seen_at=source,
+    )
+
+
+def as_called(invite: Request, local_tag: str, source: Address) -> Dialog:
+    """The dialog that our response to an INVITE makes. Source: RFC 3261 §12.1.1."""
+    return Dialog(
+        call_id=invite.call_id,
+        local=f"{invite.to.text};tag={local_tag}",
+        remote=invite.from_.text,
+        local_tag=local_tag,
+        remote_tag=invite.from_.tag or "",
+        target=contact_uri(invite) or invite.from_.uri,
+        routes=tuple(invite.values("Record-Route")),
+        local_cseq=0,
+        remote_cseq=invite.cseq,
+        seen_at=source,
+    )
+
+
+def contact_uri(message: Message) -> str | None:
+    """The URI of the only Contact, when it is a SIP URI."""
+    contacts = message.values("Contact")
+    if len(contacts) != 1:
+        return None
+    try:
+        return parse_uri(parse_name_addr(contacts[0]).uri).text
+    except UriUnreadable:
+        return None
+
+
+def in_order(dialog: Dialog, received: Request) -> bool:
+    """Whether the peer's request is newer than its last one. Source: RFC 3261 §12.2.2."""
+    return dialog.remote_cseq is None or received.cseq > dialog.remote_cseq
+
+
+def hear(dialog: Dialog, received: Request, source: Address) -> Dialog:
+    """Note a request of the peer's: its number, and its Contact if it refreshes the target."""
+    heard = replace(dialog, remote_cseq=received.cseq, seen_at=source)
+    return refresh(heard, received)
+
+
+def refresh(dialog: Dialog, message: Message) -> Dialog:
+    """Take over the Contact of a target refresh, when it has a usable one. Source: RFC 3261 §12.2.1.2, §12.2.2."""
+    target = contact_uri(message) if message.method in REFRESHES_TARGET else None
+    return dialog if target is None else replace(dialog, target=target)
+
+
+def write(
+    dialog: Dialog,
+    method: str,
+    *,
+    via: tuple[str, str],
+    cseq: int | None = None,
+    headers: Headers = (),
+    body: bytes = b"",
+) -> tuple[Dialog, Request, Address]:
+    """A request of ours in the dialog, and where to send it. `cseq` is given for ACK only.
+
+    Source: RFC 3261 §12.2.1.1; §13.2.2.4 for ACK.
+    """
+    number = dialog.local_cseq + 1 if cseq is None else cseq
+    target, routes = dialog.target, dialog.routes
+    if routes and not _is_loose(routes[0]):
+        target, routes = parse_name_addr(routes[0]).uri, (*routes[1:], f"<{dialog.target}>")
+    fields = (
+        via,
+        ("Max-Forwards", "70"),
+        *(("Route", route) for route in routes),
+        ("From", dialog.local),
+        ("To", dialog.remote),
+        ("Call-ID", dialog.call_id),
+        ("CSeq", f"{number} {method}"),
+        *headers,
+    )
+    if cseq is None:
+        dialog = replace(dialog, local_cseq=number)
+    return dialog, request(method, target, fields, body), next_hop(dialog)
+
+
+def next_hop(dialog: Dialog) -> Address:
+    """Where our requests in this dialog go: the first route, else the Contact, else where the peer was seen.
+
+    Deviation: a Contact that is a name, or a private address behind a public one, gives way to the address the
+    peer's messages come from; names are not resolved.
+    """
+    for text in (*dialog.routes[:1], f"<{dialog.target}>"):
+        try:
+            uri = parse_uri(parse_name_addr(text).uri)
+        except UriUnreadable:
+            continue
+        address = numeric_address(uri.host, uri.port)
+        if address is not None and not (_is_private(address) and not _is_private(dialog.seen_at)):
+            return address
+    return dialog.seen_at
+
+
+def _is_private(address: Address) -> bool:
+    return ip_address(address[0]).is_private
+
+
+def _is_loose(route: str) -> bool:
+    """Whether the first route is a loose router. One that cannot be read is taken for one: it is only echoed."""
+    try:
+        return parse_uri(parse_name_addr(route).uri).param("lr") is not None
+    except UriUnreadable:
+        return True

@@ -1,0 +1,208 @@
+"""Digest authentication, both sides: what a server challenges and checks, what a client answers.
+
+The server keeps nothing for a nonce until somebody authenticates with it: a nonce carries its own time and a keyed
+hash. From then on the nonce count must rise, so an overheard request cannot be sent again.
+Source: RFC 7616; RFC 8760; RFC 3261 §22; RFC 2617 for clients without qop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.message import Response
+from holdfast.voice.sip.uri import TOKEN
+
+ALGORITHMS = ("SHA-256", "MD5")
+"""Most wanted first. Source: RFC 8760 §2.4."""
+
+NONCE_LIFETIME_S = 300
+
+_PARAM = re.compile(rf'\s*({TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|\Z)', re.DOTALL)
+_COUNT = re.compile(r"[0-9a-fA-F]{8}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """User and password with which we answer a challenge. With a realm, only one of that realm."""
+
+    user: str
+    password: str
+    realm: str | None = None
+
+
+class Verdict(Enum):
+    """What came of checking credentials."""
+
+    GOOD = "good"
+    STALE = "stale"
+    """The password is right, the nonce too old or used already: challenge again, without asking a person."""
+    BAD = "bad"
+
+
+def parse_digest(value: str) -> dict[str, str] | None:
+    """Parameters of a Digest challenge or of Digest credentials; None when it is something else or cannot be read."""
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() != "digest":
+        return None
+    params: dict[str, str] = {}
+    at = 0
+    while at < len(rest):
+        found = _PARAM.match(rest, at)
+        if not found:
+            return None
+        quoted = found[2]
+        params[found[1].lower()] = found[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        at = found.end()
+    return params
+
+
+def response_of(params: Mapping[str, str], *, password: str, method: str) -> str | None:
+    """The hash that proves the password, or None for an algorithm or quality of protection we do not speak.
+
+    Source: RFC 7616 §3.4.1; without qop RFC 2617 §3.2.2.1.
+    """
+    algorithm = params.get("algorithm", "MD5").upper()
+    if algorithm not in ALGORITHMS or params.get("qop", "auth") != "auth":
+        return None
+
+    def digest(text: str) -> str:
+        data = text.encode("utf-8", "surrogateescape")
+        return (
+            hashlib.sha256(data) if algorithm == "SHA-256" else hashlib.md5(data, usedforsecurity=False)
+        ).hexdigest()
+
+    secret = digest(f"{params.get('username', '')}:{params.get('realm', '')}:{password}")
+    asked = digest(f"{method}:{params.get('uri', '')}")
+    if "qop" in params:
+        count = f"{params.get('nc', '')}:{params.get('cnonce', '')}:auth"
+        return digest(f"{secret}:{params.get('nonce', '')}:{count}:{asked}")
+    return digest(f"{secret}:{params.get('nonce', '')}:{asked}")
+
+
+class Verifier:
+    """The server side: makes nonces and checks what comes back with them."""
+
+    __slots__ = ("_counts", "_realm", "_secret")
+
+    def __init__(self, *, realm: str, secret: bytes) -> None:
+        self._realm = realm
+        self._secret = secret
+        self._counts: dict[str, int] = {}
+        """Highest nonce count of each nonce that somebody authenticated with and that is not too old."""
+
+    def challenges(self, source: Address, now: float, *, stale: bool) -> tuple[str, ...]:
+        """Values of WWW-Authenticate, one for each algorithm. The same whoever asks."""
+        nonce = self._nonce(int(now), source)
+        tail = ", stale=true" if stale else ""
+        return tuple(
+            f'Digest realm="{self._realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
+            for algorithm in ALGORITHMS
+        )
+
+    def check(
+        self,
+        value: str,
+        *,
+        method: str,
+        uri: str,
+        source: Address,
+        now: float,
+        password_of: Callable[[str], str | None],
+    ) -> tuple[Verdict, str]:
+        """Check an Authorization value; with the user it speaks of.
+
+        The same work is done for a user that does not exist.
+        """
+        params = parse_digest(value)
+        if params is None or params.get("realm") != self._realm or params.get("uri") != uri:
+            return Verdict.BAD, ""
+        user, nonce, count = params.get("username", ""), params.get("nonce", ""), params.get("nc", "")
+        password = password_of(user)
+        expected = response_of(params, password="" if password is None else password, method=method)
+        given = params.get("response", "").lower()
+        same = hmac.compare_digest((expected or "").encode(), given.encode("utf-8", "surrogateescape"))
+        if not same or password is None or expected is None or not self._is_ours(nonce, source):
+            return Verdict.BAD, user
+        if "qop" in params and not _COUNT.match(count):
+            return Verdict.BAD, user
+        number = int(count, 16) if "qop" in params else 1
+        if now - self._made_at(nonce) > NONCE_LIFETIME_S or number <= self._counts.get(nonce, 0):
+            return Verdict.STALE, user
+        self._counts = {old: n for old, n in self._counts.items() if now - self._made_at(old) <= NONCE_LIFETIME_S}
+        self._counts[nonce] = number
+        return Verdict.GOOD, user
+
+    def _nonce(self, made_at: int, source: Address) -> str:
+        text = f"{made_at:x}"
+        mac = hmac.new(self._secret, f"{text} {source[0]} {self._realm}".encode(), hashlib.sha256).hexdigest()[:32]
+        return f"{text}.{mac}"
+
+    def _is_ours(self, nonce: str, source: Address) -> bool:
+        time, _, _ = nonce.partition(".")
+        if not re.fullmatch(r"[0-9a-f]{1,12}", time):
+            return False
+        return hmac.compare_digest(
+            nonce.encode("utf-8", "surrogateescape"), self._nonce(int(time, 16), source).encode()
+        )
+
+    def _made_at(self, nonce: str) -> int:
+        return int(nonce.partition(".")[0], 16)
+
+
+def answer(
+    challenged: Response, credentials: Credentials, *, method: str, uri: str, client_nonce: str
+) -> tuple[str, str] | None:
+    """The header that answers a 401 or 407, or None when nothing in it can be answered with these credentials.
+
+    Among several challenges the first that we can do is taken. Source: RFC 8760 §2.4.
+    """
+    proxy = challenged.status == 407
+    asked, answering = ("Proxy-Authenticate", "Proxy-Authorization") if proxy else ("WWW-Authenticate", "Authorization")
+    for name, value in challenged.headers:
+        challenge = parse_digest(value) if name == asked else None
+        if challenge is None or not challenge.get("nonce"):
+            continue
+        if credentials.realm is not None and challenge.get("realm") != credentials.realm:
+            continue
+        qop = [word.strip() for word in challenge["qop"].split(",")] if "qop" in challenge else []
+        if qop and "auth" not in qop:
+            continue
+        params = {
+            "username": credentials.user,
+            "realm": challenge.get("realm", ""),
+            "nonce": challenge["nonce"],
+            "uri": uri,
+            "algorithm": challenge.get("algorithm", "MD5"),
+        }
+        if qop:
+            params |= {"qop": "auth", "nc": "00000001", "cnonce": client_nonce}
+        proof = response_of(params, password=credentials.password, method=method)
+        if proof is None:
+            continue
+        params["response"] = proof
+        if "opaque" in challenge:
+            params["opaque"] = challenge["opaque"]
+        return answering, "Digest " + ", ".join(f"{key}={_written(key, text)}" for key, text in params.items())
+    return None
+
+
+def is_stale(challenged: Response) -> bool:
+    """Whether the server says that only the nonce was wrong."""
+    for name, value in challenged.headers:
+        if name in ("WWW-Authenticate", "Proxy-Authenticate"):
+            challenge = parse_digest(value)
+            if challenge and challenge.get("stale", "").lower() == "true":
+                return True
+    return False
+
+
+def _written(key: str, text: str) -> str:
+    if key in ("algorithm", "qop", "nc"):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

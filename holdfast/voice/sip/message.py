@@ -1,0 +1,312 @@
+"""SIP messages as frozen values: requests, responses, and how each of ours is made.
+
+Header values stay the text they came as: a response echoes Via, From, To, Call-ID, CSeq and Record-Route from the
+request untouched. What the machines need of them is read once, into fields.
+Source: RFC 3261 §7, §8.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from holdfast.voice.sip.effects import Address, Headers
+from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
+from holdfast.voice.sip.uri import (
+    TOKEN,
+    NameAddr,
+    host_port,
+    numeric_address,
+    parse_name_addr,
+    parse_params,
+    split_values,
+)
+
+REASONS = {
+    100: "Trying",
+    180: "Ringing",
+    181: "Call Is Being Forwarded",
+    182: "Queued",
+    183: "Session Progress",
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    410: "Gone",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    423: "Interval Too Brief",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    483: "Too Many Hops",
+    484: "Address Incomplete",
+    486: "Busy Here",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
+    491: "Request Pending",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    504: "Server Time-out",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+    600: "Busy Everywhere",
+    603: "Decline",
+    604: "Does Not Exist Anywhere",
+    606: "Not Acceptable",
+}
+"""Source: RFC 3261 §21."""
+
+ECHOED = ("Via", "From", "To", "Call-ID", "CSeq")
+"""What every response copies from its request. Source: RFC 3261 §8.2.6.2."""
+
+_VIA = re.compile(
+    rf"SIP\s*/\s*(?P<version>{TOKEN})\s*/\s*(?P<transport>{TOKEN})\s+"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?:\s*:\s*(?P<port>\d+))?\s*(?P<params>;.*)?\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+_CSEQ = re.compile(rf"(\d{{1,10}})\s+({TOKEN})\Z", re.ASCII)
+_RPORT = re.compile(r"(;\s*rport)\s*(?=;|\Z)", re.IGNORECASE)
+_RECEIVED = re.compile(r";\s*received\s*=[^;]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Via:
+    """A Via value. `port` is in 1..65535 or None; `branch` is "" when there is none."""
+
+    transport: str
+    host: str
+    port: int | None
+    branch: str
+    rport: bool
+
+    @property
+    def sent_by(self) -> str:
+        """Host and port as one comparable text."""
+        return f"{self.host}:{self.port or 5060}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What requests and responses share. `method` of a response is that of its CSeq."""
+
+    method: str
+    headers: Headers
+    body: bytes
+    via: Via
+    """The topmost."""
+    from_: NameAddr
+    to: NameAddr
+    call_id: str
+    cseq: int
+
+    def first(self, name: str) -> str | None:
+        """The first value of a header field, or None."""
+        return next((value for listed, value in self.headers if listed == name), None)
+
+    def values(self, name: str) -> list[str]:
+        """All values of a header field that is a list, split at commas."""
+        return [part for listed, value in self.headers if listed == name for part in split_values(value)]
+
+    @property
+    def start_line(self) -> str:
+        """The first line on the wire."""
+        raise NotImplementedError
+
+    def encode(self) -> bytes:
+        """The bytes on the wire. Content-Length is written here, never taken from the headers."""
+        lines = [self.start_line]
+        lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
+        lines += [f"Content-Length: {len(self.body)}", "", ""]
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Message):
+    """A request. `uri` is the text of its Request-URI."""
+
+    uri: str
+
+    @property
+    def start_line(self) -> str:
+        """Method, Request-URI, version."""
+        return f"{self.method} {self.uri} SIP/2.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response(Message):
+    """A response."""
+
+    status: int
+    reason: str
+
+    @property
+    def start_line(self) -> str:
+        """Version, status, reason."""
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+
+def request(method: str, uri: str, headers: Headers, body: bytes = b"") -> Request:
+    """A request from its parts.
+
+    Raises: MessageUnreadable when a mandatory header is missing or wrong.
+    """
+    via, from_, to, call_id, cseq, _ = _essentials(headers)
+    return Request(
+        method=method,
+        uri=uri,
+        headers=headers,
+        body=body,
+        via=via,
+        from_=from_,
+        to=to,
+        call_id=call_id,
+        cseq=cseq,
+    )
+
+
+def response(status: int, reason: str, headers: Headers, body: bytes = b"") -> Response:
+    """A response from its parts.
+
+    Raises: MessageUnreadable when a mandatory header is missing or wrong.
+    """
+    via, from_, to, call_id, cseq, method = _essentials(headers)
+    return Response(
+        method=method,
+        status=status,
+        reason=reason,
+        headers=headers,
+        body=body,
+        via=via,
+        from_=from_,
+        to=to,
+        call_id=call_id,
+        cseq=cseq,
+    )
+
+
+def _essentials(headers: Headers) -> tuple[Via, NameAddr, NameAddr, str, int, str]:
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in ECHOED:
+            found.setdefault(name, value)
+    missing = [name for name in ECHOED if not found.get(name)]
+    if missing:
+        raise MessageUnreadable(f"no {missing[0]} header")
+    try:
+        from_, to = parse_name_addr(found["From"]), parse_name_addr(found["To"])
+    except UriUnreadable as wrong:
+        raise MessageUnreadable(f"From or To: {wrong.message}") from wrong
+    if len(found["Call-ID"].split()) != 1:
+        raise MessageUnreadable("a Call-ID of several words")
+    cseq, method = parse_cseq(found["CSeq"])
+    return parse_via(split_values(found["Via"])[0]), from_, to, found["Call-ID"], cseq, method
+
+
+def parse_cseq(text: str) -> tuple[int, str]:
+    """Number and method of a CSeq.
+
+    Raises: MessageUnreadable.
+    Source: RFC 3261 §8.1.1.5 (less than 2**31).
+    """
+    found = _CSEQ.match(text)
+    if not found or int(found[1]) >= 2**31:
+        raise MessageUnreadable("a CSeq that cannot be read")
+    return int(found[1]), found[2]
+
+
+def parse_via(text: str) -> Via:
+    """Read one Via value.
+
+    Raises: MessageUnreadable, for a port above 65535 too: a socket must never see one.
+    """
+    found = _VIA.match(text)
+    if not found or found["version"] != "2.0":
+        raise MessageUnreadable("a Via that cannot be read")
+    port = int(found["port"]) if found["port"] and len(found["port"]) <= 5 else None
+    if found["port"] and (port is None or not 1 <= port <= 65535):
+        raise MessageUnreadable("a Via with an impossible port")
+    try:
+        params = dict(parse_params(found["params"] or ""))
+    except UriUnreadable as wrong:
+        raise MessageUnreadable("a Via whose parameters cannot be read") from wrong
+    rport = params.get("rport")
+    if rport is not None and not (rport.isascii() and rport.isdigit() and len(rport) <= 5 and int(rport) <= 65535):
+        raise MessageUnreadable("a Via with an impossible rport")
+    return Via(
+        transport=found["transport"].upper(),
+        host=found["host"].strip("[]").lower(),
+        port=port,
+        branch=params.get("branch") or "",
+        rport="rport" in params,
+    )
+
+
+def stamp_source(received: Request, source: Address) -> Request:
+    """The request with `received` and `rport` of its topmost Via filled in, as every response will echo it.
+
+    The rest of the Via stays as it came.
+    Source: RFC 3261 §18.2.1; RFC 3581 §4.
+    """
+    via = received.via
+    if not via.rport and via.host == source[0]:
+        return received
+    headers = list(received.headers)
+    at = next(place for place, (name, _) in enumerate(headers) if name == "Via")
+    top, *others = split_values(headers[at][1])
+    top = _RECEIVED.sub("", top)
+    if via.rport:
+        top = _RPORT.sub(rf"\g<1>={source[1]}", top)
+    top += f";received={source[0]}"
+    headers[at] = ("Via", ", ".join([top, *others]))
+    return request(received.method, received.uri, tuple(headers), received.body)
+
+
+def reply_address(received: Request, source: Address) -> Address:
+    """Where the responses to this request go.
+
+    Deviation: a sent-by host that differs from the source is never used, even when it is numeric: the source is
+    where the request was seen to come from.
+    Source: RFC 3261 §18.2.2; RFC 3581 §4.
+    """
+    via = received.via
+    if via.rport:
+        return source
+    return numeric_address(source[0], via.port) or source
+
+
+def respond(
+    to_request: Request,
+    status: int,
+    *,
+    tag: str | None,
+    headers: Headers = (),
+    body: bytes = b"",
+    reason: str | None = None,
+) -> Response:
+    """The response to a request; `tag` becomes its To tag unless the request had one.
+
+    Source: RFC 3261 §8.2.6.
+    """
+    echoed: list[tuple[str, str]] = []
+    for name, value in to_request.headers:
+        if name == "To" and to_request.to.tag is None and tag is not None:
+            echoed.append((name, f"{value};tag={tag}"))
+        elif (
+            name in ECHOED or (name == "Timestamp" and status == 100) or (name == "Record-Route" and 100 < status < 300)
+        ):
+            echoed.append((name, value))
+    return response(status, reason or REASONS.get(status, "Unknown"), (*echoed, *headers), body)
+
+
+def via_line(address: Address, branch: str, transport: str = "UDP") -> tuple[str, str]:
+    """Our Via header. Source: RFC 3581 §3."""
+    return "Via", f"SIP/2.0/{transport} {host_port(address)};rport;branch={branch}"

@@ -1,0 +1,148 @@
+"""Where lines can be reached: the contacts they register, each until it expires.
+
+A REGISTER is carried out whole or not at all.
+Source: RFC 3261 §10.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from holdfast.voice.sip.effects import Address, Headers
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Request
+from holdfast.voice.sip.uri import NameAddr, numeric_address, parse_name_addr, parse_uri
+
+DEFAULT_EXPIRES_S = 3600
+MAX_EXPIRES_S = 3600
+MIN_EXPIRES_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """One contact of a line.
+
+    `to` is where requests for it are sent: its own address, or where its REGISTER came from when the two hosts
+    differ, as behind a NAT.
+    """
+
+    uri: str
+    to: Address
+    expires_at: float
+    call_id: str
+    cseq: int
+    preference: float
+
+
+Bindings = Mapping[str, Binding]
+"""Contacts of one line by what makes them equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a REGISTER comes to: the response, and the line's contacts after it."""
+
+    status: int
+    headers: Headers
+    bindings: Bindings
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    contact: NameAddr
+    key: str
+    to: Address
+    expires_s: int
+    preference: float
+
+
+def living(bindings: Bindings, now: float) -> dict[str, Binding]:
+    """Those that have not expired."""
+    return {key: binding for key, binding in bindings.items() if binding.expires_at > now}
+
+
+def in_order(bindings: Bindings, now: float) -> tuple[Binding, ...]:
+    """Those that have not expired, most preferred first, newest first among equals."""
+    return tuple(sorted(living(bindings, now).values(), key=lambda b: (-b.preference, -b.expires_at)))
+
+
+def register(bindings: Bindings, received: Request, source: Address, now: float, *, max_contacts: int) -> Outcome:
+    """Carry out one REGISTER of an authenticated line. Without a Contact it only asks.
+
+    Source: RFC 3261 §10.3, steps 6 to 8.
+    """
+    before = living(bindings, now)
+    contacts = received.values("Contact")
+    try:
+        if "*" in contacts:
+            return _remove_all(before, received, now)
+        wishes = [_wish(text, received, source) for text in contacts]
+    except UriUnreadable:
+        return Outcome(status=400, headers=(), bindings=before, changed=False)
+    if any(0 < wish.expires_s < MIN_EXPIRES_S for wish in wishes):
+        headers = (("Min-Expires", str(MIN_EXPIRES_S)),)
+        return Outcome(status=423, headers=headers, bindings=before, changed=False)
+    after = dict(before)
+    for wish in wishes:
+        known = after.get(wish.key)
+        if known is not None and not _is_newer(known, received):
+            return Outcome(status=500, headers=(), bindings=before, changed=False)
+        if wish.expires_s == 0:
+            after.pop(wish.key, None)
+        else:
+            after[wish.key] = Binding(
+                uri=wish.contact.uri,
+                to=wish.to,
+                expires_at=now + min(wish.expires_s, MAX_EXPIRES_S),
+                call_id=received.call_id,
+                cseq=received.cseq,
+                preference=wish.preference,
+            )
+    if len(after) > max_contacts:
+        return Outcome(status=403, headers=(), bindings=before, changed=False)
+    return _listed(after, now, changed=bool(wishes))
+
+
+def _remove_all(before: Bindings, received: Request, now: float) -> Outcome:
+    """`Contact: *`, which must stand alone and with `Expires: 0`."""
+    if len(received.values("Contact")) != 1 or received.first("Expires") != "0":
+        return Outcome(status=400, headers=(), bindings=before, changed=False)
+    if not all(_is_newer(binding, received) for binding in before.values()):
+        return Outcome(status=500, headers=(), bindings=before, changed=False)
+    return _listed({}, now, changed=True)
+
+
+def _is_newer(known: Binding, received: Request) -> bool:
+    return known.call_id != received.call_id or received.cseq > known.cseq
+
+
+def _wish(text: str, received: Request, source: Address) -> _Wish:
+    contact = parse_name_addr(text)
+    uri = parse_uri(contact.uri)
+    own = numeric_address(uri.host, uri.port)
+    expires = contact.param("expires")
+    wanted = expires if expires is not None else received.first("Expires")
+    transport = (uri.param("transport") or "udp").lower()
+    return _Wish(
+        contact=replace(contact, uri=uri.text.partition("?")[0]),
+        key=f"{uri.user}@{uri.host}:{uri.port or 5060};{transport}",
+        to=own if own is not None and ip_address(own[0]) == ip_address(source[0]) else source,
+        expires_s=int(wanted) if wanted and re.fullmatch(r"[0-9]{1,9}", wanted) else DEFAULT_EXPIRES_S,
+        preference=_preference(contact.param("q")),
+    )
+
+
+def _preference(q: str | None) -> float:
+    return float(q) if q and re.fullmatch(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", q) else 1.0
+
+
+def _listed(bindings: dict[str, Binding], now: float, *, changed: bool) -> Outcome:
+    headers = tuple(
+        ("Contact", f"<{binding.uri}>;expires={max(1, round(binding.expires_at - now))}")
+        for binding in in_order(bindings, now)
+    )
+    return Outcome(status=200, headers=headers, bindings=bindings, changed=changed)

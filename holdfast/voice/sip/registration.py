@@ -1,0 +1,135 @@
+"""Registering ourselves somewhere, and staying registered. Source: RFC 3261 §10.2."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from holdfast.voice.sip.desk import Desk
+from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.effects import Address, Registered, RegistrationFailed, TimerToken, Unregistered
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Response, request
+from holdfast.voice.sip.transaction import Purpose, Transaction
+from holdfast.voice.sip.uri import host_port, parse_name_addr, sip_uri
+
+REFRESH_AT = 0.8
+"""Share of the granted time after which we register again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A contact of ours at a registrar."""
+
+    name: str
+    registrar: Address
+    domain: str
+    user: str
+    credentials: Credentials | None
+    expires_s: int
+    """What we ask for; 0 to be removed."""
+    call_id: str
+    from_tag: str
+    cseq: int = 0
+
+
+def contact_uri(desk: Desk, user: str) -> str:
+    """Where we say the user is reached."""
+    return sip_uri(user, desk.settings.address)
+
+
+def begin(
+    desk: Desk,
+    name: str,
+    registrar: Address,
+    user: str,
+    *,
+    domain: str | None,
+    credentials: Credentials | None,
+    expires_s: int,
+) -> Registration:
+    """Send the first REGISTER."""
+    made = Registration(
+        name=name,
+        registrar=registrar,
+        domain=domain or host_port(registrar),
+        user=user,
+        credentials=credentials,
+        expires_s=expires_s,
+        call_id=f"{desk.token()}@{desk.settings.address[0]}",
+        from_tag=desk.token(),
+    )
+    return send(desk, made)
+
+
+def send(
+    desk: Desk, registration: Registration, *, proof: tuple[str, str] | None = None, attempt: int = 0
+) -> Registration:
+    """Send a REGISTER; the registration with its number."""
+    registration = replace(registration, cseq=registration.cseq + 1)
+    aor = f"sip:{registration.user}@{registration.domain}"
+    fields = (
+        desk.via(),
+        ("Max-Forwards", "70"),
+        ("From", f"<{aor}>;tag={registration.from_tag}"),
+        ("To", f"<{aor}>"),
+        ("Call-ID", registration.call_id),
+        ("CSeq", f"{registration.cseq} REGISTER"),
+        ("Contact", f"<{contact_uri(desk, registration.user)}>"),
+        ("Expires", str(registration.expires_s)),
+        *desk.agent_headers(),
+        *(() if proof is None else (proof,)),
+    )
+    made = request("REGISTER", f"sip:{registration.domain}", fields)
+    desk.request(made, registration.registrar, purpose=Purpose.REGISTER, subject=registration.name, attempt=attempt)
+    return registration
+
+
+def timer(name: str) -> TimerToken:
+    """Names the refresh of a registration."""
+    return TimerToken(f"registration {name}")
+
+
+def responded(
+    desk: Desk, registration: Registration, transaction: Transaction, response: Response
+) -> Registration | None:
+    """The final response to a REGISTER; what is left of the registration."""
+    if transaction.request.cseq != registration.cseq or transaction.request.call_id != registration.call_id:
+        return registration
+    if 200 <= response.status < 300:
+        if registration.expires_s == 0:
+            desk.tell(Unregistered(registration=registration.name))
+            return None
+        granted = _granted(desk, registration, response)
+        desk.start(timer(registration.name), max(1.0, granted * REFRESH_AT))
+        desk.tell(Registered(registration=registration.name, expires_s=granted))
+        return registration
+    longer = response.first("Min-Expires") or ""
+    if response.status == 423 and re.fullmatch(r"[0-9]{1,6}", longer) and int(longer) > registration.expires_s:
+        return send(desk, replace(registration, expires_s=int(longer)), attempt=transaction.attempt)
+    proof = desk.answer_challenge(response, transaction, registration.credentials)
+    if proof is not None:
+        return send(desk, registration, proof=proof, attempt=transaction.attempt + 1)
+    failed(desk, registration, response.status, response.reason)
+    return None
+
+
+def failed(desk: Desk, registration: Registration, status: int, reason: str) -> None:
+    """Tell that it came to nothing, and forget it."""
+    desk.stop(timer(registration.name))
+    desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=reason))
+
+
+def _granted(desk: Desk, registration: Registration, response: Response) -> float:
+    """What the registrar granted: our contact's own parameter, else Expires, else what we asked for."""
+    ours = contact_uri(desk, registration.user)
+    for text in response.values("Contact"):
+        try:
+            contact = parse_name_addr(text)
+        except UriUnreadable:
+            continue
+        expires = contact.param("expires")
+        if contact.uri == ours and expires and re.fullmatch(r"[0-9]{1,6}", expires):
+            return float(expires)
+    expires = response.first("Expires")
+    return float(expires) if expires and re.fullmatch(r"[0-9]{1,6}", expires) else float(registration.expires_s)

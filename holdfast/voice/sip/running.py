@@ -1,0 +1,318 @@
+"""A call that runs: its end, changes of it in both directions, and keys.
+
+Source: RFC 3261 §14, §15; RFC 3311; RFC 6086.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from holdfast.voice.sip import body, called, calling
+from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
+from holdfast.voice.sip.effects import (
+    Address,
+    DigitSignalled,
+    EndCause,
+    Headers,
+    ReofferAnswered,
+    Reoffered,
+    ReofferRefused,
+    ReofferWithdrawn,
+)
+from holdfast.voice.sip.message import Request, Response
+from holdfast.voice.sip.session import OwnReoffer, PeerReoffer, Session, SessionState
+from holdfast.voice.sip.transaction import Purpose, Transaction
+
+GLARE_TRIES = 2
+"""How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
+
+REOFFER_WITHIN_S = 20.0
+"""A re-INVITE that our owner leaves unanswered this long is refused, so that no owner can leave it open."""
+
+
+# --- requests of ours
+
+
+def send(
+    desk: Desk,
+    session: Session,
+    method: str,
+    purpose: Purpose,
+    *,
+    headers: Headers = (),
+    content: bytes = b"",
+    attempt: int = 0,
+) -> tuple[Session, str]:
+    """Send a request in the session's dialog; the session and the transaction's key."""
+    assert session.dialog is not None
+    headers = (*headers, *desk.agent_headers())
+    dialog, made, to = dialogs.write(session.dialog, method, via=desk.via(), headers=headers, body=content)
+    session = desk.put(replace(session, dialog=dialog))
+    return session, desk.request(made, to, purpose=purpose, session=session.id, attempt=attempt)
+
+
+def hang_up(desk: Desk, session: Session) -> None:
+    """Send BYE. An offer of the peer's in a 2xx is first acknowledged without an answer; there is no other way."""
+    if session.ack_due is not None:
+        session = calling.acknowledge(desk, replace(session, ack_due=None), session.ack_due, None)
+    session = settle(desk, session, 487)
+    session = desk.move(session, SessionState.ENDING)
+    send(desk, session, "BYE", Purpose.BYE)
+
+
+def settle(desk: Desk, session: Session, status: int) -> Session:
+    """Give the peer's re-INVITE that still waits its final response, and stop what repeats."""
+    if session.theirs is not None:
+        desk.reply(session.theirs.transaction, status, tag=session.local_tag)
+    for name in ("reoffer", "again", "glare"):
+        desk.stop(session_timer(name, session.id))
+    return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None)
+
+
+def reoffer(desk: Desk, session: Session, sdp: bytes | None) -> None:
+    """Send a re-INVITE now, or when what is under way is done."""
+    wanted = OwnReoffer(transaction="", sdp=sdp)
+    busy = session.own or session.theirs or session.unacknowledged or session.ack_due is not None
+    if busy or session.state is not SessionState.RUNNING:
+        desk.put(replace(session, waiting=wanted))
+    else:
+        _send_reoffer(desk, session, wanted)
+
+
+def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
+    headers = (desk.contact(), *sdp_headers(wanted.sdp))
+    content = wanted.sdp or b""
+    session, key = send(desk, session, "INVITE", Purpose.REOFFER, headers=headers, content=content)
+    desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
+
+
+def next_reoffer(desk: Desk, session: Session) -> None:
+    """Send the re-INVITE that waited, if nothing is in its way any more."""
+    if session.waiting is not None and session.state is SessionState.RUNNING:
+        waiting = session.waiting
+        reoffer(desk, replace(session, waiting=None), waiting.sdp)
+
+
+def back_off_over(desk: Desk, session: Session) -> None:
+    """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first."""
+    own = session.own
+    if own is None:
+        return
+    if session.theirs is not None or session.unacknowledged is not None:
+        desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
+    else:
+        _send_reoffer(desk, session, replace(own, tries=own.tries + 1))
+
+
+def _back_off_s(desk: Desk, session: Session) -> float:
+    """2.1 to 4 s for whoever made the Call-ID, up to 2 s for the other, in steps of 10 ms. Source: RFC 3261 §14.1."""
+    low, high = (210, 400) if session.we_called else (0, 200)
+    return (low + int(desk.dice() * (high - low + 1))) / 100
+
+
+# --- their outcomes
+
+
+def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+    """A response to a re-INVITE of ours."""
+    own = session.own
+    if response.status < 200:
+        return
+    if 200 <= response.status < 300 and calling.acknowledged_again(desk, session, response):
+        return
+    if session.state is not SessionState.RUNNING or own is None or own.transaction != transaction.key:
+        if 200 <= response.status < 300 and session.dialog is not None and session.ack_due != response.cseq:
+            calling.acknowledge(desk, session, response.cseq, None)
+        return
+    if response.status < 300:
+        _reoffer_accepted(desk, session, own, transaction, response)
+    elif response.status in (408, 481):
+        lost(desk, session, response.status)
+    elif response.status == 491 and own.tries < GLARE_TRIES:
+        desk.put(replace(session, own=replace(own, transaction="", backing_off=True)))
+        desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
+    elif not _tried_again(desk, session, transaction, response):
+        session = desk.put(replace(session, own=None))
+        desk.tell(ReofferRefused(session=session.id, status=response.status, reason=response.reason))
+        next_reoffer(desk, session)
+
+
+def _reoffer_accepted(
+    desk: Desk, session: Session, own: OwnReoffer, transaction: Transaction, response: Response
+) -> None:
+    assert session.dialog is not None
+    session = desk.put(replace(session, own=None, dialog=dialogs.refresh(session.dialog, response)))
+    cseq = transaction.request.cseq
+    if own.sdp is None:
+        session = desk.put(replace(session, ack_due=cseq))
+    else:
+        session = calling.acknowledge(desk, session, cseq, None)
+    desk.tell(ReofferAnswered(session=session.id, sdp=body.sdp_of(response), offer_to_answer=own.sdp is None))
+    next_reoffer(desk, session)
+
+
+def _tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
+    """Answer a challenge in the dialog."""
+    proof = desk.answer_challenge(response, transaction, session.credentials)
+    if proof is None:
+        return False
+    sent = transaction.request
+    kept = tuple(field for field in sent.headers if field[0] in ("Contact", "Content-Type"))
+    session, key = send(
+        desk,
+        session,
+        sent.method,
+        transaction.purpose,
+        headers=(*kept, proof),
+        content=sent.body,
+        attempt=transaction.attempt + 1,
+    )
+    if transaction.purpose is Purpose.REOFFER and session.own is not None:
+        desk.put(replace(session, own=replace(session.own, transaction=key)))
+    return True
+
+
+def bye_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+    """The final response to our BYE: whatever it is but a challenge, the session is over."""
+    if session.state is SessionState.ENDING and not _tried_again(desk, session, transaction, response):
+        desk.end(session, EndCause.WE_HUNG_UP, 200)
+
+
+def info_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+    """The final response to our INFO."""
+    if response.status in (408, 481):
+        lost(desk, session, response.status)
+    else:
+        _tried_again(desk, session, transaction, response)
+
+
+def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
+    """Nobody responded to a request of ours in the dialog. Source: RFC 3261 §12.2.1.2."""
+    if session.state is SessionState.ENDING:
+        if purpose is Purpose.BYE:
+            desk.end(session, EndCause.WE_HUNG_UP, 408)
+    elif purpose in (Purpose.REOFFER, Purpose.INFO):
+        lost(desk, session, 408)
+
+
+def lost(desk: Desk, session: Session, status: int) -> None:
+    """The peer has no such dialog, or does not answer: say BYE to whoever may hear it, and end."""
+    if session.state is not SessionState.RUNNING:
+        return
+    session = settle(desk, session, 487)
+    session, _ = send(desk, session, "BYE", Purpose.NOTHING)
+    desk.end(session, EndCause.LOST, status)
+
+
+def unacknowledged(desk: Desk, session: Session) -> None:
+    """The ACK of our 2xx never came: BYE. Source: RFC 3261 §13.3.1.4, §14.2."""
+    session = settle(desk, session, 487)
+    session, _ = send(desk, session, "BYE", Purpose.NOTHING)
+    desk.end(session, EndCause.NO_ACK, 408)
+
+
+# --- requests of the peer's
+
+
+def byed(desk: Desk, session: Session, key: str) -> None:
+    """The peer hung up."""
+    desk.reply(key, 200, tag=session.local_tag)
+    if session.state is SessionState.CALLED:
+        called.refuse(desk, session, 487, EndCause.CANCELLED)
+        return
+    session = settle(desk, session, 487)
+    cause = EndCause.WE_HUNG_UP if session.state is SessionState.ENDING or session.bye_due else EndCause.HUNG_UP
+    desk.end(session, cause, 200)
+
+
+def change_asked(
+    desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
+) -> None:
+    """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
+    refused = body.refusal(received)
+    sdp = body.sdp_of(received)
+    tag = session.local_tag
+    if session.state is SessionState.ENDING:
+        desk.reply(key, 481, tag=tag)
+    elif refused is not None:
+        desk.reply(key, 415, tag=tag, headers=refused)
+    elif method == "UPDATE" and sdp is None:
+        desk.reply(key, 200, tag=tag, headers=(desk.contact(),))
+    elif session.theirs is not None:
+        desk.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(desk.dice() * 10))),))
+    elif (
+        session.state is not SessionState.RUNNING
+        or session.unacknowledged is not None
+        or session.ack_due is not None
+        or (session.own is not None and not session.own.backing_off)
+    ):
+        desk.reply(key, 491, tag=tag)
+    else:
+        if method == "INVITE":
+            desk.reply(key, 100)
+        theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
+        desk.put(replace(session, theirs=theirs))
+        desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
+        desk.tell(Reoffered(session=session.id, method=method, sdp=sdp))
+
+
+def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
+    """Answer the peer's re-INVITE or UPDATE."""
+    theirs = session.theirs
+    if theirs is None:
+        return
+    desk.stop(session_timer("reoffer", session.id))
+    transaction = desk.transactions.get(theirs.transaction)
+    session = replace(session, theirs=None)
+    if theirs.method == "INVITE" and transaction is not None:
+        waiting = called.wait_for_ack(desk, session, theirs.transaction, transaction.request, initial=False)
+        session = replace(session, unacknowledged=waiting)
+    session = desk.put(session)
+    called.say_ok(desk, theirs.transaction, session, sdp)
+    next_reoffer(desk, session)
+
+
+def refuse_change(desk: Desk, session: Session, status: int) -> None:
+    """Refuse the peer's re-INVITE or UPDATE."""
+    theirs = session.theirs
+    if theirs is None:
+        return
+    desk.stop(session_timer("reoffer", session.id))
+    session = desk.put(replace(session, theirs=None))
+    desk.reply(theirs.transaction, status, tag=session.local_tag)
+    next_reoffer(desk, session)
+
+
+def change_forgotten(desk: Desk, session: Session) -> None:
+    """Our owner never answered the peer's change."""
+    if session.theirs is not None:
+        refuse_change(desk, session, 500)
+        desk.tell(ReofferWithdrawn(session=session.id))
+
+
+def informed(desk: Desk, session: Session, received: Request, key: str) -> None:
+    """An INFO: a key, or nothing we know. Source: RFC 6086 §4.2.2 (a body not understood gets 415)."""
+    digit = body.digit_of(received)
+    if digit is not None:
+        desk.reply(key, 200, tag=session.local_tag)
+        if session.state in (SessionState.RUNNING, SessionState.ANSWERED):
+            desk.tell(DigitSignalled(session=session.id, digit=digit[0], duration_ms=digit[1]))
+    elif received.body:
+        accept = (("Accept", f"{body.DTMF_RELAY}, {body.DTMF}"),)
+        desk.reply(key, 415, tag=session.local_tag, headers=accept)
+    else:
+        desk.reply(key, 200, tag=session.local_tag)
+
+
+def in_order(session: Session, received: Request) -> bool:
+    """Whether the peer's request is newer than its last one in the dialog."""
+    return session.dialog is None or dialogs.in_order(session.dialog, received)
+
+
+def heard(session: Session, received: Request, source: Address) -> Session:
+    """The session with the peer's request noted in its dialog."""
+    if session.dialog is None:
+        return session
+    return replace(session, dialog=dialogs.hear(session.dialog, received, source))

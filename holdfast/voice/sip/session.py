@@ -1,0 +1,115 @@
+"""One INVITE and all that comes of it, as a value: states, and what has to be remembered in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from holdfast.voice.sip.dialog import Dialog
+from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.effects import Address, SessionId
+from holdfast.voice.sip.message import Request
+
+
+class SessionState(Enum):
+    """Where a session stands."""
+
+    CALLING = "calling"
+    """Our INVITE has no final response yet."""
+    CANCELLING = "cancelling"
+    """As calling, but we gave up."""
+    CALLED = "called"
+    """The peer's INVITE has no final response from us yet."""
+    ANSWERED = "answered"
+    """We sent 200; the peer's ACK is due."""
+    RUNNING = "running"
+    ENDING = "ending"
+    """Our BYE is out."""
+    OVER = "over"
+    """Its end has been told. Kept while a 2xx to our INVITE could still come."""
+
+
+TRANSITIONS: dict[SessionState, tuple[SessionState, ...]] = {
+    SessionState.CALLING: (SessionState.CANCELLING, SessionState.RUNNING, SessionState.OVER),
+    SessionState.CANCELLING: (SessionState.OVER,),
+    SessionState.CALLED: (SessionState.ANSWERED, SessionState.OVER),
+    SessionState.ANSWERED: (SessionState.RUNNING, SessionState.ENDING, SessionState.OVER),
+    SessionState.RUNNING: (SessionState.ENDING, SessionState.OVER),
+    SessionState.ENDING: (SessionState.OVER,),
+    SessionState.OVER: (),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """An ACK of ours, kept to be sent again for each 2xx that comes again. Source: RFC 3261 §13.2.2.4."""
+
+    remote_tag: str
+    cseq: int
+    data: bytes
+    to: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unacknowledged:
+    """A 2xx of ours that is repeated until its ACK. Source: RFC 3261 §13.3.1.4."""
+
+    cseq: int
+    transaction: str
+    interval_s: float
+    waited_s: float
+    offered: bool
+    """Whether the 2xx holds our offer, so that the ACK brings an answer."""
+    initial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnReoffer:
+    """A re-INVITE of ours that is under way, or waits for its turn (`transaction` is "")."""
+
+    transaction: str
+    sdp: bytes | None
+    tries: int = 0
+    backing_off: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerReoffer:
+    """A re-INVITE or UPDATE of the peer's that our owner has not answered yet."""
+
+    transaction: str
+    method: Literal["INVITE", "UPDATE"]
+    cseq: int
+    offerless: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session.
+
+    Invariant: `dialog` is there in ANSWERED, RUNNING and ENDING.
+    """
+
+    id: SessionId
+    state: SessionState
+    invite: Request
+    transaction: str
+    """Key of the transaction of the first INVITE (the last try of it, after a challenge)."""
+    peer: Address
+    we_called: bool
+    local_tag: str
+    dialog: Dialog | None = None
+    credentials: Credentials | None = None
+    answerable: bool = False
+    """A provisional response came, so CANCEL may be sent."""
+    bye_due: bool = False
+    """End it as soon as the ACK is here."""
+    acks: tuple[Acknowledgement, ...] = ()
+    ack_due: int | None = None
+    """CSeq of the INVITE whose 2xx holds an offer that our owner has not answered."""
+    unacknowledged: Unacknowledged | None = None
+    own: OwnReoffer | None = None
+    waiting: OwnReoffer | None = None
+    theirs: PeerReoffer | None = None
+    last_provisional: tuple[int, bytes | None] = (180, None)

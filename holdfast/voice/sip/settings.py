@@ -1,0 +1,62 @@
+"""What an agent is told at its making, and whom it asks who may do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.voice.sip.effects import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """The agent's own constants.
+
+    `address` is where peers reach us: it goes into Via and Contact. `secret` keys the nonces of our challenges.
+    """
+
+    address: Address
+    secret: bytes
+    user_agent: str = "Holdfast"
+    contact_user: str = "holdfast"
+    realm: str = "holdfast"
+    max_sessions: int = 4000
+    max_transactions: int = 20_000
+    answer_within_s: float = 300.0
+    """An INVITE of a peer's that we leave without a final response for this long is refused with 480."""
+    max_contacts: int = 10
+    """Contacts of one line. Source: Twilio, SIP registration limits."""
+
+
+class Policy(Protocol):
+    """Who may do what, asked for each request that begins something."""
+
+    def password_of(self, user: str) -> str | None:
+        """The password of a line, or None when there is no such line."""
+        ...
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        """Whether this source may call without being a line."""
+        ...
+
+    def is_registrar(self) -> bool:
+        """Whether lines may register here at all."""
+        ...
+
+
+class AnybodyMayCall:
+    """The policy of a plain phone: it takes every call and has no lines, so it is nobody's registrar."""
+
+    __slots__ = ()
+
+    def password_of(self, user: str) -> str | None:
+        """No lines."""
+        return None
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        """Everybody may."""
+        return True
+
+    def is_registrar(self) -> bool:
+        """It is not."""
+        return False

@@ -1,0 +1,341 @@
+"""The four transaction machines: what is repeated, what is absorbed, what is told upwards, and for how long.
+
+Each machine is a table, `TRANSITIONS`, from (state, trigger) to state; a trigger that the table does not list in a
+state is absorbed. `step` adds what goes over the wire and which timers run. Timers have the RFC's letters.
+Source: RFC 3261 §17 and its table 4; RFC 6026 §7, §8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from holdfast.voice.sip.effects import Address, SessionId
+from holdfast.voice.sip.message import Request, Response, request
+
+T1_S = 0.5
+"""Round-trip time estimate."""
+T2_S = 4.0
+"""Longest interval between repetitions of a request that is no INVITE, and of a response to one that is."""
+T4_S = 5.0
+"""How long a message can stay in the network."""
+TIMEOUT_S = 64 * T1_S
+"""Timers B, F, H, J, L, M; D is at least that."""
+
+
+class Machine(Enum):
+    """Which side of which kind of transaction."""
+
+    INVITE_CLIENT = "INVITE client"
+    CLIENT = "client"
+    INVITE_SERVER = "INVITE server"
+    SERVER = "server"
+
+
+class State(Enum):
+    """Names as in the RFC's figures."""
+
+    CALLING = "Calling"
+    TRYING = "Trying"
+    PROCEEDING = "Proceeding"
+    COMPLETED = "Completed"
+    ACCEPTED = "Accepted"
+    CONFIRMED = "Confirmed"
+    TERMINATED = "Terminated"
+
+
+class Trigger(Enum):
+    """What can happen to a transaction. For a client the responses come in, for a server they go out."""
+
+    PROVISIONAL = "1xx"
+    SUCCESS = "2xx"
+    FAILURE = "300-699"
+    REQUEST = "the request again"
+    ACK = "ACK"
+    TIMER_A = "A"
+    TIMER_B = "B"
+    TIMER_D = "D"
+    TIMER_E = "E"
+    TIMER_F = "F"
+    TIMER_G = "G"
+    TIMER_H = "H"
+    TIMER_I = "I"
+    TIMER_J = "J"
+    TIMER_K = "K"
+    TIMER_L = "L"
+    TIMER_M = "M"
+
+
+TRANSITIONS: dict[Machine, dict[tuple[State, Trigger], State]] = {
+    Machine.INVITE_CLIENT: {
+        (State.CALLING, Trigger.TIMER_A): State.CALLING,
+        (State.CALLING, Trigger.TIMER_B): State.TERMINATED,
+        (State.CALLING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.CALLING, Trigger.SUCCESS): State.ACCEPTED,
+        (State.CALLING, Trigger.FAILURE): State.COMPLETED,
+        (State.PROCEEDING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.SUCCESS): State.ACCEPTED,
+        (State.PROCEEDING, Trigger.FAILURE): State.COMPLETED,
+        (State.COMPLETED, Trigger.FAILURE): State.COMPLETED,
+        (State.COMPLETED, Trigger.TIMER_D): State.TERMINATED,
+        (State.ACCEPTED, Trigger.SUCCESS): State.ACCEPTED,
+        (State.ACCEPTED, Trigger.TIMER_M): State.TERMINATED,
+    },
+    Machine.CLIENT: {
+        (State.TRYING, Trigger.TIMER_E): State.TRYING,
+        (State.TRYING, Trigger.TIMER_F): State.TERMINATED,
+        (State.TRYING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.TRYING, Trigger.SUCCESS): State.COMPLETED,
+        (State.TRYING, Trigger.FAILURE): State.COMPLETED,
+        (State.PROCEEDING, Trigger.TIMER_E): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.TIMER_F): State.TERMINATED,
+        (State.PROCEEDING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.SUCCESS): State.COMPLETED,
+        (State.PROCEEDING, Trigger.FAILURE): State.COMPLETED,
+        (State.COMPLETED, Trigger.TIMER_K): State.TERMINATED,
+    },
+    Machine.INVITE_SERVER: {
+        (State.PROCEEDING, Trigger.REQUEST): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.SUCCESS): State.ACCEPTED,
+        (State.PROCEEDING, Trigger.FAILURE): State.COMPLETED,
+        (State.COMPLETED, Trigger.REQUEST): State.COMPLETED,
+        (State.COMPLETED, Trigger.TIMER_G): State.COMPLETED,
+        (State.COMPLETED, Trigger.TIMER_H): State.TERMINATED,
+        (State.COMPLETED, Trigger.ACK): State.CONFIRMED,
+        (State.CONFIRMED, Trigger.TIMER_I): State.TERMINATED,
+        (State.ACCEPTED, Trigger.TIMER_L): State.TERMINATED,
+    },
+    Machine.SERVER: {
+        (State.TRYING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.TRYING, Trigger.SUCCESS): State.COMPLETED,
+        (State.TRYING, Trigger.FAILURE): State.COMPLETED,
+        (State.PROCEEDING, Trigger.REQUEST): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.PROVISIONAL): State.PROCEEDING,
+        (State.PROCEEDING, Trigger.SUCCESS): State.COMPLETED,
+        (State.PROCEEDING, Trigger.FAILURE): State.COMPLETED,
+        (State.COMPLETED, Trigger.REQUEST): State.COMPLETED,
+        (State.COMPLETED, Trigger.TIMER_J): State.TERMINATED,
+    },
+}
+
+
+class Purpose(Enum):
+    """What a client transaction is for, so that its outcome finds whoever asked."""
+
+    INVITE = "INVITE"
+    REOFFER = "re-INVITE"
+    BYE = "BYE"
+    CANCEL = "CANCEL"
+    INFO = "INFO"
+    REGISTER = "REGISTER"
+    OPTIONS = "OPTIONS"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """One transaction. `last` is the message it repeats: a client's request or its ACK, a server's response."""
+
+    key: str
+    machine: Machine
+    state: State
+    request: Request
+    peer: Address
+    reliable: bool = False
+    """Whether the transport delivers by itself (TCP, TLS): then nothing is repeated."""
+    last: bytes = b""
+    interval_s: float = T1_S
+    session: SessionId | None = None
+    purpose: Purpose = Purpose.NOTHING
+    subject: str = ""
+    """Whom the outcome concerns outside sessions: a registration, a ping."""
+    attempt: int = 0
+    """How many challenges this request answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one trigger does: the new state, bytes to send, timers to run, and whether the owner hears of it.
+
+    Invariant: in TERMINATED no timer runs, and none is started.
+    """
+
+    transaction: Transaction
+    sends: tuple[bytes, ...] = ()
+    again: bool = False
+    """Whether `sends` repeats what was sent before."""
+    starts: tuple[tuple[Trigger, float], ...] = ()
+    stops: tuple[Trigger, ...] = ()
+    tells: bool = False
+
+
+def client_key(branch: str, method: str) -> str:
+    """Finds the client transaction of a response. Source: RFC 3261 §17.1.3."""
+    return f"c {branch} {method}"
+
+
+def server_key(received: Request) -> str:
+    """Finds the server transaction of a request; an ACK and a CANCEL have their INVITE's but for the method.
+
+    Source: RFC 3261 §17.2.3, and its last paragraphs for branches without the magic cookie.
+    """
+    method = "INVITE" if received.method == "ACK" else received.method
+    via = received.via
+    if via.branch.startswith("z9hG4bK") and via.branch != "z9hG4bK":
+        return f"s {via.branch} {via.sent_by} {method}"
+    return f"s - {via.sent_by} {received.call_id} {received.from_.tag} {received.cseq} {method}"
+
+
+def begin_client(begun: Transaction) -> Step:
+    """Send the request for the first time."""
+    invite = begun.machine is Machine.INVITE_CLIENT
+    repeat, give_up = (Trigger.TIMER_A, Trigger.TIMER_B) if invite else (Trigger.TIMER_E, Trigger.TIMER_F)
+    begun = replace(begun, last=begun.request.encode())
+    repeats = () if begun.reliable else ((repeat, T1_S),)
+    return Step(transaction=begun, sends=(begun.last,), starts=(*repeats, (give_up, TIMEOUT_S)))
+
+
+def step(before: Transaction, trigger: Trigger, response: Response | None = None) -> Step:
+    """What a trigger does. Responses come with the three triggers that are responses."""
+    state = TRANSITIONS[before.machine].get((before.state, trigger))
+    if state is None:
+        return Step(transaction=before)
+    after = replace(before, state=state)
+    match before.machine:
+        case Machine.INVITE_CLIENT:
+            return _invite_client(before, after, trigger, response)
+        case Machine.CLIENT:
+            return _client(before, after, trigger)
+        case Machine.INVITE_SERVER:
+            return _invite_server(before, after, trigger, response)
+        case Machine.SERVER:
+            return _server(before, after, trigger, response)
+
+
+def _invite_client(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> Step:
+    waiting = (Trigger.TIMER_A, Trigger.TIMER_B)
+    match trigger:
+        case Trigger.TIMER_A:
+            longer = before.interval_s * 2
+            return Step(
+                transaction=replace(after, interval_s=longer),
+                sends=(before.last,),
+                again=True,
+                starts=((Trigger.TIMER_A, longer),),
+            )
+        case Trigger.TIMER_B:
+            return Step(transaction=after, stops=(Trigger.TIMER_A,), tells=True)
+        case Trigger.PROVISIONAL:
+            return Step(transaction=after, stops=waiting, tells=True)
+        case Trigger.SUCCESS if before.state is State.ACCEPTED:
+            return Step(transaction=after, tells=True)
+        case Trigger.SUCCESS:
+            return Step(transaction=after, stops=waiting, starts=((Trigger.TIMER_M, TIMEOUT_S),), tells=True)
+        case Trigger.FAILURE if before.state is State.COMPLETED:
+            return Step(transaction=after, sends=(before.last,), again=True)
+        case Trigger.FAILURE if response is not None:
+            after = replace(after, last=acknowledge_failure(before.request, response).encode())
+            linger = T4_S if before.reliable else TIMEOUT_S
+            starts = ((Trigger.TIMER_D, linger),)
+            return Step(transaction=after, sends=(after.last,), stops=waiting, starts=starts, tells=True)
+        case _:
+            return Step(transaction=after)
+
+
+def _client(before: Transaction, after: Transaction, trigger: Trigger) -> Step:
+    waiting = (Trigger.TIMER_E, Trigger.TIMER_F)
+    match trigger:
+        case Trigger.TIMER_E:
+            longer = T2_S if before.state is State.PROCEEDING else min(before.interval_s * 2, T2_S)
+            return Step(
+                transaction=replace(after, interval_s=longer),
+                sends=(before.last,),
+                again=True,
+                starts=((Trigger.TIMER_E, longer),),
+            )
+        case Trigger.TIMER_F:
+            return Step(transaction=after, stops=(Trigger.TIMER_E,), tells=True)
+        case Trigger.PROVISIONAL:
+            return Step(transaction=after)
+        case Trigger.SUCCESS | Trigger.FAILURE:
+            linger = 0.0 if before.reliable else T4_S
+            return Step(transaction=after, stops=waiting, starts=((Trigger.TIMER_K, linger),), tells=True)
+        case _:
+            return Step(transaction=after)
+
+
+def _invite_server(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> Step:
+    sends = () if response is None else (response.encode(),)
+    match trigger:
+        case Trigger.REQUEST:
+            return Step(transaction=after, sends=(before.last,) if before.last else (), again=True)
+        case Trigger.PROVISIONAL if sends:
+            return Step(transaction=replace(after, last=sends[0]), sends=sends)
+        case Trigger.SUCCESS if sends and before.state is State.PROCEEDING:
+            after = replace(after, last=sends[0])
+            return Step(transaction=after, sends=sends, starts=((Trigger.TIMER_L, TIMEOUT_S),))
+        case Trigger.FAILURE if sends:
+            repeats = () if before.reliable else ((Trigger.TIMER_G, T1_S),)
+            return Step(
+                transaction=replace(after, last=sends[0], interval_s=T1_S),
+                sends=sends,
+                starts=(*repeats, (Trigger.TIMER_H, TIMEOUT_S)),
+            )
+        case Trigger.TIMER_G:
+            longer = min(before.interval_s * 2, T2_S)
+            return Step(
+                transaction=replace(after, interval_s=longer),
+                sends=(before.last,),
+                again=True,
+                starts=((Trigger.TIMER_G, longer),),
+            )
+        case Trigger.TIMER_H:
+            return Step(transaction=after, stops=(Trigger.TIMER_G,))
+        case Trigger.ACK:
+            linger = 0.0 if before.reliable else T4_S
+            stops = (Trigger.TIMER_G, Trigger.TIMER_H)
+            return Step(transaction=after, stops=stops, starts=((Trigger.TIMER_I, linger),))
+        case _:
+            return Step(transaction=after)
+
+
+def _server(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> Step:
+    sends = () if response is None else (response.encode(),)
+    match trigger:
+        case Trigger.REQUEST:
+            return Step(transaction=after, sends=(before.last,), again=True)
+        case Trigger.PROVISIONAL if sends:
+            return Step(transaction=replace(after, last=sends[0]), sends=sends)
+        case Trigger.SUCCESS | Trigger.FAILURE if sends:
+            linger = 0.0 if before.reliable else TIMEOUT_S
+            starts = ((Trigger.TIMER_J, linger),)
+            return Step(transaction=replace(after, last=sends[0]), sends=sends, starts=starts)
+        case _:
+            return Step(transaction=after)
+
+
+def trigger_of(status: int) -> Trigger:
+    """Which of the three response triggers a status is."""
+    if status < 200:
+        return Trigger.PROVISIONAL
+    return Trigger.SUCCESS if status < 300 else Trigger.FAILURE
+
+
+def acknowledge_failure(invite: Request, response: Response) -> Request:
+    """The ACK of a final response that is no 2xx: the transaction's own, along the INVITE's way.
+
+    Source: RFC 3261 §17.1.1.3.
+    """
+    top_via = next(value for name, value in invite.headers if name == "Via")
+    routes = [(name, value) for name, value in invite.headers if name == "Route"]
+    headers = (
+        ("Via", top_via),
+        *routes,
+        ("Max-Forwards", "70"),
+        ("From", invite.from_.text),
+        ("To", response.to.text),
+        ("Call-ID", invite.call_id),
+        ("CSeq", f"{invite.cseq} ACK"),
+    )
+    return request("ACK", invite.uri, headers)

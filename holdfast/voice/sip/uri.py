@@ -1,0 +1,191 @@
+"""Addresses in signalling: SIP URIs, name-addr values, parameters, and what of them a socket can reach.
+
+Texts are kept as they came, beside what was read from them, so that they can be echoed byte for byte.
+Source: RFC 3261 §19.1, §20.10, §25.1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote, unquote
+
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.errors import UriUnreadable
+
+DEFAULT_PORT = 5060
+
+TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
+"""Source: RFC 3261 §25.1 (token)."""
+
+_URI = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):"
+    r"(?:(?P<user>[^@<>\"\s\x00-\x1f]*)@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)"
+    r"(?::(?P<port>\d{1,5}))?"
+    r"(?P<params>(?:;[^;?@<>\"\s]+)*)"
+    r"(?:\?(?P<headers>[^@<>\"\s]*))?\Z",
+    re.ASCII,
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):", re.ASCII)
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PARAM = re.compile(rf"\s*;\s*({TOKEN})\s*(?:=\s*({_QUOTED}|[^;,\"<>\s]+)\s*)?", re.DOTALL)
+_QUOTED_NAME = re.compile(rf"\s*({_QUOTED})\s*<", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uri:
+    """A `sip:` or `sips:` URI. `user` is percent-decoded and without password; `port` is in 1..65535 or None."""
+
+    text: str
+    scheme: str
+    user: str
+    host: str
+    port: int | None
+    params: tuple[tuple[str, str | None], ...]
+
+    def param(self, name: str) -> str | None:
+        """A parameter's value; "" when it has none; None when it is absent."""
+        return next((value or "" for listed, value in self.params if listed == name), None)
+
+
+def scheme_of(text: str) -> str | None:
+    """The scheme of any URI, in lower case, or None when the text does not begin like a URI."""
+    found = _SCHEME.match(text)
+    return found[1].lower() if found else None
+
+
+def parse_uri(text: str) -> Uri:
+    """Read a SIP URI.
+
+    Raises: UriUnreadable.
+    """
+    found = _URI.match(text)
+    if not found or found["scheme"].lower() not in ("sip", "sips"):
+        raise UriUnreadable("not a SIP URI")
+    port = int(found["port"]) if found["port"] else None
+    if port is not None and not 1 <= port <= 65535:
+        raise UriUnreadable("a SIP URI with an impossible port")
+    params = []
+    for part in filter(None, found["params"].split(";")):
+        name, equals, value = part.partition("=")
+        params.append((name.lower(), value if equals else None))
+    return Uri(
+        text=text,
+        scheme=found["scheme"].lower(),
+        user=unquote((found["user"] or "").partition(":")[0]),
+        host=found["host"].strip("[]").lower(),
+        port=port,
+        params=tuple(params),
+    )
+
+
+def sip_uri(user: str, address: Address) -> str:
+    """A URI of ours."""
+    part = quote(user, safe="-_.!~*'()&=+$,;?/") + "@" if user else ""
+    return f"sip:{part}{host_port(address)}"
+
+
+def host_port(address: Address) -> str:
+    """`host:port` as Via and URIs write it."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def numeric_address(host: str, port: int | None) -> Address | None:
+    """Where a datagram for this host goes, or None when the host is a name or nobody's address.
+
+    Names are not resolved: resolving would let a stranger's message wait on a name server. `localhost` is itself.
+    """
+    if host.lower() == "localhost":
+        host = "127.0.0.1"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
+        return None
+    return str(address), DEFAULT_PORT if port is None else port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameAddr:
+    """The value of From, To, Contact, Route and their like. `uri` is text; parameters belong to the header."""
+
+    text: str
+    name: str
+    uri: str
+    params: tuple[tuple[str, str | None], ...]
+
+    @property
+    def tag(self) -> str | None:
+        """The dialog tag, if there is one."""
+        return self.param("tag")
+
+    def param(self, name: str) -> str | None:
+        """A parameter's value; "" when it has none; None when it is absent."""
+        return next((value or "" for listed, value in self.params if listed == name), None)
+
+
+def parse_name_addr(text: str) -> NameAddr:
+    """Read `"name" <uri>;params`, `name <uri>;params` or `uri;params`.
+
+    In the last form all parameters are the header's, and the URI may have no `?`, `,` or `;`.
+    Raises: UriUnreadable.
+    Source: RFC 3261 §20.10.
+    """
+    quoted = _QUOTED_NAME.match(text)
+    opening = quoted.end() - 1 if quoted else text.find("<")
+    if opening >= 0:
+        closing = text.find(">", opening)
+        name = re.sub(r"\\(.)", r"\1", quoted[1][1:-1]) if quoted else " ".join(text[:opening].split())
+        if closing < 0 or (not quoted and '"' in name):
+            raise UriUnreadable("an address with unbalanced quotes or brackets")
+        uri, rest = text[opening + 1 : closing], text[closing + 1 :]
+    else:
+        uri, semicolon, rest = text.partition(";")
+        uri, rest, name = uri.strip(), semicolon + rest, ""
+        if "?" in uri or "," in uri or '"' in uri:
+            raise UriUnreadable("an address that needs angle brackets")
+    if scheme_of(uri) is None or re.search(r"\s", uri):
+        raise UriUnreadable("an address without a URI")
+    return NameAddr(text=text, name=name, uri=uri, params=parse_params(rest))
+
+
+def parse_params(text: str) -> tuple[tuple[str, str | None], ...]:
+    """Read `;name=value;name`. Quotes are taken off values; names come in lower case.
+
+    Raises: UriUnreadable when something is left over.
+    """
+    params: list[tuple[str, str | None]] = []
+    text, at = text.rstrip(), 0
+    while at < len(text):
+        found = _PARAM.match(text, at)
+        if not found:
+            raise UriUnreadable("parameters that cannot be read")
+        value = found[2]
+        if value and value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        params.append((found[1].lower(), value))
+        at = found.end()
+    return tuple(params)
+
+
+def split_values(text: str) -> list[str]:
+    """Split a header field at its commas, not those inside quotes or angle brackets. Empty values are kept."""
+    values, begin, quoted, bracket, escaped = [], 0, False, False, False
+    for at, sign in enumerate(text):
+        if escaped:
+            escaped = False
+        elif sign == "\\" and quoted:
+            escaped = True
+        elif sign == '"':
+            quoted = not quoted
+        elif not quoted and sign in "<>":
+            bracket = sign == "<"
+        elif sign == "," and not quoted and not bracket:
+            values.append(text[begin:at].strip())
+            begin = at + 1
+    values.append(text[begin:].strip())
+    return values

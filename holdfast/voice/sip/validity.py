@@ -1,0 +1,75 @@
+"""Whether a request that could be read makes sense, before anything is begun for it.
+
+Source: RFC 3261 §8.2; RFC 4475 for what strangers send.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from holdfast.voice.sip import body
+from holdfast.voice.sip.dialog import contact_uri
+from holdfast.voice.sip.effects import Headers
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Request
+from holdfast.voice.sip.uri import parse_uri, scheme_of
+
+KNOWN_METHODS = frozenset(
+    {
+        *("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "UPDATE", "INFO"),
+        *("MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"),
+    }
+)
+"""Methods that have a registration with IANA: one we do not do gets 405, a name not listed 501."""
+
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+"""Option tags a peer may require of us. Source: RFC 3261 §8.2.2.3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Why a request is refused: the status, and the headers that go with it."""
+
+    status: int
+    reason: str | None = None
+    headers: Headers = ()
+
+
+def objection(received: Request) -> Objection | None:
+    """What is wrong with a request, or None. ACK is never objected to: it has no response.
+
+    Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
+    """
+    wrong = _unreadable(received)
+    if wrong is not None:
+        return Objection(status=400, reason=f"Bad Request ({wrong})")
+    if scheme_of(received.uri) not in ("sip", "sips"):
+        return Objection(status=416)
+    try:
+        parse_uri(received.uri)
+    except UriUnreadable:
+        return Objection(status=400, reason="Bad Request (Request-URI that cannot be read)")
+    if received.method != "CANCEL":
+        unknown = [tag for tag in received.values("Require") if tag and tag.lower() not in SUPPORTED_EXTENSIONS]
+        if unknown:
+            return Objection(status=420, headers=(("Unsupported", ", ".join(unknown)),))
+    if received.method == "INVITE":
+        refused = body.refusal(received)
+        if refused is not None:
+            return Objection(status=415, headers=refused)
+        if contact_uri(received) is None:
+            return Objection(status=400, reason="Bad Request (no usable Contact)")
+    return None
+
+
+def _unreadable(received: Request) -> str | None:
+    cseq = received.first("CSeq") or ""
+    if cseq.split()[-1] != received.method:
+        return "method and CSeq differ"
+    hops = received.first("Max-Forwards")
+    if hops is not None and not (re.fullmatch(r"[0-9]{1,3}", hops) and int(hops) <= 255):
+        return "Max-Forwards out of range"
+    if scheme_of(received.uri) is None:
+        return "Request-URI that cannot be read"
+    return None
