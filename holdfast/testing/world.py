@@ -1,0 +1,289 @@
+"""A world without sockets or clocks, in which calls are told as stories: fake time, fake phones, web pages as text.
+
+Everything between is the engine's own: the board, the machines, the verbs. With `killed=True` all state goes through
+the journal's text after each message and every running generator is thrown away, as after a crash.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.voice.control.audio import hears
+from holdfast.voice.control.board import Board
+from holdfast.voice.control.nouns import Call, RoomStatus
+from holdfast.voice.control.view import Message
+from holdfast.voice.control.wire import decode, encode
+from holdfast.voice.model.commands import Callback, CreateCall, Instruction, ReceiveCall, Target, WebRequest
+from holdfast.voice.model.effects import (
+    AnswerLeg,
+    Effect,
+    FetchDocument,
+    HangUpLeg,
+    LogNotification,
+    PlaceLeg,
+    PlaySound,
+    PostCallback,
+    RefuseLeg,
+    RouteAudio,
+    StartTimer,
+    StopFetch,
+    StopSound,
+    StopTimer,
+)
+from holdfast.voice.model.facts import (
+    DigitPressed,
+    DocumentFetched,
+    DocumentMissed,
+    LegAnswered,
+    LegEnded,
+    LegRefused,
+    LegRinging,
+    SoundEnded,
+    SoundFailed,
+    TimerFired,
+)
+from holdfast.voice.model.ids import AccountSid, CallSid, Token, derive, owner
+
+ACCOUNT = AccountSid("AC" + "0" * 32)
+START = 1_700_000_000.0
+Page = str | Callable[[dict[str, str]], str] | None
+"""What a web server answers: TwiML, a function of the form, `audio` for a sound file, or None for an error 404."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request a web server got."""
+
+    url: str
+    method: str
+    form: dict[str, str]
+    kind: str = "document"
+
+    def __getitem__(self, name: str) -> str:
+        return self.form[name]
+
+
+@dataclass(slots=True)
+class World:
+    """A board with fake phones and fake web servers around it."""
+
+    killed: bool = False
+    pages: dict[str, Page] = field(default_factory=dict)
+    now: float = START
+    board: Board = field(default_factory=Board)
+    effects: list[Effect] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    callbacks: list[Asked] = field(default_factory=list)
+    notices: list[LogNotification] = field(default_factory=list)
+    playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
+    routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
+    legs: dict[CallSid, str] = field(default_factory=dict)
+    held_back: set[str] = field(default_factory=set)
+    """Addresses whose answers do not come until `release`."""
+    slow: dict[Token, Asked] = field(default_factory=dict)
+    _timers: list[tuple[float, int, Token]] = field(default_factory=list)
+    _stopped: set[int] = field(default_factory=set)
+    _named: dict[Token, int] = field(default_factory=dict)
+    _count: int = 0
+    _inbox: list[Message] = field(default_factory=list)
+
+    # --- what a story does --------------------------------------------------------------------------------
+
+    def calls_in(self, name: str, url: str = "", *, twiml: str | None = None, to: str = "+15550100") -> CallSid:
+        """A phone calls a number whose document is at `url`, or is `twiml`."""
+        sid = CallSid(derive("CA", name))
+        request = WebRequest(url=url) if url else None
+        instruction = Instruction(request=request, twiml=twiml, base_url="https://app.example/")
+        self.legs[sid] = "calling"
+        self.tell(ReceiveCall(call=sid, account=ACCOUNT, from_=f"client:{name}", to=to, instruction=instruction))
+        return sid
+
+    def place(self, name: str, url: str = "", *, twiml: str | None = None, events: Sequence[str] = ()) -> CallSid:
+        """A REST request calls somebody."""
+        sid = CallSid(derive("CA", name))
+        request = WebRequest(url=url) if url else None
+        callback = Callback(url="https://app.example/status", events=tuple(events)) if events else None
+        instruction = Instruction(request=request, twiml=twiml, base_url="https://app.example/")
+        target = Target(to=f"client:{name}")
+        self.tell(
+            CreateCall(
+                call=sid, account=ACCOUNT, target=target, from_="+15550199", instruction=instruction, callback=callback
+            )
+        )
+        return sid
+
+    def rings(self, call: CallSid) -> None:
+        """The called phone rings."""
+        self.tell(LegRinging(call=call))
+
+    def answers(self, call: CallSid) -> None:
+        """The called phone answers."""
+        self.legs[call] = "up"
+        self.tell(LegAnswered(call=call))
+
+    def refuses(self, call: CallSid, sip_code: int) -> None:
+        """The called phone, or the way to it, refuses."""
+        self.legs[call] = "gone"
+        self.tell(LegRefused(call=call, sip_code=sip_code))
+
+    def hangs_up(self, call: CallSid) -> None:
+        """The phone hangs up."""
+        cause = "hangup" if self.legs.get(call) == "up" else "canceled"
+        self.legs[call] = "gone"
+        self.tell(LegEnded(call=call, cause=cause))  # type: ignore[arg-type]  # one of the literals above
+
+    def presses(self, call: CallSid, digits: str) -> None:
+        """The phone sends touch tones."""
+        for digit in digits:
+            self.tell(DigitPressed(call=call, digit=digit))
+
+    def passes(self, seconds: float) -> None:
+        """Time goes by, and what falls due within it happens."""
+        until = self.now + seconds
+        while self._timers and self._timers[0][0] <= until:
+            at, number, token = heapq.heappop(self._timers)
+            if number in self._stopped:
+                self._stopped.discard(number)
+                continue
+            self.now = max(self.now, at)
+            self._named.pop(token, None)
+            self.tell(TimerFired(token=token))
+        self.now = until
+
+    def sound_ends(self, call: CallSid) -> None:
+        """The sound this ear's player plays comes to its end."""
+        token, _, _ = self.playing.pop(call)
+        self.tell(SoundEnded(token=token))
+
+    def sound_fails(self, call: CallSid, code: int = 11200) -> None:
+        """The sound this ear should hear cannot be had."""
+        token, source, _ = self.playing.pop(call)
+        self.tell(SoundFailed(token=token, code=code, message=f"{source} failed"))
+
+    def release(self, url: str) -> None:
+        """The web server that was held back answers now."""
+        self.held_back.discard(url)
+        for token, asked in list(self.slow.items()):
+            if asked.url == url:
+                del self.slow[token]
+                self.tell(self._answer(token, asked))
+
+    def tell(self, message: Message) -> None:
+        """Give the board a message, and carry out all that follows from it. Raises: AskedWrong."""
+        step = self.board.apply(message, self.now)
+        if self.killed:
+            self.crash()
+        for effect in step.effects:
+            self.effects.append(effect)
+            self._carry_out(effect)
+        while self._inbox:
+            self.tell(self._inbox.pop(0))
+
+    def crash(self) -> None:
+        """Write every noun down, forget everything, and read it again."""
+        nouns = [*self.board.calls.values(), *self.board.rooms.values(), *self.board.queues.values()]
+        reborn = Board()
+        reborn.restore(decode(encode(noun)) for noun in nouns)
+        assert reborn.calls == self.board.calls
+        assert reborn.rooms == self.board.rooms
+        assert reborn.queues == self.board.queues
+        self.board = reborn
+
+    # --- what a story looks at --------------------------------------------------------------------------------
+
+    def call(self, sid: CallSid) -> Call:
+        """The call as it is now."""
+        return self.board.calls[sid]
+
+    def children(self, parent: CallSid) -> list[CallSid]:
+        """The legs a call has dialled, oldest first."""
+        return [call.sid for call in self.board.calls.values() if call.parent == parent]
+
+    def ear(self, call: CallSid) -> object:
+        """What this ear hears: other calls, or the source of a sound, or `silence`; `nothing` once it is gone."""
+        if not self.board.calls[call].live:
+            return "nothing"
+        route = self.routes.get(call)
+        if route is not None:
+            return frozenset(route) if route else "silence"
+        return self.playing[call][1] if call in self.playing else "silence"
+
+    def events(self) -> list[str]:
+        """The conference events posted so far, in order."""
+        return [told["StatusCallbackEvent"] for told in self.callbacks if told.kind == "conference"]
+
+    def urls(self) -> list[str]:
+        """The addresses asked for documents so far, in order; goodbye requests included."""
+        return [asked.url for asked in self.asked]
+
+    def check(self) -> None:
+        """What must hold at every moment: routes are what the rooms say, and nobody gone is heard."""
+        for room in self.board.rooms.values():
+            if room.status is RoomStatus.COMPLETED:
+                continue
+            for call, heard in hears(room).items():
+                assert self.routes.get(call) == heard, (call, self.routes.get(call), heard)
+        for call, heard in self.routes.items():
+            for other in heard or ():
+                assert self.board.calls[other].live, f"{call} hears {other}, which is over"
+        for call in self.playing:
+            assert self.board.calls[call].live, f"a sound plays to {call}, which is over"
+
+    # --- the shell ----------------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case RouteAudio():
+                self.routes.update(dict(effect.hears))
+            case PlaySound(token=token, source=source, rounds=rounds):
+                self.playing[owner(token)] = (token, source, rounds)
+            case StopSound(token=token):
+                if self.playing.get(owner(token), ("",))[0] == token:
+                    del self.playing[owner(token)]
+            case StartTimer(token=token, after_s=after_s):
+                self._count += 1
+                self._named[token] = self._count
+                heapq.heappush(self._timers, (self.now + after_s, self._count, token))
+            case StopTimer(token=token):
+                if token in self._named:
+                    self._stopped.add(self._named.pop(token))
+            case FetchDocument(token=token, request=request):
+                asked = Asked(url=request.url, method=request.method, form=dict(request.form))
+                self.asked.append(asked)
+                if request.url in self.held_back:
+                    self.slow[token] = asked
+                else:
+                    self._inbox.append(self._answer(token, asked))
+            case StopFetch(token=token):
+                self.slow.pop(token, None)
+            case PostCallback(kind=kind, request=request):
+                told = Asked(url=request.url, method=request.method, form=dict(request.form), kind=kind)
+                (self.asked if kind == "superseded" else self.callbacks).append(told)
+            case LogNotification():
+                self.notices.append(effect)
+            case PlaceLeg(call=call):
+                self.legs[call] = "called"
+            case AnswerLeg(call=call):
+                self.legs[call] = "up"
+            case HangUpLeg(call=call) | RefuseLeg(call=call):
+                self.legs[call] = "gone"
+            case _:
+                pass
+
+    def _answer(self, token: Token, asked: Asked) -> Message:
+        page = self.pages.get(asked.url)
+        if callable(page):
+            page = page(asked.form)
+        if page is None:
+            message = f"{asked.url} answered 404"
+            return DocumentMissed(token=token, url=asked.url, code=11200, message=message)
+        if page == "audio":
+            return DocumentFetched(token=token, url=asked.url, content_type="audio/mpeg", clip=asked.url)
+        return DocumentFetched(token=token, url=asked.url, content_type="text/xml", body=page)
+
+
+def twiml(inside: str) -> str:
+    """A document around these verbs."""
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>'

@@ -1,0 +1,231 @@
+"""A conference participant is held and resumed. Source: Twilio API, Participant resource."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.control.nouns import Participant, Room
+from holdfast.voice.model.commands import ChangeParticipant, WebRequest
+from holdfast.voice.model.errors import NotFound
+from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
+from holdfast.voice.model.ids import CallSid
+
+APP = "https://app.example"
+EVENTS = "start end join leave mute hold"
+ROOM = twiml(
+    f'<Dial action="/after"><Conference statusCallback="/events" statusCallbackEvent="{EVENTS}">'
+    "room</Conference></Dial>"
+)
+
+
+def meet(world: World) -> tuple[CallSid, CallSid, Room]:
+    """Alice and Bob are in a conference."""
+    world.pages[f"{APP}/room"] = ROOM
+    world.pages[f"{APP}/after"] = twiml("<Hangup/>")
+    alice, bob = world.calls_in("alice", f"{APP}/room"), world.calls_in("bob", f"{APP}/room")
+    return alice, bob, room_of(world, alice)
+
+
+def room_of(world: World, call: CallSid) -> Room:
+    room = world.board.room_of(call)
+    assert room is not None
+    return room
+
+
+def participant(world: World, call: CallSid) -> Participant:
+    one = room_of(world, call).participant(call)
+    assert one is not None
+    return one
+
+
+def hold(world: World, call: CallSid, url: str | None = None) -> None:
+    request = None if url is None else WebRequest(url=url, method="GET")
+    world.tell(ChangeParticipant(room=room_of(world, call).sid, call=call, hold=True, hold_request=request))
+
+
+def resume(world: World, call: CallSid) -> None:
+    world.tell(ChangeParticipant(room=room_of(world, call).sid, call=call, hold=False))
+
+
+def test_the_first_hears_wait_music_until_the_second_comes(world: World) -> None:
+    world.pages[f"{APP}/room"] = ROOM
+    alice = world.calls_in("alice", f"{APP}/room")
+    assert world.ear(alice) == "builtin:hold"
+    assert room_of(world, alice).status == "init"
+    bob = world.calls_in("bob", f"{APP}/room")
+    assert room_of(world, alice).status == "in-progress"
+    assert world.ear(alice) == {bob}
+    assert world.ear(bob) == {alice}
+    assert world.events() == ["participant-join", "participant-join", "conference-start"]
+    world.check()
+
+
+def test_hold_takes_the_participant_out_and_plays_to_it_alone(world: World) -> None:
+    alice, bob, _ = meet(world)
+    hold(world, alice)
+    assert world.ear(alice) == "builtin:hold"
+    assert world.ear(bob) == "silence"
+    assert world.call(alice).status == "in-progress"
+    assert world.events()[-1] == "participant-hold"
+    assert world.callbacks[-1]["Hold"] == "true"
+    resume(world, alice)
+    assert world.ear(alice) == {bob}
+    assert world.ear(bob) == {alice}
+    assert world.events()[-1] == "participant-unhold"
+    assert alice not in world.playing
+    world.check()
+
+
+def test_a_direct_audio_file_is_played_once_then_silence(world: World) -> None:
+    alice, _, _ = meet(world)
+    world.pages[f"{APP}/song.mp3"] = "audio"
+    hold(world, alice, f"{APP}/song.mp3")
+    assert world.ear(alice) == f"clip:{APP}/song.mp3"
+    assert world.playing[alice][2] == 1
+    assert world.asked[-1]["Hold"] == "true"
+    assert world.asked[-1].method == "GET"
+    world.sound_ends(alice)
+    assert world.ear(alice) == "silence"
+    world.passes(10)
+    assert world.ear(alice) == "silence"
+    resume(world, alice)
+    world.check()
+
+
+def test_a_hold_document_plays_in_its_order_and_loops_by_redirect(world: World) -> None:
+    alice, bob, _ = meet(world)
+    world.pages[f"{APP}/hold.xml"] = twiml("<Play>/one.mp3</Play><Pause length='3'/><Redirect/>")
+    hold(world, alice, f"{APP}/hold.xml")
+    assert world.ear(alice) == f"{APP}/one.mp3"
+    world.sound_ends(alice)
+    assert world.ear(alice) == "silence"
+    world.passes(3)
+    assert world.ear(alice) == f"{APP}/one.mp3"
+    assert world.urls().count(f"{APP}/hold.xml") == 2
+    resume(world, alice)
+    assert world.ear(alice) == {bob}
+    world.passes(60)
+    assert world.urls().count(f"{APP}/hold.xml") == 2
+
+
+def test_a_hold_url_that_fails_becomes_the_built_in_music_after_two_seconds(world: World) -> None:
+    alice, _, _ = meet(world)
+    hold(world, alice, f"{APP}/gone")
+    assert world.ear(alice) == "silence"
+    assert world.notices[-1].code == 11200
+    world.passes(2.1)
+    assert world.ear(alice) == "builtin:hold"
+    resume(world, alice)
+    assert alice not in world.playing
+    world.check()
+
+
+def test_a_hold_url_that_breaks_the_rules_is_13238_and_becomes_music(world: World) -> None:
+    alice, _, _ = meet(world)
+    world.pages[f"{APP}/dial"] = twiml("<Dial>+15550111</Dial>")
+    hold(world, alice, f"{APP}/dial")
+    world.passes(2.1)
+    assert world.notices[-1].code == 13238
+    assert world.ear(alice) == "builtin:hold"
+    assert not world.children(alice)
+
+
+def test_a_slow_hold_url_is_bridged_by_music_and_then_heard(world: World) -> None:
+    alice, _, _ = meet(world)
+    world.pages[f"{APP}/slow"] = twiml("<Play>/song.mp3</Play>")
+    world.held_back.add(f"{APP}/slow")
+    hold(world, alice, f"{APP}/slow")
+    world.passes(2.1)
+    assert world.ear(alice) == "builtin:hold"
+    world.release(f"{APP}/slow")
+    assert world.ear(alice) == f"{APP}/song.mp3"
+
+
+def test_hold_again_with_another_url_switches_without_an_event(world: World) -> None:
+    alice, _, _ = meet(world)
+    world.pages |= {f"{APP}/one.mp3": "audio", f"{APP}/two.mp3": "audio"}
+    hold(world, alice, f"{APP}/one.mp3")
+    hold(world, alice, f"{APP}/two.mp3")
+    assert world.ear(alice) == f"clip:{APP}/two.mp3"
+    assert world.events().count("participant-hold") == 1
+
+
+def test_resume_of_one_who_is_not_held_changes_nothing(world: World) -> None:
+    alice, bob, _ = meet(world)
+    resume(world, alice)
+    assert "participant-unhold" not in world.events()
+    assert world.ear(alice) == {bob}
+
+
+def test_a_mute_survives_a_hold_in_every_order(world: World) -> None:
+    alice, bob, room = meet(world)
+    world.tell(ChangeParticipant(room=room.sid, call=alice, muted=True))
+    hold(world, alice)
+    resume(world, alice)
+    assert world.ear(bob) == "silence"
+    assert world.ear(alice) == {bob}
+    hold(world, alice)
+    world.tell(ChangeParticipant(room=room.sid, call=alice, muted=False))
+    assert world.ear(bob) == "silence"
+    resume(world, alice)
+    assert world.ear(bob) == {alice}
+
+
+def test_both_held_hear_their_own_sound(world: World) -> None:
+    alice, bob, _ = meet(world)
+    world.pages[f"{APP}/song.mp3"] = "audio"
+    hold(world, alice)
+    hold(world, bob, f"{APP}/song.mp3")
+    assert (world.ear(alice), world.ear(bob)) == ("builtin:hold", f"clip:{APP}/song.mp3")
+    resume(world, alice)
+    assert (world.ear(alice), world.ear(bob)) == ("silence", f"clip:{APP}/song.mp3")
+
+
+def test_the_held_one_stays_held_when_the_other_leaves(world: World) -> None:
+    alice, bob, room = meet(world)
+    hold(world, alice)
+    world.hangs_up(bob)
+    assert world.ear(alice) == "builtin:hold"
+    assert world.board.rooms[room.sid].status == "in-progress"
+    assert world.events()[-1] == "participant-leave"
+    world.check()
+
+
+def test_the_held_one_hangs_up_and_nobody_else_is_touched(world: World) -> None:
+    alice, bob, room = meet(world)
+    hold(world, alice)
+    world.hangs_up(alice)
+    assert world.call(bob).live
+    assert alice not in world.playing
+    world.hangs_up(bob)
+    assert world.board.rooms[room.sid].status == "completed"
+    assert world.board.rooms[room.sid].reason_ended == "last-participant-left"
+    assert world.events()[-2:] == ["participant-leave", "conference-end"]
+    with pytest.raises(NotFound):
+        world.tell(ChangeParticipant(room=room.sid, call=alice, hold=False))
+    world.check()
+
+
+def test_end_on_exit_changed_while_held_has_no_effect(world: World) -> None:
+    alice, bob, room = meet(world)
+    hold(world, bob)
+    world.tell(ChangeParticipant(room=room.sid, call=bob, end_on_exit=True))
+    assert not participant(world, bob).end_on_exit
+    world.hangs_up(bob)
+    assert world.call(alice).live
+
+
+def test_a_phone_that_holds_by_itself_gives_its_peer_music(world: World) -> None:
+    alice, bob, _ = meet(world)
+    world.tell(PhoneHeld(call=alice))
+    assert world.ear(bob) == "builtin:hold"
+    world.tell(PhoneResumed(call=alice))
+    assert world.ear(bob) == {alice}
+    world.tell(PhoneHeld(call=alice))
+    hold(world, alice)
+    resume(world, alice)
+    assert world.ear(bob) == "builtin:hold"
+    world.tell(PhoneResumed(call=alice))
+    assert world.ear(bob) == {alice}
+    world.check()
