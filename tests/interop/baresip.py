@@ -1,0 +1,187 @@
+"""baresip as a phone with ears: it says a hum from a WAV file, answers every call, and records what it hears.
+
+It is driven over its control socket (module ctrl_tcp: netstrings of JSON). What it heard is read from the recording of
+its decoder (module sndfile), which is whole once the call is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import soundfile
+
+from holdfast.testing.recognise import Recogniser, describe
+from holdfast.testing.server import HOST, free_port
+from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Chord
+from holdfast.voice.sip.effects import Address
+from tests.interop.programs import program
+
+MODULES = Path("/usr/lib/baresip/modules")
+SPOKEN_S = 120
+SETTLED_S = 0.2
+
+CONFIG = """\
+sip_listen {host}:{sip_port}
+net_interface {host}
+module_path {modules}
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {host}:{control_port}
+audio_source aufile,{folder}/spoken.wav
+audio_player aubridge,nowhere
+audio_alert aubridge,nowhere
+ausrc_srate {rate_hz}
+auplay_srate {rate_hz}
+ausrc_channels 1
+auplay_channels 1
+snd_path {folder}/recorded
+rtp_ports {rtp_first}-{rtp_last}
+"""
+ACCOUNT = "<sip:{name}@{server}>;auth_pass={password};regint={expires_s};answermode=auto;audio_codecs=PCMU/8000/1\n"
+
+
+class Baresip:
+    """One baresip with one line at the server, from `async with` to its end."""
+
+    def __init__(self, name: str, *, hum: Chord, server: Address, password: str, folder: Path) -> None:
+        self.name = name
+        self.events: list[dict[str, Any]] = []
+        self._told = asyncio.Event()
+        self._hum = hum
+        self._server = server
+        self._password = password
+        self._folder = folder
+
+    async def __aenter__(self) -> Self:
+        (self._folder / "recorded").mkdir(parents=True)
+        control = free_port(socket.SOCK_STREAM)
+        self._write_configuration(control)
+        with (self._folder / "log").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                program("baresip"),
+                "-f",
+                str(self._folder),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        try:
+            self._reader, self._writer = await self._connect(control)
+            self._listener = asyncio.create_task(self._listen(), name=f"baresip-{self.name}")
+            await self.saw("REGISTER_OK")
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.cancel()
+        self._writer.close()
+        await self._stop()
+
+    async def saw(self, event: str, *, times: int = 1, within_s: float = 10.0) -> None:
+        """Wait until baresip has told of an event so many times."""
+        try:
+            async with asyncio.timeout(within_s):
+                while sum(1 for told in self.events if told.get("type") == event) < times:
+                    self._told.clear()
+                    await self._told.wait()
+        except TimeoutError:
+            log = (self._folder / "log").read_text("utf-8", "replace")
+            raise AssertionError(f"baresip {self.name}: no {event} within {within_s} s. Its log:\n{log}") from None
+
+    async def dial(self, number: str) -> None:
+        """Call a number at the server."""
+        await self._command("dial", f"sip:{number}@{self._server[0]}:{self._server[1]}")
+
+    async def hang_up(self) -> None:
+        """End the call."""
+        await self._command("hangup")
+        await self.saw("CALL_CLOSED")
+
+    def heard(self) -> list[str]:
+        """What was heard in the calls that are over, in order; edges between two sounds left out."""
+        recognised = [describe(names) for path in self._recordings() for names in _windows(path)]
+        story: list[tuple[str, int]] = []
+        for names in recognised:
+            if story and story[-1][0] == names:
+                story[-1] = (names, story[-1][1] + 1)
+            else:
+                story.append((names, 1))
+        settled = [names for names, windows in story if windows * FRAME_S >= SETTLED_S]
+        return [names for place, names in enumerate(settled) if place == 0 or settled[place - 1] != names]
+
+    def _recordings(self) -> list[Path]:
+        return sorted((self._folder / "recorded").glob("*-dec.wav"))
+
+    def _write_configuration(self, control: int) -> None:
+        spoken = np.tile(self._hum.frame(), round(SPOKEN_S / FRAME_S))
+        soundfile.write(self._folder / "spoken.wav", spoken, RATE_HZ, subtype="PCM_16")
+        rtp_first = free_port(socket.SOCK_DGRAM) & ~1
+        config = CONFIG.format(
+            host=HOST,
+            sip_port=free_port(socket.SOCK_DGRAM),
+            control_port=control,
+            modules=MODULES,
+            folder=self._folder,
+            rate_hz=RATE_HZ,
+            rtp_first=min(rtp_first, 65_400),
+            rtp_last=min(rtp_first, 65_400) + 40,
+        )
+        account = ACCOUNT.format(
+            name=self.name, server=f"{self._server[0]}:{self._server[1]}", password=self._password, expires_s=600
+        )
+        (self._folder / "config").write_text(config, "utf-8")
+        (self._folder / "accounts").write_text(account, "utf-8")
+        (self._folder / "contacts").write_text("", "utf-8")
+
+    async def _connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        async with asyncio.timeout(10.0):
+            while True:
+                try:
+                    return await asyncio.open_connection(HOST, port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+
+    async def _listen(self) -> None:
+        while True:
+            size = int((await self._reader.readuntil(b":"))[:-1])
+            message = json.loads(await self._reader.readexactly(size))
+            await self._reader.readexactly(1)
+            self.events.append(message)
+            self._told.set()
+
+    async def _command(self, command: str, params: str = "") -> None:
+        message = json.dumps({"command": command, "params": params}).encode()
+        self._writer.write(b"%d:%s," % (len(message), message))
+        await self._writer.drain()
+
+    async def _stop(self) -> None:
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(5.0):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+def _windows(path: Path) -> list[frozenset[str]]:
+    samples, _ = soundfile.read(path, dtype="int16")
+    whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
+    return Recogniser(KNOWN).recognise(whole.reshape(-1, FRAME_SAMPLES))

@@ -1,0 +1,15 @@
+"""Foreign programs the interop tests drive. One that is missing fails the test; nothing is skipped in silence."""
+
+import shutil
+
+import pytest
+
+PACKAGES = {"baresip": "baresip", "sipp": "sip-tester"}
+
+
+def program(name: str) -> str:
+    """Where the program is."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.fail(f"{name} is not installed; install it with: sudo apt-get install -y {PACKAGES[name]}")
+    return path

@@ -1,0 +1,108 @@
+"""sipp against `holdfast serve`, with scenarios of our own: calls in, calls out, to their orderly end."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from twilio.rest import Client
+from twilio.twiml.voice_response import VoiceResponse
+
+from holdfast.testing.server import HOST, Server, free_port
+from tests.interop.programs import program
+from tests.loopback.files import FileServer
+
+pytestmark = [pytest.mark.interop, pytest.mark.anyio]
+
+SCENARIOS = Path(__file__).parent / "sipp"
+CALLS = 50
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with Server() as server:
+        yield server
+
+
+def client_of(server: Server) -> Client:
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    return client
+
+
+async def sipp(folder: Path, scenario: str, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        program("sipp"),
+        "-sf",
+        str(SCENARIOS / scenario),
+        "-i",
+        HOST,
+        "-mi",
+        HOST,
+        "-nostdin",
+        "-trace_err",
+        *arguments,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def finished(process: asyncio.subprocess.Process, folder: Path) -> None:
+    """sipp ended with every call gone as its scenario says."""
+    try:
+        async with asyncio.timeout(40.0):
+            status = await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        status = -1
+    errors = "\n".join(path.read_text("utf-8", "replace") for path in folder.glob("*errors.log"))
+    assert status == 0, f"sipp ended with {status}\n{errors}"
+
+
+async def test_callers_call_in_and_hang_up(server: Server, tmp_path: Path) -> None:
+    with FileServer() as files:
+        answer = VoiceResponse()
+        # A pause as the first verb would let the phone ring on: a sound answers.
+        answer.play(digits="w")
+        answer.pause(length=5)
+        url = files.put("voice.xml", str(answer))
+        await asyncio.to_thread(
+            client_of(server).incoming_phone_numbers.create, phone_number="+15550123", voice_url=url, voice_method="GET"
+        )
+        callers = await sipp(
+            tmp_path,
+            "uac.xml",
+            f"{server.sip[0]}:{server.sip[1]}",
+            "-s",
+            "+15550123",
+            "-p",
+            str(free_port(socket.SOCK_DGRAM)),
+            "-m",
+            str(CALLS),
+            "-r",
+            "20",
+        )
+        await finished(callers, tmp_path)
+
+    ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+    assert len(ended) == CALLS
+
+
+async def test_a_phone_is_called_and_hung_up_on(server: Server, tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    phone = await sipp(tmp_path, "uas.xml", "-p", str(port), "-m", "10")
+    answer = VoiceResponse()
+    answer.play(digits="w")
+    answer.hangup()
+    for _ in range(10):
+        await asyncio.to_thread(
+            client_of(server).calls.create, to=f"sip:called@{HOST}:{port}", from_="+15550100", twiml=str(answer)
+        )
+    await finished(phone, tmp_path)
+
+    ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+    assert len(ended) == 10
