@@ -30,7 +30,7 @@ from holdfast.voice.model.commands import (
     StopScript,
     Target,
 )
-from holdfast.voice.model.effects import FetchDocument, PlaceLeg, RingLeg, StartTimer, StopFetch, StopTimer
+from holdfast.voice.model.effects import PlaceLeg, PostCallback, RingLeg, StartTimer, StopTimer
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import (
     ChildAnswered,
@@ -53,8 +53,6 @@ from holdfast.voice.model.ids import Token
 from holdfast.voice.twiml.script import Runner
 from holdfast.voice.twiml.verb import Answer, Decline
 
-GOODBYE_PATIENCE_S = 1.0
-"""How long a redirect waits for the answer to the goodbye request it must come after."""
 BUSY = frozenset({486, 600, 603})
 UNANSWERED = frozenset({408, 480, 487})
 
@@ -165,10 +163,6 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             _leg(work, message)
         case TimerFired(token=token) if token in (limit_timer(call.sid), ring_timer(call.sid)):
             _time_is_over(work, token)
-        case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token) if (
-            call.next is not None and token in (call.next_waits_for, _patience(call))
-        ):
-            _run_next(work)
         case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token):
             _to_script(work, token, message)
         case SoundEnded(token=token) | SoundFailed(token=token):
@@ -195,7 +189,7 @@ def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
     call = work.call
     match command:
         case RedirectCall(instruction=instruction):
-            if call.script("main") is None and call.next is None and not _bridged_child(call):
+            if call.script("main") is None and not _bridged_child(call):
                 raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
             _redirect(work, instruction)
         case EndCall(status="canceled"):
@@ -243,29 +237,10 @@ def _redirect(work: Work, instruction: Instruction) -> None:
         stop(work, "screen")
         work.say(LeaveRoom(call=call.sid, cause="redirect"), ChildDetached(call=call.boss, child=call.sid))
         work.call = replace(work.call, boss=None)
-    work.call = replace(work.call, next=instruction, updated_at=work.now)
     if goodbye is not None:
-        token = Token(f"{call.sid}/goodbye{work.call.scripts_begun}")
-        whole = replace(goodbye, form=(*ear(call, "main", work.view, work.now).form, *goodbye.form))
-        work.call = replace(work.call, next_waits_for=token)
-        work.say(FetchDocument(token=token, call=call.sid, request=whole))
-        work.say(StartTimer(token=_patience(work.call), after_s=GOODBYE_PATIENCE_S))
-    elif work.call.next_waits_for is None:
-        _run_next(work)
-
-
-def _patience(call: Call) -> Token:
-    return Token(f"{call.next_waits_for}/patience")
-
-
-def _run_next(work: Work) -> None:
-    """The goodbye is said (or nobody answers it): begin the document that was asked for last."""
-    call = work.call
-    instruction = call.next
-    assert instruction is not None
-    if call.next_waits_for is not None:
-        work.say(StopTimer(token=_patience(call)), StopFetch(token=call.next_waits_for))
-    work.call = replace(call, next=None, next_waits_for=None)
+        form = (*ear(call, "main", work.view, work.now).form, *goodbye.form)
+        work.say(PostCallback(call=call.sid, kind="superseded", request=replace(goodbye, form=form)))
+    work.call = replace(work.call, updated_at=work.now)
     begin(work, "main", instruction)
 
 

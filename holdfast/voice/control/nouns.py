@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 
 from holdfast.voice.model.commands import Admission, Callback, Instruction, WebRequest
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
 from holdfast.voice.twiml.script import Script
 
 
@@ -79,9 +79,6 @@ class Call:
     """The waitUrl of the queue it waits in, to be asked again and again; None: the built-in music."""
     scripts: tuple[Script, ...] = ()
     scripts_begun: int = 0
-    next: Instruction | None = None
-    """The document to run once the goodbye request of the verb it replaces is answered."""
-    next_waits_for: Token | None = None
 
     @property
     def live(self) -> bool:

@@ -68,7 +68,7 @@ class Work:
             return
         was = self.call
         self.move(status)
-        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None, next=None, next_waits_for=None)
+        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None)
         goodbyes = []
         for script in was.scripts:
             stops, goodbye = self.runner.interrupt(

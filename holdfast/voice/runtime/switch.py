@@ -1,0 +1,189 @@
+"""The switch: one mailbox, one writer. A message and all it causes are one step, one commit, one routing batch.
+
+Sound leaves at once, because a held ear waits for nothing. Everything else (replies, callbacks, SIP, fetches) leaves
+after the step is in the journal, in the order it was said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from holdfast.voice.control.board import Board, Step
+from holdfast.voice.control.nouns import Call, Queue
+from holdfast.voice.control.view import Message
+from holdfast.voice.control.wire import decode, encode
+from holdfast.voice.model.commands import RestCommand
+from holdfast.voice.model.effects import (
+    Effect,
+    LogNotification,
+    PlaySound,
+    RouteAudio,
+    SoundEffect,
+    StopSound,
+    VerbBegan,
+)
+from holdfast.voice.model.errors import StoreFailed, VoiceError
+from holdfast.voice.model.ids import owner
+from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
+
+log = logging.getLogger(__name__)
+
+GROUP = 200
+"""The most steps in one commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A step that was taken and is not yet in the journal."""
+
+    step: Step
+    entries: tuple[Entry, ...]
+    snapshots: tuple[Snapshot, ...]
+    asker: asyncio.Future[None] | None
+
+
+class Switch:
+    """Takes messages, one at a time, and has their effects carried out.
+
+    Invariant: the board is changed here and nowhere else; `tell` may be called from anywhere in the loop's thread
+    but not from within `sound`.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        now: Callable[[], float],
+        sound: Callable[[SoundEffect], None],
+        together: Callable[[], AbstractContextManager[None]],
+        carry_out: Callable[[Effect], None],
+    ) -> None:
+        self.board = Board()
+        self._journal = journal
+        self._now = now
+        self._sound = sound
+        self._together = together
+        self._carry_out = carry_out
+        self._taken: list[Taken] = []
+        self._noted: list[Entry] = []
+        self._came = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return self._now()
+
+    def tell(self, message: Message) -> None:
+        """A fact happened. One that the board cannot take is logged, and nothing is changed."""
+        try:
+            self._take(message, None)
+        except VoiceError as error:
+            log.warning("fact=%s code=%d refused: %s", type(message).__name__, error.code, error.message)
+
+    async def ask(self, command: RestCommand) -> None:
+        """Do what is asked; returns once it is in the journal. Raises: VoiceError, with nothing changed."""
+        asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._take(command, asker)
+        await asker
+
+    def note(self, trace: Trace) -> None:
+        """A SIP message or a webhook, for the ladder."""
+        kind = "sip" if isinstance(trace, SipSeen) else "webhook"
+        data = {name: getattr(trace, name) for name in trace.__slots__}
+        self._noted.append(Entry(at=self._now(), call=trace.call or "", kind=kind, data=json.dumps(data)))
+        self._wake()
+
+    def restore(self, snapshots: Iterable[Snapshot]) -> None:
+        """Put what an earlier run wrote down on the board."""
+        self.board.restore(decode(snapshot.data) for snapshot in snapshots)
+
+    async def run(self) -> None:
+        """Commit, then carry out, until cancelled."""
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._taken or self._noted:
+                taken, self._taken = self._taken[:GROUP], self._taken[GROUP:]
+                noted, self._noted = self._noted, []
+                await self._commit(taken, noted)
+                for one in taken:
+                    self._perform(one)
+            self._idle.set()
+
+    async def settled(self) -> None:
+        """Return when every step taken so far is in the journal and carried out."""
+        await self._idle.wait()
+
+    # --- within -----------------------------------------------------------------------------------------
+
+    def _take(self, message: Message, asker: asyncio.Future[None] | None) -> None:
+        now = self._now()
+        step = self.board.apply(message, now)
+        sounds = [effect for effect in step.effects if isinstance(effect, SoundEffect)]
+        if sounds:
+            with self._together():
+                for effect in sounds:
+                    self._sound(effect)
+        entries = tuple(_entries(step, now))
+        snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.board.gone()))
+        self._taken.append(Taken(step=step, entries=entries, snapshots=snapshots, asker=asker))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._came.set()
+
+    async def _commit(self, taken: Sequence[Taken], noted: Sequence[Entry]) -> None:
+        """Write a group of steps. A store that fails is no reason to drop a call."""
+        entries = [*noted, *(entry for one in taken for entry in one.entries)]
+        snapshots = [snapshot for one in taken for snapshot in one.snapshots]
+        try:
+            await self._journal.commit(entries, snapshots)
+        except StoreFailed as error:
+            log.error("the journal could not be written, calls go on: %s", error.message)
+
+    def _perform(self, one: Taken) -> None:
+        if one.asker is not None and not one.asker.done():
+            one.asker.set_result(None)
+        for effect in one.step.effects:
+            if not isinstance(effect, SoundEffect):
+                self._carry_out(effect)
+
+
+def _snapshots(step: Step) -> Iterable[Snapshot]:
+    for noun in step.nouns:
+        kind = "call" if isinstance(noun, Call) else "queue" if isinstance(noun, Queue) else "room"
+        yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun))
+
+
+def _entries(step: Step, now: float) -> Iterable[Entry]:
+    """The lines of a step: its messages, and of its effects those that a ladder shows."""
+    for message in step.messages:
+        yield Entry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
+    for effect in step.effects:
+        match effect:
+            case RouteAudio(hears=hears):
+                for ear, heard in hears:
+                    yield Entry(at=now, call=ear, kind="Hears", data=json.dumps({"hears": heard}))
+            case PlaySound(token=token) | StopSound(token=token):
+                yield Entry(at=now, call=owner(token), kind=type(effect).__name__, data=encode(effect))
+            case VerbBegan(call=call):
+                yield Entry(at=now, call=call, kind="VerbBegan", data=encode(effect))
+            case LogNotification(call=about):
+                yield Entry(at=now, call=about or "", kind="LogNotification", data=encode(effect))
+            case _:
+                pass
+
+
+def _call_of(message: Message) -> str:
+    named = getattr(message, "call", None)
+    if named is not None:
+        return str(named)
+    token = getattr(message, "token", None)
+    return "" if token is None else owner(token)
