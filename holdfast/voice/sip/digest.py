@@ -88,17 +88,20 @@ def response_of(params: Mapping[str, str], *, password: str, method: str) -> str
 class Verifier:
     """The server side: makes nonces and checks what comes back with them."""
 
-    __slots__ = ("_counts", "_realm", "_secret")
+    __slots__ = ("_counts", "_made", "_realm", "_secret")
 
     def __init__(self, *, realm: str, secret: bytes) -> None:
         self._realm = realm
         self._secret = secret
+        self._made = 0
+        """How many challenges were made: no two have the same nonce, so each has a count of its own."""
         self._counts: dict[str, int] = {}
         """Highest nonce count of each nonce that somebody authenticated with and that is not too old."""
 
     def challenges(self, source: Address, now: float, *, stale: bool) -> tuple[str, ...]:
         """Values of WWW-Authenticate, one for each algorithm. The same whoever asks."""
-        nonce = self._nonce(int(now), source)
+        self._made += 1
+        nonce = self._nonce(f"{int(now):x}.{self._made:x}", source)
         tail = ", stale=true" if stale else ""
         return tuple(
             f'Digest realm="{self._realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
@@ -138,18 +141,15 @@ class Verifier:
         self._counts[nonce] = number
         return Verdict.GOOD, user
 
-    def _nonce(self, made_at: int, source: Address) -> str:
-        text = f"{made_at:x}"
-        mac = hmac.new(self._secret, f"{text} {source[0]} {self._realm}".encode(), hashlib.sha256).hexdigest()[:32]
-        return f"{text}.{mac}"
+    def _nonce(self, stamp: str, source: Address) -> str:
+        mac = hmac.new(self._secret, f"{stamp} {source[0]} {self._realm}".encode(), hashlib.sha256).hexdigest()[:32]
+        return f"{stamp}.{mac}"
 
     def _is_ours(self, nonce: str, source: Address) -> bool:
-        time, _, _ = nonce.partition(".")
-        if not re.fullmatch(r"[0-9a-f]{1,12}", time):
+        stamp, _, _ = nonce.rpartition(".")
+        if not re.fullmatch(r"[0-9a-f]{1,12}\.[0-9a-f]{1,12}", stamp):
             return False
-        return hmac.compare_digest(
-            nonce.encode("utf-8", "surrogateescape"), self._nonce(int(time, 16), source).encode()
-        )
+        return hmac.compare_digest(nonce.encode("utf-8", "surrogateescape"), self._nonce(stamp, source).encode())
 
     def _made_at(self, nonce: str) -> int:
         return int(nonce.partition(".")[0], 16)
