@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdfast.testing.clock import now_s
-from holdfast.voice.sip.agent import Agent, AgentSettings, AnybodyMayCall
+from holdfast.voice.sip.agent import Agent, AgentSettings, AnybodyMayCall, Policy
 from holdfast.voice.sip.effects import Address, Effect, Event, SendDatagram, StartTimer, StopTimer, TimerToken
+
+ANYBODY_MAY_CALL = AnybodyMayCall()
 
 
 class Endpoint(asyncio.DatagramProtocol):
@@ -26,7 +28,7 @@ class Endpoint(asyncio.DatagramProtocol):
         self.address: Address
         self._transport: asyncio.DatagramTransport
 
-    def start(self, transport: asyncio.DatagramTransport, contact_user: str) -> None:
+    def start(self, transport: asyncio.DatagramTransport, contact_user: str, policy: Policy) -> None:
         """Make the agent, now that the address is known."""
         host, port = transport.get_extra_info("sockname")[:2]
         self.address = (str(host), int(port))
@@ -40,7 +42,7 @@ class Endpoint(asyncio.DatagramProtocol):
             ),
             token=lambda: secrets.token_hex(8),
             dice=random.random,
-            policy=AnybodyMayCall(),
+            policy=policy,
         )
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
@@ -81,8 +83,8 @@ class Endpoint(asyncio.DatagramProtocol):
             timer.cancel()
 
 
-async def open_endpoint(*, host: str, port: int, contact_user: str) -> Endpoint:
+async def open_endpoint(*, host: str, port: int, contact_user: str, policy: Policy = ANYBODY_MAY_CALL) -> Endpoint:
     """Listen for SIP over UDP; port 0 takes a free one. Raises: OSError when the address cannot be had."""
     transport, endpoint = await asyncio.get_running_loop().create_datagram_endpoint(Endpoint, local_addr=(host, port))
-    endpoint.start(transport, contact_user)
+    endpoint.start(transport, contact_user, policy)
     return endpoint

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -42,6 +42,7 @@ from holdfast.voice.sip.effects import (
     SessionId,
     Unregistered,
 )
+from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.offer import Negotiation, make_offer
 
 BUSY_HERE = 486
@@ -117,7 +118,8 @@ class Phone:
         self._endpoint = await open_endpoint(host=self._bind[0], port=self._bind[1], contact_user=self._user)
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
-        self._listener = self._tasks.create_task(self._listen(), name=f"phone-{self.name}")
+        self._running: list[asyncio.Task[None]] = []
+        self._start(self._listen(), "listening")
         return self
 
     async def __aexit__(
@@ -127,13 +129,19 @@ class Phone:
             if kind is None:
                 await self._leave()
         finally:
-            self._listener.cancel()
+            for task in self._running:
+                task.cancel()
+            # The test's own error goes on as it is, not wrapped in a group; only a cancellation is the group's.
+            mine = (kind, error, trace) if kind is asyncio.CancelledError else (None, None, None)
             try:
-                await self._tasks.__aexit__(kind, error, trace)
+                await self._tasks.__aexit__(*mine)
             finally:
                 for call in self.calls:
                     call.line.close()
                 self._endpoint.close()
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        self._running.append(self._tasks.create_task(work, name=f"phone-{self.name}-{name}"))
 
     @property
     def address(self) -> Address:
@@ -160,27 +168,37 @@ class Phone:
         self._registered = True
 
     async def call(self, target: str) -> PhoneCall:
-        """Call a number or a name at the server, or any SIP URI. Returns once the INVITE is on its way."""
-        session = SessionId(secrets.token_hex(8))
+        """Call a number or a name at the server, or any SIP URI. Returns once the INVITE is on its way.
+
+        Raises: ValueError without a server, UriUnreadable for a SIP URI that is none or leads to no numeric host.
+        """
+        session, next_hop = SessionId(secrets.token_hex(8)), None
+        if target.startswith("sip:"):
+            uri = target
+        else:
+            next_hop = self._serving()
+            uri = f"sip:{target}@{next_hop[0]}:{next_hop[1]}"
         line, negotiation = self._open_line()
         negotiation, sdp = make_offer(negotiation)
-        call = PhoneCall(
-            session=session, way="out", peer=target, endpoint=self._endpoint, line=line, negotiation=negotiation
-        )
-        self._take_up(call)
-        uri = target if target.startswith("sip:") else f"sip:{target}@{self._serving()[0]}:{self._serving()[1]}"
-        self._endpoint.do(
-            self._endpoint.agent.invite(
+        try:
+            effects = self._endpoint.agent.invite(
                 session,
                 uri,
                 now=now_s(),
                 sdp=sdp,
-                next_hop=None if target.startswith("sip:") else self._serving(),
+                next_hop=next_hop,
                 caller=self._user,
                 caller_name=self.name,
                 credentials=self._credentials,
             )
+        except UriUnreadable:
+            line.close()
+            raise
+        call = PhoneCall(
+            session=session, way="out", peer=target, endpoint=self._endpoint, line=line, negotiation=negotiation
         )
+        self._take_up(call)
+        self._endpoint.do(effects)
         return call
 
     async def called(self, *, within_s: float = 10.0) -> PhoneCall:
@@ -253,7 +271,7 @@ class Phone:
                 call.answer()
             case Answers(after_s=after_s):
                 call.ring()
-                self._tasks.create_task(_answer_later(call, after_s), name=f"phone-{self.name}-ringing")
+                self._start(_answer_later(call, after_s), "ringing")
             case Rings():
                 call.ring()
             case Refuses(status=status):

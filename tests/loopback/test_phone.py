@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from holdfast.testing.calls import CallFailed, CallState
+from holdfast.testing.clock import now_s
 from holdfast.testing.ears import stream
+from holdfast.testing.endpoint import open_endpoint
 from holdfast.testing.phone import Answers, NotHeard, Phone, Refuses, Rings
 from holdfast.testing.signals import CAROL
-from holdfast.voice.sip.effects import EndCause
+from holdfast.voice.sip.effects import Address, EndCause
+from holdfast.voice.sip.errors import UriUnreadable
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +60,7 @@ async def test_a_phone_that_holds_by_itself_sends_and_does_not_listen(alice: Pho
 
     await call.unhold()
     await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-    assert call.state is CallState.TALKING
+    assert call.progress == []
 
 
 async def test_a_phone_rings_as_long_as_it_is_told(alice: Phone, bob: Phone) -> None:
@@ -136,7 +139,7 @@ async def test_waits_end(alice: Phone, bob: Phone) -> None:
     bob.manner = Rings()
     call = await alice.call(bob.uri)
 
-    with pytest.raises(TimeoutError, match="no answer within 0.1 s"):
+    with pytest.raises(TimeoutError, match="no answer within"):
         await call.answered(within_s=0.1)
     with pytest.raises(TimeoutError, match="nobody called alice"):
         await alice.called(within_s=0.1)
@@ -147,3 +150,41 @@ async def test_a_phone_without_a_server_says_so(alice: Phone) -> None:
         await alice.call("+15550100")
     with pytest.raises(ValueError, match="has no server"):
         await alice.register()
+
+
+async def test_a_target_that_is_no_address_is_refused(alice: Phone) -> None:
+    with pytest.raises(UriUnreadable):
+        await alice.call("sip:bob@example.com")
+
+
+class Lines:
+    """A registrar's policy: these lines, and nobody else."""
+
+    def __init__(self, passwords: dict[str, str]) -> None:
+        self._passwords = passwords
+
+    def password_of(self, user: str) -> str | None:
+        return self._passwords.get(user)
+
+    def is_registrar(self) -> bool:
+        return True
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        return False
+
+
+async def test_a_line_registers_and_leaves() -> None:
+    policy = Lines({"alice": "wonderland"})
+    registrar = await open_endpoint(host="127.0.0.1", port=0, contact_user="registrar", policy=policy)
+    try:
+        async with Phone("alice", server=registrar.address, password="wonderland") as alice:
+            await alice.register()
+            ((contact, address),) = registrar.agent.contacts("alice", now_s())
+            assert (contact, address) == (alice.uri, alice.address)
+        assert registrar.agent.contacts("alice", now_s()) == ()
+
+        async with Phone("alice", server=registrar.address, password="wrong") as impostor:
+            with pytest.raises(CallFailed, match="was not registered"):
+                await impostor.register()
+    finally:
+        registrar.close()
