@@ -80,7 +80,9 @@ def _apply(work: Work, turn: Turn) -> None:
             case _:
                 work.say(doing)
     if turn.ending is not None and work.call.live:
-        _ended(work, turn.script, turn.ending)
+        ended = replace(turn.script, ended="broken" if isinstance(turn.ending, Broken) else "over")
+        work.keep(ended)
+        _ended(work, ended, turn.ending)
 
 
 def _decline(work: Work, sip_code: int) -> None:
@@ -109,18 +111,14 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
         case "queue", Over():
             _wait_again(work, script)
         case "queue", Quit():
-            _over(work, script)
             work.say(LeaveQueue(call=work.call.sid, result="leave"))
         case "queue", Broken():
-            _over(work, script)
             work.say(LeaveQueue(call=work.call.sid, result="error"))
         case "queue" | "screen", HangUp():
             hang_up(work)
         case "wait", Broken(code=code, message=message):
-            _over(work, script)
             work.say(RefuseEntry(call=work.call.sid, code=code, message=message))
         case "hold", Broken():
-            work.keep(replace(script, ended="broken"))
             if script.impatient:
                 _builtin_music(work, script)
         case "announce", _:
@@ -133,18 +131,13 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
         case "screen", _:
             hang_up(work)
         case _:
-            _over(work, script)
-
-
-def _over(work: Work, script: Script) -> None:
-    work.keep(replace(script, ended="over"))
+            pass
 
 
 def _wait_again(work: Work, script: Script) -> None:
     """Ask a queue's waitUrl again, not more often than once in WAIT_PERIOD_S."""
     left = script.started_at + WAIT_PERIOD_S - work.now
     if left > 0:
-        work.keep(replace(script, ended="over"))
         work.say(StartTimer(token=again_timer(script), after_s=left))
         return
     begin_beside(work, "queue", work.call.waits_on)
