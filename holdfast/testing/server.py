@@ -41,19 +41,20 @@ class ServerFailed(Exception):
 class Server:
     """`holdfast serve`, from `async with` to its end.
 
-    `settings` are further settings by their names in `holdfast.toml`, such as `default_voice_url`.
+    `numbers` gives each number its voice URL; one without (None) rings the line of that name. `settings` are further
+    settings by their names in `holdfast.toml`, such as `default_voice_url`.
     """
 
     def __init__(
         self,
         *,
         lines: Mapping[str, str] | None = None,
-        numbers: Mapping[str, str] | None = None,
+        numbers: Mapping[str, str | None] | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.account_sid = "AC" + secrets.token_hex(16)
         self.auth_token = secrets.token_hex(16)
-        self._lines = dict(lines or {})
+        self._lines: dict[str, str | None] = dict(lines or {})
         self._numbers = dict(numbers or {})
         self._settings = dict(settings or {})
 
@@ -117,7 +118,7 @@ class Server:
             "auth_token": self.auth_token,
             **self._settings,
         }
-        sections = {"lines": self._lines, "numbers": self._numbers}
+        sections: dict[str, Mapping[str, str | None]] = {"lines": self._lines, "numbers": self._numbers}
         text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
         for section, entries in sections.items():
             text += f"\n[{section}]\n" + "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in entries.items())
@@ -190,7 +191,9 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def _toml(value: str | int) -> str:
+def _toml(value: str | int | None) -> str:
+    if value is None:
+        return "{}"
     if isinstance(value, int):
         return str(value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

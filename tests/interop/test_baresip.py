@@ -10,11 +10,11 @@ import pytest
 from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
+from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB
 from tests.interop.baresip import Baresip
-from tests.loopback.files import FileServer
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 

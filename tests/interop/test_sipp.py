@@ -9,9 +9,9 @@ import pytest
 from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
+from holdfast.testing.files import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 from tests.interop.programs import program
-from tests.loopback.files import FileServer
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 

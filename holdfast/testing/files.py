@@ -1,4 +1,4 @@
-"""A small web server for tests: the files it is given, and documents put there while it runs."""
+"""A small web server for tests and benches: the files it is given, and documents put there while it runs."""
 
 from __future__ import annotations
 

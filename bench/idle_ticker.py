@@ -1,0 +1,50 @@
+"""The longest stall of a ticker that has nothing to do: how late this machine itself wakes a process up.
+
+A process of its own ticks every 20 ms until its standard input is closed; then it prints its worst lateness in seconds.
+What a stream of packets shows beyond it is the engine's own doing.
+"""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+TICK_S = 0.02
+
+
+class IdleTicker:
+    """Ticks beside a measurement, from `with` to its end."""
+
+    longest_stall_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.idle_ticker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        output, _ = self._process.communicate(timeout=10.0)
+        self.longest_stall_s = float(output)
+
+
+def tick_until_told() -> float:
+    """Tick until standard input ends; the longest lateness of a tick, in seconds."""
+    longest_s, deadline_s = 0.0, time.monotonic() + TICK_S
+    while True:
+        left_s = deadline_s - time.monotonic()
+        if left_s > 0 and select.select([sys.stdin], [], [], left_s)[0]:
+            return longest_s
+        late_s = max(0.0, time.monotonic() - deadline_s)
+        longest_s = max(longest_s, late_s)
+        deadline_s += TICK_S * (1 + int(late_s / TICK_S))
+
+
+if __name__ == "__main__":
+    print(tick_until_told())

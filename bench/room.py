@@ -1,0 +1,114 @@
+"""Where it is measured: a server in its own process, two phones in a conference, music known byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import soundfile
+from twilio.rest import Client
+from twilio.twiml.voice_response import Dial, VoiceResponse
+
+from bench.requests import Door
+from holdfast.testing.clock import now_s
+from holdfast.testing.ears import Ear, frames
+from holdfast.testing.files import FileServer
+from holdfast.testing.music import MUSIC_BOX, play
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from holdfast.testing.signals import ALICE, BOB, FRAME_S, RATE_HZ, as_samples
+from holdfast.voice.media.codecs import decode, encode
+
+NUMBER = "+15550100"
+ROOM = "bench"
+LOOK_EVERY_S = 0.002
+PATIENCE_S = 5.0
+
+MUSIC_ULAW = encode(as_samples(play(MUSIC_BOX, rate_hz=RATE_HZ)))
+MUSIC = frozenset(frames(MUSIC_ULAW))
+"""Every payload a held ear may get, besides silence."""
+QUIET = b"\xff" * 160
+CUSTOMER, AGENT = encode(ALICE.frame()), encode(BOB.frame())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """A running conference of a customer and an agent."""
+
+    server: Server
+    door: Door
+    customer: Phone
+    agent: Phone
+    customer_sid: str
+    conference_sid: str
+    music_url: str
+    """A TwiML document that plays the music over and over."""
+
+    @property
+    def participant(self) -> str:
+        """The path of the customer's participant."""
+        account = f"/2010-04-01/Accounts/{self.server.account_sid}"
+        return f"{account}/Conferences/{self.conference_sid}/Participants/{self.customer_sid}.json"
+
+
+@asynccontextmanager
+async def a_room() -> AsyncIterator[Room]:
+    """Start everything, and wait until both hear each other."""
+    with TemporaryDirectory() as folder:
+        music = Path(folder) / "music.wav"
+        soundfile.write(music, decode(MUSIC_ULAW), RATE_HZ, subtype="PCM_16")
+        with FileServer(music) as files:
+            async with (
+                Server(numbers={NUMBER: files.put("voice.xml", _into_the_room())}) as server,
+                Phone("alice", server=server.sip) as customer,
+                Phone("bob", server=server.sip) as agent,
+            ):
+                for phone in (customer, agent):
+                    await (await phone.call(NUMBER)).answered()
+                await asyncio.gather(customer.hears("bob"), agent.hears("alice"))
+                client = Client(server.account_sid, server.auth_token)
+                client.api.base_url = server.url
+                (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
+                calls = await asyncio.to_thread(client.calls.list, status="in-progress")
+                yield Room(
+                    server=server,
+                    door=Door(server),
+                    customer=customer,
+                    agent=agent,
+                    customer_sid=str(next(call.sid for call in calls if str(call.from_).endswith("alice"))),
+                    conference_sid=str(conference.sid),
+                    music_url=files.put("music.xml", _looping(files.url("music.wav"))),
+                )
+
+
+async def first_of(ear: Ear, payloads: Collection[bytes], *, since_s: float) -> float:
+    """When the first packet with one of these payloads arrived. Raises: TimeoutError."""
+    while now_s() - since_s < PATIENCE_S:
+        for packet in ear.packets(since_s=since_s):
+            if packet.payload in payloads:
+                return packet.at_s
+        await asyncio.sleep(LOOK_EVERY_S)
+    raise TimeoutError(f"the sound did not come within {PATIENCE_S} s")
+
+
+async def a_moment() -> None:
+    """Wait long enough for three packets, and a random part of a tick, so that requests meet every phase of it."""
+    await asyncio.sleep(3 * FRAME_S + random.random() * FRAME_S)
+
+
+def _into_the_room() -> str:
+    response, dial = VoiceResponse(), Dial()
+    dial.conference(ROOM, wait_url="", beep="false")
+    response.append(dial)
+    return str(response)
+
+
+def _looping(url: str) -> str:
+    response = VoiceResponse()
+    response.play(url, loop=0)
+    return str(response)

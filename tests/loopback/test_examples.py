@@ -1,0 +1,163 @@
+"""Each example, run as the program it is, with phones at both ends that say what they hear."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from twilio.rest import Client
+from twilio.twiml.voice_response import Dial, VoiceResponse
+
+from holdfast.testing.files import FileServer
+from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server, free_port
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+OFFICE, CUSTOMER, PASSWORD = "+15550100", "+15550123", "wonderland"
+
+
+@pytest.fixture
+def files() -> Iterator[FileServer]:
+    with FileServer(HOLD_MUSIC_MP3) as files:
+        yield files
+
+
+async def start(name: str, *arguments: str, server: Server | None) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EXAMPLES / name),
+        *arguments,
+        env=server.environment if server else None,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run(name: str, *arguments: str, server: Server) -> tuple[int | None, str]:
+    """Run an example to its end: its status, and what it printed."""
+    process = await start(name, *arguments, server=server)
+    async with asyncio.timeout(20.0):
+        output, errors = await process.communicate()
+    return process.returncode, (output + errors).decode().strip()
+
+
+@asynccontextmanager
+async def serving(name: str, *arguments: str) -> AsyncIterator[str]:
+    """An example that is a web application, while it runs; the address it serves at."""
+    port = free_port(socket.SOCK_STREAM)
+    process = await start(name, str(port), *arguments, server=None)
+    try:
+        async with asyncio.timeout(20.0):
+            while not await listens(port):
+                assert process.returncode is None, f"{name} ended by itself"
+                await asyncio.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def client_of(server: Server) -> Client:
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    return client
+
+
+def into_a_room() -> str:
+    response, dial = VoiceResponse(), Dial()
+    dial.conference("support", wait_url="", beep="false")
+    response.append(dial)
+    return str(response)
+
+
+async def test_a_and_b_hold_and_resume_a_participant(files: FileServer) -> None:
+    async with (
+        Server(numbers={OFFICE: files.put("voice.xml", into_a_room())}) as server,
+        Phone("alice", server=server.sip) as alice,
+        Phone("bob", server=server.sip) as bob,
+    ):
+        for phone in (alice, bob):
+            await (await phone.call(OFFICE)).answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        client = client_of(server)
+        (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
+        calls = await asyncio.to_thread(client.calls.list, status="in-progress")
+        customer = str(next(call.sid for call in calls if "alice" in str(call.from_)))
+        music = files.url(HOLD_MUSIC_MP3.name)
+
+        status, said = await run("a_hold_in_conference.py", str(conference.sid), customer, music, server=server)
+        await asyncio.gather(alice.hears("hold music"), bob.hears("silence"))
+        assert (status, said) == (0, f"{customer} on hold: True")
+
+        status, said = await run("b_resume_in_conference.py", str(conference.sid), customer, server=server)
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        assert (status, said) == (0, f"{customer} on hold: False")
+
+        assert alice.call_now is not None
+        await alice.call_now.hang_up()
+        status, said = await run("b_resume_in_conference.py", str(conference.sid), customer, server=server)
+        assert (status, said) == (1, f"{customer} has left the conference: there is nobody to resume")
+
+
+@pytest.mark.parametrize(
+    ("application", "waiting", "ends_together"),
+    [("c_keep_other_leg_redirect.py", "/waiting", False), ("c_keep_other_leg_action.py", "/after", True)],
+)
+async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
+    application: str, waiting: str, ends_together: bool, files: FileServer
+) -> None:
+    async with (
+        serving(application, CUSTOMER) as app,
+        Server(lines={CUSTOMER: PASSWORD}, numbers={OFFICE: f"{app}/voice", CUSTOMER: None}) as server,
+        Phone("alice", server=server.sip, user=CUSTOMER, password=PASSWORD) as alice,
+        Phone("bob", server=server.sip) as bob,
+    ):
+        await alice.register()
+        call = await bob.call(OFFICE)
+        await call.answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        calls = await asyncio.to_thread(client_of(server).calls.list, status="in-progress")
+        parent = str(next(call.sid for call in calls if call.parent_call_sid is None))
+        child = str(next(call.sid for call in calls if call.parent_call_sid == parent))
+
+        for _ in range(2):
+            status, said = await run("d_hold_a_leg.py", child, files.url(HOLD_MUSIC_MP3.name), server=server)
+            await asyncio.gather(alice.hears("hold music"), bob.hears("silence"))
+            assert (status, said) == (0, f"{child} waits in hold-{child}")
+
+            status, said = await run("e_resume_a_leg.py", child, parent, app + waiting, server=server)
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            assert (status, said) == (0, f"{parent} takes {child} out of hold-{child}")
+
+        assert alice.call_now is not None
+        await alice.call_now.hang_up()
+        if ends_together:
+            await call.over()
+        else:
+            await bob.hears("silence")
+
+
+def test_every_example_is_under_40_lines_and_official_sdk_only() -> None:
+    programs = sorted(EXAMPLES.glob("[a-e]_*.py"))
+    assert {path.name[0] for path in programs} == set("abcde")
+    for path in programs:
+        text = path.read_text("utf-8")
+        assert len(text.splitlines()) < 40, path.name
+        if not path.stem.endswith("_with_holds"):
+            assert "holdfast" not in text.replace("Holdfast's engine", ""), path.name
