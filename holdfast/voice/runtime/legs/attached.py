@@ -1,0 +1,57 @@
+"""What is remembered of one SIP leg while it lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.sip.effects import SessionId
+from holdfast.voice.sip.offer import Negotiation
+
+
+@dataclass(slots=True, kw_only=True)
+class Fork:
+    """One phone that is called for a leg. All of them were made the same offer."""
+
+    negotiation: Negotiation
+    early_sdp: bytes | None = None
+    refused: tuple[int, str] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Attached:
+    """A leg.
+
+    Invariant: `session` is the phone that called, or the one that answered; none before that. After `gone` nothing
+    of it is told any more.
+    """
+
+    call: CallSid
+    way: Literal["in", "out"]
+    session: SessionId | None = None
+    row: RowAddress | None = None
+    negotiation: Negotiation | None = None
+    answer: bytes | None = None
+    """Description of ours for the 200 of a call in."""
+    forks: dict[SessionId, Fork] = field(default_factory=dict)
+    rang: bool = False
+    answered: bool = False
+    held: bool = False
+    """Whether the phone holds us by itself."""
+    gone: bool = False
+
+    def begin(self, row: RowAddress) -> Negotiation:
+        """A negotiation about this row."""
+        self.row = row
+        return Negotiation(local=(row.ip, row.port), session_id=int(self.call[2:14], 16))
+
+    def all_refused(self) -> bool:
+        """Whether nobody is left who could answer."""
+        return all(fork.refused is not None for fork in self.forks.values())
+
+    def best_refusal(self) -> tuple[int, str]:
+        """The refusal to report of several: 6xx, else busy, else the lowest. Source: RFC 3261 §16.7, step 6."""
+        refusals = [fork.refused for fork in self.forks.values() if fork.refused is not None]
+        return min(refusals, key=lambda r: (r[0] < 600, r[0] != 486, r[0]))

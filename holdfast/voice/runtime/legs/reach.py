@@ -1,0 +1,105 @@
+"""Where a target leads: the contacts of a line, or a SIP URI elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote
+
+from holdfast.voice.model.commands import Target
+from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.runtime.listings import Line
+from holdfast.voice.sip.effects import Address, Headers
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.uri import Uri, numeric_address, parse_uri
+
+NOT_REGISTERED = 32009
+"""Source: Twilio error dictionary, "user you tried to dial is not registered"."""
+NUMBER_UNREACHABLE = 13224
+"""Source: Twilio error dictionary, "Dial: number invalid or not supported"."""
+URI_INVALID = 13243
+HOST_UNRESOLVED = 13254
+
+
+class Lines(Protocol):
+    """The lines of the directory."""
+
+    def line(self, name: str) -> Line | None:
+        """The line of that name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One INVITE to send: its Request-URI, and where the datagram goes (None: where the URI says)."""
+
+    uri: str
+    next_hop: Address | None
+    headers: Headers
+
+
+class Unreachable(AskedWrong):
+    """The target leads nowhere. `sip_code` is what a network would have answered."""
+
+    def __init__(self, message: str, *, sip_code: int, twilio_code: int) -> None:
+        super().__init__(message)
+        self.sip_code = sip_code
+        self.twilio_code = twilio_code
+
+
+def goals(
+    target: Target,
+    *,
+    lines: Lines,
+    contacts: Callable[[str], tuple[tuple[str, Address], ...]],
+    is_ours: Callable[[Uri], bool],
+) -> tuple[Goal, ...]:
+    """Every way to reach the target, to be tried at once.
+
+    Raises: Unreachable.
+    """
+    to = target.to.strip()
+    headers = _headers(target)
+    if to.lower().startswith("client:"):
+        return _of_line(unquote(to[7:].partition("?")[0]), lines, contacts, headers)
+    if not to.lower().startswith(("sip:", "sips:")):
+        name = to if lines.line(to) is not None else to.removeprefix("+")
+        if lines.line(name) is None and to[:1] in "+0123456789":
+            raise Unreachable(f"no line is registered as {to}", sip_code=404, twilio_code=NUMBER_UNREACHABLE)
+        return _of_line(name, lines, contacts, headers)
+    bare, _, query = to.partition("?")
+    try:
+        uri = parse_uri(bare)
+    except UriUnreadable as wrong:
+        raise Unreachable(wrong.message, sip_code=400, twilio_code=URI_INVALID) from wrong
+    if is_ours(uri):
+        return _of_line(uri.user, lines, contacts, headers)
+    if uri.scheme != "sip" or (uri.param("transport") or "udp").lower() != "udp":
+        raise Unreachable("only SIP over UDP is spoken here", sip_code=400, twilio_code=URI_INVALID)
+    if numeric_address(uri.host, uri.port) is None:
+        raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
+    return (Goal(uri=bare, next_hop=None, headers=(*headers, *_query(query))),)
+
+
+def _of_line(
+    name: str, lines: Lines, contacts: Callable[[str], tuple[tuple[str, Address], ...]], headers: Headers
+) -> tuple[Goal, ...]:
+    if lines.line(name) is None:
+        raise Unreachable(f"there is no line {name}", sip_code=404, twilio_code=NOT_REGISTERED)
+    found = contacts(name)
+    if not found:
+        raise Unreachable(f"line {name} is not registered", sip_code=480, twilio_code=NOT_REGISTERED)
+    return tuple(Goal(uri=uri, next_hop=to, headers=headers) for uri, to in found)
+
+
+def _headers(target: Target) -> Headers:
+    """The header fields a target carries along; parameters of a client travel as headers of their own."""
+    parameters = tuple((f"X-Holdfast-{name}", value) for name, value in target.parameters)
+    return (*target.headers, *parameters)
+
+
+def _query(text: str) -> Headers:
+    """Header fields written behind a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
+    pairs = (part.partition("=") for part in text.split("&") if part)
+    return tuple((unquote(name), unquote(value)) for name, _, value in pairs if name.lower().startswith("x-"))

@@ -1,0 +1,494 @@
+"""SIP legs: what the engine asks of a leg becomes SIP and a row of the media plane; what phones do becomes facts.
+
+A thin shell: the one SIP agent decides what is said, offer and answer decide what is agreed, and this file moves
+bytes, timers and rows. Point of view: *in* is a phone that calls us, *out* a phone that we call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, assert_never
+
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, LegEffect, PlaceLeg, RefuseLeg, RingLeg
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.facts import (
+    DigitPressed,
+    LegAnswered,
+    LegEnded,
+    LegRefused,
+    LegRinging,
+    PhoneHeld,
+    PhoneResumed,
+)
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ports import Seen, SipSeen, Tell
+from holdfast.voice.runtime.legs.arrivals import Arrival, Door, arrival
+from holdfast.voice.runtime.legs.attached import Attached, Fork
+from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
+from holdfast.voice.runtime.legs.reach import Lines, Unreachable, goals
+from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.sip import effects as s
+from holdfast.voice.sip.agent import Agent, Credentials
+from holdfast.voice.sip.effects import Address, EndCause, SessionId
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.offer import Agreed, Codec, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.uri import Uri, numeric_address
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S = 1.0
+"""How long the phones may take to answer our last BYEs."""
+
+SESSIONS_KEPT = 20_000
+"""Sessions whose late messages still find their call's ladder."""
+
+
+class Rows(Protocol):
+    """What a SIP leg asks of the media plane."""
+
+    async def open_row(self, leg: str) -> RowAddress:
+        """Bind ports for a leg."""
+        ...
+
+    def describe_row(
+        self,
+        leg: str,
+        *,
+        remote: Address | None,
+        codec: Codec,
+        dtmf_payload_type: int | None,
+        send: bool,
+        receive: bool,
+    ) -> None:
+        """What was agreed."""
+        ...
+
+    def close_row(self, leg: str) -> None:
+        """The leg is over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipSettings:
+    """Where SIP is spoken, and as whom. `domain` is a name under which phones may know us too."""
+
+    address: Address
+    domain: str = "holdfast"
+    user_agent: str = "Holdfast"
+    secret: bytes
+
+
+class SipLegs:
+    """Every SIP leg of the engine, on one socket.
+
+    legs = SipLegs(settings, lines=directory, media=media, tell=…, seen=…, arrived=…, new_call=…, now=clock.now)
+    await legs.open()
+    tasks.create_task(legs.run(), name="sip-legs")
+    ...
+    await legs.close()
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        *,
+        lines: Lines,
+        media: Rows,
+        tell: Tell,
+        seen: Seen,
+        arrived: Callable[[Arrival], None],
+        new_call: Callable[[], CallSid],
+        now: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._lines = lines
+        self._media = media
+        self._tell = tell
+        self._seen = seen
+        self._arrived = arrived
+        self._new_call = new_call
+        self._now = now
+        self._legs: dict[CallSid, Attached] = {}
+        self._calls: dict[SessionId, CallSid] = {}
+        self._jobs: asyncio.Queue[tuple[str, Coroutine[Any, Any, None]]] = asyncio.Queue()
+        self._sip: SipEndpoint
+
+    # --- life
+
+    async def open(self) -> Address:
+        """Listen; the address that was taken. Raises: OSError."""
+        self._sip = await open_endpoint(
+            self._settings.address,
+            domain=self._settings.domain,
+            user_agent=self._settings.user_agent,
+            secret=self._settings.secret,
+            policy=lambda listening: Door(self._lines, listening),
+            happened=self._event,
+            now=self._now,
+        )
+        return self._sip.address
+
+    @property
+    def address(self) -> Address:
+        """Where phones reach us."""
+        return self._sip.address
+
+    async def run(self) -> None:
+        """Do what has to wait for something, until cancelled. Start it as a task."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    name, job = await self._jobs.get()
+                    tasks.create_task(job, name=name)
+        finally:
+            while not self._jobs.empty():
+                self._jobs.get_nowait()[1].close()
+
+    async def close(self) -> None:
+        """Say goodbye to every phone, wait a moment for their answers, and give the port back."""
+        for call in tuple(self._legs):
+            self.carry_out(HangUpLeg(call=call))
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await self._sip.rest()
+        except TimeoutError:
+            log.info("some phones did not answer our goodbye")
+        self._sip.close()
+
+    async def media_restarted(self) -> None:
+        """The media process lost its rows: give every leg a new one, and tell its phone where sound goes now."""
+        for leg in tuple(self._legs.values()):
+            if leg.row is None or leg.negotiation is None or leg.session is None or not leg.answered:
+                continue
+            try:
+                row = await self._media.open_row(leg.call)
+                leg.row = row
+                moved = replace(withdraw_offer(leg.negotiation), local=(row.ip, row.port))
+                leg.negotiation, offer = make_offer(moved)
+            except VoiceError as wrong:
+                log.warning("call=%s has no sound: %s", leg.call, wrong.message)
+                continue
+            self._do(self._agent.reoffer(leg.session, offer, now=self._now()))
+
+    def registered(self, line: str) -> bool:
+        """Whether a line can be reached now."""
+        return bool(self._agent.contacts(line, self._now()))
+
+    # --- the engine's effects
+
+    def carry_out(self, effect: LegEffect) -> None:
+        """Begin what is asked; outcomes come as facts. A leg that is gone is asked in vain."""
+        if isinstance(effect, PlaceLeg):
+            leg = Attached(call=effect.call, way="out")
+            self._legs[effect.call] = leg
+            self._later("place", self._place(leg, effect))
+            return
+        found = self._legs.get(effect.call)
+        if found is None:
+            return
+        match effect:
+            case RingLeg():
+                if found.session is not None:
+                    self._do(self._agent.ring(found.session, now=self._now()))
+            case AnswerLeg():
+                self._answer(found)
+            case RefuseLeg():
+                self._forget(found)
+                if found.session is not None:
+                    self._do(self._agent.refuse(found.session, effect.sip_code, now=self._now()))
+            case HangUpLeg():
+                self._hang_up(found)
+            case _:
+                assert_never(effect)
+
+    async def _place(self, leg: Attached, effect: PlaceLeg) -> None:
+        """Open a row and call every contact of the target at once."""
+        try:
+            found = goals(effect.target, lines=self._lines, contacts=self._contacts, is_ours=self._is_ours)
+            row = await self._media.open_row(leg.call)
+        except Unreachable as wrong:
+            self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
+            return
+        except VoiceError as wrong:
+            self._refused(leg, wrong.sip, wrong.message)
+            return
+        if leg.gone:
+            self._media.close_row(leg.call)
+            return
+        negotiation, offer = make_offer(leg.begin(row))
+        credentials = None
+        if effect.target.username:
+            credentials = Credentials(user=effect.target.username, password=effect.target.password or "")
+        for number, goal in enumerate(found):
+            session = SessionId(f"{leg.call}/{number}")
+            leg.forks[session] = Fork(negotiation=negotiation)
+            self._calls[session] = leg.call
+            try:
+                asked = self._agent.invite(
+                    session,
+                    goal.uri,
+                    now=self._now(),
+                    sdp=offer,
+                    next_hop=goal.next_hop,
+                    caller=_caller(effect.from_),
+                    caller_name=effect.caller_name or "",
+                    credentials=credentials,
+                    headers=goal.headers,
+                )
+            except UriUnreadable as wrong:
+                leg.forks[session].refused = (wrong.sip, wrong.message)
+                continue
+            self._do(asked)
+        if leg.call in self._legs and leg.all_refused():
+            self._refused(leg, *leg.best_refusal())
+
+    def _answer(self, leg: Attached) -> None:
+        if leg.session is None or leg.answered or leg.answer is None:
+            return
+        leg.answered = True
+        self._do(self._agent.accept(leg.session, leg.answer, now=self._now()))
+        if leg.negotiation is not None and leg.negotiation.agreed is not None:
+            self._agreed(leg, leg.negotiation.agreed)
+
+    def _hang_up(self, leg: Attached) -> None:
+        self._forget(leg)
+        if leg.session is not None and (leg.way == "out" or leg.answered):
+            self._do(self._agent.bye(leg.session, now=self._now()))
+        elif leg.session is not None:
+            self._do(self._agent.refuse(leg.session, 480, now=self._now()))
+        for session in leg.forks:
+            if session != leg.session:
+                self._do(self._agent.cancel(session, now=self._now()))
+
+    def _forget(self, leg: Attached) -> None:
+        """The engine hears no more of this leg, and its row goes."""
+        leg.gone = True
+        self._legs.pop(leg.call, None)
+        if leg.row is not None:
+            self._media.close_row(leg.call)
+
+    # --- the agent's events
+
+    @property
+    def _agent(self) -> Agent:
+        return self._sip.agent
+
+    def _do(self, effects: list[s.Effect]) -> None:
+        self._sip.do(effects)
+
+    def _event(self, event: s.Event) -> None:
+        match event:
+            case s.ContactsChanged():
+                log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
+            case s.Registered() | s.RegistrationFailed() | s.Unregistered() | s.OptionsAnswered():
+                pass
+            case s.DatagramDropped():
+                pass
+            case s.MessageSeen():
+                self._show(event)
+            case s.Invited():
+                leg = Attached(call=self._call_of(event.session), way="in", session=event.session)
+                self._legs[leg.call] = leg
+                self._later("arrive", self._arrive(leg, event))
+            case _:
+                found = self._legs.get(self._call_of(event.session))
+                if found is not None:
+                    self._happened(found, event)
+
+    def _later(self, name: str, job: Coroutine[Any, Any, None]) -> None:
+        self._jobs.put_nowait((f"sip-{name}", job))
+
+    def _call_of(self, session: SessionId) -> CallSid:
+        """The call of a session; a session not seen before is a call in, and gets its SID."""
+        if session not in self._calls:
+            if len(self._calls) >= SESSIONS_KEPT:
+                del self._calls[next(iter(self._calls))]
+            self._calls[session] = self._new_call()
+        return self._calls[session]
+
+    def _show(self, message: s.MessageSeen) -> None:
+        again = " (again)" if message.again else ""
+        self._seen(
+            SipSeen(
+                call=self._call_of(message.session),
+                received=message.direction == "in",
+                summary=f"{message.start_line} · {message.cseq}{again}",
+                peer=f"{message.peer[0]}:{message.peer[1]}",
+                text=message.data.decode("utf-8", "replace"),
+            )
+        )
+
+    async def _arrive(self, leg: Attached, invited: s.Invited) -> None:
+        """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
+        line = self._lines.line(invited.user) if invited.user is not None else None
+        if line is not None and not line.may_call:
+            self._turn_away(leg, invited.session, 403)
+            return
+        try:
+            row = await self._media.open_row(leg.call)
+            leg.row = row
+            if leg.gone:
+                self._media.close_row(leg.call)
+                return
+            negotiation = leg.begin(row)
+            if invited.sdp is None:
+                leg.negotiation, leg.answer = make_offer(negotiation)
+            else:
+                leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
+        except VoiceError as wrong:
+            log.info("call=%s turned away: %s", leg.call, wrong.message)
+            self._turn_away(leg, invited.session, wrong.sip)
+            return
+        self._arrived(arrival(leg.call, invited, self.address))
+
+    def _turn_away(self, leg: Attached, session: SessionId, status: int) -> None:
+        """Refuse a call the engine never hears of."""
+        self._forget(leg)
+        self._do(self._agent.refuse(session, status, now=self._now()))
+
+    def _happened(self, leg: Attached, event: s.Event) -> None:
+        """News of a leg that lives."""
+        match event:
+            case s.Progressed():
+                leg.forks[event.session].early_sdp = event.sdp or leg.forks[event.session].early_sdp
+                if event.status in (180, 183) and not leg.rang:
+                    leg.rang = True
+                    self._tell(LegRinging(call=leg.call, early_media=event.status == 183 and event.sdp is not None))
+            case s.Accepted():
+                self._accepted(leg, event)
+            case s.Refused():
+                self._fork_refused(leg, event)
+            case s.Confirmed(sdp=sdp) if sdp is not None:
+                self._take_answer(leg, sdp)
+            case s.Reoffered():
+                self._reoffered(leg, event)
+            case s.ReofferAnswered(sdp=sdp) if sdp is not None:
+                self._take_answer(leg, sdp)
+            case s.ReofferRefused() | s.ReofferWithdrawn():
+                if leg.negotiation is not None:
+                    leg.negotiation = withdraw_offer(leg.negotiation)
+            case s.DigitSignalled():
+                self._tell(DigitPressed(call=leg.call, digit=event.digit))
+            case s.Ended():
+                self._forget(leg)
+                self._tell(LegEnded(call=leg.call, cause=_cause(event.cause), sip_code=event.status))
+            case _:
+                pass
+
+    def _accepted(self, leg: Attached, event: s.Accepted) -> None:
+        """A phone answered. The first of several wins; the others are told that it is over."""
+        if leg.session is not None:
+            self._do(self._agent.bye(event.session, now=self._now()))
+            return
+        fork = leg.forks[event.session]
+        answer = event.sdp or fork.early_sdp
+        try:
+            leg.negotiation = take_answer(fork.negotiation, answer or b"")
+        except VoiceError as wrong:
+            fork.refused = (wrong.sip, wrong.message)
+            self._do(self._agent.bye(event.session, now=self._now()))
+            if leg.all_refused():
+                self._refused(leg, *leg.best_refusal())
+            return
+        leg.session, leg.answered = event.session, True
+        for session, other in leg.forks.items():
+            if session != event.session and other.refused is None:
+                self._do(self._agent.cancel(session, now=self._now()))
+        if leg.negotiation.agreed is not None:
+            self._describe(leg, leg.negotiation.agreed)
+            self._tell(LegAnswered(call=leg.call))
+            self._note_hold(leg, leg.negotiation.agreed)
+
+    def _fork_refused(self, leg: Attached, event: s.Refused) -> None:
+        leg.forks[event.session].refused = (event.status, event.reason)
+        if leg.session is None and leg.all_refused():
+            self._refused(leg, *leg.best_refusal())
+
+    def _refused(self, leg: Attached, status: int, reason: str, *, code: int = 0) -> None:
+        if not leg.gone:
+            self._forget(leg)
+            self._tell(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))
+
+    def _reoffered(self, leg: Attached, event: s.Reoffered) -> None:
+        """A phone changes the call: hold, resume, another address, another codec."""
+        if leg.negotiation is None:
+            return
+        try:
+            if event.sdp is None:
+                leg.negotiation, ours = make_offer(leg.negotiation)
+            else:
+                leg.negotiation, ours = take_offer(leg.negotiation, event.sdp)
+        except VoiceError as wrong:
+            self._do(self._agent.refuse_reoffer(event.session, wrong.sip, now=self._now()))
+            return
+        if event.sdp is not None and leg.negotiation.agreed is not None:
+            self._agreed(leg, leg.negotiation.agreed)
+        self._do(self._agent.answer_reoffer(event.session, ours, now=self._now()))
+
+    def _take_answer(self, leg: Attached, sdp: bytes) -> None:
+        """The phone answered an offer of ours. An answer that cannot be read ends the call: nothing is agreed."""
+        if leg.negotiation is None or leg.session is None:
+            return
+        try:
+            leg.negotiation = take_answer(leg.negotiation, sdp)
+        except VoiceError as wrong:
+            log.info("call=%s answer unusable: %s", leg.call, wrong.message)
+            session = leg.session
+            self._forget(leg)
+            self._tell(LegEnded(call=leg.call, cause="lost", sip_code=wrong.sip))
+            self._do(self._agent.bye(session, now=self._now()))
+            return
+        if leg.negotiation.agreed is not None:
+            self._agreed(leg, leg.negotiation.agreed)
+
+    def _agreed(self, leg: Attached, agreed: Agreed) -> None:
+        """Tell the media plane, and the engine if the phone's own hold began or ended."""
+        self._describe(leg, agreed)
+        self._note_hold(leg, agreed)
+
+    def _note_hold(self, leg: Attached, agreed: Agreed) -> None:
+        if agreed.peer_holds != leg.held:
+            leg.held = agreed.peer_holds
+            self._tell(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))
+
+    def _describe(self, leg: Attached, agreed: Agreed) -> None:
+        self._media.describe_row(
+            leg.call,
+            remote=agreed.remote,
+            codec=agreed.codec,
+            dtmf_payload_type=agreed.dtmf_payload_type,
+            send=agreed.send,
+            receive=agreed.receive,
+        )
+
+    # --- who is who
+
+    def _contacts(self, line: str) -> tuple[tuple[str, Address], ...]:
+        return self._agent.contacts(line, self._now())
+
+    def _is_ours(self, uri: Uri) -> bool:
+        """Whether a SIP URI names one of our lines rather than a phone elsewhere."""
+        host, port = self.address
+        if uri.host == self._settings.domain.lower():
+            return True
+        return numeric_address(uri.host, uri.port) == (host, port)
+
+
+def _cause(cause: EndCause) -> Literal["hangup", "canceled", "lost"]:
+    match cause:
+        case EndCause.HUNG_UP | EndCause.WE_HUNG_UP | EndCause.WE_REFUSED:
+            return "hangup"
+        case EndCause.CANCELLED:
+            return "canceled"
+        case EndCause.EXPIRED | EndCause.NO_ACK | EndCause.LOST:
+            return "lost"
+        case _:
+            assert_never(cause)
+
+
+def _caller(from_: str) -> str:
+    """The user part of From, or a whole SIP URI."""
+    return from_[7:] if from_.lower().startswith("client:") else from_

@@ -1,0 +1,84 @@
+"""The UDP socket SIP is spoken over. Nothing a stranger sends, and no address a message names, can close it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+from holdfast.voice.sip.effects import Address
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BUFFER = 1 << 20
+"""Bytes the kernel may keep for us: a burst of calls must not be lost while a step is written."""
+
+
+class SipSocket(asyncio.DatagramProtocol):
+    """A bound socket. Made by `open_sip_socket`."""
+
+    def __init__(self, receive: Callable[[bytes, Address], None]) -> None:
+        self._receive = receive
+        self._transport: asyncio.DatagramTransport | None = None
+        self.address: Address = ("", 0)
+        self.unsent = 0
+        """Datagrams that could not be sent."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Source: asyncio.DatagramProtocol."""
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+        host, port = transport.get_extra_info("sockname")[:2]
+        self.address = (str(host), int(port))
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Source: asyncio.DatagramProtocol."""
+        self._receive(data, (str(addr[0]), int(addr[1])))
+
+    def error_received(self, exc: Exception) -> None:
+        """A peer's port is closed. The transactions notice by themselves."""
+        log.debug("sip socket: %s", exc)
+
+    def send(self, data: bytes, to: Address) -> None:
+        """Send, if there is any way; what cannot be sent counts as lost on the way.
+
+        asyncio closes a listening socket for good when `sendto` raises anything but an OSError, as it does for a
+        port above 65535; so the address is checked before.
+        """
+        if self._transport is None or self._transport.is_closing() or not _is_sendable(to):
+            self.unsent += 1
+            return
+        try:
+            self._transport.sendto(data, to)
+        except (OSError, OverflowError, ValueError, TypeError) as error:
+            self.unsent += 1
+            log.warning("sip datagram to %s:%s not sent: %s", to[0], to[1], error)
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _is_sendable(to: Address) -> bool:
+    host, port = to
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return 1 <= port <= 65535
+
+
+async def open_sip_socket(address: Address, receive: Callable[[bytes, Address], None]) -> SipSocket:
+    """Listen for SIP over UDP; port 0 takes a free one.
+
+    Raises: OSError when the address cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    transport, made = await loop.create_datagram_endpoint(lambda: SipSocket(receive), local_addr=address)
+    kernel = transport.get_extra_info("socket")
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    return made
