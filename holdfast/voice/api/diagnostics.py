@@ -31,7 +31,7 @@ class NewLine(BaseModel):
     """A SIP user who may register and call."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "alice", "password": "pa55"}})
-    name: Annotated[str, Field(pattern=LINE_NAME.pattern.replace(r"\Z", "$"))]
+    name: Annotated[str, Field(pattern="^" + LINE_NAME.pattern.replace(r"\Z", "$"))]
     password: Annotated[str, Field(min_length=1, max_length=256)]
     may_call: bool = True
 

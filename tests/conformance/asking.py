@@ -1,0 +1,202 @@
+"""Asking the REST door: in this process as an ASGI application, or over a real socket."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Scope
+
+from holdfast.voice.api.app import make_api
+from holdfast.voice.api.diagnostics import make_diagnostics
+from holdfast.voice.model.ports import Entry, Journal
+from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.notifications import Notifications
+from tests.conformance.engine import ACCOUNT, TOKEN, Engine, Shelf, new_metrics, new_notifications, open_directory
+
+BASE = f"/2010-04-01/Accounts/{ACCOUNT}"
+BASIC = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+FORM = "application/x-www-form-urlencoded"
+Form = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, which must be JSON."""
+        assert self.headers["content-type"].startswith("application/json"), self.headers
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> int:
+        """Twilio's error code."""
+        found: int = self.json["code"]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A door with an engine behind it."""
+
+    engine: Engine
+    directory: Directory
+    notifications: Notifications
+    shelf: Shelf
+    app: FastAPI
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Form | None = None,
+        query: str = "",
+        body: bytes = b"",
+        content_type: str = FORM,
+        authorization: str = BASIC,
+    ) -> Reply:
+        """One request, answered without a socket."""
+        if form is not None:
+            body = urlencode(list(form.items()) if isinstance(form, Mapping) else list(form)).encode()
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", content_type.encode("latin-1"))]
+        if authorization:
+            headers.append((b"authorization", authorization.encode("latin-1")))
+        return await over_asgi(self.app, method, path, query=query, headers=headers, chunks=[body])
+
+    async def get(self, path: str, query: str = "") -> Reply:
+        """Read below the account."""
+        return await self.ask("GET", BASE + path, query=query)
+
+    async def post(self, path: str, form: Form | None = None) -> Reply:
+        """Create or change below the account."""
+        return await self.ask("POST", BASE + path, form=form or {})
+
+    async def delete(self, path: str) -> Reply:
+        """Delete below the account."""
+        return await self.ask("DELETE", BASE + path)
+
+    def warnings(self) -> list[int]:
+        """The codes of all notifications, the newest first."""
+        return [notice.said.code for notice in self.notifications.of()]
+
+
+async def over_asgi(
+    app: ASGIApp, method: str, path: str, *, query: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes]
+) -> Reply:
+    """One exchange with an ASGI application; the peer is gone after the last chunk when that is None."""
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    waiting = [
+        {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
+        for index, chunk in enumerate(chunks)
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start = sent[0]
+    return Reply(
+        status=start["status"],
+        headers={name.decode(): value.decode() for name, value in start["headers"]},
+        body=b"".join(message.get("body", b"") for message in sent[1:]),
+    )
+
+
+class Diary:
+    """A journal of a few lines."""
+
+    def __init__(self, lines: Iterable[Entry] = ()) -> None:
+        self.lines = list(lines)
+
+    async def commit(self, entries: Iterable[Entry], snapshots: Iterable[object]) -> None:
+        self.lines += entries
+
+    async def load(self) -> list[Any]:
+        return []
+
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:
+        return [line for line in self.lines if line.call == call][after : after + limit]
+
+    async def forget(self, call: str) -> None:
+        self.lines = [line for line in self.lines if line.call != call]
+
+
+async def new_place(*, journal: Journal | None = None, not_ready: str | None = None) -> Place:
+    """The REST door and the diagnostics under one root, as `serve` puts them."""
+    engine, shelf = Engine(), Shelf()
+    directory, notifications = await open_directory(shelf), new_notifications(engine)
+    metrics = new_metrics(engine)
+    app = FastAPI()
+    app.include_router(
+        make_diagnostics(
+            switch=engine,
+            directory=directory,
+            journal=journal or Diary(),
+            account_sid=ACCOUNT,
+            auth_token=TOKEN,
+            metrics=metrics,
+            not_ready=lambda: not_ready,
+        )
+    )
+    api = make_api(
+        switch=engine,
+        directory=directory,
+        notifications=notifications,
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
+        metrics=metrics,
+    )
+    app.mount("/2010-04-01", api)
+    return Place(engine=engine, directory=directory, notifications=notifications, shelf=shelf, app=app)
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """A real server on a free loopback port: its base URL."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="rest-door", daemon=True)
+    listener.listen()
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+    assert not thread.is_alive()

@@ -1,0 +1,287 @@
+"""An engine without phones behind the REST door: commands change the nouns as the reference says, and no more.
+
+So the door is tested alone. What the real machines make of the same commands is tested with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import assert_never
+
+from holdfast.voice.api.metrics import Metrics
+from holdfast.voice.control.nouns import (
+    FINAL,
+    Call,
+    CallStatus,
+    Member,
+    Participant,
+    Queue,
+    Room,
+    RoomStatus,
+)
+from holdfast.voice.model.commands import (
+    AnnounceToRoom,
+    ChangeCall,
+    ChangeParticipant,
+    ChangeQueue,
+    CreateCall,
+    CreateQueue,
+    DeleteQueue,
+    DequeueMember,
+    EndCall,
+    EndRoom,
+    ForgetCall,
+    ReceiveCall,
+    RedirectCall,
+    RemoveParticipant,
+    RestCommand,
+)
+from holdfast.voice.model.errors import CallNotInProgress, QueueNameTaken, QueueNotEmpty, RecordNotFinished
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
+from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.listings import VoiceSettings
+from holdfast.voice.runtime.notifications import Notifications
+
+ACCOUNT = AccountSid("AC" + "a" * 32)
+TOKEN = "0123456789abcdef0123456789abcdef"
+NOON = 1_800_000_000.0
+OURS = "+15550100001"
+ALSO_OURS = "+15550100002"
+VOICE_URL = "http://127.0.0.1:9/voice"
+
+
+class Shelf:
+    """Key values in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+
+    async def put(self, kind: str, key: str, value: str) -> None:
+        self.kept[kind, key] = value
+
+    async def get_all(self, kind: str) -> Mapping[str, str]:
+        return {key: value for (each, key), value in self.kept.items() if each == kind}
+
+    async def remove(self, kind: str, key: str) -> None:
+        self.kept.pop((kind, key), None)
+
+
+@dataclass
+class Nouns:
+    """The board."""
+
+    calls: dict[CallSid, Call] = field(default_factory=dict)
+    rooms: dict[RoomSid, Room] = field(default_factory=dict)
+    queues: dict[QueueSid, Queue] = field(default_factory=dict)
+
+
+class Engine:
+    """A switch on a board, with a clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.board = Nouns()
+        self.asked: list[RestCommand] = []
+        self.clock = NOON
+        self._serial = count(1)
+
+    def now(self) -> float:
+        return self.clock
+
+    # --- the world, set by tests
+
+    def call(self, *, status: CallStatus = CallStatus.IN_PROGRESS, parent: CallSid | None = None) -> Call:
+        """A call that is there."""
+        sid = CallSid(f"CA{next(self._serial):032x}")
+        over = status in FINAL
+        call = Call(
+            sid=sid,
+            account=ACCOUNT,
+            direction="inbound" if parent is None else "outbound-dial",
+            from_="+15550100009",
+            to=OURS,
+            status=status,
+            created_at=self.clock,
+            updated_at=self.clock,
+            started_at=self.clock,
+            answered_at=self.clock if status in (CallStatus.IN_PROGRESS, CallStatus.COMPLETED) else None,
+            ended_at=self.clock + 7.9 if over else None,
+            parent=parent,
+        )
+        self.board.calls[sid] = call
+        return call
+
+    def room(self, *members: Call, name: str = "room", status: RoomStatus = RoomStatus.IN_PROGRESS) -> Room:
+        """A conference that is there."""
+        sid = RoomSid(f"CF{next(self._serial):032x}")
+        present = tuple(Participant(call=each.sid, joined_at=self.clock, updated_at=self.clock) for each in members)
+        room = Room(
+            sid=sid,
+            account=ACCOUNT,
+            kind="conference",
+            name=name,
+            created_at=self.clock,
+            updated_at=self.clock,
+            status=status,
+            participants=present,
+        )
+        self.board.rooms[sid] = room
+        return room
+
+    def queue(self, *members: Call, name: str = "support") -> Queue:
+        """A queue that is there."""
+        sid = QueueSid(f"QU{next(self._serial):032x}")
+        waiting = tuple(Member(call=each.sid, entered_at=self.clock - 10) for each in members)
+        queue = Queue(
+            sid=sid, account=ACCOUNT, name=name, created_at=self.clock, updated_at=self.clock, members=waiting
+        )
+        self.board.queues[sid] = queue
+        return queue
+
+    # --- what the door asks
+
+    async def ask(self, command: RestCommand) -> None:
+        """Carry out one command."""
+        self.asked.append(command)
+        board, now = self.board, self.clock
+        match command:
+            case CreateCall():
+                self._create(command)
+            case ReceiveCall():
+                raise AssertionError("the REST door receives no calls")
+            case RedirectCall(call=sid) | ChangeCall(call=sid):
+                if not board.calls[sid].live:
+                    raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
+                board.calls[sid] = replace(board.calls[sid], updated_at=now)
+            case EndCall(call=sid, status=status):
+                board.calls[sid] = replace(board.calls[sid], status=CallStatus(status), ended_at=now)
+            case ForgetCall(call=sid):
+                if board.calls[sid].live:
+                    raise RecordNotFinished("The call has not finished")
+                del board.calls[sid]
+            case ChangeParticipant():
+                self._change_participant(command)
+            case RemoveParticipant(room=room_sid, call=sid):
+                room = board.rooms[room_sid]
+                stay = tuple(member for member in room.participants if member.call != sid)
+                board.rooms[room_sid] = replace(room, participants=stay)
+            case EndRoom(room=room_sid):
+                board.rooms[room_sid] = replace(
+                    board.rooms[room_sid],
+                    status=RoomStatus.COMPLETED,
+                    reason_ended="conference-ended-via-api",
+                    participants=(),
+                )
+            case AnnounceToRoom():
+                pass
+            case CreateQueue():
+                self._check_name(command.name)
+                board.queues[command.queue] = Queue(
+                    sid=command.queue,
+                    account=command.account,
+                    name=command.name,
+                    created_at=now,
+                    updated_at=now,
+                    max_size=command.max_size,
+                )
+            case ChangeQueue(queue=queue_sid, name=name, max_size=max_size):
+                queue = board.queues[queue_sid]
+                if name is not None and name != queue.name:
+                    self._check_name(name)
+                board.queues[queue_sid] = replace(
+                    queue, name=name or queue.name, max_size=max_size or queue.max_size, updated_at=now
+                )
+            case DeleteQueue(queue=queue_sid):
+                if board.queues[queue_sid].members:
+                    raise QueueNotEmpty("The queue has members")
+                del board.queues[queue_sid]
+            case DequeueMember(queue=queue_sid, call=sid_or_front):
+                queue = board.queues[queue_sid]
+                rest = tuple(member for member in queue.members if member.call != sid_or_front)
+                board.queues[queue_sid] = replace(queue, members=rest)
+            case _:
+                assert_never(command)
+
+    def _create(self, command: CreateCall) -> None:
+        now = self.clock
+        self.board.calls[command.call] = Call(
+            sid=command.call,
+            account=command.account,
+            direction="outbound-api",
+            from_=command.from_,
+            to=command.target.to,
+            status=CallStatus.QUEUED,
+            created_at=now,
+            updated_at=now,
+            callback=command.callback,
+            instruction=command.instruction,
+            fallback=command.instruction.fallback,
+        )
+        seat = command.seat
+        if seat is None:
+            return
+        room = next(
+            (
+                each
+                for each in self.board.rooms.values()
+                if each.name == seat.admission.name and each.status != "completed"
+            ),
+            None,
+        ) or Room(
+            sid=seat.new_room,
+            account=seat.account,
+            kind="conference",
+            name=seat.admission.name,
+            created_at=now,
+            updated_at=now,
+        )
+        seated = Participant(
+            call=command.call, joined_at=now, updated_at=now, status="queued", label=seat.admission.label
+        )
+        self.board.rooms[room.sid] = replace(room, participants=(*room.participants, seated))
+
+    def _change_participant(self, command: ChangeParticipant) -> None:
+        room = self.board.rooms[command.room]
+
+        def changed(member: Participant) -> Participant:
+            if member.call != command.call:
+                return member
+            coaching = member.coaching if command.coaching is None else command.coaching
+            return replace(
+                member,
+                muted=member.muted if command.muted is None else command.muted,
+                held=member.held if command.hold is None else command.hold,
+                hold=command.hold_request or member.hold,
+                end_on_exit=member.end_on_exit if command.end_on_exit is None else command.end_on_exit,
+                coaching=coaching,
+                coach=command.coach or member.coach if coaching else None,
+                updated_at=self.clock,
+            )
+
+        self.board.rooms[command.room] = replace(room, participants=tuple(map(changed, room.participants)))
+
+    def _check_name(self, name: str) -> None:
+        if any(queue.name == name for queue in self.board.queues.values()):
+            raise QueueNameTaken(f"There is a queue named {name}")
+
+
+async def open_directory(shelf: Shelf | None = None) -> Directory:
+    """Two numbers of ours, and a line."""
+    return await Directory.open(
+        shelf or Shelf(),
+        account=ACCOUNT,
+        now=NOON,
+        lines={"alice": "secret"},
+        numbers={OURS: VoiceSettings(voice_url=VOICE_URL), ALSO_OURS: VoiceSettings()},
+    )
+
+
+def new_notifications(engine: Engine) -> Notifications:
+    """None yet."""
+    return Notifications(clock=engine.now, seed="seed")
+
+
+def new_metrics(engine: Engine) -> Metrics:
+    """All at zero."""
+    return Metrics(switch=engine)

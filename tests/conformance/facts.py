@@ -1,0 +1,235 @@
+"""What Twilio's reference says of each resource: every field with its type, in our own table.
+
+A type is `sid:XX` (a SID of that prefix), `date` (RFC 2822), `text`, `int`, `bool`, `number` (digits in a string),
+`uri`, `map` (of addresses), `object`, or a `|`-separated list of allowed words; a `?` at its end allows null.
+Source: Twilio API 2010-04-01, the properties of each resource.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+CALL: Final = {
+    "sid": "sid:CA",
+    "date_created": "date",
+    "date_updated": "date",
+    "parent_call_sid": "sid:CA?",
+    "account_sid": "sid:AC",
+    "to": "text",
+    "to_formatted": "text",
+    "from": "text",
+    "from_formatted": "text",
+    "phone_number_sid": "sid:PN?",
+    "status": "queued|ringing|in-progress|completed|busy|failed|no-answer|canceled",
+    "start_time": "date?",
+    "end_time": "date?",
+    "duration": "number?",
+    "price": "text?",
+    "price_unit": "USD",
+    "direction": "inbound|outbound-api|outbound-dial",
+    "answered_by": "text?",
+    "api_version": "2010-04-01",
+    "forwarded_from": "text?",
+    "group_sid": "sid:GP?",
+    "caller_name": "text?",
+    "queue_time": "number",
+    "trunk_sid": "sid:TK?",
+    "uri": "uri",
+    "subresource_uris": "map",
+}
+CONFERENCE: Final = {
+    "account_sid": "sid:AC",
+    "date_created": "date",
+    "date_updated": "date",
+    "api_version": "2010-04-01",
+    "friendly_name": "text",
+    "region": "us1",
+    "sid": "sid:CF",
+    "status": "init|in-progress|completed",
+    "uri": "uri",
+    "reason_conference_ended": "conference-ended-via-api|participant-with-end-conference-on-exit-left"
+    "|participant-with-end-conference-on-exit-kicked|last-participant-kicked|last-participant-left?",
+    "call_sid_ending_conference": "sid:CA?",
+    "subresource_uris": "map",
+}
+PARTICIPANT: Final = {
+    "account_sid": "sid:AC",
+    "call_sid": "sid:CA",
+    "label": "text?",
+    "call_sid_to_coach": "sid:CA?",
+    "coaching": "bool",
+    "conference_sid": "sid:CF",
+    "date_created": "date",
+    "date_updated": "date",
+    "end_conference_on_exit": "bool",
+    "muted": "bool",
+    "hold": "bool",
+    "start_conference_on_enter": "bool",
+    "status": "queued|connecting|ringing|connected|complete|failed",
+    "queue_time": "number?",
+    "uri": "uri",
+}
+QUEUE: Final = {
+    "date_updated": "date",
+    "current_size": "int",
+    "friendly_name": "text",
+    "uri": "uri",
+    "account_sid": "sid:AC",
+    "average_wait_time": "int",
+    "sid": "sid:QU",
+    "date_created": "date",
+    "max_size": "int",
+    "subresource_uris": "map",
+}
+MEMBER: Final = {
+    "call_sid": "sid:CA",
+    "date_enqueued": "date",
+    "position": "int",
+    "uri": "uri",
+    "wait_time": "int",
+    "queue_sid": "sid:QU",
+}
+_VOICE: Final = {
+    "voice_url": "text?",
+    "voice_method": "GET|POST",
+    "voice_fallback_url": "text?",
+    "voice_fallback_method": "GET|POST",
+    "status_callback": "text?",
+    "status_callback_method": "GET|POST",
+    "voice_caller_id_lookup": "bool",
+}
+NUMBER: Final = _VOICE | {
+    "account_sid": "sid:AC",
+    "address_sid": "sid:AD?",
+    "address_requirements": "none|any|local|foreign",
+    "api_version": "2010-04-01",
+    "beta": "bool",
+    "capabilities": "object",
+    "date_created": "date",
+    "date_updated": "date",
+    "friendly_name": "text",
+    "identity_sid": "sid:RI?",
+    "phone_number": "text",
+    "origin": "text",
+    "sid": "sid:PN",
+    "sms_application_sid": "sid:AP?",
+    "sms_fallback_method": "GET|POST",
+    "sms_fallback_url": "text?",
+    "sms_method": "GET|POST",
+    "sms_url": "text?",
+    "trunk_sid": "sid:TK?",
+    "uri": "uri",
+    "voice_receive_mode": "voice|fax",
+    "voice_application_sid": "sid:AP?",
+    "emergency_status": "Active|Inactive",
+    "emergency_address_sid": "sid:AD?",
+    "emergency_address_status": "registered|unregistered|pending-registration|registration-failure"
+    "|pending-unregistration|unregistration-failure",
+    "bundle_sid": "sid:BU?",
+    "status": "text",
+    "type": "text",
+}
+APPLICATION: Final = _VOICE | {
+    "account_sid": "sid:AC",
+    "api_version": "2010-04-01",
+    "date_created": "date",
+    "date_updated": "date",
+    "friendly_name": "text",
+    "message_status_callback": "text?",
+    "sid": "sid:AP",
+    "sms_fallback_method": "GET|POST",
+    "sms_fallback_url": "text?",
+    "sms_method": "GET|POST",
+    "sms_status_callback": "text?",
+    "sms_url": "text?",
+    "uri": "uri",
+    "public_application_connect_enabled": "bool",
+}
+NOTIFICATION: Final = {
+    "account_sid": "sid:AC",
+    "api_version": "2010-04-01",
+    "call_sid": "sid:CA?",
+    "date_created": "date",
+    "date_updated": "date",
+    "error_code": "number",
+    "log": "0|1",
+    "message_date": "date",
+    "message_text": "text",
+    "more_info": "text",
+    "request_method": "GET|POST?",
+    "request_url": "text?",
+    "sid": "sid:NO",
+    "uri": "uri",
+}
+WHOLE_NOTIFICATION: Final = NOTIFICATION | {
+    "request_variables": "text?",
+    "response_body": "text?",
+    "response_headers": "text?",
+}
+ACCOUNT: Final = {
+    "sid": "sid:AC",
+    "auth_token": "text",
+    "date_created": "date",
+    "date_updated": "date",
+    "friendly_name": "text",
+    "owner_account_sid": "sid:AC",
+    "status": "active|suspended|closed",
+    "type": "Trial|Full",
+    "uri": "uri",
+    "subresource_uris": "map",
+}
+ENVELOPE: Final = {
+    "first_page_uri": "uri",
+    "next_page_uri": "uri?",
+    "previous_page_uri": "uri?",
+    "uri": "uri",
+    "page": "int",
+    "page_size": "int",
+    "start": "int",
+    "end": "int",
+}
+ERROR: Final = {"code": "int", "message": "text", "more_info": "text", "status": "int"}
+
+_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} [0-2]\d:[0-5]\d:[0-5]\d \+0000\Z")
+
+
+def wrong(body: object, facts: dict[str, str]) -> list[str]:
+    """What in a JSON object is not as the table says: fields that are missing, too many, or of another type."""
+    if not isinstance(body, dict):
+        return [f"not an object: {body!r}"]
+    found = [f"{name}: missing" for name in facts.keys() - body.keys()]
+    found += [f"{name}: not in the reference" for name in body.keys() - facts.keys()]
+    found += [
+        f"{name}: {body[name]!r} is not {kind}" for name, kind in facts.items() if not _fits(body.get(name), kind)
+    ]
+    return sorted(found)
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind.endswith("?"):
+        return value is None or _fits(value, kind[:-1])
+    match kind:
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "bool":
+            return isinstance(value, bool)
+        case "object":
+            return isinstance(value, dict)
+        case "map":
+            return isinstance(value, dict) and bool(value) and all(_fits(each, "uri") for each in value.values())
+    if not isinstance(value, str):
+        return False
+    match kind.partition(":"):
+        case ("text", _, _):
+            return True
+        case ("number", _, _):
+            return value.isdigit()
+        case ("uri", _, _):
+            return value.startswith("/2010-04-01/Accounts")
+        case ("date", _, _):
+            return _DATE.match(value) is not None
+        case ("sid", _, prefix):
+            return re.fullmatch(prefix + "[0-9a-f]{32}", value) is not None
+        case _:
+            return value in kind.split("|")

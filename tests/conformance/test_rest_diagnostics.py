@@ -1,0 +1,137 @@
+"""What operators ask, beside Twilio's resources."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from holdfast.voice.control.nouns import CallStatus, RoomStatus
+from holdfast.voice.model.ports import Entry
+from holdfast.voice.runtime.directory import Directory
+from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place
+from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
+
+
+async def post(place: Place, path: str, body: Any, authorization: str = BASIC) -> Reply:
+    return await place.ask(
+        "POST", path, body=json.dumps(body).encode(), content_type="application/json", authorization=authorization
+    )
+
+
+async def test_health_wants_no_credentials() -> None:
+    place = await new_place()
+    assert (await place.ask("GET", "/healthz", authorization="")).json == {"status": "ok"}
+    assert (await place.ask("GET", "/readyz", authorization="")).json == {"status": "ready"}
+    starting = await new_place(not_ready="the media process has not answered yet")
+    reply = await starting.ask("GET", "/readyz", authorization="")
+    assert (reply.status, reply.json["reason"]) == (503, "the media process has not answered yet")
+
+
+@pytest.mark.parametrize("path", ["/engine/lines", "/engine/numbers", f"/engine/ladder/CA{'0' * 32}"])
+async def test_the_engine_wants_the_accounts_credentials(place: Place, path: str) -> None:
+    for authorization in ("", "Basic x", BASIC[:-3] + "AAA"):
+        reply = await place.ask("GET", path, authorization=authorization)
+        assert (reply.status, reply.code) == (401, 20003)
+
+
+async def test_the_ladder_is_the_journal_of_the_call() -> None:
+    sid = f"CA{'1' * 32}"
+    diary = Diary(
+        [
+            Entry(at=NOON, call=sid, kind="CreateCall", data='{"to": "client:bob"}'),
+            Entry(at=NOON + 1, call=sid, kind="sip", data="not json"),
+            Entry(at=NOON, call="", kind="other", data="{}"),
+        ]
+    )
+    place = await new_place(journal=diary)
+    body = (await place.ask("GET", f"/engine/ladder/{sid}")).json
+    assert body == {
+        "call": sid,
+        "entries": [
+            {"at": NOON, "call": sid, "kind": "CreateCall", "data": {"to": "client:bob"}},
+            {"at": NOON + 1, "call": sid, "kind": "sip", "data": "not json"},
+        ],
+    }
+    for unknown in ("", "x", f"CA{'2' * 32}"):
+        assert (await place.ask("GET", f"/engine/ladder/{unknown}")).status == 404
+
+
+async def test_lines_are_added_shown_without_password_and_removed(place: Place) -> None:
+    added = await post(place, "/engine/lines", {"name": "bob", "password": "pa55", "may_call": False})
+    assert (added.status, added.json) == (201, {"name": "bob", "may_call": False})
+    shown = (await place.ask("GET", "/engine/lines")).json
+    assert shown == {"lines": [{"name": "alice", "may_call": True}, {"name": "bob", "may_call": False}]}
+    again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
+    assert [line.name for line in again.lines()] == ["bob"]
+    assert (await place.ask("DELETE", "/engine/lines/bob")).status == 204
+    assert (await place.ask("DELETE", "/engine/lines/bob")).status == 404
+
+
+async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
+    added = await post(place, "/engine/numbers", {"phone_number": "1 555 010 0007", "voice_url": VOICE_URL})
+    assert (added.status, added.json["phone_number"]) == (201, "+15550100007")
+    changed = await post(place, "/engine/numbers", {"phone_number": "+15550100007", "friendly_name": "desk"})
+    assert (changed.json["sid"], changed.json["friendly_name"]) == (added.json["sid"], "desk")
+    assert changed.json["voice_url"] is None
+    shown = (await place.ask("GET", "/engine/numbers")).json["numbers"]
+    assert [number["phone_number"] for number in shown] == [OURS, ALSO_OURS, "+15550100007"]
+    assert (await place.get(f"/IncomingPhoneNumbers/{added.json['sid']}.json")).json["friendly_name"] == "desk"
+    assert (await place.ask("DELETE", "/engine/numbers/+15550100007")).status == 204
+    assert (await place.ask("DELETE", "/engine/numbers/+15550100007")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/engine/lines", {"name": "a b", "password": "x"}),
+        ("/engine/lines", {"name": "bob\n", "password": "x"}),
+        ("/engine/lines", {"name": "bob"}),
+        ("/engine/lines", {"name": "bob", "password": ""}),
+        ("/engine/lines", {"name": "bob", "password": "x", "colour": "red"}),
+        ("/engine/lines", [1]),
+        ("/engine/numbers", {"phone_number": "alice"}),
+        ("/engine/numbers", {"phone_number": "+15550100007", "voice_url": "here"}),
+        ("/engine/numbers", {"phone_number": "+15550100007", "voice_method": "PUT"}),
+    ],
+)
+async def test_what_cannot_be_is_refused(place: Place, path: str, body: Any) -> None:
+    assert (await post(place, path, body)).status in (400, 422)
+    assert place.shelf.kept == {}
+
+
+async def test_bodies_that_are_no_json_are_refused(place: Place) -> None:
+    for body in (b"{", b"\xff", b""):
+        reply = await place.ask("POST", "/engine/lines", body=body, content_type="application/json")
+        assert reply.status in (400, 422)
+
+
+async def test_metrics_count_what_lives_and_what_was_asked(place: Place) -> None:
+    engine = place.engine
+    first, second, over = engine.call(), engine.call(), engine.call(status=CallStatus.COMPLETED)
+    room = engine.room(first, second)
+    engine.room(over, status=RoomStatus.COMPLETED)
+    engine.queue(engine.call(status=CallStatus.RINGING))
+    await place.post(f"/Conferences/{room.sid}/Participants/{first.sid}.json", {"Hold": "true"})
+    await place.get("/nowhere")
+    text = (await place.ask("GET", "/metrics", authorization="")).body.decode()
+    lines = set(text.splitlines())
+    assert {
+        'holdfast_calls{status="in-progress"} 2.0',
+        'holdfast_calls{status="ringing"} 1.0',
+        'holdfast_calls{status="queued"} 0.0',
+        "holdfast_conferences 1.0",
+        "holdfast_participants 2.0",
+        "holdfast_participants_held 1.0",
+        "holdfast_queues 1.0",
+        "holdfast_queue_members 1.0",
+        'holdfast_api_requests_total{method="POST",status="200"} 1.0',
+        'holdfast_api_requests_total{method="GET",status="404"} 1.0',
+        "holdfast_api_request_seconds_count 2.0",
+    } <= lines
+
+
+async def test_the_openapi_page_knows_the_engines_addresses(place: Place) -> None:
+    paths = (await place.ask("GET", "/openapi.json", authorization="")).json["paths"]
+    assert {"/engine/ladder/{call}", "/engine/lines", "/engine/numbers", "/healthz", "/metrics"} <= paths.keys()
