@@ -13,10 +13,10 @@ from holdfast.voice.sip.uri import parse_uri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A phone calls in; its row is open and its offer can be answered.
+    """A phone calls in: who, and whom.
 
-    The engine answers with RingLeg, AnswerLeg or RefuseLeg. `dialled` is what the phone dialled, `line` the line
-    that authenticated, or None. `extra` are webhook parameters. Source: Twilio docs, SIP interface parameters.
+    `dialled` is what the phone dialled, `line` the line that authenticated, or None. `extra` are webhook parameters.
+    Source: Twilio docs, SIP interface parameters.
     """
 
     call: CallSid
@@ -31,9 +31,9 @@ class Arrival:
 class Door:
     """Who may call: authenticated lines, and, while we listen on loopback, anybody on loopback."""
 
-    def __init__(self, lines: Lines, listening: Address) -> None:
+    def __init__(self, lines: Lines, listening: Address, *, trust_loopback: bool) -> None:
         self._lines = lines
-        self._local = ip_address(listening[0]).is_loopback
+        self._local = trust_loopback and ip_address(listening[0]).is_loopback
 
     def password_of(self, user: str) -> str | None:
         """Source: sip.settings.Policy."""

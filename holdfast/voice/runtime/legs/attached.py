@@ -31,7 +31,6 @@ class Attached:
     call: CallSid
     way: Literal["in", "out"]
     session: SessionId | None = None
-    row: RowAddress | None = None
     negotiation: Negotiation | None = None
     answer: bytes | None = None
     """Description of ours for the 200 of a call in."""
@@ -44,7 +43,6 @@ class Attached:
 
     def begin(self, row: RowAddress) -> Negotiation:
         """A negotiation about this row."""
-        self.row = row
         return Negotiation(local=(row.ip, row.port), session_id=int(self.call[2:14], 16))
 
     def all_refused(self) -> bool:

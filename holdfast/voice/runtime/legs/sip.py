@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Callable, Coroutine, KeysView
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, assert_never
 
+from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, LegEffect, PlaceLeg, RefuseLeg, RingLeg
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import (
     DigitPressed,
     LegAnswered,
     LegEnded,
+    LegFact,
     LegRefused,
     LegRinging,
     PhoneHeld,
     PhoneResumed,
 )
-from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Seen, SipSeen, Tell
-from holdfast.voice.runtime.legs.arrivals import Arrival, Door, arrival
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.ports import Seen, SipSeen
+from holdfast.voice.runtime.directory import Answer
+from holdfast.voice.runtime.legs.arrivals import Door, arrival
 from holdfast.voice.runtime.legs.attached import Attached, Fork
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.reach import Lines, Unreachable, goals
@@ -73,59 +77,68 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
-    """Where SIP is spoken, and as whom. `domain` is a name under which phones may know us too."""
+    """Where SIP is spoken, and as whom.
+
+    `domain` is the realm of our challenges, and a name under which phones know us too. With `trust_loopback` anybody
+    on loopback may call without being a line, while we listen on loopback ourselves.
+    """
 
     address: Address
+    trust_loopback: bool = False
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
-    secret: bytes
+
+
+class Directory(Lines, Protocol):
+    """What a SIP leg asks of the directory."""
+
+    def answer_for(self, dialled: str) -> Answer | None:
+        """What answers a call to this number."""
+        ...
 
 
 class SipLegs:
     """Every SIP leg of the engine, on one socket.
 
-    legs = SipLegs(settings, lines=directory, media=media, tell=…, seen=…, arrived=…, new_call=…, now=clock.now)
-    await legs.open()
-    tasks.create_task(legs.run(), name="sip-legs")
-    ...
-    await legs.close()
+    Invariant: `rows` are the calls that have a row in the media plane, and each leg that is gone has none.
     """
 
     def __init__(
         self,
         settings: SipSettings,
         *,
-        lines: Lines,
+        account: AccountSid,
+        directory: Directory,
         media: Rows,
-        tell: Tell,
+        tell: Callable[[LegFact | ReceiveCall], None],
         seen: Seen,
-        arrived: Callable[[Arrival], None],
-        new_call: Callable[[], CallSid],
-        now: Callable[[], float],
+        clock: Callable[[], float],
+        tasks: asyncio.TaskGroup,
     ) -> None:
         self._settings = settings
-        self._lines = lines
+        self._account = account
+        self._directory = directory
         self._media = media
         self._tell = tell
         self._seen = seen
-        self._arrived = arrived
-        self._new_call = new_call
-        self._now = now
+        self._now = clock
+        self._tasks = tasks
         self._legs: dict[CallSid, Attached] = {}
         self._calls: dict[SessionId, CallSid] = {}
-        self._jobs: asyncio.Queue[tuple[str, Coroutine[Any, Any, None]]] = asyncio.Queue()
+        self._rows: dict[CallSid, RowAddress] = {}
         self._sip: SipEndpoint
 
     # --- life
 
     async def open(self) -> Address:
         """Listen; the address that was taken. Raises: OSError."""
+        settings = self._settings
         self._sip = await open_endpoint(
-            self._settings.address,
-            domain=self._settings.domain,
-            user_agent=self._settings.user_agent,
-            secret=self._settings.secret,
-            policy=lambda listening: Door(self._lines, listening),
+            settings.address,
+            domain=settings.domain,
+            user_agent=settings.user_agent,
+            secret=secrets.token_bytes(32),
+            policy=lambda listening: Door(self._directory, listening, trust_loopback=settings.trust_loopback),
             happened=self._event,
             now=self._now,
         )
@@ -136,42 +149,25 @@ class SipLegs:
         """Where phones reach us."""
         return self._sip.address
 
-    async def run(self) -> None:
-        """Do what has to wait for something, until cancelled. Start it as a task."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
-                    name, job = await self._jobs.get()
-                    tasks.create_task(job, name=name)
-        finally:
-            while not self._jobs.empty():
-                self._jobs.get_nowait()[1].close()
+    @property
+    def rows(self) -> KeysView[CallSid]:
+        """The calls that have a row in the media plane."""
+        return self._rows.keys()
 
-    async def close(self) -> None:
-        """Say goodbye to every phone, wait a moment for their answers, and give the port back."""
-        for call in tuple(self._legs):
-            self.carry_out(HangUpLeg(call=call))
+    async def drained(self, *, timeout_s: float) -> None:
+        """Return once every phone has answered our goodbye, or the time is over."""
         try:
-            async with asyncio.timeout(GOODBYE_S):
+            async with asyncio.timeout(timeout_s):
                 await self._sip.rest()
         except TimeoutError:
             log.info("some phones did not answer our goodbye")
-        self._sip.close()
 
-    async def media_restarted(self) -> None:
-        """The media process lost its rows: give every leg a new one, and tell its phone where sound goes now."""
-        for leg in tuple(self._legs.values()):
-            if leg.row is None or leg.negotiation is None or leg.session is None or not leg.answered:
-                continue
-            try:
-                row = await self._media.open_row(leg.call)
-                leg.row = row
-                moved = replace(withdraw_offer(leg.negotiation), local=(row.ip, row.port))
-                leg.negotiation, offer = make_offer(moved)
-            except VoiceError as wrong:
-                log.warning("call=%s has no sound: %s", leg.call, wrong.message)
-                continue
-            self._do(self._agent.reoffer(leg.session, offer, now=self._now()))
+    async def close(self) -> None:
+        """Say goodbye to every phone that is left, wait a moment for their answers, and give the port back."""
+        for call in tuple(self._legs):
+            self.carry_out(HangUpLeg(call=call))
+        await self.drained(timeout_s=GOODBYE_S)
+        self._sip.close()
 
     def registered(self, line: str) -> bool:
         """Whether a line can be reached now."""
@@ -207,16 +203,15 @@ class SipLegs:
     async def _place(self, leg: Attached, effect: PlaceLeg) -> None:
         """Open a row and call every contact of the target at once."""
         try:
-            found = goals(effect.target, lines=self._lines, contacts=self._contacts, is_ours=self._is_ours)
-            row = await self._media.open_row(leg.call)
+            found = goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
+            row = await self._open_row(leg)
         except Unreachable as wrong:
             self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
             return
         except VoiceError as wrong:
             self._refused(leg, wrong.sip, wrong.message)
             return
-        if leg.gone:
-            self._media.close_row(leg.call)
+        if row is None:
             return
         negotiation, offer = make_offer(leg.begin(row))
         credentials = None
@@ -267,8 +262,17 @@ class SipLegs:
         """The engine hears no more of this leg, and its row goes."""
         leg.gone = True
         self._legs.pop(leg.call, None)
-        if leg.row is not None:
+        if self._rows.pop(leg.call, None) is not None:
             self._media.close_row(leg.call)
+
+    async def _open_row(self, leg: Attached) -> RowAddress | None:
+        """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
+        row = await self._media.open_row(leg.call)
+        if leg.gone:
+            self._media.close_row(leg.call)
+            return None
+        self._rows[leg.call] = row
+        return row
 
     # --- the agent's events
 
@@ -299,14 +303,14 @@ class SipLegs:
                     self._happened(found, event)
 
     def _later(self, name: str, job: Coroutine[Any, Any, None]) -> None:
-        self._jobs.put_nowait((f"sip-{name}", job))
+        self._tasks.create_task(job, name=f"sip-{name}")
 
     def _call_of(self, session: SessionId) -> CallSid:
         """The call of a session; a session not seen before is a call in, and gets its SID."""
         if session not in self._calls:
             if len(self._calls) >= SESSIONS_KEPT:
                 del self._calls[next(iter(self._calls))]
-            self._calls[session] = self._new_call()
+            self._calls[session] = CallSid(f"CA{secrets.token_hex(16)}")
         return self._calls[session]
 
     def _show(self, message: s.MessageSeen) -> None:
@@ -323,15 +327,13 @@ class SipLegs:
 
     async def _arrive(self, leg: Attached, invited: s.Invited) -> None:
         """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
-        line = self._lines.line(invited.user) if invited.user is not None else None
+        line = self._directory.line(invited.user) if invited.user is not None else None
         if line is not None and not line.may_call:
             self._turn_away(leg, invited.session, 403)
             return
         try:
-            row = await self._media.open_row(leg.call)
-            leg.row = row
-            if leg.gone:
-                self._media.close_row(leg.call)
+            row = await self._open_row(leg)
+            if row is None:
                 return
             negotiation = leg.begin(row)
             if invited.sdp is None:
@@ -342,7 +344,24 @@ class SipLegs:
             log.info("call=%s turned away: %s", leg.call, wrong.message)
             self._turn_away(leg, invited.session, wrong.sip)
             return
-        self._arrived(arrival(leg.call, invited, self.address))
+        arrived = arrival(leg.call, invited, self.address)
+        answer = self._directory.answer_for(arrived.dialled)
+        if answer is None:
+            self._turn_away(leg, invited.session, 404)
+            return
+        self._tell(
+            ReceiveCall(
+                call=leg.call,
+                account=self._account,
+                from_=arrived.from_,
+                to=arrived.to,
+                instruction=answer.instruction,
+                callback=answer.callback,
+                caller_name=arrived.caller_name,
+                phone_number_sid=answer.phone_number_sid,
+                extra=arrived.extra,
+            )
+        )
 
     def _turn_away(self, leg: Attached, session: SessionId, status: int) -> None:
         """Refuse a call the engine never hears of."""
