@@ -149,6 +149,11 @@ class Phone:
         return self._endpoint.address
 
     @property
+    def status(self) -> str:
+        """How this phone's call stands, in a word."""
+        return self.call_now.state.value if self.call_now is not None else "no call"
+
+    @property
     def uri(self) -> str:
         """The SIP URI to call this phone without a server."""
         return f"sip:{self._user}@{self.address[0]}:{self.address[1]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from holdfast.testing.ears import Ear
 from holdfast.testing.recognise import describe
@@ -23,6 +24,15 @@ class Phase:
     held: str | None = None
 
 
+class Watched(Protocol):
+    """Somebody whose call can be looked at, such as a phone."""
+
+    @property
+    def status(self) -> str:
+        """How the call stands, in a word."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Act:
     """One call with its parties, their ears, and the phases it went through."""
@@ -31,7 +41,7 @@ class Act:
     how: str
     parties: tuple[str, ...]
     ears: dict[str, Ear] = field(default_factory=dict)
-    statuses: dict[str, str] = field(default_factory=dict)
+    phones: dict[str, Watched] = field(default_factory=dict)
     held: str | None = None
     phases: list[Phase] = field(default_factory=list)
     failure: str | None = None
@@ -60,6 +70,11 @@ class Finding:
         if self.switch_s is None or self.leaks:
             return False
         return set(self.heard[self.heard.index(self.expected) :]) == {self.expected}
+
+
+def status_of(act: Act, party: str) -> str:
+    """How a party's call stands."""
+    return act.phones[party].status if party in act.phones else "no phone yet"
 
 
 def findings(act: Act) -> list[Finding]:

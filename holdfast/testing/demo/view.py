@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.testing.demo.story import Act, Finding, findings
+from holdfast.testing.demo.story import Act, Finding, findings, status_of
 from holdfast.testing.recognise import NO_PACKETS, SILENCE, UNKNOWN, describe
 from holdfast.testing.signals import HOLD_MUSIC, SECOND_MUSIC
 
@@ -86,8 +86,8 @@ class LineView:
             for party in act.parties:
                 held = ", on hold" if act.held == party else ""
                 heard = describe(act.ears[party].now(now_s)) if party in act.ears else "nothing yet"
-                status = act.statuses.get(party, "idle")
-                self._say(now_s - began_s, act.title, party, f"{party} ({status}{held}) hears {heard}")
+                line = f"{party} ({status_of(act, party)}{held}) hears {heard}"
+                self._say(now_s - began_s, act.title, party, line)
 
     def _say(self, at_s: float, act: str, about: str, line: str) -> None:
         if self._said.get((act, about)) != line:
@@ -108,7 +108,7 @@ def _act_now(act: Act, now_s: float) -> RenderableType:
     for party in act.parties:
         heard = describe(act.ears[party].now(now_s)) if party in act.ears else "nothing yet"
         held = Text("on hold", style="bold yellow") if act.held == party else Text("")
-        table.add_row(party, act.statuses.get(party, "idle"), held, Text(heard, style=_style(act, heard)))
+        table.add_row(party, status_of(act, party), held, Text(heard, style=_style(act, heard)))
     if act.failure is not None:
         table.caption = Text(act.failure, style="bold red")
     return table

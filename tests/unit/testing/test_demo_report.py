@@ -1,6 +1,7 @@
 """What the demo prints, and what it leaves behind."""
 
 import json
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from rich.console import Console
 from holdfast.testing.demo.report import write_report
 from holdfast.testing.demo.view import LineView, TableView, findings_table, view_on
 from tests.unit.testing.hearsay import BEGAN_S, GOOD_AGENT, GOOD_CUSTOMER, act_of
+
+
+@dataclass
+class Talking:
+    status: str = "talking"
 
 
 def paper(*, terminal: bool = False) -> Console:
@@ -69,7 +75,7 @@ def test_the_table_says_for_each_ear_what_it_heard() -> None:
 
 def test_without_a_terminal_a_line_is_printed_per_change() -> None:
     console, act = paper(), act_of(GOOD_CUSTOMER, GOOD_AGENT)
-    act.statuses = {"customer": "talking", "agent": "talking"}
+    act.phones = {"customer": Talking()}
     view = view_on(console)
 
     with view:
@@ -82,9 +88,9 @@ def test_without_a_terminal_a_line_is_printed_per_change() -> None:
     assert text(console).splitlines() == [
         "  0.00 s  Act 1: resume",
         "  0.00 s  Act 1: customer (talking) hears agent",
-        "  0.00 s  Act 1: agent (talking) hears customer",
+        "  0.00 s  Act 1: agent (no phone yet) hears customer",
         "  1.00 s  Act 1: customer (talking, on hold) hears hold music",
-        "  1.00 s  Act 1: agent (talking) hears silence",
+        "  1.00 s  Act 1: agent (no phone yet) hears silence",
     ]
 
 

@@ -1,0 +1,61 @@
+"""The demo from curtain to curtain: set up, play both acts at once, tell what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+
+from holdfast.testing.clock import now_s
+from holdfast.testing.demo.acts import conference_act, legs_act, play_conference, play_legs
+from holdfast.testing.demo.report import write_report
+from holdfast.testing.demo.stage import set_up
+from holdfast.testing.demo.story import Act, as_expected
+from holdfast.testing.demo.view import View, findings_table, view_on
+from holdfast.testing.server import ServerFailed
+
+LOOK_EVERY_S = 0.1
+
+
+def play(folder: Path, console: Console | None = None) -> int:
+    """Run the demo; 0 only when every phase was heard as expected at every ear."""
+    console = console or Console()
+    acts = [conference_act(), legs_act()]
+    console.print(
+        "Two calls at once, each held and resumed twice. Every phone hums its own chord and tells what it hears."
+    )
+    try:
+        asyncio.run(_play(acts, console))
+    except ServerFailed as error:
+        console.print(str(error), style="red", markup=False)
+        return 1
+    console.print(findings_table(acts))
+    for act in acts:
+        if act.failure is not None:
+            console.print(f"{act.title}: {act.failure}", style="bold red", markup=False)
+    written = write_report(acts, folder)
+    console.print("Written: " + ", ".join(str(path) for path in written), markup=False, soft_wrap=True)
+    good = as_expected(acts)
+    console.print(
+        "Every phase was heard as expected, at every ear." if good else "Not every phase was heard as expected.",
+        style="bold green" if good else "bold red",
+    )
+    return 0 if good else 1
+
+
+async def _play(acts: list[Act], console: Console) -> None:
+    async with set_up() as stage:
+        with view_on(console) as view:
+            async with asyncio.TaskGroup() as tasks:
+                looking = tasks.create_task(_keep_looking(view, acts), name="demo: view")
+                async with asyncio.TaskGroup() as playing:
+                    playing.create_task(play_conference(acts[0], stage), name="demo: act 1")
+                    playing.create_task(play_legs(acts[1], stage), name="demo: act 2")
+                looking.cancel()
+
+
+async def _keep_looking(view: View, acts: list[Act]) -> None:
+    while True:
+        view.show(acts, now_s())
+        await asyncio.sleep(LOOK_EVERY_S)
