@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from holdfast.voice.api.auth import Credentials
 from holdfast.voice.api.errors import ParameterInvalid, told
 from holdfast.voice.api.forms import is_web_address
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.ports import Switch
+from holdfast.voice.control.trace import ladder as draw
 from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.model.ports import Journal
@@ -140,11 +141,13 @@ def make_diagnostics(
     async def scrape() -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @engine.get("/ladder/{call}", summary="All that happened to a call")
-    async def ladder(call: str) -> Ladder:
+    @engine.get("/ladder/{call}", summary="All that happened to a call", response_model=Ladder)
+    async def ladder(call: str, request: Request) -> Ladder | PlainTextResponse:
         entries = await journal.entries(call) if is_sid(call, "CA") else ()
         if not entries:
             raise NotFound(f"nothing is known of {call}")
+        if request.headers.get("accept", "").startswith("text/plain"):
+            return PlainTextResponse(draw(call, entries))
         lines = [JournalLine(at=each.at, call=each.call, kind=each.kind, data=_data(each.data)) for each in entries]
         return Ladder(call=call, entries=lines)
 

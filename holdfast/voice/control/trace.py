@@ -1,0 +1,154 @@
+"""What happened to one call, drawn from the journal: a ladder of phone, engine and web.
+
+    phone                              engine                                web
+    INVITE sip:+15550100@… ──────────▶ receive from client:alice
+                                       POST http://app/voice ───────────────▶ 200 text/xml, 4 ms
+                                       ▌ Dial
+                                       ♪ hears CA…
+
+Sound is in the middle, because it is decided there: `♪` says what the ear hears from that moment on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from holdfast.voice.model.moments import rfc2822
+from holdfast.voice.model.ports import Entry
+
+PHONE, ENGINE, WEB = 44, 46, 56
+QUIET = frozenset({"TimerFired", "RoomEntered", "QueueEntered", "StopScript", "StartScript", "NoteParticipant"})
+"""Lines of the journal that a reader of a ladder can do without."""
+ASKED = {
+    "ReceiveCall": "call in",
+    "CreateCall": "REST: create the call",
+    "RedirectCall": "redirect",
+    "EndCall": "end",
+    "ChangeCall": "REST: change the call",
+    "ChangeParticipant": "REST: change the participant",
+    "CallChild": "dialled by",
+    "ReleaseChild": "released by its Dial",
+    "Bridge": "bridged",
+    "EnterConference": "enters conference",
+    "LeaveRoom": "leaves the room",
+    "JoinQueue": "enters queue",
+    "LeaveQueue": "leaves the queue",
+    "DialQueue": "asks for the front of queue",
+    "ChildAnswered": "child answered",
+    "ChildEnded": "child ended",
+    "ChildDetached": "child goes its own way",
+    "LegAnswered": "answered",
+    "LegRinging": "rings",
+    "LegRefused": "refused",
+    "LegEnded": "leg ended",
+    "PhoneHeld": "the phone holds",
+    "PhoneResumed": "the phone resumes",
+    "QueueTaken": "taken out of the queue",
+    "MemberReached": "reached a queued call",
+    "RoomLeft": "out of the room",
+    "DigitPressed": "digit",
+    "SoundEnded": "sound ended",
+    "SoundFailed": "sound failed",
+    "DocumentMissed": "no document",
+    "DocumentFetched": "document came",
+}
+
+
+def ladder(call: str, entries: Sequence[Entry]) -> str:
+    """The drawing of everything the journal knows of a call. Shape: lines of text, oldest first."""
+    if not entries:
+        return f"{call}: nothing is known of this call."
+    began = entries[0].at
+    head = f"{'seconds':>9}  {'phone':<{PHONE}} {'engine':<{ENGINE}} web"
+    lines = [f"{call}   begun {rfc2822(began)}", "", head, "─" * (13 + PHONE + ENGINE + WEB)]
+    for entry in entries:
+        for line in _rungs(entry):
+            lines.append(f"{entry.at - began:9.3f}  {line}".rstrip())
+    return "\n".join(lines)
+
+
+def _rungs(entry: Entry) -> Iterable[str]:
+    data = json.loads(entry.data)
+    match entry.kind:
+        case "sip":
+            summary = _cut(str(data["summary"]), PHONE - 4)
+            arrow = (
+                f"{summary} {'─' * (PHONE - len(summary) - 3)}▶"
+                if data["received"]
+                else (f"◀{'─' * (PHONE - len(summary) - 3)} {summary}")
+            )
+            yield arrow
+        case "webhook":
+            asked = _cut(f"{data['method']} {data['url']}", ENGINE - 3)
+            answer = f"{data['status'] or 'no answer'} {data['content_type']}".strip()
+            wrong = f" {data['error']}" if data["error"] else ""
+            tail = _cut(f"{answer}, {data['took_ms']} ms{wrong}", WEB)
+            yield f"{'':<{PHONE}} {asked} {'─' * (ENGINE - len(asked) - 2)}▶ {tail}"
+            told = _told(data["form"])
+            if told:
+                yield f"{'':<{PHONE}} {'':<{ENGINE}} {_cut(told, WEB)}"
+        case "Hears":
+            hears = data["hears"]
+            heard = "its own player" if hears is None else " + ".join(hears) if hears else "silence"
+            yield f"{'':<{PHONE}} ♪ hears {heard}"
+        case "PlaySound":
+            rounds = data.get("rounds", 1)
+            again = "" if rounds == 1 else " again and again" if rounds == 0 else f" {rounds} times"
+            yield f"{'':<{PHONE}} ♪ plays {data['source']}{again}"
+        case "StopSound":
+            yield f"{'':<{PHONE}} ♪ stops"
+        case "VerbBegan":
+            role = "" if data["role"] == "main" else f" ({data['role']})"
+            yield f"{'':<{PHONE}} ▌ <{data['verb']}>{role}"
+        case "LogNotification":
+            level = "error" if data["log"] == 0 else "warning"
+            yield f"{'':<{PHONE}} ! {level} {data['code']}: {data['message']}"
+        case kind if kind not in QUIET:
+            yield f"{'':<{PHONE}} {ASKED.get(kind, kind)}{_detail(kind, data)}"
+        case _:
+            pass
+
+
+def _detail(kind: str, data: dict[str, Any]) -> str:
+    """The one or two values that matter of a message."""
+    match kind:
+        case "ReceiveCall":
+            return f" from {data['from_']} to {data['to']}"
+        case "CreateCall":
+            return f" to {data['target']['to']}"
+        case "CallChild":
+            return f" {data['parent']} to {data['target']['to']}"
+        case "ChangeParticipant":
+            words = [f"{name}={data[name]}" for name in ("hold", "muted", "coaching", "end_on_exit") if name in data]
+            return f": {' '.join(words)}" if words else ""
+        case "EnterConference":
+            return f" {data['admission']['name']!r}"
+        case "JoinQueue" | "DialQueue":
+            return f" {data['name']!r}"
+        case "LegRefused":
+            return f": {data['sip_code']} {data.get('reason', '')}".rstrip()
+        case "RoomLeft":
+            return f": {data['reason']}"
+        case "DigitPressed":
+            return f" {data['digit']}"
+        case "SoundFailed" | "DocumentMissed":
+            return f": {data['code']} {data['message']}"
+        case "ChildEnded":
+            return f": {data['status']}"
+        case "RedirectCall":
+            request = data["instruction"].get("request")
+            return f" to {request['url']}" if request else " to a document given inline"
+        case _:
+            return ""
+
+
+def _told(form: Sequence[Sequence[str]]) -> str:
+    """What a request told beyond the standard parameters, in short."""
+    wanted = ("CallStatus", "StatusCallbackEvent", "DialCallStatus", "QueueResult", "Hold", "ErrorCode")
+    return " ".join(f"{name}={value}" for name, value in form if name in wanted)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

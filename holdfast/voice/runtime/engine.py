@@ -1,0 +1,243 @@
+"""The engine: the switch with everything around it that touches the world.
+
+    async with Engine(settings, journal=…, directory=…) as engine:
+        app = make_api(switch=engine.switch, …)
+
+It attaches to a media process that is started beside it, opens the SIP socket, and runs until it is left; then every
+call is hung up, the last callbacks leave, and only then the sockets close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, assert_never
+
+from holdfast.voice.model.commands import EndCall
+from holdfast.voice.model.effects import (
+    AnswerLeg,
+    Effect,
+    FetchDocument,
+    HangUpLeg,
+    LogNotification,
+    PlaceLeg,
+    PlaySound,
+    PostCallback,
+    RefuseLeg,
+    RingLeg,
+    RouteAudio,
+    SoundEffect,
+    StartTimer,
+    StopFetch,
+    StopSound,
+    StopTimer,
+    VerbBegan,
+)
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.facts import DigitPressed, LegEnded, SoundEnded
+from holdfast.voice.model.ids import AccountSid, CallSid, Token
+from holdfast.voice.model.ports import Journal
+from holdfast.voice.runtime.clock import Clock, Timers
+from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.library import Library
+from holdfast.voice.runtime.mediaplane import messages as media_words
+from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.switch import Switch
+from holdfast.voice.runtime.web.reach import reach_of
+from holdfast.voice.runtime.webhooks import Webhooks
+
+log = logging.getLogger(__name__)
+
+ATTACH_S = 20.0
+GOODBYE_S = 3.0
+"""How long the engine waits at its end for the last BYE to be answered and the last callback to be taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What an engine is told at its making.
+
+    Shape: `sip` is the numeric address SIP is awaited at; `own_urls` are addresses of our own web server, which
+    webhooks may always reach; `webhook_allow` networks, addresses or hosts they may reach besides the public ones.
+    """
+
+    account: AccountSid
+    auth_token: str
+    sip: tuple[str, int]
+    media_socket: Path
+    loopback: bool
+    own_urls: Sequence[str] = ()
+    webhook_allow: Sequence[str] = ()
+
+
+class Engine:
+    """A running engine. Invariant: between enter and exit, and nowhere else, its tasks live."""
+
+    def __init__(self, settings: EngineSettings, *, journal: Journal, directory: Directory) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.clock = Clock()
+        self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16))
+        self.media = MediaPlane(settings.media_socket)
+        self.switch = Switch(
+            journal=journal,
+            now=self.clock.now,
+            sound=self._sound,
+            together=self.media.batch,
+            carry_out=self._carry_out,
+        )
+        self._journal = journal
+        self._timers = Timers(self.switch.tell)
+        self._stack = AsyncExitStack()
+        self._background: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        await self._say_goodbye()
+        self._timers.close()
+        for task in self._background:
+            task.cancel()
+        return await self._stack.__aexit__(None, None, None)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        reach = reach_of(loopback=settings.loopback, own=settings.own_urls, allow=settings.webhook_allow)
+        web = await stack.enter_async_context(WebClient(auth_token=settings.auth_token, reach=reach))
+        decoder = Decoder()
+        stack.push_async_callback(decoder.close)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        self._background = [tasks.create_task(self.media.run(), name="media-client")]
+        async with asyncio.timeout(ATTACH_S):
+            await self.media.attached()
+        self.library = Library(
+            web=web,
+            media=self.media,
+            decoder=decoder,
+            tell=self.switch.tell,
+            notify=self._notify,
+            seen=self.switch.note,
+            clock=self.clock.now,
+            tasks=tasks,
+        )
+        await self.library.open()
+        self.webhooks = Webhooks(
+            web=web,
+            library=self.library,
+            tell=self.switch.tell,
+            notify=self._notify,
+            seen=self.switch.note,
+            clock=self.clock.now,
+            tasks=tasks,
+        )
+        for row in await self.media.rows():
+            self.media.close_row(row.leg)
+        self.legs = SipLegs(
+            SipSettings(address=settings.sip, trust_loopback=settings.loopback),
+            account=settings.account,
+            media=self.media,
+            directory=self.directory,
+            tell=self.switch.tell,
+            seen=self.switch.note,
+            clock=self.clock.now,
+            tasks=tasks,
+        )
+        self._background.append(tasks.create_task(self.switch.run(), name="switch"))
+        self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
+        await self._bury_the_dead()
+        await self.legs.open()
+        stack.push_async_callback(self.legs.close)
+
+    async def _bury_the_dead(self) -> None:
+        """End the calls of an earlier run: their phones' dialogs ended with it."""
+        self.switch.restore(await self._journal.load())
+        for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
+            self.switch.tell(LegEnded(call=call, cause="lost", sip_code=503))
+        await self.switch.settled()
+
+    async def _say_goodbye(self) -> None:
+        """Hang up every call, and give phones and callbacks a moment."""
+        for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
+            try:
+                self.switch.tell(EndCall(call=call))
+            except VoiceError as error:
+                log.warning("call=%s could not be ended: %s", call, error.message)
+        await self.switch.settled()
+        await self.legs.drained(timeout_s=GOODBYE_S)
+        await self.webhooks.drained(timeout_s=GOODBYE_S)
+
+    # --- effects ----------------------------------------------------------------------------------------
+
+    def _sound(self, effect: SoundEffect) -> None:
+        """Sound, at once. A leg whose row is closed hears nothing and is heard by nobody."""
+        match effect:
+            case RouteAudio(hears=hears):
+                rows = self.legs.rows
+                routed: dict[str, tuple[str, ...] | None] = {
+                    ear: None if heard is None else tuple(other for other in heard if other in rows)
+                    for ear, heard in hears
+                    if ear in rows
+                }
+                if routed:
+                    self.media.route(routed)
+            case PlaySound() | StopSound():
+                self.library.carry_out(effect)
+            case _:
+                assert_never(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case StartTimer() | StopTimer():
+                self._timers.carry_out(effect)
+            case FetchDocument() | StopFetch() | PostCallback() | LogNotification():
+                self.webhooks.carry_out(effect)
+            case PlaceLeg() | RingLeg() | AnswerLeg() | RefuseLeg() | HangUpLeg():
+                self.legs.carry_out(effect)
+            case VerbBegan() | RouteAudio() | PlaySound() | StopSound():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _notify(self, notification: LogNotification) -> None:
+        self.notifications.add(notification)
+
+    # --- media ------------------------------------------------------------------------------------------
+
+    async def _hear_media(self) -> None:
+        """What the media process tells, until cancelled."""
+        async for fact in self.media.facts():
+            match fact:
+                case media_words.SoundEnded(token=token):
+                    self.library.ended(Token(token))
+                    self.switch.tell(SoundEnded(token=Token(token)))
+                case media_words.DigitPressed(leg=leg, digit=digit):
+                    self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
+                case media_words.Refused(legs=legs):
+                    self.library.refused(legs)
+                case media_words.Attached(rows=rows) if not rows:
+                    await self._media_began_anew()
+                case _:
+                    pass
+
+    async def _media_began_anew(self) -> None:
+        """The media process was restarted: every leg it carried is lost, and new calls work."""
+        await self.library.restarted()
+        for call in tuple(self.legs.rows):
+            log.error("call=%s lost: the media process was restarted", call)
+            self.switch.tell(EndCall(call=call))
