@@ -239,3 +239,20 @@ def renumbered(desk: Desk, sent: Request, cseq: int, proof: tuple[str, str]) -> 
 def _refused(desk: Desk, session: Session, status: int, reason: str, headers: Headers) -> None:
     desk.finish(session)
     desk.tell(Refused(session=session.id, status=status, reason=reason, headers=headers))
+
+
+def ask_options(desk: Desk, ping: str, target: str, next_hop: Address | None) -> None:
+    """Ask a peer outside any dialog what it can do, which a live one answers. Source: RFC 3261 §11.1."""
+    uri, to = target_of(target, next_hop)
+    fields = (
+        desk.via(),
+        ("Max-Forwards", "70"),
+        ("From", f"{desk.contact()[1]};tag={desk.token()}"),
+        ("To", f"<{uri.text}>"),
+        ("Call-ID", f"{desk.token()}@{desk.settings.address[0]}"),
+        ("CSeq", "1 OPTIONS"),
+        desk.contact(),
+        ("Accept", "application/sdp"),
+        *desk.agent_headers(),
+    )
+    desk.request(request("OPTIONS", uri.text, fields), to, purpose=Purpose.OPTIONS, subject=ping)

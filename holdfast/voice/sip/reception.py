@@ -1,0 +1,220 @@
+"""Requests that come in: to a transaction, into a dialog, or the beginning of something.
+
+Strangers' requests are refused without remembering anything where the RFC allows it.
+Source: RFC 3261 §8.2, §9.2, §10.3, §12.2.2, §17.2.3, §26.3.2.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.voice.sip import called, registrar, running
+from holdfast.voice.sip.desk import ALLOW, Desk
+from holdfast.voice.sip.digest import Verdict, Verifier
+from holdfast.voice.sip.effects import Address, ContactsChanged, Headers
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Request, reply_address, respond
+from holdfast.voice.sip.session import Session
+from holdfast.voice.sip.settings import Policy
+from holdfast.voice.sip.transaction import State, Transaction, Trigger, server_key
+from holdfast.voice.sip.uri import parse_uri
+from holdfast.voice.sip.validity import KNOWN_METHODS, objection
+
+REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
+
+
+class Reception:
+    """Takes what comes in for one agent: asks the policy, checks credentials, keeps the lines' contacts."""
+
+    __slots__ = ("_contacts", "_desk", "_policy", "_verifier")
+
+    def __init__(self, desk: Desk, policy: Policy) -> None:
+        self._desk = desk
+        self._policy = policy
+        self._verifier = Verifier(realm=desk.settings.realm, secret=desk.settings.secret)
+        self._contacts: dict[str, registrar.Bindings] = {}
+
+    def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
+        """The contacts a line has registered, most preferred first."""
+        return tuple((known.uri, known.to) for known in registrar.in_order(self._contacts.get(user, {}), now))
+
+    def requested(self, received: Request, data: bytes, source: Address) -> None:
+        desk = self._desk
+        known = desk.transactions.get(server_key(received))
+        if received.method == "ACK":
+            self._acknowledged(received, data, source, known)
+        elif known is not None:
+            desk.show(data, source, known.session, "in", again=True)
+            desk.trigger(known.key, Trigger.REQUEST)
+        elif len(desk.transactions) >= desk.settings.max_transactions:
+            self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+        elif received.method not in KNOWN_METHODS:
+            self._refuse_statelessly(received, source, 501, headers=(self._allow(),))
+        else:
+            wrong = objection(received)
+            if wrong is not None:
+                key = desk.open_server(received, reply_address(received, source), None)
+                headers = wrong.headers
+                desk.reply(key, wrong.status, headers=headers, reason=wrong.reason)
+            elif received.method == "CANCEL":
+                self._cancelled(received, data, source)
+            elif received.to.tag is not None:
+                self._in_dialog(received, data, source)
+            else:
+                self._outside(received, source)
+
+    def _acknowledged(self, ack: Request, data: bytes, source: Address, known: Transaction | None) -> None:
+        """An ACK: of a failure it belongs to the INVITE's transaction, of a 2xx to the dialog."""
+        desk = self._desk
+        if known is not None and known.state in (State.COMPLETED, State.CONFIRMED):
+            desk.show(data, source, known.session, "in", again=known.state is State.CONFIRMED)
+            desk.trigger(known.key, Trigger.ACK)
+            return
+        session = self._session_of(ack)
+        if session is None:
+            return
+        waiting = session.unacknowledged
+        desk.show(data, source, session.id, "in", again=waiting is None or waiting.cseq != ack.cseq)
+        confirmed = called.acknowledged(desk, session, ack)
+        if confirmed is not None and confirmed.bye_due:
+            running.hang_up(desk, confirmed)
+        elif confirmed is not None:
+            running.next_reoffer(desk, confirmed)
+
+    def _cancelled(self, received: Request, data: bytes, source: Address) -> None:
+        """A CANCEL: 200 if its INVITE is known here, whatever became of it. Source: RFC 3261 §9.2."""
+        desk = self._desk
+        invite_key = server_key(replace(received, method="INVITE"))
+        invite = desk.transactions.get(invite_key)
+        session = desk.live(invite.session) if invite is not None and invite.session else None
+        if session is not None:
+            desk.show(data, source, session.id, "in", again=False)
+        key = desk.open_server(received, reply_address(received, source), session.id if session else None)
+        if invite is None:
+            desk.reply(key, 481)
+            return
+        desk.reply(key, 200, tag=session.local_tag if session else None)
+        if session is not None:
+            called.cancelled(desk, session, invite_key)
+
+    def _in_dialog(self, received: Request, data: bytes, source: Address) -> None:
+        """A request inside a dialog: found by its tags, whatever its Request-URI says."""
+        desk = self._desk
+        session = self._session_of(received)
+        key = desk.open_server(received, reply_address(received, source), session.id if session else None)
+        if session is None:
+            status = 200 if received.method == "OPTIONS" else 481
+            desk.reply(key, status, headers=self._abilities() if status == 200 else ())
+            return
+        desk.show(data, source, session.id, "in", again=False)
+        tag = session.local_tag
+        if not running.in_order(session, received):
+            desk.reply(key, 500, tag=tag, reason="Server Internal Error (CSeq out of order)")
+            return
+        session = desk.put(running.heard(session, received, source))
+        match received.method:
+            case "BYE":
+                running.byed(desk, session, key)
+            case "INVITE":
+                running.change_asked(desk, session, received, key, "INVITE")
+            case "UPDATE":
+                running.change_asked(desk, session, received, key, "UPDATE")
+            case "INFO":
+                running.informed(desk, session, received, key)
+            case "OPTIONS":
+                desk.reply(key, 200, tag=tag, headers=self._abilities())
+            case _:
+                desk.reply(key, 405, tag=tag, headers=(self._allow(),))
+
+    def _outside(self, received: Request, source: Address) -> None:
+        """A request that begins something, or only asks."""
+        desk = self._desk
+        match received.method:
+            case "INVITE":
+                self._first_invite(received, source)
+            case "REGISTER" if self._policy.is_registrar():
+                self._register_asked(received, source)
+            case "OPTIONS":
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 200, headers=self._abilities())
+            case "BYE" | "UPDATE" | "INFO" | "PRACK":
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 481)
+            case _:
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 405, headers=(self._allow(),))
+
+    def _first_invite(self, received: Request, source: Address) -> None:
+        desk = self._desk
+        to = reply_address(received, source)
+        if (received.call_id, received.from_.tag or "", received.cseq) in desk.invites:
+            desk.reply(desk.open_server(received, to, None), 482)
+            return
+        verdict, user = self._authenticate(received, source)
+        if verdict is not Verdict.GOOD and not self._policy.may_call_unauthenticated(source):
+            self._challenge(received, source, stale=verdict is Verdict.STALE)
+        elif len(desk.sessions) >= desk.settings.max_sessions:
+            self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+        else:
+            key = desk.open_server(received, to, None)
+            called.invited(desk, received, key, source, user=user if verdict is Verdict.GOOD else None)
+
+    def _register_asked(self, received: Request, source: Address) -> None:
+        """A REGISTER: always with credentials, and of the line's own address only. Source: RFC 3261 §10.3."""
+        desk = self._desk
+        verdict, user = self._authenticate(received, source)
+        if verdict is not Verdict.GOOD:
+            self._challenge(received, source, stale=verdict is Verdict.STALE)
+            return
+        key = desk.open_server(received, reply_address(received, source), None)
+        try:
+            registered = parse_uri(received.to.uri).user
+        except UriUnreadable:
+            registered = ""
+        if registered != user:
+            desk.reply(key, 403)
+            return
+        outcome = registrar.register(
+            self._contacts.get(user, {}), received, source, desk.now, max_contacts=desk.settings.max_contacts
+        )
+        self._contacts[user] = outcome.bindings
+        desk.reply(key, outcome.status, headers=outcome.headers)
+        if outcome.changed:
+            uris = tuple(uri for uri, _ in self.contacts(user, desk.now))
+            desk.tell(ContactsChanged(user=user, contacts=uris))
+
+    def _authenticate(self, received: Request, source: Address) -> tuple[Verdict, str]:
+        for name, value in received.headers:
+            if name == "Authorization":
+                return self._verifier.check(
+                    value,
+                    method=received.method,
+                    uri=received.uri,
+                    source=source,
+                    now=self._desk.now,
+                    password_of=self._policy.password_of,
+                )
+        return Verdict.BAD, ""
+
+    def _challenge(self, received: Request, source: Address, *, stale: bool) -> None:
+        """401, without remembering anything: strangers must not fill our memory. Source: RFC 3261 §26.3.2.4."""
+        values = self._verifier.challenges(source, self._desk.now, stale=stale)
+        headers = tuple(("WWW-Authenticate", value) for value in values)
+        self._refuse_statelessly(received, source, 401, headers=headers)
+
+    def _refuse_statelessly(self, received: Request, source: Address, status: int, *, headers: Headers) -> None:
+        desk = self._desk
+        ours = (*headers, ("Server", desk.settings.user_agent))
+        made = respond(received, status, tag=desk.token(), headers=ours)
+        desk.send(made.encode(), reply_address(received, source), None, again=False)
+
+    def _session_of(self, received: Request) -> Session | None:
+        tags = (received.call_id, received.to.tag or "", received.from_.tag or "")
+        found = self._desk.dialogs.get(tags)
+        return None if found is None else self._desk.live(found)
+
+    def _allow(self) -> tuple[str, str]:
+        return REGISTRAR_ALLOW if self._policy.is_registrar() else ALLOW
+
+    def _abilities(self) -> Headers:
+        return (self._desk.contact(), self._allow(), ("Accept", "application/sdp"))
