@@ -63,6 +63,7 @@ class MediaPlane:
         self._attached = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
         self._numbers = 0
+        self._putting = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[m.Reply]] = {}
         self._posted: dict[int, tuple[m.Command, ...]] = {}
         self._collected: list[m.Command] | None = None
@@ -100,11 +101,11 @@ class MediaPlane:
         Units: `audio` is µ-law at 8 kHz, mono. The least recently played clips make room when the bank is full.
         Raises: MediaRefused (larger than the bank), MediaAway.
         """
-        parts = range(0, len(audio), m.CLIP_PART) or range(1)
-        for offset in parts:
-            part = audio[offset : offset + m.CLIP_PART]
-            request = m.PutClip(number=self._next(), clip_id=clip_id, total=len(audio), offset=offset)
-            await self._ask(request, m.Done, sound=part)
+        async with self._putting:
+            for offset in range(0, max(1, len(audio)), m.CLIP_PART):
+                part = audio[offset : offset + m.CLIP_PART]
+                request = m.PutClip(number=self._next(), clip_id=clip_id, total=len(audio), offset=offset)
+                await self._ask(request, m.Done, sound=part)
 
     async def has_clip(self, clip_id: str) -> bool:
         """Whether the bank holds the clip. Raises: MediaAway."""
@@ -177,7 +178,7 @@ class MediaPlane:
     # --- facts ------------------------------------------------------------------------------------------------
 
     async def facts(self) -> AsyncIterator[m.Fact]:
-        """What happened, in order, without end. One reader."""
+        """What happened, in order, without end. One reader; a fact it was given is not given again."""
         while True:
             while (fact := self._facts.take()) is not None:
                 yield fact
@@ -204,15 +205,15 @@ class MediaPlane:
     def _take(self, answer: m.Answer) -> None:
         match answer:
             case m.Done() | m.NotDone() | m.RowOpened() | m.ClipKnown() | m.RowList():
-                commands = self._posted.pop(answer.number, None)
-                if commands is not None and isinstance(answer, m.NotDone):
-                    self._refuse(commands, answer.message)
+                self._posted.pop(answer.number, None)
                 waiting = self._waiting.pop(answer.number, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
             case _:
                 if isinstance(answer, m.Attached):
                     self._attached.set()
+                elif isinstance(answer, m.Refused):
+                    log.warning("leg=%s command=%s refused: %s", answer.leg, answer.command, answer.message)
                 self._tell(answer)
 
     def _lose(self, why: str) -> None:
@@ -269,14 +270,12 @@ class MediaPlane:
         self._writer.write(m.pack(batch))
 
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
-        legs: dict[m.Leg, None] = {}
+        """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, m.Route):
-                legs.update(dict.fromkeys(ear for ear, _ in command.hears))
-            else:
-                legs[command.leg] = None
-        log.warning("media commands refused: legs=%s why=%s", ",".join(legs), why)
-        self._tell(m.Refused(legs=tuple(legs), message=why))
+            legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
+            token = command.token if isinstance(command, m.Play | m.Stop) else None
+            for leg in legs:
+                self._tell(m.Refused(leg=leg, command=command.kind, token=token, message=why))
 
     def _tell(self, fact: m.Fact) -> None:
         self._facts.put(fact)

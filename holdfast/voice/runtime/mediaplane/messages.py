@@ -22,7 +22,7 @@ Codec = Literal["PCMU", "PCMA"]
 Hears = tuple[Leg, ...] | None
 """What one ear hears: these legs (one: its frames untouched, more: their sum, none: silence), or its own player."""
 
-# --- commands: nothing is answered, all of a batch are in force from the same tick ------------------------------
+# --- commands: not answered one by one, all of a batch are in force from the same tick ------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,11 @@ Command = Annotated[DescribeRow | CloseRow | Play | Stop | Route, Field(discrimi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Commands that take effect together. Answered by `Done` once they are in force for the next tick."""
+    """Commands that take effect together. Answered by `Done` once they are in force for the next tick.
+
+    One that is impossible is told as the fact `Refused`, and keeps no other from being carried out: a clip that is
+    missing must not keep a held party from being taken out of the conversation.
+    """
 
     number: int
     commands: tuple[Command, ...]
@@ -306,10 +310,30 @@ class TicksSkipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Commands posted together were turned down as a whole and changed nothing. Shape: one line per offender."""
+class Load:
+    """How hard the process works, every five seconds. Units: `busy` of one core, 0 to 1; the others milliseconds.
 
-    legs: tuple[Leg, ...]
+    `latest_start_ms` is the longest a tick began after its deadline: what the machine, not the work, took.
+    """
+
+    rows: int
+    ticks: int
+    ticks_skipped: int
+    busy: float
+    longest_tick_ms: float
+    latest_start_ms: float
+    kind: Literal["load"] = "load"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A posted command could not be carried out; the others of its batch were. Shape: `command` is its `kind`;
+    `token` the sound it was about, if any.
+    """
+
+    leg: Leg
+    command: str
+    token: str | None
     message: str
     kind: Literal["refused"] = "refused"
 
@@ -332,6 +356,7 @@ Fact = (
     | RtpSilent
     | Statistics
     | TicksSkipped
+    | Load
     | Refused
     | FactsLost
 )

@@ -33,10 +33,14 @@ class Outbox:
             return m.FactsLost(count=lost)
         return self._facts.popleft() if self._facts else None
 
+    def put_back(self, fact: m.Fact) -> None:
+        """Undo a `take`: the fact did not reach its reader."""
+        self._facts.appendleft(fact)
+
     def _make_room(self) -> None:
         """Drop all statistics, since newer ones say the same and more; a tenth of the line if there are none."""
         before = len(self._facts)
-        kept = [fact for fact in self._facts if not isinstance(fact, m.Statistics)]
+        kept = [fact for fact in self._facts if not isinstance(fact, m.Statistics | m.Load)]
         if len(kept) == before:
             kept = kept[max(1, self._limit // 10) :]
         self._lost += before - len(kept)

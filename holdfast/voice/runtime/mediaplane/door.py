@@ -1,0 +1,159 @@
+"""The local socket by which control asks: one control at a time, a newer one takes the place of an older."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from pathlib import Path
+
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+
+_READ = 1 << 16
+_READS = 4
+"""Pieces read in one go: a quarter of a megabyte, so that a large clip does not keep a tick waiting."""
+_UNSENT_LIMIT = 8_000_000
+"""Bytes of replies a control may leave unread before it is given up."""
+
+
+class DoorTaken(VoiceError):
+    """The path is no socket, is too long for one, or another media process answers there."""
+
+
+class Door:
+    """The listening socket and the control behind it. Facts wait in the outbox while there is none."""
+
+    def __init__(self, path: Path, outbox: Outbox) -> None:
+        self._path = path
+        self._facts = outbox
+        self._listening = _listen(path)
+        self._control: socket.socket | None = None
+        self._unpacker = m.Unpacker()
+        self._unsent: deque[memoryview] = deque()
+        self._unsent_bytes = 0
+        self._fact_underway: m.Fact | None = None
+
+    @property
+    def listening(self) -> int:
+        """The descriptor to watch for a control that comes."""
+        return self._listening.fileno()
+
+    @property
+    def control(self) -> int | None:
+        """The descriptor to watch for what control asks."""
+        return None if self._control is None else self._control.fileno()
+
+    def admit(self, greeting: m.Attached) -> bool:
+        """A control comes: greet it. False if it was gone before."""
+        try:
+            control, _ = self._listening.accept()
+        except OSError:
+            return False
+        self.dismiss()
+        control.setblocking(False)
+        self._control = control
+        self.reply(greeting)
+        return True
+
+    def dismiss(self) -> None:
+        """The control is gone; the fact it did not get whole is kept for the next one."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._fact_underway is not None:
+            self._facts.put_back(self._fact_underway)
+            self._fact_underway = None
+        self._unsent.clear()
+        self._unsent_bytes = 0
+        self._unpacker = m.Unpacker()
+
+    def requests(self) -> list[tuple[m.Request, bytes]]:
+        """What control asks, each with its sound. A control that ends, or talks nonsense, is dismissed."""
+        asked: list[tuple[m.Request, bytes]] = []
+        for _ in range(_READS):
+            if self._control is None:
+                break
+            try:
+                data = self._control.recv(_READ)
+                asked += [(m.read_request(text), sound) for text, sound in self._unpacker.feed(data)]
+            except BlockingIOError:
+                break
+            except (OSError, MessageUnreadable):
+                self.dismiss()
+                break
+            if not data:
+                self.dismiss()
+        return asked
+
+    def reply(self, answer: m.Answer) -> None:
+        """Answer control; it leaves with the next `flush`."""
+        if self._control is None:
+            return
+        data = memoryview(m.pack(answer))
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > _UNSENT_LIMIT:
+            self.dismiss()
+
+    def flush(self) -> None:
+        """Send replies and facts, as many as control takes now."""
+        while self._control is not None:
+            if not self._unsent:
+                self._fact_underway = self._facts.take()
+                if self._fact_underway is None:
+                    return
+                self.reply(self._fact_underway)
+            data = self._unsent[0]
+            try:
+                sent = self._control.send(data)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.dismiss()
+                return
+            self._unsent_bytes -= sent
+            if sent < len(data):
+                self._unsent[0] = data[sent:]
+                continue
+            self._unsent.popleft()
+            if not self._unsent:
+                self._fact_underway = None
+
+    def close(self) -> None:
+        """Nobody may come any more."""
+        self.dismiss()
+        self._listening.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket only this user can reach. What a process that died left at the path is removed.
+
+    Raises: DoorTaken.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise DoorTaken(f"{path} is taken: another media process answers there, or it is a file") from error
+        raise DoorTaken(f"{path}: {error}") from error
+    finally:
+        os.umask(mask)
+    listening.listen(4)
+    listening.setblocking(False)
+    return listening
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(str(path)) == 0

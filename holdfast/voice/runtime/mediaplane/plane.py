@@ -1,0 +1,421 @@
+"""All rows of the media process: what control asks of them, and what a tick does with them.
+
+Point of view: *send* is from us to the party, *receive* from the party to us. Units: `now` seconds of the machine's
+monotonic clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.voice.media import dtmf, rtp
+from holdfast.voice.media.clips import ClipBroken, ClipTooLong
+from holdfast.voice.media.codecs import PAYLOAD_TYPE
+from holdfast.voice.media.latch import Latch, describe, hear, reopen
+from holdfast.voice.media.reception import Reception
+from holdfast.voice.media.routing import Hears
+from holdfast.voice.media.tick import Sound
+from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible, usable
+from holdfast.voice.runtime.mediaplane.errors import RowsFull
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.packets import Arrived, PlainSockets
+from holdfast.voice.runtime.mediaplane.ports import Ports
+from holdfast.voice.runtime.mediaplane.reports import Reports
+
+LAWS: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1}
+
+ROUNDS = 8
+"""Packets taken of one socket in one tick. What else waits there is taken in the next one."""
+
+RELATCH_S = 2.0
+SILENCE_TOLD_S = 10.0
+REPORT_TICKS = 250
+CHECK_TICKS = 10
+MOST_SOUND = 500
+"""Bytes of sound in a packet: 60 ms and some. Larger ones are refused."""
+
+_NONE = 255
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """A leg in use, as control described it."""
+
+    leg: m.Leg
+    port: int
+    latch: Latch
+    codec: m.Codec = "PCMU"
+    dtmf_payload_type: int | None = None
+    send: bool = False
+    hears: m.Hears = ()
+    token: str | None = None
+    clip_id: str | None = None
+    press: dtmf.Press | None = None
+    silences_told: int = 0
+
+
+class Plane:
+    """Rows by leg, and the arrays they index. Everything here happens between ticks, or is one."""
+
+    def __init__(self, *, ports: Ports, clip_frames: int, outbox: Outbox) -> None:
+        rows = ports.rows
+        self._ports = ports
+        self._facts = outbox
+        self.sound = Sound(rows=rows, clip_frames=clip_frames)
+        self._io = PlainSockets(self.sound.headers.packets)
+        self.reports = Reports(f"holdfast@{ports.ip}")
+        self._reception = Reception(rows)
+        self._arrived = Arrived.room_for(rows)
+        self._rows: dict[int, Row] = {}
+        self._row_of: dict[m.Leg, int] = {}
+        self._payload_type: NDArray[np.uint8] = np.full(rows, _NONE, dtype=np.uint8)
+        self._dtmf_type: NDArray[np.uint8] = np.full(rows, _NONE, dtype=np.uint8)
+        self._may_speak: NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
+        self._settled: NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
+        self._heard_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
+        self._refused: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._high = 0
+        self._sending: list[int] = []
+        self._unheard: set[int] = set()
+        self._ticks = 0
+
+    @property
+    def capacity(self) -> int:
+        """How many rows there are."""
+        return self._ports.rows
+
+    @property
+    def in_use(self) -> int:
+        """How many rows are."""
+        return len(self._rows)
+
+    # --- what control asks ------------------------------------------------------------------------------------
+
+    def answer(self, request: m.Request, sound: bytes, now: float) -> m.Reply:
+        """Do what is asked; what is impossible is said so."""
+        number = request.number
+        try:
+            match request:
+                case m.Batch():
+                    for command in request.commands:
+                        self._carry_out(command, now)
+                    return m.Done(number=number)
+                case m.OpenRow():
+                    return self._open(number, request.leg, now)
+                case m.PutClip():
+                    self.sound.bank.put(
+                        request.clip_id,
+                        sound,
+                        offset=request.offset,
+                        total=request.total,
+                        in_play=self.sound.players.in_play(),
+                    )
+                    return m.Done(number=number)
+                case m.AskClip():
+                    return m.ClipKnown(number=number, known=request.clip_id in self.sound.bank)
+                case m.ListRows():
+                    return m.RowList(number=number, rows=self.states())
+                case _:
+                    assert_never(request)
+        except RowsFull as error:
+            return m.NotDone(number=number, why="full", message=error.message)
+        except (AskedWrong, ClipTooLong, ClipBroken) as error:
+            return m.NotDone(number=number, why="wrong", message=error.message)
+
+    def states(self) -> tuple[m.RowState, ...]:
+        """Every row in use."""
+        return tuple(
+            m.RowState(
+                leg=row.leg,
+                row=number,
+                ip=self._ports.ip,
+                port=row.port,
+                remote=row.latch.sends_to,
+                latched=row.latch.settled is not None,
+                codec=row.codec,
+                dtmf_payload_type=row.dtmf_payload_type,
+                send=row.send,
+                receive=bool(self._may_speak[number]),
+                hears=row.hears,
+                playing=row.token,
+                clip_id=row.clip_id,
+                packets_received=int(self._received[number]),
+                packets_sent=int(self.sound.headers.sent[number]),
+            )
+            for number, row in self._rows.items()
+        )
+
+    def _open(self, number: int, leg: m.Leg, now: float) -> m.RowOpened:
+        """A row for a leg; the one it has, if it has one. Raises: RowsFull."""
+        at = self._row_of.get(leg)
+        if at is None:
+            pair = self._ports.take(now)
+            at = pair.row
+            self._io.open(at, pair.rtp)
+            ssrc, sequence, timestamp = secrets.randbits(32), secrets.randbits(16), secrets.randbits(32)
+            self.sound.open(at, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
+            self.reports.open(at, pair.rtcp, ssrc=ssrc)
+            self._reception.open(at)
+            self._rows[at] = Row(leg=leg, port=pair.port, latch=Latch())
+            self._row_of[leg] = at
+            self._payload_type[at] = self._dtmf_type[at] = _NONE
+            self._may_speak[at] = self._settled[at] = False
+            self._refused[at] = self._received[at] = 0
+            self._high = max(self._rows) + 1
+            self._reroute()
+        return m.RowOpened(number=number, row=at, ip=self._ports.ip, port=self._rows[at].port)
+
+    def _carry_out(self, command: m.Command, now: float) -> None:
+        """Closing, stopping and routing are never impossible: what they name may just have ended."""
+        match command:
+            case m.DescribeRow():
+                try:
+                    self._describe(command, now)
+                except CommandImpossible as error:
+                    self._facts.put(m.Refused(leg=command.leg, command="describe-row", token=None, message=str(error)))
+            case m.Play(token=token):
+                try:
+                    self._play(command)
+                except CommandImpossible as error:
+                    self._facts.put(m.Refused(leg=command.leg, command="play", token=token, message=str(error)))
+            case m.CloseRow():
+                self._close(command.leg, now)
+            case m.Stop():
+                at = self._row_of.get(command.leg)
+                if at is not None and self._rows[at].token == command.token:
+                    self._silence(at)
+            case m.Route():
+                for leg, hears in command.hears:
+                    if (at := self._row_of.get(leg)) is not None:
+                        self._rows[at].hears = hears
+                self._reroute()
+            case _:
+                assert_never(command)
+
+    def _describe(self, command: m.DescribeRow, now: float) -> None:
+        at = self._known(command.leg)
+        row = self._rows[at]
+        speaks_again = command.receive and not self._may_speak[at]
+        self._follow(at, describe(row.latch, named=usable(command.remote), may_speak_again=speaks_again))
+        row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send
+        law = LAWS[command.codec]
+        self.sound.describe(at, law=law, may_speak=command.receive)
+        self._payload_type[at] = PAYLOAD_TYPE[law]
+        self._dtmf_type[at] = _NONE if command.dtmf_payload_type is None else command.dtmf_payload_type
+        self._may_speak[at] = command.receive
+        if speaks_again:
+            self._heard_at[at] = now
+            row.silences_told = 0
+        self._find_sending()
+
+    def _close(self, leg: m.Leg, now: float) -> None:
+        at = self._row_of.pop(leg, None)
+        if at is None:
+            return
+        row = self._rows.pop(at)
+        self.reports.close(at, remote=row.latch.sends_to)
+        self._io.close(at)
+        self._ports.give_back(at, now)
+        self._unheard.discard(at)
+        self.sound.close(at)
+        self._high = max(self._rows, default=-1) + 1
+        self._find_sending()
+        self._reroute()
+
+    def _play(self, command: m.Play) -> None:
+        at = self._known(command.leg)
+        clip = self.sound.bank.get(command.clip_id)
+        if clip is None:
+            raise CommandImpossible(f"there is no clip {command.clip_id}")
+        self.sound.players.start(at, clip, rounds=command.loops)
+        self._rows[at].token, self._rows[at].clip_id = command.token, command.clip_id
+        self._unheard.add(at)
+
+    def _known(self, leg: m.Leg) -> int:
+        """The leg's row. Raises: CommandImpossible."""
+        at = self._row_of.get(leg)
+        if at is None:
+            raise CommandImpossible(f"leg {leg} has no row")
+        return at
+
+    def _silence(self, at: int) -> None:
+        self.sound.players.stop(at)
+        self._rows[at].token = self._rows[at].clip_id = None
+        self._unheard.discard(at)
+
+    def _reroute(self) -> None:
+        """Translate who hears whom into rows; legs that are not open are silent."""
+        hears: dict[int, Hears] = {}
+        for at, row in self._rows.items():
+            heard = row.hears
+            if heard is not None and heard:
+                heard_rows = (self._row_of.get(leg) for leg in heard)
+                hears[at] = tuple(other for other in heard_rows if other is not None)
+            else:
+                hears[at] = () if heard is not None else None
+        self.sound.route(hears)
+
+    def _find_sending(self) -> None:
+        self._sending = [at for at, row in self._rows.items() if row.send and row.latch.sends_to is not None]
+
+    def _follow(self, at: int, latch: Latch) -> None:
+        """Make the row's socket do what its latch says."""
+        row = self._rows[at]
+        if latch == row.latch:
+            return
+        if latch.settled is None:
+            self._io.disconnect(at)
+            self._settled[at] = False
+        elif self._io.connect(at, latch.settled):
+            self._settled[at] = True
+            self._facts.put(m.FirstPacket(leg=row.leg, source=latch.settled))
+        else:
+            latch = reopen(row.latch)
+        row.latch = latch
+        self._io.aim(at, latch.sends_to)
+        self._find_sending()
+
+    # --- the tick ---------------------------------------------------------------------------------------------
+
+    def receive(self, now: float) -> None:
+        """Take in what has come, some packets of every row."""
+        for _ in range(ROUNDS):
+            count = self._io.receive(self._arrived)
+            if not count:
+                return
+            self._take(count, now)
+
+    def _take(self, count: int, now: float) -> None:
+        """One packet of each of some rows: who may speak, is it believed, is it sound or a key."""
+        rows, data = self._arrived.rows[:count], self._arrived.data[:count]
+        packets = rtp.read(data, self._arrived.lengths[:count])
+        is_event = packets.payload_type == self._dtmf_type[rows]
+        believed = packets.good & self._may_speak[rows] & (packets.size <= MOST_SOUND)
+        believed &= is_event | (packets.payload_type == self._payload_type[rows])
+        for k in np.flatnonzero(~self._settled[rows]).tolist():
+            believed[k] = believed[k] and self._settle(int(rows[k]), self._arrived.sources.get(k))
+        self._refused[rows[~believed]] += 1
+        heard = rows[believed]
+        self._received[heard] += 1
+        self._heard_at[heard] = now
+        self._reception.count(
+            heard,
+            ssrc=packets.ssrc[believed],
+            sequence=packets.sequence[believed],
+            timestamp=packets.timestamp[believed],
+            arrival=int(now * 8000),
+        )
+        self.sound.put(packets, data, rows, believed & ~is_event & (packets.size > 0))
+        for k in np.flatnonzero(believed & is_event).tolist():
+            row = self._rows[int(rows[k])]
+            start, size = int(packets.start[k]), int(packets.size[k])
+            row.press, digit = dtmf.hear(
+                row.press,
+                data[k, start : start + size].tobytes(),
+                timestamp=int(packets.timestamp[k]),
+                marker=bool(packets.marker[k]),
+            )
+            if digit is not None:
+                self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
+
+    def _settle(self, at: int, source: m.Address | None) -> bool:
+        """A valid packet came to a row that listens to everybody: whether it is believed."""
+        if source is not None:
+            self._follow(at, hear(self._rows[at].latch, source))
+        return bool(self._settled[at])
+
+    def tick(self, now: float, *, skipped: int) -> None:
+        """One pass: every leg's next packet is made and sent; what began and ended with it is told."""
+        ended = self.sound.tick(self._high, skipped=skipped)
+        sent = self._io.send(self._sending)
+        self.sound.headers.advance(self._high, sent, skipped=skipped)
+        if self._unheard:
+            self._tell_started(sent, time.monotonic())
+        for at in ended.tolist():
+            row = self._rows[at]
+            if row.token is not None:
+                self._facts.put(m.SoundEnded(leg=row.leg, token=row.token))
+            row.token = row.clip_id = None
+            self._unheard.discard(at)
+        self._ticks += 1
+        if self._ticks % CHECK_TICKS == 0:
+            self._check_silence(now)
+        self._report(now)
+
+    def _tell_started(self, sent: NDArray[np.intp], handed_over: float) -> None:
+        gone = set(sent.tolist())
+        for at in sorted(self._unheard):
+            row = self._rows[at]
+            if at in gone and row.hears is None and row.token is not None:
+                self._unheard.discard(at)
+                self._facts.put(m.SoundStarted(leg=row.leg, token=row.token, monotonic_s=handed_over))
+
+    def _check_silence(self, now: float) -> None:
+        """Open the latch of rows whose party is silent; tell of those silent for long."""
+        quiet_s = now - self._heard_at[: self._high]
+        for at in np.flatnonzero(self._may_speak[: self._high] & (quiet_s >= RELATCH_S)).tolist():
+            row = self._rows.get(at)
+            if row is None:
+                continue
+            if row.latch.settled is not None:
+                self._follow(at, reopen(row.latch))
+            tens = int(quiet_s[at] / SILENCE_TOLD_S)
+            if tens != row.silences_told:
+                row.silences_told = tens
+                if tens:
+                    self._facts.put(m.RtpSilent(leg=row.leg, silent_s=round(float(quiet_s[at]), 2)))
+
+    def _report(self, now: float) -> None:
+        """Each row's turn to be reported comes once in five seconds: its RTCP, and its statistics half way between."""
+        for at in range(self._ticks % REPORT_TICKS, self._high, REPORT_TICKS):
+            row = self._rows.get(at)
+            if row is not None:
+                self._facts.put(self._statistics(at, row.leg))
+        for at in range((self._ticks + REPORT_TICKS // 2) % REPORT_TICKS, self._high, REPORT_TICKS):
+            row = self._rows.get(at)
+            if row is not None and (self.sound.headers.sent[at] or self._received[at]):
+                self.reports.tell(
+                    at,
+                    remote=row.latch.sends_to,
+                    timestamp=int(self.sound.headers.timestamp[at]),
+                    packets=int(self.sound.headers.sent[at]),
+                    standing=self._reception.standing(at),
+                    now=now,
+                )
+
+    def _statistics(self, at: int, leg: m.Leg) -> m.Statistics:
+        standing = self._reception.standing(at)
+        view = self.reports.view(at)
+        return m.Statistics(
+            leg=leg,
+            packets_sent=int(self.sound.headers.sent[at]),
+            packets_received=int(self._received[at]),
+            packets_lost=max(0, standing.lost) if standing is not None else 0,
+            packets_late=int(self.sound.jitter.late[at]),
+            packets_refused=int(self._refused[at]),
+            frames_concealed=int(self.sound.jitter.concealed[at]),
+            jitter_ms=round(standing.jitter / 8, 2) if standing is not None else 0.0,
+            depth=int(self.sound.jitter.depth[at]),
+            reported_lost=view.lost,
+            reported_jitter_ms=round(view.jitter / 8, 2) if view.jitter is not None else None,
+        )
+
+    def hear_reports(self, now: float) -> None:
+        """RTCP waits in some sockets."""
+        for at in self.reports.waiting():
+            self.reports.hear(at, remote=self._rows[at].latch.sends_to, now=now)
+
+    def close(self, now: float) -> None:
+        """End every leg."""
+        for leg in list(self._row_of):
+            self._close(leg, now)

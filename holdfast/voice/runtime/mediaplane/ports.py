@@ -1,0 +1,88 @@
+"""Rows and their ports: row r has RTP on `base + 2r` and RTCP on the odd port above it.
+
+Source: RFC 3550 §11 (even and odd).
+"""
+
+from __future__ import annotations
+
+import heapq
+import socket
+from collections import deque
+from dataclasses import dataclass
+
+from holdfast.voice.runtime.mediaplane.errors import RowsFull
+
+LOWEST_PORT, HIGHEST_PORT = 1024, 65535
+REST_S = 30.0
+"""How long a port is left alone after use: packets of the old call may still be on their way to it."""
+
+_EXPEDITED_FORWARDING = 0xB8
+"""Source: RFC 4594 §4.1 (telephony service class: EF), RFC 2474 §3 (the field)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A row with its two bound sockets."""
+
+    row: int
+    port: int
+    rtp: socket.socket
+    rtcp: socket.socket
+
+
+class Ports:
+    """Which rows are free. The lowest free row is taken, so that the rows in use stay close together."""
+
+    def __init__(self, *, ip: str, base: int, rows: int, rest_s: float = REST_S) -> None:
+        if base % 2 or base < LOWEST_PORT or base + 2 * rows - 1 > HIGHEST_PORT:
+            raise ValueError(
+                f"RTP ports {base} to {base + 2 * rows - 1}: the first must be even, all within 1024-65535"
+            )
+        self.ip = ip
+        self.base = base
+        self.rows = rows
+        self._rest_s = rest_s
+        self._free = list(range(rows))
+        self._resting: deque[tuple[float, int]] = deque()
+
+    @property
+    def last(self) -> int:
+        """The highest port of all rows."""
+        return self.base + 2 * self.rows - 1
+
+    def take(self, now: float) -> Pair:
+        """Bind the ports of a free row. A row whose ports another program holds is passed over. Raises: RowsFull."""
+        while self._resting and self._resting[0][0] <= now:
+            heapq.heappush(self._free, self._resting.popleft()[1])
+        passed_over = []
+        try:
+            while self._free:
+                row = heapq.heappop(self._free)
+                try:
+                    return self._bind(row)
+                except OSError:
+                    passed_over.append(row)
+        finally:
+            for row in passed_over:
+                self.give_back(row, now)
+        why = f"{len(self._resting)} of {self.rows} rest or are held by others, no other is free"
+        raise RowsFull(f"no row is free: {why}")
+
+    def give_back(self, row: int, now: float) -> None:
+        """The row's sockets are closed; it may be taken again after its rest."""
+        self._resting.append((now + self._rest_s, row))
+
+    def _bind(self, row: int) -> Pair:
+        port = self.base + 2 * row
+        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            for sock, its_port in ((rtp, port), (rtcp, port + 1)):
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED_FORWARDING)
+                sock.bind((self.ip, its_port))
+        except OSError:
+            rtp.close()
+            rtcp.close()
+            raise
+        return Pair(row=row, port=port, rtp=rtp, rtcp=rtcp)

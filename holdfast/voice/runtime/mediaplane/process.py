@@ -1,0 +1,119 @@
+"""The loop of the media process: wait for the next deadline, serve control and RTCP meanwhile, then tick."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass
+
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.door import Door
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.plane import REPORT_TICKS, Plane
+from holdfast.voice.runtime.mediaplane.ticker import TICK_S, Ticker
+
+_EARLY_S = 0.0015
+"""Epoll counts whole milliseconds and rounds up; it is left this early, and the rest is slept through."""
+_EVENTS = 64
+
+
+@dataclass(slots=True)
+class Effort:
+    """What the ticks since the last `Load` took. Units: seconds."""
+
+    ticks: int = 0
+    skipped: int = 0
+    busy_s: float = 0.0
+    longest_s: float = 0.0
+    latest_s: float = 0.0
+
+    def add(self, *, skipped: int, late_s: float, took_s: float) -> None:
+        """Count one tick."""
+        self.ticks += 1
+        self.skipped += skipped
+        self.busy_s += took_s
+        self.longest_s = max(self.longest_s, took_s)
+        self.latest_s = max(self.latest_s, late_s)
+
+    def load(self, rows: int) -> m.Load:
+        """As it is told."""
+        return m.Load(
+            rows=rows,
+            ticks=self.ticks,
+            ticks_skipped=self.skipped,
+            busy=round(self.busy_s / ((self.ticks + self.skipped) * TICK_S), 4),
+            longest_tick_ms=round(self.longest_s * 1000, 3),
+            latest_start_ms=round(self.latest_s * 1000, 3),
+        )
+
+
+class Process:
+    """One thread, which does everything. Once `ending` is set, it stops after the tick it is in."""
+
+    def __init__(self, plane: Plane, door: Door, outbox: Outbox, *, supervisor: int | None) -> None:
+        self.ending = False
+        self._plane = plane
+        self._door = door
+        self._facts = outbox
+        self._supervisor = None if supervisor is None else os.pidfd_open(supervisor)
+        self._epoll = select.epoll()
+        for descriptor in (door.listening, plane.reports.descriptor, self._supervisor):
+            if descriptor is not None:
+                self._epoll.register(descriptor, select.EPOLLIN)
+
+    def run(self) -> None:
+        """Tick until told to end, or until the supervisor is no more."""
+        ticker = Ticker(time.monotonic())
+        effort = Effort()
+        while not self.ending:
+            self._serve_until(ticker.deadline)
+            began = time.monotonic()
+            late_s = began - ticker.deadline
+            skipped = ticker.begin(began)
+            if skipped:
+                self._facts.put(m.TicksSkipped(count=skipped))
+            self._plane.receive(began)
+            # What control asked until this moment is heard in this tick.
+            self._serve(0.0)
+            self._plane.tick(began, skipped=skipped)
+            effort.add(skipped=skipped, late_s=late_s, took_s=time.monotonic() - began)
+            if effort.ticks == REPORT_TICKS:
+                self._facts.put(effort.load(self._plane.in_use))
+                effort = Effort()
+            self._door.flush()
+        self._plane.close(time.monotonic())
+        self._door.close()
+
+    def _serve_until(self, deadline: float) -> None:
+        """Serve control and RTCP until the deadline."""
+        while (left_s := deadline - time.monotonic()) > _EARLY_S and not self.ending:
+            self._serve(left_s - _EARLY_S)
+        if left_s > 0:
+            time.sleep(left_s)
+
+    def _serve(self, timeout_s: float) -> None:
+        """Wait for something to serve, at most so long, and serve what waits."""
+        for descriptor, _ in self._epoll.poll(timeout_s, _EVENTS):
+            if descriptor == self._door.listening:
+                self._admit()
+            elif descriptor == self._plane.reports.descriptor:
+                self._plane.hear_reports(time.monotonic())
+            elif descriptor == self._supervisor:
+                self.ending = True
+            else:
+                self._answer()
+
+    def _admit(self) -> None:
+        """A control comes. The one before, if any, leaves the epoll by being closed."""
+        greeting = m.Attached(pid=os.getpid(), capacity=self._plane.capacity, rows=self._plane.states())
+        if self._door.admit(greeting) and (control := self._door.control) is not None:
+            self._epoll.register(control, select.EPOLLIN)
+            self._door.flush()
+
+    def _answer(self) -> None:
+        """Control asks."""
+        now = time.monotonic()
+        for request, sound in self._door.requests():
+            self._door.reply(self._plane.answer(request, sound, now))
+        self._door.flush()

@@ -1,0 +1,134 @@
+"""RTCP of all legs, on the odd ports, outside the tick: what comes is read as it comes, ours goes every five seconds.
+
+Source: RFC 3550 §6; RFC 3551 §2 (five seconds).
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from dataclasses import dataclass, field, replace
+
+from holdfast.voice.media import rtcp
+from holdfast.voice.media.latch import Address
+from holdfast.voice.media.reception import Standing
+
+_ROUNDS = 8
+"""Datagrams read of a socket before the others have their turn."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Correspondent:
+    """One leg's RTCP: its socket, what was said last on either side. `source` is where the party's RTCP comes from."""
+
+    sock: socket.socket
+    ssrc: int
+    source: Address | None = None
+    view: rtcp.View = field(default_factory=rtcp.View)
+    viewed_at: float = 0.0
+    since: rtcp.Interval = field(default_factory=rtcp.Interval)
+
+
+class Reports:
+    """The RTCP sockets by row. Nothing that comes or fails there reaches the sound."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rows: dict[int, Correspondent] = {}
+        self._row_of: dict[int, int] = {}
+        self._epoll = select.epoll()
+
+    def open(self, row: int, sock: socket.socket, *, ssrc: int) -> None:
+        """Take over a bound socket."""
+        self._rows[row] = Correspondent(sock=sock, ssrc=ssrc)
+        self._row_of[sock.fileno()] = row
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def close(self, row: int, *, remote: Address | None) -> None:
+        """Say goodbye and close."""
+        correspondent = self._rows.pop(row)
+        self._send(correspondent, rtcp.goodbye(ssrc=correspondent.ssrc, name=self._name), remote)
+        self._epoll.unregister(correspondent.sock.fileno())
+        del self._row_of[correspondent.sock.fileno()]
+        correspondent.sock.close()
+
+    def view(self, row: int) -> rtcp.View:
+        """What the party says of our stream."""
+        return self._rows[row].view
+
+    @property
+    def descriptor(self) -> int:
+        """Readable when any of the sockets is."""
+        return self._epoll.fileno()
+
+    def waiting(self) -> list[int]:
+        """The rows whose sockets have something to read."""
+        return [self._row_of[fd] for fd, _ in self._epoll.poll(0)]
+
+    def hear(self, row: int, *, remote: Address | None, now: float) -> None:
+        """Read what waits in a row's socket; only the host that the leg's sound goes to is believed."""
+        correspondent = self._rows[row]
+        for _ in range(_ROUNDS):
+            try:
+                data, source = correspondent.sock.recvfrom(rtcp.LARGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            if remote is None or source[0] != remote[0]:
+                continue
+            view = rtcp.read(data, our_ssrc=correspondent.ssrc)
+            if view is None:
+                continue
+            correspondent.source = source
+            if view.last_report is not None:
+                correspondent.viewed_at = now
+            correspondent.view = _newer(correspondent.view, view)
+
+    def tell(
+        self,
+        row: int,
+        *,
+        remote: Address | None,
+        timestamp: int,
+        packets: int,
+        standing: Standing | None,
+        now: float,
+    ) -> None:
+        """Send a report of a row's stream both ways."""
+        correspondent = self._rows[row]
+        data = rtcp.report(
+            ssrc=correspondent.ssrc,
+            now=time.time(),
+            timestamp=timestamp,
+            packets=packets,
+            name=self._name,
+            standing=standing,
+            since=correspondent.since,
+            last_report=correspondent.view.last_report,
+            last_report_ago_s=now - correspondent.viewed_at,
+        )
+        if standing is not None:
+            correspondent.since = rtcp.Interval(expected=standing.expected, received=standing.received)
+        self._send(correspondent, data, remote)
+
+    def _send(self, correspondent: Correspondent, data: bytes, remote: Address | None) -> None:
+        if remote is None or remote[1] > 65534:
+            return
+        known = correspondent.source
+        to = known if known is not None and known[0] == remote[0] else (remote[0], remote[1] + 1)
+        try:
+            correspondent.sock.sendto(data, to)
+        except OSError:
+            # A party need not speak RTCP: a closed port, or no way there, is no news.
+            return
+
+
+def _newer(old: rtcp.View, new: rtcp.View) -> rtcp.View:
+    """What a packet says, and of what it is silent about, what was said before."""
+    if new.lost is None:
+        new = replace(new, lost=old.lost, jitter=old.jitter)
+    if new.last_report is None:
+        new = replace(new, last_report=old.last_report)
+    return new
