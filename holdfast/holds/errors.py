@@ -114,3 +114,10 @@ class HoldFailed(AccountTrouble):
     """The account was told to hold the party and did not; the party is where it was."""
 
     code = "hold_failed"
+
+
+class StoreTrouble(HoldsError):
+    """The store could not keep or find something."""
+
+    code = "store_trouble"
+    http = 503

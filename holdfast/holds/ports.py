@@ -3,6 +3,7 @@
 `account.py` is the account there is; `memory.py` and the SQL store are two memories; tests bring their own.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,9 +15,15 @@ from holdfast.holds.ways.pair import Pair
 
 
 class Clock(Protocol):
-    """Seconds since the Unix epoch, never going back."""
+    """The time, and waiting."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Seconds since the Unix epoch, never going back."""
+        ...
+
+    async def wait(self, news: asyncio.Event | None, *, timeout_s: float) -> bool:
+        """Wait for news, or for the time to pass; whether there is news."""
+        ...
 
 
 class Account(Protocol):

@@ -66,7 +66,10 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
     if report.hung_up:
         plan = legs.gone(pair, call)
         return Continued(pair=plan.pair, answer=Bye(), steps=plan.steps, gone=call)
-    if pair.over or report.superseded or report.turn < me.turn:
+    if pair.over:
+        gone_on = pair.put(replace(me, place=Place.GONE, held=False, arriving=False))
+        return Continued(pair=gone_on, answer=onward(pair, call))
+    if report.superseded or report.turn < me.turn:
         return Continued(pair=pair, answer=document(pair, call))
     if me.held and report.queue_result in QUEUE_REFUSED:
         plan = legs.rejoin(pair, answered=call)

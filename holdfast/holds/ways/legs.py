@@ -21,12 +21,13 @@ class Plan:
     steps: tuple[LegStep, ...] = ()
 
 
-def unknown(continue_url: str) -> Refusal:
+def unknown(continue_url: str | None) -> Refusal:
     """Why a two-leg call that nobody told us about is not held."""
+    action = continue_url or "{holds.continue_url}"
     return Refusal(
         why="this call was joined by a plain <Dial>, and where its parent leg would go on is not known to us: "
         "moving one leg could hang up the other",
-        fix=f'Write <Dial action="{continue_url}">…</Dial> and call holds.adopt(parent, child) once it is answered; '
+        fix=f'Write <Dial action="{action}">…</Dial> and call holds.adopt(parent, child) once it is answered; '
         "or answer the call with the document at /twiml/dial; or put both parties into a conference.",
     )
 
@@ -162,21 +163,45 @@ def held_again(pair: Pair, call: CallSid) -> Pair:
     )
 
 
+def give_up(pair: Pair, call: CallSid) -> Plan:
+    """End a resume that does not come about: the call stays held, and the one who was to take it is parked again."""
+    me, other = pair.me(call), pair.other(call)
+    turn = pair.turn + 1
+    if other.held:
+        return Plan(pair=pair.moved(replace(me, held=True, place=Place.WAITING, arriving=False)))
+    return Plan(
+        pair=pair.moved(
+            replace(me, held=True, place=Place.WAITING, arriving=False),
+            replace(other, place=Place.PARKED, arriving=False, turn=turn),
+        ),
+        steps=(Redirect(call=other.call, to=Park()),),
+    )
+
+
 def gone(pair: Pair, call: CallSid) -> Plan:
-    """What follows when one party is no longer there: the other goes on, and is not left with music or silence.
+    """What follows when one party is no longer there: the other goes on, and is not left with music or silence."""
+    left = pair.put(replace(pair.me(call), place=Place.GONE, held=False, arriving=False))
+    return leftovers(replace(left, over=True))
+
+
+def leftovers(pair: Pair) -> Plan:
+    """What is still to be done for a pair that is over.
 
     A party whose own document ends with the conversation needs no step: it asks where to go on.
     """
-    me, other = pair.me(call), pair.other(call)
-    left = replace(me, place=Place.GONE, held=False, arriving=False)
-    if pair.over:
-        return Plan(pair=pair.put(left))
-    over = replace(pair.put(left), over=True)
-    queues = (CloseQueue(name=queue_of(call)), CloseQueue(name=queue_of(other.call)))
-    closing: tuple[LegStep, ...] = queues if pair.turn else ()
-    if other.place is Place.GONE or not (other.place is Place.PARKED or other.held):
-        return Plan(pair=over, steps=closing)
-    return Plan(pair=over, steps=(Redirect(call=other.call, to=onward(pair, other.call)), *closing))
+    steps: list[LegStep] = []
+    waiting_for = expected(pair)
+    for party in (pair.parent, pair.child):
+        if (party.place is Place.PARKED or party.held) and party not in waiting_for:
+            steps.append(Redirect(call=party.call, to=onward(pair, party.call)))
+    if pair.turn:
+        steps += [CloseQueue(name=queue_of(party.call)) for party in (pair.parent, pair.child)]
+    return Plan(pair=pair, steps=tuple(steps))
+
+
+def expected(pair: Pair) -> tuple[Party, ...]:
+    """Those whose continuation has not asked yet since they were moved."""
+    return tuple(party for party in (pair.parent, pair.child) if party.arriving and party.turn < pair.turn)
 
 
 def _missing(pair: Pair, me: Party, other: Party) -> Refusal | None:

@@ -1,0 +1,116 @@
+"""The book of holds: every change of every hold, kept, and told to those who watch."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from holdfast.holds.errors import HoldUnknown
+from holdfast.holds.hold import Effect, Hold, Message, Tell, ask, step
+from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.ports import Clock, HoldEvent, HoldStore
+
+BATCH = 500
+
+
+class Ledger:
+    """The holds that go on, in memory; all of them, in the store; and the news of both."""
+
+    def __init__(self, store: HoldStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._active: dict[HoldId, Hold] = {}
+        self._by_call: dict[CallSid, HoldId] = {}
+        self._news = asyncio.Event()
+        self._closed = False
+
+    async def load(self) -> None:
+        """Take over the holds that were going on when the store was last closed."""
+        for hold in reversed(await self._store.holds(active_only=True)):
+            self._active.setdefault(hold.id, hold)
+            self._by_call.setdefault(hold.call, hold.id)
+
+    def active(self) -> tuple[Hold, ...]:
+        """Every hold that goes on."""
+        return tuple(self._active.values())
+
+    def of_call(self, call: CallSid) -> Hold | None:
+        """The hold that goes on for this call."""
+        id = self._by_call.get(call)
+        return None if id is None else self._active[id]
+
+    async def get(self, id: HoldId) -> Hold:
+        """A hold, going on or ended. Raises: HoldUnknown."""
+        hold = self._active.get(id) or await self._store.hold(id)
+        if hold is None:
+            raise HoldUnknown(f"there is no hold {id}", fix="GET /holds lists them.", hold=id)
+        return hold
+
+    async def list(self, *, active_only: bool, limit: int) -> list[Hold]:
+        """Holds, newest first."""
+        return list(await self._store.holds(active_only=active_only, limit=limit))
+
+    async def ask(
+        self,
+        id: HoldId,
+        call: CallSid,
+        *,
+        by: str | None,
+        reason: str | None,
+        music: str | None,
+        limit_s: float | None,
+    ) -> Hold:
+        """Open a hold."""
+        hold, tells = ask(id=id, call=call, now=self._clock.now(), by=by, reason=reason, music=music, limit_s=limit_s)
+        self._active[id] = hold
+        self._by_call[call] = id
+        await self._keep(hold, tells)
+        return hold
+
+    async def tell(self, id: HoldId, message: Message) -> tuple[Hold, tuple[Effect, ...]]:
+        """Give a hold a message; the hold after it, and what it wants done."""
+        before = await self.get(id)
+        hold, effects = step(before, message, self._clock.now())
+        if hold is before:
+            return hold, effects
+        if hold.active:
+            self._active[id] = hold
+        else:
+            self._active.pop(id, None)
+            if self._by_call.get(hold.call) == id:
+                del self._by_call[hold.call]
+        await self._keep(hold, tuple(effect for effect in effects if isinstance(effect, Tell)))
+        return hold, effects
+
+    async def _keep(self, hold: Hold, tells: tuple[Tell, ...]) -> None:
+        await self._store.save_hold(hold, tells, at=self._clock.now())
+        self._wake()
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def watch(self, *, after: int | None = None) -> AsyncIterator[HoldEvent]:
+        """Events as they happen, from the one after `after` on; None: from now on. Ends when the ledger closes."""
+        last = await self._store.last_event() if after is None else after
+        while not self._closed:
+            news = self._news
+            events = await self._store.events(after=last, limit=BATCH)
+            for event in events:
+                last = event.id
+                yield event
+            if not events:
+                await news.wait()
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set when the next event happens, or the ledger closes."""
+        return self._news
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will be told any more."""
+        return self._closed
+
+    def close(self) -> None:
+        """Let every watcher go."""
+        self._closed = True
+        self._wake()

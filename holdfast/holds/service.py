@@ -1,0 +1,281 @@
+"""The holds service: hold a live call, resume it, list and watch holds, on any account that speaks Twilio's voice API.
+
+async with Holds(Account.engine()) as holds:
+    hold = await holds.hold(call)
+    await holds.resume(hold)
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from types import TracebackType
+
+from holdfast.holds.by_conference import ByConference
+from holdfast.holds.by_legs import ByLegs
+from holdfast.holds.choice import Choice
+from holdfast.holds.clock import SystemClock
+from holdfast.holds.documents import Documents, checked_url
+from holdfast.holds.errors import AccountUnreachable, BadInput, NotAllowed
+from holdfast.holds.hold import CallOver, Hold, Message, Status, Unheld
+from holdfast.holds.ids import CallSid, HoldId, is_hold_id
+from holdfast.holds.inputs import call_sid, check_hold, check_words
+from holdfast.holds.lanes import Lanes
+from holdfast.holds.ledger import Ledger
+from holdfast.holds.memory import MemoryStore
+from holdfast.holds.pairs import Pairs
+from holdfast.holds.patience import Patience
+from holdfast.holds.policy import Policy, why_not_hold, why_not_resume
+from holdfast.holds.ports import Account, Clock, HoldEvent, HoldStore
+from holdfast.holds.watchman import Watchman, other_left
+from holdfast.holds.ways.continuation import Continued
+from holdfast.holds.ways.pair import Pair, onward
+from holdfast.holds.ways.steps import GoOn
+from holdfast.holds.work import Work
+
+
+class Legs(StrEnum):
+    """What is done with a call of two independent legs."""
+
+    QUEUE = "queue"
+    CONVERT = "convert"
+    """Move both into a conference at the first hold."""
+
+
+class Holds:
+    """Holds on one account.
+
+    `public_url`: where the account reaches our web door (`holdfast.holds.web`); None: there is none, and only
+    conferences can be held. Use it as `async with Holds(…) as holds`: then connections are kept open, and limits,
+    owners and parties that left are looked after. Without it each call of a method still works by itself.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        store: HoldStore | None = None,
+        public_url: str | None = None,
+        policy: Policy | None = None,
+        legs: Legs | str = Legs.QUEUE,
+        patience: Patience | None = None,
+        clock: Clock | None = None,
+        new_id: Callable[[], HoldId] | None = None,
+    ) -> None:
+        if public_url is not None:
+            checked_url("public_url", public_url)
+        self.account = account
+        self.policy = policy or Policy()
+        self.public_url = public_url
+        clock, patience, store = clock or SystemClock(), patience or Patience(), store or MemoryStore()
+        self.documents = None if public_url is None else Documents(public_url)
+        usable = self.documents if public_url is not None and account.can_reach(public_url) else None
+        self._new_id = new_id or _new_id
+        self._lanes = Lanes()
+        self.ledger = Ledger(store, clock)
+        self.pairs = Pairs(store)
+        self.legs = None if usable is None else ByLegs(account, clock, patience, usable, self.pairs)
+        self.conferences = ByConference(account, clock, patience, usable)
+        self._choice = Choice(
+            account,
+            self.conferences,
+            self.legs,
+            self.pairs,
+            convert=Legs(legs) is Legs.CONVERT,
+            continue_url=None if usable is None else usable.continue_url(),
+        )
+        self._work = Work(account, self.ledger, self.pairs, self._lanes, self.conferences, self.legs, self._choice)
+        self._watchman = Watchman(self._work, self.ledger, self.policy, clock, patience)
+        self._loading = asyncio.Lock()
+        self._loaded = False
+        self._running: AsyncExitStack | None = None
+
+    # Holding.
+
+    async def hold(
+        self,
+        call: str,
+        *,
+        by: str | None = None,
+        music: str | None = None,
+        reason: str | None = None,
+        limit_s: float | None = None,
+    ) -> Hold:
+        """Put a live call on hold, and return once its party hears its hold sound.
+
+        `by` names the owner: a person, or the SID of the owner's own call. `music` is the URL of an audio file,
+        looped where the account can fetch our document, or else played once, with silence after it; or of a TwiML
+        document of Say, Play, Pause and Redirect. Without music the account's own is heard.
+        Holding a call that is on hold already gives that same hold and changes nothing.
+
+        Raises: CallNotLive; HoldRefused, before anything was touched, with the line that would make it work;
+        NotAllowed; BadInput; HoldFailed; AccountUnreachable; OutcomeUnknown, when the account stopped answering in
+        the middle: the hold stays open and is settled when it answers again.
+        """
+        sid = call_sid(call)
+        check_hold(by=by, music=music, reason=reason, limit_s=limit_s)
+        denied = why_not_hold(self.policy, by)
+        if denied is not None:
+            raise NotAllowed(denied)
+        await self.load()
+        await self._choice.introduce(sid)
+        async with self._work.lane(sid):
+            going_on = self.ledger.of_call(sid)
+            if going_on is not None:
+                try:
+                    going_on = await self._work.settle(going_on)
+                except AccountUnreachable:
+                    # What we know is all there is to say.
+                    return going_on
+                if going_on.active:
+                    return going_on
+            opened = await self.ledger.ask(self._new_id(), sid, by=by, reason=reason, music=music, limit_s=limit_s)
+            return await self._work.begin(opened)
+
+    async def resume(self, hold: Hold | str, *, by: str | None = None) -> Hold:
+        """Bring a held party back, and return once it hears the others again.
+
+        Takes a hold, a hold's id, or the SID of a held call. The outcome is the hold that comes back: `resumed`, or
+        `call-ended` when the party had hung up. Resuming what has ended already gives that same outcome.
+
+        Raises: HoldUnknown; NotAllowed; HoldFailed when the account did not bring the party back: it is held as
+        before; OutcomeUnknown; BadInput.
+        """
+        check_words(by=by)
+        await self.load()
+        current = await self._find(hold)
+        async with self._work.lane(current.call):
+            current = await self.ledger.get(current.id)
+            if not current.active:
+                return current
+            denied = why_not_resume(self.policy, current, by)
+            if denied is not None:
+                raise NotAllowed(denied, hold=current.id)
+            if current.status is not Status.HELD:
+                current = await self._work.settle(current)
+                if not current.active:
+                    return current
+            return await self._work.bring_back(current, by=by, why=None)
+
+    # Pairs of independent legs.
+
+    async def adopt(self, parent: str, child: str | None = None, *, after: str | None = None) -> Pair:
+        """Say that the continuation of this call's `<Dial>` is ours, so that both legs can be held.
+
+        For applications that put `action="{holds.continue_url}"` on their own Dial, or a `<Redirect>` to it after
+        the Dial. `after` is where the parent goes on when the conversation is over. Adopting twice changes nothing.
+
+        Raises: CallNotLive; HoldRefused when these are no parent and child; BadInput; AccountUnreachable.
+        """
+        if after is not None:
+            checked_url("after", after)
+        parent_sid = call_sid(parent)
+        child_sid = None if child is None else call_sid(child)
+        await self.load()
+        async with self._work.lane(parent_sid):
+            return await self._choice.adopt(parent_sid, child_sid, after)
+
+    @property
+    def continue_url(self) -> str:
+        """What an application puts as `action` on its own `<Dial>`. Raises: BadInput without a public_url."""
+        if self.documents is None:
+            raise BadInput("there is no address of ours: Holds(…, public_url=…) was not given")
+        return self.documents.continue_url()
+
+    async def follow(self, call: CallSid, result: Continued) -> None:
+        """Do what follows from a continuation that was answered: let the other go on, end the holds it ended."""
+        if self.legs is None:
+            return
+        async with self._lanes.lane(result.pair.parent.call):
+            await self.legs.follow(call, result)
+            for party in (result.pair.parent, result.pair.child):
+                hold = self.ledger.of_call(party.call)
+                if hold is None or hold.status is not Status.HELD:
+                    continue
+                if party.call == result.gone:
+                    message: Message = CallOver(why="the party hung up")
+                elif result.pair.over:
+                    message = other_left(goes_on=isinstance(onward(result.pair, party.call), GoOn))
+                elif not party.held:
+                    message = Unheld(why="the account let the call wait no longer; both parties are together again")
+                else:
+                    continue
+                await self.ledger.tell(hold.id, message)
+
+    # Looking.
+
+    async def get(self, hold: str) -> Hold:
+        """A hold by its id. Raises: HoldUnknown, BadInput."""
+        await self.load()
+        return await self._find(hold)
+
+    async def list(self, *, active_only: bool = False, limit: int = 1000) -> list[Hold]:
+        """Holds, newest first."""
+        await self.load()
+        return await self.ledger.list(active_only=active_only, limit=limit)
+
+    async def watch(self, *, after: int | None = None) -> AsyncIterator[HoldEvent]:
+        """Every change of every hold as it happens; `after`: from the event after this id on."""
+        await self.load()
+        async for event in self.ledger.watch(after=after):
+            yield event
+
+    async def check(self) -> None:
+        """Look once at everything that is held, and do what the policy wants done.
+
+        Happens by itself, every few seconds, inside `async with`.
+        """
+        await self.load()
+        await self._watchman.look()
+
+    async def _find(self, hold: Hold | str) -> Hold:
+        if isinstance(hold, Hold):
+            return await self.ledger.get(hold.id)
+        if is_hold_id(hold):
+            return await self.ledger.get(HoldId(hold))
+        if not is_call_sid(hold):
+            raise BadInput(f"{hold[:60]!r} is neither a hold (HO…) nor a call (CA…)")
+        known = self.ledger.of_call(CallSid(hold))
+        if known is None:
+            for one in await self.ledger.list(active_only=False, limit=1000):
+                if one.call == hold:
+                    return one
+            raise BadInput(f"{hold} is not on hold, and never was", fix="GET /holds lists the holds.")
+        return known
+
+    # Running.
+
+    async def load(self) -> None:
+        """Take over what the store knows, once."""
+        if self._loaded:
+            return
+        async with self._loading:
+            if not self._loaded:
+                await self.ledger.load()
+                await self.pairs.load()
+                self._loaded = True
+
+    async def __aenter__(self) -> "Holds":
+        async with AsyncExitStack() as stack:
+            await self.account.open()
+            stack.push_async_callback(self.account.close)
+            await self.load()
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            looking = group.create_task(self._watchman.run(), name="holds: look after what is held")
+            stack.callback(looking.cancel)
+            stack.callback(self.ledger.close)
+            self._running = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            # Whatever ended the block is the caller's to see as it is, not as part of a group.
+            await running.__aexit__(None, None, None)
+
+
+def _new_id() -> HoldId:
+    return HoldId("HO" + secrets.token_hex(16))

@@ -1,0 +1,161 @@
+"""Looks after what is held: settles what was left in the middle, notices who left, and does what the policy wants."""
+
+import logging
+
+from holdfast.holds.errors import HoldsError, NotThere
+from holdfast.holds.hold import CallOver, Hold, Remind, Status, Unheld, WayName
+from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
+from holdfast.holds.ledger import Ledger
+from holdfast.holds.patience import Patience
+from holdfast.holds.policy import BringBack, EndCall, Policy, RemindOwner, Sight, due
+from holdfast.holds.ports import Clock
+from holdfast.holds.sight import Room
+from holdfast.holds.ways.conference import others
+from holdfast.holds.ways.pair import onward
+from holdfast.holds.ways.steps import GoOn
+from holdfast.holds.work import Work
+
+SURE_AFTER = 2
+"""Looks in a row that must show a change nobody told us of: a read right after a change may show the state before it.
+
+Source: Twilio REST, consistency of reads.
+"""
+
+_log = logging.getLogger("holdfast.holds.watchman")
+
+
+class Watchman:
+    """Goes round, every few seconds, at everything that is held."""
+
+    def __init__(self, work: Work, ledger: Ledger, policy: Policy, clock: Clock, patience: Patience) -> None:
+        self._work = work
+        self._ledger = ledger
+        self._policy = policy
+        self._clock = clock
+        self._patience = patience
+        self._doubts: dict[HoldId, int] = {}
+        self._alone_since: dict[HoldId, float] = {}
+
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        while True:
+            await self._clock.wait(None, timeout_s=self._patience.check_every_s)
+            await self.look()
+
+    async def look(self) -> None:
+        """Go round once. Trouble with one hold leaves the others looked at, and is looked at again next time."""
+        rooms: dict[ConferenceSid, Room] = {}
+        for hold in self._ledger.active():
+            async with self._work.lane(hold.call):
+                current = self._ledger.of_call(hold.call)
+                if current is None or current.id != hold.id:
+                    continue
+                try:
+                    await self._look_at(current, rooms)
+                except HoldsError as error:
+                    _log.warning("hold=%s call=%s fact=NotLookedAfter why=%s", hold.id, hold.call, error.message)
+        going_on = {hold.id for hold in self._ledger.active()}
+        for memory in (self._doubts, self._alone_since):
+            for id in memory.keys() - going_on:
+                memory.pop(id, None)
+        if self._work.legs is not None:
+            try:
+                await self._work.legs.tidy()
+            except HoldsError as error:
+                _log.warning("fact=NotTidied why=%s", error.message)
+
+    async def _look_at(self, hold: Hold, rooms: dict[ConferenceSid, Room]) -> None:
+        if hold.status is not Status.HELD:
+            hold = await self._work.settle(hold)
+        elif hold.way is WayName.LEGS:
+            if await self._legs_changed(hold):
+                return
+            await self._decide(hold, Sight(others=1))
+            return
+        if hold.status is not Status.HELD or hold.way is not WayName.CONFERENCE or hold.conference is None:
+            return
+        room = rooms.get(hold.conference)
+        if room is None:
+            room = rooms[hold.conference] = await self._work.conferences.room(hold.conference)
+        me = room.participant(hold.call)
+        if me is None or not me.hold:
+            if self._doubt(hold):
+                over = me is None
+                await self._ledger.tell(
+                    hold.id,
+                    CallOver(why="the party has left the conference")
+                    if over
+                    else Unheld(why="somebody else took the party off hold"),
+                )
+            return
+        self._doubts.pop(hold.id, None)
+        company = len(others(hold.call, room))
+        now = self._clock.now()
+        alone_since = None if company else self._alone_since.setdefault(hold.id, now)
+        if company:
+            self._alone_since.pop(hold.id, None)
+        owner_left = hold.owner_call is not None and room.participant(hold.owner_call) is None
+        await self._decide(hold, Sight(others=company, alone_since=alone_since, owner_left=owner_left))
+
+    def _doubt(self, hold: Hold) -> bool:
+        """Whether what was not expected has been seen often enough to be believed."""
+        doubts = self._doubts[hold.id] = self._doubts.get(hold.id, 0) + 1
+        return doubts >= SURE_AFTER
+
+    async def _legs_changed(self, hold: Hold) -> bool:
+        """Whether something happened to one of the legs, and was dealt with."""
+        legs, pair = self._work.legs, self._work.pairs.of(hold.call)
+        if legs is None:
+            return True
+        if pair is None:
+            await self._ended(hold, goes_on=await self._alive(hold.call))
+            return True
+        if pair.over:
+            await legs.tidy()
+            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), GoOn))
+            return True
+        if not await self._alive(hold.call):
+            await legs.gone(hold.call)
+            await self._ledger.tell(hold.id, CallOver(why="the party hung up"))
+            return True
+        other = pair.other(hold.call).call
+        if not await self._alive(other):
+            await legs.gone(other)
+            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), GoOn))
+            return True
+        if not await legs.waits(hold.call):
+            if self._doubt(hold):
+                await legs.gone(hold.call)
+                await self._ledger.tell(hold.id, Unheld(why="somebody else moved the party"))
+            return True
+        self._doubts.pop(hold.id, None)
+        return False
+
+    async def _ended(self, hold: Hold, *, goes_on: bool) -> None:
+        await self._ledger.tell(hold.id, other_left(goes_on=goes_on))
+
+    async def _alive(self, call: CallSid) -> bool:
+        seen = await self._work.account.call(call)
+        return seen is not None and seen.live
+
+    async def _decide(self, hold: Hold, sight: Sight) -> None:
+        match due(self._policy, hold, sight, self._clock.now()):
+            case BringBack(why=why):
+                await self._work.bring_back(hold, by=None, why=why)
+            case EndCall(why=why):
+                try:
+                    await self._work.account.hang_up(hold.call)
+                except NotThere:
+                    _log.info("call=%s fact=AlreadyOver", hold.call)
+                await self._ledger.tell(hold.id, CallOver(why=why))
+            case RemindOwner():
+                await self._ledger.tell(hold.id, Remind())
+            case None:
+                return
+
+
+def other_left(*, goes_on: bool) -> CallOver | Unheld:
+    """How a hold ends when the one on the other end has left."""
+    if goes_on:
+        return Unheld(why="the other party hung up; the call went on to what comes after")
+    return CallOver(why="the other party hung up, and so the call was ended")

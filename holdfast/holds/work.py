@@ -1,0 +1,157 @@
+"""The work on one hold: begin it, bring it back, make it say what the account shows.
+
+Whoever calls this is alone with the call: inside its lane.
+"""
+
+from contextlib import AbstractAsyncContextManager
+
+from holdfast.holds.by_conference import ByConference
+from holdfast.holds.by_legs import ByLegs
+from holdfast.holds.choice import Choice, InPair, InRoom
+from holdfast.holds.errors import AccountTrouble, CallNotLive, HoldFailed, HoldRefused, HoldsError, OutcomeUnknown
+from holdfast.holds.hold import (
+    Begin,
+    CallOver,
+    Confirmed,
+    Fail,
+    Hold,
+    Message,
+    Refuse,
+    Resume,
+    Status,
+    StillHeld,
+    Unheld,
+    WayName,
+)
+from holdfast.holds.ids import CallSid
+from holdfast.holds.lanes import Lanes
+from holdfast.holds.ledger import Ledger
+from holdfast.holds.pairs import Pairs
+from holdfast.holds.ports import Account
+from holdfast.holds.ways.pair import queue_of
+from holdfast.holds.ways.steps import Refusal
+
+
+class Work:
+    """Carries holds out by whichever way fits."""
+
+    def __init__(
+        self,
+        account: Account,
+        ledger: Ledger,
+        pairs: Pairs,
+        lanes: Lanes,
+        conferences: ByConference,
+        legs: ByLegs | None,
+        choice: Choice,
+    ) -> None:
+        self.account = account
+        self.pairs = pairs
+        self.conferences = conferences
+        self.legs = legs
+        self._ledger = ledger
+        self._lanes = lanes
+        self._choice = choice
+
+    def lane(self, call: CallSid) -> AbstractAsyncContextManager[None]:
+        """Be alone with this call, and with the one it talks to."""
+        pair = self.pairs.of(call)
+        return self._lanes.lane(call if pair is None else pair.parent.call)
+
+    async def begin(self, hold: Hold) -> Hold:
+        """Hold the party. Raises as `Holds.hold`."""
+        try:
+            chosen = await self._choice.way(hold.call, owner=hold.by)
+        except HoldsError as error:
+            await self._ledger.tell(hold.id, Fail(why=error.message))
+            error.hold = hold.id
+            raise
+        try:
+            message = await self._carry_out(hold, chosen)
+        except AccountTrouble as error:
+            raise OutcomeUnknown(error.message, fix=error.fix, hold=hold.id) from error
+        hold, _ = await self._ledger.tell(hold.id, message)
+        why = hold.cause or "no reason was given"
+        match hold.status:
+            case Status.REFUSED:
+                raise HoldRefused(why, fix=chosen.fix if isinstance(chosen, Refusal) else None, hold=hold.id)
+            case Status.GONE | Status.CALL_ENDED:
+                raise CallNotLive(why, hold=hold.id)
+            case Status.FAILED:
+                raise HoldFailed(why, hold=hold.id)
+            case _:
+                return hold
+
+    async def _carry_out(self, hold: Hold, chosen: InRoom | InPair | Refusal) -> Message:
+        match chosen:
+            case Refusal(why=why, gone=gone):
+                return CallOver(why=why) if gone else Refuse(why=why)
+            case InRoom(found=found, owner_call=owner_call):
+                sid = found.room.conference.sid
+                await self._ledger.tell(hold.id, Begin(way=WayName.CONFERENCE, conference=sid, owner_call=owner_call))
+                return await self.conferences.hold(found.me, hold.music)
+            case InPair():
+                await self._ledger.tell(hold.id, Begin(way=WayName.LEGS, queue=queue_of(hold.call)))
+                if self.legs is None:
+                    return Fail(why=NO_ADDRESS)
+                return await self.legs.hold(hold.call, hold.music)
+
+    async def bring_back(self, hold: Hold, *, by: str | None, why: str | None) -> Hold:
+        """Resume the party: a person's wish, or the policy's. Raises: HoldFailed, OutcomeUnknown."""
+        hold, _ = await self._ledger.tell(hold.id, Resume(by=by, why=why))
+        try:
+            message = await self._take_off(hold)
+        except AccountTrouble as error:
+            raise OutcomeUnknown(error.message, fix=error.fix, hold=hold.id) from error
+        if isinstance(message, Unheld) and message.why is None:
+            message = Unheld(why=why)
+        hold, _ = await self._ledger.tell(hold.id, message)
+        if hold.status is Status.HELD:
+            raise HoldFailed(f"the party is held as before: {hold.cause}", hold=hold.id)
+        return hold
+
+    async def _take_off(self, hold: Hold) -> Message:
+        if hold.way is WayName.LEGS:
+            if self.legs is None:
+                return StillHeld(why=NO_ADDRESS)
+            if self.pairs.of(hold.call) is None:
+                return CallOver(why="the conversation is over")
+            return await self.legs.resume(hold.call)
+        me = None if hold.conference is None else await self.account.participant(hold.conference, hold.call)
+        if me is None:
+            return CallOver(why="the party has left the conference")
+        return await self.conferences.resume(me)
+
+    async def settle(self, hold: Hold) -> Hold:
+        """Make a hold that was left in the middle say what the account shows. Raises: AccountTrouble."""
+        shown = await self._shown(hold)
+        match hold.status, shown:
+            case _, None:
+                message: Message = CallOver(why="the party is not there any more")
+            case Status.HOLDING | Status.ASKED, True:
+                message = Confirmed(detail="shown by a read")
+            case Status.HOLDING | Status.ASKED, False:
+                message = Fail(why="the account shows that the party is not on hold")
+            case Status.RESUMING, True:
+                message = StillHeld(why="the account shows that the party is on hold as before")
+            case Status.RESUMING | Status.HELD, False:
+                message = Unheld(why="shown by a read")
+            case _:
+                return hold
+        settled, _ = await self._ledger.tell(hold.id, message)
+        return settled
+
+    async def _shown(self, hold: Hold) -> bool | None:
+        """Whether the account shows this party on hold now; None when it is not there any more."""
+        match hold.way:
+            case WayName.CONFERENCE:
+                return await self.conferences.shown(hold)
+            case WayName.LEGS if self.legs is not None and await self.legs.waits(hold.call):
+                pair = self.pairs.of(hold.call)
+                return pair is None or pair.me(hold.call).held
+            case _:
+                seen = await self.account.call(hold.call)
+                return None if seen is None or not seen.live else False
+
+
+NO_ADDRESS = "the party's legs are moved by webhooks, and there is no address the account reaches us at: set public_url"
