@@ -228,8 +228,8 @@ class Engine:
                     self.switch.tell(SoundEnded(token=Token(token)))
                 case media_words.DigitPressed(leg=leg, digit=digit):
                     self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
-                case media_words.Refused(legs=legs):
-                    self.library.refused(legs)
+                case media_words.Refused(leg=leg):
+                    self.library.refused((leg,))
                 case media_words.Attached(rows=rows) if not rows:
                     await self._media_began_anew()
                 case _:
