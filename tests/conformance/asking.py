@@ -186,7 +186,8 @@ async def new_place(*, journal: Journal | None = None, not_ready: str | None = N
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """A real server on a free loopback port: its base URL."""
-    listener = socket.socket()
+    # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer takes 40 ms more.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)

@@ -167,16 +167,17 @@ async def listed(door: Door, asked: Asked) -> Answer:
     status = form.choice("Status", STATUSES, wrong=ParameterInvalid)
     to, from_, parent = form.text("To"), form.text("From"), form.text("ParentCallSid")
     started, ended = Between.read(form, "StartTime"), Between.read(form, "EndTime")
-    rows = [
+    found = (
         call
-        for call in newest_first(door.switch.board.calls.values(), lambda call: call.created_at)
+        for call in door.switch.board.calls.values()
         if (status is None or call.status.value == status)
         and (to is None or call.to == to)
         and (from_ is None or call.from_ == from_)
         and (parent is None or call.parent == parent)
         and started.lets(call.started_at)
         and ended.lets(call.ended_at)
-    ]
+    )
+    rows = newest_first(found, lambda call: call.created_at)
     return Answer(
         body=page(rows, form=form, path=asked.path, collection="calls", key=lambda call: call.sid, show=render.call)
     )

@@ -61,15 +61,16 @@ async def listed(door: Door, asked: Asked) -> Answer:
     form = asked.form
     status, name = form.choice("Status", STATUSES), form.text("FriendlyName")
     created, updated = Between.read(form, "DateCreated"), Between.read(form, "DateUpdated")
-    rows = [
+    found = (
         room
-        for room in newest_first(door.switch.board.rooms.values(), lambda room: room.created_at)
+        for room in door.switch.board.rooms.values()
         if room.kind == "conference"
         and (status is None or room.status.value == status)
         and (name is None or room.name == name)
         and created.lets(room.created_at)
         and updated.lets(room.updated_at)
-    ]
+    )
+    rows = newest_first(found, lambda room: room.created_at)
     body = page(
         rows, form=form, path=asked.path, collection="conferences", key=lambda room: room.sid, show=render.conference
     )

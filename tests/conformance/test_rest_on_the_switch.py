@@ -1,0 +1,263 @@
+"""The REST door on the real switch and its machines: what is asked happens, and is refused as the reference says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import nullcontext, suppress
+
+import pytest
+from fastapi import FastAPI
+
+from holdfast.voice.api.app import make_api
+from holdfast.voice.model.commands import Instruction, ReceiveCall
+from holdfast.voice.model.effects import (
+    Effect,
+    FetchDocument,
+    HangUpLeg,
+    PlaceLeg,
+    PlaySound,
+    PostCallback,
+    RouteAudio,
+    SoundEffect,
+)
+from holdfast.voice.model.facts import DocumentFetched, LegAnswered, LegEnded, LegRinging
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.switch import Switch
+from tests.conformance import facts
+from tests.conformance.asking import Diary, Place
+from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, Engine, Shelf, open_directory
+
+MUSIC = "http://127.0.0.1:9/music.mp3"
+
+
+class Live:
+    """A switch that carries out nothing, and a REST door before it."""
+
+    def __init__(self, switch: Switch, place: Place, sounds: list[SoundEffect], effects: list[Effect]) -> None:
+        self.switch = switch
+        self.place = place
+        self.sounds = sounds
+        self.effects = effects
+        self._serial = 0
+
+    async def caller(self, twiml: str) -> CallSid:
+        """A phone called in, and runs this document."""
+        self._serial += 1
+        sid = CallSid(f"CA{self._serial:032x}")
+        command = ReceiveCall(
+            call=sid, account=ACCOUNT, from_="+15550100009", to=OURS, instruction=Instruction(twiml=twiml)
+        )
+        await self.switch.ask(command)
+        return sid
+
+    async def in_conference(self, name: str = "desk") -> CallSid:
+        """A caller in a conference."""
+        return await self.caller(f"<Response><Dial><Conference>{name}</Conference></Dial></Response>")
+
+    async def conference(self, name: str = "desk") -> str:
+        """The SID of the active conference of that name."""
+        rows = (await self.place.get("/Conferences.json", f"FriendlyName={name}")).json["conferences"]
+        sid: str = rows[0]["sid"]
+        return sid
+
+    def told_of(self, kind: type[Effect]) -> int:
+        """How many effects of a kind there were."""
+        return sum(isinstance(effect, kind) for effect in self.effects)
+
+
+@pytest.fixture
+async def live() -> AsyncIterator[Live]:
+    """A switch that runs, and a REST door before it."""
+    sounds: list[SoundEffect] = []
+    effects: list[Effect] = []
+    clock = Engine()
+    switch = Switch(journal=Diary(), now=clock.now, sound=sounds.append, together=nullcontext, carry_out=effects.append)
+    shelf = Shelf()
+    directory = await open_directory(shelf)
+    notifications = Notifications(clock=clock.now, seed="seed")
+    api = make_api(
+        switch=switch, directory=directory, notifications=notifications, account_sid=ACCOUNT, auth_token=TOKEN
+    )
+    app = FastAPI()
+    app.mount("/2010-04-01", api)
+    place = Place(engine=clock, directory=directory, notifications=notifications, shelf=shelf, app=app)
+    running = asyncio.create_task(switch.run(), name="switch")
+    yield Live(switch, place, sounds, effects)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_call_goes_from_queued_to_completed(live: Live) -> None:
+    place, switch = live.place, live.switch
+    form = {"To": "client:bob", "From": OURS, "Twiml": f"<Response><Play>{MUSIC}</Play></Response>"}
+    made = (await place.post("/Calls.json", form)).json
+    path, sid = f"/Calls/{made['sid']}.json", CallSid(made["sid"])
+    assert (made["status"], live.told_of(PlaceLeg)) == ("queued", 1)
+    assert (await place.post(path, {"Url": MUSIC})).code == 21220, "no document runs yet that could be replaced"
+    switch.tell(LegRinging(call=sid))
+    assert (await place.get(path)).json["status"] == "ringing"
+    switch.tell(LegAnswered(call=sid))
+    answered = (await place.get(path)).json
+    assert facts.wrong(answered, facts.CALL) == []
+    assert (answered["status"], answered["start_time"]) == ("in-progress", "Fri, 15 Jan 2027 08:00:00 +0000")
+    place.engine.clock = NOON + 65.5
+    assert (await place.post(path, {"Status": "completed"})).json["status"] == "in-progress"
+    over = (await place.get(path)).json
+    assert facts.wrong(over, facts.CALL) == []
+    assert (over["status"], over["duration"], live.told_of(HangUpLeg)) == ("completed", "65", 1)
+    assert (await place.post(path, {"Status": "completed"})).code == 21220
+    assert (await place.delete(path)).status == 204
+    assert (await place.get(path)).status == 404
+
+
+async def test_a_call_that_rings_is_canceled_and_one_that_is_answered_is_not(live: Live) -> None:
+    form = {"To": "client:bob", "From": OURS, "Twiml": "<Response/>"}
+    sid = (await live.place.post("/Calls.json", form)).json["sid"]
+    await live.place.post(f"/Calls/{sid}.json", {"Status": "canceled"})
+    assert (await live.place.get(f"/Calls/{sid}.json")).json["status"] == "canceled"
+    answered = await live.in_conference()
+    await live.place.post(f"/Calls/{answered}.json", {"Status": "canceled"})
+    assert (await live.place.get(f"/Calls/{answered}.json")).json["status"] == "in-progress"
+
+
+async def test_a_live_call_is_redirected_and_keeps_its_record(live: Live) -> None:
+    sid = await live.caller(f"<Response><Play loop='0'>{MUSIC}</Play></Response>")
+    reply = await live.place.post(f"/Calls/{sid}.json", {"Url": "http://127.0.0.1:9/next", "Method": "GET"})
+    assert reply.json["status"] == "in-progress"
+    (fetch,) = [effect for effect in live.effects if isinstance(effect, FetchDocument)]
+    assert (fetch.request.url, fetch.request.method) == ("http://127.0.0.1:9/next", "GET")
+    assert (await live.place.delete(f"/Calls/{sid}.json")).code == 20009
+    live.switch.tell(
+        DocumentFetched(token=fetch.token, url=fetch.request.url, content_type="text/xml", body="<Response/>")
+    )
+    assert (await live.place.get(f"/Calls/{sid}.json")).json["status"] == "completed"
+
+
+async def test_hold_changes_who_hears_whom_before_the_answer_is_there(live: Live) -> None:
+    agent, customer = await live.in_conference(), await live.in_conference()
+    room = await live.conference()
+    shown = (await live.place.get(f"/Conferences/{room}.json")).json
+    assert facts.wrong(shown, facts.CONFERENCE) == []
+    assert shown["status"] == "in-progress"
+    path = f"/Conferences/{room}/Participants/{customer}.json"
+    live.sounds.clear()
+    held = (await live.place.post(path, {"Hold": "true"})).json
+    assert facts.wrong(held, facts.PARTICIPANT) == []
+    assert (held["hold"], held["muted"]) == (True, False)
+    routed = [dict(effect.hears) for effect in live.sounds if isinstance(effect, RouteAudio)]
+    assert {ear: heard for hears in routed for ear, heard in hears.items()} == {agent: (), customer: None}
+    assert any(isinstance(effect, PlaySound) for effect in live.sounds)
+    rows = (await live.place.get(f"/Conferences/{room}/Participants.json", "Hold=true")).json["participants"]
+    assert [row["call_sid"] for row in rows] == [customer]
+    live.sounds.clear()
+    assert (await live.place.post(path, {"Hold": "false"})).json["hold"] is False
+    (back,) = [dict(effect.hears) for effect in live.sounds if isinstance(effect, RouteAudio)]
+    assert back == {agent: (customer,), customer: (agent,)}
+
+
+async def test_coaching_is_refused_when_the_coached_is_held_or_gone(live: Live) -> None:
+    agent, customer, coach = [await live.in_conference() for _ in range(3)]
+    room = await live.conference()
+    path = f"/Conferences/{room}/Participants/"
+    await live.place.post(f"{path}{customer}.json", {"Hold": "true"})
+    assert (await live.place.post(f"{path}{coach}.json", {"CallSidToCoach": customer})).code == 16027
+    stranger = f"CA{'f' * 32}"
+    assert (await live.place.post(f"{path}{coach}.json", {"CallSidToCoach": stranger})).code == 16028
+    coached = (await live.place.post(f"{path}{coach}.json", {"CallSidToCoach": agent})).json
+    assert (coached["coaching"], coached["call_sid_to_coach"]) == (True, agent)
+
+
+async def test_somebody_is_called_into_a_conference_and_joins_it_when_they_answer(live: Live) -> None:
+    agent = await live.in_conference("the lobby")
+    room = await live.conference("the%20lobby")
+    form = {"To": "client:bob", "From": OURS, "Label": "bob", "Muted": "true"}
+    made = (await live.place.post("/Conferences/the lobby/Participants.json", form)).json
+    assert facts.wrong(made, facts.PARTICIPANT) == []
+    assert (made["conference_sid"], made["status"], made["label"]) == (room, "queued", "bob")
+    sid = CallSid(made["call_sid"])
+    live.switch.tell(LegRinging(call=sid))
+    path = f"/Conferences/{room}/Participants/bob.json"
+    assert (await live.place.get(path)).json["status"] == "ringing"
+    live.switch.tell(LegAnswered(call=sid))
+    joined = (await live.place.get(path)).json
+    assert (joined["status"], joined["call_sid"], joined["muted"]) == ("connected", sid, True)
+    assert (await live.place.get(f"/Conferences/{room}.json")).json["status"] == "in-progress"
+    assert (await live.place.delete(path)).status == 204
+    assert (await live.place.get(path)).status == 404
+    assert (await live.place.get(f"/Calls/{sid}.json")).json["status"] == "completed"
+    assert (await live.place.get(f"/Calls/{agent}.json")).json["status"] == "in-progress"
+
+
+async def test_somebody_is_called_into_a_conference_that_begins_with_them(live: Live) -> None:
+    form = {
+        "To": "client:bob",
+        "From": OURS,
+        "ConferenceStatusCallback": MUSIC,
+        "ConferenceStatusCallbackEvent": "join",
+    }
+    made = (await live.place.post("/Conferences/new/Participants.json", form)).json
+    room = made["conference_sid"]
+    assert (await live.place.get(f"/Conferences/{room}.json")).json["status"] == "init"
+    live.switch.tell(LegAnswered(call=CallSid(made["call_sid"])))
+    rows = (await live.place.get(f"/Conferences/{room}/Participants.json")).json["participants"]
+    assert [(row["call_sid"], row["status"]) for row in rows] == [(made["call_sid"], "connected")]
+    await live.switch.settled()
+    posted = [effect.request for effect in live.effects if isinstance(effect, PostCallback)]
+    assert [dict(request.form)["StatusCallbackEvent"] for request in posted] == ["participant-join"]
+
+
+async def test_a_conference_that_is_ended_lists_nobody_and_says_why(live: Live) -> None:
+    for _ in range(2):
+        await live.in_conference()
+    room = await live.conference()
+    assert (await live.place.post(f"/Conferences/{room}.json", {"AnnounceUrl": MUSIC})).status == 200
+    ended = (await live.place.post(f"/Conferences/{room}.json", {"Status": "completed"})).json
+    assert facts.wrong(ended, facts.CONFERENCE) == []
+    assert ended["reason_conference_ended"] == "conference-ended-via-api"
+    assert (await live.place.get(f"/Conferences/{room}/Participants.json")).json["participants"] == []
+    assert (await live.place.post(f"/Conferences/{room}.json", {"Status": "completed"})).status == 200
+    assert (await live.place.post(f"/Conferences/{room}.json", {"AnnounceUrl": MUSIC})).code == 16022
+
+
+async def test_the_two_legs_of_a_dial_are_calls_and_no_conference(live: Live) -> None:
+    parent = await live.caller(f"<Response><Dial><Client>bob</Client></Dial><Redirect>{MUSIC}</Redirect></Response>")
+    (child,) = (await live.place.get("/Calls.json", f"ParentCallSid={parent}")).json["calls"]
+    assert facts.wrong(child, facts.CALL) == []
+    assert (child["direction"], child["parent_call_sid"]) == ("outbound-dial", parent)
+    live.switch.tell(LegAnswered(call=CallSid(child["sid"])))
+    assert (await live.place.get("/Conferences.json")).json["conferences"] == []
+    bridges = [sid for sid, room in live.switch.board.rooms.items() if room.kind == "bridge"]
+    for sid in bridges:
+        assert (await live.place.get(f"/Conferences/{sid}.json")).status == 404
+    assert len(bridges) == 1
+
+
+async def test_a_queue_lives_as_the_reference_says(live: Live) -> None:
+    place = live.place
+    made = (await place.post("/Queues.json", {"FriendlyName": "support", "MaxSize": "2"})).json
+    assert facts.wrong(made, facts.QUEUE) == []
+    assert (await place.post("/Queues.json", {"FriendlyName": "support"})).code == 22003
+    first, second = [await live.caller("<Response><Enqueue>support</Enqueue></Response>") for _ in range(2)]
+    place.engine.clock = NOON + 10
+    path = f"/Queues/{made['sid']}"
+    shown = (await place.get(f"{path}.json")).json
+    assert (shown["current_size"], shown["average_wait_time"]) == (2, 10)
+    assert (await place.delete(f"{path}.json")).code == 20409
+    taken = (await place.post(f"{path}/Members/Front.json", {"Url": MUSIC})).json
+    assert facts.wrong(taken, facts.MEMBER) == []
+    assert (taken["call_sid"], taken["wait_time"]) == (first, 10)
+    rows = (await place.get(f"{path}/Members.json")).json["queue_members"]
+    assert [(row["call_sid"], row["position"]) for row in rows] == [(second, 1)]
+    live.switch.tell(LegEnded(call=second))
+    assert (await place.get(f"{path}/Members/Front.json")).status == 404
+    assert (await place.delete(f"{path}.json")).status == 204
+    assert (await place.get(f"{path}.json")).status == 404
+    assert (await place.get("/Queues.json")).json["queues"] == []
+
+
+async def test_numbers_of_ours_may_call_each_other(live: Live) -> None:
+    made = await live.place.post("/Calls.json", {"To": ALSO_OURS, "From": OURS, "Twiml": "<Response/>"})
+    assert (made.status, made.json["to"]) == (201, ALSO_OURS)
