@@ -27,9 +27,8 @@ class SipSocket(asyncio.DatagramProtocol):
         self.unsent = 0
         """Datagrams that could not be sent."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Source: asyncio.DatagramProtocol."""
-        assert isinstance(transport, asyncio.DatagramTransport)
+    def begin(self, transport: asyncio.DatagramTransport) -> None:
+        """Take the transport over. Not `connection_made`: CPython 3.11 hands that one an object of another class."""
         self._transport = transport
         host, port = transport.get_extra_info("sockname")[:2]
         self.address = (str(host), int(port))
@@ -79,6 +78,7 @@ async def open_sip_socket(address: Address, receive: Callable[[bytes, Address], 
     """
     loop = asyncio.get_running_loop()
     transport, made = await loop.create_datagram_endpoint(lambda: SipSocket(receive), local_addr=address)
+    made.begin(transport)
     kernel = transport.get_extra_info("socket")
     kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     return made

@@ -1,0 +1,329 @@
+"""SIP legs over real sockets: phones that call and are called, and the facts and rows that come of it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from holdfast.testing.calls import CallFailed
+from holdfast.testing.phone import Answers, Phone, Refuses, Rings
+from holdfast.voice.model.commands import Instruction, ReceiveCall, Target, WebRequest
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PlaceLeg, RefuseLeg, RingLeg
+from holdfast.voice.model.facts import (
+    LegAnswered,
+    LegEnded,
+    LegFact,
+    LegRefused,
+    LegRinging,
+    PhoneHeld,
+    PhoneResumed,
+)
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.ports import Trace
+from holdfast.voice.runtime.directory import Answer
+from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.runtime.mediaplane.errors import RowsFull
+from holdfast.voice.sip.effects import Address, EndCause
+from holdfast.voice.sip.offer import Codec
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNT = AccountSid("AC" + "0" * 32)
+CALL = CallSid("CA" + "1" * 32)
+VOICE = Answer(instruction=Instruction(request=WebRequest(url="http://127.0.0.1:9/voice")))
+
+
+@dataclass(slots=True)
+class Rows:
+    """A media plane that binds real ports and notes what it is told, and carries no sound."""
+
+    full: bool = False
+    bound: dict[str, socket.socket] = field(default_factory=dict)
+    told: list[tuple[str, object]] = field(default_factory=list)
+
+    async def open_row(self, leg: str) -> RowAddress:
+        if self.full:
+            raise RowsFull("every row is in use")
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        bound.bind(("127.0.0.1", 0))
+        self.bound[leg] = bound
+        return RowAddress(row=len(self.told), ip="127.0.0.1", port=bound.getsockname()[1])
+
+    def describe_row(
+        self,
+        leg: str,
+        *,
+        remote: Address | None,
+        codec: Codec,
+        dtmf_payload_type: int | None,
+        send: bool,
+        receive: bool,
+    ) -> None:
+        self.told.append((leg, (codec, send, receive)))
+
+    def close_row(self, leg: str) -> None:
+        self.bound.pop(leg).close()
+        self.told.append((leg, "closed"))
+
+
+@dataclass(slots=True)
+class Book:
+    """A directory: two lines, and a voice URL for every number but those that begin with +1999."""
+
+    def line(self, name: str) -> Line | None:
+        lines = {"alice": "secret-a", "bob": "secret-b", "mute": "secret-m"}
+        return Line(name=name, password=lines[name], may_call=name != "mute") if name in lines else None
+
+    def answer_for(self, dialled: str) -> Answer | None:
+        return None if dialled.startswith("+1999") else VOICE
+
+
+class Bench:
+    """SIP legs with everything they tell written down."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.said: list[LegFact | ReceiveCall] = []
+        self.traces: list[Trace] = []
+        self._came = asyncio.Event()
+        self.legs: SipLegs
+
+    def tell(self, message: LegFact | ReceiveCall) -> None:
+        self.said.append(message)
+        self._came.set()
+
+    async def until(self, is_there: Callable[[], bool]) -> None:
+        """Wait until what was told is enough. Raises: TimeoutError."""
+        async with asyncio.timeout(5):
+            while not is_there():
+                self._came.clear()
+                await self._came.wait()
+
+    async def received(self) -> ReceiveCall:
+        """The call in."""
+        await self.until(lambda: any(isinstance(message, ReceiveCall) for message in self.said))
+        return next(message for message in self.said if isinstance(message, ReceiveCall))
+
+    async def fact(self, kind: type[LegFact]) -> LegFact:
+        """The first fact of a kind."""
+        await self.until(lambda: any(isinstance(message, kind) for message in self.said))
+        return next(message for message in self.said if isinstance(message, kind))
+
+    def place(self, to: str, call: CallSid = CALL) -> None:
+        """Have a call placed."""
+        self.legs.carry_out(PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast"))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench(Rows())
+    async with asyncio.TaskGroup() as tasks:
+        made.legs = SipLegs(
+            SipSettings(address=("127.0.0.1", 0), trust_loopback=True),
+            account=ACCOUNT,
+            directory=Book(),
+            media=made.rows,
+            tell=made.tell,
+            seen=made.traces.append,
+            clock=time.time,
+            tasks=tasks,
+        )
+        await made.legs.open()
+        yield made
+        await made.legs.close()
+    assert made.rows.bound == {}
+
+
+async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
+    async with Phone("carol", server=bench.legs.address) as carol:
+        call = await carol.call("+15550123")
+        came = await bench.received()
+        assert (came.to, came.from_, came.caller_name) == ("+15550123", f"sip:carol@{carol.address[0]}", "carol")
+        assert dict(came.extra)["SipSourceIp"] == "127.0.0.1"
+        bench.legs.carry_out(RingLeg(call=came.call))
+        await call.rang()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await call.answered()
+        assert set(bench.legs.rows) == {came.call}
+        await call.hang_up()
+        assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="hangup", sip_code=200)
+    assert bench.rows.told == [(came.call, ("PCMU", True, True)), (came.call, "closed")]
+    assert bench.legs.rows == set()
+    lines = [trace.summary.split(" · ")[0].split(" ")[0:2] for trace in bench.traces if hasattr(trace, "summary")]
+    words = [first if first != "SIP/2.0" else second for first, second in lines]
+    assert words == ["INVITE", "100", "180", "200", "ACK", "BYE", "200"]
+    assert {trace.call for trace in bench.traces} == {came.call}
+
+
+async def test_a_phone_that_gives_up_is_a_cancelled_call(bench: Bench) -> None:
+    async with Phone("carol", server=bench.legs.address) as carol:
+        call = await carol.call("+15550123")
+        came = await bench.received()
+        bench.legs.carry_out(RingLeg(call=came.call))
+        await call.rang()
+        await call.hang_up()
+        assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="canceled", sip_code=487)
+
+
+async def test_a_call_in_is_refused_as_the_engine_says(bench: Bench) -> None:
+    async with Phone("carol", server=bench.legs.address) as carol:
+        call = await carol.call("+15550123")
+        came = await bench.received()
+        bench.legs.carry_out(RefuseLeg(call=came.call, sip_code=486))
+        assert await call.over() == 486
+    assert bench.said == [came]
+
+
+async def test_what_the_engine_never_hears_of_is_refused_all_the_same(bench: Bench) -> None:
+    async with Phone("carol", server=bench.legs.address) as carol:
+        assert await (await carol.call("+19995550123")).over() == 404
+        bench.rows.full = True
+        assert await (await carol.call("+15550123")).over() == 503
+    async with Phone("mute", server=bench.legs.address, password="secret-m") as mute:
+        assert await (await mute.call("+15550123")).over() in (403, 503)
+    assert bench.said == []
+
+
+async def test_a_line_registers_and_is_called(bench: Bench) -> None:
+    async with Phone("bob", server=bench.legs.address, password="secret-b", manner=Answers(after_s=0.05)) as bob:
+        await bob.register()
+        assert bench.legs.registered("bob")
+        bench.place("client:bob")
+        await bench.fact(LegAnswered)
+        call = await bob.called()
+        assert call.peer
+        assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+        assert await call.over() is EndCause.HUNG_UP
+    assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+    assert not bench.legs.registered("bob")
+
+
+async def test_a_wrong_password_registers_nobody(bench: Bench) -> None:
+    async with Phone("bob", server=bench.legs.address, password="wrong") as bob:
+        with pytest.raises(CallFailed, match="not registered"):
+            await bob.register()
+    assert not bench.legs.registered("bob")
+
+
+async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: Bench) -> None:
+    desk = Phone("bob", server=bench.legs.address, password="secret-b", manner=Rings())
+    mobile = Phone("bob", server=bench.legs.address, password="secret-b", manner=Rings())
+    async with desk, mobile:
+        await desk.register()
+        await mobile.register()
+        bench.place("bob")
+        at_desk, at_mobile = await desk.called(), await mobile.called()
+        at_mobile.answer()
+        await bench.fact(LegAnswered)
+        assert await at_desk.over() is EndCause.CANCELLED
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+        assert await at_mobile.over() is EndCause.HUNG_UP
+    assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+    assert bench.rows.told == [(CALL, ("PCMU", True, True)), (CALL, "closed")]
+
+
+@pytest.mark.parametrize(
+    ("to", "sip_code", "code"),
+    [
+        ("client:bob", 480, 32009),
+        ("client:nobody", 404, 32009),
+        ("+15550199", 404, 13224),
+        ("sip:bob@example.com", 404, 13254),
+        ("sip:bob@127.0.0.1:99999", 400, 13243),
+        ("sip:bob@127.0.0.1:5060;transport=tcp", 400, 13243),
+        ("sip:bob@holdfast", 480, 32009),
+    ],
+)
+async def test_a_target_that_leads_nowhere_is_refused_with_its_code(
+    bench: Bench, to: str, sip_code: int, code: int
+) -> None:
+    bench.place(to)
+    refused = await bench.fact(LegRefused)
+    assert isinstance(refused, LegRefused)
+    assert (refused.sip_code, refused.code) == (sip_code, code)
+    assert refused.reason
+
+
+async def test_a_busy_phone_is_told_as_busy(bench: Bench) -> None:
+    async with Phone("dave", manner=Refuses(status=486)) as dave:
+        bench.place(dave.uri)
+        refused = await bench.fact(LegRefused)
+    assert isinstance(refused, LegRefused)
+    assert refused.sip_code == 486
+
+
+async def test_hanging_up_while_it_rings_cancels(bench: Bench) -> None:
+    async with Phone("dave", manner=Rings()) as dave:
+        bench.place(dave.uri)
+        call = await dave.called()
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+        assert await call.over() is EndCause.CANCELLED
+    assert bench.said in ([], [LegRinging(call=CALL)])
+
+
+async def test_hanging_up_before_the_row_is_there_leaves_nothing(bench: Bench) -> None:
+    async with Phone("dave", manner=Rings()) as dave:
+        bench.place(dave.uri)
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+        bench.place(dave.uri, CallSid("CA" + "2" * 32))
+        await dave.called()
+        assert len(dave.calls) == 1
+    assert bench.said[0] in (LegRinging(call=CallSid("CA" + "2" * 32)), bench.said[0])
+
+
+async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
+    async with Phone("dave") as dave:
+        bench.place(dave.uri)
+        await bench.fact(LegAnswered)
+        call = await dave.called()
+        await call.hold()
+        await bench.fact(PhoneHeld)
+        await call.hold(inactive=True)
+        await call.unhold()
+        await bench.fact(PhoneResumed)
+        await call.hang_up()
+        await bench.fact(LegEnded)
+    kinds = [type(message) for message in bench.said if not isinstance(message, LegRinging)]
+    assert kinds == [LegAnswered, PhoneHeld, PhoneResumed, LegEnded]
+    directions = [told for leg, told in bench.rows.told if leg == CALL]
+    assert directions == [
+        ("PCMU", True, True),
+        ("PCMU", False, True),
+        ("PCMU", False, False),
+        ("PCMU", True, True),
+        "closed",
+    ]
+
+
+async def test_strangers_bytes_do_not_stop_the_listener(bench: Bench) -> None:
+    bad = [
+        b"",
+        b"\r\n\r\n",
+        b"\x00" * 64,
+        b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:70000;branch=z9hG4bK1;rport=99999\r\n\r\n",
+        b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:65536;branch=z9hG4bK2\r\n"
+        b"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n",
+        b"INVITE sip:a@b SIP/2.0\r\n" + b"X: y\r\n" * 1500 + b"\r\n",
+        b"INVITE " + b"\xff" * 3000,
+        bytes(range(256)) * 8,
+    ]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        for data, _ in itertools.product(bad, range(3)):
+            stranger.sendto(data, bench.legs.address)
+    async with Phone("carol", server=bench.legs.address) as carol:
+        call = await carol.call("+15550123")
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await call.answered()
+        await call.hang_up()
+        await bench.fact(LegEnded)
