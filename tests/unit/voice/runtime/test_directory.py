@@ -1,0 +1,236 @@
+"""The directory: what is stored, what the settings lay over it, and who answers a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.model.commands import Callback, Instruction, WebRequest
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.ids import AccountSid, is_sid
+from holdfast.voice.runtime.directory import E164, Answer, Directory, formatted, normal
+from holdfast.voice.runtime.listings import (
+    Application,
+    Line,
+    PhoneNumber,
+    VoiceSettings,
+    read_application,
+    read_line,
+    read_number,
+    write,
+)
+
+ACCOUNT = AccountSid("AC" + "a" * 32)
+OURS = "+15550100001"
+VOICE = VoiceSettings(
+    voice_url="http://h/voice",
+    voice_method="GET",
+    voice_fallback_url="http://h/sorry",
+    voice_fallback_method="GET",
+    status_callback="http://h/over",
+    status_callback_method="GET",
+    voice_caller_id_lookup=True,
+)
+ANSWER = Instruction(
+    request=WebRequest(url="http://h/voice", method="GET"), fallback=WebRequest(url="http://h/sorry", method="GET")
+)
+
+
+class Shelf:
+    """Key values in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+
+    async def put(self, kind: str, key: str, value: str) -> None:
+        self.kept[kind, key] = value
+
+    async def get_all(self, kind: str) -> Mapping[str, str]:
+        return {key: value for (each, key), value in self.kept.items() if each == kind}
+
+    async def remove(self, kind: str, key: str) -> None:
+        self.kept.pop((kind, key), None)
+
+
+async def opened(
+    shelf: Shelf,
+    *,
+    now: float = 1.0,
+    lines: Mapping[str, str] | None = None,
+    numbers: Mapping[str, VoiceSettings] | None = None,
+    default: str | None = None,
+) -> Directory:
+    return await Directory.open(
+        shelf, account=ACCOUNT, now=now, lines=lines, numbers=numbers, default_voice_url=default
+    )
+
+
+async def test_what_was_put_is_there_after_a_new_start() -> None:
+    shelf = Shelf()
+    first = await opened(shelf)
+    line = Line(name="alice", password="secret", may_call=False)
+    number = replace(first.new_number(OURS, now=5.0), voice=VOICE, voice_application_sid="AP" + "1" * 32)
+    application = Application(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0, voice=VOICE)
+    await first.put_line(line)
+    await first.put_number(number)
+    await first.put_application(application)
+    second = await opened(shelf)
+    assert (second.lines(), second.numbers(), second.applications()) == ((line,), (number,), (application,))
+    assert (second.line("alice"), second.number_of_sid(number.sid)) == (line, number)
+    assert second.application(application.sid) == application
+
+
+async def test_what_was_removed_is_gone_and_removing_it_again_says_so() -> None:
+    shelf = Shelf()
+    directory = await opened(shelf)
+    application = Application(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0)
+    await directory.put_line(Line(name="alice", password="secret"))
+    await directory.put_number(directory.new_number(OURS, now=5.0))
+    await directory.put_application(application)
+    for expected in (True, False):
+        assert await directory.remove_line("alice") is expected
+        assert await directory.remove_number(OURS) is expected
+        assert await directory.remove_application(application.sid) is expected
+    assert shelf.kept == {}
+    assert (directory.line("alice"), directory.number(OURS), directory.application(application.sid)) == (None,) * 3
+
+
+async def test_the_settings_are_laid_over_what_was_stored_and_not_stored_themselves() -> None:
+    shelf = Shelf()
+    stored = await opened(shelf)
+    await stored.put_line(Line(name="alice", password="old"))
+    await stored.put_number(replace(stored.new_number(OURS, now=5.0, friendly_name="desk"), voice_application_sid="AP"))
+    before = dict(shelf.kept)
+    directory = await opened(
+        shelf, now=9.0, lines={"alice": "new", "bob": "b"}, numbers={OURS: VOICE, "+15550100002": VoiceSettings()}
+    )
+    assert [(line.name, line.password) for line in directory.lines()] == [("alice", "new"), ("bob", "b")]
+    number = directory.number(OURS)
+    assert number is not None
+    assert (number.friendly_name, number.voice, number.voice_application_sid) == ("desk", VOICE, None)
+    assert shelf.kept == before
+
+
+async def test_a_number_of_the_settings_has_the_same_sid_at_every_start() -> None:
+    starts = [await opened(Shelf(), now=now, numbers={OURS: VOICE}) for now in (1.0, 2.0)]
+    sids = {number.sid for directory in starts for number in directory.numbers()}
+    assert len(sids) == 1
+    assert is_sid(sids.pop(), "PN")
+
+
+async def test_numbers_and_applications_come_newest_first() -> None:
+    directory = await opened(Shelf())
+    for second, e164 in enumerate(["+15550100001", "+15550100003", "+15550100002"]):
+        await directory.put_number(directory.new_number(e164, now=float(second // 2)))
+        sid = f"AP{second:032x}"
+        await directory.put_application(
+            Application(sid=sid, friendly_name=sid, created_at=float(second), updated_at=0.0)
+        )
+    assert [each.phone_number[-1] for each in directory.numbers()] == ["2", "1", "3"]
+    assert [each.sid[-1] for each in directory.applications()] == ["2", "1", "0"]
+
+
+# --- who answers ---------------------------------------------------------------------------------------
+
+
+async def test_the_dialled_numbers_own_address_answers() -> None:
+    directory = await opened(Shelf(), numbers={OURS: VOICE}, default="http://h/default")
+    number = directory.number(OURS)
+    assert number is not None
+    callback = Callback(url="http://h/over", method="GET", events=("completed",))
+    for dialled in (OURS, "15550100001", "+1 (555) 010-0001"):
+        assert directory.answer_for(dialled) == Answer(
+            instruction=ANSWER, callback=callback, phone_number_sid=number.sid
+        )
+
+
+async def test_the_numbers_application_wins_and_one_that_is_gone_does_not() -> None:
+    directory = await opened(Shelf())
+    application = Application(
+        sid="AP" + "1" * 32,
+        friendly_name="desk",
+        created_at=5.0,
+        updated_at=6.0,
+        voice=VoiceSettings(voice_url="http://h/app"),
+    )
+    await directory.put_application(application)
+    number = replace(directory.new_number(OURS, now=5.0), voice=VOICE, voice_application_sid=application.sid)
+    await directory.put_number(number)
+    by_application = Instruction(request=WebRequest(url="http://h/app"))
+    assert directory.answer_for(OURS) == Answer(instruction=by_application, phone_number_sid=number.sid)
+    await directory.remove_application(application.sid)
+    answer = directory.answer_for(OURS)
+    assert answer is not None
+    assert answer.instruction == ANSWER
+
+
+async def test_the_default_answers_whatever_has_no_address_of_its_own() -> None:
+    silent = {OURS: VoiceSettings()}
+    directory = await opened(Shelf(), numbers=silent, default="http://h/default")
+    by_default = Instruction(request=WebRequest(url="http://h/default"))
+    (number,) = directory.numbers()
+    assert directory.answer_for(OURS) == Answer(instruction=by_default, phone_number_sid=number.sid)
+    assert directory.answer_for("anything at all") == Answer(instruction=by_default)
+    without = await opened(Shelf(), numbers=silent)
+    assert (without.answer_for(OURS), without.answer_for("anything at all")) == (None, None)
+
+
+async def test_ours_are_our_numbers_and_the_lines_that_are_named_by_one() -> None:
+    directory = await opened(Shelf(), lines={"+15550100002": "x", "100": "y"}, numbers={OURS: VOICE})
+    assert [directory.is_ours(each) for each in (OURS, "15550100002", "100", "+15550100003", "alice", "")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+# --- on the shelf --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"name": 1, "nonsense": 2}', "[1, 2]", '"x"'])
+async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
+    for kind, read in (("line", read_line), ("number", read_number), ("application", read_application)):
+        with pytest.raises(StoreFailed):
+            read(text)
+        shelf = Shelf()
+        await shelf.put(kind, "x", text)
+        with pytest.raises(StoreFailed):
+            await opened(shelf)
+
+
+@given(name=st.text(), password=st.text(), may_call=st.booleans())
+def test_every_line_survives_the_shelf(name: str, password: str, may_call: bool) -> None:
+    line = Line(name=name, password=password, may_call=may_call)
+    assert read_line(write(line)) == line
+    assert password not in repr(line) or password in repr(Line(name=name, password=""))
+
+
+@given(text=st.text(), at=st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_survives_the_shelf(text: str, at: float) -> None:
+    number = PhoneNumber(sid=text, phone_number=text, friendly_name=text, created_at=at, updated_at=at, voice=VOICE)
+    assert read_number(write(number)) == number
+
+
+@given(st.from_regex(E164, fullmatch=True))
+def test_a_number_in_e164_is_normal_with_or_without_its_plus(e164: str) -> None:
+    assert normal(e164) == normal(e164.removeprefix("+")) == normal(f" {e164[:4]}-({e164[4:]})") == e164
+
+
+@given(st.text())
+def test_whatever_is_no_number_stays_as_it_is(text: str) -> None:
+    assert normal(text) == text or E164.match(normal(text))
+
+
+def test_numbers_are_written_as_their_country_does() -> None:
+    assert [formatted(each) for each in ("+14155550100", "+442071838750", "client:bob")] == [
+        "(415) 555-0100",
+        "+442071838750",
+        "client:bob",
+    ]
