@@ -1,1 +1,62 @@
-"""The product: hold and resume of live calls on any account that speaks Twilio's voice API."""
+"""The product: hold and resume of live calls on any account that speaks Twilio's voice API.
+
+from holdfast.holds import Account, Holds
+
+async with Holds(Account.twilio()) as holds:    # or Account.engine()
+    hold = await holds.hold(call)
+    await holds.resume(hold)
+"""
+
+from holdfast.holds.account import Account
+from holdfast.holds.errors import (
+    AccountRefused,
+    AccountTrouble,
+    AccountUnreachable,
+    AskedWrong,
+    BadInput,
+    CallNotLive,
+    HoldFailed,
+    HoldRefused,
+    HoldsError,
+    HoldUnknown,
+    NotAllowed,
+    OutcomeUnknown,
+    StoreTrouble,
+    WrongCredentials,
+)
+from holdfast.holds.hold import Hold, Status
+from holdfast.holds.memory import MemoryStore
+from holdfast.holds.overview import CallView
+from holdfast.holds.patience import Patience
+from holdfast.holds.policy import Follow, Policy
+from holdfast.holds.ports import HoldEvent, HoldStore
+from holdfast.holds.service import Holds, Legs
+
+__all__ = [
+    "Account",
+    "AccountRefused",
+    "AccountTrouble",
+    "AccountUnreachable",
+    "AskedWrong",
+    "BadInput",
+    "CallNotLive",
+    "CallView",
+    "Follow",
+    "Hold",
+    "HoldEvent",
+    "HoldFailed",
+    "HoldRefused",
+    "HoldStore",
+    "HoldUnknown",
+    "Holds",
+    "HoldsError",
+    "Legs",
+    "MemoryStore",
+    "NotAllowed",
+    "OutcomeUnknown",
+    "Patience",
+    "Policy",
+    "Status",
+    "StoreTrouble",
+    "WrongCredentials",
+]

@@ -1,7 +1,7 @@
 """The book of holds: every change of every hold, kept, and told to those who watch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from holdfast.holds.errors import HoldUnknown
 from holdfast.holds.hold import Effect, Hold, Message, Tell, ask, step
@@ -31,6 +31,10 @@ class Ledger:
     def active(self) -> tuple[Hold, ...]:
         """Every hold that goes on."""
         return tuple(self._active.values())
+
+    def ids(self) -> tuple[HoldId, ...]:
+        """The ids of the holds that go on."""
+        return tuple(self._active)
 
     def of_call(self, call: CallSid) -> Hold | None:
         """The hold that goes on for this call."""
@@ -99,6 +103,14 @@ class Ledger:
                 yield event
             if not events:
                 await news.wait()
+
+    async def events(self, *, after: int, limit: int) -> Sequence[HoldEvent]:
+        """History after this event id, oldest first."""
+        return await self._store.events(after=after, limit=limit)
+
+    async def last_event(self) -> int:
+        """The id of the newest event."""
+        return await self._store.last_event()
 
     @property
     def news(self) -> asyncio.Event:

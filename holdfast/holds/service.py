@@ -19,18 +19,20 @@ from holdfast.holds.clock import SystemClock
 from holdfast.holds.documents import Documents, checked_url
 from holdfast.holds.errors import AccountUnreachable, BadInput, NotAllowed
 from holdfast.holds.hold import CallOver, Hold, Message, Status, Unheld
-from holdfast.holds.ids import CallSid, HoldId, is_hold_id
+from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
 from holdfast.holds.inputs import call_sid, check_hold, check_words
 from holdfast.holds.lanes import Lanes
 from holdfast.holds.ledger import Ledger
 from holdfast.holds.memory import MemoryStore
+from holdfast.holds.overview import CallView, Overview
 from holdfast.holds.pairs import Pairs
 from holdfast.holds.patience import Patience
 from holdfast.holds.policy import Policy, why_not_hold, why_not_resume
 from holdfast.holds.ports import Account, Clock, HoldEvent, HoldStore
 from holdfast.holds.watchman import Watchman, other_left
 from holdfast.holds.ways.continuation import Continued
-from holdfast.holds.ways.pair import Pair, onward
+from holdfast.holds.ways.legs import gone
+from holdfast.holds.ways.pair import Pair, join, onward
 from holdfast.holds.ways.steps import GoOn
 from holdfast.holds.work import Work
 
@@ -86,6 +88,13 @@ class Holds:
             continue_url=None if usable is None else usable.continue_url(),
         )
         self._work = Work(account, self.ledger, self.pairs, self._lanes, self.conferences, self.legs, self._choice)
+        self.overview = Overview(
+            account,
+            self.ledger,
+            self.pairs,
+            clock,
+            continue_url=None if usable is None else usable.continue_url(),
+        )
         self._watchman = Watchman(self._work, self.ledger, self.policy, clock, patience)
         self._loading = asyncio.Lock()
         self._loaded = False
@@ -183,25 +192,47 @@ class Holds:
             raise BadInput("there is no address of ours: Holds(…, public_url=…) was not given")
         return self.documents.continue_url()
 
+    async def introduce(self, parent: CallSid, child: CallSid, *, after: str | None) -> None:
+        """Take note of the child of a Dial we served, once it has answered."""
+        if after is not None:
+            checked_url("after", after)
+        if self.legs is not None and self.pairs.of(parent) is None and self.pairs.of(child) is None:
+            await self.pairs.put(join(parent=parent, child=child, after=after))
+
     async def follow(self, call: CallSid, result: Continued) -> None:
         """Do what follows from a continuation that was answered: let the other go on, end the holds it ended."""
         if self.legs is None:
             return
         async with self._lanes.lane(result.pair.parent.call):
             await self.legs.follow(call, result)
-            for party in (result.pair.parent, result.pair.child):
-                hold = self.ledger.of_call(party.call)
-                if hold is None or hold.status is not Status.HELD:
-                    continue
-                if party.call == result.gone:
-                    message: Message = CallOver(why="the party hung up")
-                elif result.pair.over:
-                    message = other_left(goes_on=isinstance(onward(result.pair, party.call), GoOn))
-                elif not party.held:
-                    message = Unheld(why="the account let the call wait no longer; both parties are together again")
-                else:
-                    continue
-                await self.ledger.tell(hold.id, message)
+            await self._tell_ends(result.pair, gone=result.gone)
+
+    async def ended(self, call: CallSid) -> None:
+        """Act on word that this call is over."""
+        pair = self.pairs.of(call)
+        if self.legs is None or pair is None:
+            return
+        async with self._lanes.lane(pair.parent.call):
+            pair = self.pairs.of(call)
+            if pair is not None:
+                await self.legs.gone(call)
+                await self._tell_ends(gone(pair, call).pair, gone=call)
+
+    async def _tell_ends(self, pair: Pair, *, gone: CallSid | None) -> None:
+        """End the holds of a pair that is over, or together again."""
+        for party in (pair.parent, pair.child):
+            hold = self.ledger.of_call(party.call)
+            if hold is None or hold.status is not Status.HELD:
+                continue
+            if party.call == gone:
+                message: Message = CallOver(why="the party hung up")
+            elif pair.over:
+                message = other_left(goes_on=isinstance(onward(pair, party.call), GoOn))
+            elif not party.held:
+                message = Unheld(why="the account let the call wait no longer; both parties are together again")
+            else:
+                continue
+            await self.ledger.tell(hold.id, message)
 
     # Looking.
 
@@ -209,6 +240,11 @@ class Holds:
         """A hold by its id. Raises: HoldUnknown, BadInput."""
         await self.load()
         return await self._find(hold)
+
+    async def calls(self) -> tuple[CallView, ...]:
+        """Every live call: where it is, what it hears, whether it can be held. Raises: AccountTrouble."""
+        await self.load()
+        return await self.overview.views()
 
     async def list(self, *, active_only: bool = False, limit: int = 1000) -> list[Hold]:
         """Holds, newest first."""

@@ -1,0 +1,220 @@
+"""Every live call as one line: where it is, whether it is held and by whom, what it hears, whether it can be held."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from holdfast.holds.hold import Hold, Status
+from holdfast.holds.ids import CallSid
+from holdfast.holds.ledger import Ledger
+from holdfast.holds.pairs import Pairs
+from holdfast.holds.ports import Account, Clock
+from holdfast.holds.sight import CallSeen, Room
+from holdfast.holds.together import together
+from holdfast.holds.ways import conference, legs
+from holdfast.holds.ways.pair import Pair, Place
+
+FRESH_S = 0.2
+"""How old a view may be that is given to somebody who asks at the same time as others."""
+
+MUSIC, OTHER, SILENCE, RINGING = "music", "the other party", "silence", "ringing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallView:
+    """One live call, as far as REST and our own records tell. What nobody knows is None."""
+
+    sid: CallSid
+    parent: CallSid | None
+    peer: CallSid | None
+    from_: str
+    to: str
+    direction: str
+    status: str
+    conference: str | None
+    conference_name: str | None
+    muted: bool
+    queue: str | None
+    held: bool
+    hold: str | None
+    by: str | None
+    since: float | None
+    music: str | None
+    hears: str | None
+    can_hold: bool
+    why_not: str | None
+    fix: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What was read, and what we know ourselves."""
+
+    calls: tuple[CallSeen, ...]
+    rooms: tuple[Room, ...]
+    queues: Mapping[CallSid, str]
+    """The name of the queue each waiting call is in."""
+    holds: Mapping[CallSid, Hold]
+    pairs: Mapping[CallSid, Pair]
+    continue_url: str | None
+
+
+def views(known: Known) -> tuple[CallView, ...]:
+    """A line for every live call, in the account's order."""
+    by_sid = {call.sid: call for call in known.calls}
+    return tuple(_view(call, by_sid, known) for call in known.calls)
+
+
+def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> CallView:
+    room = conference.find(call.sid, known.rooms)
+    me = None if room is None else room.participant(call.sid)
+    pair = known.pairs.get(call.sid)
+    if room is not None or (pair is not None and (pair.over or pair.room is not None)):
+        pair = None
+    hold = known.holds.get(call.sid)
+    queue = known.queues.get(call.sid)
+    held = (me is not None and me.hold) or (pair is not None and pair.me(call.sid).held)
+    ends = _ends(call, by_sid) if room is None and pair is None and queue is None else ()
+    peer = pair.other(call.sid).call if pair is not None else (ends[0].sid if len(ends) == 1 else None)
+    why_not, fix = _why_not(call, held=held, in_room=me is not None, pair=pair, ends=ends, known=known)
+    shown = hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else None
+    return CallView(
+        sid=call.sid,
+        parent=call.parent,
+        peer=peer,
+        from_=call.from_,
+        to=call.to,
+        direction=call.direction,
+        status=call.status,
+        conference=None if room is None else room.conference.sid,
+        conference_name=None if room is None else room.conference.name,
+        muted=me is not None and me.muted,
+        queue=queue,
+        held=held,
+        hold=None if shown is None else shown.id,
+        by=None if shown is None else shown.by,
+        since=None if shown is None else shown.held_at,
+        music=None if shown is None else shown.music,
+        hears=_hears(call, room, pair, queue, ends, held=held),
+        can_hold=why_not is None,
+        why_not=why_not,
+        fix=fix,
+    )
+
+
+def _ends(call: CallSeen, by_sid: Mapping[CallSid, CallSeen]) -> tuple[CallSeen, ...]:
+    """The live calls at the other end of this one's plain Dial."""
+    above = by_sid.get(call.parent) if call.parent is not None else None
+    if above is not None:
+        return (above,)
+    return tuple(other for other in by_sid.values() if other.parent == call.sid)
+
+
+def _hears(
+    call: CallSeen,
+    room: Room | None,
+    pair: Pair | None,
+    queue: str | None,
+    ends: tuple[CallSeen, ...],
+    *,
+    held: bool,
+) -> str | None:
+    if held:
+        return MUSIC
+    if room is not None:
+        others = conference.others(call.sid, room)
+        if room.conference.status == "init":
+            return MUSIC
+        return OTHER if any(not other.hold for other in others) else SILENCE
+    if pair is not None:
+        return SILENCE if pair.me(call.sid).place is Place.PARKED else OTHER
+    if queue is not None:
+        return MUSIC
+    if not call.talking:
+        return None
+    if any(other.talking for other in ends):
+        return OTHER
+    return RINGING if ends else None
+
+
+def _why_not(
+    call: CallSeen,
+    *,
+    held: bool,
+    in_room: bool,
+    pair: Pair | None,
+    ends: tuple[CallSeen, ...],
+    known: Known,
+) -> tuple[str | None, str | None]:
+    if held:
+        return "it is on hold", None
+    if not call.talking:
+        return f"it has not been answered yet (it is {call.status})", None
+    if in_room or pair is not None:
+        return None, None
+    if ends:
+        refusal = legs.unknown(known.continue_url)
+        return refusal.why, refusal.fix
+    return "it is in no conference and talks to nobody", conference.WAYS_IN
+
+
+class Overview:
+    """Reads what `views` needs. Those who ask at the same time share one reading."""
+
+    def __init__(
+        self, account: Account, ledger: Ledger, pairs: Pairs, clock: Clock, *, continue_url: str | None
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._pairs = pairs
+        self._clock = clock
+        self._continue_url = continue_url
+        self._reading = asyncio.Lock()
+        self._last: tuple[float, Known] | None = None
+
+    async def views(self) -> tuple[CallView, ...]:
+        """A line for every live call. Raises: AccountTrouble."""
+        async with self._reading:
+            if self._last is None or self._clock.now() - self._last[0] > FRESH_S:
+                self._last = (self._clock.now(), await self._read())
+            known = self._last[1]
+        return views(self._with_ours(known))
+
+    async def _read(self) -> Known:
+        statuses = ("in-progress", "ringing", "queued")
+        listed = await together("list calls", [self._account.calls(status=status) for status in statuses])
+        conferences = await self._account.conferences()
+        members = await together("list participants", [self._account.participants(one.sid) for one in conferences])
+        queues = await self._account.queues()
+        waiting = await together("list queue members", [self._account.members(sid) for sid, _ in queues])
+        return Known(
+            calls=_once(call for calls in listed for call in calls),
+            rooms=tuple(
+                Room(conference=one, participants=tuple(inside))
+                for one, inside in zip(conferences, members, strict=True)
+            ),
+            queues={call: name for (_, name), calls in zip(queues, waiting, strict=True) for call in calls},
+            holds={},
+            pairs={},
+            continue_url=self._continue_url,
+        )
+
+    def _with_ours(self, known: Known) -> Known:
+        pairs = {call.sid: pair for call in known.calls if (pair := self._pairs.of(call.sid)) is not None}
+        return Known(
+            calls=known.calls,
+            rooms=known.rooms,
+            queues=known.queues,
+            holds={hold.call: hold for hold in self._ledger.active()},
+            pairs=pairs,
+            continue_url=known.continue_url,
+        )
+
+
+def _once(calls: Iterable[CallSeen]) -> tuple[CallSeen, ...]:
+    """Each call once: one that was answered between two readings is listed under both statuses."""
+    seen: dict[CallSid, CallSeen] = {}
+    for call in calls:
+        if call.live:
+            seen.setdefault(call.sid, call)
+    return tuple(seen.values())

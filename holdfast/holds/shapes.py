@@ -1,0 +1,184 @@
+"""The JSON the web door takes and gives, as its OpenAPI page describes it."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from holdfast.holds.hold import Hold, Status, WayName
+from holdfast.holds.overview import CallView
+from holdfast.holds.ports import HoldEvent
+from holdfast.holds.records import hold_record
+from holdfast.holds.ways.pair import Pair
+
+A_CALL = "CA" + "0f" * 16
+A_HOLD = "HO" + "7c" * 16
+AN_INSTANT = 1764067200.0
+
+
+class HoldAsked(BaseModel):
+    """A wish to hold a call."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"call": A_CALL, "music": "https://example.com/music.mp3", "by": "alice", "reason": "lookup"}]
+        },
+    )
+    call: str = Field(description="The SID of the live call to hold.")
+    music: str | None = Field(
+        None, description="URL of an audio file, or of TwiML, that the party hears. None: the account's own music."
+    )
+    by: str | None = Field(None, description="Who holds: a name, or the SID of the owner's own call.")
+    reason: str | None = Field(None, description="Why, for the history.")
+    limit_s: float | None = Field(None, description="Longest time on hold, in seconds. None: the service's limit.")
+
+
+class ResumeAsked(BaseModel):
+    """A wish to bring a party back."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"by": "alice"}]})
+    by: str | None = Field(None, description="Who resumes.")
+
+
+class PairAsked(BaseModel):
+    """Word that the continuation of a call's `<Dial>` is `/twiml/continue`."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"parent": A_CALL, "after": "https://example.com/after"}]}
+    )
+    parent: str = Field(description="The SID of the call that runs the Dial.")
+    child: str | None = Field(None, description="The SID of the call the Dial made. None: its one answered child.")
+    after: str | None = Field(None, description="Where the parent goes on when the conversation is over.")
+
+
+class HoldShown(BaseModel):
+    """One hold. Times are seconds since the Unix epoch."""
+
+    id: str = Field(examples=[A_HOLD])
+    call: str = Field(examples=[A_CALL])
+    status: Status
+    by: str | None
+    reason: str | None
+    music: str | None
+    limit_s: float | None
+    way: WayName | None = Field(description="How it is carried out.")
+    conference: str | None
+    queue: str | None
+    owner_call: str | None
+    asked_at: float = Field(examples=[AN_INSTANT])
+    held_at: float | None
+    ended_at: float | None
+    reminded_at: float | None
+    resumed_by: str | None
+    cause: str | None = Field(description="Why it came to where it stands, in words.")
+
+    @classmethod
+    def of(cls, hold: Hold) -> Self:
+        """The shape of a hold."""
+        return cls(**hold_record(hold))
+
+
+class HoldsShown(BaseModel):
+    """Holds, newest first."""
+
+    holds: list[HoldShown]
+
+
+class CallShown(BaseModel):
+    """One live call."""
+
+    model_config = ConfigDict(populate_by_name=True, from_attributes=True)
+    sid: str = Field(examples=[A_CALL])
+    parent: str | None = Field(description="The call whose Dial made this one.")
+    peer: str | None = Field(description="The one call it talks to, where that is known.")
+    from_: str = Field(alias="from")
+    to: str
+    direction: str
+    status: str = Field(examples=["in-progress"])
+    conference: str | None
+    conference_name: str | None
+    muted: bool
+    queue: str | None = Field(description="The name of the queue it waits in.")
+    held: bool
+    hold: str | None = Field(description="The id of its hold, when it is one of ours.")
+    by: str | None
+    since: float | None = Field(description="Held since, in seconds since the Unix epoch.")
+    music: str | None
+    hears: str | None = Field(description="`music`, `the other party`, `silence`, `ringing`, or null: not known.")
+    can_hold: bool
+    why_not: str | None
+    fix: str | None = Field(description="What would make it possible to hold the call.")
+
+    @classmethod
+    def of(cls, view: CallView) -> Self:
+        """The shape of a call."""
+        return cls.model_validate(view)
+
+
+class CallsShown(BaseModel):
+    """Live calls."""
+
+    calls: list[CallShown]
+
+
+class PairShown(BaseModel):
+    """Two legs that can be held from now on."""
+
+    parent: str
+    child: str
+    after: str | None
+
+    @classmethod
+    def of(cls, pair: Pair) -> Self:
+        """The shape of a pair."""
+        return cls(parent=pair.parent.call, child=pair.child.call, after=pair.after)
+
+
+class EventShown(BaseModel):
+    """One line of history: the `data` of an event of the stream."""
+
+    id: int
+    at: float = Field(examples=[AN_INSTANT])
+    hold: str = Field(examples=[A_HOLD])
+    call: str = Field(examples=[A_CALL])
+    kind: str = Field(examples=["held"], description="A status, or `reminder`, or `still-held`.")
+    status: Status
+    by: str | None
+    detail: str | None
+
+    @classmethod
+    def of(cls, event: HoldEvent) -> Self:
+        """The shape of an event."""
+        return cls(
+            id=event.id,
+            at=event.at,
+            hold=event.hold,
+            call=event.call,
+            kind=event.kind,
+            status=event.status,
+            by=event.by,
+            detail=event.detail,
+        )
+
+
+class ErrorShown(BaseModel):
+    """Why something was not done."""
+
+    code: str = Field(examples=["hold_refused"], description="For programs.")
+    message: str = Field(description="For people.")
+    fix: str | None = Field(description="What would make it work.")
+    hold: str | None = Field(None, description="The hold this happened to.")
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The description of the errors an operation may answer with."""
+    words = {
+        400: "A value has the wrong form.",
+        403: "The policy does not allow it.",
+        404: "There is no such hold.",
+        409: "The call is over, or cannot be held without harm: nothing was touched.",
+        502: "The account refused.",
+        503: "The store failed.",
+        504: "The account did not answer.",
+    }
+    return {status: {"model": ErrorShown, "description": words[status]} for status in statuses}

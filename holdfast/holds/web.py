@@ -1,0 +1,230 @@
+"""The web door: a JSON API for people and programs, a stream of events, and the documents the account asks for.
+
+`make_web(holds)` is an ASGI application. Who may use the JSON API is decided in front of it; the documents under
+`/twiml` are for the account alone, by its signature.
+"""
+
+from collections.abc import AsyncIterator
+from importlib import resources
+from typing import Annotated
+
+from fastapi import Body, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.holds.clock import SystemClock
+from holdfast.holds.errors import BadInput, HoldsError
+from holdfast.holds.service import Holds
+from holdfast.holds.shapes import (
+    CallShown,
+    CallsShown,
+    EventShown,
+    HoldAsked,
+    HoldShown,
+    HoldsShown,
+    PairAsked,
+    PairShown,
+    ResumeAsked,
+    errors,
+)
+from holdfast.holds.webhooks import make_webhooks
+
+BEAT_S = 15.0
+"""How often a quiet event stream shows that it is alive."""
+EVENTS_AT_ONCE = 500
+MOST_BODY = 65_536
+"""Longest request body, in bytes."""
+
+ABOUT = """
+Put live phone calls on hold, and bring them back, on any account that speaks Twilio's voice API.
+
+* **Hold** a call by its SID: its party hears music, and nobody hears the party.
+* **Resume** the hold: everybody hears each other as before.
+* A call that cannot be held without harm is refused before anything is touched, and the answer says what would help.
+
+Holding twice and resuming twice are no errors: each gives the one outcome there is.
+"""
+
+
+def make_web(holds: Holds) -> FastAPI:
+    """The application of one service. Run it inside `async with holds`."""
+    app = FastAPI(title="Holdfast", version="1", description=ABOUT, docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit)
+    _add_holds(app, holds)
+    _add_looking(app, holds)
+    app.include_router(make_webhooks(holds))
+    app.add_exception_handler(HoldsError, _told)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(HTTPException, _not_served)
+    return app
+
+
+def _add_holds(app: FastAPI, holds: Holds) -> None:
+    @app.post(
+        "/holds",
+        status_code=201,
+        tags=["Holds"],
+        summary="Hold a call",
+        response_model=HoldShown,
+        responses={
+            200: {"model": HoldShown, "description": "The call was on hold already: the one hold there is."},
+            **errors(400, 403, 409, 502, 503, 504),
+        },
+    )
+    async def hold(asked: HoldAsked, response: Response) -> HoldShown:
+        """Put a live call on hold; answers once its party hears its hold sound."""
+        known = set(holds.ledger.ids())
+        held = await holds.hold(asked.call, by=asked.by, music=asked.music, reason=asked.reason, limit_s=asked.limit_s)
+        if held.id in known:
+            response.status_code = 200
+        return HoldShown.of(held)
+
+    @app.post(
+        "/holds/{id}/resume",
+        tags=["Holds"],
+        summary="Bring a party back",
+        responses=errors(400, 403, 404, 502, 503, 504),
+    )
+    async def resume(id: str, asked: Annotated[ResumeAsked | None, Body()] = None) -> HoldShown:
+        """Resume a hold, by its id or by the call's SID. `status` tells how it ended: `resumed`, or `call-ended`."""
+        return HoldShown.of(await holds.resume(id, by=None if asked is None else asked.by))
+
+    @app.get("/holds", tags=["Holds"], summary="List holds", responses=errors(400, 503))
+    async def list_holds(
+        active: Annotated[bool, Query(description="Only those that go on.")] = False,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> HoldsShown:
+        """Holds, newest first."""
+        return HoldsShown(holds=[HoldShown.of(one) for one in await holds.list(active_only=active, limit=limit)])
+
+    @app.get("/holds/{id}", tags=["Holds"], summary="One hold", responses=errors(400, 404, 503))
+    async def one_hold(id: str) -> HoldShown:
+        """A hold, by its id."""
+        return HoldShown.of(await holds.get(id))
+
+    @app.post(
+        "/pairs", status_code=201, tags=["Holds"], summary="Adopt a <Dial>", responses=errors(400, 409, 502, 503, 504)
+    )
+    async def adopt(asked: PairAsked) -> PairShown:
+        """Say that a Dial's `action` is our `/twiml/continue`, so that both its legs can be held."""
+        return PairShown.of(await holds.adopt(asked.parent, asked.child, after=asked.after))
+
+
+def _add_looking(app: FastAPI, holds: Holds) -> None:
+    @app.get("/calls", tags=["Calls"], summary="List live calls", responses=errors(502, 504))
+    async def calls() -> CallsShown:
+        """Every live call: where it is, whether it is held, what it hears, whether it can be held."""
+        return CallsShown(calls=[CallShown.of(view) for view in await holds.calls()])
+
+    @app.get(
+        "/events",
+        tags=["Events"],
+        summary="Watch holds",
+        response_class=StreamingResponse,
+        responses={
+            200: {
+                "description": "Server-sent events, named `hold`; the data of each is one line of history.",
+                "content": {"text/event-stream": {"schema": EventShown.model_json_schema()}},
+            },
+            **errors(400, 503),
+        },
+    )
+    async def events(
+        after: Annotated[int | None, Query(ge=0, description="From the event after this id on.")] = None,
+        last_event_id: Annotated[str | None, Header(description="Sent by browsers that come back.")] = None,
+    ) -> StreamingResponse:
+        """Every change of every hold as it happens; what was missed first, when an id is given."""
+        if after is None and last_event_id:
+            if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):
+                raise BadInput("Last-Event-ID is not the id of an event of this stream")
+            after = int(last_event_id)
+        await holds.load()
+        if after is None:
+            after = await holds.ledger.last_event()
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_stream(holds, after), media_type="text/event-stream", headers=headers)
+
+    page = resources.files("holdfast.holds").joinpath("docs.html").read_text("utf-8")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page)
+
+
+async def _stream(holds: Holds, after: int) -> AsyncIterator[str]:
+    """Events in the format of the HTML standard, "Server-sent events"."""
+    ledger, clock, last = holds.ledger, SystemClock(), after
+    yield "retry: 1000\n\n"
+    while not ledger.closed:
+        news = ledger.news
+        happened = await ledger.events(after=last, limit=EVENTS_AT_ONCE)
+        for event in happened:
+            last = event.id
+            yield f"id: {event.id}\nevent: hold\ndata: {EventShown.of(event).model_dump_json()}\n\n"
+        if not happened and not await clock.wait(news, timeout_s=BEAT_S):
+            yield ": alive\n\n"
+
+
+async def _told(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HoldsError):
+        raise error
+    return _answer(error.http, code=error.code, message=error.message, fix=error.fix, hold=error.hold)
+
+
+async def _misread(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems = []
+    for one in error.errors():
+        where = ".".join(str(part) for part in one["loc"][1:]) or "the body"
+        problems.append(f"{where}: {one['msg']}")
+    return _answer(400, code="bad_input", message="; ".join(problems), fix="/docs shows what is expected.")
+
+
+async def _not_served(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    code = codes.get(error.status_code, "bad_input")
+    return _answer(error.status_code, code=code, message=message, fix="/docs lists what there is.")
+
+
+def _answer(status: int, *, code: str, message: str, fix: str | None, hold: str | None = None) -> JSONResponse:
+    return JSONResponse({"code": code, "message": message, "fix": fix, "hold": hold}, status)
+
+
+class BodyLimit:
+    """ASGI middleware: a request body that is too long is refused before it fills the memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and count."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MOST_BODY:
+                answer = _answer(413, code="bad_input", message=f"the body is longer than {MOST_BODY} bytes", fix=None)
+                await answer(scope, receive, send)
+                return
+        given = False
+
+        async def whole() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+        await self._app(scope, whole, send)
