@@ -460,15 +460,3 @@ async def test_parameters_may_come_in_the_query_and_the_body_wins(place: Place) 
     )
     assert reply.status == 201
     assert asked_call(place).target.to == "client:bob"
-
-
-async def test_our_own_fault_is_told_as_such(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(Exception):
-        pass
-
-    async def broken(command: object) -> None:
-        raise Broken
-
-    monkeypatch.setattr(place.engine, "ask", broken)
-    with pytest.raises(Broken):
-        await place.post("/Queues.json", {"FriendlyName": "a"})

@@ -201,6 +201,16 @@ async def test_the_async_client_does_the_same() -> None:
             assert (caught.value.status, caught.value.code) == (404, 20404)
 
 
+def test_our_own_fault_is_500_and_the_next_request_works(door: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(command: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(door.place.engine, "ask", broken)
+        assert refused(lambda: door.client.queues.create(friendly_name="sales")) == (500, 20500)
+    assert door.client.queues.create(friendly_name="sales").friendly_name == "sales"
+
+
 # --- hostile peers ---------------------------------------------------------------------------------------
 
 

@@ -106,5 +106,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    """Our own fault. The server logs the error with its trace; the caller learns that it was not theirs."""
-    return told(VoiceError("An internal server error has occurred"), request.scope["path"])
+    """Our own fault. The server logs the error with its trace and drops the connection, so the answer says that too."""
+    response = told(VoiceError("An internal server error has occurred"), request.scope["path"])
+    response.headers["connection"] = "close"
+    return response
