@@ -238,10 +238,10 @@ def _label(form: Form, room: Room | None) -> str | None:
 def document(admission: Admission) -> str:
     """The TwiML that lets a called party into a conference."""
     values = {
-        "muted": _word(admission.muted),
+        "muted": str(admission.muted).lower(),
         "beep": admission.beep,
-        "startConferenceOnEnter": _word(admission.start_on_enter),
-        "endConferenceOnExit": _word(admission.end_on_exit),
+        "startConferenceOnEnter": str(admission.start_on_enter).lower(),
+        "endConferenceOnExit": str(admission.end_on_exit).lower(),
         "maxParticipants": str(admission.max_participants),
     }
     if admission.label is not None:
@@ -258,10 +258,6 @@ def document(admission: Admission) -> str:
         }
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in values.items())
     return f"<Response><Dial><Conference{attributes}>{escape(admission.name)}</Conference></Dial></Response>"
-
-
-def _word(value: bool) -> str:
-    return "true" if value else "false"
 
 
 RESOURCES: Final = (
