@@ -137,13 +137,13 @@ class Server:
     async def _answers(self) -> bool:
         try:
             reader, writer = await asyncio.open_connection(*self.http)
+            try:
+                writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\r\n")
+                return (await reader.readline()).startswith(b"HTTP/1.1 ")
+            finally:
+                writer.close()
         except OSError:
             return False
-        try:
-            writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\r\n")
-            return (await reader.readline()).startswith(b"HTTP/1.1 ")
-        finally:
-            writer.close()
 
     async def _stop(self, *, within_s: float = 10.0) -> None:
         if self._process.poll() is None:

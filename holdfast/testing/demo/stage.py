@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import uvicorn
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from holdfast.holds import Account, Holds
+from holdfast.holds.account import Account
+from holdfast.holds.service import Holds
 from holdfast.holds.web import make_web
 from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
