@@ -167,6 +167,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
         problems = []
+        if ipaddress.ip_address(self.sound_ip).version != 4:
+            problems.append("rtp_ip: sound is carried over IPv4 alone; set it to an IPv4 address")
         if ipaddress.ip_address(self.sound_ip).is_unspecified:
             problems.append(
                 "rtp_ip: needed when sip_host is 0.0.0.0; set it to the address phones reach this machine at"

@@ -97,6 +97,7 @@ def test_secrets_are_not_printed() -> None:
         ({"sip_host": "localhost"}, "--sip-host: 'localhost' is not allowed; allowed: a numeric IP address"),
         ({"rtp_base": 16385}, "--rtp-base: 16385 is not allowed; allowed: an even port"),
         ({"rtp_base": 65000, "rtp_rows": 400}, "rtp_rows: 400 rows from port 65000 pass 65535; at most 268 fit"),
+        ({"sip_host": "::1"}, "rtp_ip: sound is carried over IPv4 alone"),
         ({"sip_host": "0.0.0.0"}, "rtp_ip: needed when sip_host is 0.0.0.0"),
         ({"store": "postgresql://db"}, "--store: 'postgresql://db' is not allowed; allowed: sqlite:///"),
         ({"store": "sqlite:///"}, "--store: 'sqlite:///' is not allowed"),

@@ -1,7 +1,7 @@
 """The supervisor: starts the processes of a server, restarts one that dies, and stops all of them in order.
 
 Children are given in the order they start in; they are stopped in the opposite one, each with time to say goodbye.
-A child that ends with `GIVE_UP` has told a person what is wrong: nothing is restarted, and the rest is stopped.
+A child that gives up has told a person what is wrong: nothing is restarted, and the rest is stopped.
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ HEALTHY_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """A process to keep alive. Units: `grace_s` seconds from the request to stop until it is killed."""
+    """A process to keep alive.
+
+    Shape: `gives_up` are the exit statuses by which it says that another start would not help. Units: `grace_s`
+    seconds from the request to stop until it is killed.
+    """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     grace_s: float = 5.0
+    gives_up: frozenset[int] = frozenset({GIVE_UP})
 
 
 def delay_s(failures: int) -> float:
@@ -85,7 +90,7 @@ class Keeper:
             status = await self._run_once()
             if self._stopping.is_set():
                 return
-            if status == GIVE_UP:
+            if status in self.child.gives_up:
                 self._stopping.set()
                 return
             failures = 1 if time.monotonic() - began >= HEALTHY_S else failures + 1

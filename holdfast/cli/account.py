@@ -1,0 +1,34 @@
+"""`holdfast account`: the lines that point a program at the engine."""
+
+from __future__ import annotations
+
+import shlex
+
+from holdfast.cli.client import credentials_of
+from holdfast.cli.options import Config, Store, settings_from
+from holdfast.cli.running import address_of
+from holdfast.cli.terminal import OUT, note, say
+
+
+def account(config: Config = None, store: Store = None) -> None:
+    """Print the account as lines to paste into an environment.
+
+    The SID and the token are made on first use and kept beside the store, readable by you alone.
+
+    \b
+    holdfast account                   look at them
+    eval "$(holdfast account)"         use them in this shell
+    python examples/a_hold_in_conference.py CF… CA… http://…
+    """
+    settings = settings_from(config=config, store=store)
+    credentials = credentials_of(settings)
+    url = address_of(settings)
+    values = {
+        "TWILIO_ACCOUNT_SID": credentials.sid,
+        "TWILIO_AUTH_TOKEN": credentials.token,
+        "TWILIO_API_BASE_URL": url,
+    }
+    for name, value in values.items():
+        say(f"export {name}={shlex.quote(value)}")
+    if OUT.is_terminal:
+        note(f'# in code: client.api.base_url = "{url}"   or, with no edit: holdfast run -- python app.py')

@@ -1,0 +1,57 @@
+"""The `holdfast` command: its subcommands, and how a mistake is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import typer
+
+from holdfast.cli import account, calls, demo, doctor, holds, ladder, lines, numbers, serve
+from holdfast.cli import run as run_command
+from holdfast.cli.terminal import Stop, tell
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C: 128 + SIGINT."""
+
+app = typer.Typer(
+    name="holdfast",
+    help="Put live phone calls on hold and bring them back: on Twilio, or on the voice engine inside.",
+    epilog="First steps: holdfast demo  ·  holdfast serve, then open http://127.0.0.1:8080/",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+START, LOOK, SETUP = "Start", "Calls and holds", "Set up and look inside"
+app.command(rich_help_panel=START)(demo.demo)
+app.command(rich_help_panel=START)(serve.serve)
+app.command(rich_help_panel=START, context_settings={"ignore_unknown_options": True})(run_command.run)
+app.command(rich_help_panel=LOOK)(calls.calls)
+app.command(rich_help_panel=LOOK)(holds.hold)
+app.command(rich_help_panel=LOOK)(holds.resume)
+app.command(rich_help_panel=LOOK)(holds.holds)
+app.command(rich_help_panel=SETUP)(account.account)
+app.add_typer(lines.app, name="line", rich_help_panel=SETUP)
+app.add_typer(numbers.app, name="number", rich_help_panel=SETUP)
+app.command(rich_help_panel=SETUP)(ladder.ladder)
+app.command(rich_help_panel=SETUP)(doctor.doctor)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit status."""
+    try:
+        app(args=list(arguments))
+    except Stop as stop:
+        tell(stop)
+        return stop.status
+    except SystemExit as end:  # how Typer ends, with a status, after it has told a wrong call itself
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us (head, less) has seen enough. Python must not complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0

@@ -1,0 +1,31 @@
+"""`holdfast calls`: the live calls, and who hears what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.cli.client import client_of
+from holdfast.cli.options import Config, Store, settings_from
+from holdfast.cli.terminal import table
+
+
+def calls(config: Config = None, store: Store = None) -> None:
+    """List the live calls: who is in them, whether they are held, what each hears.
+
+    \b
+    holdfast calls
+    holdfast calls | cut -f1           without a terminal: one call per line, tabs between
+    holdfast hold CA…
+    """
+    listed = client_of(settings_from(config=config, store=store)).get("/calls")
+    table(
+        ("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"),
+        [_row(call) for call in listed["calls"]],
+        empty="no live calls; a phone can call in now (docs/phones.md), or an app can POST Calls",
+    )
+
+
+def _row(call: dict[str, Any]) -> tuple[str, ...]:
+    shown = [call.get(key) for key in ("sid", "from", "to", "status")]
+    held = "held" if call.get("held") else ""
+    return (*(str(value or "") for value in shown), held, str(call.get("hears") or ""), str(call.get("hold") or ""))

@@ -1,0 +1,248 @@
+"""What the doctor looks at: one function per thing that can be wrong with a machine, each with the remedy."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from holdfast.cli.running import Running
+from holdfast.settings import Settings, unknown_variables
+from holdfast.store.account import account_file
+
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+OTHER_FILES = 128
+"""Descriptors a process needs beside its RTP sockets."""
+LEAST_FREE_BYTES = 100_000_000
+LATE_MS = 15.0
+"""A wake-up later than this makes the 20 ms clock of the media process skip."""
+
+
+class Verdict(StrEnum):
+    """How good or bad a finding is."""
+
+    FINE = "✓"
+    DOUBTFUL = "!"
+    BAD = "✗"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was seen, and what to do about it."""
+
+    verdict: Verdict
+    what: str
+    fix: str = ""
+
+
+def fine(what: str) -> Finding:
+    """Nothing to do."""
+    return Finding(verdict=Verdict.FINE, what=what)
+
+
+def doubtful(what: str, fix: str) -> Finding:
+    """It works, and may surprise."""
+    return Finding(verdict=Verdict.DOUBTFUL, what=what, fix=fix)
+
+
+def bad(what: str, fix: str) -> Finding:
+    """`holdfast serve` cannot do its work like this."""
+    return Finding(verdict=Verdict.BAD, what=what, fix=fix)
+
+
+def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Variables that were meant to set something and do not."""
+    for warning in unknown_variables(environment):
+        yield doubtful(warning, "holdfast serve --help lists every setting.")
+
+
+def check_http(settings: Settings, running: Running | None) -> Finding:
+    """Whether the HTTP port is ours to take."""
+    if running is not None:
+        return fine(f"a Holdfast runs at {running.url} (process {running.pid})")
+    return _listen(socket.SOCK_STREAM, settings.http_host, settings.http_port, "HTTP", "http-port")
+
+
+def check_sip(settings: Settings, running: Running | None) -> Finding:
+    """Whether the SIP port is ours to take."""
+    if running is not None:
+        return fine(f"SIP is served at {running.sip}")
+    return _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+
+
+def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:
+    """Whether the RTP ports are free."""
+    first, last = settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows - 1
+    where = f"RTP ports {first}-{last} of {settings.sound_ip}"
+    taken = 0
+    for port in range(first, last + 1):
+        try:
+            with _socket(socket.SOCK_DGRAM, settings.sound_ip) as probe:
+                probe.bind((settings.sound_ip, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return bad(f"{where} cannot be opened: {error.strerror}", "Set rtp_ip to an address of this machine.")
+            taken += 1
+    if taken and running is None:
+        return doubtful(f"{taken} of {where} are taken by other programs", "Give another range: --rtp-base 20000")
+    return fine(f"{where}: {settings.rtp_rows} legs can have sound at once")
+
+
+def check_ephemeral(settings: Settings, source: Path = EPHEMERAL_PORTS) -> Finding:
+    """Whether the system gives our RTP ports to other programs. Source: Linux, ip_local_port_range."""
+    try:
+        lowest, highest = (int(port) for port in source.read_text().split())
+    except (OSError, ValueError):
+        return doubtful(f"{source} cannot be read", "Choose RTP ports that the system does not give out by itself.")
+    last = settings.rtp_base + 2 * settings.rtp_rows - 1
+    if settings.rtp_base <= highest and last >= lowest:
+        return doubtful(
+            f"RTP ports {settings.rtp_base}-{last} lie in what the system gives to any program ({lowest}-{highest})",
+            "Give a range below it: --rtp-base 16384",
+        )
+    return fine(f"RTP ports lie outside the ephemeral range {lowest}-{highest}")
+
+
+def check_descriptors(settings: Settings) -> Finding:
+    """Whether the media process may open all its sockets: two for each row."""
+    needed = 2 * settings.rtp_rows + OTHER_FILES
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        fitting = max((hard - OTHER_FILES) // 2, 0)
+        return doubtful(
+            f"{hard} files may be open; {settings.rtp_rows} legs need {needed}, so only {fitting} will have sound",
+            f"Raise the limit (ulimit -Hn {needed}), or ask for less: --rtp-rows {fitting}",
+        )
+    return fine(f"enough files may be open ({needed} needed)")
+
+
+def check_clock(sleep: Callable[[float], None] = time.sleep, rounds: int = 25) -> Finding:
+    """How late this machine wakes a process that sleeps for one tick, and whether its calendar is plausible."""
+    if time.time() < 1_700_000_000:
+        return bad("the clock of this machine stands before 2023", "Set it: webhooks are dated, certificates expire.")
+    latest = 0.0
+    for _ in range(rounds):
+        began = time.monotonic()
+        sleep(0.02)
+        latest = max(latest, (time.monotonic() - began - 0.02) * 1000)
+    told = f"a sleep of 20 ms is late by {latest:.1f} ms at most"
+    if latest > LATE_MS:
+        return doubtful(told, "The machine is busy or throttled: expect skipped ticks. Look at `top`.")
+    return fine(told)
+
+
+def check_store(settings: Settings) -> Finding:
+    """Whether the store can be opened and written."""
+    import asyncio
+
+    from holdfast.store.database import DatabaseWrong, open_database
+
+    async def opened() -> None:
+        async with open_database(settings.store_path) as database:
+            await database.drain()
+
+    try:
+        asyncio.run(opened())
+    except DatabaseWrong as error:
+        return bad(str(error), f"ls -ld {settings.store_path.parent}")
+    free = shutil.disk_usage(settings.store_path.parent).free
+    if free < LEAST_FREE_BYTES:
+        return doubtful(
+            f"only {free // 1_000_000} MB are free for the store", f"Make room at {settings.store_path.parent}."
+        )
+    return fine(f"the store can be written: {settings.store_path}")
+
+
+def check_account(settings: Settings) -> Finding:
+    """Whether the account is kept from others."""
+    if settings.account_sid:
+        return fine(f"the account is {settings.account_sid}, from the settings")
+    path = account_file(settings.store_path)
+    if not path.exists():
+        return fine("the account will be made on first start")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return doubtful(f"others can read the account's token in {path}", f"chmod 600 {path}")
+    return fine(f"the account is kept in {path}, for you alone")
+
+
+def check_sound() -> Finding:
+    """Whether the decoding process works here: a tone is encoded in each kind and given to it."""
+    import asyncio
+    import io
+
+    remedy = "Install Holdfast's packages again: make clean install"
+    try:
+        import numpy as np
+        import soundfile
+
+        from holdfast.voice.runtime.sounds.decoder import Decoder
+        from holdfast.voice.runtime.sounds.sniffing import SoundKind
+        from holdfast.voice.runtime.web.errors import SoundUnplayable
+    except (ImportError, OSError) as error:
+        return bad(f"sound cannot be decoded: {error}", remedy)
+
+    tone = 0.5 * np.sin(np.arange(16_000) * (2 * np.pi * 440 / 16_000))
+    kinds: tuple[SoundKind, ...] = ("wav", "flac", "ogg", "mp3")
+
+    async def decode_each() -> str | None:
+        decoder = Decoder()
+        try:
+            for kind in kinds:
+                file = io.BytesIO()
+                soundfile.write(file, tone, 16_000, format=kind.upper())
+                sound = await decoder.decode(file.getvalue(), kind)
+                if not (0.9 < sound.seconds < 1.2 and abs(sound.level_db + 9) < 2):
+                    return f"{kind.upper()} is decoded wrongly: {sound.seconds:.2f} s at {sound.level_db:.0f} dB"
+        finally:
+            await decoder.close()
+        return None
+
+    try:
+        wrong = asyncio.run(decode_each())
+    except (SoundUnplayable, soundfile.SoundFileError) as error:
+        wrong = str(error)
+    return bad(f"sound cannot be decoded: {wrong}", remedy) if wrong else fine("WAV, FLAC, OGG and MP3 can be decoded")
+
+
+def check_cores() -> Finding:
+    """Whether signalling and sound get a core each."""
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:
+        return doubtful("there is one core for signalling and sound together", "Fine for trying; give it two for work.")
+    return fine(f"{cores} cores")
+
+
+def _listen(kind: socket.SocketKind, host: str, port: int, what: str, flag: str) -> Finding:
+    if port == 0:
+        return fine(f"{what} takes any free port of {host}")
+    try:
+        with _socket(kind, host) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        match error.errno:
+            case errno.EADDRINUSE:
+                letter = "t" if kind == socket.SOCK_STREAM else "u"
+                fix = f"See who: ss -l{letter}np sport = :{port}. Or take another: holdfast serve --{flag} {port + 1}"
+                return bad(f"{what} port {port} of {host} is taken by another program", fix)
+            case errno.EACCES:
+                return bad(
+                    f"{what} port {port} of {host} is not allowed for you", f"Take one from 1024 on: --{flag} 8080"
+                )
+            case _:
+                fix = f"Use an address of this machine, such as 127.0.0.1: --{flag.replace('port', 'host')} 127.0.0.1"
+                return bad(f"{what} cannot listen at {host}: {error.strerror}", fix)
+    return fine(f"{what} port {port} of {host} is free")
+
+
+def _socket(kind: socket.SocketKind, host: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)

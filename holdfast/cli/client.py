@@ -1,0 +1,144 @@
+"""The command line as a client of a running server: its JSON API, over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from holdfast.cli.running import address_of
+from holdfast.cli.terminal import Stop
+from holdfast.settings import Settings
+from holdfast.store.account import AccountFileWrong, Credentials, keep_account
+
+TIMEOUT_S = 20.0
+NOT_FOUND = 404
+
+
+class Refused(Stop):
+    """The server answered with an error."""
+
+    def __init__(self, status: int, message: str, fix: str) -> None:
+        super().__init__(message, fix=fix)
+        self.http_status = status
+
+
+class Client:
+    """Asks a running server. Every trouble becomes a `Stop` that says what to do."""
+
+    def __init__(self, *, url: str, credentials: Credentials) -> None:
+        self.url = url
+        self.credentials = credentials
+        pair = f"{credentials.sid}:{credentials.token}".encode()
+        self._authorization = "Basic " + base64.b64encode(pair).decode()
+        # The server is ours: no proxy stands between.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(self, path: str) -> Any:
+        """The JSON at a path. Raises: Stop."""
+        with self._open(path) as response:
+            return _read_json(response)
+
+    def text(self, path: str) -> str:
+        """The text at a path. Raises: Stop."""
+        with self._open(path, accept="text/plain") as response:
+            return response.read().decode("utf-8", "replace")
+
+    def post(self, path: str, body: dict[str, object] | None = None) -> Any:
+        """The JSON answer to a JSON body. Raises: Stop."""
+        return self._send("POST", path, json.dumps(body or {}).encode(), "application/json")
+
+    def delete(self, path: str) -> bool:
+        """Whether there was something to remove at a path. Raises: Stop."""
+        try:
+            self._send("DELETE", path, None, "application/json")
+        except Refused as refused:
+            if refused.http_status == NOT_FOUND:
+                return False
+            raise
+        return True
+
+    def events(self, path: str) -> Iterator[dict[str, Any]]:
+        """The data of each server-sent event, for ever. Raises: Stop. Source: HTML, "Server-sent events"."""
+        with self._open(path, accept="text/event-stream", timeout_s=None) as response:
+            data: list[str] = []
+            for raw in response:
+                line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                if line.startswith("data:"):
+                    data.append(line.removeprefix("data:").removeprefix(" "))
+                elif not line and data:
+                    yield json.loads("\n".join(data))
+                    data = []
+
+    def _send(self, method: str, path: str, body: bytes | None, kind: str) -> Any:
+        with self._open(path, method=method, body=body, kind=kind) as response:
+            return _read_json(response)
+
+    @contextmanager
+    def _open(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        kind: str = "application/json",
+        accept: str = "application/json",
+        timeout_s: float | None = TIMEOUT_S,
+    ) -> Iterator[http.client.HTTPResponse]:
+        headers = {"Authorization": self._authorization, "Content-Type": kind, "Accept": accept}
+        request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
+        try:
+            with self._opener.open(request, timeout=timeout_s) as response:
+                yield response
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _refused(error) from error
+        except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise Stop(
+                f"no Holdfast answers at {self.url} ({reason})", fix="Start it in another terminal: holdfast serve"
+            ) from error
+
+
+def client_of(settings: Settings) -> Client:
+    """A client of the server these settings describe. Raises: Stop."""
+    return Client(url=address_of(settings), credentials=credentials_of(settings))
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """The account of the settings, else the one kept beside the store, made on first use. Raises: Stop."""
+    if settings.account_sid and settings.auth_token:
+        return Credentials(sid=settings.account_sid, token=settings.auth_token)
+    try:
+        return keep_account(settings.store_path)
+    except AccountFileWrong as error:
+        raise Stop(str(error)) from error
+
+
+def _read_json(response: http.client.HTTPResponse) -> Any:
+    body = response.read()
+    try:
+        return json.loads(body) if body else None
+    except ValueError as error:
+        raise Stop(
+            f"what answers at this address is no Holdfast: {body[:60]!r}",
+            fix="holdfast doctor shows who listens there.",
+        ) from error
+
+
+def _refused(error: urllib.error.HTTPError) -> Refused:
+    try:
+        told = json.loads(error.read())
+    except (ValueError, OSError):
+        told = None
+    told = told if isinstance(told, dict) else {}
+    detail = told.get("message") or told.get("detail") or f"{error.code} {error.reason}"
+    fix = str(told.get("fix") or "")
+    if error.code == 401 and not fix:
+        fix = "The server has another account. Give the same settings here as to `holdfast serve`."
+    return Refused(error.code, str(detail), fix)

@@ -1,0 +1,232 @@
+"""The control process: signalling, TwiML, webhooks, REST, the holds service and the console, wired together.
+
+The end goes in order: every call is hung up and the last callbacks leave while HTTP still answers; then the holds'
+records are closed; HTTP goes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from starlette.types import ASGIApp
+
+from holdfast.cli.client import credentials_of
+from holdfast.cli.running import Running, announce, http_url, withdraw
+from holdfast.cli.serve import CONTROL_SETTINGS
+from holdfast.cli.terminal import Stop, say, tell
+from holdfast.cli.web import bind_http, http_server
+from holdfast.console.app import console_routes
+from holdfast.console.guard import Guard, is_loopback
+from holdfast.holds.account import Account
+from holdfast.holds.service import Holds
+from holdfast.holds.web import make_web
+from holdfast.settings import Settings
+from holdfast.store.account import Credentials
+from holdfast.store.database import Database, DatabaseWrong, open_database
+from holdfast.store.holds import SqlHolds
+from holdfast.store.journal import SqlJournal
+from holdfast.store.key_values import SqlKeyValues
+from holdfast.voice.api.app import make_api
+from holdfast.voice.api.diagnostics import make_diagnostics
+from holdfast.voice.api.metrics import Metrics
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.engine import Engine, EngineSettings
+from holdfast.voice.runtime.listings import VoiceSettings
+from holdfast.voice.runtime.supervisor import GIVE_UP
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What the parts of control are made from."""
+
+    settings: Settings
+    credentials: Credentials
+    media_socket: Path
+    database: Database
+    listener: socket.socket
+
+    @property
+    def url(self) -> str:
+        """The address of our HTTP server for programs on this machine."""
+        return http_url(self.settings.http_host, self.listener.getsockname()[1])
+
+
+def main(arguments: list[str]) -> int:
+    """Run control until its supervisor ends it. Returns its exit status."""
+    given = os.environ.pop(CONTROL_SETTINGS, None)
+    if given is None or len(arguments) != 1:
+        tell(Stop("control is a part of `holdfast serve`", fix="holdfast serve"))
+        return GIVE_UP
+    settings = Settings.model_validate_json(given)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s control %(levelname)s %(message)s")
+    status = 0
+    try:
+        asyncio.run(run(settings, media_socket=Path(arguments[0])))
+    except* Stop as group:
+        for stop in leaves(group):
+            tell(stop)
+        status = GIVE_UP
+    except* (DatabaseWrong, StoreFailed, OSError, TimeoutError) as group:
+        for error in leaves(group):
+            tell(Stop(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
+        status = GIVE_UP
+    return status
+
+
+async def run(settings: Settings, *, media_socket: Path) -> None:
+    """Everything from the first socket to the last goodbye. Raises: Stop, DatabaseWrong, StoreFailed, OSError."""
+    stop = stop_requested()
+    with bind_http(settings) as listener:
+        async with open_database(settings.store_path) as database:
+            wiring = Wiring(
+                settings=settings,
+                credentials=credentials_of(settings),
+                media_socket=media_socket,
+                database=database,
+                listener=listener,
+            )
+            await serve(wiring, stop)
+
+
+async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
+    """Start the parts from the inside out, and end them in the order of the goodbyes."""
+    holds = Holds(
+        Account.engine(url=wiring.url, sid=wiring.credentials.sid, token=wiring.credentials.token),
+        store=await SqlHolds.open(wiring.database),
+        public_url=wiring.settings.public_url or wiring.url,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        async with holds:
+            journal = SqlJournal(wiring.database)
+            directory = await open_directory(wiring)
+            async with Engine(engine_settings(wiring), journal=journal, directory=directory) as engine:
+                host, port = engine.legs.address
+                app = application(wiring, engine, journal, holds, sip=f"{host}:{port}", stop=stop)
+                server = http_server(app)
+                tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
+                await server.ready.wait()
+                running = Running(pid=os.getppid(), url=wiring.url, sip=f"{host}:{port}")
+                announce(wiring.settings.store_path, running)
+                for line in greeting(running, wiring.credentials):
+                    say(line)
+                try:
+                    await stop.wait()
+                finally:
+                    withdraw(wiring.settings.store_path)
+        server.should_exit = True
+
+
+def engine_settings(wiring: Wiring) -> EngineSettings:
+    """The engine's part of the settings."""
+    settings = wiring.settings
+    return EngineSettings(
+        account=AccountSid(wiring.credentials.sid),
+        auth_token=wiring.credentials.token,
+        sip=(settings.sip_host, settings.sip_port),
+        media_socket=wiring.media_socket,
+        loopback=is_loopback(settings.sip_host),
+        own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
+        webhook_allow=settings.webhook_allow,
+    )
+
+
+async def open_directory(wiring: Wiring) -> Directory:
+    """Lines and numbers of the store, with those of the settings laid over them."""
+    settings = wiring.settings
+    return await Directory.open(
+        SqlKeyValues(wiring.database),
+        account=AccountSid(wiring.credentials.sid),
+        now=time.time(),
+        lines={name: line.password for name, line in settings.lines.items()},
+        numbers={
+            number: VoiceSettings(voice_url=voice.voice_url, voice_method=voice.voice_method)
+            for number, voice in settings.numbers.items()
+        },
+        default_voice_url=settings.default_voice_url,
+    )
+
+
+def application(
+    wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Holds, *, sip: str, stop: asyncio.Event
+) -> ASGIApp:
+    """The engine's API, the holds service and the console as one application behind one guard."""
+    sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
+    metrics = Metrics(switch=engine.switch)
+    api = make_api(
+        switch=engine.switch,
+        directory=engine.directory,
+        notifications=engine.notifications,
+        account_sid=sid,
+        auth_token=token,
+        metrics=metrics,
+    )
+    app = make_web(holds)
+    app.include_router(
+        make_diagnostics(
+            switch=engine.switch,
+            directory=engine.directory,
+            journal=journal,
+            account_sid=sid,
+            auth_token=token,
+            metrics=metrics,
+            not_ready=lambda: "it is being stopped" if stop.is_set() else None,
+        )
+    )
+    app.router.routes.extend(console_routes(sip=sip))
+    app.mount("/2010-04-01", api)
+    return Guard(app, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))
+
+
+def greeting(running: Running, credentials: Credentials) -> list[str]:
+    """What a person wants to know when it has started."""
+    return [
+        f"Holdfast is ready: console and API at {running.url}, SIP over UDP at {running.sip}",
+        f"  account {credentials.sid}; holdfast account prints the lines for your program",
+        "  Ctrl-C hangs up every call and stops",
+    ]
+
+
+def stop_requested() -> asyncio.Event:
+    """Set when the supervisor asks for the end, or has gone: its end of our standard input closes with it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def read() -> None:
+        with suppress(BlockingIOError):
+            if not os.read(sys.stdin.fileno(), 1024):
+                loop.remove_reader(sys.stdin.fileno())
+                stop.set()
+
+    os.set_blocking(sys.stdin.fileno(), False)
+    loop.add_reader(sys.stdin.fileno(), read)
+    return stop
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def leaves(group: BaseExceptionGroup[E]) -> list[E]:
+    """The errors in a group, however deep."""
+    return [
+        leaf for each in group.exceptions for leaf in (leaves(each) if isinstance(each, BaseExceptionGroup) else [each])
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,5 @@
+"""`holdfast demo`: two calls held and resumed before your eyes."""
+
+
+def demo() -> None:
+    """x"""

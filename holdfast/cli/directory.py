@@ -1,0 +1,40 @@
+"""The directory of lines and numbers: asked of the running server, else changed in the store itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from holdfast.cli.client import Client, client_of, credentials_of
+from holdfast.cli.running import find_running
+from holdfast.cli.terminal import Stop
+from holdfast.settings import Settings
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.runtime.directory import Directory
+
+R = TypeVar("R")
+
+
+def server_of(settings: Settings) -> Client | None:
+    """The running server, which must be asked because it holds the directory in memory; None when none runs."""
+    return client_of(settings) if find_running(settings.store_path) else None
+
+
+def in_the_store(settings: Settings, work: Callable[[Directory], Awaitable[R]]) -> R:
+    """Work on the stored directory while no server runs. Raises: Stop."""
+    # The database is a quarter of a second of imports, which other commands need not wait for.
+    from holdfast.store.database import DatabaseWrong, open_database
+    from holdfast.store.key_values import SqlKeyValues
+
+    async def opened() -> R:
+        async with open_database(settings.store_path) as database:
+            account = AccountSid(credentials_of(settings).sid)
+            return await work(await Directory.open(SqlKeyValues(database), account=account, now=time.time()))
+
+    try:
+        return asyncio.run(opened())
+    except (DatabaseWrong, StoreFailed) as error:
+        raise Stop(str(error)) from error

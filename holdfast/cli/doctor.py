@@ -1,0 +1,55 @@
+"""`holdfast doctor`: look at this machine before blaming a phone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import typer
+from rich.text import Text
+
+from holdfast.cli import checks
+from holdfast.cli.checks import Finding, Verdict
+from holdfast.cli.options import Config, Store, settings_from
+from holdfast.cli.running import find_running
+from holdfast.cli.terminal import OUT, say
+from holdfast.settings import Settings
+
+COLOURS = {Verdict.FINE: "green", Verdict.DOUBTFUL: "yellow", Verdict.BAD: "bold red"}
+
+
+def doctor(config: Config = None, store: Store = None) -> None:
+    """Look for what could keep Holdfast from working here, and say what to do about it.
+
+    Ports, file descriptors, the clock, the store, the decoding of sound. Ends with 1 if something is broken.
+
+    \b
+    holdfast doctor
+    holdfast doctor --config production.toml
+    """
+    findings = list(examine(settings_from(config=config, store=store)))
+    for finding in findings:
+        OUT.print(Text(f"{finding.verdict} ", style=COLOURS[finding.verdict]).append(finding.what, style="default"))
+        if finding.fix:
+            say(f"  → {finding.fix}")
+    wrong = sum(finding.verdict is Verdict.BAD for finding in findings)
+    odd = sum(finding.verdict is Verdict.DOUBTFUL for finding in findings)
+    say("all is well" if not wrong + odd else f"{wrong} broken, {odd} doubtful")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything that can be found out without starting anything."""
+    running = find_running(settings.store_path)
+    yield from checks.check_environment(os.environ)
+    yield checks.check_http(settings, running)
+    yield checks.check_sip(settings, running)
+    yield checks.check_rtp_ports(settings, running)
+    yield checks.check_ephemeral(settings)
+    yield checks.check_descriptors(settings)
+    yield checks.check_cores()
+    yield checks.check_clock()
+    yield checks.check_store(settings)
+    yield checks.check_account(settings)
+    yield checks.check_sound()

@@ -1,0 +1,96 @@
+"""`holdfast hold`, `resume` and `holds`: the product at the command line."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.client import client_of
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.terminal import Stop, note, say, table
+
+
+def hold(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="The call's SID, CA….")],
+    music: Annotated[str | None, typer.Option(metavar="URL", help="What they hear; else the default music.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds them.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the history.")] = None,
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """Put a call on hold: they hear music, nobody hears them.
+
+    Holding a call that is held is no error: it is the same hold. Prints the hold's id.
+
+    \b
+    holdfast calls                     find the call
+    holdfast hold CA…
+    holdfast hold CA… --music https://example.com/music.mp3 --by alice
+    holdfast resume CA…
+    """
+    body = {"call": call, "music": music, "by": by, "reason": reason}
+    done = client_of(settings_from(config=config, store=store)).post(
+        "/holds", {name: value for name, value in body.items() if value is not None}
+    )
+    say(f"{done['id']} {done['status']}")
+
+
+def resume(
+    which: Annotated[str, typer.Argument(metavar="CALL|HOLD", help="The call's SID, CA…, or the hold's id, HO….")],
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """Bring a held call back to where it was.
+
+    \b
+    holdfast resume CA…                by the call
+    holdfast resume HO…                by the hold
+    """
+    if not which.startswith(("CA", "HO")) or not which.isalnum():
+        raise Stop(f"{which!r} is neither a call (CA…) nor a hold (HO…)", fix="holdfast holds", status=WRONG_SETTINGS)
+    done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume")
+    say(f"{done['id']} {done['status']}")
+
+
+def holds(
+    watch: Annotated[bool, typer.Option("--watch", help="Go on and print what happens as it happens.")] = False,
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """List the holds, newest first; or watch them as they happen.
+
+    \b
+    holdfast holds
+    holdfast holds --watch             until Ctrl-C
+    """
+    client = client_of(settings_from(config=config, store=store))
+    table(
+        ("HOLD", "CALL", "STATUS", "BY", "SINCE"),
+        [_row(one) for one in client.get("/holds")["holds"]],
+        empty="nobody was held yet; holdfast calls lists whom you can hold",
+    )
+    if watch:
+        note("watching; Ctrl-C ends it")
+        for event in client.events("/events"):
+            say(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    since = one.get("held_at") or one.get("asked_at")
+    return (
+        str(one["id"]),
+        str(one["call"]),
+        str(one["status"]),
+        str(one.get("by") or ""),
+        _clock(since) if since else "",
+    )
+
+
+def _detail(event: dict[str, Any]) -> str:
+    return f"  {event['detail']}" if event.get("detail") else ""
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))

@@ -1,0 +1,85 @@
+"""`holdfast line`: SIP users who may register and call."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.directory import in_the_store, server_of
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.voice.runtime.directory import LINE_NAME, Directory
+from holdfast.voice.runtime.listings import Line
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="SIP users who may register and call. `\\[lines]` in holdfast.toml does the same.",
+    epilog="docs/phones.md tells what to enter in Linphone and baresip.",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name, or a number such as +15550100.")]
+
+
+@app.command("add")
+def add(
+    name: Name,
+    password: Annotated[
+        str | None,
+        typer.Option("--password", metavar="PASSWORD", help="What the phone signs in with; asked if left out."),
+    ] = None,
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """Add a line, or give it a new password.
+
+    A line whose name is a number of yours rings when that number has no voice URL.
+
+    \b
+    holdfast line add alice --password correct-horse
+    holdfast line add +15550100        asks for the password
+    """
+    if not re.match(LINE_NAME, name):
+        raise Stop(
+            f"{name!r} cannot be the name of a line",
+            fix="Use letters, digits and . _ + -, at most 64: holdfast line add alice",
+            status=WRONG_SETTINGS,
+        )
+    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        server.post("/engine/lines", {"name": name, "password": password})
+    else:
+        in_the_store(settings, lambda directory: directory.put_line(Line(name=name, password=password)))
+    say(f"line {name} may register at sip:{settings.sound_ip}:{settings.sip_port}")
+
+
+@app.command("list")
+def list_lines(config: Config = None, store: Store = None) -> None:
+    """List the lines."""
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        names = {str(one["name"]) for one in server.get("/engine/lines")["lines"]}
+    else:
+        names = in_the_store(settings, _names) | settings.lines.keys()
+    table(("LINE",), [(name,) for name in sorted(names)], empty="no lines yet: holdfast line add alice --password …")
+
+
+@app.command("remove")
+def remove(name: Name, config: Config = None, store: Store = None) -> None:
+    """Remove a line; calls that are on stay on."""
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        removed = server.delete(f"/engine/lines/{name}")
+    else:
+        removed = in_the_store(settings, lambda directory: directory.remove_line(name))
+    if not removed:
+        raise Stop(f"there is no line {name}", fix="holdfast line list")
+    say(f"line {name} is removed")
+    if name in settings.lines:
+        note("it stands in holdfast.toml too, and comes back with the next start: remove it from [lines]")
+
+
+async def _names(directory: Directory) -> set[str]:
+    return {line.name for line in directory.lines()}

@@ -1,0 +1,106 @@
+"""`holdfast number`: phone numbers of ours, and the document that answers each."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import typer
+
+from holdfast.cli.directory import in_the_store, server_of
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.voice.runtime.directory import E164, Directory
+from holdfast.voice.runtime.listings import PhoneNumber
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Phone numbers, and the voice URL that answers each. `\\[numbers]` in holdfast.toml does the same.",
+    epilog="They are IncomingPhoneNumbers of Twilio's REST API too.",
+)
+
+Number = Annotated[str, typer.Argument(metavar="NUMBER", help="In E.164, such as +15550100.")]
+
+
+@app.command("add")
+def add(
+    number: Number,
+    voice_url: Annotated[
+        str | None, typer.Option("--voice-url", metavar="URL", help="What answers; else the line of that name rings.")
+    ] = None,
+    voice_method: Annotated[Literal["GET", "POST"], typer.Option("--voice-method", help="How it is asked.")] = "POST",
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """Add a number, or change what answers it.
+
+    \b
+    holdfast number add +15550100 --voice-url http://127.0.0.1:5000/voice
+    holdfast number add +15550101      rings the line registered as +15550101
+    """
+    number = _checked(number)
+    if voice_url is not None and (
+        urlsplit(voice_url).scheme not in ("http", "https") or not urlsplit(voice_url).netloc
+    ):
+        raise Stop(f"{voice_url!r} is not a web address", fix="Say http://host/path.", status=WRONG_SETTINGS)
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        server.post("/engine/numbers", {"phone_number": number, "voice_url": voice_url, "voice_method": voice_method})
+    else:
+        in_the_store(settings, lambda directory: _put(directory, number, voice_url, voice_method))
+    say(f"number {number} " + (f"is answered by {voice_url}" if voice_url else f"rings the line {number}"))
+
+
+@app.command("list")
+def list_numbers(config: Config = None, store: Store = None) -> None:
+    """List the numbers."""
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        listed = server.get("/engine/numbers")["numbers"]
+        rows = {str(one["phone_number"]): str(one["voice_url"] or "") for one in listed}
+    else:
+        rows = in_the_store(settings, _rows) | {key: one.voice_url or "" for key, one in settings.numbers.items()}
+    table(
+        ("NUMBER", "VOICE URL"),
+        sorted(rows.items()),
+        empty="no numbers yet: holdfast number add +15550100 --voice-url …",
+    )
+
+
+@app.command("remove")
+def remove(number: Number, config: Config = None, store: Store = None) -> None:
+    """Remove a number; calls that are on stay on."""
+    number = _checked(number)
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        removed = server.delete(f"/engine/numbers/{number}")
+    else:
+        removed = in_the_store(settings, lambda directory: directory.remove_number(number))
+    if not removed:
+        raise Stop(f"{number} is no number of yours", fix="holdfast number list")
+    say(f"number {number} is removed")
+    if number in settings.numbers:
+        note("it stands in holdfast.toml too, and comes back with the next start: remove it from [numbers]")
+
+
+def _checked(number: str) -> str:
+    if not re.match(E164, number):
+        raise Stop(
+            f"{number!r} is not a phone number in E.164",
+            fix="A plus, the country and the number, digits alone: +15550100",
+            status=WRONG_SETTINGS,
+        )
+    return number
+
+
+async def _put(directory: Directory, number: str, voice_url: str | None, method: Literal["GET", "POST"]) -> None:
+    known: PhoneNumber = directory.number(number) or directory.new_number(number, now=time.time())
+    voice = replace(known.voice, voice_url=voice_url, voice_method=method)
+    await directory.put_number(replace(known, voice=voice, voice_application_sid=None, updated_at=time.time()))
+
+
+async def _rows(directory: Directory) -> dict[str, str]:
+    return {one.phone_number: one.voice.voice_url or "" for one in directory.numbers()}

@@ -1,0 +1,45 @@
+"""`holdfast run`: start a program so that its official Twilio SDK talks to the engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.client import credentials_of
+from holdfast.cli.environment import child_environment
+from holdfast.cli.options import Config, Store, settings_from
+from holdfast.cli.running import address_of, find_running
+from holdfast.cli.terminal import Stop, note
+
+NOT_FOUND = 127
+"""The exit status for a program that is not there. Source: POSIX, Shell Command Language, 2.8.2."""
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM [ARGUMENT]…", help="What to start.")],
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """Start a program whose official Twilio SDK (Python or Node) then talks to the engine, with no edit.
+
+    It gets the engine's account in its environment, and its SDK the engine's address.
+
+    \b
+    holdfast run -- python app.py
+    holdfast run -- flask run --port 5000
+    holdfast run -- node server.js
+
+    A program that has an account SID and a token written into it must take them from TWILIO_ACCOUNT_SID and
+    TWILIO_AUTH_TOKEN instead.
+    """
+    settings = settings_from(config=config, store=store)
+    credentials = credentials_of(settings)
+    if shutil.which(command[0]) is None:
+        raise Stop(f"there is no program {command[0]!r}", fix="holdfast run -- python app.py", status=NOT_FOUND)
+    if find_running(settings.store_path) is None:
+        note("no Holdfast runs with this store yet; start it in another terminal: holdfast serve")
+    environment = child_environment(os.environ, url=address_of(settings), sid=credentials.sid, token=credentials.token)
+    os.execvpe(command[0], command, environment)

@@ -1,0 +1,59 @@
+"""Where a running server is: a small file beside its store, written when it is ready and removed when it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from holdfast.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server and the addresses it really listens on, which a port of 0 in the settings leaves open."""
+
+    pid: int
+    url: str
+    sip: str
+
+
+def running_file(store: Path) -> Path:
+    """Where the server of a store says that it runs."""
+    return store.with_suffix(".running")
+
+
+def announce(store: Path, running: Running) -> None:
+    """Say that the server is ready."""
+    draft = running_file(store).with_suffix(f".running.{running.pid}")
+    draft.write_text(json.dumps(asdict(running)), "utf-8")
+    draft.replace(running_file(store))
+
+
+def withdraw(store: Path) -> None:
+    """Say that the server is gone."""
+    running_file(store).unlink(missing_ok=True)
+
+
+def find_running(store: Path) -> Running | None:
+    """The server of this store, if it runs."""
+    try:
+        running = Running(**json.loads(running_file(store).read_text("utf-8")))
+        os.kill(running.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return running
+
+
+def address_of(settings: Settings) -> str:
+    """The base URL of the server: where it says it is, else where its settings say it would be."""
+    running = find_running(settings.store_path)
+    return running.url if running else http_url(settings.http_host, settings.http_port)
+
+
+def http_url(host: str, port: int) -> str:
+    """A base URL that a program on this machine can use."""
+    if host in ("0.0.0.0", "::", ""):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,121 @@
+"""`holdfast serve`: engine and holds service until stopped. This process is the supervisor of the two others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.client import credentials_of
+from holdfast.cli.options import Config, Store, settings_from
+from holdfast.cli.running import find_running
+from holdfast.cli.terminal import Stop, note
+from holdfast.settings import Settings, unknown_variables
+
+GOODBYE_S = 15.0
+"""How long control may take to hang up calls and deliver the last callbacks."""
+MEDIA_CANNOT_START = 2
+CONTROL_SETTINGS = "HOLDFAST_CONTROL_SETTINGS"
+"""The variable control is given its settings in, as JSON; nobody else is to set it."""
+
+
+def serve(
+    http_host: Annotated[str | None, typer.Option(metavar="HOST", help="Where to listen for HTTP [127.0.0.1].")] = None,
+    http_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [8080].")] = None,
+    sip_host: Annotated[str | None, typer.Option(metavar="IP", help="Where to listen for SIP [127.0.0.1].")] = None,
+    sip_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [5060].")] = None,
+    rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help="Where phones send sound [as --sip-host].")] = None,
+    rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
+    rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
+    account_sid: Annotated[str | None, typer.Option(metavar="AC…", help="The account [made on first start].")] = None,
+    auth_token: Annotated[str | None, typer.Option(metavar="TOKEN", help="Its token; better in the file.")] = None,
+    default_voice_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Answers numbers that have no voice URL of their own.")
+    ] = None,
+    public_url: Annotated[str | None, typer.Option(metavar="URL", help="Where others reach this server.")] = None,
+    webhook_allow: Annotated[
+        str | None, typer.Option(metavar="HOSTS", help="Private hosts or networks webhooks may reach, with commas.")
+    ] = None,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Run the voice engine and the holds service until Ctrl-C.
+
+    Each option can also stand in holdfast.toml (http_port = 8080) or in the environment (HOLDFAST_HTTP_PORT=8080).
+    An option wins over the environment, which wins over the file.
+
+    \b
+    holdfast serve
+    holdfast serve --http-port 9000 --default-voice-url http://127.0.0.1:5000/voice
+    holdfast serve --sip-host 192.168.1.20        phones of the local network may register
+
+    \b
+    Then, in another terminal:
+    eval "$(holdfast account)"      point an SDK at it
+    holdfast line add alice         let a phone register
+    """
+    settings = settings_from(
+        config=config,
+        store=store,
+        http_host=http_host,
+        http_port=http_port,
+        sip_host=sip_host,
+        sip_port=sip_port,
+        rtp_ip=rtp_ip,
+        rtp_base=rtp_base,
+        rtp_rows=rtp_rows,
+        account_sid=account_sid,
+        auth_token=auth_token,
+        default_voice_url=default_voice_url,
+        public_url=public_url,
+        webhook_allow=webhook_allow,
+    )
+    for warning in unknown_variables(os.environ):
+        note(warning)
+    if running := find_running(settings.store_path):
+        raise Stop(
+            f"a Holdfast runs with this store already, at {running.url} (process {running.pid})",
+            fix=f"Stop it (kill {running.pid}), or give this one a store of its own: --store sqlite:///other.db",
+        )
+    credentials = credentials_of(settings)
+    settings = settings.model_copy(update={"account_sid": credentials.sid, "auth_token": credentials.token})
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        raise typer.Exit(asyncio.run(_supervised(settings, Path(folder) / "media")))
+
+
+async def _supervised(settings: Settings, media_socket: Path) -> int:
+    from holdfast.voice.runtime.supervisor import Child, supervise
+
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def asked() -> None:
+        # The first Ctrl-C says goodbye to every call; a second one means now.
+        (hurry if stop.is_set() else stop).set()
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(each, asked)
+    media = Child(
+        name="media",
+        argv=[
+            *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+            *("--socket", str(media_socket), "--ip", settings.sound_ip),
+            *("--base", str(settings.rtp_base), "--rows", str(settings.rtp_rows)),
+            *("--supervisor", str(os.getpid())),
+        ],
+        gives_up=frozenset({MEDIA_CANNOT_START}),
+    )
+    control = Child(
+        name="control",
+        argv=[sys.executable, "-m", "holdfast.cli.control", str(media_socket)],
+        environment={CONTROL_SETTINGS: settings.model_dump_json()},
+        grace_s=GOODBYE_S,
+    )
+    return await supervise([media, control], stop=stop, hurry=hurry)

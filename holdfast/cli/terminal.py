@@ -1,0 +1,56 @@
+"""What a person sees: lines and tables; plain when there is no terminal; mistakes told with what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Stop(Exception):
+    """The command cannot go on, and the person can change that. `fix` is the next thing to do."""
+
+    def __init__(self, message: str, *, fix: str = "", status: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.status = status
+
+
+def say(line: str = "") -> None:
+    """One line on standard output, as it is, tabs included."""
+    print(line, flush=True)
+
+
+def note(line: str) -> None:
+    """One line beside the output proper: on standard error."""
+    ERR.print(Text(line, style="dim"))
+
+
+def tell(stop: Stop) -> None:
+    """What went wrong, and what to do next."""
+    for number, line in enumerate(stop.message.splitlines()):
+        ERR.print(Text(("✗ " if number == 0 else "  ") + line, style="bold red" if number == 0 else ""))
+    for line in stop.fix.splitlines():
+        ERR.print(Text("  → " + line))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+    """A table; tab-separated lines without a terminal; `empty` when there are no rows."""
+    rows = list(rows)
+    if not OUT.is_terminal:
+        for row in rows:
+            say("\t".join(row))
+        return
+    if not rows:
+        note(empty)
+        return
+    drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    OUT.print(drawn)

@@ -1,0 +1,231 @@
+// The console: what GET /calls says, drawn; Hold and Resume; kept current by /events, and by asking every two seconds.
+
+const ASK_AGAIN_MS = 2000;
+const $ = (id) => document.getElementById(id);
+const shown = new Map(); // call SID -> its <li>, kept across redraws so that the focus and the screen reader stay
+let calls = [];
+let selected = null;
+
+async function ask(method, path, body) {
+  const answer = await fetch(path, {
+    method,
+    headers: body ? { "Content-Type": "application/json" } : {},
+    body: body && JSON.stringify(body),
+  });
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw Object.assign(new Error(told.message || `${answer.status} ${answer.statusText}`), { fix: told.fix });
+  return told;
+}
+
+// --- keeping current ---------------------------------------------------------------------------------
+
+let asking = null;
+let askAgain = false;
+
+async function refresh() {
+  if (asking) {
+    askAgain = true;
+    return asking;
+  }
+  asking = ask("GET", "/calls")
+    .then((told) => {
+      calls = told.calls;
+      link("live");
+      draw();
+    })
+    .catch(() => link("broken"))
+    .finally(() => {
+      asking = null;
+      if (askAgain) {
+        askAgain = false;
+        refresh();
+      }
+    });
+  return asking;
+}
+
+function link(state) {
+  $("link").dataset.state = state;
+  $("link-text").textContent = { live: "live", broken: "no answer; trying again" }[state];
+}
+
+const events = new EventSource("/events");
+events.addEventListener("hold", refresh);
+setInterval(() => document.hidden || refresh(), ASK_AGAIN_MS);
+setInterval(() => calls.forEach((call) => call.held && detail(shown.get(call.sid), call)), 1000);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+refresh();
+
+// --- drawing -----------------------------------------------------------------------------------------
+
+// Those who meet: the same conference, or a leg and the one it dialled, or two that meet through a hold.
+function conversations() {
+  const rooms = new Map();
+  const roomOf = new Map();
+  for (const call of [...calls].reverse()) {
+    const known = [call.parent, call.peer].map((sid) => roomOf.get(sid)).find(Boolean);
+    const room = call.conference || known || call.sid;
+    roomOf.set(call.sid, room);
+    rooms.set(room, [...(rooms.get(room) || []), call]);
+  }
+  return rooms;
+}
+
+function draw() {
+  const live = new Set(calls.map((call) => call.sid));
+  for (const [sid, item] of shown) {
+    if (live.has(sid)) continue;
+    const next = item === document.activeElement ? neighbour(item, 1) || neighbour(item, -1) : null;
+    item.remove();
+    shown.delete(sid);
+    if (selected === sid) select(next, Boolean(next));
+  }
+  const articles = [...conversations()].map(([room, parties]) => article(room, parties));
+  const board = $("conversations");
+  const had = document.activeElement;
+  if (articles.some((one, at) => board.children[at] !== one) || board.children.length !== articles.length) {
+    board.replaceChildren(...articles);
+    if (had && had !== document.activeElement && had.isConnected) had.focus({ preventScroll: true });
+  }
+  $("nobody").hidden = calls.length > 0;
+  const held = calls.filter((call) => call.held).length;
+  $("summary").textContent = calls.length
+    ? `${calls.length} live ${calls.length === 1 ? "call" : "calls"}${held ? `, ${held} on hold` : ""}`
+    : "No live calls";
+  document.title = held ? `(${held} held) Holdfast` : "Holdfast";
+  if (!shown.has(selected)) select(parties()[0] || null, false);
+}
+
+const drawn = new Map(); // room -> its <article>
+
+function article(room, members) {
+  const one = drawn.get(room) || $("conversation").content.firstElementChild.cloneNode(true);
+  drawn.set(room, one);
+  const conference = members[0].conference;
+  one.querySelector("h2").textContent = conference
+    ? `Conference ${members[0].conference_name || conference}`
+    : members.length > 1 ? "Two legs" : "One call";
+  const items = members.map(party);
+  const list = one.querySelector("ul");
+  if (items.some((item, at) => list.children[at] !== item) || list.children.length !== items.length)
+    list.replaceChildren(...items);
+  return one;
+}
+
+function party(call) {
+  let item = shown.get(call.sid);
+  if (!item) {
+    item = $("party").content.firstElementChild.cloneNode(true);
+    item.dataset.call = call.sid;
+    item.querySelector(".hold").addEventListener("click", () => hold(call.sid));
+    item.querySelector(".resume").addEventListener("click", () => resume(call.sid));
+    item.addEventListener("focus", () => select(item, false));
+    shown.set(call.sid, item);
+  }
+  const name = called(call);
+  item.dataset.held = call.held ? "yes" : "no";
+  item.dataset.hears = { music: "music", "the other party": "talk" }[call.hears] || "silence";
+  item.title = call.sid;
+  text(item, ".name", name);
+  text(item, ".status", `${call.status}${call.muted ? ", muted" : ""}`);
+  text(item, ".heard", call.hears ? `hears ${call.hears}` : "");
+  const holdButton = item.querySelector(".hold");
+  holdButton.disabled = !call.can_hold;
+  holdButton.title = call.can_hold ? "" : call.why_not || "";
+  holdButton.setAttribute("aria-label", `Hold ${name}`);
+  item.querySelector(".resume").disabled = !call.hold;
+  item.querySelector(".resume").setAttribute("aria-label", `Resume ${name}`);
+  item.setAttribute("aria-label", `${name}, ${call.held ? "on hold" : call.status}, hears ${call.hears || "what is not known"}`);
+  detail(item, call);
+  return item;
+}
+
+function detail(item, call) {
+  const parts = [];
+  if (call.held && call.since) parts.push(`on hold for ${lasting(Date.now() / 1000 - call.since)}`);
+  if (call.held && call.by) parts.push(`by ${call.by}`);
+  if (call.held && !call.hold) parts.push("held by another program, which alone can resume it");
+  if (!call.held && !call.can_hold) parts.push(call.why_not, call.fix);
+  text(item, ".detail", parts.filter(Boolean).join(" "));
+}
+
+function text(item, selector, value) {
+  const place = item.querySelector(selector);
+  if (place.textContent !== value) place.textContent = value;
+}
+
+const called = (call) => (call.direction === "inbound" ? call.from : call.to) || call.from || call.sid;
+
+function lasting(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+// --- doing -------------------------------------------------------------------------------------------
+
+const of = (sid) => calls.find((call) => call.sid === sid);
+
+function hold(sid) {
+  return act(sid, "is on hold", () => ask("POST", "/holds", { call: sid, by: "console" }));
+}
+
+function resume(sid) {
+  return act(sid, "is back", () => ask("POST", `/holds/${of(sid).hold}/resume`));
+}
+
+async function act(sid, outcome, work) {
+  const item = shown.get(sid);
+  const name = called(of(sid));
+  const buttons = item.querySelectorAll("button");
+  const before = [...buttons].map((button) => button.disabled);
+  buttons.forEach((button) => (button.disabled = true));
+  trouble("");
+  try {
+    await work();
+    speak(`${name} ${outcome}`);
+  } catch (error) {
+    trouble([`${name}: ${error.message}`, error.fix].filter(Boolean).join("\n"));
+  } finally {
+    buttons.forEach((button, at) => (button.disabled = before[at]));
+    await refresh();
+  }
+}
+
+function speak(words) {
+  $("spoken").textContent = words;
+}
+
+function trouble(words) {
+  $("trouble").textContent = words;
+  $("trouble").hidden = !words;
+}
+
+// --- by keyboard -------------------------------------------------------------------------------------
+
+const parties = () => [...document.querySelectorAll(".party")];
+const neighbour = (item, step) => parties()[parties().indexOf(item) + step] || null;
+
+function select(item, focus) {
+  selected = item ? item.dataset.call : null;
+  for (const one of parties()) {
+    const here = one === item;
+    one.tabIndex = here ? 0 : -1;
+    one.querySelectorAll("button").forEach((button) => (button.tabIndex = here ? 0 : -1));
+  }
+  if (item && focus) item.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const item = shown.get(selected);
+  if (step) {
+    const next = document.activeElement?.closest(".party") ? neighbour(item, step) : item || parties()[0];
+    if (next) select(next, true);
+    event.preventDefault();
+  } else if (item && /^[hr]$/i.test(event.key)) {
+    const button = item.querySelector(event.key.toLowerCase() === "h" ? ".hold" : ".resume");
+    if (!button.disabled && button.offsetParent) button.click();
+    event.preventDefault();
+  }
+});

@@ -1,0 +1,160 @@
+"""The doctor finds what is wrong with a machine, and says what to do about it."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli import checks
+from holdfast.cli.app import run
+from holdfast.cli.checks import Verdict
+from holdfast.cli.running import Running, announce
+from holdfast.settings import Settings
+from holdfast.store.account import account_file, keep_account
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "holdfast.db"
+
+
+def settings(store: Path, **given: object) -> Settings:
+    return Settings.model_validate({"store": f"sqlite:///{store}", **given})
+
+
+@pytest.fixture(params=[socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
+def taken(request: pytest.FixtureRequest) -> Iterator[tuple[socket.SocketKind, int]]:
+    with socket.socket(socket.AF_INET, request.param) as held:
+        held.bind(("127.0.0.1", 0))
+        if request.param == socket.SOCK_STREAM:
+            held.listen()
+        yield request.param, held.getsockname()[1]
+
+
+def test_a_port_that_is_taken(taken: tuple[socket.SocketKind, int], store: Path) -> None:
+    kind, port = taken
+    if kind == socket.SOCK_STREAM:
+        finding = checks.check_http(settings(store, http_port=port), None)
+    else:
+        finding = checks.check_sip(settings(store, sip_port=port), None)
+    assert finding.verdict is Verdict.BAD
+    assert "is taken by another program" in finding.what
+    assert f"-port {port + 1}" in finding.fix
+
+
+def test_a_port_that_is_free_or_any(store: Path) -> None:
+    assert checks.check_http(settings(store, http_port=0), None).verdict is Verdict.FINE
+    assert checks.check_sip(settings(store, sip_port=0), None).verdict is Verdict.FINE
+
+
+def test_an_address_of_another_machine(store: Path) -> None:
+    finding = checks.check_sip(settings(store, sip_host="192.0.2.1", sip_port=0), None)
+    assert finding.verdict is Verdict.FINE  # nothing can be told of port 0
+    finding = checks.check_sip(settings(store, sip_host="192.0.2.1"), None)
+    assert finding.verdict is Verdict.BAD
+    assert "--sip-host 127.0.0.1" in finding.fix
+    assert checks.check_rtp_ports(settings(store, rtp_ip="192.0.2.1", rtp_rows=2), None).verdict is Verdict.BAD
+
+
+def test_a_running_server_has_its_ports(store: Path) -> None:
+    running = Running(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2")
+    assert "127.0.0.1:1" in checks.check_http(settings(store), running).what
+    assert "127.0.0.1:2" in checks.check_sip(settings(store), running).what
+
+
+def test_an_rtp_port_that_is_taken(store: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        base = port - port % 2
+        finding = checks.check_rtp_ports(settings(store, rtp_base=base, rtp_rows=2), None)
+    assert finding.verdict is Verdict.DOUBTFUL
+    assert "taken by other programs" in finding.what
+
+
+def test_rtp_ports_among_the_ephemeral_ones(store: Path, tmp_path: Path) -> None:
+    source = tmp_path / "range"
+    source.write_text("20000\t60999\n")
+    among = checks.check_ephemeral(settings(store, rtp_base=19000, rtp_rows=512), source)
+    assert among.verdict is Verdict.DOUBTFUL
+    assert "--rtp-base" in among.fix
+    assert checks.check_ephemeral(settings(store, rtp_base=18974, rtp_rows=512), source).verdict is Verdict.FINE
+    source.write_text("nonsense")
+    assert checks.check_ephemeral(settings(store), source).verdict is Verdict.DOUBTFUL
+
+
+def test_too_few_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    finding = checks.check_descriptors(settings(store))
+    assert finding.verdict is Verdict.DOUBTFUL
+    assert "only 64 will have sound" in finding.what
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    assert checks.check_descriptors(settings(store)).verdict is Verdict.FINE
+
+
+def test_a_machine_that_wakes_late() -> None:
+    import time
+
+    assert checks.check_clock(lambda length: time.sleep(length + 0.03), rounds=1).verdict is Verdict.DOUBTFUL
+
+
+def test_a_store_that_cannot_be_opened(store: Path) -> None:
+    store.parent.mkdir()
+    store.write_text("a shopping list" * 100)
+    finding = checks.check_store(settings(store))
+    assert finding.verdict is Verdict.BAD
+    assert "cannot be used as a store" in finding.what
+
+
+def test_an_account_that_others_can_read(store: Path) -> None:
+    assert "will be made" in checks.check_account(settings(store)).what
+    keep_account(store)
+    assert checks.check_account(settings(store)).verdict is Verdict.FINE
+    account_file(store).chmod(0o644)
+    finding = checks.check_account(settings(store))
+    assert finding.verdict is Verdict.DOUBTFUL
+    assert finding.fix.startswith("chmod 600")
+
+
+def test_sound_is_decoded_here() -> None:
+    assert checks.check_sound().verdict is Verdict.FINE
+
+
+def test_variables_that_set_nothing() -> None:
+    findings = list(checks.check_environment({"HOLDFAST_SIP_PROT": "1", "HOLDFAST_SIP_PORT": "1"}))
+    assert [one.what for one in findings] == ["HOLDFAST_SIP_PROT sets nothing; did you mean HOLDFAST_SIP_PORT?"]
+
+
+def test_the_command_ends_with_one_when_something_is_broken(
+    store: Path,
+    taken: tuple[socket.SocketKind, int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kind, port = taken
+    monkeypatch.chdir(store.parents[1])
+    monkeypatch.setenv("HOLDFAST_HTTP_PORT", str(port if kind == socket.SOCK_STREAM else 0))
+    monkeypatch.setenv("HOLDFAST_SIP_PORT", str(port if kind == socket.SOCK_DGRAM else 0))
+    assert run(["doctor", "--store", f"sqlite:///{store}"]) == 1
+    assert "1 broken" in capsys.readouterr().out
+
+
+def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
+    import os
+
+    from holdfast.cli.running import find_running, withdraw
+
+    store.parent.mkdir()
+    assert find_running(store) is None
+    alive = Running(pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2")
+    announce(store, alive)
+    assert find_running(store) == alive
+    announce(store, Running(pid=2**22 + 1, url="", sip=""))
+    assert find_running(store) is None
+    withdraw(store)
+    withdraw(store)
+    assert find_running(store) is None

@@ -1,0 +1,126 @@
+"""The command line without a server: help that teaches, mistakes that say what to do next, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.app import run
+from holdfast.settings import Settings
+
+COMMANDS = ["demo", "serve", "run", "calls", "hold", "resume", "holds", "account", "line", "number", "ladder", "doctor"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv("HOLDFAST_" + name.upper(), raising=False)
+    monkeypatch.delenv("HOLDFAST_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("HOLDFAST_HTTP_PORT", "1")  # nobody listens there
+
+
+def test_without_a_command_it_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    run([])
+    told = capsys.readouterr()
+    assert all(command in told.out + told.err for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    told = capsys.readouterr().out
+    if command in ("line", "number"):
+        assert run([command, "add", "--help"]) == 0
+        told = capsys.readouterr().out
+    assert f"holdfast {command}" in told.partition("Usage:")[2].partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["hodl"], 2, "Did you mean"),
+        (["hold"], 2, "Missing argument"),
+        (["hold", "CA" + "0" * 32], 1, "→ Start it in another terminal: holdfast serve"),
+        (["calls"], 1, "no Holdfast answers at http://127.0.0.1:1"),
+        (["holds", "--watch"], 1, "no Holdfast answers"),
+        (["ladder", "CA" + "0" * 32], 1, "no Holdfast answers"),
+        (["resume", "XX"], 2, "'XX' is neither a call"),
+        (["run", "--", "no-such-program"], 127, "there is no program 'no-such-program'"),
+        (["line", "add", "a b", "--password", "x"], 2, "'a b' cannot be the name of a line"),
+        (["number", "add", "5550100"], 2, "'5550100' is not a phone number in E.164"),
+        (["number", "add", "+15550100", "--voice-url", "x"], 2, "'x' is not a web address"),
+        (["number", "remove", "+15550100"], 1, "+15550100 is no number of yours"),
+        (["line", "remove", "alice"], 1, "there is no line alice"),
+        (["serve", "--http-port", "many"], 2, "--http-port: 'many' is not allowed; allowed: a port from 0 to 65535"),
+        (["serve", "--config", "none.toml"], 2, "none.toml: cannot be read"),
+        (["serve", "--store", "postgresql://x"], 2, "--store: 'postgresql://x' is not allowed"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_do(
+    arguments: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == status
+    told = capsys.readouterr()
+    assert says in told.err
+    assert "Traceback" not in told.err
+    assert told.out == ""
+
+
+def test_a_damaged_account_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "holdfast").mkdir()
+    (tmp_path / "holdfast" / "holdfast.account").write_text("{")
+    assert run(["account"]) == 1
+    assert "is not an account file; move it away" in capsys.readouterr().err
+
+
+def test_a_damaged_store_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "holdfast").mkdir()
+    (tmp_path / "holdfast" / "holdfast.db").write_text("no database" * 1000)
+    assert run(["line", "list"]) == 1
+    assert "cannot be used as a store" in capsys.readouterr().err
+
+
+def test_the_account_is_printed_as_lines_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["account"]) == 0
+    first = capsys.readouterr().out
+    names = [line.removeprefix("export ").partition("=")[0] for line in first.splitlines()]
+    assert names == ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_BASE_URL"]
+    assert "TWILIO_API_BASE_URL=http://127.0.0.1:1\n" in first
+    assert run(["account"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_lines_are_kept_while_no_server_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["line", "add", "alice", "--password", "one"]) == 0
+    assert run(["line", "add", "alice", "--password", "two"]) == 0
+    assert run(["line", "add", "+15550100", "--password", "three"]) == 0
+    assert "line alice may register at sip:127.0.0.1:5060" in capsys.readouterr().out
+    assert run(["line", "list"]) == 0
+    assert capsys.readouterr().out.split() == ["+15550100", "alice"]
+    assert run(["line", "remove", "alice"]) == 0
+    assert run(["line", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["line alice is removed", "+15550100"]
+
+
+def test_numbers_are_kept_while_no_server_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["number", "add", "+15550100", "--voice-url", "http://127.0.0.1:5/voice", "--voice-method", "GET"]) == 0
+    assert run(["number", "add", "+15550101"]) == 0
+    assert run(["number", "add", "+15550100", "--voice-url", "http://127.0.0.1:6/voice"]) == 0
+    capsys.readouterr()
+    assert run(["number", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["+15550100\thttp://127.0.0.1:6/voice", "+15550101\t"]
+    assert run(["number", "remove", "+15550100"]) == 0
+    assert run(["number", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["number +15550100 is removed", "+15550101\t"]
+
+
+def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "holdfast.toml").write_text('[lines]\nbob = "x"\n[numbers]\n"+15550102" = "http://127.0.0.1:7/"\n')
+    run(["line", "list"])
+    run(["number", "list"])
+    assert capsys.readouterr().out.splitlines() == ["bob", "+15550102\thttp://127.0.0.1:7/"]

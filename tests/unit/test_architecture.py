@@ -1,0 +1,276 @@
+"""The shape of the tree: who may import what, how long a file may be, what a name may not be, what docs may promise."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "holdfast"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "shims" not in path.parts)
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+PURE = (
+    "voice/model",
+    "voice/twiml",
+    "voice/control",
+    "voice/sip",
+    "voice/media",
+    "holds/hold.py",
+    "holds/policy.py",
+    "holds/ways",
+)
+IMPURE_MODULES = frozenset(
+    {
+        *("asyncio", "socket", "select", "selectors", "time", "random", "secrets", "datetime", "logging", "threading"),
+        *(
+            "multiprocessing",
+            "subprocess",
+            "concurrent",
+            "sqlite3",
+            "sqlalchemy",
+            "aiosqlite",
+            "http",
+            "urllib.request",
+        ),
+        *("aiohttp", "requests", "fastapi", "starlette", "uvicorn"),
+    }
+)
+FORBIDDEN_NAMES = frozenset({"utils", "util", "common", "core", "helpers", "helper", "misc"})
+LONGEST_LINES = 400
+
+
+def name_of(path: Path) -> str:
+    """`holdfast.voice.sip.agent` for its file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module a file imports anywhere, as it is written; `from a import b` gives `a` and `a.b`."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def in_folder(path: Path, folder: str) -> bool:
+    return path == PACKAGE / folder or (PACKAGE / folder) in path.parents
+
+
+@pytest.mark.parametrize("folder", PURE)
+def test_pure_code_does_no_input_and_output_and_reads_no_clock(folder: str) -> None:
+    files = [path for path in MODULES if in_folder(path, folder)]
+    assert files, f"there is nothing at {folder}"
+    wrong = [
+        f"{name_of(path)} imports {module}"
+        for path in files
+        for module in imports_of(path)
+        if any(within(module, impure) for impure in IMPURE_MODULES)
+    ]
+    assert wrong == []
+
+
+def test_pure_code_is_imported_without_anything_impure_of_ours() -> None:
+    """What a pure module imports of Holdfast is pure as well."""
+    pure = {name_of(path) for path in MODULES for folder in PURE if in_folder(path, folder)}
+    plain = {"holdfast", "holdfast.voice", "holdfast.holds", "holdfast.holds.ids", "holdfast.holds.errors"}
+    plain |= {"holdfast.holds.sight"}
+    known = {name_of(path) for path in MODULES}
+    wrong = [
+        f"{name} imports {module}"
+        for path in MODULES
+        if (name := name_of(path)) in pure
+        for module in imports_of(path)
+        if module in known and module not in pure | plain
+    ]
+    assert wrong == []
+
+
+# For each folder: what of Holdfast it may import beside itself.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "holdfast.voice.model": (),
+    "holdfast.voice.twiml": ("holdfast.voice.model",),
+    "holdfast.voice.control": ("holdfast.voice.model", "holdfast.voice.twiml"),
+    "holdfast.voice.sip": ("holdfast.voice.model.errors",),
+    "holdfast.voice.media": ("holdfast.voice.model.errors",),
+    "holdfast.voice.runtime": ("holdfast.voice",),
+    "holdfast.voice.api": ("holdfast.voice",),
+    "holdfast.holds": ("holdfast.settings",),
+    "holdfast.store": (
+        "holdfast.voice.model",
+        "holdfast.holds.ports",
+        "holdfast.holds.hold",
+        "holdfast.holds.ids",
+        "holdfast.holds.errors",
+        "holdfast.holds.records",
+        "holdfast.holds.ways.pair",
+    ),
+    "holdfast.console": (),
+    "holdfast.settings": (),
+}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_who_may_import_what(package: str) -> None:
+    wrong = [
+        f"{name} imports {module}"
+        for path in MODULES
+        if within(name := name_of(path), package)
+        for module in imports_of(path)
+        if within(module, "holdfast") and module not in ("holdfast", "holdfast.voice")
+        if not any(within(module, allowed) for allowed in (package, *MAY_IMPORT[package]))
+    ]
+    assert wrong == []
+
+
+def test_the_shell_does_not_import_the_door() -> None:
+    wrong = [
+        name_of(path)
+        for path in MODULES
+        if in_folder(path, "voice/runtime") and any(within(module, "holdfast.voice.api") for module in imports_of(path))
+    ]
+    assert wrong == []
+
+
+def test_only_the_command_line_imports_the_bench() -> None:
+    wrong = [
+        name
+        for path in MODULES
+        if not within(name := name_of(path), "holdfast.testing") and not within(name, "holdfast.cli")
+        if any(within(module, "holdfast.testing") for module in imports_of(path))
+    ]
+    assert wrong == []
+
+
+def test_only_the_codec_touches_the_wire_format_library() -> None:
+    wrong = [
+        name
+        for path in [*MODULES, *TESTS]
+        if (name := name_of(path)) != "holdfast.voice.sip.codec"
+        if any(within(module, "aiosipua") for module in imports_of(path))
+    ]
+    assert wrong == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [
+        name_of(path) for path in [*MODULES, *TESTS] if FORBIDDEN_NAMES & set(path.with_suffix("").parts[-2:])
+    ] == []
+
+
+def test_files_are_short() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in MODULES if path.name != "__init__.py"}
+    assert statistics.median(lengths.values()) < 150
+    assert sorted(lengths.values())[int(len(lengths) * 0.9)] <= 350
+    # A longer one says at its top why.
+    unexplained = [
+        f"{name_of(path)} has {lines} lines"
+        for path, lines in lengths.items()
+        if lines > LONGEST_LINES and "Length:" not in (ast.get_docstring(tree_of(path)) or "")
+    ]
+    assert unexplained == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [name_of(path) for path in [*MODULES, *TESTS] if not ast.get_docstring(tree_of(path))] == []
+
+
+def test_no_error_is_caught_unnamed_or_raised_unnamed() -> None:
+    wrong: list[str] = []
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ExceptHandler) and node.type is None:
+                wrong.append(f"{name_of(path)}:{node.lineno} catches everything")
+            if isinstance(node, ast.ExceptHandler) and [type(each) for each in node.body] == [ast.Pass]:
+                source = path.read_text("utf-8").splitlines()[node.lineno - 1 : node.end_lineno]
+                control_flow = isinstance(node.type, ast.Name) and node.type.id == "Interruption"
+                if not control_flow and not any("#" in line for line in source):
+                    wrong.append(f"{name_of(path)}:{node.lineno} is silent without saying why")
+            if isinstance(node, ast.Raise) and node.exc is not None:
+                raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+                if isinstance(raised, ast.Name) and raised.id in ("Exception", "BaseException"):
+                    wrong.append(f"{name_of(path)}:{node.lineno} raises a bare {raised.id}")
+    assert wrong == []
+
+
+def test_pure_tests_open_no_socket_and_do_not_sleep() -> None:
+    wrong: list[str] = []
+    for path in TESTS:
+        if path.relative_to(ROOT).parts[1] not in ("unit", "stories"):
+            continue
+        if any(within(module, impure) for module in imports_of(path) for impure in ("socket", "unittest.mock")):
+            wrong.append(f"{name_of(path)} imports a socket or a mock")
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Attribute) and node.attr == "sleep":
+                wrong.append(f"{name_of(path)}:{node.lineno} sleeps")
+    assert wrong == []
+
+
+# --- documents ---------------------------------------------------------------------------------------
+
+
+def references() -> Iterator[tuple[str, str, str]]:
+    """Every test a document names: the document, the file, and the test in it (or "")."""
+    for document in DOCUMENTS:
+        for found in re.finditer(r"`(tests/[\w/.-]+\.py)(?:::(\w+))?`", document.read_text("utf-8")):
+            yield document.name, found[1], found[2] or ""
+
+
+def test_every_test_a_document_names_exists() -> None:
+    wrong = []
+    for document, file, test in references():
+        path = ROOT / file
+        if not path.exists():
+            wrong.append(f"{document} names {file}")
+        elif test and not re.search(rf"def {test}\b", path.read_text("utf-8")):
+            wrong.append(f"{document} names {file}::{test}")
+    assert wrong == []
+
+
+def test_every_link_in_a_document_leads_somewhere() -> None:
+    wrong = []
+    for document in DOCUMENTS:
+        for found in re.finditer(r"\]\(([^)#\s]+)[^)]*\)", document.read_text("utf-8")):
+            if "://" not in found[1] and not (document.parent / found[1]).exists():
+                wrong.append(f"{document.name} links to {found[1]}")
+    assert wrong == []
+
+
+# --- dependencies ------------------------------------------------------------------------------------
+
+
+def test_the_lock_pins_every_dependency_with_hashes_and_names_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    assert "://" not in lock
+    assert "--index" not in lock
+    pinned = {found[1].lower().replace("_", "-") for found in re.finditer(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    assert len(pinned) == len(re.findall(r"==\S+ (?:;.*)?\\\n\s+--hash=sha256:", lock))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    names = {re.split(r"[\[<>=!~; ]", one)[0].lower().replace("_", "-") for one in wanted}
+    assert names - pinned == set()
+
+
+def test_the_code_uses_no_syntax_newer_than_python_3_11() -> None:
+    for path in [*MODULES, *TESTS]:
+        ast.parse(path.read_text("utf-8"), feature_version=(3, 11))
