@@ -1,0 +1,63 @@
+"""A service on a pretend account, with its real web door."""
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+
+from holdfast.holds.hold import Hold
+from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.memory import MemoryStore
+from holdfast.holds.patience import Patience
+from holdfast.holds.service import Holds
+from holdfast.holds.web import make_web
+from tests.stories.holds.pretend import PUBLIC, PretendAccount, PretendClock
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything a story needs."""
+
+    account: PretendAccount = field(default_factory=PretendAccount)
+    clock: PretendClock = field(default_factory=PretendClock)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    ids: Any = field(default_factory=lambda: count(1))
+    options: dict[str, Any] = field(default_factory=dict)
+    holds: Holds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock.account = self.account
+        self.start()
+
+    def start(self, **options: Any) -> None:
+        """A new service on what there is: as after a restart, or with other options."""
+        self.options |= options
+        self.holds = Holds(
+            self.account,
+            store=self.store,
+            clock=self.clock,
+            new_id=lambda: HoldId(f"HO{next(self.ids):032x}"),
+            **{"public_url": PUBLIC, "patience": Patience(check_every_s=1.0), **self.options},
+        )
+        self.account.web = make_web(self.holds)
+
+    async def two_legs(self, *, after: str | None = None) -> tuple[CallSid, CallSid]:
+        """A parent and a child whose Dial goes on at ours."""
+        parent, child = self.account.dial(1, 2, action=self.holds.continue_url)
+        await self.holds.adopt(parent, child, after=after)
+        return parent, child
+
+    async def settle(self) -> None:
+        """Deliver every webhook that waits."""
+        await self.account.pump()
+
+    async def kinds(self, hold: Hold) -> list[str]:
+        """The history of one hold."""
+        return [event.kind for event in await self.store.events() if event.hold == hold.id]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A service with nothing held yet."""
+    return Stage()

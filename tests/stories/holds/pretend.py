@@ -1,0 +1,522 @@
+"""An account that follows Twilio's rules for two legs, queues and conferences, in memory, with a clock that is told.
+
+It keeps to what is documented: what a redirect does to each end of a Dial, when `action` is asked and when its answer
+is thrown away, that a document's end hangs up. Its webhooks go to the real web door, signed. Nothing happens by
+itself: `pump` delivers the webhooks that wait, in order or in the order a test chooses.
+
+Source: TwiML <Dial>, <Enqueue>, <Queue>, <Conference>; Twilio REST, Call, Participant, Queue and Member resources.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from urllib.parse import urlencode, urlsplit
+from xml.etree import ElementTree
+
+from starlette.types import ASGIApp
+from twilio.request_validator import RequestValidator
+
+from holdfast.holds.errors import AccountTrouble, NotThere
+from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen
+
+PUBLIC = "https://holds.example"
+TOKEN = "the account's secret token"
+SID = "AC" + "1" * 32
+MOST_DELIVERIES = 200
+
+
+@dataclass(slots=True)
+class Call:
+    """One leg and what it runs."""
+
+    sid: CallSid
+    parent: CallSid | None = None
+    status: str = "in-progress"
+    verb: str = "idle"
+    """`dial`, `child`, `enqueue`, `take`, `conference`, `park`, `app`, or `idle`."""
+    action: str | None = None
+    queue: str | None = None
+    wait_url: str | None = None
+    peer: CallSid | None = None
+    room: str | None = None
+    end_on_exit: bool = False
+    held: bool = False
+    hold_url: str | None = None
+    at: str | None = None
+    """The application's own document it went on to."""
+    session: int = 0
+    hung_up_by: str | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.status == "in-progress"
+
+
+@dataclass(slots=True)
+class Pending:
+    """A webhook that has not been delivered."""
+
+    call: CallSid
+    session: int
+    url: str
+    values: dict[str, str]
+    run: bool
+    """Whether the answer is run, or thrown away."""
+    wait: bool = False
+
+
+class PretendClock:
+    """A clock that moves when somebody waits; the account's webhooks are delivered meanwhile."""
+
+    def __init__(self) -> None:
+        self.time = 1_700_000_000.0
+        self.account: PretendAccount | None = None
+
+    def now(self) -> float:
+        return self.time
+
+    async def wait(self, news: asyncio.Event | None, *, timeout_s: float) -> bool:
+        if self.account is not None:
+            await self.account.while_waiting()
+        await asyncio.sleep(0)
+        if news is not None and news.is_set():
+            return True
+        self.time += timeout_s
+        return False
+
+
+@dataclass(slots=True)
+class PretendAccount:
+    """Implements the `Account` port."""
+
+    sid: str = SID
+    token: str = TOKEN
+    base_url: str = "https://api.example"
+    reach: bool = True
+    calls_: dict[CallSid, Call] = field(default_factory=dict)
+    queues_: dict[str, list[CallSid]] = field(default_factory=dict)
+    waiting_takers: dict[str, list[CallSid]] = field(default_factory=dict)
+    rooms: dict[str, list[CallSid]] = field(default_factory=dict)
+    requests: list[tuple[str, ...]] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    troubles: dict[str, list[tuple[AccountTrouble, bool]]] = field(default_factory=dict)
+    """By method: the errors to come, and whether the change is made all the same."""
+    before: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
+    """By method: what happens in the world just before it is carried out."""
+    web: ASGIApp | None = None
+    delivers: bool = True
+    opened: int = 0
+    CONFERENCE: ClassVar[str] = "CF"
+
+    # Setting the scene.
+
+    def call_in(self, number: int, **changes: Any) -> CallSid:
+        sid = CallSid(f"CA{number:032x}")
+        self.calls_[sid] = Call(sid=sid, **changes)
+        return sid
+
+    def dial(self, parent: int, child: int, *, action: str | None) -> tuple[CallSid, CallSid]:
+        """A parent and a child, talking in a plain Dial."""
+        p = self.call_in(parent, verb="dial", action=action)
+        c = self.call_in(child, verb="child", parent=p, peer=p)
+        self.calls_[p].peer = c
+        return p, c
+
+    def meet(self, room: str, *calls: CallSid) -> ConferenceSid:
+        for call in calls:
+            self._enter(self.calls_[call], room, action=None, end_on_exit=False)
+        return self._conference(room)
+
+    def hears(self, call: CallSid) -> str:
+        """What this ear hears: `music`, `silence`, the SID of the other party, or `nothing` when it is over."""
+        me = self.calls_[call]
+        if not me.live:
+            return "nothing"
+        if me.verb == "conference":
+            if me.held:
+                return "music"
+            inside = [one for one in self.rooms[me.room or ""] if one != call and not self.calls_[one].held]
+            return ",".join(inside) or "silence"
+        if me.verb == "enqueue" and me.peer is None:
+            return "music"
+        return me.peer or "silence"
+
+    # Webhooks.
+
+    async def while_waiting(self) -> None:
+        if self.delivers:
+            await self.pump()
+
+    async def pump(self) -> None:
+        """Deliver every webhook that waits, and those that follow."""
+        for _ in range(MOST_DELIVERIES):
+            if not self.pending:
+                return
+            await self.deliver(0)
+        raise AssertionError("webhooks without an end")
+
+    async def deliver(self, index: int) -> None:
+        hook = self.pending.pop(index)
+        call = self.calls_[hook.call]
+        current = hook.session == call.session and call.live
+        if hook.wait and not current:
+            return
+        if not hook.url.startswith(PUBLIC):
+            if hook.run and current:
+                call.verb, call.at = "app", hook.url
+            return
+        status, twiml = await self.ask(hook.call, hook.url, hook.values)
+        assert status == 200, twiml
+        if hook.run and hook.session == call.session and call.live:
+            if hook.wait:
+                self._heard(call, twiml)
+            else:
+                self._run(call, twiml)
+
+    async def ask(self, call: CallSid, url: str, values: dict[str, str], *, method: str = "POST") -> tuple[int, str]:
+        """One signed request to the web door."""
+        assert self.web is not None
+        status = "in-progress" if self.calls_[call].live else "completed"
+        form = {"CallSid": call, "AccountSid": self.sid, "CallStatus": status, **values}
+        parent = self.calls_[call].parent
+        if parent is not None:
+            form["ParentCallSid"] = parent
+        if method == "GET":
+            url += ("&" if "?" in url else "?") + urlencode(form)
+            form = {}
+        signature = RequestValidator(self.token).compute_signature(url, form)
+        code, _, body = await asgi(
+            self.web,
+            method,
+            url,
+            urlencode(form).encode(),
+            {"content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature},
+        )
+        return code, body.decode()
+
+    def _later(self, call: Call, url: str | None, *, run: bool, wait: bool = False, **values: str) -> None:
+        if url is None:
+            if run:
+                self._over(call, by="the end of its document")
+            return
+        self.pending.append(Pending(call=call.sid, session=call.session, url=url, values=values, run=run, wait=wait))
+
+    # The language.
+
+    def _run(self, call: Call, twiml: str) -> None:
+        verbs = list(ElementTree.fromstring(twiml))
+        call.session += 1
+        call.verb, call.action, call.queue, call.peer, call.room = "idle", None, None, None, None
+        call.held = False
+        for verb in verbs:
+            match verb.tag:
+                case "Pause":
+                    call.verb = "park"
+                    return
+                case "Redirect":
+                    self._later(call, verb.text or "", run=True)
+                    return
+                case "Enqueue":
+                    self._enqueue(call, verb.text or "", verb.get("action"), verb.get("waitUrl"))
+                    return
+                case "Dial":
+                    noun = verb[0]
+                    if noun.tag == "Queue":
+                        self._take(call, noun.text or "", verb.get("action"))
+                    else:
+                        assert noun.tag == "Conference", noun.tag
+                        end_on_exit = noun.get("endConferenceOnExit") == "true"
+                        self._enter(call, noun.text or "", verb.get("action"), end_on_exit)
+                    return
+                case "Hangup":
+                    self._over(call, by="its document")
+                    return
+                case other:
+                    raise AssertionError(f"a verb this account does not know: {other}")
+        self._over(call, by="the end of its document")
+
+    def _heard(self, call: Call, twiml: str) -> None:
+        verbs = [verb.tag for verb in ElementTree.fromstring(twiml)]
+        if verbs == ["Leave"]:
+            self.queues_[call.queue or ""].remove(call.sid)
+            self._later(call, call.action, run=True, QueueResult="leave")
+        else:
+            assert verbs in (["Play"], ["Redirect"]), twiml
+
+    def _enqueue(self, call: Call, name: str, action: str | None, wait_url: str | None) -> None:
+        call.verb, call.queue, call.action, call.wait_url = "enqueue", name, action, wait_url
+        self.queues_.setdefault(name, []).append(call.sid)
+        takers = self.waiting_takers.get(name, [])
+        if takers:
+            self._bridge(self.calls_[takers.pop(0)], call)
+        elif wait_url is not None:
+            self._later(call, wait_url, run=True, wait=True, QueueSid=self._queue_sid(name))
+
+    def _take(self, call: Call, name: str, action: str | None) -> None:
+        call.verb, call.queue, call.action = "take", name, action
+        if name not in self.queues_:
+            self._later(call, action, run=True, DialCallStatus="failed")
+        elif self.queues_[name]:
+            self._bridge(call, self.calls_[self.queues_[name][0]])
+        else:
+            self.waiting_takers.setdefault(name, []).append(call.sid)
+
+    def time_out(self, call: CallSid) -> None:
+        """A Dial of a queue where nobody came."""
+        me = self.calls_[call]
+        assert me.verb == "take"
+        assert me.peer is None
+        self.waiting_takers[me.queue or ""].remove(call)
+        self._later(me, me.action, run=True, DialCallStatus="no-answer")
+
+    def _bridge(self, taker: Call, queued: Call) -> None:
+        self.queues_[queued.queue or ""].remove(queued.sid)
+        taker.peer, queued.peer = queued.sid, taker.sid
+
+    def _enter(self, call: Call, room: str, action: str | None, end_on_exit: bool) -> None:
+        call.verb, call.room, call.action, call.end_on_exit = "conference", room, action, end_on_exit
+        self.rooms.setdefault(room, []).append(call.sid)
+
+    # Leaving what a call is in.
+
+    def _leave(self, call: Call, *, hung_up: bool) -> None:
+        """End the running verb for this call: its own action is asked in vain, the other end goes on."""
+        result = "hangup" if hung_up else "redirected"
+        peer = self.calls_[call.peer] if call.peer is not None else None
+        match call.verb:
+            case "dial":
+                self._later(call, call.action, run=False, DialCallStatus="completed")
+                if peer is not None:
+                    self._over(peer, by="its parent's Dial")
+            case "child":
+                if peer is not None:
+                    peer.peer = None
+                    self._later(peer, peer.action, run=True, DialCallStatus="completed", DialCallSid=call.sid)
+            case "enqueue" if peer is None:
+                self.queues_[call.queue or ""].remove(call.sid)
+                self._later(call, call.action, run=False, QueueResult=result)
+            case "enqueue":
+                bridged = "bridged" if hung_up else "redirected-from-bridged"
+                self._later(call, call.action, run=False, QueueResult=bridged)
+                if peer is not None:
+                    peer.peer = None
+                    self._later(peer, peer.action, run=True, DialCallStatus="completed")
+            case "take":
+                if peer is None:
+                    takers = self.waiting_takers.get(call.queue or "", [])
+                    if call.sid in takers:
+                        takers.remove(call.sid)
+                self._later(call, call.action, run=False, DialCallStatus="completed")
+                if peer is not None:
+                    peer.peer = None
+                    self._later(peer, peer.action, run=True, QueueResult="bridged")
+            case "conference":
+                self._leave_room(call)
+            case _:
+                pass
+        call.peer, call.verb = None, "idle"
+
+    def _leave_room(self, call: Call) -> None:
+        room = self.rooms[call.room or ""]
+        room.remove(call.sid)
+        call.held = False
+        self._later(call, call.action, run=False, DialCallStatus="answered")
+        if call.end_on_exit:
+            for sid in tuple(room):
+                other = self.calls_[sid]
+                room.remove(sid)
+                other.held, other.verb = False, "idle"
+                self._later(other, other.action, run=True, DialCallStatus="answered")
+
+    def _over(self, call: Call, *, by: str) -> None:
+        if not call.live:
+            return
+        call.status, call.hung_up_by = "completed", by
+        self._leave(call, hung_up=True)
+        call.session += 1
+
+    def party_hangs_up(self, call: CallSid) -> None:
+        self._over(self.calls_[call], by="the party")
+
+    def app_redirects(self, call: CallSid, url: str) -> None:
+        """The application gives a call a document of its own, behind our back."""
+        me = self.calls_[call]
+        self._leave(me, hung_up=False)
+        me.session += 1
+        me.verb, me.at = "app", url
+
+    # The port: reads.
+
+    def can_reach(self, url: str) -> bool:
+        return self.reach
+
+    async def open(self) -> None:
+        self.opened += 1
+
+    async def close(self) -> None:
+        self.opened -= 1
+
+    async def call(self, call: CallSid) -> CallSeen | None:
+        await self._asked("call", call)
+        found = self.calls_.get(call)
+        return None if found is None else _seen(found)
+
+    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSeen]:
+        await self._asked("calls", status or "", parent or "")
+        return [
+            _seen(one)
+            for one in self.calls_.values()
+            if (status is None or one.status == status) and (parent is None or one.parent == parent)
+        ]
+
+    async def conferences(self) -> Sequence[ConferenceSeen]:
+        await self._asked("conferences")
+        return [
+            ConferenceSeen(sid=self._conference(name), name=name, status="init" if len(inside) < 2 else "in-progress")
+            for name, inside in self.rooms.items()
+            if inside
+        ]
+
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]:
+        await self._asked("participants", conference)
+        return [self._participant(self.calls_[sid]) for sid in self._room(conference)]
+
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None:
+        await self._asked("participant", conference, call)
+        return self._participant(self.calls_[call]) if call in self._room(conference) else None
+
+    async def queues(self) -> Sequence[tuple[QueueSid, str]]:
+        await self._asked("queues")
+        return [(self._queue_sid(name), name) for name, inside in self.queues_.items() if inside]
+
+    async def members(self, queue: QueueSid) -> Sequence[CallSid]:
+        await self._asked("members", queue)
+        return list(self.queues_.get(self._queue_name(queue), []))
+
+    async def waits(self, queue: QueueSid, call: CallSid) -> bool:
+        await self._asked("waits", queue, call)
+        return call in self.queues_.get(self._queue_name(queue), [])
+
+    # The port: changes.
+
+    async def set_hold(
+        self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
+    ) -> ParticipantSeen:
+        trouble = await self._told("set_hold", conference, call, str(hold), url or "")
+        if call not in self._room(conference):
+            raise NotThere("no such participant", status=404, twilio_code=20404)
+        me = self.calls_[call]
+        if trouble is None or trouble[1]:
+            me.held, me.hold_url = hold, url if hold else None
+        if trouble is not None:
+            raise trouble[0]
+        return self._participant(me)
+
+    async def redirect(self, call: CallSid, *, twiml: str) -> None:
+        trouble = await self._told("redirect", call, twiml)
+        me = self.calls_[call]
+        if not me.live:
+            raise NotThere("Call is not in-progress. Cannot redirect.", status=400, twilio_code=21220)
+        if trouble is None or trouble[1]:
+            self._leave(me, hung_up=False)
+            self._run(me, twiml)
+        if trouble is not None:
+            raise trouble[0]
+
+    async def hang_up(self, call: CallSid) -> None:
+        await self._told("hang_up", call)
+        if not self.calls_[call].live:
+            raise NotThere("Call is not in-progress.", status=400, twilio_code=21220)
+        self._over(self.calls_[call], by="the service")
+
+    async def open_queue(self, name: str) -> QueueSid:
+        trouble = await self._told("open_queue", name)
+        if trouble is not None:
+            raise trouble[0]
+        self.queues_.setdefault(name, [])
+        return self._queue_sid(name)
+
+    async def close_queue(self, queue: QueueSid) -> None:
+        trouble = await self._told("close_queue", queue)
+        if trouble is not None:
+            raise trouble[0]
+        name = self._queue_name(queue)
+        if not self.queues_.get(name):
+            self.queues_.pop(name, None)
+
+    def writes(self) -> list[tuple[str, ...]]:
+        """The changes that were asked for."""
+        return [one for one in self.requests if one[0] in ("set_hold", "redirect", "hang_up")]
+
+    async def _asked(self, *request: str) -> None:
+        trouble = await self._told(*request)
+        if trouble is not None:
+            raise trouble[0]
+
+    async def _told(self, *request: str) -> tuple[AccountTrouble, bool] | None:
+        await asyncio.sleep(0)
+        self.requests.append(request)
+        for happens in self.before.pop(request[0], []):
+            happens()
+        troubles = self.troubles.get(request[0])
+        return troubles.pop(0) if troubles else None
+
+    def _participant(self, call: Call) -> ParticipantSeen:
+        return ParticipantSeen(call=call.sid, conference=self._conference(call.room or ""), hold=call.held, muted=False)
+
+    def _conference(self, name: str) -> ConferenceSid:
+        return ConferenceSid("CF" + name.encode().hex().rjust(32, "0")[-32:])
+
+    def _room(self, conference: ConferenceSid) -> list[CallSid]:
+        return next((inside for name, inside in self.rooms.items() if self._conference(name) == conference), [])
+
+    def _queue_sid(self, name: str) -> QueueSid:
+        return QueueSid("QU" + name[-32:])
+
+    def _queue_name(self, queue: QueueSid) -> str:
+        return "hold-CA" + queue.removeprefix("QU")
+
+
+def _seen(call: Call) -> CallSeen:
+    return CallSeen(sid=call.sid, status=call.status, parent=call.parent, from_="+15550100", to="+15550101")
+
+
+async def asgi(
+    app: ASGIApp, method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """One request to an ASGI application: status, headers, body."""
+    parts = urlsplit(url)
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": parts.scheme,
+        "path": parts.path,
+        "raw_path": parts.path.encode(),
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "headers": [(b"host", parts.netloc.encode())]
+        + [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        "client": ("127.0.0.1", 1),
+        "server": (parts.hostname, parts.port or 443),
+    }
+    sent: list[dict[str, Any]] = []
+    asked = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if asked:
+            return {"type": "http.disconnect"}
+        asked = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start = next(one for one in sent if one["type"] == "http.response.start")
+    told = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], told, b"".join(one.get("body", b"") for one in sent)
