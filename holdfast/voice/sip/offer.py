@@ -182,8 +182,9 @@ def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | Non
 
 
 def _telephone_event(medium: Media) -> str | None:
+    """The payload type of keys, which is a dynamic one. Source: RFC 4733 §2.5.1.1; RFC 3551 §6."""
     for payload_type in medium.formats:
-        if medium.codec(payload_type) == ("TELEPHONE-EVENT", 8000):
+        if medium.codec(payload_type) == ("TELEPHONE-EVENT", 8000) and int(payload_type) >= 96:
             return payload_type
     return None
 

@@ -178,7 +178,7 @@ class Peer:
 
 def wired(text: str) -> bytes:
     """A message as it goes over the wire: CRLF, and the Content-Length of what follows the blank line."""
-    head, _, body = text.strip("\n").partition("\n\n")
+    head, _, body = text.lstrip("\n").partition("\n\n")
     lines = [line for line in head.split("\n") if line]
     if not any(line.lower().startswith(("content-length", "l:")) for line in lines):
         lines.append(f"Content-Length: {len(body)}")

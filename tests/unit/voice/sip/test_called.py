@@ -1,0 +1,546 @@
+"""Calls in, one behaviour of RFC 3261 each, from a scripted far end."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.effects import (
+    Address,
+    Confirmed,
+    DigitSignalled,
+    EndCause,
+    Ended,
+    Event,
+    Invited,
+    Reoffered,
+    ReofferWithdrawn,
+    SessionId,
+)
+from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite
+
+SDP_TEXT = SDP.decode()
+WITH_SDP = "Content-Type: application/sdp"
+
+
+class Strangers:
+    """A policy under which nobody may call without being a line, and there is one line."""
+
+    def password_of(self, user: str) -> str | None:
+        return "secret" if user == "alice" else None
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        return False
+
+    def is_registrar(self) -> bool:
+        return True
+
+
+class Scene:
+    """Bob is called by a scripted far end."""
+
+    def __init__(self, *, answer_within_s: float = 300.0, max_sessions: int = 10, max_transactions: int = 100) -> None:
+        self.wire = Wire()
+        self.bob: Node = self.wire.node(
+            BOB, answer_within_s=answer_within_s, max_sessions=max_sessions, max_transactions=max_transactions
+        )
+        self.peer = Peer(self.wire, self.bob)
+
+    def called(self, *extra: str, body: str = SDP_TEXT) -> SessionId:
+        """The far end calls; Bob's session."""
+        self.peer.say(invite(*([WITH_SDP] if body else []), *extra, body=body))
+        invited = self.bob.told(Invited)[-1]
+        assert isinstance(invited, Invited)
+        return invited.session
+
+    def running(self) -> SessionId:
+        """A call that was answered and acknowledged."""
+        session = self.called()
+        self.wire.do(self.bob, self.bob.agent.accept(session, ANSWER, now=self.wire.now))
+        self.tag = header(self.peer.heard()[-1], "To").partition("tag=")[2]
+        self.say("ACK", branch="z9hG4bKack", cseq=1)
+        self.bob.events.clear()
+        return session
+
+    def say(self, method: str, *extra: str, branch: str, cseq: int, body: str = "") -> None:
+        """A request in the dialog."""
+        text = invite(
+            *extra,
+            method=method,
+            branch=branch,
+            cseq=cseq,
+            to_tag=self.tag,
+            body=body,
+            contact="<sip:peer@10.0.0.3:5060>" if method in ("INVITE", "UPDATE") else "",
+        )
+        self.peer.say(text)
+
+    def ends(self) -> list[tuple[EndCause, int]]:
+        return [(event.cause, event.status) for event in self.bob.events if isinstance(event, Ended)]
+
+
+def kinds(events: list[Event]) -> list[type[Event]]:
+    return [type(event) for event in events]
+
+
+def test_who_calls_is_told_with_all_that_came() -> None:
+    scene = Scene()
+    scene.called("X-Custom: caf\udce9")
+    (invited,) = scene.bob.told(Invited)
+    assert isinstance(invited, Invited)
+    assert (invited.called, invited.caller, invited.caller_host) == ("bob", "+15550100", "10.0.0.3")
+    assert (invited.caller_name, invited.user, invited.sdp) == ('Peer "P"', None, SDP)
+    assert dict(invited.headers)["X-Custom"] == "caf\ufffd"
+    assert scene.peer.statuses() == [100]
+
+
+def test_a_caller_without_a_sip_uri_is_its_number() -> None:
+    scene = Scene()
+    scene.peer.say(invite().replace("<sip:+15550100@10.0.0.3>", "<tel:+15550100;phone-context=x>"))
+    (invited,) = scene.bob.told(Invited)
+    assert isinstance(invited, Invited)
+    assert (invited.caller, invited.caller_host) == ("+15550100", "")
+
+
+def test_an_invite_that_comes_again_makes_no_second_call() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.called()
+    assert scene.peer.statuses() == [100, 100]
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.called()
+    assert scene.peer.statuses() == [180, 180]
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+    scene.called()
+    assert scene.peer.statuses() == []
+    assert len(scene.bob.told(Invited)) == 1
+
+
+def test_an_invite_that_came_two_ways_is_merged() -> None:
+    scene = Scene()
+    scene.called()
+    scene.peer.heard()
+    scene.peer.say(invite(branch="z9hG4bKother"))
+    assert scene.peer.statuses() == [482]
+    assert len(scene.bob.told(Invited)) == 1
+
+
+def test_the_200_is_repeated_until_its_ack() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    oks = scene.peer.heard()[1:]
+    for _ in range(80):
+        scene.wire.run(0.1)
+        oks += scene.peer.heard()
+    assert len(oks) == 1 + 4  # after 0.5, 1.5, 3.5, 7.5 s
+    assert len(set(oks)) == 1
+    scene.tag = header(oks[0], "To").partition("tag=")[2]
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    scene.wire.run(60)
+    assert scene.peer.heard() == []
+    assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=None)]
+
+
+def test_a_200_that_is_never_acknowledged_ends_in_bye() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.run(31.9)
+    assert scene.ends() == []
+    scene.wire.run(0.2)
+    assert scene.ends() == [(EndCause.NO_ACK, 408)]
+    assert scene.peer.heard()[-1].startswith("BYE sip:peer@10.0.0.3:5060")
+    scene.wire.run(40)
+    assert (scene.bob.agent.transactions(), scene.bob.agent.timers()) == (0, 0)
+
+
+def test_an_offerless_invite_gets_our_offer_and_its_answer_comes_in_the_ack() -> None:
+    scene = Scene()
+    session = scene.called(body="")
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
+    scene.say("ACK", WITH_SDP, branch="z9hG4bKack", cseq=1, body=SDP_TEXT)
+    assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=SDP)]
+
+
+def test_a_cancelled_call_gets_487_and_the_cancel_200() -> None:
+    scene = Scene()
+    scene.called()
+    scene.peer.heard()
+    cancel = invite(method="CANCEL", contact="")
+    scene.peer.say(cancel)
+    assert scene.peer.statuses() == [200, 487]
+    scene.peer.say(cancel)
+    assert scene.peer.statuses() == [200]
+    assert scene.ends() == [(EndCause.CANCELLED, 487)]
+    scene.wire.run(0.6)
+    assert scene.peer.statuses() == [487]
+    scene.peer.say(invite(method="ACK", contact=""))
+    scene.wire.run(2)
+    assert scene.peer.heard() == []
+
+
+def test_a_cancel_after_the_200_changes_nothing() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.peer.say(invite(method="CANCEL", contact=""))
+    assert scene.peer.statuses() == [200]
+    assert scene.bob.agent.sessions() == (session,)
+    scene.say("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.peer.statuses() == [200]
+    assert scene.ends() == [(EndCause.HUNG_UP, 200)]
+
+
+def test_a_cancel_of_nothing_gets_481() -> None:
+    scene = Scene()
+    scene.peer.say(invite(method="CANCEL", contact=""))
+    assert scene.peer.statuses() == [481]
+
+
+def test_a_cancel_of_a_refused_invite_is_answered() -> None:
+    scene = Scene(max_sessions=10)
+    scene.peer.say(invite("Require: teleport"))
+    scene.peer.say(invite(method="CANCEL", contact=""))
+    assert scene.peer.statuses() == [420, 200]
+
+
+def test_a_refusal_is_repeated_until_its_ack_for_32_seconds() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now, headers=(("X-A", "b"),)))
+    scene.wire.run(40)
+    statuses = scene.peer.statuses()
+    assert statuses == [100] + [486] * 11  # 0, 0.5, 1.5, 3.5, then every 4 s
+    assert scene.ends() == [(EndCause.WE_REFUSED, 486)]
+    assert scene.bob.agent.transactions() == 0
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(200, 480), (99, 480), (700, 480), (300, 300), (603, 603)])
+def test_a_refusal_is_a_refusal(asked: int, sent: int) -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, asked, now=scene.wire.now))
+    assert scene.peer.statuses() == [100, sent]
+
+
+def test_ringing_is_said_again_every_minute_and_not_for_ever() -> None:
+    scene = Scene(answer_within_s=150)
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
+    scene.peer.heard()
+    scene.wire.run(149)
+    said = scene.peer.heard()
+    assert [text.split(" ")[1] for text in said] == ["183", "183"]
+    assert said[0].endswith(ANSWER.decode())
+    scene.wire.run(2)
+    assert scene.ends() == [(EndCause.EXPIRED, 480)]
+
+
+@pytest.mark.parametrize(("expires", "after"), [("5", 5.0), ("0", 0.0), ("never", 20.0), ("4294967296", 20.0)])
+def test_an_invite_expires_when_its_caller_says(expires: str, after: float) -> None:
+    scene = Scene(answer_within_s=20)
+    scene.called(f"Expires: {expires}")
+    if after:
+        scene.wire.run(after - 0.1)
+        assert scene.ends() == []
+    scene.wire.run(0.2)
+    assert scene.ends() == [(EndCause.EXPIRED, 480)]
+
+
+def test_hanging_up_on_a_call_that_rings_declines_it() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert scene.peer.statuses() == [100, 603]
+
+
+def test_a_bye_waits_for_the_ack() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert scene.peer.heard() == []
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    assert scene.peer.heard()[0].startswith("BYE")
+    assert scene.ends() == []
+    scene.wire.run(40)
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
+
+
+def test_a_bye_before_the_ack_ends_the_call() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
+    scene.say("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.ends() == [(EndCause.HUNG_UP, 200)]
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    scene.peer.heard()
+    scene.wire.run(40)
+    assert scene.peer.heard() == []
+
+
+def test_a_caller_may_hang_up_by_bye_while_it_rings() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
+    scene.say("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.peer.statuses() == [200, 487]
+    assert scene.ends() == [(EndCause.CANCELLED, 487)]
+
+
+def test_more_calls_than_we_can_carry_get_503() -> None:
+    scene = Scene(max_sessions=1)
+    scene.called()
+    scene.peer.heard()
+    scene.peer.say(invite(branch="z9hG4bKtwo", call_id="call-2"))
+    (busy,) = scene.peer.heard()
+    assert busy.startswith("SIP/2.0 503")
+    assert header(busy, "Retry-After") == "5"
+    assert scene.bob.agent.transactions() == 1
+
+
+def test_more_transactions_than_we_can_carry_get_503() -> None:
+    scene = Scene(max_transactions=1)
+    scene.called()
+    scene.peer.heard()
+    scene.peer.say(invite(method="OPTIONS", branch="z9hG4bKtwo", call_id="call-2"))
+    assert scene.peer.statuses() == [503]
+
+
+# --- in the dialog
+
+
+def test_a_request_out_of_order_gets_500() -> None:
+    scene = Scene()
+    scene.running()
+    scene.say("INFO", branch="z9hG4bKold", cseq=1)
+    assert scene.peer.statuses() == [500]
+
+
+def test_a_repeated_bye_is_answered_again_and_one_for_nobody_gets_481() -> None:
+    scene = Scene()
+    scene.running()
+    for _ in range(3):
+        scene.say("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.peer.statuses() == [200, 200, 200]
+    scene.say("BYE", branch="z9hG4bKbye2", cseq=3)
+    assert scene.peer.statuses() == [481]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("OPTIONS", 200), ("MESSAGE", 405), ("REFER", 405), ("NOTIFY", 405), ("INFO", 200)]
+)
+def test_other_requests_in_the_dialog_are_answered_and_leave_it_alone(method: str, status: int) -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say(method, branch="z9hG4bKx", cseq=2)
+    (text,) = scene.peer.heard()
+    assert text.startswith(f"SIP/2.0 {status}")
+    if status == 405:
+        assert "UPDATE" in header(text, "Allow")
+    assert scene.bob.agent.sessions() == (session,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "digit"),
+    [
+        ("application/dtmf-relay", "Signal=5\r\nDuration=250\r\n", ("5", 250)),
+        ("application/dtmf-relay", "Signal= *\r\n", ("*", 160)),
+        ("application/dtmf-relay", "signal=11\r\nduration=9", ("#", 9)),
+        ("application/dtmf", "a", ("A", 160)),
+    ],
+)
+def test_keys_by_info(kind: str, body: str, digit: tuple[str, int]) -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INFO", f"Content-Type: {kind}", branch="z9hG4bKx", cseq=2, body=body)
+    assert scene.peer.statuses() == [200]
+    assert scene.bob.events == [DigitSignalled(session=session, digit=digit[0], duration_ms=digit[1])]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("application/dtmf-relay", "Signal=55"), ("application/dtmf", "12"), ("text/plain", "hello"), ("", "x")],
+)
+def test_an_info_we_do_not_understand_gets_415(kind: str, body: str) -> None:
+    scene = Scene()
+    scene.running()
+    scene.say("INFO", *([f"Content-Type: {kind}"] if kind else []), branch="z9hG4bKx", cseq=2, body=body)
+    (text,) = scene.peer.heard()
+    assert text.startswith("SIP/2.0 415")
+    assert header(text, "Accept") == "application/dtmf-relay, application/dtmf"
+    assert scene.bob.events == []
+
+
+def test_the_phone_changes_the_call_by_re_invite() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    assert scene.bob.events == [Reoffered(session=session, method="INVITE", sdp=SDP)]
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [100, 200]
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    assert scene.peer.statuses() == []
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre2", cseq=3, body=SDP_TEXT)
+    assert scene.peer.statuses() == [491]
+    scene.wire.run(0.6)
+    assert 200 in scene.peer.statuses()
+    scene.say("ACK", branch="z9hG4bKack2", cseq=2)
+    assert scene.bob.events[-1] == Confirmed(session=session, sdp=None)
+
+
+def test_the_phone_changes_the_call_by_update() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("UPDATE", branch="z9hG4bKup", cseq=2)
+    assert scene.peer.statuses() == [200]
+    scene.say("UPDATE", WITH_SDP, branch="z9hG4bKup2", cseq=3, body=SDP_TEXT)
+    assert scene.bob.events == [Reoffered(session=session, method="UPDATE", sdp=SDP)]
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+    scene.wire.run(60)
+    assert scene.peer.heard() == []
+
+
+def test_an_offerless_re_invite_gets_our_offer() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", branch="z9hG4bKre", cseq=2)
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.say("ACK", WITH_SDP, branch="z9hG4bKack2", cseq=2, body=SDP_TEXT)
+    assert scene.bob.events == [
+        Reoffered(session=session, method="INVITE", sdp=None),
+        Confirmed(session=session, sdp=SDP),
+    ]
+
+
+def test_a_second_change_before_the_first_is_answered_gets_500() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    scene.say("UPDATE", WITH_SDP, branch="z9hG4bKup", cseq=3, body=SDP_TEXT)
+    text = scene.peer.heard()[-1]
+    assert text.startswith("SIP/2.0 500")
+    assert 0 <= int(header(text, "Retry-After")) <= 10
+    scene.wire.do(scene.bob, scene.bob.agent.refuse_reoffer(session, 488, now=scene.wire.now))
+    assert scene.peer.statuses() == [488]
+    assert scene.bob.agent.sessions() == (session,)
+
+
+def test_a_cancelled_change_leaves_the_call_as_it_was() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    scene.peer.heard()
+    scene.say("CANCEL", branch="z9hG4bKre", cseq=2)
+    assert scene.peer.statuses() == [200, 487]
+    assert scene.bob.events[-1] == ReofferWithdrawn(session=session)
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    assert scene.bob.agent.sessions() == (session,)
+
+
+def test_a_change_our_owner_forgets_is_refused() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    scene.wire.run(21)
+    assert scene.bob.events[-1] == ReofferWithdrawn(session=session)
+    assert 500 in scene.peer.statuses()
+
+
+def test_hanging_up_answers_the_change_that_waits() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    scene.peer.heard()
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    refused, bye = scene.peer.heard()
+    assert refused.startswith("SIP/2.0 487")
+    assert bye.startswith("BYE")
+    scene.say("UPDATE", branch="z9hG4bKup", cseq=3)
+    assert scene.peer.statuses() == [481]
+    scene.say("INFO", "Content-Type: application/dtmf", branch="z9hG4bKinfo", cseq=4, body="1")
+    assert scene.bob.told(DigitSignalled) == []
+
+
+def test_two_byes_that_cross_end_the_call_once() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.peer.heard()
+    scene.say("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.peer.statuses() == [200]
+    scene.wire.run(60)
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
+
+
+def test_a_change_with_a_body_we_do_not_take_gets_415() -> None:
+    scene = Scene()
+    scene.running()
+    scene.say("UPDATE", "Content-Type: text/plain", branch="z9hG4bKre", cseq=2, body="hold, please")
+    (text,) = scene.peer.heard()
+    assert text.startswith("SIP/2.0 415")
+    assert header(text, "Accept") == "application/sdp"
+
+
+def test_a_change_that_is_never_acknowledged_ends_the_call() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.run(33)
+    assert scene.ends() == [(EndCause.NO_ACK, 408)]
+
+
+def test_a_new_contact_is_where_the_next_request_goes() -> None:
+    scene = Scene()
+    session = scene.running()
+    moved = invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact="<sip:peer@10.0.0.7:5099>")
+    scene.peer.say(moved)
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert scene.wire.lost[-1][2] == ("10.0.0.7", 5099)
+
+
+@pytest.mark.parametrize("contact", ["<sip:peer@phone.example.com>", "<sip:peer@0.0.0.0:5060>", "<tel:+15550100>"])
+def test_a_contact_that_leads_nowhere_gives_way_to_the_source(contact: str) -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.peer.say(invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact=contact))
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert scene.wire.lost[-1][2] == scene.peer.address
+
+
+def test_a_private_contact_behind_a_public_source_gives_way_to_the_source() -> None:
+    wire = Wire()
+    bob = wire.node(BOB)
+    peer = Peer(wire, bob, ("9.9.9.9", 40000))
+    peer.say(invite("Content-Type: application/sdp", contact="<sip:peer@192.168.1.5:5060>", body=SDP_TEXT))
+    (invited,) = bob.told(Invited)
+    assert isinstance(invited, Invited)
+    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
+    wire.run(33)
+    byes = [to for data, _, to in wire.lost if data.startswith(b"BYE")]
+    assert set(byes) == {("9.9.9.9", 40000)}
+
+
+# --- who may call
+
+
+def test_a_stranger_is_challenged_without_being_remembered() -> None:
+    wire = Wire()
+    bob = wire.node(BOB, policy=Strangers())
+    peer = Peer(wire, bob)
+    peer.say(invite())
+    (text,) = peer.heard()
+    assert text.startswith("SIP/2.0 401")
+    challenges = [line for line in text.split("\r\n") if line.startswith("WWW-Authenticate: Digest")]
+    assert ["SHA-256" in line for line in challenges] == [True, False]
+    assert (bob.agent.transactions(), bob.agent.sessions()) == (0, ())
+    peer.say(invite(method="ACK", contact=""))
+    assert peer.heard() == []

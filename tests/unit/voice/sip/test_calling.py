@@ -1,0 +1,343 @@
+"""Calls out, one behaviour of RFC 3261 each, against a scripted far end."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.effects import Accepted, Ended, Progressed, Refused, SessionId
+from holdfast.voice.sip.errors import UriUnreadable
+from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Node, Peer, Wire, header, reply
+
+A = SessionId("a")
+
+
+class Scene:
+    """Alice calls a scripted far end."""
+
+    def __init__(self, *, sdp: bytes | None = SDP, credentials: Credentials | None = None) -> None:
+        self.wire = Wire()
+        self.alice: Node = self.wire.node(ALICE)
+        self.peer = Peer(self.wire, self.alice)
+        agent = self.alice.agent
+        asked = agent.invite(
+            A,
+            "sip:bob@example.com",
+            now=self.wire.now,
+            sdp=sdp,
+            next_hop=PROXY,
+            caller="alice",
+            caller_name='Al "ice"',
+            credentials=credentials,
+            headers=(("X-Extra", "yes"),),
+        )
+        self.wire.do(self.alice, asked)
+        self.invite = self.peer.heard()[0]
+
+    def answer(self, *extra: str, tag: str = "peer", body: str = ANSWER.decode()) -> None:
+        """A 200 arrives."""
+        contact = "Contact: <sip:bob@10.0.0.9:5070>"
+        self.peer.say(reply(self.invite, 200, contact, "Content-Type: application/sdp", *extra, tag=tag, body=body))
+
+    @property
+    def events(self) -> list[object]:
+        return list(self.alice.events)
+
+
+def sent(scene: Scene) -> list[str]:
+    """What Alice has sent anywhere since the last time."""
+    texts = [data.decode() for data, _, _ in scene.wire.lost]
+    scene.wire.lost.clear()
+    return texts
+
+
+def test_the_first_invite_has_all_a_peer_needs() -> None:
+    scene = Scene()
+    lines = scene.invite.split("\r\n")
+    assert lines[0] == "INVITE sip:bob@example.com SIP/2.0"
+    assert header(scene.invite, "Via").startswith("SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bK")
+    assert header(scene.invite, "From").startswith('"Al ice" <sip:alice@10.0.0.1:5060>;tag=')
+    assert header(scene.invite, "To") == "<sip:bob@example.com>"
+    assert header(scene.invite, "Max-Forwards") == "70"
+    assert header(scene.invite, "Contact") == "<sip:holdfast@10.0.0.1:5060>"
+    assert header(scene.invite, "X-Extra") == "yes"
+    assert header(scene.invite, "Content-Length") == str(len(SDP))
+
+
+def test_an_unanswered_invite_is_repeated_at_doubling_intervals_and_given_up_after_32_seconds() -> None:
+    scene = Scene()
+    times = []
+    for _ in range(3300):
+        scene.wire.run(0.01)
+        times += [round(scene.wire.now - 1000, 1) for _ in scene.peer.heard()]
+    assert times == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
+    assert scene.events == [Refused(session=A, status=408, reason="Request Timeout", headers=())]
+    assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
+
+
+def test_a_phone_may_ring_longer_than_any_timer() -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.invite, 180))
+    scene.wire.run(600)
+    assert scene.peer.heard() == []
+    scene.answer()
+    assert [type(event) for event in scene.events] == [Progressed, Accepted]
+
+
+def test_provisional_responses_are_told_with_and_without_early_media_but_not_100() -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.invite, 100, tag=None))
+    scene.peer.say(reply(scene.invite, 180))
+    scene.peer.say(reply(scene.invite, 183, "Content-Type: application/sdp", body=ANSWER.decode()))
+    told = [event for event in scene.events if isinstance(event, Progressed)]
+    assert [(event.status, event.sdp) for event in told] == [(180, None), (183, ANSWER)]
+
+
+def test_requests_in_the_dialog_go_to_the_contact_along_the_recorded_route() -> None:
+    scene = Scene()
+    scene.answer("Record-Route: <sip:10.0.0.3;lr>, <sip:10.0.0.4:5080;lr>")
+    (ack,) = sent(scene)
+    assert ack.startswith("ACK sip:bob@10.0.0.9:5070 SIP/2.0")
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    (data, _, to) = scene.wire.lost[-1]
+    bye = data.decode()
+    assert to == ("10.0.0.4", 5080)
+    assert bye.startswith("BYE sip:bob@10.0.0.9:5070 SIP/2.0")
+    routes = [line for line in bye.split("\r\n") if line.startswith("Route:")]
+    assert routes == ["Route: <sip:10.0.0.4:5080;lr>", "Route: <sip:10.0.0.3;lr>"]
+    assert header(bye, "CSeq") == "2 BYE"
+
+
+def test_a_strict_router_gets_the_request_uri() -> None:
+    scene = Scene()
+    scene.answer("Record-Route: <sip:10.0.0.4>")
+    (ack,) = sent(scene)
+    assert ack.startswith("ACK sip:10.0.0.4 SIP/2.0")
+    assert header(ack, "Route") == "<sip:bob@10.0.0.9:5070>"
+
+
+def test_a_repeated_200_is_acknowledged_again_and_told_once() -> None:
+    scene = Scene()
+    scene.answer()
+    first = sent(scene)
+    scene.answer()
+    scene.answer()
+    assert sent(scene) == first * 2
+    assert len(scene.alice.told(Accepted)) == 1
+
+
+def test_a_busy_phone_is_acknowledged_on_the_invites_own_branch() -> None:
+    scene = Scene()
+    busy = reply(scene.invite, 486)
+    scene.peer.say(busy)
+    (ack,) = scene.peer.heard()
+    assert ack.startswith("ACK sip:bob@example.com SIP/2.0")
+    assert header(ack, "Via") == header(scene.invite, "Via")
+    assert header(ack, "To") == "<sip:bob@example.com>;tag=peer"
+    assert header(ack, "CSeq") == "1 ACK"
+    scene.peer.say(busy)
+    assert scene.peer.heard() == [ack]
+    assert [(event.status, event.reason) for event in scene.alice.told(Refused)] == [(486, "Whatever")]  # type: ignore[union-attr]
+
+
+def test_cancel_waits_for_a_provisional_response() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    assert scene.peer.heard() == []
+    scene.peer.say(reply(scene.invite, 100, tag=None))
+    (cancel,) = scene.peer.heard()
+    assert cancel.startswith("CANCEL sip:bob@example.com SIP/2.0")
+    assert header(cancel, "Via") == header(scene.invite, "Via")
+    assert header(cancel, "CSeq") == "1 CANCEL"
+    scene.peer.say(reply(cancel, 200))
+    scene.peer.say(reply(scene.invite, 487))
+    assert scene.peer.heard()[0].startswith("ACK")
+    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+
+
+def test_a_200_that_crosses_the_cancel_is_acknowledged_and_ended() -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.invite, 180))
+    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.peer.heard()
+    scene.answer()
+    ack, bye = sent(scene)
+    assert ack.startswith("ACK sip:bob@10.0.0.9:5070")
+    assert bye.startswith("BYE sip:bob@10.0.0.9:5070")
+    assert [type(event) for event in scene.events] == [Progressed, Refused]
+    scene.answer()
+    assert sent(scene) == [ack]
+    assert scene.alice.agent.sessions() == ()
+
+
+def test_a_cancel_that_nobody_answers_ends_the_call_after_32_seconds() -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.invite, 180))
+    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.wire.run(31)
+    assert scene.alice.told(Refused) == []
+    scene.wire.run(2)
+    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+    scene.wire.run(40)
+    assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
+
+
+def test_cancelling_a_call_nobody_answers_at_all() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.run(40)
+    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+
+
+def test_of_two_forks_that_answer_the_second_is_acknowledged_and_ended() -> None:
+    scene = Scene()
+    scene.answer(tag="desk")
+    sent(scene)
+    scene.answer(tag="mobile")
+    ack, bye = sent(scene)
+    assert (ack.split(" ")[0], bye.split(" ")[0]) == ("ACK", "BYE")
+    assert header(bye, "To").endswith(";tag=mobile")
+    assert len(scene.alice.told(Accepted)) == 1
+    assert scene.alice.agent.sessions() == (A,)
+
+
+def test_an_offer_in_the_200_is_answered_in_the_ack() -> None:
+    scene = Scene(sdp=None)
+    scene.answer()
+    assert sent(scene) == []
+    (accepted,) = scene.alice.told(Accepted)
+    assert isinstance(accepted, Accepted)
+    assert (accepted.offer_to_answer, accepted.sdp) == (True, ANSWER)
+    scene.answer()
+    assert sent(scene) == []
+    scene.wire.do(scene.alice, scene.alice.agent.acknowledge(A, SDP, now=scene.wire.now))
+    (ack,) = sent(scene)
+    assert ack.endswith(SDP.decode())
+    scene.answer()
+    assert sent(scene) == [ack]
+
+
+def test_hanging_up_before_the_late_answer_acknowledges_first() -> None:
+    scene = Scene(sdp=None)
+    scene.answer()
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    assert [text.split(" ")[0] for text in sent(scene)] == ["ACK", "BYE"]
+
+
+CHALLENGE = 'WWW-Authenticate: Digest realm="them", nonce="n1", qop="auth", algorithm=MD5'
+
+
+def test_a_challenge_is_answered_with_a_new_number_and_branch() -> None:
+    scene = Scene(credentials=Credentials(user="alice", password="secret"))
+    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
+    ack, again = scene.peer.heard()
+    assert ack.startswith("ACK")
+    assert header(again, "CSeq") == "2 INVITE"
+    assert header(again, "Via") != header(scene.invite, "Via")
+    assert header(again, "From") == header(scene.invite, "From")
+    assert header(again, "Call-ID") == header(scene.invite, "Call-ID")
+    assert 'username="alice"' in header(again, "Authorization")
+    assert again.endswith(SDP.decode())
+    scene.invite = again
+    scene.answer()
+    ack = sent(scene)[0]
+    assert header(ack, "Authorization") == header(again, "Authorization")
+    assert header(ack, "CSeq") == "2 ACK"
+
+
+def test_wrong_credentials_are_not_sent_twice_unless_the_nonce_was_stale() -> None:
+    scene = Scene(credentials=Credentials(user="alice", password="wrong"))
+    scene.peer.say(reply(scene.invite, 407, CHALLENGE.replace("WWW", "Proxy").replace("Authenticate", "Authenticate")))
+    again = scene.peer.heard()[1]
+    scene.peer.say(reply(again, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
+    third = scene.peer.heard()[1]
+    assert header(third, "CSeq") == "3 INVITE"
+    scene.peer.say(reply(third, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
+    assert [event.status for event in scene.alice.told(Refused)] == [407]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("credentials", [None, Credentials(user="alice", password="x", realm="somebody else")])
+def test_a_challenge_we_have_nothing_for_refuses_the_call(credentials: Credentials | None) -> None:
+    scene = Scene(credentials=credentials)
+    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
+    assert [event.status for event in scene.alice.told(Refused)] == [401]  # type: ignore[union-attr]
+
+
+def test_a_challenge_after_we_gave_up_is_not_answered() -> None:
+    scene = Scene(credentials=Credentials(user="alice", password="secret"))
+    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
+    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+
+
+def test_the_far_end_hangs_up() -> None:
+    scene = Scene()
+    scene.answer()
+    sent(scene)
+    to, from_ = header(scene.invite, "From"), "<sip:bob@example.com>;tag=peer"
+    bye = (
+        f"BYE sip:garbage@1127.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKbye\n"
+        f"From: {from_}\nTo: {to}\nCall-ID: {header(scene.invite, 'Call-ID')}\nCSeq: 7 BYE\n\n"
+    )
+    scene.peer.say(bye)
+    scene.peer.say(bye)
+    assert scene.peer.statuses() == [200, 200]
+    assert [event.status for event in scene.alice.told(Ended)] == [200]  # type: ignore[union-attr]
+
+
+def test_a_response_nobody_asked_for_is_dropped() -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.invite.replace("branch=z9hG4bK", "branch=z9hG4bKother"), 200))
+    scene.peer.say(reply(scene.invite, 200).replace("From:", "Via: SIP/2.0/UDP 10.9.9.9;branch=x\nFrom:"))
+    assert [type(event).__name__ for event in scene.events] == ["DatagramDropped"] * 2
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["tel:+15550100", "sip:", "sips:bob@10.0.0.3", "sip:bob@10.0.0.3;transport=tcp", "sip:bob@example.com", "bob", ""],
+)
+def test_a_target_that_leads_nowhere_is_refused_at_once(target: str) -> None:
+    wire = Wire()
+    alice = wire.node(ALICE)
+    with pytest.raises(UriUnreadable):
+        alice.agent.invite(A, target, now=0, sdp=SDP)
+    assert alice.agent.sessions() == ()
+
+
+@pytest.mark.parametrize("field", [("X-A", "1\r\nX-B: 2"), ("X A", "1"), ("X-A\r\n", "1")])
+def test_a_header_cannot_smuggle_another(field: tuple[str, str]) -> None:
+    alice = Wire().node(ALICE)
+    with pytest.raises(UriUnreadable):
+        alice.agent.invite(A, "sip:bob@10.0.0.3", now=0, sdp=SDP, headers=(field,))
+
+
+def test_a_session_name_is_used_once() -> None:
+    scene = Scene()
+    with pytest.raises(UriUnreadable):
+        scene.alice.agent.invite(A, "sip:bob@10.0.0.3", now=0, sdp=SDP)
+
+
+def test_a_caller_may_be_a_whole_uri() -> None:
+    wire = Wire()
+    alice = wire.node(ALICE)
+    effects = alice.agent.invite(A, "sip:bob@10.0.0.3", now=0, sdp=SDP, caller="sip:+15550100@sip.example.com")
+    wire.do(alice, effects)
+    assert "<sip:+15550100@sip.example.com>" in Peer(wire, alice, ("10.0.0.3", 5060)).heard()[0]
+
+
+def test_asks_about_a_session_that_is_over_do_nothing() -> None:
+    wire = Wire()
+    agent = wire.node(ALICE).agent
+    gone = SessionId("gone")
+    assert agent.bye(gone, now=0) == agent.cancel(gone, now=0) == agent.ring(gone, now=0) == []
+    assert agent.accept(gone, SDP, now=0) == agent.refuse(gone, 486, now=0) == agent.reoffer(gone, SDP, now=0) == []
+    assert agent.answer_reoffer(gone, SDP, now=0) == agent.refuse_reoffer(gone, 488, now=0) == []
+    assert agent.press(gone, "1", now=0) == agent.acknowledge(gone, SDP, now=0) == []
+
+
+def test_many_forks_are_not_remembered_without_end() -> None:
+    scene = Scene()
+    for number in range(40):
+        scene.answer(tag=f"fork{number}")
+    acks = [text for text in sent(scene) if text.startswith("ACK")]
+    assert len(acks) == 16

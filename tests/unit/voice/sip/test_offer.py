@@ -1,0 +1,300 @@
+"""Offers and answers: every direction, every way a phone holds, and what is never changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
+from holdfast.voice.sip.offer import (
+    ANSWER_DIRECTION,
+    Agreed,
+    Negotiation,
+    make_offer,
+    take_answer,
+    take_offer,
+    withdraw_offer,
+)
+from holdfast.voice.sip.sdp import Direction, parse
+
+US = Negotiation(local=("127.0.0.1", 16384), session_id=7)
+THEM = Negotiation(local=("127.0.0.2", 4000), session_id=8)
+
+S, SO, RO, I = Direction.SENDRECV, Direction.SENDONLY, Direction.RECVONLY, Direction.INACTIVE  # noqa: E741
+
+
+def offer(
+    *lines: str,
+    direction: str = "a=sendrecv",
+    formats: str = "0 101",
+    address: str = "127.0.0.2",
+    port: int = 4000,
+    session: tuple[str, ...] = (),
+) -> bytes:
+    """An offer of a phone's."""
+    text = [
+        *("v=0", "o=phone 1 1 IN IP4 127.0.0.2", "s=call", f"c=IN IP4 {address}", "t=0 0", *session),
+        *(f"m=audio {port} RTP/AVP {formats}", "a=rtpmap:101 telephone-event/8000", *lines, direction),
+    ]
+    return ("\r\n".join(text) + "\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("offered", "wish", "answer"),
+    [
+        *((S, S, S), (S, SO, SO), (S, RO, RO), (S, I, I)),
+        *((SO, S, RO), (SO, SO, I), (SO, RO, RO), (SO, I, I)),
+        *((RO, S, SO), (RO, SO, SO), (RO, RO, I), (RO, I, I)),
+        *((I, S, I), (I, SO, I), (I, RO, I), (I, I, I)),
+    ],
+)
+def test_the_answers_direction_is_that_of_the_rfcs_table(
+    offered: Direction, wish: Direction, answer: Direction
+) -> None:
+    assert ANSWER_DIRECTION[offered, wish] is answer
+    state, body = take_offer(replace(US, wish=wish), offer(direction=f"a={offered.value}"))
+    assert f"a={answer.value}\r\n".encode() in body
+    assert state.agreed is not None
+    assert (state.agreed.send, state.agreed.receive) == (answer.sends, answer.receives)
+    assert state.agreed.peer_holds is (offered in (SO, I))
+
+
+def test_the_offer_lists_what_we_speak() -> None:
+    state, body = make_offer(US)
+    assert body.decode().split("\r\n") == [
+        *("v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
+        *("m=audio 16384 RTP/AVP 0 8 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000"),
+        *("a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", "a=ptime:20", "a=sendrecv", ""),
+    ]
+    assert state.offered
+
+
+@pytest.mark.parametrize(
+    ("formats", "codec", "listed"),
+    [("0 8 101", "PCMU", "0 101"), ("8 0", "PCMU", "0"), ("18 8 9", "PCMA", "8"), ("96 0 127", "PCMU", "0")],
+)
+def test_one_codec_is_chosen(formats: str, codec: str, listed: str) -> None:
+    state, body = take_offer(US, offer(formats=formats))
+    assert state.agreed is not None
+    assert state.agreed.codec == codec
+    assert f"m=audio 16384 RTP/AVP {listed}\r\n".encode() in body
+
+
+def test_keys_keep_the_offerers_number() -> None:
+    state, body = take_offer(US, offer("a=rtpmap:96 telephone-event/8000", formats="0 96"))
+    assert state.agreed == Agreed(
+        remote=("127.0.0.2", 4000), codec="PCMU", dtmf_payload_type=96, send=True, receive=True, peer_holds=False
+    )
+    assert b"a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15\r\n" in body
+
+
+@pytest.mark.parametrize("line", ["a=rtpmap:97 telephone-event/16000", "a=rtpmap:20 telephone-event/8000"])
+def test_keys_that_cannot_be_carried_are_left_out(line: str) -> None:
+    state, _ = take_offer(US, offer(line, formats="0 97 20"))
+    assert state.agreed is not None
+    assert state.agreed.dtmf_payload_type is None
+
+
+@pytest.mark.parametrize("direction", ["a=sendrecv", "a=sendonly"])
+def test_the_old_way_to_hold_is_a_hold(direction: str) -> None:
+    state, body = take_offer(US, offer(direction=direction, address="0.0.0.0"))
+    assert b"a=recvonly" in body
+    assert state.agreed is not None
+    assert (state.agreed.remote, state.agreed.send, state.agreed.receive) == (None, False, True)
+    assert state.agreed.peer_holds
+
+
+def test_the_old_way_to_hold_with_inactive_is_inactive() -> None:
+    state, body = take_offer(US, offer(direction="a=inactive", address="0.0.0.0"))
+    assert b"a=inactive" in body
+    assert state.agreed is not None
+    assert state.agreed.peer_holds
+
+
+def test_the_mediums_direction_wins_over_the_sessions() -> None:
+    _, body = take_offer(US, offer(direction="a=sendonly", session=("a=sendrecv",)))
+    assert b"a=recvonly" in body
+    _, body = take_offer(US, offer(direction="a=x-nothing", session=("a=inactive",)))
+    assert b"a=inactive" in body
+
+
+def test_a_hold_with_an_unchanged_version_is_a_hold_all_the_same() -> None:
+    state, _ = take_offer(US, offer())
+    state, _ = take_offer(state, offer(direction="a=sendonly"))
+    assert state.agreed is not None
+    assert state.agreed.peer_holds
+    state, _ = take_offer(state, offer())
+    assert not state.agreed.peer_holds  # type: ignore[union-attr]
+
+
+def test_our_version_rises_only_when_what_we_say_changes() -> None:
+    state, first = take_offer(US, offer())
+    state, same = take_offer(state, offer())
+    assert first == same
+    state, held = take_offer(state, offer(direction="a=sendonly"))
+    assert b"o=- 7 2 IN" in held
+    state, again = take_offer(state, offer(direction="a=sendonly"))
+    assert again == held
+    _, back = take_offer(state, offer())
+    assert b"o=- 7 3 IN" in back
+
+
+def test_the_lines_we_refuse_stay_in_their_place() -> None:
+    video = offer() + b"m=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+    state, body = take_offer(US, video)
+    assert b"m=video 0 RTP/AVP 96" in body
+    state, ours = make_offer(state)
+    kinds = [(medium.kind, medium.port) for medium in parse(ours).media]
+    assert kinds == [("audio", 16384), ("video", 0)]
+    state = take_answer(state, offer() + b"m=video 0 RTP/AVP 96\r\n")
+    assert state.agreed is not None
+
+
+def test_audio_is_found_behind_other_lines() -> None:
+    behind = offer().replace(b"m=audio", b"m=audio 6000 RTP/SAVP 0\r\nm=audio", 1)
+    state, body = take_offer(US, behind)
+    assert [medium.port for medium in parse(body).media] == [0, 16384]
+    state, ours = make_offer(state)
+    assert [medium.port for medium in parse(ours).media] == [0, 16384]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        offer(formats="9 18"),
+        offer(port=0),
+        offer().replace(b"RTP/AVP", b"RTP/SAVP"),
+        offer().replace(b"m=audio", b"m=video"),
+        offer().replace(b"c=IN IP4 127.0.0.2\r\n", b""),
+        offer("a=rtpmap:0 OPUS/48000", formats="0"),
+        b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\n",
+    ],
+)
+def test_an_offer_with_nothing_for_us_is_488_and_changes_nothing(body: bytes) -> None:
+    before, _ = take_offer(US, offer())
+    with pytest.raises(NotAcceptableHere) as caught:
+        take_offer(before, body)
+    assert caught.value.sip == 488
+
+
+def test_only_one_offer_at_a_time() -> None:
+    state, _ = make_offer(US)
+    with pytest.raises(WrongMoment):
+        make_offer(state)
+    with pytest.raises(WrongMoment) as caught:
+        take_offer(state, offer())
+    assert caught.value.sip == 491
+    make_offer(withdraw_offer(state))
+    with pytest.raises(WrongMoment):
+        take_answer(US, offer())
+
+
+@pytest.mark.parametrize(
+    "answer", [offer(port=0), offer(formats="18"), offer() + b"m=video 0 RTP/AVP 96\r\n", offer().replace(b"m=", b"x=")]
+)
+def test_an_answer_that_answers_nothing_is_refused(answer: bytes) -> None:
+    state, _ = make_offer(US)
+    with pytest.raises(NotAcceptableHere):
+        take_answer(state, answer)
+
+
+def test_an_answer_is_bound_by_what_we_offered() -> None:
+    state, _ = make_offer(replace(US, wish=Direction.SENDONLY))
+    agreed = take_answer(state, offer()).agreed
+    assert agreed is not None
+    assert (agreed.send, agreed.receive) == (True, False)
+
+
+def test_version_six_addresses() -> None:
+    six = replace(US, local=("::1", 16384))
+    state, body = make_offer(six)
+    assert b"o=- 7 1 IN IP6 ::1" in body
+    assert b"c=IN IP6 ::1" in body
+    state = take_answer(state, offer().replace(b"IN IP4 127.0.0.2\r\nt=", b"IN IP6 ::2\r\nt="))
+    assert state.agreed is not None
+    assert state.agreed.remote == ("::2", 4000)
+
+
+WISHES = st.sampled_from(list(Direction))
+
+
+@given(steps=st.lists(st.tuples(st.booleans(), WISHES), max_size=12), codecs=st.permutations(["PCMU", "PCMA"]))
+def test_after_every_exchange_both_sides_agree(steps: list[tuple[bool, Direction]], codecs: list[str]) -> None:
+    us, them = US, replace(THEM, codecs=tuple(codecs))  # type: ignore[arg-type]
+    for ours, wish in steps:
+        if ours:
+            us, said = make_offer(replace(us, wish=wish))
+            them, answered = take_offer(them, said)
+            us = take_answer(us, answered)
+        else:
+            them, said = make_offer(replace(them, wish=wish))
+            us, answered = take_offer(us, said)
+            them = take_answer(them, answered)
+        assert us.agreed is not None
+        assert them.agreed is not None
+        assert us.agreed.codec == them.agreed.codec
+        assert (us.agreed.send, us.agreed.receive) == (them.agreed.receive, them.agreed.send)
+        assert us.agreed.remote == them.local
+        assert us.version <= len(steps)
+
+
+HOSTILE = [
+    b"",
+    b"v=1\r\n",
+    b"\xff\xfe\x00",
+    b"v=0\r\n" + b"a=x\r\n" * 600,
+    b"v=0\r\n" + b"a=" + b"x" * 20_000,
+    b"v=0\r\no=- 1 1 IN IP4\r\nm=audio 1 RTP/AVP 0\r\n",
+    b"v=0\r\nm=audio 1 RTP/AVP 0\r\n",
+    offer().replace(b"4000", b"65536"),
+    offer().replace(b"4000", b"-1"),
+    offer().replace(b"4000", "\u0664\u0662".encode()),
+    offer().replace(b"RTP/AVP 0 101", b"RTP/AVP"),
+    offer().replace(b"RTP/AVP 0 101", b"RTP/AVP " + b"0 " * 80),
+    offer(address="phone.example.com"),
+    offer(address="224.0.0.1"),
+    offer(address="127.0.0.1 x"),
+    offer().replace(b"c=IN IP4", b"c=ATM X"),
+    offer("a=rtpmap:200 X/8000"),
+    offer("a=rtpmap:x X/8000"),
+    offer("a=rtpmap:96"),
+    offer("a=ptime:x"),
+    offer("a=ptime:999999"),
+    offer("no equals sign"),
+    offer("a=\x01"),
+    offer() + b"m=audio 1 RTP/AVP 0\r\n" * 20,
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE)
+def test_a_hostile_description_is_unreadable_and_nothing_worse(body: bytes) -> None:
+    with pytest.raises(SdpUnreadable) as caught:
+        parse(body)
+    assert caught.value.sip == 400
+
+
+@given(st.binary(max_size=300), st.integers(0, 200), st.integers(0, 255))
+def test_no_bytes_do_harm(noise: bytes, at: int, byte: int) -> None:
+    good = bytearray(offer())
+    good[at % len(good)] = byte
+    for body in (noise, bytes(good), bytes(good) + noise):
+        try:
+            take_offer(US, body)
+        except (SdpUnreadable, NotAcceptableHere):
+            continue
+
+
+def test_what_phones_really_send_is_read() -> None:
+    body = (
+        b"v=0\no=- 3826 1 IN IP4 192.168.0.9\nc=IN IP4 192.168.0.9\nb=AS:128\na=group:BUNDLE audio\n"
+        b"m=audio 7078/2 RTP/AVP 96 0 8 101\na=rtpmap:96 opus/48000/2\na=fmtp:96 useinbandfec=1\na=rtpmap:0 PCMU/8000\n"
+        b"a=rtpmap:101 telephone-event/8000\na=ptime:0\na=ptime:30\na=rtcp-mux\n\n"
+    )
+    medium = parse(body).media[0]
+    assert (medium.port, medium.ptime_ms, medium.codec("96")) == (7078, 30, ("OPUS", 48000))
+    state, _ = take_offer(US, body)
+    assert state.agreed is not None
+    assert state.agreed.remote == ("192.168.0.9", 7078)

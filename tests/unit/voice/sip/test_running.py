@@ -1,0 +1,389 @@
+"""Changes, keys and goodbyes of ours in a running call, against a scripted far end and against another agent."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.effects import (
+    Accepted,
+    DigitSignalled,
+    EndCause,
+    Ended,
+    Event,
+    Invited,
+    ReofferAnswered,
+    Reoffered,
+    ReofferRefused,
+    SessionId,
+    TimerToken,
+)
+from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, PROXY, SDP, Node, Peer, Wire, call, header, invite, reply
+
+A = SessionId("a")
+CHALLENGE = 'WWW-Authenticate: Digest realm="them", nonce="n1", qop="auth", algorithm=SHA-256'
+
+
+class Scene:
+    """A call of Alice's to a scripted far end, answered."""
+
+    def __init__(self, *, dice: float = 0.5) -> None:
+        self.wire = Wire()
+        self.alice: Node = self.wire.node(ALICE, dice=dice)
+        self.peer = Peer(self.wire, self.alice)
+        asked = self.alice.agent.invite(
+            A,
+            "sip:bob@10.0.0.3",
+            now=self.wire.now,
+            sdp=SDP,
+            credentials=Credentials(user="alice", password="secret"),
+        )
+        self.wire.do(self.alice, asked)
+        self.invite = self.peer.heard()[0]
+        contact = "Contact: <sip:bob@10.0.0.3:5060>"
+        self.peer.say(reply(self.invite, 200, contact, "Content-Type: application/sdp", body=ANSWER.decode()))
+        self.peer.heard()
+        self.alice.events.clear()
+
+    def ask(self, sdp: bytes | None = SDP) -> str:
+        """Alice changes the call; her re-INVITE, or "" when it waits."""
+        self.wire.do(self.alice, self.alice.agent.reoffer(A, sdp, now=self.wire.now))
+        heard = self.peer.heard()
+        return heard[-1] if heard else ""
+
+    def ok(self, to: str, sdp: bytes | None = ANSWER) -> list[str]:
+        """The far end says 200; what Alice says to that."""
+        extra = ["Contact: <sip:bob@10.0.0.3:5062>"] + (["Content-Type: application/sdp"] if sdp else [])
+        self.peer.say(reply(to, 200, *extra, body=(sdp or b"").decode()))
+        texts = [data.decode() for data, _, _ in self.wire.lost]
+        self.wire.lost.clear()
+        return texts
+
+    def from_peer(self, method: str, branch: str, cseq: int, body: str = "") -> None:
+        """A request of the far end in the dialog."""
+        text = invite(
+            *(["Content-Type: application/sdp"] if body else []), method=method, branch=branch, cseq=cseq, body=body
+        )
+        text = text.replace("Call-ID: call-1", f"Call-ID: {header(self.invite, 'Call-ID')}")
+        lines = [
+            "From: <sip:bob@10.0.0.3>;tag=peer"
+            if line.startswith("From:")
+            else f"To: {header(self.invite, 'From')}"
+            if line.startswith("To:")
+            else line
+            for line in text.split("\n")
+        ]
+        self.peer.say("\n".join(lines))
+
+
+def events(scene: Scene) -> list[Event]:
+    return scene.alice.events
+
+
+def test_a_change_that_is_accepted_refreshes_where_requests_go() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    assert asked.startswith("INVITE sip:bob@10.0.0.3:5060")
+    assert header(asked, "CSeq") == "2 INVITE"
+    assert header(asked, "To").endswith(";tag=peer")
+    (ack,) = scene.ok(asked)
+    assert ack.startswith("ACK sip:bob@10.0.0.3:5062")
+    assert header(ack, "CSeq") == "2 ACK"
+    assert scene.ok(asked) == [ack]
+    assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
+
+
+def test_a_change_without_an_offer_is_answered_in_the_ack() -> None:
+    scene = Scene()
+    asked = scene.ask(None)
+    assert scene.ok(asked) == []
+    assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=True)]
+    assert scene.ok(asked) == []
+    scene.wire.do(scene.alice, scene.alice.agent.acknowledge(A, SDP, now=scene.wire.now))
+    texts = [data.decode() for data, _, _ in scene.wire.lost]
+    assert texts[0].endswith(SDP.decode())
+
+
+@pytest.mark.parametrize("status", [488, 500, 603, 415])
+def test_a_refused_change_leaves_the_call_as_it_was(status: int) -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.ask(), status))
+    assert events(scene) == [ReofferRefused(session=A, status=status, reason="Whatever")]
+    assert scene.alice.agent.sessions() == (A,)
+    assert scene.peer.heard()[0].startswith("ACK")
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_far_end_that_lost_the_dialog_ends_the_call(status: int) -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.ask(), status))
+    assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=status)]
+    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["ACK", "BYE"]
+
+
+def test_a_far_end_that_says_nothing_ends_the_call() -> None:
+    scene = Scene()
+    scene.ask()
+    scene.wire.run(33)
+    assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=408)]
+    scene.wire.run(60)
+    assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
+
+
+@pytest.mark.parametrize(("dice", "after"), [(0.0, 2.1), (0.5, 3.05), (0.999, 4.0)])
+def test_glare_backs_off_and_tries_again(dice: float, after: float) -> None:
+    scene = Scene(dice=dice)
+    scene.peer.say(reply(scene.ask(), 491))
+    scene.peer.heard()
+    scene.wire.run(after - 0.02)
+    assert scene.peer.heard() == []
+    scene.wire.run(0.04)
+    (again,) = scene.peer.heard()
+    assert header(again, "CSeq") == "3 INVITE"
+    assert events(scene) == []
+    scene.ok(again)
+    assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
+
+
+def test_glare_without_end_is_told_and_drops_nothing() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    for _ in range(3):
+        assert events(scene) == []
+        scene.peer.say(reply(asked, 491))
+        scene.peer.heard()
+        scene.wire.run(4.1)
+        asked = next(iter(scene.peer.heard()), "")
+    assert events(scene) == [ReofferRefused(session=A, status=491, reason="Whatever")]
+    assert scene.alice.agent.sessions() == (A,)
+
+
+def test_while_we_back_off_the_far_end_may_change_first() -> None:
+    scene = Scene(dice=0.0)
+    scene.peer.say(reply(scene.ask(), 491))
+    scene.peer.heard()
+    scene.from_peer("INVITE", "z9hG4bKre", 9, SDP.decode())
+    assert events(scene) == [Reoffered(session=A, method="INVITE", sdp=SDP)]
+    scene.wire.run(2.2)
+    assert all(not text.startswith("INVITE") for text in scene.peer.heard())
+    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    scene.from_peer("ACK", "z9hG4bKack", 9)
+    scene.wire.run(2.2)
+    assert any(text.startswith("INVITE") for text in scene.peer.heard())
+
+
+def test_while_our_change_is_out_the_far_ends_gets_491() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    scene.from_peer("INVITE", "z9hG4bKre", 9, SDP.decode())
+    assert scene.peer.statuses() == [491]
+    scene.ok(asked)
+    assert len(events(scene)) == 1
+
+
+def test_of_changes_that_wait_the_latest_is_sent() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    scene.peer.say(reply(asked, 100, tag=None))
+    assert scene.ask(b"v=1") == ""
+    assert scene.ask(SDP) == ""
+    texts = scene.ok(asked)
+    assert [text.split(" ")[0] for text in texts] == ["ACK", "INVITE"]
+    assert texts[1].endswith(SDP.decode())
+
+
+def test_a_change_that_waited_follows_a_refused_one() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    scene.ask(SDP)
+    scene.peer.say(reply(asked, 488))
+    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["ACK", "INVITE"]
+
+
+def test_a_change_that_waited_follows_the_far_ends() -> None:
+    scene = Scene()
+    scene.from_peer("UPDATE", "z9hG4bKup", 9, SDP.decode())
+    assert scene.ask(SDP) == ""
+    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["SIP/2.0", "INVITE"]
+    scene = Scene()
+    scene.from_peer("UPDATE", "z9hG4bKup", 9, SDP.decode())
+    assert scene.ask(SDP) == ""
+    scene.wire.do(scene.alice, scene.alice.agent.refuse_reoffer(A, 200, now=scene.wire.now))
+    assert [text.split(" ")[1] for text in scene.peer.heard()] == ["488", "sip:peer@10.0.0.3:5060"]
+
+
+def test_a_change_is_challenged_and_sent_again() -> None:
+    scene = Scene()
+    scene.peer.say(reply(scene.ask(), 401, CHALLENGE))
+    again = scene.peer.heard()[-1]
+    assert header(again, "CSeq") == "3 INVITE"
+    assert "Digest" in header(again, "Authorization")
+    assert header(again, "Content-Type") == "application/sdp"
+    scene.ok(again)
+    assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
+
+
+def test_a_200_to_a_change_after_we_hung_up_is_acknowledged() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    bye = scene.peer.heard()[0]
+    texts = scene.ok(asked)
+    assert [text.split(" ")[0] for text in texts] == ["ACK"]
+    scene.peer.say(reply(bye, 200))
+    assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
+    scene.wire.run(60)
+    assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
+
+
+def test_a_failure_of_a_change_after_we_hung_up_is_nothing() -> None:
+    scene = Scene()
+    asked = scene.ask()
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.peer.say(reply(asked, 481))
+    assert events(scene) == []
+
+
+def test_a_bye_is_challenged_and_sent_again() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.peer.say(reply(scene.peer.heard()[0], 401, CHALLENGE))
+    (again,) = scene.peer.heard()
+    assert "Digest" in header(again, "Authorization")
+    scene.peer.say(reply(again, 481))
+    assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
+
+
+def test_a_bye_nobody_answers_is_repeated_and_given_up() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.run(33)
+    assert len(scene.peer.heard()) == 11
+    assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
+
+
+def test_a_key_is_told_by_info() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    (info,) = scene.peer.heard()
+    assert info.startswith("INFO")
+    assert info.endswith("Signal=#\r\nDuration=160\r\n")
+    scene.peer.say(reply(info, 200))
+    assert events(scene) == []
+
+
+@pytest.mark.parametrize(("status", "ends"), [(415, False), (481, True), (401, False)])
+def test_what_a_key_comes_to(status: int, ends: bool) -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    scene.peer.say(reply(scene.peer.heard()[0], status, CHALLENGE))
+    assert bool(events(scene)) is ends
+    assert (A in scene.alice.agent.sessions()) is not ends
+
+
+def test_a_key_nobody_hears_ends_the_call() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    scene.wire.run(33)
+    assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=408)]
+
+
+def test_an_info_that_fails_after_we_hung_up_is_nothing() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    info = scene.peer.heard()[0]
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.peer.say(reply(info, 481))
+    assert events(scene) == []
+
+
+# --- two agents
+
+
+def talking() -> tuple[Wire, Node, Node, SessionId]:
+    """Alice called Bob, and he answered."""
+    wire = Wire()
+    alice, bob = wire.node(ALICE, dice=0.2), wire.node(BOB, dice=0.2)
+    call(wire, alice, bob)
+    wire.run(0.1)
+    (invited,) = bob.told(Invited)
+    assert isinstance(invited, Invited)
+    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
+    wire.run(0.1)
+    return wire, alice, bob, invited.session
+
+
+def test_both_sides_change_at_once_and_both_changes_come_through() -> None:
+    wire, alice, bob, at_bob = talking()
+    wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now))
+    wire.do(bob, bob.agent.reoffer(at_bob, ANSWER, now=wire.now))
+    for _ in range(100):
+        wire.run(0.1)
+        wire.do(alice, alice.agent.answer_reoffer(A, SDP, now=wire.now))
+        wire.do(bob, bob.agent.answer_reoffer(at_bob, ANSWER, now=wire.now))
+    assert len(alice.told(ReofferAnswered)) == len(bob.told(ReofferAnswered)) == 1
+    assert alice.told(Ended) == bob.told(Ended) == []
+
+
+def test_both_sides_hang_up_at_once() -> None:
+    wire, alice, bob, at_bob = talking()
+    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    wire.do(bob, bob.agent.bye(at_bob, now=wire.now))
+    wire.run(40)
+    assert alice.told(Ended) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
+    assert bob.told(Ended) == [Ended(session=at_bob, cause=EndCause.WE_HUNG_UP, status=200)]
+    for node in (alice, bob):
+        assert (node.agent.transactions(), node.agent.timers()) == (0, 0)
+
+
+def test_a_key_reaches_the_other_side() -> None:
+    wire, alice, bob, at_bob = talking()
+    wire.do(alice, alice.agent.press(A, "7", now=wire.now, duration_ms=300))
+    wire.run(0.1)
+    assert bob.told(DigitSignalled) == [DigitSignalled(session=at_bob, digit="7", duration_ms=300)]
+
+
+def test_a_change_asked_before_the_ack_waits_for_it() -> None:
+    wire = Wire(lambda data: () if data.startswith(b"ACK") else (0.01,))
+    alice, bob = wire.node(ALICE), wire.node(BOB)
+    call(wire, alice, bob)
+    wire.run(0.1)
+    (invited,) = bob.told(Invited)
+    assert isinstance(invited, Invited)
+    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
+    wire.do(bob, bob.agent.reoffer(invited.session, SDP, now=wire.now))
+    wire.run(0.2)
+    assert alice.told(Reoffered) == []
+    wire.fate = lambda _: (0.01,)
+    wire.run(1)
+    assert len(alice.told(Reoffered)) == 1
+
+
+def test_every_message_is_shown_in_the_order_it_passed() -> None:
+    wire, alice, bob, _ = talking()
+    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    wire.run(1)
+
+    def ladder(node: Node, direction: str) -> list[str]:
+        return [
+            f"{seen.start_line.replace(' SIP/2.0', '')[:11]} / {seen.cseq}"
+            for seen in node.seen
+            if seen.direction == direction
+        ]
+
+    assert ladder(alice, "out") == ladder(bob, "in")
+    assert ladder(bob, "out") == ladder(alice, "in")
+    assert [seen.cseq for seen in alice.seen] == [
+        *("1 INVITE", "1 INVITE", "1 INVITE", "1 ACK", "2 BYE", "2 BYE"),
+    ]
+    assert all(not seen.again for seen in alice.seen)
+    assert len(alice.told(Accepted)) == 1
+
+
+def test_a_timer_that_was_stopped_does_nothing() -> None:
+    wire, alice, _, _ = talking()
+    assert alice.agent.fire(TimerToken("session again a"), wire.now) == []
+    assert alice.agent.fire(TimerToken("nonsense"), wire.now) == []
+    assert PROXY not in wire.nodes
