@@ -105,14 +105,24 @@ function article(room, members) {
   one.querySelector("h2").textContent = conference
     ? `Conference ${members[0].conference_name || conference}`
     : members.length > 1 ? "Two legs" : "One call";
-  const items = members.map(party);
+  const items = members.map((call) => party(call, members));
+  why(one.querySelector("details"), members);
   const list = one.querySelector("ul");
   if (items.some((item, at) => list.children[at] !== item) || list.children.length !== items.length)
     list.replaceChildren(...items);
   return one;
 }
 
-function party(call) {
+// What keeps a whole conversation from being held is told once, under it.
+function why(place, members) {
+  const told = members.every((call) => !call.held && !call.can_hold)
+    ? [...new Set(members.flatMap((call) => [call.why_not, call.fix]).filter(Boolean))].join("\n")
+    : "";
+  place.hidden = !told;
+  text(place, "p", told);
+}
+
+function party(call, members) {
   let item = shown.get(call.sid);
   if (!item) {
     item = $("party").content.firstElementChild.cloneNode(true);
@@ -127,15 +137,17 @@ function party(call) {
   item.dataset.hears = { music: "music", "the other party": "talk" }[call.hears] || "silence";
   item.title = call.sid;
   text(item, ".name", name);
-  text(item, ".status", `${call.status}${call.muted ? ", muted" : ""}`);
-  text(item, ".heard", call.hears ? `hears ${call.hears}` : "");
+  const uri = call.direction === "inbound" ? call.from : call.to;
+  text(item, ".status", [call.status, call.muted && "muted", uri !== name && uri].filter(Boolean).join(" · "));
+  const hears = heard(call, members);
+  text(item, ".heard", hears ? `hears ${hears}` : "");
   const holdButton = item.querySelector(".hold");
   holdButton.disabled = !call.can_hold;
   holdButton.title = call.can_hold ? "" : call.why_not || "";
   holdButton.setAttribute("aria-label", `Hold ${name}`);
   item.querySelector(".resume").disabled = !call.hold;
   item.querySelector(".resume").setAttribute("aria-label", `Resume ${name}`);
-  item.setAttribute("aria-label", `${name}, ${call.held ? "on hold" : call.status}, hears ${call.hears || "what is not known"}`);
+  item.setAttribute("aria-label", `${name}, ${call.held ? "on hold" : call.status}, hears ${hears || "what is not known"}`);
   detail(item, call);
   return item;
 }
@@ -145,7 +157,6 @@ function detail(item, call) {
   if (call.held && call.since) parts.push(`on hold for ${lasting(Date.now() / 1000 - call.since)}`);
   if (call.held && call.by) parts.push(`by ${call.by}`);
   if (call.held && !call.hold) parts.push("held by another program, which alone can resume it");
-  if (!call.held && !call.can_hold) parts.push(call.why_not, call.fix);
   text(item, ".detail", parts.filter(Boolean).join(" "));
 }
 
@@ -154,7 +165,18 @@ function text(item, selector, value) {
   if (place.textContent !== value) place.textContent = value;
 }
 
-const called = (call) => (call.direction === "inbound" ? call.from : call.to) || call.from || call.sid;
+// The far end's name: of a SIP address the user, of a client address the identity.
+function called(call) {
+  const address = (call.direction === "inbound" ? call.from : call.to) || call.from || call.sid;
+  return address.replace(/^(sips?|client):/, "").replace(/@.*$/, "");
+}
+
+// Whom a party hears, by name where they are in sight.
+function heard(call, members) {
+  if (call.hears !== "the other party") return call.hears;
+  const others = members.filter((one) => one !== call && !one.held && !one.muted).map(called);
+  return others.length ? new Intl.ListFormat("en").format(others) : call.hears;
+}
 
 function lasting(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
