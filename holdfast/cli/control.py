@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp
 
+from holdfast.cli.checks import Verdict, check_sip
 from holdfast.cli.client import credentials_of
 from holdfast.cli.running import Running, announce, http_url, withdraw
 from holdfast.cli.serve import CONTROL_SETTINGS
@@ -90,6 +91,9 @@ def main(arguments: list[str]) -> int:
 async def run(settings: Settings, *, media_socket: Path) -> None:
     """Everything from the first socket to the last goodbye. Raises: Stop, DatabaseWrong, StoreFailed, OSError."""
     stop = stop_requested()
+    free = check_sip(settings, None)  # the engine could only say that some address is in use
+    if free.verdict is Verdict.BAD:
+        raise Stop(free.what, fix=free.fix)
     with bind_http(settings) as listener:
         async with open_database(settings.store_path) as database:
             wiring = Wiring(

@@ -1,0 +1,175 @@
+"""`holdfast serve` as a person runs it: ready, told what is wrong, restarted where it must be, gone in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.client import Client, Refused
+from holdfast.cli.running import find_running, running_file
+from holdfast.store.account import Credentials
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from holdfast.voice.runtime.supervisor import GIVE_UP
+
+
+@pytest.fixture
+async def server() -> Server:
+    """A server that is not started yet, with one line."""
+    return Server(lines={"alice": "correct-horse"})
+
+
+def client(server: Server) -> Client:
+    return Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes of a supervisor, by what they are."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        command = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+        found["media" if "holdfast.voice.runtime.mediaplane" in command else "control"] = int(child)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def until(test: Callable[[], bool]) -> None:
+    """Wait until `test()` is true."""
+    async with asyncio.timeout(25):
+        while True:
+            if test():
+                return
+            await asyncio.sleep(0.02)
+
+
+def holdfast(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "holdfast", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.getcwd(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
+async def test_it_serves_everything_on_one_port_and_goes_without_a_trace(server: Server) -> None:
+    async with server:
+        ask = client(server)
+        assert "<title>Holdfast</title>" in ask.text("/")
+        assert ask.get("/calls") == {"calls": []}
+        assert ask.get("/holds") == {"holds": []}
+        assert ask.get(f"/2010-04-01/Accounts/{server.account_sid}/Calls.json")["calls"] == []
+        assert {"name": "alice", "may_call": True} in ask.get("/engine/lines")["lines"]
+        assert ask.get("/readyz") == {"status": "ready"}
+        assert "/holds" in ask.get("/openapi.json")["paths"]
+        assert "holdfast_" in ask.text("/metrics")
+        for path in ("/console/page.css", "/console/page.js", "/docs"):
+            assert "http" not in {line.strip() for line in ask.text(path).splitlines()}
+        stranger = Client(url=server.url, credentials=Credentials(sid="AC" + "0" * 32, token="x"))
+        with pytest.raises(Refused, match=r"."):
+            stranger.get("/engine/lines")
+        async with Phone("alice", server=server.sip, user="alice", password="correct-horse") as phone:
+            await phone.register()
+        processes = [server.pid, *children(server.pid).values()]
+        assert len(processes) == 3
+    assert [pid for pid in processes if alive(pid)] == []
+    assert "Traceback" not in server.log()
+
+
+async def test_a_media_process_that_dies_is_replaced_and_control_goes_on(server: Server) -> None:
+    async with server:
+        before = children(server.pid)
+        os.kill(before["media"], signal.SIGKILL)
+        await until(lambda: children(server.pid).get("media", before["media"]) != before["media"])
+        assert children(server.pid)["control"] == before["control"]
+        assert client(server).get("/readyz") == {"status": "ready"}
+
+
+async def test_children_end_with_a_supervisor_that_was_killed(server: Server) -> None:
+    async with server:
+        processes = children(server.pid)
+        os.kill(server.pid, signal.SIGKILL)
+        await until(lambda: not any(alive(pid) for pid in processes.values()))
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        yield held.getsockname()[1]
+
+
+def test_a_taken_port_is_told_and_nothing_stays(taken: int, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/holdfast.db"
+    done = holdfast("serve", "--http-port", str(taken), "--sip-port", "0", "--rtp-rows", "2", "--store", store)
+    assert done.returncode == GIVE_UP
+    assert f"HTTP cannot listen at 127.0.0.1 port {taken}: " in done.stderr
+    assert "holdfast serve --http-port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_sip_port_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        store = f"sqlite:///{tmp_path}/holdfast.db"
+        done = holdfast("serve", "--http-port", "0", "--sip-port", str(port), "--rtp-rows", "2", "--store", store)
+    assert done.returncode == GIVE_UP
+    assert f"SIP port {port} of 127.0.0.1 is taken by another program" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_control_alone_says_how_it_is_started() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast.cli.control"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == GIVE_UP
+    assert "→ holdfast serve" in done.stderr
+
+
+async def test_free_ports_are_chosen_and_told_to_other_commands(tmp_path: Path) -> None:
+    store = tmp_path / "holdfast.db"
+    settings = ["--http-port", "0", "--sip-port", "0", "--rtp-rows", "2", "--rtp-base", "30000"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "holdfast", "serve", *settings, "--store", f"sqlite:///{store}"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            first = (await process.stdout.readline()).decode()
+        running = find_running(store)
+        assert running is not None
+        assert running.url in first
+        assert running.sip in first
+        listed = await asyncio.to_thread(holdfast, "number", "list", "--store", f"sqlite:///{store}")
+        assert (listed.returncode, listed.stdout) == (0, "")
+        told = await asyncio.to_thread(holdfast, "account", "--store", f"sqlite:///{store}")
+        assert f"TWILIO_API_BASE_URL={running.url}\n" in told.stdout
+        again = await asyncio.to_thread(holdfast, "serve", "--store", f"sqlite:///{store}")
+        assert again.returncode == 1
+        assert "a Holdfast runs with this store already" in again.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            await process.communicate()
+    assert process.returncode == 0
+    assert not running_file(store).exists()
+    assert json.loads((tmp_path / "holdfast.account").read_text())["account_sid"].startswith("AC")
