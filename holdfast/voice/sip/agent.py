@@ -363,7 +363,7 @@ class Agent:
                 running.timed_out(desk, session, transaction.purpose)
             case Purpose.REGISTER:
                 known = self._registrations.get(transaction.subject)
-                if known is not None and known.cseq == transaction.request.cseq:
+                if known is not None and registration.is_latest(known, transaction):
                     del self._registrations[transaction.subject]
                     registration.failed(desk, known, 408, "Request Timeout")
             case Purpose.OPTIONS:

@@ -101,13 +101,13 @@ def decode(data: bytes) -> Request | Response | Malformed:
         raise MessageUnreadable("no SIP start line")
     request_line = _REQUEST_LINE.match(start)
     try:
+        if not blank:
+            raise MessageUnreadable("Message without an end")
         headers = _headers(lines)
         if request_line is None:
             raise MessageUnreadable("Request line that cannot be read")
         if request_line[3] != "2.0":
             return _malformed(method, 505, "Version Not Supported", lines)
-        if not blank:
-            raise MessageUnreadable("Message without an end")
         return request(method, request_line[2], headers, _body(headers, body))
     except MessageUnreadable as wrong:
         return _malformed(method, 400, f"Bad Request ({wrong.message})", lines)

@@ -94,7 +94,7 @@ def responded(
     desk: Desk, registration: Registration, transaction: Transaction, response: Response
 ) -> Registration | None:
     """The final response to a REGISTER; what is left of the registration."""
-    if transaction.request.cseq != registration.cseq or transaction.request.call_id != registration.call_id:
+    if not is_latest(registration, transaction):
         return registration
     if 200 <= response.status < 300:
         if registration.expires_s == 0:
@@ -106,12 +106,18 @@ def responded(
         return registration
     longer = response.first("Min-Expires") or ""
     if response.status == 423 and re.fullmatch(r"[0-9]{1,6}", longer) and int(longer) > registration.expires_s:
-        return send(desk, replace(registration, expires_s=int(longer)), attempt=transaction.attempt)
+        return send(desk, replace(registration, expires_s=int(longer)))
     proof = desk.answer_challenge(response, transaction, registration.credentials)
     if proof is not None:
         return send(desk, registration, proof=proof, attempt=transaction.attempt + 1)
     failed(desk, registration, response.status, response.reason)
     return None
+
+
+def is_latest(registration: Registration, transaction: Transaction) -> bool:
+    """Whether this transaction is the registration's latest, and not one that was overtaken."""
+    sent = transaction.request
+    return (sent.call_id, sent.cseq) == (registration.call_id, registration.cseq)
 
 
 def failed(desk: Desk, registration: Registration, status: int, reason: str) -> None:

@@ -1,0 +1,271 @@
+"""Digest: the RFC's own example, both sides together, and what an attacker tries."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from holdfast.voice.sip.codec import decode
+from holdfast.voice.sip.digest import (
+    NONCE_LIFETIME_S,
+    Credentials,
+    Verdict,
+    Verifier,
+    answer,
+    is_stale,
+    parse_digest,
+    response_of,
+)
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.message import Request, Response, respond
+from tests.unit.voice.sip.wire import invite, wired
+
+HOME: Address = ("10.0.0.3", 5060)
+URI = "sip:holdfast"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+        ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ],
+)
+def test_the_example_of_the_rfc(algorithm: str, expected: str) -> None:
+    """Source: RFC 7616 §3.9.1."""
+    params = {
+        "username": "Mufasa",
+        "realm": "http-auth@example.org",
+        "uri": "/dir/index.html",
+        "algorithm": algorithm,
+        "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+        "nc": "00000001",
+        "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        "qop": "auth",
+    }
+    assert response_of(params, password="Circle of Life", method="GET") == expected
+
+
+def test_the_example_without_quality_of_protection() -> None:
+    """Source: RFC 2617 §3.2.2.1, worked out by hand."""
+    params = {"username": "u", "realm": "r", "nonce": "n", "uri": "sip:x"}
+    assert response_of(params, password="p", method="REGISTER") == WITHOUT_QOP
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+WITHOUT_QOP = md5(f"{md5('u:r:p')}:n:{md5('REGISTER:sip:x')}")
+
+
+def challenged(*values: str, status: int = 401) -> Response:
+    """A response with these challenges."""
+    name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
+    made = decode(wired(invite(method="REGISTER")))
+    assert isinstance(made, Request)
+    return respond(made, status, tag="t", headers=tuple((name, value) for value in values))
+
+
+def secret(user: str) -> str | None:
+    return {"alice": 'pass"word'}.get(user)
+
+
+class Server:
+    """A verifier, and what a client with these credentials sends it."""
+
+    def __init__(self) -> None:
+        self.verifier = Verifier(realm="holdfast", secret=b"k")
+
+    def proof(
+        self, user: str = "alice", password: str = 'pass"word', *, keep: int = 0, now: float = 1000.0, uri: str = URI
+    ) -> str:
+        values = self.verifier.challenges(HOME, now, stale=False)[keep:]
+        made = answer(
+            challenged(*values), Credentials(user=user, password=password), method="REGISTER", uri=uri, client_nonce="c"
+        )
+        assert made is not None
+        assert made[0] == "Authorization"
+        return made[1]
+
+    def check(self, value: str, *, now: float = 1001.0, source: Address = HOME, uri: str = URI) -> Verdict:
+        return self.verifier.check(value, method="REGISTER", uri=uri, source=source, now=now, password_of=secret)[0]
+
+
+@pytest.mark.parametrize(("keep", "algorithm"), [(0, "SHA-256"), (1, "MD5")])
+def test_both_sides_agree(keep: int, algorithm: str) -> None:
+    server = Server()
+    proof = server.proof(keep=keep)
+    assert f"algorithm={algorithm}," in proof
+    assert server.check(proof) is Verdict.GOOD
+
+
+@pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("nobody", 'pass"word'), ("", ""), ("nobody", "")])
+def test_a_wrong_password_and_an_unknown_user_look_the_same(user: str, password: str) -> None:
+    server = Server()
+    assert server.check(server.proof(user, password)) is Verdict.BAD
+
+
+def test_a_proof_is_good_once() -> None:
+    server = Server()
+    proof = server.proof()
+    assert server.check(proof) is Verdict.GOOD
+    assert server.check(proof) is Verdict.STALE
+
+
+def test_a_nonce_may_be_used_again_with_a_higher_count() -> None:
+    server = Server()
+    params = parse_digest(server.proof())
+    assert params is not None
+    for count, verdict in (
+        (1, Verdict.GOOD),
+        (3, Verdict.GOOD),
+        (2, Verdict.STALE),
+        (3, Verdict.STALE),
+        (4, Verdict.GOOD),
+    ):
+        params["nc"] = f"{count:08x}"
+        params["response"] = response_of(params, password='pass"word', method="REGISTER") or ""
+        assert server.check(written(params)) is verdict
+
+
+def written(params: dict[str, str]) -> str:
+    """Credentials as they go over the wire."""
+    fields = ", ".join(
+        f"{key}={text}" if key in ("nc", "qop") else '{}="{}"'.format(key, text.replace('"', '\\"'))
+        for key, text in params.items()
+    )
+    return f"Digest {fields}"
+
+
+def test_an_old_nonce_is_stale_and_forgotten() -> None:
+    server = Server()
+    assert server.check(server.proof(), now=1000 + NONCE_LIFETIME_S + 1) is Verdict.STALE
+    first = server.proof()
+    assert server.check(first) is Verdict.GOOD
+    later = 1000 + NONCE_LIFETIME_S + 10
+    assert server.check(server.proof(now=later), now=later) is Verdict.GOOD
+    assert server.check(first, now=later) is Verdict.STALE
+
+
+def test_a_nonce_belongs_to_who_got_it_and_to_us() -> None:
+    server = Server()
+    proof = server.proof()
+    assert server.check(proof, source=("10.9.9.9", 5060)) is Verdict.BAD
+    stranger = Verifier(realm="holdfast", secret=b"another")
+    verdict, _ = stranger.check(proof, method="REGISTER", uri=URI, source=HOME, now=1001, password_of=secret)
+    assert verdict is Verdict.BAD
+
+
+def test_a_proof_is_for_one_uri() -> None:
+    server = Server()
+    assert server.check(server.proof(uri="sip:other")) is Verdict.BAD
+
+
+def tampered(change: dict[str, str | None]) -> str:
+    """A proof that would be good, but for a change made before it was signed with the right password."""
+    params = parse_digest(Server().proof())
+    assert params is not None
+    for key, text in change.items():
+        if text is None:
+            params.pop(key)
+        else:
+            params[key] = text
+    params["response"] = response_of(params, password='pass"word', method="REGISTER") or "none"
+    return written(params)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Basic YWxpY2U6cGFzcw==",
+        "Digest",
+        "Digest =",
+        'Digest username="alice',
+        tampered({"realm": "other"}),
+        tampered({"algorithm": "SHA-512-256"}),
+        tampered({"algorithm": "MD5-sess"}),
+        tampered({"qop": "auth-int"}),
+        tampered({"nc": "x"}),
+        tampered({"nc": None}),
+        tampered({"nonce": ""}),
+        tampered({"nonce": "zz.1.00"}),
+        tampered({"nonce": "3e8.00000000000000000000000000000000"}),
+        tampered({"nonce": "3e8.1.\udcff"}),
+        Server().proof().replace('response="', 'response="\udcff'),
+    ],
+)
+def test_what_is_no_proof_is_bad(value: str) -> None:
+    server = Server()
+    assert server.check(value) is Verdict.BAD
+
+
+def test_a_client_without_quality_of_protection_has_each_nonce_once() -> None:
+    server = Server()
+    params = parse_digest(server.proof())
+    assert params is not None
+    for key in ("qop", "nc", "cnonce"):
+        del params[key]
+    params["response"] = response_of(params, password='pass"word', method="REGISTER") or ""
+    assert server.check(written(params)) is Verdict.GOOD
+    assert server.check(written(params)) is Verdict.STALE
+
+
+def test_two_challenges_of_one_second_differ() -> None:
+    verifier = Verifier(realm="holdfast", secret=b"k")
+    assert verifier.challenges(HOME, 1, stale=False) != verifier.challenges(HOME, 1, stale=False)
+    assert all(value.endswith(", stale=true") for value in verifier.challenges(HOME, 1, stale=True))
+
+
+# --- the client
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        ("Basic realm=x",),
+        ('Digest realm="r"',),
+        ('Digest realm="r", nonce="n", algorithm=MD5-sess',),
+        ('Digest realm="r", nonce="n", qop="auth-int"',),
+        ('Digest realm="other", nonce="n"',),
+        ("Digest garbage",),
+    ],
+)
+def test_a_challenge_we_cannot_do_is_not_answered(values: tuple[str, ...]) -> None:
+    credentials = Credentials(user="a", password="b", realm="r")
+    assert answer(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") is None
+
+
+def test_the_first_challenge_we_can_do_is_answered() -> None:
+    response = challenged(
+        'Digest realm="r", nonce="n1", algorithm=SHA-512-256, qop="auth"',
+        'Digest realm="r \\"q\\"", nonce="n2", algorithm=MD5, qop="auth-int, auth", opaque="o"',
+        'Digest realm="r", nonce="n3", algorithm=SHA-256',
+        status=407,
+    )
+    made = answer(response, Credentials(user='a"b', password="p"), method="INVITE", uri="sip:x", client_nonce="c")
+    assert made is not None
+    name, value = made
+    params = parse_digest(value)
+    assert name == "Proxy-Authorization"
+    assert params is not None
+    assert (params["nonce"], params["opaque"], params["username"], params["realm"]) == ("n2", "o", 'a"b', 'r "q"')
+    assert (params["qop"], params["nc"], params["cnonce"]) == ("auth", "00000001", "c")
+
+
+def test_an_old_server_is_answered_the_old_way() -> None:
+    response = challenged('Digest realm="r", nonce="n"')
+    made = answer(response, Credentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c")
+    assert made is not None
+    params = parse_digest(made[1])
+    assert params is not None
+    assert params["response"] == WITHOUT_QOP
+    assert "qop" not in params
+
+
+def test_stale_is_seen() -> None:
+    assert is_stale(challenged('Digest realm="r", nonce="n", stale=TRUE'))
+    assert not is_stale(challenged('Digest realm="r", nonce="n", stale=false', "Basic x"))

@@ -1,0 +1,356 @@
+"""Registering: lines with us, and ourselves elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.codec import decode
+from holdfast.voice.sip.digest import answer
+from holdfast.voice.sip.effects import (
+    Address,
+    ContactsChanged,
+    Invited,
+    OptionsAnswered,
+    Registered,
+    RegistrationFailed,
+    SessionId,
+    Unregistered,
+)
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import Response
+from tests.unit.voice.sip.wire import ALICE, BOB, PROXY, SDP, Node, Peer, Wire, header, invite, reply
+
+
+class Lines:
+    """Two lines; nobody else may call."""
+
+    def password_of(self, user: str) -> str | None:
+        return {"alice": "secret", "bob": "hidden"}.get(user)
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        return source[0] == "10.0.0.99"
+
+    def is_registrar(self) -> bool:
+        return True
+
+
+def server(wire: Wire) -> Node:
+    return wire.node(BOB, policy=Lines())
+
+
+def phone(wire: Wire, address: Address = ALICE) -> Node:
+    return wire.node(address)
+
+
+def register(wire: Wire, node: Node, user: str = "alice", password: str = "secret", *, expires_s: int = 600) -> None:
+    credentials = Credentials(user=user, password=password)
+    effects = node.agent.register(
+        "r", BOB, user, now=wire.now, domain="10.0.0.2", credentials=credentials, expires_s=expires_s
+    )
+    wire.do(node, effects)
+    wire.run(0.2)
+
+
+def test_a_line_registers_stays_registered_and_leaves() -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    register(wire, alice, expires_s=100)
+    assert alice.events == [Registered(registration="r", expires_s=100.0)]
+    assert bob.agent.contacts("alice", wire.now) == (("sip:alice@10.0.0.1:5060", ALICE),)
+    assert bob.events == [ContactsChanged(user="alice", contacts=("sip:alice@10.0.0.1:5060",))]
+    wire.run(500)
+    assert bob.agent.contacts("alice", wire.now)
+    assert len(alice.told(Registered)) == 7
+    wire.do(alice, alice.agent.unregister("r", now=wire.now))
+    wire.run(0.2)
+    assert alice.events[-1] == Unregistered(registration="r")
+    assert bob.agent.contacts("alice", wire.now) == ()
+    assert bob.events[-1] == ContactsChanged(user="alice", contacts=())
+    wire.run(400)
+    assert alice.agent.timers() == bob.agent.timers() == 0
+    assert alice.agent.unregister("r", now=wire.now) == []
+
+
+def test_a_line_that_goes_silent_is_forgotten() -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    register(wire, alice, expires_s=60)
+    wire.fate = lambda _: ()
+    wire.run(61)
+    assert bob.agent.contacts("alice", wire.now) == ()
+    wire.run(40)
+    assert alice.events[-1] == RegistrationFailed(registration="r", status=408, reason="Request Timeout")
+
+
+@pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("nobody", "secret")])
+def test_a_wrong_password_and_an_unknown_user_are_told_the_same(user: str, password: str) -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    register(wire, alice, user, password)
+    assert alice.events == [RegistrationFailed(registration="r", status=401, reason="Unauthorized")]
+    assert bob.events == []
+    assert bob.agent.transactions() == 0
+
+
+def test_a_line_registers_only_itself() -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    effects = alice.agent.register(
+        "r", BOB, "bob", now=wire.now, credentials=Credentials(user="alice", password="secret")
+    )
+    wire.do(alice, effects)
+    wire.run(0.2)
+    assert alice.events == [RegistrationFailed(registration="r", status=403, reason="Forbidden")]
+    assert bob.agent.contacts("bob", wire.now) == ()
+
+
+def test_a_line_that_asks_for_too_little_is_told_the_least_and_asks_again() -> None:
+    wire = Wire()
+    server(wire)
+    alice = phone(wire)
+    register(wire, alice, expires_s=2)
+    assert alice.events == [Registered(registration="r", expires_s=10.0)]
+
+
+def test_a_line_may_call_and_a_stranger_may_not() -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    for session, credentials in (("a", Credentials(user="alice", password="secret")), ("b", None)):
+        effects = alice.agent.invite(
+            SessionId(session), "sip:+15550100@10.0.0.2", now=wire.now, sdp=SDP, credentials=credentials
+        )
+        wire.do(alice, effects)
+    wire.run(1)
+    invited = [event for event in bob.events if isinstance(event, Invited)]
+    assert [(event.user, event.called) for event in invited] == [("alice", "+15550100")]
+
+
+def test_whom_the_policy_trusts_calls_without_a_password() -> None:
+    wire = Wire()
+    bob = server(wire)
+    peer = Peer(wire, bob, ("10.0.0.99", 5060))
+    peer.say(invite(sent_by="10.0.0.99:5060"))
+    (invited,) = bob.told(Invited)
+    assert isinstance(invited, Invited)
+    assert invited.user is None
+
+
+# --- registrar, message by message
+
+
+class Scene:
+    """An authenticated line that writes its REGISTERs by hand."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.bob = server(self.wire)
+        self.peer = Peer(self.wire, self.bob)
+        self.count = 0
+
+    def say(self, *extra: str, cseq: int | None = None, call_id: str = "reg", user: str = "alice") -> str:
+        """Send a REGISTER, answer its challenge, and return the final response."""
+        self.count += 1
+        number = 2 * self.count if cseq is None else cseq
+
+        def text(branch: str, *proof: str) -> str:
+            made = invite(
+                *extra,
+                *proof,
+                method="REGISTER",
+                uri="sip:10.0.0.2",
+                branch=branch,
+                cseq=number,
+                call_id=call_id,
+                contact="",
+            )
+            return made.replace("To: <sip:bob@10.0.0.2>", f"To: <sip:{user}@10.0.0.2>")
+
+        self.peer.say(text(f"z9hG4bKr{self.count}"))
+        challenge = decode(self.peer.heard()[0].encode())
+        assert isinstance(challenge, Response)
+        made = answer(
+            challenge,
+            Credentials(user="alice", password="secret"),
+            method="REGISTER",
+            uri="sip:10.0.0.2",
+            client_nonce="c",
+        )
+        assert made is not None
+        self.peer.say(text(f"z9hG4bKs{self.count}", f"{made[0]}: {made[1]}"))
+        return self.peer.heard()[0]
+
+    def contacts(self) -> list[str]:
+        return [uri for uri, _ in self.bob.agent.contacts("alice", self.wire.now)]
+
+
+def listed(response: str) -> list[str]:
+    return [line for line in response.split("\r\n") if line.startswith("Contact:")]
+
+
+def test_several_contacts_most_wanted_first() -> None:
+    scene = Scene()
+    said = scene.say(
+        "Contact: <sip:a@10.0.0.3:5060>;q=0.2, <sip:b@10.0.0.3>;expires=50", "Contact: <sip:c@10.0.0.4>;q=2"
+    )
+    assert said.startswith("SIP/2.0 200")
+    assert listed(said) == [
+        "Contact: <sip:c@10.0.0.4>;expires=3600",
+        "Contact: <sip:b@10.0.0.3>;expires=50",
+        "Contact: <sip:a@10.0.0.3:5060>;expires=3600",
+    ]
+    addresses = [to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)]
+    assert addresses == [PROXY, ("10.0.0.3", 5060), ("10.0.0.3", 5060)]
+    scene.wire.run(51)
+    assert scene.contacts() == ["sip:c@10.0.0.4", "sip:a@10.0.0.3:5060"]
+
+
+def test_asking_changes_nothing() -> None:
+    scene = Scene()
+    scene.say("Contact: <sip:a@10.0.0.3>", "Expires: 100")
+    scene.wire.run(40)
+    assert listed(scene.say()) == ["Contact: <sip:a@10.0.0.3>;expires=60"]
+    assert len(scene.bob.told(ContactsChanged)) == 1
+
+
+def test_the_same_contact_in_other_words_is_the_same() -> None:
+    scene = Scene()
+    scene.say("Contact: <sip:a@10.0.0.3>")
+    scene.say("Contact: <sip:a@10.0.0.3:5060;x=y?h=v>")
+    assert scene.contacts() == ["sip:a@10.0.0.3:5060;x=y"]
+    scene.say("Contact: <sip:a@10.0.0.3>;expires=0")
+    assert scene.contacts() == []
+
+
+def test_all_contacts_are_removed_at_once() -> None:
+    scene = Scene()
+    scene.say("Contact: <sip:a@10.0.0.3>, <sip:b@10.0.0.3>")
+    assert scene.say("Contact: *", "Expires: 0").startswith("SIP/2.0 200")
+    assert scene.contacts() == []
+
+
+@pytest.mark.parametrize(
+    "extra", [("Contact: *",), ("Contact: *", "Expires: 10"), ("Contact: *, <sip:a@b>", "Expires: 0")]
+)
+def test_a_star_stands_alone_and_with_expires_zero(extra: tuple[str, ...]) -> None:
+    scene = Scene()
+    scene.say("Contact: <sip:a@10.0.0.3>")
+    assert scene.say(*extra).startswith("SIP/2.0 400")
+    assert scene.contacts() == ["sip:a@10.0.0.3"]
+
+
+@pytest.mark.parametrize("contact", ["<tel:+15550100>", "<sip:a@10.0.0.3", "<sip:a@10.0.0.3:70000>", "sip:a@b?x=y", ""])
+def test_one_bad_contact_changes_nothing(contact: str) -> None:
+    scene = Scene()
+    assert scene.say(f"Contact: <sip:good@10.0.0.3>, {contact}").startswith("SIP/2.0 400")
+    assert scene.contacts() == []
+
+
+def test_an_older_register_that_comes_late_changes_nothing() -> None:
+    scene = Scene()
+    scene.say("Contact: <sip:a@10.0.0.3>", cseq=10)
+    assert scene.say("Contact: <sip:a@10.0.0.3>;expires=0", cseq=9).startswith("SIP/2.0 500")
+    assert scene.say("Contact: *", "Expires: 0", cseq=9).startswith("SIP/2.0 500")
+    assert scene.contacts() == ["sip:a@10.0.0.3"]
+    assert scene.say("Contact: <sip:a@10.0.0.3>;expires=0", cseq=1, call_id="new").startswith("SIP/2.0 200")
+
+
+def test_too_many_contacts_are_refused() -> None:
+    scene = Scene()
+    many = ", ".join(f"<sip:p{number}@10.0.0.3>" for number in range(11))
+    assert scene.say(f"Contact: {many}").startswith("SIP/2.0 403")
+    assert scene.contacts() == []
+
+
+def test_an_expiry_that_is_no_number_is_the_default() -> None:
+    scene = Scene()
+    said = scene.say("Contact: <sip:a@10.0.0.3>;expires=soon", "Expires: 99999999999999")
+    assert listed(said) == ["Contact: <sip:a@10.0.0.3>;expires=3600"]
+
+
+def test_an_address_of_record_that_cannot_be_read_is_forbidden() -> None:
+    scene = Scene()
+    assert scene.say("Contact: <sip:a@10.0.0.3>", user="a@b").startswith("SIP/2.0 403")
+
+
+# --- ourselves elsewhere, against a scripted registrar
+
+
+def asked() -> tuple[Wire, Node, Peer, str]:
+    wire = Wire()
+    alice = phone(wire)
+    peer = Peer(wire, alice)
+    wire.do(alice, alice.agent.register("r", PROXY, "alice", now=wire.now, expires_s=100))
+    return wire, alice, peer, peer.heard()[0]
+
+
+def test_a_register_of_ours() -> None:
+    _, _, _, text = asked()
+    assert text.startswith("REGISTER sip:10.0.0.3:5060 SIP/2.0")
+    assert header(text, "Contact") == "<sip:alice@10.0.0.1:5060>"
+    assert header(text, "Expires") == "100"
+    assert header(text, "To") == "<sip:alice@10.0.0.3:5060>"
+
+
+@pytest.mark.parametrize(
+    ("extra", "granted"),
+    [
+        (("Contact: <sip:alice@10.0.0.1:5060>;expires=70",), 70),
+        (("Contact: <sip:other@10.0.0.1>;expires=9, garbage", "Expires: 80"), 80),
+        (("Expires: x",), 100),
+        ((), 100),
+    ],
+)
+def test_what_the_registrar_grants(extra: tuple[str, ...], granted: float) -> None:
+    wire, alice, peer, text = asked()
+    peer.say(reply(text, 200, *extra))
+    assert alice.events == [Registered(registration="r", expires_s=granted)]
+    wire.run(granted * 0.8 - 1)
+    assert peer.heard() == []
+    wire.run(1.1)
+    assert header(peer.heard()[0], "CSeq") == "2 REGISTER"
+
+
+@pytest.mark.parametrize(
+    ("status", "extra"), [(403, ()), (423, ()), (423, ("Min-Expires: 5",)), (423, ("Min-Expires: x",))]
+)
+def test_a_registrar_that_refuses(status: int, extra: tuple[str, ...]) -> None:
+    _, alice, peer, text = asked()
+    peer.say(reply(text, status, *extra))
+    assert alice.events == [RegistrationFailed(registration="r", status=status, reason="Whatever")]
+    assert alice.agent.timers() == 1  # timer K of the transaction alone
+
+
+def test_the_answer_to_a_register_that_was_overtaken_is_nothing() -> None:
+    wire, alice, peer, first = asked()
+    wire.do(alice, alice.agent.unregister("r", now=wire.now))
+    second = peer.heard()[0]
+    assert header(second, "Expires") == "0"
+    peer.say(reply(first, 200))
+    assert alice.events == []
+    peer.say(reply(second, 200))
+    assert alice.events == [Unregistered(registration="r")]
+
+
+def test_an_overtaken_register_that_nobody_answered_is_nothing() -> None:
+    wire, alice, peer, _ = asked()
+    wire.run(1)
+    wire.do(alice, alice.agent.register("r", PROXY, "alice", now=wire.now))
+    peer.say(reply(peer.heard()[-1], 200))
+    wire.run(33)
+    assert alice.events == [Registered(registration="r", expires_s=600.0)]
+
+
+# --- OPTIONS
+
+
+def test_a_live_peer_answers_options_and_a_dead_one_does_not() -> None:
+    wire = Wire()
+    alice = phone(wire)
+    server(wire)
+    wire.do(alice, alice.agent.options("live", "sip:10.0.0.2", now=wire.now))
+    wire.do(alice, alice.agent.options("dead", "sip:x@nowhere.example", now=wire.now, next_hop=PROXY))
+    wire.run(33)
+    assert alice.events == [OptionsAnswered(ping="live", status=200), OptionsAnswered(ping="dead", status=408)]
+    with pytest.raises(UriUnreadable):
+        alice.agent.options("x", "sip:nowhere.example", now=wire.now)
