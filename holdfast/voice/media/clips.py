@@ -65,7 +65,8 @@ class ClipBank:
         """
         if offset == 0:
             self._arriving.pop(clip_id, None)
-            clip = Clip(first=self._make_room(-(-total // SAMPLES), in_play), frames=-(-total // SAMPLES))
+            frames = -(-total // SAMPLES)
+            clip = Clip(first=self._make_room(frames, in_play), frames=frames)
             self._arriving[clip_id] = (clip, total, 0)
         clip, expected_total, arrived = self._arriving.get(clip_id, (Clip(first=0, frames=0), -1, -1))
         end = offset + len(part)
@@ -82,6 +83,10 @@ class ClipBank:
             self._replaced.append(self._clips.pop(clip_id))
         self._clips[clip_id] = clip
 
+    def forget_parts(self) -> None:
+        """Whoever was giving clips is gone: what came of them makes room."""
+        self._arriving.clear()
+
     def _write(self, clip: Clip, offset: int, part: bytes) -> None:
         at = clip.first * SAMPLES + offset
         self._bytes[ULAW, at : at + len(part)] = np.frombuffer(part, dtype=np.uint8)
@@ -89,11 +94,13 @@ class ClipBank:
 
     def _make_room(self, frames: int, in_play: Collection[int]) -> int:
         """The first of that many free frames. Raises: ClipTooLong."""
+        if frames > self.capacity:
+            raise ClipTooLong(f"a clip of {frames} frames: there is room for {self.capacity} in all")
         self._replaced = [clip for clip in self._replaced if clip.first in in_play]
         idle = [clip_id for clip_id, clip in self._clips.items() if clip.first not in in_play]
         while (first := self._gap(frames)) is None:
             if not idle:
-                raise ClipTooLong(f"no room for {frames} frames among {self.capacity}")
+                raise ClipTooLong(f"a clip of {frames} frames: what is in play leaves no such room")
             del self._clips[idle.pop(0)]
         return first
 

@@ -67,10 +67,12 @@ def read(data: Bytes, lengths: Numbers) -> Packets:
 
 def _extensions(data: Bytes, flags: Bytes, start: Numbers, end: Numbers, good: Mask) -> None:
     """Move `start` behind header extensions. Source: RFC 3550 §5.3.1."""
-    extended = np.flatnonzero(good & (flags & 0x10 != 0) & (start + 4 <= end))
+    extended = np.flatnonzero(good & (flags & 0x10 != 0))
+    cut_off = extended[start[extended] + 4 > end[extended]]
+    good[cut_off] = False
+    extended = np.setdiff1d(extended, cut_off, assume_unique=True)
     at = start[extended]
     start[extended] += 4 + 4 * (data[extended, at + 2].astype(np.intp) << 8 | data[extended, at + 3])
-    good[(flags & 0x10 != 0) & (start > end)] = False
 
 
 def _padding(data: Bytes, flags: Bytes, end: Numbers, good: Mask) -> None:

@@ -6,6 +6,7 @@ monotonic clock.
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -90,11 +91,6 @@ class Plane:
         self._ticks = 0
 
     @property
-    def capacity(self) -> int:
-        """How many rows there are."""
-        return self._ports.rows
-
-    @property
     def in_use(self) -> int:
         """How many rows are."""
         return len(self._rows)
@@ -131,6 +127,11 @@ class Plane:
             return m.NotDone(number=number, why="full", message=error.message)
         except (AskedWrong, ClipTooLong, ClipBroken) as error:
             return m.NotDone(number=number, why="wrong", message=error.message)
+
+    def greeting(self) -> m.Attached:
+        """What a control that comes is told. What the one before was about to give is forgotten."""
+        self.sound.bank.forget_parts()
+        return m.Attached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:
         """Every row in use."""
@@ -227,6 +228,7 @@ class Plane:
         self._io.close(at)
         self._ports.give_back(at, now)
         self._unheard.discard(at)
+        self._may_speak[at] = self._settled[at] = False
         self.sound.close(at)
         self._high = max(self._rows, default=-1) + 1
         self._find_sending()

@@ -106,8 +106,7 @@ class Process:
 
     def _admit(self) -> None:
         """A control comes. The one before, if any, leaves the epoll by being closed."""
-        greeting = m.Attached(pid=os.getpid(), capacity=self._plane.capacity, rows=self._plane.states())
-        if self._door.admit(greeting) and (control := self._door.control) is not None:
+        if self._door.admit(self._plane.greeting()) and (control := self._door.control) is not None:
             self._epoll.register(control, select.EPOLLIN)
             self._door.flush()
 

@@ -1,0 +1,215 @@
+"""The clip bank and the players: every sound begins at its beginning and reports its end, once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from holdfast.voice.media.clips import Clip, ClipBank, ClipBroken, ClipTooLong, Players
+from holdfast.voice.media.codecs import ALAW, SILENCE, TO_OTHER_LAW, ULAW
+
+SILENT = b"\xff" * 160
+
+
+def found(bank: ClipBank, clip_id: str) -> Clip:
+    clip = bank.get(clip_id)
+    assert clip is not None
+    return clip
+
+
+def content(bank: ClipBank, clip_id: str, law: int = ULAW) -> bytes:
+    clip = found(bank, clip_id)
+    first = law * bank.capacity + clip.first
+    return bank.frames[first : first + clip.frames].tobytes()
+
+
+def put(bank: ClipBank, clip_id: str, audio: bytes, *, part: int = 1000, in_play: set[int] | None = None) -> None:
+    for offset in range(0, max(1, len(audio)), part):
+        bank.put(clip_id, audio[offset : offset + part], offset=offset, total=len(audio), in_play=in_play or set())
+
+
+# --- the bank ---------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=1000), st.integers(1, 400))
+def test_a_clip_is_there_in_both_laws_with_silence_at_its_end(audio: bytes, part: int) -> None:
+    bank = ClipBank(10)
+    put(bank, "a", audio, part=part)
+    padding = -len(audio) % 160
+    assert content(bank, "a") == audio + b"\xff" * padding
+    assert content(bank, "a", ALAW) == TO_OTHER_LAW[ULAW][np.frombuffer(audio + b"\xff" * padding, np.uint8)].tobytes()
+
+
+def test_a_clip_is_there_when_it_is_whole() -> None:
+    bank = ClipBank(10)
+    bank.put("a", b"x" * 160, offset=0, total=320)
+    assert "a" not in bank
+    assert bank.get("a") is None
+    bank.put("a", b"y" * 160, offset=160, total=320)
+    assert "a" in bank
+
+
+@pytest.mark.parametrize(("offset", "total", "size"), [(100, 320, 160), (160, 400, 160), (160, 320, 200)])
+def test_parts_that_do_not_follow_each_other(offset: int, total: int, size: int) -> None:
+    bank = ClipBank(10)
+    bank.put("a", b"x" * 160, offset=0, total=320)
+    with pytest.raises(ClipBroken):
+        bank.put("a", b"y" * size, offset=offset, total=total)
+    with pytest.raises(ClipBroken):
+        bank.put("a", b"y" * 160, offset=160, total=320)
+    put(bank, "a", b"z" * 1600)
+    assert content(bank, "a") == b"z" * 1600
+
+
+def test_a_part_of_nothing_known() -> None:
+    with pytest.raises(ClipBroken):
+        ClipBank(10).put("a", b"x", offset=160, total=320)
+
+
+def test_a_clip_replaces_its_namesake() -> None:
+    bank = ClipBank(10)
+    put(bank, "a", b"1" * 320)
+    put(bank, "a", b"2" * 160)
+    assert content(bank, "a") == b"2" * 160
+
+
+def test_the_clip_not_played_for_longest_makes_room() -> None:
+    bank = ClipBank(10)
+    for clip_id in "abc":
+        put(bank, clip_id, clip_id.encode() * 480)
+    found(bank, "a")
+    put(bank, "d", b"d" * 320)
+    assert [clip_id in bank for clip_id in "abcd"] == [True, False, True, True]
+    assert content(bank, "a") == b"a" * 480
+
+
+def test_a_clip_in_play_stays_even_when_it_was_replaced() -> None:
+    bank = ClipBank(10)
+    put(bank, "a", b"1" * 800)
+    playing = found(bank, "a")
+    put(bank, "a", b"2" * 320, in_play={playing.first})
+    with pytest.raises(ClipTooLong):
+        put(bank, "b", b"b" * 1280, in_play={playing.first})
+    put(bank, "b", b"b" * 480, in_play={playing.first})
+    assert bank.frames[playing.first].tobytes() == b"1" * 160
+    put(bank, "c", b"c" * 1600)
+    assert content(bank, "c") == b"c" * 1600
+
+
+def test_a_clip_larger_than_the_bank_drives_nothing_out() -> None:
+    bank = ClipBank(10)
+    put(bank, "a", b"a" * 160)
+    with pytest.raises(ClipTooLong):
+        put(bank, "b", b"b" * 1601)
+    assert "a" in bank
+
+
+def test_parts_of_a_clip_that_never_came_whole_make_room() -> None:
+    bank = ClipBank(10)
+    bank.put("a", b"a" * 160, offset=0, total=1600)
+    with pytest.raises(ClipTooLong):
+        put(bank, "b", b"b" * 160)
+    bank.forget_parts()
+    put(bank, "b", b"b" * 160)
+    assert "b" in bank
+
+
+# --- the players ------------------------------------------------------------------------------------------------
+
+
+def players(rows: int = 3, **clips: bytes) -> tuple[ClipBank, Players, np.ndarray]:
+    bank = ClipBank(100)
+    for clip_id, audio in clips.items():
+        put(bank, clip_id, audio)
+    out = np.full((rows, 160), 0xFF, dtype=np.uint8)
+    return bank, Players(bank, out), out
+
+
+def test_each_leg_plays_from_its_own_beginning() -> None:
+    bank, each, out = players(a=b"1" * 160 + b"2" * 160)
+    each.start(0, found(bank, "a"), rounds=2)
+    each.play()
+    each.start(2, found(bank, "a"), rounds=1)
+    each.play()
+    assert [row.tobytes()[:1] for row in out] == [b"2", b"\xff", b"1"]
+    assert each.in_play() == {found(bank, "a").first}
+
+
+def test_the_end_is_told_with_the_last_frame_and_silence_follows() -> None:
+    bank, each, out = players(a=b"1" * 160 + b"2" * 160)
+    each.start(1, found(bank, "a"), rounds=2)
+    told, heard = [], b""
+    for _ in range(6):
+        told.append(each.play().tolist())
+        heard += out[1, :1].tobytes()
+    assert told == [[], [], [], [1], [], []]
+    assert heard == b"1212\xff\xff"
+    assert each.in_play() == set()
+
+
+def test_an_empty_clip_is_silent_for_a_tick_and_over_however_many_rounds() -> None:
+    bank, each, out = players(a=b"")
+    each.start(0, found(bank, "a"), rounds=1000)
+    assert each.play().tolist() == [0]
+    assert out[0].tobytes() == SILENT
+    assert each.play().tolist() == []
+
+
+def test_another_law_in_the_middle_of_a_sound() -> None:
+    bank, each, out = players(a=b"\x20" * 480)
+    each.start(0, found(bank, "a"), rounds=1)
+    each.play()
+    each.describe(0, law=ALAW)
+    assert out[0, 0] == SILENCE[ALAW]
+    each.play()
+    assert out[0, 0] == TO_OTHER_LAW[ULAW][0x20]
+    each.stop(0)
+    assert out[0, 0] == SILENCE[ALAW]
+
+
+class Walk(RuleBasedStateMachine):
+    """Sounds started, stopped and ended at random, against one list of bytes per leg."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bank, self.players, self.out = players(a=b"1" * 160, b=b"2" * 160 + b"3" * 320, c=b"")
+        self.left: dict[int, bytes] = {}
+        self.expected = [SILENT] * 3
+
+    @rule(row=st.integers(0, 2), clip=st.sampled_from("abc"), rounds=st.integers(1, 3))
+    def start(self, row: int, clip: str, rounds: int) -> None:
+        self.players.start(row, found(self.bank, clip), rounds=rounds)
+        self.left[row] = {"a": b"1", "b": b"233", "c": b""}[clip] * rounds
+
+    @rule(row=st.integers(0, 2))
+    def stop(self, row: int) -> None:
+        self.players.stop(row)
+        self.left.pop(row, None)
+        self.expected[row] = SILENT
+
+    @rule()
+    def tick(self) -> None:
+        ended = self.players.play().tolist()
+        self.expected = [bytes([self.left[row][0]]) * 160 if self.left.get(row) else SILENT for row in range(3)]
+        self.left = {row: rest[1:] if rest else b"" for row, rest in self.left.items()}
+        assert ended == sorted(row for row, rest in self.left.items() if not rest)
+        self.left = {row: rest for row, rest in self.left.items() if rest}
+
+    @invariant()
+    def plays_what_it_should(self) -> None:
+        assert self.players.in_play() == {
+            found(self.bank, clip).first for clip in "abc" if any(self.players_clip(row) == clip for row in self.left)
+        }
+        # Between ticks a row may hold its last frame or, if it was stopped, silence.
+        assert [self.out[row].tobytes() for row in range(3)] == self.expected
+
+    def players_clip(self, row: int) -> str:
+        rest = self.left[row]
+        return "c" if not rest else ("a" if rest[:1] == b"1" else "b")
+
+
+Walk.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestWalk = Walk.TestCase

@@ -1,0 +1,350 @@
+"""Jitter buffers: frames come out in the order and at the distance their timestamps give them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.voice.media.codecs import ALAW, DECODE, QUIETER, SILENCE, ULAW
+from holdfast.voice.media.jitter import (
+    CALM_PACKETS,
+    CONCEALED,
+    LONG_SILENCE,
+    MOST_DEPTH,
+    SLOTS,
+    START_DEPTH,
+    JitterBuffers,
+)
+from holdfast.voice.media.rtp import DATAGRAM, HEADER
+
+SILENT = bytes([0xFF]) * 160
+LOUD = 0x20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    timestamp: int
+    payload: bytes
+    ssrc: int = 1
+    marker: bool = False
+    start: int = HEADER
+
+
+class Bench:
+    """Jitter buffers with their rows of frames."""
+
+    def __init__(self, rows: int = 1, *, law: int = ULAW) -> None:
+        self.jitter = JitterBuffers(rows)
+        self.frames = np.full((rows, 160), SILENCE[law], dtype=np.uint8)
+        for row in range(rows):
+            self.jitter.open(row, law=law)
+
+    def put(self, packets: dict[int, Packet]) -> None:
+        data = np.full((len(packets), DATAGRAM), 0xA7, dtype=np.uint8)
+        for k, packet in enumerate(packets.values()):
+            end = packet.start + len(packet.payload)
+            data[k, packet.start : end] = np.frombuffer(packet.payload, dtype=np.uint8)
+        each = list(packets.values())
+        self.jitter.put(
+            np.array(list(packets), dtype=np.intp),
+            timestamp=np.array([p.timestamp % 2**32 for p in each], dtype=np.int64),
+            ssrc=np.array([p.ssrc for p in each], dtype=np.int64),
+            marker=np.array([p.marker for p in each], dtype=np.bool_),
+            data=data,
+            start=np.array([p.start for p in each], dtype=np.intp),
+            size=np.array([len(p.payload) for p in each], dtype=np.intp),
+        )
+
+    def play(self) -> list[bytes]:
+        self.jitter.play(self.frames)
+        return [frame.tobytes() for frame in self.frames]
+
+    def hear(self, *packets: Packet) -> bytes:
+        """One tick of row 0, with these packets before it."""
+        for packet in packets:
+            self.put({0: packet})
+        return self.play()[0]
+
+
+def frame(k: int) -> bytes:
+    """A frame that is no other: loud, so that it is never taken for quiet."""
+    return bytes([LOUD + k % 64]) * 80 + bytes([LOUD + k // 64 % 64]) * 80
+
+
+def voice(k: int, *, origin: int = 5000, ssrc: int = 1, marker: bool = False) -> Packet:
+    return Packet(timestamp=origin + 160 * k, payload=frame(k), ssrc=ssrc, marker=marker)
+
+
+def test_the_first_frame_comes_two_ticks_later_and_the_others_follow() -> None:
+    bench = Bench()
+    heard = [bench.hear(voice(k)) for k in range(50)]
+    assert heard == [SILENT] * START_DEPTH + [frame(k) for k in range(50 - START_DEPTH)]
+
+
+def test_timestamps_wrap() -> None:
+    bench = Bench()
+    heard = [bench.hear(voice(k, origin=2**32 - 1000)) for k in range(20)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(20 - START_DEPTH)]
+
+
+@given(st.permutations(range(4)))
+def test_order_within_the_buffer_does_not_matter(order: list[int]) -> None:
+    bench = Bench()
+    bench.hear(voice(0))
+    heard = [bench.hear(*(voice(1 + k) for k in order))] + [bench.hear() for _ in range(4)]
+    assert heard == [SILENT, *(frame(k) for k in range(4))]
+
+
+def test_a_duplicate_is_heard_once() -> None:
+    bench = Bench()
+    heard = [bench.hear(voice(k), voice(k)) for k in range(20)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(18)]
+
+
+@settings(max_examples=30)
+@given(st.sampled_from([40, 80, 160, 240, 320, 480]), st.integers(0, 400))
+def test_packets_of_any_length_say_the_same(size: int, drop_first: int) -> None:
+    """10, 20, 30, 40 or 60 ms a packet, and packets that begin in the middle of a frame."""
+    stream = b"".join(frame(k) for k in range(60))[drop_first:]
+    bench, sent, heard = Bench(), 0, b""
+    for tick in range(50):
+        while sent <= 160 * tick and sent + size <= len(stream):
+            bench.put({0: Packet(timestamp=9000 + sent, payload=stream[sent : sent + size])})
+            sent += size
+        heard += bench.play()[0]
+    assert heard == SILENT * START_DEPTH + stream[: 48 * 160]
+
+
+def test_a_header_with_options_is_no_other_sound() -> None:
+    bench = Bench()
+    heard = [bench.hear(Packet(timestamp=160 * k, payload=frame(k), start=HEADER + 4 * (k % 3))) for k in range(10)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(8)]
+
+
+def test_half_a_frame_is_filled_up_with_silence() -> None:
+    for law in (ULAW, ALAW):
+        bench = Bench(law=law)
+        bench.put({0: Packet(timestamp=0, payload=bytes(80))})
+        heard = [bench.hear() for _ in range(3)]
+        assert heard[-1] == bytes(80) + bytes([SILENCE[law]]) * 80
+
+
+def test_a_lost_frame_fades_and_then_there_is_silence() -> None:
+    bench = Bench()
+    for k in range(3):
+        bench.hear(voice(k))
+    heard = [bench.hear() for _ in range(20)]
+    assert heard[:2] == [frame(1), frame(2)]
+    faded = np.frombuffer(frame(2), dtype=np.uint8)
+    for k in range(CONCEALED):
+        faded = QUIETER[ULAW][faded]
+        assert heard[2 + k] == faded.tobytes()
+    assert set(heard[2 + CONCEALED :]) == {SILENT}
+    assert bench.jitter.concealed[0] == CONCEALED
+
+
+def test_a_telephone_event_leaves_no_hole() -> None:
+    """During an event no sound is sent; what follows lies where its timestamp says."""
+    bench = Bench()
+    for k in range(4):
+        bench.hear(voice(k))
+    for _ in range(6):
+        bench.hear()
+    heard = [bench.hear(voice(k)) for k in range(10, 20)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(10, 18)]
+
+
+def test_late_packets_make_it_wait_longer_up_to_six_frames() -> None:
+    bench = Bench()
+    depths = []
+    for first in range(0, 120, 12):
+        # One packet of twelve is overtaken by ten others, more than the buffer ever waits for.
+        order = [first, *range(first + 2, first + 12)]
+        for k in order:
+            bench.hear(voice(k))
+        bench.hear(voice(first + 1))
+        depths.append(int(bench.jitter.depth[0]))
+    assert depths[: MOST_DEPTH - START_DEPTH] == list(range(START_DEPTH + 1, MOST_DEPTH + 1))
+    assert set(depths[MOST_DEPTH - START_DEPTH :]) == {MOST_DEPTH}
+    assert bench.jitter.late[0] == 10
+    heard = [bench.hear(voice(k)) for k in range(120, 140)]
+    assert heard[-10:] == [frame(k) for k in range(130 - MOST_DEPTH, 140 - MOST_DEPTH)]
+
+
+def deepened() -> Bench:
+    """A buffer whose delay has grown, with frames 0 to 14 put."""
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    for _ in range(4):
+        bench.hear()
+    bench.hear(*[voice(k) for k in range(10, 15)])
+    assert bench.jitter.depth[0] > START_DEPTH
+    return bench
+
+
+def test_it_waits_less_again_at_a_quiet_frame_once_all_packets_come_early() -> None:
+    bench = deepened()
+    heard = []
+    for k in range(15, 15 + 4 * CALM_PACKETS):
+        quiet = k % 20 == 0
+        heard.append(bench.hear(Packet(timestamp=voice(k).timestamp, payload=b"\xfe" * 160 if quiet else frame(k))))
+    assert bench.jitter.depth[0] == START_DEPTH
+    # Only quiet frames were left out: every loud one is heard, in order.
+    loud = [sound for sound in heard if sound[0] not in (0xFE, 0xFF)][10:]
+    first = next(k for k in range(60) if frame(k) == loud[0])
+    assert loud == [frame(k) for k in range(first, first + 2 * len(loud)) if k % 20][: len(loud)]
+
+
+def test_loud_frames_are_never_left_out_to_catch_up() -> None:
+    bench = Bench()
+    bench.put({0: voice(0)})
+    # Everything comes four frames early from the start.
+    bench.put({0: voice(1)})
+    for k in range(2, 6):
+        bench.put({0: voice(k)})
+    heard = [bench.hear(voice(k)) for k in range(6, 6 + 2 * CALM_PACKETS)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(len(heard) - START_DEPTH)]
+
+
+def test_a_new_source_is_heard_at_once() -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    heard = [bench.hear(voice(k, origin=77_000_000, ssrc=2)) for k in range(20, 30)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(20, 28)]
+
+
+def test_one_wild_timestamp_changes_nothing() -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    heard = [bench.hear(voice(10), Packet(timestamp=2_000_000_000, payload=frame(63)))]
+    heard += [bench.hear(voice(k)) for k in range(11, 20)]
+    assert heard == [frame(k) for k in range(10 - START_DEPTH, 20 - START_DEPTH)]
+
+
+@given(st.sampled_from([SLOTS * 160, 10**6, 2**31, -SLOTS * 160 - 3200, -(10**6)]))
+def test_a_clock_that_leapt_is_believed_at_its_second_packet(leap: int) -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    heard = [bench.hear(voice(k, origin=5000 + leap)) for k in range(10, 20)]
+    assert heard[1 + START_DEPTH :] == [frame(k) for k in range(11, 18)]
+
+
+def test_a_clock_that_stood_still_for_a_moment_is_believed_at_its_fourth_packet() -> None:
+    """A phone that paused for ten frames and went on where it stopped, in place of moving its timestamps on."""
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    for _ in range(10):
+        bench.hear()
+    heard = [bench.hear(voice(k)) for k in range(10, 30)]
+    assert heard[-5:] == [frame(k) for k in range(25 - START_DEPTH, 30 - START_DEPTH)]
+
+
+def test_after_a_silence_any_timestamp_begins_anew() -> None:
+    for quiet_ticks, marker in ((LONG_SILENCE, False), (4, True)):
+        bench = Bench()
+        for k in range(10):
+            bench.hear(voice(k))
+        for _ in range(quiet_ticks):
+            bench.hear()
+        heard = [bench.hear(voice(k, origin=900_000, marker=marker)) for k in range(10, 20)]
+        assert heard[START_DEPTH:] == [frame(k) for k in range(10, 18)]
+
+
+def test_a_phone_that_marks_every_packet_is_heard() -> None:
+    bench = Bench()
+    heard = [bench.hear(voice(k, marker=True)) for k in range(10)]
+    assert heard[START_DEPTH:] == [frame(k) for k in range(8)]
+
+
+def test_what_was_not_to_be_heard_is_forgotten() -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    bench.jitter.silence(0, law=ALAW)
+    assert {bench.hear() for _ in range(20)} == {bytes([SILENCE[ALAW]]) * 160}
+
+
+@given(st.integers(1, 40))
+def test_skipped_ticks_are_over_and_what_follows_is_not_delayed(skipped: int) -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    for k in range(10, 10 + min(skipped, 8) + 1):
+        bench.put({0: voice(k)})
+    bench.jitter.skip(1, frames=skipped)
+    first = bench.play()[0]
+    if skipped <= 8:
+        assert first == frame(10 + skipped - START_DEPTH)
+    heard = [bench.hear(voice(k)) for k in range(11 + skipped, 60)]
+    assert heard[3:] == [frame(k) for k in range(14 + skipped - START_DEPTH, 60 - START_DEPTH)]
+
+
+# --- any number of legs in one buffer are that many buffers ------------------------------------------------------
+
+packets = st.builds(
+    lambda k, jitter, size, ssrc, marker: Packet(
+        timestamp=1000 + 160 * k + jitter, payload=frame(k % 60)[:80] * (size // 80), ssrc=ssrc, marker=marker
+    ),
+    st.integers(0, 60) | st.integers(0, 2**20),
+    st.sampled_from([0, 0, 0, 0, 80, 3]),
+    st.sampled_from([160, 160, 160, 80, 240, 320, 480]),
+    st.sampled_from([1, 1, 1, 1, 2]),
+    st.booleans(),
+)
+moments = st.lists(
+    st.tuples(st.integers(0, 2), packets) | st.sampled_from(["tick", "tick", "tick", "skip"]), min_size=5, max_size=80
+)
+
+
+@settings(max_examples=60)
+@given(moments)
+def test_no_leg_touches_another(walk: list[tuple[int, Packet] | str]) -> None:
+    together, apart = Bench(3), [Bench() for _ in range(3)]
+    for moment in walk:
+        if moment == "tick":
+            assert together.play() == [bench.play()[0] for bench in apart]
+        elif moment == "skip":
+            together.jitter.skip(3, frames=2)
+            for bench in apart:
+                bench.jitter.skip(1, frames=2)
+        elif not isinstance(moment, str):
+            row, packet = moment
+            together.put({row: packet})
+            apart[row].put({0: packet})
+
+
+@settings(max_examples=60)
+@given(moments)
+def test_whatever_comes_a_frame_is_sound_that_came_or_fades(walk: list[tuple[int, Packet] | str]) -> None:
+    bench, louder = Bench(), np.abs(DECODE[ULAW].astype(int))
+    came: set[int] = {0xFF}
+    for moment in walk:
+        if moment == "tick":
+            before = louder[bench.frames[0]].max()
+            heard = np.frombuffer(bench.play()[0], dtype=np.uint8)
+            assert set(heard.tolist()) <= came or louder[heard].max() <= before / 2 + before / 16 + 16
+        elif not isinstance(moment, str):
+            came |= set(moment[1].payload)
+            bench.put({0: moment[1]})
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 35), min_size=30, max_size=60))
+def test_under_two_frames_of_jitter_everything_is_heard_in_order(delays_ms: list[int]) -> None:
+    """Packets delayed by less than the start depth, in any order, come out whole."""
+    bench = Bench()
+    arrivals = sorted([(20 * (k + 1) + (delay if k else 0), k) for k, delay in enumerate(delays_ms)])
+    heard = []
+    for tick in range(1, len(delays_ms) + 6):
+        while arrivals and arrivals[0][0] <= 20 * tick:
+            bench.put({0: voice(arrivals.pop(0)[1])})
+        heard.append(bench.play()[0])
+    assert heard[START_DEPTH : START_DEPTH + len(delays_ms)] == [frame(k) for k in range(len(delays_ms))]

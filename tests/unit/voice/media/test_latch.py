@@ -1,0 +1,74 @@
+"""Whom a leg listens to, and where its packets go."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.latch import STRANGER_PACKETS, Latch, describe, hear, reopen
+
+SDP, ROUTER, STRANGER = ("10.0.0.5", 4000), ("192.0.2.1", 61000), ("203.0.113.9", 5)
+
+
+def heard(latch: Latch, *sources: tuple[str, int]) -> Latch:
+    for source in sources:
+        latch = hear(latch, source)
+    return latch
+
+
+def test_the_address_of_the_sdp_is_believed_at_once() -> None:
+    assert heard(Latch(named=SDP), SDP).settled == SDP
+
+
+def test_a_phone_behind_a_router_is_believed_when_it_insists() -> None:
+    latch = Latch(named=SDP)
+    assert heard(latch, *[ROUTER] * (STRANGER_PACKETS - 1)).settled is None
+    assert heard(latch, *[ROUTER] * STRANGER_PACKETS).settled == ROUTER
+
+
+def test_two_strangers_in_turn_are_not_believed() -> None:
+    assert heard(Latch(named=SDP), *[ROUTER, STRANGER] * 10).settled is None
+
+
+def test_without_an_address_in_the_sdp_the_first_is_believed() -> None:
+    assert heard(Latch(), ROUTER).settled == ROUTER
+
+
+def test_what_is_settled_stays() -> None:
+    assert heard(Latch(named=SDP), SDP, *[STRANGER] * 10).settled == SDP
+
+
+def test_port_0_can_not_be_answered() -> None:
+    assert heard(Latch(), ("192.0.2.1", 0)).settled is None
+
+
+def test_sound_goes_to_the_sdp_then_to_the_source_and_on_to_it_while_it_is_silent() -> None:
+    latch = Latch(named=SDP)
+    assert latch.sends_to == SDP
+    latch = heard(latch, *[ROUTER] * STRANGER_PACKETS)
+    assert latch.sends_to == ROUTER
+    latch = reopen(latch)
+    assert (latch.settled, latch.sends_to) == (None, ROUTER)
+    assert heard(latch, ROUTER).settled == ROUTER
+    assert heard(latch, SDP).settled == SDP
+    assert reopen(reopen(latch)).sends_to == ROUTER
+
+
+def test_another_address_forgets_the_old_one() -> None:
+    latch = describe(heard(Latch(named=SDP), SDP), named=ROUTER, may_speak_again=False)
+    assert (latch.settled, latch.sends_to) == (None, ROUTER)
+    assert heard(latch, SDP).settled is None
+
+
+def test_the_same_address_again_changes_nothing_unless_the_party_was_not_to_speak() -> None:
+    settled = heard(Latch(named=SDP), *[ROUTER] * STRANGER_PACKETS)
+    assert describe(settled, named=SDP, may_speak_again=False) == settled
+    assert describe(settled, named=SDP, may_speak_again=True).settled is None
+
+
+@given(st.lists(st.sampled_from([SDP, ROUTER, STRANGER]), max_size=20))
+def test_only_a_source_that_spoke_is_settled_on(sources: list[tuple[str, int]]) -> None:
+    latch = Latch(named=SDP)
+    for k, source in enumerate(sources):
+        latch = hear(latch, source)
+        if latch.settled is not None:
+            assert latch.settled in sources[: k + 1]
+            assert SDP in sources[: k + 1] or sources[: k + 1].count(latch.settled) >= STRANGER_PACKETS

@@ -1,0 +1,79 @@
+"""Reception statistics, counted for many legs at once, against RFC 3550 appendix A done for one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.reception import Reception, Standing
+
+
+def count(
+    reception: Reception, *, sequence: int, timestamp: int = 0, arrival: int = 0, ssrc: int = 1, row: int = 0
+) -> None:
+    reception.count(
+        np.array([row]),
+        ssrc=np.array([ssrc]),
+        sequence=np.array([sequence % 2**16]),
+        timestamp=np.array([timestamp % 2**32]),
+        arrival=arrival,
+    )
+
+
+def standing(reception: Reception, row: int = 0) -> Standing:
+    found = reception.standing(row)
+    assert found is not None
+    return found
+
+
+def test_nothing_came() -> None:
+    assert Reception(1).standing(0) is None
+
+
+@given(st.integers(0, 65535), st.lists(st.booleans(), min_size=1, max_size=50))
+def test_lost_packets_are_those_that_never_came(first: int, come: list[bool]) -> None:
+    reception = Reception(1)
+    come = [True, *come, True]
+    for k, comes in enumerate(come):
+        if comes:
+            count(reception, sequence=first + k)
+    found = standing(reception)
+    assert (found.expected, found.received, found.lost) == (len(come), sum(come), come.count(False))
+    assert found.highest == first + len(come) - 1
+
+
+def test_a_late_or_doubled_packet_is_counted_as_received() -> None:
+    reception = Reception(1)
+    for sequence in (10, 12, 11, 12):
+        count(reception, sequence=sequence)
+    assert (standing(reception).highest, standing(reception).lost) == (12, -1)
+
+
+def test_a_new_source_is_counted_anew() -> None:
+    reception = Reception(2)
+    count(reception, sequence=10)
+    count(reception, sequence=900, row=1)
+    count(reception, sequence=5000, ssrc=2)
+    assert standing(reception) == Standing(ssrc=2, highest=5000, expected=1, received=1, jitter=0)
+    assert standing(reception, 1).highest == 900
+    reception.open(0)
+    assert reception.standing(0) is None
+
+
+def test_jitter_is_the_smoothed_change_of_transit_time() -> None:
+    """RFC 3550 §A.8: J += (|D| - J) / 16."""
+    reception = Reception(1)
+    expected, late = 0.0, 0
+    for k in range(100):
+        count(reception, sequence=k, timestamp=2**32 - 800 + 160 * k, arrival=160 * k + (late := 160 * (k % 2)))
+        if k:
+            expected += (160 - expected) / 16
+    assert late == 160
+    assert standing(reception).jitter == pytest.approx(int(expected))
+
+
+def test_a_leap_of_the_clock_is_a_second_at_most() -> None:
+    reception = Reception(1)
+    count(reception, sequence=0)
+    count(reception, sequence=1, timestamp=2**31)
+    assert standing(reception).jitter == 8000 // 16

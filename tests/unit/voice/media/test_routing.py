@@ -1,0 +1,121 @@
+"""Who hears whom, as rows and as exact sums, against adding up one ear at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, TO_OTHER_LAW, ULAW
+from holdfast.voice.media.frames import Layout
+from holdfast.voice.media.mixer import mix
+from holdfast.voice.media.routing import Hears, derive
+
+ROWS = 8
+LAYOUT = Layout(rows=ROWS)
+
+
+def sound_of(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) -> list[bytes]:
+    """What each row is sent, by way of the routing."""
+    frames = frames.copy()
+    routing = derive(hears, laws=laws, layout=LAYOUT, rows=ROWS)
+    ears = len(routing.mix.group_of_ear)
+    if ears:
+        mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + ears])
+    heard = frames[routing.source]
+    for law, rows in enumerate(routing.recoded):
+        heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
+    return [row.tobytes() for row in heard]
+
+
+def naive(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) -> list[bytes]:
+    """What each row is sent, ear by ear, sample by sample in plain integers."""
+    sent = []
+    for ear in range(ROWS):
+        law = laws[ear]
+        heard = hears.get(ear, ())
+        if heard is None:
+            sent.append(frames[LAYOUT.player(ear)].tobytes())
+            continue
+        speakers = [row for row in dict.fromkeys(heard) if row in hears]
+        if not speakers:
+            sent.append(bytes([SILENCE[law]]) * 160)
+        elif len(speakers) == 1:
+            frame = frames[speakers[0]]
+            sent.append((frame if laws[speakers[0]] == law else TO_OTHER_LAW[1 - law][frame]).tobytes())
+        else:
+            total = sum(DECODE[laws[row]][frames[row]].astype(int) for row in speakers)
+            sent.append(ENCODE[law][np.clip(total, -32768, 32767) + 32768].tobytes())
+    return sent
+
+
+hearing = st.none() | st.lists(st.integers(0, ROWS - 1), max_size=6).map(tuple)
+maps = st.dictionaries(st.integers(0, ROWS - 1), hearing, max_size=ROWS)
+rooms = st.sets(st.integers(0, ROWS - 1), min_size=2).flatmap(
+    lambda room: st.sets(st.sampled_from(sorted(room))).map(
+        lambda muted: {ear: tuple(other for other in sorted(room - muted) if other != ear) for ear in room}
+    )
+)
+law_lists = st.lists(st.sampled_from([ULAW, ALAW]), min_size=ROWS, max_size=ROWS)
+
+
+def noise(seed: int, laws: list[int]) -> np.ndarray:
+    frames = LAYOUT.matrix()
+    frames[: LAYOUT.mixes] = np.random.default_rng(seed).integers(0, 256, (LAYOUT.mixes, 160))
+    return frames
+
+
+@given(maps | rooms, law_lists, st.integers(0, 2**32))
+def test_every_ear_gets_the_exact_sum_of_whom_it_hears(hears: Mapping[int, Hears], laws: list[int], seed: int) -> None:
+    frames = noise(seed, laws)
+    assert sound_of(hears, laws, frames) == naive(hears, laws, frames)
+
+
+@given(rooms)
+def test_a_room_is_added_up_once(hears: Mapping[int, Hears]) -> None:
+    """Who speaks and who only listens share one sum, unless two speak and so hear each other unmixed."""
+    plan = derive(hears, laws=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
+    assert len(plan.buckets) <= 1
+    assert sum(bucket.groups for bucket in plan.buckets) <= 1
+
+
+def test_two_hear_each_other_unmixed() -> None:
+    routing = derive({0: (1,), 1: (0,)}, laws=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS)
+    assert routing.source[:2].tolist() == [1, 0]
+    assert not len(routing.mix.members)
+    assert [rows.tolist() for rows in routing.recoded] == [[], []]
+
+
+def test_rooms_of_one_size_lie_side_by_side() -> None:
+    hears: dict[int, Hears] = {0: (1, 2), 1: (0, 2), 2: (0, 1), 3: (4, 5), 4: (3, 5), 5: (3, 4)}
+    plan = derive(hears, laws=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
+    assert [(bucket.first, bucket.groups, bucket.size) for bucket in plan.buckets] == [(0, 2, 3)]
+    assert plan.members.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_coach_is_heard_by_the_coached_alone() -> None:
+    frames = LAYOUT.matrix()
+    for row in range(3):
+        frames[row] = 0x40 + row
+    agent, customer, coach = 0, 1, 2
+    hears: dict[int, Hears] = {agent: (customer, coach), customer: (agent,), coach: (agent, customer)}
+    heard = sound_of(hears, [ULAW] * ROWS, frames)
+    assert heard[customer] == frames[agent].tobytes()
+    assert heard == naive(hears, [ULAW] * ROWS, frames)
+
+
+def test_many_loud_voices_are_clipped_not_wrapped() -> None:
+    frames = LAYOUT.matrix()
+    frames[:ROWS] = 0x80
+    everybody: dict[int, Hears] = {ear: tuple(row for row in range(ROWS) if row != ear) for ear in range(ROWS)}
+    assert set(sound_of(everybody, [ULAW] * ROWS, frames)) == {b"\x80" * 160}
+
+
+def test_a_leg_may_hear_itself() -> None:
+    frames = noise(1, [ULAW] * ROWS)
+    hears: dict[int, Hears] = {0: (0,), 1: (0, 1), 2: ()}
+    heard = sound_of(hears, [ULAW] * ROWS, frames)
+    assert heard[0] == frames[0].tobytes()
+    assert heard == naive(hears, [ULAW] * ROWS, frames)

@@ -1,0 +1,108 @@
+"""RTCP written and read; whatever comes is read without an error."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.reception import Standing
+from holdfast.voice.media.rtcp import Interval, View, goodbye, ntp, read, report
+
+STANDING = Standing(ssrc=0xCAFE, highest=66_000, expected=200, received=190, jitter=40)
+
+
+def written(
+    standing: Standing | None = STANDING, *, since: Interval | None = None, last_report: int | None = 7
+) -> bytes:
+    return report(
+        ssrc=0xBEEF,
+        now=1_000_000_000.5,
+        timestamp=123,
+        packets=50,
+        name="holdfast@127.0.0.1",
+        standing=standing,
+        since=since or Interval(),
+        last_report=last_report,
+        last_report_ago_s=1.5,
+    )
+
+
+def packets(data: bytes) -> list[tuple[int, int, bytes]]:
+    """Count field, type and body of each packet; the whole is used up."""
+    found = []
+    while data:
+        flags, kind, words = struct.unpack_from("!BBH", data)
+        assert flags >> 6 == 2
+        found.append((flags & 31, kind, data[4 : 4 + 4 * words]))
+        assert len(data) >= 4 + 4 * words
+        data = data[4 + 4 * words :]
+    return found
+
+
+def test_ntp_time() -> None:
+    """2001-09-09 01:46:40.5 UTC, counted from 1900."""
+    assert ntp(1_000_000_000.5) == (3_208_988_800 << 32) + (1 << 31)
+
+
+def test_a_report_of_both_directions() -> None:
+    (count, kind, body), (_, description, name) = packets(written())
+    assert (count, kind, description) == (1, 200, 202)
+    assert struct.unpack("!IQIII", body[:24]) == (0xBEEF, ntp(1_000_000_000.5), 123, 50, 8000)
+    ssrc, loss, highest, jitter, last, ago = struct.unpack("!IIIIII", body[24:])
+    assert (ssrc, highest, jitter, last, ago) == (0xCAFE, 66_000, 40, 7, 98304)
+    assert (loss >> 24, loss & 0xFFFFFF) == (10 * 256 // 200, 10)
+    assert name[:6] == struct.pack("!IBB", 0xBEEF, 1, 18)
+    assert name[6:24] == b"holdfast@127.0.0.1"
+    assert not any(name[24:])
+
+
+def test_only_what_was_lost_since_the_last_report_is_the_fraction() -> None:
+    loss = struct.unpack_from("!I", packets(written(since=Interval(expected=100, received=100)))[0][2], 28)[0]
+    assert loss >> 24 == 10 * 256 // 100
+    duplicates = Standing(ssrc=1, highest=9, expected=10, received=12, jitter=0)
+    loss = struct.unpack_from("!I", packets(written(duplicates))[0][2], 28)[0]
+    assert (loss >> 24, loss & 0xFFFFFF) == (0, 0xFFFFFE)
+
+
+def test_a_party_that_sent_nothing_is_not_reported() -> None:
+    (count, kind, body), _ = packets(written(None, last_report=None))
+    assert (count, kind, len(body)) == (0, 200, 24)
+
+
+def test_goodbye() -> None:
+    kinds = [(kind, body[:4]) for _, kind, body in packets(goodbye(ssrc=0xBEEF, name="x"))]
+    assert kinds == [(kind, struct.pack("!I", 0xBEEF)) for kind in (201, 202, 203)]
+
+
+def test_what_the_party_says_of_us() -> None:
+    view = read(written(), our_ssrc=0xCAFE)
+    assert view == View(lost=10, jitter=40, last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
+    assert read(written(), our_ssrc=1) == View(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
+
+
+def test_a_negative_number_of_lost_packets_stays_negative() -> None:
+    view = read(written(Standing(ssrc=1, highest=1, expected=1, received=3, jitter=0)), our_ssrc=1)
+    assert view is not None
+    assert view.lost == -2
+
+
+def test_a_receiver_report() -> None:
+    block = struct.pack("!IIIIII", 5, 3, 0, 9, 0, 0)
+    data = struct.pack("!BBHI", 0x82, 201, 13, 99) + struct.pack("!IIIIII", 4, 0, 0, 0, 0, 0) + block
+    assert read(data, our_ssrc=5) == View(lost=3, jitter=9)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", bytes(40), b"\x80\xc9\0", b"\x80\xcb\0\x01" + bytes(4)])
+def test_what_is_no_report(data: bytes) -> None:
+    assert read(data, our_ssrc=5) is None
+
+
+@given(st.binary(max_size=100), st.integers(0, 100), st.integers(0, 255))
+def test_whatever_comes_is_no_error(data: bytes, at: int, byte: int) -> None:
+    read(data, our_ssrc=5)
+    read(b"\x81\xc8" + data, our_ssrc=5)
+    broken = bytearray(written())
+    broken[at % len(broken)] = byte
+    read(bytes(broken[:at]), our_ssrc=0xCAFE)
+    read(bytes(broken), our_ssrc=0xCAFE)

@@ -1,0 +1,177 @@
+"""The pass over all sound: a held party hears its clip and is heard by nobody, whatever else happens."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from holdfast.voice.media import rtp
+from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, TO_OTHER_LAW, ULAW
+from holdfast.voice.media.jitter import START_DEPTH
+from holdfast.voice.media.routing import Hears
+from holdfast.voice.media.tick import Sound
+
+LEGS = 4
+CLIP = b"\x11" * 160 + b"\x12" * 160
+
+
+def packet(leg: int, k: int, payload: bytes) -> bytes:
+    return struct.pack("!BBHII", 0x80, 0, k % 2**16, 160 * k, leg) + payload
+
+
+def say(sound: Sound, payloads: dict[int, bytes], k: int) -> None:
+    """One packet of each of these legs comes."""
+    data = np.zeros((len(payloads), rtp.DATAGRAM), dtype=np.uint8)
+    for line, (leg, payload) in zip(data, payloads.items(), strict=True):
+        datagram = packet(leg, k, payload)
+        line[: len(datagram)] = np.frombuffer(datagram, dtype=np.uint8)
+    packets = rtp.read(data, np.full(len(payloads), 172, dtype=np.intp))
+    sound.put(packets, data, np.array(list(payloads), dtype=np.intp), packets.good)
+
+
+def opened(laws: list[int]) -> Sound:
+    sound = Sound(rows=LEGS + 2, clip_frames=10)
+    for leg, law in enumerate(laws):
+        sound.open(leg, ssrc=leg + 1, sequence=100, timestamp=1000)
+        sound.describe(leg, law=law, may_speak=True)
+    sound.bank.put("clip", CLIP, offset=0, total=len(CLIP))
+    return sound
+
+
+def sent(sound: Sound, leg: int) -> bytes:
+    return sound.headers.packets[leg, rtp.HEADER :].tobytes()
+
+
+def test_a_new_leg_is_sent_silence_in_its_law() -> None:
+    sound = opened([ULAW, ALAW])
+    sound.tick(2, skipped=0)
+    assert [sent(sound, leg) for leg in (0, 1)] == [bytes([SILENCE[law]]) * 160 for law in (ULAW, ALAW)]
+
+
+def test_a_closed_leg_is_heard_by_nobody() -> None:
+    sound = opened([ULAW] * 3)
+    sound.route({0: (1, 2), 1: (0, 2), 2: (0, 1)})
+    for k in range(5):
+        say(sound, {1: b"\x21" * 160, 2: b"\x31" * 160}, k)
+        sound.tick(3, skipped=0)
+    sound.close(2)
+    sound.tick(2, skipped=0)
+    assert sent(sound, 0) == b"\x21" * 160
+
+
+def test_a_leg_that_is_not_to_speak_falls_silent_at_once() -> None:
+    sound = opened([ULAW] * 2)
+    sound.route({0: (1,)})
+    for k in range(5):
+        say(sound, {1: b"\x21" * 160}, k)
+        sound.tick(2, skipped=0)
+    assert sent(sound, 0) == b"\x21" * 160
+    sound.describe(1, law=ULAW, may_speak=False)
+    sound.tick(2, skipped=0)
+    assert sent(sound, 0) == b"\xff" * 160
+
+
+def test_a_sound_that_ends_is_told() -> None:
+    sound = opened([ULAW])
+    clip = sound.bank.get("clip")
+    assert clip is not None
+    sound.players.start(0, clip, rounds=1)
+    sound.route({0: None})
+    told = []
+    heard = []
+    for _ in range(4):
+        told.append(sound.tick(1, skipped=0).tolist())
+        heard.append(sent(sound, 0)[0])
+    assert told == [[], [0], [], []]
+    assert heard == [0x11, 0x12, 0xFF, 0xFF]
+
+
+class Conference(RuleBasedStateMachine):
+    """A conference of four whose members are held, resumed, muted and change law at random, while all of them talk.
+
+    What is sent is derived from one plain model: a held ear's clip position, an unheld ear's set of speakers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.law = [ULAW, ULAW, ALAW, ULAW]
+        self.sound = opened(self.law)
+        self.held: dict[int, int] = {}
+        self.muted: set[int] = set()
+        self.k = 0
+        self.voices = [0x30 + leg for leg in range(LEGS)]
+        self.headers: list[tuple[int, int]] | None = None
+        self.reroute()
+        for _ in range(START_DEPTH + 1):
+            self.pass_tick(0, check=False)
+
+    def hears(self, ear: int) -> Hears:
+        if ear in self.held:
+            return None
+        return tuple(leg for leg in range(LEGS) if leg != ear and leg not in self.held and leg not in self.muted)
+
+    def reroute(self) -> None:
+        self.sound.route({ear: self.hears(ear) for ear in range(LEGS)})
+
+    @rule(leg=st.integers(0, LEGS - 1))
+    def hold(self, leg: int) -> None:
+        clip = self.sound.bank.get("clip")
+        assert clip is not None
+        self.sound.players.start(leg, clip, rounds=1000)
+        self.held[leg] = 0
+        self.reroute()
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.held)))
+        self.sound.players.stop(leg)
+        del self.held[leg]
+        self.reroute()
+
+    @rule(leg=st.integers(0, LEGS - 1))
+    def mute_or_unmute(self, leg: int) -> None:
+        self.muted ^= {leg}
+        self.reroute()
+
+    @rule(skipped=st.sampled_from([0, 0, 0, 0, 2]))
+    def pass_tick(self, skipped: int, *, check: bool = True) -> None:
+        for _ in range(skipped + 1):
+            say(self.sound, {leg: bytes([self.voices[leg]]) * 160 for leg in range(LEGS)}, self.k)
+            self.k += 1
+        before = [
+            (int(self.sound.headers.sequence[leg]), int(self.sound.headers.timestamp[leg])) for leg in range(LEGS)
+        ]
+        assert self.sound.tick(LEGS, skipped=skipped).tolist() == []
+        if check:
+            for ear in range(LEGS):
+                assert sent(self.sound, ear) == self.expected(ear) * 160
+                header = struct.unpack_from("!BBHII", self.sound.headers.packets[ear].tobytes())
+                assert header[2:] == (*before[ear], ear + 1)
+        self.sound.headers.advance(LEGS, np.arange(LEGS), skipped=skipped)
+        for leg, (sequence, timestamp) in enumerate(before):
+            assert int(self.sound.headers.sequence[leg]) == sequence + 1
+            assert int(self.sound.headers.timestamp[leg]) == timestamp + 160 * (1 + skipped)
+        self.held = {leg: (position + 1) % 2 for leg, position in self.held.items()}
+
+    def expected(self, ear: int) -> bytes:
+        law = self.law[ear]
+        heard = self.hears(ear)
+        if heard is None:
+            code = CLIP[160 * self.held[ear]]
+            return bytes([code if law == ULAW else TO_OTHER_LAW[ULAW][code]])
+        if not heard:
+            return bytes([SILENCE[law]])
+        if len(heard) == 1:
+            code = self.voices[heard[0]]
+            return bytes([code if self.law[heard[0]] == law else TO_OTHER_LAW[1 - law][code]])
+        total = sum(int(DECODE[self.law[leg]][self.voices[leg]]) for leg in heard)
+        return bytes([ENCODE[law][np.clip(total, -32768, 32767) + 32768]])
+
+
+Conference.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestConference = Conference.TestCase
