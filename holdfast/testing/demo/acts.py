@@ -42,7 +42,7 @@ async def play_conference(act: Act, stage: Stage) -> None:
     async with _phones(act, stage, register_agent=False) as (customer, agent):
         for phone in (customer, agent):
             await (await phone.call(MEETING)).answered()
-        held = await stage.call_of(CUSTOMER.name)
+        held = await stage.call_of(CUSTOMER.name, MEETING)
         await _phase(act, "talk", TALK, customer, agent)
         for title, again, music, sound in (
             ("hold the customer, an MP3", "resume", stage.mp3_url, HOLD_MUSIC.name),
@@ -61,7 +61,7 @@ async def play_legs(act: Act, stage: Stage) -> None:
     async with _phones(act, stage, register_agent=True) as (customer, agent):
         await (await customer.call(SUPPORT)).answered()
         await (await agent.called()).answered()
-        parent = await stage.call_of(CUSTOMER.name)
+        parent = await stage.call_of(CUSTOMER.name, SUPPORT)
         child = await stage.child_of(parent)
         await stage.holds.adopt(parent, child)
         await _phase(act, "talk", TALK, customer, agent)

@@ -38,12 +38,12 @@ class Stage:
     twiml_url: str
     """A TwiML document that plays the second music over and over."""
 
-    async def call_of(self, caller: str) -> str:
-        """The SID of the live call that this party made. Raises: LookupError."""
+    async def call_of(self, caller: str, number: str) -> str:
+        """The SID of the live call that this party made to that number. Raises: LookupError."""
         for call in await self.account.calls(status="in-progress"):
-            if call.parent is None and caller in call.from_:
+            if call.parent is None and caller in call.from_ and number in call.to:
                 return call.sid
-        raise LookupError(f"no live call from {caller}")
+        raise LookupError(f"no live call from {caller} to {number}")
 
     async def child_of(self, parent: str) -> str:
         """The SID of the live call that this one dialled. Raises: LookupError."""
