@@ -100,6 +100,8 @@ class Engine:
         self._timers = Timers(self.switch.tell)
         self._stack = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
+        self._in_doubt: tuple[CallSid, ...] = ()
+        """The calls that had a row when the media process went away."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -230,14 +232,20 @@ class Engine:
                     self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
                 case media_words.Refused(leg=leg):
                     self.library.refused((leg,))
+                case media_words.Detached():
+                    self._in_doubt = tuple(self.legs.rows)
                 case media_words.Attached(rows=rows) if not rows:
                     await self._media_began_anew()
                 case _:
                     pass
 
     async def _media_began_anew(self) -> None:
-        """The media process was restarted: every leg it carried is lost, and new calls work."""
+        """The media process is new: every leg its forerunner carried is lost, and new calls work.
+
+        Only those that were there when it went: a leg opened since has a row in the new one.
+        """
+        lost, self._in_doubt = self._in_doubt, ()
         await self.library.restarted()
-        for call in tuple(self.legs.rows):
+        for call in lost:
             log.error("call=%s lost: the media process was restarted", call)
             self.switch.tell(EndCall(call=call))
