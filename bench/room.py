@@ -80,7 +80,7 @@ async def a_room() -> AsyncIterator[Room]:
                     door=Door(server),
                     customer=customer,
                     agent=agent,
-                    customer_sid=str(next(call.sid for call in calls if str(call.from_).endswith("alice"))),
+                    customer_sid=str(next(call.sid for call in calls if str(call._from).endswith("alice"))),
                     conference_sid=str(conference.sid),
                     music_url=files.put("music.xml", _looping(files.url("music.wav"))),
                 )

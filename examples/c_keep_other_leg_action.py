@@ -2,37 +2,38 @@
 
     python examples/c_keep_other_leg_action.py 8000 +15550123
 
-When the dialled leg is held (d), the <Dial> of this one ends without a DialCallDuration: then it waits.
+The <Dial> ends when the dialled leg is held (d), and when it hangs up: this one waits as long as the other lives.
 """
 
+import os
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl, urlsplit
 
+from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
+client = Client()
+client.api.base_url = os.environ.get("TWILIO_API_BASE_URL", client.api.base_url)
 
-def answer(path: str, form: dict[str, list[str]]) -> VoiceResponse:
-    response = VoiceResponse()
+
+def answer(path: str, form: dict[str, str]) -> VoiceResponse:
+    response, other = VoiceResponse(), form.get("other") or form.get("DialCallSid")
     if path == "/voice":
         response.dial(sys.argv[2], action="/after")
-    elif "DialCallDuration" in form:
-        response.hangup()
-    else:
-        response.pause(length=20)
-        response.redirect("/after")
-    return response
+    elif other and client.calls(other).fetch().status == "in-progress":
+        response.pause(length=5)
+        response.redirect(f"/after?other={other}")
+    return response  # without a verb in it: hang up
 
 
 class App(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        body = str(answer(self.path, form)).encode()
+        url, body = urlsplit(self.path), self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.send_response(200)
         self.send_header("Content-Type", "text/xml")
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(str(answer(url.path, dict(parse_qsl(f"{url.query}&{body}")))).encode())
 
 
 ThreadingHTTPServer(("", int(sys.argv[1])), App).serve_forever()

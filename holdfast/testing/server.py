@@ -103,6 +103,8 @@ class Server:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            error.add_note(f"The log of holdfast serve:\n{self._tail()}")
         await self._stop()
 
     def _configuration(self, folder: Path) -> str:
@@ -156,8 +158,10 @@ class Server:
         self._folder.cleanup()
 
     def _failed(self, what: str) -> ServerFailed:
-        tail = "\n".join(self.log().splitlines()[-LOG_LINES_TOLD:])
-        return ServerFailed(f"holdfast serve {what}. Its log:\n{tail or '(empty)'}")
+        return ServerFailed(f"holdfast serve {what}. Its log:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        return "\n".join(self.log().splitlines()[-LOG_LINES_TOLD:]) or "(empty)"
 
 
 def free_port(kind: socket.SocketKind) -> int:

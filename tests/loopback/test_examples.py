@@ -34,12 +34,12 @@ def files() -> Iterator[FileServer]:
         yield files
 
 
-async def start(name: str, *arguments: str, server: Server | None) -> asyncio.subprocess.Process:
+async def start(name: str, *arguments: str, server: Server) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLES / name),
         *arguments,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | (server.environment if server else {}),
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | server.environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -55,7 +55,7 @@ async def run(name: str, *arguments: str, server: Server) -> tuple[int | None, s
 
 
 @asynccontextmanager
-async def serving(name: str, *arguments: str, port: int, server: Server | None = None) -> AsyncIterator[None]:
+async def serving(name: str, *arguments: str, port: int, server: Server) -> AsyncIterator[None]:
     """An example that is a web application, while it runs and listens at this port."""
     process = await start(name, *arguments, server=server)
     try:
@@ -95,7 +95,7 @@ def into_a_room() -> str:
 async def call_from(caller: str, server: Server) -> str:
     """The SID of the call a phone has made."""
     calls = await asyncio.to_thread(client_of(server).calls.list, status="in-progress")
-    return str(next(call.sid for call in calls if call.parent_call_sid is None and caller in str(call.from_)))
+    return str(next(call.sid for call in calls if call.parent_call_sid is None and caller in str(call._from)))
 
 
 def post(url: str, body: dict[str, str]) -> dict[str, Any]:
@@ -135,7 +135,7 @@ async def test_a_and_b_hold_and_resume_a_participant(files: FileServer) -> None:
 
 @pytest.mark.parametrize(
     ("application", "waiting", "ends_together"),
-    [("c_keep_other_leg_redirect.py", "/waiting", False), ("c_keep_other_leg_action.py", "/after", True)],
+    [("c_keep_other_leg_redirect.py", "/waiting", False), ("c_keep_other_leg_action.py", "/after?other={child}", True)],
 )
 async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
     application: str, waiting: str, ends_together: bool, files: FileServer
@@ -143,8 +143,8 @@ async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
     port = free_port(socket.SOCK_STREAM)
     app = f"http://127.0.0.1:{port}"
     async with (
-        serving(application, str(port), CUSTOMER, port=port),
         Server(lines={CUSTOMER: PASSWORD}, numbers={OFFICE: f"{app}/voice", CUSTOMER: None}) as server,
+        serving(application, str(port), CUSTOMER, port=port, server=server),
         Phone("alice", server=server.sip, user=CUSTOMER, password=PASSWORD) as alice,
         Phone("bob", server=server.sip) as bob,
     ):
@@ -161,7 +161,9 @@ async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
             await asyncio.gather(alice.hears("hold music"), bob.hears("silence"))
             assert (status, said) == (0, f"{child} waits in hold-{child}")
 
-            status, said = await run("e_resume_a_leg.py", child, parent, app + waiting, server=server)
+            status, said = await run(
+                "e_resume_a_leg.py", child, parent, app + waiting.format(child=child), server=server
+            )
             await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
             assert (status, said) == (0, f"{parent} takes {child} out of hold-{child}")
 
