@@ -14,7 +14,7 @@ from typing import assert_never
 
 from holdfast.voice.sip import called, calling, registration, running
 from holdfast.voice.sip.codec import Malformed, decode
-from holdfast.voice.sip.desk import SESSION_TIMERS, Desk
+from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import (
     Address,
@@ -97,10 +97,8 @@ class Agent:
             self._transaction_timer(Trigger(name), subject)
         elif kind == "registration":
             self._registrations[rest] = registration.send(desk, self._registrations[rest])
-        elif kind == "session":
-            session = desk.live(SessionId(subject))
-            if session is not None:
-                self._session_timer(name, session)
+        else:
+            self._session_timer(name, desk.sessions[SessionId(subject)])
         return desk.take()
 
     # --- a call out
@@ -385,7 +383,5 @@ class Agent:
                 calling.cancel_unheard(desk, session)
             case "glare":
                 running.back_off_over(desk, session)
-            case "reoffer":
-                running.change_forgotten(desk, session)
             case _:
-                raise AssertionError(f"no session timer {name}; there are {SESSION_TIMERS}")
+                running.change_forgotten(desk, session)

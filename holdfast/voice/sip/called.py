@@ -118,8 +118,7 @@ def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, i
 def repeat_ok(desk: Desk, session: Session) -> bool:
     """Send the 200 once more; False when the ACK was waited for long enough."""
     waiting = session.unacknowledged
-    if waiting is None:
-        return True
+    assert waiting is not None
     waited = waiting.waited_s + waiting.interval_s
     if waited >= TIMEOUT_S:
         return False
@@ -157,9 +156,9 @@ def cancelled(desk: Desk, session: Session, invite_key: str) -> None:
     transaction = desk.transactions.get(invite_key)
     if transaction is None or transaction.state is not State.PROCEEDING:
         return
-    if session.state is SessionState.CALLED and session.transaction == invite_key:
+    if session.state is SessionState.CALLED:
         refuse(desk, session, 487, EndCause.CANCELLED)
-    elif session.theirs is not None and session.theirs.transaction == invite_key:
+    else:
         desk.reply(invite_key, 487, tag=session.local_tag)
         desk.stop(session_timer("reoffer", session.id))
         desk.put(replace(session, theirs=None))

@@ -139,7 +139,7 @@ def timed_out(desk: Desk, session: Session) -> None:
     """Nobody responded to our first INVITE."""
     if session.state is SessionState.CANCELLING:
         _refused(desk, session, 487, "Request Terminated", ())
-    elif session.state is SessionState.CALLING:
+    else:
         _refused(desk, session, 408, "Request Timeout", ())
 
 

@@ -98,8 +98,7 @@ def next_reoffer(desk: Desk, session: Session) -> None:
 def back_off_over(desk: Desk, session: Session) -> None:
     """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first."""
     own = session.own
-    if own is None:
-        return
+    assert own is not None
     if session.theirs is not None or session.unacknowledged is not None:
         desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
     else:
@@ -193,7 +192,7 @@ def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
     if session.state is SessionState.ENDING:
         if purpose is Purpose.BYE:
             desk.end(session, EndCause.WE_HUNG_UP, 408)
-    elif purpose in (Purpose.REOFFER, Purpose.INFO):
+    else:
         lost(desk, session, 408)
 
 
@@ -287,9 +286,8 @@ def refuse_change(desk: Desk, session: Session, status: int) -> None:
 
 def change_forgotten(desk: Desk, session: Session) -> None:
     """Our owner never answered the peer's change."""
-    if session.theirs is not None:
-        refuse_change(desk, session, 500)
-        desk.tell(ReofferWithdrawn(session=session.id))
+    refuse_change(desk, session, 500)
+    desk.tell(ReofferWithdrawn(session=session.id))
 
 
 def informed(desk: Desk, session: Session, received: Request, key: str) -> None:
@@ -308,11 +306,11 @@ def informed(desk: Desk, session: Session, received: Request, key: str) -> None:
 
 def in_order(session: Session, received: Request) -> bool:
     """Whether the peer's request is newer than its last one in the dialog."""
-    return session.dialog is None or dialogs.in_order(session.dialog, received)
+    assert session.dialog is not None
+    return dialogs.in_order(session.dialog, received)
 
 
 def heard(session: Session, received: Request, source: Address) -> Session:
     """The session with the peer's request noted in its dialog."""
-    if session.dialog is None:
-        return session
+    assert session.dialog is not None
     return replace(session, dialog=dialogs.hear(session.dialog, received, source))

@@ -203,7 +203,7 @@ def _rtpmap(text: str) -> tuple[str, str, int]:
 
 
 def build(description: SessionDescription) -> bytes:
-    """Write a description of ours. Each accepted line carries its own `c=`-worthy address at session level.
+    """Write a description of ours. Its address stands at session level: that of the accepted lines.
 
     Raises: NotAcceptableHere when no medium is accepted.
     """
@@ -220,7 +220,6 @@ def build(description: SessionDescription) -> bytes:
             lines.append(f"a=rtpmap:{payload_type} {name}/{rate_hz}")
             if name == "telephone-event":
                 lines.append(f"a=fmtp:{payload_type} 0-15")
-        if medium.ptime_ms:
-            lines.append(f"a=ptime:{medium.ptime_ms}")
+        lines += [] if medium.ptime_ms is None else [f"a=ptime:{medium.ptime_ms}"]
         lines.append(f"a={medium.direction.value}")
     return ("\r\n".join(lines) + "\r\n").encode()

@@ -209,7 +209,7 @@ def step(before: Transaction, trigger: Trigger, response: Response | None = None
             return _client(before, after, trigger)
         case Machine.INVITE_SERVER:
             return _invite_server(before, after, trigger, response)
-        case Machine.SERVER:
+        case _:
             return _server(before, after, trigger, response)
 
 

@@ -387,3 +387,12 @@ def test_a_timer_that_was_stopped_does_nothing() -> None:
     assert alice.agent.fire(TimerToken("session again a"), wire.now) == []
     assert alice.agent.fire(TimerToken("nonsense"), wire.now) == []
     assert PROXY not in wire.nodes
+
+
+def test_a_change_nobody_answers_after_we_hung_up_is_nothing() -> None:
+    scene = Scene()
+    scene.ask()
+    scene.wire.run(1)
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.run(60)
+    assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
