@@ -32,6 +32,18 @@ class _Bytes(io.BytesIO):
         return super().seek(max(0, ahead + offset))
 
 
+class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
+    """A file that is read from its beginning to its end.
+
+    soundfile seeks to where it is after each block, and an MP3 decoder that seeks loses the overlap of its frames:
+    a gap and a burst of noise at every seam.
+    """
+
+    def seekable(self) -> bool:
+        """Not while we read."""
+        return False
+
+
 def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
     """Decode a file. A file that breaks off is played as far as it goes.
 
@@ -56,7 +68,7 @@ def _read(body: bytes, kind: SoundKind, longest_s: float) -> NDArray[np.float32]
     parts: list[NDArray[np.float32]] = []
     samples = 0
     try:
-        with soundfile.SoundFile(_Bytes(body), **raw) as file:
+        with _Straight(_Bytes(body), **raw) as file:
             rate, channels = file.samplerate, file.channels
             if channels > MAX_CHANNELS or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
                 raise SoundUnplayable(f"{channels} channels at {rate} Hz are no sound we play")

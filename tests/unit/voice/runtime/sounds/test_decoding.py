@@ -57,6 +57,18 @@ def test_a_tone_stays_what_it_is(kind: str, subtype: str, rate: int, said: str, 
     assert sound.level_db == pytest.approx(-13.5, abs=2.5)
 
 
+@pytest.mark.parametrize(("kind", "subtype"), [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"), ("WAV", "PCM_16")])
+def test_a_long_sound_has_no_seams_between_the_blocks_it_is_read_in(kind: str, subtype: str) -> None:
+    body = file_of(tone(seconds=5.0), rate=44_100, kind=kind, subtype=subtype)
+
+    sound = decoded(body, kind_of(body, "") or "wav", longest_s=LONGEST_S)
+
+    samples = codecs.decode(sound.audio).astype(np.float64)
+    windows = samples[800 : len(samples) // 160 * 160 - 800].reshape(-1, 160)
+    levels = np.sqrt(np.mean(windows**2, axis=1))
+    assert levels.min() > 0.97 * levels.max()
+
+
 def test_all_channels_are_heard() -> None:
     body = file_of(np.stack([tone(hz=700), np.zeros(44_100)], axis=1), rate=44_100, kind="WAV")
 
