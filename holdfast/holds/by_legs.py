@@ -124,6 +124,7 @@ class ByLegs:
                 if seen is None or not seen.live:
                     await self.gone(call)
                     return CallOver(why="the call is over")
+                await self._taken(call)
                 return Unheld()
             pair = self._pairs.of(call)
             if pair is None or pair.over:
@@ -175,6 +176,27 @@ class ByLegs:
         """Whether the account shows this call in its queue."""
         return await self._account.waits(await self._queue(queue_of(call)), call)
 
+    async def shown(self, call: CallSid) -> bool | None:
+        """Whether this call is on hold now; None when it is over. What was left in the middle is put straight."""
+        if await self.waits(call):
+            pair = self._pairs.of(call)
+            if pair is not None and not pair.over:
+                if pair.me(call).held:
+                    await self._pairs.put(legs.seen_waiting(pair, call))
+                else:
+                    await self._carry(legs.give_up(pair, call))
+            return True
+        seen = await self._account.call(call)
+        if seen is None or not seen.live:
+            return None
+        await self._taken(call)
+        return False
+
+    async def _taken(self, call: CallSid) -> None:
+        pair = self._pairs.of(call)
+        if pair is not None:
+            await self._pairs.put(legs.seen_taken(pair, call))
+
     # What webhooks tell.
 
     async def answer(self, call: CallSid, report: Report) -> Continued | None:
@@ -194,7 +216,8 @@ class ByLegs:
         if pair.over:
             await self._carry(legs.leftovers(pair))
         elif result.not_queued is not None:
-            await self._carry(legs.Plan(pair=pair, steps=result.steps))
+            late = tuple(step for step in result.steps if not isinstance(step, Redirect) or pair.me(step.call).arriving)
+            await self._carry(legs.Plan(pair=pair, steps=late))
 
     async def seen_waiting(self, call: CallSid, queue: QueueSid | None) -> str | None:
         """Take note that a call asks for its hold sound, and so waits; the music it is to hear."""

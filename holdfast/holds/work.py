@@ -146,9 +146,8 @@ class Work:
         match hold.way:
             case WayName.CONFERENCE:
                 return await self.conferences.shown(hold)
-            case WayName.LEGS if self.legs is not None and await self.legs.waits(hold.call):
-                pair = self.pairs.of(hold.call)
-                return pair is None or pair.me(hold.call).held
+            case WayName.LEGS if self.legs is not None:
+                return await self.legs.shown(hold.call)
             case _:
                 seen = await self.account.call(hold.call)
                 return None if seen is None or not seen.live else False

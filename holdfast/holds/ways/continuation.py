@@ -70,7 +70,9 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
         gone_on = pair.put(replace(me, place=Place.GONE, held=False, arriving=False))
         return Continued(pair=gone_on, answer=onward(pair, call))
     if report.superseded or report.turn < me.turn:
-        return Continued(pair=pair, answer=document(pair, call))
+        # It may be on its way to the room by a redirect; the answer takes it there just as well.
+        seen = pair.put(replace(me, arriving=False)) if me.place is Place.ROOM else pair
+        return Continued(pair=seen, answer=document(pair, call))
     if me.held and report.queue_result in QUEUE_REFUSED:
         plan = legs.rejoin(pair, answered=call)
         return Continued(pair=plan.pair, answer=document(plan.pair, call), steps=plan.steps, not_queued=call)

@@ -146,11 +146,11 @@ def seen_waiting(pair: Pair, call: CallSid) -> Pair:
     return pair
 
 
-def seen_in_room(pair: Pair, call: CallSid) -> Pair:
-    """The pair after this call was seen in the pair's conference."""
+def seen_taken(pair: Pair, call: CallSid) -> Pair:
+    """The pair after this call was seen to have left its queue to talk."""
     me = pair.me(call)
-    if me.place is Place.ROOM and me.arriving:
-        return pair.put(replace(me, arriving=False))
+    if me.place is Place.WAITING and not me.held and pair.other(call).place is Place.TAKING:
+        return pair.put(replace(me, place=Place.JOINED, music=None))
     return pair
 
 
@@ -192,7 +192,7 @@ def leftovers(pair: Pair) -> Plan:
     steps: list[LegStep] = []
     waiting_for = expected(pair)
     for party in (pair.parent, pair.child):
-        if (party.place is Place.PARKED or party.held) and party not in waiting_for:
+        if party.place in (Place.PARKED, Place.WAITING) and party not in waiting_for:
             steps.append(Redirect(call=party.call, to=onward(pair, party.call)))
     if pair.turn:
         steps += [CloseQueue(name=queue_of(party.call)) for party in (pair.parent, pair.child)]

@@ -21,7 +21,9 @@ class Place(StrEnum):
     CHILD = "child"
     """Was made by the other's plain Dial; has no document of its own."""
     WAITING = "waiting"
-    """In its private queue: with music while held, else joined to the one who took it."""
+    """In its private queue, with music: held, or not taken out of it yet."""
+    JOINED = "joined"
+    """Was taken out of its queue and talks; its document is still the one that made it wait."""
     PARKED = "parked"
     """In silence, while the other is held."""
     TAKING = "taking"
@@ -125,7 +127,7 @@ def document(pair: Pair, call: CallSid) -> Document:
     if pair.over:
         return onward(pair, call)
     match me.place:
-        case Place.WAITING:
+        case Place.WAITING | Place.JOINED:
             return Wait(queue=queue_of(call), music=me.music, turn=me.turn)
         case Place.PARKED:
             return Park()

@@ -49,8 +49,8 @@ class Stage:
         return parent, child
 
     async def settle(self) -> None:
-        """Deliver every webhook that waits."""
-        await self.account.pump()
+        """Let everything that is under way come to its end."""
+        await self.account.quiet()
 
     async def kinds(self, hold: Hold) -> list[str]:
         """The history of one hold."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twilio.request_validator import RequestValidator
 
 from holdfast.holds.errors import AccountTrouble, NotThere
@@ -108,6 +108,7 @@ class PretendAccount:
     web: ASGIApp | None = None
     delivers: bool = True
     opened: int = 0
+    after_answers: set[asyncio.Task[None]] = field(default_factory=set)
     CONFERENCE: ClassVar[str] = "CF"
 
     # Setting the scene.
@@ -188,13 +189,44 @@ class PretendAccount:
             form = {}
         signature = RequestValidator(self.token).compute_signature(url, form)
         code, _, body = await asgi(
-            self.web,
+            self.followed,
             method,
             url,
             urlencode(form).encode(),
             {"content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature},
         )
         return code, body.decode()
+
+    async def followed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The web door, left as soon as it has answered: what it does after that goes on by itself."""
+        assert self.web is not None
+        answered = asyncio.Event()
+
+        async def tell(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                answered.set()
+
+        async def work(app: ASGIApp) -> None:
+            try:
+                await app(scope, receive, tell)
+            finally:
+                answered.set()
+
+        task = asyncio.create_task(work(self.web), name="after the answer")
+        self.after_answers.add(task)
+        task.add_done_callback(self.after_answers.discard)
+        await answered.wait()
+        if task.done():
+            task.result()
+
+    async def quiet(self) -> None:
+        """Deliver every webhook, and let what follows the answers come to its end."""
+        while self.pending or self.after_answers:
+            await self.pump()
+            for task in tuple(self.after_answers):
+                await task
+                self.after_answers.discard(task)
 
     def _later(self, call: Call, url: str | None, *, run: bool, wait: bool = False, **values: str) -> None:
         if url is None:

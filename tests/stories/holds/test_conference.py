@@ -95,9 +95,7 @@ async def test_what_the_application_holds_becomes_ours_without_a_change(
     assert stage.account.writes() == []
 
 
-async def test_what_the_application_took_off_hold_is_held_anew(
-    stage: Stage, room: tuple[CallSid, CallSid]
-) -> None:
+async def test_what_the_application_took_off_hold_is_held_anew(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     first = await stage.holds.hold(room[0])
     stage.account.calls_[room[0]].held = False
     second = await stage.holds.hold(room[0])
@@ -211,9 +209,7 @@ async def test_an_account_that_says_no(stage: Stage, room: tuple[CallSid, CallSi
     assert (await stage.holds.list())[0].status is Status.FAILED
 
 
-async def test_a_resume_the_account_refuses_leaves_the_party_held(
-    stage: Stage, room: tuple[CallSid, CallSid]
-) -> None:
+async def test_a_resume_the_account_refuses_leaves_the_party_held(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     hold = await stage.holds.hold(room[0])
     stage.account.troubles["set_hold"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed, match="held as before"):
