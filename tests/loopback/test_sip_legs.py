@@ -8,14 +8,21 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 import pytest
 
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
-from holdfast.voice.model.commands import Instruction, ReceiveCall, Target, WebRequest
+from holdfast.voice.model.commands import (
+    Instruction,
+    ReceiveCall,
+    Target,
+    WebRequest,
+)
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PlaceLeg, RefuseLeg, RingLeg
 from holdfast.voice.model.facts import (
+    DigitPressed,
     LegAnswered,
     LegEnded,
     LegFact,
@@ -27,14 +34,30 @@ from holdfast.voice.model.facts import (
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Trace
 from holdfast.voice.runtime.directory import Answer
+from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.listings import Line
 from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.runtime.mediaplane.errors import RowsFull
-from holdfast.voice.sip.effects import Address, EndCause
+from holdfast.voice.sip.agent import AnybodyMayCall, Credentials
+from holdfast.voice.sip.effects import (
+    Accepted,
+    Address,
+    EndCause,
+    Ended,
+    Event,
+    Invited,
+    Refused,
+    Registered,
+    ReofferAnswered,
+    ReofferRefused,
+    SessionId,
+)
 from holdfast.voice.sip.offer import Codec
 
 pytestmark = pytest.mark.anyio
+
+E = TypeVar("E", bound=Event)
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 CALL = CallSid("CA" + "1" * 32)
@@ -302,6 +325,131 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
         ("PCMU", True, True),
         "closed",
     ]
+
+
+class FarEnd:
+    """A SIP agent on a socket of its own that says what the test says."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.sip: SipEndpoint
+
+    async def __aenter__(self) -> Self:
+        self.sip = await open_endpoint(
+            ("127.0.0.1", 0),
+            domain="far",
+            user_agent="far end",
+            secret=b"far",
+            policy=lambda _: AnybodyMayCall(),
+            happened=self.events.put_nowait,
+            now=time.time,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.sip.close()
+
+    async def event(self, kind: type[E]) -> E:
+        """The next event of a kind; others are dropped."""
+        async with asyncio.timeout(5):
+            while not isinstance(event := await self.events.get(), kind):
+                pass
+        return event
+
+    def call(self, to: Address, sdp: bytes | None) -> SessionId:
+        """Call."""
+        session = SessionId("far")
+        self.sip.do(
+            self.sip.agent.invite(session, f"sip:+15550123@{to[0]}:{to[1]}", now=time.time(), sdp=sdp, caller="far")
+        )
+        return session
+
+
+FAR_SDP = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    b"m=audio 40000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n"
+)
+
+
+async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, None)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        accepted = await far.event(Accepted)
+        assert accepted.offer_to_answer
+        assert b"RTP/AVP 0 8 101" in (accepted.sdp or b"")
+        assert bench.rows.told == []
+        far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
+        far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
+        assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
+        assert bench.rows.told == [(came.call, ("PCMA", True, True))]
+        far.sip.do(far.sip.agent.reoffer(session, None, now=time.time()))
+        answered = await far.event(ReofferAnswered)
+        assert answered.offer_to_answer
+        holding = FAR_SDP + b"a=sendonly\r\n"
+        far.sip.do(far.sip.agent.acknowledge(session, holding, now=time.time()))
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        far.sip.do(far.sip.agent.reoffer(session, b"v=0 nonsense", now=time.time()))
+        assert (await far.event(ReofferRefused)).status == 400
+        far.sip.do(far.sip.agent.bye(session, now=time.time()))
+        await bench.fact(LegEnded)
+
+
+async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, None)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP.replace(b"AVP 8", b"AVP 18"), now=time.time()))
+        assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="lost", sip_code=488)
+        assert (await far.event(Ended)).cause is EndCause.HUNG_UP
+
+
+@pytest.mark.parametrize(("sdp", "status"), [(b"nonsense", 400), (FAR_SDP.replace(b"AVP 8", b"AVP 18"), 488)])
+async def test_an_offer_that_cannot_be_answered_is_refused_before_anybody_is_told(
+    bench: Bench, sdp: bytes, status: int
+) -> None:
+    async with FarEnd() as far:
+        far.call(bench.legs.address, sdp)
+        assert (await far.event(Refused)).status == status
+    assert bench.said == []
+
+
+async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: Bench) -> None:
+    async with FarEnd() as far:
+        bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]}")
+        invited = await far.event(Invited)
+        far.sip.do(far.sip.agent.accept(invited.session, b"nonsense", now=time.time()))
+        refused = await bench.fact(LegRefused)
+        assert isinstance(refused, LegRefused)
+        assert refused.sip_code == 400
+        assert (await far.event(Ended)).cause is EndCause.HUNG_UP
+    assert bench.said == [refused]
+
+
+async def test_two_phones_that_answer_at_once_are_one_call(bench: Bench) -> None:
+    """The second 200 crosses our CANCEL; its end must not end the call."""
+    async with FarEnd() as desk, FarEnd() as mobile:
+        for far in (desk, mobile):
+            credentials = Credentials(user="bob", password="secret-b")
+            far.sip.do(far.sip.agent.register("r", bench.legs.address, "bob", now=time.time(), credentials=credentials))
+            await far.event(Registered)
+        bench.place("bob")
+        at_desk, at_mobile = await desk.event(Invited), await mobile.event(Invited)
+        desk.sip.do(desk.sip.agent.accept(at_desk.session, FAR_SDP, now=time.time()))
+        mobile.sip.do(mobile.sip.agent.accept(at_mobile.session, FAR_SDP, now=time.time()))
+        await bench.fact(LegAnswered)
+        done, waiting = await asyncio.wait(
+            [asyncio.create_task(desk.event(Ended)), asyncio.create_task(mobile.event(Ended))],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        assert (len(done), len(waiting)) == (1, 1)
+        assert bench.said == [LegAnswered(call=CALL)]
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+        assert (await waiting.pop()).cause is EndCause.HUNG_UP
+    assert bench.said == [LegAnswered(call=CALL)]
 
 
 async def test_strangers_bytes_do_not_stop_the_listener(bench: Bench) -> None:

@@ -1,31 +1,39 @@
-"""Calls in: who is let in, and what the engine hears of them."""
+"""Calls in: where they are awaited, who is let in, and what the engine hears of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Protocol
 
-from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.commands import ReceiveCall
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.runtime.directory import Answer
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.sip.effects import Address, Invited
 from holdfast.voice.sip.uri import parse_uri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A phone calls in: who, and whom.
+class SipSettings:
+    """Where SIP is spoken, and as whom.
 
-    `dialled` is what the phone dialled, `line` the line that authenticated, or None. `extra` are webhook parameters.
-    Source: Twilio docs, SIP interface parameters.
+    `domain` is the realm of our challenges, and a name under which phones know us too. With `trust_loopback` anybody
+    on loopback may call without being a line, while we listen on loopback ourselves.
     """
 
-    call: CallSid
-    dialled: str
-    to: str
-    from_: str
-    caller_name: str | None
-    line: str | None
-    extra: tuple[tuple[str, str], ...]
+    address: Address
+    trust_loopback: bool = False
+    domain: str = "holdfast"
+    user_agent: str = "Holdfast"
+
+
+class Directory(Lines, Protocol):
+    """What a SIP leg asks of the directory."""
+
+    def answer_for(self, dialled: str) -> Answer | None:
+        """What answers a call to this number."""
+        ...
 
 
 class Door:
@@ -49,22 +57,27 @@ class Door:
         return True
 
 
-def arrival(call: CallSid, invited: Invited, ours: Address) -> Arrival:
-    """What the engine hears of a call in. Numbers stay numbers; any other name becomes a SIP URI, as on the cloud."""
+def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answer, ours: Address) -> ReceiveCall:
+    """What the engine hears of a call in. Numbers stay numbers; any other name becomes a SIP URI, as on the cloud.
+
+    Source: Twilio docs, SIP interface, parameters of its webhooks.
+    """
     target = parse_uri(invited.target)
     host = f"{target.host}:{target.port}" if target.port else target.host
     custom = tuple((f"SipHeader_{name}", value) for name, value in invited.headers if name.lower().startswith("x-"))
     caller = invited.user or invited.caller
-    return Arrival(
+    return ReceiveCall(
         call=call,
-        dialled=invited.called,
-        to=invited.called if is_number(invited.called) else f"sip:{invited.called}@{host}",
-        from_=invited.caller if is_number(invited.caller) else f"sip:{caller}@{invited.caller_host or ours[0]}",
+        account=account,
+        from_=invited.caller if _is_number(invited.caller) else f"sip:{caller}@{invited.caller_host or ours[0]}",
+        to=invited.called if _is_number(invited.called) else f"sip:{invited.called}@{host}",
+        instruction=answer.instruction,
+        callback=answer.callback,
         caller_name=invited.caller_name or None,
-        line=invited.user,
+        phone_number_sid=answer.phone_number_sid,
         extra=(("SipCallId", invited.call_id), ("SipDomain", host), ("SipSourceIp", invited.source[0]), *custom),
     )
 
 
-def is_number(user: str) -> bool:
+def _is_number(user: str) -> bool:
     return user.removeprefix("+").isdigit() and user.isascii()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, assert_never
 
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.mediaplane.client import RowAddress
-from holdfast.voice.sip.effects import SessionId
+from holdfast.voice.sip.effects import EndCause, SessionId
 from holdfast.voice.sip.offer import Negotiation
 
 
@@ -39,6 +39,8 @@ class Attached:
     answered: bool = False
     held: bool = False
     """Whether the phone holds us by itself."""
+    known: bool = False
+    """Whether the engine has heard of the call: one in that ends before is nobody's business."""
     gone: bool = False
 
     def begin(self, row: RowAddress) -> Negotiation:
@@ -53,3 +55,16 @@ class Attached:
         """The refusal to report of several: 6xx, else busy, else the lowest. Source: RFC 3261 §16.7, step 6."""
         refusals = [fork.refused for fork in self.forks.values() if fork.refused is not None]
         return min(refusals, key=lambda r: (r[0] < 600, r[0] != 486, r[0]))
+
+
+def cause_of(cause: EndCause) -> Literal["hangup", "canceled", "lost"]:
+    """How the engine calls the end of a session."""
+    match cause:
+        case EndCause.HUNG_UP | EndCause.WE_HUNG_UP | EndCause.WE_REFUSED:
+            return "hangup"
+        case EndCause.CANCELLED:
+            return "canceled"
+        case EndCause.EXPIRED | EndCause.NO_ACK | EndCause.LOST:
+            return "lost"
+        case _:
+            assert_never(cause)

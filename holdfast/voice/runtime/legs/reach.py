@@ -103,3 +103,8 @@ def _query(text: str) -> Headers:
     """Header fields written behind a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
     pairs = (part.partition("=") for part in text.split("&") if part)
     return tuple((unquote(name), unquote(value)) for name, _, value in pairs if name.lower().startswith("x-"))
+
+
+def caller_of(from_: str) -> str:
+    """What stands in From: the user part, or a whole SIP URI. A client is known by its bare name."""
+    return from_[7:] if from_.lower().startswith("client:") else from_

@@ -10,8 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, KeysView
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, assert_never
 
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, LegEffect, PlaceLeg, RefuseLeg, RingLeg
@@ -27,74 +26,26 @@ from holdfast.voice.model.facts import (
     PhoneResumed,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import Seen, SipSeen
-from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.arrivals import Door, arrival
-from holdfast.voice.runtime.legs.attached import Attached, Fork
+from holdfast.voice.model.ports import Seen
+from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, received
+from holdfast.voice.runtime.legs.attached import Attached, Fork, cause_of
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
-from holdfast.voice.runtime.legs.reach import Lines, Unreachable, goals
-from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.runtime.legs.ladder import Ladder
+from holdfast.voice.runtime.legs.reach import Unreachable, caller_of, goals
+from holdfast.voice.runtime.legs.rows import RowBook, Rows
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Agent, Credentials
-from holdfast.voice.sip.effects import Address, EndCause, SessionId
+from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Agreed, Codec, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.offer import Agreed, make_offer, take_answer, take_offer, withdraw_offer
 from holdfast.voice.sip.uri import Uri, numeric_address
+
+__all__ = ["SipLegs", "SipSettings"]
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
 """How long the phones may take to answer our last BYEs."""
-
-SESSIONS_KEPT = 20_000
-"""Sessions whose late messages still find their call's ladder."""
-
-
-class Rows(Protocol):
-    """What a SIP leg asks of the media plane."""
-
-    async def open_row(self, leg: str) -> RowAddress:
-        """Bind ports for a leg."""
-        ...
-
-    def describe_row(
-        self,
-        leg: str,
-        *,
-        remote: Address | None,
-        codec: Codec,
-        dtmf_payload_type: int | None,
-        send: bool,
-        receive: bool,
-    ) -> None:
-        """What was agreed."""
-        ...
-
-    def close_row(self, leg: str) -> None:
-        """The leg is over."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SipSettings:
-    """Where SIP is spoken, and as whom.
-
-    `domain` is the realm of our challenges, and a name under which phones know us too. With `trust_loopback` anybody
-    on loopback may call without being a line, while we listen on loopback ourselves.
-    """
-
-    address: Address
-    trust_loopback: bool = False
-    domain: str = "holdfast"
-    user_agent: str = "Holdfast"
-
-
-class Directory(Lines, Protocol):
-    """What a SIP leg asks of the directory."""
-
-    def answer_for(self, dialled: str) -> Answer | None:
-        """What answers a call to this number."""
-        ...
 
 
 class SipLegs:
@@ -118,14 +69,12 @@ class SipLegs:
         self._settings = settings
         self._account = account
         self._directory = directory
-        self._media = media
+        self._rows = RowBook(media)
         self._tell = tell
-        self._seen = seen
+        self._ladder = Ladder(seen)
         self._now = clock
         self._tasks = tasks
         self._legs: dict[CallSid, Attached] = {}
-        self._calls: dict[SessionId, CallSid] = {}
-        self._rows: dict[CallSid, RowAddress] = {}
         self._sip: SipEndpoint
 
     # --- life
@@ -152,7 +101,7 @@ class SipLegs:
     @property
     def rows(self) -> KeysView[CallSid]:
         """The calls that have a row in the media plane."""
-        return self._rows.keys()
+        return self._rows.calls()
 
     async def drained(self, *, timeout_s: float) -> None:
         """Return once every phone has answered our goodbye, or the time is over."""
@@ -178,7 +127,7 @@ class SipLegs:
     def carry_out(self, effect: LegEffect) -> None:
         """Begin what is asked; outcomes come as facts. A leg that is gone is asked in vain."""
         if isinstance(effect, PlaceLeg):
-            leg = Attached(call=effect.call, way="out")
+            leg = Attached(call=effect.call, way="out", known=True)
             self._legs[effect.call] = leg
             self._later("place", self._place(leg, effect))
             return
@@ -204,7 +153,7 @@ class SipLegs:
         """Open a row and call every contact of the target at once."""
         try:
             found = goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
-            row = await self._open_row(leg)
+            row = await self._rows.open(leg)
         except Unreachable as wrong:
             self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
             return
@@ -220,7 +169,7 @@ class SipLegs:
         for number, goal in enumerate(found):
             session = SessionId(f"{leg.call}/{number}")
             leg.forks[session] = Fork(negotiation=negotiation)
-            self._calls[session] = leg.call
+            self._ladder.note(session, leg.call)
             try:
                 asked = self._agent.invite(
                     session,
@@ -228,7 +177,7 @@ class SipLegs:
                     now=self._now(),
                     sdp=offer,
                     next_hop=goal.next_hop,
-                    caller=_caller(effect.from_),
+                    caller=caller_of(effect.from_),
                     caller_name=effect.caller_name or "",
                     credentials=credentials,
                     headers=goal.headers,
@@ -237,7 +186,7 @@ class SipLegs:
                 leg.forks[session].refused = (wrong.sip, wrong.message)
                 continue
             self._do(asked)
-        if leg.call in self._legs and leg.all_refused():
+        if leg.all_refused():
             self._refused(leg, *leg.best_refusal())
 
     def _answer(self, leg: Attached) -> None:
@@ -262,17 +211,7 @@ class SipLegs:
         """The engine hears no more of this leg, and its row goes."""
         leg.gone = True
         self._legs.pop(leg.call, None)
-        if self._rows.pop(leg.call, None) is not None:
-            self._media.close_row(leg.call)
-
-    async def _open_row(self, leg: Attached) -> RowAddress | None:
-        """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
-        row = await self._media.open_row(leg.call)
-        if leg.gone:
-            self._media.close_row(leg.call)
-            return None
-        self._rows[leg.call] = row
-        return row
+        self._rows.close(leg)
 
     # --- the agent's events
 
@@ -287,43 +226,21 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-            case s.Registered() | s.RegistrationFailed() | s.Unregistered() | s.OptionsAnswered():
-                pass
-            case s.DatagramDropped():
+            case s.Registered() | s.RegistrationFailed() | s.Unregistered() | s.OptionsAnswered() | s.DatagramDropped():
                 pass
             case s.MessageSeen():
-                self._show(event)
+                self._ladder.show(event)
             case s.Invited():
-                leg = Attached(call=self._call_of(event.session), way="in", session=event.session)
+                leg = Attached(call=self._ladder.call_of(event.session), way="in", session=event.session)
                 self._legs[leg.call] = leg
                 self._later("arrive", self._arrive(leg, event))
             case _:
-                found = self._legs.get(self._call_of(event.session))
+                found = self._legs.get(self._ladder.call_of(event.session))
                 if found is not None:
                     self._happened(found, event)
 
     def _later(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(job, name=f"sip-{name}")
-
-    def _call_of(self, session: SessionId) -> CallSid:
-        """The call of a session; a session not seen before is a call in, and gets its SID."""
-        if session not in self._calls:
-            if len(self._calls) >= SESSIONS_KEPT:
-                del self._calls[next(iter(self._calls))]
-            self._calls[session] = CallSid(f"CA{secrets.token_hex(16)}")
-        return self._calls[session]
-
-    def _show(self, message: s.MessageSeen) -> None:
-        again = " (again)" if message.again else ""
-        self._seen(
-            SipSeen(
-                call=self._call_of(message.session),
-                received=message.direction == "in",
-                summary=f"{message.start_line} · {message.cseq}{again}",
-                peer=f"{message.peer[0]}:{message.peer[1]}",
-                text=message.data.decode("utf-8", "replace"),
-            )
-        )
 
     async def _arrive(self, leg: Attached, invited: s.Invited) -> None:
         """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
@@ -332,7 +249,7 @@ class SipLegs:
             self._turn_away(leg, invited.session, 403)
             return
         try:
-            row = await self._open_row(leg)
+            row = await self._rows.open(leg)
             if row is None:
                 return
             negotiation = leg.begin(row)
@@ -344,24 +261,12 @@ class SipLegs:
             log.info("call=%s turned away: %s", leg.call, wrong.message)
             self._turn_away(leg, invited.session, wrong.sip)
             return
-        arrived = arrival(leg.call, invited, self.address)
-        answer = self._directory.answer_for(arrived.dialled)
+        answer = self._directory.answer_for(invited.called)
         if answer is None:
             self._turn_away(leg, invited.session, 404)
             return
-        self._tell(
-            ReceiveCall(
-                call=leg.call,
-                account=self._account,
-                from_=arrived.from_,
-                to=arrived.to,
-                instruction=answer.instruction,
-                callback=answer.callback,
-                caller_name=arrived.caller_name,
-                phone_number_sid=answer.phone_number_sid,
-                extra=arrived.extra,
-            )
-        )
+        leg.known = True
+        self._tell(received(leg.call, self._account, invited, answer, self.address))
 
     def _turn_away(self, leg: Attached, session: SessionId, status: int) -> None:
         """Refuse a call the engine never hears of."""
@@ -380,8 +285,8 @@ class SipLegs:
                 self._accepted(leg, event)
             case s.Refused():
                 self._fork_refused(leg, event)
-            case s.Confirmed(sdp=sdp) if sdp is not None:
-                self._take_answer(leg, sdp)
+            case s.Confirmed():
+                self._confirmed(leg, event)
             case s.Reoffered():
                 self._reoffered(leg, event)
             case s.ReofferAnswered(sdp=sdp) if sdp is not None:
@@ -391,9 +296,10 @@ class SipLegs:
                     leg.negotiation = withdraw_offer(leg.negotiation)
             case s.DigitSignalled():
                 self._tell(DigitPressed(call=leg.call, digit=event.digit))
-            case s.Ended():
+            case s.Ended() if event.session == leg.session:
                 self._forget(leg)
-                self._tell(LegEnded(call=leg.call, cause=_cause(event.cause), sip_code=event.status))
+                if leg.known:
+                    self._tell(LegEnded(call=leg.call, cause=cause_of(event.cause), sip_code=event.status))
             case _:
                 pass
 
@@ -403,9 +309,8 @@ class SipLegs:
             self._do(self._agent.bye(event.session, now=self._now()))
             return
         fork = leg.forks[event.session]
-        answer = event.sdp or fork.early_sdp
         try:
-            leg.negotiation = take_answer(fork.negotiation, answer or b"")
+            leg.negotiation = take_answer(fork.negotiation, event.sdp or fork.early_sdp or b"")
         except VoiceError as wrong:
             fork.refused = (wrong.sip, wrong.message)
             self._do(self._agent.bye(event.session, now=self._now()))
@@ -417,7 +322,7 @@ class SipLegs:
             if session != event.session and other.refused is None:
                 self._do(self._agent.cancel(session, now=self._now()))
         if leg.negotiation.agreed is not None:
-            self._describe(leg, leg.negotiation.agreed)
+            self._rows.describe(leg, leg.negotiation.agreed)
             self._tell(LegAnswered(call=leg.call))
             self._note_hold(leg, leg.negotiation.agreed)
 
@@ -447,6 +352,15 @@ class SipLegs:
             self._agreed(leg, leg.negotiation.agreed)
         self._do(self._agent.answer_reoffer(event.session, ours, now=self._now()))
 
+    def _confirmed(self, leg: Attached, event: s.Confirmed) -> None:
+        """An ACK. One that owes us an answer and has none ends a call that begins, and leaves a running one alone."""
+        if leg.negotiation is None or not leg.negotiation.offered:
+            return
+        if event.sdp is None and leg.negotiation.agreed is not None:
+            leg.negotiation = withdraw_offer(leg.negotiation)
+        else:
+            self._take_answer(leg, event.sdp or b"")
+
     def _take_answer(self, leg: Attached, sdp: bytes) -> None:
         """The phone answered an offer of ours. An answer that cannot be read ends the call: nothing is agreed."""
         if leg.negotiation is None or leg.session is None:
@@ -465,23 +379,13 @@ class SipLegs:
 
     def _agreed(self, leg: Attached, agreed: Agreed) -> None:
         """Tell the media plane, and the engine if the phone's own hold began or ended."""
-        self._describe(leg, agreed)
+        self._rows.describe(leg, agreed)
         self._note_hold(leg, agreed)
 
     def _note_hold(self, leg: Attached, agreed: Agreed) -> None:
         if agreed.peer_holds != leg.held:
             leg.held = agreed.peer_holds
             self._tell(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))
-
-    def _describe(self, leg: Attached, agreed: Agreed) -> None:
-        self._media.describe_row(
-            leg.call,
-            remote=agreed.remote,
-            codec=agreed.codec,
-            dtmf_payload_type=agreed.dtmf_payload_type,
-            send=agreed.send,
-            receive=agreed.receive,
-        )
 
     # --- who is who
 
@@ -494,20 +398,3 @@ class SipLegs:
         if uri.host == self._settings.domain.lower():
             return True
         return numeric_address(uri.host, uri.port) == (host, port)
-
-
-def _cause(cause: EndCause) -> Literal["hangup", "canceled", "lost"]:
-    match cause:
-        case EndCause.HUNG_UP | EndCause.WE_HUNG_UP | EndCause.WE_REFUSED:
-            return "hangup"
-        case EndCause.CANCELLED:
-            return "canceled"
-        case EndCause.EXPIRED | EndCause.NO_ACK | EndCause.LOST:
-            return "lost"
-        case _:
-            assert_never(cause)
-
-
-def _caller(from_: str) -> str:
-    """The user part of From, or a whole SIP URI."""
-    return from_[7:] if from_.lower().startswith("client:") else from_

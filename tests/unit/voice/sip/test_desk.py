@@ -72,9 +72,8 @@ def test_a_message_of_no_kind_has_no_first_line() -> None:
 
 
 def test_a_description_of_nothing_cannot_be_written() -> None:
-    nothing = SessionDescription(
-        origin="- 1 1 IN IP4 x", media=(Media(kind="audio", port=0, proto="RTP/AVP", formats=("0",)),)
-    )
+    refused = Media(kind="audio", port=0, proto="RTP/AVP", formats=("0",))
+    nothing = SessionDescription(origin="- 1 1 IN IP4 x", media=(refused,))
     with pytest.raises(NotAcceptableHere):
         build(nothing)
 

@@ -396,3 +396,10 @@ def test_a_change_nobody_answers_after_we_hung_up_is_nothing() -> None:
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
     scene.wire.run(60)
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
+
+
+def test_a_change_that_was_never_asked_is_answered_and_refused_in_vain() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    scene.wire.do(scene.alice, scene.alice.agent.refuse_reoffer(A, 488, now=scene.wire.now))
+    assert scene.peer.heard() == []

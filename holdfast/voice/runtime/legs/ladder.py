@@ -1,0 +1,45 @@
+"""Whose message is whose: SIP sessions to calls, and each message as a line of its call's ladder."""
+
+from __future__ import annotations
+
+import secrets
+
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ports import Seen, SipSeen
+from holdfast.voice.sip.effects import MessageSeen, SessionId
+
+SESSIONS_KEPT = 20_000
+"""Sessions whose late messages still find their call."""
+
+
+class Ladder:
+    """The calls of the latest sessions."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        self._calls: dict[SessionId, CallSid] = {}
+
+    def note(self, session: SessionId, call: CallSid) -> None:
+        """A session of ours is of this call."""
+        if len(self._calls) >= SESSIONS_KEPT:
+            del self._calls[next(iter(self._calls))]
+        self._calls[session] = call
+
+    def call_of(self, session: SessionId) -> CallSid:
+        """The call of a session; a session not noted is a call in that begins, and gets its SID."""
+        if session not in self._calls:
+            self.note(session, CallSid(f"CA{secrets.token_hex(16)}"))
+        return self._calls[session]
+
+    def show(self, message: MessageSeen) -> None:
+        """One message went over the wire."""
+        again = " (again)" if message.again else ""
+        self._seen(
+            SipSeen(
+                call=self.call_of(message.session),
+                received=message.direction == "in",
+                summary=f"{message.start_line} · {message.cseq}{again}",
+                peer=f"{message.peer[0]}:{message.peer[1]}",
+                text=message.data.decode("utf-8", "replace"),
+            )
+        )

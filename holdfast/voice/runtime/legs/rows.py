@@ -1,0 +1,74 @@
+"""The rows that SIP legs have in the media plane."""
+
+from __future__ import annotations
+
+from collections.abc import KeysView
+from typing import Protocol
+
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.legs.attached import Attached
+from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.offer import Agreed, Codec
+
+
+class Rows(Protocol):
+    """What a SIP leg asks of the media plane."""
+
+    async def open_row(self, leg: str) -> RowAddress:
+        """Bind ports for a leg."""
+        ...
+
+    def describe_row(
+        self,
+        leg: str,
+        *,
+        remote: Address | None,
+        codec: Codec,
+        dtmf_payload_type: int | None,
+        send: bool,
+        receive: bool,
+    ) -> None:
+        """What was agreed."""
+        ...
+
+    def close_row(self, leg: str) -> None:
+        """The leg is over."""
+        ...
+
+
+class RowBook:
+    """Which calls have a row. Invariant: each row that was opened is closed once."""
+
+    def __init__(self, media: Rows) -> None:
+        self._media = media
+        self._open: dict[CallSid, RowAddress] = {}
+
+    def calls(self) -> KeysView[CallSid]:
+        """The calls that have a row."""
+        return self._open.keys()
+
+    async def open(self, leg: Attached) -> RowAddress | None:
+        """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
+        row = await self._media.open_row(leg.call)
+        if leg.gone:
+            self._media.close_row(leg.call)
+            return None
+        self._open[leg.call] = row
+        return row
+
+    def describe(self, leg: Attached, agreed: Agreed) -> None:
+        """What was agreed for a leg."""
+        self._media.describe_row(
+            leg.call,
+            remote=agreed.remote,
+            codec=agreed.codec,
+            dtmf_payload_type=agreed.dtmf_payload_type,
+            send=agreed.send,
+            receive=agreed.receive,
+        )
+
+    def close(self, leg: Attached) -> None:
+        """The leg is over; its row, if it has one, goes."""
+        if self._open.pop(leg.call, None) is not None:
+            self._media.close_row(leg.call)
