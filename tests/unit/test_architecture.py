@@ -162,11 +162,11 @@ def test_only_the_command_line_imports_the_bench() -> None:
     assert wrong == []
 
 
-def test_only_the_codec_touches_the_wire_format_library() -> None:
+def test_only_the_codecs_test_reads_sip_by_another_library() -> None:
     wrong = [
         name
         for path in [*MODULES, *TESTS]
-        if (name := name_of(path)) != "holdfast.voice.sip.codec"
+        if (name := name_of(path)) != "tests.unit.voice.sip.test_codec"
         if any(within(module, "aiosipua") for module in imports_of(path))
     ]
     assert wrong == []

@@ -1,7 +1,8 @@
 """Datagrams to messages: the one place where strangers' bytes become values.
 
 A datagram is a request, a response, a `Malformed` request that can still be told what is wrong with it, or nothing
-(MessageUnreadable). Header bytes that are not UTF-8 survive: what is echoed is what came.
+(MessageUnreadable). Header bytes that are not UTF-8 survive: what is echoed is what came. The reader is our own: it
+must keep every value as it came, know what can still be answered of a bad request, and import nothing that is impure.
 Source: RFC 3261 §7, §18.3, §25; RFC 4475.
 """
 
