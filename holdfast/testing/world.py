@@ -15,7 +15,14 @@ from holdfast.voice.control.board import Board
 from holdfast.voice.control.nouns import Call, RoomStatus
 from holdfast.voice.control.view import Message
 from holdfast.voice.control.wire import decode, encode
-from holdfast.voice.model.commands import Callback, CreateCall, Instruction, ReceiveCall, Target, WebRequest
+from holdfast.voice.model.commands import (
+    Callback,
+    CreateCall,
+    Instruction,
+    ReceiveCall,
+    Target,
+    WebRequest,
+)
 from holdfast.voice.model.effects import (
     AnswerLeg,
     Effect,

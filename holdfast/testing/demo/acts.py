@@ -45,8 +45,8 @@ async def play_conference(act: Act, stage: Stage) -> None:
         held = await stage.call_of(CUSTOMER.name, MEETING)
         await _phase(act, "talk", TALK, customer, agent)
         for title, again, music, sound in (
-            ("hold the customer, an MP3", "resume", stage.mp3_url, HOLD_MUSIC.name),
-            ("hold the customer, TwiML", "resume again", stage.twiml_url, SECOND_MUSIC.name),
+            ("hold customer, MP3", "resume", stage.mp3_url, HOLD_MUSIC.name),
+            ("hold customer, TwiML", "resume again", stage.twiml_url, SECOND_MUSIC.name),
         ):
             _begin(act, title, {CUSTOMER.name: sound, AGENT.name: "silence"}, held=CUSTOMER.name)
             hold = await stage.holds.hold(held, music=music, by=AGENT.name)
@@ -66,8 +66,8 @@ async def play_legs(act: Act, stage: Stage) -> None:
         await stage.holds.adopt(parent, child)
         await _phase(act, "talk", TALK, customer, agent)
         for title, again, who, other, call in (
-            ("hold the customer", "resume", CUSTOMER.name, AGENT.name, parent),
-            ("hold the agent", "resume again", AGENT.name, CUSTOMER.name, child),
+            ("hold customer", "resume", CUSTOMER.name, AGENT.name, parent),
+            ("hold agent", "resume again", AGENT.name, CUSTOMER.name, child),
         ):
             _begin(act, title, {who: HOLD_MUSIC.name, other: "silence"}, held=who)
             hold = await stage.holds.hold(call, music=stage.mp3_url, by=other)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol, Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -116,13 +117,21 @@ def _act_now(act: Act, now_s: float) -> RenderableType:
 
 def findings_table(acts: list[Act]) -> RenderableType:
     """Phase by ear: what was expected, what was heard, how long the switch took."""
-    table = Table(title="What each ear heard", title_justify="left", title_style="bold")
-    for heading in ("act", "phase", "ear", "expected", "heard", "switch", ""):
-        table.add_column(heading, justify="right" if heading == "switch" else "left", no_wrap=heading != "heard")
-    for act in acts:
-        for finding in findings(act):
-            table.add_row(*_cells(act, finding))
-        table.add_section()
+    return Group(*(_findings_of(act) for act in acts))
+
+
+def _findings_of(act: Act) -> RenderableType:
+    table = Table(title=f"{act.title}: what each ear heard", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for heading in ("phase", "ear", "expected", "heard", "switch", ""):
+        table.add_column(
+            heading, justify="right" if heading == "switch" else "left", no_wrap=heading != "heard", overflow="fold"
+        )
+    phase = ""
+    for finding in findings(act):
+        if phase and phase != finding.phase:
+            table.add_section()
+        table.add_row(finding.phase if phase != finding.phase else "", *_cells(act, finding))
+        phase = finding.phase
     return table
 
 
@@ -130,7 +139,7 @@ def _cells(act: Act, finding: Finding) -> tuple[str | Text, ...]:
     heard = Text(" → ").join(Text(heard, style=_style(act, heard)) for heard in finding.heard) or Text("nothing")
     switch = "" if not finding.switch_s else f"{finding.switch_s * 1000:.0f} ms"
     verdict = Text("✓", style="green") if finding.as_expected else Text("✗", style="bold red")
-    return finding.act, finding.phase, finding.party, finding.expected, heard, switch, verdict
+    return finding.party, finding.expected, heard, switch, verdict
 
 
 def _style(act: Act, heard: str) -> str:
