@@ -19,7 +19,7 @@ from types import FrameType
 
 from holdfast.voice.runtime.mediaplane.door import Door, DoorTaken
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.plane import Plane
+from holdfast.voice.runtime.mediaplane.plane import SILENCE_S, Plane
 from holdfast.voice.runtime.mediaplane.ports import REST_S, Ports
 from holdfast.voice.runtime.mediaplane.process import Process
 
@@ -51,6 +51,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--base", type=int, default=16384, help="port of the first row; row r has base + 2r")
     parser.add_argument("--rows", type=int, default=512, help="most legs at a time")
     parser.add_argument("--rest", type=float, default=REST_S, help="seconds a port rests after use")
+    parser.add_argument("--silence", type=float, default=SILENCE_S, help="tell of a silent party every so many seconds")
     parser.add_argument("--clip-frames", type=int, default=CLIP_FRAMES, help="frames of 20 ms the clip bank holds")
     parser.add_argument("--supervisor", type=int, help="end when this process ends")
     return parser.parse_args(given)
@@ -67,7 +68,7 @@ def main() -> int:
     outbox = Outbox(limit=FACTS_KEPT)
     try:
         ports = Ports(ip=str(given.ip), base=given.base, rows=rows, rest_s=given.rest)
-        plane = Plane(ports=ports, clip_frames=given.clip_frames, outbox=outbox)
+        plane = Plane(ports=ports, clip_frames=given.clip_frames, outbox=outbox, silence_s=given.silence)
         door = Door(given.socket, outbox)
         process = Process(plane, door, outbox, supervisor=given.supervisor)
     except (ValueError, DoorTaken, ProcessLookupError) as error:

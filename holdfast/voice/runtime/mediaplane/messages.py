@@ -270,7 +270,7 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpSilent:
-    """A party that may send has sent nothing for this long; told every ten seconds for as long as it lasts.
+    """A party that may send has sent nothing for this long; told every so often (ten seconds) while it lasts.
 
     Units: seconds. What it means is control's to say: a phone that we hold, or that suppresses silence, may be well.
     """

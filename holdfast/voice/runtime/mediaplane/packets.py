@@ -84,6 +84,7 @@ class PlainSockets:
         self._sockets: dict[int, socket.socket] = {}
         self._row_of: dict[int, int] = {}
         self._connected = [False] * rows
+        self._wary: dict[int, Address] = {}
         self._aims: list[Address | None] = [None] * rows
 
     def open(self, row: int, sock: socket.socket) -> None:
@@ -97,6 +98,7 @@ class PlainSockets:
     def close(self, row: int) -> None:
         """Close the row's socket."""
         sock = self._sockets.pop(row)
+        self._wary.pop(row, None)
         self._epoll.unregister(sock.fileno())
         del self._row_of[sock.fileno()]
         sock.close()
@@ -106,21 +108,15 @@ class PlainSockets:
         self._aims[row] = address
 
     def connect(self, row: int, address: Address) -> bool:
-        """Listen to this address alone; false if the system will not. What waits in the socket is dropped."""
+        """Listen to this address alone; false if the system will not."""
         sock = self._sockets[row]
         try:
             sock.connect(address)
         except OSError:
             return False
         self._connected[row] = True
-        # The kernel filters what comes, not what has come: a stranger's datagram may already wait.
-        for _ in range(64):
-            try:
-                sock.recv(1)
-            except BlockingIOError:
-                break
-            except OSError:
-                continue
+        # The kernel filters what comes, not what waits: a stranger's may, until the socket was empty once.
+        self._wary[row] = address
         return True
 
     def disconnect(self, row: int) -> None:
@@ -128,6 +124,7 @@ class PlainSockets:
         if self._connected[row]:
             _libc.connect(self._sockets[row].fileno(), _NO_ADDRESS, len(_NO_ADDRESS))
             self._connected[row] = False
+            self._wary.pop(row, None)
 
     def receive(self, arrived: Arrived) -> int:
         """Fill in one datagram of each row that has any; how many."""
@@ -135,16 +132,22 @@ class PlainSockets:
         arrived.sources.clear()
         rows: list[int] = []
         lengths: list[int] = []
-        for fd, _ in self._epoll.poll(0, len(into)):
+        ready = self._epoll.poll(0, len(into))
+        if self._wary:
+            busy = {row_of[fd] for fd, _ in ready}
+            self._wary = {row: address for row, address in self._wary.items() if row in busy}
+        for fd, _ in ready:
             row = row_of[fd]
             sock = sockets[row]
             try:
-                if connected[row]:
-                    lengths.append(sock.recv_into(into[len(rows)]))
+                if connected[row] and row not in self._wary:
+                    length = sock.recv_into(into[len(rows)])
                 else:
                     length, source = sock.recvfrom_into(into[len(rows)])
-                    lengths.append(length)
+                    if source != self._wary.get(row, source):
+                        continue
                     arrived.sources[len(rows)] = source
+                lengths.append(length)
                 rows.append(row)
             except OSError:
                 # The peer's port is closed (ECONNREFUSED), or a broken checksum woke us for nothing (EAGAIN).

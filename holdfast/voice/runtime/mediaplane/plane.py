@@ -38,7 +38,7 @@ ROUNDS = 8
 """Packets taken of one socket in one tick. What else waits there is taken in the next one."""
 
 RELATCH_S = 2.0
-SILENCE_TOLD_S = 10.0
+SILENCE_S = 10.0
 REPORT_TICKS = 250
 CHECK_TICKS = 10
 MOST_SOUND = 500
@@ -67,8 +67,9 @@ class Row:
 class Plane:
     """Rows by leg, and the arrays they index. Everything here happens between ticks, or is one."""
 
-    def __init__(self, *, ports: Ports, clip_frames: int, outbox: Outbox) -> None:
+    def __init__(self, *, ports: Ports, clip_frames: int, outbox: Outbox, silence_s: float = SILENCE_S) -> None:
         rows = ports.rows
+        self._silence_s = silence_s
         self._ports = ports
         self._facts = outbox
         self.sound = Sound(rows=rows, clip_frames=clip_frames)
@@ -371,10 +372,10 @@ class Plane:
                 continue
             if row.latch.settled is not None:
                 self._follow(at, reopen(row.latch))
-            tens = int(quiet_s[at] / SILENCE_TOLD_S)
-            if tens != row.silences_told:
-                row.silences_told = tens
-                if tens:
+            silences = int(quiet_s[at] / self._silence_s)
+            if silences != row.silences_told:
+                row.silences_told = silences
+                if silences:
                     self._facts.put(m.RtpSilent(leg=row.leg, silent_s=round(float(quiet_s[at]), 2)))
 
     def _report(self, now: float) -> None:

@@ -1,0 +1,225 @@
+"""Packets nobody should send, at the ports of a call that goes on."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+from holdfast.voice.runtime.mediaplane import messages as m
+from tests.loopback.mediaplane import (
+    SILENT,
+    assert_one_stream,
+    fades,
+    humming,
+    phones,
+    rtp,
+    running,
+)
+
+
+def nonsense(hum: bytes) -> list[bytes]:
+    """Datagrams that are no packets of the call, and packets that are hard to believe."""
+    good = rtp(0, hum)
+    return [
+        b"",
+        b"\x80",
+        good[:11],
+        b"\x40" + good[1:],
+        b"\xc0" + good[1:],
+        b"\x8f" + good[1:40],
+        b"\x90" + good[1:12],
+        b"\x90" + good[1:12] + b"\xbe\xde\xff\xff",
+        b"\xa0" + good[1:-1] + b"\x00",
+        b"\xa0" + good[1:-1] + b"\xff",
+        rtp(1, hum, payload_type=3),
+        rtp(1, hum, payload_type=8),
+        rtp(1, hum, payload_type=127),
+        rtp(1, hum * 3 + b"x" * 30),
+        rtp(1, hum * 300),
+        # RTCP on the RTP port: SR, RR, BYE.
+        *[struct.pack("!BBH", 0x80, kind, 6) + bytes(24) for kind in (200, 201, 203)],
+        bytes(range(256)) * 8,
+    ]
+
+
+async def test_nonsense_changes_nothing(tmp_path: Path) -> None:
+    """Also from the phone itself: what it says in valid packets is heard, and nothing else is."""
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        for data in nonsense(b"\x51" * 160):
+            alice.send(data, to_alice)
+            alice.send(data, to_alice + 1)
+        async with humming((alice, to_alice), (bob, to_bob)):
+            await bob.hears_sound(alice.hum)
+            for data in nonsense(b"\x51" * 160):
+                alice.send(data, to_alice)
+                alice.send(data, to_alice + 1)
+            await bob.hears_more(10)
+            await bob.hears_sound(alice.hum, after=bob.read())
+        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
+        assert_one_stream(bob.got)
+        (row,) = [row for row in await media.plane.rows() if row.leg == "alice"]
+        assert row.latched
+        assert media.process.returncode is None
+
+
+async def test_wild_timestamps_and_new_sources_are_no_hole_for_others(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",)})
+        for k in (0, 1, 2**31, 5, 2**32 - 1, 2**20, 3):
+            alice.send(struct.pack("!BBHII", 0x80, 0, k % 65536, k % 2**32, k % 3) + alice.hum, to_alice)
+            await bob.hears_more(1)
+        alice.sent = 10_000
+        for _ in range(10):
+            alice.say(to_alice, ssrc=99)
+            await bob.hears_more(1)
+        await bob.hears_sound(alice.hum)
+        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
+        assert_one_stream(bob.got)
+
+
+async def test_a_stranger_is_neither_heard_nor_answered(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, stranger):
+        to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        # Before the phone has spoken, two packets of a stranger are not enough.
+        stranger.say(to_alice, 2)
+        async with humming((alice, to_alice)):
+            await bob.hears_sound(alice.hum)
+            for _ in range(10):
+                stranger.say(to_alice, 5)
+                await bob.hears_more(1)
+        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
+        assert stranger.read() == 0
+        assert (await media.told(m.FirstPacket, lambda fact: fact.leg == "alice")).source == alice.address
+
+
+async def test_a_flood_at_one_port_is_not_heard_at_another(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, stranger):
+        to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
+        to_nobody = (await media.plane.open_row("nobody")).port
+        media.plane.route({"bob": ("alice",)})
+        async with humming((alice, to_alice), (bob, to_bob)):
+            await bob.hears_sound(alice.hum)
+            await media.told(m.FirstPacket, lambda fact: fact.leg == "bob")
+            for _ in range(20):
+                stranger.say(to_nobody, 100)
+                stranger.say(to_bob, 100)
+                await bob.hears_more(1)
+            await bob.hears_sound(alice.hum, after=bob.read())
+        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
+        assert_one_stream(bob.got)
+
+
+async def test_a_phone_that_moves_is_followed_when_it_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x21, 0x31) as (desk, mobile, bob):
+        port, _ = await media.leg("alice", desk), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        async with humming((desk, port)):
+            await bob.hears_sound(desk.hum)
+        media.plane.describe_row("alice", remote=mobile.address)
+        await media.plane.applied()
+        mark = desk.read()
+        async with humming((mobile, port)):
+            await mobile.hears_more(3)
+            await bob.hears_sound(mobile.hum, after=bob.read())
+        assert desk.read() == mark
+        sources = [fact.source for fact in media.facts if isinstance(fact, m.FirstPacket) and fact.leg == "alice"]
+        assert sources == [desk.address, mobile.address]
+        assert_one_stream(desk.got + mobile.got)
+
+
+async def test_a_phone_that_has_gone_silent_may_come_back_from_elsewhere(tmp_path: Path) -> None:
+    """After two seconds without a packet another source may be believed; it has to insist."""
+    async with running(tmp_path) as media, phones(0x21, 0x22, 0x31) as (alice, again, bob):
+        port, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",)})
+        alice.say(port)
+        await media.told(m.FirstPacket, lambda fact: fact.leg == "alice")
+        await media.rows(lambda rows: not any(row.latched for row in rows))
+        await alice.hears_more(3)
+        async with humming((again, port)):
+            await bob.hears_sound(again.hum)
+            await again.hears_more(1)
+
+
+async def test_a_phone_whose_port_is_closed_disturbs_nobody(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
+        ports = [await media.leg(leg, phone) for leg, phone in zip("abc", (alice, bob, carol), strict=True)]
+        media.plane.route({"a": ("b",), "b": ("a",)})
+        async with humming((alice, ports[0]), (bob, ports[1])):
+            carol.say(ports[2], 3)
+            await media.told(m.FirstPacket, lambda fact: fact.leg == "c")
+            carol.close()
+            await alice.hears_sound(bob.hum, after=alice.read() + 5)
+            await bob.hears_sound(alice.hum, after=bob.read() + 5)
+        assert_one_stream(alice.got)
+
+
+async def test_addresses_nothing_can_be_sent_to(tmp_path: Path) -> None:
+    async with running(tmp_path) as media:
+        await media.plane.open_row("alice")
+        bad = [("phone.example", 4000), ("", 1), ("::1", 4000), ("127.0.0.1", 65536), ("239.1.1.1", 4000)]
+        for remote in bad:
+            media.plane.describe_row("alice", remote=remote)
+        for remote in (("0.0.0.0", 4000), ("127.0.0.1", 0)):
+            media.plane.describe_row("alice", remote=remote)
+        media.plane.play("alice", "t", "no such clip")
+        media.plane.play("nobody", "t", "no such clip")
+        media.plane.stop("nobody", "t")
+        media.plane.close_row("nobody")
+        media.plane.route({"nobody": None, "alice": ("nobody",)})
+        await media.plane.applied()
+        (row,) = await media.plane.rows()
+        assert row.remote is None
+        await media.told(m.Refused, lambda fact: fact.leg == "nobody")
+        refused = [(fact.leg, fact.command) for fact in media.facts if isinstance(fact, m.Refused)]
+        assert refused == [("alice", "describe-row")] * len(bad) + [("alice", "play"), ("nobody", "play")]
+
+
+async def test_what_is_impossible_in_a_batch_keeps_nothing_else_from_happening(tmp_path: Path) -> None:
+    """A clip that is missing must not leave a held party in the conversation."""
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        async with humming((alice, to_alice), (bob, to_bob)):
+            await bob.hears_sound(alice.hum)
+            with media.plane.batch():
+                media.plane.play("alice", "music", "gone")
+                media.plane.route({"alice": None, "bob": ()})
+            await media.plane.applied()
+            mark = alice.read(), bob.read()
+            await alice.hears_more(3)
+            await bob.hears_more(3)
+        assert {packet.payload for packet in alice.got[mark[0] :] + bob.got[mark[1] :]} == {SILENT}
+        assert (await media.told(m.Refused)).token == "music"
+
+
+async def test_nonsense_on_the_control_socket(tmp_path: Path) -> None:
+    """Whoever talks nonsense is cut off; sound goes on, and the next control is served."""
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        for text in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\0\0\0\x02\0\0\0\0{}",
+            b"\0\0\0\x05\0\0\0\0[nul]",
+            b"\xff" * 64,
+            m.LENGTHS.pack(9, 0) + b'{"kind":1',
+        ):
+            with socket.socket(socket.AF_UNIX) as intruder:
+                intruder.settimeout(10)
+                intruder.connect(str(media.path))
+                intruder.sendall(text)
+                # The greeting comes first; then the end, by a close that a pending greeting may turn into a reset.
+                try:
+                    while intruder.recv(65536):
+                        pass
+                except ConnectionResetError:
+                    pass
+        await media.rows(lambda rows: [row.leg for row in rows] == ["alice"])
+        alice.read()
+        await alice.hears_more(3)
+        assert_one_stream(alice.got)

@@ -1,0 +1,322 @@
+"""The life of the media process: it outlives its control, not its supervisor, and says what it cannot do."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, RowsFull
+from tests.loopback.mediaplane import (
+    WAIT_S,
+    Media,
+    assert_one_stream,
+    free_ports,
+    humming,
+    phones,
+    running,
+    start,
+)
+
+MUSIC = b"".join(bytes([0x60 + k]) * 160 for k in range(5))
+
+
+@asynccontextmanager
+async def control(media: Media) -> AsyncIterator[Media]:
+    """Another control of the same process, until it goes away."""
+    plane = MediaPlane(media.path)
+    other = Media(media.process, plane, media.path)
+    async with asyncio.TaskGroup() as tasks:
+        background = [
+            tasks.create_task(plane.run(), name="media-client"),
+            tasks.create_task(other.collect(), name="media-facts"),
+        ]
+        async with asyncio.timeout(WAIT_S):
+            await plane.attached()
+        yield other
+        for task in background:
+            task.cancel()
+
+
+@asynccontextmanager
+async def alone(folder: Path, *given: str, rows: int = 8) -> AsyncIterator[Media]:
+    """A media process without a control."""
+    path = folder / "media"
+    process = await start(*given, path=path, rows=rows)
+    try:
+        yield Media(process, MediaPlane(path), path)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(WAIT_S):
+            await process.communicate()
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    """Wait for the process to end; its exit status, and what it said."""
+    async with asyncio.timeout(WAIT_S):
+        _, said = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_sound_goes_on_while_control_is_away_and_the_next_one_takes_over(tmp_path: Path) -> None:
+    async with alone(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        async with control(media) as first:
+            to_alice, to_bob = await first.leg("alice", alice), await first.leg("bob", bob)
+            await first.plane.put_clip("music", MUSIC)
+            with first.plane.batch():
+                first.plane.play("bob", "hold", "music", loops=0)
+                first.plane.play("alice", "short", "music", loops=6)
+                first.plane.route({"alice": ("bob",), "bob": None})
+            await first.told(m.SoundStarted)
+        async with humming((alice, to_alice), (bob, to_bob)):
+            await alice.hears_sound(bob.hum)
+            await alice.hears_more(30)
+            mark = bob.read()
+            async with control(media) as second:
+                attached = await second.told(m.Attached)
+                assert [(row.leg, row.port, row.hears, row.playing) for row in attached.rows] == [
+                    ("alice", to_alice, ("bob",), None),
+                    ("bob", to_bob, None, "hold"),
+                ]
+                assert [row.latched for row in attached.rows] == [True, True]
+                # What happened meanwhile is told now.
+                await second.told(m.SoundEnded, lambda fact: fact.token == "short")
+                await second.told(m.FirstPacket, lambda fact: fact.leg == "bob")
+                # A row that is there is given again.
+                assert (await second.plane.open_row("bob")).port == to_bob
+                second.plane.close_row("alice")
+                await second.rows(lambda rows: [row.leg for row in rows] == ["bob"])
+                await bob.hears_more(2)
+        heard = [packet.payload for packet in bob.got[mark:]]
+        assert {payload[0] for payload in heard} <= set(range(0x60, 0x65))
+        assert_one_stream(bob.got)
+        assert_one_stream(alice.got)
+
+
+async def test_a_newer_control_takes_the_place_of_an_older(tmp_path: Path) -> None:
+    async with running(tmp_path) as media:
+        reader, writer = await asyncio.open_unix_connection(str(media.path))
+        try:
+            async with asyncio.timeout(WAIT_S):
+                greeting = await reader.readexactly(m.LENGTHS.size)
+                assert m.LENGTHS.unpack(greeting)[0] > 0
+            await media.told(m.Detached)
+        finally:
+            writer.close()
+        await media.rows(lambda rows: rows == ())
+
+
+async def test_without_a_process_posts_are_refused_and_questions_fail(tmp_path: Path) -> None:
+    plane = MediaPlane(tmp_path / "nobody")
+    with pytest.raises(MediaAway):
+        await plane.open_row("alice")
+    plane.play("alice", "t", "music")
+    plane.route({"alice": (), "bob": None})
+    facts = plane.facts()
+    refused = [await anext(facts) for _ in range(3)]
+    assert [(fact.leg, fact.command, fact.token) for fact in refused if isinstance(fact, m.Refused)] == [
+        ("alice", "play", "t"),
+        ("alice", "route", None),
+        ("bob", "route", None),
+    ]
+
+
+async def test_a_process_that_dies_is_told_and_its_successor_begins_anew(tmp_path: Path) -> None:
+    async with running(tmp_path) as media:
+        await media.plane.open_row("alice")
+        media.process.kill()
+        await media.process.wait()
+        await media.told(m.Detached)
+        with pytest.raises(MediaAway):
+            await media.plane.rows()
+        successor = await start(path=media.path)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await media.plane.attached()
+            assert await media.plane.rows() == ()
+        finally:
+            successor.terminate()
+            await ended(successor)
+
+
+async def test_it_ends_by_sigterm_not_by_sigint_and_says_goodbye(tmp_path: Path) -> None:
+    async with alone(tmp_path) as media, phones(0x21) as (alice,):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reports:
+            reports.bind(("127.0.0.1", 0))
+            reports.settimeout(WAIT_S)
+            host, port = reports.getsockname()
+            async with control(media) as first:
+                await first.plane.open_row("alice")
+                first.plane.describe_row("alice", remote=(host, port - 1))
+                await first.plane.applied()
+                media.process.send_signal(signal.SIGINT)
+                assert len(await first.plane.rows()) == 1
+                media.process.send_signal(signal.SIGTERM)
+                status, _ = await ended(media.process)
+            assert status == 0
+            assert not media.path.exists()
+            assert reports.recv(1500)[-8:-4] == struct.pack("!BBH", 0x81, 203, 1)
+        assert alice.read() == 0
+
+
+async def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:
+    supervisor = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+    try:
+        process = await start("--supervisor", str(supervisor.pid), path=tmp_path / "media")
+        media = Media(process, MediaPlane(tmp_path / "media"), tmp_path / "media")
+        async with control(media) as first:
+            assert await first.plane.rows() == ()
+            supervisor.kill()
+            status, _ = await ended(process)
+        assert status == 0
+    finally:
+        if supervisor.returncode is None:
+            supervisor.kill()
+        await supervisor.wait()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (("--base", "16385"), "even"),
+        (("--base", "65530"), "65535"),
+        (("--supervisor", "999999999"), "cannot start"),
+        (("--socket", "/"), "cannot start"),
+        (("--socket", "/" + "x" * 200), "cannot start"),
+    ],
+)
+async def test_what_it_cannot_start_with(tmp_path: Path, given: tuple[str, ...], why: str) -> None:
+    status, said = await ended(await start(*given, path=tmp_path / "media"))
+    assert status == 2
+    assert why in said
+
+
+async def test_two_processes_do_not_share_a_socket(tmp_path: Path) -> None:
+    async with running(tmp_path) as media:
+        status, said = await ended(await start(path=media.path))
+        assert status == 2
+        assert "taken" in said
+        await media.rows(lambda rows: rows == ())
+
+
+async def test_what_a_dead_process_left_behind_is_no_hindrance(tmp_path: Path) -> None:
+    (left := socket.socket(socket.AF_UNIX)).bind(str(tmp_path / "media"))
+    left.close()
+    async with running(tmp_path) as media:
+        assert (tmp_path / "media").stat().st_mode & 0o777 == 0o600
+        assert await media.plane.rows() == ()
+
+
+async def test_a_low_limit_on_open_files_is_raised_or_said(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    soft_only = ("sh", "-c", 'ulimit -S -n 70; exec "$@"', "sh")
+    assert hard == resource.RLIM_INFINITY or hard >= 104
+    async with running(tmp_path, rows=20, under=soft_only) as media:
+        assert (await media.told(m.Attached)).capacity == 20
+        for k in range(20):
+            await media.plane.open_row(str(k))
+    hard_too = ("sh", "-c", 'ulimit -n 70; exec "$@"', "sh")
+    async with running(tmp_path, rows=20, under=hard_too) as media:
+        assert (await media.told(m.Attached)).capacity == 3
+        for k in range(3):
+            await media.plane.open_row(str(k))
+        with pytest.raises(RowsFull):
+            await media.plane.open_row("one more")
+        assert media.process.stderr is not None
+        async with asyncio.timeout(WAIT_S):
+            assert b"rows=3 of 20" in await media.process.stderr.readline()
+
+
+async def test_ports_rest_after_use_and_those_of_others_are_passed_over(tmp_path: Path) -> None:
+    base = free_ports(4)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", base + 3))
+        async with running(tmp_path, "--base", str(base), rows=4) as media:
+            ports = [(await media.plane.open_row(str(k))).port for k in range(2)]
+            assert ports == [base, base + 4]
+            media.plane.close_row("0")
+            assert (await media.plane.open_row("2")).port == base + 6
+            with pytest.raises(RowsFull):
+                await media.plane.open_row("3")
+    async with running(tmp_path, "--base", str(base), "--rest", "0", rows=4) as media:
+        for k in range(10):
+            assert (await media.plane.open_row(str(k))).port == base
+            media.plane.close_row(str(k))
+
+
+async def test_clips_that_do_not_fit(tmp_path: Path) -> None:
+    async with running(tmp_path, "--clip-frames", "500") as media:
+        await media.plane.put_clip("a", b"\x55" * 160 * 300)
+        with pytest.raises(MediaRefused):
+            await media.plane.put_clip("b", b"\x55" * 160 * 501)
+        assert await media.plane.has_clip("a")
+        await media.plane.put_clip("c", b"\x55" * 160 * 300)
+        assert not await media.plane.has_clip("a")
+
+
+async def test_ticks_that_could_not_be_made_are_skipped_and_told(tmp_path: Path) -> None:
+    """Stopped for a moment, it goes on with the next packet, later in time: no burst, no hole."""
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        await alice.hears_more(5)
+        media.process.send_signal(signal.SIGSTOP)
+        mark = alice.read()
+        # The length of the stop decides how many ticks are left out; that any are decides the test.
+        await asyncio.sleep(0.3)
+        media.process.send_signal(signal.SIGCONT)
+        skipped = await media.told(m.TicksSkipped)
+        await alice.hears_more(5)
+        assert_one_stream(alice.got)
+        moved = [after.timestamp - before.timestamp for before, after in pairwise(alice.got)]
+        assert 160 * (1 + skipped.count) in [move % 2**32 for move in moved[mark - 2 :]]
+
+
+async def test_traffic_is_reported_to_control_and_to_the_party(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reports:
+            reports.bind(("127.0.0.1", 0))
+            reports.setblocking(False)
+            to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+            # RTCP that names its own port is answered there, not beside the RTP port.
+            receiver_report = struct.pack("!BBHI", 0x81, 201, 7, 7)
+            alice.say(to_alice, 2)
+            alice.sent += 3
+            alice.say(to_alice)
+            (row, _) = await media.rows(lambda rows: rows[0].packets_received == 3)
+            await alice.hears_more(1)
+            block = struct.pack("!IIIIII", alice.got[0].ssrc, 4, 0, 80, 0, 0)
+            reports.sendto(receiver_report + block, ("127.0.0.1", to_alice + 1))
+            statistics = await media.told(
+                m.Statistics, lambda fact: fact.leg == "alice" and fact.reported_lost is not None
+            )
+            assert (statistics.packets_received, statistics.packets_lost) == (3, 3)
+            assert (statistics.reported_lost, statistics.reported_jitter_ms) == (4, 10.0)
+            await media.told(m.Load)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(WAIT_S):
+                report = await loop.sock_recv(reports, 1500)
+            assert struct.unpack_from("!BBHI", report) == (0x81, 200, 12, alice.got[0].ssrc)
+            assert struct.unpack_from("!I", report, 28) == (7,)
+            assert row.port == to_alice
+
+
+async def test_a_silent_party_is_told(tmp_path: Path) -> None:
+    """Told of a party that may speak and does not, again and again; not of one that may not."""
+    async with running(tmp_path, "--silence", "0.5") as media, phones(0x21, 0x31) as (alice, bob):
+        await media.leg("alice", alice)
+        await media.plane.open_row("bob")
+        media.plane.describe_row("bob", remote=bob.address, receive=False)
+        await media.told(m.RtpSilent, lambda fact: fact.leg == "alice" and fact.silent_s >= 3)
+        assert not [fact for fact in media.facts if isinstance(fact, m.RtpSilent) and fact.leg == "bob"]

@@ -1,0 +1,198 @@
+"""Sound through the real media process: what goes in at one socket comes out at the others that are to hear it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, TO_OTHER_LAW, ULAW
+from holdfast.voice.runtime.mediaplane import messages as m
+from tests.loopback.mediaplane import (
+    SILENT,
+    assert_one_stream,
+    fades,
+    humming,
+    phones,
+    running,
+)
+
+MUSIC = [bytes([0x60 + k]) * 160 for k in range(5)]
+
+
+async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
+    """Each hold: the held ear hears frames of the clip alone, the other silence alone. One SSRC, no hole, all along."""
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        plane = media.plane
+        to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
+        await plane.put_clip("music", b"".join(MUSIC))
+        plane.route({"alice": ("bob",), "bob": ("alice",)})
+        async with humming((alice, to_alice), (bob, to_bob)):
+            await alice.hears_sound(bob.hum)
+            for k in range(50):
+                held, other = ("alice", "bob") if k % 2 else ("bob", "alice")
+                with plane.batch():
+                    plane.play(held, f"hold-{k}", "music", loops=0)
+                    plane.route({held: None, other: ()})
+                await plane.applied()
+                marks = alice.read(), bob.read()
+                await alice.hears_more(3)
+                await bob.hears_more(3)
+                ears = {"alice": alice.got[marks[0] :], "bob": bob.got[marks[1] :]}
+                heard = [packet.payload for packet in ears[held]]
+                assert heard == [MUSIC[n % len(MUSIC)] for n in range(len(heard))]
+                assert {packet.payload for packet in ears[other]} == {SILENT}
+                with plane.batch():
+                    plane.stop(held, f"hold-{k}")
+                    plane.route({"alice": ("bob",), "bob": ("alice",)})
+                await plane.applied()
+                marks = alice.read(), bob.read()
+                last_alice = await alice.hears_sound(bob.hum, after=marks[0])
+                last_bob = await bob.hears_sound(alice.hum, after=marks[1])
+                assert {packet.payload for packet in alice.got[marks[0] : last_alice]} <= fades(bob.hum)
+                assert {packet.payload for packet in bob.got[marks[1] : last_bob]} <= fades(alice.hum)
+        assert_one_stream(alice.got)
+        assert_one_stream(bob.got)
+        started = [fact.token for fact in media.facts if isinstance(fact, m.SoundStarted)]
+        assert started == [f"hold-{k}" for k in range(50)]
+        assert not [fact for fact in media.facts if isinstance(fact, m.SoundEnded | m.Refused)]
+
+
+async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_told(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        # Half a frame at the end is filled up with silence. The clip is longer than one message to the process.
+        frames = [bytes([k % 100, k // 100]) * 80 for k in range(420)]
+        audio = b"".join(frames)[:-80]
+        assert len(audio) > m.CLIP_PART
+        assert not await media.plane.has_clip("long")
+        await media.plane.put_clip("long", audio)
+        await media.plane.put_clip("short", b"\x55" * 320)
+        assert await media.plane.has_clip("long")
+        media.plane.route({"alice": None})
+        media.plane.play("alice", "one", "short", loops=3)
+        await media.told(m.SoundEnded, lambda fact: fact.token == "one")
+        media.plane.play("alice", "two", "long")
+        await alice.hears_sound(frames[3])
+        media.plane.play("alice", "three", "short")
+        ended = await media.told(m.SoundEnded, lambda fact: fact.token == "three")
+        assert ended.leg == "alice"
+        await alice.hears_more(2)
+        alice.read()
+        heard = [packet.payload for packet in alice.got if packet.payload != SILENT]
+        assert heard[:6] == [b"\x55" * 160] * 6
+        assert heard[-2:] == [b"\x55" * 160] * 2
+        assert heard[6:-2] == frames[: len(heard) - 8]
+        assert [fact.token for fact in media.facts if isinstance(fact, m.SoundStarted)] == ["one", "two", "three"]
+        assert [fact.token for fact in media.facts if isinstance(fact, m.SoundEnded)] == ["one", "three"]
+
+
+async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        await media.plane.put_clip("odd", b"\x55" * 200)
+        await media.plane.put_clip("empty", b"")
+        media.plane.route({"alice": None})
+        media.plane.play("alice", "odd", "odd")
+        await media.told(m.SoundEnded)
+        at = await alice.hears_sound(b"\x55" * 160)
+        await alice.hears(lambda _: True, after=at + 2)
+        assert [packet.payload for packet in alice.got[at : at + 3]] == [
+            b"\x55" * 160,
+            b"\x55" * 40 + b"\xff" * 120,
+            SILENT,
+        ]
+        media.plane.play("alice", "empty", "empty", loops=0)
+        await media.told(m.SoundEnded, lambda fact: fact.token == "empty")
+
+
+async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
+    """One of them speaks A-law: it is decoded, added and encoded like the others."""
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as each:
+        names = ("a", "b", "c")
+        codecs: tuple[m.Codec, ...] = ("PCMU", "PCMU", "PCMA")
+        laws = (ULAW, ULAW, ALAW)
+        ports = [
+            await media.leg(name, phone, codec=codec) for name, phone, codec in zip(names, each, codecs, strict=True)
+        ]
+        media.plane.route({name: tuple(other for other in names if other != name) for name in names})
+        for _ in range(60):
+            for phone, port, law in zip(each, ports, laws, strict=True):
+                phone.say(port, payload_type=8 if law == ALAW else 0)
+            await each[0].hears_more(1)
+        spoken = [int(DECODE[law][phone.hum[0]]) for phone, law in zip(each, laws, strict=True)]
+        for k, (phone, law) in enumerate(zip(each, laws, strict=True)):
+            total = sum(spoken) - spoken[k]
+            expected = bytes([ENCODE[law][np.clip(total, -32768, 32767) + 32768]]) * 160
+            at = await phone.hears_sound(expected)
+            assert phone.got[at].payload_type == (8 if law == ALAW else 0)
+
+
+async def test_two_laws_between_two_legs(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice = await media.leg("alice", alice)
+        to_bob = await media.leg("bob", bob, codec="PCMA")
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        for _ in range(20):
+            alice.say(to_alice)
+            bob.say(to_bob, payload_type=8)
+            await alice.hears_more(1)
+        await alice.hears_sound(bytes([TO_OTHER_LAW[ALAW][0x31]]) * 160)
+        await bob.hears_sound(bytes([TO_OTHER_LAW[ULAW][0x21]]) * 160)
+
+
+async def test_we_send_and_listen_only_as_agreed(tmp_path: Path) -> None:
+    """Nothing is sent while the direction does not let us; what comes against it is heard by nobody."""
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        plane = media.plane
+        to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
+        plane.route({"alice": ("bob",), "bob": ("alice",)})
+        async with humming((alice, to_alice), (bob, to_bob)):
+            await bob.hears_sound(alice.hum)
+            await alice.hears_sound(bob.hum)
+            # The phone puts us on hold: inactive.
+            plane.describe_row("alice", remote=alice.address, send=False, receive=False)
+            await plane.applied()
+            mark = alice.read(), bob.read()
+            await bob.hears_more(10)
+            assert alice.read() == mark[0]
+            assert {packet.payload for packet in bob.got[mark[1] :]} == {SILENT}
+            # sendonly from us: it hears, and is not heard.
+            plane.describe_row("alice", remote=alice.address, send=True, receive=False)
+            await alice.hears_sound(bob.hum, after=mark[0])
+            assert alice.got[mark[0]].marker
+            bob.read()
+            assert {packet.payload for packet in bob.got[mark[1] :]} == {SILENT}
+            plane.describe_row("alice", remote=alice.address)
+            await bob.hears_sound(alice.hum, after=mark[1])
+        assert_one_stream(alice.got)
+        assert_one_stream(bob.got)
+        paused = (alice.got[mark[0]].timestamp - alice.got[mark[0] - 1].timestamp) % 2**32
+        assert paused >= 160 * 10
+
+
+async def test_without_an_address_the_first_packet_says_where_to_send(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        address = await media.plane.open_row("alice")
+        media.plane.describe_row("alice", remote=None)
+        await media.plane.applied()
+        alice.say(address.port)
+        await alice.hears_more(1)
+        first = await media.told(m.FirstPacket)
+        assert (first.leg, first.source) == ("alice", alice.address)
+
+
+async def test_keys_are_told_once_each(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        port = await media.leg("alice", alice)
+        alice.say(port)
+        for press, code in enumerate([1, 2, 2, 11, 0]):
+            timestamp = 10_000 + 3200 * press
+            for k in range(8):
+                header = b"\x80" + bytes([101 | (128 if k == 0 else 0)]) + (100 + 8 * press + k).to_bytes(2, "big")
+                header += timestamp.to_bytes(4, "big") + (7).to_bytes(4, "big")
+                end = 0x80 if k > 4 else 0
+                alice.send(header + bytes([code, end | 10]) + (160 * min(k + 1, 5)).to_bytes(2, "big"), port)
+            await alice.hears_more(1)
+        await media.told(m.DigitPressed, lambda fact: fact.digit == "0")
+        assert [fact.digit for fact in media.facts if isinstance(fact, m.DigitPressed)] == list("122#0")

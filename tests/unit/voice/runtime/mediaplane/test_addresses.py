@@ -1,0 +1,35 @@
+"""Addresses sound may be sent to."""
+
+import pytest
+
+from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible, usable
+from holdfast.voice.runtime.mediaplane.messages import Address
+
+
+@pytest.mark.parametrize("address", [("127.0.0.1", 4000), ("192.0.2.1", 65535), ("10.0.0.1", 1)])
+def test_a_host_and_a_port(address: Address) -> None:
+    assert usable(address) == address
+
+
+@pytest.mark.parametrize("address", [None, ("0.0.0.0", 4000), ("192.0.2.1", 0)])
+def test_do_not_send(address: Address | None) -> None:
+    assert usable(address) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ("phone.example", 1),
+        ("", 1),
+        ("::1", 1),
+        ("1.2.3", 1),
+        ("01.2.3.4", 1),
+        ("192.0.2.1", -1),
+        ("192.0.2.1", 65536),
+        ("224.0.0.1", 1),
+        ("255.255.255.255", 1),
+    ],
+)
+def test_nowhere(address: Address) -> None:
+    with pytest.raises(CommandImpossible):
+        usable(address)

@@ -1,0 +1,116 @@
+"""Messages between control and the media process: what is sent is read, whatever pieces it comes in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
+
+REQUESTS: list[m.Request] = [
+    m.Batch(
+        number=1,
+        commands=(
+            m.DescribeRow(
+                leg="CA1", remote=("127.0.0.1", 4000), codec="PCMA", dtmf_payload_type=101, send=True, receive=False
+            ),
+            m.DescribeRow(leg="CA2", remote=None, codec="PCMU", dtmf_payload_type=None, send=False, receive=True),
+            m.Route(hears=(("CA1", None), ("CA2", ()), ("CA3", ("CA1", "CA2")))),
+            m.Play(leg="CA1", token="CA1/1", clip_id="ü", loops=1000),
+            m.Stop(leg="CA1", token="CA1/1"),
+            m.CloseRow(leg="CA1"),
+        ),
+    ),
+    m.OpenRow(number=2, leg="CA1"),
+    m.PutClip(number=3, clip_id="c", total=10, offset=0),
+    m.AskClip(number=4, clip_id="c"),
+    m.ListRows(number=5),
+]
+ROW = m.RowState(
+    leg="CA1",
+    row=0,
+    ip="127.0.0.1",
+    port=16384,
+    remote=("127.0.0.1", 4000),
+    latched=True,
+    codec="PCMU",
+    dtmf_payload_type=None,
+    send=True,
+    receive=True,
+    hears=("CA2",),
+    playing=None,
+    clip_id=None,
+    packets_received=1,
+    packets_sent=2,
+)
+ANSWERS: list[m.Answer] = [
+    m.Done(number=1),
+    m.NotDone(number=1, why="full", message="no row"),
+    m.RowOpened(number=1, row=3, ip="127.0.0.1", port=16390),
+    m.ClipKnown(number=1, known=True),
+    m.RowList(number=1, rows=(ROW,)),
+    m.Attached(pid=1, capacity=2, rows=(ROW,)),
+    m.FirstPacket(leg="CA1", source=("127.0.0.1", 4000)),
+    m.SoundStarted(leg="CA1", token="t", monotonic_s=1.5),
+    m.SoundEnded(leg="CA1", token="t"),
+    m.DigitPressed(leg="CA1", digit="#"),
+    m.RtpSilent(leg="CA1", silent_s=10.0),
+    m.TicksSkipped(count=3),
+    m.Load(rows=1, ticks=250, ticks_skipped=0, busy=0.01, longest_tick_ms=1.0, latest_start_ms=0.1),
+    m.Refused(leg="CA1", command="play", token="t", message="no clip"),
+    m.FactsLost(count=9),
+]
+
+
+def unpacked(data: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
+    unpacker, found, at = m.Unpacker(), [], 0
+    for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
+        found += list(unpacker.feed(data[at:cut]))
+        at = cut
+    return found
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=20), st.binary(max_size=50))
+def test_requests_are_read_as_they_were_asked(cuts: list[int], sound: bytes) -> None:
+    data = b"".join(m.pack(request, sound) for request in REQUESTS)
+    assert [(m.read_request(text), heard) for text, heard in unpacked(data, cuts)] == [
+        (request, sound) for request in REQUESTS
+    ]
+
+
+def test_answers_are_read_as_they_were_given() -> None:
+    data = b"".join(m.pack(answer) for answer in ANSWERS)
+    assert [m.read_answer(text) for text, _ in unpacked(data, [])] == ANSWERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"kind":"batch"}',
+        b'{"kind":"done","number":1}',
+        b'{"kind":"batch","number":1,"commands":[{"kind":"play"}]}',
+        b'{"kind":"batch","number":1,"commands":[{"kind":"play","leg":"a","token":"t","clip_id":"c","loops":0}]}',
+        b"[" * 5000,
+    ],
+)
+def test_what_is_no_request(text: bytes) -> None:
+    with pytest.raises(MessageUnreadable):
+        m.read_request(text)
+
+
+def test_what_is_no_answer() -> None:
+    with pytest.raises(MessageUnreadable):
+        m.read_answer(b'{"kind":"list-rows","number":1}')
+
+
+@pytest.mark.parametrize("lengths", [(m.JSON_LIMIT + 1, 0), (2, m.SOUND_LIMIT + 1)])
+def test_a_message_that_claims_to_be_huge(lengths: tuple[int, int]) -> None:
+    with pytest.raises(MessageUnreadable):
+        list(m.Unpacker().feed(m.LENGTHS.pack(*lengths)))
