@@ -10,7 +10,10 @@ import pytest
 from fastapi import FastAPI
 
 from holdfast.voice.api.app import make_api
-from holdfast.voice.model.commands import Instruction, ReceiveCall
+from holdfast.voice.model.commands import (
+    Instruction,
+    ReceiveCall,
+)
 from holdfast.voice.model.effects import (
     Effect,
     FetchDocument,

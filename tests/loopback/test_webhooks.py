@@ -5,7 +5,10 @@ import asyncio
 import pytest
 from twilio.request_validator import RequestValidator
 
-from holdfast.voice.model.commands import Method, WebRequest
+from holdfast.voice.model.commands import (
+    Method,
+    WebRequest,
+)
 from holdfast.voice.model.effects import FetchDocument, LogNotification, PostCallback, StopFetch
 from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
 from holdfast.voice.model.ids import CallSid

@@ -6,7 +6,10 @@ import pytest
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.nouns import Participant, Room
-from holdfast.voice.model.commands import ChangeParticipant, WebRequest
+from holdfast.voice.model.commands import (
+    ChangeParticipant,
+    WebRequest,
+)
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid

@@ -8,7 +8,13 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.model.commands import EndCall, Instruction, ReceiveCall, RedirectCall, WebRequest
+from holdfast.voice.model.commands import (
+    EndCall,
+    Instruction,
+    ReceiveCall,
+    RedirectCall,
+    WebRequest,
+)
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.ids import CallSid
 

@@ -8,7 +8,10 @@ from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.control.nouns import Room, RoomStatus
-from holdfast.voice.model.commands import AnnounceToRoom, EndRoom
+from holdfast.voice.model.commands import (
+    AnnounceToRoom,
+    EndRoom,
+)
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
 from holdfast.voice.model.ids import RoomSid
 

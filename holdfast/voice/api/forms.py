@@ -18,7 +18,10 @@ from holdfast.voice.api.errors import (
     MethodInvalid,
     ParameterInvalid,
 )
-from holdfast.voice.model.commands import Method, WebRequest
+from holdfast.voice.model.commands import (
+    Method,
+    WebRequest,
+)
 from holdfast.voice.model.errors import AskedWrong
 
 MAX_BODY_BYTES: Final = 256 * 1024

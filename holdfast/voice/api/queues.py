@@ -14,7 +14,12 @@ from holdfast.voice.api.paging import PAGING, newest_first, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.control.nouns import Queue
-from holdfast.voice.model.commands import ChangeQueue, CreateQueue, DeleteQueue, DequeueMember
+from holdfast.voice.model.commands import (
+    ChangeQueue,
+    CreateQueue,
+    DeleteQueue,
+    DequeueMember,
+)
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import QueueSid
 

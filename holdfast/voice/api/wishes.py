@@ -17,7 +17,11 @@ from holdfast.voice.api.errors import (
 )
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.resource import Door
-from holdfast.voice.model.commands import Callback, Instruction, Target
+from holdfast.voice.model.commands import (
+    Callback,
+    Instruction,
+    Target,
+)
 from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
 from holdfast.voice.twiml.document import parse
 from holdfast.voice.twiml.reading import Node

@@ -17,35 +17,37 @@ from holdfast.voice.control.nouns import Call, Queue, Room, RoomStatus
 from holdfast.voice.control.view import Message, Saying
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
-    Bridge,
-    CallChild,
     ChangeParticipant,
     ChangeQueue,
     CreateCall,
     CreateQueue,
     DeleteQueue,
     DequeueMember,
-    DialQueue,
     EndRoom,
-    EnterConference,
     ForgetCall,
+    ReceiveCall,
+    RemoveParticipant,
+    ReserveSeat,
+)
+from holdfast.voice.model.effects import Effect
+from holdfast.voice.model.errors import NotFound, QueueNameTaken, RecordNotFinished
+from holdfast.voice.model.facts import QueueMissing, RoomRefused
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, is_sid, owner
+from holdfast.voice.model.orders import (
+    Bridge,
+    CallChild,
+    DialQueue,
+    EnterConference,
     JoinQueue,
     LeaveQueue,
     LeaveRoom,
     NoteAnnounced,
     NoteParticipant,
     NotePhoneHold,
-    ReceiveCall,
     RefuseEntry,
-    RemoveParticipant,
-    ReserveSeat,
     StopDialQueue,
 )
-from holdfast.voice.model.effects import Effect
-from holdfast.voice.model.errors import NotFound, QueueNameTaken, RecordNotFinished
-from holdfast.voice.model.facts import QueueMissing, RoomRefused
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, is_sid, owner
-from holdfast.voice.twiml.script import Runner
+from holdfast.voice.twiml.runner import Runner
 
 EFFECTS = get_args(Effect)
 KEPT = 10_000

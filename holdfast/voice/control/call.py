@@ -15,19 +15,12 @@ from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.view import Message, Saying, View
 from holdfast.voice.control.work import Work, limit_timer, ring_timer
 from holdfast.voice.model.commands import (
-    CallChild,
     ChangeCall,
     CreateCall,
     EndCall,
     Instruction,
-    LeaveRoom,
-    NoteParticipant,
-    NotePhoneHold,
     ReceiveCall,
     RedirectCall,
-    ReleaseChild,
-    StartScript,
-    StopScript,
     Target,
 )
 from holdfast.voice.model.effects import PlaceLeg, PostCallback, RingLeg, StartTimer, StopTimer
@@ -50,7 +43,16 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import Token
-from holdfast.voice.twiml.script import Runner
+from holdfast.voice.model.orders import (
+    CallChild,
+    LeaveRoom,
+    NoteParticipant,
+    NotePhoneHold,
+    ReleaseChild,
+    StartScript,
+    StopScript,
+)
+from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import Answer, Decline
 
 BUSY = frozenset({486, 600, 603})

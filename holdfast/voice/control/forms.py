@@ -9,7 +9,10 @@ from dataclasses import replace
 
 from holdfast.voice.control.nouns import Call
 from holdfast.voice.control.view import View
-from holdfast.voice.model.commands import Role, WebRequest
+from holdfast.voice.model.commands import (
+    Role,
+    WebRequest,
+)
 from holdfast.voice.model.effects import PostCallback
 from holdfast.voice.model.moments import rfc2822
 from holdfast.voice.twiml.script import Ear

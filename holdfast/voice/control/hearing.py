@@ -11,9 +11,18 @@ from dataclasses import replace
 from holdfast.voice.control.forms import ear
 from holdfast.voice.control.nouns import CallStatus
 from holdfast.voice.control.work import Work, again_timer, beside, builtin_sound, patience_timer
-from holdfast.voice.model.commands import Instruction, LeaveQueue, NoteAnnounced, RefuseEntry, Role, WebRequest
+from holdfast.voice.model.commands import (
+    Instruction,
+    Role,
+    WebRequest,
+)
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired
+from holdfast.voice.model.orders import (
+    LeaveQueue,
+    NoteAnnounced,
+    RefuseEntry,
+)
 from holdfast.voice.twiml.script import Broken, Ending, Over, Script, Turn
 from holdfast.voice.twiml.verb import Answer, Decline, HangUp, Quit
 

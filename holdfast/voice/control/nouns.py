@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from holdfast.voice.model.commands import Admission, Callback, Instruction, WebRequest
+from holdfast.voice.model.commands import (
+    Admission,
+    Callback,
+    Instruction,
+    WebRequest,
+)
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
 from holdfast.voice.twiml.script import Script
 

@@ -9,8 +9,12 @@ from dataclasses import replace
 
 from holdfast.voice.control.nouns import Participant, Room
 from holdfast.voice.control.view import Saying
-from holdfast.voice.model.commands import ChangeParticipant, StartScript, StopScript
+from holdfast.voice.model.commands import ChangeParticipant
 from holdfast.voice.model.errors import CoachTargetAbsent, CoachTargetHeld
+from holdfast.voice.model.orders import (
+    StartScript,
+    StopScript,
+)
 
 
 def change(

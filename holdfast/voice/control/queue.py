@@ -11,17 +11,19 @@ from holdfast.voice.model.commands import (
     ChangeQueue,
     DeleteQueue,
     DequeueMember,
-    DialQueue,
     Instruction,
-    JoinQueue,
-    LeaveQueue,
     RedirectCall,
-    StopDialQueue,
 )
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import NotFound, QueueNotEmpty
 from holdfast.voice.model.facts import MemberReached, QueueEntered, QueueLeft, QueueRefused, QueueTaken
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
+from holdfast.voice.model.orders import (
+    DialQueue,
+    JoinQueue,
+    LeaveQueue,
+    StopDialQueue,
+)
 
 QUEUE_DEFAULT_SIZE = 1000
 """MaxSize of a queue that states none (Twilio's older pages say 100)."""

@@ -16,23 +16,25 @@ from holdfast.voice.control.view import Message, Saying, View
 from holdfast.voice.model.commands import (
     Admission,
     AnnounceToRoom,
-    Bridge,
     ChangeParticipant,
     EndRoom,
+    RemoveParticipant,
+    ReserveSeat,
+)
+from holdfast.voice.model.errors import ConferenceNotActive, NotFound
+from holdfast.voice.model.facts import RoomEntered, RoomLeft, RoomRefused
+from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
+from holdfast.voice.model.orders import (
+    Bridge,
     EnterConference,
     LeaveRoom,
     NoteAnnounced,
     NoteParticipant,
     NotePhoneHold,
     RefuseEntry,
-    RemoveParticipant,
-    ReserveSeat,
     StartScript,
     StopScript,
 )
-from holdfast.voice.model.errors import ConferenceNotActive, NotFound
-from holdfast.voice.model.facts import RoomEntered, RoomLeft, RoomRefused
-from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
 
 Kicked = Literal["last-participant-kicked", "participant-with-end-conference-on-exit-kicked"]
 

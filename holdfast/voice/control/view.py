@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from holdfast.voice.control.nouns import Call, Queue, Room
-from holdfast.voice.model.commands import NounCommand, RestCommand
+from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact
 from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid
+from holdfast.voice.model.orders import NounCommand
 
 Message = RestCommand | NounCommand | Fact
 Saying = Effect | RestCommand | NounCommand | Fact

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from holdfast.voice.control import nouns
-from holdfast.voice.model import commands, effects, facts
-from holdfast.voice.twiml import document, script
+from holdfast.voice.model import commands, effects, facts, orders
+from holdfast.voice.twiml import document, opened, script
 
 KIND = "$"
 """The key under which an object names its class."""
@@ -26,7 +26,7 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
     return found
 
 
-CLASSES: Final = _classes((nouns, commands, effects, facts, document, script))
+CLASSES: Final = _classes((nouns, commands, orders, effects, facts, document, opened, script))
 
 
 def encode(value: object) -> str:

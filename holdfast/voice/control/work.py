@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from holdfast.voice.control.forms import callback, ear, standard
 from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
 from holdfast.voice.control.view import Saying, View
-from holdfast.voice.model.commands import LeaveRoom
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, StopSound, StopTimer
 from holdfast.voice.model.facts import ChildEnded
 from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.twiml.script import Runner, Script
+from holdfast.voice.model.orders import LeaveRoom
+from holdfast.voice.twiml.runner import Runner
+from holdfast.voice.twiml.script import Script
 from holdfast.voice.twiml.verb import Answer, Decline
 
 

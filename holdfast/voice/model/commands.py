@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
 
 Method = Literal["GET", "POST"]
 Role = Literal["main", "queue", "wait", "hold", "announce", "screen", "comfort"]
@@ -238,152 +238,6 @@ class DequeueMember:
     request: WebRequest
 
 
-# --- of one noun by another (a script's verb, or the switch's own rules) ------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallChild:
-    """Dial a leg for a parent. It starts no document of its own unless `screen` names one."""
-
-    token: Token
-    call: CallSid
-    parent: CallSid
-    target: Target
-    from_: str
-    timeout_s: int
-    callback: Callback | None = None
-    screen: WebRequest | None = None
-    time_limit_s: int = 14400
-    send_digits: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseChild:
-    """The parent's verb wants this leg no more."""
-
-    call: CallSid
-    cause: Literal["done", "timeout", "lost-race", "parent-gone"] = "done"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bridge:
-    """Put a call into the private two-party room `room`, which exists while both are in it."""
-
-    token: Token
-    room: RoomSid
-    call: CallSid
-    account: AccountSid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnterConference:
-    """Let a call into the active conference of that name, or into a new one that will bear `new_room`."""
-
-    token: Token
-    call: CallSid
-    account: AccountSid
-    admission: Admission
-    new_room: RoomSid
-    request_base: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaveRoom:
-    """The call's verb is over, or the call is: it is in its room no longer."""
-
-    call: CallSid
-    cause: Literal["hangup", "redirect", "dequeue", "done"] = "done"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefuseEntry:
-    """A call's wait document failed before the conference began: it is not admitted."""
-
-    call: CallSid
-    code: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinQueue:
-    """Wait in the queue of that name, made on first use with the SID `new_queue`."""
-
-    token: Token
-    call: CallSid
-    account: AccountSid
-    name: str
-    new_queue: QueueSid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaveQueue:
-    """The call waits no longer (its verb is over, or the call is)."""
-
-    call: CallSid
-    result: Literal["leave", "redirected", "error", "system-error", "hangup"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DialQueue:
-    """Ask a queue for its front member, waiting for one if it is empty. Taken back by `StopDialQueue`."""
-
-    token: Token
-    call: CallSid
-    account: AccountSid
-    name: str
-    room: RoomSid
-    screen: WebRequest | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopDialQueue:
-    """The dialler waits for a member no longer."""
-
-    call: CallSid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartScript:
-    """Run a further document for one ear of a call."""
-
-    call: CallSid
-    role: Role
-    request: WebRequest | None
-    """None: the built-in music."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopScript:
-    """End the script of that role, if one runs."""
-
-    call: CallSid
-    role: Role
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotePhoneHold:
-    """The phone of this participant began or ended a hold of its own."""
-
-    call: CallSid
-    held: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteParticipant:
-    """The call that is to become a participant came this far."""
-
-    call: CallSid
-    status: Literal["connecting", "ringing"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteAnnounced:
-    """The announcement a participant heard is over; `code` is 0, or why it failed."""
-
-    call: CallSid
-    code: int = 0
-
-
 RestCommand = (
     CreateCall
     | ReceiveCall
@@ -400,22 +254,3 @@ RestCommand = (
     | DeleteQueue
     | DequeueMember
 )
-NounCommand = (
-    CallChild
-    | ReleaseChild
-    | Bridge
-    | EnterConference
-    | ReserveSeat
-    | LeaveRoom
-    | RefuseEntry
-    | JoinQueue
-    | LeaveQueue
-    | DialQueue
-    | StopDialQueue
-    | StartScript
-    | StopScript
-    | NotePhoneHold
-    | NoteParticipant
-    | NoteAnnounced
-)
-Command = RestCommand | NounCommand

@@ -6,7 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.voice.model.commands import Target, WebRequest
+from holdfast.voice.model.commands import (
+    Target,
+    WebRequest,
+)
 from holdfast.voice.model.ids import CallSid, Token
 
 Hears = tuple[CallSid, ...] | None

@@ -10,7 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.voice.model.commands import Callback, Instruction, WebRequest
+from holdfast.voice.model.commands import (
+    Callback,
+    Instruction,
+    WebRequest,
+)
 from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.listings import (

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from holdfast.voice.model.commands import Callback, Instruction, Method, WebRequest
+from holdfast.voice.model.commands import (
+    Callback,
+    Instruction,
+    Method,
+    WebRequest,
+)
 from holdfast.voice.model.errors import StoreFailed
 
 

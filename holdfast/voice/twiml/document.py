@@ -8,7 +8,10 @@ from functools import lru_cache
 from typing import Final
 from xml.etree import ElementTree
 
-from holdfast.voice.model.commands import Method, Role
+from holdfast.voice.model.commands import (
+    Method,
+    Role,
+)
 from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, DocumentUnreadable, VoiceError
 from holdfast.voice.twiml.reading import Node, Reader, Warned
 from holdfast.voice.twiml.verb import Verb

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urljoin
 
-from holdfast.voice.model.commands import Callback, Method, WebRequest
+from holdfast.voice.model.commands import (
+    Callback,
+    Method,
+    WebRequest,
+)
 
 
 @dataclass(frozen=True, slots=True)

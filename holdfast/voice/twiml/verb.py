@@ -11,10 +11,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
-from holdfast.voice.model.commands import NounCommand, WebRequest
+from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact, Interrupted
 from holdfast.voice.model.ids import AccountSid, CallSid, Token, derive
+from holdfast.voice.model.orders import NounCommand
 from holdfast.voice.twiml.reading import Reader
 
 

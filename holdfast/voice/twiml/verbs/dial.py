@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from holdfast.voice.model.commands import Admission, Target
+from holdfast.voice.model.commands import (
+    Admission,
+    Target,
+)
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.twiml.reading import Node, Reader
 from holdfast.voice.twiml.verb import Verb

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.voice.model.commands import Admission, EnterConference, WebRequest
+from holdfast.voice.model.commands import (
+    Admission,
+    WebRequest,
+)
 from holdfast.voice.model.effects import LogNotification, StartTimer
 from holdfast.voice.model.facts import DigitPressed, RoomLeft, RoomRefused, TimerFired
 from holdfast.voice.model.ids import RoomSid
+from holdfast.voice.model.orders import EnterConference
 from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Run, Verb, next_fact
 from holdfast.voice.twiml.verbs.terms import Terms
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.voice.model.commands import Bridge, Callback, CallChild, ReleaseChild, Target, WebRequest
+from holdfast.voice.model.commands import (
+    Callback,
+    Target,
+    WebRequest,
+)
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import (
     ChildAnswered,
@@ -21,6 +25,11 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import CallSid, RoomSid, Token
+from holdfast.voice.model.orders import (
+    Bridge,
+    CallChild,
+    ReleaseChild,
+)
 from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
 from holdfast.voice.twiml.verbs.terms import Terms
 

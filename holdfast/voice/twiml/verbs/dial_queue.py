@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.voice.model.commands import Bridge, DialQueue, WebRequest
+from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import StartTimer
 from holdfast.voice.model.facts import DigitPressed, MemberReached, QueueMissing, RoomLeft, TimerFired
 from holdfast.voice.model.ids import RoomSid
+from holdfast.voice.model.orders import (
+    Bridge,
+    DialQueue,
+)
 from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
 from holdfast.voice.twiml.verbs.terms import Terms
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from holdfast.voice.model.commands import Bridge, JoinQueue, StartScript, StopScript, WebRequest
+from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.facts import QueueEntered, QueueLeft, QueueRefused, QueueTaken, RoomLeft
 from holdfast.voice.model.ids import QueueSid
+from holdfast.voice.model.orders import (
+    Bridge,
+    JoinQueue,
+    StartScript,
+    StopScript,
+)
 from holdfast.voice.twiml.reading import Reader
 from holdfast.voice.twiml.verb import (
     Answer,

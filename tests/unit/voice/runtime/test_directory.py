@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.model.commands import Callback, Instruction, WebRequest
+from holdfast.voice.model.commands import (
+    Callback,
+    Instruction,
+    WebRequest,
+)
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.runtime.directory import E164, Answer, Directory, formatted, normal

@@ -1,0 +1,99 @@
+"""What a verb has started and must be stopped when it is left, and what closes it by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.voice.model.effects import (
+    Effect,
+    PlaySound,
+    StartTimer,
+    StopSound,
+    StopTimer,
+)
+from holdfast.voice.model.facts import (
+    ChildDetached,
+    ChildEnded,
+    Fact,
+    MemberReached,
+    QueueLeft,
+    QueueMissing,
+    QueueRefused,
+    QueueTaken,
+    RoomLeft,
+    RoomRefused,
+    SoundEnded,
+    SoundFailed,
+    TimerFired,
+)
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.orders import (
+    Bridge,
+    CallChild,
+    DialQueue,
+    EnterConference,
+    JoinQueue,
+    LeaveQueue,
+    LeaveRoom,
+    NounCommand,
+    ReleaseChild,
+    StartScript,
+    StopDialQueue,
+    StopScript,
+)
+from holdfast.voice.twiml.verb import (
+    Answer,
+    Decline,
+)
+
+Doing = Effect | NounCommand | Answer | Decline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Something a verb started, and what stops it. `key` is what closes it by itself."""
+
+    key: str
+    stop: Effect | NounCommand
+
+
+def opens(doing: Doing, call: CallSid) -> Opened | None:
+    """What a step starts that must be stopped when its verb is left."""
+    match doing:
+        case StartTimer(token=token):
+            return Opened(key=token, stop=StopTimer(token=token))
+        case PlaySound(token=token):
+            return Opened(key=token, stop=StopSound(token=token))
+        case CallChild(call=child):
+            return Opened(key=child, stop=ReleaseChild(call=child))
+        case Bridge(call=joined) | EnterConference(call=joined) if joined == call:
+            return Opened(key="room", stop=LeaveRoom(call=call))
+        case JoinQueue():
+            return Opened(key="queue", stop=LeaveQueue(call=call, result="redirected"))
+        case DialQueue():
+            return Opened(key="dialler", stop=StopDialQueue(call=call))
+        case StartScript(role=role):
+            return Opened(key=f"script:{role}", stop=StopScript(call=call, role=role))
+        case _:
+            return None
+
+
+def closes(fact: Fact) -> str:
+    """The key of what has ended by itself with this fact; "" when nothing has."""
+    match fact:
+        case TimerFired(token=token) | SoundEnded(token=token) | SoundFailed(token=token):
+            return token
+        case ChildEnded(child=child) | ChildDetached(child=child):
+            return child
+        case RoomLeft() | RoomRefused():
+            return "room"
+        case QueueLeft() | QueueTaken() | QueueRefused():
+            return "queue"
+        case MemberReached() | QueueMissing():
+            return "dialler"
+        case _:
+            return ""
+
+
+def closes_step(step: StopSound | StopTimer | StopScript) -> str:
+    return f"script:{step.role}" if isinstance(step, StopScript) else step.token
