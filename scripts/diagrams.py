@@ -1,0 +1,76 @@
+"""Draw docs/machines.md from the transition tables of the code: `make diagrams`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from holdfast.holds import hold
+from holdfast.voice.control import nouns
+from holdfast.voice.sip import session, transaction
+
+PAGE = Path(__file__).parents[1] / "docs" / "machines.md"
+HEADING = """# State machines
+
+Drawn by `make diagrams` from the tables that stand beside each enum; `tests/unit/test_diagrams.py` keeps them true.
+"""
+
+S = TypeVar("S", bound=Enum)
+Edge = tuple[Enum, Enum, str]
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [
+        drawn("A hold", "holdfast/holds/hold.py", hold.Status.ASKED, edges_of(hold.TRANSITIONS)),
+        drawn("A call", "holdfast/voice/control/nouns.py", nouns.CallStatus.QUEUED, edges_of(nouns.CALL_TRANSITIONS)),
+        drawn(
+            "A conference", "holdfast/voice/control/nouns.py", nouns.RoomStatus.INIT, edges_of(nouns.ROOM_TRANSITIONS)
+        ),
+        drawn(
+            "A SIP session",
+            "holdfast/voice/sip/session.py",
+            session.SessionState.CALLING,
+            edges_of(session.TRANSITIONS),
+        ),
+    ]
+    for machine, table in transaction.TRANSITIONS.items():
+        name = machine.name.replace("_", " ").lower()
+        edges = [(before, after, _word(trigger)) for (before, trigger), after in table.items()]
+        parts.append(drawn(f"A transaction: {name}", "holdfast/voice/sip/transaction.py", edges[0][0], edges))
+    return "\n".join([HEADING, *parts])
+
+
+def edges_of(table: Mapping[S, Collection[S]]) -> Iterator[Edge]:
+    """The edges of a table from a state to the states that may follow it, in the order the enum has them."""
+    for before, followers in table.items():
+        yield from ((before, after, "") for after in type(before) if after in followers)
+
+
+def drawn(title: str, source: str, first: Enum, edges: Iterable[Edge]) -> str:
+    """One machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words."""
+    words: dict[tuple[Enum, Enum], list[str]] = {}
+    for before, after, word in edges:
+        words.setdefault((before, after), []).append(word)
+    lines = [f"## {title}", "", f"`{source}`", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {_name(first)}"]
+    for (before, after), told in words.items():
+        label = ", ".join(word for word in told if word)
+        lines.append(f"    {_name(before)} --> {_name(after)}" + (f" : {label}" if label else ""))
+    leaves = {after: None for before, after in words if not any(start == after for start, _ in words)}
+    lines += [f"    {_name(last)} --> [*]" for last in leaves]
+    return "\n".join([*lines, "```", ""])
+
+
+def _name(state: Enum) -> str:
+    return state.name.lower()
+
+
+def _word(trigger: Enum) -> str:
+    return trigger.name.replace("_", " ").lower()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
+    print(f"drawn: {PAGE}")
