@@ -1,0 +1,160 @@
+"""Random walks over calls, conferences, queues and redirects: what must hold after every step, whatever happened.
+
+Each walk is told twice with the same dice, straight and killed and rebuilt: both must have the same effects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.control.nouns import RoomStatus
+from holdfast.voice.model.commands import ChangeParticipant, EndCall, Instruction, RedirectCall, WebRequest
+from holdfast.voice.model.effects import PlaySound, StartTimer
+from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
+from holdfast.voice.model.ids import CallSid
+
+APP = "https://app.example"
+PAGES = {
+    "/room": '<Dial action="/park"><Conference statusCallback="/ev">r</Conference></Dial>',
+    "/dial": '<Dial action="/park"><Client>agent</Client></Dial>',
+    "/race": '<Dial action="/park" timeout="9"><Client>a</Client><Client>b</Client></Dial>',
+    "/wait": '<Enqueue waitUrl="/song" action="/park">q</Enqueue>',
+    "/take": '<Dial action="/park" timeout="7"><Queue>q</Queue></Dial>',
+    "/song": "<Play>/song.mp3</Play><Pause/>",
+    "/park": '<Pause length="20"/><Redirect>/park</Redirect>',
+    "/bad": "<Response><Nonsense>",
+    "/end": "<Hangup/>",
+}
+DEEDS = [
+    "in",
+    "out",
+    "ring",
+    "answer",
+    "refuse",
+    "hangup",
+    "redirect",
+    "end",
+    "hold",
+    "unhold",
+    "mute",
+    "phone",
+    "time",
+    "time",
+    "sound",
+    "fail",
+    "digit",
+]
+STARTS = ("/room", "/dial", "/race", "/wait", "/take", "/park")
+
+
+def world_of(*, killed: bool) -> World:
+    world = World(killed=killed)
+    world.pages = {APP + path: twiml(inside) for path, inside in PAGES.items() if path != "/bad"}
+    world.pages[f"{APP}/bad"] = PAGES["/bad"]
+    return world
+
+
+def live(world: World) -> list[CallSid]:
+    return [call.sid for call in world.board.calls.values() if call.live]
+
+
+def act(world: World, dice: Random, number: int) -> None:
+    """One thing that can happen, chosen by the dice."""
+    calls = live(world)
+    deed = dice.choice(DEEDS)
+    if deed == "in" or not calls:
+        if len(calls) < 7:
+            world.calls_in(f"caller{number}", APP + dice.choice(STARTS))
+        return
+    call = dice.choice(calls)
+    leg = world.legs[call]
+    match deed:
+        case "out":
+            world.place(f"callee{number}", APP + dice.choice(STARTS))
+        case "ring" if leg == "called":
+            world.rings(call)
+        case "answer" if leg == "called":
+            world.answers(call)
+        case "refuse" if leg == "called":
+            world.refuses(call, dice.choice((486, 404, 480)))
+        case "hangup" if leg in ("up", "calling"):
+            world.hangs_up(call)
+        case "redirect":
+            request = WebRequest(url=APP + dice.choice((*STARTS, "/bad", "/end", "/gone")))
+            world.tell(RedirectCall(call=call, instruction=Instruction(request=request)))
+        case "end":
+            world.tell(EndCall(call=call, status=dice.choice(("completed", "canceled"))))
+        case "hold" | "unhold" | "mute":
+            room = world.board.room_of(call)
+            if room is not None and room.kind == "conference":
+                hold = {"hold": True, "unhold": False}.get(deed)
+                muted = dice.random() < 0.5 if deed == "mute" else None
+                music = dice.choice((None, WebRequest(url=f"{APP}/song", method="GET"), WebRequest(url=f"{APP}/gone")))
+                world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=music))
+        case "phone" if leg == "up":
+            world.tell(PhoneHeld(call=call) if dice.random() < 0.5 else PhoneResumed(call=call))
+        case "sound" if call in world.playing:
+            world.sound_ends(call)
+        case "fail" if call in world.playing:
+            world.sound_fails(call)
+        case "digit":
+            world.presses(call, "*")
+        case _:
+            world.passes(dice.choice((0.5, 2.5, 8.0, 31.0)))
+
+
+def check(world: World) -> None:
+    world.check()
+    board = world.board
+    for room in board.rooms.values():
+        inside = [one.call for one in room.participants]
+        assert len(inside) == len(set(inside))
+        assert all(board.calls[call].live for call in inside), "somebody gone is still in a room"
+        if room.status is not RoomStatus.COMPLETED:
+            for one in room.participants:
+                if one.held and one.status == "connected":
+                    heard = [ear for ear, others in world.routes.items() if others and one.call in others]
+                    assert not heard, "a held party is heard"
+                    assert world.routes.get(one.call) is None, "a held party hears the room"
+    for queue in board.queues.values():
+        assert not (queue.members and queue.diallers)
+        assert all(board.calls[member.call].live for member in queue.members)
+    seats = Counter(one.call for room in board.rooms.values() for one in room.participants)
+    assert not seats or max(seats.values()) == 1, "a call is in two rooms"
+    for call in board.calls.values():
+        if not call.live:
+            assert not call.scripts
+            assert world.legs[call.sid] == "gone", "a call is over and its leg is not"
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_whatever_happens_the_board_stays_whole(seed: int) -> None:
+    straight, rebuilt = world_of(killed=False), world_of(killed=True)
+    ours, theirs = Random(seed), Random(seed)
+    for number in range(40):
+        for world, dice in ((straight, ours), (rebuilt, theirs)):
+            with suppress(AskedWrong):
+                act(world, dice, number)
+            check(world)
+        assert straight.effects == rebuilt.effects
+    while calls := live(straight):
+        straight.tell(EndCall(call=calls[0]))
+    check(straight)
+    assert not live(straight)
+    assert not straight.playing
+    finals = Counter(
+        told["CallSid"] for told in straight.callbacks if told.kind == "call" and told["CallStatus"] == "completed"
+    )
+    assert not finals or max(finals.values()) == 1
+    for room in straight.board.rooms.values():
+        assert room.status is RoomStatus.COMPLETED
+    started = [effect.token for effect in straight.effects if isinstance(effect, StartTimer | PlaySound)]
+    assert len(started) == len(set(started)), "a token names two things"
