@@ -245,7 +245,11 @@ class Engine:
         Only those that were there when it went: a leg opened since has a row in the new one.
         """
         lost, self._in_doubt = self._in_doubt, ()
-        await self.library.restarted()
         for call in lost:
             log.error("call=%s lost: the media process was restarted", call)
             self.switch.tell(EndCall(call=call))
+        try:
+            await self.library.restarted()
+        except VoiceError as error:
+            # It went away again meanwhile; its next coming is told too, and fills it then.
+            log.warning("the media process could not be given its sounds: %s", error.message)
