@@ -3,6 +3,8 @@
 Point of view: *send* is from us to the party, *receive* from the party to us. A leg is named by its call's SID.
 
 Shape: a message is two lengths of four bytes, big-endian, then that many bytes of JSON and that many bytes of sound.
+
+Length: every word of one language stands here, so that both ends read the same page.
 """
 
 from __future__ import annotations

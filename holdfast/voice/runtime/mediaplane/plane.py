@@ -2,6 +2,8 @@
 
 Point of view: *send* is from us to the party, *receive* from the party to us. Units: `now` seconds of the machine's
 monotonic clock.
+
+Length: the rows' arrays are changed in one place, and this is it.
 """
 
 from __future__ import annotations
