@@ -76,13 +76,13 @@ class ByLegs:
                     await self.gone(failed.call_over)
                     return self._lost(call)
                 if not failed.unsure:
-                    await self._take_back(before, plan.pair)
+                    await self._take_back(before, plan.pair, call)
                     return Fail(why=failed.error.message)
             pair = await self._until_settled(call, limit_s)
             if pair is None or pair.over:
                 return self._lost(call)
             if not pair.me(call).held:
-                return Fail(why="the account let the call wait in no queue; both parties are brought together again")
+                return Fail(why="the account let the call wait in no queue")
             if not pair.me(call).arriving:
                 late = None if pair.settled() else "the other party has not come to be parked"
                 return Confirmed(detail=late)
@@ -93,8 +93,8 @@ class ByLegs:
                     return self._lost(call)
         current = self._pairs.of(call)
         if current is not None and not current.over:
-            await self._carry(legs.rejoin(current))
-        return Fail(why="the call did not come to wait in its queue; both parties are brought together again")
+            await self._carry(legs.fall_back(current, call))
+        return Fail(why="the call did not come to wait in its queue")
 
     async def resume(self, call: CallSid) -> Message:
         """Bring one party of a known pair back; what to tell the hold.
@@ -117,7 +117,7 @@ class ByLegs:
                     return self._let_go(call, left=failed.call_over)
                 why, unsure = failed.error.message, failed.unsure
                 if not unsure:
-                    await self._take_back(before, plan.pair)
+                    await self._take_back(before, plan.pair, call)
                     return StillHeld(why=why)
             if await self._left_queue(call):
                 seen = await self._account.call(call)
@@ -150,7 +150,7 @@ class ByLegs:
                 await self.gone(failed.call_over)
                 return Fail(why=f"{failed.call_over} has hung up")
             if not failed.unsure:
-                await self._take_back(pair, plan.pair)
+                await self._take_back(pair, plan.pair, pair.child.call)
                 return Fail(why=failed.error.message)
         return None
 
@@ -295,10 +295,10 @@ class ByLegs:
             else:
                 _log.warning("queue=%s fact=QueueNotClosed why=%s", queue, error.message)
 
-    async def _take_back(self, before: Pair, planned: Pair) -> None:
+    async def _take_back(self, before: Pair, planned: Pair, call: CallSid) -> None:
         current = self._pairs.of(planned.parent.call)
         if current is not None:
-            await self._carry(legs.undo(before, planned, current))
+            await self._carry(legs.undo(before, planned, current, call))
 
     # Seeing that it is so.
 

@@ -74,7 +74,7 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
         seen = pair.put(replace(me, arriving=False)) if me.place is Place.ROOM else pair
         return Continued(pair=seen, answer=document(pair, call))
     if me.held and report.queue_result in QUEUE_REFUSED:
-        plan = legs.rejoin(pair, answered=call)
+        plan = legs.fall_back(pair, call, answered=True)
         return Continued(pair=plan.pair, answer=document(plan.pair, call), steps=plan.steps, not_queued=call)
     if me.arriving and me.turn < pair.turn:
         arrived = replace(me, turn=pair.turn, arriving=me.place is not Place.PARKED)

@@ -100,42 +100,36 @@ def convert(pair: Pair) -> Plan | Refusal:
     )
 
 
-def rejoin(pair: Pair, *, answered: CallSid | None = None) -> Plan:
-    """Bring the two together again in a conference, when queues cannot do it: a hold that fails drops nobody.
+def fall_back(pair: Pair, call: CallSid, *, answered: bool = False) -> Plan:
+    """What to do with a party that was to be held and is not: a hold that fails drops nobody.
 
-    `answered`: the party that is asking for a document just now, and so needs no redirect.
+    When the other is held, it stays so, and this one waits in silence. Else the two are brought together again, in a
+    conference, as queues cannot do it. `answered`: this party is asking for a document just now, and needs no redirect.
     """
-    room, turn = room_of(pair), pair.turn + 1
-    parties = [
-        replace(
-            party,
-            place=Place.ROOM,
-            held=False,
-            music=None,
-            turn=turn,
-            arriving=party.call != answered,
-        )
-        for party in (pair.child, pair.parent)
-    ]
-    return Plan(
-        pair=replace(pair.moved(*parties), room=room),
-        steps=tuple(
-            Redirect(call=party.call, to=Enter(room=room, turn=turn)) for party in parties if party.call != answered
-        ),
-    )
+    me, other = pair.me(call), pair.other(call)
+    turn = pair.turn + 1
+    here = replace(me, held=False, music=None, turn=turn, arriving=False)
+    if other.held:
+        parked = replace(here, place=Place.PARKED)
+        return Plan(pair=pair.moved(parked), steps=() if answered else (Redirect(call=call, to=Park()),))
+    room = room_of(pair)
+    enter = Enter(room=room, turn=turn)
+    there = replace(other, place=Place.ROOM, music=None, turn=turn, arriving=True)
+    moved = pair.moved(replace(here, place=Place.ROOM, arriving=not answered), there)
+    steps = (Redirect(call=other.call, to=enter),)
+    return Plan(pair=replace(moved, room=room), steps=steps if answered else (Redirect(call=call, to=enter), *steps))
 
 
-def undo(before: Pair, planned: Pair, current: Pair) -> Plan:
-    """What to do when the account refused the first redirect of a plan.
+def undo(before: Pair, planned: Pair, current: Pair, call: CallSid) -> Plan:
+    """What to do when the account refused the first redirect of a plan for this call.
 
-    Nothing has moved while nothing was heard: the pair is as it was, only its turns are used up. When a continuation
-    has answered meanwhile, the two are brought together in a conference.
+    Nothing has moved while nothing was heard: the pair is as it was, only its turns are used up.
     """
     if current == planned:
         return Plan(pair=replace(before, turn=planned.turn))
     if current.over:
         return Plan(pair=current)
-    return rejoin(current)
+    return fall_back(current, call)
 
 
 def seen_waiting(pair: Pair, call: CallSid) -> Pair:
