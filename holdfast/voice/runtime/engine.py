@@ -251,5 +251,5 @@ class Engine:
         try:
             await self.library.restarted()
         except VoiceError as error:
-            # It went away again meanwhile; its next coming is told too, and fills it then.
-            log.warning("the media process could not be given its sounds: %s", error.message)
+            # It went away again; when it comes back, this is done again.
+            log.warning("the media process went away while it was given its sounds: %s", error.message)
