@@ -11,6 +11,8 @@ from rich.console import Console
 from bench import hold_latency, steady_stream
 from bench.figures import Figure, show
 
+TABLE_COLUMNS = 130
+
 
 async def measure_all(console: Console, *, holds: int) -> list[Figure]:
     """Each measurement in turn, on an engine of its own."""
@@ -25,6 +27,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--holds", type=int, default=500, help="holds and resumes per way (default: 500)")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=TABLE_COLUMNS)
     # The phones live in this process: what it stalls for is no figure of the engine.
     gc.freeze()
     figures = asyncio.run(measure_all(console, holds=parser.parse_args().holds))

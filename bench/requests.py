@@ -31,6 +31,10 @@ class Door:
         headers = self._authorization | {"Content-Type": "application/json"}
         return await asyncio.to_thread(self._post, path, json.dumps(body), headers)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _post(self, path: str, body: str, headers: dict[str, str]) -> tuple[float, dict[str, Any]]:
         sent_s = now_s()
         self._connection.request("POST", path, body, headers)

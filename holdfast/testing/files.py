@@ -17,6 +17,8 @@ class FileServer:
 
     def __init__(self, *files: Path) -> None:
         self._contents = {f"/{path.name}": path.read_bytes() for path in files}
+        self._kept = frozenset(self._contents)
+        """What may be cached: the files do not change, the documents put there may."""
         self.asked: deque[str] = deque()
 
     def __enter__(self) -> Self:
@@ -29,6 +31,8 @@ class FileServer:
                 self.send_response(404 if body is None else 200)
                 self.send_header("Content-Type", mimetypes.guess_type(urlsplit(self.path).path)[0] or "text/plain")
                 self.send_header("Content-Length", str(len(body or b"")))
+                if urlsplit(self.path).path in server._kept:
+                    self.send_header("Cache-Control", "public, max-age=3600")
                 self.end_headers()
                 self.wfile.write(body or b"")
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +60,8 @@ class Baresip:
         self.name = name
         self.events: list[dict[str, Any]] = []
         self._told = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
         self._hum = hum
         self._server = server
         self._password = password
@@ -78,20 +81,18 @@ class Baresip:
                 stderr=asyncio.subprocess.STDOUT,
             )
         try:
-            self._reader, self._writer = await self._connect(control)
-            self._listener = asyncio.create_task(self._listen(), name=f"baresip-{self.name}")
+            reader, self._writer = await self._connect(control)
+            self._listener = asyncio.create_task(self._listen(reader), name=f"baresip-{self.name}")
             await self.saw("REGISTER_OK")
         except BaseException:
-            await self._stop()
+            await self._leave()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.cancel()
-        self._writer.close()
-        await self._stop()
+        await self._leave()
 
     async def saw(self, event: str, *, times: int = 1, within_s: float = 10.0) -> None:
         """Wait until baresip has told of an event so many times."""
@@ -157,20 +158,22 @@ class Baresip:
                 except OSError:
                     await asyncio.sleep(0.05)
 
-    async def _listen(self) -> None:
-        while True:
-            size = int((await self._reader.readuntil(b":"))[:-1])
-            message = json.loads(await self._reader.readexactly(size))
-            await self._reader.readexactly(1)
-            self.events.append(message)
-            self._told.set()
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        """Take in what baresip tells, until it is gone."""
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                size = int((await reader.readuntil(b":"))[:-1])
+                self.events.append(json.loads(await reader.readexactly(size)))
+                await reader.readexactly(1)
+                self._told.set()
 
     async def _command(self, command: str, params: str = "") -> None:
+        assert self._writer is not None
         message = json.dumps({"command": command, "params": params}).encode()
         self._writer.write(b"%d:%s," % (len(message), message))
         await self._writer.drain()
 
-    async def _stop(self) -> None:
+    async def _leave(self) -> None:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -179,6 +182,13 @@ class Baresip:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.wait({self._listener})
+        if self._writer is not None:
+            self._writer.close()
+            with suppress(OSError):
+                await self._writer.wait_closed()
 
 
 def _windows(path: Path) -> list[frozenset[str]]:

@@ -19,22 +19,21 @@ CUSTOMER, AGENT = ALICE.named("customer"), BOB.named("agent")
 SOUNDS = (CUSTOMER, AGENT, HOLD_MUSIC, SECOND_MUSIC)
 PARTIES = (CUSTOMER.name, AGENT.name)
 
-LISTEN_S = 3.0
-"""How long each phase lasts after what was asked is done: long enough to be heard, and seen in the picture."""
 PATIENCE_S = 4.0
 
 TALK = {CUSTOMER.name: AGENT.name, AGENT.name: CUSTOMER.name}
 
 
-def conference_act() -> Act:
+def conference_act(*, listen_s: float) -> Act:
     """Both called in and met in a conference; the way that Twilio recommends."""
-    return Act(title="Act 1, conference", how="both called in and met in a conference", parties=PARTIES)
+    how = "both called in and met in a conference"
+    return Act(title="Act 1, conference", how=how, parties=PARTIES, listen_s=listen_s)
 
 
-def legs_act() -> Act:
+def legs_act(*, listen_s: float) -> Act:
     """The customer called in, and the agent is the child its call has dialled."""
     how = "the customer called in, the agent is the dialled child"
-    return Act(title="Act 2, independent legs", how=how, parties=PARTIES)
+    return Act(title="Act 2, independent legs", how=how, parties=PARTIES, listen_s=listen_s)
 
 
 async def play_conference(act: Act, stage: Stage) -> None:
@@ -125,4 +124,4 @@ async def _listen(act: Act, *phones: Phone) -> None:
             await phone.hears(expected[phone.name], within_s=PATIENCE_S)
         except NotHeard:
             break
-    await asyncio.sleep(LISTEN_S)
+    await asyncio.sleep(act.listen_s)

@@ -18,12 +18,14 @@ from holdfast.testing.server import ServerFailed
 
 LOOK_EVERY_S = 0.1
 TABLE_COLUMNS = 100
+LISTEN_S = 3.0
+"""How long each phase lasts once it is heard: long enough for a person to hear it, and to see it in the picture."""
 
 
-def play(folder: Path, console: Console | None = None) -> int:
+def play(folder: Path, console: Console | None = None, *, listen_s: float = LISTEN_S) -> int:
     """Run the demo; 0 only when every phase was heard as expected at every ear."""
     console = console or console_here()
-    acts = [conference_act(), legs_act()]
+    acts = [conference_act(listen_s=listen_s), legs_act(listen_s=listen_s)]
     console.print(
         "Two calls at once, each held and resumed twice. Every phone hums its own chord and tells what it hears."
     )

@@ -40,6 +40,8 @@ class Act:
     title: str
     how: str
     parties: tuple[str, ...]
+    listen_s: float = 0.0
+    """How long each phase goes on after it is heard as expected."""
     ears: dict[str, Ear] = field(default_factory=dict)
     phones: dict[str, Watched] = field(default_factory=dict)
     held: str | None = None

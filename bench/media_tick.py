@@ -1,0 +1,193 @@
+"""What the media process's pass costs: `python -m bench.media_tick [LEGS ...]`. Nothing is judged.
+
+Two measurements per number of legs. *Arrays alone* feeds a packet of every leg to the pass, without a socket: what
+our own code costs. *With sockets* runs the real process and sends it 50 packets per leg and second from this one: what
+a machine can carry, the sender's share of it not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from holdfast.voice.media import rtp
+from holdfast.voice.media.routing import Hears
+from holdfast.voice.media.tick import Sound
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.client import MediaPlane
+
+TICK_S = 0.02
+TICKS = 300
+CLIP = bytes(range(256)) * 625
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Who hears whom: the rows that an ear hears, of so many legs."""
+
+    name: str
+    hears: Callable[[int, int], Hears]
+
+
+def _room(size: int) -> Callable[[int, int], Hears]:
+    def hears(ear: int, legs: int) -> Hears:
+        first = ear - ear % size
+        return tuple(row for row in range(first, min(first + size, legs)) if row != ear)
+
+    return hears
+
+
+KINDS = (
+    Kind(name="in pairs", hears=_room(2)),
+    Kind(name="in rooms of 3", hears=_room(3)),
+    Kind(name="in rooms of 10", hears=_room(10)),
+    Kind(name="all on hold", hears=lambda _ear, _legs: None),
+)
+
+
+def arrays_alone(kind: Kind, legs: int) -> list[float]:
+    """Seconds each pass took: headers read, packets put, frames played, mixed, gathered, headers written."""
+    sound = Sound(rows=legs, clip_frames=2000)
+    sound.bank.put("music", CLIP, offset=0, total=len(CLIP))
+    music = sound.bank.get("music")
+    assert music is not None
+    for row in range(legs):
+        sound.open(row, ssrc=row, sequence=0, timestamp=0)
+        sound.describe(row, law=0, may_speak=True)
+        sound.players.start(row, music, rounds=1000)
+    sound.route({row: kind.hears(row, legs) for row in range(legs)})
+    rows = np.arange(legs, dtype=np.intp)
+    data = np.random.default_rng(1).integers(0, 256, (legs, rtp.DATAGRAM), dtype=np.uint8)
+    data[:, :2] = (0x80, 0)
+    lengths = np.full(legs, rtp.PACKET, dtype=np.intp)
+    took = []
+    for tick in range(TICKS):
+        data.view(">u4")[:, 1] = tick * 160
+        data.view(">u4")[:, 2] = rows
+        began = time.perf_counter()
+        packets = rtp.read(data, lengths)
+        sound.put(packets, data, rows, packets.good)
+        sound.tick(legs, skipped=0)
+        sound.headers.advance(legs, rows, skipped=0)
+        took.append(time.perf_counter() - began)
+    return took[10:]
+
+
+async def with_sockets(kind: Kind, legs: int, *, loads: int = 1) -> list[m.Load]:
+    """What the process tells of itself, a line every five seconds, while every leg sends and is sent."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
+        path = Path(folder) / "media"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+            *("--socket", str(path), "--rows", str(legs), "--supervisor", str(os.getpid())),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        plane = MediaPlane(path)
+        async with asyncio.TaskGroup() as tasks:
+            client = tasks.create_task(plane.run(), name="media-client")
+            async with asyncio.timeout(30):
+                await plane.attached()
+            found = await _load(plane, kind, legs, loads)
+            client.cancel()
+        process.terminate()
+        await process.wait()
+    return found
+
+
+async def _load(plane: MediaPlane, kind: Kind, legs: int, loads: int) -> list[m.Load]:
+    """All packets of all legs leave and come by one socket of ours, spread over the 20 ms."""
+    phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    phone.bind(("127.0.0.1", 0))
+    phone.setblocking(False)
+    phone.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+    await plane.put_clip("music", CLIP)
+    ports = []
+    for leg in range(legs):
+        ports.append((await plane.open_row(str(leg))).port)
+        plane.describe_row(str(leg), remote=phone.getsockname())
+        plane.play(str(leg), "music", "music", loops=0)
+    hears = {ear: kind.hears(ear, legs) for ear in range(legs)}
+    plane.route({str(ear): heard if heard is None else tuple(map(str, heard)) for ear, heard in hears.items()})
+    await plane.applied()
+    sending = asyncio.create_task(_send(phone, ports), name="bench-phones")
+    found: list[m.Load] = []
+    async for fact in plane.facts():
+        if isinstance(fact, m.Load):
+            found.append(fact)
+            # The first line is of opening the rows.
+            if len(found) > loads:
+                break
+    sending.cancel()
+    phone.close()
+    return found[1:]
+
+
+async def _send(phone: socket.socket, ports: Sequence[int]) -> None:
+    loop = asyncio.get_running_loop()
+    started, slices = loop.time(), 10
+    drain = bytearray(2048)
+    for k in range(10**6):
+        for each in range(slices):
+            for leg in range(each, len(ports), slices):
+                header = struct.pack("!BBHII", 0x80, 0, k % 65536, 160 * k % 2**32, leg)
+                with suppress(BlockingIOError):
+                    phone.sendto(header + CLIP[:160], ("127.0.0.1", ports[leg]))
+            with suppress(BlockingIOError):
+                while True:
+                    phone.recv_into(drain)
+            await asyncio.sleep(max(0.0, started + (k + (each + 1) / slices) * TICK_S - loop.time()))
+
+
+def main() -> int:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench.media_tick", description=__doc__)
+    parser.add_argument("legs", type=int, nargs="*", default=[2, 100, 500], help="numbers of legs")
+    parser.add_argument("--arrays-only", action="store_true", help="leave the sockets out")
+    given = parser.parse_args()
+    console = Console()
+    table = Table(title="Arrays alone, per tick of 20 ms", title_justify="left")
+    for heading in ("legs", "who hears whom", "µs per leg", "p50 ms", "p99 ms"):
+        table.add_column(heading, justify="left" if heading.startswith("who") else "right")
+    for legs in given.legs:
+        for kind in KINDS:
+            times = np.array(arrays_alone(kind, legs))
+            p50, p99 = (f"{float(np.percentile(times, q)) * 1e3:.3f}" for q in (50, 99))
+            table.add_row(str(legs), kind.name, f"{float(np.median(times)) * 1e6 / legs:.2f}", p50, p99)
+    console.print(table)
+    if given.arrays_only:
+        return 0
+    table = Table(title="The process with its sockets", title_justify="left")
+    for heading in ("legs", "who hears whom", "busy", "µs per leg", "longest tick ms", "latest start ms", "skipped"):
+        table.add_column(heading, justify="left" if heading.startswith("who") else "right")
+    for legs in given.legs:
+        for kind in KINDS[:2]:
+            for load in asyncio.run(with_sockets(kind, legs)):
+                table.add_row(
+                    str(legs),
+                    kind.name,
+                    f"{load.busy:.1%}",
+                    f"{load.busy * TICK_S * 1e6 / legs:.1f}",
+                    f"{load.longest_tick_ms:.2f}",
+                    f"{load.latest_start_ms:.2f}",
+                    f"{load.ticks_skipped} of {load.ticks + load.ticks_skipped}",
+                )
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,50 @@
+"""The benches run, and what they count (not what they time) is as promised."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from bench import hold_latency, steady_stream
+from bench.figures import Figure, percentiles, show
+
+pytestmark = pytest.mark.anyio
+
+
+def paper() -> Console:
+    return Console(file=StringIO(), width=140)
+
+
+async def test_50_holds_are_one_stream_without_a_hole_or_a_foreign_byte() -> None:
+    figures = await steady_stream.measure(paper(), holds=50)
+
+    counted = {figure.what: figure.value for figure in figures if figure.unit == ""}
+    assert counted == {"packets with foreign bytes at the held ear": 0, "SSRCs": 1, "holes in the sequence": 0}
+
+
+async def test_every_way_to_hold_is_timed() -> None:
+    figures = await hold_latency.measure(paper(), holds=2)
+
+    timed = [figure for figure in figures if figure.what.endswith("p50")]
+    assert len(timed) == 4
+    assert all(figure.value > 0 for figure in timed)
+
+
+def test_the_table_says_which_figure_keeps_its_bar() -> None:
+    console = paper()
+    figures = [
+        *percentiles("hold", [0.010, 0.030], p50_ms=25, p99_ms=28),
+        Figure(what="holes", value=0, unit="", bar=0),
+    ]
+
+    show(figures, console)
+
+    assert [figure.within for figure in figures] == [True, False, True, True]
+    assert isinstance(console.file, StringIO)
+    lines = [line.split("│")[1:-1] for line in console.file.getvalue().splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in line[:4]] for line in lines] == [
+        ["hold, p50", "20.0 ms", "≤ 25.0", "✓"],
+        ["hold, p99", "29.8 ms", "≤ 28.0", "✗"],
+        ["hold, longest", "30.0 ms", "", ""],
+        ["holes", "0", "≤ 0", "✓"],
+    ]
