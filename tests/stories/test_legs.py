@@ -369,3 +369,16 @@ def test_an_outbound_call_goes_through_its_statuses(world: World) -> None:
     assert told[-1]["CallDuration"] == "61"
     assert told[-1]["Duration"] == "2"
     assert world.legs[call] == "gone"
+
+
+def test_digits_are_sent_once_the_called_phone_has_answered_and_before_the_bridge(world: World) -> None:
+    world.pages[f"{APP}/start"] = twiml('<Dial><Number sendDigits="ww12#">+15550111</Number></Dial>')
+    parent = world.calls_in("customer", f"{APP}/start")
+    (child,) = world.children(parent)
+    world.answers(child)
+    assert world.ear(child) == "digits:ww12#"
+    assert world.ear(parent) == "builtin:ringback"
+    world.sound_ends(child)
+    assert world.ear(parent) == {child}
+    assert world.ear(child) == {parent}
+    world.check()

@@ -13,7 +13,7 @@ from holdfast.voice.control.forms import ear
 from holdfast.voice.control.hearing import begin, begin_beside, hang_up, stop, tell
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.view import Message, Saying, View
-from holdfast.voice.control.work import Work, limit_timer, ring_timer
+from holdfast.voice.control.work import Work, digits_sound, limit_timer, ring_timer
 from holdfast.voice.model.commands import (
     ChangeCall,
     CreateCall,
@@ -23,7 +23,7 @@ from holdfast.voice.model.commands import (
     RedirectCall,
     Target,
 )
-from holdfast.voice.model.effects import PlaceLeg, PostCallback, RingLeg, StartTimer, StopTimer
+from holdfast.voice.model.effects import PlaceLeg, PlaySound, PostCallback, RingLeg, StartTimer, StopTimer
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import (
     ChildAnswered,
@@ -80,6 +80,7 @@ def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved
         callback=command.callback,
         instruction=command.instruction,
         fallback=command.instruction.fallback,
+        send_digits=command.send_digits,
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
     )
@@ -104,6 +105,7 @@ def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runne
         boss=parent.sid,
         callback=command.callback,
         screen=command.screen,
+        send_digits=command.send_digits,
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
     )
@@ -167,6 +169,9 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             _time_is_over(work, token)
         case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token):
             _to_script(work, token, message)
+        case SoundEnded(token=token) | SoundFailed(token=token) if token == digits_sound(call.sid):
+            if call.script("main") is None:
+                _connected(work)
         case SoundEnded(token=token) | SoundFailed(token=token):
             _to_script(work, token, message)
         case _:
@@ -292,6 +297,15 @@ def _answered(work: Work) -> None:
     work.say(StopTimer(token=ring_timer(call.sid)))
     work.say(StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
     work.notify("answered")
+    if call.send_digits:
+        work.say(PlaySound(token=digits_sound(call.sid), source=f"digits:{call.send_digits}"))
+    else:
+        _connected(work)
+
+
+def _connected(work: Work) -> None:
+    """The called phone has answered and was sent its touch tones: go on."""
+    call = work.call
     if call.boss is None:
         assert call.instruction is not None
         begin(work, "main", call.instruction)

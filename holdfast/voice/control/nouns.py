@@ -72,14 +72,14 @@ class Call:
     callback: Callback | None = None
     callbacks_sent: int = 0
     instruction: Instruction | None = None
+    send_digits: str = ""
+    """Touch tones to be sent once the called phone has answered, before anything else."""
     screen: WebRequest | None = None
     fallback: WebRequest | None = None
     time_limit_s: int = 14400
     timeout_s: int = 60
     extra: tuple[tuple[str, str], ...] = ()
     phone_held: bool = False
-    canceling: str = ""
-    """Why we gave up an unanswered outbound leg: `canceled` or `no-answer`; "" while we have not."""
     waits_on: WebRequest | None = None
     """The waitUrl of the queue it waits in, to be asked again and again; None: the built-in music."""
     scripts: tuple[Script, ...] = ()

@@ -86,6 +86,8 @@ class Work:
             unanswered = was.direction == "inbound" and was.status is CallStatus.RINGING
             self.say(RefuseLeg(call=was.sid, sip_code=sip_code) if unanswered else HangUpLeg(call=was.sid))
         self.say(StopTimer(token=limit_timer(was.sid)), StopTimer(token=ring_timer(was.sid)))
+        if was.send_digits:
+            self.say(StopSound(token=digits_sound(was.sid)))
         self.say(*goodbyes)
         if was.boss is not None:
             self.say(ChildEnded(call=was.boss, child=was.sid, status=status.value, sip_code=sip_code))
@@ -100,6 +102,11 @@ def limit_timer(call: CallSid) -> Token:
 def ring_timer(call: CallSid) -> Token:
     """The timer of the longest time a called phone may ring."""
     return Token(f"{call}/ring")
+
+
+def digits_sound(call: CallSid) -> Token:
+    """The touch tones sent once a called phone has answered."""
+    return Token(f"{call}/digits")
 
 
 def patience_timer(script: Script) -> Token:

@@ -14,6 +14,7 @@ from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs, Noun
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
+from holdfast.voice.twiml.verbs.speak import DIGITS
 from holdfast.voice.twiml.verbs.terms import Terms
 
 MOST_NOUNS = 10
@@ -41,7 +42,6 @@ _PASSED_OVER = frozenset(
         "clientNotificationUrl",
         "reservationSid",
         "postWorkActivitySid",
-        "sendDigits",
     }
 )
 
@@ -93,6 +93,10 @@ def _leg(outer: Reader, node: Node) -> Noun | None:
     username, password = reader.optional("username"), reader.optional("password")
     screen = reader.request("url", "method")
     callback = reader.callback(LEG_EVENTS, ("completed",))
+    digits = reader.text("sendDigits").strip() if node.tag == "Number" else ""
+    if not set(digits) <= DIGITS:
+        reader.warn(f"sendDigits={digits[:40]!r} holds more than 0-9 A-D * # w W")
+        digits = ""
     reader.finish()
     text = node.text.strip()
     parameters: tuple[tuple[str, str], ...] = ()
@@ -112,7 +116,7 @@ def _leg(outer: Reader, node: Node) -> Noun | None:
         reader.warn(f"{text[:60]!r} cannot be dialled")
         return None
     target = Target(to=to, parameters=parameters, username=username, password=password)
-    return Noun(target=target, screen=screen, callback=callback)
+    return Noun(target=target, screen=screen, callback=callback, send_digits=digits)
 
 
 def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:

@@ -44,6 +44,7 @@ class Noun:
     target: Target
     screen: WebRequest | None = None
     callback: Callback | None = None
+    send_digits: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,7 @@ class DialLegs(Verb):
             timeout_s=self.terms.timeout_s,
             callback=noun.callback,
             screen=noun.screen,
+            send_digits=noun.send_digits,
         )
 
     def _bridge(self, desk: Desk, child: CallSid) -> Part[Outcome]:
