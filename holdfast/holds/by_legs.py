@@ -68,9 +68,11 @@ class ByLegs:
         if isinstance(plan, Refusal):
             return CallOver(why=plan.why) if plan.gone else Fail(why=plan.why)
         await self._pairs.put(plan.pair)
+        made = False
         for limit_s in (self._patience.settle_s / 2, self._patience.settle_s):
             try:
                 await self._take(plan.steps)
+                made = True
             except StepFailed as failed:
                 if failed.call_over is not None:
                     await self.gone(failed.call_over)
@@ -92,7 +94,10 @@ class ByLegs:
                     await self.gone(one)
                     return self._lost(call)
         current = self._pairs.of(call)
-        if current is not None and not current.over:
+        if not made:
+            # Neither continuation nor queue has seen anybody: nothing was moved.
+            await self._take_back(before, plan.pair, call)
+        elif current is not None and not current.over:
             await self._carry(legs.fall_back(current, call))
         return Fail(why="the call did not come to wait in its queue")
 
@@ -247,7 +252,10 @@ class ByLegs:
                 if failed.call_over is None:
                     done = False
                     _log.warning("call=%s fact=StepNotTaken why=%s", failed.call, failed.error.message)
-                    continue
+                    if plan.pair.over:
+                        continue
+                    # A parent is not moved while its child may not have been.
+                    break
             if isinstance(step, Redirect):
                 await self._went_on(step.call)
         pair = self._pairs.of(plan.pair.parent.call)

@@ -83,7 +83,7 @@ class Baresip:
         try:
             reader, self._writer = await self._connect(control)
             self._listener = asyncio.create_task(self._listen(reader), name=f"baresip-{self.name}")
-            await self.saw("REGISTER_OK")
+            await self._registered()
         except BaseException:
             await self._leave()
             raise
@@ -93,6 +93,16 @@ class Baresip:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._leave()
+
+    async def _registered(self) -> None:
+        """Wait for it in the log: the event may be told before anybody listens to events."""
+        log = self._folder / "log"
+        try:
+            async with asyncio.timeout(10.0):
+                while "200 OK" not in log.read_text("utf-8", "replace"):  # noqa: ASYNC110  a file tells nobody
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"baresip {self.name} was not registered:\n{log.read_text('utf-8')}") from None
 
     async def saw(self, event: str, *, times: int = 1, within_s: float = 10.0) -> None:
         """Wait until baresip has told of an event so many times."""

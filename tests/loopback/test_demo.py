@@ -24,5 +24,5 @@ def test_both_acts_are_heard_as_expected_at_every_ear(tmp_path: Path) -> None:
     for act in report["acts"]:
         for ear in act["ears"].values():
             assert (ear["sources"], ear["holes"]) == (1, 0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["act-1.wav", "act-2.wav", "ears.png", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["act-1.wav", "act-2.wav", "demo.png", "report.json"]
     assert "Every phase was heard as expected, at every ear." in paper.getvalue()

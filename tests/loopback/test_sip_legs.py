@@ -336,9 +336,7 @@ class FarEnd:
 
     async def __aenter__(self) -> Self:
         self.sip = await open_endpoint(
-            ("127.0.0.1", 0),
-            domain="far",
-            user_agent="far end",
+            SipSettings(address=("127.0.0.1", 0), domain="far", user_agent="far end"),
             secret=b"far",
             policy=lambda _: AnybodyMayCall(),
             happened=self.events.put_nowait,

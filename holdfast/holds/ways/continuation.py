@@ -66,10 +66,11 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
     if report.hung_up:
         plan = legs.gone(pair, call)
         return Continued(pair=plan.pair, answer=Bye(), steps=plan.steps, gone=call)
-    if pair.over:
+    stale = report.superseded or report.turn < me.turn
+    if pair.over and not stale:
         gone_on = pair.put(replace(me, place=Place.GONE, held=False, arriving=False))
         return Continued(pair=gone_on, answer=onward(pair, call))
-    if report.superseded or report.turn < me.turn:
+    if stale:
         # It may be on its way to the room by a redirect; the answer takes it there just as well.
         seen = pair.put(replace(me, arriving=False)) if me.place is Place.ROOM else pair
         return Continued(pair=seen, answer=document(pair, call))

@@ -26,7 +26,7 @@ def write_report(acts: list[Act], folder: Path) -> list[Path]:
     if told:
         from holdfast.testing.demo.picture import draw  # matplotlib takes a second to load: not before it is needed
 
-        written.append(folder / "ears.png")
+        written.append(folder / "demo.png")
         draw(told, written[-1])
     return written
 

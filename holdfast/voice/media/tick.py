@@ -13,7 +13,7 @@ from holdfast.voice.media.clips import ClipBank, Players
 from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
 from holdfast.voice.media.jitter import JitterBuffers
-from holdfast.voice.media.mixer import mix
+from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, Routing, derive
 from holdfast.voice.media.rtp import Headers, Packets
 
@@ -31,6 +31,7 @@ class Sound:
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
         self._heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
+        self._mixer = Mixer()
         self._routing: Routing | None = None
 
     def open(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
@@ -86,7 +87,7 @@ class Sound:
         ended = self.players.play()
         ears = len(routing.mix.group_of_ear)
         if ears:
-            mix(frames, routing.mix, frames[layout.mixes : layout.mixes + ears])
+            self._mixer.mix(frames, routing.mix, frames[layout.mixes : layout.mixes + ears])
         np.take(frames, routing.source, axis=0, out=heard, mode="clip")
         for law, rows in enumerate(routing.recoded):
             if rows.size:

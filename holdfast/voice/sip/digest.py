@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -88,9 +88,10 @@ def response_of(params: Mapping[str, str], *, password: str, method: str) -> str
 class Verifier:
     """The server side: makes nonces and checks what comes back with them."""
 
-    __slots__ = ("_counts", "_made", "_realm", "_secret")
+    __slots__ = ("_algorithms", "_counts", "_made", "_realm", "_secret")
 
-    def __init__(self, *, realm: str, secret: bytes) -> None:
+    def __init__(self, *, realm: str, secret: bytes, algorithms: Sequence[str] = ALGORITHMS) -> None:
+        self._algorithms = algorithms
         self._realm = realm
         self._secret = secret
         self._made = 0
@@ -105,7 +106,7 @@ class Verifier:
         tail = ", stale=true" if stale else ""
         return tuple(
             f'Digest realm="{self._realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
-            for algorithm in ALGORITHMS
+            for algorithm in self._algorithms
         )
 
     def check(

@@ -31,7 +31,8 @@ class Reception:
     def __init__(self, desk: Desk, policy: Policy) -> None:
         self._desk = desk
         self._policy = policy
-        self._verifier = Verifier(realm=desk.settings.realm, secret=desk.settings.secret)
+        settings = desk.settings
+        self._verifier = Verifier(realm=settings.realm, secret=settings.secret, algorithms=settings.algorithms)
         self._contacts: dict[str, registrar.Bindings] = {}
 
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:

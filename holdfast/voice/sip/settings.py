@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.voice.sip.digest import ALGORITHMS
 from holdfast.voice.sip.effects import Address
 
 
@@ -20,6 +21,8 @@ class AgentSettings:
     user_agent: str = "Holdfast"
     contact_user: str = "holdfast"
     realm: str = "holdfast"
+    algorithms: tuple[str, ...] = ALGORITHMS
+    """What our challenges offer, most wanted first. Credentials of any algorithm we know are checked."""
     max_sessions: int = 4000
     max_transactions: int = 20_000
     answer_within_s: float = 300.0

@@ -324,7 +324,7 @@ class PretendAccount:
                     self._over(peer, by="its parent's Dial")
             case "child":
                 if peer is not None:
-                    peer.peer = None
+                    peer.peer, peer.verb = None, "idle"
                     self._later(peer, peer.action, run=True, DialCallStatus="completed", DialCallSid=call.sid)
             case "enqueue" if peer is None:
                 self.queues_[call.queue or ""].remove(call.sid)
@@ -333,7 +333,7 @@ class PretendAccount:
                 bridged = "bridged" if hung_up else "redirected-from-bridged"
                 self._later(call, call.action, run=False, QueueResult=bridged)
                 if peer is not None:
-                    peer.peer = None
+                    peer.peer, peer.verb = None, "idle"
                     self._later(peer, peer.action, run=True, DialCallStatus="completed")
             case "take":
                 if peer is None:
@@ -342,7 +342,7 @@ class PretendAccount:
                         takers.remove(call.sid)
                 self._later(call, call.action, run=False, DialCallStatus="completed")
                 if peer is not None:
-                    peer.peer = None
+                    peer.peer, peer.verb = None, "idle"
                     self._later(peer, peer.action, run=True, QueueResult="bridged")
             case "conference":
                 self._leave_room(call)

@@ -33,7 +33,7 @@ def test_the_report_holds_recordings_a_picture_and_the_figures(tmp_path: Path) -
 
     written = write_report([act], tmp_path / "out")
 
-    assert [path.name for path in written] == ["act-1.wav", "report.json", "ears.png"]
+    assert [path.name for path in written] == ["act-1.wav", "report.json", "demo.png"]
     audio, rate_hz = soundfile.read(written[0])
     assert (audio.shape, rate_hz) == ((24000, 2), 8000)
     left, right = audio[9000:15000].T

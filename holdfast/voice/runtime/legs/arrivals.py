@@ -26,6 +26,13 @@ class SipSettings:
     trust_loopback: bool = False
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
+    algorithms: tuple[str, ...] = ("MD5",)
+    """What our digest challenges offer.
+
+    Deviation: RFC 8760 §2.4 wants SHA-256 listed first. Phones on libre before 2.0 (baresip 1.0 of Debian 12) give a
+    registration up when any challenge in the list has an algorithm they do not know. A phone that proves itself by
+    SHA-256 unasked is let in.
+    """
 
 
 class Directory(Lines, Protocol):

@@ -8,6 +8,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 
+from holdfast.voice.runtime.legs.arrivals import SipSettings
 from holdfast.voice.runtime.sockets import SipSocket, open_sip_socket
 from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
 from holdfast.voice.sip.effects import (
@@ -87,10 +88,8 @@ class SipEndpoint:
 
 
 async def open_endpoint(
-    address: Address,
+    settings: SipSettings,
     *,
-    domain: str,
-    user_agent: str,
     secret: bytes,
     policy: Callable[[Address], Policy],
     happened: Callable[[Event], None],
@@ -98,9 +97,15 @@ async def open_endpoint(
 ) -> SipEndpoint:
     """Listen for SIP; port 0 takes a free one. Raises: OSError when the address cannot be had."""
     made = SipEndpoint(happened=happened, now=now)
-    made.socket = await open_sip_socket(address, made.received)
+    made.socket = await open_sip_socket(settings.address, made.received)
     made.agent = Agent(
-        AgentSettings(address=made.address, secret=secret, user_agent=user_agent, realm=domain),
+        AgentSettings(
+            address=made.address,
+            secret=secret,
+            user_agent=settings.user_agent,
+            realm=settings.domain,
+            algorithms=settings.algorithms,
+        ),
         token=lambda: secrets.token_hex(8),
         dice=random.random,
         policy=policy(made.address),

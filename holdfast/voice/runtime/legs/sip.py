@@ -81,13 +81,11 @@ class SipLegs:
 
     async def open(self) -> Address:
         """Listen; the address that was taken. Raises: OSError."""
-        settings = self._settings
+        trusted = self._settings.trust_loopback
         self._sip = await open_endpoint(
-            settings.address,
-            domain=settings.domain,
-            user_agent=settings.user_agent,
+            self._settings,
             secret=secrets.token_bytes(32),
-            policy=lambda listening: Door(self._directory, listening, trust_loopback=settings.trust_loopback),
+            policy=lambda listening: Door(self._directory, listening, trust_loopback=trusted),
             happened=self._event,
             now=self._now,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.door import Door
@@ -24,25 +24,25 @@ class Effort:
 
     ticks: int = 0
     skipped: int = 0
-    busy_s: float = 0.0
     longest_s: float = 0.0
     latest_s: float = 0.0
+    worked_s: float = field(default_factory=time.process_time)
 
     def add(self, *, skipped: int, late_s: float, took_s: float) -> None:
         """Count one tick."""
         self.ticks += 1
         self.skipped += skipped
-        self.busy_s += took_s
         self.longest_s = max(self.longest_s, took_s)
         self.latest_s = max(self.latest_s, late_s)
 
     def load(self, rows: int) -> m.Load:
-        """As it is told."""
+        """As it is told. Time in which the machine did something else is not ours, and not counted as busy."""
+        worked_s = time.process_time() - self.worked_s
         return m.Load(
             rows=rows,
             ticks=self.ticks,
             ticks_skipped=self.skipped,
-            busy=round(self.busy_s / ((self.ticks + self.skipped) * TICK_S), 4),
+            busy=round(worked_s / ((self.ticks + self.skipped) * TICK_S), 4),
             longest_tick_ms=round(self.longest_s * 1000, 3),
             latest_start_ms=round(self.latest_s * 1000, 3),
         )

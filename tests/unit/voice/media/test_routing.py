@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, TO_OTHER_LAW, ULAW
 from holdfast.voice.media.frames import Layout
-from holdfast.voice.media.mixer import mix
+from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, derive
 
 ROWS = 8
@@ -23,7 +23,7 @@ def sound_of(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) ->
     routing = derive(hears, laws=laws, layout=LAYOUT, rows=ROWS)
     ears = len(routing.mix.group_of_ear)
     if ears:
-        mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + ears])
+        Mixer().mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + ears])
     heard = frames[routing.source]
     for law, rows in enumerate(routing.recoded):
         heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]

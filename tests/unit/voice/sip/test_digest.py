@@ -266,6 +266,20 @@ def test_an_old_server_is_answered_the_old_way() -> None:
     assert "qop" not in params
 
 
+def test_a_server_may_offer_less_and_still_takes_more() -> None:
+    server = Server()
+    server.verifier = Verifier(realm="holdfast", secret=b"k", algorithms=("MD5",))
+    (challenge,) = server.verifier.challenges(HOME, 1000, stale=False)
+    params = parse_digest(challenge)
+    assert params is not None
+    assert params["algorithm"] == "MD5"
+    proof = parse_digest(server.proof())
+    assert proof is not None
+    proof["algorithm"] = "SHA-256"
+    proof["response"] = response_of(proof, password='pass"word', method="REGISTER") or ""
+    assert server.check(written(proof)) is Verdict.GOOD
+
+
 def test_stale_is_seen() -> None:
     assert is_stale(challenged('Digest realm="r", nonce="n", stale=TRUE'))
     assert not is_stale(challenged('Digest realm="r", nonce="n", stale=false', "Basic x"))
