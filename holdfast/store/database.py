@@ -8,8 +8,9 @@ Source: SQLite, "Write-Ahead Logging".
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,10 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(_look_at, path)
             async with engine.begin() as connection:
-                await _settle_schema(connection, path)
-        except (OSError, SQLAlchemyError) as error:
+                await _settle_schema(connection)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             reason = str(getattr(error, "orig", error))
             raise DatabaseWrong(
                 f"{path}: cannot be used as a store: {reason}. Give another file by --store."
@@ -127,13 +129,23 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         await engine.dispose()
 
 
-async def _settle_schema(connection: AsyncConnection, path: Path) -> None:
-    version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
+def _look_at(path: Path) -> None:
+    """Refuse a file that is no store of ours, untouched. Raises: DatabaseWrong; sqlite3.Error.
+
+    aiosqlite 0.22 leaves the thread of a connection that could not be made behind, to fail when the loop has closed:
+    so this look comes before its first connection.
+    """
+    with closing(sqlite3.connect(path, timeout=5.0)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("PRAGMA schema_version").fetchone()
     if version not in (0, VERSION):
         raise DatabaseWrong(
             f"{path}: was written by another version of Holdfast (schema {version}, ours is {VERSION}). "
             "Move it away, or give another file by --store."
         )
+
+
+async def _settle_schema(connection: AsyncConnection) -> None:
     await connection.run_sync(METADATA.create_all)
     await connection.execute(text(f"PRAGMA user_version={VERSION}"))
 
