@@ -7,7 +7,7 @@ they tell it.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from holdfast.voice.control.forms import ear
 from holdfast.voice.control.hearing import begin, begin_beside, hang_up, stop, tell
@@ -21,6 +21,7 @@ from holdfast.voice.model.commands import (
     Instruction,
     ReceiveCall,
     RedirectCall,
+    Role,
     Target,
 )
 from holdfast.voice.model.effects import PlaceLeg, PlaySound, PostCallback, RingLeg, StartTimer, StopTimer
@@ -29,6 +30,7 @@ from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
     ChildRinging,
+    DigitPressed,
     DocumentFetched,
     DocumentMissed,
     Fact,
@@ -55,6 +57,8 @@ from holdfast.voice.model.orders import (
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import Answer, Decline
 
+KEYED: Final[tuple[Role, ...]] = ("main", "queue", "screen")
+"""The scripts that hear of keys; a hold, a wait for a conference and an announcement do not."""
 BUSY = frozenset({486, 600, 603})
 UNANSWERED = frozenset({408, 480, 487})
 
@@ -174,6 +178,10 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
                 _connected(work)
         case SoundEnded(token=token) | SoundFailed(token=token):
             _to_script(work, token, message)
+        case DigitPressed():
+            for role in KEYED:
+                if (script := work.call.script(role)) is not None:
+                    tell(work, script, message)
         case _:
             main = call.script("main")
             if main is not None:

@@ -18,6 +18,7 @@ from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.dial import Dial
 from holdfast.voice.twiml.verbs.enqueue import Enqueue
 from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
+from holdfast.voice.twiml.verbs.gather import Gather
 from holdfast.voice.twiml.verbs.speak import Play, Say
 
 MAX_BYTES = 64 * 1024
@@ -33,17 +34,18 @@ VERBS: Final[Mapping[str, type[Verb] | type[Dial]]] = {
     "Leave": Leave,
     "Dial": Dial,
     "Enqueue": Enqueue,
+    "Gather": Gather,
 }
 
 _QUIET = frozenset({"Say", "Play", "Pause", "Redirect"})
 ALLOWED: Final[Mapping[Role, frozenset[str]]] = {
     "main": frozenset(VERBS),
-    "queue": _QUIET | {"Hangup", "Leave"},
+    "queue": _QUIET | {"Hangup", "Leave", "Gather"},
     "wait": _QUIET,
     "hold": _QUIET,
     "announce": _QUIET,
     "comfort": _QUIET,
-    "screen": _QUIET | {"Hangup", "Reject"},
+    "screen": _QUIET | {"Hangup", "Reject", "Gather"},
 }
 """Which verbs a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
 

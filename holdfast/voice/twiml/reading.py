@@ -16,6 +16,9 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 
+KEYS = "0123456789*#"
+"""The keys of a telephone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -45,10 +48,16 @@ class Reader:
     read: set[str] = field(default_factory=set)
     code: int = 12200
     """The warning code of this verb, or 12200 (schema validation)."""
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """The warning codes of single attributes, where they have their own."""
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, *, code: int = 0) -> None:
         """Note a warning about this element."""
-        self.warnings.append(Warned(self.code, f"<{self.node.tag}>: {message}"))
+        self.warnings.append(Warned(code or self.code, f"<{self.node.tag}>: {message}"))
+
+    def _wrong(self, name: str, raw: str, why: str) -> None:
+        """Note that an attribute's value is not used."""
+        self.warn(f"{name}={raw[:40]!r} {why}", code=self.codes.get(name, 0))
 
     def text(self, name: str, default: str = "") -> str:
         """An attribute as it stands."""
@@ -67,7 +76,7 @@ class Reader:
             return default
         if raw.isascii() and raw.isdigit() and len(raw) <= 9 and low <= int(raw) <= high:
             return int(raw)
-        self.warn(f"{name}={raw[:40]!r} is not a whole number from {low} to {high}; {default} is used")
+        self._wrong(name, raw, f"is not a whole number from {low} to {high}; {default} is used")
         return default
 
     def boolean(self, name: str, default: bool) -> bool:
@@ -77,7 +86,7 @@ class Reader:
             return default
         if raw in ("true", "false"):
             return raw == "true"
-        self.warn(f"{name}={raw[:40]!r} is neither true nor false; {str(default).lower()} is used")
+        self._wrong(name, raw, f"is neither true nor false; {str(default).lower()} is used")
         return default
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -87,7 +96,17 @@ class Reader:
             return default
         if raw in allowed:
             return raw
-        self.warn(f"{name}={raw[:40]!r} is none of {', '.join(allowed)}; {default} is used")
+        self._wrong(name, raw, f"is none of {', '.join(allowed)}; {default} is used")
+        return default
+
+    def keys(self, name: str, default: str) -> str:
+        """A set of keys of a telephone; an empty one is no key at all."""
+        raw = self.optional(name)
+        if raw is None:
+            return default
+        if set(raw) <= set(KEYS):
+            return raw
+        self._wrong(name, raw, f"holds more than {KEYS}; {default} is used")
         return default
 
     def method(self, name: str = "method", default: Method = "POST") -> Method:
@@ -96,7 +115,7 @@ class Reader:
         if raw in ("GET", "POST"):
             return cast(Method, raw)
         if raw:
-            self.warn(f"{name}={raw[:40]!r} is neither GET nor POST; {default} is used")
+            self._wrong(name, raw, f"is neither GET nor POST; {default} is used")
         return default
 
     def url(self, raw: str) -> str:
@@ -125,7 +144,7 @@ class Reader:
         """Warn of attributes nobody asked for."""
         for name in self.node.attributes:
             if name not in self.read:
-                self.warn(f"unknown attribute {name[:60]!r}")
+                self.warn(f"unknown attribute {name[:60]!r}", code=12200)
 
 
 def resolve(base_url: str, raw: str) -> str:

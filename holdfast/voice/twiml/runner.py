@@ -25,6 +25,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import (
+    DigitPressed,
     DocumentFetched,
     DocumentMissed,
     Fact,
@@ -57,6 +58,8 @@ from holdfast.voice.twiml.verb import (
 )
 from holdfast.voice.twiml.verbs.flow import Redirect
 
+MOST_FACTS = 1000
+"""Facts of one verb after which further keys are dropped, so that a flood of them does not fill the journal."""
 MOST_REDIRECTS = 100
 """Documents in a row that neither sound nor wait, before the script fails."""
 
@@ -83,6 +86,8 @@ class Runner:
             case DocumentMissed(token=token) if token == script.fetching:
                 return self._fail(script, fact.code, fact.message, ear, now)
             case _ if script.fetching is not None or script.ended:
+                return Turn(script, ())
+            case DigitPressed(digit=digit) if not _wanted(script, digit):
                 return Turn(script, ())
             case _:
                 run, desk = self._resume(script, ear)
@@ -258,6 +263,13 @@ class Runner:
             _silently(run, fact)
         self.running[_key(script)] = (run, desk)
         return run, desk
+
+
+def _wanted(script: Script, digit: str) -> bool:
+    """Whether the running verb is to hear of this key."""
+    assert script.document is not None
+    verb = read(script.document).verbs[script.verb]
+    return verb.wants_key(digit) and len(script.facts) < MOST_FACTS
 
 
 def _silently(run: Run, fact: Fact | None) -> None:

@@ -128,6 +128,10 @@ class Verb:
         """The verb's doing."""
         raise NotImplementedError  # pragma: no cover - every verb defines its own
 
+    def wants_key(self, digit: str) -> bool:
+        """Whether this key of the caller means something to the verb; any other is no fact of its."""
+        return False
+
 
 def next_fact() -> Part[Fact]:
     """The next fact, whatever it is. Raises: Interruption."""

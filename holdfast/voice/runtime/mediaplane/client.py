@@ -88,7 +88,7 @@ class MediaPlane:
     # --- requests ---------------------------------------------------------------------------------------------
 
     async def open_row(self, leg: m.Leg) -> RowAddress:
-        """Bind a pair of ports for a leg; it hears silence, and is sent nothing until it is described.
+        """Bind a pair of ports for a leg; it hears its own player, and is sent nothing until it is described.
 
         Raises: RowsFull, MediaAway.
         """

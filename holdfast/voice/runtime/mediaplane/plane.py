@@ -59,7 +59,7 @@ class Row:
     codec: m.Codec = "PCMU"
     dtmf_payload_type: int | None = None
     send: bool = False
-    hears: m.Hears = ()
+    hears: m.Hears = None
     token: str | None = None
     clip_id: str | None = None
     press: dtmf.Press | None = None

@@ -29,6 +29,9 @@ class DialConference(Verb):
     terms: Terms
     admission: Admission
 
+    def wants_key(self, digit: str) -> bool:
+        return digit == "*" and self.terms.hangup_on_star
+
     def run(self, desk: Desk) -> Run:
         yield Answer()
         timer = desk.token()

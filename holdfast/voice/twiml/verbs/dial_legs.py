@@ -64,6 +64,9 @@ class DialLegs(Verb):
     terms: Terms
     nouns: tuple[Noun, ...]
 
+    def wants_key(self, digit: str) -> bool:
+        return digit == "*" and self.terms.hangup_on_star
+
     def run(self, desk: Desk) -> Run:
         if not self.terms.answer_on_bridge:
             yield Answer()

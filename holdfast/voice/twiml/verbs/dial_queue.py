@@ -31,6 +31,9 @@ class DialQueueVerb(Verb):
     queue: str
     screen: WebRequest | None = None
 
+    def wants_key(self, digit: str) -> bool:
+        return digit == "*" and self.terms.hangup_on_star
+
     def run(self, desk: Desk) -> Run:
         yield Answer()
         timer = desk.token()

@@ -24,7 +24,7 @@ class Pause(Verb):
 
     @classmethod
     def parse(cls, reader: Reader) -> Pause:
-        reader.code = 13620
+        reader.codes = {"length": 13910}
         return cls(length_s=reader.integer("length", 1, low=1, high=86400))
 
     def run(self, desk: Desk) -> Run:
@@ -43,6 +43,7 @@ class Redirect(Verb):
 
     @classmethod
     def parse(cls, reader: Reader) -> Redirect:
+        reader.codes = {"method": 13710}
         return cls(request=WebRequest(url=reader.url(reader.node.text), method=reader.method()))
 
     def run(self, desk: Desk) -> Run:

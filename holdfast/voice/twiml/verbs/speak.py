@@ -28,7 +28,7 @@ class Play(Verb):
 
     @classmethod
     def parse(cls, reader: Reader) -> Play | None:
-        reader.code = 12200
+        reader.codes = {"loop": 13410}
         rounds = reader.integer("loop", 1, low=0, high=1000)
         digits, url = reader.text("digits").strip(), reader.node.text.strip()
         if digits and not url:
@@ -67,7 +67,7 @@ class Say(Verb):
 
     @classmethod
     def parse(cls, reader: Reader) -> Say | None:
-        reader.code = 13520
+        reader.code, reader.codes = 13520, {"loop": 13510, "voice": 13511}
         for known in ("voice", "language"):
             reader.text(known)
         rounds = reader.integer("loop", 1, low=0, high=1000)

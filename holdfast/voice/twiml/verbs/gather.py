@@ -1,0 +1,167 @@
+"""`<Gather>`: collect the keys a caller presses, while prompts play.
+
+Keys pressed before the verb began are not its own: nothing is typed ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound, StopTimer
+from holdfast.voice.model.facts import DigitPressed, TimerFired
+from holdfast.voice.model.ids import Token
+from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.verb import (
+    WAIT,
+    Answer,
+    Continue,
+    Desk,
+    Failed,
+    Jump,
+    Outcome,
+    Part,
+    Run,
+    Verb,
+    Waiting,
+    next_fact,
+)
+from holdfast.voice.twiml.verbs.flow import Pause
+from holdfast.voice.twiml.verbs.speak import Play, Say
+
+MOST_DIGITS = 256
+"""So many keys end a Gather that sets no number, so that a stuck key does not go on for ever."""
+PROMPTS: Final[Mapping[str, type[Say | Play | Pause]]] = {"Say": Say, "Play": Play, "Pause": Pause}
+CODES = {"finishOnKey": 13310, "method": 13312, "timeout": 13313, "numDigits": 13314, "speechTimeout": 13327}
+_SPEECH = (
+    "hints",
+    "language",
+    "speechModel",
+    "enhanced",
+    "profanityFilter",
+    "partialResultCallback",
+    "partialResultCallbackMethod",
+    "bargeIn",
+    "maxSpeechTime",
+    "debug",
+)
+"""What only matters where speech is recognised: known, and without effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gather(Verb):
+    """Play `prompts` in order, the first key cutting them off; collect keys; ask `action` what to do with them.
+
+    Units: `timeout_s` seconds without a key, counted from the end of the prompts. Source: TwiML <Gather>.
+    """
+
+    name: ClassVar[str] = "Gather"
+    prompts: tuple[Verb, ...] = ()
+    action: WebRequest
+    timeout_s: int = 5
+    finish_on: str = "#"
+    num_digits: int = MOST_DIGITS
+    action_on_empty: bool = False
+    keys_count: bool = True
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Gather:
+        reader.codes = CODES
+        prompts: list[Verb] = []
+        for node in reader.node.children:
+            kind = PROMPTS.get(node.tag)
+            inner = Reader(node, reader.base_url, warnings=reader.warnings)
+            if kind is None or (kind is Play and "digits" in node.attributes):
+                reader.warn(f"<{node.tag[:60]}> may not stand in it, only Say, Play (of a URL) and Pause", code=13320)
+            elif (prompt := kind.parse(inner)) is not None:
+                inner.finish()
+                prompts.append(prompt)
+        for name in _SPEECH:
+            reader.text(name)
+        words = reader.text("input", "dtmf").split() or ["dtmf"]
+        if not set(words) <= {"dtmf", "speech"}:
+            reader.warn(f"input={' '.join(words)[:40]!r} is neither dtmf nor speech; dtmf is used", code=12200)
+            words = ["dtmf"]
+        elif "speech" in words:
+            reader.warn("this engine recognises no speech: nobody is understood, only keys are", code=12200)
+        if reader.text("speechTimeout", "auto").strip() != "auto":
+            reader.integer("speechTimeout", 5, low=1, high=600)
+        return cls(
+            prompts=tuple(prompts),
+            action=reader.request("action", "method") or WebRequest(url=reader.base_url, method=reader.method()),
+            timeout_s=reader.integer("timeout", 5, low=1, high=3600),
+            finish_on=reader.keys("finishOnKey", "#"),
+            num_digits=reader.integer("numDigits", MOST_DIGITS, low=1, high=MOST_DIGITS),
+            action_on_empty=reader.boolean("actionOnEmptyResult", False),
+            keys_count="dtmf" in words,
+        )
+
+    def wants_key(self, digit: str) -> bool:
+        return self.keys_count
+
+    def run(self, desk: Desk) -> Run:
+        yield Answer()
+        key = ""
+        for prompt in self.prompts:
+            heard = yield from _prompt(prompt, desk)
+            if isinstance(heard, Failed):
+                return heard
+            if heard:
+                key = heard
+                break
+        digits = ""
+        while True:
+            if key and key in self.finish_on:
+                return self._over(digits, key)
+            digits += key
+            if len(digits) >= self.num_digits:
+                return self._over(digits)
+            key = yield from self._next_key(desk)
+            if not key:
+                return self._over(digits)
+
+    def _next_key(self, desk: Desk) -> Part[str]:
+        """The next key, or "" when none came in time."""
+        timer = desk.token()
+        yield StartTimer(token=timer, after_s=self.timeout_s)
+        while True:
+            match (yield from next_fact()):
+                case DigitPressed(digit=digit):
+                    yield StopTimer(token=timer)
+                    return digit
+                case TimerFired(token=token) if token == timer:
+                    return ""
+                case _:
+                    pass
+
+    def _over(self, digits: str, finished_on: str = "") -> Outcome:
+        if not digits and not self.action_on_empty:
+            return Continue()
+        form = (*self.action.form, ("Digits", digits), ("FinishedOnKey", finished_on))
+        return Jump(request=replace(self.action, form=form))
+
+
+def _prompt(prompt: Verb, desk: Desk) -> Part[str | Failed]:
+    """Run a verb inside this one: the key that cut it off, "" when it came to its end, or its failure."""
+    run = prompt.run(desk)
+    started: dict[Token, StopSound | StopTimer] = {}
+    fact = None
+    while True:
+        try:
+            step = run.send(fact)
+            while not isinstance(step, Waiting):
+                if isinstance(step, PlaySound):
+                    started[step.token] = StopSound(token=step.token)
+                elif isinstance(step, StartTimer):
+                    started[step.token] = StopTimer(token=step.token)
+                yield step
+                step = next(run)
+        except StopIteration as stop:
+            return stop.value if isinstance(stop.value, Failed) else ""
+        fact = yield WAIT
+        if isinstance(fact, DigitPressed):
+            run.close()
+            yield from started.values()
+            return fact.digit
