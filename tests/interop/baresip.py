@@ -27,6 +27,7 @@ from tests.interop.programs import program
 MODULES = Path("/usr/lib/baresip/modules")
 SPOKEN_S = 120
 SETTLED_S = 0.2
+STARTS = 3
 
 CONFIG = """\
 sip_listen {host}:{sip_port}
@@ -69,6 +70,14 @@ class Baresip:
 
     async def __aenter__(self) -> Self:
         (self._folder / "recorded").mkdir(parents=True)
+        for _ in range(STARTS):
+            # A port that was free a moment ago may be somebody's now; baresip goes on without it, and says nothing.
+            if await self._started():
+                return self
+        raise AssertionError(f"baresip {self.name} did not start:\n{(self._folder / 'log').read_text('utf-8')}")
+
+    async def _started(self) -> bool:
+        """Start it on fresh ports; whether it can be driven. Raises: AssertionError when it does not register."""
         control = free_port(socket.SOCK_STREAM)
         self._write_configuration(control)
         with (self._folder / "log").open("wb") as log:
@@ -81,13 +90,17 @@ class Baresip:
                 stderr=asyncio.subprocess.STDOUT,
             )
         try:
-            reader, self._writer = await self._connect(control)
+            try:
+                reader, self._writer = await self._connect(control)
+            except TimeoutError:
+                await self._leave()
+                return False
             self._listener = asyncio.create_task(self._listen(reader), name=f"baresip-{self.name}")
             await self._registered()
         except BaseException:
             await self._leave()
             raise
-        return self
+        return True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -161,7 +174,7 @@ class Baresip:
         (self._folder / "contacts").write_text("", "utf-8")
 
     async def _connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(5.0):
             while True:
                 try:
                     return await asyncio.open_connection(HOST, port)

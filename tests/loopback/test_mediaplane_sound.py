@@ -69,7 +69,6 @@ async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_told(tmp_path: 
         await media.plane.put_clip("long", audio)
         await media.plane.put_clip("short", b"\x55" * 320)
         assert await media.plane.has_clip("long")
-        media.plane.route({"alice": None})
         media.plane.play("alice", "one", "short", loops=3)
         await media.told(m.SoundEnded, lambda fact: fact.token == "one")
         media.plane.play("alice", "two", "long")

@@ -35,11 +35,11 @@ class Sound:
         self._routing: Routing | None = None
 
     def open(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
-        """Begin a leg: it is silent, and hears silence."""
+        """Begin a leg: it is silent, and hears its own player, which plays nothing yet."""
         self.headers.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
         self.jitter.open(row, law=0)
         self.players.stop(row)
-        self.route({row: ()})
+        self.route({row: None})
         self.describe(row, law=0, may_speak=False)
 
     def describe(self, row: int, *, law: int, may_speak: bool) -> None:

@@ -1,0 +1,64 @@
+"""What a document plays is what its call hears, whichever way the call came about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from twilio.rest import Client
+from twilio.twiml.voice_response import VoiceResponse
+
+from holdfast.testing.files import FileServer
+from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+
+NUMBER = "+15550123"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    server: Server
+    client: Client
+    files: FileServer
+    alice: Phone
+
+    def music(self) -> str:
+        response = VoiceResponse()
+        response.play(self.files.url("hold-music.mp3"), loop=0)
+        return str(response)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with Server(lines={"alice": "wonderland"}) as server:
+        client = Client(server.account_sid, server.auth_token)
+        client.api.base_url = server.url
+        with FileServer(HOLD_MUSIC_MP3) as files:
+            async with Phone("alice", server=server.sip, password="wonderland") as alice:
+                yield Stage(server=server, client=client, files=files, alice=alice)
+
+
+async def test_a_call_in_hears_what_its_number_plays(stage: Stage) -> None:
+    stage.files.put("voice.xml", stage.music())
+    await asyncio.to_thread(
+        stage.client.incoming_phone_numbers.create,
+        phone_number=NUMBER,
+        voice_url=stage.files.url("voice.xml"),
+        voice_method="GET",
+    )
+    call = await stage.alice.call(NUMBER)
+    await call.answered()
+    await stage.alice.hears("hold music")
+    await call.hang_up()
+
+
+async def test_a_call_out_hears_what_it_was_made_for(stage: Stage) -> None:
+    await stage.alice.register()
+    await asyncio.to_thread(stage.client.calls.create, to="client:alice", from_="+15550100", twiml=stage.music())
+    call = await stage.alice.called()
+    await call.answered()
+    await stage.alice.hears("hold music")
+    await call.hang_up()
