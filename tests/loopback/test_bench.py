@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bench import hold_latency, steady_stream
+from bench import hold_latency, media, steady_stream
 from bench.figures import Figure, percentiles, show
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +28,15 @@ async def test_every_way_to_hold_is_timed() -> None:
     timed = [figure for figure in figures if figure.what.endswith("p50")]
     assert len(timed) == 4
     assert all(figure.value > 0 for figure in timed)
+
+
+async def test_many_legs_are_carried_and_counted() -> None:
+    run = await media.run(legs=8, held=False, seconds=11)
+
+    assert len(run.loads) >= 1
+    assert run.heard.sent == 8 * 11 * 50
+    assert run.not_taken == run.heard.holes == 0
+    assert run.us_per_leg > 0
 
 
 def test_the_table_says_which_figure_keeps_its_bar() -> None:

@@ -17,8 +17,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from types import FrameType
 
+from holdfast.voice.media.frames import Bytes
+from holdfast.voice.runtime.mediaplane.aio import best_io
 from holdfast.voice.runtime.mediaplane.door import Door, DoorTaken
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.packets import PacketIO, PlainSockets
 from holdfast.voice.runtime.mediaplane.plane import SILENCE_S, Plane
 from holdfast.voice.runtime.mediaplane.ports import REST_S, Ports
 from holdfast.voice.runtime.mediaplane.process import Process
@@ -53,6 +56,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rest", type=float, default=REST_S, help="seconds a port rests after use")
     parser.add_argument("--silence", type=float, default=SILENCE_S, help="tell of a silent party every so many seconds")
     parser.add_argument("--clip-frames", type=int, default=CLIP_FRAMES, help="frames of 20 ms the clip bank holds")
+    parser.add_argument("--plain-sockets", action="store_true", help="a system call per packet, no kernel AIO")
     parser.add_argument("--supervisor", type=int, help="end when this process ends")
     return parser.parse_args(given)
 
@@ -66,9 +70,17 @@ def main() -> int:
     if rows < given.rows:
         log.warning("rows=%d of %d: the limit on open files (ulimit -n) allows no more", rows, given.rows)
     outbox = Outbox(limit=FACTS_KEPT)
+
+    def make_io(packets: Bytes) -> PacketIO:
+        io, name = (PlainSockets(packets), "plain sockets") if given.plain_sockets else best_io(packets)
+        log.info("packets go by %s", name)
+        return io
+
     try:
         ports = Ports(ip=str(given.ip), base=given.base, rows=rows, rest_s=given.rest)
-        plane = Plane(ports=ports, clip_frames=given.clip_frames, outbox=outbox, silence_s=given.silence)
+        plane = Plane(
+            ports=ports, clip_frames=given.clip_frames, outbox=outbox, make_io=make_io, silence_s=given.silence
+        )
         door = Door(given.socket, outbox)
         process = Process(plane, door, outbox, supervisor=given.supervisor)
     except (ValueError, DoorTaken, ProcessLookupError) as error:

@@ -315,13 +315,17 @@ class TicksSkipped:
 class Load:
     """How hard the process works, every five seconds. Units: `busy` of one core, 0 to 1; the others milliseconds.
 
-    `latest_start_ms` is the longest a tick began after its deadline: what the machine, not the work, took.
+    A tick lasts from its beginning to its last packet's leaving; `p99_worked_ms` is of it what the processor worked for
+    us. `latest_start_ms` is the longest a tick began after its deadline: what the machine, not the work, took.
     """
 
     rows: int
     ticks: int
     ticks_skipped: int
     busy: float
+    p50_tick_ms: float
+    p99_tick_ms: float
+    p99_worked_ms: float
     longest_tick_ms: float
     latest_start_ms: float
     kind: Literal["load"] = "load"

@@ -1,7 +1,8 @@
 """RTP packets between sockets and arrays: the contract, and plain sockets behind it.
 
-Kernel AIO can take the place of plain sockets behind the same contract; it needs sockets that are connected, so a row
-is connected as soon as it is known whom it listens to. That also keeps strangers out.
+Kernel AIO (`aio.py`) takes the place of plain sockets behind the same contract where the system lets us; it needs
+sockets that are connected, so a row is connected as soon as it is known whom it listens to. That also keeps strangers
+out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import select
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,41 +67,37 @@ class PacketIO(Protocol):
     def disconnect(self, row: int) -> None:
         """Listen to everybody."""
 
-    def receive(self, arrived: Arrived) -> int:
-        """Fill in one datagram of each row that has any; how many."""
+    def receive(self, arrived: Arrived, *, round_number: int) -> int:
+        """Fill in one datagram of each row that has any; how many. Rounds of one tick are counted from 0."""
 
-    def send(self, rows: Sequence[int]) -> Numbers:
+    def send(self, rows: Numbers) -> Numbers:
         """Send the packets of these rows; the rows whose packet was taken."""
 
+    def send_instead(self, row: int, data: bytes | memoryview) -> bool:
+        """Send this datagram for a row; whether it was taken."""
 
-class PlainSockets:
-    """One system call per packet. Shape: `packets[rows, …]` is what is sent."""
+
+class RowSockets:
+    """The sockets of all rows, and whom each is connected to. Shape: `packets[rows, …]` is what is sent."""
 
     def __init__(self, packets: Bytes) -> None:
-        rows = len(packets)
-        self._out = [packets[row].data for row in range(rows)]
-        self._epoll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
-        self._row_of: dict[int, int] = {}
-        self._connected = [False] * rows
+        self._connected = np.zeros(len(packets), dtype=np.bool_)
         self._wary: dict[int, Address] = {}
-        self._aims: list[Address | None] = [None] * rows
+        """Rows connected while something waited in them: the kernel filters what comes, not what is there already."""
+        self._aims: list[Address | None] = [None] * len(packets)
 
     def open(self, row: int, sock: socket.socket) -> None:
         """Take over a bound socket."""
         self._sockets[row] = sock
-        self._row_of[sock.fileno()] = row
         self._connected[row] = False
         self._aims[row] = None
-        self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def close(self, row: int) -> None:
         """Close the row's socket."""
-        sock = self._sockets.pop(row)
+        self._connected[row] = False
         self._wary.pop(row, None)
-        self._epoll.unregister(sock.fileno())
-        del self._row_of[sock.fileno()]
-        sock.close()
+        self._sockets.pop(row).close()
 
     def aim(self, row: int, address: Address | None) -> None:
         """Where the row's packets go while it is not connected."""
@@ -115,7 +111,6 @@ class PlainSockets:
         except OSError:
             return False
         self._connected[row] = True
-        # The kernel filters what comes, not what waits: a stranger's may, until the socket was empty once.
         self._wary[row] = address
         return True
 
@@ -126,51 +121,82 @@ class PlainSockets:
             self._connected[row] = False
             self._wary.pop(row, None)
 
-    def receive(self, arrived: Arrived) -> int:
+    def send_instead(self, row: int, data: bytes | memoryview) -> bool:
+        """Send this datagram for a row; whether it was taken."""
+        try:
+            if self._connected[row]:
+                self._sockets[row].send(data)
+            elif (aim := self._aims[row]) is not None:
+                self._sockets[row].sendto(data, aim)
+            else:
+                return False
+        except OSError:
+            # Nobody there (ECONNREFUSED of an earlier packet), no way there, or no room: this packet did not go.
+            return False
+        return True
+
+    def _receive_from(self, row: int, into: memoryview) -> tuple[int, Address | None]:
+        """One datagram of a row that is not connected, or was not always; −1 when nothing is there to be believed."""
+        try:
+            length, source = self._sockets[row].recvfrom_into(into)
+        except BlockingIOError:
+            # The socket was empty once: from now on the kernel keeps strangers out.
+            self._wary.pop(row, None)
+            return -1, None
+        except OSError:
+            return -1, None
+        return (length, source) if source == self._wary.get(row, source) else (-1, None)
+
+
+class PlainSockets(RowSockets):
+    """One system call per packet."""
+
+    def __init__(self, packets: Bytes) -> None:
+        super().__init__(packets)
+        self._out = [line.data for line in packets]
+        self._epoll = select.epoll()
+        self._row_of: dict[int, int] = {}
+
+    def open(self, row: int, sock: socket.socket) -> None:
+        """Take over a bound socket."""
+        super().open(row, sock)
+        self._row_of[sock.fileno()] = row
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def close(self, row: int) -> None:
+        """Close the row's socket."""
+        descriptor = self._sockets[row].fileno()
+        self._epoll.unregister(descriptor)
+        del self._row_of[descriptor]
+        super().close(row)
+
+    def receive(self, arrived: Arrived, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many."""
-        sockets, connected, row_of, into = self._sockets, self._connected, self._row_of, arrived.views
         arrived.sources.clear()
+        row_of, into = self._row_of, arrived.views
         rows: list[int] = []
         lengths: list[int] = []
-        ready = self._epoll.poll(0, len(into))
+        ready = [row_of[descriptor] for descriptor, _ in self._epoll.poll(0, len(into))]
         if self._wary:
-            busy = {row_of[fd] for fd, _ in ready}
-            self._wary = {row: address for row, address in self._wary.items() if row in busy}
-        for fd, _ in ready:
-            row = row_of[fd]
-            sock = sockets[row]
-            try:
-                if connected[row] and row not in self._wary:
-                    length = sock.recv_into(into[len(rows)])
-                else:
-                    length, source = sock.recvfrom_into(into[len(rows)])
-                    if source != self._wary.get(row, source):
-                        continue
-                    arrived.sources[len(rows)] = source
-                lengths.append(length)
-                rows.append(row)
-            except OSError:
-                # The peer's port is closed (ECONNREFUSED), or a broken checksum woke us for nothing (EAGAIN).
-                continue
-        n = len(rows)
-        arrived.rows[:n] = rows
-        arrived.lengths[:n] = lengths
-        return n
+            self._wary = {row: address for row, address in self._wary.items() if row in ready}
+        for row in ready:
+            if self._connected[row] and row not in self._wary:
+                try:
+                    length = self._sockets[row].recv_into(into[len(rows)])
+                except OSError:
+                    # The peer's port is closed (ECONNREFUSED), or a broken checksum woke us for nothing (EAGAIN).
+                    continue
+            else:
+                length, source = self._receive_from(row, into[len(rows)])
+                if source is None:
+                    continue
+                arrived.sources[len(rows)] = source
+            lengths.append(length)
+            rows.append(row)
+        arrived.rows[: len(rows)] = rows
+        arrived.lengths[: len(rows)] = lengths
+        return len(rows)
 
-    def send(self, rows: Sequence[int]) -> Numbers:
+    def send(self, rows: Numbers) -> Numbers:
         """Send the packets of these rows; the rows whose packet was taken."""
-        sockets, connected, aims, out = self._sockets, self._connected, self._aims, self._out
-        lost: list[int] = []
-        for row in rows:
-            try:
-                if connected[row]:
-                    sockets[row].send(out[row])
-                elif (aim := aims[row]) is not None:
-                    sockets[row].sendto(out[row], aim)
-                else:
-                    lost.append(row)
-            except OSError:
-                # Nobody there (ECONNREFUSED of an earlier packet), no way there, or no room: this packet did not go.
-                lost.append(row)
-        sent = np.array(rows, dtype=np.intp)
-        return np.setdiff1d(sent, np.array(lost, dtype=np.intp), assume_unique=True) if lost else sent
+        return np.array([row for row in rows.tolist() if self.send_instead(row, self._out[row])], dtype=np.intp)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media import dtmf, rtp
 from holdfast.voice.media.clips import ClipBroken, ClipTooLong
 from holdfast.voice.media.codecs import PAYLOAD_TYPE
+from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.latch import Latch, describe, hear, reopen
 from holdfast.voice.media.reception import Reception
 from holdfast.voice.media.routing import Hears
@@ -30,7 +31,7 @@ from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible, usable
 from holdfast.voice.runtime.mediaplane.errors import RowsFull
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import Arrived, PlainSockets
+from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
 from holdfast.voice.runtime.mediaplane.ports import Ports
 from holdfast.voice.runtime.mediaplane.reports import Reports
 
@@ -69,13 +70,21 @@ class Row:
 class Plane:
     """Rows by leg, and the arrays they index. Everything here happens between ticks, or is one."""
 
-    def __init__(self, *, ports: Ports, clip_frames: int, outbox: Outbox, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        clip_frames: int,
+        outbox: Outbox,
+        make_io: Callable[[Bytes], PacketIO],
+        silence_s: float = SILENCE_S,
+    ) -> None:
         rows = ports.rows
         self._silence_s = silence_s
         self._ports = ports
         self._facts = outbox
         self.sound = Sound(rows=rows, clip_frames=clip_frames)
-        self._io = PlainSockets(self.sound.headers.packets)
+        self._io: PacketIO = make_io(self.sound.headers.packets)
         self.reports = Reports(f"holdfast@{ports.ip}")
         self._reception = Reception(rows)
         self._arrived = Arrived.room_for(rows)
@@ -89,7 +98,7 @@ class Plane:
         self._refused: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._high = 0
-        self._sending: list[int] = []
+        self._sending: Numbers = np.zeros(0, dtype=np.intp)
         self._unheard: set[int] = set()
         self._ticks = 0
 
@@ -271,7 +280,8 @@ class Plane:
         self.sound.route(hears)
 
     def _find_sending(self) -> None:
-        self._sending = [at for at, row in self._rows.items() if row.send and row.latch.sends_to is not None]
+        sending = sorted(at for at, row in self._rows.items() if row.send and row.latch.sends_to is not None)
+        self._sending = np.array(sending, dtype=np.intp)
 
     def _follow(self, at: int, latch: Latch) -> None:
         """Make the row's socket do what its latch says."""
@@ -294,8 +304,8 @@ class Plane:
 
     def receive(self, now: float) -> None:
         """Take in what has come, some packets of every row."""
-        for _ in range(ROUNDS):
-            count = self._io.receive(self._arrived)
+        for round_number in range(ROUNDS):
+            count = self._io.receive(self._arrived, round_number=round_number)
             if not count:
                 return
             self._take(count, now)

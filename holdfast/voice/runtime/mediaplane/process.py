@@ -24,26 +24,32 @@ class Effort:
 
     ticks: int = 0
     skipped: int = 0
-    longest_s: float = 0.0
+    took_s: list[float] = field(default_factory=list)
+    ticked_s: list[float] = field(default_factory=list)
     latest_s: float = 0.0
     worked_s: float = field(default_factory=time.process_time)
 
-    def add(self, *, skipped: int, late_s: float, took_s: float) -> None:
+    def add(self, *, skipped: int, late_s: float, took_s: float, worked_s: float) -> None:
         """Count one tick."""
         self.ticks += 1
         self.skipped += skipped
-        self.longest_s = max(self.longest_s, took_s)
+        self.took_s.append(took_s)
+        self.ticked_s.append(worked_s)
         self.latest_s = max(self.latest_s, late_s)
 
     def load(self, rows: int) -> m.Load:
         """As it is told. Time in which the machine did something else is not ours, and not counted as busy."""
         worked_s = time.process_time() - self.worked_s
+        took_s = sorted(self.took_s)
         return m.Load(
             rows=rows,
             ticks=self.ticks,
             ticks_skipped=self.skipped,
             busy=round(worked_s / ((self.ticks + self.skipped) * TICK_S), 4),
-            longest_tick_ms=round(self.longest_s * 1000, 3),
+            p50_tick_ms=round(took_s[len(took_s) // 2] * 1000, 3),
+            p99_tick_ms=round(took_s[-1 - len(took_s) // 100] * 1000, 3),
+            p99_worked_ms=round(sorted(self.ticked_s)[-1 - len(took_s) // 100] * 1000, 3),
+            longest_tick_ms=round(took_s[-1] * 1000, 3),
             latest_start_ms=round(self.latest_s * 1000, 3),
         )
 
@@ -68,7 +74,7 @@ class Process:
         effort = Effort()
         while not self.ending:
             self._serve_until(ticker.deadline)
-            began = time.monotonic()
+            began, began_worked = time.monotonic(), time.thread_time()
             late_s = began - ticker.deadline
             skipped = ticker.begin(began)
             if skipped:
@@ -77,7 +83,12 @@ class Process:
             # What control asked until this moment is heard in this tick.
             self._serve(0.0)
             self._plane.tick(began, skipped=skipped)
-            effort.add(skipped=skipped, late_s=late_s, took_s=time.monotonic() - began)
+            effort.add(
+                skipped=skipped,
+                late_s=late_s,
+                took_s=time.monotonic() - began,
+                worked_s=time.thread_time() - began_worked,
+            )
             if effort.ticks == REPORT_TICKS:
                 self._facts.put(effort.load(self._plane.in_use))
                 effort = Effort()

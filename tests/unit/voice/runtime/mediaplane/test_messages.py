@@ -58,7 +58,17 @@ ANSWERS: list[m.Answer] = [
     m.DigitPressed(leg="CA1", digit="#"),
     m.RtpSilent(leg="CA1", silent_s=10.0),
     m.TicksSkipped(count=3),
-    m.Load(rows=1, ticks=250, ticks_skipped=0, busy=0.01, longest_tick_ms=1.0, latest_start_ms=0.1),
+    m.Load(
+        rows=1,
+        ticks=250,
+        ticks_skipped=0,
+        busy=0.01,
+        p50_tick_ms=0.2,
+        p99_tick_ms=0.5,
+        p99_worked_ms=0.4,
+        longest_tick_ms=1.0,
+        latest_start_ms=0.1,
+    ),
     m.Refused(leg="CA1", command="play", token="t", message="no clip"),
     m.FactsLost(count=9),
 ]

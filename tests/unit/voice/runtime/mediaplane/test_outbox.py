@@ -9,7 +9,17 @@ def digit(k: int) -> m.Fact:
 
 
 def load(k: int) -> m.Fact:
-    return m.Load(rows=k, ticks=1, ticks_skipped=0, busy=0.0, longest_tick_ms=0.0, latest_start_ms=0.0)
+    return m.Load(
+        rows=k,
+        ticks=1,
+        ticks_skipped=0,
+        busy=0.0,
+        p50_tick_ms=0.2,
+        p99_tick_ms=0.5,
+        p99_worked_ms=0.4,
+        longest_tick_ms=0.0,
+        latest_start_ms=0.0,
+    )
 
 
 def emptied(outbox: Outbox) -> list[m.Fact]:

@@ -1,0 +1,199 @@
+"""What the media process carries on one core: its own process and core, the phones in another.
+
+500 legs in 250 two-party calls, with everything on that a leg can have but encryption: jitter buffer, concealment,
+reports, keys listened for in the sound. Then 1,000 held legs that hear music, and go on speaking, as held phones do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from bench.figures import Figure
+from bench.phones import SHARED, Heard, Task
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.runtime.sounds.made import music
+from holdfast.voice.runtime.sounds.sound import sound_of
+
+TICK_S = 0.02
+CALL_LEGS, HELD_LEGS = 500, 1000
+SECONDS = 20
+TICK_BAR_MS, LEG_BAR_US = 8.0, 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A measured run: what the media process tells of itself every five seconds, and what the phones found."""
+
+    loads: list[m.Load]
+    heard: Heard
+    rows: tuple[m.RowState, ...]
+    late: int
+    concealed: int
+
+    @property
+    def us_per_leg(self) -> float:
+        """Time of the processor per leg and tick, user and system, everything the process does."""
+        return sum(load.busy for load in self.loads) / len(self.loads) * TICK_S * 1e6 / len(self.rows)
+
+    @property
+    def not_taken(self) -> int:
+        """Packets the phones sent that the process never took in."""
+        return self.heard.sent - sum(row.packets_received for row in self.rows)
+
+    @property
+    def skipped(self) -> int:
+        """Ticks left out while the phones spoke."""
+        return sum(load.ticks_skipped for load in self.loads)
+
+
+async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
+    """Both runs."""
+    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {seconds} s …")
+    calls = await run(legs=CALL_LEGS, held=False, seconds=seconds)
+    console.print(f"{HELD_LEGS} held legs, {seconds} s …")
+    held = await run(legs=HELD_LEGS, held=True, seconds=seconds)
+    return [*figures("500 legs in calls", calls), *figures("1000 held legs", held)]
+
+
+def figures(name: str, run: Run) -> list[Figure]:
+    """The lines of one run."""
+    heard = run.heard
+    p99s = [load.p99_tick_ms for load in run.loads]
+    share = f"the phones beside it: {heard.busy:.0%} of a core, {heard.latest_ms:.0f} ms late at worst"
+    return [
+        Figure(
+            what=f"{name}: tick, p99",
+            value=float(sorted(p99s)[len(p99s) // 2]),
+            unit="ms",
+            bar=TICK_BAR_MS,
+            note=f"median of {len(p99s)} spans of 5 s; worst {max(p99s):.1f}; {share}",
+        ),
+        Figure(
+            what=f"{name}: of it the processor worked for us, p99",
+            value=float(sorted(load.p99_worked_ms for load in run.loads)[len(run.loads) // 2]),
+            unit="ms",
+            note="the rest is this machine doing something else",
+        ),
+        Figure(what=f"{name}: processor per leg and tick", value=round(run.us_per_leg, 2), unit="µs", bar=LEG_BAR_US),
+        Figure(
+            what=f"{name}: packets lost by us",
+            value=run.not_taken + heard.holes,
+            unit="",
+            bar=0,
+            note=f"{run.not_taken} of {heard.sent} not taken in, {heard.holes} of {heard.received} not sent",
+        ),
+        Figure(
+            what=f"{name}: ticks left out",
+            value=run.skipped,
+            unit="",
+            note=f"{run.late} packets came too late, {run.concealed} frames concealed",
+        ),
+    ]
+
+
+async def run(*, legs: int, held: bool, seconds: int) -> Run:
+    """One run on its own process."""
+    cores = sorted(os.sched_getaffinity(0))
+    async with media_process(rows=legs, core=cores[0]) as plane, phones(legs) as (process, addresses):
+        ports = await _connect(plane, legs=legs, held=held, remotes=addresses)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        hears = [-1 if held else leg ^ 1 for leg in range(legs)]
+        task = Task(ports=ports, hears=hears, ticks=seconds * 50, core=cores[-1] if len(cores) > 1 else None)
+        loads: list[m.Load] = []
+        statistics: dict[str, m.Statistics] = {}
+        listening = asyncio.create_task(_listen(plane, loads, statistics), name="bench-facts")
+        process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
+        heard = Heard(**json.loads(await process.stdout.readline()))
+        rows = await plane.rows()
+        listening.cancel()
+        # The first line still tells of opening the rows, the last one may be of silence.
+        return Run(
+            loads=loads[1:],
+            heard=heard,
+            rows=rows,
+            late=sum(each.packets_late for each in statistics.values()),
+            concealed=sum(each.frames_concealed for each in statistics.values()),
+        )
+
+
+async def _listen(plane: MediaPlane, loads: list[m.Load], statistics: dict[str, m.Statistics]) -> None:
+    async for fact in plane.facts():
+        if isinstance(fact, m.Load):
+            loads.append(fact)
+        elif isinstance(fact, m.Statistics):
+            statistics[fact.leg] = fact
+
+
+async def _connect(plane: MediaPlane, *, legs: int, held: bool, remotes: list[m.Address]) -> list[int]:
+    """Open every leg and say who hears whom; the ports."""
+    await plane.put_clip("music", sound_of(music()).audio)
+    ports = []
+    for leg in range(legs):
+        ports.append((await plane.open_row(str(leg))).port)
+        # No telephone events: keys are listened for in the sound of every leg.
+        plane.describe_row(str(leg), remote=remotes[leg // SHARED])
+        if held:
+            plane.play(str(leg), "music", "music", loops=0)
+    plane.route({str(leg): None if held else (str(leg ^ 1),) for leg in range(legs)})
+    await plane.applied()
+    return ports
+
+
+@asynccontextmanager
+async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaPlane]:
+    """A media process on a core of its own."""
+    with TemporaryDirectory(prefix="holdfast-bench-") as folder:
+        path = Path(folder) / "media"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+            *("--socket", str(path), "--rows", str(rows), "--supervisor", str(os.getpid())),
+        )
+        os.sched_setaffinity(process.pid, {core})
+        plane = MediaPlane(path)
+        async with asyncio.TaskGroup() as tasks:
+            client = tasks.create_task(plane.run(), name="media-client")
+            async with asyncio.timeout(30):
+                await plane.attached()
+            yield plane
+            client.cancel()
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def phones(legs: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[m.Address]]]:
+    """The process with the phones, and the addresses they have."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.phones", str(legs)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    addresses = [(host, port) for host, port in json.loads(await process.stdout.readline())]
+    yield process, addresses
+    await process.wait()
+
+
+def main() -> int:
+    """This figure alone."""
+    from bench.figures import show
+
+    console = Console(width=150)
+    show(asyncio.run(measure(console)), console)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

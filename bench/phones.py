@@ -1,0 +1,236 @@
+"""Many phones in one process: every one sends 50 packets a second, and what each is sent is checked.
+
+A hundred share a socket, because here the other end is measured; the port a packet comes from says whose ear it
+reached. Packets go and come by the hundred (`sendmmsg`, `recvmmsg`), so that the phones are not the limit; what they
+cost, and how late they ran, is told with the result. Run as `python -m bench.phones LEGS`, with a `Task` on standard
+input.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.voice.media.rtcp import Interval, report
+
+TICK_S = 0.02
+SLICES = 10
+REPORT_TICKS = 250
+PACKET, HEADER = 172, 12
+BATCH = 512
+SHARED = 100
+MSG_DONTWAIT = 0x40
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """`struct mmsghdr` with its `struct msghdr`. Source: recvmmsg(2)."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("iovec", ctypes.c_void_p),
+        ("iovec_length", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+        ("padding", ctypes.c_int),
+        ("length", ctypes.c_uint),
+        ("padding_2", ctypes.c_uint),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the phones do. Shape: `ports[k]` is where phone k sends; `hears[k]` whom it is to hear, −1 for music."""
+
+    ports: list[int]
+    hears: list[int]
+    ticks: int
+    core: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What came of it. Units: `busy` of one core; `latest_ms` how late the phones themselves were at worst.
+
+    `holes` counts missing packets in what was received, `frames_lost` frames of a partner that never were heard, and
+    `foreign` frames that are nobody's: concealed ones, or faults.
+    """
+
+    sent: int
+    received: int
+    holes: int
+    frames_lost: int
+    foreign: int
+    busy: float
+    latest_ms: float
+
+
+class Messages:
+    """Arrays of datagrams as the kernel wants them. Shape: `data[count, size]`, `names[count, 16]`."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self.data = np.zeros((count, size), dtype=np.uint8)
+        self.names = np.zeros((count, 16), dtype=np.uint8)
+        self._iovecs = (_Iovec * count)()
+        self.headers = (_Message * count)()
+        for k in range(count):
+            self._iovecs[k] = _Iovec(self.data.ctypes.data + k * size, size)
+            self.headers[k].name = self.names.ctypes.data + 16 * k
+            self.headers[k].name_length = 16
+            self.headers[k].iovec = ctypes.addressof(self._iovecs[k])
+            self.headers[k].iovec_length = 1
+
+    def at(self, k: int) -> int:
+        """The address of a header."""
+        return ctypes.addressof(self.headers) + k * ctypes.sizeof(_Message)
+
+
+class Phones:
+    """The phones of a task."""
+
+    def __init__(self, socks: Sequence[socket.socket], task: Task) -> None:
+        self._socks = socks
+        self._task = task
+        self._count = len(task.ports)
+        self._out = Messages(self._count, PACKET)
+        self._in = Messages(BATCH, 256)
+        self._phone_of = np.full(65536, -1, dtype=np.intp)
+        self._phone_of[task.ports] = np.arange(self._count)
+        self._hears = np.array(task.hears, dtype=np.intp)
+        self._sequence = np.full(self._count, -1, dtype=np.int64)
+        self._frames = np.zeros((self._count, task.ticks), dtype=np.bool_)
+        self._received = self._holes = self._foreign = 0
+        self._latest_s = 0.0
+        data = self._out.data
+        data[:, 0] = 0x80
+        data.view(">u4")[:, 2] = np.arange(self._count) + 1
+        # A frame says whose it is and which: six bytes, and a filling by which a concealed one is told from it.
+        data[:, HEADER:] = 0x55
+        data.view(">u2")[:, 6] = np.arange(self._count)
+        for k, port in enumerate(task.ports):
+            self._out.names[k, :8] = np.frombuffer(
+                socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + bytes([127, 0, 0, 1]), np.uint8
+            )
+
+    def run(self) -> Heard:
+        """Send every packet in its slot, spread over the tick; receive meanwhile, and a moment longer."""
+        began_s, began_cpu = time.monotonic(), time.process_time()
+        edges = np.linspace(0, self._count, SLICES + 1).astype(int).tolist()
+        for tick in range(self._task.ticks):
+            self._number(tick)
+            for each in range(SLICES):
+                due_s = began_s + (tick + each / SLICES) * TICK_S
+                while (left_s := due_s - time.monotonic()) > 0:
+                    self._receive()
+                    time.sleep(max(0.0, min(left_s, due_s - time.monotonic())))
+                self._latest_s = max(self._latest_s, time.monotonic() - due_s)
+                self._send(edges[each], edges[each + 1])
+                self._receive()
+            self._tell(tick)
+        busy = (time.process_time() - began_cpu) / (time.monotonic() - began_s)
+        ending_s = time.monotonic() + 0.5
+        while time.monotonic() < ending_s:
+            self._receive()
+            time.sleep(TICK_S / 4)
+        # What was said last may still lie in a jitter buffer when we stop.
+        frames = self._frames[self._hears >= 0, 50:-50]
+        return Heard(
+            sent=self._count * self._task.ticks,
+            received=self._received,
+            holes=self._holes,
+            frames_lost=int(frames.size - frames.sum()),
+            foreign=self._foreign,
+            busy=round(busy, 3),
+            latest_ms=round(self._latest_s * 1000, 1),
+        )
+
+    def _number(self, tick: int) -> None:
+        data = self._out.data
+        data.view(">u2")[:, 1] = tick % 65536
+        data.view(">u4")[:, 1] = tick * 160
+        data.view(">u4")[:, 4] = tick
+
+    def _send(self, first: int, end: int) -> None:
+        while first < end:
+            sock, last = self._socks[first // SHARED], min(end, (first // SHARED + 1) * SHARED)
+            sent = _libc.sendmmsg(sock.fileno(), ctypes.c_void_p(self._out.at(first)), last - first, 0)
+            if sent < 0:
+                raise OSError(ctypes.get_errno(), "sendmmsg")
+            first += sent
+
+    def _tell(self, tick: int) -> None:
+        """A sender report of each phone, once in five seconds."""
+        for k in range(tick % REPORT_TICKS, self._count, REPORT_TICKS):
+            data = report(
+                ssrc=k + 1,
+                now=time.time(),
+                timestamp=tick * 160,
+                packets=tick,
+                name="bench",
+                standing=None,
+                since=Interval(),
+                last_report=None,
+                last_report_ago_s=0.0,
+            )
+            self._socks[k // SHARED].sendto(data, ("127.0.0.1", self._task.ports[k] + 1))
+
+    def _receive(self) -> None:
+        for sock in self._socks:
+            count = BATCH
+            while count == BATCH:
+                count = _libc.recvmmsg(
+                    sock.fileno(), ctypes.c_void_p(self._in.at(0)), BATCH, MSG_DONTWAIT, ctypes.c_void_p()
+                )
+                if count > 0:
+                    self._take(self._in.data[:count], self._in.names[:count])
+
+    def _take(self, data: np.ndarray, names: np.ndarray) -> None:
+        phones = self._phone_of[names.view(">u2")[:, 1]]
+        is_sound = (phones >= 0) & (data[:, 1] & 0x7F == 0)
+        data, phones = data[is_sound], phones[is_sound]
+        self._received += len(phones)
+        sequence = data.view(">u2")[:, 1].astype(np.int64)
+        for ear, number in zip(phones.tolist(), sequence.tolist(), strict=True):
+            before = int(self._sequence[ear])
+            if before >= 0:
+                self._holes += (number - before - 1) % 65536
+            self._sequence[ear] = number
+        speaks = self._hears[phones]
+        said_by, frame = data.view(">u2")[:, 6].astype(np.intp), data.view(">u4")[:, 4].astype(np.intp)
+        right = (said_by == speaks) & (frame < self._task.ticks) & (data[:, HEADER + 8 : PACKET] == 0x55).all(axis=1)
+        self._frames[phones[right], frame[right]] = True
+        silent = (data[:, HEADER:PACKET] == 0xFF).all(axis=1)
+        self._foreign += int(((speaks >= 0) & ~right & ~silent).sum())
+
+
+def main() -> None:
+    """Say our addresses, read the task, do it, say what was heard."""
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(-(-int(sys.argv[1]) // SHARED))]
+    for sock in socks:
+        sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_000_000)
+    print(json.dumps([sock.getsockname() for sock in socks]), flush=True)
+    task = Task(**json.loads(sys.stdin.readline()))
+    if task.core is not None:
+        os.sched_setaffinity(0, {task.core})
+    print(json.dumps(dataclasses.asdict(Phones(socks, task).run())), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Every way to move packets keeps the same contract: plain sockets and kernel AIO, on real sockets of 127.0.0.1."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import numpy as np
+import pytest
+
+from holdfast.voice.media.frames import Bytes
+from holdfast.voice.runtime.mediaplane.aio import AioSockets
+from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO, PlainSockets
+
+ROWS = 5
+Make = Callable[[Bytes], PacketIO]
+
+
+def udp() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    return sock
+
+
+def udp_on_a_port_of_its_own() -> socket.socket:
+    """Bound to a number, as rows are: one that the system chose would be lost when the socket is disconnected."""
+    with closing(udp()) as probe:
+        address = probe.getsockname()
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(address)
+    sock.setblocking(False)
+    return sock
+
+
+class Bench:
+    """Rows with sockets of their own, and a phone for each."""
+
+    def __init__(self, make: Make, stack: ExitStack) -> None:
+        self.packets = np.zeros((ROWS, 172), dtype=np.uint8)
+        self.packets[:, 0] = np.arange(ROWS) + 100
+        self.io = make(self.packets)
+        self.arrived = Arrived.room_for(ROWS)
+        self.ports: list[tuple[str, int]] = []
+        self.phones = [stack.enter_context(closing(udp())) for _ in range(ROWS)]
+        for row in range(ROWS):
+            sock = udp_on_a_port_of_its_own()
+            self.ports.append(sock.getsockname())
+            self.io.open(row, sock)
+
+    def connect(self, *rows: int) -> None:
+        for row in rows:
+            assert self.io.connect(row, self.phones[row].getsockname())
+
+    def say(self, row: int, data: bytes) -> None:
+        self.phones[row].sendto(data, self.ports[row])
+
+    def tick(self) -> dict[int, list[bytes]]:
+        """All that a tick takes in, by row, in order."""
+        heard: dict[int, list[bytes]] = {}
+        for round_number in range(8):
+            count = self.io.receive(self.arrived, round_number=round_number)
+            if not count:
+                break
+            rows = self.arrived.rows[:count].tolist()
+            assert len(set(rows)) == count
+            for k, row in enumerate(rows):
+                heard.setdefault(row, []).append(self.arrived.data[k, : self.arrived.lengths[k]].tobytes())
+        return heard
+
+
+@pytest.fixture(params=[PlainSockets, AioSockets])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with ExitStack() as stack:
+        made = Bench(request.param, stack)
+        yield made
+        for row in range(ROWS):
+            made.io.close(row)
+        if isinstance(made.io, AioSockets):
+            made.io.release()
+
+
+def test_each_row_gets_its_own_datagram(bench: Bench) -> None:
+    bench.connect(*range(ROWS))
+    for tick in range(4):
+        for row in range(ROWS):
+            bench.say(row, bytes([row, tick]))
+        assert bench.tick() == {row: [bytes([row, tick])] for row in range(ROWS)}
+
+
+def test_rows_without_a_datagram_leave_no_gap(bench: Bench) -> None:
+    bench.connect(*range(ROWS))
+    bench.tick()
+    for row in (1, 4):
+        bench.say(row, bytes([row]) * 30)
+    assert bench.tick() == {1: [b"\1" * 30], 4: [b"\4" * 30]}
+
+
+def test_a_burst_after_a_gap_is_taken_at_once_and_in_order(bench: Bench) -> None:
+    bench.connect(*range(ROWS))
+    bench.tick()
+    for k in range(3):
+        bench.say(2, bytes([k]))
+    assert bench.tick() == {2: [b"\0", b"\1", b"\2"]}
+
+
+def test_two_packets_in_each_tick_do_not_pile_up(bench: Bench) -> None:
+    bench.connect(*range(ROWS))
+    sent, heard = 0, []
+    for _ in range(30):
+        for _ in range(2):
+            bench.say(0, bytes([sent]))
+            sent += 1
+        heard += bench.tick().get(0, [])
+    heard += bench.tick().get(0, [])
+    assert heard == [bytes([k]) for k in range(sent)]
+
+
+def test_a_row_that_is_not_connected_hears_everybody_and_says_whom(bench: Bench) -> None:
+    bench.connect(1)
+    bench.tick()
+    bench.say(0, b"zero")
+    bench.say(1, b"one")
+    count = bench.io.receive(bench.arrived, round_number=0)
+    found = {int(row): bench.arrived.sources.get(k) for k, row in enumerate(bench.arrived.rows[:count])}
+    assert found == {0: bench.phones[0].getsockname(), 1: None}
+
+
+def test_what_a_stranger_sent_before_the_row_was_connected_is_not_heard(bench: Bench) -> None:
+    bench.phones[3].sendto(b"stranger", bench.ports[0])
+    bench.connect(0)
+    bench.say(0, b"friend")
+    heard = bench.tick().get(0, []) + bench.tick().get(0, [])
+    assert heard == [b"friend"]
+    bench.phones[3].sendto(b"stranger", bench.ports[0])
+    assert bench.tick() == {}
+    bench.io.disconnect(0)
+    bench.phones[3].sendto(b"anybody", bench.ports[0])
+    assert bench.tick() == {0: [b"anybody"]}
+
+
+def test_packets_leave_for_whom_the_row_is_connected_to_or_aimed_at(bench: Bench) -> None:
+    bench.connect(0, 1)
+    bench.io.aim(2, bench.phones[2].getsockname())
+    rows = np.arange(ROWS - 1)
+    assert bench.io.send(rows).tolist() == [0, 1, 2], "row 3 has nowhere to send to"
+    for row in (0, 1, 2):
+        assert bench.phones[row].recv(2000) == bench.packets[row].tobytes()
+    assert bench.io.send_instead(1, b"another")
+    assert bench.phones[1].recv(2000) == b"another"
+    assert not bench.io.send_instead(3, b"another")
+
+
+def test_a_phone_that_is_gone_costs_its_own_packets_only(bench: Bench) -> None:
+    bench.connect(*range(ROWS))
+    bench.phones[2].close()
+    taken = [bench.io.send(np.arange(ROWS)).tolist() for _ in range(4)]
+    assert [0, 1, 3, 4] in taken, "ECONNREFUSED is told by the next call"
+    bench.say(1, b"still here")
+    assert bench.tick() == {1: [b"still here"]}
+
+
+def test_a_closed_row_is_asked_no_more_and_may_be_opened_again(bench: Bench) -> None:
+    bench.connect(*range(ROWS))
+    bench.io.close(1)
+    bench.say(0, b"x")
+    assert bench.tick() == {0: [b"x"]}
+    sock = udp()
+    bench.ports[1] = sock.getsockname()
+    bench.io.open(1, sock)
+    bench.say(1, b"y")
+    assert bench.tick() == {1: [b"y"]}
