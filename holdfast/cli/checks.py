@@ -72,10 +72,13 @@ def check_http(settings: Settings, running: Running | None) -> Finding:
 
 
 def check_sip(settings: Settings, running: Running | None) -> Finding:
-    """Whether the SIP port is ours to take."""
+    """Whether the SIP port is ours to take, for datagrams and for connections."""
     if running is not None:
         return fine(f"SIP is served at {running.sip}")
-    return _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+    free = _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+    if free.verdict is Verdict.BAD:
+        return free
+    return _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
 
 
 def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:

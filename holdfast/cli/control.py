@@ -118,7 +118,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
             journal = SqlJournal(wiring.database)
             directory = await open_directory(wiring)
             async with Engine(engine_settings(wiring), journal=journal, directory=directory) as engine:
-                host, port = engine.legs.address
+                host, port, _ = engine.legs.address
                 app = application(wiring, engine, journal, holds, sip=f"{host}:{port}", stop=stop)
                 server = http_server(app)
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
@@ -198,7 +198,7 @@ def application(
 def greeting(running: Running, credentials: Credentials) -> list[str]:
     """What a person wants to know when it has started."""
     return [
-        f"Holdfast is ready: console and API at {running.url}, SIP over UDP at {running.sip}",
+        f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}",
         f"  account {credentials.sid}; holdfast account prints the lines for your program",
         "  Ctrl-C hangs up every call and stops",
     ]

@@ -1,4 +1,4 @@
-"""The SIP side of a test phone: a UDP socket and a clock around the one agent, and nothing else.
+"""The SIP side of a test phone: a socket or connections, and a clock, around the one agent, and nothing else.
 
 Effects are carried out in order; events come out in order, one after the other, at `events`.
 """
@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdfast.testing.clock import now_s
+from holdfast.voice.runtime.streams import Streams
 from holdfast.voice.sip.agent import Agent, AgentSettings, AnybodyMayCall, Policy
-from holdfast.voice.sip.effects import Address, Effect, Event, SendDatagram, StartTimer, StopTimer, TimerToken
+from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
+from holdfast.voice.sip.framing import Broken
 
 ANYBODY_MAY_CALL = AnybodyMayCall()
 
@@ -26,13 +28,24 @@ class Endpoint(asyncio.DatagramProtocol):
         self._timers: dict[TimerToken, asyncio.TimerHandle] = {}
         self.agent: Agent
         self.address: Address
-        self._transport: asyncio.DatagramTransport
+        self._transport: asyncio.DatagramTransport | None = None
+        self._streams: Streams | None = None
 
-    def start(self, transport: asyncio.DatagramTransport, contact_user: str, policy: Policy) -> None:
+    async def listen(self, host: str, port: int) -> Address:
+        """Await datagrams."""
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
+        bound = self._transport.get_extra_info("sockname")
+        return Address(str(bound[0]), int(bound[1]))
+
+    async def listen_connected(self, host: str, port: int, tasks: asyncio.TaskGroup) -> Address:
+        """Await connections."""
+        self._streams = Streams(self, now=now_s, tasks=tasks)
+        return await self._streams.listen(host, port)
+
+    def start(self, address: Address, contact_user: str, policy: Policy) -> None:
         """Make the agent, now that the address is known."""
-        host, port = transport.get_extra_info("sockname")[:2]
-        self.address = (str(host), int(port))
-        self._transport = transport
+        self.address = address
         self.agent = Agent(
             AgentSettings(
                 address=self.address,
@@ -47,7 +60,23 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Source: asyncio.DatagramProtocol."""
-        self.do(self.agent.receive(data, (str(addr[0]), int(addr[1])), now_s()))
+        self.received(data, Address(str(addr[0]), int(addr[1])))
+
+    def received(self, data: bytes, source: Address) -> None:
+        """One message came in."""
+        self.do(self.agent.receive(data, source, now_s()))
+
+    def unframed(self, broken: Broken, source: Address) -> None:
+        """Source: streams.Owner."""
+        self.do(self.agent.unframed(broken.head, source, broken.status, broken.reason, now_s()))
+
+    def disconnected(self, gone: Address) -> None:
+        """Source: streams.Owner."""
+        self.do(self.agent.disconnected(gone, now_s()))
+
+    def needs(self, address: Address) -> bool:
+        """Source: streams.Owner. A phone keeps its connections."""
+        return True
 
     def error_received(self, exc: Exception) -> None:
         """A closed port at the far end; the transactions notice by themselves."""
@@ -56,8 +85,11 @@ class Endpoint(asyncio.DatagramProtocol):
         """Carry out what the agent asks for."""
         for effect in effects:
             match effect:
-                case SendDatagram():
-                    self._transport.sendto(effect.data, effect.to)
+                case SendMessage():
+                    if self._streams is not None:
+                        self._streams.send(effect.data, effect.to)
+                    elif self._transport is not None:
+                        self._transport.sendto(effect.data, (effect.to.host, effect.to.port))
                 case StartTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
@@ -67,11 +99,19 @@ class Endpoint(asyncio.DatagramProtocol):
                 case event:
                     self.events.put_nowait(event)
 
+    def cut(self) -> None:
+        """Break every connection, as a network does that fails."""
+        if self._streams is not None:
+            self._streams.cut()
+
     def close(self) -> None:
         """Stop all timers and give the port back."""
         for token in tuple(self._timers):
             self._stop(token)
-        self._transport.close()
+        if self._streams is not None:
+            self._streams.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def _fire(self, token: TimerToken) -> None:
         del self._timers[token]
@@ -83,8 +123,20 @@ class Endpoint(asyncio.DatagramProtocol):
             timer.cancel()
 
 
-async def open_endpoint(*, host: str, port: int, contact_user: str, policy: Policy = ANYBODY_MAY_CALL) -> Endpoint:
-    """Listen for SIP over UDP; port 0 takes a free one. Raises: OSError when the address cannot be had."""
-    transport, endpoint = await asyncio.get_running_loop().create_datagram_endpoint(Endpoint, local_addr=(host, port))
-    endpoint.start(transport, contact_user, policy)
+async def open_endpoint(
+    *,
+    host: str,
+    port: int,
+    contact_user: str,
+    tasks: asyncio.TaskGroup,
+    transport: Transport = "UDP",
+    policy: Policy = ANYBODY_MAY_CALL,
+) -> Endpoint:
+    """Listen for SIP; port 0 takes a free one. Raises: OSError when the address cannot be had."""
+    endpoint = Endpoint()
+    if transport == "UDP":
+        address = await endpoint.listen(host, port)
+    else:
+        address = await endpoint.listen_connected(host, port, tasks)
+    endpoint.start(address, contact_user, policy)
     return endpoint

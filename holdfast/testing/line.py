@@ -20,8 +20,7 @@ from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.ears import Ear, Packet
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord
 from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
-from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.offer import Agreed
+from holdfast.voice.sip.offer import Agreed, RtpAddress
 
 RTP_HEADER = struct.Struct("!BBHII")
 RTP_VERSION = 0x80
@@ -45,7 +44,7 @@ class Line:
     def __init__(self, *, host: str, ear: Ear, hum: Chord | None, ssrc: int) -> None:
         self._rtp, self._rtcp = bind_pair(host)
         host, port = self._rtp.getsockname()[:2]
-        self.address: Address = (str(host), int(port))
+        self.address: RtpAddress = (str(host), int(port))
         """Where this line is reached by RTP; RTCP is one port above."""
         self._rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._ear = ear
@@ -129,7 +128,7 @@ class Line:
         for _ in range(DIGIT_END_PACKETS if digit[1] & DIGIT_END else 1):
             self._send(agreed.remote, kind, began, digit)
 
-    def _send(self, remote: Address, kind: int, timestamp: int, payload: bytes) -> None:
+    def _send(self, remote: RtpAddress, kind: int, timestamp: int, payload: bytes) -> None:
         self._sequence = (self._sequence + 1) % 2**16
         header = RTP_HEADER.pack(RTP_VERSION, kind, self._sequence, timestamp, self._ssrc)
         try:

@@ -31,19 +31,21 @@ from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.effects import (
     Address,
     ContactsChanged,
-    DatagramDropped,
     Effect,
     Event,
     Invited,
+    MessageDropped,
     MessageSeen,
     OptionsAnswered,
     Registered,
     RegistrationFailed,
     SessionId,
+    Transport,
     Unregistered,
 )
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.offer import Negotiation, make_offer
+from holdfast.voice.sip.uri import contact_at
 
 BUSY_HERE = 486
 LOOK_EVERY_S = 0.01
@@ -89,7 +91,8 @@ class Phone:
         self,
         name: str,
         *,
-        server: Address | None = None,
+        server: tuple[str, int] | Address | None = None,
+        transport: Transport = "UDP",
         hum: Chord | None = None,
         sounds: Iterable[Sound] = KNOWN,
         manner: Manner = ALWAYS_ANSWERS,
@@ -104,7 +107,8 @@ class Phone:
         self.calls: list[PhoneCall] = []
         self.messages: list[MessageSeen] = []
         self._hum = hum or next((known for known in HUMS if known.name == name), None)
-        self._server = server
+        self._server = None if server is None else Address(server[0], server[1], transport)
+        self._transport = transport
         self._credentials = Credentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
@@ -115,9 +119,15 @@ class Phone:
 
     async def __aenter__(self) -> Self:
         self.ear = Ear(self._sounds)
-        self._endpoint = await open_endpoint(host=self._bind[0], port=self._bind[1], contact_user=self._user)
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
+        self._endpoint = await open_endpoint(
+            host=self._bind[0],
+            port=self._bind[1],
+            contact_user=self._user,
+            tasks=self._tasks,
+            transport=self._transport,
+        )
         self._running: list[asyncio.Task[None]] = []
         self._start(self._listen(), "listening")
         return self
@@ -156,7 +166,7 @@ class Phone:
     @property
     def uri(self) -> str:
         """The SIP URI to call this phone without a server."""
-        return f"sip:{self._user}@{self.address[0]}:{self.address[1]}"
+        return contact_at(self._user, self.address)
 
     async def register(self, *, within_s: float = 5.0) -> None:
         """Register with the server, and stay registered until the phone's end.
@@ -165,7 +175,7 @@ class Phone:
         """
         server = self._serving()
         asked = self._endpoint.agent.register(
-            REGISTRATION, server, self._user, now=now_s(), domain=server[0], credentials=self._credentials
+            REGISTRATION, server, self._user, now=now_s(), domain=server.host, credentials=self._credentials
         )
         outcome = await self._registering(asked, within_s)
         if isinstance(outcome, RegistrationFailed):
@@ -182,7 +192,7 @@ class Phone:
             uri = target
         else:
             next_hop = self._serving()
-            uri = f"sip:{target}@{next_hop[0]}:{next_hop[1]}"
+            uri = f"sip:{target}@{next_hop.host}:{next_hop.port}"
         line, negotiation = self._open_line()
         negotiation, sdp = make_offer(negotiation)
         try:
@@ -225,6 +235,10 @@ class Phone:
                 raise NotHeard(self._complaint(frozenset(names), asked_s))
             await asyncio.sleep(LOOK_EVERY_S)
 
+    def cut(self) -> None:
+        """Lose every connection, as on a network that fails. A phone on UDP notices nothing."""
+        self._endpoint.cut()
+
     def speak(self, hum: Chord | None) -> None:
         """Hum something else, in the call that runs and in those to come; None is silence."""
         self._hum = hum
@@ -244,7 +258,7 @@ class Phone:
             case Registered() | RegistrationFailed() | Unregistered():
                 if self._registration is not None and not self._registration.done():
                     self._registration.set_result(event)
-            case ContactsChanged() | OptionsAnswered() | DatagramDropped():
+            case ContactsChanged() | OptionsAnswered() | MessageDropped():
                 pass
             case in_session:
                 self._take_in_session(in_session)

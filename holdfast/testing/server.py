@@ -24,8 +24,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from holdfast.voice.sip.effects import Address
-
 HOST = "127.0.0.1"
 ROWS = 128
 RTP_BASES = range(16384, 32768 - 2 * ROWS, 2 * ROWS)
@@ -80,8 +78,8 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
         folder = Path(self._folder.name)
         self._log = folder / "serve.log"
-        self.sip: Address = (HOST, free_port(socket.SOCK_DGRAM))
-        self.http: Address = (HOST, free_port(socket.SOCK_STREAM))
+        self.sip: tuple[str, int] = (HOST, free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM))
+        self.http: tuple[str, int] = (HOST, free_port(socket.SOCK_STREAM))
         self.url = f"http://{HOST}:{self.http[1]}"
         (folder / "holdfast.toml").write_text(self._configuration(folder), "utf-8")
         with self._log.open("wb") as log:
@@ -164,11 +162,19 @@ class Server:
         return "\n".join(self.log().splitlines()[-LOG_LINES_TOLD:]) or "(empty)"
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    """A loopback port that is free now."""
-    with socket.socket(socket.AF_INET, kind) as taken:
-        taken.bind((HOST, 0))
-        return int(taken.getsockname()[1])
+def free_port(kind: socket.SocketKind, *others: socket.SocketKind) -> int:
+    """A loopback port that is free now, for each of these kinds."""
+    while True:
+        with ExitStack() as taken:
+            first = taken.enter_context(socket.socket(socket.AF_INET, kind))
+            first.bind((HOST, 0))
+            port = int(first.getsockname()[1])
+            try:
+                for other in others:
+                    taken.enter_context(socket.socket(socket.AF_INET, other)).bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def free_rtp_base() -> int:

@@ -21,7 +21,6 @@ import soundfile
 from holdfast.testing.recognise import Recogniser, describe
 from holdfast.testing.server import HOST, free_port
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Chord
-from holdfast.voice.sip.effects import Address
 from tests.interop.programs import program
 
 MODULES = Path("/usr/lib/baresip/modules")
@@ -57,7 +56,7 @@ ACCOUNT = "<sip:{name}@{server}>;auth_pass={password};regint={expires_s};answerm
 class Baresip:
     """One baresip with one line at the server, from `async with` to its end."""
 
-    def __init__(self, name: str, *, hum: Chord, server: Address, password: str, folder: Path) -> None:
+    def __init__(self, name: str, *, hum: Chord, server: tuple[str, int], password: str, folder: Path) -> None:
         self.name = name
         self.events: list[dict[str, Any]] = []
         self._told = asyncio.Event()

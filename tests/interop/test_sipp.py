@@ -64,6 +64,19 @@ async def finished(process: asyncio.subprocess.Process, folder: Path) -> None:
 
 
 async def test_callers_call_in_and_hang_up(server: Server, tmp_path: Path) -> None:
+    await call_in(server, tmp_path)
+
+
+async def test_callers_call_in_by_tcp(server: Server, tmp_path: Path) -> None:
+    """All of them over one connection."""
+    await call_in(server, tmp_path, "-t", "t1")
+
+
+async def test_each_caller_has_a_connection_of_its_own(server: Server, tmp_path: Path) -> None:
+    await call_in(server, tmp_path, "-t", "tn", "-max_socket", "200")
+
+
+async def call_in(server: Server, tmp_path: Path, *transport: str) -> None:
     with FileServer() as files:
         answer = VoiceResponse()
         # A pause as the first verb would let the phone ring on: a sound answers.
@@ -85,6 +98,7 @@ async def test_callers_call_in_and_hang_up(server: Server, tmp_path: Path) -> No
             str(CALLS),
             "-r",
             "20",
+            *transport,
         )
         await finished(callers, tmp_path)
 

@@ -175,8 +175,8 @@ class Lines:
 
 async def test_a_line_registers_and_leaves() -> None:
     policy = Lines({"alice": "wonderland"})
-    registrar = await open_endpoint(host="127.0.0.1", port=0, contact_user="registrar", policy=policy)
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        registrar = await open_endpoint(host="127.0.0.1", port=0, contact_user="registrar", policy=policy, tasks=tasks)
         async with Phone("alice", server=registrar.address, password="wonderland") as alice:
             await alice.register()
             ((contact, address),) = registrar.agent.contacts("alice", now_s())
@@ -186,5 +186,4 @@ async def test_a_line_registers_and_leaves() -> None:
         async with Phone("alice", server=registrar.address, password="wrong") as impostor:
             with pytest.raises(CallFailed, match="was not registered"):
                 await impostor.register()
-    finally:
         registrar.close()

@@ -53,7 +53,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
-from holdfast.voice.sip.offer import Codec
+from holdfast.voice.sip.offer import Codec, RtpAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +84,7 @@ class Rows:
         self,
         leg: str,
         *,
-        remote: Address | None,
+        remote: RtpAddress | None,
         codec: Codec,
         dtmf_payload_type: int | None,
         send: bool,
@@ -262,7 +262,9 @@ async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: Ben
         ("+15550199", 404, 13224),
         ("sip:bob@example.com", 404, 13254),
         ("sip:bob@127.0.0.1:99999", 400, 13243),
-        ("sip:bob@127.0.0.1:5060;transport=tcp", 400, 13243),
+        ("sip:bob@127.0.0.1:5060;transport=tcp", 503, 0),
+        ("sip:bob@127.0.0.1:5060;transport=sctp", 400, 13243),
+        ("sips:bob@127.0.0.1:5061", 400, 0),
         ("sip:bob@holdfast", 480, 32009),
     ],
 )
@@ -335,17 +337,21 @@ class FarEnd:
         self.sip: SipEndpoint
 
     async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
         self.sip = await open_endpoint(
             SipSettings(address=("127.0.0.1", 0), domain="far", user_agent="far end"),
             secret=b"far",
             policy=lambda _: AnybodyMayCall(),
             happened=self.events.put_nowait,
             now=time.time,
+            tasks=self._tasks,
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.sip.close()
+        await self._tasks.__aexit__(None, None, None)
 
     async def event(self, kind: type[E]) -> E:
         """The next event of a kind; others are dropped."""
@@ -358,7 +364,7 @@ class FarEnd:
         """Call."""
         session = SessionId("far")
         self.sip.do(
-            self.sip.agent.invite(session, f"sip:+15550123@{to[0]}:{to[1]}", now=time.time(), sdp=sdp, caller="far")
+            self.sip.agent.invite(session, f"sip:+15550123@{to.host}:{to.port}", now=time.time(), sdp=sdp, caller="far")
         )
         return session
 

@@ -23,7 +23,7 @@ class SipSocket(asyncio.DatagramProtocol):
     def __init__(self, receive: Callable[[bytes, Address], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
-        self.address: Address = ("", 0)
+        self.address = Address("", 0)
         self.unsent = 0
         """Datagrams that could not be sent."""
 
@@ -31,11 +31,11 @@ class SipSocket(asyncio.DatagramProtocol):
         """Take the transport over. Not `connection_made`: CPython 3.11 hands that one an object of another class."""
         self._transport = transport
         host, port = transport.get_extra_info("sockname")[:2]
-        self.address = (str(host), int(port))
+        self.address = Address(str(host), int(port))
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Source: asyncio.DatagramProtocol."""
-        self._receive(data, (str(addr[0]), int(addr[1])))
+        self._receive(data, Address(str(addr[0]), int(addr[1])))
 
     def error_received(self, exc: Exception) -> None:
         """A peer's port is closed. The transactions notice by themselves."""
@@ -51,10 +51,10 @@ class SipSocket(asyncio.DatagramProtocol):
             self.unsent += 1
             return
         try:
-            self._transport.sendto(data, to)
+            self._transport.sendto(data, (to.host, to.port))
         except (OSError, OverflowError, ValueError, TypeError) as error:
             self.unsent += 1
-            log.warning("sip datagram to %s:%s not sent: %s", to[0], to[1], error)
+            log.warning("sip datagram to %s:%s not sent: %s", to.host, to.port, error)
 
     def close(self) -> None:
         """Give the port back."""
@@ -63,15 +63,14 @@ class SipSocket(asyncio.DatagramProtocol):
 
 
 def _is_sendable(to: Address) -> bool:
-    host, port = to
     try:
-        ip_address(host)
+        ip_address(to.host)
     except ValueError:
         return False
-    return 1 <= port <= 65535
+    return 1 <= to.port <= 65535
 
 
-async def open_sip_socket(address: Address, receive: Callable[[bytes, Address], None]) -> SipSocket:
+async def open_sip_socket(address: tuple[str, int], receive: Callable[[bytes, Address], None]) -> SipSocket:
     """Listen for SIP over UDP; port 0 takes a free one.
 
     Raises: OSError when the address cannot be had.

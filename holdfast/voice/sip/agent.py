@@ -1,8 +1,9 @@
 """The SIP agent: one object that speaks SIP in bytes and effects.
 
 It holds the transactions, the sessions with their dialogs, and the registrar. It owns no socket, no clock and no
-dice: the shell hands it datagrams and timers that fired, with the time, and carries out the effects it returns.
+dice: the shell hands it messages and timers that fired, with the time, and carries out the effects it returns.
 Every ask about a session that is over returns no effects: the event that said so is already out.
+Length: one method for each thing its owner may ask; what is done is in the modules of the sessions' states.
 Source: RFC 3261, with RFC 6026, 3311, 3581, 6086, 8760.
 """
 
@@ -13,21 +14,21 @@ from dataclasses import replace
 from typing import assert_never
 
 from holdfast.voice.sip import called, calling, registration, running
-from holdfast.voice.sip.codec import Malformed, decode
+from holdfast.voice.sip.codec import Malformed, decode, unframed
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import (
     Address,
-    DatagramDropped,
     Effect,
     EndCause,
     Headers,
+    MessageDropped,
     OptionsAnswered,
     SessionId,
     TimerToken,
 )
 from holdfast.voice.sip.errors import MessageUnreadable
-from holdfast.voice.sip.message import Request, Response, stamp_source
+from holdfast.voice.sip.message import Request, Response, respond, stamp_source
 from holdfast.voice.sip.reception import Reception
 from holdfast.voice.sip.session import Session, SessionState
 from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
@@ -66,7 +67,7 @@ class Agent:
     # --- from the shell
 
     def receive(self, data: bytes, source: Address, now: float) -> list[Effect]:
-        """One datagram came in. Never raises, whatever is in it."""
+        """One message came in. Never raises, whatever is in it."""
         desk = self._turn(now)
         if not data.strip(b"\r\n\0"):
             return desk.take()
@@ -82,8 +83,42 @@ class Agent:
                 case _:
                     assert_never(message)
         except MessageUnreadable as wrong:
-            desk.tell(DatagramDropped(source=source, reason=wrong.message))
+            desk.tell(MessageDropped(source=source, reason=wrong.message))
         return desk.take()
+
+    def unframed(self, head: bytes, source: Address, status: int, reason: str, now: float) -> list[Effect]:
+        """A message came over a connection whose end nobody knows: say so, if that can be. The shell then closes."""
+        desk = self._turn(now)
+        try:
+            desk.send(unframed(head, status, reason).encode(desk.token()), source, None, again=False)
+        except MessageUnreadable as wrong:
+            desk.tell(MessageDropped(source=source, reason=wrong.message))
+        return desk.take()
+
+    def disconnected(self, gone: Address, now: float) -> list[Effect]:
+        """A connection ended, or could not be had.
+
+        Contacts registered over it go. Requests that nothing answered yet end as after 503; what is under way goes on
+        over a new connection. Source: RFC 3261 §8.1.3.1, §18.2.2, §18.4; RFC 5626 §5.3.
+        """
+        desk = self._turn(now)
+        self._reception.disconnected(gone)
+        for transaction in desk.disconnect(gone):
+            made = respond(transaction.request, 503, tag=desk.token())
+            self._outcome(transaction, made, gone)
+        return desk.take()
+
+    def needs(self, address: Address, now: float) -> bool:
+        """Whether the connection to this address is worth keeping: something is under way, or a contact."""
+        desk = self._desk
+        return (
+            any(known.peer == address for known in desk.transactions.values())
+            or any(
+                session.peer == address or (session.dialog is not None and session.dialog.seen_at == address)
+                for session in desk.sessions.values()
+            )
+            or self._reception.is_registered_from(address, now)
+        )
 
     def fire(self, timer: TimerToken, now: float) -> list[Effect]:
         """A timer fired. One that was stopped or replaced in the meantime does nothing."""
@@ -118,7 +153,7 @@ class Agent:
     ) -> list[Effect]:
         """Call a SIP URI. Without `sdp` the peer is asked for an offer (see `Accepted`).
 
-        The datagram goes to `next_hop`, else to the host and port of `target`, which must then be numeric. `caller`
+        The request goes to `next_hop`, else to the host and port of `target`, which must then be numeric. `caller`
         is the user part of From, or a whole SIP URI.
         Raises: UriUnreadable when the target is no SIP URI or leads to no numeric host.
         """

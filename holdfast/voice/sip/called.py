@@ -83,7 +83,7 @@ def _patience(desk: Desk, received: Request) -> float:
 def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
     """Send a provisional response, and again every minute."""
     session = desk.put(replace(session, last_provisional=(status, sdp)))
-    headers = (desk.contact(), ALLOW)
+    headers = (desk.contact_in(session), ALLOW)
     desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
     desk.start(session_timer("ring", session.id), RING_AGAIN_S)
 
@@ -99,7 +99,7 @@ def accept(desk: Desk, session: Session, sdp: bytes, headers: Headers) -> None:
 
 def say_ok(desk: Desk, key: str, session: Session, sdp: bytes, headers: Headers = ()) -> None:
     """A 200 with a description."""
-    desk.reply(key, 200, tag=session.local_tag, headers=(desk.contact(), ALLOW, *headers), body=sdp)
+    desk.reply(key, 200, tag=session.local_tag, headers=(desk.contact_in(session), ALLOW, *headers), body=sdp)
 
 
 def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, initial: bool) -> Unacknowledged:

@@ -16,22 +16,26 @@ from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, R
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, Response, request
 from holdfast.voice.sip.session import Acknowledgement, Session, SessionState
+from holdfast.voice.sip.settings import AgentSettings
 from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
-from holdfast.voice.sip.uri import TOKEN, Uri, numeric_address, parse_uri, sip_uri
+from holdfast.voice.sip.uri import TOKEN, Uri, numeric_address, parse_uri, sip_uri, transport_of
 
 MAX_ACKS = 16
 """Different 2xx of one session that we remember having acknowledged."""
 
 
-def target_of(text: str, next_hop: Address | None) -> tuple[Uri, Address]:
+def target_of(text: str, next_hop: Address | None, settings: AgentSettings) -> tuple[Uri, Address]:
     """The Request-URI and where it leads.
 
     Raises: UriUnreadable.
     """
     uri = parse_uri(text.partition("?")[0])
-    if uri.scheme != "sip" or (uri.param("transport") or "udp").lower() != "udp":
-        raise UriUnreadable("only SIP over UDP is spoken here")
-    address = next_hop or numeric_address(uri.host, uri.port)
+    transport = transport_of(uri) if next_hop is None else next_hop.transport
+    if transport is None or not settings.speaks(transport):
+        raise UriUnreadable(f"SIP over {uri.param('transport') or uri.scheme} is not spoken here")
+    if uri.scheme == "sips" and transport != "TLS":
+        raise UriUnreadable("a sips: URI is reached over TLS alone")
+    address = next_hop or numeric_address(uri.host, uri.port, transport)
     if address is None:
         raise UriUnreadable("the host of the SIP URI is not numeric")
     return uri, address
@@ -50,7 +54,7 @@ def invite(
     headers: Headers,
 ) -> None:
     """Send the first INVITE of a session."""
-    uri, to = target_of(target, next_hop)
+    uri, to = target_of(target, next_hop, desk.settings)
     if id in desk.sessions:
         raise UriUnreadable("a session of that name exists")
     tag = desk.token()
@@ -58,13 +62,13 @@ def invite(
     shown = re.sub(r"[\x00-\x1f\x7f]", "", caller_name).replace("\\", "").replace('"', "")
     name = f'"{shown}" ' if shown else ""
     fields = (
-        desk.via(),
+        desk.via(to),
         ("Max-Forwards", "70"),
         ("From", f"{name}<{from_uri}>;tag={tag}"),
         ("To", f"<{uri.text}>"),
-        ("Call-ID", f"{desk.token()}@{desk.settings.address[0]}"),
+        ("Call-ID", f"{desk.token()}@{desk.settings.address.host}"),
         ("CSeq", "1 INVITE"),
-        desk.contact(),
+        desk.contact(to, uri.text),
         *desk.agent_headers(),
         *_checked(headers),
         *sdp_headers(sdp),
@@ -173,7 +177,7 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
         )
         return
     session = _acknowledge_in(desk, session, dialog, transaction.request.cseq, None)
-    _, bye, to = dialogs.write(dialog, "BYE", via=desk.via(), headers=desk.agent_headers())
+    _, bye, to = dialogs.write(dialog, "BYE", via=desk.via(dialogs.next_hop(dialog)), headers=desk.agent_headers())
     desk.request(bye, to, purpose=Purpose.NOTHING, session=session.id)
     if session.state is SessionState.CANCELLING:
         _refused(desk, session, 487, "Request Terminated", ())
@@ -204,7 +208,7 @@ def _acknowledge_in(desk: Desk, session: Session, dialog: dialogs.Dialog, cseq: 
         dialog,
         "ACK",
         cseq=cseq,
-        via=desk.via(),
+        via=desk.via(dialogs.next_hop(dialog)),
         headers=(*proofs, ("User-Agent", desk.settings.user_agent), *sdp_headers(sdp)),
         body=sdp or b"",
     )
@@ -219,17 +223,19 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
     proof = desk.answer_challenge(response, transaction, session.credentials)
     if proof is None:
         return False
-    again = renumbered(desk, transaction.request, transaction.request.cseq + 1, proof)
+    again = renumbered(desk, transaction, proof)
     attempt = transaction.attempt + 1
     key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
     desk.put(replace(session, invite=again, transaction=key, answerable=False))
     return True
 
 
-def renumbered(desk: Desk, sent: Request, cseq: int, proof: tuple[str, str]) -> Request:
-    """A request of ours as a new one: new branch, this CSeq, and this proof in place of an older one."""
+def renumbered(desk: Desk, transaction: Transaction, proof: tuple[str, str]) -> Request:
+    """A request of ours as a new one: new branch, the next CSeq, and this proof in place of an older one."""
+    sent = transaction.request
+    numbered = "CSeq", f"{sent.cseq + 1} {sent.method}"
     headers = [
-        {"Via": desk.via(), "CSeq": ("CSeq", f"{cseq} {sent.method}")}.get(name, (name, value))
+        {"Via": desk.via(transaction.peer), "CSeq": numbered}.get(name, (name, value))
         for name, value in sent.headers
         if name != proof[0]
     ]
@@ -243,15 +249,15 @@ def _refused(desk: Desk, session: Session, status: int, reason: str, headers: He
 
 def ask_options(desk: Desk, ping: str, target: str, next_hop: Address | None) -> None:
     """Ask a peer outside any dialog what it can do, which a live one answers. Source: RFC 3261 §11.1."""
-    uri, to = target_of(target, next_hop)
+    uri, to = target_of(target, next_hop, desk.settings)
     fields = (
-        desk.via(),
+        desk.via(to),
         ("Max-Forwards", "70"),
-        ("From", f"{desk.contact()[1]};tag={desk.token()}"),
+        ("From", f"<{sip_uri(desk.settings.contact_user, desk.settings.address)}>;tag={desk.token()}"),
         ("To", f"<{uri.text}>"),
-        ("Call-ID", f"{desk.token()}@{desk.settings.address[0]}"),
+        ("Call-ID", f"{desk.token()}@{desk.settings.address.host}"),
         ("CSeq", "1 OPTIONS"),
-        desk.contact(),
+        desk.contact(to, uri.text),
         ("Accept", "application/sdp"),
         *desk.agent_headers(),
     )

@@ -1,6 +1,6 @@
-"""Datagrams to messages: the one place where strangers' bytes become values.
+"""Bytes to messages: the one place where strangers' bytes become values.
 
-A datagram is a request, a response, a `Malformed` request that can still be told what is wrong with it, or nothing
+What came is a request, a response, a `Malformed` request that can still be told what is wrong with it, or nothing
 (MessageUnreadable). Header bytes that are not UTF-8 survive: what is echoed is what came. The reader is our own: it
 must keep every value as it came, know what can still be answered of a bad request, and import nothing that is impure.
 Source: RFC 3261 §7, §18.3, §25; RFC 4475.
@@ -81,6 +81,17 @@ class Malformed:
             tagged = name == "To" and ";tag=" not in value.replace(" ", "").lower()
             lines.append(f"{name}: {value};tag={tag}" if tagged else f"{name}: {value}")
         return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode("utf-8", "surrogateescape")
+
+
+def unframed(head: bytes, status: int, reason: str) -> Malformed:
+    """What can be answered of a request whose end nobody knows, from its header.
+
+    Raises: MessageUnreadable when that is nothing.
+    """
+    start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    if start.startswith("SIP/") or not _REQUEST_LINE.match(start):
+        raise MessageUnreadable(reason)
+    return _malformed(start.split(" ", 1)[0], status, reason, lines)
 
 
 def decode(data: bytes) -> Request | Response | Malformed:

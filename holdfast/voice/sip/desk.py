@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.digest import Credentials, answer, is_stale
 from holdfast.voice.sip.effects import (
     Address,
@@ -20,13 +21,13 @@ from holdfast.voice.sip.effects import (
     Event,
     Headers,
     MessageSeen,
-    SendDatagram,
+    SendMessage,
     SessionId,
     StartTimer,
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.message import Request, Response, respond, via_line
+from holdfast.voice.sip.message import Request, Response, reply_anew, respond, via_line
 from holdfast.voice.sip.session import TRANSITIONS, Session, SessionState
 from holdfast.voice.sip.settings import AgentSettings
 from holdfast.voice.sip.transaction import (
@@ -42,7 +43,7 @@ from holdfast.voice.sip.transaction import (
     step,
     trigger_of,
 )
-from holdfast.voice.sip.uri import host_port
+from holdfast.voice.sip.uri import contact_at, scheme_of
 
 ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO")
 MAX_TRIES = 2
@@ -96,7 +97,7 @@ class Desk:
 
     def send(self, data: bytes, to: Address, session: SessionId | None, *, again: bool) -> None:
         """Send, and show it in the ladder of the session."""
-        self._out.append(SendDatagram(data=data, to=to))
+        self._out.append(SendMessage(data=data, to=to))
         self.show(data, to, session, "out", again=again)
 
     def show(
@@ -149,6 +150,7 @@ class Desk:
             state=State.CALLING if invite else State.TRYING,
             request=asked,
             peer=to,
+            reliable=to.reliable,
             session=session,
             purpose=purpose,
             subject=subject,
@@ -166,6 +168,7 @@ class Desk:
             state=State.PROCEEDING if invite else State.TRYING,
             request=received,
             peer=to,
+            reliable=to.reliable,
             session=session,
         )
         self.transactions[begun.key] = begun
@@ -227,6 +230,24 @@ class Desk:
         if session is not None and session.state is SessionState.OVER and session.transaction == key:
             del self.sessions[session.id]
 
+    def disconnect(self, gone: Address) -> list[Transaction]:
+        """A connection ended: the client transactions that nothing answered, which are dropped.
+
+        Responses of ours still to come go over a new connection, and so do requests in the dialogs of that peer.
+        """
+        unheard = []
+        for transaction in [known for known in self.transactions.values() if known.peer == gone]:
+            if transaction.machine in (Machine.INVITE_SERVER, Machine.SERVER):
+                anew = reply_anew(transaction.request, gone)
+                self.transactions[transaction.key] = replace(transaction, peer=anew)
+            elif transaction.state in (State.CALLING, State.TRYING):
+                self.drop_transaction(transaction.key)
+                unheard.append(transaction)
+        for session in tuple(self.sessions.values()):
+            if session.dialog is not None and session.dialog.seen_at == gone:
+                self.put(replace(session, dialog=dialogs.disconnected(session.dialog)))
+        return unheard
+
     # --- sessions
 
     def put(self, session: Session) -> Session:
@@ -270,13 +291,19 @@ class Desk:
 
     # --- parts of messages
 
-    def via(self) -> tuple[str, str]:
-        """Our Via with a new branch."""
-        return via_line(self.settings.address, f"z9hG4bK{self.token()}")
+    def via(self, to: Address) -> tuple[str, str]:
+        """Our Via with a new branch, in a request that goes there."""
+        return via_line(self.settings.reached_by(to.transport), f"z9hG4bK{self.token()}")
 
-    def contact(self) -> tuple[str, str]:
-        """Our Contact."""
-        return "Contact", f"<sip:{self.settings.contact_user}@{host_port(self.settings.address)}>"
+    def contact(self, peer: Address, request_uri: str = "") -> tuple[str, str]:
+        """Our Contact as this peer reaches us; `sips:` for a request that has such a URI."""
+        ours = self.settings.reached_by(peer.transport)
+        secure = scheme_of(request_uri) == "sips"
+        return "Contact", f"<{contact_at(self.settings.contact_user, ours, secure=secure)}>"
+
+    def contact_in(self, session: Session) -> tuple[str, str]:
+        """Our Contact in a session."""
+        return self.contact(session.peer, session.invite.uri)
 
     def agent_headers(self) -> Headers:
         """What every request of ours says about us."""

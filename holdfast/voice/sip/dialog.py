@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Message, Request, Response, request
-from holdfast.voice.sip.uri import numeric_address, parse_name_addr, parse_uri
+from holdfast.voice.sip.uri import Uri, address_of, parse_name_addr, parse_uri
 
 REFRESHES_TARGET = ("INVITE", "UPDATE")
 
@@ -132,6 +132,7 @@ def write(
 def next_hop(dialog: Dialog) -> Address:
     """Where our requests in this dialog go: the first route, else the Contact, else where the peer was seen.
 
+    A peer that came over a connection is answered over it, as long as it lasts (RFC 5923 §4).
     Deviation: a Contact that is a name, or a private address behind a public one, gives way to the address the
     peer's messages come from; names are not resolved.
     """
@@ -140,14 +141,30 @@ def next_hop(dialog: Dialog) -> Address:
             uri = parse_uri(parse_name_addr(text).uri)
         except UriUnreadable:
             continue
-        address = numeric_address(uri.host, uri.port)
-        if address is not None and not (_is_private(address) and not _is_private(dialog.seen_at)):
-            return address
+        address = address_of(uri)
+        if address is None or (_is_private(address) and not _is_private(dialog.seen_at)):
+            continue
+        return dialog.seen_at if _is_connected(uri, address, dialog.seen_at) else address
     return dialog.seen_at
 
 
+def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
+    """Whether the peer's connection leads there. A URI that names no transport takes that of the connection."""
+    same_way = address.transport == seen_at.transport or uri.param("transport") is None
+    return seen_at.reliable and same_way and address.host == seen_at.host
+
+
+def disconnected(dialog: Dialog) -> Dialog:
+    """The dialog after the peer's connection ended: the way to it is its Contact again, over a new connection."""
+    try:
+        address = address_of(parse_uri(dialog.target))
+    except UriUnreadable:
+        return dialog
+    return dialog if address is None else replace(dialog, seen_at=address)
+
+
 def _is_private(address: Address) -> bool:
-    return ip_address(address[0]).is_private
+    return ip_address(address.host).is_private
 
 
 def _is_loose(route: str) -> bool:

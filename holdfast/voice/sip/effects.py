@@ -1,6 +1,6 @@
 """What the SIP agent wants done, and what it tells its owner.
 
-An `Effect` is either work for the shell (send a datagram, start or stop a timer) or an `Event`: news for whoever
+An `Effect` is either work for the shell (send a message, start or stop a timer) or an `Event`: news for whoever
 owns the session. The shell carries effects out in the order given. Point of view: *local* is this agent,
 *peer* the far end; *in* is from the peer to us.
 """
@@ -9,10 +9,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
-Address = tuple[str, int]
-"""A numeric host (IPv4, or IPv6 without brackets) and a port in 1..65535."""
+Transport = Literal["UDP", "TCP", "TLS"]
+"""How messages travel, in the words of Via."""
+
+RELIABLE: frozenset[Transport] = frozenset({"TCP", "TLS"})
+"""Transports that deliver by themselves: nothing is repeated over them. Source: RFC 3261 §17."""
+
+
+class Address(NamedTuple):
+    """A far end of SIP: a numeric host (IPv4, or IPv6 without brackets), a port in 1..65535, and the way there.
+
+    With TCP and TLS it names the connection to that far end, whichever side opened it.
+    """
+
+    host: str
+    port: int
+    transport: Transport = "UDP"
+
+    @property
+    def reliable(self) -> bool:
+        """Whether what is sent there needs no repetition."""
+        return self.transport in RELIABLE
+
 
 SessionId = NewType("SessionId", str)
 """Names one INVITE and all that comes of it, on this side. For a call out its owner chooses it, for a call in the
@@ -29,8 +49,12 @@ Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendDatagram:
-    """Send these bytes there. What cannot be sent is lost; the machines repeat what matters."""
+class SendMessage:
+    """Send these bytes there, over the connection that is open, else over a new one.
+
+    A datagram that cannot be sent is lost, and the machines repeat what matters. A connection that cannot be had, or
+    that ends, is told to `Agent.disconnected`.
+    """
 
     data: bytes
     to: Address
@@ -265,8 +289,8 @@ class OptionsAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatagramDropped:
-    """A datagram that could not be answered was ignored. For the log, at a bounded rate."""
+class MessageDropped:
+    """A message that could not be answered was ignored. For the log, at a bounded rate."""
 
     source: Address
     reason: str
@@ -290,6 +314,6 @@ Event = (
     | Unregistered
     | ContactsChanged
     | OptionsAnswered
-    | DatagramDropped
+    | MessageDropped
 )
-Effect = SendDatagram | StartTimer | StopTimer | Event
+Effect = SendMessage | StartTimer | StopTimer | Event

@@ -271,16 +271,21 @@ def stamp_source(received: Request, source: Address) -> Request:
 
 
 def reply_address(received: Request, source: Address) -> Address:
-    """Where the responses to this request go.
+    """Where the responses to this request go: over the connection it came, else to what its Via says.
 
     Deviation: a sent-by host that differs from the source is never used, even when it is numeric: the source is
     where the request was seen to come from.
     Source: RFC 3261 §18.2.2; RFC 3581 §4.
     """
     via = received.via
-    if via.rport:
+    if via.rport or source.reliable:
         return source
-    return numeric_address(source[0], via.port) or source
+    return numeric_address(source.host, via.port) or source
+
+
+def reply_anew(received: Request, source: Address) -> Address:
+    """Where the responses go once the connection a request came over has ended. Source: RFC 3261 §18.2.2."""
+    return numeric_address(source.host, received.via.port, source.transport) or source
 
 
 def respond(
@@ -307,6 +312,6 @@ def respond(
     return response(status, reason or REASONS.get(status, "Unknown"), (*echoed, *headers), body)
 
 
-def via_line(address: Address, branch: str, transport: str = "UDP") -> tuple[str, str]:
-    """Our Via header. Source: RFC 3581 §3."""
-    return "Via", f"SIP/2.0/{transport} {host_port(address)};rport;branch={branch}"
+def via_line(address: Address, branch: str) -> tuple[str, str]:
+    """Our Via header. Source: RFC 3261 §18.1.1; RFC 3581 §3."""
+    return "Via", f"SIP/2.0/{address.transport} {host_port(address)};rport;branch={branch}"

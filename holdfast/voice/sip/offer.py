@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
-from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
 from holdfast.voice.sip.sdp import Direction, Media, SessionDescription, build, parse
 
 Codec = Literal["PCMU", "PCMA"]
+
+RtpAddress = tuple[str, int]
+"""Where RTP goes: a numeric host and a port."""
 
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8"}
 """Source: RFC 3551 §6."""
@@ -42,7 +44,7 @@ class Agreed:
     want to hear us: `sendonly`, `inactive` or `c=0.0.0.0`.
     """
 
-    remote: Address | None
+    remote: RtpAddress | None
     codec: Codec
     dtmf_payload_type: int | None
     send: bool
@@ -58,7 +60,7 @@ class Negotiation:
     description has the `m=` lines of the one before in the same places.
     """
 
-    local: Address
+    local: RtpAddress
     """Where we receive RTP."""
     session_id: int
     """The number in our `o=`; unique among our sessions."""

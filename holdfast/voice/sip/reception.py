@@ -39,6 +39,21 @@ class Reception:
         """The contacts a line has registered, most preferred first."""
         return tuple((known.uri, known.to) for known in registrar.in_order(self._contacts.get(user, {}), now))
 
+    def disconnected(self, gone: Address) -> None:
+        """A connection ended: the contacts registered over it go."""
+        for user, bindings in self._contacts.items():
+            left = registrar.connected_elsewhere(bindings, gone)
+            if len(left) < len(bindings):
+                self._contacts[user] = left
+                uris = tuple(uri for uri, _ in self.contacts(user, self._desk.now))
+                self._desk.tell(ContactsChanged(user=user, contacts=uris))
+
+    def is_registered_from(self, source: Address, now: float) -> bool:
+        """Whether a line has a contact there."""
+        return any(
+            known.to == source for bindings in self._contacts.values() for known in registrar.in_order(bindings, now)
+        )
+
     def requested(self, received: Request, data: bytes, source: Address) -> None:
         desk = self._desk
         known = desk.transactions.get(server_key(received))
@@ -105,7 +120,7 @@ class Reception:
         key = desk.open_server(received, reply_address(received, source), session.id if session else None)
         if session is None:
             status = 200 if received.method == "OPTIONS" else 481
-            desk.reply(key, status, headers=self._abilities() if status == 200 else ())
+            desk.reply(key, status, headers=self._abilities(source) if status == 200 else ())
             return
         desk.show(data, source, session.id, "in", again=False)
         tag = session.local_tag
@@ -123,7 +138,7 @@ class Reception:
             case "INFO":
                 running.informed(desk, session, received, key)
             case "OPTIONS":
-                desk.reply(key, 200, tag=tag, headers=self._abilities())
+                desk.reply(key, 200, tag=tag, headers=self._abilities(source))
             case _:
                 desk.reply(key, 405, tag=tag, headers=(self._allow(),))
 
@@ -137,7 +152,7 @@ class Reception:
                 self._register_asked(received, source)
             case "OPTIONS":
                 key = desk.open_server(received, reply_address(received, source), None)
-                desk.reply(key, 200, headers=self._abilities())
+                desk.reply(key, 200, headers=self._abilities(source))
             case "BYE" | "UPDATE" | "INFO" | "PRACK":
                 key = desk.open_server(received, reply_address(received, source), None)
                 desk.reply(key, 481)
@@ -217,5 +232,5 @@ class Reception:
     def _allow(self) -> tuple[str, str]:
         return REGISTRAR_ALLOW if self._policy.is_registrar() else ALLOW
 
-    def _abilities(self) -> Headers:
-        return (self._desk.contact(), self._allow(), ("Accept", "application/sdp"))
+    def _abilities(self, source: Address) -> Headers:
+        return (self._desk.contact(source), self._allow(), ("Accept", "application/sdp"))

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request
-from holdfast.voice.sip.uri import NameAddr, numeric_address, parse_name_addr, parse_uri
+from holdfast.voice.sip.uri import NameAddr, address_of, parse_name_addr, parse_uri
 
 DEFAULT_EXPIRES_S = 3600
 MAX_EXPIRES_S = 3600
@@ -26,7 +26,7 @@ class Binding:
     """One contact of a line.
 
     `to` is where requests for it are sent: its own address, or where its REGISTER came from when the two hosts
-    differ, as behind a NAT.
+    differ, as behind a NAT. A contact registered over a connection lives no longer than that.
     """
 
     uri: str
@@ -63,6 +63,11 @@ class _Wish:
 def living(bindings: Bindings, now: float) -> dict[str, Binding]:
     """Those that have not expired."""
     return {key: binding for key, binding in bindings.items() if binding.expires_at > now}
+
+
+def connected_elsewhere(bindings: Bindings, gone: Address) -> dict[str, Binding]:
+    """Those that a connection that ended did not lead to. Source: RFC 5626 §5.3 (a flow that fails)."""
+    return {key: binding for key, binding in bindings.items() if binding.to != gone}
 
 
 def in_order(bindings: Bindings, now: float) -> tuple[Binding, ...]:
@@ -123,14 +128,14 @@ def _is_newer(known: Binding, received: Request) -> bool:
 def _wish(text: str, received: Request, source: Address) -> _Wish:
     contact = parse_name_addr(text)
     uri = parse_uri(contact.uri)
-    own = numeric_address(uri.host, uri.port)
+    own = None if source.reliable else address_of(uri)
     expires = contact.param("expires")
     wanted = expires if expires is not None else received.first("Expires")
     transport = (uri.param("transport") or "udp").lower()
     return _Wish(
         contact=replace(contact, uri=uri.text.partition("?")[0]),
         key=f"{uri.user}@{uri.host}:{uri.port or 5060};{transport}",
-        to=own if own is not None and ip_address(own[0]) == ip_address(source[0]) else source,
+        to=own if own is not None and ip_address(own.host) == ip_address(source.host) else source,
         expires_s=int(wanted) if wanted and re.fullmatch(r"[0-9]{1,9}", wanted) else DEFAULT_EXPIRES_S,
         preference=_preference(contact.param("q")),
     )

@@ -11,7 +11,7 @@ from holdfast.voice.sip.effects import Address, Registered, RegistrationFailed, 
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Response, request
 from holdfast.voice.sip.transaction import Purpose, Transaction
-from holdfast.voice.sip.uri import host_port, parse_name_addr, sip_uri
+from holdfast.voice.sip.uri import contact_at, host_port, parse_name_addr
 
 REFRESH_AT = 0.8
 """Share of the granted time after which we register again."""
@@ -33,9 +33,9 @@ class Registration:
     cseq: int = 0
 
 
-def contact_uri(desk: Desk, user: str) -> str:
+def contact_uri(desk: Desk, user: str, registrar: Address) -> str:
     """Where we say the user is reached."""
-    return sip_uri(user, desk.settings.address)
+    return contact_at(user, desk.settings.reached_by(registrar.transport))
 
 
 def begin(
@@ -56,7 +56,7 @@ def begin(
         user=user,
         credentials=credentials,
         expires_s=expires_s,
-        call_id=f"{desk.token()}@{desk.settings.address[0]}",
+        call_id=f"{desk.token()}@{desk.settings.address.host}",
         from_tag=desk.token(),
     )
     return send(desk, made)
@@ -69,13 +69,13 @@ def send(
     registration = replace(registration, cseq=registration.cseq + 1)
     aor = f"sip:{registration.user}@{registration.domain}"
     fields = (
-        desk.via(),
+        desk.via(registration.registrar),
         ("Max-Forwards", "70"),
         ("From", f"<{aor}>;tag={registration.from_tag}"),
         ("To", f"<{aor}>"),
         ("Call-ID", registration.call_id),
         ("CSeq", f"{registration.cseq} REGISTER"),
-        ("Contact", f"<{contact_uri(desk, registration.user)}>"),
+        ("Contact", f"<{contact_uri(desk, registration.user, registration.registrar)}>"),
         ("Expires", str(registration.expires_s)),
         *desk.agent_headers(),
         *(() if proof is None else (proof,)),
@@ -128,7 +128,7 @@ def failed(desk: Desk, registration: Registration, status: int, reason: str) -> 
 
 def _granted(desk: Desk, registration: Registration, response: Response) -> float:
     """What the registrar granted: our contact's own parameter, else Expires, else what we asked for."""
-    ours = contact_uri(desk, registration.user)
+    ours = contact_uri(desk, registration.user, registration.registrar)
     for text in response.values("Contact"):
         try:
             contact = parse_name_addr(text)

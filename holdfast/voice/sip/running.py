@@ -48,7 +48,8 @@ def send(
     """Send a request in the session's dialog; the session and the transaction's key."""
     assert session.dialog is not None
     headers = (*headers, *desk.agent_headers())
-    dialog, made, to = dialogs.write(session.dialog, method, via=desk.via(), headers=headers, body=content)
+    via = desk.via(dialogs.next_hop(session.dialog))
+    dialog, made, to = dialogs.write(session.dialog, method, via=via, headers=headers, body=content)
     session = desk.put(replace(session, dialog=dialog))
     return session, desk.request(made, to, purpose=purpose, session=session.id, attempt=attempt)
 
@@ -82,7 +83,7 @@ def reoffer(desk: Desk, session: Session, sdp: bytes | None) -> None:
 
 
 def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
-    headers = (desk.contact(), *sdp_headers(wanted.sdp))
+    headers = (desk.contact_in(session), *sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
     session, key = send(desk, session, "INVITE", Purpose.REOFFER, headers=headers, content=content)
     desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
@@ -238,7 +239,7 @@ def change_asked(
     elif refused is not None:
         desk.reply(key, 415, tag=tag, headers=refused)
     elif method == "UPDATE" and sdp is None:
-        desk.reply(key, 200, tag=tag, headers=(desk.contact(),))
+        desk.reply(key, 200, tag=tag, headers=(desk.contact_in(session),))
     elif session.theirs is not None:
         desk.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(desk.dice() * 10))),))
     elif (

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.voice.sip.digest import ALGORITHMS
-from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.effects import Address, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """The agent's own constants.
 
-    `address` is where peers reach us: it goes into Via and Contact. `secret` keys the nonces of our challenges.
+    `address` is where peers reach us: it goes into Via and Contact; `others` are the same for further transports.
+    `secret` keys the nonces of our challenges.
     """
 
     address: Address
@@ -29,6 +30,16 @@ class AgentSettings:
     """An INVITE of a peer's that we leave without a final response for this long is refused with 480."""
     max_contacts: int = 10
     """Contacts of one line. Source: Twilio, SIP registration limits."""
+    others: tuple[Address, ...] = ()
+
+    def speaks(self, transport: Transport) -> bool:
+        """Whether we have an address for this transport."""
+        return any(ours.transport == transport for ours in (self.address, *self.others))
+
+    def reached_by(self, transport: Transport) -> Address:
+        """Where peers reach us by this transport; our first address when we do not await it there."""
+        found = (ours for ours in (self.address, *self.others) if ours.transport == transport)
+        return next(found, self.address._replace(transport=transport))
 
 
 class Policy(Protocol):

@@ -143,7 +143,7 @@ class Transaction:
     request: Request
     peer: Address
     reliable: bool = False
-    """Whether the transport delivers by itself (TCP, TLS): then nothing is repeated."""
+    """Whether it began over a transport that delivers by itself: then nothing is repeated."""
     last: bytes = b""
     interval_s: float = T1_S
     session: SessionId | None = None

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import quote, unquote
 
-from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.errors import UriUnreadable
 
-DEFAULT_PORT = 5060
+TRANSPORTS: tuple[Transport, ...] = ("UDP", "TCP", "TLS")
+
+DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+"""Source: RFC 3261 §18.1.1, §19.1.2."""
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 """Source: RFC 3261 §25.1 (token)."""
@@ -82,19 +85,46 @@ def parse_uri(text: str) -> Uri:
 
 
 def sip_uri(user: str, address: Address) -> str:
-    """A URI of ours."""
+    """A URI of ours, as From and To have it: without the transport. Source: RFC 3261 §19.1.1, table 1."""
     part = quote(user, safe="-_.!~*'()&=+$,;?/") + "@" if user else ""
     return f"sip:{part}{host_port(address)}"
 
 
+def contact_at(user: str, address: Address, *, secure: bool = False) -> str:
+    """A URI of ours, as Contact has it: with the way to reach us. A `secure` one is `sips:`.
+
+    Source: RFC 3261 §8.1.1.8, §12.1.1.
+    """
+    if secure:
+        return "sips" + sip_uri(user, address).removeprefix("sip")
+    return sip_uri(user, address) + (f";transport={address.transport.lower()}" if address.reliable else "")
+
+
 def host_port(address: Address) -> str:
     """`host:port` as Via and URIs write it."""
-    host, port = address
+    host, port, _ = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def numeric_address(host: str, port: int | None) -> Address | None:
-    """Where a datagram for this host goes, or None when the host is a name or nobody's address.
+def transport_of(uri: Uri) -> Transport | None:
+    """How a URI wants to be reached, or None when that is a way we do not know.
+
+    A `sips:` URI is reached over TLS alone. Source: RFC 3261 §19.1.2, §26.2.2; RFC 5630 §3.1.2.
+    """
+    wanted = (uri.param("transport") or "udp").upper()
+    if uri.scheme == "sips":
+        return "TLS" if uri.param("transport") in (None, "tcp", "tls", "TCP", "TLS") else None
+    return next((known for known in TRANSPORTS if known == wanted), None)
+
+
+def address_of(uri: Uri) -> Address | None:
+    """Where requests to a URI go, or None when its host is a name, or its transport none of ours."""
+    transport = transport_of(uri)
+    return None if transport is None else numeric_address(uri.host, uri.port, transport)
+
+
+def numeric_address(host: str, port: int | None, transport: Transport = "UDP") -> Address | None:
+    """Where a message for this host goes, or None when the host is a name or nobody's address.
 
     Names are not resolved: resolving would let a stranger's message wait on a name server. `localhost` is itself.
     """
@@ -106,7 +136,7 @@ def numeric_address(host: str, port: int | None) -> Address | None:
         return None
     if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
         return None
-    return str(address), DEFAULT_PORT if port is None else port
+    return Address(str(address), DEFAULT_PORTS[transport] if port is None else port, transport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

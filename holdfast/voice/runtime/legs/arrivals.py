@@ -22,7 +22,7 @@ class SipSettings:
     on loopback may call without being a line, while we listen on loopback ourselves.
     """
 
-    address: Address
+    address: tuple[str, int]
     trust_loopback: bool = False
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
@@ -48,7 +48,7 @@ class Door:
 
     def __init__(self, lines: Lines, listening: Address, *, trust_loopback: bool) -> None:
         self._lines = lines
-        self._local = trust_loopback and ip_address(listening[0]).is_loopback
+        self._local = trust_loopback and ip_address(listening.host).is_loopback
 
     def password_of(self, user: str) -> str | None:
         """Source: sip.settings.Policy."""
@@ -57,7 +57,7 @@ class Door:
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         """Source: sip.settings.Policy."""
-        return self._local and ip_address(source[0]).is_loopback
+        return self._local and ip_address(source.host).is_loopback
 
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""
@@ -76,13 +76,13 @@ def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answe
     return ReceiveCall(
         call=call,
         account=account,
-        from_=invited.caller if _is_number(invited.caller) else f"sip:{caller}@{invited.caller_host or ours[0]}",
+        from_=invited.caller if _is_number(invited.caller) else f"sip:{caller}@{invited.caller_host or ours.host}",
         to=invited.called if _is_number(invited.called) else f"sip:{invited.called}@{host}",
         instruction=answer.instruction,
         callback=answer.callback,
         caller_name=invited.caller_name or None,
         phone_number_sid=answer.phone_number_sid,
-        extra=(("SipCallId", invited.call_id), ("SipDomain", host), ("SipSourceIp", invited.source[0]), *custom),
+        extra=(("SipCallId", invited.call_id), ("SipDomain", host), ("SipSourceIp", invited.source.host), *custom),
     )
 
 

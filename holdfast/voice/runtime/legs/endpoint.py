@@ -1,4 +1,4 @@
-"""The shell around the SIP agent: one socket, its timers, and events handed on in order."""
+"""The shell around the SIP agent: its sockets and connections, its timers, and events handed on in order."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from collections.abc import Callable, Iterable
 
 from holdfast.voice.runtime.legs.arrivals import SipSettings
 from holdfast.voice.runtime.sockets import SipSocket, open_sip_socket
+from holdfast.voice.runtime.streams import Streams
 from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
 from holdfast.voice.sip.effects import (
     Address,
-    DatagramDropped,
     Effect,
     Event,
-    SendDatagram,
+    MessageDropped,
+    SendMessage,
     StartTimer,
     StopTimer,
     TimerToken,
 )
+from holdfast.voice.sip.framing import Broken
+
+FREE_PORT_TRIES = 20
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ class SipEndpoint:
         self._timers: dict[TimerToken, asyncio.TimerHandle] = {}
         self._at_rest = asyncio.Event()
         self.socket: SipSocket
+        self.streams: Streams
+        self.addresses: tuple[Address, ...] = ()
+        """Where SIP is awaited, by each transport."""
         self.agent: Agent
 
     @property
@@ -42,23 +49,38 @@ class SipEndpoint:
         return self.socket.address
 
     def received(self, data: bytes, source: Address) -> None:
-        """One datagram came in."""
+        """One message came in."""
         self.do(self.agent.receive(data, source, self._now()))
+
+    def unframed(self, broken: Broken, source: Address) -> None:
+        """Source: streams.Owner."""
+        self.do(self.agent.unframed(broken.head, source, broken.status, broken.reason, self._now()))
+
+    def disconnected(self, gone: Address) -> None:
+        """Source: streams.Owner."""
+        self.do(self.agent.disconnected(gone, self._now()))
+
+    def needs(self, address: Address) -> bool:
+        """Source: streams.Owner."""
+        return self.agent.needs(address, self._now())
 
     def do(self, effects: Iterable[Effect]) -> None:
         """Carry out what the agent asks for, in order."""
         for effect in effects:
             match effect:
-                case SendDatagram():
-                    self.socket.send(effect.data, effect.to)
+                case SendMessage():
+                    if effect.to.reliable:
+                        self.streams.send(effect.data, effect.to)
+                    else:
+                        self.socket.send(effect.data, effect.to)
                 case StartTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
                     self._timers[effect.token] = loop.call_later(effect.after_s, self._fire, effect.token)
                 case StopTimer():
                     self._stop(effect.token)
-                case DatagramDropped():
-                    log.debug("datagram from %s:%d dropped: %s", *effect.source, effect.reason)
+                case MessageDropped():
+                    log.debug("message from %s:%d by %s dropped: %s", *effect.source, effect.reason)
                 case event:
                     self._happened(event)
         if not self.agent.sessions():
@@ -71,10 +93,11 @@ class SipEndpoint:
             await self._at_rest.wait()
 
     def close(self) -> None:
-        """Stop all timers and give the port back."""
+        """Stop all timers, end the connections and give the ports back."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self.streams.close()
         self.socket.close()
 
     def _fire(self, token: TimerToken) -> None:
@@ -94,13 +117,17 @@ async def open_endpoint(
     policy: Callable[[Address], Policy],
     happened: Callable[[Event], None],
     now: Callable[[], float],
+    tasks: asyncio.TaskGroup,
 ) -> SipEndpoint:
-    """Listen for SIP; port 0 takes a free one. Raises: OSError when the address cannot be had."""
+    """Listen for SIP over UDP and TCP, at the same port. Raises: OSError when the address cannot be had."""
     made = SipEndpoint(happened=happened, now=now)
-    made.socket = await open_sip_socket(settings.address, made.received)
+    made.streams = Streams(made, now=now, tasks=tasks)
+    connected = await _listen(made, settings.address)
+    made.addresses = (made.socket.address, connected)
     made.agent = Agent(
         AgentSettings(
             address=made.address,
+            others=made.addresses[1:],
             secret=secret,
             user_agent=settings.user_agent,
             realm=settings.domain,
@@ -111,3 +138,19 @@ async def open_endpoint(
         policy=policy(made.address),
     )
     return made
+
+
+async def _listen(made: SipEndpoint, address: tuple[str, int]) -> Address:
+    """The same port for datagrams and for connections; where connections are awaited.
+
+    Port 0 takes one that is free for both.
+    """
+    for tries_left in reversed(range(FREE_PORT_TRIES)):
+        made.socket = await open_sip_socket(address, made.received)
+        try:
+            return await made.streams.listen(made.socket.address.host, made.socket.address.port)
+        except OSError:
+            made.socket.close()
+            if address[1] or not tries_left:
+                raise
+    raise AssertionError("the last try raises")

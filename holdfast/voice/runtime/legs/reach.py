@@ -12,7 +12,7 @@ from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.runtime.listings import Line
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.uri import Uri, numeric_address, parse_uri
+from holdfast.voice.sip.uri import Uri, address_of, parse_uri, transport_of
 
 NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
@@ -75,9 +75,9 @@ def goals(
         raise Unreachable(wrong.message, sip_code=400, twilio_code=URI_INVALID) from wrong
     if is_ours(uri):
         return _of_line(uri.user, lines, contacts, headers)
-    if uri.scheme != "sip" or (uri.param("transport") or "udp").lower() != "udp":
-        raise Unreachable("only SIP over UDP is spoken here", sip_code=400, twilio_code=URI_INVALID)
-    if numeric_address(uri.host, uri.port) is None:
+    if transport_of(uri) is None:
+        raise Unreachable("SIP is spoken over UDP, TCP and TLS", sip_code=400, twilio_code=URI_INVALID)
+    if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
     return (Goal(uri=bare, next_hop=None, headers=(*headers, *_query(query))),)
 

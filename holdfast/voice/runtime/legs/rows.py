@@ -8,8 +8,7 @@ from typing import Protocol
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.legs.attached import Attached
 from holdfast.voice.runtime.mediaplane.client import RowAddress
-from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.offer import Agreed, Codec
+from holdfast.voice.sip.offer import Agreed, Codec, RtpAddress
 
 
 class Rows(Protocol):
@@ -23,7 +22,7 @@ class Rows(Protocol):
         self,
         leg: str,
         *,
-        remote: Address | None,
+        remote: RtpAddress | None,
         codec: Codec,
         dtmf_payload_type: int | None,
         send: bool,

@@ -38,7 +38,7 @@ from holdfast.voice.sip.agent import Agent, Credentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.offer import Agreed, make_offer, take_answer, take_offer, withdraw_offer
-from holdfast.voice.sip.uri import Uri, numeric_address
+from holdfast.voice.sip.uri import Uri, address_of
 
 __all__ = ["SipLegs", "SipSettings"]
 
@@ -49,7 +49,7 @@ GOODBYE_S = 1.0
 
 
 class SipLegs:
-    """Every SIP leg of the engine, on one socket.
+    """Every SIP leg of the engine, on one endpoint.
 
     Invariant: `rows` are the calls that have a row in the media plane, and each leg that is gone has none.
     """
@@ -88,6 +88,7 @@ class SipLegs:
             policy=lambda listening: Door(self._directory, listening, trust_loopback=trusted),
             happened=self._event,
             now=self._now,
+            tasks=self._tasks,
         )
         return self._sip.address
 
@@ -224,7 +225,7 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-            case s.Registered() | s.RegistrationFailed() | s.Unregistered() | s.OptionsAnswered() | s.DatagramDropped():
+            case s.Registered() | s.RegistrationFailed() | s.Unregistered() | s.OptionsAnswered() | s.MessageDropped():
                 pass
             case s.MessageSeen():
                 self._ladder.show(event)
@@ -392,7 +393,6 @@ class SipLegs:
 
     def _is_ours(self, uri: Uri) -> bool:
         """Whether a SIP URI names one of our lines rather than a phone elsewhere."""
-        host, port = self.address
         if uri.host == self._settings.domain.lower():
             return True
-        return numeric_address(uri.host, uri.port) == (host, port)
+        return address_of(uri) in self._sip.addresses

@@ -504,7 +504,7 @@ def test_a_new_contact_is_where_the_next_request_goes() -> None:
     moved = invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact="<sip:peer@10.0.0.7:5099>")
     scene.peer.say(moved)
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
-    assert scene.wire.lost[-1][2] == ("10.0.0.7", 5099)
+    assert scene.wire.lost[-1][2] == Address("10.0.0.7", 5099)
 
 
 @pytest.mark.parametrize("contact", ["<sip:peer@phone.example.com>", "<sip:peer@0.0.0.0:5060>", "<tel:+15550100>"])
@@ -519,14 +519,14 @@ def test_a_contact_that_leads_nowhere_gives_way_to_the_source(contact: str) -> N
 def test_a_private_contact_behind_a_public_source_gives_way_to_the_source() -> None:
     wire = Wire()
     bob = wire.node(BOB)
-    peer = Peer(wire, bob, ("9.9.9.9", 40000))
+    peer = Peer(wire, bob, Address("9.9.9.9", 40000))
     peer.say(invite("Content-Type: application/sdp", contact="<sip:peer@192.168.1.5:5060>", body=SDP_TEXT))
     (invited,) = bob.told(Invited)
     assert isinstance(invited, Invited)
     wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
     wire.run(33)
     byes = [to for data, _, to in wire.lost if data.startswith(b"BYE")]
-    assert set(byes) == {("9.9.9.9", 40000)}
+    assert set(byes) == {Address("9.9.9.9", 40000)}
 
 
 # --- who may call

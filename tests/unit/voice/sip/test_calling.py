@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.sip.agent import Credentials
-from holdfast.voice.sip.effects import Accepted, Ended, Progressed, Refused, SessionId
+from holdfast.voice.sip.effects import Accepted, Address, Ended, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Node, Peer, Wire, header, reply
 
@@ -101,7 +101,7 @@ def test_requests_in_the_dialog_go_to_the_contact_along_the_recorded_route() -> 
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
     (data, _, to) = scene.wire.lost[-1]
     bye = data.decode()
-    assert to == ("10.0.0.4", 5080)
+    assert to == Address("10.0.0.4", 5080)
     assert bye.startswith("BYE sip:bob@10.0.0.9:5070 SIP/2.0")
     routes = [line for line in bye.split("\r\n") if line.startswith("Route:")]
     assert routes == ["Route: <sip:10.0.0.4:5080;lr>", "Route: <sip:10.0.0.3;lr>"]
@@ -289,7 +289,7 @@ def test_a_response_nobody_asked_for_is_dropped() -> None:
     scene = Scene()
     scene.peer.say(reply(scene.invite.replace("branch=z9hG4bK", "branch=z9hG4bKother"), 200))
     scene.peer.say(reply(scene.invite, 200).replace("From:", "Via: SIP/2.0/UDP 10.9.9.9;branch=x\nFrom:"))
-    assert [type(event).__name__ for event in scene.events] == ["DatagramDropped"] * 2
+    assert [type(event).__name__ for event in scene.events] == ["MessageDropped"] * 2
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_a_caller_may_be_a_whole_uri() -> None:
     alice = wire.node(ALICE)
     effects = alice.agent.invite(A, "sip:bob@10.0.0.3", now=0, sdp=SDP, caller="sip:+15550100@sip.example.com")
     wire.do(alice, effects)
-    assert "<sip:+15550100@sip.example.com>" in Peer(wire, alice, ("10.0.0.3", 5060)).heard()[0]
+    assert "<sip:+15550100@sip.example.com>" in Peer(wire, alice, Address("10.0.0.3", 5060)).heard()[0]
 
 
 def test_asks_about_a_session_that_is_over_do_nothing() -> None:

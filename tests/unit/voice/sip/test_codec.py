@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.sip.codec import Malformed, decode
+from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
 from holdfast.voice.sip.message import Request, Response, parse_via, reply_address, respond, stamp_source
 from holdfast.voice.sip.uri import (
@@ -136,9 +137,9 @@ def test_the_source_is_stamped_and_replied_to(
     text = invite().replace("Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1", f"Via: SIP/2.0/UDP {via}")
     message = decode(wired(text))
     assert isinstance(message, Request)
-    message = stamp_source(message, source)
+    message = stamp_source(message, Address(*source))
     assert message.first("Via") == f"SIP/2.0/UDP {stamped}"
-    assert reply_address(message, source) == to
+    assert reply_address(message, Address(*source)) == Address(*to)
 
 
 BAD = [
@@ -298,12 +299,12 @@ def test_parameters_of_a_uri() -> None:
     ],
 )
 def test_only_numeric_hosts_are_reached(host: str, port: int | None, address: tuple[str, int] | None) -> None:
-    assert numeric_address(host, port) == address
+    assert numeric_address(host, port) == (None if address is None else Address(*address))
 
 
 def test_uris_of_ours_are_escaped() -> None:
-    assert sip_uri("a@b c", ("::1", 5060)) == "sip:a%40b%20c@[::1]:5060"
-    assert sip_uri("", ("10.0.0.1", 5060)) == "sip:10.0.0.1:5060"
+    assert sip_uri("a@b c", Address("::1", 5060)) == "sip:a%40b%20c@[::1]:5060"
+    assert sip_uri("", Address("10.0.0.1", 5060)) == "sip:10.0.0.1:5060"
 
 
 def test_lists_are_split_outside_quotes_and_brackets() -> None:

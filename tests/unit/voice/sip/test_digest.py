@@ -21,7 +21,7 @@ from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.message import Request, Response, respond
 from tests.unit.voice.sip.wire import invite, wired
 
-HOME: Address = ("10.0.0.3", 5060)
+HOME = Address("10.0.0.3", 5060)
 URI = "sip:holdfast"
 
 
@@ -152,7 +152,7 @@ def test_an_old_nonce_is_stale_and_forgotten() -> None:
 def test_a_nonce_belongs_to_who_got_it_and_to_us() -> None:
     server = Server()
     proof = server.proof()
-    assert server.check(proof, source=("10.9.9.9", 5060)) is Verdict.BAD
+    assert server.check(proof, source=Address("10.9.9.9", 5060)) is Verdict.BAD
     stranger = Verifier(realm="holdfast", secret=b"another")
     verdict, _ = stranger.check(proof, method="REGISTER", uri=URI, source=HOME, now=1001, password_of=secret)
     assert verdict is Verdict.BAD

@@ -129,7 +129,7 @@ def test_a_line_may_call_and_a_stranger_may_not() -> None:
 def test_whom_the_policy_trusts_calls_without_a_password() -> None:
     wire = Wire()
     bob = server(wire)
-    peer = Peer(wire, bob, ("10.0.0.99", 5060))
+    peer = Peer(wire, bob, Address("10.0.0.99", 5060))
     peer.say(invite(sent_by="10.0.0.99:5060"))
     (invited,) = bob.told(Invited)
     assert isinstance(invited, Invited)
@@ -200,7 +200,7 @@ def test_several_contacts_most_wanted_first() -> None:
         "Contact: <sip:a@10.0.0.3:5060>;expires=3600",
     ]
     addresses = [to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)]
-    assert addresses == [PROXY, ("10.0.0.3", 5060), ("10.0.0.3", 5060)]
+    assert addresses == [PROXY, Address("10.0.0.3", 5060), Address("10.0.0.3", 5060)]
     scene.wire.run(51)
     assert scene.contacts() == ["sip:c@10.0.0.4", "sip:a@10.0.0.3:5060"]
 

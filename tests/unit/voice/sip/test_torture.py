@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip.effects import DatagramDropped, Invited
+from holdfast.voice.sip.effects import Invited, MessageDropped
 from tests.unit.voice.sip.wire import BOB, SDP, Node, Peer, Wire, header, invite, wired
 
 
@@ -125,7 +125,7 @@ def test_responses_are_never_answered() -> None:
     ):
         peer.say(text)
     assert peer.heard() == []
-    assert len(bob.told(DatagramDropped)) == 3
+    assert len(bob.told(MessageDropped)) == 3
 
 
 def test_a_description_inside_several_parts_is_found() -> None:

@@ -17,16 +17,16 @@ from holdfast.voice.sip.effects import (
     Effect,
     Event,
     MessageSeen,
-    SendDatagram,
+    SendMessage,
     SessionId,
     StartTimer,
     StopTimer,
     TimerToken,
 )
 
-ALICE: Address = ("10.0.0.1", 5060)
-BOB: Address = ("10.0.0.2", 5060)
-PROXY: Address = ("10.0.0.3", 5060)
+ALICE = Address("10.0.0.1", 5060)
+BOB = Address("10.0.0.2", 5060)
+PROXY = Address("10.0.0.3", 5060)
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n"
 ANSWER = SDP.replace(b"10.0.0.1", b"10.0.0.2")
@@ -74,6 +74,7 @@ class Wire:
         max_sessions: int = 4000,
         max_transactions: int = 20_000,
         answer_within_s: float = 300.0,
+        others: tuple[Address, ...] = (),
     ) -> Node:
         """A new agent on the network."""
         numbers = itertools.count(1)
@@ -85,6 +86,7 @@ class Wire:
                 max_sessions=max_sessions,
                 max_transactions=max_transactions,
                 answer_within_s=answer_within_s,
+                others=others,
             ),
             token=lambda: f"{prefix}t{next(numbers)}",
             dice=lambda: dice,
@@ -98,7 +100,7 @@ class Wire:
         """Carry out what an agent asked for."""
         for effect in effects:
             match effect:
-                case SendDatagram():
+                case SendMessage():
                     node.sent.append((effect.data, effect.to))
                     self.post(effect.data, node.address, effect.to)
                 case StartTimer():

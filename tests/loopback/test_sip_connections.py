@@ -1,0 +1,234 @@
+"""SIP over real connections: phones that call and register by TCP, and peers that split, dawdle, abort and stuff."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+import pytest
+
+from holdfast.testing.phone import Answers, Phone
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
+from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
+from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.streams import Streams
+from holdfast.voice.sip.effects import Address, EndCause
+from holdfast.voice.sip.framing import MAX_HEAD_BYTES, Broken
+from tests.loopback.test_sip_legs import ACCOUNT, CALL, Bench, Book, Rows
+
+pytestmark = pytest.mark.anyio
+
+OPTIONS = """OPTIONS sip:holdfast@127.0.0.1 SIP/2.0
+Via: SIP/2.0/TCP 127.0.0.1:5999;branch=z9hG4bK{number}
+From: <sip:probe@127.0.0.1>;tag=p
+To: <sip:holdfast@127.0.0.1>
+Call-ID: probe
+CSeq: {number} OPTIONS
+Content-Length: 0
+
+"""
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench(Rows())
+    async with asyncio.TaskGroup() as tasks:
+        made.legs = SipLegs(
+            SipSettings(address=("127.0.0.1", 0), trust_loopback=True),
+            account=ACCOUNT,
+            directory=Book(),
+            media=made.rows,
+            tell=made.tell,
+            seen=made.traces.append,
+            clock=time.time,
+            tasks=tasks,
+        )
+        await made.legs.open()
+        yield made
+        await made.legs.close()
+    assert made.rows.bound == {}
+
+
+def options(number: int) -> bytes:
+    return OPTIONS.format(number=number).replace("\n", "\r\n").encode()
+
+
+async def answers(reader: asyncio.StreamReader, count: int) -> list[str]:
+    """The CSeq of each 200 that comes."""
+    numbers = []
+    async with asyncio.timeout(5):
+        for _ in range(count):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            assert head.startswith("SIP/2.0 200 ")
+            numbers.append(head.split("CSeq: ")[1].split(" ")[0])
+    return numbers
+
+
+async def test_what_was_pipelined_and_split_is_answered_message_by_message(bench: Bench) -> None:
+    reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
+    writer.write(options(1) + options(2) + b"\r\n\r\n" + options(3)[:50])
+    async with asyncio.timeout(5):
+        head = await answers(reader, 2)
+        assert head == ["1", "2"]
+        assert await reader.readexactly(2) == b"\r\n"
+    writer.write(options(3)[50:] + b"\r\n" + options(4))
+    assert await answers(reader, 2) == ["3", "4"]
+    writer.close()
+
+
+async def test_a_message_without_a_length_is_refused_and_the_connection_closed(bench: Bench) -> None:
+    reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
+    writer.write(options(1).replace(b"Content-Length: 0\r\n", b""))
+    async with asyncio.timeout(5):
+        told = await reader.read()
+    assert told.startswith(b"SIP/2.0 400 Bad Request (no Content-Length)\r\n")
+    writer.close()
+
+
+async def test_a_header_without_end_closes_the_connection(bench: Bench) -> None:
+    reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
+    with suppress(ConnectionError):
+        writer.write(b"X" * (MAX_HEAD_BYTES + 10))
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_phone_calls_in_by_tcp(bench: Bench) -> None:
+    async with Phone("carol", server=bench.legs.address, transport="TCP") as carol:
+        call = await carol.call("+15550123")
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await call.answered()
+        await call.hold()
+        await call.unhold()
+        bench.legs.carry_out(HangUpLeg(call=came.call))
+        assert await call.over() is EndCause.HUNG_UP
+    assert {message.peer.transport for message in carol.messages} == {"TCP"}
+    assert not any(message.again for message in carol.messages)
+
+
+async def test_a_line_registers_by_tcp_and_is_called_over_its_connection(bench: Bench) -> None:
+    async with Phone(
+        "bob", server=bench.legs.address, password="secret-b", transport="TCP", manner=Answers(after_s=0.05)
+    ) as bob:
+        await bob.register()
+        bench.place("client:bob")
+        await bench.fact(LegAnswered)
+        call = await bob.called()
+        await call.hang_up()
+        await bench.fact(LegEnded)
+        assert {message.peer for message in bob.messages} == {Address(*bench.legs.address[:2], "TCP")}
+    assert not bench.legs.registered("bob")
+
+
+async def test_a_line_whose_connection_breaks_is_not_registered_any_more(bench: Bench) -> None:
+    async with Phone("bob", server=bench.legs.address, password="secret-b", transport="TCP") as bob:
+        await bob.register()
+        bob.cut()
+        await until(lambda: not bench.legs.registered("bob"))
+        await bob.register()
+        assert bench.legs.registered("bob")
+
+
+async def test_a_phone_that_listens_by_tcp_is_called(bench: Bench) -> None:
+    async with Phone("dave", transport="TCP") as dave:
+        bench.place(dave.uri)
+        await bench.fact(LegAnswered)
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+        await (await dave.called()).over()
+
+
+async def test_nobody_there_is_known_at_once(bench: Bench) -> None:
+    bench.place("sip:dave@127.0.0.1:1;transport=tcp")
+    refused = await bench.fact(LegRefused)
+    assert isinstance(refused, LegRefused)
+    assert refused.sip_code == 503
+
+
+async def test_a_burst_of_calls_and_a_cut_does_no_harm(bench: Bench) -> None:
+    """Callers whose connection is aborted right after their INVITEs: their calls end, and others work."""
+    text = (
+        "INVITE sip:+15550123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:1;branch=z9hG4bK{number}\r\n"
+        "From: <sip:x@127.0.0.1>;tag={number}\r\nTo: <sip:+15550123@127.0.0.1>\r\nCall-ID: {number}\r\n"
+        "CSeq: 1 INVITE\r\nContact: <sip:x@127.0.0.1:1;transport=tcp>\r\nContent-Length: 0\r\n\r\n"
+    )
+    for round_ in range(5):
+        _, writer = await asyncio.open_connection(*bench.legs.address[:2])
+        writer.write("".join(text.format(number=f"{round_}x{number}") for number in range(20)).encode())
+        await writer.drain()
+        writer.transport.abort()
+    async with Phone("carol", server=bench.legs.address, transport="TCP") as carol:
+        call = await carol.call("+15550123")
+        await bench.until(lambda: len(bench.said) >= 1)
+        await call.hang_up()
+
+
+class Recorder:
+    """An owner of connections that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+        self.needed = True
+        self.looks = 0
+
+    def received(self, data: bytes, source: Address) -> None:
+        self.heard.append(data)
+
+    def unframed(self, broken: Broken, source: Address) -> None:
+        self.heard.append(broken.status)
+
+    def disconnected(self, gone: Address) -> None:
+        self.heard.append("gone")
+
+    def needs(self, address: Address) -> bool:
+        self.looks += 1
+        return self.needed
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110  connections tell nobody of what they did
+            await asyncio.sleep(0.005)
+
+
+async def test_half_a_message_is_shown_out_and_so_is_a_silent_stranger() -> None:
+    owner = Recorder()
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks, idle_s=0.05, message_s=0.05)
+        address = await streams.listen("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(options(1) + options(2)[:20])
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        await until(lambda: "gone" in owner.heard)
+        assert owner.heard == [options(1), 408, "gone"]
+
+        owner.heard.clear()
+        _, needed = await asyncio.open_connection(address.host, address.port)
+        needed.write(options(1))
+        await until(lambda: owner.looks >= 2)
+        assert owner.heard == [options(1)]
+        owner.needed = False
+        await until(lambda: "gone" in owner.heard)
+        writer.close()
+        needed.close()
+        streams.close()
+
+
+async def test_a_peer_that_never_reads_is_cut_off() -> None:
+    owner = Recorder()
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks)
+        address = await streams.listen("127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        host, port = writer.get_extra_info("sockname")
+        writer.write(options(1))
+        await until(lambda: owner.heard == [options(1)])
+        while "gone" not in owner.heard:
+            streams.send(b"x" * 500_000, Address(host, port, "TCP"))
+            await asyncio.sleep(0)
+        writer.close()
+        streams.close()

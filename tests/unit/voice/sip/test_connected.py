@@ -1,0 +1,287 @@
+"""The agent over connections: its own addresses in Via and Contact, nothing repeated, and connections that end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from holdfast.voice.sip.digest import Credentials, answer
+from holdfast.voice.sip.effects import (
+    Accepted,
+    Address,
+    ContactsChanged,
+    Ended,
+    Invited,
+    MessageDropped,
+    OptionsAnswered,
+    Refused,
+    RegistrationFailed,
+    ReofferRefused,
+    SessionId,
+)
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import response
+from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply, wired
+
+PHONE = Address("10.0.0.3", 49152, "TCP")
+"""The far end of a connection the phone opened."""
+CARRIER = Address("10.0.0.9", 5061, "TLS")
+BOB_TCP, BOB_TLS = Address("10.0.0.2", 5060, "TCP"), Address("10.0.0.2", 5061, "TLS")
+VIA = "Via: SIP/2.0/TCP 10.0.0.3:5060;branch=z9hG4bKpeer1"
+
+
+@dataclass
+class Lines:
+    """One line, and anybody may call."""
+
+    trusted: bool = True
+    passwords: dict[str, str] = field(default_factory=lambda: {"peer": "secret"})
+
+    def password_of(self, user: str) -> str | None:
+        return self.passwords.get(user)
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        return self.trusted
+
+    def is_registrar(self) -> bool:
+        return True
+
+
+class Scene:
+    """A node that speaks all three transports, and a phone behind a connection."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.bob = self.wire.node(BOB, others=(BOB_TCP, BOB_TLS), policy=Lines())
+        self.phone = Peer(self.wire, self.bob, PHONE)
+
+    def called(self) -> SessionId:
+        """The phone calls, over its connection."""
+        text = invite("Content-Type: application/sdp", contact="<sip:peer@10.0.0.3:5060;transport=tcp>", body="x")
+        self.phone.say(wired(text.replace("/UDP", "/TCP")).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
+        (invited,) = self.bob.told(Invited)
+        assert isinstance(invited, Invited)
+        return invited.session
+
+    def running(self) -> tuple[SessionId, str]:
+        """The phone's call answered and acknowledged; our tag."""
+        session = self.called()
+        self.wire.do(self.bob, self.bob.agent.accept(session, ANSWER, now=self.wire.now))
+        tag = header(self.phone.heard()[-1], "To").partition("tag=")[2]
+        self.phone.say(invite(method="ACK", to_tag=tag, branch="z9hG4bKack"))
+        return session, tag
+
+    def gone(self, address: Address = PHONE) -> None:
+        """A connection ends."""
+        self.wire.do(self.bob, self.bob.agent.disconnected(address, self.wire.now))
+
+
+def sdp() -> bytes:
+    return b"Content-Length: %d\r\n\r\n" % len(SDP) + SDP
+
+
+def test_responses_go_over_the_connection_and_name_it_in_contact() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    trying, ok = scene.phone.heard()
+    assert trying.startswith("SIP/2.0 100")
+    assert header(ok, "Contact") == "<sip:holdfast@10.0.0.2:5060;transport=tcp>"
+
+
+def test_a_call_out_says_how_it_travels_and_is_sent_once() -> None:
+    scene = Scene()
+    effects = scene.bob.agent.invite(
+        SessionId("a"), "sips:+1555@10.0.0.9", now=scene.wire.now, sdp=SDP, caller="+15550100"
+    )
+    scene.wire.do(scene.bob, effects)
+    scene.wire.run(10)
+    (said,) = Peer(scene.wire, scene.bob, CARRIER).heard()
+    assert header(said, "Via").startswith("SIP/2.0/TLS 10.0.0.2:5061;rport;branch=")
+    assert header(said, "Contact") == "<sips:holdfast@10.0.0.2:5061>"
+    assert header(said, "From").startswith("<sip:+15550100@10.0.0.2:5060>")
+    scene.wire.run(30)
+    (refused,) = scene.bob.told(Refused)
+    assert isinstance(refused, Refused)
+    assert refused.status == 408
+
+
+def test_a_final_response_is_sent_once() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    scene.wire.run(40)
+    assert [text.split(" ")[1] for text in scene.phone.heard()] == ["100", "486"]
+    assert scene.bob.agent.transactions() == 0
+
+
+def test_requests_in_the_dialog_use_the_phones_own_connection() -> None:
+    scene = Scene()
+    session, _ = scene.running()
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    (bye,) = scene.phone.heard()
+    assert bye.startswith("BYE sip:peer@10.0.0.3:5060;transport=tcp SIP/2.0")
+    assert header(bye, "Via").startswith("SIP/2.0/TCP 10.0.0.2:5060;")
+
+
+def test_after_the_connection_ended_requests_go_to_the_contact() -> None:
+    scene = Scene()
+    session, _ = scene.running()
+    scene.gone()
+    assert scene.bob.told(Ended) == []
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert scene.wire.lost[-1][2] == Address("10.0.0.3", 5060, "TCP")
+
+
+def test_a_contact_that_leads_nowhere_leaves_the_dialog_as_it_is() -> None:
+    scene = Scene()
+    text = invite("Content-Type: application/sdp", contact="<sip:peer@home.example>", body="x").replace("/UDP", "/TCP")
+    scene.phone.say(wired(text).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
+    scene.gone()
+    assert len(scene.bob.agent.sessions()) == 1
+
+
+def test_a_response_after_the_connection_ended_goes_where_the_via_says() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.gone()
+    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    assert scene.wire.lost[-1][2] == Address("10.0.0.3", 5060, "TCP")
+
+
+def test_what_nobody_answered_ends_when_no_connection_can_be_had() -> None:
+    scene = Scene()
+    now = scene.wire.now
+    agent = scene.bob.agent
+    scene.wire.do(scene.bob, agent.invite(SessionId("a"), "sip:x@10.0.0.9:5061;transport=TLS", now=now, sdp=SDP))
+    scene.wire.do(scene.bob, agent.options("ping", "sips:10.0.0.9", now=now))
+    scene.wire.do(scene.bob, agent.register("line", CARRIER, "us", now=now))
+    scene.gone(CARRIER)
+    statuses = [(type(event).__name__, getattr(event, "status", None)) for event in scene.bob.events]
+    assert statuses == [("Refused", 503), ("OptionsAnswered", 503), ("RegistrationFailed", 503)]
+    assert {OptionsAnswered, Refused, RegistrationFailed} == {type(event) for event in scene.bob.events}
+    assert (agent.transactions(), agent.sessions()) == (0, ())
+
+
+def test_a_call_that_rings_outlives_its_connection() -> None:
+    scene = Scene()
+    target = "sip:x@10.0.0.9:5061;transport=tls"
+    scene.wire.do(scene.bob, scene.bob.agent.invite(SessionId("a"), target, now=scene.wire.now, sdp=SDP))
+    carrier = Peer(scene.wire, scene.bob, CARRIER)
+    (said,) = carrier.heard()
+    carrier.say(reply(said, 180))
+    scene.gone(CARRIER)
+    anew = Address("10.0.0.9", 50_000, "TLS")
+    answered = reply(said, 200, "Contact: <sip:x@10.0.0.9:5061;transport=tls>", "Content-Type: application/sdp")
+    carrier.say(wired(answered).replace(b"Content-Length: 0\r\n\r\n", sdp()), source=anew)
+    assert len(scene.bob.told(Accepted)) == 1
+    (ack,) = [data for data, _, to in scene.wire.lost if to == anew]
+    assert ack.startswith(b"ACK ")
+
+
+def test_a_change_of_ours_that_cannot_be_sent_is_refused_and_the_call_goes_on() -> None:
+    scene = Scene()
+    session, _ = scene.running()
+    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, SDP, now=scene.wire.now))
+    scene.gone()
+    (refused,) = scene.bob.told(ReofferRefused)
+    assert isinstance(refused, ReofferRefused)
+    assert refused.status == 503
+    assert scene.bob.agent.sessions() == (session,)
+
+
+def registered(scene: Scene) -> None:
+    """The phone registers over its connection."""
+    text = invite(uri="sip:10.0.0.2", method="REGISTER").replace("To: <sip:bob@", "To: <sip:peer@")
+    scene.phone.say(text)
+    challenge = header(scene.phone.heard()[-1], "WWW-Authenticate")
+    proof = proven(challenge)
+    scene.phone.say(text.replace("branch=z9hG4bKpeer1", "branch=z9hG4bKpeer2").replace("\n\n", f"\n{proof}\n\n", 1))
+    assert scene.phone.statuses() == [200]
+
+
+def proven(challenge: str) -> str:
+    """The Authorization header for a REGISTER of the line."""
+    fields = (
+        ("Via", "SIP/2.0/TCP 10.0.0.3;branch=x"),
+        *(("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c"), ("CSeq", "1 REGISTER")),
+        ("WWW-Authenticate", challenge),
+    )
+    made = answer(
+        response(401, "", fields),
+        Credentials(user="peer", password="secret"),
+        method="REGISTER",
+        uri="sip:10.0.0.2",
+        client_nonce="n",
+    )
+    assert made is not None
+    return f"{made[0]}: {made[1]}"
+
+
+def test_a_contact_lives_no_longer_than_its_connection() -> None:
+    scene = Scene()
+    registered(scene)
+    assert scene.bob.agent.contacts("peer", scene.wire.now) == (("sip:peer@10.0.0.3:5060", PHONE),)
+    assert scene.bob.agent.needs(PHONE, scene.wire.now)
+    scene.gone(CARRIER)
+    assert len(scene.bob.agent.contacts("peer", scene.wire.now)) == 1
+    scene.gone()
+    assert scene.bob.agent.contacts("peer", scene.wire.now) == ()
+    assert scene.bob.told(ContactsChanged)[-1] == ContactsChanged(user="peer", contacts=())
+
+
+def test_a_registered_phone_is_called_over_its_connection() -> None:
+    scene = Scene()
+    registered(scene)
+    ((contact, to),) = scene.bob.agent.contacts("peer", scene.wire.now)
+    effects = scene.bob.agent.invite(SessionId("a"), contact, now=scene.wire.now, sdp=SDP, next_hop=to)
+    scene.wire.do(scene.bob, effects)
+    (said,) = scene.phone.heard()
+    assert said.startswith("INVITE sip:peer@10.0.0.3:5060 SIP/2.0")
+    assert header(said, "Via").startswith("SIP/2.0/TCP")
+
+
+def test_which_connections_are_needed() -> None:
+    scene = Scene()
+    now = scene.wire.now
+    assert not scene.bob.agent.needs(PHONE, now)
+    scene.running()
+    scene.wire.run(40)
+    assert scene.bob.agent.transactions() == 0
+    assert scene.bob.agent.needs(PHONE, now)
+    assert not scene.bob.agent.needs(CARRIER, now)
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (invite().encode(), ["SIP/2.0 400 Bad Request (no Content-Length)"]),
+        (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP 10.0.0.3", []),
+        (b"", []),
+        (b"GET / HTTP/1.1\r\nHost: x", []),
+        (b"BYE sip:a SIP/2.0\r\nX: y", []),
+    ],
+)
+def test_a_stream_that_cannot_be_read_on_is_told_so_if_anybody_can_be(head: bytes, said: list[str]) -> None:
+    scene = Scene()
+    head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").rstrip(b"\r\n")
+    effects = scene.bob.agent.unframed(head, PHONE, 400, "Bad Request (no Content-Length)", scene.wire.now)
+    scene.wire.do(scene.bob, effects)
+    assert [text.split("\r\n")[0] for text in scene.phone.heard()] == said
+    assert len(scene.bob.told(MessageDropped)) == (0 if said else 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "next_hop", "why"),
+    [
+        ("sip:a@10.0.0.9;transport=tcp", None, "SIP over tcp is not spoken here"),
+        ("sips:a@10.0.0.9", None, "SIP over sips is not spoken here"),
+        ("sips:a@10.0.0.9;transport=udp", None, "SIP over udp is not spoken here"),
+        ("sips:a@10.0.0.9", Address("10.0.0.9", 5060), "a sips: URI is reached over TLS alone"),
+    ],
+)
+def test_what_cannot_be_reached_is_said_so(target: str, next_hop: Address | None, why: str) -> None:
+    node: Node = Wire().node(BOB)
+    with pytest.raises(UriUnreadable, match=why):
+        node.agent.invite(SessionId("a"), target, now=0, sdp=None, next_hop=next_hop)
