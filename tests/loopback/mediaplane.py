@@ -102,14 +102,20 @@ class Phone:
             self.say(port, payload_type=payload_type)
             await asyncio.sleep(started + (k + 1) * TICK_S - clock.time())
 
+    def take(self, data: bytes) -> Packet | None:
+        """What is kept of a datagram."""
+        return packet(data)
+
     def read(self) -> int:
         """Take in all that has come; how many packets have, in all."""
         with suppress(BlockingIOError):
             while True:
                 try:
-                    self.got.append(packet(self._socket.recv(2000)))
+                    came = self.take(self._socket.recv(2000))
                 except ConnectionRefusedError:
                     continue
+                if came is not None:
+                    self.got.append(came)
         return len(self.got)
 
     async def hears(self, what: Callable[[Packet], bool], *, after: int = 0) -> int:

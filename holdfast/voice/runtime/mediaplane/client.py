@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, MessageUnreadable, RowsFull
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
@@ -130,14 +131,22 @@ class MediaPlane:
         dtmf_payload_type: int | None = None,
         send: bool = True,
         receive: bool = True,
+        srtp: SrtpKeys | None = None,
     ) -> None:
         """What offer and answer agreed: where to send, in which law, and who may speak.
 
+        With `srtp` packets are sealed both ways, and plain ones not believed; the same keys again change nothing.
         A new `remote`, or a party that may speak again, opens the window in which another source may be latched.
         """
         self._post(
             m.DescribeRow(
-                leg=leg, remote=remote, codec=codec, dtmf_payload_type=dtmf_payload_type, send=send, receive=receive
+                leg=leg,
+                remote=remote,
+                codec=codec,
+                dtmf_payload_type=dtmf_payload_type,
+                send=send,
+                receive=receive,
+                srtp=None if srtp is None else m.Srtp(send=srtp.send, receive=srtp.receive, profile=srtp.profile),
             )
         )
 

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
+from holdfast.voice.media.srtp import Profile
 from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
 
 Leg = str
@@ -24,12 +25,34 @@ Codec = Literal["PCMU", "PCMA"]
 Hears = tuple[Leg, ...] | None
 """What one ear hears: these legs (one: its frames untouched, more: their sum, none: silence), or its own player."""
 
+Key = Annotated[
+    bytes,
+    PlainSerializer(bytes.hex, when_used="json"),
+    BeforeValidator(lambda key: bytes.fromhex(key) if isinstance(key, str) else key),
+    Field(min_length=28, max_length=30),
+]
+
 # --- commands: not answered one by one, all of a batch are in force from the same tick ------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Srtp:
+    """Keys of a leg whose packets are sealed. Shape: master key and master salt, each way."""
+
+    send: Key
+    receive: Key
+    profile: Profile
+
+    def __repr__(self) -> str:
+        return f"Srtp(profile={self.profile!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeRow:
-    """What offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet."""
+    """What offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet.
+
+    `srtp` None: packets are plain both ways; else only sealed ones are sent and believed.
+    """
 
     leg: Leg
     remote: Address | None
@@ -37,6 +60,7 @@ class DescribeRow:
     dtmf_payload_type: Annotated[int, Field(ge=96, le=127)] | None
     send: bool
     receive: bool
+    srtp: Srtp | None = None
     kind: Literal["describe-row"] = "describe-row"
 
 
@@ -195,6 +219,7 @@ class RowState:
     dtmf_payload_type: int | None
     send: bool
     receive: bool
+    srtp: Profile | None
     hears: Hears
     playing: str | None
     clip_id: str | None

@@ -25,6 +25,7 @@ from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.latch import Latch, describe, hear, reopen
 from holdfast.voice.media.reception import Reception
 from holdfast.voice.media.routing import Hears
+from holdfast.voice.media.srtp import KeyWrong, Srtp, SrtpKeys
 from holdfast.voice.media.tick import Sound
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.runtime.mediaplane import messages as m
@@ -60,6 +61,7 @@ class Row:
     codec: m.Codec = "PCMU"
     dtmf_payload_type: int | None = None
     send: bool = False
+    srtp: Srtp | None = None
     hears: m.Hears = None
     token: str | None = None
     clip_id: str | None = None
@@ -93,6 +95,7 @@ class Plane:
         self._payload_type: NDArray[np.uint8] = np.full(rows, _NONE, dtype=np.uint8)
         self._dtmf_type: NDArray[np.uint8] = np.full(rows, _NONE, dtype=np.uint8)
         self._may_speak: NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
+        self._sealed: NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
         self._settled: NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
         self._heard_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
         self._refused: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
@@ -159,6 +162,7 @@ class Plane:
                 dtmf_payload_type=row.dtmf_payload_type,
                 send=row.send,
                 receive=bool(self._may_speak[number]),
+                srtp=None if row.srtp is None else row.srtp.keys.profile,
                 hears=row.hears,
                 playing=row.token,
                 clip_id=row.clip_id,
@@ -175,14 +179,15 @@ class Plane:
             pair = self._ports.take(now)
             at = pair.row
             self._io.open(at, pair.rtp)
-            ssrc, sequence, timestamp = secrets.randbits(32), secrets.randbits(16), secrets.randbits(32)
+            # A sequence that does not wrap at once leaves no doubt about SRTP's rollover counter (RFC 3711 §3.3.1).
+            ssrc, sequence, timestamp = secrets.randbits(32), secrets.randbits(15), secrets.randbits(32)
             self.sound.open(at, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
             self.reports.open(at, pair.rtcp, ssrc=ssrc)
             self._reception.open(at)
             self._rows[at] = Row(leg=leg, port=pair.port, latch=Latch())
             self._row_of[leg] = at
             self._payload_type[at] = self._dtmf_type[at] = _NONE
-            self._may_speak[at] = self._settled[at] = False
+            self._may_speak[at] = self._settled[at] = self._sealed[at] = False
             self._refused[at] = self._received[at] = 0
             self._high = max(self._rows) + 1
             self._reroute()
@@ -218,9 +223,12 @@ class Plane:
     def _describe(self, command: m.DescribeRow, now: float) -> None:
         at = self._known(command.leg)
         row = self._rows[at]
+        srtp = _srtp(command.srtp, before=row.srtp)
         speaks_again = command.receive and not self._may_speak[at]
         self._follow(at, describe(row.latch, named=usable(command.remote), may_speak_again=speaks_again))
         row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send
+        row.srtp, self._sealed[at] = srtp, srtp is not None
+        self.reports.seal(at, srtp)
         law = LAWS[command.codec]
         self.sound.describe(at, law=law, may_speak=command.receive)
         self._payload_type[at] = PAYLOAD_TYPE[law]
@@ -312,8 +320,10 @@ class Plane:
 
     def _take(self, count: int, now: float) -> None:
         """One packet of each of some rows: who may speak, is it believed, is it sound or a key."""
-        rows, data = self._arrived.rows[:count], self._arrived.data[:count]
-        packets = rtp.read(data, self._arrived.lengths[:count])
+        rows, data, lengths = self._arrived.rows[:count], self._arrived.data[:count], self._arrived.lengths[:count]
+        for k in np.flatnonzero(self._sealed[rows]).tolist():
+            self._unseal(int(rows[k]), data[k], lengths[k : k + 1])
+        packets = rtp.read(data, lengths)
         is_event = packets.payload_type == self._dtmf_type[rows]
         believed = packets.good & self._may_speak[rows] & (packets.size <= MOST_SOUND)
         believed &= is_event | (packets.payload_type == self._payload_type[rows])
@@ -343,6 +353,15 @@ class Plane:
             if digit is not None:
                 self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
 
+    def _unseal(self, at: int, data: Bytes, length: Numbers) -> None:
+        """Open a sealed packet in its place; one that cannot be opened is no packet."""
+        srtp = self._rows[at].srtp
+        opened = None if srtp is None else srtp.open(data[: length[0]].tobytes())
+        length[0] = 0
+        if opened is not None:
+            data[: len(opened)] = np.frombuffer(opened, dtype=np.uint8)
+            length[0] = len(opened)
+
     def _settle(self, at: int, source: m.Address | None) -> bool:
         """A valid packet came to a row that listens to everybody: whether it is believed."""
         if source is not None:
@@ -352,7 +371,7 @@ class Plane:
     def tick(self, now: float, *, skipped: int) -> None:
         """One pass: every leg's next packet is made and sent; what began and ended with it is told."""
         ended = self.sound.tick(self._high, skipped=skipped)
-        sent = self._io.send(self._sending)
+        sent = self._send()
         self.sound.headers.advance(self._high, sent, skipped=skipped)
         if self._unheard:
             self._tell_started(sent, time.monotonic())
@@ -366,6 +385,18 @@ class Plane:
         if self._ticks % CHECK_TICKS == 0:
             self._check_silence(now)
         self._report(now)
+
+    def _send(self) -> Numbers:
+        """Send every packet that is to leave; the rows whose packet was taken."""
+        sealed = self._sealed[self._sending]
+        if not sealed.any():
+            return self._io.send(self._sending)
+        sent = [self._io.send(self._sending[~sealed])]
+        for at in self._sending[sealed].tolist():
+            srtp = self._rows[at].srtp
+            if srtp is not None and self._io.send_instead(at, srtp.seal(self.sound.headers.packets[at].tobytes())):
+                sent.append(np.array([at], dtype=np.intp))
+        return np.sort(np.concatenate(sent))
 
     def _tell_started(self, sent: NDArray[np.intp], handed_over: float) -> None:
         gone = set(sent.tolist())
@@ -434,3 +465,13 @@ class Plane:
         """End every leg."""
         for leg in list(self._row_of):
             self._close(leg, now)
+
+
+def _srtp(keys: m.Srtp | None, *, before: Srtp | None) -> Srtp | None:
+    """What seals a row's packets from now on. Raises: CommandImpossible."""
+    if keys is None:
+        return None
+    try:
+        return Srtp(SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.profile), before)
+    except KeyWrong as error:
+        raise CommandImpossible(error.message) from error

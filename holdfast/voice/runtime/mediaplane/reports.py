@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from holdfast.voice.media import rtcp
 from holdfast.voice.media.latch import Address
 from holdfast.voice.media.reception import Standing
+from holdfast.voice.media.srtp import Srtp
 
 _ROUNDS = 8
 """Datagrams read of a socket before the others have their turn."""
@@ -28,6 +29,7 @@ class Correspondent:
     view: rtcp.View = field(default_factory=rtcp.View)
     viewed_at: float = 0.0
     since: rtcp.Interval = field(default_factory=rtcp.Interval)
+    srtp: Srtp | None = None
 
 
 class Reports:
@@ -52,6 +54,10 @@ class Reports:
         self._epoll.unregister(correspondent.sock.fileno())
         del self._row_of[correspondent.sock.fileno()]
         correspondent.sock.close()
+
+    def seal(self, row: int, srtp: Srtp | None) -> None:
+        """From now on reports go and come sealed, or plain."""
+        self._rows[row].srtp = srtp
 
     def view(self, row: int) -> rtcp.View:
         """What the party says of our stream."""
@@ -78,7 +84,8 @@ class Reports:
                 continue
             if remote is None or source[0] != remote[0]:
                 continue
-            view = rtcp.read(data, our_ssrc=correspondent.ssrc)
+            opened = data if correspondent.srtp is None else correspondent.srtp.open_report(data)
+            view = None if opened is None else rtcp.read(opened, our_ssrc=correspondent.ssrc)
             if view is None:
                 continue
             correspondent.source = source
@@ -116,6 +123,8 @@ class Reports:
     def _send(self, correspondent: Correspondent, data: bytes, remote: Address | None) -> None:
         if remote is None or remote[1] > 65534:
             return
+        if correspondent.srtp is not None:
+            data = correspondent.srtp.seal_report(data)
         known = correspondent.source
         to = known if known is not None and known[0] == remote[0] else (remote[0], remote[1] + 1)
         try:

@@ -17,6 +17,15 @@ REQUESTS: list[m.Request] = [
                 leg="CA1", remote=("127.0.0.1", 4000), codec="PCMA", dtmf_payload_type=101, send=True, receive=False
             ),
             m.DescribeRow(leg="CA2", remote=None, codec="PCMU", dtmf_payload_type=None, send=False, receive=True),
+            m.DescribeRow(
+                leg="CA3",
+                remote=None,
+                codec="PCMU",
+                dtmf_payload_type=None,
+                send=True,
+                receive=True,
+                srtp=m.Srtp(send=bytes(range(30)), receive=b"\xff" * 30, profile="AES_CM_128_HMAC_SHA1_80"),
+            ),
             m.Route(hears=(("CA1", None), ("CA2", ()), ("CA3", ("CA1", "CA2")))),
             m.Play(leg="CA1", token="CA1/1", clip_id="ü", loops=1000),
             m.Stop(leg="CA1", token="CA1/1"),
@@ -39,6 +48,7 @@ ROW = m.RowState(
     dtmf_payload_type=None,
     send=True,
     receive=True,
+    srtp="AES_CM_128_HMAC_SHA1_80",
     hears=("CA2",),
     playing=None,
     clip_id=None,

@@ -1,0 +1,102 @@
+"""SRTP and SRTCP of one leg: what we send is sealed, what comes is opened or is nothing.
+
+The cipher is libsrtp's. Keys come from signalling; a change of one direction leaves the other's counters alone.
+Source: RFC 3711; RFC 4568 §6.1, §6.2 (profiles and lengths); RFC 7714 (GCM).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pylibsrtp import Error, Policy, Session
+
+from holdfast.voice.model.errors import AskedWrong
+
+Profile = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"]
+
+KEY_BYTES: dict[Profile, int] = {
+    "AES_CM_128_HMAC_SHA1_80": 30,
+    "AES_CM_128_HMAC_SHA1_32": 30,
+    "AEAD_AES_128_GCM": 28,
+}
+"""Master key and master salt together."""
+
+_LIBSRTP: dict[Profile, int] = {
+    "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    "AES_CM_128_HMAC_SHA1_32": Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    "AEAD_AES_128_GCM": Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+}
+
+
+class KeyWrong(AskedWrong):
+    """A key is not as long as its profile wants it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrtpKeys:
+    """The keys of a leg. Shape: master key followed by master salt, each way."""
+
+    send: bytes
+    receive: bytes
+    profile: Profile = "AES_CM_128_HMAC_SHA1_80"
+
+    def __repr__(self) -> str:
+        return f"SrtpKeys(profile={self.profile!r})"
+
+
+class Srtp:
+    """Both directions of a leg. Nothing a peer sends leaves this as an exception.
+
+    Raises: KeyWrong, at its making.
+    """
+
+    def __init__(self, keys: SrtpKeys, before: Srtp | None = None) -> None:
+        for key in (keys.send, keys.receive):
+            if len(key) != KEY_BYTES[keys.profile]:
+                raise KeyWrong(f"a key of {len(key)} bytes: {keys.profile} wants {KEY_BYTES[keys.profile]}")
+        self.keys = keys
+        if before is not None and before.keys.profile != keys.profile:
+            before = None
+        self._sending: Session = (
+            before._sending
+            if before is not None and before.keys.send == keys.send
+            else _session(keys.send, keys.profile, Policy.SSRC_ANY_OUTBOUND)
+        )
+        self._receiving: Session = (
+            before._receiving
+            if before is not None and before.keys.receive == keys.receive
+            else _session(keys.receive, keys.profile, Policy.SSRC_ANY_INBOUND)
+        )
+
+    def seal(self, packet: bytes) -> bytes:
+        """An RTP packet of ours, as it goes out."""
+        sealed: bytes = self._sending.protect(packet)
+        return sealed
+
+    def open(self, packet: bytes) -> bytes | None:
+        """An RTP packet that came; None for one that is forged, damaged, or came before."""
+        try:
+            opened: bytes = self._receiving.unprotect(packet)
+        except (Error, TypeError, ValueError):
+            return None
+        return opened
+
+    def seal_report(self, packet: bytes) -> bytes:
+        """An RTCP packet of ours, as it goes out."""
+        sealed: bytes = self._sending.protect_rtcp(packet)
+        return sealed
+
+    def open_report(self, packet: bytes) -> bytes | None:
+        """An RTCP packet that came, or None."""
+        try:
+            opened: bytes = self._receiving.unprotect_rtcp(packet)
+        except (Error, TypeError, ValueError):
+            return None
+        return opened
+
+
+def _session(key: bytes, profile: Profile, direction: int) -> Session:
+    policy = Policy(key=key, ssrc_type=direction, srtp_profile=_LIBSRTP[profile])
+    policy.window_size = 256
+    return Session(policy=policy)

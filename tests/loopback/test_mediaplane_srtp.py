@@ -1,0 +1,128 @@
+"""Sealed legs through the real media process: tone in, tone out, and nothing plain in between."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+from holdfast.voice.media import rtcp
+from holdfast.voice.media.srtp import Srtp, SrtpKeys
+from holdfast.voice.runtime.mediaplane import messages as m
+from tests.loopback.mediaplane import Media, Packet, Phone, assert_one_stream, packet, phones, rtp, running
+
+THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90))
+
+
+class SealedPhone(Phone):
+    """A phone whose packets are sealed."""
+
+    def __init__(self, hum: int, keys: SrtpKeys) -> None:
+        super().__init__(hum)
+        self.srtp = Srtp(keys)
+        self.unreadable = 0
+
+    def send(self, data: bytes, port: int) -> None:
+        super().send(self.srtp.seal(data), port)
+
+    def send_plain(self, data: bytes, port: int) -> None:
+        super().send(data, port)
+
+    def take(self, data: bytes) -> Packet | None:
+        opened = self.srtp.open(data)
+        if opened is None:
+            self.unreadable += 1
+            return None
+        return packet(opened)
+
+
+async def sealed_leg(media: Media, leg: str, phone: Phone, keys: SrtpKeys) -> int:
+    address = await media.plane.open_row(leg)
+    media.plane.describe_row(leg, remote=phone.address, dtmf_payload_type=101, srtp=keys)
+    await media.plane.applied()
+    return address.port
+
+
+async def test_a_sealed_leg_and_a_plain_one_hear_each_other(tmp_path: Path) -> None:
+    keys = SrtpKeys(send=THEIRS, receive=OURS)
+    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        to_alice = await sealed_leg(media, "alice", alice, keys)
+        to_bob = await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        for _ in range(30):
+            alice.say(to_alice)
+            bob.say(to_bob)
+            await bob.hears_more(1)
+        await alice.hears_sound(bob.hum)
+        await bob.hears_sound(alice.hum)
+        # The same keys in a new description change nothing; the rollover counter and the window go on.
+        media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
+        await media.plane.applied()
+        mark = bob.read()
+        for _ in range(10):
+            alice.say(to_alice)
+            await bob.hears_more(1)
+        await bob.hears_sound(alice.hum, after=mark)
+        assert alice.unreadable == 0
+        assert_one_stream(alice.got)
+        (row, _) = await media.plane.rows()
+        assert row.srtp == "AES_CM_128_HMAC_SHA1_80"
+    alice.close()
+
+
+async def test_plain_and_forged_packets_of_a_sealed_leg_are_nobodys(tmp_path: Path) -> None:
+    keys = SrtpKeys(send=THEIRS, receive=OURS)
+    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    forger = SealedPhone(0x41, SrtpKeys(send=OTHER, receive=THEIRS))
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        to_alice = await sealed_leg(media, "alice", alice, keys)
+        await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",)})
+        for k in range(20):
+            alice.send_plain(rtp(k, b"\x41" * 160), to_alice)
+            forger.say(to_alice)
+            await bob.hears_more(1)
+        (row, _) = await media.plane.rows()
+        assert (row.packets_received, row.latched) == (0, False)
+        # A key is pressed, sealed like the rest.
+        alice.send(struct.pack("!BBHII", 0x80, 128 | 101, 0, 0, 7) + bytes([5, 0x80, 0, 160]), to_alice)
+        assert (await media.told(m.DigitPressed)).digit == "5"
+        assert {each.payload for each in bob.got} == {b"\xff" * 160}
+    alice.close()
+    forger.close()
+
+
+async def test_reports_are_sealed_both_ways(tmp_path: Path) -> None:
+    keys = SrtpKeys(send=THEIRS, receive=OURS, profile="AES_CM_128_HMAC_SHA1_32")
+    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS, profile="AES_CM_128_HMAC_SHA1_32"))
+    async with running(tmp_path) as media:
+        port = await sealed_leg(media, "alice", alice, keys)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reports:
+            reports.bind(("127.0.0.1", 0))
+            reports.settimeout(0)
+            alice.say(port)
+            await alice.hears_more(1)
+            ssrc = alice.got[0].ssrc
+            view = struct.pack("!BBHI", 0x81, 201, 7, 7) + struct.pack("!IIIIII", ssrc, 3, 0, 80, 0, 0)
+            reports.sendto(view, ("127.0.0.1", port + 1))
+            await alice.hears_more(5)
+            reports.sendto(alice.srtp.seal_report(view), ("127.0.0.1", port + 1))
+            told = await media.told(m.Statistics, lambda fact: fact.reported_lost is not None)
+            assert (told.reported_lost, told.reported_jitter_ms) == (3, 10.0)
+            await media.told(m.Statistics, lambda fact: fact.packets_sent > told.packets_sent)
+            data = reports.recv(2000)
+            opened = alice.srtp.open_report(data)
+            assert opened is not None
+            assert rtcp.read(data, our_ssrc=ssrc) is None or opened != data
+            assert rtcp.read(opened, our_ssrc=7) is not None
+    alice.close()
+
+
+async def test_a_key_of_the_wrong_length_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        await media.leg("bob", bob)
+        media.plane.describe_row("bob", remote=bob.address, srtp=SrtpKeys(send=THEIRS[:28], receive=OURS))
+        refused = await media.told(m.Refused)
+        assert "28 bytes" in refused.message
+        await bob.hears_more(2)

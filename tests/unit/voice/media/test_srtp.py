@@ -1,0 +1,90 @@
+"""SRTP: sealed packets come through once, and nothing else does."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.srtp import KEY_BYTES, KeyWrong, Profile, Srtp, SrtpKeys
+
+A, B = bytes(range(30)), bytes(range(30, 60))
+
+
+def pair(profile: Profile = "AES_CM_128_HMAC_SHA1_80") -> tuple[Srtp, Srtp]:
+    size = KEY_BYTES[profile]
+    ours = Srtp(SrtpKeys(send=A[:size], receive=B[:size], profile=profile))
+    return ours, Srtp(SrtpKeys(send=B[:size], receive=A[:size], profile=profile))
+
+
+def rtp(k: int, ssrc: int = 9) -> bytes:
+    return struct.pack("!BBHII", 0x80, 0, k % 65536, 160 * k % 2**32, ssrc) + b"\x55" * 160
+
+
+REPORT = struct.pack("!BBHI", 0x80, 201, 1, 9)
+
+
+@pytest.mark.parametrize("profile", list(KEY_BYTES))
+def test_what_one_seals_the_other_opens_once(profile: Profile) -> None:
+    ours, theirs = pair(profile)
+    sealed = ours.seal(rtp(1))
+    assert sealed[:12] == rtp(1)[:12]
+    assert b"\x55" * 8 not in sealed
+    assert theirs.open(sealed) == rtp(1)
+    assert theirs.open(sealed) is None, "a replay"
+    report = ours.seal_report(REPORT)
+    assert report != REPORT
+    assert theirs.open_report(report) == REPORT
+    assert theirs.open_report(report) is None
+
+
+def test_a_known_answer() -> None:
+    """A packet under the master key and salt of the RFC's own example. Source: RFC 3711 appendix B.3."""
+    key = bytes.fromhex("e1f97a0d3e018be0d64fa32c06de4139" + "0ec675ad498afeebb6960b3aabe6")
+    plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
+    ours = Srtp(SrtpKeys(send=key, receive=key))
+    sealed = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
+    assert ours.seal(plain) == sealed
+    assert Srtp(SrtpKeys(send=key, receive=key)).open(sealed) == plain
+
+
+def test_the_counter_goes_on_over_the_wrap_of_the_sequence() -> None:
+    ours, theirs = pair()
+    for k in range(65_530, 65_545):
+        assert theirs.open(ours.seal(rtp(k))) == rtp(k)
+
+
+def test_new_keys_one_way_leave_the_other_way_alone() -> None:
+    ours, theirs = pair()
+    first = ours.seal(rtp(1))
+    assert theirs.open(first) == rtp(1)
+    fresh = bytes(30)
+    again = Srtp(SrtpKeys(send=B, receive=fresh), before=theirs)
+    assert again.open(ours.seal(rtp(2))) is None, "the old key opens nothing any more"
+    same = Srtp(theirs.keys, before=theirs)
+    assert same.open(first) is None, "it still knows what it has seen"
+    assert same.open(ours.seal(rtp(3))) == rtp(3)
+
+
+@given(st.binary(max_size=300))
+def test_nothing_a_stranger_sends_is_opened(data: bytes) -> None:
+    _, theirs = pair()
+    assert theirs.open(data) is None
+    assert theirs.open_report(data) is None
+
+
+@given(st.integers(min_value=0, max_value=181), st.integers(min_value=1, max_value=255))
+def test_one_changed_byte_is_a_forgery(at: int, change: int) -> None:
+    ours, theirs = pair()
+    sealed = bytearray(ours.seal(rtp(1)))
+    sealed[at] ^= change
+    assert theirs.open(bytes(sealed)) is None
+
+
+def test_keys_have_the_length_of_their_profile_and_are_never_printed() -> None:
+    with pytest.raises(KeyWrong, match="30"):
+        Srtp(SrtpKeys(send=A, receive=B[:16]))
+    assert "0, 1" not in repr(SrtpKeys(send=A, receive=B))
+    assert repr(SrtpKeys(send=A, receive=B)) == "SrtpKeys(profile='AES_CM_128_HMAC_SHA1_80')"
