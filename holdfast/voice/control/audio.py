@@ -18,7 +18,7 @@ def hears(room: Room) -> dict[CallSid, Hears]:
 
 
 def _one_ear(one: Participant, inside: list[Participant]) -> Hears:
-    if one.held or one.announcing or one.comforted:
+    if one.held or one.announcing or one.comforted or one.waiting:
         return None
     return tuple(other.call for other in inside if other.call != one.call and _audible(other, one))
 
@@ -36,7 +36,8 @@ def needs_comfort(room: Room, one: Participant) -> bool:
     Deviation: Twilio plays nothing of its own then; a phone that expects music at a hold would hear silence.
     """
     others = [other for other in room.participants if other.call != one.call and other.status == "connected"]
-    return not one.held and not one.phone_held and bool(others) and all(other.phone_held for other in others)
+    own = one.held or one.phone_held or one.announcing
+    return not own and bool(others) and all(other.phone_held for other in others)
 
 
 def changed(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:

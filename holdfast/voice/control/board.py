@@ -41,7 +41,9 @@ from holdfast.voice.model.orders import (
     JoinQueue,
     LeaveQueue,
     LeaveRoom,
+    MeetDialler,
     NoteAnnounced,
+    NoteAnnouncing,
     NoteParticipant,
     NotePhoneHold,
     RefuseEntry,
@@ -153,7 +155,7 @@ class Board:
                 return self._moved(room_machine.step(self._room(room_sid), message, now, self))
             case LeaveRoom(call=sid) | RefuseEntry(call=sid) | NotePhoneHold(call=sid):
                 return self._in_room(sid, message, now)
-            case NoteAnnounced(call=sid) | NoteParticipant(call=sid):
+            case NoteAnnouncing(call=sid) | NoteAnnounced(call=sid) | NoteParticipant(call=sid):
                 return self._in_room(sid, message, now)
             case CreateQueue(queue=queue_sid, account=account, name=name, max_size=max_size):
                 self._name_must_be_free(account, name, queue_sid)
@@ -173,7 +175,7 @@ class Board:
                 if named is None:
                     return (QueueMissing(call=sid),)
                 return self._moved(queue_machine.step(named, message, now))
-            case LeaveQueue(call=sid) | StopDialQueue(call=sid):
+            case LeaveQueue(call=sid) | StopDialQueue(call=sid) | MeetDialler(call=sid):
                 where = self.queue_of(sid)
                 return () if where is None else self._moved(queue_machine.step(where, message, now))
             case _:
@@ -334,4 +336,5 @@ class Board:
 
 def _waiting(queue: Queue) -> list[CallSid]:
     """Every call that waits at a queue, on either side."""
-    return [member.call for member in queue.members] + [dialler.call for dialler in queue.diallers]
+    meeting = [call for one in queue.introductions for call in (one.member.call, one.dialler.call)]
+    return [*(member.call for member in queue.members), *(dialler.call for dialler in queue.diallers), *meeting]

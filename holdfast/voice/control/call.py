@@ -14,6 +14,7 @@ from holdfast.voice.control.hearing import begin, begin_beside, hang_up, stop, t
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.view import Message, Saying, View
 from holdfast.voice.control.work import Work, digits_sound, limit_timer, ring_timer
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     ChangeCall,
     CreateCall,
@@ -24,7 +25,16 @@ from holdfast.voice.model.commands import (
     Role,
     Target,
 )
-from holdfast.voice.model.effects import PlaceLeg, PlaySound, PostCallback, RingLeg, StartTimer, StopTimer
+from holdfast.voice.model.effects import (
+    LogNotification,
+    PlaceLeg,
+    PlaySound,
+    PostCallback,
+    RingLeg,
+    StartTimer,
+    StopSound,
+    StopTimer,
+)
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import (
     ChildAnswered,
@@ -40,6 +50,7 @@ from holdfast.voice.model.facts import (
     LegRinging,
     PhoneHeld,
     PhoneResumed,
+    RoomLeft,
     SoundEnded,
     SoundFailed,
     TimerFired,
@@ -161,6 +172,8 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             pass
         case ReleaseChild():
             _release(work, message)
+        case StartScript(role=role, instruction=Instruction() as instruction):
+            begin(work, role, instruction)
         case StartScript(role=role, request=request):
             if role == "queue":
                 work.call = replace(work.call, waits_on=request)
@@ -182,6 +195,9 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             for role in KEYED:
                 if (script := work.call.script(role)) is not None:
                     tell(work, script, message)
+        case RoomLeft() if call.direction == "outbound-api" and call.status is not CallStatus.IN_PROGRESS:
+            # It was only being called into the conference.
+            work.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
         case _:
             main = call.script("main")
             if main is not None:
@@ -204,7 +220,7 @@ def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
     call = work.call
     match command:
         case RedirectCall(instruction=instruction):
-            if call.script("main") is None and not _bridged_child(call):
+            if call.script("main") is None and call.status is not CallStatus.IN_PROGRESS:
                 raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
             _redirect(work, instruction)
         case EndCall(status="canceled"):
@@ -222,15 +238,23 @@ def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
                 updated_at=work.now,
             )
             if command.time_limit_s is not None:
-                left = call.created_at + command.time_limit_s - work.now
-                work.call = replace(work.call, time_limit_s=command.time_limit_s)
-                work.say(StopTimer(token=limit_timer(call.sid)))
-                work.say(StartTimer(token=limit_timer(call.sid), after_s=max(0.0, left)))
+                _limit(work, command.time_limit_s)
 
 
-def _bridged_child(call: Call) -> bool:
-    """A dialled leg that was answered: it has no document, and may be given one."""
-    return call.boss is not None and call.status is CallStatus.IN_PROGRESS
+def _limit(work: Work, limit_s: int) -> None:
+    """Another time limit, counted from the start of the call; one that is over already ends it."""
+    call = work.call = replace(work.call, time_limit_s=limit_s)
+    began = call.created_at if call.direction == "inbound" else call.answered_at
+    if began is None:
+        return
+    left = began + limit_s - work.now
+    work.say(StopTimer(token=limit_timer(call.sid)))
+    if left > 0:
+        work.say(StartTimer(token=limit_timer(call.sid), after_s=left))
+        return
+    message = f"TimeLimit={limit_s} is over already: the call is ended"
+    work.say(LogNotification(call=call.sid, code=13216, log=1, message=message))
+    hang_up(work)
 
 
 def _redirect(work: Work, instruction: Instruction) -> None:
@@ -252,6 +276,8 @@ def _redirect(work: Work, instruction: Instruction) -> None:
         stop(work, "screen")
         work.say(LeaveRoom(call=call.sid, cause="redirect"), ChildDetached(call=call.boss, child=call.sid))
         work.call = replace(work.call, boss=None)
+    if call.send_digits:
+        work.say(StopSound(token=digits_sound(call.sid)))
     if goodbye is not None:
         form = (*ear(call, "main", work.view, work.now).form, *goodbye.form)
         work.say(PostCallback(call=call.sid, kind="superseded", request=replace(goodbye, form=form)))
@@ -337,5 +363,10 @@ def _release(work: Work, command: ReleaseChild) -> None:
     if work.call.status is CallStatus.IN_PROGRESS:
         work.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
     else:
-        status = CallStatus.NO_ANSWER if command.cause == "timeout" else CallStatus.CANCELED
-        work.finish(status, 487, leg_is_gone=False)
+        words = {
+            "done": "canceled",
+            "timeout": "no-answer",
+            "lost-race": unconfirmed.RACE_LOSER,
+            "parent-gone": unconfirmed.CHILD_OF_GONE_PARENT,
+        }
+        work.finish(CallStatus(words[command.cause]), 487, leg_is_gone=False)

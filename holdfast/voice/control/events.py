@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast.voice.control.nouns import Participant, Room
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PostCallback
 from holdfast.voice.model.ids import CallSid
@@ -33,7 +34,7 @@ def event(
     asked = room.callback
     if room.kind != "conference" or asked is None or FAMILY[name] not in asked.events:
         return room, ()
-    number = room.callbacks_sent + 1
+    number = room.callbacks_sent + unconfirmed.FIRST_EVENT_NUMBER
     form = [
         ("ConferenceSid", room.sid),
         ("FriendlyName", room.name),
@@ -47,7 +48,7 @@ def event(
     request = WebRequest(url=asked.url, method=asked.method, form=(*form, *more))
     # The room stands for the call here, so that a conference's events leave in order.
     effect = PostCallback(call=CallSid(room.sid), kind="conference", request=request)
-    return replace(room, callbacks_sent=number), (effect,)
+    return replace(room, callbacks_sent=room.callbacks_sent + 1), (effect,)
 
 
 def _participant(one: Participant) -> list[tuple[str, str]]:

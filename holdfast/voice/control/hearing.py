@@ -6,21 +6,25 @@ screening. Only one sounds at a time, because the verb of the main document that
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from xml.sax.saxutils import escape
 
 from holdfast.voice.control.forms import ear
 from holdfast.voice.control.nouns import CallStatus
 from holdfast.voice.control.work import Work, again_timer, beside, builtin_sound, patience_timer
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Instruction,
     Role,
     WebRequest,
 )
 from holdfast.voice.model.effects import PlaySound, StartTimer
-from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired
+from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired, WhisperHeard
 from holdfast.voice.model.orders import (
     LeaveQueue,
     NoteAnnounced,
+    NoteAnnouncing,
     RefuseEntry,
 )
 from holdfast.voice.twiml.script import Broken, Ending, Over, Script, Turn
@@ -30,6 +34,9 @@ HOLD_PATIENCE_S = 2.0
 """How long a held ear may hear silence before the built-in music takes the place of a sound that does not come."""
 WAIT_PERIOD_S = 1.0
 """The least time between two requests of a queue's waitUrl, so that an empty document does not spin."""
+TWILIOS_MUSIC = re.compile(
+    r"https?://(twimlets\.com/holdmusic\b|s3\.amazonaws\.com/com\.twilio\.|com\.twilio\.[a-z.-]+\.s3\.amazonaws\.com/)"
+)
 BUILTIN = '<Response><Play loop="0">builtin:hold</Play></Response>'
 
 
@@ -46,12 +53,20 @@ def begin(work: Work, role: Role, instruction: Instruction) -> None:
 
 def begin_beside(work: Work, role: Role, request: WebRequest | None) -> None:
     """Start a script beside the main one. No request: the built-in music. An empty URL: silence, so none."""
-    if request is None:
+    if request is None or is_twilios_music(request.url):
         begin(work, role, Instruction(twiml=BUILTIN))
     elif request.url:
         begin(work, role, Instruction(request=request))
     else:
         stop(work, role)
+
+
+def is_twilios_music(url: str) -> bool:
+    """Whether an address is one of Twilio's own playlists, in whose place the built-in loop is heard.
+
+    Deviation: nothing is fetched from them, so that they sound without an internet. Source: TwiML <Conference> waitUrl.
+    """
+    return TWILIOS_MUSIC.match(url) is not None
 
 
 def stop(work: Work, role: Role) -> None:
@@ -79,6 +94,10 @@ def tell(work: Work, script: Script, fact: Fact) -> None:
 
 def _apply(work: Work, turn: Turn) -> None:
     """Carry out what a script's turn says, in order, and draw the consequence of its end."""
+    before, script = work.call.script(turn.script.role), turn.script
+    has_come = script.document is not None and (before is None or before.document is None)
+    if script.role == "announce" and has_come and not isinstance(turn.ending, Broken):
+        work.say(NoteAnnouncing(call=work.call.sid, instruction=_again(script)))
     work.keep(turn.script)
     for doing in turn.doings:
         match doing:
@@ -92,6 +111,16 @@ def _apply(work: Work, turn: Turn) -> None:
         ended = replace(turn.script, ended="broken" if isinstance(turn.ending, Broken) else "over")
         work.keep(ended)
         _ended(work, ended, turn.ending)
+
+
+def _again(script: Script) -> Instruction:
+    """What gives another ear the document this script has begun with."""
+    document = script.document
+    assert document is not None
+    text = document.text
+    if document.clip is not None:
+        text = f"<Response><Play>clip:{escape(document.clip)}</Play></Response>"
+    return Instruction(twiml=text, base_url=document.url)
 
 
 def _decline(work: Work, sip_code: int) -> None:
@@ -113,8 +142,9 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
     """What the end of a script means, by its role. Source: Twilio docs of each kind of URL."""
     match script.role, ending:
         case "main", Broken():
-            failed = work.call.status is not CallStatus.IN_PROGRESS
-            work.finish(CallStatus.FAILED if failed else CallStatus.COMPLETED, 500, leg_is_gone=False)
+            unanswered = work.call.status is not CallStatus.IN_PROGRESS
+            status = CallStatus(unconfirmed.BROKEN_UNANSWERED) if unanswered else CallStatus.COMPLETED
+            work.finish(status, 500, leg_is_gone=False)
         case "main", _:
             hang_up(work)
         case "queue", Over():
@@ -125,14 +155,17 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
             work.say(LeaveQueue(call=work.call.sid, result="error"))
         case "queue" | "screen", HangUp():
             hang_up(work)
-        case "wait", Broken(code=code, message=message):
+        case "wait", Broken(code=code, message=message) if script.document is None:
             work.say(RefuseEntry(call=work.call.sid, code=code, message=message))
         case "hold", Broken():
             if script.impatient:
                 _builtin_music(work, script)
         case "announce", _:
             work.drop(script)
-            work.say(NoteAnnounced(call=work.call.sid, code=ending.code if isinstance(ending, Broken) else 0))
+            code, message = (ending.code, ending.message) if isinstance(ending, Broken) else (0, "")
+            work.say(NoteAnnounced(call=work.call.sid, code=code, message=message))
+        case "whisper", _:
+            work.say(WhisperHeard(call=work.call.sid))
         case "screen", Over():
             work.drop(script)
             if work.call.boss is not None:

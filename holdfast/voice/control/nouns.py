@@ -128,7 +128,10 @@ class Participant:
     phone_held: bool = False
     comforted: bool = False
     """Hears music because every party it could hear holds by its own phone."""
+    announcement: WebRequest | None = None
+    """An announcement to it alone, asked for or heard."""
     announcing: bool = False
+    """Hears an announcement, to it alone or to all."""
     coaching: bool = False
     coach: CallSid | None = None
     start_on_enter: bool = True
@@ -137,6 +140,17 @@ class Participant:
     wait: WebRequest | None = None
     waiting: bool = False
     """Hears the wait document, because the conference has not begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What is announced to a whole conference: one asks for the document, then all hear it."""
+
+    request: WebRequest
+    leader: CallSid | None
+    """Who asks for the document; None once it is there."""
+    ears: tuple[CallSid, ...]
+    """Who is to hear it, or hears it still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +168,7 @@ class Room:
     max_participants: int = 250
     callback: Callback | None = None
     callbacks_sent: int = 0
+    announcement: Announcement | None = None
     reason_ended: str | None = None
     call_ending: CallSid | None = None
 
@@ -180,6 +195,15 @@ class Dialler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """A member that hears its dialler's document before they meet; it counts as waiting no longer."""
+
+    member: Member
+    dialler: Dialler
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """An ordered waiting place, first in first out. Invariant: members and diallers never wait at the same time."""
 
@@ -191,6 +215,7 @@ class Queue:
     max_size: int = 1000
     members: tuple[Member, ...] = ()
     diallers: tuple[Dialler, ...] = ()
+    introductions: tuple[Introduction, ...] = ()
     deleted: bool = False
 
     def average_wait_s(self, now: float) -> int:
@@ -205,10 +230,12 @@ __all__ = [
     "FINAL",
     "ROOM_TRANSITIONS",
     "Admission",
+    "Announcement",
     "Call",
     "CallStatus",
     "Dialler",
     "Direction",
+    "Introduction",
     "Member",
     "Participant",
     "Queue",

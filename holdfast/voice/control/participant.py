@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from holdfast.voice.control.nouns import Participant, Room
 from holdfast.voice.control.view import Saying
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import ChangeParticipant
 from holdfast.voice.model.errors import CoachTargetAbsent, CoachTargetHeld
 from holdfast.voice.model.orders import (
@@ -43,12 +44,17 @@ def change(
         said.append("participant-modify")
         if after.waiting:
             said.append(StartScript(call=one.call, role="wait", request=command.wait))
-    if command.announce is not None:
-        after = replace(after, announcing=True)
-        if after.held:
-            said.append(StopScript(call=one.call, role="hold"))
+    if command.beep_on_exit is not None and command.beep_on_exit != (one.beep in ("true", "onExit")):
+        after = replace(after, beep=_BEEPS[one.beep in ("true", "onEnter"), command.beep_on_exit])
+        said.append("participant-modify")
+    if command.announce is not None and (unconfirmed.HELD_HEARS_OWN_ANNOUNCEMENT or not after.held):
+        after = replace(after, announcement=command.announce)
         said.append(StartScript(call=one.call, role="announce", request=command.announce))
     return after, tuple(said)
+
+
+_BEEPS = {(True, True): "true", (True, False): "onEnter", (False, True): "onExit", (False, False): "false"}
+"""The value of `beep` that sounds (at entry, at exit)."""
 
 
 def _hold(one: Participant, command: ChangeParticipant) -> tuple[Participant, list[Saying | str]]:
@@ -56,7 +62,8 @@ def _hold(one: Participant, command: ChangeParticipant) -> tuple[Participant, li
     if command.hold:
         event: list[Saying | str] = [] if one.held else ["participant-hold"]
         held = replace(one, held=True, hold=command.hold_request)
-        if held.status != "connected":
+        if held.status != "connected" or held.announcing:
+            # The hold's own sound begins when the phone has answered, or the announcement is over.
             return held, event
         return held, [StartScript(call=one.call, role="hold", request=command.hold_request), *event]
     if not one.held:

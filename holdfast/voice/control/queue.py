@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from holdfast.voice.control.nouns import Dialler, Member, Queue
+from holdfast.voice.control.nouns import Dialler, Introduction, Member, Queue
 from holdfast.voice.control.view import Message, Saying
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     ChangeQueue,
     DeleteQueue,
@@ -16,17 +17,24 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import NotFound, QueueNotEmpty
-from holdfast.voice.model.facts import MemberReached, QueueEntered, QueueLeft, QueueRefused, QueueTaken
+from holdfast.voice.model.facts import (
+    MemberLost,
+    MemberPrepared,
+    MemberReached,
+    QueueEntered,
+    QueueLeft,
+    QueueRefused,
+    QueueReturned,
+    QueueTaken,
+)
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
 from holdfast.voice.model.orders import (
     DialQueue,
     JoinQueue,
     LeaveQueue,
+    MeetDialler,
     StopDialQueue,
 )
-
-QUEUE_DEFAULT_SIZE = 1000
-"""MaxSize of a queue that states none (Twilio's older pages say 100)."""
 
 
 class Moved(NamedTuple):
@@ -44,19 +52,33 @@ class Line:
     now: float
     said: list[Saying] = field(default_factory=list)
 
-    def put(self, *, members: tuple[Member, ...] | None = None, diallers: tuple[Dialler, ...] | None = None) -> None:
+    def put(
+        self,
+        *,
+        members: tuple[Member, ...] | None = None,
+        diallers: tuple[Dialler, ...] | None = None,
+        introductions: tuple[Introduction, ...] | None = None,
+    ) -> None:
         """Who waits now."""
         self.queue = replace(
             self.queue,
             members=self.queue.members if members is None else members,
             diallers=self.queue.diallers if diallers is None else diallers,
+            introductions=self.queue.introductions if introductions is None else introductions,
             updated_at=self.now,
         )
 
+    def take_introduction(self, call: CallSid) -> Introduction | None:
+        """The introduction this call is part of, which is over with this."""
+        found = next((one for one in self.queue.introductions if call in (one.member.call, one.dialler.call)), None)
+        self.put(introductions=tuple(one for one in self.queue.introductions if one is not found))
+        return found
 
-def empty(sid: QueueSid, account: AccountSid, name: str, now: float, max_size: int = QUEUE_DEFAULT_SIZE) -> Queue:
+
+def empty(sid: QueueSid, account: AccountSid, name: str, now: float, max_size: int | None = None) -> Queue:
     """A queue in which nobody waits."""
-    return Queue(sid=sid, account=account, name=name, created_at=now, updated_at=now, max_size=max_size)
+    size = unconfirmed.QUEUE_DEFAULT_SIZE if max_size is None else max_size
+    return Queue(sid=sid, account=account, name=name, created_at=now, updated_at=now, max_size=size)
 
 
 def step(queue: Queue, message: Message, now: float) -> Moved:
@@ -66,17 +88,19 @@ def step(queue: Queue, message: Message, now: float) -> Moved:
         case JoinQueue(call=call):
             _join(line, call)
         case LeaveQueue(call=call, result=result):
-            gone = next((member for member in queue.members if member.call == call), None)
-            line.put(members=tuple(member for member in queue.members if member.call != call))
-            # The verb that was taken away needs no fact; a wait that ended by itself tells the verb.
-            if gone is not None and result in ("leave", "error", "system-error"):
-                waited = now - gone.entered_at
-                line.said.append(QueueLeft(call=call, result=result, queue=queue.sid, waited_s=waited))
+            _leave(line, call, result)
+        case MeetDialler(call=call):
+            if (introduced := line.take_introduction(call)) is not None:
+                _meet(line, introduced)
         case DialQueue(call=call, room=room, screen=screen):
             line.put(diallers=(*queue.diallers, Dialler(call=call, room=room, screen=screen)))
             _pair(line)
         case StopDialQueue(call=call):
             line.put(diallers=tuple(dialler for dialler in queue.diallers if dialler.call != call))
+            if (introduced := line.take_introduction(call)) is not None:
+                line.put(members=(introduced.member, *line.queue.members))
+                line.said.append(QueueReturned(call=introduced.member.call))
+                _pair(line)
         case DequeueMember():
             _dequeue(line, message)
         case ChangeQueue(name=name, max_size=max_size):
@@ -87,7 +111,7 @@ def step(queue: Queue, message: Message, now: float) -> Moved:
                 updated_at=now,
             )
         case DeleteQueue():
-            if queue.members or queue.diallers:
+            if queue.members or queue.diallers or queue.introductions:
                 raise QueueNotEmpty(f"Queue {queue.sid} has members and cannot be deleted")
             line.queue = replace(queue, deleted=True)
         case _:
@@ -107,13 +131,26 @@ def _join(line: Line, call: CallSid) -> None:
     _pair(line)
 
 
+def _leave(line: Line, call: CallSid, result: Literal["leave", "redirected", "error", "hangup"]) -> None:
+    """A call is in the queue no longer. A verb that was taken away needs no fact; a wait that ended by itself does."""
+    gone = next((member for member in line.queue.members if member.call == call), None)
+    line.put(members=tuple(member for member in line.queue.members if member is not gone))
+    if gone is not None and result in ("leave", "error"):
+        line.said.append(QueueLeft(call=call, result=result, waited_s=line.now - gone.entered_at))
+    if (introduced := line.take_introduction(call)) is not None:
+        dialler = introduced.dialler
+        line.said.append(MemberLost(call=dialler.call, final=not unconfirmed.MEMBER_LOST_TRIES_NEXT))
+        if unconfirmed.MEMBER_LOST_TRIES_NEXT:
+            line.put(diallers=(dialler, *line.queue.diallers))
+            _pair(line)
+
+
 def _pair(line: Line) -> None:
     """Give the first dialler the first member, while there are both."""
     while line.queue.members and line.queue.diallers:
         member, dialler = line.queue.members[0], line.queue.diallers[0]
         line.put(members=line.queue.members[1:], diallers=line.queue.diallers[1:])
-        waited = line.now - member.entered_at
-        screen = dialler.screen
+        screen, waited = dialler.screen, line.now - member.entered_at
         line.said.append(
             QueueTaken(
                 call=member.call,
@@ -125,11 +162,26 @@ def _pair(line: Line) -> None:
                 method="POST" if screen is None else screen.method,
             )
         )
-        line.said.append(
-            MemberReached(
-                call=dialler.call, member=member.call, queue=line.queue.sid, waited_s=waited, room=dialler.room
-            )
+        introduced = Introduction(member=member, dialler=dialler, waited_s=waited)
+        if screen is None:
+            _meet(line, introduced)
+        else:
+            line.put(introductions=(*line.queue.introductions, introduced))
+            line.said.append(MemberPrepared(call=dialler.call, member=member.call))
+
+
+def _meet(line: Line, introduced: Introduction) -> None:
+    """Tell the dialler that its member is ready."""
+    member, dialler = introduced.member, introduced.dialler
+    line.said.append(
+        MemberReached(
+            call=dialler.call,
+            member=member.call,
+            queue=line.queue.sid,
+            waited_s=introduced.waited_s,
+            room=dialler.room,
         )
+    )
 
 
 def _dequeue(line: Line, command: DequeueMember) -> None:

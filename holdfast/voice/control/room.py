@@ -5,30 +5,34 @@ Sound follows from the state after each step (`audio`); this module only changes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
 from holdfast.voice.control.audio import changed, needs_comfort
-from holdfast.voice.control.events import event
-from holdfast.voice.control.nouns import ROOM_TRANSITIONS, Participant, Room, RoomStatus
+from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.control.participant import change
+from holdfast.voice.control.stage import Stage
 from holdfast.voice.control.view import Message, Saying, View
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Admission,
     AnnounceToRoom,
     ChangeParticipant,
+    EndCall,
     EndRoom,
     RemoveParticipant,
     ReserveSeat,
 )
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
 from holdfast.voice.model.facts import RoomEntered, RoomLeft, RoomRefused
-from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
+from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid, is_label, is_sid
 from holdfast.voice.model.orders import (
     Bridge,
     EnterConference,
     LeaveRoom,
     NoteAnnounced,
+    NoteAnnouncing,
     NoteParticipant,
     NotePhoneHold,
     RefuseEntry,
@@ -36,43 +40,12 @@ from holdfast.voice.model.orders import (
     StopScript,
 )
 
-Kicked = Literal["last-participant-kicked", "participant-with-end-conference-on-exit-kicked"]
-
 
 class Moved(NamedTuple):
     """A room after a step, and what the step said."""
 
     room: Room
     said: tuple[Saying, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class Stage:
-    """One room's step in progress."""
-
-    room: Room
-    now: float
-    view: View
-    said: list[Saying] = field(default_factory=list)
-
-    def say(self, *sayings: Saying) -> None:
-        """Add to what is to happen."""
-        self.said += sayings
-
-    def tell(self, name: str, about: Participant | None = None, *more: tuple[str, str]) -> None:
-        """Send the conference's status callback of an event."""
-        self.room, callbacks = event(self.room, name, self.now, about, *more)
-        self.say(*callbacks)
-
-    def put(self, one: Participant) -> None:
-        """A participant's new values, in its old place."""
-        members = tuple(one if member.call == one.call else member for member in self.room.participants)
-        self.room = replace(self.room, participants=members, updated_at=self.now)
-
-    def move(self, status: RoomStatus) -> None:
-        """Take the room to another status. Invariant: only along the table."""
-        assert status in ROOM_TRANSITIONS[self.room.status], f"{self.room.status} -> {status}"
-        self.room = replace(self.room, status=status, updated_at=self.now)
 
 
 def bridge(command: Bridge, now: float) -> Room:
@@ -106,19 +79,22 @@ def step(room: Room, message: Message, now: float, view: View) -> Moved:
         case ReserveSeat(call=call, admission=admission):
             _add(stage, _participant(call, admission, now, "queued"))
         case LeaveRoom(call=call, cause=cause):
-            reason = "participant_hung_up" if cause in ("hangup", "done") else "participant_updated_via_api"
-            _leave(stage, call, reason, kicked=False)
+            if (leaving := room.participant(call)) is not None:
+                reason = "participant_hung_up" if cause in ("hangup", "done") else "participant_updated_via_api"
+                _leave(stage, leaving, reason, kicked=False)
         case RefuseEntry(call=call, code=code, message=text):
-            _remove(stage, call)
-            stage.say(RoomRefused(call=call, code=code, message=text))
-            _end_if_empty(stage, call, "last-participant-left")
+            if (refused := room.participant(call)) is not None:
+                stage.say(RoomRefused(call=call, code=code, message=text))
+                _leave(stage, refused, "participant_add_failed", kicked=False)
         case RemoveParticipant(call=call):
-            _must_have(room, call)
-            _leave(stage, call, "participant_updated_via_api", kicked=True)
-            stage.say(RoomLeft(call=call, room=room.sid, reason="kicked"))
+            _leave(stage, _must_have(room, call), "participant_updated_via_api", kicked=True)
+            gone_on: Saying = RoomLeft(call=call, room=room.sid, reason="kicked")
+            stage.say(gone_on if unconfirmed.KICKED_GOES_ON else EndCall(call=call))
         case ChangeParticipant(call=call):
             changed_to, said = change(_must_have(room, call), message, room, now)
             stage.put(changed_to)
+            if message.announce is not None:
+                leave_announcement(stage, call)
             for saying in said:
                 if isinstance(saying, str):
                     stage.tell(saying, changed_to)
@@ -130,16 +106,11 @@ def step(room: Room, message: Message, now: float, view: View) -> Moved:
         case AnnounceToRoom(request=request):
             if room.status is RoomStatus.COMPLETED:
                 raise ConferenceNotActive(f"Conference {room.sid} is completed")
-            for one in room.participants:
-                if one.status == "connected" and not one.held:
-                    stage.put(replace(one, announcing=True))
-                    stage.say(StartScript(call=one.call, role="announce", request=request))
-        case NoteAnnounced(call=call, code=code):
-            if (one_ := stage.room.participant(call)) is not None:
-                stage.put(replace(one_, announcing=False))
-                stage.tell("announcement-fail" if code else "announcement-end", one_)
-                if one_.held:
-                    stage.say(StartScript(call=call, role="hold", request=one_.hold))
+            announce(stage, request)
+        case NoteAnnouncing(call=call, instruction=instruction):
+            begin_to_hear(stage, call, instruction)
+        case NoteAnnounced():
+            end_hearing(stage, message)
         case NotePhoneHold(call=call, held=held):
             if (one_ := stage.room.participant(call)) is not None:
                 stage.put(replace(one_, phone_held=held))
@@ -189,31 +160,31 @@ def _enter(stage: Stage, call: CallSid, admission: Admission) -> None:
     """Let a call in, unless the conference is full or what it asks for cannot be."""
     seat = stage.room.participant(call)
     others = [one for one in stage.room.participants if one.call != call]
+    stage.remove(call)
     refusal = _refusal(others, stage.room, admission)
     if refusal is not None:
-        _remove(stage, call)
         stage.say(RoomRefused(call=call, code=refusal[0], message=refusal[1]))
-        _end_if_empty(stage, call, "last-participant-left")
+        _end_if_empty(stage, None, "last-participant-left")
         return
     joining = stage.view.calls.get(call)
-    one = _participant(call, admission, stage.now, "connected")
-    one = replace(one, phone_held=joining is not None and joining.phone_held)
-    if seat is not None:
-        # What was asked by REST while the phone rang stays.
-        one = replace(one, muted=seat.muted, held=seat.held, hold=seat.hold, joined_at=seat.joined_at)
-        _remove(stage, call)
-    _add(stage, one)
+    # What was asked by REST while the phone rang stays.
+    one = _participant(call, admission, stage.now, "connected") if seat is None else replace(seat, status="connected")
+    _add(stage, replace(one, updated_at=stage.now, phone_held=joining is not None and joining.phone_held))
     if one.held:
         stage.say(StartScript(call=call, role="hold", request=one.hold))
 
 
 def _refusal(others: list[Participant], room: Room, admission: Admission) -> tuple[int, str] | None:
-    """Why a call may not enter. Source: Twilio errors 16020, 16025, 16027, 16028."""
+    """Why a call may not enter. Source: Twilio errors 13240, 16020, 16023, 16025, 16027, 16028."""
     if len(others) >= room.max_participants:
         return 16020, f"Conference {room.sid} is full ({room.max_participants} participants)"
+    if admission.label and not is_label(admission.label):
+        return 16023, f"Participant label {admission.label[:160]!r} is too long, holds a '/' or looks like a call SID"
     if admission.label and any(one.label == admission.label for one in others):
         return 16025, f"Participant label {admission.label!r} is already used in this conference"
     if admission.coach is not None:
+        if not is_sid(admission.coach, "CA"):
+            return 13240, f"coach={admission.coach[:60]!r} is no call SID"
         coached = next((one for one in others if one.call == admission.coach), None)
         if coached is None:
             return 16028, f"Participant to be coached {admission.coach} is not in the conference"
@@ -222,38 +193,37 @@ def _refusal(others: list[Participant], room: Room, admission: Admission) -> tup
     return None
 
 
-def _remove(stage: Stage, call: CallSid) -> None:
-    members = tuple(one for one in stage.room.participants if one.call != call)
-    stage.room = replace(stage.room, participants=members, updated_at=stage.now)
-
-
-def _leave(stage: Stage, call: CallSid, reason: str, *, kicked: bool) -> None:
+def _leave(stage: Stage, one: Participant, reason: str, *, kicked: bool) -> None:
     """A participant is out: its sounds stop, others hear of it, and the room may end with it."""
-    one = stage.room.participant(call)
-    if one is None:
-        return
-    _remove(stage, call)
+    stage.remove(one.call)
     _silence(stage, one)
     if stage.room.kind == "bridge":
         for other in stage.room.participants:
             stage.say(RoomLeft(call=other.call, room=stage.room.sid, reason="peer_left"))
-            _remove(stage, other.call)
+            stage.remove(other.call)
             _silence(stage, other)
         stage.move(RoomStatus.COMPLETED)
         return
-    status = "in-progress" if reason == "participant_updated_via_api" else "completed"
-    if one.status != "connected":
-        reason, status = "participant_add_failed", "failed"
-    stage.tell("participant-leave", one, ("ParticipantCallStatus", status), ("ReasonParticipantLeft", reason))
+    _tell_leave(stage, one, reason)
     verb = "kicked" if kicked else "left"
-    if one.end_on_exit and one.status == "connected":
+    if one.end_on_exit and one.status == "connected" and reason != "participant_add_failed":
         _end(stage, f"participant-with-end-conference-on-exit-{verb}", one, "moderator_ended_conference")
-    else:
-        _end_if_empty(stage, call, f"last-participant-{verb}", one)
+        return
+    leave_announcement(stage, one.call)
+    _end_if_empty(stage, one, f"last-participant-{verb}")
 
 
-def _end_if_empty(stage: Stage, call: CallSid, reason: str, one: Participant | None = None) -> None:
-    del call
+def _tell_leave(stage: Stage, one: Participant, reason: str) -> None:
+    """Source: changelog 2023-10, reasons a participant left."""
+    call = stage.view.calls.get(one.call)
+    status = "in-progress" if call is None or call.live else call.status.value
+    if one.status != "connected":
+        reason = "participant_add_failed"
+        status = "canceled" if call is None or call.live else call.status.value
+    stage.tell("participant-leave", one, ("ParticipantCallStatus", status), ("ReasonParticipantLeft", reason))
+
+
+def _end_if_empty(stage: Stage, one: Participant | None, reason: str) -> None:
     if not stage.room.participants and stage.room.status is not RoomStatus.COMPLETED:
         _end(stage, reason, one, "")
 
@@ -263,10 +233,9 @@ def _end(stage: Stage, reason: str, trigger: Participant | None, others_reason: 
     for other in stage.room.participants:
         _silence(stage, other)
         stage.say(RoomLeft(call=other.call, room=stage.room.sid, reason=others_reason))
-        left = (("ParticipantCallStatus", "in-progress"), ("ReasonParticipantLeft", others_reason))
-        stage.tell("participant-leave", other, *left)
+        _tell_leave(stage, other, others_reason)
     ending = None if trigger is None else trigger.call
-    stage.room = replace(stage.room, participants=(), reason_ended=reason, call_ending=ending)
+    stage.room = replace(stage.room, participants=(), announcement=None, reason_ended=reason, call_ending=ending)
     stage.move(RoomStatus.COMPLETED)
     more = [("ReasonConferenceEnded", reason), ("Reason", reason.replace("-", " "))]
     if trigger is not None:
@@ -278,7 +247,9 @@ def _end(stage: Stage, reason: str, trigger: Participant | None, others_reason: 
 
 def _silence(stage: Stage, one: Participant) -> None:
     """Stop what was played to a participant because of the room."""
-    roles = (("wait", one.waiting), ("hold", one.held), ("announce", one.announcing), ("comfort", one.comforted))
+    whole = stage.room.announcement
+    announced = one.announcing or one.announcement is not None or (whole is not None and one.call in whole.ears)
+    roles = (("wait", one.waiting), ("hold", one.held), ("announce", announced), ("comfort", one.comforted))
     stage.say(*(StopScript(call=one.call, role=role) for role, runs in roles if runs))  # type: ignore[arg-type]
 
 
@@ -291,7 +262,7 @@ def _settle(stage: Stage) -> None:
         stage.move(RoomStatus.IN_PROGRESS)
         stage.tell("conference-start")
     for one in inside:
-        waits = room.kind == "conference" and stage.room.status is RoomStatus.INIT and not one.held
+        waits = _hears_wait(stage.room, len(inside)) and not one.held and not one.announcing
         if waits != one.waiting:
             one = replace(one, waiting=waits)
             wait = StartScript(call=one.call, role="wait", request=one.wait)
@@ -303,3 +274,10 @@ def _settle(stage: Stage) -> None:
             comfort = StartScript(call=one.call, role="comfort", request=None)
             stage.say(comfort if comforted else StopScript(call=one.call, role="comfort"))
             stage.put(replace(one, comforted=comforted))
+
+
+def _hears_wait(room: Room, inside: int) -> bool:
+    """Whether the wait document is what sounds in a room at this moment."""
+    if room.kind != "conference":
+        return False
+    return room.status is RoomStatus.INIT or (unconfirmed.LAST_PARTICIPANT_HEARS_WAIT and inside == 1)

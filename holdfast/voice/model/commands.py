@@ -8,9 +8,10 @@ from typing import Literal
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
 
 Method = Literal["GET", "POST"]
-Role = Literal["main", "queue", "wait", "hold", "announce", "screen", "comfort"]
+Role = Literal["main", "queue", "wait", "hold", "announce", "screen", "whisper", "comfort"]
 """What a script is for: the call's own document; a wait in a queue, or for a conference to begin; a participant's
-hold; an announcement; a screening before the bridge; music while the only peer holds by its own phone."""
+hold; an announcement; a screening before the bridge; what the dialler of a
+queue lets its member hear before they meet; music while the only peer holds by its own phone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

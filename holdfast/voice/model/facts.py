@@ -205,25 +205,24 @@ class QueueEntered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRefused:
-    """This call could not wait: the queue is full, or what it asked for is wrong."""
+    """This call could not wait: the queue is full."""
 
     call: CallSid
-    result: Literal["queue-full", "error", "system-error"]
+    result: Literal["queue-full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLeft:
-    """This call waits no longer, for any reason but being taken by a dialler."""
+    """This call's wait ended by itself: `<Leave>`, or a wait document that failed."""
 
     call: CallSid
-    result: Literal["leave", "redirected", "error", "system-error", "hangup"]
-    queue: QueueSid
+    result: Literal["leave", "error"]
     waited_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTaken:
-    """A dialler took this waiting call; both meet in `room`."""
+    """A dialler took this waiting call; they meet in `room` once it has heard the document at `url` (None: at once)."""
 
     call: CallSid
     queue: QueueSid
@@ -232,6 +231,36 @@ class QueueTaken:
     room: RoomSid
     url: str | None = None
     method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueReturned:
+    """The dialler that had taken this call went away before they met: it waits again, at the front."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperHeard:
+    """The document that the dialler of a queue lets its member hear came to its end."""
+
+    call: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberPrepared:
+    """The dialler's member hears the document it is to hear first."""
+
+    call: CallSid
+    member: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberLost:
+    """The dialler's member left before they met. `final`: there will be no other."""
+
+    call: CallSid
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +304,10 @@ NounFact = (
     | QueueRefused
     | QueueLeft
     | QueueTaken
+    | QueueReturned
+    | WhisperHeard
+    | MemberPrepared
+    | MemberLost
     | MemberReached
     | QueueMissing
     | Interrupted

@@ -25,6 +25,11 @@ def is_sid(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and SID.match(text) is not None
 
 
+def is_label(text: str) -> bool:
+    """Whether a participant may be called that. Source: Twilio errors 16023 and 16024."""
+    return 1 <= len(text) <= 128 and "/" not in text and not is_sid(text, "CA")
+
+
 def derive(prefix: str, *seed: str) -> str:
     """A SID that is a function of its seed, so that replaying the same facts names the same things.
 

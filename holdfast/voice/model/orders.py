@@ -8,6 +8,7 @@ from typing import Literal
 from holdfast.voice.model.commands import (
     Admission,
     Callback,
+    Instruction,
     ReserveSeat,
     Role,
     Target,
@@ -95,7 +96,14 @@ class LeaveQueue:
     """The call waits no longer (its verb is over, or the call is)."""
 
     call: CallSid
-    result: Literal["leave", "redirected", "error", "system-error", "hangup"]
+    result: Literal["leave", "redirected", "error", "hangup"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetDialler:
+    """The member has heard what its dialler wanted it to hear: they may be joined."""
+
+    call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +133,8 @@ class StartScript:
     role: Role
     request: WebRequest | None
     """None: the built-in music."""
+    instruction: Instruction | None = None
+    """The document itself, in place of asking for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +162,20 @@ class NoteParticipant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAnnouncing:
+    """A participant's announcement has its document and is heard from now on."""
+
+    call: CallSid
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteAnnounced:
-    """The announcement a participant heard is over; `code` is 0, or why it failed."""
+    """The announcement a participant heard is over; `code` is 0, or Twilio's of why it failed."""
 
     call: CallSid
     code: int = 0
+    message: str = ""
 
 
 NounCommand = (
@@ -169,11 +188,13 @@ NounCommand = (
     | RefuseEntry
     | JoinQueue
     | LeaveQueue
+    | MeetDialler
     | DialQueue
     | StopDialQueue
     | StartScript
     | StopScript
     | NotePhoneHold
     | NoteParticipant
+    | NoteAnnouncing
     | NoteAnnounced
 )

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 from xml.etree import ElementTree
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Method,
     Role,
@@ -45,6 +46,7 @@ ALLOWED: Final[Mapping[Role, frozenset[str]]] = {
     "hold": _QUIET,
     "announce": _QUIET,
     "comfort": _QUIET,
+    "whisper": _QUIET,
     "screen": _QUIET | {"Hangup", "Reject", "Gather"},
 }
 """Which verbs a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
@@ -99,7 +101,8 @@ def receive(*, role: Role, url: str, method: Method, content_type: str, body: st
 def read(document: Document) -> Meaning:
     """The meaning of a document. Raises: DocumentUnreadable, DocumentTooLarge, VerbNotAllowed."""
     if document.clip is not None:
-        rounds = 0 if document.role in ("wait", "comfort") else 1
+        loops = document.role == "comfort" or (document.role == "wait" and unconfirmed.WAIT_FILE_LOOPS)
+        rounds = 0 if loops else 1
         return Meaning((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
     root = parse(document.text)
     if root.tag != "Response":

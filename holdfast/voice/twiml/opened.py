@@ -35,6 +35,7 @@ from holdfast.voice.model.orders import (
     JoinQueue,
     LeaveQueue,
     LeaveRoom,
+    MeetDialler,
     NounCommand,
     ReleaseChild,
     StartScript,
@@ -87,7 +88,7 @@ def closes(fact: Fact) -> str:
             return child
         case RoomLeft() | RoomRefused():
             return "room"
-        case QueueLeft() | QueueTaken() | QueueRefused():
+        case QueueLeft() | QueueTaken(url=None) | QueueRefused():
             return "queue"
         case MemberReached() | QueueMissing():
             return "dialler"
@@ -95,5 +96,14 @@ def closes(fact: Fact) -> str:
             return ""
 
 
-def closes_step(step: StopSound | StopTimer | StopScript) -> str:
-    return f"script:{step.role}" if isinstance(step, StopScript) else step.token
+def closes_step(doing: Doing) -> str:
+    """The key of what a verb itself stops with this step; "" when nothing."""
+    match doing:
+        case StopSound(token=token) | StopTimer(token=token):
+            return token
+        case StopScript(role=role):
+            return f"script:{role}"
+        case MeetDialler():
+            return "queue"
+        case _:
+            return ""

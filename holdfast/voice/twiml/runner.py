@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Instruction,
     WebRequest,
@@ -19,8 +20,6 @@ from holdfast.voice.model.effects import (
     PlaySound,
     StartTimer,
     StopFetch,
-    StopSound,
-    StopTimer,
     VerbBegan,
 )
 from holdfast.voice.model.errors import VoiceError
@@ -39,7 +38,6 @@ from holdfast.voice.model.orders import (
     LeaveQueue,
     LeaveRoom,
     ReleaseChild,
-    StopScript,
 )
 from holdfast.voice.twiml.document import Document, read, receive
 from holdfast.voice.twiml.opened import Doing, closes, closes_step, opens
@@ -167,7 +165,8 @@ class Runner:
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
         if script.fallback is None or script.fell_back:
             return Turn(replace(script, fetching=None), (logged,), Broken(code=code, message=message))
-        form = (*script.fallback.form, ("ErrorCode", str(code)), ("ErrorUrl", url))
+        code_name, url_name = unconfirmed.FALLBACK_TELLS
+        form = (*script.fallback.form, (code_name, str(code)), (url_name, url))
         turn = _fetch(replace(script, fell_back=True), replace(script.fallback, form=form), ear, now)
         return Turn(turn.script, (logged, *turn.doings), turn.ending)
 
@@ -199,8 +198,7 @@ class Runner:
                 made.append(step)
                 if (thing := opens(step, script.call)) is not None:
                     opened.append(thing)
-                if isinstance(step, StopSound | StopTimer | StopScript):
-                    stopped = closes_step(step)
+                if (stopped := closes_step(step)) != "":
                     opened = [kept for kept in opened if kept.key != stopped]
                 step = next(run)
         except StopIteration as stop:

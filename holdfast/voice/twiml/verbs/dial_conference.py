@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Admission,
     WebRequest,
@@ -13,7 +14,7 @@ from holdfast.voice.model.effects import LogNotification, StartTimer
 from holdfast.voice.model.facts import DigitPressed, RoomLeft, RoomRefused, TimerFired
 from holdfast.voice.model.ids import RoomSid
 from holdfast.voice.model.orders import EnterConference
-from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Run, Verb, next_fact
+from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Run, Verb, next_fact
 from holdfast.voice.twiml.verbs.terms import Terms
 
 
@@ -55,6 +56,7 @@ class DialConference(Verb):
                         break
                     case _:
                         pass
-        except Interruption:
-            pass
+        except Interruption as order:
+            if order.cause != "hangup" and not unconfirmed.CONFERENCE_LEFT_ASKS_ACTION:
+                return Continue()
         return self.terms.over(("DialCallStatus", "answered"))

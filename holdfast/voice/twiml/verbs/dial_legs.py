@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Callback,
     Target,
@@ -19,7 +20,6 @@ from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
     ChildEnded,
-    ChildRinging,
     ChildScreened,
     DigitPressed,
     TimerFired,
@@ -30,11 +30,8 @@ from holdfast.voice.model.orders import (
     CallChild,
     ReleaseChild,
 )
-from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
+from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
 from holdfast.voice.twiml.verbs.terms import Terms
-
-CHILD_REDIRECTED = "completed"
-"""DialCallStatus when the child was given a document of its own (unconfirmed; `answered` has been claimed)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +46,13 @@ class Noun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """How ringing ended: the child that is to be bridged, or the last one's words."""
+    """How ringing ended. Shape: `status` is "" when `child` is to be bridged, else the word for DialCallStatus."""
 
     child: CallSid | None
     status: str = ""
-    answered: bool = False
+    answered_at: float | None = None
+    detached: bool = False
+    taken_away: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +74,25 @@ class DialLegs(Verb):
         rounds = [(noun,) for noun in self.nouns] if self.terms.sequential else [self.nouns]
         tried = Tried(child=None)
         for nouns in rounds:
-            try:
-                tried = yield from self._ring(desk, nouns)
-            except Interruption:
-                return self.terms.over(("DialCallStatus", "canceled"), ("DialBridged", "false"))
-            if tried.answered:
+            tried = yield from self._ring(desk, nouns)
+            if tried.taken_away:
+                return self._unbridged(desk, tried)
+            if tried.answered_at is not None:
                 break
         yield StopSound(token=ringback)
-        if tried.child is not None and tried.status == "":
-            return (yield from self._bridge(desk, tried.child))
-        child = () if tried.child is None else (("DialCallSid", tried.child),)
-        return self.terms.over(("DialCallStatus", tried.status), *child, ("DialBridged", "false"))
+        if tried.child is not None and tried.answered_at is not None and not tried.status:
+            return (yield from self._bridge(desk, tried.child, tried.answered_at))
+        return self._unbridged(desk, tried)
+
+    def _unbridged(self, desk: Desk, tried: Tried) -> Outcome:
+        """P and C were never joined. Source: TwiML <Dial>: whatever ends an answered leg is `completed`."""
+        form = [("DialCallStatus", tried.status)]
+        if tried.child is not None:
+            form.append(("DialCallSid", tried.child))
+        if tried.answered_at is not None and not tried.detached:
+            form.append(("DialCallDuration", str(int(desk.now - tried.answered_at))))
+        form.append(("DialBridged", unconfirmed.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
+        return self.terms.over(*form)
 
     def _ring(self, desk: Desk, nouns: tuple[Noun, ...]) -> Part[Tried]:
         """Ring these until one is ready for the bridge, all have refused, or the time is over."""
@@ -94,35 +101,44 @@ class DialLegs(Verb):
             child = CallSid(desk.sid("CA"))
             ringing[child] = noun
             yield self._call(desk.token(), desk, child, noun)
-        only = next(iter(ringing)) if len(ringing) == 1 else None
+        named = child if len(ringing) == 1 or unconfirmed.SEVERAL_TRIED_NAME_LAST else None
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.timeout_s)
-        winner: CallSid | None = None
-        while True:
-            match (yield from next_fact()):
-                case ChildAnswered(child=child) if child in ringing and winner is None:
-                    winner = child
-                    for loser in ringing:
-                        if loser != winner:
-                            yield ReleaseChild(call=loser, cause="lost-race")
-                    if ringing[child].screen is None:
-                        return Tried(child=child, answered=True)
-                case ChildScreened(child=child) if child == winner:
-                    return Tried(child=child, answered=True)
-                case ChildEnded(child=child) if child == winner:
-                    return Tried(child=child, status="completed", answered=True)
-                case ChildDetached(child=child) if child == winner:
-                    return Tried(child=child, status=CHILD_REDIRECTED, answered=True)
-                case ChildEnded(child=child, status=status) if child in ringing:
-                    del ringing[child]
-                    if not ringing:
-                        return Tried(child=only, status=status)
-                case TimerFired(token=token) if token == timer and winner is None:
-                    for child in ringing:
-                        yield ReleaseChild(call=child, cause="timeout")
-                    return Tried(child=only, status="no-answer")
-                case ChildRinging() | _:
-                    pass
+        winner, answered_at = None, 0.0
+        try:
+            while True:
+                match (yield from next_fact()):
+                    case ChildAnswered(child=child) if child in ringing and winner is None:
+                        winner, answered_at = child, desk.now
+                        for loser in ringing:
+                            if loser != winner:
+                                yield ReleaseChild(call=loser, cause="lost-race")
+                        if ringing[child].screen is None:
+                            return Tried(child=child, answered_at=answered_at)
+                    case ChildScreened(child=child) if child == winner:
+                        return Tried(child=child, answered_at=answered_at)
+                    case ChildEnded(child=child) if child == winner:
+                        return Tried(child=child, status="completed", answered_at=answered_at)
+                    case ChildDetached(child=child) if child in ringing:
+                        # It was answered; its screening or the touch tones sent to it were cut off.
+                        return Tried(
+                            child=child, status=unconfirmed.CHILD_REDIRECTED, answered_at=desk.now, detached=True
+                        )
+                    case ChildEnded(child=child, status=status) if child in ringing:
+                        del ringing[child]
+                        if not ringing:
+                            return Tried(child=named, status=status)
+                    case TimerFired(token=token) if token == timer and winner is None:
+                        for child in ringing:
+                            yield ReleaseChild(call=child, cause="timeout")
+                        return Tried(child=named, status="no-answer")
+                    case _:
+                        pass
+        except Interruption as order:
+            if winner is not None:
+                return Tried(child=winner, status="completed", answered_at=answered_at, taken_away=True)
+            status = "canceled" if order.cause == "hangup" else unconfirmed.PARENT_REDIRECTED_RINGING
+            return Tried(child=named, status=status, taken_away=True)
 
     def _call(self, token: Token, desk: Desk, child: CallSid, noun: Noun) -> CallChild:
         return CallChild(
@@ -137,13 +153,13 @@ class DialLegs(Verb):
             send_digits=noun.send_digits,
         )
 
-    def _bridge(self, desk: Desk, child: CallSid) -> Part[Outcome]:
+    def _bridge(self, desk: Desk, child: CallSid, answered_at: float) -> Part[Outcome]:
         """P and C hear each other until one of them is gone, redirected, or out of time."""
         yield Answer()
         room = RoomSid(desk.sid("BR"))
         yield Bridge(token=desk.token(), room=room, call=desk.call, account=desk.account)
         yield Bridge(token=desk.token(), room=room, call=child, account=desk.account)
-        limit, began, detached = desk.token(), desk.now, False
+        limit = desk.token()
         yield StartTimer(token=limit, after_s=self.terms.time_limit_s)
         try:
             while True:
@@ -151,23 +167,22 @@ class DialLegs(Verb):
                     case ChildEnded(child=gone) if gone == child:
                         break
                     case ChildDetached(child=gone) if gone == child:
-                        detached = True
-                        break
+                        status = unconfirmed.CHILD_REDIRECTED
+                        return self.terms.over(
+                            ("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true")
+                        )
                     case TimerFired(token=token) if token == limit:
                         break
                     case DigitPressed(digit="*") if self.terms.hangup_on_star:
                         break
                     case _:
                         pass
-        except Interruption:
-            pass
-        if detached:
-            return self.terms.over(
-                ("DialCallStatus", CHILD_REDIRECTED), ("DialCallSid", child), ("DialBridged", "true")
-            )
+        except Interruption as order:
+            if order.cause == "hangup" and not unconfirmed.PARENT_GONE_ASKS_ACTION:
+                return Continue()
         return self.terms.over(
             ("DialCallStatus", "completed"),
             ("DialCallSid", child),
-            ("DialCallDuration", str(int(desk.now - began))),
+            ("DialCallDuration", str(int(desk.now - answered_at))),
             ("DialBridged", "true"),
         )

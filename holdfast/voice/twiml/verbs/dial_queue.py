@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import WebRequest
-from holdfast.voice.model.effects import StartTimer
-from holdfast.voice.model.facts import DigitPressed, MemberReached, QueueMissing, RoomLeft, TimerFired
+from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
+from holdfast.voice.model.facts import (
+    DigitPressed,
+    MemberLost,
+    MemberPrepared,
+    MemberReached,
+    QueueMissing,
+    RoomLeft,
+    TimerFired,
+)
 from holdfast.voice.model.ids import RoomSid
 from holdfast.voice.model.orders import (
     Bridge,
     DialQueue,
 )
-from holdfast.voice.twiml.verb import Answer, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
+from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
 from holdfast.voice.twiml.verbs.terms import Terms
-
-QUEUE_UNKNOWN = "failed"
-"""DialCallStatus when the queue does not exist (unconfirmed)."""
-QUEUE_TIMEOUT = "no-answer"
-"""DialCallStatus when nobody entered the queue in time (unconfirmed)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,23 @@ class DialQueueVerb(Verb):
 
     def run(self, desk: Desk) -> Run:
         yield Answer()
+        ringing = desk.token()
+        if unconfirmed.DIALLER_HEARS:
+            yield PlaySound(token=ringing, source=unconfirmed.DIALLER_HEARS, rounds=0)
+        try:
+            reached = yield from self._wait(desk)
+        except Interruption as order:
+            if order.cause != "hangup" and not unconfirmed.QUEUE_DIAL_LEFT_ASKS_ACTION:
+                return Continue()
+            return self.terms.over(("DialCallStatus", "canceled"), ("DialBridged", "false"))
+        if isinstance(reached, str):
+            return self.terms.over(("DialCallStatus", reached), ("DialBridged", "false"))
+        if unconfirmed.DIALLER_HEARS:
+            yield StopSound(token=ringing)
+        return (yield from self._bridge(desk, reached))
+
+    def _wait(self, desk: Desk) -> Part[MemberReached | str]:
+        """Until a member is ready; else the word for DialCallStatus. While one hears `url`, time does not run out."""
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.timeout_s)
         yield DialQueue(
@@ -46,19 +67,25 @@ class DialQueueVerb(Verb):
             room=RoomSid(desk.sid("BR")),
             screen=self.screen,
         )
-        try:
-            while True:
-                match (yield from next_fact()):
-                    case MemberReached() as reached:
-                        return (yield from self._bridge(desk, reached))
-                    case QueueMissing():
-                        return self.terms.over(("DialCallStatus", QUEUE_UNKNOWN), ("DialBridged", "false"))
-                    case TimerFired(token=token) if token == timer:
-                        return self.terms.over(("DialCallStatus", QUEUE_TIMEOUT), ("DialBridged", "false"))
-                    case _:
-                        pass
-        except Interruption:
-            return self.terms.over(("DialCallStatus", "canceled"), ("DialBridged", "false"))
+        prepared, late = False, False
+        while True:
+            match (yield from next_fact()):
+                case MemberReached() as reached:
+                    return reached
+                case QueueMissing():
+                    return unconfirmed.QUEUE_UNKNOWN
+                case MemberPrepared():
+                    prepared = True
+                case MemberLost(final=final):
+                    prepared = False
+                    if late or final:
+                        return unconfirmed.QUEUE_TIMEOUT
+                case TimerFired(token=token) if token == timer:
+                    late = True
+                    if not prepared:
+                        return unconfirmed.QUEUE_TIMEOUT
+                case _:
+                    pass
 
     def _bridge(self, desk: Desk, reached: MemberReached) -> Part[Outcome]:
         """Be joined with the member until either leaves. The member's own wait ends the same moment."""
@@ -76,13 +103,13 @@ class DialQueueVerb(Verb):
                         break
                     case _:
                         pass
-        except Interruption:
-            pass
-        return self.terms.over(
-            ("DialCallStatus", "completed"),
-            ("DialCallSid", reached.member),
-            ("DialCallDuration", str(int(desk.now - began))),
-            ("DialBridged", "true"),
-            ("QueueSid", reached.queue),
-            ("QueueTime", str(int(reached.waited_s))),
-        )
+        except Interruption as order:
+            if order.cause != "hangup" and not unconfirmed.QUEUE_DIAL_LEFT_ASKS_ACTION:
+                return Continue()
+        form = [("DialCallStatus", "completed")]
+        if unconfirmed.QUEUE_DIAL_TELLS_QUEUE:
+            form.append(("DialCallSid", reached.member))
+        form += [("DialCallDuration", str(int(desk.now - began))), ("DialBridged", "true")]
+        if unconfirmed.QUEUE_DIAL_TELLS_QUEUE:
+            form += [("QueueSid", reached.queue), ("QueueTime", str(int(reached.waited_s)))]
+        return self.terms.over(*form)

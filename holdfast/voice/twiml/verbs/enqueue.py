@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import WebRequest
-from holdfast.voice.model.facts import QueueEntered, QueueLeft, QueueRefused, QueueTaken, RoomLeft
+from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.facts import (
+    QueueEntered,
+    QueueLeft,
+    QueueRefused,
+    QueueReturned,
+    QueueTaken,
+    RoomLeft,
+    WhisperHeard,
+)
 from holdfast.voice.model.ids import QueueSid
 from holdfast.voice.model.orders import (
     Bridge,
     JoinQueue,
+    MeetDialler,
     StartScript,
     StopScript,
 )
@@ -25,9 +36,18 @@ from holdfast.voice.twiml.verb import (
     Part,
     Run,
     Verb,
-    next_fact,
     until,
 )
+
+LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The wait ended without a dialler: why, and how long it was. Units: seconds."""
+
+    result: str
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +64,21 @@ class Enqueue(Verb):
     action: WebRequest | None = None
 
     @classmethod
-    def parse(cls, reader: Reader) -> Enqueue | None:
-        reader.code = 14204
+    def parse(cls, reader: Reader) -> Enqueue:
+        reader.code = 14201
         for accepted in ("workflowSid", "maxQueueSize"):
             reader.text(accepted)
         wait = reader.request("waitUrl", "waitUrlMethod")
         if wait is None and reader.optional("waitUrl") is not None:
             wait = WebRequest(url="", method="GET")
         name = reader.node.text.strip()
-        if not 1 <= len(name) <= 64:
-            reader.warn("the queue's name must have 1 to 64 characters")
-            return None
         return cls(queue=name, wait=wait, action=reader.request("action", "method"))
 
     def run(self, desk: Desk) -> Run:
+        if not 1 <= len(self.queue) <= LONGEST_NAME:
+            code, wrong = (14205, "longer than 64 characters") if self.queue else (14204, "empty")
+            yield LogNotification(call=desk.call, code=code, log=1, message=f"<Enqueue>: the queue's name is {wrong}")
+            return self._over("error")
         yield JoinQueue(
             token=desk.token(),
             call=desk.call,
@@ -69,23 +90,51 @@ class Enqueue(Verb):
         if isinstance(entered, QueueRefused):
             return self._over(entered.result)
         began = desk.now
-        yield StartScript(call=desk.call, role="queue", request=self.wait)
         try:
-            while True:
-                match (yield from next_fact()):
-                    case QueueTaken() as taken:
-                        return (yield from self._bridge(desk, taken))
-                    case QueueLeft() as left:
-                        return self._over(left.result, left.queue, left.waited_s)
-                    case _:
-                        pass
+            left = yield from self._wait(desk)
         except Interruption as order:
-            result = "hangup" if order.cause == "hangup" else "redirected"
-            return self._over(result, entered.queue, desk.now - began)
+            return self._over("hangup" if order.cause == "hangup" else "redirected", entered.queue, desk.now - began)
+        if isinstance(left, Left):
+            return self._over(left.result, entered.queue, left.waited_s)
+        return (yield from self._bridge(desk, left))
+
+    def _wait(self, desk: Desk) -> Part[QueueTaken | Left]:
+        """Hear the wait document, until a dialler is to be met or the wait is over."""
+        while True:
+            yield StartScript(call=desk.call, role="queue", request=self.wait)
+            fact = yield from until(QueueTaken, QueueLeft)
+            if isinstance(fact, QueueLeft):
+                return Left(fact.result, fact.waited_s)
+            yield StopScript(call=desk.call, role="queue")
+            if fact.url is None:
+                return fact
+            try:
+                met = yield from self._whisper(desk, fact, fact.url)
+            except Interruption:
+                return Left(unconfirmed.BRIDGING_INTERRUPTED, fact.waited_s)
+            if met:
+                return fact
+
+    def _whisper(self, desk: Desk, taken: QueueTaken, url: str) -> Part[bool]:
+        """Hear what the dialler wants heard first; whether it is still there then. Source: TwiML <Queue> url."""
+        yield Answer()
+        # The spelling of DequeingCallSid is Twilio's.
+        form = (
+            ("QueueSid", taken.queue),
+            ("QueueTime", str(int(taken.waited_s))),
+            ("DequeingCallSid", taken.by),
+        )
+        request = WebRequest(url=url, method="GET" if taken.method == "GET" else "POST", form=form)
+        yield StartScript(call=desk.call, role="whisper", request=request)
+        fact = yield from until(WhisperHeard, QueueReturned)
+        yield StopScript(call=desk.call, role="whisper")
+        if isinstance(fact, QueueReturned):
+            return False
+        yield MeetDialler(call=desk.call)
+        return True
 
     def _bridge(self, desk: Desk, taken: QueueTaken) -> Part[Outcome]:
         """Be joined with the dialler until either leaves."""
-        yield StopScript(call=desk.call, role="queue")
         yield Answer()
         yield Bridge(token=desk.token(), room=taken.room, call=desk.call, account=desk.account)
         result = "bridged"

@@ -1,0 +1,44 @@
+"""A step in progress on one room: its state so far and what it has said, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from holdfast.voice.control.events import event
+from holdfast.voice.control.nouns import ROOM_TRANSITIONS, Participant, Room, RoomStatus
+from holdfast.voice.control.view import Saying, View
+from holdfast.voice.model.ids import CallSid
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """One room's step in progress."""
+
+    room: Room
+    now: float
+    view: View
+    said: list[Saying] = field(default_factory=list)
+
+    def say(self, *sayings: Saying) -> None:
+        """Add to what is to happen."""
+        self.said += sayings
+
+    def tell(self, name: str, about: Participant | None = None, *more: tuple[str, str]) -> None:
+        """Send the conference's status callback of an event."""
+        self.room, callbacks = event(self.room, name, self.now, about, *more)
+        self.say(*callbacks)
+
+    def put(self, one: Participant) -> None:
+        """A participant's new values, in its old place."""
+        members = tuple(one if member.call == one.call else member for member in self.room.participants)
+        self.room = replace(self.room, participants=members, updated_at=self.now)
+
+    def move(self, status: RoomStatus) -> None:
+        """Take the room to another status. Invariant: only along the table."""
+        assert status in ROOM_TRANSITIONS[self.room.status], f"{self.room.status} -> {status}"
+        self.room = replace(self.room, status=status, updated_at=self.now)
+
+    def remove(self, call: CallSid) -> None:
+        """A participant is one no more."""
+        members = tuple(one for one in self.room.participants if one.call != call)
+        self.room = replace(self.room, participants=members, updated_at=self.now)
