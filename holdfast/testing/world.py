@@ -81,6 +81,8 @@ class World:
     now: float = START
     board: Board = field(default_factory=Board)
     effects: list[Effect] = field(default_factory=list)
+    web: list[Asked] = field(default_factory=list)
+    """Every request to a web server, in the order sent: those of `asked` and of `callbacks`."""
     asked: list[Asked] = field(default_factory=list)
     callbacks: list[Asked] = field(default_factory=list)
     notices: list[LogNotification] = field(default_factory=list)
@@ -98,13 +100,20 @@ class World:
 
     # --- what a story does --------------------------------------------------------------------------------
 
-    def calls_in(self, name: str, url: str = "", *, twiml: str | None = None, to: str = "+15550100") -> CallSid:
+    def calls_in(
+        self, name: str, url: str = "", *, twiml: str | None = None, to: str = "+15550100", events: Sequence[str] = ()
+    ) -> CallSid:
         """A phone calls a number whose document is at `url`, or is `twiml`."""
         sid = CallSid(derive("CA", name))
         request = WebRequest(url=url) if url else None
         instruction = Instruction(request=request, twiml=twiml, base_url="https://app.example/")
         self.legs[sid] = "calling"
-        self.tell(ReceiveCall(call=sid, account=ACCOUNT, from_=f"client:{name}", to=to, instruction=instruction))
+        callback = Callback(url="https://app.example/status", events=tuple(events)) if events else None
+        self.tell(
+            ReceiveCall(
+                call=sid, account=ACCOUNT, from_=f"client:{name}", to=to, instruction=instruction, callback=callback
+            )
+        )
         return sid
 
     def place(self, name: str, url: str = "", *, twiml: str | None = None, events: Sequence[str] = ()) -> CallSid:
@@ -259,6 +268,7 @@ class World:
             case FetchDocument(token=token, request=request):
                 asked = Asked(url=request.url, method=request.method, form=dict(request.form))
                 self.asked.append(asked)
+                self.web.append(asked)
                 if request.url in self.held_back:
                     self.slow[token] = asked
                 else:
@@ -267,6 +277,7 @@ class World:
                 self.slow.pop(token, None)
             case PostCallback(kind=kind, request=request):
                 told = Asked(url=request.url, method=request.method, form=dict(request.form), kind=kind)
+                self.web.append(told)
                 (self.asked if kind == "superseded" else self.callbacks).append(told)
             case LogNotification():
                 self.notices.append(effect)
