@@ -5,6 +5,8 @@ Source: TwiML <Dial>, "Modify a live call", changelog 2020-12 and 2021-05.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from holdfast.testing.world import World
@@ -200,7 +202,9 @@ def test_row_7_the_child_is_ended_by_rest_while_bridged(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", ["completed", "canceled"])
-def test_row_8_the_child_is_ended_by_rest_while_it_rings(world: World, status: str) -> None:
+def test_row_8_the_child_is_ended_by_rest_while_it_rings(
+    world: World, status: Literal["completed", "canceled"]
+) -> None:
     told = ringing(world)
     world.tell(EndCall(call=told["C"], status=status))
     assert told.news() == [
