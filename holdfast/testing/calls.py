@@ -6,12 +6,14 @@ Point of view: *in* is from the peer to the phone. Every wait is bounded and say
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from enum import Enum
 from typing import Any, Literal
 
 from holdfast.testing.clock import now_s
 from holdfast.testing.endpoint import Endpoint
+from holdfast.testing.holding import HoldForm, written
 from holdfast.testing.line import Line
 from holdfast.voice.sip.effects import (
     Accepted,
@@ -95,7 +97,9 @@ class PhoneCall:
         self._rang: asyncio.Future[None] = loop.create_future()
         self._answered: asyncio.Future[None] = loop.create_future()
         self._over: asyncio.Future[Ended | Refused] = loop.create_future()
-        self._changed: asyncio.Future[None] | None = None
+        self._changed: asyncio.Future[str] | None = None
+        self._said = b""
+        """The last offer of ours that changed the call."""
 
     # --- what a test waits for
 
@@ -139,18 +143,39 @@ class PhoneCall:
         """Refuse a call in."""
         self._endpoint.do(self._endpoint.agent.refuse(self.session, status, now=now_s()))
 
-    async def hold(self, *, inactive: bool = False, within_s: float = 5.0) -> None:
-        """Put the peer on hold from this phone, by re-INVITE with `sendonly` (or `inactive`).
+    async def hold(
+        self, form: HoldForm = HoldForm.SENDONLY, *, by: Literal["INVITE", "UPDATE"] = "INVITE", within_s: float = 5.0
+    ) -> str:
+        """Put the peer on hold from this phone; the direction the peer answered.
 
-        Source: RFC 3264 §8.4. Raises: CallFailed when the peer does not agree, TimeoutError.
+        Raises: CallFailed when the peer does not agree, TimeoutError.
         """
-        await self._change(Direction.INACTIVE if inactive else Direction.SENDONLY, within_s)
+        wish = Direction.SENDONLY if form.phone_sends else Direction.INACTIVE
+        self._negotiation, sdp = make_offer(replace(self._negotiation, wish=wish))
+        self._said = written(sdp, form, said_before=self._said or sdp)
+        answered = await self._change(self._said, by, f"answer to {form.value}", within_s)
         self.state = CallState.HOLDING
+        return answered
 
-    async def unhold(self, *, within_s: float = 5.0) -> None:
-        """Take the peer back. Raises: CallFailed, TimeoutError."""
-        await self._change(Direction.SENDRECV, within_s)
+    async def unhold(
+        self,
+        *,
+        by: Literal["INVITE", "UPDATE"] = "INVITE",
+        offer: bool = True,
+        within_s: float = 5.0,
+    ) -> str:
+        """Take the peer back; the direction it answered. Without `offer` the peer is asked for its own.
+
+        Raises: CallFailed, TimeoutError.
+        """
+        self._negotiation = replace(self._negotiation, wish=Direction.SENDRECV)
+        sdp = None
+        if offer:
+            self._negotiation, sdp = make_offer(self._negotiation)
+            self._said = sdp
+        answered = await self._change(sdp, by, "answer to the un-hold", within_s)
         self.state = CallState.TALKING
+        return answered
 
     def press(self, digits: str) -> None:
         """Press keys. Raises: ValueError for what is no key, or when the peer takes no telephone events."""
@@ -180,8 +205,12 @@ class PhoneCall:
             case Reoffered():
                 self._answer_reoffer(event.sdp)
             case ReofferAnswered():
-                self._take_answer(event.sdp)
-                _settle(self._changed)
+                if event.offer_to_answer:
+                    self._answer_late(event.sdp or b"")
+                else:
+                    self._take_answer(event.sdp)
+                if self._changed is not None and not self._changed.done():
+                    self._changed.set_result(_direction(event.sdp))
             case ReofferRefused():
                 self._negotiation = withdraw_offer(self._negotiation)
                 if self._changed is not None and not self._changed.done():
@@ -230,11 +259,21 @@ class PhoneCall:
             self._speak()
             self._endpoint.do(agent.answer_reoffer(self.session, sdp, now=now))
 
-    async def _change(self, wish: Direction, within_s: float) -> None:
+    async def _change(self, sdp: bytes | None, by: Literal["INVITE", "UPDATE"], what: str, within_s: float) -> str:
         self._changed = asyncio.get_running_loop().create_future()
-        self._negotiation, sdp = make_offer(replace(self._negotiation, wish=wish))
-        self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
-        await self._wait(self._changed, f"answer to {wish.value}", within_s)
+        self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s(), method=by))
+        await self._wait(self._changed, what, within_s)
+        return self._changed.result()
+
+    def _answer_late(self, offer: bytes) -> None:
+        """The peer's offer came in the 200 to a change without one: answer it in the ACK."""
+        try:
+            self._negotiation, sdp = take_offer(self._negotiation, offer)
+        except (SdpUnreadable, NotAcceptableHere):
+            self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
+            return
+        self._speak()
+        self._endpoint.do(self._endpoint.agent.acknowledge(self.session, sdp, now=now_s()))
 
     def _speak(self) -> None:
         if self._negotiation.agreed is not None:
@@ -250,6 +289,12 @@ class PhoneCall:
             raise CallFailed(f"{self.peer}: no {what}, the call is over", end.status, reason)
         else:
             raise TimeoutError(f"{self.peer}: no {what} within {within_s} s, still {self.state.value}")
+
+
+def _direction(sdp: bytes | None) -> str:
+    """The direction a description gives its audio; "" when there is none in it."""
+    found = re.findall(rb"a=(sendrecv|sendonly|recvonly|inactive)\r\n", sdp or b"")
+    return found[-1].decode() if found else ""
 
 
 def _settle(future: asyncio.Future[None] | None) -> None:

@@ -9,6 +9,7 @@ from holdfast.testing.calls import CallFailed, CallState
 from holdfast.testing.clock import now_s
 from holdfast.testing.ears import stream
 from holdfast.testing.endpoint import open_endpoint
+from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Answers, NotHeard, Phone, Refuses, Rings
 from holdfast.testing.signals import CAROL
 from holdfast.voice.sip.effects import Address, EndCause
@@ -55,7 +56,7 @@ async def test_a_phone_that_holds_by_itself_sends_and_does_not_listen(alice: Pho
     await bob.hears("alice")
     assert call.state is CallState.HOLDING
 
-    await call.hold(inactive=True)
+    await call.hold(HoldForm.INACTIVE)
     await bob.hears("no packets")
 
     await call.unhold()

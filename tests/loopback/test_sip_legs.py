@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 import pytest
 
 from holdfast.testing.calls import CallFailed
+from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
 from holdfast.voice.model.commands import (
     Instruction,
@@ -312,7 +313,7 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
         call = await dave.called()
         await call.hold()
         await bench.fact(PhoneHeld)
-        await call.hold(inactive=True)
+        await call.hold(HoldForm.INACTIVE)
         await call.unhold()
         await bench.fact(PhoneResumed)
         await call.hang_up()

@@ -31,13 +31,14 @@ def _audible(other: Participant, one: Participant) -> bool:
 
 
 def needs_comfort(room: Room, one: Participant) -> bool:
-    """Whether every other party in the room holds by its own phone, so that this ear would hear nothing.
+    """Whether every other party in the room is on hold, one of them by its own phone, so that this ear hears nothing.
 
     Deviation: Twilio plays nothing of its own then; a phone that expects music at a hold would hear silence.
     """
+    if one.held or one.phone_held or one.announcing:
+        return False
     others = [other for other in room.participants if other.call != one.call and other.status == "connected"]
-    own = one.held or one.phone_held or one.announcing
-    return not own and bool(others) and all(other.phone_held for other in others)
+    return any(other.phone_held for other in others) and all(other.phone_held or other.held for other in others)
 
 
 def changed(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from holdfast.voice.sip import called, calling, registration, running
 from holdfast.voice.sip.codec import Malformed, decode, unframed
@@ -243,12 +243,17 @@ class Agent:
                     assert_never(found.state)
         return desk.take()
 
-    def reoffer(self, session: SessionId, sdp: bytes | None, *, now: float) -> list[Effect]:
-        """Change the session by re-INVITE. One at a time: a later ask waits, and the latest replaces those waiting."""
+    def reoffer(
+        self, session: SessionId, sdp: bytes | None, *, now: float, method: Literal["INVITE", "UPDATE"] = "INVITE"
+    ) -> list[Effect]:
+        """Change the session by re-INVITE, or by UPDATE when there is an offer in it.
+
+        One at a time: a later ask waits, and the latest replaces those waiting.
+        """
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
-            running.reoffer(desk, found, sdp)
+            running.reoffer(desk, found, sdp, method if sdp is not None else "INVITE")
         return desk.take()
 
     def answer_reoffer(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:

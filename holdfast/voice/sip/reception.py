@@ -139,6 +139,9 @@ class Reception:
                 running.informed(desk, session, received, key)
             case "OPTIONS":
                 desk.reply(key, 200, tag=tag, headers=self._abilities(source))
+            case "REFER":
+                # Whom a party talks to is decided by documents and REST alone, never by the party's phone.
+                desk.reply(key, 603, tag=tag)
             case _:
                 desk.reply(key, 405, tag=tag, headers=(self._allow(),))
 

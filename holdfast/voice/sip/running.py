@@ -72,9 +72,9 @@ def settle(desk: Desk, session: Session, status: int) -> Session:
     return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None)
 
 
-def reoffer(desk: Desk, session: Session, sdp: bytes | None) -> None:
-    """Send a re-INVITE now, or when what is under way is done."""
-    wanted = OwnReoffer(transaction="", sdp=sdp)
+def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE") -> None:
+    """Send a re-INVITE or UPDATE now, or when what is under way is done."""
+    wanted = OwnReoffer(transaction="", sdp=sdp, method=method)
     busy = session.own or session.theirs or session.unacknowledged or session.ack_due is not None
     if busy or session.state is not SessionState.RUNNING:
         desk.put(replace(session, waiting=wanted))
@@ -85,7 +85,7 @@ def reoffer(desk: Desk, session: Session, sdp: bytes | None) -> None:
 def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
     headers = (desk.contact_in(session), *sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
-    session, key = send(desk, session, "INVITE", Purpose.REOFFER, headers=headers, content=content)
+    session, key = send(desk, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
     desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
 
 
@@ -93,7 +93,7 @@ def next_reoffer(desk: Desk, session: Session) -> None:
     """Send the re-INVITE that waited, if nothing is in its way any more."""
     if session.waiting is not None and session.state is SessionState.RUNNING:
         waiting = session.waiting
-        reoffer(desk, replace(session, waiting=None), waiting.sdp)
+        reoffer(desk, replace(session, waiting=None), waiting.sdp, waiting.method)
 
 
 def back_off_over(desk: Desk, session: Session) -> None:
@@ -123,7 +123,8 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
     if 200 <= response.status < 300 and calling.acknowledged_again(desk, session, response):
         return
     if session.state is not SessionState.RUNNING or own is None or own.transaction != transaction.key:
-        if 200 <= response.status < 300 and session.dialog is not None and session.ack_due != response.cseq:
+        invite = transaction.request.method == "INVITE"
+        if invite and 200 <= response.status < 300 and session.dialog is not None and session.ack_due != response.cseq:
             calling.acknowledge(desk, session, response.cseq, None)
         return
     if response.status < 300:
@@ -147,7 +148,7 @@ def _reoffer_accepted(
     cseq = transaction.request.cseq
     if own.sdp is None:
         session = desk.put(replace(session, ack_due=cseq))
-    else:
+    elif own.method == "INVITE":
         session = calling.acknowledge(desk, session, cseq, None)
     desk.tell(ReofferAnswered(session=session.id, sdp=body.sdp_of(response), offer_to_answer=own.sdp is None))
     next_reoffer(desk, session)

@@ -66,10 +66,11 @@ class Unacknowledged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnReoffer:
-    """A re-INVITE of ours that is under way, or waits for its turn (`transaction` is "")."""
+    """A re-INVITE or UPDATE of ours that is under way, or waits for its turn (`transaction` is "")."""
 
     transaction: str
     sdp: bytes | None
+    method: Literal["INVITE", "UPDATE"] = "INVITE"
     tries: int = 0
     backing_off: bool = False
 

@@ -334,7 +334,7 @@ def test_a_repeated_bye_is_answered_again_and_one_for_nobody_gets_481() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("OPTIONS", 200), ("MESSAGE", 405), ("REFER", 405), ("NOTIFY", 405), ("INFO", 200)]
+    ("method", "status"), [("OPTIONS", 200), ("MESSAGE", 405), ("REFER", 603), ("NOTIFY", 405), ("INFO", 200)]
 )
 def test_other_requests_in_the_dialog_are_answered_and_leave_it_alone(method: str, status: int) -> None:
     scene = Scene()

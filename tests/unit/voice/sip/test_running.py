@@ -104,6 +104,25 @@ def test_a_change_without_an_offer_is_answered_in_the_ack() -> None:
     assert texts[0].endswith(SDP.decode())
 
 
+def test_a_change_by_update_is_answered_without_an_ack() -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
+    (asked,) = scene.peer.heard()
+    assert asked.startswith("UPDATE sip:bob@10.0.0.3:5060")
+    assert scene.ok(asked) == []
+    assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
+
+
+@pytest.mark.parametrize("status", [405, 488])
+def test_a_refused_update_leaves_the_call_as_it_was(status: int) -> None:
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
+    (asked,) = scene.peer.heard()
+    scene.peer.say(reply(asked, status))
+    assert events(scene) == [ReofferRefused(session=A, status=status, reason="Whatever")]
+    assert scene.peer.heard() == []
+
+
 @pytest.mark.parametrize("status", [488, 500, 603, 415])
 def test_a_refused_change_leaves_the_call_as_it_was(status: int) -> None:
     scene = Scene()

@@ -1,0 +1,160 @@
+"""Phones that hold by themselves, in every form there is: what is answered, and what every ear hears meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal
+
+import pytest
+from twilio.rest import Client
+
+from holdfast.testing.calls import PhoneCall
+from holdfast.testing.clock import now_s
+from holdfast.testing.ears import frames
+from holdfast.testing.files import FileServer
+from holdfast.testing.holding import HoldForm
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from holdfast.testing.signals import as_samples
+from holdfast.voice.media.codecs import encode
+from holdfast.voice.runtime.sounds.made import music
+
+pytestmark = pytest.mark.anyio
+
+FRONT, ROOM, LINE_UP = "+15550100", "+15550101", "+15550102"
+MUSIC = frozenset(frames(encode(as_samples(music()))))
+BY: tuple[Literal["INVITE", "UPDATE"], ...] = ("INVITE", "UPDATE")
+
+
+def twiml(inside: str) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>'
+
+
+async def hears_music(phone: Phone, *, within_s: float = 5.0) -> None:
+    """Wait until the phone gets nothing but frames of the engine's own hold music, byte for byte."""
+    asked_s = now_s()
+    while now_s() - asked_s < within_s:
+        latest = [packet.payload for packet in phone.ear.packets(since_s=now_s() - 0.12)]
+        if len(latest) >= 4 and MUSIC.issuperset(latest):
+            return
+        await asyncio.sleep(0.01)
+    await phone.hears("the music of the engine", within_s=0.0)
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[FileServer]:
+    with FileServer() as files:
+        yield files
+
+
+@pytest.fixture
+async def server(files: FileServer) -> AsyncIterator[Server]:
+    numbers: dict[str, str | None] = {
+        FRONT: files.url("front.xml"),
+        ROOM: files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>')),
+        LINE_UP: files.put("line.xml", twiml('<Play digits="w"/><Enqueue waitUrl="">line</Enqueue>')),
+    }
+    async with Server(numbers=numbers) as server:
+        yield server
+        assert "Traceback" not in server.log()
+        assert "ERROR" not in server.log()
+
+
+async def through(call: PhoneCall, phone: Phone, peer: Phone, form: HoldForm, by: Literal["INVITE", "UPDATE"]) -> None:
+    """One hold and its end: answered right, music at the peer, nothing sent to the phone that holds."""
+    assert await call.hold(form, by=by) == form.answer
+    await asyncio.gather(hears_music(peer), phone.hears("no packets"))
+    assert await call.unhold(by=by) == "sendrecv"
+    await asyncio.gather(peer.hears(phone.name), phone.hears(peer.name))
+
+
+async def test_every_form_of_hold_in_a_call_of_two(server: Server, files: FileServer) -> None:
+    async with Phone("bob") as bob, Phone("alice", server=server.sip) as alice:
+        files.put("front.xml", twiml(f"<Dial><Sip>{bob.uri}</Sip></Dial>"))
+        call = await alice.call(FRONT)
+        await call.answered()
+        called = await bob.called()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        for number, form in enumerate(HoldForm):
+            await through(call, alice, bob, form, BY[number % 2])
+        # The called party may hold as well, and twice, and come back without an offer of its own.
+        await called.hold(HoldForm.SENDONLY)
+        assert await called.hold(HoldForm.INACTIVE, by="UPDATE") == "inactive"
+        await hears_music(alice)
+        assert await called.unhold(offer=False) == "sendrecv"
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        # Both hold: neither hears anything, and each comes back by itself.
+        await call.hold()
+        await called.hold()
+        await asyncio.gather(alice.hears("no packets"), bob.hears("no packets"))
+        await call.unhold()
+        await hears_music(alice)
+        await called.unhold()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+
+
+async def test_a_phone_and_rest_hold_one_party_and_both_must_let_go(server: Server) -> None:
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
+        call = await alice.call(ROOM)
+        await call.answered()
+        await (await bob.call(ROOM)).answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
+        calls = await asyncio.to_thread(client.calls.list, status="in-progress")
+        sid = str(next(one.sid for one in calls if "alice" in str(one._from)))
+        participant = client.conferences(str(conference.sid)).participants(sid)
+
+        await through(call, alice, bob, HoldForm.NO_ADDRESS, "UPDATE")
+        # By the phone first, then by REST; REST lets go first.
+        await call.hold()
+        await hears_music(bob)
+        await asyncio.to_thread(participant.update, hold=True)
+        await asyncio.to_thread(participant.update, hold=False)
+        await asyncio.gather(alice.hears("no packets"), hears_music(bob))
+        await call.unhold(offer=False)
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        # By REST first, then by the phone; the phone lets go first.
+        await asyncio.to_thread(participant.update, hold=True)
+        await asyncio.gather(hears_music(alice), bob.hears("silence"))
+        await call.hold(HoldForm.INACTIVE)
+        await asyncio.gather(alice.hears("no packets"), hears_music(bob))
+        await call.unhold()
+        await asyncio.gather(hears_music(alice), bob.hears("silence"))
+        await asyncio.to_thread(participant.update, hold=False)
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+
+
+async def test_three_in_a_conference_go_on_when_one_phone_holds(server: Server) -> None:
+    async with (
+        Phone("alice", server=server.sip) as alice,
+        Phone("bob", server=server.sip) as bob,
+        Phone("carol", server=server.sip) as carol,
+    ):
+        call = await alice.call(ROOM)
+        await call.answered()
+        for other in (bob, carol):
+            await (await other.call(ROOM)).answered()
+        await alice.hears("bob", "carol")
+        await call.hold(HoldForm.MEDIUM_WINS)
+        await asyncio.gather(bob.hears("carol"), carol.hears("bob"), alice.hears("no packets"))
+        await call.unhold()
+        await asyncio.gather(alice.hears("bob", "carol"), bob.hears("alice", "carol"), carol.hears("alice", "bob"))
+
+
+async def test_a_waiting_phone_that_holds_is_met_with_music(server: Server, files: FileServer) -> None:
+    """In a queue: held while it waits, taken while it holds, and both ways once they talk."""
+    files.put("front.xml", twiml("<Dial><Queue>line</Queue></Dial>"))
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
+        waiting = await alice.call(LINE_UP)
+        await waiting.answered()
+        await waiting.hold(HoldForm.NO_ADDRESS_BARE, by="UPDATE")
+        agent = await bob.call(FRONT)
+        await agent.answered()
+        await asyncio.gather(alice.hears("no packets"), hears_music(bob))
+        await waiting.unhold(offer=False)
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        await through(agent, bob, alice, HoldForm.SENDONLY, "INVITE")
+        await through(waiting, alice, bob, HoldForm.INACTIVE, "UPDATE")
