@@ -53,7 +53,7 @@ async def server(files: FileServer) -> AsyncIterator[Server]:
     numbers: dict[str, str | None] = {
         FRONT: files.url("front.xml"),
         ROOM: files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>')),
-        LINE_UP: files.put("line.xml", twiml('<Play digits="w"/><Enqueue waitUrl="">line</Enqueue>')),
+        LINE_UP: files.put("line.xml", twiml('<Play digits="w"/><Enqueue>line</Enqueue>')),
     }
     async with Server(numbers=numbers) as server:
         yield server
@@ -150,6 +150,7 @@ async def test_a_waiting_phone_that_holds_is_met_with_music(server: Server, file
     async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         waiting = await alice.call(LINE_UP)
         await waiting.answered()
+        await hears_music(alice)
         await waiting.hold(HoldForm.NO_ADDRESS_BARE, by="UPDATE")
         agent = await bob.call(FRONT)
         await agent.answered()

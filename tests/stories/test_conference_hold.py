@@ -232,3 +232,18 @@ def test_a_phone_that_holds_by_itself_gives_its_peer_music(world: World) -> None
     world.tell(PhoneResumed(call=alice))
     assert world.ear(bob) == {alice}
     world.check()
+
+
+def test_one_held_by_rest_and_one_by_phone_leave_the_third_with_music(world: World) -> None:
+    alice, bob, room = meet(world)
+    carol = world.calls_in("carol", f"{APP}/room")
+    hold(world, alice)
+    assert world.ear(bob) == {carol}
+    world.tell(PhoneHeld(call=carol))
+    assert world.ear(bob) == "builtin:hold"
+    world.tell(PhoneResumed(call=carol))
+    assert world.ear(bob) == {carol}
+    world.hangs_up(carol)
+    assert world.ear(bob) == "silence"
+    assert world.board.rooms[room.sid].status == "in-progress"
+    world.check()
