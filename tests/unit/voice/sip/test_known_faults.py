@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.effects import Accepted, DatagramDropped, EndCause, Ended, Invited, Progressed, SessionId
+from holdfast.voice.sip.effects import Accepted, EndCause, Ended, Invited, MessageDropped, Progressed, SessionId
 from holdfast.voice.sip.message import Request
 from tests.unit.voice.sip.test_called import Scene
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
@@ -97,7 +97,7 @@ def test_what_is_big_or_crooked_costs_little_and_is_answered_or_dropped(text: st
     bob = wire.node(BOB)
     peer = Peer(wire, bob)
     peer.say(text)
-    assert bob.told(DatagramDropped) or peer.statuses() != []
+    assert bob.told(MessageDropped) or peer.statuses() != []
     peer.say(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
     assert peer.statuses() == [200]
 
