@@ -472,7 +472,7 @@ async def test_strangers_bytes_do_not_stop_the_listener(bench: Bench) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", 0))
         for data, _ in itertools.product(bad, range(3)):
-            stranger.sendto(data, bench.legs.address)
+            stranger.sendto(data, bench.legs.address[:2])
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
