@@ -12,7 +12,7 @@ CODE := holdfast tests examples bench scripts
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help install demo serve test check interop bench diagrams lock clean
+.PHONY: help install demo serve test check interop conformance-openapi bench diagrams lock clean
 
 help:
 	@printf '%s\n' \
@@ -24,11 +24,13 @@ help:
 	  '  make test      every test that needs only this tree (ARGS="-k hold" narrows)' \
 	  '  make check     ruff, mypy --strict, import contracts' \
 	  '  make interop   foreign phones and SDKs: baresip, sipp, node (sudo apt-get install -y baresip sip-tester nodejs npm)' \
+	  '  make conformance-openapi OPENAPI=twilio_api_v2010.json' \
+	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
 	  '  make bench     the figures, each beside its bar' \
 	  '  make diagrams  docs/machines.md, drawn from the transition tables' \
 	  '' \
 	  '  make install   only the .venv, from requirements.lock (the others do it when needed)' \
-	  '  make lock      a new requirements.lock from pyproject.toml' \
+	  '  make lock      new lock files from pyproject.toml and requirements-openapi.in' \
 	  '  make clean     forget .venv and every cache' \
 	  '' \
 	  'Start with: make demo.  Then: .venv/bin/holdfast --help, README.md, docs/design.md.'
@@ -56,6 +58,11 @@ check: $(READY)
 interop: $(READY)
 	@$(BIN)/python -m pytest -q -m interop $(ARGS)
 
+conformance-openapi: $(READY)
+	@[ -n "$(OPENAPI)" ] || { echo 'Name the file: make conformance-openapi OPENAPI=twilio_api_v2010.json' >&2; exit 2; }
+	@scripts/install-openapi
+	@$(BIN)/python -m scripts.conformance_openapi "$(OPENAPI)" $(ARGS)
+
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -66,4 +73,4 @@ lock:
 	@scripts/lock
 
 clean:
-	@rm -rf .venv .lock-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out bench-out
+	@rm -rf .venv .lock-venv .openapi-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out bench-out

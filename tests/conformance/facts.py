@@ -80,7 +80,6 @@ QUEUE: Final = {
     "sid": "sid:QU",
     "date_created": "date",
     "max_size": "int",
-    "subresource_uris": "map",
 }
 MEMBER: Final = {
     "call_sid": "sid:CA",

@@ -129,18 +129,16 @@ def participant(room: Room, noun: Participant, *, created: bool = False) -> Json
 
 def queue(noun: Queue, *, now: float) -> Json:
     """A Queue; its average is over those who wait `now`."""
-    own = uri(noun.account, "Queues", noun.sid)
     return {
         "date_updated": date(noun.updated_at),
         "current_size": len(noun.members),
         "friendly_name": noun.name,
-        "uri": f"{own}.json",
+        "uri": uri(noun.account, "Queues", f"{noun.sid}.json"),
         "account_sid": noun.account,
         "average_wait_time": noun.average_wait_s(now),
         "sid": noun.sid,
         "date_created": date(noun.created_at),
         "max_size": noun.max_size,
-        "subresource_uris": {"members": f"{own}/Members.json"},
     }
 
 

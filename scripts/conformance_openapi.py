@@ -1,0 +1,111 @@
+"""Fuzz the REST door of a real engine after an OpenAPI file: `make conformance-openapi OPENAPI=path`.
+
+schemathesis asks every operation with good and bad parameters, over resources that exist. No answer may be 5xx, none
+may break the file's schema, and each operation that is built must have answered well at least once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import tempfile
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from scripts.openapi_document import Json, matching, narrowed, operations
+from scripts.openapi_seeds import OURS, PASSWORD, PHONES, Seeder
+
+TOOL = Path(__file__).parents[1] / ".openapi-venv" / "bin" / "schemathesis"
+PASSES = ("GET", "POST", "DELETE")
+"""Reading first, deleting last, each over resources planted for it."""
+CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
+
+UNBUILT = re.compile(r"/SIP/|/Events|Recordings/|POST .*/Recordings")
+"""Operations that answer 404 until they are built."""
+
+Tally = Counter[tuple[str, str, int]]
+"""Answers by method, path of the document, and first digit of the status."""
+
+
+async def main() -> int:
+    """Run the passes; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("openapi", type=Path, help="the OpenAPI file, JSON")
+    parser.add_argument("--examples", type=int, default=20, help="random requests for each operation")
+    arguments = parser.parse_args()
+    document: Json = json.loads(arguments.openapi.read_text("utf-8"))
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-openapi-")))
+        lines = {name: PASSWORD for name in PHONES}
+        server = await stack.enter_async_context(Server(lines=lines, numbers={OURS: "http://127.0.0.1:9/voice"}))
+        phones = {}
+        for name in PHONES:
+            phones[name] = await stack.enter_async_context(Phone(name, server=server.sip, password=PASSWORD))
+            await phones[name].register()
+        basic = {"Authorization": aiohttp.encode_basic_auth(server.account_sid, server.auth_token)}
+        session = await stack.enter_async_context(aiohttp.ClientSession(headers=basic))
+        seeder = Seeder(server, session)
+        tally: Tally = Counter()
+        failed = False
+        for method in PASSES:
+            seeds = await seeder.plant(phones)
+            narrow = narrowed(document, seeds, url=server.url)
+            (folder / "openapi.json").write_text(json.dumps(narrow), "utf-8")
+            failed |= await fuzz(folder, server, method, examples=arguments.examples) != 0
+            tally += answers(narrow, folder / "report.har")
+    never = report(document, tally)
+    if never:
+        print(f"\nNothing was proved of: {', '.join(never)}", file=sys.stderr)
+    return 1 if failed or never else 0
+
+
+async def fuzz(folder: Path, server: Server, method: str, *, examples: int) -> int:
+    """One pass of schemathesis; its exit status."""
+    print(f"\n── {method}", flush=True)
+    process = await asyncio.create_subprocess_exec(
+        str(TOOL),
+        *("run", "openapi.json", "--url", server.url, "--include-method", method, "--checks", CHECKS),
+        *("--auth", f"{server.account_sid}:{server.auth_token}", "--phases", "examples,coverage,fuzzing"),
+        *("--max-examples", str(examples), "--suppress-health-check", "all", "--warnings", "off", "--no-color"),
+        *("--report-har-path", "report.har", "--continue-on-failure"),
+        cwd=folder,
+    )
+    return await process.wait()
+
+
+def answers(document: Json, har: Path) -> Tally:
+    """What was answered, by operation. An answer to a path outside the document counts nowhere."""
+    tally: Tally = Counter()
+    known = list(operations(document))
+    for entry in json.loads(har.read_text("utf-8"))["log"]["entries"]:
+        asked, status = entry["request"], int(entry["response"]["status"])
+        path = matching(urlsplit(asked["url"]).path, asked["method"], known)
+        if path is not None:
+            tally[asked["method"], path, status // 100] += 1
+    return tally
+
+
+def report(document: Json, tally: Tally) -> list[str]:
+    """Print the table; the operations that never answered well."""
+    print(f"\n{'operation':<100} {'2xx':>5} {'4xx':>5} {'5xx':>5}")
+    never = []
+    for method, path in operations(document):
+        good, refused, broken = (tally[method, path, kind] for kind in (2, 4, 5))
+        name = f"{method} {path.removeprefix('/2010-04-01/Accounts/{AccountSid}')}"
+        print(f"{name:<100} {good:>5} {refused:>5} {broken:>5}")
+        if not good and not UNBUILT.search(name):
+            never.append(name)
+    return never
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,121 @@
+"""An OpenAPI file of Twilio's, narrowed to what one running engine holds, so that a fuzzer finds something there.
+
+SIDs in paths become those of seeded resources, and parameters that must name something name what exists. Answers are
+made strict: every field a schema lists must be there (null where it may be), and no other. Where the file contradicts
+itself its examples count: pages link to each other by paths without a host, and a word of an enum may be null where an
+example has null. Pure: a document in, a document out.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any, Final
+
+Json = dict[str, Any]
+METHODS: Final = ("get", "post", "delete")
+
+Seeds = Mapping[str, Sequence[str]]
+"""Values by where they are used: a path parameter by its resource, such as `Calls`, a form's parameter by its name."""
+
+
+def narrowed(document: Json, seeds: Seeds, *, url: str) -> Json:
+    """The document for the engine at `url`, with its seeds in place and its answers strict."""
+    narrow: Json = copy.deepcopy(document)
+    narrow["servers"] = [{"url": url}]
+    for path, item in narrow["paths"].items():
+        item.pop("servers", None)
+        for method in METHODS:
+            if (operation := item.get(method)) is not None:
+                _narrow_operation(path, operation, seeds)
+    nulls = set(_nulls_in_examples(narrow["paths"]))
+    for schema in narrow["components"]["schemas"].values():
+        _make_strict(schema, nulls)
+    return narrow
+
+
+def operations(document: Json) -> Iterator[tuple[str, str]]:
+    """Every (method, path) of a document."""
+    for path, item in document["paths"].items():
+        yield from ((method.upper(), path) for method in METHODS if method in item)
+
+
+def resource_of(path: str, parameter: str) -> str:
+    """What a path parameter names: the part of the path before it, such as `Calls`; `Members` of `{CallSid}` there."""
+    before = re.search(r"([A-Za-z]+)/\{" + re.escape(parameter) + r"\}", path)
+    return before[1] if before else parameter
+
+
+def _narrow_operation(path: str, operation: Json, seeds: Seeds) -> None:
+    for parameter in operation.get("parameters", ()):
+        known = _path_values(path, parameter["name"], seeds) if parameter["in"] == "path" else None
+        if known:
+            parameter["schema"] = {"type": "string", "enum": list(known)}
+            parameter.pop("examples", None)
+            parameter.pop("example", None)
+    for answer in operation["responses"].values():
+        _relative_links(answer)
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        _narrow_form(content, seeds)
+
+
+def _path_values(path: str, parameter: str, seeds: Seeds) -> Sequence[str] | None:
+    """The seeds of this place alone, such as `Calls/{CallSid}/Notifications/{Sid} CallSid`, else of the resource."""
+    place = path.partition("{AccountSid}/")[2].removesuffix(".json")
+    return seeds.get(f"{place} {parameter}") or seeds.get(resource_of(path, parameter))
+
+
+def _narrow_form(content: Json, seeds: Seeds) -> None:
+    properties = content["schema"].get("properties", {})
+    for name, property in properties.items():
+        values = seeds.get(name) or (seeds.get("Url") if property.get("format") == "uri" else None)
+        if values is None:
+            continue
+        properties[name] = {"type": "string", "enum": list(values)}
+        for example in content.get("examples", {}).values():
+            if name in example["value"]:
+                example["value"][name] = values[0]
+
+
+def _make_strict(schema: Json, nulls: Set[str]) -> None:
+    properties = schema.get("properties")
+    if schema.get("type") != "object" or not properties:
+        return
+    schema["required"] = sorted(properties)
+    schema["additionalProperties"] = False
+    for name, property in properties.items():
+        if "$ref" in property and name in nulls:
+            properties[name] = {"anyOf": [property, {"enum": [None], "nullable": True}]}
+
+
+def _relative_links(answer: Json) -> None:
+    for content in answer.get("content", {}).values():
+        for name, property in content["schema"].get("properties", {}).items():
+            if name.endswith("uri") and property.get("format") == "uri":
+                property["format"] = "uri-reference"
+
+
+def _nulls_in_examples(part: Any, *, within: bool = False) -> Iterator[str]:
+    """The names that are null in any example below this part of the document."""
+    match part:
+        case dict():
+            for name, value in part.items():
+                if within and value is None:
+                    yield name
+                yield from _nulls_in_examples(value, within=within or name == "examples")
+        case list():
+            for each in part:
+                yield from _nulls_in_examples(each, within=within)
+        case _:
+            pass
+
+
+def matching(path: str, method: str, known: Sequence[tuple[str, str]]) -> str | None:
+    """The path of the document that a request was for: the one with the fewest parameters that fits."""
+    fitting = [
+        template
+        for name, template in known
+        if name == method and re.fullmatch(re.sub(r"\\\{.*?\\\}", "[^/]+", re.escape(template)), path)
+    ]
+    return min(fitting, key=lambda template: template.count("{"), default=None)
