@@ -173,7 +173,14 @@ class Remind:
     """The policy's reminder is due."""
 
 
-Message = Begin | Confirmed | Refuse | CallOver | Fail | Resume | Unheld | StillHeld | Remind
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MusicFailed:
+    """The music asked for cannot be heard; the account's own is heard instead."""
+
+    why: str
+
+
+Message = Begin | Confirmed | Refuse | CallOver | Fail | Resume | Unheld | StillHeld | Remind | MusicFailed
 
 
 # What a hold wants done.
@@ -236,6 +243,10 @@ def step(hold: Hold, message: Message, now: float) -> Step:
             return replace(hold, reminded_at=now), (
                 Tell(kind="reminder", detail=f"held for {_since(hold, now):.0f} s"),
             )
+        case MusicFailed(why=why):
+            if not hold.active or hold.music is None:
+                return hold, ()
+            return replace(hold, music=None), (Tell(kind="music-failed", detail=why),)
         case _ as never:
             assert_never(never)
 

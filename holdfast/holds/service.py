@@ -18,7 +18,7 @@ from holdfast.holds.choice import Choice
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.documents import Documents, checked_url
 from holdfast.holds.errors import AccountUnreachable, BadInput, NotAllowed
-from holdfast.holds.hold import CallOver, Hold, Message, Status, Unheld
+from holdfast.holds.hold import CallOver, Hold, Message, MusicFailed, Status, Unheld
 from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
 from holdfast.holds.inputs import call_sid, check_hold, check_words
 from holdfast.holds.lanes import Lanes
@@ -205,6 +205,10 @@ class Holds:
             return
         async with self._lanes.lane(result.pair.parent.call):
             await self.legs.follow(call, result)
+            held = self.ledger.of_call(call)
+            if held is not None and result.music_failed is not None:
+                why = f"{result.music_failed} cannot be heard; the account's own music takes its place"
+                await self.ledger.tell(held.id, MusicFailed(why=why))
             await self._tell_ends(result.pair, gone=result.gone)
 
     async def ended(self, call: CallSid) -> None:

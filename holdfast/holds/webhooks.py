@@ -184,7 +184,7 @@ def _documents(holds: Holds) -> Documents:
 
 
 def _follow(holds: Holds, call: CallSid, result: Continued) -> BackgroundTask | None:
-    if not (result.steps or result.gone or result.pair.over or result.not_queued):
+    if not (result.steps or result.gone or result.pair.over or result.not_queued or result.music_failed):
         return None
     return BackgroundTask(_quietly, holds.follow, call, result)
 

@@ -90,8 +90,10 @@ class World:
     routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
     legs: dict[CallSid, str] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
-    """Addresses whose answers do not come until `release`."""
+    """Addresses whose answers, or sounds, do not come until `release`."""
     slow: dict[Token, Asked] = field(default_factory=dict)
+    coming: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
+    """Sounds that are still on their way to an ear."""
     _timers: list[tuple[float, int, Token]] = field(default_factory=list)
     _stopped: set[int] = field(default_factory=set)
     _named: dict[Token, int] = field(default_factory=dict)
@@ -175,7 +177,7 @@ class World:
 
     def sound_fails(self, call: CallSid, code: int = 11200) -> None:
         """The sound this ear should hear cannot be had."""
-        token, source, _ = self.playing.pop(call)
+        token, source, _ = (self.coming if call in self.coming else self.playing).pop(call)
         self.tell(SoundFailed(token=token, code=code, message=f"{source} failed"))
 
     def release(self, url: str) -> None:
@@ -185,6 +187,9 @@ class World:
             if asked.url == url:
                 del self.slow[token]
                 self.tell(self._answer(token, asked))
+        for call, sound in list(self.coming.items()):
+            if sound[1] == url:
+                self.playing[call] = self.coming.pop(call)
 
     def tell(self, message: Message) -> None:
         """Give the board a message, and carry out all that follows from it. Raises: AskedWrong."""
@@ -253,9 +258,16 @@ class World:
         match effect:
             case RouteAudio():
                 self.routes.update(dict(effect.hears))
-            case PlaySound(token=token, source=source, rounds=rounds):
-                self.playing[owner(token)] = (token, source, rounds)
+            case PlaySound(token=token, source=source, rounds=rounds, meanwhile=None):
+                ears = self.coming if source in self.held_back else self.playing
+                self.coming.pop(owner(token), None)
+                ears[owner(token)] = (token, source, rounds)
+            case PlaySound(token=token, source=source, rounds=rounds, meanwhile=awaited):
+                if self.coming.get(owner(token), ("",))[0] == awaited:
+                    self.playing[owner(token)] = (token, source, rounds)
             case StopSound(token=token):
+                if self.coming.get(owner(token), ("",))[0] == token:
+                    del self.coming[owner(token)]
                 if self.playing.get(owner(token), ("",))[0] == token:
                     del self.playing[owner(token)]
             case StartTimer(token=token, after_s=after_s):

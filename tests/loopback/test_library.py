@@ -206,6 +206,20 @@ async def test_a_sound_asked_for_later_is_not_replaced_by_one_on_its_way() -> No
         assert [played[1] for played in shell.bank.played] == [token(ALICE, 2)]
 
 
+async def test_music_meanwhile_gives_way_to_the_sound_it_bridges() -> None:
+    async with WebServer() as server:
+        async with open_shell() as shell:
+            url = server.on("/music", reply(WAV, kind="audio/wav"))
+            own, music = token(ALICE, 1), token(ALICE, 2)
+            shell.library.carry_out(PlaySound(token=own, source=url))
+            shell.library.carry_out(PlaySound(token=music, source="builtin:hold", meanwhile=own))
+            await shell.sees("sound")
+            while len(shell.bank.played) < 2:
+                await asyncio.sleep(0.01)
+            shell.library.carry_out(PlaySound(token=music, source="builtin:hold", meanwhile=own))
+        assert [played[1] for played in shell.bank.played] == [music, own]
+
+
 async def test_a_call_that_is_over_hears_nothing_more() -> None:
     async with WebServer() as server:
         async with open_shell() as shell:

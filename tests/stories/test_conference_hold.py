@@ -145,6 +145,47 @@ def test_a_slow_hold_url_is_bridged_by_music_and_then_heard(world: World) -> Non
     assert world.ear(alice) == f"{APP}/song.mp3"
 
 
+def hold_with_sound_on_its_way(world: World) -> CallSid:
+    """Alice is held by a document whose sound does not come."""
+    alice, _, _ = meet(world)
+    world.pages[f"{APP}/hold"] = twiml("<Play loop='0'>/song.mp3</Play>")
+    world.held_back.add(f"{APP}/song.mp3")
+    hold(world, alice, f"{APP}/hold")
+    assert world.ear(alice) == "silence"
+    return alice
+
+
+def test_a_slow_sound_is_bridged_by_music_and_then_heard(world: World) -> None:
+    alice = hold_with_sound_on_its_way(world)
+    world.passes(2.1)
+    assert world.ear(alice) == "builtin:hold"
+    world.release(f"{APP}/song.mp3")
+    assert world.ear(alice) == f"{APP}/song.mp3"
+    resume(world, alice)
+    assert alice not in world.playing
+    world.check()
+
+
+@pytest.mark.parametrize("when_s", [0.0, 10.0])
+def test_a_sound_that_fails_becomes_the_built_in_music(world: World, when_s: float) -> None:
+    alice = hold_with_sound_on_its_way(world)
+    world.passes(when_s)
+    world.sound_fails(alice)
+    world.passes(2.1)
+    assert world.notices[-1].code == 11200
+    assert world.ear(alice) == "builtin:hold"
+    resume(world, alice)
+    assert alice not in world.playing
+    world.check()
+
+
+def test_a_sound_that_came_in_time_is_not_talked_over(world: World) -> None:
+    alice = hold_with_sound_on_its_way(world)
+    world.release(f"{APP}/song.mp3")
+    world.passes(10.0)
+    assert world.ear(alice) == f"{APP}/song.mp3"
+
+
 def test_hold_again_with_another_url_switches_without_an_event(world: World) -> None:
     alice, _, _ = meet(world)
     world.pages |= {f"{APP}/one.mp3": "audio", f"{APP}/two.mp3": "audio"}

@@ -15,6 +15,9 @@ from holdfast.holds.ways.steps import Bye, Document, LegStep, Park
 QUEUE_REFUSED = frozenset({"queue-full", "error", "system-error"})
 """QueueResult values of a call that never came to wait. Source: TwiML <Enqueue> action parameters."""
 
+MUSIC_FAILED = frozenset({"error", "system-error"})
+"""Of these, the ones that a waitUrl which cannot be run, or heard, brings about."""
+
 NOT_TAKEN = frozenset({"no-answer", "failed", "busy", "canceled"})
 """DialCallStatus values of a `<Dial><Queue>` that joined nobody."""
 
@@ -58,6 +61,8 @@ class Continued:
     """This call was to be taken from its queue and was not."""
     not_queued: CallSid | None = None
     """The account would not let this call wait in its queue."""
+    music_failed: str | None = None
+    """This music could not be heard, and the account's own takes its place."""
 
 
 def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
@@ -74,6 +79,9 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
         # It may be on its way to the room by a redirect; the answer takes it there just as well.
         seen = pair.put(replace(me, arriving=False)) if me.place is Place.ROOM else pair
         return Continued(pair=seen, answer=document(pair, call))
+    if me.held and report.queue_result in MUSIC_FAILED and me.music is not None:
+        plain = pair.put(replace(me, music=None))
+        return Continued(pair=plain, answer=document(plain, call), music_failed=me.music)
     if me.held and report.queue_result in QUEUE_REFUSED:
         plan = legs.fall_back(pair, call, answered=True)
         return Continued(pair=plan.pair, answer=document(plan.pair, call), steps=plan.steps, not_queued=call)

@@ -19,8 +19,9 @@ from holdfast.voice.model.commands import (
     Role,
     WebRequest,
 )
-from holdfast.voice.model.effects import PlaySound, StartTimer
+from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired, WhisperHeard
+from holdfast.voice.model.ids import Token
 from holdfast.voice.model.orders import (
     LeaveQueue,
     NoteAnnounced,
@@ -189,9 +190,12 @@ def _lose_patience(work: Work, script: Script) -> None:
     """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
     script = replace(script, impatient=True)
     work.keep(script)
-    if not script.sounded and script.ended != "over":
+    if script.ended == "broken" or (not script.sounded and not script.ended):
         _builtin_music(work, script)
+    for thing in script.opened:
+        if isinstance(thing.stop, StopSound):
+            _builtin_music(work, script, meanwhile=thing.stop.token)
 
 
-def _builtin_music(work: Work, script: Script) -> None:
-    work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0))
+def _builtin_music(work: Work, script: Script, *, meanwhile: Token | None = None) -> None:
+    work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0, meanwhile=meanwhile))

@@ -36,6 +36,8 @@ class PlaySound:
     token: Token
     source: str
     rounds: int = 1
+    meanwhile: Token | None = None
+    """Play only while that sound of the same leg is still on its way; it takes over when it comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

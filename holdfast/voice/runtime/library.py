@@ -126,6 +126,10 @@ class Library:
         """Play now if the sound is here, else as soon as it is; or stop it."""
         leg = owner(effect.token)
         match effect:
+            case PlaySound(meanwhile=awaited) if awaited is not None:
+                wanted, clip = self._wanted.get(leg), self._at_hand(effect.source)
+                if wanted is not None and wanted.token == awaited and clip is not None and clip in self._in_bank:
+                    self._play(effect, clip)
             case PlaySound():
                 self._wanted[leg] = effect
                 clip = self._at_hand(effect.source)
@@ -347,7 +351,8 @@ class Library:
 
     def _play(self, effect: PlaySound, clip: str) -> None:
         leg = owner(effect.token)
-        self._wanted.pop(leg, None)
+        if leg in self._wanted and self._wanted[leg].token == effect.token:
+            del self._wanted[leg]
         self._playing[leg] = (effect, clip)
         self._media.play(leg, effect.token, clip, loops=effect.rounds)
 

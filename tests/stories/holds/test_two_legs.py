@@ -298,6 +298,41 @@ async def test_a_queue_that_will_not_take_the_call_brings_both_together(stage: S
     assert hold.way is WayName.CONFERENCE
 
 
+@pytest.mark.parametrize("when", ["as it is held", "later"])
+async def test_music_that_cannot_be_heard_becomes_the_accounts_own(stage: Stage, when: str) -> None:
+    parent, child = await stage.two_legs()
+
+    def cannot_play() -> None:
+        """The account fails on the waitUrl, or on what it plays, and takes the call out of its queue."""
+        me = stage.account.calls_[child]
+        stage.account.queues_[me.queue or ""].remove(child)
+        stage.account.pending.clear()
+        stage.account._later(me, me.action, run=True, QueueResult="error")
+
+    def cannot_play_at_once() -> None:
+        cannot_play()
+        other = stage.account.calls_[parent]
+        stage.account._later(other, other.action, run=True, DialCallStatus="completed")
+        stage.account.delivers = True
+
+    if when == "as it is held":
+        stage.account.delivers = False
+        stage.account.before["waits"] = [cannot_play_at_once]
+        hold = await stage.holds.hold(child, music=MUSIC)
+    else:
+        hold = await stage.holds.hold(child, music=MUSIC)
+        cannot_play()
+    await stage.settle()
+    assert ears(stage, parent, child) == ["silence", "music"]
+    assert stage.account.calls_[child].wait_url is None
+    held = await stage.holds.get(hold.id)
+    assert (held.status, held.music) == (Status.HELD, None)
+    assert (await stage.kinds(hold)).count("music-failed") == 1
+    assert (await stage.holds.resume(hold)).status is Status.RESUMED
+    await stage.settle()
+    assert ears(stage, parent, child) == [child, parent]
+
+
 async def test_an_action_that_is_not_ours_after_all(stage: Stage) -> None:
     """Adopted, but the Dial goes on elsewhere: the one who is held stays reachable, the other is not dropped by us."""
     parent, child = stage.account.dial(1, 2, action="https://app.example/done")
