@@ -7,7 +7,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,17 +63,11 @@ class Client:
             raise
         return True
 
-    def events(self, path: str) -> Iterator[dict[str, Any]]:
-        """The data of each server-sent event, for ever. Raises: Stop. Source: HTML, "Server-sent events"."""
+    @contextmanager
+    def events(self, path: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """The data of each server-sent event from now on, until the server stops. Raises: Stop."""
         with self._open(path, accept="text/event-stream", timeout_s=None) as response:
-            data: list[str] = []
-            for raw in response:
-                line = raw.decode("utf-8", "replace").rstrip("\r\n")
-                if line.startswith("data:"):
-                    data.append(line.removeprefix("data:").removeprefix(" "))
-                elif not line and data:
-                    yield json.loads("\n".join(data))
-                    data = []
+            yield _events(response)
 
     def _send(self, method: str, path: str, body: bytes | None, kind: str) -> Any:
         with self._open(path, method=method, body=body, kind=kind) as response:
@@ -118,6 +112,18 @@ def credentials_of(settings: Settings) -> Credentials:
         return keep_account(settings.store_path)
     except AccountFileWrong as error:
         raise Stop(str(error)) from error
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The data of server-sent events. Source: HTML, "Server-sent events"."""
+    data: list[str] = []
+    for raw in lines:
+        line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line and data:
+            yield json.loads("\n".join(data))
+            data = []
 
 
 def _read_json(response: http.client.HTTPResponse) -> Any:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from holdfast.cli.checks import Verdict, check_sip
 from holdfast.cli.client import credentials_of
-from holdfast.cli.running import Running, announce, http_url, withdraw
+from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
 from holdfast.cli.serve import CONTROL_SETTINGS
 from holdfast.cli.terminal import Stop, say, tell
 from holdfast.cli.web import bind_http, http_server
@@ -123,7 +123,8 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 server = http_server(app)
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
-                running = Running(pid=os.getppid(), url=wiring.url, sip=f"{host}:{port}")
+                supervisor = os.getppid()
+                running = Running(pid=supervisor, url=wiring.url, sip=f"{host}:{port}", birth=birth_of(supervisor))
                 announce(wiring.settings.store_path, running)
                 for line in greeting(running, wiring.credentials):
                     say(line)

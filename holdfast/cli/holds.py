@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import client_of
+from holdfast.cli.client import Client, client_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
 from holdfast.cli.terminal import Stop, note, say, table
 
@@ -17,6 +18,9 @@ def hold(
     music: Annotated[str | None, typer.Option(metavar="URL", help="What they hear; else the default music.")] = None,
     by: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds them.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the history.")] = None,
+    limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="The longest they wait; then they are brought back.")
+    ] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -30,15 +34,14 @@ def hold(
     holdfast hold CA… --music https://example.com/music.mp3 --by alice
     holdfast resume CA…
     """
-    body = {"call": call, "music": music, "by": by, "reason": reason}
-    done = client_of(settings_from(config=config, store=store)).post(
-        "/holds", {name: value for name, value in body.items() if value is not None}
-    )
+    body = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit}
+    done = client_of(settings_from(config=config, store=store)).post("/holds", body)
     say(f"{done['id']} {done['status']}")
 
 
 def resume(
     which: Annotated[str, typer.Argument(metavar="CALL|HOLD", help="The call's SID, CA…, or the hold's id, HO….")],
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who brings them back.")] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -50,7 +53,7 @@ def resume(
     """
     if not which.startswith(("CA", "HO")) or not which.isalnum():
         raise Stop(f"{which!r} is neither a call (CA…) nor a hold (HO…)", fix="holdfast holds", status=WRONG_SETTINGS)
-    done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume")
+    done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume", {"by": by})
     say(f"{done['id']} {done['status']}")
 
 
@@ -66,15 +69,23 @@ def holds(
     holdfast holds --watch             until Ctrl-C
     """
     client = client_of(settings_from(config=config, store=store))
+    with ExitStack() as stack:
+        # Watched before they are listed, so that nothing is missed in between.
+        events = stack.enter_context(client.events("/events")) if watch else None
+        _list(client)
+        if events is not None:
+            note("watching; Ctrl-C ends it")
+            for event in events:
+                say(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
+            raise Stop("the server has stopped, and the watching with it", fix="holdfast serve")
+
+
+def _list(client: Client) -> None:
     table(
         ("HOLD", "CALL", "STATUS", "BY", "SINCE"),
         [_row(one) for one in client.get("/holds")["holds"]],
         empty="nobody was held yet; holdfast calls lists whom you can hold",
     )
-    if watch:
-        note("watching; Ctrl-C ends it")
-        for event in client.events("/events"):
-            say(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ import typer
 
 from holdfast.cli.directory import in_the_store, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.running import find_running
 from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.settings import Settings
 from holdfast.voice.runtime.directory import LINE_NAME, Directory
 from holdfast.voice.runtime.listings import Line
 
@@ -52,7 +54,7 @@ def add(
         server.post("/engine/lines", {"name": name, "password": password})
     else:
         in_the_store(settings, lambda directory: directory.put_line(Line(name=name, password=password)))
-    say(f"line {name} may register at sip:{settings.sound_ip}:{settings.sip_port}")
+    say(f"line {name} may register at sip:{_registrar(settings)}")
 
 
 @app.command("list")
@@ -79,6 +81,13 @@ def remove(name: Name, config: Config = None, store: Store = None) -> None:
     say(f"line {name} is removed")
     if name in settings.lines:
         note("it stands in holdfast.toml too, and comes back with the next start: remove it from [lines]")
+
+
+def _registrar(settings: Settings) -> str:
+    """Where phones register: where the running server listens, else where it would."""
+    running = find_running(settings.store_path)
+    host, _, port = running.sip.rpartition(":") if running else (settings.sip_host, ":", str(settings.sip_port))
+    return f"{settings.sound_ip if host in ('0.0.0.0', '::') else host}:{port}"
 
 
 async def _names(directory: Directory) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +16,19 @@ class Running:
     pid: int
     url: str
     sip: str
+    birth: str
+    """What tells this process from a later one of the same number: see `birth_of`."""
+
+
+def birth_of(pid: int) -> str:
+    """When a process began, for comparison alone: the machine's boot, and the time since then.
+
+    After a crash its number may belong to another process: after a restart of a container it nearly always does.
+    Raises: OSError when there is no such process. Source: Linux, proc_pid_stat(5), field 22; random(4), boot_id.
+    """
+    stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
 
 
 def running_file(store: Path) -> Path:
@@ -40,10 +52,9 @@ def find_running(store: Path) -> Running | None:
     """The server of this store, if it runs."""
     try:
         running = Running(**json.loads(running_file(store).read_text("utf-8")))
-        os.kill(running.pid, 0)
+        return running if running.birth == birth_of(running.pid) else None
     except (OSError, ValueError, TypeError):
         return None
-    return running
 
 
 def address_of(settings: Settings) -> str:

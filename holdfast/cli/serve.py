@@ -31,10 +31,10 @@ def serve(
     http_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [8080].")] = None,
     sip_host: Annotated[str | None, typer.Option(metavar="IP", help="Where to listen for SIP [127.0.0.1].")] = None,
     sip_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [5060].")] = None,
-    rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help="Where phones send sound [as --sip-host].")] = None,
+    rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help=r"Where phones send sound \[as --sip-host].")] = None,
     rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
     rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
-    account_sid: Annotated[str | None, typer.Option(metavar="AC…", help="The account [made on first start].")] = None,
+    account_sid: Annotated[str | None, typer.Option(metavar="AC…", help=r"The account \[made on first start].")] = None,
     auth_token: Annotated[str | None, typer.Option(metavar="TOKEN", help="Its token; better in the file.")] = None,
     default_voice_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Answers numbers that have no voice URL of their own.")

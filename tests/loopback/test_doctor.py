@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from holdfast.cli import checks
 from holdfast.cli.app import run
 from holdfast.cli.checks import Verdict
-from holdfast.cli.running import Running, announce
+from holdfast.cli.running import Running, announce, birth_of, find_running, withdraw
 from holdfast.settings import Settings
 from holdfast.store.account import account_file, keep_account
 
@@ -61,7 +63,7 @@ def test_an_address_of_another_machine(store: Path) -> None:
 
 
 def test_a_running_server_has_its_ports(store: Path) -> None:
-    running = Running(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2")
+    running = Running(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2", birth="")
     assert "127.0.0.1:1" in checks.check_http(settings(store), running).what
     assert "127.0.0.1:2" in checks.check_sip(settings(store), running).what
 
@@ -144,17 +146,15 @@ def test_the_command_ends_with_one_when_something_is_broken(
 
 
 def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
-    import os
-
-    from holdfast.cli.running import find_running, withdraw
-
     store.parent.mkdir()
     assert find_running(store) is None
-    alive = Running(pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2")
+    alive = Running(pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2", birth=birth_of(os.getpid()))
     announce(store, alive)
     assert find_running(store) == alive
-    announce(store, Running(pid=2**22 + 1, url="", sip=""))
+    announce(store, replace(alive, pid=2**22 + 1))
     assert find_running(store) is None
+    announce(store, replace(alive, pid=os.getppid()))
+    assert find_running(store) is None  # it crashed, and another process has its number now
     withdraw(store)
     withdraw(store)
     assert find_running(store) is None

@@ -38,6 +38,13 @@ def test_every_command_teaches_by_examples(command: str, capsys: pytest.CaptureF
     assert f"holdfast {command}" in told.partition("Usage:")[2].partition("\n")[2]
 
 
+def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Where phones send sound [as --sip-host]." in told
+    assert "The account [made on first start]." in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
