@@ -34,7 +34,7 @@ def hold(
     holdfast hold CA… --music https://example.com/music.mp3 --by alice
     holdfast resume CA…
     """
-    body = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit}
+    body: dict[str, object] = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit}
     done = client_of(settings_from(config=config, store=store)).post("/holds", body)
     say(f"{done['id']} {done['status']}")
 

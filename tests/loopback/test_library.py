@@ -214,8 +214,7 @@ async def test_music_meanwhile_gives_way_to_the_sound_it_bridges() -> None:
             shell.library.carry_out(PlaySound(token=own, source=url))
             shell.library.carry_out(PlaySound(token=music, source="builtin:hold", meanwhile=own))
             await shell.sees("sound")
-            while len(shell.bank.played) < 2:
-                await asyncio.sleep(0.01)
+            await shell.bank.plays(2)
             shell.library.carry_out(PlaySound(token=music, source="builtin:hold", meanwhile=own))
         assert [played[1] for played in shell.bank.played] == [music, own]
 
