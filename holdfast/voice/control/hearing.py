@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from holdfast.voice.control.forms import ear
 from holdfast.voice.control.nouns import CallStatus
-from holdfast.voice.control.work import Work, again_timer, beside, builtin_sound, patience_timer
+from holdfast.voice.control.work import Work, again_timer, beside, bridging_sound, builtin_sound, patience_timer
 from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Instruction,
@@ -21,7 +21,6 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired, WhisperHeard
-from holdfast.voice.model.ids import Token
 from holdfast.voice.model.orders import (
     LeaveQueue,
     NoteAnnounced,
@@ -190,12 +189,12 @@ def _lose_patience(work: Work, script: Script) -> None:
     """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
     script = replace(script, impatient=True)
     work.keep(script)
-    if script.ended == "broken" or (not script.sounded and not script.ended):
+    coming = next((thing.stop.token for thing in script.opened if isinstance(thing.stop, StopSound)), None)
+    if script.ended == "broken":
         _builtin_music(work, script)
-    for thing in script.opened:
-        if isinstance(thing.stop, StopSound):
-            _builtin_music(work, script, meanwhile=thing.stop.token)
+    elif coming is not None or not (script.sounded or script.ended):
+        work.say(PlaySound(token=bridging_sound(script), source="builtin:hold", rounds=0, meanwhile=coming))
 
 
-def _builtin_music(work: Work, script: Script, *, meanwhile: Token | None = None) -> None:
-    work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0, meanwhile=meanwhile))
+def _builtin_music(work: Work, script: Script) -> None:
+    work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0))

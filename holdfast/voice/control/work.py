@@ -119,6 +119,11 @@ def again_timer(script: Script) -> Token:
     return Token(f"{script.prefix}/again")
 
 
+def bridging_sound(script: Script) -> Token:
+    """The music while a hold's own sound is late."""
+    return Token(f"{script.prefix}/meanwhile")
+
+
 def builtin_sound(script: Script) -> Token:
     """The music in place of a hold's own sound that does not come."""
     return Token(f"{script.prefix}/builtin")
@@ -127,7 +132,8 @@ def builtin_sound(script: Script) -> Token:
 def beside(script: Script) -> tuple[Saying, ...]:
     """What stops the things that were started beside a script's own verbs."""
     if script.role == "hold" and script.asked is not None:
-        return (StopTimer(token=patience_timer(script)), StopSound(token=builtin_sound(script)))
+        sounds = (StopSound(token=bridging_sound(script)), StopSound(token=builtin_sound(script)))
+        return (StopTimer(token=patience_timer(script)), *sounds)
     if script.role == "queue":
         return (StopTimer(token=again_timer(script)),)
     return ()
