@@ -124,6 +124,16 @@ class Settings(BaseSettings):
     http_port: Port = Field(8080, description="a port from 0 to 65535 (0: any that is free)")
     sip_host: Numeric = Field("127.0.0.1", description="a numeric IP address to listen on")
     sip_port: Port = Field(5060, description="a port from 0 to 65535 (0: any that is free)")
+    sip_tls_certificate: Path | None = Field(
+        None, description="a PEM file with the certificate SIP over TLS shows, and its chain"
+    )
+    sip_tls_key: Path | None = Field(None, description="a PEM file with its private key (not needed if in the same)")
+    sip_tls_authorities: Path | None = Field(
+        None, description="a PEM file with authorities to believe beside the system's, for TLS connections of ours"
+    )
+    sip_tls_port: Port = Field(
+        5061, description="a port from 0 to 65535 (0: any that is free), used with a certificate"
+    )
     rtp_ip: Numeric | None = Field(None, description="the numeric IP address phones send sound to (not 0.0.0.0)")
     rtp_base: Annotated[int, Field(ge=1024, le=65534), AfterValidator(_even)] = Field(
         16384, description="an even port from 1024 to 65534, the first of the RTP ports"
@@ -180,6 +190,8 @@ class Settings(BaseSettings):
             )
         if (self.account_sid is None) != (self.auth_token is None):
             problems.append("account_sid and auth_token: set both, or neither (then they are made on first start)")
+        if self.sip_tls_certificate is None and (self.sip_tls_key or self.sip_tls_authorities):
+            problems.append("sip_tls_certificate: needed with sip_tls_key and sip_tls_authorities")
         if problems:
             raise SettingsWrong(problems)
         return self

@@ -78,7 +78,11 @@ def check_sip(settings: Settings, running: Running | None) -> Finding:
     free = _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
     if free.verdict is Verdict.BAD:
         return free
-    return _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+    connected = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+    if connected.verdict is Verdict.BAD or settings.sip_tls_certificate is None:
+        return connected
+    secured = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "SIP over TLS", "sip-tls-port")
+    return secured if secured.verdict is Verdict.BAD else connected
 
 
 def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:

@@ -44,6 +44,7 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.engine import Engine, EngineSettings
+from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.listings import VoiceSettings
 from holdfast.voice.runtime.supervisor import GIVE_UP
 
@@ -94,6 +95,7 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
     free = check_sip(settings, None)  # the engine could only say that some address is in use
     if free.verdict is Verdict.BAD:
         raise Stop(free.what, fix=free.fix)
+    sip_tls(settings)
     with bind_http(settings) as listener:
         async with open_database(settings.store_path) as database:
             wiring = Wiring(
@@ -119,6 +121,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
             directory = await open_directory(wiring)
             async with Engine(engine_settings(wiring), journal=journal, directory=directory) as engine:
                 host, port, _ = engine.legs.address
+                secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 app = application(wiring, engine, journal, holds, sip=f"{host}:{port}", stop=stop)
                 server = http_server(app)
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
@@ -126,7 +129,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 supervisor = os.getppid()
                 running = Running(pid=supervisor, url=wiring.url, sip=f"{host}:{port}", birth=birth_of(supervisor))
                 announce(wiring.settings.store_path, running)
-                for line in greeting(running, wiring.credentials):
+                for line in greeting(running, wiring.credentials, secured):
                     say(line)
                 try:
                     await stop.wait()
@@ -146,7 +149,22 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         loopback=is_loopback(settings.sip_host),
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
         webhook_allow=settings.webhook_allow,
+        sip_tls=sip_tls(settings),
+        sip_tls_port=settings.sip_tls_port,
     )
+
+
+def sip_tls(settings: Settings) -> Tls | None:
+    """What SIP over TLS is spoken with, if it is. Raises: Stop."""
+    if settings.sip_tls_certificate is None:
+        return None
+    files = TlsFiles(
+        certificate=settings.sip_tls_certificate, key=settings.sip_tls_key, authorities=settings.sip_tls_authorities
+    )
+    try:
+        return load_tls(files)
+    except CertificateUnusable as wrong:
+        raise Stop(f"{wrong.setting}: {wrong.message}", fix="docs/trunks.md tells how to make a certificate") from wrong
 
 
 async def open_directory(wiring: Wiring) -> Directory:
@@ -196,10 +214,11 @@ def application(
     return Guard(app, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))
 
 
-def greeting(running: Running, credentials: Credentials) -> list[str]:
-    """What a person wants to know when it has started."""
+def greeting(running: Running, credentials: Credentials, secured: int | None) -> list[str]:
+    """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
+    tls = "" if secured is None else f", over TLS at port {secured}"
     return [
-        f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}",
+        f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}{tls}",
         f"  account {credentials.sid}; holdfast account prints the lines for your program",
         "  Ctrl-C hangs up every call and stops",
     ]

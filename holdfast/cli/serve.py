@@ -31,6 +31,14 @@ def serve(
     http_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [8080].")] = None,
     sip_host: Annotated[str | None, typer.Option(metavar="IP", help="Where to listen for SIP [127.0.0.1].")] = None,
     sip_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [5060].")] = None,
+    sip_tls_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="PEM certificate; SIP is spoken over TLS then.")
+    ] = None,
+    sip_tls_key: Annotated[str | None, typer.Option(metavar="FILE", help=r"Its key \[in the same file].")] = None,
+    sip_tls_authorities: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Authorities to believe beside the system's.")
+    ] = None,
+    sip_tls_port: Annotated[str | None, typer.Option(metavar="PORT", help="Where to listen for TLS [5061].")] = None,
     rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help=r"Where phones send sound \[as --sip-host].")] = None,
     rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
     rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
@@ -68,6 +76,10 @@ def serve(
         http_port=http_port,
         sip_host=sip_host,
         sip_port=sip_port,
+        sip_tls_certificate=sip_tls_certificate,
+        sip_tls_key=sip_tls_key,
+        sip_tls_authorities=sip_tls_authorities,
+        sip_tls_port=sip_tls_port,
         rtp_ip=rtp_ip,
         rtp_base=rtp_base,
         rtp_rows=rtp_rows,

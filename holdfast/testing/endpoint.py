@@ -9,9 +9,11 @@ import asyncio
 import random
 import secrets
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from holdfast.testing.clock import now_s
+from holdfast.voice.runtime.legs.tls import Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.streams import Streams
 from holdfast.voice.sip.agent import Agent, AgentSettings, AnybodyMayCall, Policy
 from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
@@ -38,10 +40,10 @@ class Endpoint(asyncio.DatagramProtocol):
         bound = self._transport.get_extra_info("sockname")
         return Address(str(bound[0]), int(bound[1]))
 
-    async def listen_connected(self, host: str, port: int, tasks: asyncio.TaskGroup) -> Address:
+    async def listen_connected(self, host: str, port: int, tasks: asyncio.TaskGroup, tls: Tls | None) -> Address:
         """Await connections."""
-        self._streams = Streams(self, now=now_s, tasks=tasks)
-        return await self._streams.listen(host, port)
+        self._streams = Streams(self, now=now_s, tasks=tasks, client_tls=None if tls is None else tls.client)
+        return await self._streams.listen(host, port, tls=None if tls is None else tls.server)
 
     def start(self, address: Address, contact_user: str, policy: Policy) -> None:
         """Make the agent, now that the address is known."""
@@ -130,13 +132,18 @@ async def open_endpoint(
     contact_user: str,
     tasks: asyncio.TaskGroup,
     transport: Transport = "UDP",
+    certificate: Path | None = None,
     policy: Policy = ANYBODY_MAY_CALL,
 ) -> Endpoint:
-    """Listen for SIP; port 0 takes a free one. Raises: OSError when the address cannot be had."""
+    """Listen for SIP; port 0 takes a free one. TLS needs a certificate, which is believed of peers too.
+
+    Raises: OSError when the address cannot be had, CertificateUnusable.
+    """
     endpoint = Endpoint()
     if transport == "UDP":
         address = await endpoint.listen(host, port)
     else:
-        address = await endpoint.listen_connected(host, port, tasks)
+        files = None if certificate is None else TlsFiles(certificate=certificate, authorities=certificate)
+        address = await endpoint.listen_connected(host, port, tasks, None if files is None else load_tls(files))
     endpoint.start(address, contact_user, policy)
     return endpoint

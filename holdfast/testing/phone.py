@@ -8,7 +8,7 @@
         await call.hang_up()
 
 A phone is one person: one call at a time, and another one is refused as busy. It needs nothing but a SIP server that
-speaks UDP with PCMU or PCMA, so it tests other servers too.
+speaks UDP, TCP or TLS with PCMU or PCMA, so it tests other servers too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -85,6 +86,7 @@ class Phone:
     """A phone on a free port of this machine, from `async with` to its end.
 
     `hum` is what it says (None: silence); a phone named after one of `HUMS` hums that. `sounds` is what its ear knows.
+    With `transport` TLS a `certificate` is needed, a PEM file with its key: what the phone shows, and whom it believes.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Phone:
         *,
         server: tuple[str, int] | Address | None = None,
         transport: Transport = "UDP",
+        certificate: Path | None = None,
         hum: Chord | None = None,
         sounds: Iterable[Sound] = KNOWN,
         manner: Manner = ALWAYS_ANSWERS,
@@ -109,6 +112,7 @@ class Phone:
         self._hum = hum or next((known for known in HUMS if known.name == name), None)
         self._server = None if server is None else Address(server[0], server[1], transport)
         self._transport = transport
+        self._certificate = certificate
         self._credentials = Credentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
@@ -127,6 +131,7 @@ class Phone:
             contact_user=self._user,
             tasks=self._tasks,
             transport=self._transport,
+            certificate=self._certificate,
         )
         self._running: list[asyncio.Task[None]] = []
         self._start(self._listen(), "listening")

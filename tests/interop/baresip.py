@@ -13,7 +13,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import soundfile
@@ -50,13 +50,32 @@ auplay_channels 1
 snd_path {folder}/recorded
 rtp_ports {rtp_first}-{rtp_last}
 """
-ACCOUNT = "<sip:{name}@{server}>;auth_pass={password};regint={expires_s};answermode=auto;audio_codecs=PCMU/8000/1\n"
+TLS_CONFIG = """\
+sip_certificate {certificate}
+sip_cafile {certificate}
+"""
+ACCOUNT = (
+    "<sip:{name}@{server};transport={transport}>;auth_pass={password};regint={expires_s};"
+    "answermode=auto;audio_codecs=PCMU/8000/1\n"
+)
 
 
 class Baresip:
     """One baresip with one line at the server, from `async with` to its end."""
 
-    def __init__(self, name: str, *, hum: Chord, server: tuple[str, int], password: str, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        hum: Chord,
+        server: tuple[str, int],
+        password: str,
+        folder: Path,
+        transport: Literal["udp", "tcp", "tls"] = "udp",
+        certificate: Path | None = None,
+    ) -> None:
+        self._transport = transport
+        self._certificate = certificate
         self.name = name
         self.events: list[dict[str, Any]] = []
         self._told = asyncio.Event()
@@ -129,7 +148,7 @@ class Baresip:
 
     async def dial(self, number: str) -> None:
         """Call a number at the server."""
-        await self._command("dial", f"sip:{number}@{self._server[0]}:{self._server[1]}")
+        await self._command("dial", f"sip:{number}@{self._server[0]}:{self._server[1]};transport={self._transport}")
 
     async def hang_up(self) -> None:
         """End the call."""
@@ -165,8 +184,14 @@ class Baresip:
             rtp_first=min(rtp_first, 65_400),
             rtp_last=min(rtp_first, 65_400) + 40,
         )
+        if self._certificate is not None:
+            config += TLS_CONFIG.format(certificate=self._certificate)
         account = ACCOUNT.format(
-            name=self.name, server=f"{self._server[0]}:{self._server[1]}", password=self._password, expires_s=600
+            name=self.name,
+            transport=self._transport,
+            server=f"{self._server[0]}:{self._server[1]}",
+            password=self._password,
+            expires_s=600,
         )
         (self._folder / "config").write_text(config, "utf-8")
         (self._folder / "accounts").write_text(account, "utf-8")

@@ -1,6 +1,7 @@
 """Foreign softphones at `holdfast serve`: called, held and resumed by the examples, and what they recorded of it."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
-from holdfast.testing.server import Server
+from holdfast.testing.server import HOST, Server, free_port
 from holdfast.testing.signals import ALICE, BOB
 from tests.interop.baresip import Baresip
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+LOCALHOST = Path(__file__).parents[1] / "loopback" / "localhost.pem"
 ROOM = "interop"
 LISTEN_S = 1.5
 """Long enough for a stretch of sound to be recognised in a recording; nothing is timed."""
@@ -62,6 +64,11 @@ def into_the_room() -> str:
 
 
 async def test_two_softphones_hear_a_hold_and_a_resume_made_by_the_examples(office: Office) -> None:
+    await held_and_resumed(office)
+
+
+async def held_and_resumed(office: Office) -> None:
+    """Both are called into a room; alice is held with music, and resumed."""
     calls = {}
     for phone in (office.alice, office.bob):
         call = await asyncio.to_thread(
@@ -86,6 +93,26 @@ async def test_two_softphones_hear_a_hold_and_a_resume_made_by_the_examples(offi
     bob_heard = office.bob.heard()
     first, last = bob_heard.index("alice"), len(bob_heard) - bob_heard[::-1].index("alice")
     assert bob_heard[first:last] == ["alice", "silence", "alice"]
+
+
+async def test_a_softphone_on_tls_and_one_on_tcp_hear_a_hold_and_a_resume(tmp_path: Path) -> None:
+    secured = free_port(socket.SOCK_STREAM)
+    settings = {"sip_tls_certificate": str(LOCALHOST), "sip_tls_port": str(secured)}
+    async with Server(lines={"alice": "wonderland", "bob": "builder"}, settings=settings) as server:
+        client = Client(server.account_sid, server.auth_token)
+        client.api.base_url = server.url
+        alice = Baresip(
+            "alice",
+            hum=ALICE,
+            server=(HOST, secured),
+            password="wonderland",
+            folder=tmp_path / "alice",
+            transport="tls",
+            certificate=LOCALHOST,
+        )
+        bob = Baresip("bob", hum=BOB, server=server.sip, password="builder", folder=tmp_path / "bob", transport="tcp")
+        async with alice, bob:
+            await held_and_resumed(Office(server=server, client=client, alice=alice, bob=bob))
 
 
 async def test_a_softphone_calls_a_number_and_is_played_to(office: Office) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,14 @@ from holdfast.testing.phone import Answers, Phone
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.streams import Streams
 from holdfast.voice.sip.effects import Address, EndCause
 from holdfast.voice.sip.framing import MAX_HEAD_BYTES, Broken
 from tests.loopback.test_sip_legs import ACCOUNT, CALL, Bench, Book, Rows
+
+LOCALHOST = Path(__file__).with_name("localhost.pem")
+"""A certificate for this machine, its key, and its own authority."""
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +41,12 @@ async def bench() -> AsyncIterator[Bench]:
     made = Bench(Rows())
     async with asyncio.TaskGroup() as tasks:
         made.legs = SipLegs(
-            SipSettings(address=("127.0.0.1", 0), trust_loopback=True),
+            SipSettings(
+                address=("127.0.0.1", 0),
+                trust_loopback=True,
+                tls=load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST)),
+                tls_port=0,
+            ),
             account=ACCOUNT,
             directory=Book(),
             media=made.rows,
@@ -139,6 +149,61 @@ async def test_a_phone_that_listens_by_tcp_is_called(bench: Bench) -> None:
         await bench.fact(LegAnswered)
         bench.legs.carry_out(HangUpLeg(call=CALL))
         await (await dave.called()).over()
+
+
+async def test_a_line_registers_by_tls_calls_and_is_called(bench: Bench) -> None:
+    server = bench.legs.addresses[2]
+    assert server.transport == "TLS"
+    async with Phone(
+        "bob",
+        server=server,
+        password="secret-b",
+        transport="TLS",
+        certificate=LOCALHOST,
+        manner=Answers(after_s=0.05),
+    ) as bob:
+        await bob.register()
+        bench.place("client:bob")
+        await bench.fact(LegAnswered)
+        await (await bob.called()).hang_up()
+        await bench.fact(LegEnded)
+        call = await bob.call("+15550123")
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await call.answered()
+        await call.hang_up()
+        assert {message.peer for message in bob.messages} == {server}
+
+
+async def test_a_phone_that_listens_by_tls_is_called_by_its_sips_uri(bench: Bench) -> None:
+    async with Phone("dave", transport="TLS", certificate=LOCALHOST) as dave:
+        bench.place(f"sips:dave@127.0.0.1:{dave.address.port}")
+        await bench.fact(LegAnswered)
+        call = await dave.called()
+        await call.hang_up()
+        await bench.fact(LegEnded)
+
+
+async def test_a_certificate_of_another_name_is_not_believed(bench: Bench) -> None:
+    async with Phone("dave", transport="TLS", certificate=LOCALHOST, host="127.0.0.2") as dave:
+        bench.place(f"sips:dave@127.0.0.2:{dave.address.port}")
+        refused = await bench.fact(LegRefused)
+    assert isinstance(refused, LegRefused)
+    assert refused.sip_code == 503
+    assert dave.calls == []
+
+
+async def test_who_speaks_no_tls_at_its_port_is_let_go(bench: Bench) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.legs.addresses[2].port)
+    with suppress(ConnectionError):
+        writer.write(options(1))
+        async with asyncio.timeout(5):
+            await reader.read()
+    writer.close()
+    async with Phone("carol", server=bench.legs.addresses[2], transport="TLS", certificate=LOCALHOST) as carol:
+        call = await carol.call("+15550123")
+        await bench.received()
+        await call.hang_up()
 
 
 async def test_nobody_there_is_known_at_once(bench: Bench) -> None:

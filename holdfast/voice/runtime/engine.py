@@ -47,6 +47,7 @@ from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.library import Library
 from holdfast.voice.runtime.mediaplane import messages as media_words
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
@@ -67,8 +68,9 @@ GOODBYE_S = 3.0
 class EngineSettings:
     """What an engine is told at its making.
 
-    Shape: `sip` is the numeric address SIP is awaited at; `own_urls` are addresses of our own web server, which
-    webhooks may always reach; `webhook_allow` networks, addresses or hosts they may reach besides the public ones.
+    Shape: `sip` is the numeric address SIP is awaited at; with `sip_tls` it is spoken over TLS too; `own_urls` are
+    addresses of our own web server, which webhooks may always reach; `webhook_allow` networks, addresses or hosts they
+    may reach besides the public ones.
     """
 
     account: AccountSid
@@ -78,6 +80,8 @@ class EngineSettings:
     loopback: bool
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
+    sip_tls: Tls | None = None
+    sip_tls_port: int = 5061
 
 
 class Engine:
@@ -151,7 +155,12 @@ class Engine:
         for row in await self.media.rows():
             self.media.close_row(row.leg)
         self.legs = SipLegs(
-            SipSettings(address=settings.sip, trust_loopback=settings.loopback),
+            SipSettings(
+                address=settings.sip,
+                trust_loopback=settings.loopback,
+                tls=settings.sip_tls,
+                tls_port=settings.sip_tls_port,
+            ),
             account=settings.account,
             media=self.media,
             directory=self.directory,

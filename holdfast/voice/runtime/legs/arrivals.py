@@ -10,8 +10,9 @@ from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer
 from holdfast.voice.runtime.legs.reach import Lines
+from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.sip.effects import Address, Invited
-from holdfast.voice.sip.uri import parse_uri
+from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_uri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +20,14 @@ class SipSettings:
     """Where SIP is spoken, and as whom.
 
     `domain` is the realm of our challenges, and a name under which phones know us too. With `trust_loopback` anybody
-    on loopback may call without being a line, while we listen on loopback ourselves.
+    on loopback may call without being a line, while we listen on loopback ourselves. With `tls` SIP is spoken over
+    TLS too, at `tls_port` (0: any that is free).
     """
 
     address: tuple[str, int]
     trust_loopback: bool = False
+    tls: Tls | None = None
+    tls_port: int = DEFAULT_PORTS["TLS"]
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
     algorithms: tuple[str, ...] = ("MD5",)

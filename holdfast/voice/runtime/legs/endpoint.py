@@ -119,11 +119,15 @@ async def open_endpoint(
     now: Callable[[], float],
     tasks: asyncio.TaskGroup,
 ) -> SipEndpoint:
-    """Listen for SIP over UDP and TCP, at the same port. Raises: OSError when the address cannot be had."""
+    """Listen for SIP over UDP and TCP, at the same port, and over TLS. Raises: OSError when a port cannot be had."""
     made = SipEndpoint(happened=happened, now=now)
-    made.streams = Streams(made, now=now, tasks=tasks)
+    tls = settings.tls
+    made.streams = Streams(made, now=now, tasks=tasks, client_tls=None if tls is None else tls.client)
     connected = await _listen(made, settings.address)
     made.addresses = (made.socket.address, connected)
+    if tls is not None:
+        secured = await made.streams.listen(connected.host, settings.tls_port, tls=tls.server)
+        made.addresses += (secured,)
     made.agent = Agent(
         AgentSettings(
             address=made.address,

@@ -2,6 +2,7 @@
 
 A thin shell: the one SIP agent decides what is said, offer and answer decide what is agreed, and this file moves
 bytes, timers and rows. Point of view: *in* is a phone that calls us, *out* a phone that we call.
+Length: it is the one place where the engine's effects, the agent's events and the media plane's rows meet.
 """
 
 from __future__ import annotations
@@ -96,6 +97,11 @@ class SipLegs:
     def address(self) -> Address:
         """Where phones reach us."""
         return self._sip.address
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where phones reach us, by each transport."""
+        return self._sip.addresses
 
     @property
     def rows(self) -> KeysView[CallSid]:

@@ -1,0 +1,82 @@
+"""TLS for SIP: the certificate we show, and whose we believe.
+
+Deviation: `sips:` promises TLS on every hop to the callee (RFC 5630 §3.1.1); we promise it for our own hop alone.
+Source: RFC 3261 §26.3; RFC 5922 §7 for whose name a certificate must have.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.voice.model.errors import AskedWrong
+
+
+class CertificateUnusable(AskedWrong):
+    """A file that was named for TLS cannot be used. `setting` names which."""
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """PEM files: our certificate with its chain, its key (None: in the same file), and authorities we believe
+    beside the system's own."""
+
+    certificate: Path
+    key: Path | None = None
+    authorities: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What TLS connections are made with: those of peers, and our own. Both from TLS 1.2 on."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+def load_tls(files: TlsFiles) -> Tls:
+    """Read the files.
+
+    Raises: CertificateUnusable.
+    """
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    for context in (server, client):
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        _load_certificate(context, files)
+    if files.authorities is not None:
+        try:
+            client.load_verify_locations(files.authorities)
+        except ssl.SSLError as error:
+            raise CertificateUnusable(
+                "sip_tls_authorities", f"{files.authorities} has no PEM certificate in it"
+            ) from error
+        except OSError as error:
+            raise CertificateUnusable(
+                "sip_tls_authorities", f"{files.authorities} cannot be read: {error.strerror}"
+            ) from error
+    return Tls(server=server, client=client)
+
+
+def _load_certificate(context: ssl.SSLContext, files: TlsFiles) -> None:
+    key = files.key or files.certificate
+    for setting, path in (("sip_tls_certificate", files.certificate), ("sip_tls_key", key)):
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise CertificateUnusable(setting, f"{path} cannot be read: {error.strerror}") from error
+        wanted = b"CERTIFICATE-----" if setting == "sip_tls_certificate" else b"PRIVATE KEY-----"
+        if wanted not in text:
+            what = "certificate" if setting == "sip_tls_certificate" else "private key"
+            raise CertificateUnusable(setting, f"{path} has no PEM {what} in it")
+    try:
+        # Without a password of ours, OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(files.certificate, key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        why = f"the key in {key} does not fit the certificate in {files.certificate}, or is encrypted"
+        raise CertificateUnusable("sip_tls_key", why) from error
