@@ -156,6 +156,7 @@ function detail(item, call) {
   const parts = [];
   if (call.held && call.since) parts.push(`on hold for ${lasting(Date.now() / 1000 - call.since)}`);
   if (call.held && call.by) parts.push(`by ${call.by}`);
+  if (call.held_by_phone) parts.push("its own phone holds");
   if (call.held && !call.hold) parts.push("held by another program, which alone can resume it");
   text(item, ".detail", parts.filter(Boolean).join(" "));
 }

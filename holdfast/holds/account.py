@@ -19,7 +19,7 @@ from holdfast.holds import credentials
 from holdfast.holds.credentials import CLOUD, Credentials
 from holdfast.holds.errors import AccountRefused, AccountTrouble, BadInput, NotThere, WrongCredentials
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
 from holdfast.holds.transport import Transport
 
 CALL_NOT_IN_PROGRESS = 21220
@@ -45,6 +45,7 @@ class Account:
             # These rewrite the host of every URL; they are meant for twilio.com.
             client.edge = client.region = None
         self._client = client
+        self._tells_phone_holds = True
 
     @classmethod
     def twilio(cls, *, sid: str | None = None, token: str | None = None, timeout_s: float = 10.0) -> "Account":
@@ -154,6 +155,20 @@ class Account:
                 return True
         except NotThere:
             return False
+
+    async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
+        if self._in_the_cloud() or not self._tells_phone_holds:
+            return []
+        url = f"{self.base_url.rstrip('/')}/engine/phone-holds"
+        answer = await self._transport.request("GET", url, auth=(self.sid, self.token))
+        if answer.status_code == 404:
+            self._tells_phone_holds = False
+            return []
+        try:
+            told = json.loads(answer.text)["holds"]
+            return [PhoneHoldSeen(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AccountTrouble(f"the engine's answer cannot be read: {error}") from error
 
     # Changes.
 

@@ -53,6 +53,8 @@ class WayName(StrEnum):
 
     CONFERENCE = "conference"
     LEGS = "legs"
+    PHONE = "phone"
+    """By the party's own phone: it is seen, and neither begun nor ended by us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,16 @@ def ask(
     """A new hold, asked and not yet begun."""
     hold = Hold(id=id, call=call, asked_at=now, by=by, reason=reason, music=music, limit_s=limit_s)
     return hold, (Tell(kind="asked", detail=reason),)
+
+
+BY_PHONE = "phone"
+"""Who holds, when a party's own phone does."""
+
+
+def seen(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["Tell", ...]]:
+    """A hold by the phone of the call: the one who holds is the call, and its peers hear music meanwhile."""
+    hold = Hold(id=id, call=call, asked_at=since, held_at=since, status=Status.HELD, by=BY_PHONE, way=WayName.PHONE)
+    return hold, (Tell(kind="held", detail="the phone itself holds"),)
 
 
 # What a hold is told.

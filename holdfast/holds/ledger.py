@@ -1,10 +1,10 @@
 """The book of holds: every change of every hold, kept, and told to those who watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from holdfast.holds.errors import HoldUnknown
-from holdfast.holds.hold import Effect, Hold, Message, Tell, ask, step
+from holdfast.holds.hold import Effect, Hold, Message, Tell, WayName, ask, seen, step
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import Clock, HoldEvent, HoldStore
 
@@ -19,6 +19,7 @@ class Ledger:
         self._clock = clock
         self._active: dict[HoldId, Hold] = {}
         self._by_call: dict[CallSid, HoldId] = {}
+        self._by_phone: dict[CallSid, HoldId] = {}
         self._news = asyncio.Event()
         self._closed = False
 
@@ -26,7 +27,7 @@ class Ledger:
         """Take over the holds that were going on when the store was last closed."""
         for hold in reversed(await self._store.holds(active_only=True)):
             self._active.setdefault(hold.id, hold)
-            self._by_call.setdefault(hold.call, hold.id)
+            self._book(hold).setdefault(hold.call, hold.id)
 
     def active(self) -> tuple[Hold, ...]:
         """Every hold that goes on."""
@@ -37,9 +38,16 @@ class Ledger:
         return tuple(self._active)
 
     def of_call(self, call: CallSid) -> Hold | None:
-        """The hold that goes on for this call."""
+        """The hold that goes on for this call, asked of us."""
         id = self._by_call.get(call)
         return None if id is None else self._active[id]
+
+    def by_phone(self) -> Mapping[CallSid, Hold]:
+        """The holds that go on because a phone itself holds. A call may have one of these and one of ours."""
+        return {call: self._active[id] for call, id in self._by_phone.items()}
+
+    def _book(self, hold: Hold) -> dict[CallSid, HoldId]:
+        return self._by_phone if hold.way is WayName.PHONE else self._by_call
 
     async def get(self, id: HoldId) -> Hold:
         """A hold, going on or ended. Raises: HoldUnknown."""
@@ -69,6 +77,14 @@ class Ledger:
         await self._keep(hold, tells)
         return hold
 
+    async def see(self, id: HoldId, call: CallSid, *, since: float) -> Hold:
+        """Note that a phone holds by itself."""
+        hold, tells = seen(id=id, call=call, since=since)
+        self._active[id] = hold
+        self._by_phone[call] = id
+        await self._keep(hold, tells)
+        return hold
+
     async def tell(self, id: HoldId, message: Message) -> tuple[Hold, tuple[Effect, ...]]:
         """Give a hold a message; the hold after it, and what it wants done."""
         before = await self.get(id)
@@ -79,8 +95,9 @@ class Ledger:
             self._active[id] = hold
         else:
             self._active.pop(id, None)
-            if self._by_call.get(hold.call) == id:
-                del self._by_call[hold.call]
+            book = self._book(hold)
+            if book.get(hold.call) == id:
+                del book[hold.call]
         await self._keep(hold, tuple(effect for effect in effects if isinstance(effect, Tell)))
         return hold, effects
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.holds.hold import Hold, Status
+from holdfast.holds.hold import Hold, Status, WayName
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ledger import Ledger
 from holdfast.holds.pairs import Pairs
@@ -39,6 +39,7 @@ class CallView:
     hold: str | None
     by: str | None
     since: float | None
+    held_by_phone: bool
     music: str | None
     hears: str | None
     can_hold: bool
@@ -55,6 +56,8 @@ class Known:
     queues: Mapping[CallSid, str]
     """The name of the queue each waiting call is in."""
     holds: Mapping[CallSid, Hold]
+    phones: Mapping[CallSid, Hold]
+    """The holds of phones that hold by themselves."""
     pairs: Mapping[CallSid, Pair]
     continue_url: str | None
 
@@ -77,7 +80,8 @@ def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> C
     ends = _ends(call, by_sid) if room is None and pair is None and queue is None else ()
     peer = pair.other(call.sid).call if pair is not None else (ends[0].sid if len(ends) == 1 else None)
     why_not, fix = _why_not(call, held=held, in_room=me is not None, pair=pair, ends=ends, known=known)
-    shown = hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else None
+    by_phone = known.phones.get(call.sid)
+    shown = hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else by_phone
     return CallView(
         sid=call.sid,
         parent=call.parent,
@@ -91,11 +95,12 @@ def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> C
         muted=me is not None and me.muted,
         queue=queue,
         held=held,
+        held_by_phone=by_phone is not None,
         hold=None if shown is None else shown.id,
         by=None if shown is None else shown.by,
         since=None if shown is None else shown.held_at,
         music=None if shown is None else shown.music,
-        hears=_hears(call, room, pair, queue, ends, held=held),
+        hears=_hears(call, room, pair, queue, ends, held=held, phones=known.phones),
         can_hold=why_not is None,
         why_not=why_not,
         fix=fix,
@@ -118,14 +123,22 @@ def _hears(
     ends: tuple[CallSeen, ...],
     *,
     held: bool,
+    phones: Mapping[CallSid, Hold],
 ) -> str | None:
     if held:
         return MUSIC
+    if call.sid in phones:
+        # A phone that holds takes no sound from us.
+        return None
     if room is not None:
         others = conference.others(call.sid, room)
         if room.conference.status == "init":
             return MUSIC
-        return OTHER if any(not other.hold for other in others) else SILENCE
+        if any(not other.hold and other.call not in phones for other in others):
+            return OTHER
+        return MUSIC if any(other.call in phones for other in others) else SILENCE
+    if any(end.sid in phones for end in ends) or (pair is not None and pair.other(call.sid).call in phones):
+        return MUSIC
     if pair is not None:
         return SILENCE if pair.me(call.sid).place is Place.PARKED else OTHER
     if queue is not None:
@@ -195,6 +208,7 @@ class Overview:
             ),
             queues={call: name for (_, name), calls in zip(queues, waiting, strict=True) for call in calls},
             holds={},
+            phones={},
             pairs={},
             continue_url=self._continue_url,
         )
@@ -205,7 +219,8 @@ class Overview:
             calls=known.calls,
             rooms=known.rooms,
             queues=known.queues,
-            holds={hold.call: hold for hold in self._ledger.active()},
+            holds={hold.call: hold for hold in self._ledger.active() if hold.way is not WayName.PHONE},
+            phones=self._ledger.by_phone(),
             pairs=pairs,
             continue_url=known.continue_url,
         )

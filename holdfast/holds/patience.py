@@ -19,6 +19,8 @@ class Patience:
     slowest_look_s: float = 0.5
     check_every_s: float = 5.0
     """Between two looks at everything that is held."""
+    phones_every_s: float = 1.0
+    """Between two looks at phones that hold by themselves."""
 
     def looks(self, total_s: float) -> Iterator[float]:
         """The pauses between looks: short at first, doubling, `total_s` in all."""

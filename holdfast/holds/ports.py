@@ -10,7 +10,7 @@ from typing import Protocol
 
 from holdfast.holds.hold import Hold, Status, Tell
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
 from holdfast.holds.ways.pair import Pair
 
 
@@ -62,6 +62,10 @@ class Account(Protocol):
     async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]: ...
 
     async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None: ...
+
+    async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
+        """Calls whose own phones hold. Only the engine tells; every other account knows of none."""
+        ...
 
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None

@@ -14,11 +14,12 @@ from types import TracebackType
 
 from holdfast.holds.by_conference import ByConference
 from holdfast.holds.by_legs import ByLegs
+from holdfast.holds.by_phone import ByPhone
 from holdfast.holds.choice import Choice
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.documents import Documents, checked_url
-from holdfast.holds.errors import AccountUnreachable, BadInput, NotAllowed
-from holdfast.holds.hold import CallOver, Hold, Message, MusicFailed, Status, Unheld
+from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, NotAllowed
+from holdfast.holds.hold import CallOver, Hold, Message, MusicFailed, Status, Unheld, WayName
 from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
 from holdfast.holds.inputs import call_sid, check_hold, check_words
 from holdfast.holds.lanes import Lanes
@@ -95,6 +96,7 @@ class Holds:
             clock,
             continue_url=None if usable is None else usable.continue_url(),
         )
+        self._by_phone = ByPhone(account, self.ledger, clock, every_s=patience.phones_every_s, new_id=self._new_id)
         self._watchman = Watchman(self._work, self.ledger, self.policy, clock, patience)
         self._loading = asyncio.Lock()
         self._loaded = False
@@ -154,6 +156,12 @@ class Holds:
         check_words(by=by)
         await self.load()
         current = await self._find(hold)
+        if current.way is WayName.PHONE and current.active:
+            raise HoldRefused(
+                "the party's own phone holds, and only it can take the call back",
+                fix="Ask the party to press Hold again; a hold of ours on the same call is a hold of its own.",
+                hold=current.id,
+            )
         async with self._work.lane(current.call):
             current = await self.ledger.get(current.id)
             if not current.active:
@@ -267,6 +275,7 @@ class Holds:
         Happens by itself, every few seconds, inside `async with`.
         """
         await self.load()
+        await self._by_phone.look()
         await self._watchman.look()
 
     async def _find(self, hold: Hold | str) -> Hold:
@@ -304,6 +313,8 @@ class Holds:
             group = await stack.enter_async_context(asyncio.TaskGroup())
             looking = group.create_task(self._watchman.run(), name="holds: look after what is held")
             stack.callback(looking.cancel)
+            phones = group.create_task(self._by_phone.run(), name="holds: look at phones that hold")
+            stack.callback(phones.cancel)
             stack.callback(self.ledger.close)
             self._running = stack.pop_all()
         return self

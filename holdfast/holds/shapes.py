@@ -100,7 +100,8 @@ class CallShown(BaseModel):
     muted: bool
     queue: str | None = Field(description="The name of the queue it waits in.")
     held: bool
-    hold: str | None = Field(description="The id of its hold, when it is one of ours.")
+    held_by_phone: bool = Field(description="Its own phone holds: the others hear music until the phone lets go.")
+    hold: str | None = Field(description="The id of its hold, when it is one of ours or of its own phone.")
     by: str | None
     since: float | None = Field(description="Held since, in seconds since the Unix epoch.")
     music: str | None

@@ -31,6 +31,14 @@ class CallSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneHoldSeen:
+    """A call whose own phone holds. Units: `since` in seconds since the Unix epoch."""
+
+    call: CallSid
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConferenceSeen:
     """One live conference: `init` while too few are in it, then `in-progress`."""
 

@@ -46,6 +46,8 @@ class Watchman:
         """Go round once. Trouble with one hold leaves the others looked at, and is looked at again next time."""
         rooms: dict[ConferenceSid, Room] = {}
         for hold in self._ledger.active():
+            if hold.way is WayName.PHONE:
+                continue
             async with self._work.lane(hold.call):
                 current = self._ledger.of_call(hold.call)
                 if current is None or current.id != hold.id:

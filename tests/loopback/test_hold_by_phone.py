@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from twilio.rest import Client
 
+from holdfast.cli.client import Client as HoldsClient
+from holdfast.store.account import Credentials
 from holdfast.testing.calls import PhoneCall
 from holdfast.testing.clock import now_s
 from holdfast.testing.ears import frames
@@ -159,3 +161,32 @@ async def test_a_waiting_phone_that_holds_is_met_with_music(server: Server, file
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         await through(agent, bob, alice, HoldForm.SENDONLY, "INVITE")
         await through(waiting, alice, bob, HoldForm.INACTIVE, "UPDATE")
+
+
+async def test_the_holds_service_shows_a_hold_by_phone(server: Server) -> None:
+    ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
+        call = await alice.call(ROOM)
+        await call.answered()
+        await (await bob.call(ROOM)).answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        await call.hold(by="UPDATE")
+        (hold,) = await listed(ask, 1)
+        assert (hold["by"], hold["status"], hold["way"]) == ("phone", "held", "phone")
+        shown = {one["from"].partition("@")[0]: one for one in (await asyncio.to_thread(ask.get, "/calls"))["calls"]}
+        assert (shown["sip:alice"]["held_by_phone"], shown["sip:alice"]["by"]) == (True, "phone")
+        assert (shown["sip:bob"]["held_by_phone"], shown["sip:bob"]["hears"]) == (False, "music")
+        await call.unhold()
+        assert await listed(ask, 0) == []
+        (ended,) = (await asyncio.to_thread(ask.get, "/holds"))["holds"]
+        assert (ended["id"], ended["status"]) == (hold["id"], "resumed")
+
+
+async def listed(ask: HoldsClient, count: int) -> list[Any]:
+    """The holds that go on, once there are so many. Raises: TimeoutError."""
+    async with asyncio.timeout(15):
+        while True:
+            holds: list[Any] = (await asyncio.to_thread(ask.get, "/holds?active=true"))["holds"]
+            if len(holds) == count:
+                return holds
+            await asyncio.sleep(0.1)

@@ -91,6 +91,19 @@ class Ladder(BaseModel):
     entries: list[JournalLine]
 
 
+class PhoneHold(BaseModel):
+    """A call whose own phone holds. Units: `since` seconds since the Unix epoch."""
+
+    call: str
+    since: float
+
+
+class PhoneHolds(BaseModel):
+    """Every live call whose own phone holds."""
+
+    holds: list[PhoneHold]
+
+
 class _Told(APIRoute):
     """A route whose errors are told as the REST door tells them."""
 
@@ -150,6 +163,17 @@ def make_diagnostics(
             return PlainTextResponse(draw(call, entries))
         lines = [JournalLine(at=each.at, call=each.call, kind=each.kind, data=_data(each.data)) for each in entries]
         return Ladder(call=call, entries=lines)
+
+    @engine.get("/phone-holds", summary="Calls whose own phones hold")
+    async def phone_holds() -> PhoneHolds:
+        calls = switch.board.calls.values()
+        return PhoneHolds(
+            holds=[
+                PhoneHold(call=call.sid, since=call.phone_held_at or call.updated_at)
+                for call in calls
+                if call.phone_held and call.live
+            ]
+        )
 
     @engine.get("/lines", summary="Every line")
     async def lines() -> Lines:

@@ -312,7 +312,7 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
         case PhoneHeld() | PhoneResumed():
             held = isinstance(fact, PhoneHeld)
             if held != call.phone_held:
-                work.call = replace(call, phone_held=held)
+                work.call = replace(call, phone_held=held, phone_held_at=work.now if held else None)
                 work.say(NotePhoneHold(call=call.sid, held=held))
 
 

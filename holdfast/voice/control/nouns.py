@@ -80,6 +80,8 @@ class Call:
     timeout_s: int = 60
     extra: tuple[tuple[str, str], ...] = ()
     phone_held: bool = False
+    phone_held_at: float | None = None
+    """Since when its own phone holds."""
     waits_on: WebRequest | None = None
     """The waitUrl of the queue it waits in, to be asked again and again; None: the built-in music."""
     scripts: tuple[Script, ...] = ()

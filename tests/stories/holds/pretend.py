@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 
 from holdfast.holds.errors import AccountTrouble, NotThere
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
 
 PUBLIC = "https://holds.example"
 TOKEN = "the account's secret token"
@@ -95,6 +95,8 @@ class PretendAccount:
     token: str = TOKEN
     base_url: str = "https://api.example"
     reach: bool = True
+    phones: dict[CallSid, float] = field(default_factory=dict)
+    """Calls whose own phones hold, and since when."""
     calls_: dict[CallSid, Call] = field(default_factory=dict)
     queues_: dict[str, list[CallSid]] = field(default_factory=dict)
     waiting_takers: dict[str, list[CallSid]] = field(default_factory=dict)
@@ -402,6 +404,10 @@ class PretendAccount:
             for one in self.calls_.values()
             if (status is None or one.status == status) and (parent is None or one.parent == parent)
         ]
+
+    async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
+        await self._asked("phone_holds")
+        return [PhoneHoldSeen(call=call, since=since) for call, since in self.phones.items() if self.calls_[call].live]
 
     async def conferences(self) -> Sequence[ConferenceSeen]:
         await self._asked("conferences")

@@ -1,0 +1,87 @@
+"""Phones that hold by themselves: noted, told, shown, and left alone."""
+
+import pytest
+
+from holdfast.holds.errors import AccountUnreachable, HoldRefused
+from holdfast.holds.hold import Status, WayName
+from tests.stories.holds.conftest import Stage
+
+
+async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Stage) -> None:
+    alice, bob = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("room", alice, bob)
+    stage.account.phones[alice] = 1_700_000_005.0
+    await stage.holds.check()
+    await stage.holds.check()
+    (hold,) = await stage.holds.list()
+    assert (hold.call, hold.by, hold.way, hold.status) == (alice, "phone", WayName.PHONE, Status.HELD)
+    assert hold.held_at == 1_700_000_005.0
+    shown = {view.sid: view for view in await stage.holds.calls()}
+    assert (shown[alice].held, shown[alice].held_by_phone, shown[alice].by) == (False, True, "phone")
+    assert shown[alice].hold == hold.id
+    assert (shown[bob].held_by_phone, shown[bob].hears) == (False, "music")
+    del stage.account.phones[alice]
+    await stage.holds.check()
+    (hold,) = await stage.holds.list()
+    assert hold.status is Status.RESUMED
+    assert await stage.kinds(hold) == ["held", "resumed"]
+    shown = {view.sid: view for view in await stage.holds.calls()}
+    assert (shown[alice].held_by_phone, shown[bob].hears) == (False, "the other party")
+
+
+async def test_only_the_phone_ends_its_hold_and_ours_is_another(stage: Stage) -> None:
+    alice, bob = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("room", alice, bob)
+    stage.account.phones[alice] = 1_700_000_005.0
+    await stage.holds.check()
+    (by_phone,) = await stage.holds.list()
+    with pytest.raises(HoldRefused, match="only it"):
+        await stage.holds.resume(by_phone)
+    ours = await stage.holds.hold(alice, by="bob")
+    assert (ours.id != by_phone.id, ours.status) == (True, Status.HELD)
+    assert (await stage.holds.calls())[0].by == "bob"
+    assert (await stage.holds.resume(alice)).id == ours.id
+    assert [hold.status for hold in await stage.holds.list(active_only=True)] == [Status.HELD]
+    assert (await stage.holds.get(by_phone.id)).status is Status.HELD
+
+
+async def test_a_second_hold_of_a_phone_that_was_missed_between_is_another_hold(stage: Stage) -> None:
+    alice = stage.account.call_in(1)
+    stage.account.phones[alice] = 1_700_000_005.0
+    await stage.holds.check()
+    stage.account.phones[alice] = 1_700_000_025.0
+    await stage.holds.check()
+    statuses = [(hold.held_at, hold.status) for hold in await stage.holds.list()]
+    assert statuses == [(1_700_000_025.0, Status.HELD), (1_700_000_005.0, Status.RESUMED)]
+
+
+async def test_a_party_that_hangs_up_while_its_phone_holds_ends_the_hold(stage: Stage) -> None:
+    alice = stage.account.call_in(1)
+    stage.account.phones[alice] = 1_700_000_005.0
+    await stage.holds.check()
+    stage.account.calls_[alice].status = "completed"
+    await stage.holds.check()
+    (hold,) = await stage.holds.list()
+    assert hold.status is Status.CALL_ENDED
+
+
+async def test_what_was_noted_outlives_a_restart(stage: Stage) -> None:
+    alice = stage.account.call_in(1)
+    stage.account.phones[alice] = 1_700_000_005.0
+    await stage.holds.check()
+    stage.start()
+    await stage.holds.check()
+    assert len(await stage.holds.list()) == 1
+    del stage.account.phones[alice]
+    await stage.holds.check()
+    assert [hold.status for hold in await stage.holds.list()] == [Status.RESUMED]
+
+
+async def test_an_account_that_does_not_answer_changes_nothing(stage: Stage) -> None:
+    alice = stage.account.call_in(1)
+    stage.account.phones[alice] = 1_700_000_005.0
+    await stage.holds.check()
+    stage.account.troubles["phone_holds"] = [(AccountUnreachable("away"), False)]
+    with pytest.raises(AccountUnreachable):
+        await stage.holds.check()
+    assert [hold.status for hold in await stage.holds.list()] == [Status.HELD]
