@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     sip_tls_port: Port = Field(
         5061, description="a port from 0 to 65535 (0: any that is free), used with a certificate"
     )
+    sip_srtp: Literal["accept", "offer", "require"] = Field(
+        "accept", description="accept, offer or require: what is thought of SRTP on lines that use TLS"
+    )
+    sip_srtp_without_tls: bool = Field(
+        False, description="true or false: whether keys of SRTP are taken where everybody on the way can read them"
+    )
     rtp_ip: Numeric | None = Field(None, description="the numeric IP address phones send sound to (not 0.0.0.0)")
     rtp_base: Annotated[int, Field(ge=1024, le=65534), AfterValidator(_even)] = Field(
         16384, description="an even port from 1024 to 65534, the first of the RTP ports"

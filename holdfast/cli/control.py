@@ -151,6 +151,8 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         webhook_allow=settings.webhook_allow,
         sip_tls=sip_tls(settings),
         sip_tls_port=settings.sip_tls_port,
+        sip_srtp=settings.sip_srtp,
+        sip_srtp_without_tls=settings.sip_srtp_without_tls,
     )
 
 

@@ -39,6 +39,9 @@ def serve(
         str | None, typer.Option(metavar="FILE", help="Authorities to believe beside the system's.")
     ] = None,
     sip_tls_port: Annotated[str | None, typer.Option(metavar="PORT", help="Where to listen for TLS [5061].")] = None,
+    sip_srtp: Annotated[
+        str | None, typer.Option(metavar="WISH", help=r"SRTP on TLS lines: accept, offer or require \[accept].")
+    ] = None,
     rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help=r"Where phones send sound \[as --sip-host].")] = None,
     rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
     rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
@@ -80,6 +83,7 @@ def serve(
         sip_tls_key=sip_tls_key,
         sip_tls_authorities=sip_tls_authorities,
         sip_tls_port=sip_tls_port,
+        sip_srtp=sip_srtp,
         rtp_ip=rtp_ip,
         rtp_base=rtp_base,
         rtp_rows=rtp_rows,

@@ -20,6 +20,7 @@ from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.ears import Ear, Packet
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord
 from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
+from holdfast.voice.media.srtp import Srtp, SrtpKeys
 from holdfast.voice.sip.offer import Agreed, RtpAddress
 
 RTP_HEADER = struct.Struct("!BBHII")
@@ -51,6 +52,8 @@ class Line:
         self._ssrc = ssrc
         self._voice = _in_both_laws(hum)
         self._agreed: Agreed | None = None
+        self._srtp: Srtp | None = None
+        """What seals and opens; once there is one, plain packets are not heard any more."""
         self._slots_out: deque[bytes | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
         self._over = threading.Event()
@@ -64,6 +67,10 @@ class Line:
 
     def agree(self, agreed: Agreed) -> None:
         """From the next slot on, speak as agreed."""
+        keys = agreed.srtp
+        if keys is not None:
+            made = SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite)
+            self._srtp = Srtp(made, self._srtp)
         self._agreed = agreed
 
     def hum(self, chord: Chord | None) -> None:
@@ -109,7 +116,8 @@ class Line:
                     self._hear(data, _arrival_s(stamps))
 
     def _hear(self, data: bytes, at_s: float) -> None:
-        packet = read(data, at_s)
+        opened = data if self._srtp is None else self._srtp.open(data)
+        packet = None if opened is None else read(opened, at_s)
         if packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
 
@@ -131,8 +139,9 @@ class Line:
     def _send(self, remote: RtpAddress, kind: int, timestamp: int, payload: bytes) -> None:
         self._sequence = (self._sequence + 1) % 2**16
         header = RTP_HEADER.pack(RTP_VERSION, kind, self._sequence, timestamp, self._ssrc)
+        packet = header + payload
         try:
-            self._rtp.sendto(header + payload, remote)
+            self._rtp.sendto(packet if self._srtp is None else self._srtp.seal(packet), remote)
             self.sent += 1
         except OSError:
             self.skipped += 1

@@ -28,6 +28,7 @@ from holdfast.testing.endpoint import open_endpoint
 from holdfast.testing.line import Line
 from holdfast.testing.recognise import Heard, describe
 from holdfast.testing.signals import HUMS, KNOWN, Chord, Sound
+from holdfast.voice.sip import sdes
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.effects import (
     Address,
@@ -45,7 +46,7 @@ from holdfast.voice.sip.effects import (
     Unregistered,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Negotiation, make_offer
+from holdfast.voice.sip.offer import Negotiation, Sealing, make_offer
 from holdfast.voice.sip.uri import contact_at
 
 BUSY_HERE = 486
@@ -87,6 +88,7 @@ class Phone:
 
     `hum` is what it says (None: silence); a phone named after one of `HUMS` hums that. `sounds` is what its ear knows.
     With `transport` TLS a `certificate` is needed, a PEM file with its key: what the phone shows, and whom it believes.
+    `srtp` says what it thinks of sealed sound.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Phone:
         server: tuple[str, int] | Address | None = None,
         transport: Transport = "UDP",
         certificate: Path | None = None,
+        srtp: Sealing = "refused",
         hum: Chord | None = None,
         sounds: Iterable[Sound] = KNOWN,
         manner: Manner = ALWAYS_ANSWERS,
@@ -113,6 +116,7 @@ class Phone:
         self._server = None if server is None else Address(server[0], server[1], transport)
         self._transport = transport
         self._certificate = certificate
+        self._srtp: Sealing = srtp
         self._credentials = Credentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
@@ -309,7 +313,12 @@ class Phone:
     def _open_line(self) -> tuple[Line, Negotiation]:
         line = Line(host=self._bind[0], ear=self.ear, hum=self._hum, ssrc=secrets.randbits(32))
         line.open()
-        return line, Negotiation(local=line.address, session_id=secrets.randbits(31))
+        return line, Negotiation(
+            local=line.address,
+            session_id=secrets.randbits(31),
+            sealing=self._srtp,
+            crypto=sdes.make(secrets.token_bytes),
+        )
 
     async def _leave(self) -> None:
         if self.call_now is not None:

@@ -56,7 +56,7 @@ sip_cafile {certificate}
 """
 ACCOUNT = (
     "<sip:{name}@{server};transport={transport}>;auth_pass={password};regint={expires_s};"
-    "answermode=auto;audio_codecs=PCMU/8000/1\n"
+    "answermode=auto;audio_codecs=PCMU/8000/1{encryption}\n"
 )
 
 
@@ -73,7 +73,9 @@ class Baresip:
         folder: Path,
         transport: Literal["udp", "tcp", "tls"] = "udp",
         certificate: Path | None = None,
+        srtp: bool = False,
     ) -> None:
+        self._srtp = srtp
         self._transport = transport
         self._certificate = certificate
         self.name = name
@@ -184,6 +186,8 @@ class Baresip:
             rtp_first=min(rtp_first, 65_400),
             rtp_last=min(rtp_first, 65_400) + 40,
         )
+        if self._srtp:
+            config += "module srtp.so\n"
         if self._certificate is not None:
             config += TLS_CONFIG.format(certificate=self._certificate)
         account = ACCOUNT.format(
@@ -192,6 +196,7 @@ class Baresip:
             server=f"{self._server[0]}:{self._server[1]}",
             password=self._password,
             expires_s=600,
+            encryption=";mediaenc=srtp-mand" if self._srtp else "",
         )
         (self._folder / "config").write_text(config, "utf-8")
         (self._folder / "accounts").write_text(account, "utf-8")

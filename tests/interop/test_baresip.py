@@ -95,9 +95,14 @@ async def held_and_resumed(office: Office) -> None:
     assert bob_heard[first:last] == ["alice", "silence", "alice"]
 
 
-async def test_a_softphone_on_tls_and_one_on_tcp_hear_a_hold_and_a_resume(tmp_path: Path) -> None:
+async def test_a_softphone_on_tls_with_srtp_and_one_on_tcp_hear_a_hold_and_a_resume(tmp_path: Path) -> None:
     secured = free_port(socket.SOCK_STREAM)
-    settings = {"sip_tls_certificate": str(LOCALHOST), "sip_tls_port": str(secured)}
+    settings = {
+        "sip_tls_certificate": str(LOCALHOST),
+        "sip_tls_port": str(secured),
+        "sip_srtp": "require",
+        "default_voice_url": "http://127.0.0.1:9/voice",
+    }
     async with Server(lines={"alice": "wonderland", "bob": "builder"}, settings=settings) as server:
         client = Client(server.account_sid, server.auth_token)
         client.api.base_url = server.url
@@ -109,6 +114,7 @@ async def test_a_softphone_on_tls_and_one_on_tcp_hear_a_hold_and_a_resume(tmp_pa
             folder=tmp_path / "alice",
             transport="tls",
             certificate=LOCALHOST,
+            srtp=True,
         )
         bob = Baresip("bob", hum=BOB, server=server.sip, password="builder", folder=tmp_path / "bob", transport="tcp")
         async with alice, bob:

@@ -15,6 +15,7 @@ import pytest
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
+from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.model.commands import (
     Instruction,
     ReceiveCall,
@@ -72,6 +73,7 @@ class Rows:
     full: bool = False
     bound: dict[str, socket.socket] = field(default_factory=dict)
     told: list[tuple[str, object]] = field(default_factory=list)
+    keys: list[SrtpKeys | None] = field(default_factory=list)
 
     async def open_row(self, leg: str) -> RowAddress:
         if self.full:
@@ -90,8 +92,10 @@ class Rows:
         dtmf_payload_type: int | None,
         send: bool,
         receive: bool,
+        srtp: SrtpKeys | None,
     ) -> None:
         self.told.append((leg, (codec, send, receive)))
+        self.keys.append(srtp)
 
     def close_row(self, leg: str) -> None:
         self.bound.pop(leg).close()

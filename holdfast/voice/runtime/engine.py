@@ -46,6 +46,7 @@ from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.legs.arrivals import SrtpWish
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.library import Library
@@ -82,6 +83,8 @@ class EngineSettings:
     webhook_allow: Sequence[str] = ()
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
+    sip_srtp: SrtpWish = "accept"
+    sip_srtp_without_tls: bool = False
 
 
 class Engine:
@@ -160,6 +163,8 @@ class Engine:
                 trust_loopback=settings.loopback,
                 tls=settings.sip_tls,
                 tls_port=settings.sip_tls_port,
+                srtp=settings.sip_srtp,
+                srtp_without_tls=settings.sip_srtp_without_tls,
             ),
             account=settings.account,
             media=self.media,

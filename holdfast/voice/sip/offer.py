@@ -2,7 +2,7 @@
 
 One `Negotiation` per session. Direction is one value that the description and the sender of RTP both obey; an answer
 is computed from the offer and our wish, never replayed.
-Source: RFC 3264; RFC 6337.
+Source: RFC 3264; RFC 6337; RFC 4568 for keys.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
+from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
 from holdfast.voice.sip.sdp import Direction, Media, SessionDescription, build, parse
 
@@ -19,8 +20,14 @@ Codec = Literal["PCMU", "PCMA"]
 RtpAddress = tuple[str, int]
 """Where RTP goes: a numeric host and a port."""
 
+Sealing = Literal["refused", "accepted", "offered", "required"]
+"""What we think of SRTP in a session: whether we take it, ask for it, and do without it."""
+
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8"}
 """Source: RFC 3551 §6."""
+
+PLAIN = "RTP/AVP"
+"""The protocol of an `m=` line whose RTP is not sealed."""
 
 OUR_DTMF_PAYLOAD_TYPE = "101"
 """What we offer for telephone-event; in an answer it is the offerer's number."""
@@ -50,6 +57,8 @@ class Agreed:
     send: bool
     receive: bool
     peer_holds: bool
+    srtp: sdes.Keys | None = None
+    """With what RTP is sealed, both ways; None when it is plain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,9 @@ class Negotiation:
     codecs: tuple[Codec, ...] = ("PCMU", "PCMA")
     """What we speak, most wanted first."""
     wish: Direction = Direction.SENDRECV
+    sealing: Sealing = "refused"
+    crypto: tuple[sdes.Crypto, ...] = ()
+    """Lines of ours with keys made for this session; they stay the same as long as it lasts."""
     version: int = 0
     said: tuple[Media, ...] = ()
     """The media of our last description."""
@@ -83,10 +95,11 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
     if state.offered:
         raise WrongMoment("an offer is outstanding")
     payload_types = [PAYLOAD_TYPES[codec] for codec in state.codecs]
+    sealed = _offers_sealed(state)
     ours = Media(
         kind="audio",
         port=state.local[1],
-        proto="RTP/AVP",
+        proto=sdes.SAVP if sealed else PLAIN,
         formats=(*payload_types, OUR_DTMF_PAYLOAD_TYPE),
         address=state.local[0],
         direction=state.wish,
@@ -95,6 +108,7 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
             (OUR_DTMF_PAYLOAD_TYPE, "telephone-event", 8000),
         ),
         ptime_ms=20,
+        crypto=state.crypto if sealed else (),
     )
     place = _audio_place(state.said)
     media = (*state.said[:place], ours, *state.said[place + 1 :])
@@ -116,12 +130,16 @@ def take_answer(state: Negotiation, body: bytes) -> Negotiation:
     answer = parse(body)
     if len(answer.media) != len(state.said):
         raise NotAcceptableHere("the answer has not as many m= lines as the offer")
-    medium = answer.media[_audio_place(state.said)]
+    place = _audio_place(state.said)
+    medium, said = answer.media[place], state.said[place]
     found = _common(medium, state.codecs)
-    if found is None:
+    if found is None or medium.proto != said.proto:
         raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
+    keys = sdes.chosen(medium.crypto, said.crypto)
+    if medium.proto == sdes.SAVP and keys is None:
+        raise NotAcceptableHere("the answer has no key for any suite of the offer")
     codec, _ = found
-    return replace(state, offered=False, agreed=_agree(medium, codec, _wanted(state)))
+    return replace(state, offered=False, agreed=_agree(medium, codec, _wanted(state), keys))
 
 
 def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
@@ -134,8 +152,8 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     offer = parse(body)
     usable = [(place, found) for place, m in enumerate(offer.media) if (found := _common(m, state.codecs))]
     if not usable:
-        raise NotAcceptableHere("no audio over RTP/AVP with PCMU or PCMA in the offer")
-    place, (codec, payload_type) = usable[0]
+        raise NotAcceptableHere("no audio with a codec of ours in the offer")
+    place, (codec, payload_type), sealed = _chosen_line(state, offer.media, usable)
     medium = offer.media[place]
     direction = ANSWER_DIRECTION[_effective(medium), state.wish]
     dtmf = _telephone_event(medium)
@@ -149,11 +167,43 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
         direction=direction,
         rtpmap=((payload_type, codec, 8000), *((event, "telephone-event", 8000) for event in events)),
         ptime_ms=20,
+        crypto=() if sealed is None else (sealed[0],),
     )
     refused = [Media(kind=m.kind, port=0, proto=m.proto, formats=m.formats) for m in offer.media]
     media = (*refused[:place], ours, *refused[place + 1 :])
-    agreed = _agree(medium, codec, state.wish)
+    agreed = _agree(medium, codec, state.wish, None if sealed is None else sealed[1])
     return _say(replace(state, agreed=agreed), media)
+
+
+def _offers_sealed(state: Negotiation) -> bool:
+    """Whether an offer of ours is sealed: a session that began so stays so."""
+    if state.agreed is not None:
+        return state.agreed.srtp is not None
+    return state.sealing in ("offered", "required")
+
+
+def _chosen_line(
+    state: Negotiation, media: tuple[Media, ...], usable: list[tuple[int, tuple[Codec, str]]]
+) -> tuple[int, tuple[Codec, str], tuple[sdes.Crypto, sdes.Keys] | None]:
+    """The line of an offer that is taken, its codec, and its keys: a sealed one before a plain one.
+
+    A session that is sealed is never made plain. Raises: NotAcceptableHere.
+    """
+    if state.sealing != "refused":
+        for place, found in usable:
+            keys = sdes.choose(media[place].crypto, state.crypto) if media[place].proto == sdes.SAVP else None
+            if keys is not None:
+                return place, found, keys
+    was_sealed = state.agreed is not None and state.agreed.srtp is not None
+    if state.sealing != "required" and not was_sealed:
+        for place, found in usable:
+            if media[place].proto == PLAIN:
+                return place, found, None
+    if any(media[place].proto == PLAIN for place, _ in usable):
+        raise NotAcceptableHere("RTP/AVP is offered, and this line takes sealed sound alone (RTP/SAVP with a=crypto)")
+    if state.sealing == "refused":
+        raise NotAcceptableHere("RTP/SAVP is offered, and its keys would be open to everybody on the way: use TLS")
+    raise NotAcceptableHere("RTP/SAVP is offered without a key for any suite of ours")
 
 
 def _say(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
@@ -175,7 +225,7 @@ def _audio_place(media: tuple[Media, ...]) -> int:
 
 def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
     """Our most wanted codec that this line has too, with its payload type there."""
-    if medium.kind != "audio" or medium.port == 0 or medium.proto != "RTP/AVP" or medium.address is None:
+    if medium.kind != "audio" or medium.port == 0 or medium.proto not in (PLAIN, sdes.SAVP) or medium.address is None:
         return None
     for codec in codecs:
         if PAYLOAD_TYPES[codec] in medium.formats and medium.codec(PAYLOAD_TYPES[codec]) == (codec, 8000):
@@ -201,7 +251,7 @@ def _effective(medium: Media) -> Direction:
     return medium.direction
 
 
-def _agree(medium: Media, codec: Codec, wish: Direction) -> Agreed:
+def _agree(medium: Media, codec: Codec, wish: Direction, srtp: sdes.Keys | None) -> Agreed:
     theirs = _effective(medium)
     ours = ANSWER_DIRECTION[theirs, wish]
     dtmf = _telephone_event(medium)
@@ -213,4 +263,5 @@ def _agree(medium: Media, codec: Codec, wish: Direction) -> Agreed:
         send=ours.sends,
         receive=ours.receives,
         peer_holds=not theirs.receives,
+        srtp=srtp,
     )

@@ -2,7 +2,7 @@
 
 Lenient where phones in the field are (missing `s=` or `t=`, bare line feeds), strict where a wrong value would reach
 a socket or an array: addresses are numeric, ports and payload types in range, counts bounded.
-Source: RFC 8866; RFC 3264 §5; RFC 4733 §2.4.1.
+Source: RFC 8866; RFC 3264 §5; RFC 4568 §9.1; RFC 4733 §2.4.1.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 
+from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable
 
 MAX_BYTES = 16_384
@@ -68,6 +69,8 @@ class Media:
     rtpmap: tuple[tuple[str, str, int], ...] = ()
     """Payload type, encoding name, clock rate in Hz."""
     ptime_ms: int | None = None
+    crypto: tuple[sdes.Crypto, ...] = ()
+    """Its lines with keys, those that can be used."""
 
     def codec(self, payload_type: str) -> tuple[str, int] | None:
         """Encoding name (upper case) and clock rate of a payload type of this line."""
@@ -94,6 +97,7 @@ class _Section:
     direction: Direction | None = None
     rtpmap: tuple[tuple[str, str, int], ...] = ()
     ptime_ms: int | None = None
+    crypto: tuple[sdes.Crypto, ...] = ()
 
 
 def parse(body: bytes) -> SessionDescription:
@@ -135,6 +139,7 @@ def parse(body: bytes) -> SessionDescription:
                 direction=own.direction or session.direction or Direction.SENDRECV,
                 rtpmap=own.rtpmap,
                 ptime_ms=own.ptime_ms or session.ptime_ms,
+                crypto=own.crypto,
             )
             for line, own in media
         ),
@@ -187,6 +192,9 @@ def _attribute(section: _Section, value: str) -> None:
             section.direction = Direction(name.lower())
         case "rtpmap":
             section.rtpmap += (_rtpmap(rest),)
+        case "crypto":
+            line = sdes.read(rest)
+            section.crypto += () if line is None else (line,)
         case "ptime":
             if not (rest.isascii() and rest.isdigit() and 1 <= len(rest) <= 4):
                 raise SdpUnreadable("an impossible ptime")
@@ -220,6 +228,7 @@ def build(description: SessionDescription) -> bytes:
             lines.append(f"a=rtpmap:{payload_type} {name}/{rate_hz}")
             if name == "telephone-event":
                 lines.append(f"a=fmtp:{payload_type} 0-15")
+        lines += [f"a=crypto:{line.write()}" for line in medium.crypto]
         lines += [] if medium.ptime_ms is None else [f"a=ptime:{medium.ptime_ms}"]
         lines.append(f"a={medium.direction.value}")
     return ("\r\n".join(lines) + "\r\n").encode()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Literal, Protocol
 
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.runtime.legs.tls import Tls
-from holdfast.voice.sip.effects import Address, Invited
+from holdfast.voice.sip.effects import Address, Invited, Transport
+from holdfast.voice.sip.offer import Sealing
 from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_uri
+
+SrtpWish = Literal["accept", "offer", "require"]
+
+_ON_TLS: dict[SrtpWish, Sealing] = {"accept": "accepted", "offer": "offered", "require": "required"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,10 @@ class SipSettings:
     trust_loopback: bool = False
     tls: Tls | None = None
     tls_port: int = DEFAULT_PORTS["TLS"]
+    srtp: SrtpWish = "accept"
+    """What we think of SRTP on TLS lines: take it, ask for it, or do nothing without it."""
+    srtp_without_tls: bool = False
+    """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
     algorithms: tuple[str, ...] = ("MD5",)
@@ -37,6 +46,12 @@ class SipSettings:
     registration up when any challenge in the list has an algorithm they do not know. A phone that proves itself by
     SHA-256 unasked is let in.
     """
+
+    def sealing(self, transport: Transport) -> Sealing:
+        """What we think of SRTP in a session that is signalled so."""
+        if transport == "TLS":
+            return _ON_TLS[self.srtp]
+        return "accepted" if self.srtp_without_tls else "refused"
 
 
 class Directory(Lines, Protocol):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.sip import sdes
 from holdfast.voice.sip.effects import EndCause, SessionId
-from holdfast.voice.sip.offer import Negotiation
+from holdfast.voice.sip.offer import Negotiation, Sealing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,9 +45,14 @@ class Attached:
     """Whether the engine has heard of the call: one in that ends before is nobody's business."""
     gone: bool = False
 
-    def begin(self, row: RowAddress) -> Negotiation:
+    def begin(self, row: RowAddress, sealing: Sealing) -> Negotiation:
         """A negotiation about this row."""
-        return Negotiation(local=(row.ip, row.port), session_id=int(self.call[2:14], 16))
+        return Negotiation(
+            local=(row.ip, row.port),
+            session_id=int(self.call[2:14], 16),
+            sealing=sealing,
+            crypto=() if sealing == "refused" else sdes.make(secrets.token_bytes),
+        )
 
     def all_refused(self) -> bool:
         """Whether nobody is left who could answer."""

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.runtime.listings import Line
-from holdfast.voice.sip.effects import Address, Headers
+from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.uri import Uri, address_of, parse_uri, transport_of
 
@@ -37,6 +37,11 @@ class Goal:
     uri: str
     next_hop: Address | None
     headers: Headers
+
+    @property
+    def transport(self) -> Transport:
+        """How it travels."""
+        return self.next_hop.transport if self.next_hop else transport_of(parse_uri(self.uri)) or "UDP"
 
 
 class Unreachable(AskedWrong):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import KeysView
 from typing import Protocol
 
+from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.legs.attached import Attached
 from holdfast.voice.runtime.mediaplane.client import RowAddress
@@ -27,6 +28,7 @@ class Rows(Protocol):
         dtmf_payload_type: int | None,
         send: bool,
         receive: bool,
+        srtp: SrtpKeys | None,
     ) -> None:
         """What was agreed."""
         ...
@@ -58,6 +60,7 @@ class RowBook:
 
     def describe(self, leg: Attached, agreed: Agreed) -> None:
         """What was agreed for a leg."""
+        keys = agreed.srtp
         self._media.describe_row(
             leg.call,
             remote=agreed.remote,
@@ -65,6 +68,7 @@ class RowBook:
             dtmf_payload_type=agreed.dtmf_payload_type,
             send=agreed.send,
             receive=agreed.receive,
+            srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),
         )
 
     def close(self, leg: Attached) -> None:

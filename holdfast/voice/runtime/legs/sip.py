@@ -167,12 +167,12 @@ class SipLegs:
             return
         if row is None:
             return
-        negotiation, offer = make_offer(leg.begin(row))
         credentials = None
         if effect.target.username:
             credentials = Credentials(user=effect.target.username, password=effect.target.password or "")
         for number, goal in enumerate(found):
             session = SessionId(f"{leg.call}/{number}")
+            negotiation, offer = make_offer(leg.begin(row, self._settings.sealing(goal.transport)))
             leg.forks[session] = Fork(negotiation=negotiation)
             self._ladder.note(session, leg.call)
             try:
@@ -257,14 +257,14 @@ class SipLegs:
             row = await self._rows.open(leg)
             if row is None:
                 return
-            negotiation = leg.begin(row)
+            negotiation = leg.begin(row, self._settings.sealing(invited.source.transport))
             if invited.sdp is None:
                 leg.negotiation, leg.answer = make_offer(negotiation)
             else:
                 leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
         except VoiceError as wrong:
             log.info("call=%s turned away: %s", leg.call, wrong.message)
-            self._turn_away(leg, invited.session, wrong.sip)
+            self._turn_away(leg, invited.session, wrong.sip, wrong.message)
             return
         answer = self._directory.answer_for(invited.called)
         if answer is None:
@@ -273,10 +273,11 @@ class SipLegs:
         leg.known = True
         self._tell(received(leg.call, self._account, invited, answer, self.address))
 
-    def _turn_away(self, leg: Attached, session: SessionId, status: int) -> None:
-        """Refuse a call the engine never hears of."""
+    def _turn_away(self, leg: Attached, session: SessionId, status: int, why: str | None = None) -> None:
+        """Refuse a call the engine never hears of. Source: RFC 3261 §20.43 for the warning."""
         self._forget(leg)
-        self._do(self._agent.refuse(session, status, now=self._now()))
+        headers = () if why is None else (("Warning", f'399 {self._settings.domain} "{why}"'),)
+        self._do(self._agent.refuse(session, status, now=self._now(), headers=headers))
 
     def _happened(self, leg: Attached, event: s.Event) -> None:
         """News of a leg that lives."""

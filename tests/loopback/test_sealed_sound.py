@@ -1,0 +1,81 @@
+"""SRTP over real sockets: a sealed phone and a plain one, held and resumed, each heard by the other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from twilio.rest import Client
+
+from holdfast.testing.calls import CallFailed
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import HOST, Server, free_port
+
+pytestmark = pytest.mark.anyio
+
+LOCALHOST = Path(__file__).with_name("localhost.pem")
+ROOM = '<Response><Dial><Conference beep="false" waitUrl="">sealed</Conference></Dial></Response>'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Office:
+    server: Server
+    secured: tuple[str, int]
+
+
+@pytest.fixture
+async def office() -> AsyncIterator[Office]:
+    secured = free_port(socket.SOCK_STREAM)
+    settings = {
+        "sip_tls_certificate": str(LOCALHOST),
+        "sip_tls_port": str(secured),
+        "sip_srtp": "offer",
+        "default_voice_url": "http://127.0.0.1:9/voice",
+    }
+    async with Server(lines={"alice": "wonderland", "bob": "builder"}, settings=settings) as server:
+        yield Office(server=server, secured=(HOST, secured))
+
+
+def sealed_phone(office: Office) -> Phone:
+    return Phone(
+        "alice",
+        server=office.secured,
+        password="wonderland",
+        transport="TLS",
+        certificate=LOCALHOST,
+        srtp="required",
+    )
+
+
+async def test_a_sealed_phone_and_a_plain_one_hear_each_other_through_a_hold(office: Office) -> None:
+    server = office.server
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    async with (
+        sealed_phone(office) as alice,
+        Phone("bob", server=server.sip, password="builder") as bob,
+    ):
+        await alice.register()
+        await bob.register()
+        for name in ("alice", "bob"):
+            await asyncio.to_thread(client.calls.create, to=f"client:{name}", from_="+15550100", twiml=ROOM)
+        await alice.hears("bob", within_s=10)
+        await bob.hears("alice", within_s=10)
+        call = await alice.called()
+        await call.hold()
+        await call.unhold()
+        await alice.hears("bob")
+        await bob.hears("alice")
+
+
+async def test_keys_over_udp_are_refused_and_the_phone_is_told_why(office: Office) -> None:
+    async with Phone("bob", server=office.server.sip, password="builder", srtp="offered") as bob:
+        call = await bob.call("+15550123")
+        with pytest.raises(CallFailed, match="488"):
+            await call.answered()
+    (refused,) = [message.data for message in bob.messages if message.start_line.startswith("SIP/2.0 488")]
+    assert b"use TLS" in refused
