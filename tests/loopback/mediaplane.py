@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from holdfast.voice.media.codecs import QUIETER, ULAW
+from holdfast.voice.media.concealment import CONCEALED, Concealment
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.mediaplane.errors import MediaAway
@@ -60,11 +60,18 @@ def rtp(k: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 7, marker:
 
 
 def fades(hum: bytes) -> set[bytes]:
-    """A hum, and what is heard of it when a packet of it is missing: the hum fading, and silence."""
-    heard, faded = {hum, SILENT}, np.frombuffer(hum, dtype=np.uint8)
-    for _ in range(5):
-        faded = QUIETER[ULAW][faded]
-        heard.add(faded.tobytes())
+    """A hum, and what is heard of it when packets of it are missing: the hum dying away, silence, and it again."""
+    heard = {hum, SILENT}
+    law = np.zeros(1, dtype=np.intp)
+    for losses in range(1, CONCEALED + 1):
+        made, before = Concealment(1), 1 << 30
+        made.open(0, silence=SILENT[0])
+        for lost in [False] * 5 + [True] * losses + [False]:
+            frame = np.frombuffer(SILENT if lost else hum, dtype=np.uint8).copy()[None, :]
+            missed = before + 1 if lost else 0
+            made.conceal(frame, law=law, missed=np.array([missed]), before=np.array([before]), cut=law[:0])
+            before = missed
+            heard.add(frame.tobytes())
     return heard
 
 

@@ -62,9 +62,6 @@ ENCODE: NDArray[np.uint8] = np.stack([_encode_ulaw(_LINEAR), _encode_alaw(_LINEA
 TO_OTHER_LAW: NDArray[np.uint8] = np.stack([ENCODE[1 - law][DECODE[law].astype(np.int32) + 32768] for law in (0, 1)])
 """Codes of a law as codes of the other. Shape: `[from, code]`."""
 
-QUIETER: NDArray[np.uint8] = np.stack([ENCODE[law][DECODE[law].astype(np.int32) // 2 + 32768] for law in (0, 1)])
-"""The same sound 6 dB down. Shape: `[law, code]`."""
-
 
 def encode(samples: NDArray[np.int16], law: int = ULAW) -> bytes:
     """Linear samples as bytes of a law."""

@@ -4,6 +4,8 @@ A leg's ring holds 16 frames, and a packet's place in it follows from its timest
 are split and joined by being copied where they belong, a telephone event leaves no hole that looks like loss, and
 order does not matter. `head` is the frame that is played next; it moves on by one every tick, packet or not.
 
+The delay grows by a frame when packets come too late, up to six, and shrinks by one when all of many came early.
+
 Invariant: a frame is played once, at the place its timestamp gives it, or not at all.
 Shape: first index the leg's row. Units: timestamps in samples at 8 kHz; everything else in frames.
 Source: RFC 3550 §5.1 (timestamp), RFC 3551 §4.1; RFC 4733 §2.1.
@@ -14,16 +16,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE, QUIETER, SILENCE
+from holdfast.voice.media.codecs import DECODE, SILENCE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 from holdfast.voice.media.rtp import HEADER
 
 SLOTS = 16
 START_DEPTH = 2
 MOST_DEPTH = 6
-CONCEALED = 5
-"""Missing frames that repeat the last one, each 6 dB quieter; silence follows."""
-
 LONG_SILENCE = SLOTS
 """Ticks without a packet after which the next one, whatever its timestamp, begins anew."""
 MARKED_SILENCE = 3
@@ -36,6 +35,8 @@ One stray packet changes nothing. Source: RFC 3550 appendix A.1, where two in a 
 CALM_PACKETS = 200
 """Packets that must all have come earlier than needed before the delay is cut by one frame."""
 QUIET_PEAK = 200
+PATIENCE = 500
+"""Ticks for which a frame that nobody will miss is waited for; then the delay is cut in the middle of the sound."""
 
 _NEVER = 1 << 30
 _WRAP = 1 << 32
@@ -58,26 +59,34 @@ class JitterBuffers:
         self._head: Numbers = np.zeros(rows, dtype=np.intp)
         self._head_timestamp: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._ssrc: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._missed: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
         self._idle: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
         self._astray: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._least_ahead: NDArray[np.int64] = np.full(rows, SLOTS, dtype=np.int64)
         self._watched: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._too_deep: Mask = np.zeros(rows, dtype=np.bool_)
+        self._too_deep: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self.missed: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
+        """Frames missing in a row; very many where there is nothing to miss."""
+        self.missed_before: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
+        """The same, one tick ago."""
         self.depth: NDArray[np.int64] = np.full(rows, START_DEPTH, dtype=np.int64)
         self.late: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self.concealed: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
     def open(self, row: int, *, law: int) -> None:
         """Begin anew for a leg whose packets carry this law."""
-        self.late[row] = self.concealed[row] = 0
+        self.late[row] = 0
+        self.depth[row] = START_DEPTH
         self.silence(row, law=law)
 
     def silence(self, row: int, *, law: int) -> None:
         """Forget what waits to be played; the next packet begins anew."""
         self._law[row] = law
         self._present[row * SLOTS : (row + 1) * SLOTS] = False
-        self._missed[row] = self._idle[row] = _NEVER
+        self.missed[row] = self.missed_before[row] = self._idle[row] = _NEVER
+        self._too_deep[row] = 0
+
+    def rest(self, rows: Numbers) -> None:
+        """These rows send keys in place of sound: until sound comes again, nothing is missing."""
+        self.missed[rows] = _NEVER
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -170,21 +179,29 @@ class JitterBuffers:
         self._watched[rows] += 1
         over = rows[self._watched[rows] >= CALM_PACKETS]
         if over.size:
-            self._too_deep[over] = self._least_ahead[over] > START_DEPTH
+            deep = self._least_ahead[over] > START_DEPTH
+            self._too_deep[over] = np.where(deep, np.maximum(self._too_deep[over], 1), 0)
             self._rewatch(over)
 
     def _rewatch(self, rows: Numbers) -> None:
         self._least_ahead[rows] = SLOTS
         self._watched[rows] = 0
 
-    def _catch_up(self, rows: Numbers) -> None:
-        """Leave out the next frame of legs whose buffer is too deep, if it is there and nobody will miss it."""
+    def _catch_up(self, rows: Numbers) -> Numbers:
+        """Leave out the next frame of legs whose buffer is too deep, if it is there and nobody will miss it.
+
+        The rows that waited so long for a quiet frame that one was cut out of their sound.
+        """
         slot = self._base[rows] + self._head[rows]
         quiet = _LOUDNESS[self._law[rows][:, None], self._ring[slot]].max(axis=1) <= QUIET_PEAK
-        rows = rows[quiet & self._present[slot]]
-        self._pass(rows)
-        self._too_deep[rows] = False
-        self.depth[rows] = np.maximum(self.depth[rows] - 1, START_DEPTH)
+        long = self._too_deep[rows] > PATIENCE
+        self._too_deep[rows] += 1
+        here = self._present[slot]
+        cut = rows[here & (quiet | long)]
+        self._pass(cut)
+        self._too_deep[cut] = 0
+        self.depth[cut] = np.maximum(self.depth[cut] - 1, START_DEPTH)
+        return rows[here & long & ~quiet]
 
     # --- out --------------------------------------------------------------------------------------------------
 
@@ -200,24 +217,24 @@ class JitterBuffers:
         self._head[rows] = (self._head[rows] + 1) & (SLOTS - 1)
         self._head_timestamp[rows] = (self._head_timestamp[rows] + SAMPLES) % _WRAP
 
-    def play(self, frames: Bytes) -> None:
-        """Put the next frame of the first rows into `frames`, which holds what was played last. Shape: `[n, 160]`."""
+    def play(self, frames: Bytes) -> Numbers:
+        """Put the next frame of the first rows into `frames`, silence where it is missing. Shape: `[n, 160]`.
+
+        The rows whose frame does not follow on the one before, because one was left out.
+        """
         n = len(frames)
         too_deep = np.flatnonzero(self._too_deep[:n])
-        if too_deep.size:
-            self._catch_up(too_deep)
+        cut = self._catch_up(too_deep) if too_deep.size else too_deep
         slot = self._base[:n] + self._head[:n]
         here = self._present[slot]
-        missed = self._missed[:n]
+        missed = self.missed[:n]
+        self.missed_before[:n] = missed
         missed += 1
         self._idle[:n] += 1
         missed[here] = 0
-        concealing = np.flatnonzero((missed > 0) & (missed <= CONCEALED))
-        faded = QUIETER[self._law[concealing][:, None], frames[concealing]]
-        self.concealed[concealing] += 1
         silent = self._rows * SLOTS + self._law[:n]
         np.take(self._ring, np.where(here, slot, silent), axis=0, out=frames, mode="clip")
-        frames[concealing] = faded
         self._present[slot] = False
         self._head[:n] = (self._head[:n] + 1) & (SLOTS - 1)
         self._head_timestamp[:n] = (self._head_timestamp[:n] + SAMPLES) % _WRAP
+        return cut

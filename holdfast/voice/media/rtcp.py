@@ -12,6 +12,7 @@ from holdfast.voice.media.reception import Standing
 
 SENDER_REPORT, RECEIVER_REPORT, DESCRIPTION, GOODBYE = 200, 201, 202, 203
 LARGEST = 1500
+LONGEST_TRIP_S = 30.0
 _NTP_EPOCH = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970. Source: RFC 5905 §6."""
 
@@ -28,12 +29,29 @@ class Interval:
 class View:
     """What a party says of our stream, and when it last reported its own. Units: `jitter` in samples.
 
-    Shape: `lost` None if it reports nothing of us; `last_report` the middle 32 bits of its NTP time, or None.
+    Shape: `lost` None if it reports nothing of us; `last_report` the middle 32 bits of its NTP time, or None; `echoed`
+    the same of the report of ours it saw last, `held_s` how long ago, None if it saw none.
     """
 
     lost: int | None = None
     jitter: int | None = None
     last_report: int | None = None
+    echoed: int | None = None
+    held_s: float = 0.0
+
+
+def round_trip_s(view: View, now: float) -> float | None:
+    """How long a report of ours and the answer to it were under way. Units: `now` seconds since the Unix epoch.
+
+    None where the party says nothing of it, or what cannot be: clocks are set while calls go on, and peers err.
+    Source: RFC 3550 §6.4.1 (delay since last SR).
+    """
+    if view.echoed is None:
+        return None
+    under_way_s = ((ntp(now) >> 16 & 0xFFFF_FFFF) - view.echoed) % (1 << 32) / 65536 - view.held_s
+    if -0.001 <= under_way_s < 0:
+        return 0.0
+    return under_way_s if 0 <= under_way_s <= LONGEST_TRIP_S else None
 
 
 def ntp(now: float) -> int:
@@ -99,7 +117,8 @@ def read(data: bytes, *, our_ssrc: int) -> View | None:
     """
     if len(data) < 8 or data[0] >> 6 != 2 or data[1] not in (SENDER_REPORT, RECEIVER_REPORT):
         return None
-    lost = jitter = last_report = None
+    lost = jitter = last_report = echoed = None
+    held_s = 0.0
     at = 0
     while at + 4 <= len(data):
         flags, kind, words = struct.unpack_from("!BBH", data, at)
@@ -111,9 +130,10 @@ def read(data: bytes, *, our_ssrc: int) -> View | None:
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
             first_block = at + (28 if kind == SENDER_REPORT else 8)
             for block in range(first_block, min(end, first_block + 24 * (flags & 0x1F)) - 23, 24):
-                ssrc, loss, _, block_jitter = struct.unpack_from("!IIII", data, block)
+                ssrc, loss, _, block_jitter, seen, delay = struct.unpack_from("!IIIIII", data, block)
                 if ssrc == our_ssrc:
                     total = loss & 0xFFFFFF
                     lost, jitter = total - (total >> 23 << 24), block_jitter
+                    echoed, held_s = seen or None, delay / 65536
         at = end
-    return View(lost=lost, jitter=jitter, last_report=last_report)
+    return View(lost=lost, jitter=jitter, last_report=last_report, echoed=echoed, held_s=held_s)

@@ -11,6 +11,7 @@ import numpy as np
 
 from holdfast.voice.media.clips import ClipBank, Players
 from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW
+from holdfast.voice.media.concealment import Concealment
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
 from holdfast.voice.media.jitter import JitterBuffers
 from holdfast.voice.media.mixer import Mixer
@@ -25,6 +26,7 @@ class Sound:
         self.layout = Layout(rows=rows)
         self.frames: Bytes = self.layout.matrix()
         self.jitter = JitterBuffers(rows)
+        self.concealment = Concealment(rows)
         self.headers = Headers(rows)
         self.bank = ClipBank(clip_frames)
         self.players = Players(self.bank, self.frames[rows : 2 * rows])
@@ -38,6 +40,7 @@ class Sound:
         """Begin a leg: it is silent, and hears its own player, which plays nothing yet."""
         self.headers.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
         self.jitter.open(row, law=0)
+        self.concealment.open(row, silence=SILENCE[0])
         self.players.stop(row)
         self.route({row: None})
         self.describe(row, law=0, may_speak=False)
@@ -46,6 +49,7 @@ class Sound:
         """Set the law of a leg both ways. What waits of a leg that may not speak, or spoke another law, is dropped."""
         if law != self.law[row] or not may_speak:
             self.jitter.silence(row, law=law)
+            self.concealment.forget(row, silence=SILENCE[law])
             self.frames[row] = SILENCE[law]
         self.law[row] = law
         self.players.describe(row, law=law)
@@ -83,7 +87,11 @@ class Sound:
         routing = self._routing
         if skipped:
             self.jitter.skip(n, frames=skipped)
-        self.jitter.play(frames[:n])
+        said, jitter = frames[:n], self.jitter
+        cut = jitter.play(said)
+        self.concealment.conceal(
+            said, law=self.law[:n], missed=jitter.missed[:n], before=jitter.missed_before[:n], cut=cut
+        )
         ended = self.players.play()
         ears = len(routing.mix.group_of_ear)
         if ears:

@@ -309,12 +309,14 @@ class RtpSilent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """A leg's traffic so far, every five seconds. Units: `jitter_ms` milliseconds; `depth` frames of 20 ms.
+    """A leg's traffic so far, every five seconds, and at its end (`final`). Units: ms; `depth` frames of 20 ms.
 
     `reported_lost` and `reported_jitter_ms` are the party's own view of what we send, by RTCP; None if it has not said.
+    `mos` is the estimated opinion of who hears the party, `reported_mos` of the party itself; `round_trip_ms` by RTCP.
     """
 
     leg: Leg
+    codec: Codec
     packets_sent: int
     packets_received: int
     packets_lost: int
@@ -325,6 +327,10 @@ class Statistics:
     depth: int
     reported_lost: int | None
     reported_jitter_ms: float | None
+    round_trip_ms: float | None
+    mos: float | None
+    reported_mos: float | None
+    final: bool = False
     kind: Literal["statistics"] = "statistics"
 
 

@@ -35,6 +35,7 @@ from holdfast.voice.runtime.mediaplane.outbox import Outbox
 from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
 from holdfast.voice.runtime.mediaplane.ports import Ports
 from holdfast.voice.runtime.mediaplane.reports import Reports
+from holdfast.voice.runtime.mediaplane.statistics import statistics
 
 LAWS: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1}
 
@@ -243,6 +244,7 @@ class Plane:
         at = self._row_of.pop(leg, None)
         if at is None:
             return
+        self._facts.put(self._statistics(at, final=True))
         row = self._rows.pop(at)
         self.reports.close(at, remote=row.latch.sends_to)
         self._io.close(at)
@@ -341,7 +343,10 @@ class Plane:
             arrival=int(now * 8000),
         )
         self.sound.put(packets, data, rows, believed & ~is_event & (packets.size > 0))
-        for k in np.flatnonzero(believed & is_event).tolist():
+        events = np.flatnonzero(believed & is_event)
+        if events.size:
+            self.sound.jitter.rest(rows[events])
+        for k in events.tolist():
             row = self._rows[int(rows[k])]
             start, size = int(packets.start[k]), int(packets.size[k])
             row.press, digit = dtmf.hear(
@@ -426,7 +431,7 @@ class Plane:
         for at in range(self._ticks % REPORT_TICKS, self._high, REPORT_TICKS):
             row = self._rows.get(at)
             if row is not None:
-                self._facts.put(self._statistics(at, row.leg))
+                self._facts.put(self._statistics(at))
         for at in range((self._ticks + REPORT_TICKS // 2) % REPORT_TICKS, self._high, REPORT_TICKS):
             row = self._rows.get(at)
             if row is not None and (self.sound.headers.sent[at] or self._received[at]):
@@ -439,21 +444,21 @@ class Plane:
                     now=now,
                 )
 
-    def _statistics(self, at: int, leg: m.Leg) -> m.Statistics:
-        standing = self._reception.standing(at)
-        view = self.reports.view(at)
-        return m.Statistics(
-            leg=leg,
-            packets_sent=int(self.sound.headers.sent[at]),
-            packets_received=int(self._received[at]),
-            packets_lost=max(0, standing.lost) if standing is not None else 0,
-            packets_late=int(self.sound.jitter.late[at]),
-            packets_refused=int(self._refused[at]),
-            frames_concealed=int(self.sound.jitter.concealed[at]),
-            jitter_ms=round(standing.jitter / 8, 2) if standing is not None else 0.0,
-            depth=int(self.sound.jitter.depth[at]),
-            reported_lost=view.lost,
-            reported_jitter_ms=round(view.jitter / 8, 2) if view.jitter is not None else None,
+    def _statistics(self, at: int, *, final: bool = False) -> m.Statistics:
+        row, jitter = self._rows[at], self.sound.jitter
+        return statistics(
+            row.leg,
+            row.codec,
+            standing=self._reception.standing(at),
+            view=self.reports.view(at),
+            round_trip_ms=self.reports.round_trip_ms(at),
+            sent=int(self.sound.headers.sent[at]),
+            received=int(self._received[at]),
+            late=int(jitter.late[at]),
+            refused=int(self._refused[at]),
+            concealed=int(self.sound.concealment.concealed[at]),
+            depth=int(jitter.depth[at]),
+            final=final,
         )
 
     def hear_reports(self, now: float) -> None:

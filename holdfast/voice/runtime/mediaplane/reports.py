@@ -28,6 +28,7 @@ class Correspondent:
     source: Address | None = None
     view: rtcp.View = field(default_factory=rtcp.View)
     viewed_at: float = 0.0
+    round_trip_s: float | None = None
     since: rtcp.Interval = field(default_factory=rtcp.Interval)
     srtp: Srtp | None = None
 
@@ -63,6 +64,11 @@ class Reports:
         """What the party says of our stream."""
         return self._rows[row].view
 
+    def round_trip_ms(self, row: int) -> float | None:
+        """How long the newest report of ours that was answered was under way, there and back."""
+        trip_s = self._rows[row].round_trip_s
+        return None if trip_s is None else round(trip_s * 1000, 2)
+
     @property
     def descriptor(self) -> int:
         """Readable when any of the sockets is."""
@@ -91,6 +97,9 @@ class Reports:
             correspondent.source = source
             if view.last_report is not None:
                 correspondent.viewed_at = now
+            trip_s = rtcp.round_trip_s(view, time.time())
+            if trip_s is not None:
+                correspondent.round_trip_s = trip_s
             correspondent.view = _newer(correspondent.view, view)
 
     def tell(

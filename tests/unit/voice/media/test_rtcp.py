@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.media.reception import Standing
-from holdfast.voice.media.rtcp import Interval, View, goodbye, ntp, read, report
+from holdfast.voice.media.rtcp import LONGEST_TRIP_S, Interval, View, goodbye, ntp, read, report, round_trip_s
 
 STANDING = Standing(ssrc=0xCAFE, highest=66_000, expected=200, received=190, jitter=40)
 
@@ -106,3 +106,23 @@ def test_whatever_comes_is_no_error(data: bytes, at: int, byte: int) -> None:
     broken[at % len(broken)] = byte
     read(bytes(broken[:at]), our_ssrc=0xCAFE)
     read(bytes(broken), our_ssrc=0xCAFE)
+
+
+def test_the_round_trip_is_what_the_echo_took_less_what_it_was_kept() -> None:
+    """Source: RFC 3550 §6.4.1, figure 2 (with numbers of our own)."""
+    sent, kept_s, under_way_s = 1_000_000_000.25, 5.25, 0.125
+    block = struct.pack("!IIIIII", 0xBEEF, 0, 0, 0, ntp(sent) >> 16 & 0xFFFFFFFF, round(kept_s * 65536))
+    view = read(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
+    assert view is not None
+    assert round_trip_s(view, sent + kept_s + under_way_s) == pytest.approx(under_way_s, abs=0.001)
+    assert round_trip_s(view, sent + kept_s - 0.0005) == 0.0
+    assert round_trip_s(view, sent + kept_s - 1) is None, "an answer before its question"
+    assert round_trip_s(view, sent + kept_s + LONGEST_TRIP_S + 1) is None
+    assert round_trip_s(View(), sent) is None
+
+
+def test_a_party_that_saw_no_report_of_ours_echoes_none() -> None:
+    block = struct.pack("!IIIIII", 0xBEEF, 0, 0, 0, 0, 0)
+    view = read(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
+    assert view is not None
+    assert view.echoed is None

@@ -1,0 +1,54 @@
+"""A leg's figures, from what its row has counted."""
+
+from __future__ import annotations
+
+from holdfast.voice.media import rtcp
+from holdfast.voice.media.quality import estimate
+from holdfast.voice.media.reception import Standing
+from holdfast.voice.runtime.mediaplane import messages as m
+
+FRAME_MS = 20.0
+THEIR_BUFFER_MS = 40.0
+"""What a phone may keep of our sound; it does not say."""
+
+
+def statistics(
+    leg: m.Leg,
+    codec: m.Codec,
+    *,
+    standing: Standing | None,
+    view: rtcp.View,
+    round_trip_ms: float | None,
+    sent: int,
+    received: int,
+    late: int,
+    refused: int,
+    concealed: int,
+    depth: int,
+    final: bool,
+) -> m.Statistics:
+    """The figures of a leg so far. A packet that came too late is as good as lost to who hears it."""
+    lost = 0 if standing is None else max(0, standing.lost)
+    expected = 0 if standing is None else standing.expected
+    return m.Statistics(
+        leg=leg,
+        codec=codec,
+        packets_sent=sent,
+        packets_received=received,
+        packets_lost=lost,
+        packets_late=late,
+        packets_refused=refused,
+        frames_concealed=concealed,
+        jitter_ms=0.0 if standing is None else round(standing.jitter / 8, 2),
+        depth=depth,
+        reported_lost=view.lost,
+        reported_jitter_ms=None if view.jitter is None else round(view.jitter / 8, 2),
+        round_trip_ms=round_trip_ms,
+        mos=estimate(expected=expected, missing=lost + late, round_trip_ms=round_trip_ms, buffered_ms=depth * FRAME_MS),
+        reported_mos=None
+        if view.lost is None
+        else estimate(
+            expected=sent, missing=max(0, view.lost), round_trip_ms=round_trip_ms, buffered_ms=THEIR_BUFFER_MS
+        ),
+        final=final,
+    )

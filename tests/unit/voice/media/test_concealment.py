@@ -1,0 +1,145 @@
+"""Concealment: a lost frame of speech is made up from what went before, and a long loss is silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, ULAW
+from holdfast.voice.media.concealment import BLEND, CONCEALED, Concealment
+
+NEVER = 1 << 30
+Floats = NDArray[np.float64]
+
+
+def vowel(seconds: float, *, pitch_hz: float = 120.0) -> Floats:
+    """Speech-like: a pitch with overtones, steady."""
+    time = np.arange(round(8000 * seconds)) / 8000
+    return sum(
+        (3000 / k * np.sin(2 * np.pi * pitch_hz * k * time + k) for k in range(1, 9)),
+        start=np.zeros_like(time),
+    )
+
+
+def codes(samples: Floats, law: int) -> NDArray[np.uint8]:
+    coded: NDArray[np.uint8] = ENCODE[law][np.rint(samples).astype(int) + 32768].reshape(-1, 160)
+    return coded
+
+
+class Ear:
+    """Some rows in step: what each hears of its frames when some are lost."""
+
+    def __init__(self, laws: list[int]) -> None:
+        self.law = np.array(laws, dtype=np.intp)
+        self.concealment = Concealment(len(laws))
+        self.missed = np.full(len(laws), NEVER, dtype=np.int64)
+        for row, law in enumerate(laws):
+            self.concealment.open(row, silence=SILENCE[law])
+
+    def hear(self, said: list[NDArray[np.uint8] | None], cut: list[int] | None = None) -> NDArray[np.uint8]:
+        frames = np.stack(
+            [
+                np.full(160, SILENCE[law], dtype=np.uint8) if frame is None else frame
+                for frame, law in zip(said, self.law.tolist(), strict=True)
+            ]
+        )
+        before = self.missed
+        self.missed = np.where([frame is None for frame in said], before + 1, 0)
+        self.concealment.conceal(
+            frames, law=self.law, missed=self.missed, before=before, cut=np.array(cut or [], dtype=np.intp)
+        )
+        return frames
+
+
+def heard(sound: Floats, lost: set[int], law: int = ULAW) -> Floats:
+    ear, out = Ear([law]), []
+    for k, frame in enumerate(codes(sound, law)):
+        out.append(ear.hear([None if k in lost else frame])[0])
+    return DECODE[law][np.concatenate(out)].astype(float)
+
+
+def noise_db(sound: Floats, other: Floats) -> float:
+    """How far below the sound its difference to another one is."""
+    return float(10 * np.log10(np.mean(sound**2) / np.mean((sound - other) ** 2)))
+
+
+@pytest.mark.parametrize("pitch_hz", [70.0, 100.0, 133.0, 190.0])
+@pytest.mark.parametrize("law", [ULAW, ALAW])
+def test_one_lost_frame_of_a_vowel_is_hardly_missed(pitch_hz: float, law: int) -> None:
+    sound = vowel(0.4, pitch_hz=pitch_hz)
+    got = heard(sound, {10}, law)
+    lost = slice(10 * 160, 11 * 160)
+    assert noise_db(sound[lost], got[lost]) > 10
+    # Where nothing was lost, and the blend is over, nothing is touched.
+    plain = heard(sound, set(), law)
+    touched = np.zeros(len(sound), dtype=bool)
+    touched[10 * 160 : 11 * 160 + BLEND] = True
+    assert np.array_equal(got[~touched], plain[~touched])
+
+
+def test_there_is_no_click_where_made_up_sound_begins_or_ends() -> None:
+    sound = vowel(0.4)
+    got = heard(sound, {8, 12, 13})
+    assert np.abs(np.diff(got)).max() < 1.5 * np.abs(np.diff(sound)).max()
+
+
+def test_a_longer_loss_dies_away_in_60_ms_and_is_silent_then() -> None:
+    got = heard(vowel(0.6), set(range(10, 20)))
+    power = [float(np.sqrt(np.mean(got[k * 160 : (k + 1) * 160] ** 2))) for k in range(9, 20)]
+    assert power[0] > power[1] > power[2] > power[3] > 0
+    assert power[1 + CONCEALED :] == [0.0] * (10 - CONCEALED)
+
+
+def test_what_comes_after_a_long_loss_is_untouched() -> None:
+    sound = vowel(0.6)
+    got, plain = heard(sound, set(range(10, 20))), heard(sound, set())
+    assert np.array_equal(got[20 * 160 :], plain[20 * 160 :])
+
+
+def test_concealed_frames_are_counted() -> None:
+    ear = Ear([ULAW, ULAW])
+    for k, frame in enumerate(codes(vowel(0.4), ULAW)):
+        ear.hear([None if k in (3, 7, 8) else frame, frame])
+    assert ear.concealment.concealed.tolist() == [3, 0]
+
+
+def test_before_the_first_frame_there_is_nothing_to_make_up() -> None:
+    ear = Ear([ALAW])
+    assert set(ear.hear([None])[0].tolist()) == {SILENCE[ALAW]}
+    assert ear.concealment.concealed[0] == 0
+
+
+def test_what_was_said_before_a_leg_was_silenced_is_not_carried_on() -> None:
+    ear = Ear([ULAW])
+    for frame in codes(vowel(0.2), ULAW):
+        ear.hear([frame])
+    ear.concealment.forget(0, silence=SILENCE[ULAW])
+    assert set(ear.hear([None])[0].tolist()) == {SILENCE[ULAW]}
+
+
+def test_a_frame_after_a_cut_is_blended_into_what_went_before() -> None:
+    sound, ear = vowel(0.4), Ear([ULAW])
+    frames = codes(sound, ULAW)
+    for frame in frames[:8]:
+        ear.hear([frame])
+    after = DECODE[ULAW][ear.hear([frames[9]], cut=[0])[0]].astype(float)
+    step = abs(after[0] - sound[8 * 160 - 1])
+    assert step < 1.5 * np.abs(np.diff(sound)).max()
+    assert np.array_equal(after[BLEND:], DECODE[ULAW][frames[9]][BLEND:])
+    assert ear.concealment.concealed[0] == 0
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=10, max_size=30))
+def test_no_leg_touches_another(lost: list[tuple[bool, bool, bool]]) -> None:
+    laws = [ULAW, ALAW, ULAW]
+    sounds = [codes(vowel(0.6, pitch_hz=90.0 + 30 * row), law) for row, law in enumerate(laws)]
+    together, apart = Ear(laws), [Ear([law]) for law in laws]
+    for k, losses in enumerate(lost):
+        said = [None if loss else sounds[row][k] for row, loss in enumerate(losses)]
+        frames = together.hear(said)
+        for row, ear in enumerate(apart):
+            assert np.array_equal(frames[row], ear.hear([said[row]])[0])
