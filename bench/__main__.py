@@ -8,7 +8,7 @@ import gc
 
 from rich.console import Console
 
-from bench import hold_latency, media, steady_stream
+from bench import hold_latency, impaired, media, steady_stream
 from bench.figures import Figure, show
 
 TABLE_COLUMNS = 130
@@ -20,6 +20,7 @@ async def measure_all(console: Console, *, holds: int, seconds: int) -> list[Fig
         *await steady_stream.measure(console, holds=holds),
         *await hold_latency.measure(console, holds=holds),
         *await media.measure(console, seconds=seconds),
+        *await impaired.measure(console),
     ]
 
 

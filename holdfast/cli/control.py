@@ -40,6 +40,7 @@ from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.diagnostics import make_diagnostics
 from holdfast.voice.api.metrics import Metrics
+from holdfast.voice.api.quality import QualityCollector, make_quality
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory import Directory
@@ -191,6 +192,7 @@ def application(
     """The engine's API, the holds service and the console as one application behind one guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
+    metrics.registry.register(QualityCollector(engine.quality))
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,
@@ -211,6 +213,7 @@ def application(
             not_ready=lambda: "it is being stopped" if stop.is_set() else None,
         )
     )
+    app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))
     app.router.routes.extend(console_routes(sip=sip))
     app.mount("/2010-04-01", api)
     return Guard(app, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))

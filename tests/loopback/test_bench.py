@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bench import hold_latency, media, steady_stream
+from bench import hold_latency, impaired, media, steady_stream
 from bench.figures import Figure, percentiles, show
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +37,14 @@ async def test_many_legs_are_carried_and_counted() -> None:
     assert run.heard.sent == 8 * 11 * 50
     assert run.not_taken == run.heard.holes == 0
     assert run.us_per_leg > 0
+
+
+async def test_a_bad_network_is_heard_and_scored() -> None:
+    score, concealed = await impaired.measure(paper(), seconds=4, legs=4)
+
+    # One twentieth is lost; what else is concealed came too late, mostly before the buffers had grown.
+    assert 5 * 0.6 < concealed.value < 20
+    assert 2.5 < score.value < 4.3
 
 
 def test_the_table_says_which_figure_keeps_its_bar() -> None:

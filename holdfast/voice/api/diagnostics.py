@@ -6,22 +6,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from holdfast.voice.api.auth import Credentials
-from holdfast.voice.api.errors import ParameterInvalid, told
+from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import is_web_address
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.told import Told
 from holdfast.voice.control.trace import ladder as draw
-from holdfast.voice.model.errors import NotFound, VoiceError
+from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
@@ -104,22 +104,6 @@ class PhoneHolds(BaseModel):
     holds: list[PhoneHold]
 
 
-class _Told(APIRoute):
-    """A route whose errors are told as the REST door tells them."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, its errors translated."""
-        handler = super().get_route_handler()
-
-        async def told_on_error(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except VoiceError as error:
-                return told(error, request.url.path)
-
-        return told_on_error
-
-
 def make_diagnostics(
     *,
     switch: Switch,
@@ -136,8 +120,8 @@ def make_diagnostics(
     def account(request: Request) -> None:
         credentials.check(request.headers.get("authorization", ""))
 
-    router = APIRouter(route_class=_Told)
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=_Told)
+    router = APIRouter(route_class=Told)
+    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=Told)
 
     @router.get("/healthz", tags=["operation"], summary="The process answers")
     async def healthz() -> dict[str, str]:

@@ -201,7 +201,8 @@ class JitterBuffers:
         self._pass(cut)
         self._too_deep[cut] = 0
         self.depth[cut] = np.maximum(self.depth[cut] - 1, START_DEPTH)
-        return rows[here & long & ~quiet]
+        within: Numbers = rows[here & long & ~quiet]
+        return within
 
     # --- out --------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ from holdfast.voice.runtime.library import Library
 from holdfast.voice.runtime.mediaplane import messages as media_words
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.sounds.decoder import Decoder
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.runtime.web.reach import reach_of
@@ -96,6 +97,7 @@ class Engine:
         self.clock = Clock()
         self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16))
         self.media = MediaPlane(settings.media_socket)
+        self.quality = Quality()
         self.switch = Switch(
             journal=journal,
             now=self.clock.now,
@@ -246,8 +248,11 @@ class Engine:
                     self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
                 case media_words.Refused(leg=leg):
                     self.library.refused((leg,))
+                case media_words.Statistics() | media_words.Load():
+                    self.quality.note(fact)
                 case media_words.Detached():
                     self._in_doubt = tuple(self.legs.rows)
+                    self.quality.lost(self._in_doubt)
                 case media_words.Attached(rows=rows) if not rows:
                     await self._media_began_anew()
                 case _:

@@ -58,7 +58,8 @@ def heard(sound: Floats, lost: set[int], law: int = ULAW) -> Floats:
     ear, out = Ear([law]), []
     for k, frame in enumerate(codes(sound, law)):
         out.append(ear.hear([None if k in lost else frame])[0])
-    return DECODE[law][np.concatenate(out)].astype(float)
+    samples: Floats = DECODE[law][np.concatenate(out)].astype(float)
+    return samples
 
 
 def noise_db(sound: Floats, other: Floats) -> float:

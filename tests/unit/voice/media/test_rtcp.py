@@ -77,7 +77,8 @@ def test_goodbye() -> None:
 
 def test_what_the_party_says_of_us() -> None:
     view = read(written(), our_ssrc=0xCAFE)
-    assert view == View(lost=10, jitter=40, last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
+    at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
+    assert view == View(lost=10, jitter=40, last_report=at, echoed=7, held_s=1.5)
     assert read(written(), our_ssrc=1) == View(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
 
 

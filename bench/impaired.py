@@ -1,0 +1,102 @@
+"""A bad network: 5 % of the packets lost and up to 40 ms of jitter, and what the engine makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import struct
+from contextlib import ExitStack, closing
+
+from rich.console import Console
+
+from bench.figures import Figure
+from bench.media import media_process
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.client import MediaPlane
+
+LEGS, SECONDS, TICK_S = 20, 16, 0.02
+LOSS, JITTER_S = 0.05, 0.04
+
+
+async def measure(console: Console, *, seconds: int = SECONDS, legs: int = LEGS) -> list[Figure]:
+    """Legs in pairs, each over such a network; the same dice every time."""
+    console.print(
+        f"{legs} legs over a network that loses {LOSS:.0%} and jitters by {JITTER_S * 1000:.0f} ms, {seconds} s …"
+    )
+    async with media_process(rows=legs, core=min(os.sched_getaffinity(0))) as plane:
+        told = await _run(plane, legs=legs, seconds=seconds)
+    worst = min(told, key=lambda each: each.mos or 0.0)
+    scores = [each.mos or 0.0 for each in told]
+    expected = sum(each.packets_received + each.packets_lost for each in told)
+    lost, late = sum(each.packets_lost for each in told), sum(each.packets_late for each in told)
+    return [
+        Figure(
+            what="5 % loss, 40 ms jitter: estimated MOS",
+            value=round(sum(scores) / len(scores), 2),
+            unit="",
+            note=f"worst leg {worst.mos}; {lost} packets lost and {late} too late of {expected}",
+        ),
+        Figure(
+            what="5 % loss, 40 ms jitter: concealed frames",
+            value=round(100 * sum(each.frames_concealed for each in told) / expected, 2),
+            unit="%",
+            note=f"jitter {sum(e.jitter_ms for e in told) / legs:.1f} ms, buffers of {_depths(told)} frames",
+        ),
+    ]
+
+
+def _depths(told: list[m.Statistics]) -> str:
+    depths = sorted(each.depth for each in told)
+    return f"{depths[0]} to {depths[-1]}"
+
+
+async def _run(plane: MediaPlane, *, legs: int, seconds: int) -> list[m.Statistics]:
+    """Send it all, close every leg, and give its last figures."""
+    dice = random.Random(4733)
+    with ExitStack() as stack:
+        phones = [stack.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))) for _ in range(legs)]
+        ports = []
+        for leg, phone in enumerate(phones):
+            phone.bind(("127.0.0.1", 0))
+            ports.append((await plane.open_row(str(leg))).port)
+            plane.describe_row(str(leg), remote=phone.getsockname())
+        plane.route({str(leg): (str(leg ^ 1),) for leg in range(legs)})
+        await plane.applied()
+        arrivals = sorted(
+            (k * TICK_S + dice.random() * JITTER_S, leg, k)
+            for leg in range(legs)
+            for k in range(seconds * 50)
+            if dice.random() >= LOSS
+        )
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for at_s, leg, k in arrivals:
+            if (left_s := began_s + at_s - loop.time()) > 0:
+                await asyncio.sleep(left_s)
+            data = struct.pack("!BBHII", 0x80, 0, k % 65536, 160 * k, leg + 1) + bytes([0x20 + k % 64]) * 160
+            phones[leg].sendto(data, ("127.0.0.1", ports[leg]))
+        for leg in range(legs):
+            plane.close_row(str(leg))
+        told: list[m.Statistics] = []
+        async with asyncio.timeout(10):
+            async for fact in plane.facts():
+                if isinstance(fact, m.Statistics) and fact.final:
+                    told.append(fact)
+                    if len(told) == legs:
+                        break
+    return told
+
+
+def main() -> int:
+    """These figures alone."""
+    from bench.figures import show
+
+    console = Console(width=150)
+    show(asyncio.run(measure(console)), console)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""How calls sound, for people and for Prometheus: `/engine/quality`, and gauges in `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from statistics import fmean
+
+from fastapi import APIRouter, Depends, Request
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+
+from holdfast.voice.api.auth import Credentials
+from holdfast.voice.api.told import Told
+from holdfast.voice.model.errors import NotFound
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.runtime.mediaplane.messages import Statistics
+from holdfast.voice.runtime.quality import Quality
+
+
+class CallQuality(BaseModel):
+    """One call's sound so far. Units: milliseconds.
+
+    `mos` is the estimated opinion (1 to 4.5, ITU-T G.107) of who hears the party, `reported_mos` that of the party;
+    `reported_…` are the party's own words, by RTCP, and null while it has said nothing.
+    """
+
+    call: str
+    ended: bool
+    codec: str
+    mos: float | None
+    reported_mos: float | None
+    round_trip_ms: float | None
+    jitter_ms: float
+    buffer_ms: int
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    packets_refused: int
+    frames_concealed: int
+    reported_lost: int | None
+    reported_jitter_ms: float | None
+
+
+class CallQualities(BaseModel):
+    """Every call that has sound now."""
+
+    calls: list[CallQuality]
+
+
+def make_quality(quality: Quality, *, account_sid: AccountSid, auth_token: str) -> APIRouter:
+    """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
+    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+
+    def account(request: Request) -> None:
+        credentials.check(request.headers.get("authorization", ""))
+
+    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=Told)
+
+    @engine.get("/quality", summary="How every call sounds")
+    async def everybody() -> CallQualities:
+        return CallQualities(calls=[shown(each) for each in quality.live.values()])
+
+    @engine.get("/quality/{call}", summary="How a call sounds, or sounded")
+    async def one(call: str) -> CallQuality:
+        figures = quality.of(CallSid(call))
+        if figures is None:
+            raise NotFound(f"no sound of {call} was measured yet")
+        return shown(figures)
+
+    return engine
+
+
+def shown(figures: Statistics) -> CallQuality:
+    """A leg's figures as they are shown."""
+    own = {name: value for name, value in asdict(figures).items() if name in CallQuality.model_fields}
+    return CallQuality(call=figures.leg, ended=figures.final, buffer_ms=20 * figures.depth, **own)
+
+
+class QualityCollector(Collector):
+    """Gauges of what lives, worked out at each scrape."""
+
+    def __init__(self, quality: Quality) -> None:
+        self._quality = quality
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges."""
+        live = list(self._quality.live.values())
+        scores = [each.mos for each in live if each.mos is not None]
+        reported = [each.reported_mos for each in live if each.reported_mos is not None]
+        trips = [each.round_trip_ms for each in live if each.round_trip_ms is not None]
+        for name, meaning, values in (
+            ("holdfast_media_mos", "Estimated opinion score of live legs, both as we hear them", scores),
+            ("holdfast_media_reported_mos", "The same as the parties hear us", reported),
+            ("holdfast_media_jitter_ms", "Jitter of live legs", [each.jitter_ms for each in live]),
+            ("holdfast_media_round_trip_ms", "Round trip of live legs by RTCP", trips),
+        ):
+            gauge = GaugeMetricFamily(name, f"{meaning}: the mean and the worst.", labels=["of"])
+            if values:
+                worst = min(values) if name.endswith("mos") else max(values)
+                gauge.add_metric(["mean"], fmean(values))
+                gauge.add_metric(["worst"], worst)
+            yield gauge
+        lost, late = sum(each.packets_lost for each in live), sum(each.packets_late for each in live)
+        concealed = sum(each.frames_concealed for each in live)
+        for name, meaning, value in (
+            ("holdfast_media_packets_lost", "Packets of live legs that never came.", lost),
+            ("holdfast_media_packets_late", "Packets of live legs that came too late.", late),
+            ("holdfast_media_frames_concealed", "Frames of live legs that were made up.", concealed),
+            ("holdfast_media_ticks_skipped", "Ticks left out since the start.", self._quality.ticks_skipped),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
+        if (load := self._quality.load) is not None:
+            yield GaugeMetricFamily("holdfast_media_rows", "Legs the media process carries.", value=load.rows)
+            yield GaugeMetricFamily(
+                "holdfast_media_busy", "Share of one core the media process needs.", value=load.busy
+            )
+            tick = GaugeMetricFamily("holdfast_media_tick_ms", "How long a tick took.", labels=["quantile"])
+            for quantile, took_ms in (("0.5", load.p50_tick_ms), ("0.99", load.p99_tick_ms)):
+                tick.add_metric([quantile], took_ms)
+            yield tick

@@ -1,0 +1,52 @@
+"""How the calls sound: the newest figures of each leg, and of the media process itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.mediaplane.messages import Load, Statistics
+
+ENDED_KEPT = 1000
+"""Legs that are over whose last figures can still be asked for."""
+
+
+class Quality:
+    """Told by the engine what the media process tells; asked by the API."""
+
+    def __init__(self) -> None:
+        self._live: dict[CallSid, Statistics] = {}
+        self._ended: dict[CallSid, Statistics] = {}
+        self.load: Load | None = None
+        """What the process did in its last five seconds; None before."""
+        self.ticks_skipped = 0
+
+    @property
+    def live(self) -> Mapping[CallSid, Statistics]:
+        """Legs that have a row, by call. One that is younger than five seconds may be missing."""
+        return self._live
+
+    def of(self, call: CallSid) -> Statistics | None:
+        """The newest figures of a call, ended ones too for a while."""
+        return self._live.get(call) or self._ended.get(call)
+
+    def note(self, fact: Statistics | Load) -> None:
+        """Figures came."""
+        match fact:
+            case Load():
+                self.load = fact
+                self.ticks_skipped += fact.ticks_skipped
+            case Statistics(final=True):
+                call = CallSid(fact.leg)
+                self._live.pop(call, None)
+                self._ended[call] = fact
+                if len(self._ended) > ENDED_KEPT:
+                    del self._ended[next(iter(self._ended))]
+            case Statistics():
+                self._live[CallSid(fact.leg)] = fact
+
+    def lost(self, calls: Sequence[CallSid]) -> None:
+        """The media process ended, and these legs with it."""
+        for call in calls:
+            if (last := self._live.pop(call, None)) is not None:
+                self._ended[call] = last

@@ -1,0 +1,89 @@
+"""How calls sound, as operators and Prometheus ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+
+from holdfast.voice.api.quality import QualityCollector, make_quality
+from holdfast.voice.runtime.quality import Quality
+from tests.conformance.asking import BASIC, Place, new_place
+from tests.conformance.engine import ACCOUNT, TOKEN
+from tests.unit.voice.runtime.test_quality import ONE, load
+
+CALL = f"CA{'1' * 32}"
+
+
+async def place_with(quality: Quality) -> Place:
+    place = await new_place()
+    assert isinstance(place.app, FastAPI)
+    place.app.include_router(make_quality(quality, account_sid=ACCOUNT, auth_token=TOKEN))
+    return place
+
+
+async def test_every_live_call_is_listed_and_each_can_be_asked_for() -> None:
+    quality = Quality()
+    place = await place_with(quality)
+    assert (await place.ask("GET", "/engine/quality")).json == {"calls": []}
+    quality.note(replace(ONE, leg=CALL, reported_lost=2, round_trip_ms=12.5))
+    (listed,) = (await place.ask("GET", "/engine/quality")).json["calls"]
+    assert listed == (await place.ask("GET", f"/engine/quality/{CALL}")).json
+    assert listed == {
+        "call": CALL,
+        "ended": False,
+        "codec": "PCMU",
+        "mos": 3.9,
+        "reported_mos": None,
+        "round_trip_ms": 12.5,
+        "jitter_ms": 3.5,
+        "buffer_ms": 60,
+        "packets_sent": 250,
+        "packets_received": 240,
+        "packets_lost": 10,
+        "packets_late": 1,
+        "packets_refused": 0,
+        "frames_concealed": 11,
+        "reported_lost": 2,
+        "reported_jitter_ms": None,
+    }
+    quality.note(replace(ONE, leg=CALL, final=True))
+    assert (await place.ask("GET", "/engine/quality")).json == {"calls": []}
+    assert (await place.ask("GET", f"/engine/quality/{CALL}")).json["ended"] is True
+
+
+@pytest.mark.parametrize("path", ["/engine/quality", f"/engine/quality/{CALL}"])
+async def test_it_wants_the_account(path: str) -> None:
+    place = await place_with(Quality())
+    for authorization in ("", BASIC[:-3] + "AAA"):
+        assert (await place.ask("GET", path, authorization=authorization)).status == 401
+
+
+async def test_a_call_nobody_measured_is_not_found() -> None:
+    place = await place_with(Quality())
+    assert (await place.ask("GET", f"/engine/quality/{CALL}")).status == 404
+
+
+def test_prometheus_gets_the_mean_and_the_worst() -> None:
+    quality, registry = Quality(), CollectorRegistry()
+    registry.register(QualityCollector(quality))
+    empty = generate_latest(registry).decode()
+    assert "holdfast_media_packets_lost 0.0" in empty
+    assert "holdfast_media_mos{" not in empty
+    assert "holdfast_media_busy" not in empty
+    quality.note(ONE)
+    quality.note(replace(ONE, leg="CA2", mos=4.3, jitter_ms=9.5, packets_lost=5))
+    quality.note(load(3))
+    text = generate_latest(registry).decode()
+    for line in (
+        'holdfast_media_mos{of="mean"} 4.1',
+        'holdfast_media_mos{of="worst"} 3.9',
+        'holdfast_media_jitter_ms{of="worst"} 9.5',
+        "holdfast_media_packets_lost 15.0",
+        "holdfast_media_ticks_skipped 3.0",
+        "holdfast_media_rows 1.0",
+        'holdfast_media_tick_ms{quantile="0.99"} 2.0',
+    ):
+        assert line in text.splitlines()

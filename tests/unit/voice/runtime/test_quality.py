@@ -1,0 +1,78 @@
+"""The figures of every leg: the newest ones, kept for a while after its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.mediaplane.messages import Load, Statistics
+from holdfast.voice.runtime.quality import ENDED_KEPT, Quality
+
+ONE = Statistics(
+    leg="CA1",
+    codec="PCMU",
+    packets_sent=250,
+    packets_received=240,
+    packets_lost=10,
+    packets_late=1,
+    packets_refused=0,
+    frames_concealed=11,
+    jitter_ms=3.5,
+    depth=3,
+    reported_lost=None,
+    reported_jitter_ms=None,
+    round_trip_ms=None,
+    mos=3.9,
+    reported_mos=None,
+)
+
+
+def load(skipped: int) -> Load:
+    return Load(
+        rows=1,
+        ticks=250,
+        ticks_skipped=skipped,
+        busy=0.1,
+        p50_tick_ms=1.0,
+        p99_tick_ms=2.0,
+        p99_worked_ms=1.5,
+        longest_tick_ms=3.0,
+        latest_start_ms=0.5,
+    )
+
+
+def test_the_newest_figures_count_and_the_last_ones_stay() -> None:
+    quality, call = Quality(), CallSid("CA1")
+    assert quality.of(call) is None
+    quality.note(ONE)
+    quality.note(replace(ONE, packets_sent=500))
+    assert [each.packets_sent for each in quality.live.values()] == [500]
+    quality.note(replace(ONE, packets_sent=510, final=True))
+    assert not quality.live
+    last = quality.of(call)
+    assert last is not None
+    assert (last.packets_sent, last.final) == (510, True)
+
+
+def test_only_so_many_ended_legs_are_kept() -> None:
+    quality = Quality()
+    for k in range(ENDED_KEPT + 5):
+        quality.note(replace(ONE, leg=f"CA{k}", final=True))
+    assert quality.of(CallSid("CA4")) is None
+    assert quality.of(CallSid("CA5")) is not None
+
+
+def test_legs_lost_with_their_process_are_over() -> None:
+    quality, call = Quality(), CallSid("CA1")
+    quality.note(ONE)
+    quality.lost([call, CallSid("CA2")])
+    assert not quality.live
+    assert quality.of(call) == ONE
+
+
+def test_left_out_ticks_add_up() -> None:
+    quality = Quality()
+    quality.note(load(2))
+    quality.note(load(3))
+    assert quality.ticks_skipped == 5
+    assert quality.load == load(3)
