@@ -103,17 +103,26 @@ class World:
     # --- what a story does --------------------------------------------------------------------------------
 
     def calls_in(
-        self, name: str, url: str = "", *, twiml: str | None = None, to: str = "+15550100", events: Sequence[str] = ()
+        self,
+        name: str,
+        url: str = "",
+        *,
+        twiml: str | None = None,
+        to: str = "+15550100",
+        events: Sequence[str] = (),
+        fallback: str = "",
     ) -> CallSid:
         """A phone calls a number whose document is at `url`, or is `twiml`."""
         sid = CallSid(derive("CA", name))
-        request = WebRequest(url=url) if url else None
-        instruction = Instruction(request=request, twiml=twiml, base_url="https://app.example/")
         self.legs[sid] = "calling"
-        callback = Callback(url="https://app.example/status", events=tuple(events)) if events else None
         self.tell(
             ReceiveCall(
-                call=sid, account=ACCOUNT, from_=f"client:{name}", to=to, instruction=instruction, callback=callback
+                call=sid,
+                account=ACCOUNT,
+                from_=f"client:{name}",
+                to=to,
+                instruction=_instruction(url, twiml, fallback),
+                callback=_callback(events),
             )
         )
         return sid
@@ -121,13 +130,14 @@ class World:
     def place(self, name: str, url: str = "", *, twiml: str | None = None, events: Sequence[str] = ()) -> CallSid:
         """A REST request calls somebody."""
         sid = CallSid(derive("CA", name))
-        request = WebRequest(url=url) if url else None
-        callback = Callback(url="https://app.example/status", events=tuple(events)) if events else None
-        instruction = Instruction(request=request, twiml=twiml, base_url="https://app.example/")
-        target = Target(to=f"client:{name}")
         self.tell(
             CreateCall(
-                call=sid, account=ACCOUNT, target=target, from_="+15550199", instruction=instruction, callback=callback
+                call=sid,
+                account=ACCOUNT,
+                target=Target(to=f"client:{name}"),
+                from_="+15550199",
+                instruction=_instruction(url, twiml, ""),
+                callback=_callback(events),
             )
         )
         return sid
@@ -312,6 +322,19 @@ class World:
         if page == "audio":
             return DocumentFetched(token=token, url=asked.url, content_type="audio/mpeg", clip=asked.url)
         return DocumentFetched(token=token, url=asked.url, content_type="text/xml", body=page)
+
+
+def _instruction(url: str, text: str | None, fallback: str) -> Instruction:
+    return Instruction(
+        request=WebRequest(url=url) if url else None,
+        twiml=text,
+        base_url="https://app.example/",
+        fallback=WebRequest(url=fallback) if fallback else None,
+    )
+
+
+def _callback(events: Sequence[str]) -> Callback | None:
+    return Callback(url="https://app.example/status", events=tuple(events)) if events else None
 
 
 def twiml(inside: str) -> str:

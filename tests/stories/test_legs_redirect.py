@@ -1,0 +1,154 @@
+"""A redirect by REST meets each verb: what stops, what is asked, what is heard next.
+
+Source: "Modify a live call"; TwiML of each verb; changelog 2021-05.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.testing.world import World
+from holdfast.voice.model.commands import ChangeParticipant, Instruction, RedirectCall, WebRequest
+from holdfast.voice.model.errors import CallNotInProgress
+from tests.stories.telling import APP, Told, pages, redirect
+
+
+def running(world: World, verbs: str) -> Told:
+    """A call runs these verbs."""
+    pages(
+        world,
+        start=verbs,
+        new='<Play loop="0">/new.mp3</Play>',
+        after='<Play loop="0">/never.mp3</Play>',
+        wait='<Play loop="0">/wait.mp3</Play>',
+    )
+    told = Told(world, X=world.calls_in("caller", f"{APP}/start"))
+    told.news()
+    return told
+
+
+@pytest.mark.parametrize(
+    ("verbs", "heard"),
+    [
+        ("<Play>/a.mp3</Play><Play>/never.mp3</Play>", "/a.mp3"),
+        ('<Play digits="123"/><Play>/never.mp3</Play>', "digits:123"),
+        ("<Pause length='60'/><Play>/never.mp3</Play>", "silence"),
+    ],
+)
+def test_what_sounds_or_pauses_stops_at_once(world: World, verbs: str, heard: str) -> None:
+    told = running(world, verbs)
+    assert told.hears() == {"X": heard}
+    world.held_back.add(f"{APP}/new")
+    redirect(world, told["X"], "/new")
+    assert told.hears() == {"X": "silence"}
+    world.passes(120)
+    assert told.hears() == {"X": "silence"}
+    world.release(f"{APP}/new")
+    assert told.hears() == {"X": "/new.mp3"}
+    assert len(told.news()) == 1
+
+
+def test_say_stops_at_once(world: World) -> None:
+    told = running(world, "<Say>Hello there</Say><Play>/never.mp3</Play>")
+    redirect(world, told["X"], "/new")
+    world.passes(60)
+    assert told.hears() == {"X": "/new.mp3"}
+
+
+def test_a_gather_stops_and_its_action_is_not_asked(world: World) -> None:
+    told = running(world, '<Gather action="/after" numDigits="3"><Play>/prompt.mp3</Play></Gather>')
+    world.presses(told["X"], "1")
+    redirect(world, told["X"], "/new")
+    world.presses(told["X"], "23")
+    world.passes(60)
+    assert told.news() == ["X POST /new in-progress"]
+    assert told.hears() == {"X": "/new.mp3"}
+
+
+def test_a_conference_is_left_and_its_action_asked_and_ignored(world: World) -> None:
+    told = running(
+        world,
+        '<Dial action="/after"><Conference statusCallback="/events" statusCallbackEvent="leave end">'
+        "room</Conference></Dial>",
+    )
+    told.name(Y=world.calls_in("other", f"{APP}/start"))
+    told.news()
+    redirect(world, told["X"], "/new")
+    values = "Muted=false Hold=false Coaching=false EndConferenceOnExit=false StartConferenceOnEnter=true"
+    assert told.news() == [
+        "X POST /after in-progress DialCallStatus=answered",
+        "X POST /new in-progress",
+        f"X POST /events 1 participant-leave {values} ParticipantCallStatus=in-progress "
+        "ReasonParticipantLeft=participant_updated_via_api",
+    ]
+    assert told.hears() == {"X": "/new.mp3", "Y": "silence"}
+
+
+def test_a_held_participant_leaves_and_its_hold_music_stops(world: World) -> None:
+    told = running(world, "<Dial><Conference>room</Conference></Dial>")
+    told.name(Y=world.calls_in("other", f"{APP}/start"))
+    room = world.board.room_of(told["X"])
+    assert room is not None
+    world.tell(ChangeParticipant(room=room.sid, call=told["X"], hold=True, hold_request=WebRequest(url=f"{APP}/wait")))
+    assert told.hears() == {"X": "/wait.mp3", "Y": "silence"}
+    redirect(world, told["X"], "/new")
+    assert told.hears() == {"X": "/new.mp3", "Y": "silence"}
+    assert world.board.room_of(told["X"]) is None
+
+
+def test_a_wait_for_a_conference_is_left_first(world: World) -> None:
+    told = running(world, '<Dial><Conference waitUrl="/wait">room</Conference></Dial>')
+    assert told.hears() == {"X": "/wait.mp3"}
+    redirect(world, told["X"], "/new")
+    assert told.hears() == {"X": "/new.mp3"}
+    assert told.news() == ["X POST /new in-progress"]
+
+
+def test_a_redirect_out_of_a_fetch_drops_the_older_document(world: World) -> None:
+    pages(
+        world, start="<Redirect>/slow</Redirect>", slow="<Play>/never.mp3</Play>", new='<Play loop="0">/new.mp3</Play>'
+    )
+    world.held_back.add(f"{APP}/slow")
+    told = Told(world, X=world.calls_in("caller", f"{APP}/start"))
+    redirect(world, told["X"], "/new")
+    world.release(f"{APP}/slow")
+    assert told.news() == ["X POST /start ringing", "X POST /slow ringing", "X POST /new ringing"]
+    assert told.hears() == {"X": "/new.mp3"}
+
+
+def test_a_call_that_rings_because_its_document_has_not_answered_can_be_redirected(world: World) -> None:
+    told = running(world, "<Pause length='60'/>")
+    assert told.statuses() == {"X": "ringing"}
+    redirect(world, told["X"], "/new")
+    assert told.statuses() == {"X": "in-progress"}
+
+
+def test_an_outbound_call_that_is_not_answered_cannot_be_redirected(world: World) -> None:
+    pages(world, start="<Pause/>", new="<Pause/>")
+    call = world.place("bob", f"{APP}/start")
+    for deed in (lambda: None, lambda: world.rings(call)):
+        deed()
+        with pytest.raises(CallNotInProgress):
+            redirect(world, call, "/new")
+    assert world.asked == []
+
+
+def test_a_document_given_inline_replaces_what_runs(world: World) -> None:
+    told = running(world, "<Pause length='60'/>")
+    text = '<Response><Play loop="0">http://media.example/a.mp3</Play></Response>'
+    world.tell(RedirectCall(call=told["X"], instruction=Instruction(twiml=text)))
+    assert told.news() == []
+    assert told.hears() == {"X": "http://media.example/a.mp3"}
+
+
+def test_the_calls_fallback_outlives_a_redirect(world: World) -> None:
+    pages(world, start="<Pause length='60'/>", mended='<Play loop="0">/mended.mp3</Play>')
+    call = world.calls_in("caller", f"{APP}/start", fallback=f"{APP}/mended")
+    told = Told(world, X=call)
+    told.news()
+    redirect(world, call, "/missing")
+    assert told.news() == [
+        "X POST /missing ringing",
+        "X POST /mended ringing ErrorCode=11200 ErrorUrl=/missing",
+    ]
+    assert told.hears() == {"X": "/mended.mp3"}
