@@ -115,7 +115,7 @@ def read(document: Document) -> Meaning:
             warnings.append(Warned(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is passed over"))
             continue
         if node.tag not in ALLOWED[document.role]:
-            raise VerbNotAllowed(f"<{node.tag}> may not be used in a {document.role} document")
+            raise VerbNotAllowed(f"<{node.tag}> may not be used in this {document.role} document")
         reader = Reader(node, document.url)
         verb = kind.parse(reader)
         reader.finish()

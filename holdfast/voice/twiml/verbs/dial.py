@@ -14,12 +14,22 @@ from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs, Noun
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
+from holdfast.voice.twiml.verbs.flow import Fault
 from holdfast.voice.twiml.verbs.speak import DIGITS
 from holdfast.voice.twiml.verbs.terms import Terms
 
 MOST_NOUNS = 10
 LEG_EVENTS = ("initiated", "ringing", "answered", "completed")
 ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
+ROOM_CODES = {
+    "muted": 13230,
+    "endConferenceOnExit": 13231,
+    "startConferenceOnEnter": 13232,
+    "waitUrl": 13233,
+    "waitMethod": 13234,
+    "beep": 13235,
+}
+"""The codes of what is wrong with a <Conference>: 13231 is an error, the others are warnings."""
 _PASSED_OVER = frozenset(
     {
         "jitterBufferSize",
@@ -131,11 +141,11 @@ def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:
 
 
 def _conference(outer: Reader, node: Node, terms: Terms) -> Verb | None:
-    reader = _inner(outer, node, 13230)
+    reader = _inner(outer, node, 12200)
+    reader.codes = ROOM_CODES
     name = node.text.strip()
     if not 1 <= len(name) <= 128:
-        reader.code = 13236
-        reader.warn("the conference's name must have 1 to 128 characters")
+        reader.warn("the conference's name must have 1 to 128 characters", code=13237)
         return None
     wait_url = reader.optional("waitUrl")
     wait = reader.request("waitUrl", "waitMethod")
@@ -155,4 +165,8 @@ def _conference(outer: Reader, node: Node, terms: Terms) -> Verb | None:
         callback=reader.callback(ROOM_EVENTS, ()),
     )
     reader.finish()
+    for warned in reader.warnings:
+        if warned.code == ROOM_CODES["endConferenceOnExit"]:
+            reader.warnings.remove(warned)
+            return Fault(code=warned.code, message=warned.message)
     return DialConference(terms=terms, admission=admission)

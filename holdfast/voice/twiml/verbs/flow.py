@@ -9,7 +9,7 @@ from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import StartTimer
 from holdfast.voice.model.facts import TimerFired
 from holdfast.voice.twiml.reading import Reader
-from holdfast.voice.twiml.verb import Continue, Decline, Desk, HangUp, Jump, Quit, Run, Verb, until
+from holdfast.voice.twiml.verb import Continue, Decline, Desk, Failed, HangUp, Jump, Quit, Run, Verb, until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +95,16 @@ class Leave(Verb):
     def run(self, desk: Desk) -> Run:
         yield from ()
         return Quit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Verb):
+    """A verb whose element is wrong in a way that is an error and not a warning: the fallback is due."""
+
+    name: ClassVar[str] = "Fault"
+    code: int
+    message: str
+
+    def run(self, desk: Desk) -> Run:
+        yield from ()
+        return Failed(code=self.code, message=self.message)
