@@ -30,6 +30,7 @@ ROOM_CODES = {
     "beep": 13235,
 }
 """The codes of what is wrong with a <Conference>: 13231 is an error, the others are warnings."""
+QUEUE_CODES = {"method": 14210, "url": 14211}
 _PASSED_OVER = frozenset(
     {
         "jitterBufferSize",
@@ -130,12 +131,13 @@ def _leg(outer: Reader, node: Node) -> Noun | None:
 
 
 def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:
-    reader = _inner(outer, node, 14201)
+    reader = _inner(outer, node, 12200)
+    reader.codes = QUEUE_CODES
     screen = reader.request("url", "method")
     reader.finish()
     name = node.text.strip()
     if not 1 <= len(name) <= 64:
-        reader.warn("the queue's name must have 1 to 64 characters")
+        reader.warn("the queue's name must have 1 to 64 characters", code=14213 if name else 14212)
         return None
     return DialQueueVerb(terms=terms, queue=name, screen=screen)
 

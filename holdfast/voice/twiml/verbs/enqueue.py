@@ -65,7 +65,7 @@ class Enqueue(Verb):
 
     @classmethod
     def parse(cls, reader: Reader) -> Enqueue:
-        reader.code = 14201
+        reader.codes = {"method": 14201, "waitUrl": 14202, "action": 14203, "waitUrlMethod": 14206}
         for accepted in ("workflowSid", "maxQueueSize"):
             reader.text(accepted)
         wait = reader.request("waitUrl", "waitUrlMethod")

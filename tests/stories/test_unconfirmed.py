@@ -1,0 +1,251 @@
+"""What Twilio's pages leave open hangs on one constant each: turned, the engine does the other thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.testing.world import World
+from holdfast.voice.model import unconfirmed
+from holdfast.voice.model.commands import AnnounceToRoom, ChangeParticipant, EndRoom, RemoveParticipant, WebRequest
+from holdfast.voice.twiml.document import read
+from tests.stories.conference_telling import EVERY, room_of, room_page, two
+from tests.stories.telling import APP, Told, pages, redirect
+
+
+@pytest.fixture(autouse=True)
+def _documents_are_read_anew() -> Iterator[None]:
+    read.cache_clear()
+    yield
+    read.cache_clear()
+
+
+def dialled(world: World, nouns: str = "<Client>a</Client>") -> Told:
+    """P dials C (and D)."""
+    pages(
+        world,
+        start=f'<Dial action="/after">{nouns}</Dial>',
+        after='<Play loop="0">/after.mp3</Play>',
+        new='<Play loop="0">/new.mp3</Play>',
+        screen='<Play loop="0">/screen.mp3</Play>',
+    )
+    parent = world.calls_in("customer", f"{APP}/start")
+    told = Told(world, P=parent, **dict(zip("CD", world.children(parent), strict=False)))
+    told.news()
+    return told
+
+
+def test_the_word_for_a_child_that_was_redirected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "CHILD_REDIRECTED", "answered")
+    told = dialled(world)
+    world.answers(told["C"])
+    redirect(world, told["C"], "/new")
+    assert told.news()[-1] == "P POST /after in-progress DialCallStatus=answered DialCallSid=C DialBridged=true"
+
+
+def test_a_parent_that_is_gone_asks_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "PARENT_GONE_ASKS_ACTION", False)
+    told = dialled(world)
+    world.answers(told["C"])
+    world.hangs_up(told["P"])
+    assert told.news() == []
+    assert told.statuses() == {"P": "completed", "C": "completed"}
+
+
+def test_the_last_status_of_a_child_whose_parent_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "CHILD_OF_GONE_PARENT", "no-answer")
+    told = dialled(world)
+    world.hangs_up(told["P"])
+    assert told.statuses() == {"P": "completed", "C": "no-answer"}
+
+
+def test_the_word_for_a_parent_redirected_while_it_rings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "PARENT_REDIRECTED_RINGING", "completed")
+    told = dialled(world)
+    redirect(world, told["P"], "/new")
+    assert told.news()[0] == "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialBridged=false"
+
+
+def test_a_child_redirected_out_of_its_screening(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "SCREENED_CHILD_BRIDGED", "true")
+    told = dialled(world, '<Client url="/screen">a</Client>')
+    world.answers(told["C"])
+    redirect(world, told["C"], "/new")
+    assert told.news()[-1] == "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialBridged=true"
+
+
+def test_the_losers_of_a_race(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "RACE_LOSER", "no-answer")
+    told = dialled(world, "<Client>a</Client><Client>b</Client>")
+    world.answers(told["C"])
+    assert told.statuses() == {"P": "in-progress", "C": "in-progress", "D": "no-answer"}
+
+
+def test_several_were_tried_and_the_last_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "SEVERAL_TRIED_NAME_LAST", True)
+    told = dialled(world, "<Client>a</Client><Client>b</Client>")
+    world.refuses(told["D"], 486)
+    world.refuses(told["C"], 486)
+    assert told.news()[-1] == "P POST /after in-progress DialCallStatus=busy DialCallSid=D DialBridged=false"
+
+
+def test_a_redirect_out_of_a_conference_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "CONFERENCE_LEFT_ASKS_ACTION", False)
+    told = two(world, "")
+    redirect(world, told["A"], "/music")
+    assert told.news() == ["A POST /music in-progress"]
+
+
+@pytest.mark.parametrize("bridged", [True, False])
+def test_a_redirect_out_of_a_queue_asks_no_action(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, bridged: bool
+) -> None:
+    monkeypatch.setattr(unconfirmed, "QUEUE_DIAL_LEFT_ASKS_ACTION", False)
+    told = queue_dialled(world, bridged=bridged)
+    redirect(world, told["D"], "/new")
+    assert told.news() == ["D POST /new in-progress"]
+
+
+def queue_dialled(world: World, *, bridged: bool) -> Told:
+    """D waits for a member, or talks with Q."""
+    pages(
+        world,
+        wait="<Enqueue>line</Enqueue><Pause length='60'/>",
+        take='<Dial action="/after" timeout="20"><Queue>line</Queue></Dial>',
+        after="<Pause length='60'/>",
+        new="<Pause length='60'/>",
+    )
+    queued = world.calls_in("q", f"{APP}/wait")
+    if not bridged:
+        world.hangs_up(queued)
+    told = Told(world, Q=queued, D=world.calls_in("d", f"{APP}/take"))
+    told.news()
+    return told
+
+
+def test_the_last_one_in_a_conference_hears_the_wait_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "LAST_PARTICIPANT_HEARS_WAIT", True)
+    told = two(world, 'waitUrl="/music"', 'waitUrl="/music"')
+    world.hangs_up(told["B"])
+    assert told.hears() == {"A": "/music.mp3", "B": "nothing"}
+    told.name(C=world.calls_in("c", f"{APP}/second"))
+    assert told.hears() == {"A": "C", "B": "nothing", "C": "A"}
+
+
+def test_a_wait_file_is_played_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "WAIT_FILE_LOOPS", False)
+    world.pages[f"{APP}/song"] = "audio"
+    call = world.calls_in("a", room_page(world, "first", 'waitUrl="/song"'))
+    assert world.playing[call][2] == 1
+
+
+def test_those_on_hold_hear_what_is_announced_to_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "HELD_HEARS_ROOM_ANNOUNCEMENT", True)
+    told = two(world)
+    room = room_of(world, told["A"]).sid
+    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.tell(AnnounceToRoom(room=room, request=WebRequest(url=f"{APP}/music")))
+    assert told.hears() == {"A": "/music.mp3", "B": "/music.mp3"}
+
+
+def test_one_on_hold_does_not_hear_what_is_announced_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "HELD_HEARS_OWN_ANNOUNCEMENT", False)
+    told = two(world)
+    room = room_of(world, told["A"]).sid
+    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.tell(ChangeParticipant(room=room, call=told["A"], announce=WebRequest(url=f"{APP}/music")))
+    assert told.hears() == {"A": "builtin:hold", "B": "silence"}
+
+
+def test_a_removed_participant_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "KICKED_GOES_ON", False)
+    told = two(world)
+    world.tell(RemoveParticipant(room=room_of(world, told["A"]).sid, call=told["A"]))
+    assert told.statuses() == {"A": "completed", "B": "in-progress"}
+
+
+def test_the_first_events_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "FIRST_EVENT_NUMBER", 0)
+    told = Told(world, A=world.calls_in("a", room_page(world, "first", EVERY)))
+    world.tell(EndRoom(room=room_of(world, told["A"]).sid))
+    assert [asked["SequenceNumber"] for asked in world.callbacks] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("name", "exists"), [("QUEUE_UNKNOWN", False), ("QUEUE_TIMEOUT", True)])
+def test_the_words_for_a_queue_without_a_member(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, *, exists: bool
+) -> None:
+    monkeypatch.setattr(unconfirmed, name, "canceled")
+    if exists:
+        told = queue_dialled(world, bridged=False)
+        world.passes(21)
+    else:
+        pages(world, take='<Dial action="/after"><Queue>line</Queue></Dial>', after="<Pause length='60'/>")
+        told = Told(world, D=world.calls_in("d", f"{APP}/take"))
+    assert told.news()[-1] == "D POST /after in-progress DialCallStatus=canceled DialBridged=false"
+
+
+def test_the_action_of_a_queues_dialler_says_nothing_of_the_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unconfirmed, "QUEUE_DIAL_TELLS_QUEUE", False)
+    told = queue_dialled(world, bridged=True)
+    world.hangs_up(told["Q"])
+    assert told.news() == ["D POST /after in-progress DialCallStatus=completed DialCallDuration=0 DialBridged=true"]
+
+
+def test_the_dialler_of_an_empty_queue_hears_ringing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "DIALLER_HEARS", "builtin:ringback")
+    told = queue_dialled(world, bridged=False)
+    assert told.hears() == {"Q": "nothing", "D": "builtin:ringback"}
+    told.name(R=world.calls_in("r", f"{APP}/wait"))
+    assert told.hears() == {"Q": "nothing", "D": "R", "R": "D"}
+    assert told["D"] not in world.playing
+
+
+def test_a_dialler_whose_member_left_gives_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "MEMBER_LOST_TRIES_NEXT", False)
+    monkeypatch.setattr(unconfirmed, "BRIDGING_INTERRUPTED", "hangup")
+    pages(
+        world,
+        wait='<Enqueue action="/left">line</Enqueue>',
+        take='<Dial action="/after"><Queue url="/whisper">line</Queue></Dial>',
+        whisper="<Pause length='20'/>",
+        after="<Pause length='60'/>",
+        left="",
+    )
+    told = Told(world, Q=world.calls_in("q", f"{APP}/wait"), D=world.calls_in("d", f"{APP}/take"))
+    told.news()
+    world.hangs_up(told["Q"])
+    assert told.news() == [
+        "Q POST /left completed QueueResult=hangup QueueSid=QU QueueTime=0",
+        "D POST /after in-progress DialCallStatus=no-answer DialBridged=false",
+    ]
+
+
+def test_the_size_of_a_queue_that_states_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "QUEUE_DEFAULT_SIZE", 100)
+    queue_dialled(world, bridged=False)
+    assert [queue.max_size for queue in world.board.queues.values()] == [100]
+
+
+@pytest.mark.parametrize("word", ["failed", "no-answer"])
+def test_a_call_whose_document_failed_unanswered(world: World, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setattr(unconfirmed, "BROKEN_UNANSWERED", word)
+    told = Told(world, A=world.calls_in("a", f"{APP}/gone"))
+    assert told.statuses() == {"A": word}
+
+
+def test_what_the_fallback_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "FALLBACK_TELLS", ("Code", "Url"))
+    pages(world, mended="<Pause length='5'/>")
+    told = Told(world, A=world.calls_in("a", f"{APP}/gone", fallback=f"{APP}/mended"))
+    assert told.news()[-1] == "A POST /mended ringing Code=11200 Url=/gone"
+
+
+def test_each_constant_is_turned_by_a_test_of_this_file() -> None:
+    text = Path(__file__).read_text("utf-8")
+    constants = [name for name in vars(unconfirmed) if name.isupper()]
+    assert [name for name in constants if f'"{name}"' not in text] == []
