@@ -197,6 +197,7 @@ def application(
         switch=engine.switch,
         directory=engine.directory,
         notifications=engine.notifications,
+        journal=journal,
         account_sid=sid,
         auth_token=token,
         metrics=metrics,

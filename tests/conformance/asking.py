@@ -156,7 +156,7 @@ class Diary:
 
 async def new_place(*, journal: Journal | None = None, not_ready: str | None = None) -> Place:
     """The REST door and the diagnostics under one root, as `serve` puts them."""
-    engine, shelf = Engine(), Shelf()
+    engine, shelf, journal = Engine(), Shelf(), journal or Diary()
     directory, notifications = await open_directory(shelf), new_notifications(engine)
     metrics = new_metrics(engine)
     app = FastAPI()
@@ -164,7 +164,7 @@ async def new_place(*, journal: Journal | None = None, not_ready: str | None = N
         make_diagnostics(
             switch=engine,
             directory=directory,
-            journal=journal or Diary(),
+            journal=journal,
             account_sid=ACCOUNT,
             auth_token=TOKEN,
             metrics=metrics,
@@ -175,6 +175,7 @@ async def new_place(*, journal: Journal | None = None, not_ready: str | None = N
         switch=engine,
         directory=directory,
         notifications=notifications,
+        journal=journal,
         account_sid=ACCOUNT,
         auth_token=TOKEN,
         metrics=metrics,

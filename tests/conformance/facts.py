@@ -178,6 +178,66 @@ ACCOUNT: Final = {
     "uri": "uri",
     "subresource_uris": "map",
 }
+KEY: Final = {"sid": "sid:SK", "friendly_name": "text", "date_created": "date", "date_updated": "date"}
+NEW_KEY: Final = KEY | {"secret": "text"}
+EVENT: Final = {"request": "object", "response": "object"}
+EVENT_REQUEST: Final = {"method": "GET|POST", "url": "text", "parameters": "object"}
+EVENT_RESPONSE: Final = {
+    "response_code": "int?",
+    "request_duration": "int",
+    "content_type": "text",
+    "response_body": "text",
+    "date_created": "date",
+}
+CREDENTIAL_LIST: Final = {
+    "account_sid": "sid:AC",
+    "date_created": "date",
+    "date_updated": "date",
+    "friendly_name": "text",
+    "sid": "sid:CL",
+    "subresource_uris": "map",
+    "uri": "uri",
+}
+CREDENTIAL: Final = {
+    "sid": "sid:CR",
+    "account_sid": "sid:AC",
+    "credential_list_sid": "sid:CL",
+    "username": "text",
+    "date_created": "date",
+    "date_updated": "date",
+    "uri": "uri",
+}
+DOMAIN: Final = {
+    "account_sid": "sid:AC",
+    "api_version": "2010-04-01",
+    "auth_type": "text",
+    "date_created": "date",
+    "date_updated": "date",
+    "domain_name": "text",
+    "friendly_name": "text",
+    "sid": "sid:SD",
+    "uri": "uri",
+    "voice_fallback_method": "GET|POST",
+    "voice_fallback_url": "text?",
+    "voice_method": "GET|POST",
+    "voice_status_callback_method": "GET|POST",
+    "voice_status_callback_url": "text?",
+    "voice_url": "text?",
+    "subresource_uris": "map",
+    "sip_registration": "bool",
+    "emergency_calling_enabled": "bool",
+    "secure": "bool",
+    "byoc_trunk_sid": "sid:BY?",
+    "emergency_caller_sid": "sid:PN?",
+}
+GATE: Final = {
+    "account_sid": "sid:AC",
+    "date_created": "date",
+    "date_updated": "date",
+    "friendly_name": "text",
+    "sid": "sid:CL",
+}
+OLD_GATE: Final = GATE | {"domain_sid": "sid:SD", "uri": "uri"}
 ENVELOPE: Final = {
     "first_page_uri": "uri",
     "next_page_uri": "uri?",

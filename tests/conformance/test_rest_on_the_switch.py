@@ -76,12 +76,18 @@ async def live() -> AsyncIterator[Live]:
     sounds: list[SoundEffect] = []
     effects: list[Effect] = []
     clock = Engine()
-    switch = Switch(journal=Diary(), now=clock.now, sound=sounds.append, together=nullcontext, carry_out=effects.append)
+    journal = Diary()
+    switch = Switch(journal=journal, now=clock.now, sound=sounds.append, together=nullcontext, carry_out=effects.append)
     shelf = Shelf()
     directory = await open_directory(shelf)
     notifications = Notifications(clock=clock.now, seed="seed")
     api = make_api(
-        switch=switch, directory=directory, notifications=notifications, account_sid=ACCOUNT, auth_token=TOKEN
+        switch=switch,
+        directory=directory,
+        notifications=notifications,
+        journal=journal,
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
     )
     app = FastAPI()
     app.mount("/2010-04-01", api)

@@ -109,6 +109,10 @@ LISTS = {
     "/Applications": "applications",
     "/Notifications": "notifications",
     "/Recordings": "recordings",
+    "/Keys": "keys",
+    "/SigningKeys": "signing_keys",
+    "/SIP/Domains": "domains",
+    "/SIP/CredentialLists": "credential_lists",
 }
 
 

@@ -110,7 +110,7 @@ class Book:
         lines = {"alice": "secret-a", "bob": "secret-b", "mute": "secret-m"}
         return Line(name=name, password=lines[name], may_call=name != "mute") if name in lines else None
 
-    def answer_for(self, dialled: str) -> Answer | None:
+    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         return None if dialled.startswith("+1999") else VOICE
 
 

@@ -20,6 +20,11 @@ from holdfast.voice.api import (
     applications,
     calls,
     conferences,
+    credential_lists,
+    domain_gates,
+    domains,
+    events,
+    keys,
     notifications,
     numbers,
     participants,
@@ -32,6 +37,7 @@ from holdfast.voice.api.ports import Switch
 from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
 from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 
@@ -44,6 +50,11 @@ RESOURCES: tuple[Resource, ...] = (
     *numbers.RESOURCES,
     *applications.RESOURCES,
     *notifications.RESOURCES,
+    *keys.RESOURCES,
+    *domains.RESOURCES,
+    *domain_gates.RESOURCES,
+    *credential_lists.RESOURCES,
+    *events.RESOURCES,
     *absent.RESOURCES,
 )
 """Everything below `/Accounts/{AccountSid}`."""
@@ -54,6 +65,7 @@ def make_api(
     switch: Switch,
     directory: Directory,
     notifications: Notifications,
+    journal: Journal,
     account_sid: AccountSid,
     auth_token: str,
     metrics: Metrics | None = None,
@@ -63,12 +75,13 @@ def make_api(
         switch=switch,
         directory=directory,
         notifications=notifications,
+        journal=journal,
         account=account_sid,
         auth_token=auth_token,
         opened_at=switch.now(),
     )
     metrics = metrics or Metrics(switch=switch)
-    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+    credentials = Credentials(account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.proves)
     app = FastAPI(
         title="Holdfast voice",
         openapi_url=None,

@@ -1,4 +1,4 @@
-"""HTTP Basic authentication with the account's SID and token, before anything else is looked at."""
+"""HTTP Basic authentication with the account's SID and token, or an API key, before anything else is looked at."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import base64
 import binascii
 import hmac
 import re
+from collections.abc import Callable
+from typing import Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,16 +17,30 @@ from holdfast.voice.model.ids import AccountSid
 _ACCOUNT = re.compile(r"/Accounts/([^/]+)")
 
 
-class Credentials:
-    """The one account that may ask. Both halves are compared in constant time, and always both."""
+_FOR_THE_ACCOUNT_ALONE = re.compile(r"/Accounts(/[^/]+)?(\.json)?(/(Keys|SigningKeys)([/.].*)?)?\Z")
+"""What a key may not touch: accounts and keys. Source: Twilio docs, "API keys", standard keys."""
 
-    def __init__(self, *, account_sid: AccountSid, auth_token: str) -> None:
+
+def _no_keys(sid: str, secret: str) -> bool:
+    return False
+
+
+class Credentials:
+    """The one account that may ask, by its token or by an API key. Everything is compared in constant time.
+
+    `key_proves` says whether a secret is that of a key.
+    """
+
+    def __init__(
+        self, *, account_sid: AccountSid, auth_token: str, key_proves: Callable[[str, str], bool] = _no_keys
+    ) -> None:
         self.account_sid = account_sid
+        self._key_proves = key_proves
         self._user = account_sid.encode()
         self._password = auth_token.encode()
 
-    def check(self, authorization: str) -> None:
-        """Whether this header proves the account. Raises: NotAuthenticated. Source: RFC 7617 §2."""
+    def check(self, authorization: str) -> Literal["account", "key"]:
+        """Who this header proves to be. Raises: NotAuthenticated. Source: RFC 7617 §2."""
         scheme, _, encoded = authorization.partition(" ")
         if scheme.lower() != "basic":
             raise NotAuthenticated("Your request has no account SID and auth token in HTTP Basic authentication")
@@ -34,8 +50,11 @@ class Credentials:
             raise NotAuthenticated("Your Authorization header cannot be read") from error
         right_user = hmac.compare_digest(user, self._user)
         right_password = hmac.compare_digest(password, self._password)
-        if not (colon and right_user and right_password):
-            raise NotAuthenticated("Your account SID or auth token was incorrect")
+        if colon and right_user and right_password:
+            return "account"
+        if colon and user.startswith(b"SK") and self._key_proves(user.decode("latin-1"), password.decode("latin-1")):
+            return "key"
+        raise NotAuthenticated("Your account SID or auth token was incorrect")
 
 
 class AccountOnly:
@@ -55,10 +74,12 @@ class AccountOnly:
             await self._app(scope, receive, send)
             return
         try:
-            self._credentials.check(header(scope, b"authorization"))
+            who = self._credentials.check(header(scope, b"authorization"))
             named = _ACCOUNT.search(scope["path"])
             if named is not None and named[1].removesuffix(".json") not in (self._credentials.account_sid, ""):
                 raise NotAuthenticated("Your credentials are not of the account in the path")
+            if who == "key" and _FOR_THE_ACCOUNT_ALONE.search(scope["path"]):
+                raise NotAuthenticated("An API key may not read or change accounts and keys; use the auth token")
         except NotAuthenticated as error:
             await told(error, scope["path"])(scope, receive, send)
             return

@@ -53,6 +53,13 @@ class NameInvalid(AskedWrong):
     code = 20002
 
 
+class RecordExists(AskedWrong):
+    """Something of that name is there already."""
+
+    code = 20409
+    http = 409
+
+
 class PageTooLarge(AskedWrong):
     """`PageSize` outside 1 to 1000."""
 

@@ -22,6 +22,7 @@ from holdfast.voice.api.render import Json
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import AccountSid, CallSid, is_sid
+from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 
@@ -36,6 +37,7 @@ class Door:
     switch: Switch
     directory: Directory
     notifications: Notifications
+    journal: Journal
     account: AccountSid
     auth_token: str
     opened_at: float

@@ -17,6 +17,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import KeyValues
+from holdfast.voice.runtime.access import Access
 from holdfast.voice.runtime.listings import (
     Application,
     Line,
@@ -37,17 +38,21 @@ _LINES, _NUMBERS, _APPLICATIONS = "line", "number", "application"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What answers a call that came in: its document, who hears of its end, and the number that was dialled."""
+    """What answers a call that came in: its document, who hears of its end, and the number or domain called."""
 
     instruction: Instruction
     callback: Callback | None = None
     phone_number_sid: str | None = None
+    sip_domain_sid: str | None = None
 
 
 class Directory:
-    """Lines by name, numbers by E.164, applications by SID. Make it with `open`."""
+    """Lines by name, numbers by E.164, applications by SID, and who has access. Make it with `open`."""
 
-    def __init__(self, kv: KeyValues, *, account: AccountSid, default_voice_url: str | None = None) -> None:
+    def __init__(
+        self, kv: KeyValues, *, account: AccountSid, access: Access, default_voice_url: str | None = None
+    ) -> None:
+        self.access = access
         self._kv = kv
         self._account = account
         self._default_voice_url = default_voice_url
@@ -70,7 +75,8 @@ class Directory:
 
         Raises: StoreFailed.
         """
-        directory = cls(kv, account=account, default_voice_url=default_voice_url)
+        access = await Access.open(kv)
+        directory = cls(kv, account=account, access=access, default_voice_url=default_voice_url)
         directory._lines = {name: read_line(text) for name, text in (await kv.get_all(_LINES)).items()}
         directory._numbers = {key: read_number(text) for key, text in (await kv.get_all(_NUMBERS)).items()}
         directory._applications = {
@@ -87,12 +93,13 @@ class Directory:
     # --- lines
 
     def line(self, name: str) -> Line | None:
-        """The line of that name."""
-        return self._lines.get(name)
+        """The line of that name: one of our own, else a user of a credential list that is mapped to a domain."""
+        return self._lines.get(name) or self.access.line(name)
 
     def lines(self) -> tuple[Line, ...]:
         """Every line, by name."""
-        return tuple(self._lines[name] for name in sorted(self._lines))
+        known = {line.name: line for line in self.access.lines()} | self._lines
+        return tuple(known[name] for name in sorted(known))
 
     async def put_line(self, line: Line) -> None:
         """Add or replace. Raises: StoreFailed."""
@@ -165,11 +172,15 @@ class Directory:
         e164 = normal(number)
         return e164 in self._numbers or e164 in self._lines or number in self._lines
 
-    def answer_for(self, dialled: str) -> Answer | None:
-        """What answers a call to this number: its application, its own voice URL, else the default voice URL.
+    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+        """What answers a call: the SIP domain of that host, the number's application, its own voice URL, else the
+        default voice URL.
 
         None when nothing does: the caller is told 404.
         """
+        domain = self.access.domain_of(host)
+        if domain is not None and (at_domain := domain.voice.instruction()) is not None:
+            return Answer(instruction=at_domain, callback=domain.voice.callback(), sip_domain_sid=domain.sid)
         number = self.number(dialled)
         if number is not None:
             application = self._applications.get(number.voice_application_sid or "")

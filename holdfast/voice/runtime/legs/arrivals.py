@@ -57,8 +57,8 @@ class SipSettings:
 class Directory(Lines, Protocol):
     """What a SIP leg asks of the directory."""
 
-    def answer_for(self, dialled: str) -> Answer | None:
-        """What answers a call to this number."""
+    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+        """What answers a call to this user or number at this host."""
         ...
 
 
@@ -92,6 +92,7 @@ def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answe
     host = f"{target.host}:{target.port}" if target.port else target.host
     custom = tuple((f"SipHeader_{name}", value) for name, value in invited.headers if name.lower().startswith("x-"))
     caller = invited.user or invited.caller
+    domain = () if answer.sip_domain_sid is None else (("SipDomainSid", answer.sip_domain_sid),)
     return ReceiveCall(
         call=call,
         account=account,
@@ -101,7 +102,10 @@ def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answe
         callback=answer.callback,
         caller_name=invited.caller_name or None,
         phone_number_sid=answer.phone_number_sid,
-        extra=(("SipCallId", invited.call_id), ("SipDomain", host), ("SipSourceIp", invited.source.host), *custom),
+        extra=(
+            *(("SipCallId", invited.call_id), ("SipDomain", host), *domain, ("SipSourceIp", invited.source.host)),
+            *custom,
+        ),
     )
 
 

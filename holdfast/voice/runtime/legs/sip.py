@@ -39,7 +39,7 @@ from holdfast.voice.sip.agent import Agent, Credentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.offer import Agreed, make_offer, take_answer, take_offer, withdraw_offer
-from holdfast.voice.sip.uri import Uri, address_of
+from holdfast.voice.sip.uri import Uri, address_of, parse_uri
 
 __all__ = ["SipLegs", "SipSettings"]
 
@@ -266,7 +266,7 @@ class SipLegs:
             log.info("call=%s turned away: %s", leg.call, wrong.message)
             self._turn_away(leg, invited.session, wrong.sip, wrong.message)
             return
-        answer = self._directory.answer_for(invited.called)
+        answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
         if answer is None:
             self._turn_away(leg, invited.session, 404)
             return

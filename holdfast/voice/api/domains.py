@@ -1,0 +1,145 @@
+"""SIP domains: host names of ours, and what answers a call to them. Source: Twilio API, SIP Domain resource.
+
+Deviation: any host name may be a domain, not only those under `sip.twilio.com`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from holdfast.voice.api import render_access
+from holdfast.voice.api.errors import ParameterInvalid, RecordExists, VoiceUrlInvalid
+from holdfast.voice.api.forms import Form
+from holdfast.voice.api.paging import PAGING, page
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.voice_settings import read_name
+from holdfast.voice.model.errors import NotFound, ParameterMissing
+from holdfast.voice.runtime.access import Domain
+from holdfast.voice.runtime.listings import VoiceSettings
+
+WRITE: Final = frozenset(
+    {
+        *("DomainName", "FriendlyName", "VoiceUrl", "VoiceMethod", "VoiceFallbackUrl", "VoiceFallbackMethod"),
+        *("VoiceStatusCallbackUrl", "VoiceStatusCallbackMethod", "SipRegistration", "Secure"),
+    }
+)
+IGNORED: Final = frozenset({"EmergencyCallingEnabled", "ByocTrunkSid", "EmergencyCallerSid"})
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
+
+
+def find(door: Door, sid: str) -> Domain:
+    """The domain of that SID. Raises: NotFound."""
+    found = door.directory.access.domains.get(sid)
+    if found is None:
+        raise NotFound(f"there is no SIP domain {sid}")
+    return found
+
+
+def _host(form: Form, door: Door, own: Domain | None = None) -> str | None:
+    """`DomainName`. Raises: ParameterInvalid, RecordExists."""
+    name = form.text("DomainName")
+    if name is None:
+        return None
+    if not _HOST.match(name):
+        raise ParameterInvalid("DomainName must be a host name of two labels or more, such as office.sip.twilio.com")
+    taken = door.directory.access.domain_of(name)
+    if taken is not None and taken != own:
+        raise RecordExists(f"The domain {name} exists already")
+    return name
+
+
+def _over(domain: Domain, form: Form, *, now: float) -> Domain:
+    """The domain with what was sent laid over it. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
+    stored = domain.voice
+
+    def url(name: str, kept: str | None) -> str | None:
+        return kept if form.raw(name) is None else form.url(name, wrong=VoiceUrlInvalid)
+
+    voice = VoiceSettings(
+        voice_url=url("VoiceUrl", stored.voice_url),
+        voice_method=form.method("VoiceMethod", stored.voice_method),
+        voice_fallback_url=url("VoiceFallbackUrl", stored.voice_fallback_url),
+        voice_fallback_method=form.method("VoiceFallbackMethod", stored.voice_fallback_method),
+        status_callback=url("VoiceStatusCallbackUrl", stored.status_callback),
+        status_callback_method=form.method("VoiceStatusCallbackMethod", stored.status_callback_method),
+    )
+    registration, secure = form.flag("SipRegistration"), form.flag("Secure")
+    return replace(
+        domain,
+        voice=voice,
+        friendly_name=read_name(form, domain.friendly_name),
+        sip_registration=domain.sip_registration if registration is None else registration,
+        secure=domain.secure if secure is None else secure,
+        updated_at=now,
+    )
+
+
+async def create(door: Door, asked: Asked) -> Answer:
+    """Make a domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and those of its settings."""
+    name = _host(asked.form, door)
+    if name is None:
+        raise ParameterMissing("DomainName is required")
+    now = door.switch.now()
+    bare = Domain(
+        voice=VoiceSettings(),
+        sid=new_sid("SD"),
+        domain_name=name,
+        friendly_name=name[:64],
+        created_at=now,
+        updated_at=now,
+    )
+    domain = _over(bare, asked.form, now=now)
+    await door.directory.access.domains.put(domain)
+    return Answer(status=201, body=render_access.domain(door.account, domain))
+
+
+async def fetch(door: Door, asked: Asked) -> Answer:
+    """One domain."""
+    return Answer(body=render_access.domain(door.account, find(door, asked.names["Sid"])))
+
+
+async def change(door: Door, asked: Asked) -> Answer:
+    """Change what was sent. Raises: NotFound, ParameterInvalid, RecordExists, and those of its settings."""
+    stored = find(door, asked.names["Sid"])
+    name = _host(asked.form, door, stored)
+    domain = _over(replace(stored, domain_name=name or stored.domain_name), asked.form, now=door.switch.now())
+    await door.directory.access.domains.put(domain)
+    return Answer(body=render_access.domain(door.account, domain))
+
+
+async def delete(door: Door, asked: Asked) -> Answer:
+    """Remove a domain. Raises: NotFound."""
+    await door.directory.access.domains.remove(find(door, asked.names["Sid"]).sid)
+    return Answer(status=204, body=None)
+
+
+async def listed(door: Door, asked: Asked) -> Answer:
+    """Domains, the newest first."""
+    body = page(
+        door.directory.access.domains.all(),
+        form=asked.form,
+        path=asked.path,
+        collection="domains",
+        key=lambda domain: domain.sid,
+        show=lambda domain: render_access.domain(door.account, domain),
+    )
+    return Answer(body=body)
+
+
+RESOURCES: Final = (
+    Resource(
+        path="/SIP/Domains",
+        get=Operation(run=listed, parameters=PAGING),
+        post=Operation(run=create, parameters=WRITE, ignored=IGNORED),
+    ),
+    Resource(
+        path="/SIP/Domains/{Sid}",
+        get=Operation(run=fetch),
+        post=Operation(run=change, parameters=WRITE, ignored=IGNORED),
+        delete=Operation(run=delete),
+    ),
+)

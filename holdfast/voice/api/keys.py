@@ -1,0 +1,85 @@
+"""API keys: make, read, list, rename, delete. Source: Twilio API, Key resource; `/SigningKeys` is its older name."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Final
+
+from holdfast.voice.api import render_access
+from holdfast.voice.api.paging import PAGING, page
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.voice_settings import read_name
+from holdfast.voice.model.errors import NotFound
+from holdfast.voice.runtime.access import ApiKey, digest
+
+WRITE: Final = frozenset({"FriendlyName"})
+
+
+def find(door: Door, sid: str) -> ApiKey:
+    """The key of that SID. Raises: NotFound."""
+    key = door.directory.access.keys.get(sid)
+    if key is None:
+        raise NotFound(f"there is no key {sid}")
+    return key
+
+
+async def create(door: Door, asked: Asked) -> Answer:
+    """Make a key. Its secret is told now and never again. Raises: NameInvalid."""
+    now, sid, secret = door.switch.now(), new_sid("SK"), secrets.token_hex(16)
+    name = read_name(asked.form, "")
+    key = ApiKey(sid=sid, friendly_name=name, digest=digest(secret), created_at=now, updated_at=now)
+    await door.directory.access.keys.put(key)
+    return Answer(status=201, body=render_access.key(key, secret=secret))
+
+
+async def fetch(door: Door, asked: Asked) -> Answer:
+    """One key."""
+    return Answer(body=render_access.key(find(door, asked.names["Sid"])))
+
+
+async def change(door: Door, asked: Asked) -> Answer:
+    """Rename a key. Raises: NotFound, NameInvalid."""
+    stored = find(door, asked.names["Sid"])
+    key = replace(stored, friendly_name=read_name(asked.form, stored.friendly_name), updated_at=door.switch.now())
+    await door.directory.access.keys.put(key)
+    return Answer(body=render_access.key(key))
+
+
+async def delete(door: Door, asked: Asked) -> Answer:
+    """Revoke a key: it signs nobody in from now on. Raises: NotFound."""
+    await door.directory.access.keys.remove(find(door, asked.names["Sid"]).sid)
+    return Answer(status=204, body=None)
+
+
+async def listed(door: Door, asked: Asked) -> Answer:
+    """Keys, the newest first."""
+    body = page(
+        door.directory.access.keys.all(),
+        form=asked.form,
+        path=asked.path,
+        collection="keys" if asked.path.removesuffix(".json").endswith("/Keys") else "signing_keys",
+        key=lambda key: key.sid,
+        show=render_access.key,
+    )
+    return Answer(body=body)
+
+
+RESOURCES: Final = tuple(
+    resource
+    for path in ("/Keys", "/SigningKeys")
+    for resource in (
+        Resource(
+            path=path,
+            get=Operation(run=listed, parameters=PAGING),
+            post=Operation(run=create, parameters=WRITE),
+        ),
+        Resource(
+            path=f"{path}/{{Sid}}",
+            get=Operation(run=fetch),
+            post=Operation(run=change, parameters=WRITE),
+            delete=Operation(run=delete),
+        ),
+    )
+)

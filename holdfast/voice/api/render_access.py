@@ -1,0 +1,91 @@
+"""The shapes of Twilio's JSON for API keys, SIP domains and credential lists. See `render`."""
+
+from __future__ import annotations
+
+from holdfast.voice.api.render import VERSION, Json, date, uri
+from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.runtime.access import ApiKey, CredentialList, Domain, Mapping, SipUser
+
+
+def key(noun: ApiKey, *, secret: str | None = None) -> Json:
+    """A Key; its secret is only in the answer to its creation."""
+    shown: Json = {
+        "sid": noun.sid,
+        "friendly_name": noun.friendly_name,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+    }
+    return shown if secret is None else shown | {"secret": secret}
+
+
+def credential_list(account: AccountSid, noun: CredentialList) -> Json:
+    """A CredentialList."""
+    own = uri(account, "SIP", "CredentialLists", noun.sid)
+    return {
+        "account_sid": account,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "friendly_name": noun.friendly_name,
+        "sid": noun.sid,
+        "subresource_uris": {"credentials": f"{own}/Credentials.json"},
+        "uri": f"{own}.json",
+    }
+
+
+def credential(account: AccountSid, within: CredentialList, noun: SipUser) -> Json:
+    """A Credential. Its password is never shown."""
+    return {
+        "sid": noun.sid,
+        "account_sid": account,
+        "credential_list_sid": within.sid,
+        "username": noun.username,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "uri": uri(account, "SIP", "CredentialLists", within.sid, "Credentials", f"{noun.sid}.json"),
+    }
+
+
+def domain(account: AccountSid, noun: Domain) -> Json:
+    """A Domain. Its door is open to credential lists, or to nobody: there are no address lists here."""
+    own = uri(account, "SIP", "Domains", noun.sid)
+    voice = noun.voice
+    return {
+        "account_sid": account,
+        "api_version": VERSION,
+        "auth_type": "CREDENTIAL_LIST" if noun.calls else "",
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "domain_name": noun.domain_name,
+        "friendly_name": noun.friendly_name,
+        "sid": noun.sid,
+        "uri": f"{own}.json",
+        "voice_fallback_method": voice.voice_fallback_method,
+        "voice_fallback_url": voice.voice_fallback_url,
+        "voice_method": voice.voice_method,
+        "voice_status_callback_method": voice.status_callback_method,
+        "voice_status_callback_url": voice.status_callback,
+        "voice_url": voice.voice_url,
+        "subresource_uris": {"credential_list_mappings": f"{own}/CredentialListMappings.json"},
+        "sip_registration": noun.sip_registration,
+        "emergency_calling_enabled": False,
+        "secure": noun.secure,
+        "byoc_trunk_sid": None,
+        "emergency_caller_sid": None,
+    }
+
+
+def mapping(account: AccountSid, noun: Mapping, mapped: CredentialList) -> Json:
+    """A list at a door, as `/Auth/…` shows it."""
+    return {
+        "account_sid": account,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.created_at),
+        "friendly_name": mapped.friendly_name,
+        "sid": noun.sid,
+    }
+
+
+def old_mapping(account: AccountSid, noun: Mapping, mapped: CredentialList, within: Domain) -> Json:
+    """A list at the door for calls, as the older resource shows it."""
+    path = ("SIP", "Domains", within.sid, "CredentialListMappings", f"{noun.sid}.json")
+    return mapping(account, noun, mapped) | {"domain_sid": within.sid, "uri": uri(account, *path)}

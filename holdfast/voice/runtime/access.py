@@ -1,0 +1,164 @@
+"""Who may come in: API keys for REST; SIP domains, and the credential lists that let SIP users through their doors."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from holdfast.voice.model.ports import KeyValues
+from holdfast.voice.runtime.collection import Collection
+from holdfast.voice.runtime.listings import Line, VoiceSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A name and a secret that sign in for the account. Of the secret only its digest is kept.
+
+    Source: Twilio API, Key resource.
+    """
+
+    sid: str
+    friendly_name: str
+    digest: str
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipUser:
+    """A user name and password in a credential list. The password is kept as it is: see `Line`."""
+
+    sid: str
+    username: str
+    password: str
+    created_at: float
+    updated_at: float
+
+    def __repr__(self) -> str:
+        return f"SipUser(username={self.username!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialList:
+    """SIP users under one name. Source: Twilio API, SIP CredentialList resource."""
+
+    sid: str
+    friendly_name: str
+    created_at: float
+    updated_at: float
+    users: tuple[SipUser, ...] = ()
+
+    def user(self, sid: str) -> SipUser | None:
+        """The user with that SID."""
+        return next((user for user in self.users if user.sid == sid), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """A credential list at a domain's door. Its SID is the list's."""
+
+    sid: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A SIP host name of ours: calls to any user at it are answered by `voice`.
+
+    `calls` are the lists whose users may call it, `registrations` those whose users may register.
+    Source: Twilio API, SIP Domain resource.
+    """
+
+    sid: str
+    domain_name: str
+    friendly_name: str
+    created_at: float
+    updated_at: float
+    voice: VoiceSettings
+    sip_registration: bool = False
+    secure: bool = False
+    calls: tuple[Mapping, ...] = ()
+    registrations: tuple[Mapping, ...] = ()
+
+
+class Access:
+    """API keys, domains and credential lists. Make it with `open`."""
+
+    def __init__(
+        self, *, keys: Collection[ApiKey], lists: Collection[CredentialList], domains: Collection[Domain]
+    ) -> None:
+        self.keys = keys
+        self.lists = lists
+        self.domains = domains
+
+    @classmethod
+    async def open(cls, kv: KeyValues) -> Access:
+        """What is stored. Raises: StoreFailed."""
+        return cls(
+            keys=await Collection.open(kv, "api-key", lambda text: ApiKey(**json.loads(text))),
+            lists=await Collection.open(kv, "credential-list", _read_list),
+            domains=await Collection.open(kv, "sip-domain", _read_domain),
+        )
+
+    def proves(self, sid: str, secret: str) -> bool:
+        """Whether this is the secret of that key. Compared in constant time."""
+        key = self.keys.get(sid)
+        return hmac.compare_digest(digest(secret), key.digest if key is not None else "") and key is not None
+
+    def line(self, name: str) -> Line | None:
+        """The line that a user of a mapped list is: any mapping lets it register, one for calls lets it call.
+
+        Deviation: Twilio keeps the two apart; here who may call may register too.
+        """
+        calls = {mapping.sid for domain in self.domains.all() for mapping in domain.calls}
+        others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations}
+        found: Line | None = None
+        for credentials in self.lists.all():
+            if credentials.sid not in calls | others:
+                continue
+            for user in credentials.users:
+                if user.username == name and (found is None or credentials.sid in calls):
+                    found = Line(name=name, password=user.password, may_call=credentials.sid in calls)
+        return found
+
+    def lines(self) -> Iterator[Line]:
+        """Every line that a mapped list makes."""
+        for name in sorted({user.username for credentials in self.lists.all() for user in credentials.users}):
+            if (line := self.line(name)) is not None:
+                yield line
+
+    def domain_of(self, host: str) -> Domain | None:
+        """The domain of that host name, in any case."""
+        wanted = host.lower()
+        return next((domain for domain in self.domains.all() if domain.domain_name.lower() == wanted), None)
+
+    async def remove_list(self, sid: str) -> None:
+        """Remove a credential list, and it from every door. Raises: StoreFailed."""
+        for domain in self.domains.all():
+            without = replace(
+                domain,
+                calls=tuple(each for each in domain.calls if each.sid != sid),
+                registrations=tuple(each for each in domain.registrations if each.sid != sid),
+            )
+            if without != domain:
+                await self.domains.put(without)
+        await self.lists.remove(sid)
+
+
+def digest(secret: str) -> str:
+    """What is kept of a key's secret. The secret is random and long, so one round of SHA-256 is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _read_list(text: str) -> CredentialList:
+    values = json.loads(text)
+    return CredentialList(**(values | {"users": tuple(SipUser(**user) for user in values["users"])}))
+
+
+def _read_domain(text: str) -> Domain:
+    values = json.loads(text)
+    doors = {name: tuple(Mapping(**each) for each in values[name]) for name in ("calls", "registrations")}
+    return Domain(**(values | doors | {"voice": VoiceSettings(**values["voice"])}))

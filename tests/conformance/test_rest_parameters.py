@@ -1,0 +1,39 @@
+"""Every parameter of Twilio's reference is heeded, or known and passed over; none is taken for an unknown one."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.api.app import RESOURCES
+from holdfast.voice.api.resource import Operation
+from tests.conformance.parameters import PARAMETERS
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    (method, resource.path): operation
+    for resource in RESOURCES
+    for method, operation in (("GET", resource.get), ("POST", resource.post), ("DELETE", resource.delete))
+    if operation is not None
+}
+OF_OTHERS = {"/Accounts", "", "/Recordings", "/SigningKeys", "/SigningKeys/{Sid}"}
+"""Paths whose parameters are not in the table: they have none, or are other names of a path that is."""
+
+
+@pytest.mark.parametrize(("method", "path"), PARAMETERS)
+def test_the_parameters_of_an_operation_are_those_of_the_reference(method: str, path: str) -> None:
+    operation = OPERATIONS[method, path]
+    assert not operation.parameters & operation.ignored
+    known = operation.parameters | operation.ignored
+    missing = set(PARAMETERS[method, path].split()) - known
+    assert not missing, f"{method} {path} would warn of {sorted(missing)}"
+    if method == "GET":
+        assert known == set(PARAMETERS[method, path].split())
+
+
+def test_no_operation_with_parameters_is_left_out() -> None:
+    with_parameters = {
+        place
+        for place, operation in OPERATIONS.items()
+        if operation.parameters and "Recording" not in place[1] and place[1] not in OF_OTHERS
+    }
+    others = {place for place in with_parameters if place[1].startswith("/IncomingPhoneNumbers/")}
+    assert with_parameters - others <= set(PARAMETERS)
