@@ -180,6 +180,7 @@ async def test_a_domain_is_changed_and_its_names_are_its_own(place: Place) -> No
     changed = (await place.post(path, form)).json
     assert (changed["domain_name"], changed["sip_registration"], changed["secure"]) == ("D.example.com", True, True)
     assert (await place.post(path, {"DomainName": "d.example.com"})).status == 200
+    place.engine.clock += 1
     await place.post("/SIP/Domains.json", {"DomainName": "e.example.com"})
     assert told(await place.post(path, {"DomainName": "E.example.com"})) == (409, 20409)
     assert (await place.post(path, {"VoiceUrl": ""})).json["voice_url"] is None
