@@ -193,7 +193,7 @@ function hold(sid) {
 }
 
 function resume(sid) {
-  return act(sid, "is back", () => ask("POST", `/holds/${of(sid).hold}/resume`));
+  return act(sid, "is back", () => ask("POST", `/holds/${of(sid).hold}/resume`, { by: "console" }));
 }
 
 async function act(sid, outcome, work) {

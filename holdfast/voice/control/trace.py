@@ -96,6 +96,8 @@ def _rungs(entry: Entry) -> Iterable[str]:
         case "PlaySound":
             rounds = data.get("rounds", 1)
             again = "" if rounds == 1 else " again and again" if rounds == 0 else f" {rounds} times"
+            if data.get("meanwhile"):
+                again += ", if its own sound has not begun"
             yield f"{'':<{PHONE}} ♪ plays {data['source']}{again}"
         case "StopSound":
             yield f"{'':<{PHONE}} ♪ stops"

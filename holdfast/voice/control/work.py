@@ -132,8 +132,9 @@ def builtin_sound(script: Script) -> Token:
 def beside(script: Script) -> tuple[Saying, ...]:
     """What stops the things that were started beside a script's own verbs."""
     if script.role == "hold" and script.asked is not None:
-        sounds = (StopSound(token=bridging_sound(script)), StopSound(token=builtin_sound(script)))
-        return (StopTimer(token=patience_timer(script)), *sounds)
+        if not script.impatient:
+            return (StopTimer(token=patience_timer(script)),)
+        return (StopSound(token=bridging_sound(script)), StopSound(token=builtin_sound(script)))
     if script.role == "queue":
         return (StopTimer(token=again_timer(script)),)
     return ()
