@@ -19,6 +19,7 @@ import numpy as np
 
 from holdfast.testing.recognise import NO_PACKETS, SILENCE, Heard, Recogniser, describe
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Samples, Sound
+from holdfast.testing.wideband import G722_TYPE
 from holdfast.voice.media.codecs import PAYLOAD_TYPE, decode
 
 GONE_AFTER_S = 0.2
@@ -177,7 +178,9 @@ def frames(encoded: bytes) -> list[bytes]:
 
 
 def decoded(packet: Packet) -> Samples:
-    """The sound in a packet; silence for a payload that is neither PCMU nor PCMA."""
+    """The sound in a packet; silence for a payload nobody here knows. Of G.722, a line has made µ-law already."""
+    if packet.payload_type == G722_TYPE:
+        return decode(packet.payload)
     if packet.payload_type not in PAYLOAD_TYPE:
         return np.zeros(len(packet.payload), dtype=np.int16)
     return decode(packet.payload, PAYLOAD_TYPE.index(packet.payload_type))

@@ -15,10 +15,12 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.ears import Ear, Packet
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord
+from holdfast.testing.wideband import G722_TYPE, Wideband
 from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
 from holdfast.voice.media.srtp import Srtp, SrtpKeys
 from holdfast.voice.sip.offer import Agreed, RtpAddress
@@ -51,6 +53,7 @@ class Line:
         self._ear = ear
         self._ssrc = ssrc
         self._voice = _in_both_laws(hum)
+        self._wide = Wideband()
         self._agreed: Agreed | None = None
         self._srtp: Srtp | None = None
         """What seals and opens; once there is one, plain packets are not heard any more."""
@@ -118,7 +121,9 @@ class Line:
     def _hear(self, data: bytes, at_s: float) -> None:
         opened = data if self._srtp is None else self._srtp.open(data)
         packet = None if opened is None else read(opened, at_s)
-        if packet is not None and packet.payload_type in PAYLOAD_TYPE:
+        if packet is not None and packet.payload_type == G722_TYPE:
+            self._ear.take(replace(packet, payload=self._wide.heard(packet.payload)))
+        elif packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
 
     def _speak(self) -> None:
@@ -127,6 +132,10 @@ class Line:
             return
         digit = self._slots_out.popleft() if self._slots_out else None
         if digit is None or agreed.dtmf_payload_type is None:
+            if agreed.codec == "G722":
+                said = self._wide.said(self._voice[ULAW])
+                self._send(agreed.remote, G722_TYPE, self._timestamp, said)
+                return
             law = ULAW if agreed.codec == "PCMU" else ALAW
             self._send(agreed.remote, PAYLOAD_TYPE[law], self._timestamp, self._voice[law])
             return

@@ -46,7 +46,7 @@ from holdfast.voice.sip.effects import (
     Unregistered,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Negotiation, Sealing, make_offer
+from holdfast.voice.sip.offer import Codec, Negotiation, Sealing, make_offer
 from holdfast.voice.sip.uri import contact_at
 
 BUSY_HERE = 486
@@ -99,6 +99,7 @@ class Phone:
         transport: Transport = "UDP",
         certificate: Path | None = None,
         srtp: Sealing = "refused",
+        codecs: tuple[Codec, ...] = ("PCMU", "PCMA"),
         hum: Chord | None = None,
         sounds: Iterable[Sound] = KNOWN,
         manner: Manner = ALWAYS_ANSWERS,
@@ -117,6 +118,7 @@ class Phone:
         self._transport = transport
         self._certificate = certificate
         self._srtp: Sealing = srtp
+        self._codecs = codecs
         self._credentials = Credentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
@@ -316,6 +318,7 @@ class Phone:
         return line, Negotiation(
             local=line.address,
             session_id=secrets.randbits(31),
+            codecs=self._codecs,
             sealing=self._srtp,
             crypto=sdes.make(secrets.token_bytes),
         )

@@ -387,7 +387,7 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
         bench.legs.carry_out(AnswerLeg(call=came.call))
         accepted = await far.event(Accepted)
         assert accepted.offer_to_answer
-        assert b"RTP/AVP 0 8 101" in (accepted.sdp or b"")
+        assert b"RTP/AVP 0 8 9 101" in (accepted.sdp or b"")
         assert bench.rows.told == []
         far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
         far.sip.do(far.sip.agent.press(session, "5", now=time.time()))

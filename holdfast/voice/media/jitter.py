@@ -41,7 +41,12 @@ PATIENCE = 500
 _NEVER = 1 << 30
 _WRAP = 1 << 32
 _SAMPLES_IN_RING = SLOTS * SAMPLES
-_LOUDNESS: NDArray[np.int32] = np.abs(DECODE.astype(np.int32))
+G722 = 2
+"""The code of frames that are neither law. What lies in the ring is bytes; whether they are quiet cannot be seen."""
+_SILENT = (*SILENCE, 0)
+_LOUDNESS: NDArray[np.int32] = np.concatenate(
+    [np.abs(DECODE.astype(np.int32)), np.full((1, 256), 32767, dtype=np.int32)]
+)
 
 
 class JitterBuffers:
@@ -49,9 +54,9 @@ class JitterBuffers:
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        # The last two frames are silence, one per law, so that a leg with nothing to play needs no case of its own.
-        self._ring: Bytes = np.zeros((rows * SLOTS + len(SILENCE), SAMPLES), dtype=np.uint8)
-        self._ring[rows * SLOTS :] = np.array(SILENCE, dtype=np.uint8)[:, None]
+        # The last frames are silence, one per code, so that a leg with nothing to play needs no case of its own.
+        self._ring: Bytes = np.zeros((rows * SLOTS + len(_SILENT), SAMPLES), dtype=np.uint8)
+        self._ring[rows * SLOTS :] = np.array(_SILENT, dtype=np.uint8)[:, None]
         self._samples: Bytes = self._ring.reshape(-1)
         self._present: Mask = np.zeros(rows * SLOTS, dtype=np.bool_)
         self._law: Numbers = np.zeros(rows, dtype=np.intp)
@@ -72,7 +77,7 @@ class JitterBuffers:
         self.late: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
     def open(self, row: int, *, law: int) -> None:
-        """Begin anew for a leg whose packets carry this law."""
+        """Begin anew for a leg whose packets carry this law, or `G722`."""
         self.late[row] = 0
         self.depth[row] = START_DEPTH
         self.silence(row, law=law)

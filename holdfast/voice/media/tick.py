@@ -13,7 +13,9 @@ from holdfast.voice.media.clips import ClipBank, Players
 from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW
 from holdfast.voice.media.concealment import Concealment
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
-from holdfast.voice.media.jitter import JitterBuffers
+from holdfast.voice.media.g722 import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
+from holdfast.voice.media.g722 import WidebandLegs
+from holdfast.voice.media.jitter import G722, JitterBuffers
 from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, Routing, derive
 from holdfast.voice.media.rtp import Headers, Packets
@@ -27,6 +29,7 @@ class Sound:
         self.frames: Bytes = self.layout.matrix()
         self.jitter = JitterBuffers(rows)
         self.concealment = Concealment(rows)
+        self.wideband = WidebandLegs()
         self.headers = Headers(rows)
         self.bank = ClipBank(clip_frames)
         self.players = Players(self.bank, self.frames[rows : 2 * rows])
@@ -45,19 +48,27 @@ class Sound:
         self.route({row: None})
         self.describe(row, law=0, may_speak=False)
 
-    def describe(self, row: int, *, law: int, may_speak: bool) -> None:
-        """Set the law of a leg both ways. What waits of a leg that may not speak, or spoke another law, is dropped."""
-        if law != self.law[row] or not may_speak:
-            self.jitter.silence(row, law=law)
+    def describe(self, row: int, *, law: int, may_speak: bool, g722: bool = False) -> None:
+        """Set the law of a leg both ways. What waits of a leg that may not speak, or spoke another law, is dropped.
+
+        A leg whose packets are G.722 has µ-law as its law.
+        """
+        if law != self.law[row] or not may_speak or g722 != (row in self.wideband.rows):
+            self.jitter.silence(row, law=G722 if g722 else law)
             self.concealment.forget(row, silence=SILENCE[law])
             self.frames[row] = SILENCE[law]
         self.law[row] = law
         self.players.describe(row, law=law)
-        self.headers.describe(row, payload_type=PAYLOAD_TYPE[law])
+        self.headers.describe(row, payload_type=G722_PAYLOAD_TYPE if g722 else PAYLOAD_TYPE[law])
+        if g722:
+            self.wideband.begin(row)
+        else:
+            self.wideband.end(row)
         self._routing = None
 
     def close(self, row: int) -> None:
         """End a leg: whoever heard it hears silence in its place."""
+        self.wideband.end(row)
         self.players.stop(row)
         del self.hears[row]
         self._routing = None
@@ -89,6 +100,7 @@ class Sound:
             self.jitter.skip(n, frames=skipped)
         said, jitter = frames[:n], self.jitter
         cut = jitter.play(said)
+        self.wideband.decode(said, jitter.missed)
         self.concealment.conceal(
             said, law=self.law[:n], missed=jitter.missed[:n], before=jitter.missed_before[:n], cut=cut
         )
@@ -100,5 +112,6 @@ class Sound:
         for law, rows in enumerate(routing.recoded):
             if rows.size:
                 heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
+        self.wideband.encode(heard)
         self.headers.write(heard)
         return ended

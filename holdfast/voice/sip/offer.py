@@ -15,7 +15,7 @@ from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
 from holdfast.voice.sip.sdp import Direction, Media, SessionDescription, build, parse
 
-Codec = Literal["PCMU", "PCMA"]
+Codec = Literal["PCMU", "PCMA", "G722"]
 
 RtpAddress = tuple[str, int]
 """Where RTP goes: a numeric host and a port."""
@@ -23,7 +23,7 @@ RtpAddress = tuple[str, int]
 Sealing = Literal["refused", "accepted", "offered", "required"]
 """What we think of SRTP in a session: whether we take it, ask for it, and do without it."""
 
-PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8"}
+PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
 """Source: RFC 3551 §6."""
 
 PLAIN = "RTP/AVP"
@@ -73,7 +73,7 @@ class Negotiation:
     """Where we receive RTP."""
     session_id: int
     """The number in our `o=`; unique among our sessions."""
-    codecs: tuple[Codec, ...] = ("PCMU", "PCMA")
+    codecs: tuple[Codec, ...] = ("PCMU", "PCMA", "G722")
     """What we speak, most wanted first."""
     wish: Direction = Direction.SENDRECV
     sealing: Sealing = "refused"
@@ -224,13 +224,23 @@ def _audio_place(media: tuple[Media, ...]) -> int:
 
 
 def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
-    """Our most wanted codec that this line has too, with its payload type there."""
+    """The codec of ours that this line is taken for, with its payload type there.
+
+    Our most wanted one, which telephones all have, so that what one says reaches the other untouched; but G.722 for
+    a line that names it before every other codec of ours.
+    """
     if medium.kind != "audio" or medium.port == 0 or medium.proto not in (PLAIN, sdes.SAVP) or medium.address is None:
         return None
-    for codec in codecs:
-        if PAYLOAD_TYPES[codec] in medium.formats and medium.codec(PAYLOAD_TYPES[codec]) == (codec, 8000):
-            return codec, PAYLOAD_TYPES[codec]
-    return None
+    shared = [
+        codec
+        for codec in codecs
+        if PAYLOAD_TYPES[codec] in medium.formats and medium.codec(PAYLOAD_TYPES[codec]) == (codec, 8000)
+    ]
+    if not shared:
+        return None
+    first = min(shared, key=lambda codec: medium.formats.index(PAYLOAD_TYPES[codec]))
+    codec = first if first == "G722" else shared[0]
+    return codec, PAYLOAD_TYPES[codec]
 
 
 def _telephone_event(medium: Media) -> str | None:

@@ -20,7 +20,7 @@ MAX_LINES = 512
 MAX_MEDIA = 16
 MAX_FORMATS = 64
 
-STATIC_CODECS = {"0": ("PCMU", 8000), "8": ("PCMA", 8000)}
+STATIC_CODECS = {"0": ("PCMU", 8000), "8": ("PCMA", 8000), "9": ("G722", 8000)}
 """Payload types that need no `a=rtpmap`. Source: RFC 3551 §6."""
 
 _PRINTABLE = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]*\Z")

@@ -21,7 +21,7 @@ from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
 
 Leg = str
 Address = tuple[str, int]
-Codec = Literal["PCMU", "PCMA"]
+Codec = Literal["PCMU", "PCMA", "G722"]
 Hears = tuple[Leg, ...] | None
 """What one ear hears: these legs (one: its frames untouched, more: their sum, none: silence), or its own player."""
 

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from holdfast.voice.media import dtmf, rtp
 from holdfast.voice.media.clips import ClipBroken, ClipTooLong
-from holdfast.voice.media.codecs import PAYLOAD_TYPE
 from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.latch import Latch, describe, hear, reopen
 from holdfast.voice.media.reception import Reception
@@ -37,7 +36,9 @@ from holdfast.voice.runtime.mediaplane.ports import Ports
 from holdfast.voice.runtime.mediaplane.reports import Reports
 from holdfast.voice.runtime.mediaplane.statistics import statistics
 
-LAWS: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1}
+LAWS: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
+PAYLOAD_TYPES: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
+"""Source: RFC 3551 §6."""
 
 ROUNDS = 8
 """Packets taken of one socket in one tick. What else waits there is taken in the next one."""
@@ -230,9 +231,9 @@ class Plane:
         row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send
         row.srtp, self._sealed[at] = srtp, srtp is not None
         self.reports.seal(at, srtp)
-        law = LAWS[command.codec]
-        self.sound.describe(at, law=law, may_speak=command.receive)
-        self._payload_type[at] = PAYLOAD_TYPE[law]
+        codec = command.codec
+        self.sound.describe(at, law=LAWS[codec], may_speak=command.receive, g722=codec == "G722")
+        self._payload_type[at] = PAYLOAD_TYPES[codec]
         self._dtmf_type[at] = _NONE if command.dtmf_payload_type is None else command.dtmf_payload_type
         self._may_speak[at] = command.receive
         if speaks_again:

@@ -66,7 +66,8 @@ def test_the_offer_lists_what_we_speak() -> None:
     state, body = make_offer(US)
     assert body.decode().split("\r\n") == [
         *("v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
-        *("m=audio 16384 RTP/AVP 0 8 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000"),
+        *("m=audio 16384 RTP/AVP 0 8 9 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000"),
+        "a=rtpmap:9 G722/8000",
         *("a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", "a=ptime:20", "a=sendrecv", ""),
     ]
     assert state.offered
@@ -74,7 +75,14 @@ def test_the_offer_lists_what_we_speak() -> None:
 
 @pytest.mark.parametrize(
     ("formats", "codec", "listed"),
-    [("0 8 101", "PCMU", "0 101"), ("8 0", "PCMU", "0"), ("18 8 9", "PCMA", "8"), ("96 0 127", "PCMU", "0")],
+    [
+        ("0 8 101", "PCMU", "0 101"),
+        ("8 0", "PCMU", "0"),
+        ("18 8 9", "PCMA", "8"),
+        ("96 0 127", "PCMU", "0"),
+        ("9 0 8", "G722", "9"),
+        ("18 9", "G722", "9"),
+    ],
 )
 def test_one_codec_is_chosen(formats: str, codec: str, listed: str) -> None:
     state, body = take_offer(US, offer(formats=formats))
@@ -164,7 +172,7 @@ def test_audio_is_found_behind_other_lines() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        offer(formats="9 18"),
+        offer(formats="3 18"),
         offer(port=0),
         offer().replace(b"RTP/AVP", b"RTP/SAVP"),
         offer().replace(b"m=audio", b"m=video"),

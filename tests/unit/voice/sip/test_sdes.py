@@ -67,7 +67,7 @@ def test_no_line_does_harm(value: str) -> None:
 
 def test_an_offer_has_our_keys_and_the_answer_theirs() -> None:
     them, offer = make_offer(THEM)
-    assert b"m=audio 4000 RTP/SAVP 0 8 101\r\n" in offer
+    assert b"m=audio 4000 RTP/SAVP 0 8 9 101\r\n" in offer
     assert offer.count(b"a=crypto:") == 3
     us, answer = take_offer(US, offer)
     assert answer.count(b"a=crypto:") == 1

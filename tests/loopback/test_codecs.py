@@ -1,0 +1,86 @@
+"""Phones that speak PCMA or G.722, negotiated by SIP: all hear each other; what need not be transcoded is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from holdfast.cli.client import Client
+from holdfast.store.account import Credentials
+from holdfast.testing.files import FileServer
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from holdfast.testing.signals import ALICE, BOB
+from holdfast.voice.media.codecs import ALAW, ULAW, encode
+from holdfast.voice.sip.offer import Codec
+
+pytestmark = pytest.mark.anyio
+
+NUMBER, ROOM = "+15550100", "+15550101"
+DIAL = '<?xml version="1.0" encoding="UTF-8"?><Response><Dial><Client>bob</Client></Dial></Response>'
+CONFERENCE = (
+    '<?xml version="1.0" encoding="UTF-8"?><Response><Dial><Conference beep="false" waitUrl="">room</Conference>'
+    "</Dial></Response>"
+)
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[FileServer]:
+    with FileServer() as files:
+        yield files
+
+
+@pytest.mark.parametrize(
+    ("alices", "bobs", "types"),
+    [
+        (("PCMA",), ("PCMA",), (8, 8)),
+        (("PCMU",), ("PCMA",), (0, 8)),
+        (("PCMA", "PCMU"), ("PCMU", "PCMA"), (0, 0)),
+        (("G722",), ("PCMA",), (9, 8)),
+        (("G722", "PCMU"), ("PCMU", "G722"), (9, 0)),
+    ],
+)
+async def test_two_phones_hear_each_other_whatever_they_speak(
+    files: FileServer, alices: tuple[Codec, ...], bobs: tuple[Codec, ...], types: tuple[int, int]
+) -> None:
+    numbers: dict[str, str | None] = {NUMBER: files.put("dial.xml", DIAL)}
+    async with (
+        Server(numbers=numbers, lines={"bob": "correct-horse"}) as server,
+        Phone("alice", server=server.sip, codecs=alices) as alice,
+        Phone("bob", server=server.sip, user="bob", password="correct-horse", codecs=bobs) as bob,
+    ):
+        await bob.register()
+        await (await alice.call(NUMBER)).answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        for phone, other, kind in ((alice, bob, types[0]), (bob, alice, types[1])):
+            heard = phone.ear.packets()[-1]
+            assert heard.payload_type == kind
+            if types[0] == types[1]:
+                law = ALAW if kind == 8 else ULAW
+                hum = BOB if other is bob else ALICE
+                assert heard.payload == encode(hum.frame(), law), "the same law: not a bit is changed"
+
+
+async def test_three_codecs_in_one_conference_and_how_they_sound(files: FileServer) -> None:
+    numbers: dict[str, str | None] = {ROOM: files.put("room.xml", CONFERENCE)}
+    async with (
+        Server(numbers=numbers) as server,
+        Phone("alice", server=server.sip, codecs=("PCMU",)) as alice,
+        Phone("bob", server=server.sip, codecs=("PCMA",)) as bob,
+        Phone("carol", server=server.sip, codecs=("G722",)) as carol,
+    ):
+        for phone in (alice, bob, carol):
+            await (await phone.call(ROOM)).answered()
+        await asyncio.gather(alice.hears("bob", "carol"), bob.hears("alice", "carol"), carol.hears("alice", "bob"))
+        ask = Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+        async with asyncio.timeout(20):
+            while True:
+                calls = ask.get("/engine/quality")["calls"]
+                if len(calls) == 3 and all(each["packets_received"] for each in calls):
+                    break
+                await asyncio.sleep(0.1)
+        assert sorted(each["codec"] for each in calls) == ["G722", "PCMA", "PCMU"]
+        assert all(each["packets_lost"] == 0 for each in calls)
+        assert "holdfast_media_mos" in ask.text("/metrics")
