@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     webhook_allow: Annotated[tuple[HostOrNetwork, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host names, addresses or networks such as 10.0.0.0/8, separated by commas"
     )
+    keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
+        None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
+    )
     lines: Mapping[LineName, Annotated[Line, BeforeValidator(_lone_password)]] = Field(
         default_factory=dict, repr=False, description="names of letters, digits and . _ + -, each with a password"
     )

@@ -154,6 +154,8 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         sip_tls_port=settings.sip_tls_port,
         sip_srtp=settings.sip_srtp,
         sip_srtp_without_tls=settings.sip_srtp_without_tls,
+        recordings=settings.store_path.parent / "recordings",
+        keep_days=settings.keep_days,
     )
 
 
@@ -201,6 +203,7 @@ def application(
         account_sid=sid,
         auth_token=token,
         metrics=metrics,
+        sounds=engine.recorder,
     )
     app = make_web(holds)
     app.include_router(

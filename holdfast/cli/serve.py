@@ -54,6 +54,9 @@ def serve(
     webhook_allow: Annotated[
         str | None, typer.Option(metavar="HOSTS", help="Private hosts or networks webhooks may reach, with commas.")
     ] = None,
+    keep_days: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Delete recordings that are older [never].")
+    ] = None,
     store: Store = None,
     config: Config = None,
 ) -> None:
@@ -92,6 +95,7 @@ def serve(
         default_voice_url=default_voice_url,
         public_url=public_url,
         webhook_allow=webhook_allow,
+        keep_days=keep_days,
     )
     for warning in unknown_variables(os.environ):
         note(warning)

@@ -25,6 +25,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import (
     AnswerLeg,
+    ChangeCapture,
     Effect,
     FetchDocument,
     HangUpLeg,
@@ -34,12 +35,18 @@ from holdfast.voice.model.effects import (
     PostCallback,
     RefuseLeg,
     RouteAudio,
+    StartCapture,
     StartTimer,
+    StopCapture,
     StopFetch,
     StopSound,
     StopTimer,
+    Voices,
 )
 from holdfast.voice.model.facts import (
+    CaptureBegan,
+    CaptureEnded,
+    CaptureQuiet,
     DigitPressed,
     DocumentFetched,
     DocumentMissed,
@@ -51,7 +58,7 @@ from holdfast.voice.model.facts import (
     SoundFailed,
     TimerFired,
 )
-from holdfast.voice.model.ids import AccountSid, CallSid, Token, derive, owner
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, Token, derive, owner
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 START = 1_700_000_000.0
@@ -70,6 +77,16 @@ class Asked:
 
     def __getitem__(self, name: str) -> str:
         return self.form[name]
+
+
+@dataclass(slots=True, kw_only=True)
+class Tape:
+    """A recording that is being made."""
+
+    voices: Voices
+    quiet_s: float
+    began: float
+    mode: str = "on"
 
 
 @dataclass(slots=True)
@@ -91,6 +108,10 @@ class World:
     legs: dict[CallSid, str] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
     """Addresses whose answers, or sounds, do not come until `release`."""
+    captures: dict[RecordingSid, Tape] = field(default_factory=dict)
+    """The recordings that are being made."""
+    quiet: bool = False
+    """Whether nobody says anything, so that recordings are absent."""
     slow: dict[Token, Asked] = field(default_factory=dict)
     coming: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     """Sounds that are still on their way to an ear."""
@@ -190,6 +211,19 @@ class World:
         token, source, _ = (self.coming if call in self.coming else self.playing).pop(call)
         self.tell(SoundFailed(token=token, code=code, message=f"{source} failed"))
 
+    def falls_silent(self, call: CallSid) -> None:
+        """A recording of this call has silence alone for as long as it asked."""
+        for recording, tape in list(self.captures.items()):
+            if tape.quiet_s and any(call == of for channel in tape.voices for of, _ in channel):
+                self.tell(CaptureQuiet(recording=recording))
+
+    def disk_fills(self) -> None:
+        """No recording can be written any more."""
+        for recording, tape in list(self.captures.items()):
+            del self.captures[recording]
+            took = self.now - tape.began
+            self.tell(CaptureEnded(recording=recording, duration_s=took, error="no space left on device"))
+
     def release(self, url: str) -> None:
         """The web server that was held back answers now."""
         self.held_back.discard(url)
@@ -215,11 +249,13 @@ class World:
     def crash(self) -> None:
         """Write every noun down, forget everything, and read it again."""
         nouns = [*self.board.calls.values(), *self.board.rooms.values(), *self.board.queues.values()]
+        nouns += self.board.recordings.values()
         reborn = Board()
         reborn.restore(decode(encode(noun)) for noun in nouns)
         assert reborn.calls == self.board.calls
         assert reborn.rooms == self.board.rooms
         assert reborn.queues == self.board.queues
+        assert reborn.recordings == self.board.recordings
         self.board = reborn
 
     # --- what a story looks at --------------------------------------------------------------------------------
@@ -305,6 +341,17 @@ class World:
                 self.notices.append(effect)
             case PlaceLeg(call=call):
                 self.legs[call] = "called"
+            case StartCapture(recording=recording):
+                self.captures[recording] = Tape(voices=effect.voices, quiet_s=effect.quiet_s, began=self.now)
+                self._inbox.append(CaptureBegan(recording=recording, url=f"https://engine.example/{recording}"))
+            case ChangeCapture(recording=recording) if recording in self.captures:
+                if effect.voices is not None:
+                    self.captures[recording].voices = effect.voices
+                if effect.mode is not None:
+                    self.captures[recording].mode = effect.mode
+            case StopCapture(recording=recording) if recording in self.captures:
+                took = self.now - self.captures.pop(recording).began
+                self._inbox.append(CaptureEnded(recording=recording, duration_s=0 if self.quiet else took))
             case AnswerLeg(call=call):
                 self.legs[call] = "up"
             case HangUpLeg(call=call) | RefuseLeg(call=call):

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.diagnostics import make_diagnostics
+from holdfast.voice.api.ports import Recordings
 from holdfast.voice.model.ports import Entry, Journal
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
@@ -154,7 +155,9 @@ class Diary:
         self.lines = [line for line in self.lines if line.call != call]
 
 
-async def new_place(*, journal: Journal | None = None, not_ready: str | None = None) -> Place:
+async def new_place(
+    *, journal: Journal | None = None, not_ready: str | None = None, sounds: Recordings | None = None
+) -> Place:
     """The REST door and the diagnostics under one root, as `serve` puts them."""
     engine, shelf, journal = Engine(), Shelf(), journal or Diary()
     directory, notifications = await open_directory(shelf), new_notifications(engine)
@@ -179,6 +182,7 @@ async def new_place(*, journal: Journal | None = None, not_ready: str | None = N
         account_sid=ACCOUNT,
         auth_token=TOKEN,
         metrics=metrics,
+        sounds=sounds,
     )
     app.mount("/2010-04-01", api)
     return Place(engine=engine, directory=directory, notifications=notifications, shelf=shelf, app=app)

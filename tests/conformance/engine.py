@@ -18,6 +18,8 @@ from holdfast.voice.control.nouns import (
     Member,
     Participant,
     Queue,
+    Recording,
+    RecordingStatus,
     Room,
     RoomStatus,
 )
@@ -26,20 +28,29 @@ from holdfast.voice.model.commands import (
     ChangeCall,
     ChangeParticipant,
     ChangeQueue,
+    ChangeRecording,
     CreateCall,
     CreateQueue,
     DeleteQueue,
+    DeleteRecording,
     DequeueMember,
     EndCall,
     EndRoom,
     ForgetCall,
     ReceiveCall,
+    RecordCall,
     RedirectCall,
     RemoveParticipant,
     RestCommand,
 )
-from holdfast.voice.model.errors import CallNotInProgress, QueueNameTaken, QueueNotEmpty, RecordNotFinished
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
+from holdfast.voice.model.errors import (
+    CallNotInProgress,
+    QueueNameTaken,
+    QueueNotEmpty,
+    RecordingNotActive,
+    RecordNotFinished,
+)
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.listings import VoiceSettings
 from holdfast.voice.runtime.notifications import Notifications
@@ -75,6 +86,7 @@ class Nouns:
     calls: dict[CallSid, Call] = field(default_factory=dict)
     rooms: dict[RoomSid, Room] = field(default_factory=dict)
     queues: dict[QueueSid, Queue] = field(default_factory=dict)
+    recordings: dict[RecordingSid, Recording] = field(default_factory=dict)
 
 
 class Engine:
@@ -200,8 +212,34 @@ class Engine:
                 queue = board.queues[queue_sid]
                 rest = tuple(member for member in queue.members if member.call != sid_or_front)
                 board.queues[queue_sid] = replace(queue, members=rest)
+            case RecordCall():
+                self._record(command)
+            case ChangeRecording(recording=recording, status=status):
+                one = board.recordings[recording]
+                if not one.live:
+                    raise RecordingNotActive("The recording is over")
+                board.recordings[recording] = replace(one, status=RecordingStatus(status), updated_at=now)
+            case DeleteRecording(recording=recording):
+                deleted = replace(board.recordings[recording], status=RecordingStatus.DELETED, updated_at=now)
+                board.recordings[recording] = deleted
             case _:
                 assert_never(command)
+
+    def _record(self, command: RecordCall) -> None:
+        call = self.board.calls[command.call]
+        if call.status is not CallStatus.IN_PROGRESS:
+            raise CallNotInProgress("Call is not in-progress. Cannot record.")
+        self.board.recordings[command.recording] = Recording(
+            sid=command.recording,
+            account=call.account,
+            call=call.sid,
+            room=None,
+            terms=command.terms,
+            channels=2 if command.terms.dual else 1,
+            status=RecordingStatus.IN_PROGRESS,
+            created_at=self.clock,
+            updated_at=self.clock,
+        )
 
     def _create(self, command: CreateCall) -> None:
         now = self.clock

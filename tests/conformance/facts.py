@@ -89,6 +89,28 @@ MEMBER: Final = {
     "wait_time": "int",
     "queue_sid": "sid:QU",
 }
+RECORDING: Final = {
+    "account_sid": "sid:AC",
+    "api_version": "text",
+    "call_sid": "sid:CA?",
+    "conference_sid": "sid:CF?",
+    "channels": "int",
+    "date_created": "date",
+    "date_updated": "date",
+    "start_time": "date",
+    "duration": "number?",
+    "sid": "sid:RE",
+    "price": "number?",
+    "price_unit": "text",
+    "status": "in-progress|paused|stopped|processing|completed|absent|deleted",
+    "source": "DialVerb|Conference|OutboundAPI|Trunking|RecordVerb|StartCallRecordingAPI|StartConferenceRecordingAPI",
+    "error_code": "int?",
+    "encryption_details": "object?",
+    "media_url": "text?",
+    "uri": "uri",
+    "subresource_uris": "map",
+    "track": "both|inbound|outbound",
+}
 _VOICE: Final = {
     "voice_url": "text?",
     "voice_method": "GET|POST",

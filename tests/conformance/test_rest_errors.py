@@ -112,7 +112,7 @@ async def test_a_method_that_a_resource_does_not_know_is_405(place: Place, metho
 
 async def test_what_is_not_built_is_as_unknown(place: Place) -> None:
     call = place.engine.call()
-    for path in (f"/Calls/{call.sid}/Recordings.json", f"/Calls/{call.sid}/Streams.json"):
+    for path in (f"/Calls/{call.sid}/Siprec.json", f"/Calls/{call.sid}/Streams.json"):
         assert told(await place.post(path)) == (404, 20404)
 
 

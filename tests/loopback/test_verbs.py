@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import base64
+import io
+import wave
+from collections import Counter
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import numpy as np
+import pytest
+from twilio.rest import Client
+
+from holdfast.testing.calls import CallState
 from holdfast.testing.phone import Phone
+from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
+from holdfast.testing.signals import HUMS
 from tests.loopback.web_server import WebServer, reply
 
 pytestmark = pytest.mark.anyio
@@ -35,3 +48,130 @@ async def test_keys_pressed_during_a_prompt_choose_what_follows() -> None:
             (chosen,) = web.asked("/chosen")
             assert (chosen.form["Digits"], chosen.form["FinishedOnKey"]) == ("42", "")
             await alice.hears("unknown")
+
+
+# --- recordings -------------------------------------------------------------------------------------------
+
+
+def fetched(server: Server, url: str) -> tuple[int, str, bytes]:
+    """Status, type and body of an authenticated GET."""
+    request = Request(url)
+    token = base64.b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
+    request.add_header("Authorization", f"Basic {token}")
+    try:
+        with urlopen(request, timeout=10) as response:
+            return response.status, response.headers["Content-Type"], response.read()
+    except HTTPError as error:
+        return error.code, "", b""
+
+
+def sounds_in(wav: bytes) -> list[set[str]]:
+    """What is heard in each channel of a WAV file, for most of its time; ringing and beeps have their pauses."""
+    with wave.open(io.BytesIO(wav)) as file:
+        assert (file.getframerate(), file.getsampwidth()) == (8000, 2)
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, file.getnchannels())
+    recogniser = Recogniser(HUMS)
+    channels = []
+    for channel in samples.T.astype(np.int16):
+        windows = channel[: len(channel) // 160 * 160].reshape(-1, 160)
+        heard = Counter(name for window in recogniser.recognise(windows) for name in window)
+        channels.append({name for name, count in heard.items() if count > len(windows) / 2})
+    return channels
+
+
+def client_of(server: Server) -> Client:
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    return client
+
+
+async def test_a_message_is_recorded_downloaded_and_deleted() -> None:
+    async with WebServer() as web:
+        web.on("/recorded", reply(twiml('<Pause length="60"/>')))
+        record = '<Record action="/recorded" recordingStatusCallback="/progress" playBeep="false" finishOnKey="#"/>'
+        async with (
+            Server(numbers={OFFICE: web.on("/voice", reply(twiml(record)))}) as server,
+            Phone("alice", server=server.sip) as alice,
+        ):
+            call = await alice.call(OFFICE)
+            await call.answered()
+            await asyncio.sleep(1.5)
+            call.press("#")
+            await web.came(3)
+            (recorded,) = web.asked("/recorded")
+            (progress,) = web.asked("/progress")
+            assert recorded.form["Digits"] == "#"
+            assert progress.form["RecordingStatus"] == "completed"
+            assert progress.form["RecordingUrl"] == recorded.form["RecordingUrl"]
+
+            client = client_of(server)
+            (known,) = await asyncio.to_thread(client.recordings.list)
+            assert (known.sid, known.status, known.channels) == (recorded.form["RecordingSid"], "completed", 1)
+            status, kind, sound = await asyncio.to_thread(fetched, server, recorded.form["RecordingUrl"])
+            assert (status, kind) == (200, "audio/x-wav")
+            assert sounds_in(sound) == [{"alice"}]
+            assert abs(len(sound) / 16_000 - int(recorded.form["RecordingDuration"])) <= 0.51
+            status, kind, mp3 = await asyncio.to_thread(fetched, server, recorded.form["RecordingUrl"] + ".mp3")
+            assert (status, kind) == (200, "audio/mpeg")
+            assert 0 < len(mp3) < len(sound)
+
+            assert await asyncio.to_thread(client.recordings(known.sid).delete)
+            assert (await asyncio.to_thread(fetched, server, recorded.form["RecordingUrl"]))[0] == 404
+            assert await asyncio.to_thread(client.recordings.list) == []
+            assert call.state is CallState.TALKING
+
+
+async def test_a_conversation_is_recorded_with_each_side_in_its_channel() -> None:
+    async with WebServer() as web:
+        dial = '<Dial record="record-from-answer-dual" recordingStatusCallback="/progress"><Client>bob</Client></Dial>'
+        async with (
+            Server(
+                numbers={OFFICE: web.on("/voice", reply(twiml(dial)))}, lines={"alice": "wonderland", "bob": "builder"}
+            ) as server,
+            Phone("alice", server=server.sip) as alice,
+            Phone("bob", server=server.sip, user="bob", password="builder") as bob,
+        ):
+            await bob.register()
+            call = await alice.call(OFFICE)
+            await call.answered()
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            client = client_of(server)
+            (live,) = await asyncio.to_thread(client.recordings.list)
+            on_call = client.calls(live.call_sid).recordings
+            assert (await asyncio.to_thread(on_call("Twilio.CURRENT").update, status="paused")).status == "paused"
+            resumed = await asyncio.to_thread(on_call("Twilio.CURRENT").update, status="in-progress")
+            assert resumed.status == "in-progress"
+            await asyncio.sleep(1.5)
+            await call.hang_up()
+            await web.came(2)
+            (progress,) = web.asked("/progress")
+            assert progress.form["RecordingChannels"] == "2"
+            url = progress.form["RecordingUrl"]
+            _, _, sound = await asyncio.to_thread(fetched, server, f"{url}.wav")
+            assert sounds_in(sound) == [{"alice"}, {"bob"}]
+            _, _, mixed = await asyncio.to_thread(fetched, server, f"{url}?RequestedChannels=1")
+            assert sounds_in(mixed) == [{"alice", "bob"}]
+
+
+async def test_a_conference_is_recorded_as_all_hear_it() -> None:
+    async with WebServer() as web:
+        room = (
+            '<Dial><Conference record="record-from-start" recordingStatusCallback="/progress" beep="false" waitUrl="">'
+            "room</Conference></Dial>"
+        )
+        async with (
+            Server(numbers={OFFICE: web.on("/voice", reply(twiml(room)))}) as server,
+            Phone("alice", server=server.sip) as alice,
+            Phone("bob", server=server.sip) as bob,
+        ):
+            calls = [await phone.call(OFFICE) for phone in (alice, bob)]
+            await asyncio.gather(*(call.answered() for call in calls))
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            await asyncio.sleep(1.0)
+            for call in calls:
+                await call.hang_up()
+            await web.came(3)
+            (progress,) = web.asked("/progress")
+            assert progress.form["ConferenceSid"].startswith("CF")
+            _, _, sound = await asyncio.to_thread(fetched, server, progress.form["RecordingUrl"])
+            assert sounds_in(sound) == [{"alice", "bob"}]

@@ -15,7 +15,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast.voice.api import (
-    absent,
     accounts,
     applications,
     calls,
@@ -29,11 +28,12 @@ from holdfast.voice.api import (
     numbers,
     participants,
     queues,
+    recordings,
 )
 from holdfast.voice.api.auth import AccountOnly, Credentials
 from holdfast.voice.api.errors import told
 from holdfast.voice.api.metrics import Counted, Metrics
-from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.ports import Recordings, Switch
 from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
 from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid
@@ -55,7 +55,7 @@ RESOURCES: tuple[Resource, ...] = (
     *domain_gates.RESOURCES,
     *credential_lists.RESOURCES,
     *events.RESOURCES,
-    *absent.RESOURCES,
+    *recordings.RESOURCES,
 )
 """Everything below `/Accounts/{AccountSid}`."""
 
@@ -69,6 +69,7 @@ def make_api(
     account_sid: AccountSid,
     auth_token: str,
     metrics: Metrics | None = None,
+    sounds: Recordings | None = None,
 ) -> FastAPI:
     """The application. It owns nothing: whoever made the parts closes them."""
     door = Door(
@@ -79,6 +80,7 @@ def make_api(
         account=account_sid,
         auth_token=auth_token,
         opened_at=switch.now(),
+        recordings=sounds,
     )
     metrics = metrics or Metrics(switch=switch)
     credentials = Credentials(account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.proves)

@@ -13,10 +13,12 @@ from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.wishes import (
     MAX_TIME_LIMIT_S,
+    RECORDING,
     read_application,
     read_callback,
     read_digits,
     read_instruction,
+    read_recording,
     read_time_limit,
     read_timeout,
     refuse_relative,
@@ -41,13 +43,13 @@ CREATE: Final = frozenset(
     {
         *("To", "From", "Url", "Method", "Twiml", "ApplicationSid", "FallbackUrl", "FallbackMethod"),
         *("StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "SendDigits", "Timeout", "TimeLimit"),
-        *("SipAuthUsername", "SipAuthPassword"),
+        *("SipAuthUsername", "SipAuthPassword", "Record"),
     }
+    | RECORDING
 )
 CREATE_IGNORED: Final = frozenset(
     {
-        *("Record", "RecordingChannels", "RecordingTrack", "RecordingStatusCallback", "RecordingStatusCallbackMethod"),
-        *("RecordingStatusCallbackEvent", "Trim", "MachineDetection", "MachineDetectionTimeout", "AsyncAmd"),
+        *("MachineDetection", "MachineDetectionTimeout", "AsyncAmd"),
         *("MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout"),
         *("AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "CallerId", "CallReason", "CallToken", "Byoc"),
         "ClientNotificationUrl",
@@ -94,6 +96,7 @@ async def create(door: Door, asked: Asked) -> Answer:
             timeout_s=read_timeout(form),
             time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
             send_digits=read_digits(form),
+            record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
         )
     )
     return Answer(status=201, body=render.call(find(door, sid)))

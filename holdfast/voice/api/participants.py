@@ -18,7 +18,9 @@ from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.wishes import (
     CONFERENCE_EVENTS,
     MAX_TIME_LIMIT_S,
+    RECORDING,
     read_callback,
+    read_recording,
     read_time_limit,
     read_timeout,
     with_credentials,
@@ -44,14 +46,14 @@ CREATE: Final = frozenset(
         *("TimeLimit", "Muted", "Beep", "StartConferenceOnEnter", "EndConferenceOnExit", "WaitUrl", "WaitMethod"),
         *("MaxParticipants", "ConferenceStatusCallback", "ConferenceStatusCallbackMethod"),
         *("ConferenceStatusCallbackEvent", "SipAuthUsername", "SipAuthPassword", "Coaching", "CallSidToCoach"),
+        *("Record", "ConferenceRecord", "ConferenceTrim", "ConferenceRecordingStatusCallback"),
+        *("ConferenceRecordingStatusCallbackMethod", "ConferenceRecordingStatusCallbackEvent"),
     }
+    | RECORDING
 )
 CREATE_IGNORED: Final = frozenset(
     {
-        *("Record", "EarlyMedia", "ConferenceRecord", "ConferenceTrim", "RecordingChannels", "RecordingTrack"),
-        *("RecordingStatusCallback", "RecordingStatusCallbackMethod", "RecordingStatusCallbackEvent", "Trim"),
-        *("ConferenceRecordingStatusCallback", "ConferenceRecordingStatusCallbackMethod", "Region"),
-        *("ConferenceRecordingStatusCallbackEvent", "JitterBufferSize", "Byoc", "CallerId", "CallReason"),
+        *("EarlyMedia", "Region", "JitterBufferSize", "Byoc", "CallerId", "CallReason"),
         *("MachineDetection", "MachineDetectionTimeout", "MachineDetectionSpeechThreshold"),
         *("MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout", "AmdStatusCallback"),
         *("AmdStatusCallbackMethod", "CallToken", "ClientNotificationUrl", "CallerDisplayName"),
@@ -173,6 +175,7 @@ async def create(door: Door, asked: Asked) -> Answer:
             callback=read_callback(form, door),
             timeout_s=read_timeout(form, low=5),
             time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
+            record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
             seat=seat,
         )
     )
@@ -208,6 +211,10 @@ def _admission(form: Form, door: Door, name: str, room: Room | None) -> Admissio
     if coaching and coach is None:
         raise ParameterInvalid("Coaching=true needs CallSidToCoach")
     start, maximum = form.flag("StartConferenceOnEnter"), form.integer("MaxParticipants", low=2, high=250)
+    recorded = form.choice("ConferenceRecord", ("true", "false", "record-from-start", "do-not-record"))
+    record = None
+    if recorded in ("true", "record-from-start"):
+        record = read_recording(form, door, source="Conference", trim=True, prefix="Conference")
     return Admission(
         name=name,
         muted=form.flag("Muted") or False,
@@ -221,6 +228,7 @@ def _admission(form: Form, door: Door, name: str, room: Room | None) -> Admissio
         callback=read_callback(
             form, door, prefix="ConferenceStatusCallback", known=CONFERENCE_EVENTS, default=("start", "end")
         ),
+        record=record,
     )
 
 

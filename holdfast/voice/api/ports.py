@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
-from holdfast.voice.control.nouns import Call, Queue, Room
+from holdfast.voice.control.nouns import Call, Queue, Recording, Room
 from holdfast.voice.model.commands import RestCommand
-from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid
+from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
 
 
 class Board(Protocol):
@@ -24,6 +25,17 @@ class Board(Protocol):
     @property
     def queues(self) -> Mapping[QueueSid, Queue]:
         """Queues by SID, in order of creation."""
+
+    @property
+    def recordings(self) -> Mapping[RecordingSid, Recording]:
+        """Recordings by SID, in order of creation."""
+
+
+class Recordings(Protocol):
+    """Where the sound of recordings is."""
+
+    def path(self, recording: RecordingSid) -> Path | None:
+        """The WAV file of a recording, if there is one."""
 
 
 class Switch(Protocol):

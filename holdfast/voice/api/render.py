@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.voice.control.nouns import Call, CallStatus, Member, Participant, Queue, Room
+from holdfast.voice.control.nouns import Call, CallStatus, Member, Participant, Queue, Recording, RecordingStatus, Room
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.moments import rfc2822
 from holdfast.voice.runtime.directory import formatted
@@ -152,6 +152,40 @@ def member(noun: Queue, waiting: Member, *, position: int, now: float) -> Json:
         "wait_time": max(0, int(now - waiting.entered_at)),
         "queue_sid": noun.sid,
     }
+
+
+def recording(noun: Recording) -> Json:
+    """A Recording; one of a call also says its track. `media_url` is there once there is a file.
+
+    The resource has no word for one that failed: it is absent, with its error code.
+    """
+    own = uri(noun.account, "Recordings", noun.sid)
+    there = noun.status is RecordingStatus.COMPLETED
+    body: Json = {
+        "account_sid": noun.account,
+        "api_version": VERSION,
+        "call_sid": noun.call,
+        "conference_sid": noun.room,
+        "channels": noun.channels,
+        "date_created": date(noun.created_at),
+        "date_updated": date(noun.updated_at),
+        "start_time": date(noun.created_at),
+        "duration": None if noun.duration_s is None else str(noun.duration_s),
+        "sid": noun.sid,
+        "price": None,
+        "price_unit": "USD",
+        "status": (RecordingStatus.ABSENT if noun.status is RecordingStatus.FAILED else noun.status).value,
+        "source": noun.terms.source,
+        "error_code": noun.error_code or None,
+        "encryption_details": None,
+        "media_url": noun.url if there else None,
+        "uri": f"{own}.json",
+        "subresource_uris": {
+            "add_on_results": f"{own}/AddOnResults.json",
+            "transcriptions": f"{own}/Transcriptions.json",
+        },
+    }
+    return body if noun.room is not None else body | {"track": noun.terms.track}
 
 
 def phone_number(account: AccountSid, number: PhoneNumber) -> Json:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from holdfast.voice.api.errors import MethodNotAllowed, told
 from holdfast.voice.api.forms import Form, read_form
-from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.ports import Recordings, Switch
 from holdfast.voice.api.render import Json
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import VoiceError
@@ -41,6 +42,7 @@ class Door:
     account: AccountSid
     auth_token: str
     opened_at: float
+    recordings: Recordings | None = None
 
     def warn(self, code: int, message: str, *, call: str | None = None) -> None:
         """Log a warning that the caller does not see in the answer."""
@@ -58,11 +60,22 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """Sound in place of JSON: a file as it is, or bytes."""
+
+    media_type: str
+    name: str
+    file: Path | None = None
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An HTTP status and its JSON; None is an empty body."""
 
     status: int = 200
     body: Json | None
+    sound: Sound | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,12 @@ class Resource:
         return found
 
 
+def _sound(sound: Sound) -> Response:
+    if sound.file is not None:
+        return FileResponse(sound.file, media_type=sound.media_type, filename=sound.name)
+    return Response(sound.data, media_type=sound.media_type)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """The ASGI application of one resource."""
@@ -127,6 +146,8 @@ class Endpoint:
             answer = await operation.run(self.door, Asked(path=path, names=request.path_params, form=form))
         except VoiceError as error:
             return told(error, path)
+        if answer.sound is not None:
+            return _sound(answer.sound)
         if answer.body is None:
             return Response(status_code=answer.status)
         return Response(json.dumps(answer.body), status_code=answer.status, media_type="application/json")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from holdfast.voice.api.errors import (
     ApplicationInvalid,
     CallbackUrlInvalid,
     DigitsInvalid,
+    ParameterInvalid,
     TimeoutInvalid,
     TwimlTooLong,
     UrlInvalid,
@@ -20,6 +21,7 @@ from holdfast.voice.api.resource import Door
 from holdfast.voice.model.commands import (
     Callback,
     Instruction,
+    RecordingTerms,
     Target,
 )
 from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
@@ -31,6 +33,13 @@ MAX_TIMEOUT_S: Final = 600
 MAX_TIME_LIMIT_S: Final = 14400
 CALL_EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 CONFERENCE_EVENTS: Final = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
+RECORDING_EVENTS: Final = ("in-progress", "completed", "absent", "failed")
+RECORDING: Final = frozenset(
+    {
+        *("RecordingStatusCallback", "RecordingStatusCallbackMethod", "RecordingStatusCallbackEvent"),
+        *("RecordingChannels", "RecordingTrack", "Trim"),
+    }
+)
 _ADDRESSES = ("url", "action", "statuscallback")
 _DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
 
@@ -112,6 +121,27 @@ def read_callback(
         raise CallbackUrlInvalid(f"{prefix} is not a valid URL: its host name has an underscore")
     events = tuple(word for word in known if word in wanted)
     return Callback(url=request.url, method=request.method, events=events)
+
+
+def read_recording(
+    form: Form,
+    door: Door,
+    *,
+    source: Literal["OutboundAPI", "Conference", "StartCallRecordingAPI"],
+    trim: bool,
+    prefix: str = "",
+) -> RecordingTerms:
+    """How a recording is asked for. `prefix`: `Conference`, where a form asks for two. Raises: ParameterInvalid."""
+    channels = form.choice("RecordingChannels", ("mono", "dual"), wrong=ParameterInvalid)
+    track = form.choice("RecordingTrack", ("both", "inbound", "outbound"), wrong=ParameterInvalid)
+    trimmed = form.choice(f"{prefix}Trim", ("trim-silence", "do-not-trim"), wrong=ParameterInvalid)
+    return RecordingTerms(
+        source=source,
+        dual=channels == "dual",
+        track="inbound" if track == "inbound" else "outbound" if track == "outbound" else "both",
+        trim=trim if trimmed is None else trimmed == "trim-silence",
+        callback=read_callback(form, door, prefix=f"{prefix}RecordingStatusCallback", known=RECORDING_EVENTS),
+    )
 
 
 def read_timeout(form: Form, *, low: int = 1) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.model.effects import Hears, RouteAudio
 from holdfast.voice.model.ids import CallSid
@@ -28,6 +30,15 @@ def _audible(other: Participant, one: Participant) -> bool:
     if other.held or other.muted or other.phone_held:
         return False
     return not other.coaching or other.coach == one.call
+
+
+def voices_of(room: Room) -> tuple[tuple[CallSid, Literal["says", "hears"]], ...]:
+    """Whose voices a recording of the conference has: of everybody who may be heard by all."""
+    return tuple(
+        (one.call, "says")
+        for one in room.participants
+        if one.status == "connected" and not (one.held or one.muted or one.phone_held or one.coaching)
+    )
 
 
 def needs_comfort(room: Room, one: Participant) -> bool:

@@ -12,16 +12,19 @@ from typing import cast, get_args
 
 from holdfast.voice.control import call as calls_machine
 from holdfast.voice.control import queue as queue_machine
+from holdfast.voice.control import recording as recording_machine
 from holdfast.voice.control import room as room_machine
-from holdfast.voice.control.nouns import Call, Queue, Room, RoomStatus
+from holdfast.voice.control.nouns import Call, Queue, Recording, Room, RoomStatus
 from holdfast.voice.control.view import Message, Saying
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     ChangeParticipant,
     ChangeQueue,
+    ChangeRecording,
     CreateCall,
     CreateQueue,
     DeleteQueue,
+    DeleteRecording,
     DequeueMember,
     EndRoom,
     ForgetCall,
@@ -31,12 +34,14 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import NotFound, QueueNameTaken, RecordNotFinished
-from holdfast.voice.model.facts import QueueMissing, RoomRefused
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, is_sid, owner
+from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, QueueMissing, RoomRefused
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid, is_sid, owner
 from holdfast.voice.model.orders import (
+    BeginRecording,
     Bridge,
     CallChild,
     DialQueue,
+    EndRecording,
     EnterConference,
     JoinQueue,
     LeaveQueue,
@@ -46,6 +51,7 @@ from holdfast.voice.model.orders import (
     NoteAnnouncing,
     NoteParticipant,
     NotePhoneHold,
+    NoteVoices,
     RefuseEntry,
     StopDialQueue,
 )
@@ -54,7 +60,7 @@ from holdfast.voice.twiml.runner import Runner
 EFFECTS = get_args(Effect)
 KEPT = 10_000
 """How many finished calls, conferences and bridges stay on the board."""
-Noun = Call | Room | Queue
+Noun = Call | Room | Queue | Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +74,19 @@ class Step:
 
 @dataclass(slots=True)
 class Board:
-    """All calls, rooms and queues. Invariant: only `apply` changes it."""
+    """All calls, rooms, queues and recordings. Invariant: only `apply` changes it."""
 
     calls: dict[CallSid, Call] = field(default_factory=dict)
     rooms: dict[RoomSid, Room] = field(default_factory=dict)
     queues: dict[QueueSid, Queue] = field(default_factory=dict)
+    recordings: dict[RecordingSid, Recording] = field(default_factory=dict)
     runner: Runner = field(default_factory=Runner)
     _rooms_of: dict[CallSid, RoomSid] = field(default_factory=dict)
     _queues_of: dict[CallSid, QueueSid] = field(default_factory=dict)
     _active: dict[tuple[AccountSid, str], RoomSid] = field(default_factory=dict)
     _named: dict[tuple[AccountSid, str], QueueSid] = field(default_factory=dict)
+    _recording: dict[RecordingSid, CallSid | RoomSid] = field(default_factory=dict)
+    """The recordings that are being made, and of what."""
     _finished: deque[CallSid | RoomSid] = field(default_factory=deque)
     _undo: dict[str, tuple[type, Noun | None]] = field(default_factory=dict)
 
@@ -92,6 +101,10 @@ class Board:
         """The queue this call waits in, as a member or as a dialler."""
         sid = self._queues_of.get(call)
         return None if sid is None else self.queues.get(sid)
+
+    def recordings_of(self, owner: CallSid | RoomSid) -> tuple[Recording, ...]:
+        """The recordings of a call or a conference that are being made."""
+        return tuple(self.recordings[sid] for sid, of in self._recording.items() if of == owner)
 
     def conference(self, account: AccountSid, name: str) -> Room | None:
         """The active conference of that name."""
@@ -175,6 +188,19 @@ class Board:
                 if named is None:
                     return (QueueMissing(call=sid),)
                 return self._moved(queue_machine.step(named, message, now))
+            case BeginRecording():
+                return self._moved(recording_machine.begin(message, now, self))
+            case CaptureBegan(recording=tape) | CaptureQuiet(recording=tape) | CaptureEnded(recording=tape):
+                return self._to_recording(tape, message, now)
+            case EndRecording(recording=tape):
+                return self._to_recording(tape, message, now)
+            case ChangeRecording(recording=tape) | DeleteRecording(recording=tape):
+                if tape not in self.recordings:
+                    raise NotFound(f"Recording {tape} was not found")
+                return self._to_recording(tape, message, now)
+            case NoteVoices(room=room_sid):
+                steps = [self._to_recording(one.sid, message, now) for one in self.recordings_of(room_sid)]
+                return [saying for said in steps for saying in said]
             case LeaveQueue(call=sid) | StopDialQueue(call=sid) | MeetDialler(call=sid):
                 where = self.queue_of(sid)
                 return () if where is None else self._moved(queue_machine.step(where, message, now))
@@ -187,6 +213,10 @@ class Board:
         if call is None:
             return ()
         return self._moved(calls_machine.step(call, message, now, self, self.runner))
+
+    def _to_recording(self, sid: RecordingSid, message: Message, now: float) -> Iterable[Saying]:
+        one = self.recordings.get(sid)
+        return () if one is None else self._moved(recording_machine.step(one, message, now))
 
     def _in_room(self, sid: CallSid, message: Message, now: float) -> Iterable[Saying]:
         room = self.room_of(sid)
@@ -226,7 +256,9 @@ class Board:
 
     # --- keep -----------------------------------------------------------------------------------------
 
-    def _moved(self, moved: calls_machine.Moved | room_machine.Moved | queue_machine.Moved) -> Iterable[Saying]:
+    def _moved(
+        self, moved: calls_machine.Moved | room_machine.Moved | queue_machine.Moved | recording_machine.Moved
+    ) -> Iterable[Saying]:
         self._put(moved[0])
         return moved.said
 
@@ -242,6 +274,13 @@ class Board:
                 self._put_room(noun)
             case Queue():
                 self._put_queue(noun)
+            case Recording():
+                self._note(Recording, noun.sid, self.recordings.get(noun.sid))
+                self.recordings[noun.sid] = noun
+                if noun.live:
+                    self._recording[noun.sid] = noun.call or noun.room or CallSid("")
+                else:
+                    self._recording.pop(noun.sid, None)
         return ()
 
     def _put_room(self, room: Room) -> None:
@@ -293,6 +332,7 @@ class Board:
             Call: lambda: self.calls.get(CallSid(sid)),
             Room: lambda: self.rooms.get(RoomSid(sid)),
             Queue: lambda: self.queues.get(QueueSid(sid)),
+            Recording: lambda: self.recordings.get(RecordingSid(sid)),
         }
         return places[kind]()
 
@@ -319,6 +359,9 @@ class Board:
                 self._rooms_of.pop(one.call, None)
             if room is not None and self._active.get((room.account, room.name)) == room.sid:
                 del self._active[room.account, room.name]
+        elif kind is Recording:
+            self.recordings.pop(RecordingSid(sid), None)
+            self._recording.pop(RecordingSid(sid), None)
         else:
             queue = self.queues.pop(QueueSid(sid), None)
             if queue is not None:

@@ -21,6 +21,7 @@ from holdfast.voice.model.commands import (
     EndCall,
     Instruction,
     ReceiveCall,
+    RecordCall,
     RedirectCall,
     Role,
     Target,
@@ -55,8 +56,9 @@ from holdfast.voice.model.facts import (
     SoundFailed,
     TimerFired,
 )
-from holdfast.voice.model.ids import Token
+from holdfast.voice.model.ids import RecordingSid, Token, derive
 from holdfast.voice.model.orders import (
+    BeginRecording,
     CallChild,
     LeaveRoom,
     NoteParticipant,
@@ -96,6 +98,7 @@ def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved
         instruction=command.instruction,
         fallback=command.instruction.fallback,
         send_digits=command.send_digits,
+        record=command.record,
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
     )
@@ -168,6 +171,10 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             if not call.live:
                 raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
             _asked(work, message)
+        case RecordCall(recording=recording, terms=terms):
+            if call.status is not CallStatus.IN_PROGRESS:
+                raise CallNotInProgress("Call is not in-progress. Cannot record.")
+            work.say(BeginRecording(recording=recording, account=call.account, terms=terms, call=call.sid))
         case _ if not call.live:
             pass
         case ReleaseChild():
@@ -331,6 +338,9 @@ def _answered(work: Work) -> None:
     work.say(StopTimer(token=ring_timer(call.sid)))
     work.say(StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
     work.notify("answered")
+    if call.record is not None:
+        recording = RecordingSid(derive("RE", call.sid))
+        work.say(BeginRecording(recording=recording, account=call.account, terms=call.record, call=call.sid))
     if call.send_digits:
         work.say(PlaySound(token=digits_sound(call.sid), source=f"digits:{call.send_digits}"))
     else:

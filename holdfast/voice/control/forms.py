@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.nouns import Call
+from holdfast.voice.control.nouns import Call, Recording
 from holdfast.voice.control.view import View
 from holdfast.voice.model.commands import (
     Role,
@@ -94,10 +94,12 @@ def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
-def callback(call: Call, event: str, now: float) -> tuple[Call, tuple[PostCallback, ...]]:
+def callback(
+    call: Call, event: str, now: float, recorded: Recording | None = None
+) -> tuple[Call, tuple[PostCallback, ...]]:
     """The status callback of an event, if somebody subscribed to it, and the call having counted it.
 
-    Shape: `event` is initiated, ringing, answered or completed.
+    `recorded` is the recording the call was placed with. Shape: `event` is initiated, ringing, answered or completed.
     """
     asked = call.callback
     if asked is None or event not in asked.events:
@@ -115,6 +117,13 @@ def callback(call: Call, event: str, now: float) -> tuple[Call, tuple[PostCallba
         form |= {"CallDuration": str(spoken), "Duration": str(-(-spoken // 60))}
         if call.sip_code:
             form["SipResponseCode"] = str(call.sip_code)
+        if recorded is not None:
+            length = int(now - recorded.created_at)
+            form |= {
+                "RecordingUrl": recorded.url,
+                "RecordingSid": recorded.sid,
+                "RecordingDuration": str(length),
+            }
     request = WebRequest(url=asked.url, method=asked.method, form=tuple(form.items()))
     counted = replace(call, callbacks_sent=call.callbacks_sent + 1)
     return counted, (PostCallback(call=call.sid, kind="call", request=request),)

@@ -14,9 +14,10 @@ from holdfast.voice.model.commands import (
     Admission,
     Callback,
     Instruction,
+    RecordingTerms,
     WebRequest,
 )
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.twiml.script import Script
 
 
@@ -72,6 +73,8 @@ class Call:
     callback: Callback | None = None
     callbacks_sent: int = 0
     instruction: Instruction | None = None
+    record: RecordingTerms | None = None
+    """How it is to be recorded from the moment it is answered."""
     send_digits: str = ""
     """Touch tones to be sent once the called phone has answered, before anything else."""
     screen: WebRequest | None = None
@@ -171,6 +174,8 @@ class Room:
     callback: Callback | None = None
     callbacks_sent: int = 0
     announcement: Announcement | None = None
+    record: RecordingTerms | None = None
+    """How it is to be recorded from the moment it begins."""
     reason_ended: str | None = None
     call_ending: CallSid | None = None
 
@@ -227,9 +232,71 @@ class Queue:
         return int(sum(now - member.entered_at for member in self.members) / len(self.members))
 
 
+class RecordingStatus(StrEnum):
+    """Where a recording is in its life. Source: Twilio API, Recording `status`."""
+
+    IN_PROGRESS = "in-progress"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    ABSENT = "absent"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+_MADE = frozenset({RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED})
+RECORDING_TRANSITIONS: dict[RecordingStatus, frozenset[RecordingStatus]] = {
+    RecordingStatus.IN_PROGRESS: frozenset(
+        {RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
+    ),
+    RecordingStatus.PAUSED: frozenset(
+        {RecordingStatus.IN_PROGRESS, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
+    ),
+    RecordingStatus.STOPPED: _MADE,
+    RecordingStatus.PROCESSING: _MADE,
+    **{status: frozenset({RecordingStatus.DELETED}) for status in _MADE},
+    RecordingStatus.DELETED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Sound that is, or was, written down: of a call, or of a conference (`room`).
+
+    Units: `duration_s` whole seconds, None until it is over.
+    """
+
+    sid: RecordingSid
+    account: AccountSid
+    call: CallSid | None
+    room: RoomSid | None
+    terms: RecordingTerms
+    channels: int
+    status: RecordingStatus
+    created_at: float
+    updated_at: float
+    for_verb: bool = False
+    """Whether a verb of the call waits for it."""
+    duration_s: int | None = None
+    error_code: int = 0
+    url: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether more may come into it."""
+        return self.status in (RecordingStatus.IN_PROGRESS, RecordingStatus.PAUSED)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it is over, and its file is still to come."""
+        return self.status in (RecordingStatus.STOPPED, RecordingStatus.PROCESSING)
+
+
 __all__ = [
     "CALL_TRANSITIONS",
     "FINAL",
+    "RECORDING_TRANSITIONS",
     "ROOM_TRANSITIONS",
     "Admission",
     "Announcement",
@@ -241,6 +308,8 @@ __all__ = [
     "Member",
     "Participant",
     "Queue",
+    "Recording",
+    "RecordingStatus",
     "Room",
     "RoomStatus",
 ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
-from holdfast.voice.control.audio import changed, needs_comfort
+from holdfast.voice.control.audio import changed, needs_comfort, voices_of
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.control.participant import change
 from holdfast.voice.control.stage import Stage
@@ -26,15 +26,18 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
 from holdfast.voice.model.facts import RoomEntered, RoomLeft, RoomRefused
-from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid, is_label, is_sid
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, RoomSid, derive, is_label, is_sid
 from holdfast.voice.model.orders import (
+    BeginRecording,
     Bridge,
+    EndRecording,
     EnterConference,
     LeaveRoom,
     NoteAnnounced,
     NoteAnnouncing,
     NoteParticipant,
     NotePhoneHold,
+    NoteVoices,
     RefuseEntry,
     StartScript,
     StopScript,
@@ -64,6 +67,7 @@ def conference(sid: RoomSid, account: AccountSid, admission: Admission, now: flo
         updated_at=now,
         max_participants=admission.max_participants,
         callback=admission.callback,
+        record=admission.record,
     )
 
 
@@ -120,6 +124,8 @@ def step(room: Room, message: Message, now: float, view: View) -> Moved:
         case _:
             pass
     _settle(stage)
+    if view.recordings_of(room.sid) and (voices := voices_of(stage.room)) != voices_of(room):
+        stage.say(NoteVoices(room=room.sid, voices=voices))
     return Moved(stage.room, (*changed(room, stage.room), *stage.said))
 
 
@@ -237,6 +243,7 @@ def _end(stage: Stage, reason: str, trigger: Participant | None, others_reason: 
     ending = None if trigger is None else trigger.call
     stage.room = replace(stage.room, participants=(), announcement=None, reason_ended=reason, call_ending=ending)
     stage.move(RoomStatus.COMPLETED)
+    stage.say(*(EndRecording(recording=one.sid) for one in stage.view.recordings_of(stage.room.sid)))
     more = [("ReasonConferenceEnded", reason), ("Reason", reason.replace("-", " "))]
     if trigger is not None:
         more.append(("CallSidEndingConference", trigger.call))
@@ -261,6 +268,9 @@ def _settle(stage: Stage) -> None:
     if room.kind == "conference" and room.status is RoomStatus.INIT and enough:
         stage.move(RoomStatus.IN_PROGRESS)
         stage.tell("conference-start")
+        if (terms := room.record) is not None:
+            recording = RecordingSid(derive("RE", room.sid))
+            stage.say(BeginRecording(recording=recording, account=room.account, terms=terms, room=room.sid))
     for one in inside:
         waits = _hears_wait(stage.room, len(inside)) and not one.held and not one.announcing
         if waits != one.waiting:

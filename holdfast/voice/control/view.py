@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from holdfast.voice.control.nouns import Call, Queue, Room
+from holdfast.voice.control.nouns import Call, Queue, Recording, Room
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact
-from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid
+from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.orders import NounCommand
 
 Message = RestCommand | NounCommand | Fact
@@ -31,6 +31,13 @@ class View(Protocol):
     @property
     def queues(self) -> Mapping[QueueSid, Queue]:
         """Every queue."""
+
+    @property
+    def recordings(self) -> Mapping[RecordingSid, Recording]:
+        """Every recording."""
+
+    def recordings_of(self, owner: CallSid | RoomSid) -> tuple[Recording, ...]:
+        """The recordings of a call or a conference that are being made."""
 
     def room_of(self, call: CallSid) -> Room | None:
         """The room this call is in, or has a seat in."""

@@ -9,8 +9,8 @@ from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
 from holdfast.voice.control.view import Saying, View
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, StopSound, StopTimer
 from holdfast.voice.model.facts import ChildEnded
-from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.model.orders import LeaveRoom
+from holdfast.voice.model.ids import CallSid, RecordingSid, Token, derive
+from holdfast.voice.model.orders import EndRecording, LeaveRoom
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.script import Script
 from holdfast.voice.twiml.verb import Answer, Decline
@@ -37,7 +37,10 @@ class Work:
 
     def notify(self, event: str) -> None:
         """Send the status callback of an event."""
-        self.call, callbacks = callback(self.call, event, self.now)
+        recorded = None
+        if event == "completed" and self.call.record is not None:
+            recorded = self.view.recordings.get(RecordingSid(derive("RE", self.call.sid)))
+        self.call, callbacks = callback(self.call, event, self.now, recorded)
         self.say(*callbacks)
 
     def keep(self, script: Script) -> None:
@@ -91,6 +94,7 @@ class Work:
         self.say(*goodbyes)
         if was.boss is not None:
             self.say(ChildEnded(call=was.boss, child=was.sid, status=status.value, sip_code=sip_code))
+        self.say(*(EndRecording(recording=one.sid) for one in self.view.recordings_of(was.sid)))
         self.notify("completed")
 
 

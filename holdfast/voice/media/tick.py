@@ -35,7 +35,8 @@ class Sound:
         self.players = Players(self.bank, self.frames[rows : 2 * rows])
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
-        self._heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
+        self.heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
+        """What each leg was sent in the last tick."""
         self._mixer = Mixer()
         self._routing: Routing | None = None
 
@@ -92,7 +93,7 @@ class Sound:
 
     def tick(self, n: int, *, skipped: int) -> Numbers:
         """Make the next packet of the first `n` rows, after `skipped` ticks left out; the rows whose sound ended."""
-        frames, layout, heard = self.frames, self.layout, self._heard[:n]
+        frames, layout, heard = self.frames, self.layout, self.heard[:n]
         if self._routing is None or len(self._routing.source) != n:
             self._routing = derive(self.hears, laws=self.law[:n].tolist(), layout=layout, rows=n)
         routing = self._routing

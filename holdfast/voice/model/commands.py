@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 
 Method = Literal["GET", "POST"]
 Role = Literal["main", "queue", "wait", "hold", "announce", "screen", "whisper", "comfort"]
@@ -44,6 +44,22 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingTerms:
+    """What is recorded, how, and who hears of it. `dual`: each direction has its own channel.
+
+    Source: Twilio API, Recording `source`; RecordingChannels, RecordingTrack, Trim.
+    """
+
+    source: Literal[
+        "DialVerb", "Conference", "OutboundAPI", "RecordVerb", "StartCallRecordingAPI", "StartConferenceRecordingAPI"
+    ]
+    dual: bool = False
+    track: Literal["both", "inbound", "outbound"] = "both"
+    trim: bool = False
+    callback: Callback | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """How a call enters a conference: the attributes of the `<Conference>` noun. Source: TwiML <Conference>."""
 
@@ -58,6 +74,7 @@ class Admission:
     max_participants: int = 250
     coach: CallSid | None = None
     callback: Callback | None = None
+    record: RecordingTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +118,7 @@ class CreateCall:
     timeout_s: int = 60
     time_limit_s: int = 14400
     send_digits: str = ""
+    record: RecordingTerms | None = None
     seat: ReserveSeat | None = None
     """Where this call is listed as a participant before it has answered."""
 
@@ -239,6 +257,37 @@ class DequeueMember:
     request: WebRequest
 
 
+# --- of recordings ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCall:
+    """Record a call from now on. Raises: CallNotInProgress."""
+
+    call: CallSid
+    recording: RecordingSid
+    terms: RecordingTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRecording:
+    """Pause a recording (leaving the pause out, or as silence), go on with it, or stop it.
+
+    Raises: NotFound, RecordingNotActive.
+    """
+
+    recording: RecordingSid
+    status: Literal["paused", "in-progress", "stopped"]
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRecording:
+    """Delete the sound of a recording that is over; what is known of it stays. Raises: NotFound, RecordNotFinished."""
+
+    recording: RecordingSid
+
+
 RestCommand = (
     CreateCall
     | ReceiveCall
@@ -254,4 +303,7 @@ RestCommand = (
     | ChangeQueue
     | DeleteQueue
     | DequeueMember
+    | RecordCall
+    | ChangeRecording
+    | DeleteRecording
 )

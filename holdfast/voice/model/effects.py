@@ -10,7 +10,7 @@ from holdfast.voice.model.commands import (
     Target,
     WebRequest,
 )
-from holdfast.voice.model.ids import CallSid, Token
+from holdfast.voice.model.ids import CallSid, RecordingSid, Token
 
 Hears = tuple[CallSid, ...] | None
 """What one ear hears: these legs, or (None) its own player, which is silent while it plays nothing."""
@@ -92,7 +92,7 @@ class PostCallback:
     """Tell a web server of an event; signed; its answer changes nothing. `form` is complete."""
 
     call: CallSid | None
-    kind: Literal["call", "conference", "superseded"]
+    kind: Literal["call", "conference", "recording", "superseded"]
     request: WebRequest
 
 
@@ -150,6 +150,50 @@ class HangUpLeg:
     call: CallSid
 
 
+# --- recordings -------------------------------------------------------------------------------------------
+
+Voice = tuple[CallSid, Literal["says", "hears"]]
+"""What a call's party says, or what it hears."""
+Voices = tuple[tuple[Voice, ...], ...]
+"""Per channel, whose sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCapture:
+    """Write these voices to a file. Answered by CaptureBegan, in the end by CaptureEnded.
+
+    Units: after `quiet_s` seconds of silence CaptureQuiet is told; 0: never.
+    """
+
+    recording: RecordingSid
+    voices: Voices
+    quiet_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCapture:
+    """Capture other voices from now on; or go `on`, put in `silent` instead, or leave out (`off`) what is heard."""
+
+    recording: RecordingSid
+    voices: Voices | None = None
+    mode: Literal["on", "silent", "off"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopCapture:
+    """The file is complete; `trim`: without the silence at its ends. Answered by CaptureEnded."""
+
+    recording: RecordingSid
+    trim: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseCapture:
+    """Delete the file of a recording."""
+
+    recording: RecordingSid
+
+
 # --- traces for `ladder` and `explain` --------------------------------------------------------------------
 
 
@@ -165,4 +209,5 @@ class VerbBegan:
 SoundEffect = RouteAudio | PlaySound | StopSound
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
-Effect = SoundEffect | LegEffect | WebEffect | StartTimer | StopTimer | VerbBegan
+CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture
+Effect = SoundEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan

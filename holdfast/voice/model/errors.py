@@ -64,6 +64,12 @@ class RecordNotFinished(AskedWrong):
     code = 20009
 
 
+class RecordingNotActive(AskedWrong):
+    """A recording that is over is neither paused nor stopped."""
+
+    code = 21220
+
+
 class QueueNameTaken(AskedWrong):
     """Two queues of one account cannot share a friendly name."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid, Token
 
 # --- from a leg ------------------------------------------------------------------------------------
 
@@ -121,6 +121,36 @@ class DocumentMissed:
     url: str
     code: int
     message: str
+
+
+# --- from where recordings are made ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureBegan:
+    """A recording is being written; in the end its sound is at `url`."""
+
+    recording: RecordingSid
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureQuiet:
+    """A recording has had silence alone for as long as was asked with `StartCapture`."""
+
+    recording: RecordingSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureEnded:
+    """A recording's file is complete. Units: `duration_s` of what was kept; 0: there is no file.
+
+    `error` says why it ended without having been asked to, "" otherwise.
+    """
+
+    recording: RecordingSid
+    duration_s: float
+    error: str = ""
 
 
 # --- from one noun to another ------------------------------------------------------------------------
@@ -282,6 +312,32 @@ class QueueMissing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingBegan:
+    """A recording that a verb of this call asked for is being made."""
+
+    call: CallSid
+    recording: RecordingSid
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingQuiet:
+    """A recording that a verb of this call asked for has been silent for as long as it said."""
+
+    call: CallSid
+    recording: RecordingSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFinished:
+    """A recording that a verb of this call asked for is over. Units: seconds; 0 when nothing was kept."""
+
+    call: CallSid
+    recording: RecordingSid
+    duration_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupted:
     """The verb that runs is taken away from outside; it may say which goodbye request is due."""
 
@@ -290,7 +346,8 @@ class Interrupted:
 
 
 LegFact = LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed | DigitPressed
-ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentMissed
+CaptureFact = CaptureBegan | CaptureQuiet | CaptureEnded
+ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentMissed | CaptureFact
 NounFact = (
     ChildRinging
     | ChildAnswered
@@ -310,6 +367,9 @@ NounFact = (
     | MemberLost
     | MemberReached
     | QueueMissing
+    | RecordingBegan
+    | RecordingQuiet
+    | RecordingFinished
     | Interrupted
 )
 Fact = LegFact | ShellFact | NounFact

@@ -14,6 +14,7 @@ CallSid = NewType("CallSid", str)
 RoomSid = NewType("RoomSid", str)
 """A conference (`CF…`) or the private room in which two legs are bridged (`BR…`)."""
 QueueSid = NewType("QueueSid", str)
+RecordingSid = NewType("RecordingSid", str)
 Token = NewType("Token", str)
 """Names one thing a script started (a sound, a timer, a fetch); its first part is the call's SID."""
 

@@ -9,12 +9,13 @@ from holdfast.voice.model.commands import (
     Admission,
     Callback,
     Instruction,
+    RecordingTerms,
     ReserveSeat,
     Role,
     Target,
     WebRequest,
 )
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,37 @@ class NoteAnnounced:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginRecording:
+    """Record a call, or a conference (`room`). `for_verb`: the call's script hears of it.
+
+    Units: `quiet_s` seconds of silence of which the script is told; 0: never.
+    """
+
+    recording: RecordingSid
+    account: AccountSid
+    terms: RecordingTerms
+    call: CallSid | None = None
+    room: RoomSid | None = None
+    for_verb: bool = False
+    quiet_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRecording:
+    """The recording is over; nothing for one that is."""
+
+    recording: RecordingSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteVoices:
+    """These are heard in the conference now, so that its recording has them."""
+
+    room: RoomSid
+    voices: tuple[tuple[CallSid, Literal["says", "hears"]], ...]
+
+
 NounCommand = (
     CallChild
     | ReleaseChild
@@ -197,4 +229,7 @@ NounCommand = (
     | NoteParticipant
     | NoteAnnouncing
     | NoteAnnounced
+    | BeginRecording
+    | EndRecording
+    | NoteVoices
 )

@@ -27,7 +27,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The whole state of one noun after a step. Shape: `noun` is call, room or queue; `data` JSON, "" when deleted."""
+    """The whole state of one noun after a step.
+
+    Shape: `noun` is call, room, queue or recording; `data` JSON, "" when deleted.
+    """
 
     noun: str
     sid: str

@@ -22,7 +22,9 @@ from typing import Self, assert_never
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
+    ChangeCapture,
     Effect,
+    EraseCapture,
     FetchDocument,
     HangUpLeg,
     LogNotification,
@@ -33,7 +35,9 @@ from holdfast.voice.model.effects import (
     RingLeg,
     RouteAudio,
     SoundEffect,
+    StartCapture,
     StartTimer,
+    StopCapture,
     StopFetch,
     StopSound,
     StopTimer,
@@ -50,10 +54,12 @@ from holdfast.voice.runtime.legs.arrivals import SrtpWish
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.library import Library
+from holdfast.voice.runtime.mediaplane import captures
 from holdfast.voice.runtime.mediaplane import messages as media_words
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.recorder import Recorder, sweep
 from holdfast.voice.runtime.sounds.decoder import Decoder
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.runtime.web.reach import reach_of
@@ -80,8 +86,11 @@ class EngineSettings:
     sip: tuple[str, int]
     media_socket: Path
     loopback: bool
+    recordings: Path
+    keep_days: float | None = None
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
+    """`own_urls` ends with the address recordings are fetched from; they are kept `keep_days` (None: for ever)."""
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
@@ -157,6 +166,15 @@ class Engine:
             clock=self.clock.now,
             tasks=tasks,
         )
+        self.recorder = Recorder(
+            media=self.media,
+            folder=settings.recordings,
+            url=settings.own_urls[-1] if settings.own_urls else "",
+            account=settings.account,
+            tell=self.switch.tell,
+            tasks=tasks,
+        )
+        await self.recorder.open()
         for row in await self.media.rows():
             self.media.close_row(row.leg)
         self.legs = SipLegs(
@@ -179,6 +197,9 @@ class Engine:
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))
         self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
         await self._bury_the_dead()
+        if settings.keep_days is not None:
+            work = sweep(self.switch, keep_days=settings.keep_days)
+            self._background.append(tasks.create_task(work, name="recordings-sweep"))
         await self.legs.open()
         stack.push_async_callback(self.legs.close)
 
@@ -187,6 +208,8 @@ class Engine:
         self.switch.restore(await self._journal.load())
         for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
             self.switch.tell(LegEnded(call=call, cause="lost", sip_code=503))
+        for recording in [one for one in self.switch.board.recordings.values() if one.unfinished]:
+            self.recorder.tell_of_earlier(recording.sid)
         await self.switch.settled()
 
     async def _say_goodbye(self) -> None:
@@ -196,6 +219,8 @@ class Engine:
                 self.switch.tell(EndCall(call=call))
             except VoiceError as error:
                 log.warning("call=%s could not be ended: %s", call, error.message)
+        await self.switch.settled()
+        await self.recorder.drained(timeout_s=GOODBYE_S)
         await self.switch.settled()
         await self.legs.drained(timeout_s=GOODBYE_S)
         await self.webhooks.drained(timeout_s=GOODBYE_S)
@@ -227,6 +252,8 @@ class Engine:
                 self.webhooks.carry_out(effect)
             case PlaceLeg() | RingLeg() | AnswerLeg() | RefuseLeg() | HangUpLeg():
                 self.legs.carry_out(effect)
+            case StartCapture() | ChangeCapture() | StopCapture() | EraseCapture():
+                self.recorder.carry_out(effect)
             case VerbBegan() | RouteAudio() | PlaySound() | StopSound():
                 pass
             case _:
@@ -250,9 +277,12 @@ class Engine:
                     self.library.refused((leg,))
                 case media_words.Statistics() | media_words.Load():
                     self.quality.note(fact)
+                case captures.CaptureQuiet() | captures.CaptureClosed():
+                    self.recorder.hear(fact)
                 case media_words.Detached():
                     self._in_doubt = tuple(self.legs.rows)
                     self.quality.lost(self._in_doubt)
+                    self.recorder.media_went()
                 case media_words.Attached(rows=rows) if not rows:
                     await self._media_began_anew()
                 case _:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from holdfast.voice.control.board import Board, Step
-from holdfast.voice.control.nouns import Call, Queue
+from holdfast.voice.control.nouns import Call, Queue, Recording, Room
 from holdfast.voice.control.view import Message
 from holdfast.voice.control.wire import decode, encode
 from holdfast.voice.model.commands import RestCommand
@@ -158,7 +158,15 @@ class Switch:
 
 def _snapshots(step: Step) -> Iterable[Snapshot]:
     for noun in step.nouns:
-        kind = "call" if isinstance(noun, Call) else "queue" if isinstance(noun, Queue) else "room"
+        match noun:
+            case Call():
+                kind = "call"
+            case Queue():
+                kind = "queue"
+            case Recording():
+                kind = "recording"
+            case Room():
+                kind = "room"
         yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun))
 
 

@@ -20,6 +20,7 @@ from holdfast.voice.twiml.verbs.dial import Dial
 from holdfast.voice.twiml.verbs.enqueue import Enqueue
 from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
 from holdfast.voice.twiml.verbs.gather import Gather
+from holdfast.voice.twiml.verbs.record import Record
 from holdfast.voice.twiml.verbs.speak import Play, Say
 
 MAX_BYTES = 64 * 1024
@@ -36,6 +37,7 @@ VERBS: Final[Mapping[str, type[Verb] | type[Dial]]] = {
     "Dial": Dial,
     "Enqueue": Enqueue,
     "Gather": Gather,
+    "Record": Record,
 }
 
 _QUIET = frozenset({"Say", "Play", "Pause", "Redirect"})

@@ -20,6 +20,7 @@ from holdfast.voice.model.facts import (
     QueueMissing,
     QueueRefused,
     QueueTaken,
+    RecordingFinished,
     RoomLeft,
     RoomRefused,
     SoundEnded,
@@ -28,9 +29,11 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.orders import (
+    BeginRecording,
     Bridge,
     CallChild,
     DialQueue,
+    EndRecording,
     EnterConference,
     JoinQueue,
     LeaveQueue,
@@ -73,6 +76,8 @@ def opens(doing: Doing, call: CallSid) -> Opened | None:
             return Opened(key="queue", stop=LeaveQueue(call=call, result="redirected"))
         case DialQueue():
             return Opened(key="dialler", stop=StopDialQueue(call=call))
+        case BeginRecording(recording=recording):
+            return Opened(key=recording, stop=EndRecording(recording=recording))
         case StartScript(role=role):
             return Opened(key=f"script:{role}", stop=StopScript(call=call, role=role))
         case _:
@@ -90,6 +95,8 @@ def closes(fact: Fact) -> str:
             return "room"
         case QueueLeft() | QueueTaken(url=None) | QueueRefused():
             return "queue"
+        case RecordingFinished(recording=recording):
+            return recording
         case MemberReached() | QueueMissing():
             return "dialler"
         case _:
@@ -105,5 +112,7 @@ def closes_step(doing: Doing) -> str:
             return f"script:{role}"
         case MeetDialler():
             return "queue"
+        case EndRecording(recording=recording):
+            return recording
         case _:
             return ""

@@ -129,13 +129,15 @@ class Reader:
             return None
         return WebRequest(url=self.url(raw), method=method)
 
-    def callback(self, allowed: tuple[str, ...], default: tuple[str, ...]) -> Callback | None:
-        """`statusCallback`, its method and its space-separated events."""
-        raw, method = self.optional("statusCallback"), self.method("statusCallbackMethod")
-        words = tuple(self.text("statusCallbackEvent").replace(",", " ").split())
+    def callback(
+        self, allowed: tuple[str, ...], default: tuple[str, ...], name: str = "statusCallback"
+    ) -> Callback | None:
+        """A callback's address, its method and its space-separated events."""
+        raw, method = self.optional(name), self.method(f"{name}Method")
+        words = tuple(self.text(f"{name}Event").replace(",", " ").split())
         for word in words:
             if word not in allowed:
-                self.warn(f"statusCallbackEvent={word[:40]!r} is none of {', '.join(allowed)}")
+                self.warn(f"{name}Event={word[:40]!r} is none of {', '.join(allowed)}")
         if raw is None or not raw.strip():
             return None
         return Callback(url=self.url(raw), method=method, events=words or default)

@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.captures import CaptureCommand
 from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, MessageUnreadable, RowsFull
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
 
@@ -169,6 +170,10 @@ class MediaPlane:
         """Who hears whom from the next tick on. Shape: only the ears that change."""
         self._post(m.Route(hears=tuple(hears.items())))
 
+    def capture(self, command: CaptureCommand) -> None:
+        """Record, change what is recorded, or stop. The end comes as the fact `CaptureClosed`."""
+        self._post(command)
+
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Commands posted inside leave together and take effect at one tick. There must be no `await` inside."""
@@ -281,6 +286,8 @@ class MediaPlane:
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
+            if isinstance(command, CaptureCommand):
+                continue  # whoever records hears of it by `Detached`
             legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
             token = command.token if isinstance(command, m.Play | m.Stop) else None
             for leg in legs:

@@ -17,6 +17,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from holdfast.voice.media.srtp import Profile
+from holdfast.voice.runtime.mediaplane.captures import (
+    CaptureClosed,
+    CaptureQuiet,
+    ChangeCapture,
+    CloseCapture,
+    OpenCapture,
+)
 from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
 
 Leg = str
@@ -100,7 +107,10 @@ class Route:
     kind: Literal["route"] = "route"
 
 
-Command = Annotated[DescribeRow | CloseRow | Play | Stop | Route, Field(discriminator="kind")]
+Command = Annotated[
+    DescribeRow | CloseRow | Play | Stop | Route | OpenCapture | ChangeCapture | CloseCapture,
+    Field(discriminator="kind"),
+]
 
 # --- requests: each is answered by one reply with its number ----------------------------------------------------
 
@@ -396,6 +406,8 @@ Fact = (
     | Load
     | Refused
     | FactsLost
+    | CaptureQuiet
+    | CaptureClosed
 )
 Answer = Reply | Fact
 Message = Request | Answer

@@ -27,6 +27,7 @@ from holdfast.voice.media.routing import Hears
 from holdfast.voice.media.srtp import KeyWrong, Srtp, SrtpKeys
 from holdfast.voice.media.tick import Sound
 from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.runtime.mediaplane import captures as c
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible, usable
 from holdfast.voice.runtime.mediaplane.errors import RowsFull
@@ -102,6 +103,7 @@ class Plane:
         self._heard_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
         self._refused: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._recorders = c.Recorders(outbox.put)
         self._high = 0
         self._sending: Numbers = np.zeros(0, dtype=np.intp)
         self._unheard: set[int] = set()
@@ -219,6 +221,8 @@ class Plane:
                     if (at := self._row_of.get(leg)) is not None:
                         self._rows[at].hears = hears
                 self._reroute()
+            case c.OpenCapture() | c.ChangeCapture() | c.CloseCapture():
+                self._recorders.carry_out(command, self._row_of)
             case _:
                 assert_never(command)
 
@@ -289,6 +293,8 @@ class Plane:
             else:
                 hears[at] = () if heard is not None else None
         self.sound.route(hears)
+        if self._recorders.in_use:
+            self._recorders.rows_changed(self._row_of)
 
     def _find_sending(self) -> None:
         sending = sorted(at for at, row in self._rows.items() if row.send and row.latch.sends_to is not None)
@@ -377,6 +383,8 @@ class Plane:
     def tick(self, now: float, *, skipped: int) -> None:
         """One pass: every leg's next packet is made and sent; what began and ended with it is told."""
         ended = self.sound.tick(self._high, skipped=skipped)
+        if self._recorders.in_use:
+            self._recorders.tick(self.sound.frames, self.sound.heard, self.sound.law, skipped=skipped)
         sent = self._send()
         self.sound.headers.advance(self._high, sent, skipped=skipped)
         if self._unheard:
@@ -468,7 +476,8 @@ class Plane:
             self.reports.hear(at, remote=self._rows[at].latch.sends_to, now=now)
 
     def close(self, now: float) -> None:
-        """End every leg."""
+        """End every recording and every leg."""
+        self._recorders.close()
         for leg in list(self._row_of):
             self._close(leg, now)
 

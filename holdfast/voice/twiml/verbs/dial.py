@@ -16,6 +16,7 @@ from holdfast.voice.twiml.verbs.dial_legs import DialLegs, Noun
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
 from holdfast.voice.twiml.verbs.flow import Fault
 from holdfast.voice.twiml.verbs.speak import DIGITS
+from holdfast.voice.twiml.verbs.tape import read_terms
 from holdfast.voice.twiml.verbs.terms import Terms
 
 MOST_NOUNS = 10
@@ -34,12 +35,7 @@ QUEUE_CODES = {"method": 14210, "url": 14211}
 _PASSED_OVER = frozenset(
     {
         "jitterBufferSize",
-        "record",
         "region",
-        "trim",
-        "recordingStatusCallback",
-        "recordingStatusCallbackMethod",
-        "recordingStatusCallbackEvent",
         "recordingConfigurationId",
         "eventCallbackUrl",
         "byoc",
@@ -154,6 +150,9 @@ def _conference(outer: Reader, node: Node, terms: Terms) -> Verb | None:
     if wait_url is not None and wait is None:
         wait = DialConference.SILENT
     coach = reader.text("coach").strip()
+    words = ("do-not-record", "record-from-start", "true", "false")
+    recorded = reader.choice("record", "do-not-record", words) in ("record-from-start", "true")
+    how = read_terms(reader, source="Conference", trim=True)
     admission = Admission(
         name=name,
         muted=reader.boolean("muted", False),
@@ -165,6 +164,7 @@ def _conference(outer: Reader, node: Node, terms: Terms) -> Verb | None:
         max_participants=reader.integer("maxParticipants", 250, low=1, high=250),
         coach=CallSid(coach) if coach else None,
         callback=reader.callback(ROOM_EVENTS, ()),
+        record=how if recorded else None,
     )
     reader.finish()
     for warned in reader.warnings:

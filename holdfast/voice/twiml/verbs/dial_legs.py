@@ -22,6 +22,8 @@ from holdfast.voice.model.facts import (
     ChildEnded,
     ChildScreened,
     DigitPressed,
+    RecordingBegan,
+    RecordingFinished,
     TimerFired,
 )
 from holdfast.voice.model.ids import CallSid, RoomSid, Token
@@ -31,6 +33,7 @@ from holdfast.voice.model.orders import (
     ReleaseChild,
 )
 from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
+from holdfast.voice.twiml.verbs.tape import Tape, told_of
 from holdfast.voice.twiml.verbs.terms import Terms
 
 
@@ -73,18 +76,22 @@ class DialLegs(Verb):
         yield PlaySound(token=ringback, source="builtin:ringback", rounds=0)
         rounds = [(noun,) for noun in self.nouns] if self.terms.sequential else [self.nouns]
         tried = Tried(child=None)
+        tape: Tape | None = None
+        if self.terms.record_ringing and (begun := self.terms.tape(desk)) is not None:
+            tape, order = begun
+            yield order
         for nouns in rounds:
-            tried = yield from self._ring(desk, nouns)
+            tried = yield from self._ring(desk, nouns, tape)
             if tried.taken_away:
-                return self._unbridged(desk, tried)
+                return self._unbridged(desk, tried, tape)
             if tried.answered_at is not None:
                 break
         yield StopSound(token=ringback)
         if tried.child is not None and tried.answered_at is not None and not tried.status:
-            return (yield from self._bridge(desk, tried.child, tried.answered_at))
-        return self._unbridged(desk, tried)
+            return (yield from self._bridge(desk, tried.child, tried.answered_at, tape))
+        return self._unbridged(desk, tried, tape)
 
-    def _unbridged(self, desk: Desk, tried: Tried) -> Outcome:
+    def _unbridged(self, desk: Desk, tried: Tried, tape: Tape | None) -> Outcome:
         """P and C were never joined. Source: TwiML <Dial>: whatever ends an answered leg is `completed`."""
         form = [("DialCallStatus", tried.status)]
         if tried.child is not None:
@@ -92,9 +99,9 @@ class DialLegs(Verb):
         if tried.answered_at is not None and not tried.detached:
             form.append(("DialCallDuration", str(int(desk.now - tried.answered_at))))
         form.append(("DialBridged", unconfirmed.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
-        return self.terms.over(*form)
+        return self.terms.over(*form, *told_of(tape, desk.now))
 
-    def _ring(self, desk: Desk, nouns: tuple[Noun, ...]) -> Part[Tried]:
+    def _ring(self, desk: Desk, nouns: tuple[Noun, ...], tape: Tape | None) -> Part[Tried]:
         """Ring these until one is ready for the bridge, all have refused, or the time is over."""
         ringing: dict[CallSid, Noun] = {}
         for noun in nouns:
@@ -132,6 +139,8 @@ class DialLegs(Verb):
                         for child in ringing:
                             yield ReleaseChild(call=child, cause="timeout")
                         return Tried(child=named, status="no-answer")
+                    case RecordingBegan() as fact if tape is not None:
+                        tape.note(fact)
                     case _:
                         pass
         except Interruption as order:
@@ -153,12 +162,15 @@ class DialLegs(Verb):
             send_digits=noun.send_digits,
         )
 
-    def _bridge(self, desk: Desk, child: CallSid, answered_at: float) -> Part[Outcome]:
+    def _bridge(self, desk: Desk, child: CallSid, answered_at: float, tape: Tape | None) -> Part[Outcome]:
         """P and C hear each other until one of them is gone, redirected, or out of time."""
         yield Answer()
         room = RoomSid(desk.sid("BR"))
         yield Bridge(token=desk.token(), room=room, call=desk.call, account=desk.account)
         yield Bridge(token=desk.token(), room=room, call=child, account=desk.account)
+        if tape is None and (begun := self.terms.tape(desk)) is not None:
+            tape, order = begun
+            yield order
         limit = desk.token()
         yield StartTimer(token=limit, after_s=self.terms.time_limit_s)
         try:
@@ -168,13 +180,14 @@ class DialLegs(Verb):
                         break
                     case ChildDetached(child=gone) if gone == child:
                         status = unconfirmed.CHILD_REDIRECTED
-                        return self.terms.over(
-                            ("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true")
-                        )
+                        form = (("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true"))
+                        return self.terms.over(*form, *told_of(tape, desk.now))
                     case TimerFired(token=token) if token == limit:
                         break
                     case DigitPressed(digit="*") if self.terms.hangup_on_star:
                         break
+                    case RecordingBegan() | RecordingFinished() as fact if tape is not None:
+                        tape.note(fact)
                     case _:
                         pass
         except Interruption as order:
@@ -185,4 +198,5 @@ class DialLegs(Verb):
             ("DialCallSid", child),
             ("DialCallDuration", str(int(desk.now - answered_at))),
             ("DialBridged", "true"),
+            *told_of(tape, desk.now),
         )

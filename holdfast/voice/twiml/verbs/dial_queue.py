@@ -14,6 +14,8 @@ from holdfast.voice.model.facts import (
     MemberPrepared,
     MemberReached,
     QueueMissing,
+    RecordingBegan,
+    RecordingFinished,
     RoomLeft,
     TimerFired,
 )
@@ -23,6 +25,7 @@ from holdfast.voice.model.orders import (
     DialQueue,
 )
 from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
+from holdfast.voice.twiml.verbs.tape import Tape, told_of
 from holdfast.voice.twiml.verbs.terms import Terms
 
 
@@ -90,6 +93,10 @@ class DialQueueVerb(Verb):
     def _bridge(self, desk: Desk, reached: MemberReached) -> Part[Outcome]:
         """Be joined with the member until either leaves. The member's own wait ends the same moment."""
         yield Bridge(token=desk.token(), room=reached.room, call=desk.call, account=desk.account)
+        tape: Tape | None = None
+        if (begun := self.terms.tape(desk)) is not None:
+            tape, order = begun
+            yield order
         limit, began = desk.token(), desk.now
         yield StartTimer(token=limit, after_s=self.terms.time_limit_s)
         try:
@@ -101,6 +108,8 @@ class DialQueueVerb(Verb):
                         break
                     case DigitPressed(digit="*") if self.terms.hangup_on_star:
                         break
+                    case RecordingBegan() | RecordingFinished() as fact if tape is not None:
+                        tape.note(fact)
                     case _:
                         pass
         except Interruption as order:
@@ -112,4 +121,4 @@ class DialQueueVerb(Verb):
         form += [("DialCallDuration", str(int(desk.now - began))), ("DialBridged", "true")]
         if unconfirmed.QUEUE_DIAL_TELLS_QUEUE:
             form += [("QueueSid", reached.queue), ("QueueTime", str(int(reached.waited_s)))]
-        return self.terms.over(*form)
+        return self.terms.over(*form, *told_of(tape, desk.now))

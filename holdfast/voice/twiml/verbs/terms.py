@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.commands import RecordingTerms, WebRequest
+from holdfast.voice.model.ids import RecordingSid
+from holdfast.voice.model.orders import BeginRecording
 from holdfast.voice.twiml.reading import Reader
-from holdfast.voice.twiml.verb import Continue, Jump, Outcome
+from holdfast.voice.twiml.verb import Continue, Desk, Jump, Outcome
+from holdfast.voice.twiml.verbs.tape import Tape, read_terms
 
+CODES = {
+    "method": 13210,
+    "timeout": 13212,
+    "hangupOnStar": 13213,
+    "callerId": 13214,
+    "timeLimit": 13216,
+    "record": 13217,
+    "sequential": 13218,
+    "answerOnBridge": 13219,
+    "ringTone": 13220,
+}
+RECORDED = ("record-from-answer", "record-from-ringing", "record-from-answer-dual", "record-from-ringing-dual")
 ACCEPTED = (
-    "record",
-    "recordingTrack",
-    "trim",
-    "recordingStatusCallback",
-    "recordingStatusCallbackMethod",
-    "recordingStatusCallbackEvent",
     "ringTone",
     "referUrl",
     "referMethod",
@@ -37,10 +46,18 @@ class Terms:
     hangup_on_star: bool = False
     answer_on_bridge: bool = False
     sequential: bool = False
+    record: RecordingTerms | None = None
+    record_ringing: bool = False
+    """The recording has the ringing too, and not only the conversation."""
 
     @classmethod
     def parse(cls, reader: Reader) -> Terms:
         """The terms an element states."""
+        reader.codes = CODES
+        words = ("do-not-record", "false", "true", *RECORDED)
+        record = reader.choice("record", "do-not-record", words)
+        record = {"false": "do-not-record", "true": "record-from-answer"}.get(record, record)
+        how = read_terms(reader, source="DialVerb", trim=False, dual=record.endswith("-dual"))
         terms = cls(
             action=reader.request("action", "method"),
             timeout_s=reader.integer("timeout", 30, low=1, high=600),
@@ -49,11 +66,22 @@ class Terms:
             hangup_on_star=reader.boolean("hangupOnStar", False),
             answer_on_bridge=reader.boolean("answerOnBridge", False),
             sequential=reader.boolean("sequential", False),
+            record=how if record in RECORDED else None,
+            record_ringing=record.startswith("record-from-ringing"),
         )
         for name in ACCEPTED:
-            if reader.optional(name) is not None and name == "record" and reader.text(name) != "do-not-record":
-                reader.warn("record is not built yet: nothing is recorded")
+            reader.optional(name)
         return terms
+
+    def tape(self, desk: Desk) -> tuple[Tape, BeginRecording] | None:
+        """The recording that is to begin now, if one is; its verb keeps the tape."""
+        if self.record is None:
+            return None
+        tape = Tape(recording=RecordingSid(desk.sid("RE")), began=desk.now)
+        order = BeginRecording(
+            recording=tape.recording, account=desk.account, call=desk.call, terms=self.record, for_verb=True
+        )
+        return tape, order
 
     def over(self, *form: tuple[str, str]) -> Outcome:
         """How the call goes on: by the `action` document with these parameters, else by the next verb."""

@@ -1,0 +1,234 @@
+"""Recordings in the media process: the words control uses for them, and their way from the tick to a file.
+
+The tick never touches a file: blocks go to a thread that does nothing but write, by a queue that is bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO, Literal
+
+from holdfast.voice.media.capture import Captures, Channels, Length, Mode, Voice
+from holdfast.voice.media.frames import Bytes, Numbers
+from holdfast.voice.media.wav import head
+
+UNWRITTEN = 4000
+"""Blocks that may wait for a slow disk, half a second of one recording each, before recordings are given up."""
+
+Side = Literal["says", "hears"]
+Voices = tuple[tuple[tuple[str, Side], ...], ...]
+"""Per channel, whose sound: what the leg says, or what it hears. A leg that is not open is silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCapture:
+    """Record these voices into a new file. `quiet_s` of silence are told as `CaptureQuiet` (0: never)."""
+
+    recording: str
+    path: str
+    voices: Voices
+    quiet_s: float = 0.0
+    kind: Literal["open-capture"] = "open-capture"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCapture:
+    """Record other voices, in as many channels (None: the same), or pause (`silent`, `off`), or go on (`on`)."""
+
+    recording: str
+    voices: Voices | None = None
+    mode: Mode | None = None
+    kind: Literal["change-capture"] = "change-capture"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseCapture:
+    """The recording is over. Answered by the fact `CaptureClosed`; unknown ones too."""
+
+    recording: str
+    kind: Literal["close-capture"] = "close-capture"
+
+
+CaptureCommand = OpenCapture | ChangeCapture | CloseCapture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureQuiet:
+    """A recording has been silent for as long as was asked."""
+
+    recording: str
+    kind: Literal["capture-quiet"] = "capture-quiet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureClosed:
+    """A recording's file is written and closed, or could not be (`error`). Units: frames of 20 ms."""
+
+    recording: str
+    frames: int
+    first_loud: int | None
+    last_loud: int | None
+    error: str = ""
+    kind: Literal["capture-closed"] = "capture-closed"
+
+
+CaptureFact = CaptureQuiet | CaptureClosed
+
+
+class Recorders:
+    """All recordings of the process. `tell` is called from the tick's own thread only."""
+
+    def __init__(self, tell: Callable[[CaptureFact], None]) -> None:
+        self._tell = tell
+        self._captures: Captures[str] = Captures()
+        self._voices: dict[str, Voices] = {}
+        self._lengths: dict[str, Length] = {}
+        self._writer: Writer | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is anything to do in a tick."""
+        return bool(self._voices or self._lengths)
+
+    def carry_out(self, command: CaptureCommand, rows: Mapping[str, int]) -> None:
+        """Do what control asks. What it names may have just ended."""
+        name = command.recording
+        match command:
+            case OpenCapture(voices=voices):
+                if name in self._voices or name in self._lengths:
+                    return
+                self._writer = self._writer or Writer()
+                self._voices[name] = voices
+                self._captures.open(name, _rows_of(voices, rows), quiet_frames=round(command.quiet_s * 50))
+                self._writer.open(name, Path(command.path), channels=len(voices))
+            case ChangeCapture(voices=voices, mode=mode) if name in self._voices:
+                if voices is not None and len(voices) == len(self._voices[name]):
+                    self._voices[name] = voices
+                    self._captures.rewire(name, _rows_of(voices, rows))
+                if mode is not None:
+                    self._captures.set_mode(name, mode)
+            case CloseCapture() if name in self._voices:
+                self._close(name)
+            case CloseCapture() if name not in self._lengths:
+                self._tell(_closed(name, Length(frames=0, first_loud=None, last_loud=None), "no such recording"))
+            case _:
+                pass
+
+    def rows_changed(self, rows: Mapping[str, int]) -> None:
+        """Legs were opened or closed."""
+        for name, voices in self._voices.items():
+            self._captures.rewire(name, _rows_of(voices, rows))
+
+    def tick(self, frames: Bytes, heard: Bytes, law: Numbers, *, skipped: int) -> None:
+        """Capture one frame of everything, and hand over what is ready."""
+        for name in self._captures.tick(frames, heard, law, skipped=skipped):
+            self._tell(CaptureQuiet(recording=name))
+        self._write()
+        assert self._writer is not None
+        while not self._writer.done.empty():
+            name, error = self._writer.done.get()
+            if error and name in self._voices:
+                self._close(name)
+            if (length := self._lengths.pop(name, None)) is not None:
+                self._tell(_closed(name, length, error))
+
+    def close(self) -> None:
+        """End every recording, and wait a moment for the last block to be written."""
+        for name in list(self._voices):
+            self._close(name)
+        if self._writer is not None:
+            self._writer.end()
+
+    def _close(self, name: str) -> None:
+        self._lengths[name] = self._captures.close(name)
+        del self._voices[name]
+        self._write()
+        assert self._writer is not None
+        self._writer.close(name)
+
+    def _write(self) -> None:
+        assert self._writer is not None
+        for name, block in self._captures.take():
+            self._writer.write(name, block)
+
+
+def _closed(name: str, length: Length, error: str) -> CaptureClosed:
+    return CaptureClosed(
+        recording=name,
+        frames=length.frames,
+        first_loud=length.first_loud,
+        last_loud=length.last_loud,
+        error=error,
+    )
+
+
+def _rows_of(voices: Voices, rows: Mapping[str, int]) -> Channels:
+    return tuple(
+        tuple(Voice(row=rows[leg], hears=side == "hears") for leg, side in channel if leg in rows) for channel in voices
+    )
+
+
+class Writer:
+    """A thread that writes files and does nothing else. A file that fails is given up, and told in `done`."""
+
+    def __init__(self, unwritten: int = UNWRITTEN) -> None:
+        self.done: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        """Files that are closed, and why if they failed."""
+        self._unwritten = unwritten
+        self._work: SimpleQueue[tuple[str, Path | bytes | None, int] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
+        self._thread.start()
+
+    def open(self, name: str, path: Path, *, channels: int) -> None:
+        """Begin a file that must not exist yet."""
+        self._work.put((name, path, channels))
+
+    def write(self, name: str, block: bytes) -> None:
+        """Add to a file. When the disk is too slow for all recordings, what comes too early is a failure."""
+        if self._work.qsize() >= self._unwritten:
+            self.done.put((name, "the disk is too slow"))
+        else:
+            self._work.put((name, block, 0))
+
+    def close(self, name: str) -> None:
+        """The file is complete."""
+        self._work.put((name, None, 0))
+
+    def end(self, *, within_s: float = 2.0) -> None:
+        """Write what waits, then stop."""
+        self._work.put(None)
+        self._thread.join(within_s)
+
+    def _run(self) -> None:
+        files: dict[str, BinaryIO] = {}
+        while (item := self._work.get()) is not None:
+            name, what, channels = item
+            try:
+                match what:
+                    case Path():
+                        files[name] = what.open("xb", buffering=0)
+                        _write_all(files[name], head(channels=channels, data_bytes=0))
+                    case bytes():
+                        if name in files:
+                            _write_all(files[name], what)
+                    case None:
+                        if name in files:
+                            files.pop(name).close()
+                            self.done.put((name, ""))
+            except OSError as error:
+                if name in files:
+                    files.pop(name).close()
+                self.done.put((name, error.strerror or str(error)))
+        for file in files.values():
+            file.close()
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Write it all: an unbuffered file may take less at a time. Raises: OSError."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]

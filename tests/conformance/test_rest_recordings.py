@@ -1,0 +1,248 @@
+"""Recordings at the REST door: shapes, filters, what may be changed when, and the sound itself."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+import soundfile
+
+from holdfast.voice.api import recordings
+from holdfast.voice.control.nouns import CallStatus, Recording, RecordingStatus
+from holdfast.voice.model.commands import Callback, ChangeRecording, CreateCall, RecordCall, RecordingTerms
+from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid
+from holdfast.voice.runtime.web.errors import SoundUnplayable
+from tests.conformance import facts
+from tests.conformance.asking import BASE, BASIC, Place, Reply, new_place, served
+from tests.conformance.engine import ACCOUNT, NOON, OURS, VOICE_URL
+
+ONE = "RE" + "1" * 32
+FORMS = {
+    "RecordingChannels": "dual",
+    "RecordingTrack": "both",
+    "Trim": "trim-silence",
+    "RecordingStatusCallback": "http://127.0.0.1:9/told",
+    "RecordingStatusCallbackEvent": "in-progress completed",
+}
+
+
+def made(place: Place, sid: str = ONE, *, call: str | None = None, room: str | None = None, days: int = 0) -> Recording:
+    """A recording that is complete."""
+    at = NOON + days * 86400
+    one = Recording(
+        sid=RecordingSid(sid),
+        account=ACCOUNT,
+        call=None if call is None else CallSid(call),
+        room=None if room is None else RoomSid(room),
+        terms=RecordingTerms(source="Conference" if room else "RecordVerb"),
+        channels=1,
+        status=RecordingStatus.COMPLETED,
+        created_at=at,
+        updated_at=at,
+        duration_s=4,
+        url=f"http://127.0.0.1:9{BASE}/Recordings/{sid}",
+    )
+    place.engine.board.recordings[one.sid] = one
+    return one
+
+
+def sids(reply: Reply) -> list[str]:
+    """Which recordings are listed."""
+    return [each["sid"][2] for each in reply.json["recordings"]]
+
+
+async def test_a_recording_has_the_fields_of_the_reference(place: Place) -> None:
+    call = place.engine.call()
+    begun = await place.post(f"/Calls/{call.sid}/Recordings.json", FORMS)
+    assert begun.status == 201
+    assert facts.wrong(begun.json, facts.RECORDING) == []
+    assert (begun.json["status"], begun.json["channels"], begun.json["duration"]) == ("in-progress", 2, None)
+    assert begun.json["source"] == "StartCallRecordingAPI"
+    for path in (f"/Recordings/{begun.json['sid']}.json", f"/Calls/{call.sid}/Recordings/{begun.json['sid']}.json"):
+        assert (await place.get(path)).json == begun.json
+    command = place.engine.asked[-1]
+    assert isinstance(command, RecordCall)
+    assert command.terms == RecordingTerms(
+        source="StartCallRecordingAPI",
+        dual=True,
+        trim=True,
+        callback=Callback(url="http://127.0.0.1:9/told", events=("in-progress", "completed")),
+    )
+
+
+async def test_one_of_a_conference_has_no_track(place: Place) -> None:
+    room = place.engine.room(place.engine.call())
+    made(place, room=room.sid)
+    body = (await place.get(f"/Conferences/{room.sid}/Recordings/{ONE}.json")).json
+    assert facts.wrong(body | {"track": "both"}, facts.RECORDING) == []
+    assert "track" not in body
+    assert body["media_url"].endswith(ONE)
+
+
+async def test_one_that_failed_is_absent_with_its_code(place: Place) -> None:
+    one = made(place)
+    place.engine.board.recordings[one.sid] = replace(one, status=RecordingStatus.FAILED, error_code=16100)
+    body = (await place.get(f"/Recordings/{ONE}.json")).json
+    assert (body["status"], body["error_code"], body["media_url"]) == ("absent", 16100, None)
+
+
+async def test_it_is_paused_resumed_and_stopped_by_its_sid_or_as_the_current_one(place: Place) -> None:
+    call = place.engine.call()
+    begun = (await place.post(f"/Calls/{call.sid}/Recordings.json")).json["sid"]
+    path = f"/Calls/{call.sid}/Recordings/Twilio.CURRENT.json"
+    assert (await place.get(path)).json["sid"] == begun
+    assert (await place.post(path, {"Status": "paused", "PauseBehavior": "skip"})).json["status"] == "paused"
+    assert place.engine.asked[-1] == ChangeRecording(recording=begun, status="paused", skip=True)
+    assert (await place.post(path, {"Status": "in-progress"})).json["status"] == "in-progress"
+    by_sid = f"/Calls/{call.sid}/Recordings/{begun}.json"
+    assert (await place.post(by_sid, {"Status": "stopped"})).json["status"] == "stopped"
+    again = await place.post(by_sid, {"Status": "stopped"})
+    assert (again.status, again.code) == (400, 21220)
+    gone = await place.post(path, {"Status": "paused"})
+    assert (gone.status, gone.code) == (404, 20404)
+
+
+@pytest.mark.parametrize("form", [{}, {"Status": "deleted"}, {"Status": "paused", "PauseBehavior": "loud"}])
+async def test_a_change_that_is_none_is_refused(place: Place, form: dict[str, str]) -> None:
+    call = place.engine.call()
+    begun = (await place.post(f"/Calls/{call.sid}/Recordings.json")).json["sid"]
+    assert (await place.post(f"/Calls/{call.sid}/Recordings/{begun}.json", form)).status == 400
+
+
+@pytest.mark.parametrize("form", [{"RecordingChannels": "three"}, {"RecordingTrack": "none"}, {"Trim": "hair"}])
+async def test_a_recording_that_cannot_be_is_refused(place: Place, form: dict[str, str]) -> None:
+    call = place.engine.call()
+    assert (await place.post(f"/Calls/{call.sid}/Recordings.json", form)).status == 400
+    assert place.engine.board.recordings == {}
+
+
+async def test_a_call_that_is_over_is_not_recorded(place: Place) -> None:
+    call = place.engine.call(status=CallStatus.COMPLETED)
+    refused = await place.post(f"/Calls/{call.sid}/Recordings.json")
+    assert (refused.status, refused.code) == (400, 21220)
+
+
+async def test_lists_hold_what_is_asked_for(place: Place) -> None:
+    call, other = place.engine.call(), place.engine.call()
+    room = place.engine.room(call)
+    made(place, "RE" + "1" * 32, call=call.sid)
+    made(place, "RE" + "2" * 32, call=other.sid, days=1)
+    made(place, "RE" + "3" * 32, room=room.sid, days=2)
+    assert sids(await place.get("/Recordings.json")) == ["3", "2", "1"]
+    assert sids(await place.get(f"/Calls/{call.sid}/Recordings.json")) == ["1"]
+    assert sids(await place.get(f"/Conferences/{room.sid}/Recordings.json")) == ["3"]
+    assert sids(await place.get("/Recordings.json", f"CallSid={other.sid}")) == ["2"]
+    assert sids(await place.get("/Recordings.json", f"ConferenceSid={room.sid}")) == ["3"]
+    assert sids(await place.get("/Recordings.json", "DateCreated>=2027-01-16")) == ["3", "2"]
+    assert (await place.delete(f"/Recordings/{'RE' + '2' * 32}.json")).status == 204
+    assert sids(await place.get("/Recordings.json")) == ["3", "1"]
+    assert sids(await place.get("/Recordings.json", "IncludeSoftDeleted=true")) == ["3", "2", "1"]
+    assert (await place.get(f"/Recordings/{'RE' + '2' * 32}.json")).status == 404
+
+
+async def test_a_recording_of_another_call_is_not_found_there(place: Place) -> None:
+    call, other = place.engine.call(), place.engine.call()
+    made(place, call=call.sid)
+    assert (await place.get(f"/Calls/{other.sid}/Recordings/{ONE}.json")).status == 404
+    assert (await place.get(f"/Calls/{'CA' + '9' * 32}/Recordings/{ONE}.json")).status == 404
+
+
+async def test_calls_and_participants_are_placed_with_their_recording(place: Place) -> None:
+    form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "Record": "true", **FORMS}
+    await place.post("/Calls.json", form)
+    placed = place.engine.asked[-1]
+    assert isinstance(placed, CreateCall)
+    assert placed.record is not None
+    assert (placed.record.source, placed.record.dual) == ("OutboundAPI", True)
+    await place.post("/Calls.json", form | {"Record": "false"})
+    placed = place.engine.asked[-1]
+    assert isinstance(placed, CreateCall)
+    assert placed.record is None
+    form = {"To": "client:bob", "From": OURS, "Record": "true", "ConferenceRecord": "record-from-start"}
+    await place.post("/Conferences/lobby/Participants.json", form | {"ConferenceTrim": "do-not-trim"})
+    placed = place.engine.asked[-1]
+    assert isinstance(placed, CreateCall)
+    assert placed.seat is not None
+    assert placed.seat.admission.record == RecordingTerms(source="Conference")
+    assert placed.record == RecordingTerms(source="OutboundAPI", trim=True)
+    assert place.warnings() == []
+
+
+# --- the sound --------------------------------------------------------------------------------------------
+
+
+class Folder:
+    """Where the sound of recordings is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def path(self, recording: RecordingSid) -> Path | None:
+        path = self._path / f"{recording}.wav"
+        return path if path.exists() else None
+
+
+@pytest.fixture
+async def loud(tmp_path: Path) -> Place:
+    """A door that knows where the sound of its recordings is."""
+    place = await new_place(sounds=Folder(tmp_path))
+    wave = np.stack([np.full(8000, 0.5), np.full(8000, -0.25)], axis=1)
+    soundfile.write(tmp_path / f"{ONE}.wav", wave, 8000, subtype="PCM_16")
+    place.engine.board.recordings[RecordingSid(ONE)] = replace(made(place), channels=2)
+    return place
+
+
+@pytest.mark.parametrize("suffix", ["", ".wav"])
+async def test_the_sound_is_downloaded(loud: Place, suffix: str) -> None:
+    with served(loud.app) as url:
+        request = Request(f"{url}{BASE}/Recordings/{ONE}{suffix}", headers={"Authorization": BASIC})
+        with await asyncio.to_thread(urlopen, request, timeout=10) as response:
+            assert response.headers["Content-Type"] == "audio/x-wav"
+            samples, rate = soundfile.read(io.BytesIO(response.read()))
+    assert (rate, samples.shape) == (8000, (8000, 2))
+
+
+async def test_two_channels_become_one_when_that_is_asked_for(loud: Place) -> None:
+    reply = await loud.get(f"/Recordings/{ONE}.wav", "RequestedChannels=1")
+    samples, _ = soundfile.read(io.BytesIO(reply.body))
+    assert samples.shape == (8000,)
+    assert abs(samples.mean() - 0.125) < 0.01
+
+
+async def test_it_is_had_as_mp3(loud: Place) -> None:
+    reply = await loud.get(f"/Recordings/{ONE}.mp3")
+    assert (reply.status, reply.headers["content-type"]) == (200, "audio/mpeg")
+    assert soundfile.info(io.BytesIO(reply.body)).format == "MP3"
+
+
+async def test_where_mp3_cannot_be_written_it_is_not_found(loud: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(path: Path, *, mixed: bool) -> bytes:
+        raise SoundUnplayable("no encoder")
+
+    monkeypatch.setattr(recordings, "as_mp3", cannot)
+    assert (await loud.get(f"/Recordings/{ONE}.mp3")).status == 404
+
+
+@pytest.mark.parametrize("name", [f"{ONE}.ogg", f"{ONE}.wav.json", f"{ONE}.mp3.wav", "RE" + "7" * 32, "..%2F..%2Fx"])
+async def test_no_other_sound_is_there(loud: Place, name: str) -> None:
+    assert (await loud.get(f"/Recordings/{name}")).status == 404
+
+
+async def test_one_channel_is_not_had_as_two(loud: Place) -> None:
+    loud.engine.board.recordings[RecordingSid(ONE)] = made(loud)
+    reply = await loud.get(f"/Recordings/{ONE}.wav", "RequestedChannels=2")
+    assert (reply.status, reply.code) == (400, 16113)
+
+
+async def test_a_file_that_is_gone_is_not_found(place: Place) -> None:
+    made(place)
+    assert (await place.get(f"/Recordings/{ONE}.wav")).status == 404
+
+
+async def test_nobody_but_the_account_hears_it(loud: Place) -> None:
+    assert (await loud.ask("GET", f"{BASE}/Recordings/{ONE}.wav", authorization="")).status == 401

@@ -1,0 +1,171 @@
+"""What is captured is what was said and heard, sample for sample, in the right channel, and of the right length."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.capture import BLOCK_FRAMES, Captures, Channels, Voice
+from holdfast.voice.media.codecs import ALAW, ENCODE, ULAW
+from holdfast.voice.media.frames import SAMPLES, Bytes
+
+ROWS = 4
+LAW = np.array([ULAW, ALAW, ULAW, ULAW], dtype=np.intp)
+
+
+def said(*levels: int) -> Bytes:
+    """A frame per row at these constant levels, each in its row's law."""
+    return np.stack([np.full(SAMPLES, ENCODE[LAW[row]][level + 32768]) for row, level in enumerate(levels)])
+
+
+SILENT = said(0, 0, 0, 0)
+
+
+def samples(captures: Captures[str], channels: int, key: str = "r") -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    """What has left so far. Shape: [samples, channels]."""
+    data = b"".join(block for name, block in captures.take() if name == key)
+    return np.frombuffer(data, dtype="<i2").reshape(-1, channels).astype(np.int16)
+
+
+def voices(*rows: int, hears: bool = False) -> tuple[Voice, ...]:
+    return tuple(Voice(row, hears) for row in rows)
+
+
+def test_two_channels_hold_what_was_said_and_what_was_heard() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(1), voices(1, hears=True)))
+    captures.tick(said(0, 1000, 0, 0), said(0, -2000, 0, 0), LAW)
+    length = captures.close("r")
+    made = samples(captures, 2)
+    assert made.shape == (SAMPLES, 2)
+    assert np.allclose(made[:, 0], 1000, atol=40)
+    assert np.allclose(made[:, 1], -2000, atol=80)
+    assert (length.frames, length.first_loud, length.last_loud) == (1, 0, 0)
+
+
+def test_a_channel_is_the_sum_of_its_voices_and_never_wraps() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0, 2, 3),))
+    captures.tick(said(30000, 0, 30000, 30000), SILENT, LAW)
+    captures.tick(said(1000, 0, 2000, -500), SILENT, LAW)
+    captures.close("r")
+    made = samples(captures, 1)
+    assert (made[:SAMPLES] == 32767).all()
+    assert np.allclose(made[SAMPLES:], 2500, atol=120)
+
+
+def test_a_channel_without_voices_is_silent_and_others_are_not_touched() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("empty", ((), voices(0)))
+    captures.open("r", (voices(0),))
+    captures.tick(said(900, 0, 0, 0), SILENT, LAW)
+    captures.close("empty")
+    captures.close("r")
+    taken = dict(captures.take())
+    both = np.frombuffer(taken["empty"], dtype="<i2").reshape(-1, 2)
+    assert (both[:, 0] == 0).all()
+    assert np.allclose(both[:, 1], 900, atol=40)
+    assert len(taken["r"]) == 2 * SAMPLES
+
+
+def test_other_voices_from_the_next_tick_on() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0),))
+    captures.tick(said(900, 0, 3000, 0), SILENT, LAW)
+    captures.rewire("r", (voices(2),))
+    captures.tick(said(900, 0, 3000, 0), SILENT, LAW)
+    captures.close("r")
+    made = samples(captures, 1)
+    assert np.allclose(made[:SAMPLES], 900, atol=40)
+    assert np.allclose(made[SAMPLES:], 3000, atol=120)
+
+
+def test_a_pause_is_silence_or_nothing() -> None:
+    captures: Captures[str] = Captures()
+    loud = said(5000, 0, 0, 0)
+    for key in ("silent", "off"):
+        captures.open(key, (voices(0),), quiet_frames=2)
+    captures.tick(loud, SILENT, LAW)
+    captures.set_mode("silent", "silent")
+    captures.set_mode("off", "off")
+    for _ in range(5):
+        assert captures.tick(loud, SILENT, LAW) == []
+    captures.set_mode("silent", "on")
+    captures.set_mode("off", "on")
+    captures.tick(loud, SILENT, LAW)
+    assert captures.close("silent").frames == 7
+    assert captures.close("off").frames == 2
+
+
+def test_ticks_left_out_are_silence_so_that_its_length_is_true() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0), voices(1)))
+    captures.tick(said(5000, 0, 0, 0), SILENT, LAW)
+    captures.tick(said(5000, 0, 0, 0), SILENT, LAW, skipped=3)
+    assert captures.close("r").frames == 5
+    made = samples(captures, 2)
+    assert len(made) == 5 * SAMPLES
+    assert (made[SAMPLES : 4 * SAMPLES] == 0).all()
+
+
+def test_silence_is_told_once_each_time_it_has_lasted_as_long() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0),), quiet_frames=3)
+    loud = said(5000, 0, 0, 0)
+    told = [captures.tick(frame, SILENT, LAW) for frame in (loud, SILENT, SILENT, SILENT, SILENT, loud, SILENT)]
+    assert told == [[], [], [], ["r"], [], [], []]
+    length = captures.close("r")
+    assert (length.first_loud, length.last_loud) == (0, 5)
+
+
+def test_nothing_but_silence_is_known_as_such() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0),))
+    captures.tick(SILENT, SILENT, LAW)
+    length = captures.close("r")
+    assert (length.first_loud, length.last_loud) == (None, None)
+    assert "r" not in captures
+    assert captures.tick(SILENT, SILENT, LAW) == []
+
+
+def test_blocks_leave_when_they_are_full() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0), voices(1)))
+    for _ in range(BLOCK_FRAMES - 1):
+        captures.tick(SILENT, SILENT, LAW)
+    assert captures.take() == []
+    captures.tick(SILENT, SILENT, LAW)
+    ((key, block),) = captures.take()
+    assert (key, len(block)) == ("r", BLOCK_FRAMES * SAMPLES * 2 * 2)
+    captures.close("r")
+    assert captures.take() == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 2), st.lists(st.tuples(st.integers(0, ROWS - 1), st.booleans()), max_size=4)),
+        min_size=1,
+        max_size=5,
+    ),
+    st.lists(st.integers(-8000, 8000), min_size=ROWS, max_size=ROWS),
+    st.lists(st.integers(-8000, 8000), min_size=ROWS, max_size=ROWS),
+)
+def test_any_number_of_recordings_beside_each_other(
+    plans: list[tuple[int, list[tuple[int, bool]]]], levels: list[int], heard_levels: list[int]
+) -> None:
+    captures: Captures[int] = Captures()
+    frames, heard = said(*levels), said(*heard_levels)
+    wanted: dict[int, Channels] = {}
+    for key, (count, chosen) in enumerate(plans):
+        wanted[key] = tuple(tuple(Voice(*voice) for voice in chosen[channel:]) for channel in range(count))
+        captures.open(key, wanted[key])
+    captures.tick(frames, heard, LAW)
+    for key in wanted:
+        assert captures.close(key).frames == 1
+    taken = dict(captures.take())
+    for key, channels in wanted.items():
+        made = np.frombuffer(taken[key], dtype="<i2").reshape(-1, len(channels))
+        for number, channel in enumerate(channels):
+            exact = sum((heard_levels if voice.hears else levels)[voice.row] for voice in channel)
+            assert np.allclose(made[:, number], np.clip(exact, -32768, 32767), atol=260 * max(1, len(channel)))

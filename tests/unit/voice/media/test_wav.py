@@ -1,0 +1,27 @@
+"""The head of a WAV file is read back by others and by ourselves."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import soundfile
+
+from holdfast.voice.media.wav import HEAD_BYTES, channels_in, head
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_another_reader_finds_the_samples(channels: int) -> None:
+    data = bytes(8000 * channels)
+    with soundfile.SoundFile(io.BytesIO(head(channels=channels, data_bytes=len(data)) + data)) as file:
+        assert (file.samplerate, file.channels, file.frames, file.subtype) == (8000, channels, 4000, "PCM_16")
+
+
+def test_we_know_our_own() -> None:
+    assert channels_in(head(channels=2, data_bytes=0)) == 2
+    assert channels_in(head(channels=1, data_bytes=2**33)) == 1
+
+
+@pytest.mark.parametrize("bytes_there", [b"", bytes(HEAD_BYTES), b"RIFF", head(channels=3, data_bytes=0)])
+def test_and_nobody_elses(bytes_there: bytes) -> None:
+    assert channels_in(bytes_there) is None

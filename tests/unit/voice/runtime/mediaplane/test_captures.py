@@ -1,0 +1,156 @@
+"""Recordings on their way to files: what control asks at any moment, and what a disk does."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holdfast.voice.media.codecs import ENCODE
+from holdfast.voice.media.frames import SAMPLES
+from holdfast.voice.media.wav import HEAD_BYTES, channels_in
+from holdfast.voice.runtime.mediaplane.captures import (
+    CaptureClosed,
+    CaptureFact,
+    CaptureQuiet,
+    ChangeCapture,
+    CloseCapture,
+    OpenCapture,
+    Recorders,
+    Voices,
+    Writer,
+)
+
+LAW = np.zeros(2, dtype=np.intp)
+LOUD = np.full((2, SAMPLES), ENCODE[0][5000 + 32768], dtype=np.uint8)
+SILENT = np.full((2, SAMPLES), 0xFF, dtype=np.uint8)
+SAYS: Voices = ((("CA1", "says"),),)
+NAME = "RE" + "0" * 32
+
+
+class Bench:
+    """Recorders whose facts are kept."""
+
+    def __init__(self) -> None:
+        self.told: list[CaptureFact] = []
+        self.recorders = Recorders(self.told.append)
+        self.rows = {"CA1": 0}
+
+    def open(self, path: Path, *, voices: Voices = SAYS, quiet_s: float = 0.0) -> None:
+        self.recorders.carry_out(OpenCapture(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s), self.rows)
+
+    def tick(self, count: int = 1, frames: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = LOUD) -> None:
+        for _ in range(count):
+            self.recorders.tick(frames, frames, LAW, skipped=0)
+
+    def close(self) -> CaptureClosed:
+        """Close, and tick until that is told."""
+        self.recorders.carry_out(CloseCapture(recording=NAME), self.rows)
+        return self.closed()
+
+    def closed(self) -> CaptureClosed:
+        for _ in range(100_000):
+            if self.told and isinstance(self.told[-1], CaptureClosed):
+                return self.told[-1]
+            self.tick()
+        raise AssertionError("it was never told as closed")
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_everything_captured_is_in_the_file(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    bench.open(path)
+    bench.tick(60)
+    closed = bench.close()
+    assert (closed.frames, closed.first_loud, closed.last_loud, closed.error) == (60, 0, 59, "")
+    data = path.read_bytes()
+    assert channels_in(data) == 1
+    assert len(data) == HEAD_BYTES + 60 * 2 * SAMPLES
+    assert not bench.recorders.in_use
+
+
+def test_a_leg_that_comes_later_is_heard_from_then_on(bench: Bench, tmp_path: Path) -> None:
+    bench.rows = {}
+    bench.open(tmp_path / "a.part")
+    bench.tick(2)
+    bench.rows = {"CA1": 1}
+    bench.recorders.rows_changed(bench.rows)
+    bench.tick(2)
+    assert bench.close().first_loud == 2
+
+
+def test_voices_and_mode_change_while_it_is_made(bench: Bench, tmp_path: Path) -> None:
+    bench.open(tmp_path / "a.part", quiet_s=0.04)
+    both: Voices = ((("CA1", "says"),), ())
+    bench.recorders.carry_out(ChangeCapture(recording=NAME, voices=both), bench.rows)
+    bench.recorders.carry_out(ChangeCapture(recording=NAME, voices=((),)), bench.rows)
+    bench.tick(3)
+    assert bench.told == [CaptureQuiet(recording=NAME)]
+    bench.recorders.carry_out(ChangeCapture(recording=NAME, mode="off"), bench.rows)
+    bench.tick(10)
+    closed = bench.close()
+    assert (closed.frames, closed.first_loud) == (3, None)
+
+
+def test_what_is_asked_of_recordings_that_are_not_there(bench: Bench) -> None:
+    bench.recorders.carry_out(ChangeCapture(recording=NAME, mode="off"), bench.rows)
+    assert bench.told == []
+    bench.recorders.carry_out(CloseCapture(recording=NAME), bench.rows)
+    assert bench.told == [
+        CaptureClosed(recording=NAME, frames=0, first_loud=None, last_loud=None, error="no such recording")
+    ]
+
+
+def test_one_that_is_asked_for_twice_is_made_once(bench: Bench, tmp_path: Path) -> None:
+    bench.open(tmp_path / "a.part")
+    bench.tick(2)
+    bench.open(tmp_path / "b.part")
+    bench.recorders.carry_out(CloseCapture(recording=NAME), bench.rows)
+    bench.recorders.carry_out(CloseCapture(recording=NAME), bench.rows)
+    bench.open(tmp_path / "b.part")
+    assert bench.closed().frames == 2
+    assert not (tmp_path / "b.part").exists()
+
+
+def test_a_file_that_cannot_be_made_is_told_at_once(bench: Bench, tmp_path: Path) -> None:
+    bench.open(tmp_path / "nowhere" / "a.part")
+    closed = bench.closed()
+    assert closed.error == "No such file or directory"
+    bench.tick(1)
+    assert not bench.recorders.in_use
+
+
+def test_a_full_disk_ends_it_and_is_told_at_once(bench: Bench, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "a.part"
+    bench.open(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (HEAD_BYTES + 10_000, hard))
+    try:
+        bench.tick(200)
+        closed = bench.closed()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert closed.error == "File too large"
+    assert path.stat().st_size == HEAD_BYTES + 10_000
+    assert not bench.recorders.in_use
+
+
+def test_a_disk_that_is_too_slow_is_a_failure_of_the_recording_alone(tmp_path: Path) -> None:
+    writer = Writer(unwritten=0)
+    writer.write(NAME, b"x")
+    assert writer.done.get(timeout=5) == (NAME, "the disk is too slow")
+    writer.end()
+
+
+def test_at_the_end_of_the_process_everything_is_written(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "a.part"
+    bench.open(path)
+    bench.tick(7)
+    bench.recorders.close()
+    assert len(path.read_bytes()) == HEAD_BYTES + 7 * 2 * SAMPLES
