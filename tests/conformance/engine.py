@@ -23,6 +23,7 @@ from holdfast.voice.control.nouns import (
     Room,
     RoomStatus,
 )
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     ChangeCall,
@@ -195,7 +196,7 @@ class Engine:
                     name=command.name,
                     created_at=now,
                     updated_at=now,
-                    max_size=command.max_size,
+                    max_size=unconfirmed.QUEUE_DEFAULT_SIZE if command.max_size is None else command.max_size,
                 )
             case ChangeQueue(queue=queue_sid, name=name, max_size=max_size):
                 queue = board.queues[queue_sid]

@@ -25,7 +25,6 @@ from holdfast.voice.model.ids import QueueSid
 
 MAX_NAME: Final = 64
 MAX_SIZE: Final = 5000
-DEFAULT_SIZE: Final = 1000
 FRONT: Final = "Front"
 SETTINGS: Final = frozenset({"FriendlyName", "MaxSize"})
 
@@ -45,7 +44,7 @@ async def create(door: Door, asked: Asked) -> Answer:
         raise NameInvalid("FriendlyName is required")
     sid = QueueSid(new_sid("QU"))
     size = _max_size(asked.form)
-    command = CreateQueue(queue=sid, account=door.account, name=name, max_size=DEFAULT_SIZE if size is None else size)
+    command = CreateQueue(queue=sid, account=door.account, name=name, max_size=size)
     await door.switch.ask(command)
     return Answer(status=201, body=render.queue(find(door, sid), now=door.switch.now()))
 

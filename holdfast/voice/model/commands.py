@@ -229,7 +229,8 @@ class CreateQueue:
     queue: QueueSid
     account: AccountSid
     name: str
-    max_size: int = 1000
+    max_size: int | None = None
+    """None: the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
