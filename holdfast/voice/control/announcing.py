@@ -40,9 +40,7 @@ def _ask(stage: Stage, request: WebRequest, ears: tuple[CallSid, ...]) -> None:
 
 def begin_to_hear(stage: Stage, call: CallSid, instruction: Instruction) -> None:
     """The document is there: this ear hears it from now on, and with the first of a room all others."""
-    one = stage.room.participant(call)
-    if one is None:
-        return
+    one = stage.one(call)
     stage.put(replace(one, announcing=True))
     if one.held:
         stage.say(StopScript(call=call, role="hold"))
@@ -55,9 +53,7 @@ def begin_to_hear(stage: Stage, call: CallSid, instruction: Instruction) -> None
 
 def end_hearing(stage: Stage, note: NoteAnnounced) -> None:
     """An ear has heard its announcement, or cannot; it hears again what it heard before."""
-    one = stage.room.participant(note.call)
-    if one is None:
-        return
+    one = stage.one(note.call)
     stage.put(replace(one, announcing=False, announcement=None))
     if one.held and one.announcing:
         stage.say(StartScript(call=one.call, role="hold", request=one.hold))

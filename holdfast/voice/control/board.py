@@ -218,7 +218,7 @@ class Board:
         one = self.recordings.get(sid)
         return () if one is None else self._moved(recording_machine.step(one, message, now))
 
-    def _in_room(self, sid: CallSid, message: Message, now: float) -> Iterable[Saying]:
+    def _in_room(self, sid: CallSid, message: room_machine.RoomMessage, now: float) -> Iterable[Saying]:
         room = self.room_of(sid)
         return () if room is None else self._moved(room_machine.step(room, message, now, self))
 
@@ -274,7 +274,7 @@ class Board:
                 self._put_room(noun)
             case Queue():
                 self._put_queue(noun)
-            case Recording():
+            case _:
                 self._note(Recording, noun.sid, self.recordings.get(noun.sid))
                 self.recordings[noun.sid] = noun
                 if noun.live:
@@ -287,8 +287,7 @@ class Board:
         old = self.rooms.get(room.sid)
         self._note(Room, room.sid, old)
         for one in () if old is None else old.participants:
-            if self._rooms_of.get(one.call) == room.sid:
-                del self._rooms_of[one.call]
+            self._rooms_of.pop(one.call, None)
         for one in room.participants:
             self._rooms_of[one.call] = room.sid
         over = room.status is RoomStatus.COMPLETED
@@ -311,8 +310,7 @@ class Board:
         if old is not None:
             self._named.pop((old.account, old.name), None)
             for sid in _waiting(old):
-                if self._queues_of.get(sid) == queue.sid:
-                    del self._queues_of[sid]
+                self._queues_of.pop(sid, None)
         if queue.deleted:
             del self.queues[queue.sid]
             return

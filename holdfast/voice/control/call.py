@@ -237,7 +237,7 @@ def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
             answered = call.status is CallStatus.IN_PROGRESS
             status = CallStatus.COMPLETED if answered else CallStatus.CANCELED
             work.finish(status, 200 if answered else 487, leg_is_gone=False)
-        case ChangeCall():
+        case _:
             work.call = replace(
                 call,
                 fallback=command.fallback or call.fallback,
@@ -316,7 +316,7 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
                 work.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)
             else:
                 work.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=True)
-        case PhoneHeld() | PhoneResumed():
+        case _:
             held = isinstance(fact, PhoneHeld)
             if held != call.phone_held:
                 work.call = replace(call, phone_held=held, phone_held_at=work.now if held else None)

@@ -115,8 +115,7 @@ def callback(
     if event == "completed":
         spoken = int(now - call.answered_at) if call.answered_at is not None else 0
         form |= {"CallDuration": str(spoken), "Duration": str(-(-spoken // 60))}
-        if call.sip_code:
-            form["SipResponseCode"] = str(call.sip_code)
+        form["SipResponseCode"] = str(call.sip_code)
         if recorded is not None:
             length = int(now - recorded.created_at)
             form |= {

@@ -85,8 +85,7 @@ def tell(work: Work, script: Script, fact: Fact) -> None:
         case TimerFired(token=token) if token == patience_timer(script):
             _lose_patience(work, script)
         case TimerFired(token=token) if token == again_timer(script):
-            if script.ended == "over":
-                _wait_again(work, script)
+            _wait_again(work, script)
         case _:
             about = ear(work.call, script.role, work.view, work.now)
             _apply(work, work.runner.take(script, fact, about, work.now))
@@ -167,9 +166,9 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
         case "whisper", _:
             work.say(WhisperHeard(call=work.call.sid))
         case "screen", Over():
+            assert work.call.boss is not None
             work.drop(script)
-            if work.call.boss is not None:
-                work.say(ChildScreened(call=work.call.boss, child=work.call.sid))
+            work.say(ChildScreened(call=work.call.boss, child=work.call.sid))
         case "screen", _:
             hang_up(work)
         case _:

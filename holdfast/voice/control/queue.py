@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.nouns import Dialler, Introduction, Member, Queue
-from holdfast.voice.control.view import Message, Saying
+from holdfast.voice.control.view import Saying
 from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     ChangeQueue,
@@ -81,7 +81,12 @@ def empty(sid: QueueSid, account: AccountSid, name: str, now: float, max_size: i
     return Queue(sid=sid, account=account, name=name, created_at=now, updated_at=now, max_size=size)
 
 
-def step(queue: Queue, message: Message, now: float) -> Moved:
+QueueMessage = (
+    JoinQueue | LeaveQueue | MeetDialler | DialQueue | StopDialQueue | DequeueMember | ChangeQueue | DeleteQueue
+)
+
+
+def step(queue: Queue, message: QueueMessage, now: float) -> Moved:
     """What a message does to a queue. Raises: NotFound, QueueNotEmpty."""
     line = Line(queue=queue, now=now)
     match message:
@@ -90,8 +95,9 @@ def step(queue: Queue, message: Message, now: float) -> Moved:
         case LeaveQueue(call=call, result=result):
             _leave(line, call, result)
         case MeetDialler(call=call):
-            if (introduced := line.take_introduction(call)) is not None:
-                _meet(line, introduced)
+            heard = line.take_introduction(call)
+            assert heard is not None, "the member listens until it is told that its dialler has gone"
+            _meet(line, heard)
         case DialQueue(call=call, room=room, screen=screen):
             line.put(diallers=(*queue.diallers, Dialler(call=call, room=room, screen=screen)))
             _pair(line)
@@ -115,7 +121,7 @@ def step(queue: Queue, message: Message, now: float) -> Moved:
                 raise QueueNotEmpty(f"Queue {queue.sid} has members and cannot be deleted")
             line.queue = replace(queue, deleted=True)
         case _:
-            pass
+            assert_never(message)
     return Moved(line.queue, tuple(line.said))
 
 

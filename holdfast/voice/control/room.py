@@ -6,14 +6,14 @@ Sound follows from the state after each step (`audio`); this module only changes
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
 from holdfast.voice.control.audio import changed, needs_comfort, voices_of
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.control.participant import change
 from holdfast.voice.control.stage import Stage
-from holdfast.voice.control.view import Message, Saying, View
+from holdfast.voice.control.view import Saying, View
 from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Admission,
@@ -71,7 +71,24 @@ def conference(sid: RoomSid, account: AccountSid, admission: Admission, now: flo
     )
 
 
-def step(room: Room, message: Message, now: float, view: View) -> Moved:
+RoomMessage = (
+    Bridge
+    | EnterConference
+    | ReserveSeat
+    | LeaveRoom
+    | RefuseEntry
+    | RemoveParticipant
+    | ChangeParticipant
+    | EndRoom
+    | AnnounceToRoom
+    | NoteAnnouncing
+    | NoteAnnounced
+    | NotePhoneHold
+    | NoteParticipant
+)
+
+
+def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
     """What a message does to a room. Raises: the errors that ChangeParticipant and its like name."""
     stage = Stage(room=room, now=now, view=view)
     match message:
@@ -83,13 +100,11 @@ def step(room: Room, message: Message, now: float, view: View) -> Moved:
         case ReserveSeat(call=call, admission=admission):
             _add(stage, _participant(call, admission, now, "queued"))
         case LeaveRoom(call=call, cause=cause):
-            if (leaving := room.participant(call)) is not None:
-                reason = "participant_hung_up" if cause in ("hangup", "done") else "participant_updated_via_api"
-                _leave(stage, leaving, reason, kicked=False)
+            reason = "participant_hung_up" if cause in ("hangup", "done") else "participant_updated_via_api"
+            _leave(stage, stage.one(call), reason, kicked=False)
         case RefuseEntry(call=call, code=code, message=text):
-            if (refused := room.participant(call)) is not None:
-                stage.say(RoomRefused(call=call, code=code, message=text))
-                _leave(stage, refused, "participant_add_failed", kicked=False)
+            stage.say(RoomRefused(call=call, code=code, message=text))
+            _leave(stage, stage.one(call), "participant_add_failed", kicked=False)
         case RemoveParticipant(call=call):
             _leave(stage, _must_have(room, call), "participant_updated_via_api", kicked=True)
             gone_on: Saying = RoomLeft(call=call, room=room.sid, reason="kicked")
@@ -116,13 +131,11 @@ def step(room: Room, message: Message, now: float, view: View) -> Moved:
         case NoteAnnounced():
             end_hearing(stage, message)
         case NotePhoneHold(call=call, held=held):
-            if (one_ := stage.room.participant(call)) is not None:
-                stage.put(replace(one_, phone_held=held))
+            stage.put(replace(stage.one(call), phone_held=held))
         case NoteParticipant(call=call, status=status):
-            if (one_ := stage.room.participant(call)) is not None:
-                stage.put(replace(one_, status=status, updated_at=now))
+            stage.put(replace(stage.one(call), status=status, updated_at=now))
         case _:
-            pass
+            assert_never(message)
     _settle(stage)
     if view.recordings_of(room.sid) and (voices := voices_of(stage.room)) != voices_of(room):
         stage.say(NoteVoices(room=room.sid, voices=voices))

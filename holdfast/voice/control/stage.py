@@ -28,6 +28,10 @@ class Stage:
         self.room, callbacks = event(self.room, name, self.now, about, *more)
         self.say(*callbacks)
 
+    def one(self, call: CallSid) -> Participant:
+        """The participant this call is, and it is one: messages come to the room a call is in."""
+        return next(member for member in self.room.participants if member.call == call)
+
     def put(self, one: Participant) -> None:
         """A participant's new values, in its old place."""
         members = tuple(one if member.call == one.call else member for member in self.room.participants)

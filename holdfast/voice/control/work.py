@@ -68,8 +68,6 @@ class Work:
 
         The goodbye request a running verb owes is sent with the final status; its answer changes nothing.
         """
-        if not self.call.live:
-            return
         was = self.call
         self.move(status)
         self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None)

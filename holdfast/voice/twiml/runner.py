@@ -46,7 +46,6 @@ from holdfast.voice.twiml.verb import (
     Continue,
     Desk,
     Failed,
-    HangUp,
     Interruption,
     Jump,
     Outcome,
@@ -222,7 +221,7 @@ class Runner:
                 turn = self._fail(script, code, message, ear, now)
             case Quit() if script.role != "queue":
                 return self._next(script, doings, ear, now)
-            case HangUp() | Quit():
+            case _:
                 return Turn(script, doings, outcome)
         return Turn(turn.script, (*doings, *turn.doings), turn.ending)
 
