@@ -132,7 +132,7 @@ def _add_looking(app: FastAPI, holds: Holds) -> None:
         },
     )
     async def events(
-        after: Annotated[int | None, Query(ge=0, description="From the event after this id on.")] = None,
+        after: Annotated[int | None, Query(ge=0, lt=2**63, description="From the event after this id on.")] = None,
         last_event_id: Annotated[str | None, Header(description="Sent by browsers that come back.")] = None,
     ) -> StreamingResponse:
         """Every change of every hold as it happens; what was missed first, when an id is given."""

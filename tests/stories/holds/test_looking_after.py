@@ -1,0 +1,133 @@
+"""Stories of what happens to a hold that nobody resumes: limits, owners who leave, parties left alone, reminders."""
+
+import pytest
+
+from holdfast.holds.errors import AccountUnreachable, NotAllowed, NotThere
+from holdfast.holds.hold import Status
+from holdfast.holds.ids import CallSid
+from holdfast.holds.policy import Follow, Policy
+from tests.stories.holds.conftest import Stage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def room(stage: Stage) -> tuple[CallSid, CallSid, CallSid]:
+    """A customer and two agents who meet."""
+    calls = (stage.account.call_in(1), stage.account.call_in(2), stage.account.call_in(3))
+    stage.account.meet("support", *calls)
+    return calls
+
+
+Room = tuple[CallSid, CallSid, CallSid]
+
+
+async def later(stage: Stage, seconds: float) -> None:
+    """Time goes by, and the service looks."""
+    stage.clock.time += seconds
+    await stage.holds.check()
+    await stage.settle()
+
+
+async def test_a_conference_hold_ends_at_its_limit(stage: Stage, room: Room) -> None:
+    hold = await stage.holds.hold(room[0], limit_s=60)
+    await later(stage, 59)
+    assert stage.account.hears(room[0]) == "music"
+    await later(stage, 2)
+    assert stage.account.hears(room[0]) == f"{room[1]},{room[2]}"
+    ended = await stage.holds.get(hold.id)
+    assert (ended.status, ended.cause) == (Status.RESUMED, "the limit of 60 s was reached")
+
+
+async def test_a_legs_hold_ends_at_its_limit(stage: Stage) -> None:
+    parent, child = await stage.two_legs()
+    hold = await stage.holds.hold(child, limit_s=60)
+    await later(stage, 61)
+    assert stage.account.hears(child) == parent
+    assert (await stage.holds.get(hold.id)).status is Status.RESUMED
+
+
+async def test_the_owner_leaves_and_others_are_there(stage: Stage, room: Room) -> None:
+    customer, owner, _ = room
+    hold = await stage.holds.hold(customer, by=owner)
+    assert hold.owner_call == owner
+    stage.account.party_hangs_up(owner)
+    await later(stage, 1)
+    ended = await stage.holds.get(hold.id)
+    assert (ended.status, ended.cause) == (Status.RESUMED, "the owner of the hold has left")
+
+
+async def test_an_owner_who_was_never_there_has_not_left(stage: Stage, room: Room) -> None:
+    elsewhere = stage.account.call_in(9)
+    hold = await stage.holds.hold(room[0], by=elsewhere)
+    await later(stage, 1)
+    assert (await stage.holds.get(hold.id)).status is Status.HELD
+
+
+@pytest.mark.parametrize("gone_meanwhile", [False, True])
+async def test_everybody_else_leaves(stage: Stage, room: Room, gone_meanwhile: bool) -> None:
+    customer, *others = room
+    hold = await stage.holds.hold(customer)
+    for other in others:
+        stage.account.party_hangs_up(other)
+    await later(stage, 0)
+    await later(stage, 119)
+    assert stage.account.hears(customer) == "music"
+    if gone_meanwhile:
+        stage.account.troubles["hang_up"] = [(NotThere("over", status=404, twilio_code=20404), True)]
+    await later(stage, 2)
+    assert not stage.account.calls_[customer].live
+    assert (await stage.holds.get(hold.id)).status is Status.CALL_ENDED
+
+
+async def test_somebody_comes_back_before_the_time_is_up(stage: Stage, room: Room) -> None:
+    customer, *others = room
+    await stage.holds.hold(customer)
+    for other in others:
+        stage.account.party_hangs_up(other)
+    await later(stage, 0)
+    await later(stage, 100)
+    stage.account.meet("support", stage.account.call_in(4))
+    await later(stage, 100)
+    await later(stage, 100)
+    assert stage.account.hears(customer) == "music"
+
+
+async def test_reminders_are_told(stage: Stage, room: Room) -> None:
+    stage.start(policy=Policy(remind_every_s=30.0))
+    hold = await stage.holds.hold(room[0])
+    for _ in range(3):
+        await later(stage, 30)
+    assert (await stage.kinds(hold)).count("reminder") == 3
+    assert stage.account.hears(room[0]) == "music"
+
+
+async def test_what_somebody_else_took_off_hold_is_believed_when_seen_twice(stage: Stage, room: Room) -> None:
+    hold = await stage.holds.hold(room[0])
+    stage.account.calls_[room[0]].held = False
+    await later(stage, 1)
+    assert (await stage.holds.get(hold.id)).status is Status.HELD
+    await later(stage, 1)
+    ended = await stage.holds.get(hold.id)
+    assert (ended.status, ended.cause) == (Status.RESUMED, "somebody else took the party off hold")
+
+
+async def test_trouble_with_one_look_is_forgotten_at_the_next(stage: Stage, room: Room) -> None:
+    hold = await stage.holds.hold(room[0], limit_s=60)
+    stage.account.troubles["participants"] = [(AccountUnreachable("no answer"), False)]
+    await later(stage, 61)
+    assert (await stage.holds.get(hold.id)).status is Status.HELD
+    await later(stage, 1)
+    assert (await stage.holds.get(hold.id)).status is Status.RESUMED
+
+
+async def test_only_those_named_may_hold_and_resume(stage: Stage, room: Room) -> None:
+    stage.start(policy=Policy(holders=frozenset({"alice"}), only_owner_resumes=True, on_limit=Follow.KEEP))
+    with pytest.raises(NotAllowed, match="bob is not among those who may hold"):
+        await stage.holds.hold(room[0], by="bob")
+    assert stage.account.writes() == []
+    hold = await stage.holds.hold(room[0], by="alice")
+    with pytest.raises(NotAllowed, match="belongs to alice"):
+        await stage.holds.resume(hold, by="bob")
+    assert stage.account.hears(room[0]) == "music"
+    assert (await stage.holds.resume(hold, by="alice")).resumed_by == "alice"

@@ -1,0 +1,97 @@
+"""The machine of one hold: only the steps of its table, and one end."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.holds.hold import (
+    TRANSITIONS,
+    Begin,
+    CallOver,
+    Confirmed,
+    Fail,
+    Hold,
+    Message,
+    MusicFailed,
+    PutOnHold,
+    Refuse,
+    Remind,
+    Resume,
+    Status,
+    StillHeld,
+    TakeOffHold,
+    Tell,
+    Unheld,
+    WayName,
+    ask,
+    step,
+)
+from holdfast.holds.ids import CallSid, HoldId
+
+MESSAGES: tuple[Message, ...] = (
+    Begin(way=WayName.CONFERENCE),
+    Confirmed(),
+    Refuse(why="no way"),
+    CallOver(why="over"),
+    Fail(why="failed"),
+    Resume(by="bob"),
+    Unheld(),
+    StillHeld(why="still"),
+    Remind(),
+    MusicFailed(why="silent"),
+)
+MUSIC = "https://cdn.example/m.mp3"
+
+
+def asked(music: str | None = None) -> Hold:
+    hold, _ = ask(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=1.0, music=music)
+    return hold
+
+
+@given(st.lists(st.sampled_from(MESSAGES), max_size=12))
+def test_a_hold_takes_the_steps_of_its_table_ends_once_and_tells_each_step(messages: list[Message]) -> None:
+    hold = asked(MUSIC)
+    statuses, kinds = [hold.status], ["asked"]
+    for now, message in enumerate(messages, start=2):
+        before = hold
+        hold, effects = step(before, message, float(now))
+        statuses.append(hold.status)
+        kinds += [effect.kind for effect in effects if isinstance(effect, Tell)]
+        assert (hold is before) == (effects == ())
+        assert not before.status.final or hold is before
+        assert (PutOnHold() in effects) == (before.status is Status.ASKED and hold.status is Status.HOLDING)
+        assert (TakeOffHold() in effects) == (before.status is not Status.RESUMING and hold.status is Status.RESUMING)
+        assert hold.active == (hold.ended_at is None)
+    for one, two in pairwise(statuses):
+        assert one is two or two in TRANSITIONS[one]
+    assert [kind for kind in kinds if kind in {"resumed", "call-ended", "gone", "refused", "failed"}] == [
+        status.value for status in statuses[-1:] if status.final
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "ended"), [((), "gone"), ((0,), "gone"), ((0, 1), "call-ended"), ((0, 1, 5), "call-ended")]
+)
+def test_a_call_that_ends_says_whether_it_was_ever_held(before: tuple[int, ...], ended: str) -> None:
+    hold = asked()
+    for place in before:
+        hold, _ = step(hold, MESSAGES[place], 2.0)
+    hold, _ = step(hold, CallOver(why="over"), 3.0)
+    assert (hold.status.value, hold.ended_at, hold.cause) == (ended, 3.0, "over")
+
+
+def test_music_that_fails_is_told_once_and_is_the_accounts_own_from_then_on() -> None:
+    hold = asked(MUSIC)
+    hold, effects = step(hold, MusicFailed(why="silent"), 2.0)
+    assert (hold.music, effects) == (None, (Tell(kind="music-failed", detail="silent"),))
+    assert step(hold, MusicFailed(why="silent"), 3.0) == (hold, ())
+
+
+def test_a_way_back_that_fails_keeps_the_time_it_was_held_since() -> None:
+    hold = asked()
+    for now, place in ((2.0, 0), (3.0, 1), (4.0, 5)):
+        hold, _ = step(hold, MESSAGES[place], now)
+    hold, effects = step(hold, StillHeld(why="refused"), 5.0)
+    assert (hold.status, hold.held_at, effects) == (Status.HELD, 3.0, (Tell(kind="still-held", detail="refused"),))

@@ -1,0 +1,109 @@
+"""What the policy wants done with a hold, and when."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.holds.hold import Begin, Confirmed, Hold, Remind, Resume, WayName, ask, step
+from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.policy import (
+    BringBack,
+    Decision,
+    EndCall,
+    Follow,
+    Policy,
+    RemindOwner,
+    Sight,
+    due,
+    why_not_hold,
+    why_not_resume,
+)
+
+HELD_AT = 100.0
+TOGETHER = Sight(others=1)
+
+
+def held(*, by: str | None = None, limit_s: float | None = None) -> Hold:
+    hold, _ = ask(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=99.0, by=by, limit_s=limit_s)
+    for message in (Begin(way=WayName.CONFERENCE), Confirmed()):
+        hold, _ = step(hold, message, HELD_AT)
+    return hold
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit_s", "after_s", "wanted"),
+    [
+        (Policy(), None, 1799.9, None),
+        (Policy(), None, 1800.0, BringBack(why="the limit of 1800 s was reached")),
+        (Policy(), 5.0, 5.0, BringBack(why="the limit of 5 s was reached")),
+        (Policy(limit_s=None), None, 1e9, None),
+        (Policy(limit_s=None), 5.0, 5.0, BringBack(why="the limit of 5 s was reached")),
+        (Policy(limit_s=5.0, on_limit=Follow.HANG_UP), None, 5.0, EndCall(why="the limit of 5 s was reached")),
+        (Policy(limit_s=5.0, on_limit=Follow.KEEP), None, 1e9, None),
+    ],
+)
+def test_a_hold_lasts_as_long_as_its_own_limit_or_the_services(
+    policy: Policy, limit_s: float | None, after_s: float, wanted: Decision | None
+) -> None:
+    assert due(policy, held(limit_s=limit_s), TOGETHER, HELD_AT + after_s) == wanted
+
+
+@pytest.mark.parametrize(
+    ("sight", "wanted"),
+    [
+        (Sight(others=0, alone_since=HELD_AT), EndCall(why="everybody else left 120 s ago")),
+        (Sight(others=0, alone_since=HELD_AT + 1), None),
+        (Sight(others=0), None),
+        (Sight(others=1, owner_left=True), BringBack(why="the owner of the hold has left")),
+        (Sight(others=0, owner_left=True), None),
+    ],
+)
+def test_who_is_left_behind_is_looked_after(sight: Sight, wanted: Decision | None) -> None:
+    assert due(Policy(), held(), sight, HELD_AT + 120) == wanted
+
+
+def test_what_is_kept_falls_through_to_the_limit() -> None:
+    policy = Policy(on_alone=Follow.KEEP, on_owner_left=Follow.KEEP, limit_s=300.0)
+    left = Sight(others=0, alone_since=HELD_AT)
+    assert due(policy, held(), left, HELD_AT + 299) is None
+    assert due(policy, held(), left, HELD_AT + 300) == BringBack(why="the limit of 300 s was reached")
+    assert due(policy, held(), Sight(others=1, owner_left=True), HELD_AT + 299) is None
+
+
+def test_reminders_come_at_their_distance() -> None:
+    policy, hold = Policy(remind_every_s=30.0), held()
+    assert due(policy, hold, TOGETHER, HELD_AT + 29) is None
+    assert due(policy, hold, TOGETHER, HELD_AT + 30) == RemindOwner()
+    hold, (told,) = step(hold, Remind(), HELD_AT + 31)
+    assert (hold.reminded_at, getattr(told, "detail", None)) == (HELD_AT + 31, "held for 31 s")
+    assert due(policy, hold, TOGETHER, HELD_AT + 60) is None
+    assert due(policy, hold, TOGETHER, HELD_AT + 61) == RemindOwner()
+
+
+def test_only_what_is_held_is_looked_at() -> None:
+    resuming, _ = step(held(limit_s=1.0), Resume(), HELD_AT)
+    assert due(Policy(), resuming, TOGETHER, HELD_AT + 10) is None
+    assert due(Policy(), replace(held(limit_s=1.0), held_at=None), TOGETHER, HELD_AT + 10) is None
+
+
+def test_who_may_hold_and_resume() -> None:
+    assert why_not_hold(Policy(), None) is None
+    named = Policy(holders=frozenset({"alice"}))
+    assert why_not_hold(named, "alice") is None
+    assert why_not_resume(named, held(), "alice") is None
+    for stranger in ("bob", None):
+        assert "who may hold" in str(why_not_hold(named, stranger))
+        assert "who may resume" in str(why_not_resume(named, held(), stranger))
+    owned = Policy(only_owner_resumes=True)
+    assert why_not_resume(owned, held(by="alice"), "alice") is None
+    assert why_not_resume(owned, held(), "bob") is None
+    assert (
+        why_not_resume(owned, held(by="alice"), "bob") == "this hold belongs to alice, and only its owner may resume it"
+    )
+
+
+@pytest.mark.parametrize("name", ["limit_s", "alone_limit_s", "remind_every_s"])
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_time_that_is_none_is_refused(name: str, seconds: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        Policy(**{name: seconds})  # type: ignore[arg-type]  # one of three float fields
