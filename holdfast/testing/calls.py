@@ -22,6 +22,8 @@ from holdfast.voice.sip.effects import (
     EndCause,
     Ended,
     Progressed,
+    ProvisionalAcknowledged,
+    RefreshDue,
     Refused,
     ReofferAnswered,
     Reoffered,
@@ -41,6 +43,8 @@ SessionEvent = (
     | Ended
     | Reoffered
     | ReofferWithdrawn
+    | ProvisionalAcknowledged
+    | RefreshDue
     | ReofferAnswered
     | ReofferRefused
     | DigitSignalled
@@ -217,6 +221,12 @@ class PhoneCall:
                     self._changed.set_exception(CallFailed("the change was refused", event.status, event.reason))
             case ReofferWithdrawn():
                 self._negotiation = withdraw_offer(self._negotiation)
+            case ProvisionalAcknowledged():
+                self._take_answer(event.sdp)
+            case RefreshDue():
+                if not self._negotiation.offered:
+                    self._negotiation, sdp = make_offer(self._negotiation)
+                    self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
             case DigitSignalled():
                 self.digits.append(event.digit)
             case Refused() | Ended():

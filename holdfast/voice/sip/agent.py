@@ -4,7 +4,7 @@ It holds the transactions, the sessions with their dialogs, and the registrar. I
 dice: the shell hands it messages and timers that fired, with the time, and carries out the effects it returns.
 Every ask about a session that is over returns no effects: the event that said so is already out.
 Length: one method for each thing its owner may ask; what is done is in the modules of the sessions' states.
-Source: RFC 3261, with RFC 6026, 3311, 3581, 6086, 8760.
+Source: RFC 3261, with RFC 3262, 4028, 6026, 3311, 3581, 6086, 8760.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from holdfast.voice.sip import called, calling, registration, running
+from holdfast.voice.sip import called, calling, outcomes, registration, running
 from holdfast.voice.sip.codec import Malformed, decode, unframed
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
@@ -23,19 +23,17 @@ from holdfast.voice.sip.effects import (
     EndCause,
     Headers,
     MessageDropped,
-    OptionsAnswered,
     SessionId,
     TimerToken,
 )
 from holdfast.voice.sip.errors import MessageUnreadable
 from holdfast.voice.sip.message import Request, Response, respond, stamp_source
 from holdfast.voice.sip.reception import Reception
-from holdfast.voice.sip.session import Session, SessionState
+from holdfast.voice.sip.session import SessionState
 from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
 from holdfast.voice.sip.transaction import (
     Purpose,
     State,
-    Transaction,
     Trigger,
     client_key,
     trigger_of,
@@ -105,7 +103,7 @@ class Agent:
         self._reception.disconnected(gone)
         for transaction in desk.disconnect(gone):
             made = respond(transaction.request, 503, tag=desk.token())
-            self._outcome(transaction, made, gone)
+            outcomes.responded(desk, self._registrations, transaction, made, gone)
         return desk.take()
 
     def needs(self, address: Address, now: float) -> bool:
@@ -129,11 +127,11 @@ class Agent:
         kind, _, rest = timer.partition(" ")
         name, _, subject = rest.partition(" ")
         if kind == "transaction":
-            self._transaction_timer(Trigger(name), subject)
+            outcomes.transaction_timer(desk, self._registrations, Trigger(name), subject)
         elif kind == "registration":
             self._registrations[rest] = registration.send(desk, self._registrations[rest])
         else:
-            self._session_timer(name, desk.sessions[SessionId(subject)])
+            outcomes.session_timer(desk, name, desk.sessions[SessionId(subject)])
         return desk.take()
 
     # --- a call out
@@ -199,10 +197,11 @@ class Agent:
             called.ring(desk, found, status, sdp)
         return desk.take()
 
-    def accept(self, session: SessionId, sdp: bytes, *, now: float, headers: Headers = ()) -> list[Effect]:
+    def accept(self, session: SessionId, sdp: bytes | None, *, now: float, headers: Headers = ()) -> list[Effect]:
         """Answer with 200, repeated until acknowledged: ends in `Confirmed` or `Ended`.
 
-        `sdp` is the answer, or our offer when the INVITE had none.
+        `sdp` is the answer, or our offer when the INVITE had none; None when that went with a provisional response
+        that was acknowledged (`ProvisionalAcknowledged`).
         """
         desk = self._turn(now)
         found = desk.live(session)
@@ -360,68 +359,4 @@ class Agent:
         again = transaction.state not in (State.CALLING, State.TRYING, State.PROCEEDING)
         desk.show(data, source, transaction.session, "in", again=again)
         if desk.trigger(transaction.key, trigger_of(response.status), response):
-            self._outcome(transaction, response, source)
-
-    def _outcome(self, transaction: Transaction, response: Response, source: Address) -> None:
-        desk = self._desk
-        session = desk.sessions.get(transaction.session) if transaction.session else None
-        match transaction.purpose:
-            case Purpose.INVITE if session is not None:
-                calling.responded(desk, session, transaction, response, source)
-            case Purpose.REOFFER if session is not None:
-                running.reoffer_responded(desk, session, transaction, response)
-            case Purpose.BYE if session is not None:
-                running.bye_responded(desk, session, transaction, response)
-            case Purpose.INFO if session is not None:
-                running.info_responded(desk, session, transaction, response)
-            case Purpose.REGISTER:
-                self._registered(transaction, response)
-            case Purpose.OPTIONS:
-                desk.tell(OptionsAnswered(ping=transaction.subject, status=response.status))
-            case _:
-                pass
-
-    def _registered(self, transaction: Transaction, response: Response) -> None:
-        known = self._registrations.pop(transaction.subject, None)
-        if known is not None:
-            left = registration.responded(self._desk, known, transaction, response)
-            if left is not None:
-                self._registrations[left.name] = left
-
-    def _transaction_timer(self, letter: Trigger, key: str) -> None:
-        desk = self._desk
-        transaction = desk.transactions[key]
-        if not desk.trigger(key, letter):
-            return
-        session = desk.live(transaction.session) if transaction.session else None
-        match transaction.purpose:
-            case Purpose.INVITE if session is not None:
-                calling.timed_out(desk, session)
-            case Purpose.REOFFER | Purpose.BYE | Purpose.INFO if session is not None:
-                running.timed_out(desk, session, transaction.purpose)
-            case Purpose.REGISTER:
-                known = self._registrations.get(transaction.subject)
-                if known is not None and registration.is_latest(known, transaction):
-                    del self._registrations[transaction.subject]
-                    registration.failed(desk, known, 408, "Request Timeout")
-            case Purpose.OPTIONS:
-                desk.tell(OptionsAnswered(ping=transaction.subject, status=408))
-            case _:
-                pass
-
-    def _session_timer(self, name: str, session: Session) -> None:
-        desk = self._desk
-        match name:
-            case "again":
-                if not called.repeat_ok(desk, session):
-                    running.unacknowledged(desk, session)
-            case "answer":
-                called.refuse(desk, session, 480, EndCause.EXPIRED)
-            case "ring":
-                called.ring(desk, session, *session.last_provisional)
-            case "cancel":
-                calling.cancel_unheard(desk, session)
-            case "glare":
-                running.back_off_over(desk, session)
-            case _:
-                running.change_forgotten(desk, session)
+            outcomes.responded(desk, self._registrations, transaction, response, source)

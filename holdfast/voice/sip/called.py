@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from holdfast.voice.sip import alive, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
@@ -32,6 +33,8 @@ def invited(desk: Desk, received: Request, key: str, source: Address, *, user: s
         peer=source,
         we_called=False,
         local_tag=desk.token(),
+        updates=alive.allows_update(received),
+        heard_at=desk.now,
     )
     session = replace(session, dialog=dialogs.as_called(received, session.local_tag, source))
     desk.transactions[key] = replace(desk.transactions[key], session=session.id)
@@ -52,6 +55,7 @@ def invited(desk: Desk, received: Request, key: str, source: Address, *, user: s
             caller_name=clean(received.from_.name),
             user=user,
             sdp=sdp_of(received),
+            reliable=reliable.required(received),
             call_id=clean(received.call_id),
             headers=tuple((name, clean(value)) for name, value in received.headers),
         )
@@ -81,25 +85,53 @@ def _patience(desk: Desk, received: Request) -> float:
 
 
 def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
-    """Send a provisional response, and again every minute."""
+    """Send a provisional response, and again every minute; one that must be acknowledged if the caller requires it."""
     session = desk.put(replace(session, last_provisional=(status, sdp)))
-    headers = (desk.contact_in(session), ALLOW)
-    desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
+    if status > 100 and reliable.required(session.invite):
+        reliable.ring(desk, session, status, sdp)
+    else:
+        headers = (desk.contact_in(session), ALLOW)
+        desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
     desk.start(session_timer("ring", session.id), RING_AGAIN_S)
 
 
-def accept(desk: Desk, session: Session, sdp: bytes, headers: Headers) -> None:
-    """Send 200 and repeat it until the ACK. Source: RFC 3261 §13.3.1.4."""
+def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) -> None:
+    """Send 200 and repeat it until the ACK; not before the PRACK of a description, if one is due.
+
+    Source: RFC 3261 §13.3.1.4; RFC 3262 §3.
+    """
+    if session.unpracked is not None and session.unpracked.described:
+        desk.put(replace(session, accept_due=(sdp, headers)))
+        return
+    session = reliable.settle(desk, session)
     desk.stop(session_timer("answer", session.id))
     desk.stop(session_timer("ring", session.id))
     waiting = wait_for_ack(desk, session, session.transaction, session.invite, initial=True)
+    waiting = replace(waiting, offered=waiting.offered and sdp is not None)
     session = desk.move(replace(session, unacknowledged=waiting), SessionState.ANSWERED)
     say_ok(desk, session.transaction, session, sdp, headers)
 
 
-def say_ok(desk: Desk, key: str, session: Session, sdp: bytes, headers: Headers = ()) -> None:
-    """A 200 with a description."""
-    desk.reply(key, 200, tag=session.local_tag, headers=(desk.contact_in(session), ALLOW, *headers), body=sdp)
+def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
+    """A 200 with a description, and with what it makes of the session timer."""
+    asked = desk.transactions.get(key)
+    if asked is not None:
+        lasting, said = alive.answer(asked.request, session.lasting, desk.settings)
+        session = alive.keep(desk, session, lasting)
+        headers = (*headers, *said)
+    headers = (desk.contact_in(session), ALLOW, *headers)
+    desk.reply(key, 200, tag=session.local_tag, headers=headers, body=sdp or b"")
+
+
+def pracked(desk: Desk, session: Session, received: Request, key: str) -> None:
+    """A PRACK came: what waited for it goes out."""
+    acknowledged = reliable.pracked(desk, session, received, key)
+    if acknowledged is None or acknowledged.state is not SessionState.CALLED:
+        return
+    if acknowledged.accept_due is not None:
+        accept(desk, acknowledged, *acknowledged.accept_due)
+    elif acknowledged.ring_due:
+        ring(desk, acknowledged, *acknowledged.last_provisional)
 
 
 def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, initial: bool) -> Unacknowledged:
@@ -140,6 +172,7 @@ def acknowledged(desk: Desk, session: Session, ack: Request) -> Session | None:
     session = replace(session, unacknowledged=None)
     if waiting.initial:
         session = desk.move(session, SessionState.RUNNING)
+        alive.begin_watch(desk, session)
     desk.put(session)
     desk.tell(Confirmed(session=session.id, sdp=sdp_of(ack) if waiting.offered else None))
     return session

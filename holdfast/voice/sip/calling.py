@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from holdfast.voice.sip import alive, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
@@ -70,6 +71,8 @@ def invite(
         ("CSeq", "1 INVITE"),
         desk.contact(to, uri.text),
         *desk.agent_headers(),
+        ("Supported", f"{reliable.OPTION}, {alive.OPTION}" if sdp is not None else alive.OPTION),
+        *alive.wish(desk.settings),
         *_checked(headers),
         *sdp_headers(sdp),
     )
@@ -130,7 +133,7 @@ def cancel_unheard(desk: Desk, session: Session) -> None:
 def responded(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
     """A response to our first INVITE came up from its transaction."""
     if response.status < 200:
-        _progressed(desk, session, response)
+        _progressed(desk, session, transaction, response, source)
     elif response.status < 300:
         _accepted(desk, session, transaction, response, source)
     elif session.state is SessionState.CANCELLING:
@@ -147,12 +150,16 @@ def timed_out(desk: Desk, session: Session) -> None:
         _refused(desk, session, 408, "Request Timeout", ())
 
 
-def _progressed(desk: Desk, session: Session, response: Response) -> None:
+def _progressed(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
     first = not session.answerable
     session = desk.put(replace(session, answerable=True))
     if session.state is SessionState.CANCELLING and first:
         _send_cancel(desk, session)
-    elif session.state is SessionState.CALLING and response.status > 100:
+    elif (
+        session.state is SessionState.CALLING
+        and response.status > 100
+        and reliable.acknowledge(desk, session, transaction.request, response, source) is not None
+    ):
         desk.tell(Progressed(session=session.id, status=response.status, reason=response.reason, sdp=sdp_of(response)))
 
 
@@ -160,14 +167,17 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
     """A 2xx: the first answers the call; the same again means our ACK was lost; another is a fork that lost."""
     if acknowledged_again(desk, session, response):
         return
-    dialog = dialogs.as_caller(transaction.request, response, source)
+    dialog = reliable.dialog_of(session, transaction.request, response, source)
     known = session.dialog
     if (known is not None and known.remote_tag == dialog.remote_tag) or len(session.acks) >= MAX_ACKS:
         return
     if session.state is SessionState.CALLING:
         offered = bool(transaction.request.body)
-        session = desk.move(replace(session, dialog=dialog), SessionState.RUNNING)
-        desk.enter_dialog(session)
+        updates = alive.allows_update(response)
+        session = replace(session, dialog=dialog, updates=updates, heard_at=desk.now, early=())
+        desk.enter_dialog(desk.move(session, SessionState.RUNNING))
+        session = alive.keep(desk, desk.sessions[session.id], alive.answered(response))
+        alive.begin_watch(desk, session)
         if offered:
             acknowledge(desk, session, transaction.request.cseq, None)
         else:
@@ -219,27 +229,35 @@ def _acknowledge_in(desk: Desk, session: Session, dialog: dialogs.Dialog, cseq: 
 
 
 def _tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
-    """Answer a challenge with the same INVITE, a new number and our credentials."""
-    proof = desk.answer_challenge(response, transaction, session.credentials)
-    if proof is None:
-        return False
-    again = renumbered(desk, transaction, proof)
-    attempt = transaction.attempt + 1
+    """Send the INVITE again with our credentials, or with a session as long as the peer wants it."""
+    attempt = transaction.attempt
+    if response.status == 422:
+        asked = alive.raised(response, desk.settings) if session.raises < alive.RAISES else None
+        if asked is None:
+            return False
+        again = renumbered(desk, transaction, *asked)
+        session = replace(session, raises=session.raises + 1)
+    else:
+        proof = desk.answer_challenge(response, transaction, session.credentials)
+        if proof is None:
+            return False
+        again = renumbered(desk, transaction, proof)
+        attempt += 1
     key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
-    desk.put(replace(session, invite=again, transaction=key, answerable=False))
+    desk.put(replace(session, invite=again, transaction=key, answerable=False, early=()))
     return True
 
 
-def renumbered(desk: Desk, transaction: Transaction, proof: tuple[str, str]) -> Request:
-    """A request of ours as a new one: new branch, the next CSeq, and this proof in place of an older one."""
+def renumbered(desk: Desk, transaction: Transaction, *fields: tuple[str, str]) -> Request:
+    """A request of ours as a new one: new branch, the next CSeq, and these fields in place of older ones."""
     sent = transaction.request
     numbered = "CSeq", f"{sent.cseq + 1} {sent.method}"
     headers = [
         {"Via": desk.via(transaction.peer), "CSeq": numbered}.get(name, (name, value))
         for name, value in sent.headers
-        if name != proof[0]
+        if name not in dict(fields)
     ]
-    return request(sent.method, sent.uri, (*headers, proof), sent.body)
+    return request(sent.method, sent.uri, (*headers, *fields), sent.body)
 
 
 def _refused(desk: Desk, session: Session, status: int, reason: str, headers: Headers) -> None:

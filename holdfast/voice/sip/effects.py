@@ -117,6 +117,8 @@ class Invited:
     caller_name: str
     user: str | None
     sdp: bytes | None
+    reliable: bool
+    """The caller requires that provisional responses are acknowledged; without an offer, the first must hold ours."""
     call_id: str
     headers: Headers
 
@@ -189,6 +191,24 @@ class Reoffered:
     session: SessionId
     method: Literal["INVITE", "UPDATE"]
     sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionalAcknowledged:
+    """The peer acknowledged the provisional response that held our offer. `sdp` is its answer.
+
+    After it, `accept` has nothing to describe.
+    """
+
+    session: SessionId
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshDue:
+    """The session timer wants a refresh, and the peer takes no UPDATE: `reoffer` what is wished anyway."""
+
+    session: SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +325,8 @@ Event = (
     | Ended
     | Reoffered
     | ReofferWithdrawn
+    | ProvisionalAcknowledged
+    | RefreshDue
     | ReofferAnswered
     | ReofferRefused
     | DigitSignalled

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.sip import called, registrar, running
+from holdfast.voice.sip import alive, called, registrar, running
 from holdfast.voice.sip.desk import ALLOW, Desk
 from holdfast.voice.sip.digest import Verdict, Verifier
 from holdfast.voice.sip.effects import Address, ContactsChanged, Headers
@@ -18,8 +18,9 @@ from holdfast.voice.sip.session import Session
 from holdfast.voice.sip.settings import Policy
 from holdfast.voice.sip.transaction import State, Transaction, Trigger, server_key
 from holdfast.voice.sip.uri import parse_uri
-from holdfast.voice.sip.validity import KNOWN_METHODS, objection
+from holdfast.voice.sip.validity import KNOWN_METHODS, SUPPORTED_EXTENSIONS, objection
 
+SUPPORTED = ("Supported", ", ".join(sorted(SUPPORTED_EXTENSIONS)))
 REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 
 
@@ -127,7 +128,7 @@ class Reception:
         if not running.in_order(session, received):
             desk.reply(key, 500, tag=tag, reason="Server Internal Error (CSeq out of order)")
             return
-        session = desk.put(running.heard(session, received, source))
+        session = desk.put(running.heard(session, received, source, desk.now))
         match received.method:
             case "BYE":
                 running.byed(desk, session, key)
@@ -135,6 +136,8 @@ class Reception:
                 running.change_asked(desk, session, received, key, "INVITE")
             case "UPDATE":
                 running.change_asked(desk, session, received, key, "UPDATE")
+            case "PRACK":
+                called.pracked(desk, session, received, key)
             case "INFO":
                 running.informed(desk, session, received, key)
             case "OPTIONS":
@@ -174,6 +177,8 @@ class Reception:
             self._challenge(received, source, stale=verdict is Verdict.STALE)
         elif len(desk.sessions) >= desk.settings.max_sessions:
             self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+        elif (short := alive.too_short(received)) is not None:
+            desk.reply(desk.open_server(received, to, None), 422, headers=short)
         else:
             key = desk.open_server(received, to, None)
             called.invited(desk, received, key, source, user=user if verdict is Verdict.GOOD else None)
@@ -236,4 +241,4 @@ class Reception:
         return REGISTRAR_ALLOW if self._policy.is_registrar() else ALLOW
 
     def _abilities(self, source: Address) -> Headers:
-        return (self._desk.contact(source), self._allow(), ("Accept", "application/sdp"))
+        return (self._desk.contact(source), self._allow(), ("Accept", "application/sdp"), SUPPORTED)

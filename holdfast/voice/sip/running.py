@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from holdfast.voice.sip import body, called, calling
+from holdfast.voice.sip import alive, body, called, calling
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
 from holdfast.voice.sip.effects import (
@@ -27,6 +27,9 @@ from holdfast.voice.sip.transaction import Purpose, Transaction
 
 GLARE_TRIES = 2
 """How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
+
+KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires")
+"""What a request of ours keeps when it is sent again after a challenge."""
 
 REOFFER_WITHIN_S = 20.0
 """A re-INVITE that our owner leaves unanswered this long is refused, so that no owner can leave it open."""
@@ -83,7 +86,7 @@ def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["IN
 
 
 def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
-    headers = (desk.contact_in(session), *sdp_headers(wanted.sdp))
+    headers = (desk.contact_in(session), *alive.renewal(session), *sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
     session, key = send(desk, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
     desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
@@ -134,7 +137,7 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
     elif response.status == 491 and own.tries < GLARE_TRIES:
         desk.put(replace(session, own=replace(own, transaction="", backing_off=True)))
         desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
-    elif not _tried_again(desk, session, transaction, response):
+    elif not tried_again(desk, session, transaction, response):
         session = desk.put(replace(session, own=None))
         desk.tell(ReofferRefused(session=session.id, status=response.status, reason=response.reason))
         next_reoffer(desk, session)
@@ -144,7 +147,8 @@ def _reoffer_accepted(
     desk: Desk, session: Session, own: OwnReoffer, transaction: Transaction, response: Response
 ) -> None:
     assert session.dialog is not None
-    session = desk.put(replace(session, own=None, dialog=dialogs.refresh(session.dialog, response)))
+    session = replace(session, own=None, dialog=dialogs.refresh(session.dialog, response))
+    session = alive.keep(desk, session, alive.answered(response))
     cseq = transaction.request.cseq
     if own.sdp is None:
         session = desk.put(replace(session, ack_due=cseq))
@@ -154,13 +158,13 @@ def _reoffer_accepted(
     next_reoffer(desk, session)
 
 
-def _tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
+def tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
     """Answer a challenge in the dialog."""
     proof = desk.answer_challenge(response, transaction, session.credentials)
     if proof is None:
         return False
     sent = transaction.request
-    kept = tuple(field for field in sent.headers if field[0] in ("Contact", "Content-Type"))
+    kept = tuple(field for field in sent.headers if field[0] in KEPT)
     session, key = send(
         desk,
         session,
@@ -177,7 +181,7 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
 
 def bye_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our BYE: whatever it is but a challenge, the session is over."""
-    if session.state is SessionState.ENDING and not _tried_again(desk, session, transaction, response):
+    if session.state is SessionState.ENDING and not tried_again(desk, session, transaction, response):
         desk.end(session, EndCause.WE_HUNG_UP, 200)
 
 
@@ -186,7 +190,7 @@ def info_responded(desk: Desk, session: Session, transaction: Transaction, respo
     if response.status in (408, 481):
         lost(desk, session, response.status)
     else:
-        _tried_again(desk, session, transaction, response)
+        tried_again(desk, session, transaction, response)
 
 
 def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
@@ -233,14 +237,17 @@ def change_asked(
 ) -> None:
     """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
     refused = body.refusal(received)
+    short = alive.too_short(received)
     sdp = body.sdp_of(received)
     tag = session.local_tag
     if session.state is SessionState.ENDING:
         desk.reply(key, 481, tag=tag)
     elif refused is not None:
         desk.reply(key, 415, tag=tag, headers=refused)
+    elif short is not None:
+        desk.reply(key, 422, tag=tag, headers=short)
     elif method == "UPDATE" and sdp is None:
-        desk.reply(key, 200, tag=tag, headers=(desk.contact_in(session),))
+        called.say_ok(desk, key, session, None)
     elif session.theirs is not None:
         desk.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(desk.dice() * 10))),))
     elif (
@@ -312,7 +319,7 @@ def in_order(session: Session, received: Request) -> bool:
     return dialogs.in_order(session.dialog, received)
 
 
-def heard(session: Session, received: Request, source: Address) -> Session:
+def heard(session: Session, received: Request, source: Address, now: float) -> Session:
     """The session with the peer's request noted in its dialog."""
     assert session.dialog is not None
-    return replace(session, dialog=dialogs.hear(session.dialog, received, source))
+    return replace(session, dialog=dialogs.hear(session.dialog, received, source), heard_at=now)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from holdfast.voice.sip.dialog import Dialog
 from holdfast.voice.sip.digest import Credentials
-from holdfast.voice.sip.effects import Address, SessionId
+from holdfast.voice.sip.effects import Address, Headers, SessionId
 from holdfast.voice.sip.message import Request
 
 
@@ -65,6 +65,33 @@ class Unacknowledged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unpracked:
+    """A provisional response of ours that is repeated until its PRACK. Source: RFC 3262 §3."""
+
+    rseq: int
+    interval_s: float
+    waited_s: float
+    described: bool
+    """Whether it held a description."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyDialog:
+    """A fork of our INVITE that has not answered, and the last provisional response of it we acknowledged."""
+
+    dialog: Dialog
+    rseq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """A session timer that was agreed. Units: seconds. Source: RFC 4028."""
+
+    expires_s: int
+    we_refresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnReoffer:
     """A re-INVITE or UPDATE of ours that is under way, or waits for its turn (`transaction` is "")."""
 
@@ -114,3 +141,17 @@ class Session:
     waiting: OwnReoffer | None = None
     theirs: PeerReoffer | None = None
     last_provisional: tuple[int, bytes | None] = (180, None)
+    rseq: int = 0
+    unpracked: Unpracked | None = None
+    ring_due: bool = False
+    """`last_provisional` waits until the one before has its PRACK."""
+    accept_due: tuple[bytes | None, Headers] | None = None
+    """The 2xx that waits for a PRACK."""
+    early: tuple[EarlyDialog, ...] = ()
+    lasting: Lasting | None = None
+    raises: int = 0
+    """How often our INVITE was sent again with a longer session."""
+    updates: bool = False
+    """Whether the peer takes UPDATE."""
+    heard_at: float = 0.0
+    """When the peer last said anything in the dialog."""

@@ -31,6 +31,10 @@ class AgentSettings:
     max_contacts: int = 10
     """Contacts of one line. Source: Twilio, SIP registration limits."""
     others: tuple[Address, ...] = ()
+    session_expires_s: int = 1800
+    """The session timer we ask for, and the longest we agree to; 0: none. Source: RFC 4028 §4 (half an hour)."""
+    keepalive_s: float = 0.0
+    """A running call of whose peer nothing was heard for so long is asked by OPTIONS; 0: never."""
 
     def speaks(self, transport: Transport) -> bool:
         """Whether we have an address for this transport."""

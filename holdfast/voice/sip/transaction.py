@@ -128,6 +128,8 @@ class Purpose(Enum):
     BYE = "BYE"
     CANCEL = "CANCEL"
     INFO = "INFO"
+    REFRESH = "UPDATE that refreshes"
+    KEEPALIVE = "OPTIONS in a dialog"
     REGISTER = "REGISTER"
     OPTIONS = "OPTIONS"
     NOTHING = "nothing"

@@ -23,7 +23,7 @@ KNOWN_METHODS = frozenset(
 )
 """Methods that have a registration with IANA: one we do not do gets 405, a name not listed 501."""
 
-SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+SUPPORTED_EXTENSIONS = frozenset({"100rel", "timer"})
 """Option tags a peer may require of us. Source: RFC 3261 §8.2.2.3."""
 
 

@@ -142,7 +142,7 @@ class SipLegs:
         match effect:
             case RingLeg():
                 if found.session is not None:
-                    self._do(self._agent.ring(found.session, now=self._now()))
+                    self._do(self._agent.ring(found.session, now=self._now(), sdp=found.ring_with))
             case AnswerLeg():
                 self._answer(found)
             case RefuseLeg():
@@ -198,7 +198,7 @@ class SipLegs:
         if leg.session is None or leg.answered or leg.answer is None:
             return
         leg.answered = True
-        self._do(self._agent.accept(leg.session, leg.answer, now=self._now()))
+        self._do(self._agent.accept(leg.session, leg.answer or None, now=self._now()))
         if leg.negotiation is not None and leg.negotiation.agreed is not None:
             self._agreed(leg, leg.negotiation.agreed)
 
@@ -260,6 +260,7 @@ class SipLegs:
             negotiation = leg.begin(row, self._settings.sealing(invited.source.transport))
             if invited.sdp is None:
                 leg.negotiation, leg.answer = make_offer(negotiation)
+                leg.ring_with = leg.answer if invited.reliable else None
             else:
                 leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
         except VoiceError as wrong:
@@ -300,6 +301,11 @@ class SipLegs:
             case s.ReofferRefused() | s.ReofferWithdrawn():
                 if leg.negotiation is not None:
                     leg.negotiation = withdraw_offer(leg.negotiation)
+            case s.ProvisionalAcknowledged():
+                leg.answer = b""
+                self._take_answer(leg, event.sdp or b"")
+            case s.RefreshDue():
+                self._refresh(leg)
             case s.DigitSignalled():
                 self._tell(DigitPressed(call=leg.call, digit=event.digit))
             case s.Ended() if event.session == leg.session:
@@ -357,6 +363,12 @@ class SipLegs:
         if event.sdp is not None and leg.negotiation.agreed is not None:
             self._agreed(leg, leg.negotiation.agreed)
         self._do(self._agent.answer_reoffer(event.session, ours, now=self._now()))
+
+    def _refresh(self, leg: Attached) -> None:
+        """The session timer wants a re-INVITE: offer what we wish; a phone that holds answers so again."""
+        if leg.session is not None and leg.negotiation is not None and not leg.negotiation.offered:
+            leg.negotiation, offer = make_offer(leg.negotiation)
+            self._do(self._agent.reoffer(leg.session, offer, now=self._now()))
 
     def _confirmed(self, leg: Attached, event: s.Confirmed) -> None:
         """An ACK. One that owes us an answer and has none ends a call that begins, and leaves a running one alone."""

@@ -1,0 +1,144 @@
+"""Whether the peer of a running call is still there: session timers, and OPTIONS when nothing is heard of it.
+
+A session timer is agreed in the 2xx: one side refreshes at half its time, and whoever sees no refresh ends the call a
+little before it is over. A call whose peer agreed to none is asked by OPTIONS in the dialog.
+Source: RFC 4028; RFC 3261 §11, §12.2.1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.effects import Headers, RefreshDue
+from holdfast.voice.sip.message import Message, Request, Response
+from holdfast.voice.sip.session import Lasting, Session
+from holdfast.voice.sip.settings import AgentSettings
+
+OPTION = "timer"
+LEAST_S = 90
+"""The shortest session anybody may ask for. Source: RFC 4028 §4."""
+TRY_AGAIN_S = 10.0
+"""A refresh that was refused for the moment is tried again after this long."""
+RAISES = 3
+"""How often a session is asked for anew because its time was called too short."""
+
+_EXPIRES = re.compile(r"\s*([0-9]{1,9})\s*(?:;(.*))?\Z", re.DOTALL)
+_REFRESHER = re.compile(r"(?:^|;)\s*refresher\s*=\s*(uac|uas)\s*(?:;|\Z)", re.IGNORECASE)
+
+
+def supported(message: Message) -> bool:
+    """Whether the sender knows session timers."""
+    return any(tag.lower() == OPTION for name in ("Supported", "Require") for tag in message.values(name))
+
+
+def asked_s(message: Message) -> int | None:
+    """The time in Session-Expires, or None. Units: seconds."""
+    found = _EXPIRES.match(message.first("Session-Expires") or "")
+    return int(found[1]) if found else None
+
+
+def least_s(message: Message) -> int:
+    """The least time the sender takes: Min-SE, else the RFC's."""
+    found = _EXPIRES.match(message.first("Min-SE") or "")
+    return max(LEAST_S, int(found[1])) if found else LEAST_S
+
+
+def _refresher(message: Message) -> str | None:
+    found = _REFRESHER.search((message.first("Session-Expires") or "").partition(";")[2])
+    return found[1].lower() if found else None
+
+
+# --- what our requests ask for
+
+
+def wish(settings: AgentSettings) -> Headers:
+    """What the first INVITE of a session asks for."""
+    if not settings.session_expires_s:
+        return ()
+    return (("Session-Expires", str(settings.session_expires_s)), ("Min-SE", str(LEAST_S)))
+
+
+def renewal(session: Session) -> Headers:
+    """What a re-INVITE or UPDATE of ours says, so that the timer goes on as agreed."""
+    if session.lasting is None:
+        return (("Supported", OPTION),)
+    role = "uac" if session.lasting.we_refresh else "uas"
+    return (("Supported", OPTION), ("Session-Expires", f"{session.lasting.expires_s};refresher={role}"))
+
+
+def raised(refused: Response, settings: AgentSettings) -> Headers | None:
+    """After a 422: what to ask for instead. None when it names no time that we could take."""
+    wanted = least_s(refused)
+    if refused.first("Min-SE") is None or not settings.session_expires_s:
+        return None
+    expires = max(wanted, settings.session_expires_s)
+    return (("Session-Expires", str(expires)), ("Min-SE", str(wanted)))
+
+
+# --- what is agreed
+
+
+def too_short(received: Request) -> Headers | None:
+    """The headers of a 422 when the peer asks for a session shorter than we take. Source: RFC 4028 §8, §9."""
+    wanted = asked_s(received)
+    return (("Min-SE", str(LEAST_S)),) if wanted is not None and wanted < LEAST_S and supported(received) else None
+
+
+def answer(received: Request, before: Lasting | None, settings: AgentSettings) -> tuple[Lasting | None, Headers]:
+    """What holds after a request of the peer's, and what our 2xx says of it. Source: RFC 4028 §9, table 2."""
+    wanted = asked_s(received)
+    knows = supported(received)
+    if not settings.session_expires_s or (wanted is None and not knows) or (wanted or LEAST_S) < LEAST_S:
+        return None, ()
+    expires = max(least_s(received), min(wanted or settings.session_expires_s, settings.session_expires_s))
+    if not knows:
+        refresher = "uas"
+    else:
+        refresher = _refresher(received) or ("uas" if before is not None and before.we_refresh else "uac")
+    required: Headers = (("Require", OPTION),) if refresher == "uac" else ()
+    agreed = Lasting(expires_s=expires, we_refresh=refresher == "uas")
+    return agreed, (*required, ("Supported", OPTION), ("Session-Expires", f"{expires};refresher={refresher}"))
+
+
+def answered(accepted: Response) -> Lasting | None:
+    """What holds after a 2xx of the peer's to our INVITE or UPDATE."""
+    expires = asked_s(accepted)
+    if expires is None:
+        return None
+    return Lasting(expires_s=max(LEAST_S, expires), we_refresh=_refresher(accepted) != "uas")
+
+
+def keep(desk: Desk, session: Session, lasting: Lasting | None) -> Session:
+    """Run the session timer anew from now on. Source: RFC 4028 §10."""
+    for name in ("refresh", "expire"):
+        desk.stop(session_timer(name, session.id))
+    if lasting is not None:
+        if lasting.we_refresh:
+            desk.start(session_timer("refresh", session.id), lasting.expires_s / 2)
+        margin = min(32.0, lasting.expires_s / 3)
+        desk.start(session_timer("expire", session.id), lasting.expires_s - margin)
+    return desk.put(replace(session, lasting=lasting))
+
+
+def refresh_due(desk: Desk, session: Session) -> None:
+    """Our owner must refresh the session by a re-INVITE; if it does not, we ask again."""
+    desk.start(session_timer("refresh", session.id), TRY_AGAIN_S)
+    desk.tell(RefreshDue(session=session.id))
+
+
+def allows_update(message: Message) -> bool:
+    """Whether the sender takes UPDATE."""
+    return "UPDATE" in (method.upper() for method in message.values("Allow"))
+
+
+def begin_watch(desk: Desk, session: Session) -> None:
+    """From now on ask the peer whether it is there, when nothing is heard of it for long."""
+    if desk.settings.keepalive_s > 0:
+        desk.start(session_timer("idle", session.id), desk.settings.keepalive_s)
+
+
+def quiet_s(desk: Desk, session: Session) -> float:
+    """How much longer nothing may be heard of the peer before it is asked; 0 or less when it is time."""
+    return session.heard_at + desk.settings.keepalive_s - desk.now

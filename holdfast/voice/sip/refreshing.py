@@ -1,0 +1,66 @@
+"""A running call asked whether it still runs: refreshes of its session timer, and OPTIONS in its dialog.
+
+Source: RFC 4028 §7.4, §10; RFC 3261 §11, §12.2.1.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.voice.sip import alive, running
+from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.message import Response
+from holdfast.voice.sip.session import Session, SessionState
+from holdfast.voice.sip.transaction import Purpose, Transaction
+
+
+def refresh(desk: Desk, session: Session) -> None:
+    """Half of the session timer is over: refresh it by UPDATE, else have our owner do it by re-INVITE."""
+    if session.state is not SessionState.RUNNING:
+        return
+    if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
+        desk.start(session_timer("refresh", session.id), alive.TRY_AGAIN_S)
+    elif session.updates:
+        headers = (desk.contact_in(session), *alive.renewal(session))
+        running.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
+    else:
+        alive.refresh_due(desk, session)
+
+
+def refreshed(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+    """The final response to our refresh. One that only says "not now" is no end: the session timer itself decides."""
+    if session.state is not SessionState.RUNNING or session.dialog is None or response.status < 200:
+        return
+    if response.status < 300:
+        alive.keep(desk, replace(session, dialog=dialogs.refresh(session.dialog, response)), alive.answered(response))
+    elif response.status in (408, 481):
+        running.lost(desk, session, response.status)
+    elif response.status in (405, 501):
+        alive.refresh_due(desk, desk.put(replace(session, updates=False)))
+    elif response.status == 422 and session.lasting is not None and session.raises < alive.RAISES:
+        longer = replace(session.lasting, expires_s=max(session.lasting.expires_s, alive.least_s(response)))
+        refresh(desk, desk.put(replace(session, lasting=longer, raises=session.raises + 1)))
+    elif not running.tried_again(desk, session, transaction, response):
+        desk.start(session_timer("refresh", session.id), alive.TRY_AGAIN_S)
+
+
+def ask(desk: Desk, session: Session) -> None:
+    """Ask the peer whether it is there, if nothing was heard of it for long."""
+    if session.state is not SessionState.RUNNING:
+        return
+    left_s = alive.quiet_s(desk, session)
+    if left_s > 0:
+        desk.start(session_timer("idle", session.id), left_s)
+    else:
+        running.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
+
+
+def told(desk: Desk, session: Session, response: Response) -> None:
+    """The answer to that. Whatever it is but "no such call", somebody is there."""
+    if session.state is not SessionState.RUNNING:
+        return
+    if response.status in (408, 481):
+        running.lost(desk, session, response.status)
+    else:
+        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))

@@ -1,0 +1,130 @@
+"""Provisional responses that are acknowledged: 100rel and PRACK, on both sides.
+
+A call in whose INVITE requires it gets its provisional responses with RSeq, repeated until their PRACK. A call out
+offers it, and answers each such response of the called side with PRACK, in an early dialog per fork.
+Source: RFC 3262.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.body import sdp_of
+from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
+from holdfast.voice.sip.effects import Address, EndCause, ProvisionalAcknowledged
+from holdfast.voice.sip.message import Message, Request, Response
+from holdfast.voice.sip.session import EarlyDialog, Session, Unpracked
+from holdfast.voice.sip.transaction import T1_S, TIMEOUT_S, Purpose
+
+OPTION = "100rel"
+MAX_EARLY = 16
+"""Forks of one call out that we acknowledge provisional responses of."""
+
+_RACK = re.compile(r"([0-9]{1,10})\s+([0-9]{1,10})\s+INVITE\Z")
+_RSEQ = re.compile(r"[0-9]{1,10}\Z")
+
+
+def required(message: Message) -> bool:
+    """Whether the message requires that provisional responses are acknowledged."""
+    return any(tag.lower() == OPTION for tag in message.values("Require"))
+
+
+# --- a call in
+
+
+def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
+    """Send a provisional response that is repeated until its PRACK; one after the other. Source: RFC 3262 §3."""
+    if session.unpracked is not None:
+        desk.put(replace(session, ring_due=True))
+        return
+    rseq = session.rseq + 1
+    headers = (desk.contact_in(session), ALLOW, ("Require", OPTION), ("RSeq", str(rseq)))
+    desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
+    waiting = Unpracked(rseq=rseq, interval_s=T1_S, waited_s=0.0, described=sdp is not None)
+    desk.put(replace(session, rseq=rseq, unpracked=waiting, ring_due=False))
+    desk.start(session_timer("prack", session.id), T1_S)
+
+
+def repeat(desk: Desk, session: Session) -> bool:
+    """Send the provisional response once more; False when its PRACK was waited for long enough."""
+    waiting = session.unpracked
+    assert waiting is not None
+    waited = waiting.waited_s + waiting.interval_s
+    if waited >= TIMEOUT_S:
+        return False
+    transaction = desk.transactions.get(session.transaction)
+    if transaction is not None and transaction.last and not transaction.peer.reliable:
+        desk.send(transaction.last, transaction.peer, session.id, again=True)
+    interval = min(waiting.interval_s * 2, TIMEOUT_S - waited)
+    desk.put(replace(session, unpracked=replace(waiting, waited_s=waited, interval_s=interval)))
+    desk.start(session_timer("prack", session.id), interval)
+    return True
+
+
+def pracked(desk: Desk, session: Session, received: Request, key: str) -> Session | None:
+    """A PRACK came: the session when it acknowledges what we sent, else None and the PRACK is refused.
+
+    Deviation: an offer in a PRACK whose provisional response had our answer is refused with 488 (RFC 3262 §5 lets it
+    come); the call goes on with what was agreed.
+    """
+    found = _RACK.match(received.first("RAck") or "")
+    waiting = session.unpracked
+    if not found or waiting is None or (int(found[1]), int(found[2])) != (waiting.rseq, session.invite.cseq):
+        desk.reply(key, 481, tag=session.local_tag)
+        return None
+    sdp = sdp_of(received)
+    answers = waiting.described and sdp_of(session.invite) is None
+    desk.reply(key, 488 if sdp is not None and not answers else 200, tag=session.local_tag)
+    session = desk.put(settle(desk, session))
+    if answers:
+        desk.tell(ProvisionalAcknowledged(session=session.id, sdp=sdp))
+    return session
+
+
+def settle(desk: Desk, session: Session) -> Session:
+    """Wait for no PRACK any more."""
+    desk.stop(session_timer("prack", session.id))
+    return replace(session, unpracked=None)
+
+
+def given_up(desk: Desk, session: Session) -> None:
+    """The PRACK never came: the INVITE is refused. Source: RFC 3262 §3."""
+    desk.reply(session.transaction, 504, tag=session.local_tag)
+    desk.end(session, EndCause.LOST, 504)
+
+
+# --- a call out
+
+
+def acknowledge(desk: Desk, session: Session, invite: Request, response: Response, source: Address) -> Session | None:
+    """Send PRACK for a provisional response that asks for it.
+
+    None when the response is one we had, or one that came too early: its owner must not hear of it.
+    Source: RFC 3262 §4.
+    """
+    text = response.first("RSeq") or ""
+    if not (required(response) and _RSEQ.match(text)) or response.to.tag is None:
+        return session
+    rseq = int(text)
+    known = next((early for early in session.early if early.dialog.remote_tag == response.to.tag), None)
+    if known is None and len(session.early) >= MAX_EARLY:
+        return None
+    if known is not None and rseq != known.rseq + 1:
+        return None
+    dialog = dialogs.as_caller(invite, response, source) if known is None else known.dialog
+    rack = ("RAck", f"{rseq} {invite.cseq} INVITE")
+    via = desk.via(dialogs.next_hop(dialog))
+    dialog, made, to = dialogs.write(dialog, "PRACK", via=via, headers=(rack, *desk.agent_headers()))
+    others = tuple(early for early in session.early if early is not known)
+    session = desk.put(replace(session, early=(*others, EarlyDialog(dialog=dialog, rseq=rseq))))
+    desk.request(made, to, purpose=Purpose.NOTHING, session=session.id)
+    return session
+
+
+def dialog_of(session: Session, invite: Request, response: Response, source: Address) -> dialogs.Dialog:
+    """The dialog a 2xx to our INVITE makes; the numbers of an early one of the same fork go on."""
+    made = dialogs.as_caller(invite, response, source)
+    early = next((early for early in session.early if early.dialog.remote_tag == made.remote_tag), None)
+    return made if early is None else replace(made, local_cseq=early.dialog.local_cseq)

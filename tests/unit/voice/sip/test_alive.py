@@ -1,0 +1,382 @@
+"""Session timers (RFC 4028) in both roles, and OPTIONS in the dialog of a silent peer."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.agent import Agent, AgentSettings
+from holdfast.voice.sip.effects import (
+    Accepted,
+    EndCause,
+    Ended,
+    Invited,
+    RefreshDue,
+    Refused,
+    ReofferAnswered,
+    Reoffered,
+    SessionId,
+)
+from tests.unit.voice.sip.test_called import WITH_SDP
+from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply
+
+A = SessionId("a")
+KNOWS = "Supported: timer"
+TAKES_UPDATE = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE"
+
+
+class Scene:
+    """An agent and a scripted far end, and a call between them, made by either."""
+
+    def __init__(self, *, session_expires_s: int = 1800, keepalive_s: float = 0.0) -> None:
+        self.wire = Wire()
+        numbers = iter(range(10_000))
+        settings = AgentSettings(
+            address=BOB, secret=b"key", session_expires_s=session_expires_s, keepalive_s=keepalive_s
+        )
+        agent = Agent(settings, token=lambda: f"t{next(numbers)}", dice=lambda: 0.5)
+        self.node = Node(address=BOB, agent=agent)
+        self.wire.nodes[BOB] = self.node
+        self.peer = Peer(self.wire, self.node)
+        self.session = A
+        self.invite = ""
+        self.tag = ""
+
+    def call_out(self) -> str:
+        """Our INVITE."""
+        self.wire.do(self.node, self.node.agent.invite(A, "sip:x@10.0.0.3:5060", now=self.wire.now, sdp=SDP))
+        (self.invite,) = self.peer.heard()
+        return self.invite
+
+    def answered(self, *extra: str) -> None:
+        """The far end answers our INVITE."""
+        contact = "Contact: <sip:x@10.0.0.3:5060>"
+        self.peer.say(reply(self.invite, 200, contact, WITH_SDP, *extra, body=ANSWER.decode()))
+        assert self.peer.heard()[0].startswith("ACK")
+
+    def call_in(self, *extra: str) -> str:
+        """The far end calls; our response to it."""
+        self.peer.say(invite(WITH_SDP, *extra, body=SDP.decode()))
+        told = self.node.told(Invited)
+        if not told:
+            return self.peer.heard()[-1]
+        assert isinstance(told[0], Invited)
+        self.session = told[0].session
+        self.wire.do(self.node, self.node.agent.accept(self.session, ANSWER, now=self.wire.now))
+        said = self.peer.heard()[-1]
+        self.tag = header(said, "To").partition("tag=")[2]
+        self.say("ACK", branch="z9hG4bKack", cseq=1)
+        return said
+
+    def say(self, method: str, *extra: str, branch: str, cseq: int, body: str = "") -> None:
+        contact = "<sip:peer@10.0.0.3:5060>" if method in ("INVITE", "UPDATE") else ""
+        self.peer.say(
+            invite(*extra, method=method, branch=branch, cseq=cseq, to_tag=self.tag, body=body, contact=contact)
+        )
+
+    def ends(self) -> list[tuple[EndCause, int]]:
+        return [(event.cause, event.status) for event in self.node.events if isinstance(event, Ended)]
+
+
+def words(texts: list[str]) -> list[str]:
+    return [text.split(" ", 1)[0] for text in texts]
+
+
+# --- agreed
+
+
+def test_our_invite_asks_for_half_an_hour() -> None:
+    sent = Scene().call_out()
+    assert (header(sent, "Session-Expires"), header(sent, "Min-SE")) == ("1800", "90")
+    assert "timer" in header(sent, "Supported")
+    assert "Session-Expires" not in Scene(session_expires_s=0).call_out()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ((KNOWS,), "1800;refresher=uac"),
+        ((KNOWS, "Session-Expires: 600"), "600;refresher=uac"),
+        ((KNOWS, "x: 600"), "600;refresher=uac"),
+        ((KNOWS, "Session-Expires: 600;refresher=uas"), "600;refresher=uas"),
+        ((KNOWS, "Session-Expires: 7200;refresher=uac"), "1800;refresher=uac"),
+        ((KNOWS, "Session-Expires: 7200", "Min-SE: 3600"), "3600;refresher=uac"),
+        (("Session-Expires: 600",), "600;refresher=uas"),
+        (("Session-Expires: 10",), None),
+        (("Session-Expires: soon",), None),
+        ((), None),
+    ],
+)
+def test_what_a_caller_asks_for_is_answered_by_the_rfcs_table(fields: tuple[str, ...], said: str | None) -> None:
+    response = Scene().call_in(*fields)
+    if said is None:
+        assert "Session-Expires" not in response
+    else:
+        assert header(response, "Session-Expires") == said
+        assert ("Require: timer" in response) is said.endswith("uac")
+
+
+def test_a_session_too_short_gets_422() -> None:
+    scene = Scene()
+    response = scene.call_in(KNOWS, "Session-Expires: 30")
+    assert response.startswith("SIP/2.0 422")
+    assert header(response, "Min-SE") == "90"
+    scene.wire.run(60)
+    assert (scene.node.agent.sessions(), scene.node.agent.timers()) == ((), 0)
+
+
+def test_without_timers_of_ours_none_is_agreed() -> None:
+    assert "Session-Expires" not in Scene(session_expires_s=0).call_in(KNOWS, "Session-Expires: 600")
+
+
+def test_a_422_is_answered_with_a_longer_session() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.peer.say(reply(scene.invite, 422, "Min-SE: 3600"))
+    ack, again = scene.peer.heard()
+    assert ack.startswith("ACK")
+    assert (header(again, "Session-Expires"), header(again, "Min-SE")) == ("3600", "3600")
+    assert header(again, "CSeq") == "2 INVITE"
+    for _ in range(3):
+        scene.peer.say(reply(again, 422, "Min-SE: 3600"))
+        again = scene.peer.heard()[-1]
+    assert scene.node.told(Refused)
+
+
+def test_a_422_that_says_nothing_refuses_the_call() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.peer.say(reply(scene.invite, 422))
+    assert scene.node.told(Refused)
+
+
+# --- we refresh
+
+
+def test_we_refresh_at_half_time_by_update() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600;refresher=uac", TAKES_UPDATE)
+    scene.wire.run(299)
+    assert scene.peer.heard() == []
+    scene.wire.run(1.2)
+    (update,) = scene.peer.heard()
+    assert update.startswith("UPDATE")
+    assert header(update, "Session-Expires") == "600;refresher=uac"
+    assert header(update, "Content-Length") == "0"
+    scene.peer.say(reply(update, 200, "Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>"))
+    scene.wire.run(299)
+    assert scene.peer.heard() == []
+    scene.wire.run(1.2)
+    assert words(scene.peer.heard()) == ["UPDATE"]
+
+
+def test_we_refresh_by_re_invite_where_update_is_not_taken() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600")
+    scene.wire.run(301)
+    assert scene.node.told(RefreshDue) == [RefreshDue(session=A)]
+    scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
+    (again,) = scene.peer.heard()
+    assert header(again, "Session-Expires") == "600;refresher=uac"
+    scene.peer.say(
+        reply(again, 200, "Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP, body="x")
+    )
+    scene.wire.run(295)
+    assert len(scene.node.told(RefreshDue)) == 1
+    scene.wire.run(10)
+    assert len(scene.node.told(RefreshDue)) == 2
+
+
+def test_a_refresh_nobody_makes_ends_the_call_a_little_early() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600")
+    scene.wire.run(567)
+    assert scene.ends() == []
+    scene.wire.run(2)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+    assert words(scene.peer.heard())[0] == "BYE"
+    scene.wire.run(60)
+    assert scene.node.agent.timers() == 0
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_peer_that_lost_the_call_is_found_by_the_refresh(status: int) -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600", TAKES_UPDATE)
+    scene.wire.run(301)
+    scene.peer.say(reply(scene.peer.heard()[0], status))
+    assert scene.ends() == [(EndCause.LOST, status)]
+
+
+def test_a_peer_that_is_gone_is_found_by_the_refresh() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600", TAKES_UPDATE)
+    scene.wire.run(300 + 33)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+
+
+def test_a_refresh_that_is_not_taken_now_is_tried_again() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600", TAKES_UPDATE)
+    scene.wire.run(301)
+    scene.peer.say(reply(scene.peer.heard()[0], 500))
+    scene.wire.run(10.2)
+    (update,) = scene.peer.heard()
+    scene.peer.say(reply(update, 422, "Min-SE: 900"))
+    (longer,) = scene.peer.heard()
+    assert header(longer, "Session-Expires") == "900;refresher=uac"
+    scene.peer.say(reply(longer, 501))
+    assert scene.node.told(RefreshDue) == [RefreshDue(session=A)]
+
+
+def test_a_refresh_waits_for_a_change_under_way() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600", TAKES_UPDATE)
+    scene.wire.run(299)
+    scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
+    (again,) = scene.peer.heard()
+    scene.peer.say(reply(again, 100, tag=None))
+    scene.wire.run(5)
+    assert scene.peer.heard() == []
+    scene.peer.say(reply(again, 200, "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP, body=ANSWER.decode()))
+    assert scene.node.told(ReofferAnswered)
+    scene.peer.heard()
+    scene.wire.run(700)
+    assert scene.ends() == []
+    """The 200 said nothing of a timer, so there is none any more."""
+
+
+# --- they refresh
+
+
+def test_the_callers_refreshes_keep_the_call() -> None:
+    scene = Scene()
+    scene.call_in(KNOWS, "Session-Expires: 600;refresher=uac")
+    for number in range(3):
+        scene.wire.run(300)
+        scene.say("UPDATE", KNOWS, "Session-Expires: 600;refresher=uac", branch=f"z9hG4bKu{number}", cseq=2 + number)
+        (said,) = scene.peer.heard()
+        assert header(said, "Session-Expires") == "600;refresher=uac"
+    assert scene.ends() == []
+    scene.wire.run(569)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+
+
+def test_a_re_invite_refreshes_and_may_change_who_does() -> None:
+    scene = Scene()
+    scene.call_in(KNOWS, TAKES_UPDATE, "Session-Expires: 600;refresher=uac")
+    scene.wire.run(300)
+    fields = (WITH_SDP, KNOWS, "Session-Expires: 300;refresher=uas")
+    scene.say("INVITE", *fields, branch="z9hG4bKre", cseq=2, body=SDP.decode())
+    assert scene.node.told(Reoffered)
+    scene.wire.do(scene.node, scene.node.agent.answer_reoffer(scene.session, ANSWER, now=scene.wire.now))
+    said = scene.peer.heard()[-1]
+    assert header(said, "Session-Expires") == "300;refresher=uas"
+    scene.say("ACK", branch="z9hG4bKack2", cseq=2)
+    scene.wire.run(150.2)
+    (update,) = scene.peer.heard()
+    assert (update.split(" ")[0], header(update, "Session-Expires")) == ("UPDATE", "300;refresher=uac")
+
+
+def test_a_refresh_too_short_gets_422() -> None:
+    scene = Scene()
+    scene.call_in(KNOWS)
+    scene.say("UPDATE", KNOWS, "Session-Expires: 20", branch="z9hG4bKu", cseq=2)
+    (said,) = scene.peer.heard()
+    assert said.startswith("SIP/2.0 422")
+    assert header(said, "Min-SE") == "90"
+
+
+def test_the_called_side_refreshes_where_it_agreed_to() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600;refresher=uas", "Require: timer")
+    scene.wire.run(500)
+    assert scene.peer.heard() == []
+    scene.wire.run(69)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+
+
+# --- OPTIONS
+
+
+def test_a_silent_peer_is_asked_and_lives() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered()
+    for status in (200, 501, 401):
+        scene.wire.run(60.2)
+        (asked,) = scene.peer.heard()
+        assert asked.startswith("OPTIONS sip:x@10.0.0.3:5060")
+        scene.peer.say(reply(asked, status))
+    assert scene.ends() == []
+
+
+def test_a_peer_that_talks_is_not_asked() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_in()
+    for number in range(3):
+        scene.wire.run(40)
+        scene.say("INFO", branch=f"z9hG4bKi{number}", cseq=2 + number)
+    assert words(scene.peer.heard()) == ["SIP/2.0"] * 3
+    scene.wire.run(60.2)
+    assert words(scene.peer.heard()) == ["OPTIONS"]
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_peer_that_knows_no_such_call_ends_it(status: int) -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered()
+    scene.wire.run(61)
+    scene.peer.say(reply(scene.peer.heard()[0], status))
+    assert scene.ends() == [(EndCause.LOST, status)]
+
+
+def test_a_peer_that_is_gone_ends_the_call_within_the_time_and_32_seconds() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered()
+    scene.wire.run(91)
+    assert scene.ends() == []
+    scene.wire.run(2)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+    scene.wire.run(60)
+    assert (scene.node.agent.transactions(), scene.node.agent.timers()) == (0, 0)
+
+
+def test_answers_that_come_after_the_end_are_nothing() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered("Session-Expires: 120;refresher=uac", TAKES_UPDATE)
+    scene.wire.run(60.2)
+    asked = scene.peer.heard()
+    assert sorted(words(asked)) == ["OPTIONS", "UPDATE"]
+    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    for text in asked:
+        scene.peer.say(reply(text, 481))
+    scene.wire.run(120)
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
+
+
+def test_two_agents_keep_a_call_for_a_day() -> None:
+    wire = Wire()
+    alice, bob = wire.node(ALICE), wire.node(BOB)
+    wire.do(alice, alice.agent.invite(A, "sip:bob@10.0.0.2:5060", now=wire.now, sdp=SDP, caller="alice"))
+    wire.run(1)
+    (session,) = bob.agent.sessions()
+    wire.do(bob, bob.agent.accept(session, ANSWER, now=wire.now))
+    wire.run(86_400)
+    assert alice.told(Accepted)
+    assert sum(data.startswith(b"UPDATE") for data, _ in alice.sent) == 95
+    assert alice.agent.sessions() == (A,)
+    assert bob.agent.sessions() == (session,)
+    del wire.nodes[BOB]
+    wire.run(1800)
+    assert [(event.cause, event.status) for event in alice.events if isinstance(event, Ended)] == [(EndCause.LOST, 408)]

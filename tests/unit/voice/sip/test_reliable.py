@@ -1,0 +1,236 @@
+"""Provisional responses that are acknowledged (RFC 3262), both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.effects import (
+    Accepted,
+    Confirmed,
+    EndCause,
+    Ended,
+    Progressed,
+    ProvisionalAcknowledged,
+    Refused,
+    SessionId,
+)
+from tests.unit.voice.sip.test_called import WITH_SDP, Scene
+from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, reply
+
+REQUIRED = "Require: 100rel"
+A = SessionId("a")
+
+
+def ringing(scene: Scene, *, sdp: bytes | None = None, body: str = SDP.decode()) -> SessionId:
+    """A call that requires 100rel and rings."""
+    session = scene.called(REQUIRED, body=body)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, sdp=sdp))
+    (_, rings) = scene.peer.heard()
+    scene.tag = header(rings, "To").partition("tag=")[2]
+    assert header(rings, "RSeq") == "1"
+    assert header(rings, "Require") == "100rel"
+    scene.bob.events.clear()
+    return session
+
+
+def prack(scene: Scene, rack: str = "1 1 INVITE", *, cseq: int = 2, body: str = "") -> list[int]:
+    scene.say("PRACK", f"RAck: {rack}", *([WITH_SDP] if body else []), branch=f"z9hG4bKp{cseq}", cseq=cseq, body=body)
+    return scene.peer.statuses()
+
+
+def test_ringing_is_repeated_until_its_prack() -> None:
+    scene = Scene()
+    ringing(scene)
+    scene.wire.run(3.6)
+    assert scene.peer.statuses() == [180, 180, 180]
+    assert prack(scene) == [200]
+    scene.wire.run(20)
+    assert scene.peer.heard() == []
+
+
+@pytest.mark.parametrize("rack", ["2 1 INVITE", "1 2 INVITE", "1 1 UPDATE", "x", ""])
+def test_a_prack_of_something_else_gets_481(rack: str) -> None:
+    scene = Scene()
+    ringing(scene)
+    assert prack(scene, rack) == [481]
+    scene.wire.run(0.6)
+    assert scene.peer.statuses() == [180]
+
+
+def test_a_call_whose_ringing_is_never_acknowledged_is_refused() -> None:
+    scene = Scene()
+    ringing(scene)
+    scene.wire.run(33)
+    assert scene.peer.statuses()[-1] == 504
+    assert scene.ends() == [(EndCause.LOST, 504)]
+
+
+def test_one_provisional_response_waits_for_the_other() -> None:
+    scene = Scene()
+    session = ringing(scene)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
+    assert scene.peer.heard() == []
+    prack(scene)
+    scene.wire.run(0.6)
+    texts = scene.peer.heard()
+    assert [text.split(" ")[1] for text in texts] == ["183"]
+    assert header(texts[0], "RSeq") == "2"
+
+
+def test_a_200_does_not_overtake_a_description_that_was_not_acknowledged() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=ANSWER)
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.heard() == []
+    assert prack(scene) == [200, 200]
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    assert scene.bob.events == [Confirmed(session=session, sdp=None)]
+
+
+def test_a_200_overtakes_plain_ringing() -> None:
+    scene = Scene()
+    session = ringing(scene)
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+    assert prack(scene) == [481]
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    scene.wire.run(40)
+    assert scene.ends() == []
+
+
+def test_our_offer_in_the_ringing_is_answered_in_the_prack() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=SDP, body="")
+    assert prack(scene, body=ANSWER.decode()) == [200]
+    assert scene.bob.events == [ProvisionalAcknowledged(session=session, sdp=ANSWER)]
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    (ok,) = scene.peer.heard()
+    assert header(ok, "Content-Length") == "0"
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    assert scene.bob.events[-1] == Confirmed(session=session, sdp=None)
+
+
+def test_an_offer_in_a_prack_that_answers_nothing_is_refused_and_the_call_goes_on() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=ANSWER)
+    assert prack(scene, body=SDP.decode()) == [488]
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+
+
+def test_a_call_may_end_while_its_ringing_waits() -> None:
+    scene = Scene()
+    session = ringing(scene)
+    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    assert scene.peer.statuses() == [486]
+    scene.wire.run(60)
+    assert (scene.bob.agent.sessions(), scene.bob.agent.timers()) == ((), 0)
+
+
+def test_trying_is_never_acknowledged() -> None:
+    scene = Scene()
+    session = scene.called(REQUIRED)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=100))
+    assert all("RSeq" not in text for text in scene.peer.heard())
+
+
+# --- a call out
+
+
+def calling() -> tuple[Wire, Node, Peer, str]:
+    wire = Wire()
+    alice = wire.node(BOB)
+    peer = Peer(wire, alice)
+    wire.do(alice, alice.agent.invite(A, "sip:bob@10.0.0.3:5060", now=wire.now, sdp=SDP))
+    (sent,) = peer.heard()
+    assert "100rel" in header(sent, "Supported")
+    return wire, alice, peer, sent
+
+
+def rings(sent: str, status: int, rseq: int, *, tag: str = "peer", body: str = "") -> str:
+    extra = ["Content-Type: application/sdp"] if body else []
+    contact = "Contact: <sip:desk@10.0.0.3:5060>"
+    return reply(sent, status, REQUIRED, f"RSeq: {rseq}", contact, *extra, tag=tag, body=body)
+
+
+def test_a_provisional_response_that_wants_it_gets_one_prack() -> None:
+    _, alice, peer, sent = calling()
+    peer.say(rings(sent, 183, 7, body=ANSWER.decode()))
+    peer.say(rings(sent, 183, 7, body=ANSWER.decode()))
+    (prack,) = peer.heard()
+    assert prack.startswith("PRACK sip:desk@10.0.0.3:5060 SIP/2.0")
+    assert (header(prack, "RAck"), header(prack, "CSeq")) == ("7 1 INVITE", "2 PRACK")
+    peer.say(reply(prack, 200))
+    assert len(alice.told(Progressed)) == 1
+    peer.say(rings(sent, 180, 9))
+    assert peer.heard() == []
+    peer.say(rings(sent, 180, 8))
+    (prack,) = peer.heard()
+    assert (header(prack, "RAck"), header(prack, "CSeq")) == ("8 1 INVITE", "3 PRACK")
+    assert len(alice.told(Progressed)) == 2
+
+
+def test_requests_in_the_dialog_go_on_after_the_numbers_of_the_pracks() -> None:
+    wire, alice, peer, sent = calling()
+    peer.say(rings(sent, 180, 1))
+    peer.heard()
+    peer.say(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", WITH_SDP, body=ANSWER.decode()))
+    (ack,) = peer.heard()
+    assert header(ack, "CSeq") == "1 ACK"
+    assert alice.told(Accepted)
+    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    (bye,) = peer.heard()
+    assert header(bye, "CSeq") == "3 BYE"
+
+
+def test_each_fork_has_its_own_numbers() -> None:
+    wire, alice, peer, sent = calling()
+    for tag in ("one", "two"):
+        peer.say(rings(sent, 180, 5, tag=tag))
+    assert [header(text, "RAck") for text in peer.heard()] == ["5 1 INVITE", "5 1 INVITE"]
+    for number in range(30):
+        peer.say(rings(sent, 180, 5, tag=f"flood{number}"))
+    assert len(peer.heard()) == 14
+    peer.say(reply(sent, 486))
+    assert alice.told(Refused)
+    wire.run(60)
+    assert alice.agent.timers() == 0
+
+
+@pytest.mark.parametrize("field", ["RSeq: x", "RSeq: 99999999999"])
+def test_a_number_that_is_none_is_taken_for_a_plain_response(field: str) -> None:
+    _, alice, peer, sent = calling()
+    peer.say(reply(sent, 180, REQUIRED, field))
+    assert peer.heard() == []
+    assert len(alice.told(Progressed)) == 1
+
+
+def test_an_invite_without_an_offer_does_not_ask_for_it() -> None:
+    wire = Wire()
+    alice = wire.node(BOB)
+    peer = Peer(wire, alice)
+    wire.do(alice, alice.agent.invite(A, "sip:bob@10.0.0.3:5060", now=wire.now, sdp=None))
+    (sent,) = peer.heard()
+    assert "100rel" not in header(sent, "Supported")
+
+
+def test_two_agents_do_it_over_a_network() -> None:
+    wire = Wire()
+    alice, bob = wire.node(ALICE), wire.node(BOB)
+    wire.do(
+        alice,
+        alice.agent.invite(
+            A, "sip:bob@10.0.0.2:5060", now=wire.now, sdp=SDP, caller="alice", headers=(("Require", "100rel"),)
+        ),
+    )
+    wire.run(0.1)
+    (session,) = bob.agent.sessions()
+    wire.do(bob, bob.agent.ring(session, now=wire.now, status=183, sdp=ANSWER))
+    wire.do(bob, bob.agent.accept(session, ANSWER, now=wire.now))
+    wire.run(1)
+    assert [event.status for event in alice.told(Progressed) if isinstance(event, Progressed)] == [183]
+    assert len(alice.told(Accepted)) == len(bob.told(Confirmed)) == 1
+    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    wire.run(60)
+    assert len(bob.told(Ended)) == 1
+    assert (alice.agent.timers(), bob.agent.timers()) == (0, 0)
