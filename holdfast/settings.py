@@ -65,6 +65,12 @@ def _even(port: int) -> int:
     return port
 
 
+def _no_short_session(seconds: int) -> int:
+    if seconds != 0 and seconds < 90:
+        raise ValueError("too short")
+    return seconds
+
+
 def _sqlite(url: str) -> str:
     prefix = "sqlite:///"
     if not url.startswith(prefix) or not url.removeprefix(prefix):
@@ -139,6 +145,18 @@ class Settings(BaseSettings):
     )
     sip_srtp_without_tls: bool = Field(
         False, description="true or false: whether keys of SRTP are taken where everybody on the way can read them"
+    )
+    session_expires_s: Annotated[int, AfterValidator(_no_short_session)] = Field(
+        1800, description="seconds, 90 or more: the session timer of calls (RFC 4028); 0: none"
+    )
+    keepalive_s: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="seconds without a word after which the phone of a call is asked by OPTIONS; 0: never"
+    )
+    rtp_timeout_s: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="seconds without sound after which a call is ended; 0: never"
+    )
+    rtp_timeout_held_s: Annotated[float, Field(ge=0)] = Field(
+        3600.0, description="the same while the phone holds by itself; 0: never"
     )
     rtp_ip: Numeric | None = Field(None, description="the numeric IP address phones send sound to (not 0.0.0.0)")
     rtp_base: Annotated[int, Field(ge=1024, le=65534), AfterValidator(_even)] = Field(

@@ -45,6 +45,7 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.engine import Engine, EngineSettings
+from holdfast.voice.runtime.legs.liveness import Liveness
 from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.listings import VoiceSettings
 from holdfast.voice.runtime.supervisor import GIVE_UP
@@ -156,6 +157,12 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         sip_srtp_without_tls=settings.sip_srtp_without_tls,
         recordings=settings.store_path.parent / "recordings",
         keep_days=settings.keep_days,
+        liveness=Liveness(
+            rtp_s=settings.rtp_timeout_s,
+            rtp_held_s=settings.rtp_timeout_held_s,
+            session_expires_s=settings.session_expires_s,
+            keepalive_s=settings.keepalive_s,
+        ),
     )
 
 

@@ -19,6 +19,8 @@ from holdfast.cli.running import find_running
 from holdfast.cli.terminal import Stop, note
 from holdfast.settings import Settings, unknown_variables
 
+SILENCE_S = 10.0
+"""How often the media process tells of a party that is silent, at the latest."""
 GOODBYE_S = 15.0
 """How long control may take to hang up calls and deliver the last callbacks."""
 MEDIA_CANNOT_START = 2
@@ -128,6 +130,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
             *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
             *("--socket", str(media_socket), "--ip", settings.sound_ip),
             *("--base", str(settings.rtp_base), "--rows", str(settings.rtp_rows)),
+            *("--silence", str(min(SILENCE_S, settings.rtp_timeout_s / 2 or SILENCE_S))),
             *("--supervisor", str(os.getpid())),
         ],
         gives_up=frozenset({MEDIA_CANNOT_START}),

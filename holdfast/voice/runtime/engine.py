@@ -51,6 +51,7 @@ from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient
 from holdfast.voice.runtime.legs.arrivals import SrtpWish
+from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.library import Library
@@ -95,6 +96,7 @@ class EngineSettings:
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
     sip_srtp_without_tls: bool = False
+    liveness: Liveness = USUAL
 
 
 class Engine:
@@ -185,6 +187,7 @@ class Engine:
                 tls_port=settings.sip_tls_port,
                 srtp=settings.sip_srtp,
                 srtp_without_tls=settings.sip_srtp_without_tls,
+                liveness=settings.liveness,
             ),
             account=settings.account,
             media=self.media,
@@ -273,6 +276,8 @@ class Engine:
                     self.switch.tell(SoundEnded(token=Token(token)))
                 case media_words.DigitPressed(leg=leg, digit=digit):
                     self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
+                case media_words.RtpSilent(leg=leg, silent_s=silent_s):
+                    self.legs.silent(CallSid(leg), silent_s)
                 case media_words.Refused(leg=leg):
                     self.library.refused((leg,))
                 case media_words.Statistics() | media_words.Load():

@@ -48,7 +48,7 @@ CANONICAL = {
     for name in (
         *("Accept", "Accept-Encoding", "Accept-Language", "Allow", "Allow-Events", "Authorization", "Call-ID"),
         *("Contact", "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Type", "CSeq", "Event"),
-        *("Expires", "From", "Max-Forwards", "Min-Expires", "MIME-Version", "Proxy-Authenticate"),
+        *("Expires", "From", "Max-Forwards", "Min-Expires", "Min-SE", "MIME-Version", "Proxy-Authenticate"),
         *("Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Refer-To", "Referred-By"),
         *("Require", "Retry-After", "Route", "RSeq", "Server", "Session-Expires", "Subject", "Supported"),
         *("Timestamp", "To", "Unsupported", "User-Agent", "Via", "Warning", "WWW-Authenticate"),

@@ -120,8 +120,7 @@ class Reception:
         session = self._session_of(received)
         key = desk.open_server(received, reply_address(received, source), session.id if session else None)
         if session is None:
-            status = 200 if received.method == "OPTIONS" else 481
-            desk.reply(key, status, headers=self._abilities(source) if status == 200 else ())
+            desk.reply(key, 481)
             return
         desk.show(data, source, session.id, "in", again=False)
         tag = session.local_tag

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer
+from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.sip.effects import Address, Invited, Transport
@@ -37,6 +38,7 @@ class SipSettings:
     """What we think of SRTP on TLS lines: take it, ask for it, or do nothing without it."""
     srtp_without_tls: bool = False
     """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
+    liveness: Liveness = USUAL
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
     algorithms: tuple[str, ...] = ("MD5",)

@@ -41,6 +41,8 @@ class Attached:
     forks: dict[SessionId, Fork] = field(default_factory=dict)
     rang: bool = False
     answered: bool = False
+    agreed_at: float = 0.0
+    """When the direction of its sound was last agreed."""
     held: bool = False
     """Whether the phone holds us by itself."""
     known: bool = False

@@ -136,6 +136,8 @@ async def open_endpoint(
             user_agent=settings.user_agent,
             realm=settings.domain,
             algorithms=settings.algorithms,
+            session_expires_s=settings.liveness.session_expires_s,
+            keepalive_s=settings.liveness.keepalive_s,
         ),
         token=lambda: secrets.token_hex(8),
         dice=random.random,

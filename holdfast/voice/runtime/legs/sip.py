@@ -127,6 +127,18 @@ class SipLegs:
         """Whether a line can be reached now."""
         return bool(self._agent.contacts(line, self._now()))
 
+    def silent(self, call: CallSid, silent_s: float) -> None:
+        """Nothing was heard of a leg for so long: one that should have been heard is lost, and hung up on."""
+        leg = self._legs.get(call)
+        if leg is None or leg.session is None or not leg.answered:
+            return
+        agreed_s = self._now() - leg.agreed_at
+        if self._settings.liveness.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=leg.held):
+            log.warning("call=%s fact=Lost why=no sound for %.0f s", call, silent_s)
+            self._forget(leg)
+            self._tell(LegEnded(call=call, cause="lost", sip_code=408))
+            self._do(self._agent.bye(leg.session, now=self._now()))
+
     # --- the engine's effects
 
     def carry_out(self, effect: LegEffect) -> None:
@@ -334,6 +346,7 @@ class SipLegs:
             if session != event.session and other.refused is None:
                 self._do(self._agent.cancel(session, now=self._now()))
         if leg.negotiation.agreed is not None:
+            leg.agreed_at = self._now()
             self._rows.describe(leg, leg.negotiation.agreed)
             self._tell(LegAnswered(call=leg.call))
             self._note_hold(leg, leg.negotiation.agreed)
@@ -397,6 +410,7 @@ class SipLegs:
 
     def _agreed(self, leg: Attached, agreed: Agreed) -> None:
         """Tell the media plane, and the engine if the phone's own hold began or ended."""
+        leg.agreed_at = self._now()
         self._rows.describe(leg, agreed)
         self._note_hold(leg, agreed)
 

@@ -73,7 +73,7 @@ TORTURE = [
     ("SUBSCRIBE outside", invite(method="SUBSCRIBE"), [405], False),
     ("REGISTER where nobody registers", invite(method="REGISTER"), [405], False),
     ("OPTIONS", invite(method="OPTIONS", contact=""), [200], False),
-    ("OPTIONS in no dialog", invite(method="OPTIONS", contact="", to_tag="nobody"), [200], False),
+    ("OPTIONS in no dialog", invite(method="OPTIONS", contact="", to_tag="nobody"), [481], False),
     ("ACK of nothing", invite(method="ACK", contact=""), [], False),
     ("ACK that is malformed", invite(method="ACK", contact="").replace("CSeq: 1", "CSeq: x"), [], False),
     ("nothing", "", [], False),
