@@ -14,6 +14,7 @@ from holdfast.voice.runtime.fetch import WebClient
 from holdfast.voice.runtime.library import Library
 from holdfast.voice.runtime.mediaplane.errors import MediaAway
 from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.sounds.speech import NoSpeech, Speech
 from holdfast.voice.runtime.web.exchange import Timing
 from holdfast.voice.runtime.web.reach import Reach
 from holdfast.voice.runtime.webhooks import Webhooks
@@ -103,7 +104,11 @@ class Shell:
 
 @asynccontextmanager
 async def open_shell(
-    *, timing: Timing = FAST, decoder: Decoder | None = None, budget_bytes: int = 10_000_000
+    *,
+    timing: Timing = FAST,
+    decoder: Decoder | None = None,
+    speech: Speech | None = None,
+    budget_bytes: int = 10_000_000,
 ) -> AsyncIterator[Shell]:
     """Everything of the web side, on loopback."""
     shell = Shell()
@@ -115,6 +120,7 @@ async def open_shell(
                     web=shell.web,
                     media=shell.bank,
                     decoder=decoder,
+                    speech=speech or NoSpeech(),
                     tell=shell.tell,
                     notify=shell.notices.append,
                     seen=shell.seen.append,

@@ -62,6 +62,7 @@ from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.recorder import Recorder, sweep
 from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.sounds.speech import best_speech
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.runtime.web.reach import reach_of
 from holdfast.voice.runtime.webhooks import Webhooks
@@ -144,6 +145,8 @@ class Engine:
         web = await stack.enter_async_context(WebClient(auth_token=settings.auth_token, reach=reach))
         decoder = Decoder()
         stack.push_async_callback(decoder.close)
+        speech = best_speech()
+        stack.push_async_callback(speech.close)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         self._background = [tasks.create_task(self.media.run(), name="media-client")]
         async with asyncio.timeout(ATTACH_S):
@@ -152,6 +155,7 @@ class Engine:
             web=web,
             media=self.media,
             decoder=decoder,
+            speech=speech,
             tell=self.switch.tell,
             notify=self._notify,
             seen=self.switch.note,

@@ -14,15 +14,17 @@ from typing import Protocol
 
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
-from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, PeerWrong, VoiceError
+from holdfast.voice.model.errors import ContentTypeWrong, VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import CallSid, Token, owner
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.fetch import WebClient
 from holdfast.voice.runtime.sounds import made, sniffing
 from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.sounds.failing import InternalFailure, as_sound_error
 from holdfast.voice.runtime.sounds.shelf import Shelf
 from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.speech import SPEECH_FAILED, Speech, Utterance, clip_of, pause_for, utterance_of
 from holdfast.voice.runtime.web.destination import without_secrets
 from holdfast.voice.runtime.web.errors import AnswerEmpty, SoundUnplayable, StatusWrong
 from holdfast.voice.runtime.web.exchange import AUDIO_LIMIT, Answer, Ask
@@ -35,12 +37,6 @@ BUDGET_BYTES = 64 * 1024 * 1024
 URLS_KEPT = 4096
 ASK_AGAIN_S = 30.0
 """How often, at most, a sound without a lifetime is asked for again behind a use of it."""
-
-
-class InternalFailure(VoiceError):
-    """Something of ours is not there: the media process is being restarted, or its bank is full."""
-
-    code = 12400
 
 
 class Player(Protocol):
@@ -82,6 +78,7 @@ class Library:
         web: WebClient,
         media: Player,
         decoder: Decoder,
+        speech: Speech,
         tell: Callable[[SoundFailed], None],
         notify: Callable[[LogNotification], None],
         seen: Callable[[WebSeen], None],
@@ -93,6 +90,7 @@ class Library:
         self._web = web
         self._media = media
         self._decoder = decoder
+        self._speech = speech
         self._tell = tell
         self._notify = notify
         self._seen = seen
@@ -117,8 +115,9 @@ class Library:
         await self._decoder.start()
 
     async def close(self) -> None:
-        """End the decoding process; for after the last task."""
+        """End the decoding process and the speaking one; for after the last task."""
         await self._decoder.close()
+        await self._speech.close()
 
     # --- effects and what the media process tells ---------------------------------------------------------------
 
@@ -217,6 +216,8 @@ class Library:
         """
         if not source.startswith(("http:", "https:")):
             clip = source.removeprefix("clip:")
+            if source.startswith("say:"):
+                clip = clip_of(source)
             return clip if self._shelf.find(clip) is not None else None
         kept = self._urls.find(source)
         if kept is None or self._shelf.find(kept.value.clip) is None:
@@ -268,7 +269,7 @@ class Library:
                 else:
                     self._urls.forget(url)
         except VoiceError as error:
-            outcome = _as_sound_error(error)
+            outcome = as_sound_error(error)
             if isinstance(error, StatusWrong) and answer is not None and answer.status in (404, 410):
                 self._urls.forget(url)
         finally:
@@ -324,15 +325,33 @@ class Library:
                 if isinstance(outcome, VoiceError):
                     return outcome
                 return outcome.clip if self.has(outcome.clip) else InternalFailure(f"no room was left for {source}")
+            if (utterance := utterance_of(source)) is not None:
+                return await self._spoken(source, utterance, call=owner(effect.token))
             tones = made.touch_tones(source.removeprefix("digits:")) if source.startswith("digits:") else None
             if tones is None:
                 return SoundUnplayable(f"{source[:200]} is no sound that we have")
             clip = source
             self._put_up(clip, tones)
+        return await self._banked(clip)
+
+    async def _spoken(self, source: str, utterance: Utterance, *, call: CallSid) -> str | VoiceError:
+        """The clip of a text; without a voice for it a pause of its length, which is not kept, and a warning."""
+        clip = clip_of(source)
+        try:
+            sound = await self._speech.speak(utterance)
+        except SoundUnplayable as error:
+            message = f"a text is a pause of its length: {error.message}"
+            self._notify(LogNotification(call=call, code=SPEECH_FAILED, log=1, message=message))
+            clip, sound = f"pause:{utterance.pause_s:.2f}", pause_for(utterance)
+        self._put_up(clip, sound)
+        return await self._banked(clip)
+
+    async def _banked(self, clip: str) -> str | VoiceError:
+        """The clip, in the media process's bank."""
         try:
             await self._to_bank(clip)
         except VoiceError as error:
-            return _as_sound_error(error)
+            return as_sound_error(error)
         return clip
 
     async def _play_again(self, effect: PlaySound, clip: str) -> None:
@@ -371,10 +390,3 @@ class Library:
         if sound is not None and clip not in self._in_bank:
             await self._media.put_clip(clip, sound.audio)
             self._in_bank.add(clip)
-
-
-def _as_sound_error(error: VoiceError) -> VoiceError:
-    """The same failure with the code that a sound's failure has."""
-    if isinstance(error, DocumentTooLarge):
-        return SoundUnplayable(error.message)
-    return error if isinstance(error, PeerWrong) else InternalFailure(error.message)

@@ -153,4 +153,4 @@ def _node(element: ElementTree.Element, depth: int) -> Node:
         raise DocumentUnreadable(f"the document nests elements more than {MAX_DEPTH} deep")
     text = (element.text or "") + "".join(child.tail or "" for child in element)
     children = tuple(_node(child, depth + 1) for child in element)
-    return Node(element.tag, dict(element.attrib), text, children)
+    return Node(element.tag, dict(element.attrib), text, children, element.text or "", element.tail or "")

@@ -22,12 +22,17 @@ KEYS = "0123456789*#"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An element: tag, attributes, its own text (trimmed by who reads it), child elements."""
+    """An element: tag, attributes, its own text (trimmed by who reads it), child elements.
+
+    `lead` is the part of the text before the first child, `tail` what follows this element in its parent.
+    """
 
     tag: str
     attributes: Mapping[str, str]
     text: str
     children: tuple[Node, ...] = ()
+    lead: str = ""
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

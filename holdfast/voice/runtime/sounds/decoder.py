@@ -10,7 +10,6 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.voice.runtime.sounds.sniffing import SoundKind
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
 from holdfast.voice.runtime.web.errors import SoundUnplayable
 
@@ -45,7 +44,7 @@ class Decoder:
         async with self._busy:
             await self._end()
 
-    async def decode(self, body: bytes, kind: SoundKind) -> Sound:
+    async def decode(self, body: bytes, kind: str) -> Sound:
         """Telephone sound from a file. Raises: SoundUnplayable, also when the process cannot stand the file."""
         async with self._busy:
             try:
@@ -63,7 +62,7 @@ class Decoder:
                 await self._end()
                 raise
 
-    async def _ask(self, process: asyncio.subprocess.Process, body: bytes, kind: SoundKind) -> Sound:
+    async def _ask(self, process: asyncio.subprocess.Process, body: bytes, kind: str) -> Sound:
         assert process.stdin is not None
         assert process.stdout is not None
         request = {"kind": kind, "size": len(body), "longest_s": self._longest_s, "cpu_s": self._decode_s}

@@ -49,7 +49,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["size"])
-        _allow_time(request["cpu_s"])
+        allow_time(request["cpu_s"])
         reply, audio = _answer(body, request["kind"], longest_s=request["longest_s"])
         replies.write(json.dumps(reply).encode() + b"\n" + audio)
         replies.flush()
@@ -65,7 +65,7 @@ def _answer(body: bytes, kind: SoundKind, *, longest_s: float) -> tuple[dict[str
     return {"size": len(sound.audio), "level_db": sound.level_db, "peak_db": sound.peak_db}, sound.audio
 
 
-def _allow_time(cpu_s: float) -> None:
+def allow_time(cpu_s: float) -> None:
     """Processor time for the next file; the kernel ends the process that takes more. Units: whole seconds at least."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

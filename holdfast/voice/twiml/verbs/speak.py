@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
+from xml.sax.saxutils import escape
 
-from holdfast.voice.model.effects import LogNotification, PlaySound, StartTimer
-from holdfast.voice.model.facts import SoundEnded, SoundFailed, TimerFired
+from holdfast.voice.model.effects import PlaySound
+from holdfast.voice.model.facts import SoundEnded, SoundFailed
 from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.ssml import markup
 from holdfast.voice.twiml.verb import Answer, Continue, Desk, Failed, Run, Verb, until
+from holdfast.voice.twiml.voices import Voice, voice_of
 
 DIGITS = frozenset("0123456789ABCDabcd*#wW")
-CHARACTERS_PER_SECOND = 15
-"""How fast a text is spoken, for the pause that stands in for it."""
+LONGEST_TEXT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,45 +57,46 @@ class Play(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say(Verb):
-    """Speak a text.
+    """Speak a text. Who speaks is decided where sounds are made; without any voice there, it is a pause of its length.
 
-    Deviation: no voice is installed, so the text is a warning and a silence of the length it would take.
+    Shape: `marked` is the text with its SSML. Units: `rounds`, 0 means until hang-up or 1,000 rounds.
     Source: TwiML <Say>.
     """
 
     name: ClassVar[str] = "Say"
     text: str
+    marked: str
+    voice: Voice
     rounds: int = 1
 
     @classmethod
     def parse(cls, reader: Reader) -> Say | None:
         reader.code, reader.codes = 13520, {"loop": 13510, "voice": 13511}
-        for known in ("voice", "language"):
-            reader.text(known)
+        voice, wrong = voice_of(reader.text("voice"), reader.text("language"))
+        for message in wrong:
+            reader.warn(message, code=13512 if message.startswith("language") else 13511)
         rounds = reader.integer("loop", 1, low=0, high=1000)
-        text = " ".join(_spoken(reader).split())
-        if len(text) > 4096:
-            reader.warn("the text is longer than 4096 characters and is cut")
-        return cls(text=text[:4096], rounds=rounds)
+        text, marked, wrong = markup(reader.node)
+        for message in wrong:
+            reader.warn(message)
+        if len(text) > LONGEST_TEXT:
+            reader.warn(f"the text is longer than {LONGEST_TEXT} characters and is cut", code=13521)
+            text = text[:LONGEST_TEXT]
+            marked = escape(text)
+        return cls(text=text, marked=marked, voice=voice, rounds=rounds)
+
+    @property
+    def source(self) -> str:
+        """What is to be played."""
+        return f"say:{self.voice.language}:{self.voice.gender}:{self.marked}"
 
     def run(self, desk: Desk) -> Run:
         if not self.text:
             return Continue()
         yield Answer()
-        message = "this engine has no voice: the text is a pause of its length"
-        yield LogNotification(call=desk.call, code=13520, log=1, message=message)
-        timer = desk.token()
-        yield StartTimer(token=timer, after_s=max(1.0, len(self.text) / CHARACTERS_PER_SECOND) * (self.rounds or 1000))
-        yield from until(TimerFired, token=timer)
+        sound = desk.token()
+        yield PlaySound(token=sound, source=self.source, rounds=self.rounds)
+        fact = yield from until(SoundEnded, SoundFailed, token=sound)
+        if isinstance(fact, SoundFailed):
+            return Failed(code=fact.code, message=fact.message)
         return Continue()
-
-
-def _spoken(reader: Reader) -> str:
-    """The text of a `<Say>` with that of its SSML children."""
-    pieces = [reader.node.text]
-    waiting = list(reader.node.children)
-    while waiting:
-        node = waiting.pop(0)
-        pieces.append(node.text)
-        waiting[:0] = node.children
-    return " ".join(pieces)

@@ -1,0 +1,125 @@
+"""`<Say>` for real: the speaking process, the library in front of it, and a phone that hears it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holdfast.testing.files import FileServer
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from holdfast.voice.media.codecs import decode
+from holdfast.voice.model.effects import PlaySound
+from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.speech import Espeak, Speech, Utterance
+from holdfast.voice.runtime.web.errors import SoundUnplayable
+from tests.loopback.shell import ALICE, BOB, open_shell, token
+
+pytestmark = pytest.mark.anyio
+
+HELLO = "say:en-US:woman:Hello, you are on hold."
+
+
+def text(marked: str, *, language: str = "en-US", gender: str = "man") -> Utterance:
+    return Utterance(language=language, gender=gender, marked=marked)
+
+
+async def said(speech: Speech, *utterances: Utterance) -> list[Sound]:
+    try:
+        return [await speech.speak(each) for each in utterances]
+    finally:
+        await speech.close()
+
+
+async def test_texts_are_spoken_by_the_voice_that_is_asked_for() -> None:
+    man, woman, french = await said(
+        Espeak(),
+        text("Please hold the line"),
+        text("Please hold the line", gender="woman"),
+        text("Ne quittez pas", language="fr-FR"),
+    )
+    for sound in (man, woman, french):
+        assert 0.7 < sound.seconds < 5
+        assert -30 < sound.level_db < -15
+        assert sound.peak_db < -2.9
+    assert man.audio != woman.audio
+
+
+async def test_markup_is_obeyed() -> None:
+    plain, broken, again = await said(
+        Espeak(), text("one two"), text('one <break time="3s"></break> two'), text("one &amp; two")
+    )
+    assert broken.seconds > plain.seconds + 2
+    assert again.seconds > plain.seconds
+
+
+@pytest.mark.parametrize("language", ["xx-YY", "tlh"])
+async def test_a_language_without_a_voice_is_said_so(language: str) -> None:
+    with pytest.raises(SoundUnplayable, match=language):
+        await said(Espeak(), text("x", language=language))
+
+
+@pytest.mark.parametrize(
+    "marked", ["", " ", "</speak><speak>", "<" * 500, "&bogus;", "\x00\x01", "😀" * 300, "a" * 20_000, "<p>" * 3000]
+)
+async def test_whatever_the_text_the_next_one_is_spoken(marked: str) -> None:
+    speech = Espeak()
+    try:
+        sound = await speech.speak(text(marked))
+        assert sound.seconds <= 601
+    except SoundUnplayable:
+        pass
+    (after,) = await said(speech, text("still here"))
+    assert after.seconds > 0.5
+
+
+async def test_an_engine_that_dies_is_started_anew() -> None:
+    dying = Espeak(command=(sys.executable, "-c", "import sys; sys.stdin.readline(); sys.exit(3)"))
+    for _ in range(2):
+        with pytest.raises(SoundUnplayable):
+            await dying.speak(text("x"))
+    await dying.close()
+
+
+async def test_a_text_is_spoken_once_and_played_to_everybody() -> None:
+    async with open_shell(speech=Espeak()) as shell:
+        shell.library.carry_out(PlaySound(token=token(ALICE), source=HELLO))
+        await shell.bank.plays()
+        shell.library.carry_out(PlaySound(token=token(BOB), source=HELLO, rounds=2))
+        (first, second) = shell.bank.played
+        assert first[2] == second[2], "at once, without a second process of it"
+        loud = np.abs(decode(shell.bank.clips[first[2]]).astype(int))
+        assert loud.max() > 3000
+        assert list(shell.codes()) == []
+
+
+async def test_without_an_engine_it_is_a_warning_and_a_pause() -> None:
+    async with open_shell() as shell:
+        shell.library.carry_out(PlaySound(token=token(ALICE), source=HELLO))
+        await shell.bank.plays()
+        ((_, _, clip, _),) = shell.bank.played
+        assert set(shell.bank.clips[clip]) == {0xFF}
+        assert len(shell.bank.clips[clip]) / 8000 == pytest.approx(23 / 15, abs=0.2)
+        assert list(shell.codes()) == [13520]
+        assert "holdfast[speech]" in shell.notices[0].message
+
+
+async def test_a_phone_hears_what_is_said_and_then_what_follows(tmp_path: Path) -> None:
+    document = (
+        '<?xml version="1.0" encoding="UTF-8"?><Response><Say voice="Polly.Amy">Welcome.</Say>'
+        "<Play>{music}</Play><Say>Good bye, and thank you.</Say></Response>"
+    )
+    with FileServer() as files:
+        url = files.put("voice.xml", document.format(music="builtin:beep"))
+        async with Server(numbers={"+15550100": url}) as server, Phone("alice", server=server.sip) as alice:
+            call = await alice.call("+15550100")
+            await call.answered()
+            await call.over()
+            payloads = b"".join(packet.payload for packet in alice.ear.packets())
+            loud = np.abs(decode(payloads).astype(int)).reshape(-1, 160).max(axis=1) > 1500
+            # About half a second of the one, and more than one of the other.
+            assert loud.sum() * 0.02 > 1.2
+            assert "13520" not in server.log()

@@ -1,0 +1,32 @@
+"""A text to be spoken, read from the source of a sound; and the pause that stands in for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.runtime.sounds.speech import LONGEST_S, Utterance, clip_of, pause_for, utterance_of
+
+
+def test_a_source_names_language_gender_and_text() -> None:
+    source = 'say:en-GB:woman:one: <break time="1s"></break> two'
+    marked = 'one: <break time="1s"></break> two'
+    assert utterance_of(source) == Utterance(language="en-GB", gender="woman", marked=marked)
+
+
+@pytest.mark.parametrize("source", ["clip:x", "say:", "say:en-US:child:x", "say:en US:man:x", "digits:1"])
+def test_other_sources_are_no_speech(source: str) -> None:
+    assert utterance_of(source) is None
+
+
+@pytest.mark.parametrize(
+    ("marked", "seconds"), [("", 1.0), ("x" * 45, 3.0), ('<p role="x">' + "y" * 30 + "</p>", 2.0), ("z" * 10**6, 600.0)]
+)
+def test_a_pause_is_as_long_as_the_text_without_its_markup(marked: str, seconds: float) -> None:
+    pause = pause_for(Utterance(language="en-US", gender="man", marked=marked))
+    assert pause.seconds == pytest.approx(min(LONGEST_S, seconds))
+    assert set(pause.audio) == {0xFF}
+
+
+def test_one_text_by_one_voice_is_one_clip() -> None:
+    assert clip_of("say:en-US:man:x") == clip_of("say:en-US:man:x")
+    assert clip_of("say:en-US:man:x") != clip_of("say:en-US:woman:x")
