@@ -35,6 +35,8 @@ class Seeder:
 
     async def plant(self, phones: Mapping[str, Phone]) -> dict[str, list[str]]:
         """Everything, and where its SIDs are used. A resource that is not built has no seeds."""
+        for call in await self._on_the_way():
+            await self._post(f"Calls/{call}", Status="canceled")
         for name, document in zip(PHONES, DOCUMENTS, strict=True):
             if phones[name].call_now is None:
                 await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=document)
@@ -110,8 +112,9 @@ class Seeder:
             while await self._on_the_way():  # noqa: ASYNC110  the server is another process; it is asked
                 await asyncio.sleep(0.05)
 
-    async def _on_the_way(self) -> int:
-        return sum([len(await self._list("Calls", "calls", Status=status)) for status in ("queued", "ringing")])
+    async def _on_the_way(self) -> list[str]:
+        rows = [await self._list("Calls", "calls", Status=status) for status in ("queued", "ringing")]
+        return [each["sid"] for row in rows for each in row]
 
     def _name(self, kind: str) -> str:
         self._made += 1

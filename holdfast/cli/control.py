@@ -39,6 +39,7 @@ from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.diagnostics import make_diagnostics
+from holdfast.voice.api.explaining import make_explaining
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.quality import QualityCollector, make_quality
 from holdfast.voice.model.errors import StoreFailed
@@ -221,10 +222,15 @@ def application(
             account_sid=sid,
             auth_token=token,
             metrics=metrics,
-            not_ready=lambda: "it is being stopped" if stop.is_set() else None,
+            not_ready=lambda: "it is being stopped" if stop.is_set() else engine.not_ready(),
         )
     )
     app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))
+    app.include_router(
+        make_explaining(
+            switch=engine.switch, journal=journal, quality=engine.quality, account_sid=sid, auth_token=token
+        )
+    )
     app.router.routes.extend(console_routes(sip=sip))
     app.mount("/2010-04-01", api)
     return Guard(app, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))

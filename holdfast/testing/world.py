@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.voice.control import lines
 from holdfast.voice.control.audio import hears
 from holdfast.voice.control.board import Board
 from holdfast.voice.control.nouns import Call, RoomStatus
@@ -59,6 +60,7 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, Token, derive, owner
+from holdfast.voice.model.ports import Entry
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 START = 1_700_000_000.0
@@ -103,6 +105,8 @@ class World:
     asked: list[Asked] = field(default_factory=list)
     callbacks: list[Asked] = field(default_factory=list)
     notices: list[LogNotification] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    """The journal's lines, oldest first."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
     legs: dict[CallSid, str] = field(default_factory=dict)
@@ -238,6 +242,7 @@ class World:
     def tell(self, message: Message) -> None:
         """Give the board a message, and carry out all that follows from it. Raises: AskedWrong."""
         step = self.board.apply(message, self.now)
+        self.entries += lines.entries(step, self.now)
         if self.killed:
             self.crash()
         for effect in step.effects:

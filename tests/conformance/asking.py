@@ -18,10 +18,12 @@ from starlette.types import ASGIApp, Message, Scope
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.diagnostics import make_diagnostics
+from holdfast.voice.api.explaining import make_explaining
 from holdfast.voice.api.ports import Recordings
 from holdfast.voice.model.ports import Entry, Journal
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.quality import Quality
 from tests.conformance.engine import ACCOUNT, TOKEN, Engine, Shelf, new_metrics, new_notifications, open_directory
 
 BASE = f"/2010-04-01/Accounts/{ACCOUNT}"
@@ -56,6 +58,7 @@ class Place:
     """A door with an engine behind it."""
 
     engine: Engine
+    quality: Quality
     directory: Directory
     notifications: Notifications
     shelf: Shelf
@@ -159,7 +162,7 @@ async def new_place(
     *, journal: Journal | None = None, not_ready: str | None = None, sounds: Recordings | None = None
 ) -> Place:
     """The REST door and the diagnostics under one root, as `serve` puts them."""
-    engine, shelf, journal = Engine(), Shelf(), journal or Diary()
+    engine, shelf, journal, quality = Engine(), Shelf(), journal or Diary(), Quality()
     directory, notifications = await open_directory(shelf), new_notifications(engine)
     metrics = new_metrics(engine)
     app = FastAPI()
@@ -174,6 +177,9 @@ async def new_place(
             not_ready=lambda: not_ready,
         )
     )
+    app.include_router(
+        make_explaining(switch=engine, journal=journal, quality=quality, account_sid=ACCOUNT, auth_token=TOKEN)
+    )
     api = make_api(
         switch=engine,
         directory=directory,
@@ -185,7 +191,7 @@ async def new_place(
         sounds=sounds,
     )
     app.mount("/2010-04-01", api)
-    return Place(engine=engine, directory=directory, notifications=notifications, shelf=shelf, app=app)
+    return Place(quality=quality, engine=engine, directory=directory, notifications=notifications, shelf=shelf, app=app)
 
 
 @contextmanager

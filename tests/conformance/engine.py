@@ -89,6 +89,13 @@ class Nouns:
     queues: dict[QueueSid, Queue] = field(default_factory=dict)
     recordings: dict[RecordingSid, Recording] = field(default_factory=dict)
 
+    def room_of(self, call: CallSid) -> Room | None:
+        return next((room for room in self.rooms.values() if room.participant(call)), None)
+
+    def queue_of(self, call: CallSid) -> Queue | None:
+        waiting = (queue for queue in self.queues.values() if any(one.call == call for one in queue.members))
+        return next(waiting, None)
+
 
 class Engine:
     """A switch on a board, with a clock that is set by hand."""

@@ -10,7 +10,8 @@ import pytest
 from holdfast.voice.control.nouns import CallStatus, RoomStatus
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.directory import Directory
-from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place
+from holdfast.voice.runtime.mediaplane.messages import Statistics
+from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
 
 
@@ -29,7 +30,15 @@ async def test_health_wants_no_credentials() -> None:
     assert (reply.status, reply.json["reason"]) == (503, "the media process has not answered yet")
 
 
-@pytest.mark.parametrize("path", ["/engine/lines", "/engine/numbers", f"/engine/ladder/CA{'0' * 32}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/engine/lines",
+        "/engine/numbers",
+        f"/engine/ladder/CA{'0' * 32}",
+        f"/engine/explain/CA{'0' * 32}",
+    ],
+)
 async def test_the_engine_wants_the_accounts_credentials(place: Place, path: str) -> None:
     for authorization in ("", "Basic x", BASIC[:-3] + "AAA"):
         reply = await place.ask("GET", path, authorization=authorization)
@@ -135,3 +144,44 @@ async def test_metrics_count_what_lives_and_what_was_asked(place: Place) -> None
 async def test_the_openapi_page_knows_the_engines_addresses(place: Place) -> None:
     paths = (await place.ask("GET", "/openapi.json", authorization="")).json["paths"]
     assert {"/engine/ladder/{call}", "/engine/lines", "/engine/numbers", "/healthz", "/metrics"} <= paths.keys()
+
+
+async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
+    diary = Diary()
+    place = await new_place(journal=diary)
+    call = place.engine.call()
+    place.engine.room(call)
+    place.quality.note(figures(call.sid))
+    diary.lines.append(
+        Entry(at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "gone"}')
+    )
+    body = (await place.ask("GET", f"/engine/explain/{call.sid}")).json
+    assert body["call"] == call.sid
+    assert "It is alone in conference 'room'." in body["says"]
+    assert any("Not one RTP packet" in sentence for sentence in body["says"])
+    assert body["says"][-1] == "It was noted: warning 11200: gone"
+    headers = [(b"accept", b"text/plain"), (b"authorization", BASIC.encode())]
+    path = f"/engine/explain/{call.sid}"
+    text = await over_asgi(place.app, "GET", path, query="", headers=headers, chunks=[b""])
+    assert text.body.decode().splitlines() == body["says"]
+    assert (await place.ask("GET", f"/engine/explain/CA{'9' * 32}")).status == 404
+
+
+def figures(call: str) -> Statistics:
+    return Statistics(
+        leg=call,
+        codec="PCMU",
+        packets_sent=250,
+        packets_received=0,
+        packets_lost=0,
+        packets_late=0,
+        packets_refused=0,
+        frames_concealed=0,
+        jitter_ms=0.0,
+        depth=1,
+        reported_lost=None,
+        reported_jitter_ms=None,
+        round_trip_ms=None,
+        mos=None,
+        reported_mos=None,
+    )

@@ -27,6 +27,7 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.facts import DocumentFetched, LegAnswered, LegEnded, LegRinging
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.switch import Switch
 from tests.conformance import facts
 from tests.conformance.asking import Diary, Place
@@ -91,7 +92,9 @@ async def live() -> AsyncIterator[Live]:
     )
     app = FastAPI()
     app.mount("/2010-04-01", api)
-    place = Place(engine=clock, directory=directory, notifications=notifications, shelf=shelf, app=app)
+    place = Place(
+        quality=Quality(), engine=clock, directory=directory, notifications=notifications, shelf=shelf, app=app
+    )
     running = asyncio.create_task(switch.run(), name="switch")
     yield Live(switch, place, sounds, effects)
     running.cancel()

@@ -94,13 +94,43 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace(server:
     assert "Traceback" not in server.log()
 
 
+async def test_it_is_not_ready_while_there_is_no_media_process(server: Server) -> None:
+    async with server:
+        ask = client(server)
+        os.kill(server.pid, signal.SIGSTOP)  # so that nobody restarts it
+        try:
+            os.kill(children(server.pid)["media"], signal.SIGKILL)
+            reasons = []
+
+            def is_not_ready() -> bool:
+                try:
+                    ask.get("/readyz")
+                except Refused as refused:
+                    reasons.append(refused.http_status)
+                return bool(reasons)
+
+            await until(is_not_ready)
+            assert reasons == [503]
+            assert ask.get("/healthz") == {"status": "ok"}
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        await until(lambda: is_ready(ask))
+
+
+def is_ready(ask: Client) -> bool:
+    try:
+        return bool(ask.get("/readyz") == {"status": "ready"})
+    except Refused:
+        return False
+
+
 async def test_a_media_process_that_dies_is_replaced_and_control_goes_on(server: Server) -> None:
     async with server:
         before = children(server.pid)
         os.kill(before["media"], signal.SIGKILL)
         await until(lambda: children(server.pid).get("media", before["media"]) != before["media"])
         assert children(server.pid)["control"] == before["control"]
-        assert client(server).get("/readyz") == {"status": "ready"}
+        await until(lambda: is_ready(client(server)))
 
 
 async def test_children_end_with_a_supervisor_that_was_killed(server: Server) -> None:

@@ -30,6 +30,12 @@ class Board(Protocol):
     def recordings(self) -> Mapping[RecordingSid, Recording]:
         """Recordings by SID, in order of creation."""
 
+    def room_of(self, call: CallSid) -> Room | None:
+        """The room this call is in, or has a seat in."""
+
+    def queue_of(self, call: CallSid) -> Queue | None:
+        """The queue this call waits in."""
+
 
 class Recordings(Protocol):
     """Where the sound of recordings is."""

@@ -121,6 +121,7 @@ class Engine:
         self._timers = Timers(self.switch.tell)
         self._stack = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
+        self._sip_is_up = False
         self._in_doubt: tuple[CallSid, ...] = ()
         """The calls that had a row when the media process went away."""
 
@@ -208,6 +209,7 @@ class Engine:
             work = sweep(self.switch, keep_days=settings.keep_days)
             self._background.append(tasks.create_task(work, name="recordings-sweep"))
         await self.legs.open()
+        self._sip_is_up = True
         stack.push_async_callback(self.legs.close)
 
     async def _bury_the_dead(self) -> None:
@@ -219,8 +221,19 @@ class Engine:
             self.recorder.tell_of_earlier(recording.sid)
         await self.switch.settled()
 
+    def not_ready(self) -> str | None:
+        """Why calls cannot be made now; None when they can."""
+        if not self._sip_is_up:
+            return "SIP is not open"
+        if not self.media.is_attached:
+            return "the media process is away; it is being restarted"
+        if self.switch.store_failure is not None:
+            return f"the store cannot be written: {self.switch.store_failure}"
+        return None
+
     async def _say_goodbye(self) -> None:
         """Hang up every call, and give phones and callbacks a moment."""
+        self._sip_is_up = False
         for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
             try:
                 self.switch.tell(EndCall(call=call))

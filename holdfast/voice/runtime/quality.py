@@ -17,6 +17,7 @@ class Quality:
     def __init__(self) -> None:
         self._live: dict[CallSid, Statistics] = {}
         self._ended: dict[CallSid, Statistics] = {}
+        self._quiet: set[CallSid] = set()
         self.load: Load | None = None
         """What the process did in its last five seconds; None before."""
         self.ticks_skipped = 0
@@ -30,6 +31,10 @@ class Quality:
         """The newest figures of a call, ended ones too for a while."""
         return self._live.get(call) or self._ended.get(call)
 
+    def quiet(self, call: CallSid) -> bool:
+        """Whether a live call's party sent no packet between its last two figures, which are five seconds apart."""
+        return call in self._quiet
+
     def note(self, fact: Statistics | Load) -> None:
         """Figures came."""
         match fact:
@@ -39,14 +44,22 @@ class Quality:
             case Statistics(final=True):
                 call = CallSid(fact.leg)
                 self._live.pop(call, None)
+                self._quiet.discard(call)
                 self._ended[call] = fact
                 if len(self._ended) > ENDED_KEPT:
                     del self._ended[next(iter(self._ended))]
             case Statistics():
-                self._live[CallSid(fact.leg)] = fact
+                call = CallSid(fact.leg)
+                last = self._live.get(call)
+                if last is not None and last.packets_received == fact.packets_received:
+                    self._quiet.add(call)
+                else:
+                    self._quiet.discard(call)
+                self._live[call] = fact
 
     def lost(self, calls: Sequence[CallSid]) -> None:
         """The media process ended, and these legs with it."""
         for call in calls:
+            self._quiet.discard(call)
             if (last := self._live.pop(call, None)) is not None:
                 self._ended[call] = last

@@ -13,22 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from holdfast.voice.control import lines
 from holdfast.voice.control.board import Board, Step
 from holdfast.voice.control.nouns import Call, Queue, Recording, Room
 from holdfast.voice.control.view import Message
 from holdfast.voice.control.wire import decode, encode
 from holdfast.voice.model.commands import RestCommand
-from holdfast.voice.model.effects import (
-    Effect,
-    LogNotification,
-    PlaySound,
-    RouteAudio,
-    SoundEffect,
-    StopSound,
-    VerbBegan,
-)
+from holdfast.voice.model.effects import Effect, SoundEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
-from holdfast.voice.model.ids import owner
 from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
 
 log = logging.getLogger(__name__)
@@ -64,6 +56,8 @@ class Switch:
         carry_out: Callable[[Effect], None],
     ) -> None:
         self.board = Board()
+        self.store_failure: str | None = None
+        """Why the newest step could not be written down; None when it was."""
         self._journal = journal
         self._now = now
         self._sound = sound
@@ -130,7 +124,7 @@ class Switch:
             with self._together():
                 for effect in sounds:
                     self._sound(effect)
-        entries = tuple(_entries(step, now))
+        entries = tuple(lines.entries(step, now))
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.board.gone()))
         self._taken.append(Taken(step=step, entries=entries, snapshots=snapshots, asker=asker))
         self._wake()
@@ -145,7 +139,9 @@ class Switch:
         snapshots = [snapshot for one in taken for snapshot in one.snapshots]
         try:
             await self._journal.commit(entries, snapshots)
+            self.store_failure = None
         except StoreFailed as error:
+            self.store_failure = error.message
             log.error("the journal could not be written, calls go on: %s", error.message)
 
     def _perform(self, one: Taken) -> None:
@@ -168,30 +164,3 @@ def _snapshots(step: Step) -> Iterable[Snapshot]:
             case Room():
                 kind = "room"
         yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun))
-
-
-def _entries(step: Step, now: float) -> Iterable[Entry]:
-    """The lines of a step: its messages, and of its effects those that a ladder shows."""
-    for message in step.messages:
-        yield Entry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
-    for effect in step.effects:
-        match effect:
-            case RouteAudio(hears=hears):
-                for ear, heard in hears:
-                    yield Entry(at=now, call=ear, kind="Hears", data=json.dumps({"hears": heard}))
-            case PlaySound(token=token) | StopSound(token=token):
-                yield Entry(at=now, call=owner(token), kind=type(effect).__name__, data=encode(effect))
-            case VerbBegan(call=call):
-                yield Entry(at=now, call=call, kind="VerbBegan", data=encode(effect))
-            case LogNotification(call=about):
-                yield Entry(at=now, call=about or "", kind="LogNotification", data=encode(effect))
-            case _:
-                pass
-
-
-def _call_of(message: Message) -> str:
-    named = getattr(message, "call", None)
-    if named is not None:
-        return str(named)
-    token = getattr(message, "token", None)
-    return "" if token is None else owner(token)

@@ -9,7 +9,21 @@ import pytest
 from holdfast.cli.app import run
 from holdfast.settings import Settings
 
-COMMANDS = ["demo", "serve", "run", "calls", "hold", "resume", "holds", "account", "line", "number", "ladder", "doctor"]
+COMMANDS = [
+    "demo",
+    "serve",
+    "run",
+    "calls",
+    "hold",
+    "resume",
+    "holds",
+    "account",
+    "line",
+    "number",
+    "ladder",
+    "explain",
+    "doctor",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +68,7 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
         (["calls"], 1, "no Holdfast answers at http://127.0.0.1:1"),
         (["holds", "--watch"], 1, "no Holdfast answers"),
         (["ladder", "CA" + "0" * 32], 1, "no Holdfast answers"),
+        (["explain", "CA" + "0" * 32], 1, "no Holdfast answers"),
         (["resume", "XX"], 2, "'XX' is neither a call"),
         (["run", "--", "no-such-program"], 127, "there is no program 'no-such-program'"),
         (["line", "add", "a b", "--password", "x"], 2, "'a b' cannot be the name of a line"),

@@ -83,6 +83,11 @@ class MediaPlane:
         finally:
             self._lose("the client was stopped")
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether the media process is there now."""
+        return self._attached.is_set()
+
     async def attached(self) -> None:
         """Return once the media process answers. Raises: TimeoutError only by the caller's own limit."""
         await self._attached.wait()

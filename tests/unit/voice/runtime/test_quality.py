@@ -76,3 +76,21 @@ def test_left_out_ticks_add_up() -> None:
     quality.note(load(3))
     assert quality.ticks_skipped == 5
     assert quality.load == load(3)
+
+
+def test_a_party_is_quiet_when_nothing_came_between_two_figures() -> None:
+    quality, call = Quality(), CallSid("CA1")
+    quality.note(ONE)
+    assert not quality.quiet(call)
+    quality.note(ONE)
+    assert quality.quiet(call)
+    quality.note(replace(ONE, packets_received=241))
+    assert not quality.quiet(call)
+    for _ in range(2):
+        quality.note(ONE)
+    quality.note(replace(ONE, final=True))
+    assert not quality.quiet(call)
+    for _ in range(2):
+        quality.note(ONE)
+    quality.lost([call])
+    assert not quality.quiet(call)

@@ -1,0 +1,60 @@
+"""`/engine/explain/{call}`: why a call is silent and what it waits for, in plain sentences."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
+
+from holdfast.voice.api.auth import Credentials
+from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.told import Told
+from holdfast.voice.control.explain import Arrivals, explain
+from holdfast.voice.model.errors import NotFound
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.ports import Journal
+from holdfast.voice.runtime.quality import Quality
+
+
+class Explanation(BaseModel):
+    """A call in plain sentences, the most telling first."""
+
+    call: str
+    says: list[str]
+
+
+def make_explaining(
+    *, switch: Switch, journal: Journal, quality: Quality, account_sid: AccountSid, auth_token: str
+) -> APIRouter:
+    """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
+    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+
+    def account(request: Request) -> None:
+        credentials.check(request.headers.get("authorization", ""))
+
+    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=Told)
+
+    @engine.get("/explain/{call}", summary="Why a call is silent, what it waits for", response_model=Explanation)
+    async def explained(call: str, request: Request) -> Explanation | PlainTextResponse:
+        noun = switch.board.calls.get(CallSid(call))
+        if noun is None:
+            raise NotFound(f"there is no call {call}")
+        entries = await journal.entries(call)
+        says = explain(
+            switch.board.calls.get(noun.sid, noun),
+            switch.board,
+            entries,
+            now=switch.now(),
+            arrivals=arrivals(quality, noun.sid),
+        )
+        if request.headers.get("accept", "").startswith("text/plain"):
+            return PlainTextResponse("".join(f"{sentence}\n" for sentence in says))
+        return Explanation(call=call, says=list(says))
+
+    return engine
+
+
+def arrivals(quality: Quality, call: CallSid) -> Arrivals | None:
+    """What comes from a call's party, if it was measured yet."""
+    figures = quality.of(call)
+    return None if figures is None else Arrivals(received=figures.packets_received, quiet=quality.quiet(call))

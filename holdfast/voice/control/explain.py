@@ -1,0 +1,183 @@
+"""Why is it silent, and what does it wait for? One call explained in plain sentences, from what is and what happened.
+
+A function of the board, the call's journal, and what its leg receives; it asks nobody and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from holdfast.voice.control.audio import hears
+from holdfast.voice.control.listening import Player, player, troubles
+from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
+from holdfast.voice.control.view import View
+from holdfast.voice.control.waiting import waits
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ports import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """What comes from the party by RTP. Shape: `received` packets so far; `quiet` when none came lately."""
+
+    received: int
+    quiet: bool
+
+
+def explain(
+    call: Call, view: View, entries: Sequence[Entry], *, now: float, arrivals: Arrivals | None = None
+) -> tuple[str, ...]:
+    """Everything that matters of a call now, one sentence each, the most telling first.
+
+    `entries` is the call's journal, oldest first; `arrivals` None when nothing is known of its packets yet.
+    """
+    if not call.live:
+        return (_over(call), *_troubles(entries))
+    plays = player(entries)
+    return (
+        _status(call, now),
+        *_place(call, view, now),
+        _ear(call, view, plays),
+        *_mouth(call, view),
+        *_packets(call, view, arrivals),
+        *waits(call, view, now),
+        *_troubles(entries),
+    )
+
+
+def _over(call: Call) -> str:
+    spoken = ""
+    if call.answered_at is not None and call.ended_at is not None:
+        spoken = f" after {call.ended_at - call.answered_at:.0f} s"
+    code = f" (SIP {call.sip_code})" if call.sip_code else ""
+    return f"The call is over: {call.status}{spoken}{code}."
+
+
+def _status(call: Call, now: float) -> str:
+    since = f"{now - call.created_at:.0f} s"
+    match call.status:
+        case CallStatus.QUEUED:
+            return f"{call.to} is being called, for {since} now, and does not ring yet."
+        case CallStatus.RINGING if call.direction == "inbound":
+            return f"{call.from_} calls, for {since} now, and was not answered: no verb that answers has run."
+        case CallStatus.RINGING:
+            left = max(0.0, call.created_at + call.timeout_s - now)
+            return f"{call.to} rings, for {since} now; nobody has answered, and in {left:.0f} s it is given up."
+        case _:
+            answered = now - (call.answered_at or now)
+            return f"The call is in progress, answered {answered:.0f} s ago."
+
+
+def _place(call: Call, view: View, now: float) -> Iterator[str]:
+    """Where it is: in a conference, bridged, in a queue."""
+    room, queue = view.room_of(call.sid), view.queue_of(call.sid)
+    one = room.participant(call.sid) if room is not None else None
+    if room is not None and one is not None:
+        yield from _in_room(room, one, view)
+    if queue is not None:
+        yield _in_queue(call, queue, now)
+    if call.phone_held:
+        yield "Its own phone holds: it asked for nothing to be sent to its ear until it resumes."
+
+
+def _in_room(room: Room, one: Participant, view: View) -> Iterator[str]:
+    others = [each for each in room.participants if each.call != one.call and each.status == "connected"]
+    where = f"conference {room.name!r}" if room.kind == "conference" else "a bridge of two legs"
+    if not others:
+        yield f"It is alone in {where}."
+    else:
+        names = ", ".join(_name(each.call, view) for each in others)
+        yield f"It is in {where} with {names}."
+    if one.status != "connected":
+        yield f"Its seat there is only reserved: it is {one.status}."
+    if one.held:
+        yield "It is on hold: it hears nobody and nobody hears it, until Hold=false."
+    if one.waiting:
+        yield "The conference has not begun: " + (
+            "nobody is there who starts it (startConferenceOnEnter)."
+            if others
+            else "a second participant who may start it is missing."
+        )
+    if one.announcing:
+        yield "It hears an announcement, and nobody else meanwhile."
+
+
+def _in_queue(call: Call, queue: Queue, now: float) -> str:
+    for position, member in enumerate(queue.members, start=1):
+        if member.call == call.sid:
+            waited = now - member.entered_at
+            ahead = "it is the next" if position == 1 else f"{position - 1} before it"
+            return f"It waits in queue {queue.name!r} for {waited:.0f} s, {ahead}; somebody must dial the queue."
+    return f"It dials queue {queue.name!r}, which is empty, and waits for somebody to enter."
+
+
+def _ear(call: Call, view: View, plays: Player) -> str:
+    """What the ear hears, and if it is silence, why."""
+    if call.status is not CallStatus.IN_PROGRESS:
+        return "Its ear hears nothing of ours yet: the call is not answered."
+    room = view.room_of(call.sid)
+    routed = hears(room).get(call.sid) if room is not None else None
+    if routed:
+        return f"Its ear hears {', '.join(_name(other, view) for other in routed)}."
+    if routed is None:
+        return f"Its ear hears {plays.heard()}."
+    assert room is not None
+    others = [each for each in room.participants if each.call != call.sid and each.status == "connected"]
+    if not others:
+        return "Its ear hears silence: nobody else is there."
+    return f"Its ear hears silence: {'; '.join(_unheard(each, call, view) for each in others)}."
+
+
+def _unheard(other: Participant, call: Call, view: View) -> str:
+    """Why one participant is not heard by this call."""
+    name = _name(other.call, view)
+    if other.held:
+        return f"{name} is on hold"
+    if other.muted:
+        return f"{name} is muted"
+    if other.phone_held:
+        return f"{name} holds by its own phone"
+    return f"{name} coaches somebody else"
+
+
+def _mouth(call: Call, view: View) -> Iterator[str]:
+    """Why others do not hear it."""
+    room = view.room_of(call.sid)
+    one = room.participant(call.sid) if room is not None else None
+    if one is None or room is None or room.status is RoomStatus.INIT or one.held:
+        return
+    if one.muted:
+        yield "It is muted: it hears, and nobody hears it, until Muted=false."
+    if one.coaching and one.coach is not None:
+        yield f"It coaches {_name(one.coach, view)}, who alone hears it."
+
+
+def _packets(call: Call, view: View, arrivals: Arrivals | None) -> Iterator[str]:
+    """Whether its voice arrives. Source: field experience: a firewall or a wrong address in SDP."""
+    if arrivals is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
+        return
+    if arrivals.received == 0:
+        yield (
+            "Not one RTP packet has come from its phone, so nobody can hear it: a firewall, or a wrong address in "
+            "its SDP, is the usual cause. `holdfast ladder` shows the SDP."
+        )
+    elif arrivals.quiet:
+        yield (
+            f"No RTP packet has come from its phone lately ({arrivals.received} before): it sends nothing, "
+            "or its network is gone."
+        )
+
+
+def _troubles(entries: Sequence[Entry]) -> Iterator[str]:
+    for trouble in troubles(entries):
+        yield f"It was noted: {trouble}"
+
+
+def _name(call: CallSid, view: View) -> str:
+    """A call as a reader knows it: its party, and its SID."""
+    found = view.calls.get(call)
+    if found is None:
+        return call
+    party = found.from_ if found.direction == "inbound" else found.to
+    return f"{party} ({call})"

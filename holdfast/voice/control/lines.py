@@ -1,0 +1,40 @@
+"""The journal's lines of a step: its messages, and of its effects those that a ladder shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from holdfast.voice.control.board import Step
+from holdfast.voice.control.view import Message
+from holdfast.voice.control.wire import encode
+from holdfast.voice.model.effects import LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
+from holdfast.voice.model.ids import owner
+from holdfast.voice.model.ports import Entry
+
+
+def entries(step: Step, now: float) -> Iterator[Entry]:
+    """The lines of a step, in the order in which it happened."""
+    for message in step.messages:
+        yield Entry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
+    for effect in step.effects:
+        match effect:
+            case RouteAudio(hears=hears):
+                for ear, heard in hears:
+                    yield Entry(at=now, call=ear, kind="Hears", data=json.dumps({"hears": heard}))
+            case PlaySound(token=token) | StopSound(token=token):
+                yield Entry(at=now, call=owner(token), kind=type(effect).__name__, data=encode(effect))
+            case VerbBegan(call=call):
+                yield Entry(at=now, call=call, kind="VerbBegan", data=encode(effect))
+            case LogNotification(call=about):
+                yield Entry(at=now, call=about or "", kind="LogNotification", data=encode(effect))
+            case _:
+                pass
+
+
+def _call_of(message: Message) -> str:
+    named = getattr(message, "call", None)
+    if named is not None:
+        return str(named)
+    token = getattr(message, "token", None)
+    return "" if token is None else owner(token)

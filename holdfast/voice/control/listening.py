@@ -1,0 +1,88 @@
+"""What a call's own player does, and what went wrong, read from its journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from holdfast.voice.model.ports import Entry
+
+BUILTIN = {
+    "builtin:hold": "the built-in hold music",
+    "builtin:music": "the built-in music",
+    "builtin:ringback": "ringing",
+}
+LAST_TROUBLES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """The newest sound of a call's player. `source` "" when it never played; `why` tells of a failure.
+
+    `until` is what is played until the sound is there.
+    """
+
+    source: str = ""
+    token: str = ""
+    state: Literal["never", "asked", "ended", "stopped", "failed"] = "never"
+    why: str = ""
+    until: str = ""
+
+    def heard(self) -> str:
+        """What an ear that hears its own player hears, in words."""
+        name = _named(self.source)
+        match self.state:
+            case "asked":
+                return f"{name}, played to it alone ({_named(self.until) or 'silence'} until that is fetched)"
+            case "ended":
+                return f"silence: {name} came to its end and nothing followed"
+            case "failed":
+                return f"silence: {name} could not be played ({self.why})"
+            case "stopped" | "never":
+                return "silence: nothing is played to it"
+
+
+def _named(source: str) -> str:
+    return BUILTIN.get(source, source.removeprefix("clip:"))
+
+
+def player(entries: Sequence[Entry]) -> Player:
+    """The player as the journal leaves it. A sound that takes another's place meanwhile counts as the newest."""
+    now = Player()
+    for entry in entries:
+        match entry.kind:
+            case "PlaySound":
+                data = json.loads(entry.data)
+                if data.get("meanwhile") is not None:
+                    if data["meanwhile"] == now.token and now.state == "asked":
+                        now = replace(now, until=data["source"])
+                    continue
+                now = Player(source=data["source"], token=data["token"], state="asked")
+            case "StopSound" | "SoundEnded" | "SoundFailed":
+                data = json.loads(entry.data)
+                if data["token"] != now.token:
+                    continue
+                why = f"{data['code']}: {data['message']}" if entry.kind == "SoundFailed" else ""
+                state: Literal["stopped", "ended", "failed"] = (
+                    "failed" if why else "ended" if entry.kind == "SoundEnded" else "stopped"
+                )
+                now = replace(now, state=state, why=why)
+            case _:
+                pass
+    return now
+
+
+def troubles(entries: Sequence[Entry]) -> list[str]:
+    """The newest notes and failures of a call, oldest first, each once."""
+    found: dict[str, None] = {}
+    for entry in entries:
+        if entry.kind not in ("LogNotification", "DocumentMissed", "SoundFailed"):
+            continue
+        data = json.loads(entry.data)
+        level = "warning " if entry.kind == "LogNotification" and data["log"] == 1 else "error "
+        told = f"{level}{data['code']}: {data['message']}"
+        found.pop(told, None)
+        found[told] = None
+    return list(found)[-LAST_TROUBLES:]

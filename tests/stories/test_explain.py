@@ -1,0 +1,214 @@
+"""A call is explained in plain sentences: why an ear is silent, and what a call waits for."""
+
+from __future__ import annotations
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.control.explain import Arrivals, explain
+from holdfast.voice.model.commands import ChangeParticipant, WebRequest
+from holdfast.voice.model.facts import PhoneHeld
+from holdfast.voice.model.ids import CallSid
+
+APP = "https://app.example"
+
+
+def told(world: World, call: CallSid, arrivals: Arrivals | None = None) -> str:
+    """The explanation, with the SIDs of calls in short."""
+    entries = [entry for entry in world.entries if entry.call == call]
+    text = "\n".join(explain(world.call(call), world.board, entries, now=world.now, arrivals=arrivals))
+    for sid in world.board.calls:
+        text = text.replace(f" ({sid})", "")
+    return text
+
+
+def meet(world: World, *names: str) -> list[CallSid]:
+    """These callers are in a conference."""
+    world.pages[f"{APP}/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
+    return [world.calls_in(name, f"{APP}/room") for name in names]
+
+
+def change(world: World, call: CallSid, *, hold: bool | None = None, muted: bool | None = None, url: str = "") -> None:
+    room = world.board.room_of(call)
+    assert room is not None
+    request = WebRequest(url=url, method="GET") if url else None
+    world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=request))
+
+
+def test_two_who_speak(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    world.passes(5)
+    assert told(world, alice) == (
+        "The call is in progress, answered 5 s ago.\n"
+        "It is in conference 'room' with client:bob.\n"
+        "Its ear hears client:bob.\n"
+        "Its document runs <Dial>, begun 5.0 s ago."
+    )
+
+
+def test_held(world: World) -> None:
+    alice, bob = meet(world, "alice", "bob")
+    change(world, alice, hold=True)
+    assert "It is on hold: it hears nobody and nobody hears it, until Hold=false." in told(world, alice)
+    assert "Its ear hears the built-in hold music, played to it alone" in told(world, alice)
+    assert "Its ear hears silence: client:alice is on hold." in told(world, bob)
+
+
+def test_hold_music_that_ended(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    world.pages[f"{APP}/song.mp3"] = "audio"
+    change(world, alice, hold=True, url=f"{APP}/song.mp3")
+    world.sound_ends(alice)
+    assert f"Its ear hears silence: {APP}/song.mp3 came to its end and nothing followed." in told(world, alice)
+    assert "Its hold document came to its end." in told(world, alice)
+
+
+def test_hold_music_that_cannot_be_loaded(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    change(world, alice, hold=True, url=f"{APP}/gone.mp3")
+    assert "Its hold document could not be run." in told(world, alice)
+    assert f"It was noted: error 11200: {APP}/gone.mp3 answered 404" in told(world, alice)
+    assert "Its ear hears silence: nothing is played to it." in told(world, alice)
+    world.passes(2)
+    assert "Its ear hears the built-in hold music" in told(world, alice)
+
+
+def test_a_sound_that_cannot_be_played(world: World) -> None:
+    world.pages |= {f"{APP}/voice": twiml("<Play>/bad.mp3</Play>"), f"{APP}/sorry": twiml("<Pause length='9'/>")}
+    alice = world.calls_in("alice", f"{APP}/voice", fallback=f"{APP}/sorry")
+    world.sound_fails(alice, 13420)
+    world.passes(2)
+    text = told(world, alice)
+    assert f"Its ear hears silence: {APP}/bad.mp3 could not be played (13420: {APP}/bad.mp3 failed)." in text
+    assert "Its document runs <Pause>, begun 2.0 s ago, 7 s left." in text
+
+
+def test_hold_music_that_is_late(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    world.held_back.add(f"{APP}/late.mp3")
+    world.pages[f"{APP}/hold"] = twiml("<Play>/late.mp3</Play>")
+    change(world, alice, hold=True, url=f"{APP}/hold")
+    assert f"Its ear hears {APP}/late.mp3, played to it alone (silence until that is fetched)." in told(world, alice)
+    world.passes(2)
+    waiting = f"Its ear hears {APP}/late.mp3, played to it alone (the built-in hold music until that is fetched)."
+    assert waiting in told(world, alice)
+
+
+def test_muted(world: World) -> None:
+    alice, bob = meet(world, "alice", "bob")
+    change(world, bob, muted=True)
+    assert "Its ear hears silence: client:bob is muted." in told(world, alice)
+    assert "It is muted: it hears, and nobody hears it, until Muted=false." in told(world, bob)
+    assert "Its ear hears client:alice." in told(world, bob)
+
+
+def test_alone_before_a_conference_begins_and_after_the_other_left(world: World) -> None:
+    (alice,) = meet(world, "alice")
+    assert "It is alone in conference 'room'." in told(world, alice)
+    assert "The conference has not begun: a second participant who may start it is missing." in told(world, alice)
+    (bob,) = meet(world, "bob")
+    world.hangs_up(bob)
+    assert "Its ear hears silence: nobody else is there." in told(world, alice)
+    assert told(world, bob).startswith("The call is over: completed after 0 s")
+
+
+def test_two_who_wait_for_who_starts_it(world: World) -> None:
+    world.pages[f"{APP}/quiet"] = twiml("<Dial><Conference startConferenceOnEnter='false'>room</Conference></Dial>")
+    alice = world.calls_in("alice", f"{APP}/quiet")
+    world.calls_in("bob", f"{APP}/quiet")
+    assert "nobody is there who starts it (startConferenceOnEnter)." in told(world, alice)
+
+
+def test_waiting_in_a_queue(world: World) -> None:
+    first = world.calls_in("first", twiml="<Response><Enqueue>sales</Enqueue></Response>")
+    second = world.calls_in("second", twiml="<Response><Enqueue>sales</Enqueue></Response>")
+    world.passes(3)
+    assert "It waits in queue 'sales' for 3 s, it is the next; somebody must dial the queue." in told(world, first)
+    assert "It waits in queue 'sales' for 3 s, 1 before it;" in told(world, second)
+    assert "Its queue's wait document runs <Play>" in told(world, first)
+
+
+def test_dialling_an_empty_queue(world: World) -> None:
+    alice = world.calls_in("alice", twiml="<Response><Enqueue>sales</Enqueue></Response>")
+    world.hangs_up(alice)
+    agent = world.calls_in("agent", twiml="<Response><Dial><Queue>sales</Queue></Dial></Response>")
+    assert "It dials queue 'sales', which is empty, and waits for somebody to enter." in told(world, agent)
+
+
+def test_ringing(world: World) -> None:
+    agent = world.place("agent", twiml="<Response/>")
+    assert told(world, agent).startswith("client:agent is being called, for 0 s now, and does not ring yet.")
+    world.rings(agent)
+    world.passes(4)
+    text = told(world, agent)
+    assert "client:agent rings, for 4 s now; nobody has answered, and in 56 s it is given up." in text
+    assert "Its ear hears nothing of ours yet: the call is not answered." in text
+
+
+def test_a_caller_whom_nobody_answers(world: World) -> None:
+    caller = world.calls_in(
+        "alice", twiml="<Response><Dial answerOnBridge='true'><Client>bob</Client></Dial></Response>"
+    )
+    (child,) = world.children(caller)
+    assert "It waits for client:bob, which is being called and has not answered." in told(world, caller)
+    world.rings(child)
+    text = told(world, caller)
+    assert "client:alice calls, for 0 s now, and was not answered: no verb that answers has run." in text
+    assert "It waits for client:bob, which rings and has not answered." in text
+    assert f"It has no document of its own: it belongs to the <Dial> of {caller}." in told(world, child)
+    world.answers(child)
+    assert "It is in a bridge of two legs with client:bob." in told(world, caller)
+    assert "It waits for" not in told(world, caller)
+
+
+def test_a_webhook_in_flight(world: World) -> None:
+    world.held_back.add(f"{APP}/slow")
+    alice = world.calls_in("alice", f"{APP}/slow")
+    world.passes(1.5)
+    awaited = f"Its document is awaited: POST {APP}/slow was sent 1.5 s ago and is not answered; a web server has 15 s."
+    assert awaited in told(world, alice)
+
+
+def test_a_document_that_failed(world: World) -> None:
+    alice = world.calls_in("alice", f"{APP}/gone")
+    text = told(world, alice)
+    assert text.startswith("The call is over: failed (SIP 500).")
+    assert f"It was noted: error 11200: {APP}/gone answered 404" in text
+
+
+def test_a_phone_that_holds(world: World) -> None:
+    alice, bob = meet(world, "alice", "bob")
+    world.tell(PhoneHeld(call=bob))
+    assert "Its own phone holds: it asked for nothing to be sent to its ear until it resumes." in told(world, bob)
+    assert "Its ear hears the built-in" in told(world, alice)
+    assert "RTP" not in told(world, bob, Arrivals(received=0, quiet=False))
+    carol = meet(world, "carol")[0]
+    world.hangs_up(alice)
+    assert "client:bob holds by its own phone" in told(world, carol) or "the built-in" in told(world, carol)
+
+
+def test_no_packets_arrive(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    assert "Not one RTP packet has come from its phone" in told(world, alice, Arrivals(received=0, quiet=False))
+    assert "No RTP packet has come from its phone lately (50 before)" in told(
+        world, alice, Arrivals(received=50, quiet=True)
+    )
+    assert "RTP" not in told(world, alice, Arrivals(received=50, quiet=False))
+
+
+def test_coaching(world: World) -> None:
+    alice, bob, boss = meet(world, "alice", "bob", "boss")
+    room = world.board.room_of(boss)
+    assert room is not None
+    world.tell(ChangeParticipant(room=room.sid, call=boss, coaching=True, coach=bob))
+    assert "It coaches client:bob, who alone hears it." in told(world, boss)
+    change(world, bob, muted=True)
+    assert "client:bob is muted; client:boss coaches somebody else" in told(world, alice)
+
+
+def test_an_announcement(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    room = world.board.room_of(alice)
+    assert room is not None
+    world.pages[f"{APP}/news"] = twiml("<Play>/news.mp3</Play>")
+    world.tell(ChangeParticipant(room=room.sid, call=alice, announce=WebRequest(url=f"{APP}/news")))
+    assert "It hears an announcement, and nobody else meanwhile." in told(world, alice)
+    assert "Its announcement runs <Play>" in told(world, alice)

@@ -1,0 +1,63 @@
+"""Corners of an explanation that no story comes to."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.control.explain import explain
+from holdfast.voice.control.listening import player, troubles
+from holdfast.voice.model.commands import Admission, CreateCall, Instruction, ReserveSeat, Target
+from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
+from holdfast.voice.model.ports import Entry
+
+A, B, C = "CA1/main1/1.a", "CA1/main1/2.b", "CA1/main1/3.c"
+
+
+def entry(kind: str, **data: object) -> Entry:
+    return Entry(at=0.0, call="CA1", kind=kind, data=json.dumps(data))
+
+
+def test_only_the_newest_sound_of_a_player_counts() -> None:
+    assert player([]).heard() == "silence: nothing is played to it"
+    first, second = entry("PlaySound", token=A, source="a"), entry("PlaySound", token=B, source="b")
+    assert player([first, second, entry("StopSound", token=A)]).source == "b"
+    assert player([first, entry("SoundEnded", token=B)]).state == "asked"
+    assert player([first, entry("StopSound", token=A)]).heard() == "silence: nothing is played to it"
+    late = entry("PlaySound", token=C, source="builtin:music", meanwhile=A)
+    assert player([first, late]).until == "builtin:music"
+    assert player([first, entry("SoundEnded", token=A), late]).state == "ended"
+    assert player([first, second, late]).until == ""
+
+
+def test_the_newest_troubles_are_told_once_each() -> None:
+    notes = [entry("LogNotification", code=n, log=n % 2, message="x") for n in (1, 2, 3, 4, 1)]
+    assert troubles(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]
+
+
+def test_a_seat_that_is_only_reserved() -> None:
+    world = World()
+    world.pages["https://app/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
+    world.calls_in("alice", "https://app/room")
+    account, bob = AccountSid("AC" + "0" * 32), CallSid("CA" + "b" * 32)
+    seat = ReserveSeat(call=bob, account=account, admission=Admission(name="room"), new_room=RoomSid("CF" + "0" * 32))
+    world.tell(
+        CreateCall(
+            call=bob,
+            account=account,
+            target=Target(to="client:bob"),
+            from_="+15550100",
+            instruction=Instruction(twiml="<Response/>"),
+            callback=None,
+            timeout_s=60,
+            time_limit_s=60,
+            send_digits="",
+            seat=seat,
+        )
+    )
+    told = explain(world.call(bob), world.board, (), now=world.now)
+    assert "Its seat there is only reserved: it is queued." in told
+    del world.board.calls[bob]
+    alice = next(iter(world.board.calls.values()))
+    assert alice.live
+    world.crash()
