@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from holdfast.voice.control.audio import hears
 from holdfast.voice.control.listening import Player, player, troubles
 from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
-from holdfast.voice.control.view import View
-from holdfast.voice.control.waiting import waits
+from holdfast.voice.control.waiting import Sight, waits
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Entry
 
@@ -26,7 +25,7 @@ class Arrivals:
 
 
 def explain(
-    call: Call, view: View, entries: Sequence[Entry], *, now: float, arrivals: Arrivals | None = None
+    call: Call, view: Sight, entries: Sequence[Entry], *, now: float, arrivals: Arrivals | None = None
 ) -> tuple[str, ...]:
     """Everything that matters of a call now, one sentence each, the most telling first.
 
@@ -69,7 +68,7 @@ def _status(call: Call, now: float) -> str:
             return f"The call is in progress, answered {answered:.0f} s ago."
 
 
-def _place(call: Call, view: View, now: float) -> Iterator[str]:
+def _place(call: Call, view: Sight, now: float) -> Iterator[str]:
     """Where it is: in a conference, bridged, in a queue."""
     room, queue = view.room_of(call.sid), view.queue_of(call.sid)
     one = room.participant(call.sid) if room is not None else None
@@ -81,7 +80,7 @@ def _place(call: Call, view: View, now: float) -> Iterator[str]:
         yield "Its own phone holds: it asked for nothing to be sent to its ear until it resumes."
 
 
-def _in_room(room: Room, one: Participant, view: View) -> Iterator[str]:
+def _in_room(room: Room, one: Participant, view: Sight) -> Iterator[str]:
     others = [each for each in room.participants if each.call != one.call and each.status == "connected"]
     where = f"conference {room.name!r}" if room.kind == "conference" else "a bridge of two legs"
     if not others:
@@ -112,7 +111,7 @@ def _in_queue(call: Call, queue: Queue, now: float) -> str:
     return f"It dials queue {queue.name!r}, which is empty, and waits for somebody to enter."
 
 
-def _ear(call: Call, view: View, plays: Player) -> str:
+def _ear(call: Call, view: Sight, plays: Player) -> str:
     """What the ear hears, and if it is silence, why."""
     if call.status is not CallStatus.IN_PROGRESS:
         return "Its ear hears nothing of ours yet: the call is not answered."
@@ -129,7 +128,7 @@ def _ear(call: Call, view: View, plays: Player) -> str:
     return f"Its ear hears silence: {'; '.join(_unheard(each, call, view) for each in others)}."
 
 
-def _unheard(other: Participant, call: Call, view: View) -> str:
+def _unheard(other: Participant, call: Call, view: Sight) -> str:
     """Why one participant is not heard by this call."""
     name = _name(other.call, view)
     if other.held:
@@ -141,7 +140,7 @@ def _unheard(other: Participant, call: Call, view: View) -> str:
     return f"{name} coaches somebody else"
 
 
-def _mouth(call: Call, view: View) -> Iterator[str]:
+def _mouth(call: Call, view: Sight) -> Iterator[str]:
     """Why others do not hear it."""
     room = view.room_of(call.sid)
     one = room.participant(call.sid) if room is not None else None
@@ -153,7 +152,7 @@ def _mouth(call: Call, view: View) -> Iterator[str]:
         yield f"It coaches {_name(one.coach, view)}, who alone hears it."
 
 
-def _packets(call: Call, view: View, arrivals: Arrivals | None) -> Iterator[str]:
+def _packets(call: Call, view: Sight, arrivals: Arrivals | None) -> Iterator[str]:
     """Whether its voice arrives. Source: field experience: a firewall or a wrong address in SDP."""
     if arrivals is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
         return
@@ -174,7 +173,7 @@ def _troubles(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"It was noted: {trouble}"
 
 
-def _name(call: CallSid, view: View) -> str:
+def _name(call: CallSid, view: Sight) -> str:
     """A call as a reader knows it: its party, and its SID."""
     found = view.calls.get(call)
     if found is None:

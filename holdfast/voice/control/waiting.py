@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-from holdfast.voice.control.nouns import Call
-from holdfast.voice.control.view import View
+from holdfast.voice.control.nouns import Call, Queue, Room
 from holdfast.voice.model.commands import Role
 from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.twiml.document import read
@@ -26,7 +26,21 @@ DOCUMENTS: dict[Role, str] = {
 }
 
 
-def waits(call: Call, view: View, now: float) -> Iterator[str]:
+class Sight(Protocol):
+    """What an explanation looks at: the nouns as they are."""
+
+    @property
+    def calls(self) -> Mapping[CallSid, Call]:
+        """Every call."""
+
+    def room_of(self, call: CallSid) -> Room | None:
+        """The room this call is in, or has a seat in."""
+
+    def queue_of(self, call: CallSid) -> Queue | None:
+        """The queue this call waits in."""
+
+
+def waits(call: Call, view: Sight, now: float) -> Iterator[str]:
     """One sentence or more for each document that runs for a call."""
     for script in call.scripts:
         yield from _of_script(script, view, now)
@@ -34,7 +48,7 @@ def waits(call: Call, view: View, now: float) -> Iterator[str]:
         yield f"It has no document of its own: it belongs to the <Dial> of {call.boss}."
 
 
-def _of_script(script: Script, view: View, now: float) -> Iterator[str]:
+def _of_script(script: Script, view: Sight, now: float) -> Iterator[str]:
     name = DOCUMENTS[script.role]
     since = f"{max(0.0, now - script.began_at):.1f} s"
     if script.fetching is not None and script.asked is not None:
@@ -59,7 +73,7 @@ def _of_script(script: Script, view: View, now: float) -> Iterator[str]:
             yield from _child(CallSid(thing.key), view)
 
 
-def _child(sid: CallSid, view: View) -> Iterator[str]:
+def _child(sid: CallSid, view: Sight) -> Iterator[str]:
     child = view.calls.get(sid)
     if child is None or child.answered_at is not None:
         return
