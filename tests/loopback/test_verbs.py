@@ -175,3 +175,38 @@ async def test_a_conference_is_recorded_as_all_hear_it() -> None:
             assert progress.form["ConferenceSid"].startswith("CF")
             _, _, sound = await asyncio.to_thread(fetched, server, progress.form["RecordingUrl"])
             assert sounds_in(sound) == [{"alice", "bob"}]
+
+
+# --- calls that are turned away, and calls to phones elsewhere --------------------------------------------
+
+
+async def test_a_call_is_rejected_as_busy() -> None:
+    async with (
+        WebServer() as web,
+        Server(numbers={OFFICE: web.on("/voice", reply(twiml('<Reject reason="busy"/>')))}) as server,
+        Phone("alice", server=server.sip) as alice,
+    ):
+        call = await alice.call(OFFICE)
+        assert await call.over() == 486
+        (known,) = await asyncio.to_thread(client_of(server).calls.list)
+        assert known.status == "busy"
+
+
+async def test_header_fields_of_a_document_arrive_at_the_called_phone() -> None:
+    async with WebServer() as web, Phone("bob") as bob:
+        port = bob.address.port
+        dial = f"<Dial ringTone='de'><Sip>sip:bob@127.0.0.1:{port}?x-order=17&amp;User-to-User=00ab</Sip></Dial>"
+        async with (
+            Server(numbers={OFFICE: web.on("/voice", reply(twiml(dial)))}) as server,
+            Phone("alice", server=server.sip) as alice,
+        ):
+            call = await alice.call(OFFICE)
+            await call.answered()
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            client = client_of(server)
+            child = next(each for each in await asyncio.to_thread(client.calls.list) if each.parent_call_sid)
+            invite = next(seen.data.decode() for seen in bob.messages if seen.start_line.startswith("INVITE"))
+            assert "x-order: 17\r\n" in invite
+            assert "User-to-User: 00ab\r\n" in invite
+            assert f"X-Twilio-CallSid: {child.sid}\r\n" in invite
+            assert f"X-Twilio-AccountSid: {server.account_sid}\r\n" in invite

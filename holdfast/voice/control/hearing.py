@@ -97,7 +97,9 @@ def _apply(work: Work, turn: Turn) -> None:
     has_come = script.document is not None and (before is None or before.document is None)
     if script.role == "announce" and has_come and not isinstance(turn.ending, Broken):
         work.say(NoteAnnouncing(call=work.call.sid, instruction=_again(script)))
-    work.keep(turn.script)
+    if turn.ending is not None:
+        script = replace(script, ended="broken" if isinstance(turn.ending, Broken) else "over")
+    work.keep(script)
     for doing in turn.doings:
         match doing:
             case Answer():
@@ -107,9 +109,7 @@ def _apply(work: Work, turn: Turn) -> None:
             case _:
                 work.say(doing)
     if turn.ending is not None and work.call.live:
-        ended = replace(turn.script, ended="broken" if isinstance(turn.ending, Broken) else "over")
-        work.keep(ended)
-        _ended(work, ended, turn.ending)
+        _ended(work, script, turn.ending)
 
 
 def _again(script: Script) -> Instruction:

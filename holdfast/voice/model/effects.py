@@ -29,8 +29,9 @@ class RouteAudio:
 class PlaySound:
     """Play to this leg alone, in place of what its player plays now.
 
-    Shape: `source` is an http(s) URL, `clip:ID` (already fetched), `digits:…`, `say:LANGUAGE:man|woman:SSML`, or
-    `builtin:music`, `builtin:hold`, `builtin:ringback`, `builtin:beep`. Units: `rounds`, 0 means up to 1000.
+    Shape: `source` is an http(s) URL, `clip:ID` (already fetched), `digits:…`, `ringing:COUNTRY`,
+    `say:LANGUAGE:man|woman:SSML`, or `builtin:music`, `builtin:hold`, `builtin:ringback`, `builtin:beep`.
+    Units: `rounds`, 0 means up to 1000.
     """
 
     token: Token

@@ -327,7 +327,7 @@ class Library:
                 return outcome.clip if self.has(outcome.clip) else InternalFailure(f"no room was left for {source}")
             if (utterance := utterance_of(source)) is not None:
                 return await self._spoken(source, utterance, call=owner(effect.token))
-            tones = made.touch_tones(source.removeprefix("digits:")) if source.startswith("digits:") else None
+            tones = made.tones(source)
             if tones is None:
                 return SoundUnplayable(f"{source[:200]} is no sound that we have")
             clip = source

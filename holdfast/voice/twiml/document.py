@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,8 @@ from holdfast.voice.twiml.verbs.speak import Play, Say
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
+CHILDLESS = frozenset({"Play", "Pause", "Redirect", "Hangup", "Reject", "Leave"})
+_VERSION = re.compile(r"""<\?xml\s+version\s*=\s*["']([^"']*)["']""")
 
 VERBS: Final[Mapping[str, type[Verb] | type[Dial]]] = {
     "Say": Say,
@@ -84,6 +87,24 @@ class VerbNotAllowed(VoiceError):
     sip = 502
 
 
+class DialWithinDial(VerbNotAllowed):
+    """A leg that is screened tries to dial."""
+
+    code = 13201
+
+
+class RootWrong(DocumentUnreadable):
+    """Well-formed XML that is no TwiML."""
+
+    code = 12102
+
+
+class VersionWrong(DocumentUnreadable):
+    """XML of a version that nobody reads."""
+
+    code = 12101
+
+
 def receive(*, role: Role, url: str, method: Method, content_type: str, body: str, clip: str | None) -> Document:
     """The document an answer of a web server means. Raises: ContentTypeWrong."""
     kind = content_type.split(";", 1)[0].strip().lower()
@@ -108,7 +129,7 @@ def read(document: Document) -> Meaning:
         return Meaning((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
     root = parse(document.text)
     if root.tag != "Response":
-        raise DocumentUnreadable(f"the document's root is <{root.tag[:60]}>, not <Response>")
+        raise RootWrong(f"the document's root is <{root.tag[:60]}>, not <Response>")
     verbs: list[Verb] = []
     warnings: list[Warned] = []
     for node in root.children:
@@ -117,10 +138,15 @@ def read(document: Document) -> Meaning:
             warnings.append(Warned(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is passed over"))
             continue
         if node.tag not in ALLOWED[document.role]:
+            if (document.role, node.tag) == ("screen", "Dial"):
+                raise DialWithinDial("<Dial> may not be used in the document of a noun's url")
             raise VerbNotAllowed(f"<{node.tag}> may not be used in this {document.role} document")
         reader = Reader(node, document.url)
         verb = kind.parse(reader)
         reader.finish()
+        if node.tag in CHILDLESS:
+            for child in node.children:
+                reader.warn(f"<{child.tag[:60]}> may not stand in it; it is passed over", code=12200)
         warnings += reader.warnings
         if verb is not None:
             verbs.append(verb)
@@ -139,6 +165,8 @@ def parse(text: str) -> Node:
     raw = text.encode(errors="surrogatepass")
     if len(raw) > MAX_BYTES:
         raise DocumentTooLarge(f"the document is {len(raw)} bytes long; the most is {MAX_BYTES}")
+    if (version := _VERSION.match(text)) is not None and version[1] not in ("1.0", "1.1"):
+        raise VersionWrong(f"XML version {version[1][:20]!r} is not supported")
     parser = ElementTree.XMLParser(target=_Builder())
     try:
         parser.feed(raw)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.listings import Line
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
@@ -108,6 +109,11 @@ def _query(text: str) -> Headers:
     """Header fields written behind a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
     pairs = (part.partition("=") for part in text.split("&") if part)
     return tuple((unquote(name), unquote(value)) for name, _, value in pairs if name.lower().startswith("x-"))
+
+
+def named(call: CallSid, account: AccountSid) -> Headers:
+    """The header fields by which a phone can tell an application which call it is in. Source: TwiML <Sip>."""
+    return (("X-Twilio-CallSid", call), ("X-Twilio-AccountSid", account), ("X-Twilio-ApiVersion", "2010-04-01"))
 
 
 def caller_of(from_: str) -> str:

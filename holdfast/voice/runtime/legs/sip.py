@@ -32,7 +32,7 @@ from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, r
 from holdfast.voice.runtime.legs.attached import Attached, Fork, cause_of
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.ladder import Ladder
-from holdfast.voice.runtime.legs.reach import Unreachable, caller_of, goals
+from holdfast.voice.runtime.legs.reach import Unreachable, caller_of, goals, named
 from holdfast.voice.runtime.legs.rows import RowBook, Rows
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Agent, Credentials
@@ -197,7 +197,7 @@ class SipLegs:
                     caller=caller_of(effect.from_),
                     caller_name=effect.caller_name or "",
                     credentials=credentials,
-                    headers=goal.headers,
+                    headers=(*goal.headers, *named(leg.call, self._account)),
                 )
             except UriUnreadable as wrong:
                 leg.forks[session].refused = (wrong.sip, wrong.message)

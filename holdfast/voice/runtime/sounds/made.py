@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.voice.runtime.sounds.ringing import ringing
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
 
 FRAME = 160
@@ -79,6 +80,18 @@ def music() -> Samples:
         if beat in _MELODY:
             _lay(loop, beat * _BEAT, _plucked(_MELODY[beat] + 12, seconds=2.2), 0.8)
     return loop * (MUSIC_LEVEL / float(np.sqrt(np.mean(loop**2))))
+
+
+def tones(source: str) -> Sound | None:
+    """The tones of `digits:…` or `ringing:COUNTRY`; None when it names none."""
+    kind, _, what = source.partition(":")
+    match kind:
+        case "digits":
+            return touch_tones(what)
+        case "ringing":
+            return ringing(what)
+        case _:
+            return None
 
 
 def ringback() -> Samples:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from holdfast.voice.model.commands import (
-    Admission,
-    Target,
-)
+from holdfast.voice.model.commands import Admission
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.twiml.reading import Node, Reader
 from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
-from holdfast.voice.twiml.verbs.dial_legs import DialLegs, Noun
+from holdfast.voice.twiml.verbs.dial_legs import DialLegs
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
 from holdfast.voice.twiml.verbs.flow import Fault
-from holdfast.voice.twiml.verbs.speak import DIGITS
+from holdfast.voice.twiml.verbs.nouns import read_noun
 from holdfast.voice.twiml.verbs.tape import read_terms
 from holdfast.voice.twiml.verbs.terms import Terms
 
 MOST_NOUNS = 10
-LEG_EVENTS = ("initiated", "ringing", "answered", "completed")
 ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
 ROOM_CODES = {
     "muted": 13230,
@@ -38,15 +34,6 @@ _PASSED_OVER = frozenset(
         "region",
         "recordingConfigurationId",
         "eventCallbackUrl",
-        "byoc",
-        "machineDetection",
-        "machineDetectionTimeout",
-        "machineDetectionSpeechThreshold",
-        "machineDetectionSpeechEndThreshold",
-        "machineDetectionSilenceTimeout",
-        "amdStatusCallback",
-        "amdStatusCallbackMethod",
-        "clientNotificationUrl",
         "reservationSid",
         "postWorkActivitySid",
     }
@@ -61,7 +48,6 @@ class Dial:
     @classmethod
     def parse(cls, reader: Reader) -> Verb | None:
         """The dial an element means; None, after a warning, when it names nobody."""
-        reader.code = 13200
         terms = Terms.parse(reader)
         rooms = [node for node in reader.node.children if node.tag == "Conference"]
         queues = [node for node in reader.node.children if node.tag == "Queue"]
@@ -81,8 +67,8 @@ class Dial:
         if queues:
             return _queue(reader, queues[0], terms)
         if len(legs) > MOST_NOUNS:
-            reader.warn(f"{len(legs)} nouns; only the first {MOST_NOUNS} are dialled")
-        nouns = tuple(noun for node in legs[:MOST_NOUNS] if (noun := _leg(reader, node)) is not None)
+            reader.warn(f"{len(legs)} nouns; only the first {MOST_NOUNS} are dialled", code=13250)
+        nouns = tuple(noun for node in legs[:MOST_NOUNS] if (noun := read_noun(reader, node)) is not None)
         if not nouns:
             reader.warn("there is nobody to dial")
             return None
@@ -93,37 +79,6 @@ def _inner(reader: Reader, node: Node, code: int) -> Reader:
     inner = Reader(node, reader.base_url, warnings=reader.warnings, code=code)
     inner.read |= _PASSED_OVER
     return inner
-
-
-def _leg(outer: Reader, node: Node) -> Noun | None:
-    reader = _inner(outer, node, {"Number": 13223, "Client": 13221, "Sip": 13224}[node.tag])
-    username, password = reader.optional("username"), reader.optional("password")
-    screen = reader.request("url", "method")
-    callback = reader.callback(LEG_EVENTS, ("completed",))
-    digits = reader.text("sendDigits").strip() if node.tag == "Number" else ""
-    if not set(digits) <= DIGITS:
-        reader.warn(f"sendDigits={digits[:40]!r} holds more than 0-9 A-D * # w W")
-        digits = ""
-    reader.finish()
-    text = node.text.strip()
-    parameters: tuple[tuple[str, str], ...] = ()
-    if node.tag == "Client":
-        text = next((child.text.strip() for child in node.children if child.tag == "Identity"), text)
-        parameters = tuple(
-            (child.attributes.get("name", ""), child.attributes.get("value", ""))
-            for child in node.children
-            if child.tag == "Parameter"
-        )
-        to = f"client:{text}" if text and not text.startswith("client:") else text
-    elif node.tag == "Sip":
-        to = text if text.startswith(("sip:", "sips:")) else ""
-    else:
-        to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
-    if not to or len(to) > 255 or not to.isprintable() or any(character in to for character in ' <>"'):
-        reader.warn(f"{text[:60]!r} cannot be dialled")
-        return None
-    target = Target(to=to, parameters=parameters, username=username, password=password)
-    return Noun(target=target, screen=screen, callback=callback, send_digits=digits)
 
 
 def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:

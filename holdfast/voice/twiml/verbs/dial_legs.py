@@ -73,7 +73,7 @@ class DialLegs(Verb):
         if not self.terms.answer_on_bridge:
             yield Answer()
         ringback = desk.token()
-        yield PlaySound(token=ringback, source="builtin:ringback", rounds=0)
+        yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
         rounds = [(noun,) for noun in self.nouns] if self.terms.sequential else [self.nouns]
         tried = Tried(child=None)
         tape: Tape | None = None

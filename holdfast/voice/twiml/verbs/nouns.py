@@ -1,0 +1,151 @@
+"""`<Number>`, `<Client>` and `<Sip>`: whom a `<Dial>` calls."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from urllib.parse import parse_qsl, unquote
+
+from holdfast.voice.model.commands import Target
+from holdfast.voice.twiml.reading import Node, Reader
+from holdfast.voice.twiml.verbs.dial_legs import Noun
+from holdfast.voice.twiml.verbs.speak import DIGITS
+
+EVENTS = ("initiated", "ringing", "answered", "completed")
+MAX_IDENTITY = 256
+MAX_URI = 255
+MAX_HEADERS = 1024
+MAX_PARAMETERS = 50
+ALLOWED_HEADERS = frozenset({"user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"})
+"""Header fields that may be set besides those whose name begins with X-. Source: TwiML <Sip>."""
+CODES = {
+    "Number": {"method": 13221, "sendDigits": 13222},
+    "Client": {"method": 13221},
+    "Sip": {"method": 13241, "sendDigits": 13242, "username": 13249, "password": 13249},
+}
+WRONG = {"Number": 13223, "Client": 13224, "Sip": 13243}
+"""The code of an address that cannot be dialled."""
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,127}\Z")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
+_PASSED_OVER = frozenset(
+    {
+        *("byoc", "machineDetection", "machineDetectionTimeout", "machineDetectionSpeechThreshold"),
+        *("machineDetectionSpeechEndThreshold", "machineDetectionSilenceTimeout", "amdStatusCallback"),
+        *("amdStatusCallbackMethod", "clientNotificationUrl"),
+    }
+)
+"""Attributes that Twilio knows and this engine passes over."""
+
+
+def read_noun(outer: Reader, node: Node) -> Noun | None:
+    """The leg a noun describes; None, after a warning, when it cannot be dialled."""
+    reader = Reader(node, outer.base_url, warnings=outer.warnings, codes=CODES[node.tag])
+    reader.read |= _PASSED_OVER
+    target = {"Number": _number, "Client": _client, "Sip": _sip}[node.tag](reader)
+    noun = Noun(
+        target=target or Target(to=""),
+        screen=reader.request("url", "method"),
+        callback=reader.callback(EVENTS, ("completed",)),
+        send_digits=_digits(reader),
+    )
+    reader.finish()
+    return None if target is None else noun
+
+
+def _digits(reader: Reader) -> str:
+    if reader.node.tag == "Client":
+        return ""
+    digits = reader.text("sendDigits").strip()
+    if len(digits) <= 200 and set(digits) <= DIGITS:
+        return digits
+    reader.warn(f"sendDigits={digits[:40]!r} holds more than 0-9 A-D * # w W", code=reader.codes["sendDigits"])
+    return ""
+
+
+def _cannot(reader: Reader, why: str) -> None:
+    reader.warn(f"{reader.node.text.strip()[:60]!r} cannot be dialled: {why}", code=WRONG[reader.node.tag])
+
+
+def _number(reader: Reader) -> Target | None:
+    """A phone number, written with or without its usual punctuation, or the name of a line of ours."""
+    _no_children(reader, ())
+    text = reader.node.text.strip()
+    to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
+    if not to or len(to) > 64 or not to.isprintable() or any(character in to for character in ' <>"'):
+        _cannot(reader, "it is no phone number")
+        return None
+    return Target(to=to)
+
+
+def _client(reader: Reader) -> Target | None:
+    """An identity, as text or as `<Identity>`, with parameters as `?a=b` or as `<Parameter>`."""
+    children = _no_children(reader, ("Identity", "Parameter"))
+    text = next((child.text.strip() for child in children if child.tag == "Identity"), reader.node.text.strip())
+    identity, _, query = text.removeprefix("client:").partition("?")
+    identity = unquote(identity)
+    if not identity or len(identity) > MAX_IDENTITY or not identity.isprintable() or set(identity) & set(' <>"'):
+        _cannot(reader, f"it is no identity of up to {MAX_IDENTITY} characters")
+        return None
+    pairs = _pairs(query)
+    for child in children:
+        if child.tag == "Parameter":
+            pairs.append((child.attributes.get("name", "").strip(), child.attributes.get("value", "")))
+    kept = [(name, value) for name, value in pairs if _HEADER.match(name) and not _UNSEEN.search(value)]
+    if len(kept) < len(pairs) or len(kept) > MAX_PARAMETERS:
+        reader.warn("parameters without a plain name, or too many of them, are left out")
+    return Target(to=f"client:{identity}", parameters=tuple(kept[:MAX_PARAMETERS]))
+
+
+def _sip(reader: Reader) -> Target | None:
+    """A SIP URI with header fields behind a question mark, or as `<Uri>` and `<Headers>`."""
+    children = _no_children(reader, ("Uri", "Headers"))
+    username, password = reader.optional("username"), reader.optional("password")
+    inside = next((child for child in children if child.tag == "Uri"), None)
+    text = reader.node.text.strip() if inside is None else inside.text.strip()
+    if inside is not None:
+        username, password = inside.attributes.get("username", username), inside.attributes.get("password", password)
+    uri, _, query = text.partition("?")
+    if not uri.lower().startswith(("sip:", "sips:")) or "@" not in uri or _UNSEEN.search(uri) or set(uri) & set(' <>"'):
+        _cannot(reader, "it is no SIP URI")
+        return None
+    if len(uri) >= MAX_URI:
+        _cannot(reader, f"it is not below {MAX_URI} characters")
+        return None
+    if len(query) >= MAX_HEADERS:
+        reader.warn(f"header fields of {len(query)} characters, the most are {MAX_HEADERS}: left out", code=13251)
+        query = ""
+    pairs = _pairs(query)
+    for child in children:
+        if child.tag == "Headers":
+            pairs += [(one.attributes.get("name", ""), one.attributes.get("value", "")) for one in child.children]
+    if password is not None and username is None:
+        reader.warn("a password without a username is not used", code=13249)
+        password = None
+    target = Target(to=uri, username=username, password=password)
+    return replace(target, headers=tuple((name, value) for name, value in pairs if _may_be_set(reader, name, value)))
+
+
+def _may_be_set(reader: Reader, name: str, value: str) -> bool:
+    """Whether a document may set this header field; a warning when not. Source: Twilio errors 13252, 13253."""
+    if not _HEADER.match(name) or not (name.lower().startswith("x-") or name.lower() in ALLOWED_HEADERS):
+        reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
+        return False
+    if _UNSEEN.search(value) or len(value) > MAX_HEADERS:
+        reader.warn(f"the value of header field {name[:60]!r} is too long, or not printable", code=13253)
+        return False
+    return True
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        return []
+
+
+def _no_children(reader: Reader, known: tuple[str, ...]) -> tuple[Node, ...]:
+    """The child elements of these names; any other is warned of."""
+    for child in reader.node.children:
+        if child.tag not in known:
+            reader.warn(f"<{child.tag[:60]}> may not stand in it; it is passed over", code=12200)
+    return tuple(child for child in reader.node.children if child.tag in known)

@@ -1,0 +1,307 @@
+"""Whom a `<Dial>` calls, how, and who hears of it. Source: TwiML <Dial>, <Number>, <Client>, <Sip>."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.model.commands import Target
+from holdfast.voice.model.effects import PlaceLeg
+from holdfast.voice.model.ids import CallSid
+
+APP = "https://app.example"
+
+
+def dial(world: World, inside: str, attributes: str = "") -> CallSid:
+    """A caller whose document dials these nouns."""
+    world.pages[f"{APP}/start"] = twiml(f'<Dial action="/after" {attributes}>{inside}</Dial>')
+    world.pages[f"{APP}/after"] = twiml("<Pause length='60'/>")
+    return world.calls_in("customer", f"{APP}/start")
+
+
+def placed(world: World) -> list[PlaceLeg]:
+    """The legs that were called, in order."""
+    return [effect for effect in world.effects if isinstance(effect, PlaceLeg)]
+
+
+def target(world: World) -> Target:
+    """Whom the one leg calls."""
+    (leg,) = placed(world)
+    return leg.target
+
+
+def codes(world: World) -> list[int]:
+    assert all(notice.log == 1 for notice in world.notices)
+    return [notice.code for notice in world.notices]
+
+
+def after(world: World) -> dict[str, str]:
+    """The one request for the Dial's action."""
+    (asked,) = [asked for asked in world.asked if asked.url == f"{APP}/after"]
+    return asked.form
+
+
+# --- several nouns ----------------------------------------------------------------------------------------
+
+
+def test_one_after_the_other_until_one_answers(world: World) -> None:
+    caller = dial(world, "<Client>a</Client><Number>+15550111</Number><Client>c</Client>", 'sequential="true"')
+    (first,) = world.children(caller)
+    world.refuses(first, 486)
+    second = world.children(caller)[-1]
+    assert [leg.target.to for leg in placed(world)] == ["client:a", "+15550111"]
+    world.rings(second)
+    world.passes(30)
+    assert world.call(second).status == "no-answer"
+    third = world.children(caller)[-1]
+    world.answers(third)
+    assert world.ear(caller) == {third}
+    world.hangs_up(third)
+    assert after(world)["DialCallSid"] == third
+    assert after(world)["DialCallStatus"] == "completed"
+    world.check()
+
+
+def test_one_after_the_other_and_nobody_answers(world: World) -> None:
+    caller = dial(world, "<Client>a</Client><Client>b</Client>", 'sequential="true"')
+    world.refuses(world.children(caller)[0], 404)
+    world.refuses(world.children(caller)[1], 486)
+    assert after(world)["DialCallStatus"] == "busy"
+    assert after(world)["DialCallSid"] == world.children(caller)[1]
+    assert world.ear(caller) == "silence"
+
+
+def test_nouns_of_all_kinds_ring_at_once(world: World) -> None:
+    caller = dial(world, "<Client>a</Client><Sip>sip:b@192.0.2.1</Sip><Number>+15550111</Number>+15550112")
+    assert [leg.target.to for leg in placed(world)] == ["client:a", "sip:b@192.0.2.1", "+15550111", "+15550112"]
+    a, b, c, d = world.children(caller)
+    world.refuses(a, 486)
+    world.refuses(c, 404)
+    assert world.call(caller).live
+    world.answers(d)
+    assert world.call(b).status == "canceled"
+    assert world.ear(caller) == {d}
+    world.check()
+
+
+def test_of_two_hundred_nouns_ten_are_dialled(world: World) -> None:
+    dial(world, "".join(f"<Client>a{number}</Client>" for number in range(200)))
+    assert len(placed(world)) == 10
+    assert codes(world) == [13250]
+
+
+def test_a_conference_or_queue_stands_alone(world: World) -> None:
+    dial(world, "<Client>a</Client><Conference>room</Conference>")
+    assert placed(world) == []
+    assert codes(world) == [13215]
+
+
+@pytest.mark.parametrize("inside", ["", "<Dial>+15550111</Dial>", "<Client/>", "<Number> </Number>", "<Sip>bob</Sip>"])
+def test_with_nobody_to_dial_the_next_verb_follows(world: World, inside: str) -> None:
+    world.pages[f"{APP}/start"] = twiml(f"<Dial>{inside}</Dial><Play>/next.mp3</Play>")
+    caller = world.calls_in("customer", f"{APP}/start")
+    assert world.ear(caller) == f"{APP}/next.mp3"
+    assert world.notices != []
+
+
+# --- <Number>, <Client>, <Sip> ----------------------------------------------------------------------------
+
+
+def test_a_number_is_dialled_without_its_punctuation(world: World) -> None:
+    dial(world, "<Number> +1 (555) 010-0.11 </Number>")
+    assert target(world).to == "+15550100" + "11"
+
+
+def test_a_client_has_an_identity_and_parameters(world: World) -> None:
+    inside = (
+        "<Client><Identity>anna.b</Identity>"
+        '<Parameter name="Order" value="a b&amp;c"/><Parameter name="Room" value=""/></Client>'
+    )
+    dial(world, inside)
+    assert target(world) == Target(to="client:anna.b", parameters=(("Order", "a b&c"), ("Room", "")))
+    assert world.notices == []
+
+
+def test_a_clients_parameters_may_stand_in_its_text(world: World) -> None:
+    dial(world, "<Client>client:anna%2Eb?order=17&amp;shop=a+b</Client>")
+    assert target(world) == Target(to="client:anna.b", parameters=(("order", "17"), ("shop", "a b")))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<Client>anna<Parameter name="a: b" value="c"/></Client>',
+        '<Client>anna<Parameter name="" value="c"/></Client>',
+        '<Client>anna<Parameter name="a" value="b&#10;Contact: x"/></Client>',
+        "<Client>anna?" + "&amp;".join(f"a{number}=1" for number in range(80)) + "</Client>",
+        "<Client>anna<Say>hello</Say></Client>",
+    ],
+)
+def test_what_a_client_cannot_be_told_is_left_out(world: World, inside: str) -> None:
+    dial(world, inside)
+    assert target(world) == Target(to="client:anna")
+    assert codes(world) in ([12200], [])
+
+
+def test_an_identity_has_up_to_256_characters(world: World) -> None:
+    dial(world, f"<Client>{'a' * 257}</Client>")
+    assert placed(world) == []
+    assert 13224 in codes(world)
+
+
+def test_a_sip_uri_brings_header_fields_and_credentials(world: World) -> None:
+    uri = "sip:bob@192.0.2.1:5080;transport=tcp?x-order=17&amp;X-Shop=a%20b&amp;User-to-User=00abcd%3Bencoding%3Dhex"
+    dial(world, f'<Sip username="me" password="secret">{uri}</Sip>')
+    assert target(world) == Target(
+        to="sip:bob@192.0.2.1:5080;transport=tcp",
+        headers=(("x-order", "17"), ("X-Shop", "a b"), ("User-to-User", "00abcd;encoding=hex")),
+        username="me",
+        password="secret",
+    )
+    assert world.notices == []
+
+
+def test_a_sip_uri_may_stand_in_elements_of_its_own(world: World) -> None:
+    inside = (
+        '<Sip><Uri username="me" password="secret" priority="1">sip:bob@192.0.2.1</Uri>'
+        '<Headers><Header name="x-order" value="17"/></Headers></Sip>'
+    )
+    dial(world, inside)
+    assert target(world) == Target(
+        to="sip:bob@192.0.2.1", headers=(("x-order", "17"),), username="me", password="secret"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("Contact=x", 13252),
+        ("x-a%0d%0aVia=b", 13252),
+        ("x-a=b%0d%0aVia:%20c", 13253),
+        ("x-a=" + "b" * 1100, 13251),
+    ],
+)
+def test_header_fields_that_may_not_be_set_are_left_out(world: World, query: str, code: int) -> None:
+    dial(world, f"<Sip>sip:bob@192.0.2.1?{query}</Sip>")
+    assert target(world) == Target(to="sip:bob@192.0.2.1")
+    assert codes(world) == [code]
+
+
+@pytest.mark.parametrize(
+    ("noun", "code"),
+    [
+        ("<Sip>http://192.0.2.1</Sip>", 13243),
+        (f"<Sip>sip:{'b' * 250}@192.0.2.1</Sip>", 13243),
+        ("<Sip>sip:b b@192.0.2.1</Sip>", 13243),
+        ("<Number>call me</Number>", 13223),
+        ('<Number>+15550111<Parameter name="a"/></Number>', 12200),
+        ('<Number method="PUT">+15550111</Number>', 13221),
+        ('<Number sendDigits="1x">+15550111</Number>', 13222),
+        ('<Sip method="PUT">sip:b@192.0.2.1</Sip>', 13241),
+        ('<Sip password="secret">sip:b@192.0.2.1</Sip>', 13249),
+        ('<Client volume="11">anna</Client>', 12200),
+        ('<Client sendDigits="1">anna</Client>', 12200),
+        ('<Client statusCallbackEvent="ringing vanished" statusCallback="/s">anna</Client>', 12200),
+    ],
+)
+def test_what_is_wrong_in_a_noun_is_a_warning(world: World, noun: str, code: int) -> None:
+    caller = dial(world, f"{noun}<Client>other</Client>")
+    assert codes(world) == [code]
+    assert world.call(caller).live
+    assert placed(world) != []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        ('method="PUT"', 13210),
+        ('timeout="0"', 13212),
+        ('hangupOnStar="maybe"', 13213),
+        ('callerId="no &quot;body&quot;"', 13214),
+        ('timeLimit="-5"', 13216),
+        ('sequential="2"', 13218),
+        ('answerOnBridge="x"', 13219),
+        ('ringTone="mars"', 13220),
+        ('trim="beard"', 12200),
+        ('volume="11"', 12200),
+    ],
+)
+def test_what_is_wrong_in_a_dial_is_a_warning(world: World, attributes: str, code: int) -> None:
+    dial(world, "<Client>anna</Client>", attributes)
+    assert codes(world) == [code]
+    assert target(world).to == "client:anna"
+
+
+def test_what_is_known_and_has_no_effect_is_no_warning(world: World) -> None:
+    dial(world, "<Number byoc='x'>+15550111</Number>", 'callReason="x" referUrl="/refer" events="a" passports="p"')
+    assert world.notices == []
+
+
+# --- what both ends hear and are told ---------------------------------------------------------------------
+
+
+def test_the_called_phone_is_shown_the_caller_or_who_the_document_says(world: World) -> None:
+    dial(world, "<Client>anna</Client>")
+    dial(world, "<Client>anna</Client>", 'callerId="+15550199"')
+    dial(world, "<Client>anna</Client>", 'callerId="client:sales"')
+    assert [leg.from_ for leg in placed(world)] == ["client:customer", "+15550199", "client:sales"]
+
+
+def test_another_countrys_ringing(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client>", 'ringTone="de"')
+    assert world.playing[caller][1:] == ("ringing:de", 0)
+    world.answers(world.children(caller)[0])
+    assert caller not in world.playing
+
+
+def test_the_progress_of_a_dialled_leg_is_told(world: World) -> None:
+    noun = '<Client statusCallback="/progress" statusCallbackMethod="GET" statusCallbackEvent="{}">anna</Client>'
+    caller = dial(world, noun.format("initiated ringing answered completed"))
+    (child,) = world.children(caller)
+    world.rings(child)
+    world.answers(child)
+    world.passes(65)
+    world.hangs_up(child)
+    assert [told["CallStatus"] for told in world.callbacks] == ["initiated", "ringing", "in-progress", "completed"]
+    assert {told.method for told in world.callbacks} == {"GET"}
+    assert {told.url for told in world.callbacks} == {f"{APP}/progress"}
+    last = world.callbacks[-1]
+    assert (last["CallSid"], last["ParentCallSid"]) == (child, caller)
+    assert (last["CallDuration"], last["Duration"]) == ("65", "2")
+    assert last["Direction"] == "outbound-dial"
+
+
+def test_unless_asked_for_only_its_end_is_told(world: World) -> None:
+    caller = dial(world, '<Client statusCallback="/progress">anna</Client>')
+    (child,) = world.children(caller)
+    world.rings(child)
+    world.refuses(child, 486)
+    assert [told["CallStatus"] for told in world.callbacks] == ["busy"]
+    assert world.callbacks[0]["SipResponseCode"] == "486"
+
+
+def test_a_screening_that_lets_pass_bridges_and_one_that_hangs_up_does_not(world: World) -> None:
+    world.pages[f"{APP}/screen"] = twiml("<Say>a call for you</Say>")
+    caller = dial(world, '<Client url="/screen" method="GET">anna</Client>', 'answerOnBridge="true"')
+    (child,) = world.children(caller)
+    world.answers(child)
+    screened = world.asked[-1]
+    assert (screened.url, screened.method, screened["ParentCallSid"]) == (f"{APP}/screen", "GET", caller)
+    assert world.ear(caller) == "builtin:ringback"
+    assert world.call(caller).status == "ringing"
+    if child in world.playing:
+        world.sound_ends(child)
+    world.passes(5)
+    assert world.ear(caller) == {child}
+    assert world.call(caller).status == "in-progress"
+    world.check()
+
+
+def test_a_screening_may_not_dial(world: World) -> None:
+    world.pages[f"{APP}/screen"] = twiml("<Dial>+15550111</Dial>")
+    caller = dial(world, '<Client url="/screen">anna</Client>')
+    (child,) = world.children(caller)
+    world.answers(child)
+    assert [notice.code for notice in world.notices] == [13201]
+    assert after(world)["DialBridged"] == "false"
+    assert world.call(caller).live
