@@ -8,7 +8,7 @@ import gc
 
 from rich.console import Console
 
-from bench import hold_latency, impaired, media, steady_stream
+from bench import call_rate, hold_latency, impaired, media, steady_stream
 from bench.figures import Figure, show
 
 TABLE_COLUMNS = 130
@@ -21,6 +21,7 @@ async def measure_all(console: Console, *, holds: int, seconds: int) -> list[Fig
         *await hold_latency.measure(console, holds=holds),
         *await media.measure(console, seconds=seconds),
         *await impaired.measure(console),
+        *await call_rate.measure(console),
     ]
 
 

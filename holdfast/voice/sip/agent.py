@@ -335,6 +335,10 @@ class Agent:
         """The sessions that live."""
         return tuple(id for id, found in self._desk.sessions.items() if found.state is not SessionState.OVER)
 
+    def is_idle(self) -> bool:
+        """Whether no session lives."""
+        return all(found.state is SessionState.OVER for found in self._desk.sessions.values())
+
     def transactions(self) -> int:
         """How many transactions are remembered; 0 some time after the last message."""
         return len(self._desk.transactions)

@@ -83,13 +83,13 @@ class SipEndpoint:
                     log.debug("message from %s:%d by %s dropped: %s", *effect.source, effect.reason)
                 case event:
                     self._happened(event)
-        if not self.agent.sessions():
+        if self.agent.is_idle():
             self._at_rest.set()
 
     async def rest(self) -> None:
         """Return once no session lives any more."""
         self._at_rest.clear()
-        if self.agent.sessions():
+        if not self.agent.is_idle():
             await self._at_rest.wait()
 
     def close(self) -> None:

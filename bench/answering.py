@@ -1,0 +1,86 @@
+"""A process that answers every call at once: the SIP legs and the media process, with nothing behind them.
+
+`python -m bench.answering --socket PATH --port N`: prints `ready` when it listens, and runs until SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+from holdfast.voice.model.commands import Instruction, ReceiveCall
+from holdfast.voice.model.effects import AnswerLeg
+from holdfast.voice.model.facts import LegFact
+from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.runtime.directory import Answer
+from holdfast.voice.runtime.legs.arrivals import SipSettings
+from holdfast.voice.runtime.legs.sip import SipLegs
+from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.mediaplane.client import MediaPlane
+
+ANYTHING = Answer(instruction=Instruction(twiml="<Response/>"))
+
+
+class Everybody:
+    """A directory in which every number is answered, and which has no lines."""
+
+    def line(self, name: str) -> Line | None:
+        """None."""
+        return None
+
+    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+        """The same for all."""
+        return ANYTHING
+
+
+async def answer(*, media_socket: Path, port: int) -> None:
+    """Answer until told to end."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    media = MediaPlane(media_socket)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(media.run(), name="media-client")]
+        await media.attached()
+
+        def told(message: LegFact | ReceiveCall) -> None:
+            if isinstance(message, ReceiveCall):
+                legs.carry_out(AnswerLeg(call=message.call))
+
+        legs = SipLegs(
+            SipSettings(address=("127.0.0.1", port), trust_loopback=True),
+            account=AccountSid("AC" + "0" * 32),
+            directory=Everybody(),
+            media=media,
+            tell=told,
+            seen=lambda _: None,
+            clock=time.time,
+            tasks=tasks,
+        )
+        await legs.open()
+        running.append(tasks.create_task(_drain(media), name="media-facts"))
+        print("ready", flush=True)
+        await ended.wait()
+        await legs.close()
+        for task in running:
+            task.cancel()
+
+
+async def _drain(media: MediaPlane) -> None:
+    async for _ in media.facts():
+        pass
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(prog="python -m bench.answering")
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    asyncio.run(answer(media_socket=given.socket, port=given.port))
+
+
+if __name__ == "__main__":
+    main()

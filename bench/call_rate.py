@@ -1,0 +1,153 @@
+"""Calls set up and ended by sipp, 200 a second, on one core: how many fail, and what one costs.
+
+First SIP and sound alone, which answer every call at once. Then the whole server, 50 a second, each call put through
+its webhook and the journal; the web server of the application shares sipp's core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from bench.figures import Figure
+from holdfast.testing.files import FileServer
+from holdfast.testing.server import HOST, Server, free_port
+
+SCENARIO = Path(__file__).parents[1] / "tests" / "interop" / "sipp" / "uac.xml"
+NUMBER = "+15550123"
+SIP_PER_S, WHOLE_PER_S = 200, 50
+SECONDS = 10
+ROWS, BASE = 4000, 16384
+"""A row rests for half a minute after its call, so that nobody's late packets are heard by the next."""
+DOCUMENT = '<?xml version="1.0"?><Response><Play digits="w"/><Pause length="60"/></Response>'
+PATIENCE_S = 60.0
+
+
+async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
+    """Failed calls, and time of the processor for each. Nothing, and said so, where sipp is not installed."""
+    program = shutil.which("sipp")
+    if program is None:
+        console.print("calls per second: not measured, sipp is not installed (apt-get install sip-tester)")
+        return []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        console.print(f"{SIP_PER_S} calls per second for {seconds} s, SIP and sound on one core …")
+        async with answering(folder) as (port, family):
+            sip = await run(program, folder, port, family, rate=SIP_PER_S, seconds=seconds)
+        console.print(f"{WHOLE_PER_S} calls per second for {seconds} s, the whole server on one core …")
+        with FileServer() as files:
+            numbers: dict[str, str | None] = {NUMBER: files.put("voice.xml", DOCUMENT)}
+            settings = {"rtp_base": str(BASE), "rtp_rows": str(ROWS)}
+            async with Server(numbers=numbers, settings=settings) as server:
+                family = [server.pid, *_children(server.pid)]
+                whole = await run(program, folder, server.sip[1], family, rate=WHOLE_PER_S, seconds=seconds)
+    return [*sip, *whole]
+
+
+@asynccontextmanager
+async def answering(folder: Path) -> AsyncIterator[tuple[int, list[int]]]:
+    """SIP and sound with nothing behind them: the port, and the processes."""
+    port, path = free_port(socket.SOCK_DGRAM), folder / "media"
+    async with (
+        _process(
+            *("holdfast.voice.runtime.mediaplane", "--socket", str(path), "--ip", HOST),
+            *("--base", str(BASE), "--rows", str(ROWS)),
+        ) as media,
+        _process("bench.answering", "--socket", str(path), "--port", str(port)) as legs,
+    ):
+        assert legs.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while await legs.stdout.readline() != b"ready\n":
+                assert legs.returncode is None, "bench.answering ended by itself"
+        yield port, [media.pid, legs.pid]
+
+
+@asynccontextmanager
+async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(5.0):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def run(program: str, folder: Path, port: int, family: Sequence[int], *, rate: int, seconds: int) -> list[Figure]:
+    """One run of sipp against these processes, which are confined to one core."""
+    cores = sorted(os.sched_getaffinity(0))
+    for pid in family:
+        _confine(pid, cores[0])
+    await asyncio.sleep(1.0)
+    idle_s = sum(_cpu_s(pid) for pid in family)
+    await asyncio.sleep(2.0)
+    before_s = sum(_cpu_s(pid) for pid in family)
+    idle_s = (before_s - idle_s) / 2.0
+    stats = await _sipp(program, folder, port, rate=rate, calls=rate * seconds, core=cores[-1])
+    spent_s = sum(_cpu_s(pid) for pid in family) - before_s
+    done = int(stats["SuccessfulCall(C)"])
+    again = int(stats["Retransmissions(C)"])
+    cost_ms = 1000 * (spent_s - idle_s * seconds) / max(1, done)
+    name = "SIP and sound" if len(family) == 2 else "whole server"
+    note = f"{done} calls done, {again} messages of sipp's sent again"
+    return [
+        Figure(what=f"{rate} calls/s, {name}: failed", value=rate * seconds - done, unit="", bar=0, note=note),
+        Figure(what=f"{name}: processor for one call", value=cost_ms, unit="ms", bar=1000 / rate),
+    ]
+
+
+async def _sipp(program: str, folder: Path, port: int, *, rate: int, calls: int, core: int) -> dict[str, str]:
+    """One run of sipp, to its end: its last line of statistics."""
+    process = await asyncio.create_subprocess_exec(
+        *(program, "-sf", str(SCENARIO), "-i", HOST, "-mi", HOST, "-nostdin", "-trace_stat", "-stf", "stat.csv"),
+        *("-fd", "1", "-s", NUMBER, "-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(calls), "-r", str(rate)),
+        *("-l", str(ROWS), f"{HOST}:{port}"),
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    os.sched_setaffinity(process.pid, {core})
+    try:
+        async with asyncio.timeout(PATIENCE_S + calls / rate):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    with (folder / "stat.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines, delimiter=";"))[-1]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _confine(pid: int, core: int) -> None:
+    """Every thread of a process runs on this core alone."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
