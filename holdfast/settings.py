@@ -179,6 +179,9 @@ class Settings(BaseSettings):
     webhook_allow: Annotated[tuple[HostOrNetwork, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host names, addresses or networks such as 10.0.0.0/8, separated by commas"
     )
+    webhook_authorities: Path | None = Field(
+        None, description="a PEM file of authorities that webhooks trust beside the system's own"
+    )
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )

@@ -46,10 +46,12 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.engine import Engine, EngineSettings
+from holdfast.voice.runtime.fetch import trusting
 from holdfast.voice.runtime.legs.liveness import Liveness
 from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.listings import VoiceSettings
 from holdfast.voice.runtime.supervisor import GIVE_UP
+from holdfast.voice.runtime.web.errors import SettingWrong
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +101,7 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
     if free.verdict is Verdict.BAD:
         raise Stop(free.what, fix=free.fix)
     sip_tls(settings)
+    _check_webhook_authorities(settings)
     with bind_http(settings) as listener:
         async with open_database(settings.store_path) as database:
             wiring = Wiring(
@@ -152,6 +155,7 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         loopback=is_loopback(settings.sip_host),
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
         webhook_allow=settings.webhook_allow,
+        webhook_authorities=settings.webhook_authorities,
         sip_tls=sip_tls(settings),
         sip_tls_port=settings.sip_tls_port,
         sip_srtp=settings.sip_srtp,
@@ -178,6 +182,14 @@ def sip_tls(settings: Settings) -> Tls | None:
         return load_tls(files)
     except CertificateUnusable as wrong:
         raise Stop(f"{wrong.setting}: {wrong.message}", fix="docs/trunks.md tells how to make a certificate") from wrong
+
+
+def _check_webhook_authorities(settings: Settings) -> None:
+    """Whether the file can be used. Raises: Stop."""
+    try:
+        trusting(settings.webhook_authorities)
+    except SettingWrong as wrong:
+        raise Stop(wrong.message, fix="name a PEM file with the certificates of your own authority") from wrong
 
 
 async def open_directory(wiring: Wiring) -> Directory:

@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,10 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
+from tests.interop.sdks import PROGRAMS, node, python
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio, pytest.mark.timeout(300)]
 
-PROGRAMS = Path(__file__).parent / "sdk"
 OURS, PASSWORD = "+15550100", "wonderland"
 
 EXPECTED = {
@@ -54,30 +52,6 @@ def music() -> Iterator[str]:
         yield files.url(HOLD_MUSIC_MP3.name)
 
 
-def python(folder: Path, requirement: str) -> list[str]:
-    """A Python with this SDK and nothing else."""
-    run([sys.executable, "-m", "venv", str(folder)])
-    interpreter = str(folder / "bin" / "python")
-    run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement])
-    return [interpreter]
-
-
-def node(folder: Path, requirement: str) -> list[str]:
-    """A Node that finds this SDK, from a folder of its own."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.fail("node and npm are not installed: sudo apt-get install -y nodejs npm")
-    (folder / "package.json").write_text("{}")
-    run(["npm", "install", "--no-audit", "--no-fund", "--silent", requirement], folder)
-    shutil.copy(PROGRAMS / "program.cjs", folder)
-    return ["node"]
-
-
-def run(command: list[str], folder: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
-    if done.returncode != 0:
-        pytest.fail(f"{' '.join(command)} failed: {(done.stderr or done.stdout)[-800:]}")
-
-
 @pytest.mark.parametrize(
     ("requirement", "program"),
     [
@@ -91,7 +65,7 @@ def run(command: list[str], folder: Path | None = None) -> None:
 async def test_the_sdk_does_everything(requirement: str, program: str, tmp_path: Path, music: str) -> None:
     of_node = program.endswith(".cjs")
     command = await asyncio.to_thread(node if of_node else python, tmp_path, requirement)
-    where = tmp_path / program if of_node else PROGRAMS / program
+    where = shutil.copy(PROGRAMS / program, tmp_path)  # Node looks for the SDK beside the program
     async with (
         Server(lines={"alice": PASSWORD, "bob": PASSWORD}, numbers={OURS: None}) as server,
         Phone("alice", server=server.sip, password=PASSWORD) as alice,
@@ -100,7 +74,7 @@ async def test_the_sdk_does_everything(requirement: str, program: str, tmp_path:
         for phone in (alice, bob):
             await phone.register()
         process = await asyncio.create_subprocess_exec(
-            *(*command, str(where), server.url, server.account_sid, server.auth_token, OURS, music),
+            *(*command, where, server.url, server.account_sid, server.auth_token, OURS, music),
             env={"PATH": os.environ["PATH"]},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

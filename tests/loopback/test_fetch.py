@@ -14,7 +14,8 @@ from twilio.request_validator import RequestValidator
 
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.fetch import WebClient, trusting
+from holdfast.voice.runtime.web.errors import SettingWrong
 from holdfast.voice.runtime.web.exchange import Ask, Timing
 from holdfast.voice.runtime.web.reach import Reach, reach_of
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
@@ -419,6 +420,26 @@ async def test_a_certificate_nobody_vouches_for() -> None:
     tls.load_cert_chain(Path(__file__).with_name("localhost.pem"))
     async with WebServer(tls=tls) as server, client() as web:
         assert await code_of(web, Ask(url=server.on("/", reply()))) == 11237
+
+
+async def test_an_authority_of_ones_own_is_trusted_by_setting() -> None:
+    certificate = Path(__file__).with_name("localhost.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    names, trusted = Names(localhost="127.0.0.1"), trusting(certificate)
+    web = WebClient(auth_token=TOKEN, reach=Reach(loopback=True), timing=FAST, resolver=names, trusted=trusted)
+    async with WebServer(tls=tls) as server, web:
+        url = server.on("/", reply("<Response/>")).replace("127.0.0.1", "localhost")
+        assert (await web.ask(Ask(url=url))).body == b"<Response/>"
+
+
+@pytest.mark.parametrize(("text", "said"), [("no certificate", "has no PEM certificate"), (None, "cannot be read")])
+def test_a_file_of_authorities_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "authorities.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SettingWrong, match=f"webhook_authorities: .*{said}"):
+        trusting(path)
 
 
 async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:

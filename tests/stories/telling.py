@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.world import ACCOUNT, Asked, World, twiml
+from holdfast.voice.control.geography import places
 from holdfast.voice.model.commands import EndCall, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.ids import CallSid
 
@@ -48,6 +49,8 @@ class Told:
             "Caller": call.from_,
             "Called": call.to,
         } | ({} if call.parent is None else {"ParentCallSid": call.parent})
+        for name, place in places(call.from_, call.to):
+            assert form.pop(name) == place
         if asked.kind == "call":
             assert form.pop("CallbackSource") == "call-progress-events"
             assert form.pop("Timestamp").endswith(" +0000")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from holdfast.voice.control.geography import places
 from holdfast.voice.control.nouns import Call, Recording
 from holdfast.voice.control.view import View
 from holdfast.voice.model.commands import (
@@ -37,7 +38,7 @@ def standard(call: Call) -> Form:
         form.append(("CallerName", call.caller_name))
     if call.parent is not None:
         form.append(("ParentCallSid", call.parent))
-    return (*form, *call.extra)
+    return (*form, *places(call.from_, call.to), *call.extra)
 
 
 def ear(call: Call, role: Role, view: View, now: float) -> Ear:

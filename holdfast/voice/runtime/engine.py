@@ -49,7 +49,7 @@ from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.fetch import WebClient
+from holdfast.voice.runtime.fetch import WebClient, trusting
 from holdfast.voice.runtime.legs.arrivals import SrtpWish
 from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
@@ -93,6 +93,8 @@ class EngineSettings:
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
     """`own_urls` ends with the address recordings are fetched from; they are kept `keep_days` (None: for ever)."""
+    webhook_authorities: Path | None = None
+    """A PEM file of authorities that webhooks trust beside the system's own."""
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
@@ -143,7 +145,9 @@ class Engine:
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         reach = reach_of(loopback=settings.loopback, own=settings.own_urls, allow=settings.webhook_allow)
-        web = await stack.enter_async_context(WebClient(auth_token=settings.auth_token, reach=reach))
+        web = await stack.enter_async_context(
+            WebClient(auth_token=settings.auth_token, reach=reach, trusted=trusting(settings.webhook_authorities))
+        )
         decoder = Decoder()
         stack.push_async_callback(decoder.close)
         speech = best_speech()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -76,11 +78,13 @@ class WebClient:
         reach: Reach,
         timing: Timing | None = None,
         resolver: AbstractResolver | None = None,
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self._auth_token = auth_token
         self._reach = reach
         self._timing = timing or Timing()
         self._resolver = resolver
+        self._trusted = trusted or trusting(None)
         self._session: aiohttp.ClientSession | None = None
         self._visitors = Visitors()
 
@@ -90,6 +94,7 @@ class WebClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=GuardedResolver(self._resolver or ThreadedResolver(), self._reach),
+                ssl=self._trusted,
                 limit=0,  # A slow web server must not make requests to others wait for a place.
                 keepalive_timeout=KEEPALIVE_S,
             ),
@@ -235,6 +240,22 @@ class WebClient:
         except ValueError:
             return
         self._reach.judge(destination.host, destination.port, str(number))
+
+
+def trusting(authorities: Path | None) -> ssl.SSLContext:
+    """Whose certificates web servers may show: the system's authorities, and those in this PEM file.
+
+    Raises: SettingWrong.
+    """
+    context = ssl.create_default_context()
+    if authorities is not None:
+        try:
+            context.load_verify_locations(authorities)
+        except ssl.SSLError as error:
+            raise errors.SettingWrong(f"webhook_authorities: {authorities} has no PEM certificate in it") from error
+        except OSError as error:
+            raise errors.SettingWrong(f"webhook_authorities: {authorities} cannot be read: {error.strerror}") from error
+    return context
 
 
 def _known(destination: Destination, visitor: Visitor) -> Destination:
