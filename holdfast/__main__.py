@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C: 128 + SIGINT."""
+
 
 def main() -> None:
     """Run one command and exit with its status."""
-    from holdfast.cli.app import run
+    try:
+        from holdfast.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # before there was a command to be interrupted
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

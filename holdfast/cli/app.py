@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import typer
 
+from holdfast.__main__ import INTERRUPTED
 from holdfast.cli import account, calls, demo, doctor, explain, holds, ladder, lines, numbers, serve
 from holdfast.cli import run as run_command
 from holdfast.cli.terminal import Stop, tell
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C: 128 + SIGINT."""
 
 app = typer.Typer(
     name="holdfast",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from holdfast.cli.options import WRONG_SETTINGS
+from holdfast.cli.terminal import Stop
 
 
 def demo(
@@ -24,4 +28,14 @@ def demo(
     """
     from holdfast.testing.demo.play import play
 
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise Stop(
+            f"nothing can be written to {out}: {error.strerror}",
+            fix="Name a folder of yours: holdfast demo --out FOLDER",
+            status=WRONG_SETTINGS,
+        ) from error
     raise typer.Exit(play(out))

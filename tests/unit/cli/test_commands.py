@@ -76,6 +76,8 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
         (["number", "add", "+15550100", "--voice-url", "x"], 2, "'x' is not a web address"),
         (["number", "remove", "+15550100"], 1, "+15550100 is no number of yours"),
         (["line", "remove", "alice"], 1, "there is no line alice"),
+        (["demo", "--out", "/dev/null"], 2, "nothing can be written to /dev/null"),
+        (["demo", "--out", "/proc/none"], 2, "nothing can be written to /proc/none"),
         (["serve", "--http-port", "many"], 2, "--http-port: 'many' is not allowed; allowed: a port from 0 to 65535"),
         (["serve", "--config", "none.toml"], 2, "none.toml: cannot be read"),
         (["serve", "--store", "postgresql://x"], 2, "--store: 'postgresql://x' is not allowed"),
