@@ -124,6 +124,34 @@ def is_ready(ask: Client) -> bool:
         return False
 
 
+VIA = "Via: SIP/2.0/UDP 127.0.0.1:5999;branch=z9hG4bKx"
+OPTIONS = (
+    f"OPTIONS sip:127.0.0.1 SIP/2.0\r\n{VIA}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>\r\n"
+    "Call-ID: x\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+async def test_hostile_datagrams_are_answered_or_warned_of_and_everything_goes_on(server: Server) -> None:
+    async with server:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.settimeout(10)
+
+            def answered(message: str) -> str:
+                stranger.sendto(message.encode(), server.sip)
+                return stranger.recv(65_536).decode().partition("\r\n")[0]
+
+            ours = OPTIONS.replace("5999", str(stranger.getsockname()[1]))
+            for garbage in ("\0" * 1400, "SIP/2.0 200 OK\r\n\r\n"):
+                stranger.sendto(garbage.encode(), server.sip)
+            impossible = ours.replace(str(stranger.getsockname()[1]), "65536")
+            many = ours.replace("Max-Forwards", "X-Padding: x\r\n" * 1500 + "Max-Forwards")
+            for message, status in ((impossible, "400 "), (ours[:40], "400 "), (many, "400 "), (ours, "200 OK")):
+                assert (await asyncio.to_thread(answered, message)).startswith(f"SIP/2.0 {status}")
+        assert server.log().count("fact=MessageDropped") == 1
+        assert "Traceback" not in server.log()
+
+
 async def test_a_media_process_that_dies_is_replaced_and_control_goes_on(server: Server) -> None:
     async with server:
         before = children(server.pid)

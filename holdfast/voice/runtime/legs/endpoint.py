@@ -25,6 +25,7 @@ from holdfast.voice.sip.effects import (
 from holdfast.voice.sip.framing import Broken
 
 FREE_PORT_TRIES = 20
+WARN_EVERY_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ class SipEndpoint:
         self._now = now
         self._timers: dict[TimerToken, asyncio.TimerHandle] = {}
         self._at_rest = asyncio.Event()
+        self._dropped = 0
+        self._quiet_until = 0.0
         self.socket: SipSocket
         self.streams: Streams
         self.addresses: tuple[Address, ...] = ()
@@ -80,11 +83,20 @@ class SipEndpoint:
                 case StopTimer():
                     self._stop(effect.token)
                 case MessageDropped():
-                    log.debug("message from %s:%d by %s dropped: %s", *effect.source, effect.reason)
+                    self._tell_dropped(effect)
                 case event:
                     self._happened(event)
         if self.agent.is_idle():
             self._at_rest.set()
+
+    def _tell_dropped(self, dropped: MessageDropped) -> None:
+        """Warn of what nobody can be answered about, and not at every one: whoever sends garbage sends much of it."""
+        self._dropped += 1
+        if self._now() >= self._quiet_until:
+            host, port, transport = dropped.source
+            told = (f"{host}:{port} by {transport}", self._dropped, dropped.reason)
+            log.warning("fact=MessageDropped source=%s count=%d why=%r", *told)
+            self._quiet_until, self._dropped = self._now() + WARN_EVERY_S, 0
 
     async def rest(self) -> None:
         """Return once no session lives any more."""
