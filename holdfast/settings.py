@@ -29,6 +29,8 @@ PREFIX = "HOLDFAST_"
 FILE = "holdfast.toml"
 OTHER_VARIABLES = frozenset({"CONFIG", "API"})
 """What else may follow the prefix: where the file is, and where the holds library finds the engine."""
+MOST_FILE = 1_000_000
+"""Longest settings file, in bytes."""
 SECRET = frozenset({"auth_token", "lines"})
 
 
@@ -246,9 +248,9 @@ def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None)
         name = re.search(r'field "(\w+)"', str(error))
         raise SettingsWrong([f"{PREFIX}{name[1].upper() if name else '…'}: its value must be JSON"]) from error
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    origins = {name: f"{name} in {file_name}" for name in from_file}
-    origins |= {name: PREFIX + name.upper() for name in from_environment}
-    origins |= {name: "--" + name.replace("_", "-") for name in given}
+    origins = {name: (name, f" in {file_name}") for name in from_file}
+    origins |= {name: (PREFIX + name.upper(), "") for name in from_environment}
+    origins |= {name: ("--" + name.replace("_", "-"), "") for name in given}
     merged: dict[str, Any] = {**from_file, **from_environment, **given}
     try:
         return Settings(**merged)
@@ -275,19 +277,27 @@ def _read_file(file: Path | None) -> tuple[dict[str, Any], str]:
     if named is None and not path.exists():
         return {}, str(path)
     try:
-        return tomllib.loads(path.read_text("utf-8")), str(path)
+        with path.open("rb") as content:
+            text = content.read(MOST_FILE + 1)
     except OSError as error:
         raise SettingsWrong([f"{path}: cannot be read: {error.strerror}"]) from error
+    if len(text) > MOST_FILE:
+        raise SettingsWrong([f"{path}: is longer than {MOST_FILE} bytes, and so no settings file"])
+    try:
+        return tomllib.loads(text.decode("utf-8")), str(path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsWrong([f"{path}: is not TOML: {error}"]) from error
+    except RecursionError as error:
+        raise SettingsWrong([f"{path}: is not TOML of settings: its values are nested too deeply"]) from error
 
 
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
+def _explain(error: ValidationError, origins: Mapping[str, tuple[str, str]]) -> list[str]:
     problems: dict[str, None] = {}  # a set that keeps its order
     for detail in error.errors(include_url=False):
         where = [str(part) for part in detail["loc"] if part != "[key]"]
         name = where[0] if where else ""
-        origin = ".".join([origins.get(name, name), *where[1:]])
+        given, place = origins.get(name, (name, ""))
+        origin = ".".join([given, *where[1:]]) + place
         field = Settings.model_fields.get(name)
         match detail["type"]:
             case "extra_forbidden":

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from holdfast.holds.errors import BadInput
 
@@ -63,7 +64,8 @@ def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> 
     except SettingsWrong as error:
         raise BadInput(f"the settings of this machine cannot be used: {error}") from error
     host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host
-    url = (url or f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}").rstrip("/")
+    settled = f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
+    url = (url or _running(settings.store_path) or settled).rstrip("/")
     if not (sid and token):
         path = settings.store_path.with_suffix(".account")
         try:
@@ -75,6 +77,15 @@ def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> 
                 fix="Start the engine once (holdfast serve), or set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.",
             ) from error
     return Credentials(base_url=url, sid=sid, token=token)
+
+
+def _running(store: Path) -> str | None:
+    """Where the engine of this store says it listens while it runs, whatever flags it was started with."""
+    try:
+        url = json.loads(store.with_suffix(".running").read_text("utf-8"))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
 
 
 def _named_api(environment: Mapping[str, str]) -> str | None:

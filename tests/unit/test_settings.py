@@ -143,10 +143,21 @@ def test_a_variable_that_should_be_json(variable: str, monkeypatch: pytest.Monke
     assert problems() == [f"{variable}: its value must be JSON"]
 
 
-@pytest.mark.parametrize("content", [b"http_port = ", b"\xff\xfe", b"[lines\n"])
+def test_a_wrong_value_deep_in_the_file_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text('[numbers]\n"+15550100" = { voice_method = "PUT" }\n')
+    assert problems()[0].startswith("numbers.+15550100.voice_method in holdfast.toml: 'PUT' is not allowed")
+
+
+@pytest.mark.parametrize(
+    "content", [b"http_port = ", b"\xff\xfe", b"[lines\n", b"a=" + b"[" * 9000, b"a=" + b"{a=" * 9000]
+)
 def test_a_file_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_bytes(content)
     assert problems()[0].startswith("holdfast.toml: is not TOML")
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    assert problems(file=Path("/dev/zero")) == ["/dev/zero: is longer than 1000000 bytes, and so no settings file"]
 
 
 def test_a_named_file_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
