@@ -153,3 +153,15 @@ def test_the_calls_fallback_outlives_a_redirect(world: World) -> None:
         "X POST /mended ringing ErrorCode=11200 ErrorUrl=/missing",
     ]
     assert told.hears() == {"X": "/mended.mp3"}
+
+
+@pytest.mark.parametrize(("reason", "status", "sip_code"), [("", "no-answer", 603), ('reason="busy"', "busy", 486)])
+def test_a_reject_turns_the_caller_away_unanswered(world: World, reason: str, status: str, sip_code: int) -> None:
+    pages(world, start=f"<Reject {reason}/><Play>/never.mp3</Play>")
+    told = Told(world, X=world.calls_in("caller", f"{APP}/start", events=("completed",)))
+    assert told.news() == [
+        "X POST /start ringing",
+        f"X POST /status {status} CallDuration=0 Duration=0 SipResponseCode={sip_code}",
+    ]
+    assert told.statuses() == {"X": status}
+    assert world.legs[told["X"]] == "gone"

@@ -341,8 +341,10 @@ class Board:
     def _take_back(self) -> None:
         """Undo a step that raised; its scripts' generators are rebuilt from their state when needed."""
         before = dict(self._undo)
-        for sid, (kind, old) in before.items():
+        # All are taken off before any is put back: a call may have gone from one room to another.
+        for sid, (kind, _) in before.items():
             self._erase(kind, sid)
+        for _, old in before.values():
             if old is not None:
                 self._put(old)
         self.runner.running.clear()

@@ -98,6 +98,7 @@ def _apply(work: Work, turn: Turn) -> None:
     if script.role == "announce" and has_come and not isinstance(turn.ending, Broken):
         work.say(NoteAnnouncing(call=work.call.sid, instruction=_again(script)))
     if turn.ending is not None:
+        # Before anything is done: what is done may end the call, which then finds no verb that runs.
         script = replace(script, ended="broken" if isinstance(turn.ending, Broken) else "over")
     work.keep(script)
     for doing in turn.doings:

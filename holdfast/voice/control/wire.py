@@ -21,7 +21,8 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
     found: dict[str, type] = {}
     for module in modules:
         for name, value in vars(module).items():
-            if isinstance(value, type) and (is_dataclass(value) or issubclass(value, Enum)):
+            own = isinstance(value, type) and value.__module__ == module.__name__
+            if own and (is_dataclass(value) or issubclass(value, Enum)):
                 found[name] = value
     return found
 

@@ -14,7 +14,12 @@ from holdfast.voice.model.commands import (
     Method,
     Role,
 )
-from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, DocumentUnreadable, VoiceError
+from holdfast.voice.model.errors import (
+    ContentTypeWrong,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    VoiceError,
+)
 from holdfast.voice.twiml.reading import Node, Reader, Warned
 from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.dial import Dial

@@ -1,0 +1,148 @@
+"""The board: a message that raises changes nothing, wherever it raises; finished records are let go of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.testing.world import ACCOUNT, START, World, twiml
+from holdfast.voice.control import board as board_module
+from holdfast.voice.control.board import Board, Step
+from holdfast.voice.control.view import Message, Saying
+from holdfast.voice.model.commands import (
+    ChangeParticipant,
+    CreateQueue,
+    DeleteQueue,
+    EndCall,
+    EndRoom,
+    ForgetCall,
+    Instruction,
+    RedirectCall,
+)
+from holdfast.voice.model.errors import AskedWrong, NotFound, RecordNotFinished
+from holdfast.voice.model.facts import LegEnded, TimerFired
+from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid, Token
+
+NOBODY = CallSid("CA" + "9" * 32)
+DOCUMENTS = (
+    "<Dial><Conference>one</Conference></Dial>",
+    "<Dial><Conference>two</Conference></Dial>",
+    "<Enqueue>line</Enqueue>",
+    "<Dial><Queue>line</Queue></Dial>",
+    "<Dial><Queue url='/whisper'>line</Queue></Dial>",
+    "<Dial><Client>a</Client><Client>b</Client></Dial>",
+)
+
+
+class Stumble(AskedWrong):
+    """The step fails in the middle."""
+
+
+@dataclass(slots=True)
+class Stumbling(Board):
+    """A board that fails at the n-th message of a step."""
+
+    left: int = 1_000_000
+    stumbled: int = 0
+
+    def apply(self, message: Message, now: float) -> Step:
+        before = state(self)
+        try:
+            return Board.apply(self, message, now)
+        except Stumble:
+            assert state(self) == before
+            assert self.runner.running == {}
+            self.stumbled += 1
+            raise
+
+    def _one(self, message: Message, now: float) -> Iterable[Saying]:
+        self.left -= 1
+        if self.left == 0:
+            raise Stumble("in the middle of a step")
+        return Board._one(self, message, now)
+
+
+def state(board: Board) -> tuple[object, ...]:
+    """All that is on a board, with its indexes."""
+    indexes = (board._rooms_of, board._queues_of, board._active, board._named)
+    return tuple(dict(each) for each in (board.calls, board.rooms, board.queues, *indexes))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), stumble=st.integers(1, 12))
+def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, stumble: int) -> None:
+    dice = Random(seed)
+    board = Stumbling()
+    world = World(board=board)
+    for number in range(12):
+        calls = [call.sid for call in board.calls.values() if call.live]
+        inline = Instruction(twiml=twiml(dice.choice(DOCUMENTS)))
+        board.left = stumble if dice.random() < 0.5 else 1_000_000
+        try:
+            if not calls or dice.random() < 0.4:
+                world.calls_in(f"caller{number}", twiml=twiml(dice.choice(DOCUMENTS)))
+            elif dice.random() < 0.7:
+                world.tell(RedirectCall(call=dice.choice(calls), instruction=inline))
+            else:
+                world.tell(EndCall(call=dice.choice(calls)))
+        except AskedWrong:
+            world._inbox.clear()
+        board.left = 1_000_000
+        for call in [call for call in board.calls.values() if world.legs.get(call.sid) == "called"]:
+            world.answers(call.sid)
+    rebuilt = Board()
+    rebuilt.restore([*board.calls.values(), *board.rooms.values(), *board.queues.values()])
+    assert state(rebuilt) == state(board)
+
+
+def test_a_fact_for_nobody_changes_nothing() -> None:
+    board = Board()
+    for fact in (LegEnded(call=NOBODY), TimerFired(token=Token(f"{NOBODY}/main1/1.1"))):
+        step = board.apply(fact, START)
+        assert (step.effects, step.nouns) == ((), ())
+
+
+def test_only_a_finished_call_is_forgotten() -> None:
+    world = World()
+    call = world.calls_in("a", twiml=twiml("<Pause length='9'/>"))
+    with pytest.raises(RecordNotFinished):
+        world.tell(ForgetCall(call=call))
+    world.hangs_up(call)
+    world.tell(ForgetCall(call=call))
+    assert call not in world.board.calls
+    assert world.board.gone() == (("call", call),)
+    with pytest.raises(NotFound):
+        world.tell(ForgetCall(call=call))
+
+
+def test_a_deleted_queue_is_gone() -> None:
+    board, queue = Board(), QueueSid("QU" + "1" * 32)
+    board.apply(CreateQueue(queue=queue, account=ACCOUNT, name="q"), START)
+    board.apply(DeleteQueue(queue=queue), START)
+    assert board.gone() == (("queue", queue),)
+
+
+def test_a_bridge_is_no_conference() -> None:
+    world = World()
+    parent = world.calls_in("a", twiml=twiml("<Dial><Client>b</Client></Dial>"))
+    world.answers(world.children(parent)[0])
+    bridge = world.board.room_of(parent)
+    assert bridge is not None
+    for room in (bridge.sid, RoomSid("CF" + "9" * 32)):
+        with pytest.raises(NotFound):
+            world.tell(EndRoom(room=room))
+        with pytest.raises(NotFound):
+            world.tell(ChangeParticipant(room=room, call=parent, hold=True))
+
+
+def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "KEPT", 4)
+    world = World()
+    for number in range(10):
+        world.hangs_up(world.calls_in(f"a{number}", twiml=twiml(f"<Dial><Conference>{number}</Conference></Dial>")))
+    assert len(world.board.calls) + len(world.board.rooms) == 4

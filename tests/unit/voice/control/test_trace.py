@@ -1,0 +1,117 @@
+"""The ladder draws every line of the journal, and any journal there can be."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.control.trace import ladder
+from holdfast.voice.control.wire import encode
+from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound, VerbBegan
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ports import Entry
+
+CALL = CallSid("CA" + "1" * 32)
+
+
+def entry(kind: str, /, **data: object) -> Entry:
+    return Entry(at=100.25, call=CALL, kind=kind, data=json.dumps(data))
+
+
+def drawn(*entries: Entry) -> list[str]:
+    """The rungs, without the head."""
+    return [line.strip() for line in ladder(CALL, [entry("Begin"), *entries]).splitlines()[5:]]
+
+
+def test_nothing_is_known() -> None:
+    assert ladder(CALL, []) == f"{CALL}: nothing is known of this call."
+
+
+def test_the_head_says_which_call_and_when() -> None:
+    head = ladder(CALL, [entry("LegRinging")]).splitlines()
+    assert head[0] == f"{CALL}   begun Thu, 01 Jan 1970 00:01:40 +0000"
+    assert head[4].endswith("rings")
+
+
+@pytest.mark.parametrize(
+    ("line", "rung"),
+    [
+        (entry("sip", received=True, summary="INVITE sip:a"), "INVITE sip:a ─────"),
+        (entry("sip", received=False, summary="200 OK"), "◀──────"),
+        (entry("Hears", hears=None), "♪ hears its own player"),
+        (entry("Hears", hears=[]), "♪ hears silence"),
+        (entry("Hears", hears=["CA2", "CA3"]), "♪ hears CA2 + CA3"),
+        (entry("PlaySound", source="x", rounds=0), "♪ plays x again and again"),
+        (entry("PlaySound", source="x", rounds=3), "♪ plays x 3 times"),
+        (entry("PlaySound", source="x"), "♪ plays x"),
+        (entry("StopSound"), "♪ stops"),
+        (entry("VerbBegan", role="main", verb="Dial"), "▌ <Dial>"),
+        (entry("VerbBegan", role="hold", verb="Play"), "▌ <Play> (hold)"),
+        (entry("LogNotification", log=0, code=11200, message="gone"), "! error 11200: gone"),
+        (entry("LogNotification", log=1, code=12200, message="odd"), "! warning 12200: odd"),
+        (entry("ReceiveCall", from_="client:a", to="+1"), "call in from client:a to +1"),
+        (entry("CreateCall", target={"to": "client:b"}), "REST: create the call to client:b"),
+        (entry("CallChild", parent="CA2", target={"to": "client:b"}), "dialled by CA2 to client:b"),
+        (entry("ChangeParticipant", hold=True, muted=False), "REST: change the participant: hold=True muted=False"),
+        (entry("ChangeParticipant"), "REST: change the participant"),
+        (entry("EnterConference", admission={"name": "r"}), "enters conference 'r'"),
+        (entry("JoinQueue", name="q"), "enters queue 'q'"),
+        (entry("LegRefused", sip_code=486, reason="Busy Here"), "refused: 486 Busy Here"),
+        (entry("LegRefused", sip_code=404), "refused: 404"),
+        (entry("RoomLeft", reason="kicked"), "out of the room: kicked"),
+        (entry("DigitPressed", digit="5"), "digit 5"),
+        (entry("SoundFailed", code=11200, message="gone"), "sound failed: 11200 gone"),
+        (entry("ChildEnded", status="busy"), "child ended: busy"),
+        (entry("RedirectCall", instruction={"request": {"url": "http://x/"}}), "redirect to http://x/"),
+        (entry("RedirectCall", instruction={}), "redirect to a document given inline"),
+        (entry("SomethingNew"), "SomethingNew"),
+    ],
+)
+def test_a_line_and_its_rung(line: Entry, rung: str) -> None:
+    (one,) = drawn(line)
+    assert rung in one
+    assert one.startswith("0.000")
+
+
+def test_what_a_reader_can_do_without_is_left_out() -> None:
+    assert drawn(entry("TimerFired"), entry("StopScript")) == []
+
+
+def test_a_webhook_with_what_it_told() -> None:
+    seen = {
+        "method": "POST",
+        "url": "http://x/" + "long" * 40,
+        "status": 200,
+        "took_ms": 4,
+        "content_type": "text/xml",
+        "error": "",
+        "form": [["CallStatus", "ringing"], ["CallSid", CALL]],
+    }
+    asked, told = drawn(entry("webhook", **seen))
+    assert "POST http://x/long" in asked
+    assert "…" in asked
+    assert "200 text/xml, 4 ms" in asked
+    assert told.endswith("CallStatus=ringing")
+    (failed,) = drawn(entry("webhook", **(seen | {"status": 0, "content_type": "", "error": "refused", "form": []})))
+    assert "no answer, 4 ms refused" in failed
+
+
+def test_the_journal_of_a_whole_story_is_drawn() -> None:
+    world = World()
+    dice = Random(7)
+    parent = world.calls_in("a", twiml=twiml("<Dial><Client>b</Client></Dial><Play>http://x/a.mp3</Play>"))
+    (child,) = world.children(parent)
+    for deed in (world.rings, world.answers, world.hangs_up):
+        world.passes(dice.random())
+        deed(child)
+    lines = [
+        Entry(at=world.now, call=parent, kind=type(effect).__name__, data=encode(effect))
+        for effect in world.effects
+        if isinstance(effect, PlaySound | StopSound | VerbBegan | LogNotification)
+    ]
+    text = ladder(parent, lines)
+    assert text.count("▌ <") == 2
+    assert "♪ plays builtin:ringback again and again" in text
