@@ -37,8 +37,6 @@ def one(element: str) -> tuple[Verb | None, list[int]]:
         ("<Play digits='1x'/>", None, [12200]),
         (f"<Play digits='{'1' * 201}'/>", None, [12200]),
         ("<Play/>", None, [12200]),
-        ("<Say>  two\n words </Say>", Say(text="two words"), []),
-        ("<Say>a<break/>b<emphasis>c<p>d</p></emphasis></Say>", Say(text="ab c d"), []),
     ],
 )
 def test_an_element_and_its_verb(element: str, verb: Verb | None, codes: list[int]) -> None:
