@@ -53,7 +53,8 @@ class Bank:
             raise MediaAway("the media process is not attached")
         return clip_id in self.clips
 
-    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1) -> None:
+    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
+        assert clip_id == f"digits:{digits}" or not digits
         self.played.append((leg, token, clip_id, loops))
         self._news.set()
 

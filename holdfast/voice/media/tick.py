@@ -15,6 +15,7 @@ from holdfast.voice.media.concealment import Concealment
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
 from holdfast.voice.media.g722 import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
 from holdfast.voice.media.g722 import WidebandLegs
+from holdfast.voice.media.inband import InbandKeys
 from holdfast.voice.media.jitter import G722, JitterBuffers
 from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, Routing, derive
@@ -30,6 +31,9 @@ class Sound:
         self.jitter = JitterBuffers(rows)
         self.concealment = Concealment(rows)
         self.wideband = WidebandLegs()
+        self.keys = InbandKeys(rows)
+        self.pressed: list[tuple[int, str]] = []
+        """The rows in whose sound a key began in the newest tick, and the keys."""
         self.headers = Headers(rows)
         self.bank = ClipBank(clip_frames)
         self.players = Players(self.bank, self.frames[rows : 2 * rows])
@@ -70,6 +74,7 @@ class Sound:
     def close(self, row: int) -> None:
         """End a leg: whoever heard it hears silence in its place."""
         self.wideband.end(row)
+        self.keys.listen(row, wanted=False)
         self.players.stop(row)
         del self.hears[row]
         self._routing = None
@@ -105,6 +110,7 @@ class Sound:
         self.concealment.conceal(
             said, law=self.law[:n], missed=jitter.missed[:n], before=jitter.missed_before[:n], cut=cut
         )
+        self.pressed = self.keys.hear(said, self.law)
         ended = self.players.play()
         ears = len(routing.mix.group_of_ear)
         if ears:

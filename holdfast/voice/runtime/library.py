@@ -48,8 +48,8 @@ class Player(Protocol):
     async def has_clip(self, clip_id: str) -> bool:
         """Whether it holds the clip. Raises: VoiceError."""
 
-    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1) -> None:
-        """Play a clip to a leg from its beginning."""
+    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
+        """Play a clip to a leg from its beginning; `digits` are the keys whose tones it is."""
 
     def stop(self, leg: str, token: str) -> None:
         """Stop that sound if the leg still plays it."""
@@ -373,7 +373,8 @@ class Library:
         if leg in self._wanted and self._wanted[leg].token == effect.token:
             del self._wanted[leg]
         self._playing[leg] = (effect, clip)
-        self._media.play(leg, effect.token, clip, loops=effect.rounds)
+        digits = effect.source.removeprefix("digits:") if effect.source.startswith("digits:") else ""
+        self._media.play(leg, effect.token, clip, loops=effect.rounds, digits=digits)
 
     def _ended(self, token: Token) -> None:
         leg = owner(token)

@@ -160,12 +160,14 @@ class MediaPlane:
         """The leg is over. Its ports rest for 30 s."""
         self._post(m.CloseRow(leg=leg))
 
-    def play(self, leg: m.Leg, token: str, clip_id: str, *, loops: int = 1) -> None:
+    def play(self, leg: m.Leg, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
         """Play a clip from its beginning in the leg's player. Units: `loops` rounds; 0 means 1000.
 
+        `digits` are the keys whose tones the clip is; a leg that agreed to telephone events gets those.
         It is heard while the leg is routed to its own player (`None`), and runs on unheard while it is not.
         """
-        self._post(m.Play(leg=leg, token=token, clip_id=clip_id, loops=loops if loops > 0 else ENDLESS_ROUNDS))
+        rounds = loops if loops > 0 else ENDLESS_ROUNDS
+        self._post(m.Play(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
 
     def stop(self, leg: m.Leg, token: str) -> None:
         """Stop that sound if the leg still plays it; there is no `SoundEnded` then."""

@@ -81,12 +81,16 @@ class CloseRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """Start a clip at its beginning in the leg's player, in place of what plays there. Units: `loops` rounds ≥ 1."""
+    """Start a clip at its beginning in the leg's player, in place of what plays there. Units: `loops` rounds ≥ 1.
+
+    `digits` are the keys whose tones the clip is: a leg with telephone events is sent them as events in place of it.
+    """
 
     leg: Leg
     token: str
     clip_id: str
     loops: Annotated[int, Field(ge=1)]
+    digits: Annotated[str, Field(max_length=200)] = ""
     kind: Literal["play"] = "play"
 
 
@@ -298,7 +302,9 @@ class SoundEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
-    """The party pressed a key (RFC 4733), once however long it was held. Shape: one of 0-9 * # A-D."""
+    """The party pressed a key, once however long it was held: by telephone event (RFC 4733), or by tones in its sound
+    where no events were agreed. Shape: one of 0-9 * # A-D.
+    """
 
     leg: Leg
     digit: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media import dtmf, rtp
 from holdfast.voice.media.clips import ClipBroken, ClipTooLong
 from holdfast.voice.media.frames import Bytes, Numbers
+from holdfast.voice.media.keying import Event, packet, plan
 from holdfast.voice.media.latch import Latch, describe, hear, reopen
 from holdfast.voice.media.reception import Reception
 from holdfast.voice.media.routing import Hears
@@ -107,6 +108,8 @@ class Plane:
         self._high = 0
         self._sending: Numbers = np.zeros(0, dtype=np.intp)
         self._unheard: set[int] = set()
+        self._keying: dict[int, tuple[Sequence[Event | None], int]] = {}
+        """Keys being pressed for a leg: what is sent in each tick, and how many ticks of it are over."""
         self._ticks = 0
 
     @property
@@ -238,6 +241,7 @@ class Plane:
         codec = command.codec
         self.sound.describe(at, law=LAWS[codec], may_speak=command.receive, g722=codec == "G722")
         self._payload_type[at] = PAYLOAD_TYPES[codec]
+        self.sound.keys.listen(at, wanted=command.dtmf_payload_type is None and command.receive)
         self._dtmf_type[at] = _NONE if command.dtmf_payload_type is None else command.dtmf_payload_type
         self._may_speak[at] = command.receive
         if speaks_again:
@@ -255,6 +259,7 @@ class Plane:
         self._io.close(at)
         self._ports.give_back(at, now)
         self._unheard.discard(at)
+        self._keying.pop(at, None)
         self._may_speak[at] = self._settled[at] = False
         self.sound.close(at)
         self._high = max(self._rows, default=-1) + 1
@@ -269,6 +274,9 @@ class Plane:
         self.sound.players.start(at, clip, rounds=command.loops)
         self._rows[at].token, self._rows[at].clip_id = command.token, command.clip_id
         self._unheard.add(at)
+        self._keying.pop(at, None)
+        if command.digits:
+            self._keying[at] = plan(command.digits) * command.loops, 0
 
     def _known(self, leg: m.Leg) -> int:
         """The leg's row. Raises: CommandImpossible."""
@@ -281,6 +289,7 @@ class Plane:
         self.sound.players.stop(at)
         self._rows[at].token = self._rows[at].clip_id = None
         self._unheard.discard(at)
+        self._keying.pop(at, None)
 
     def _reroute(self) -> None:
         """Translate who hears whom into rows; legs that are not open are silent."""
@@ -385,6 +394,8 @@ class Plane:
         ended = self.sound.tick(self._high, skipped=skipped)
         if self._recorders.in_use:
             self._recorders.tick(self.sound.frames, self.sound.heard, self.sound.law, skipped=skipped)
+        for at, digit in self.sound.pressed:
+            self._facts.put(m.DigitPressed(leg=self._rows[at].leg, digit=digit))
         sent = self._send()
         self.sound.headers.advance(self._high, sent, skipped=skipped)
         if self._unheard:
@@ -402,15 +413,38 @@ class Plane:
 
     def _send(self) -> Numbers:
         """Send every packet that is to leave; the rows whose packet was taken."""
-        sealed = self._sealed[self._sending]
-        if not sealed.any():
+        events = self._press() if self._keying else {}
+        apart = self._sealed[self._sending]
+        if events:
+            apart |= np.isin(self._sending, list(events))
+        if not apart.any():
             return self._io.send(self._sending)
-        sent = [self._io.send(self._sending[~sealed])]
-        for at in self._sending[sealed].tolist():
+        sent = [self._io.send(self._sending[~apart])]
+        for at in self._sending[apart].tolist():
+            data = events[at] if at in events else self.sound.headers.packets[at].tobytes()
             srtp = self._rows[at].srtp
-            if srtp is not None and self._io.send_instead(at, srtp.seal(self.sound.headers.packets[at].tobytes())):
+            if self._io.send_instead(at, data if srtp is None else srtp.seal(data)):
                 sent.append(np.array([at], dtype=np.intp))
         return np.sort(np.concatenate(sent))
+
+    def _press(self) -> dict[int, bytes]:
+        """The events of this tick, by row. A leg without telephone events hears tones, which its player plays."""
+        events: dict[int, bytes] = {}
+        headers = self.sound.headers
+        for at, (ticks, over) in list(self._keying.items()):
+            self._keying[at] = ticks, over + 1
+            if over + 1 >= len(ticks):
+                del self._keying[at]
+            event, kind = ticks[over], self._rows[at].dtmf_payload_type
+            if event is not None and kind is not None and self._rows[at].hears is None:
+                events[at] = packet(
+                    event,
+                    payload_type=kind,
+                    sequence=int(headers.sequence[at]),
+                    timestamp=int(headers.timestamp[at]),
+                    ssrc=headers.ssrc(at),
+                )
+        return events
 
     def _tell_started(self, sent: NDArray[np.intp], handed_over: float) -> None:
         gone = set(sent.tolist())

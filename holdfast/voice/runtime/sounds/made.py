@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES, PAUSE_FRAMES
 from holdfast.voice.runtime.sounds.ringing import ringing
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
 
@@ -28,10 +29,10 @@ DTMF_HZ = {
     for digit, high in zip(row, (1209.0, 1336.0, 1477.0, 1633.0), strict=True)
 }
 """Source: ITU-T Q.23."""
-DTMF_ON_S, DTMF_OFF_S = 0.1, 0.1
+DTMF_ON_S, DTMF_OFF_S = 0.02 * ON_FRAMES, 0.02 * OFF_FRAMES
 DTMF_LEVELS = (0.18, 0.22)
 """Low and high group; the high one a little stronger, for lines that swallow it. Source: ITU-T Q.24."""
-PAUSES_S = {"w": 0.5, "W": 1.0}
+PAUSES_S = {sign: 0.02 * frames for sign, frames in PAUSE_FRAMES.items()}
 MAX_DIGITS = 200
 
 # The music: four chords of two bars, a soft pad under a plucked pattern. Notes by MIDI number.

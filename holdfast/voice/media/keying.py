@@ -1,0 +1,65 @@
+"""Keys that we press: telephone events in place of sound, one packet a tick.
+
+While a key lasts, and for the two repeats of its last packet, a leg is sent events alone; between keys it is sent what
+it hears. All packets of one key bear the timestamp it began at.
+Source: RFC 4733 §2.3 (payload), §2.5.1 (timestamps, marker, three last packets); ITU-T Q.24 (lengths).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from holdfast.voice.media.dtmf import DIGITS
+from holdfast.voice.media.frames import SAMPLES
+from holdfast.voice.media.rtp import VERSION_2
+
+ON_FRAMES, OFF_FRAMES = 5, 5
+PAUSE_FRAMES = {"w": 25, "W": 50}
+END_PACKETS = 3
+_END, _VOLUME = 0x80, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What is sent in one tick of a key. Units: `began_ago` and `duration` in samples."""
+
+    code: int
+    began_ago: int
+    duration: int
+    first: bool
+    last: bool
+
+
+def plan(digits: str) -> tuple[Event | None, ...]:
+    """What is sent in each tick; None is the leg's own sound. Signs that are no key take no time."""
+    ticks: list[Event | None] = []
+    for digit in digits:
+        if digit in PAUSE_FRAMES:
+            ticks += [None] * PAUSE_FRAMES[digit]
+        elif digit.upper() in DIGITS:
+            ticks += _press(DIGITS.index(digit.upper()))
+    return tuple(ticks)
+
+
+def _press(code: int) -> list[Event | None]:
+    ticks: list[Event | None] = []
+    for tick in range(ON_FRAMES + END_PACKETS - 1):
+        ticks.append(
+            Event(
+                code=code,
+                began_ago=tick * SAMPLES,
+                duration=min(tick + 1, ON_FRAMES) * SAMPLES,
+                first=tick == 0,
+                last=tick >= ON_FRAMES - 1,
+            )
+        )
+    return ticks + [None] * (ON_FRAMES + OFF_FRAMES - len(ticks))
+
+
+def packet(event: Event, *, payload_type: int, sequence: int, timestamp: int, ssrc: int) -> bytes:
+    """The whole packet. Units: `timestamp` is that of the tick it leaves at."""
+    kind = payload_type | (0x80 if event.first else 0)
+    began = (timestamp - event.began_ago) % (1 << 32)
+    payload = struct.pack("!BBH", event.code, (_END if event.last else 0) | _VOLUME, event.duration)
+    return struct.pack("!BBHII", VERSION_2, kind, sequence, began, ssrc) + payload

@@ -1,0 +1,89 @@
+"""Keys through the real media process: as events and as tones, in and out."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from pathlib import Path
+
+from holdfast.voice.media import dtmf
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.sounds.made import touch_tones
+from tests.loopback.mediaplane import SILENT, assert_one_stream, phones, rtp, running
+
+
+def tones(digits: str) -> bytes:
+    sound = touch_tones(digits)
+    assert sound is not None
+    return sound.audio
+
+
+async def test_keys_leave_as_events_where_those_were_agreed(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        await media.plane.put_clip("digits:1w#", tones("1w#"))
+        media.plane.route({"alice": None})
+        media.plane.play("alice", "t", "digits:1w#", loops=2, digits="1w#")
+        await media.told(m.SoundEnded)
+        await alice.hears_more(2)
+        told, last = "", None
+        for each in alice.got:
+            if each.payload_type == 101:
+                last, digit = dtmf.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker)
+                told += digit or ""
+            else:
+                assert each.payload == SILENT, "the tones themselves are not sent"
+        assert told == "1#1#"
+        sequence = [each.sequence for each in alice.got]
+        assert {(after - before) % 65536 for before, after in pairwise(sequence)} == {1}
+        sound = [each for each in alice.got if each.payload_type == 0]
+        assert len({each.ssrc for each in alice.got}) == 1
+        assert all((b.timestamp - a.timestamp) % 2**32 % 160 == 0 for a, b in pairwise(sound))
+
+
+async def test_keys_leave_as_tones_where_no_events_were_agreed(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.plane.open_row("alice")
+        media.plane.describe_row("alice", remote=alice.address)
+        await media.plane.put_clip("digits:5", tones("5"))
+        media.plane.route({"alice": None})
+        media.plane.play("alice", "t", "digits:5", digits="5")
+        first = await alice.hears_sound(tones("5")[:160])
+        await media.told(m.SoundEnded)
+        await alice.hears_more(1)
+        heard = b"".join(each.payload for each in alice.got[first:])
+        assert heard.startswith(tones("5")[: len(heard)])
+        assert_one_stream(alice.got)
+
+
+async def test_a_stopped_press_sends_no_more_events(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        await media.plane.put_clip("digits:12345", tones("12345"))
+        media.plane.route({"alice": None})
+        media.plane.play("alice", "t", "digits:12345", digits="12345")
+        await alice.hears(lambda each: each.payload_type == 101)
+        media.plane.stop("alice", "t")
+        await media.plane.applied()
+        mark = alice.read()
+        await alice.hears_more(30)
+        assert {each.payload_type for each in alice.got[mark + 1 :]} == {0}
+
+
+async def test_tones_in_the_sound_of_a_phone_without_events_are_keys(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        address = await media.plane.open_row("alice")
+        media.plane.describe_row("alice", remote=alice.address)
+        to_bob = await media.leg("bob", bob)
+        audio = tones("2580#")
+        for k in range(0, len(audio), 160):
+            for phone, port in ((alice, address.port), (bob, to_bob)):
+                phone.send(rtp(k // 160, audio[k : k + 160].ljust(160, b"\xff")), port)
+            await alice.hears_more(1)
+        # Bob agreed to events: his tones are sound, and none of our business.
+        bob.send(struct.pack("!BBHII", 0x80, 128 | 101, 900, 0, 7) + bytes([9, 0x80, 0, 160]), to_bob)
+        await media.told(m.DigitPressed, lambda fact: fact.leg == "bob")
+        await media.told(m.DigitPressed, lambda fact: fact.digit == "#")
+        pressed = [(fact.leg, fact.digit) for fact in media.facts if isinstance(fact, m.DigitPressed)]
+        assert [digit for leg, digit in pressed if leg == "alice"] == list("2580#")
+        assert [digit for leg, digit in pressed if leg == "bob"] == ["9"]

@@ -1,0 +1,130 @@
+"""Keys in the sound: each is told once, and speech, music and near misses are none. Source: ITU-T Q.24."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from holdfast.voice.media.codecs import ALAW, ENCODE, ULAW
+from holdfast.voice.media.inband import HIGH_HZ, KEYS, LOW_HZ, InbandKeys
+
+Floats = NDArray[np.float64]
+
+
+def key(digit: str, ms: float, *, level_db: float = -13.0, twist_db: float = 0.0, off: float = 0.0) -> Floats:
+    """The tones of a key. Units: each tone's level relative to full scale; `off` the part its frequencies are wrong."""
+    place = list(KEYS).index(digit)
+    time = np.arange(round(8 * ms)) / 8000
+    low, high = (1 + off) * LOW_HZ[place // 4], (1 + off) * HIGH_HZ[place % 4]
+    loud = 32767 * 10 ** (level_db / 20)
+    sound: Floats = loud * (np.sin(2 * np.pi * low * time) + 10 ** (twist_db / 20) * np.sin(2 * np.pi * high * time))
+    return sound
+
+
+def quiet(ms: float) -> Floats:
+    return np.zeros(round(8 * ms))
+
+
+def pressed(*parts: Floats, law: int = ULAW, after_ms: float = 0) -> str:
+    """The keys heard in these sounds, one after the other."""
+    sound = np.concatenate([quiet(after_ms), *parts, quiet(60)])
+    sound = np.pad(sound, (0, -len(sound) % 160))
+    keys, told = InbandKeys(1), ""
+    keys.listen(0, wanted=True)
+    codes = ENCODE[law][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768].reshape(-1, 1, 160)
+    for frame in codes:
+        told += "".join(digit for _, digit in keys.hear(frame, np.array([law])))
+    return told
+
+
+@pytest.mark.parametrize("law", [ULAW, ALAW])
+def test_every_key_is_told(law: int) -> None:
+    digits = "".join(KEYS)
+    assert pressed(*[part for digit in digits for part in (key(digit, 60), quiet(60))], law=law) == digits
+
+
+@pytest.mark.parametrize("after_ms", range(0, 21, 2))
+def test_40_ms_are_a_key_wherever_they_begin(after_ms: int) -> None:
+    assert pressed(key("5", 40), quiet(40), key("5", 40), after_ms=after_ms) == "55"
+
+
+def test_a_key_held_for_long_is_one() -> None:
+    assert pressed(key("9", 3000)) == "9"
+
+
+@pytest.mark.parametrize("ms", [5, 10, 15])
+def test_a_click_of_a_key_is_none(ms: int) -> None:
+    for after_ms in range(0, 21, 3):
+        assert pressed(key("5", ms), after_ms=after_ms) == ""
+
+
+def test_a_gap_of_10_ms_is_no_second_press() -> None:
+    assert pressed(key("7", 60), quiet(10), key("7", 60)) == "7"
+
+
+def test_another_key_at_once_is_another() -> None:
+    assert pressed(key("1", 80), key("2", 80)) == "12"
+
+
+@pytest.mark.parametrize("off", [-0.015, 0.015])
+def test_frequencies_a_little_off_are_believed(off: float) -> None:
+    assert pressed(*[part for digit in "147*" for part in (key(digit, 100, off=off), quiet(60))]) == "147*"
+
+
+@pytest.mark.parametrize("off", [-0.035, 0.035])
+def test_frequencies_far_off_are_not(off: float) -> None:
+    assert pressed(*[part for digit in "369#" for part in (key(digit, 200, off=off), quiet(60))]) == ""
+
+
+@pytest.mark.parametrize("twist_db", [-6.0, 6.0])
+def test_unequal_tones_are_believed(twist_db: float) -> None:
+    assert pressed(key("6", 100, level_db=-20, twist_db=twist_db)) == "6"
+
+
+def test_one_tone_alone_is_no_key() -> None:
+    assert pressed(key("6", 300, twist_db=-20)) == ""
+    assert pressed(key("6", 300, level_db=-30, twist_db=20)) == ""
+
+
+def test_soft_keys_are_heard_and_softer_ones_not() -> None:
+    assert pressed(key("3", 100, level_db=-33)) == "3"
+    assert pressed(key("3", 100, level_db=-50)) == ""
+
+
+def test_keys_are_heard_through_noise() -> None:
+    dice = np.random.default_rng(1)
+    sounds = [part for digit in "0123456789" for part in (key(digit, 80), quiet(80))]
+    noisy = np.concatenate(sounds)
+    noisy += dice.normal(0, 32767 * 10 ** (-13 / 20) / 8, len(noisy))
+    assert pressed(noisy) == "0123456789"
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6), st.floats(80, 300))
+def test_a_voice_is_no_key(seed: int, pitch_hz: float) -> None:
+    """A gliding pitch with overtones and breath."""
+    dice = np.random.default_rng(seed)
+    time = np.arange(8000) / 8000
+    phase = 2 * np.pi * np.cumsum(pitch_hz * (1 + 0.1 * np.sin(2 * np.pi * 3 * time))) / 8000
+    voice = sum((dice.random() / k * np.sin(k * phase) for k in range(1, 15)), start=np.zeros(8000))
+    assert pressed(8000 * voice / np.abs(voice).max() + dice.normal(0, 100, 8000)) == ""
+
+
+def test_rows_are_told_apart_and_others_not_looked_at() -> None:
+    keys = InbandKeys(5)
+    for row in (1, 3):
+        keys.listen(row, wanted=True)
+    sound = np.rint(key("4", 60)).astype(int)
+    codes = ENCODE[ULAW][sound + 32768].reshape(-1, 160)
+    told = []
+    for frame in codes:
+        frames = np.full((4, 160), 0xFF, dtype=np.uint8)
+        frames[[0, 3]] = frame
+        told += keys.hear(frames, np.zeros(5, dtype=np.intp))
+    assert told == [(3, "4")]
+    keys.listen(3, wanted=False)
+    keys.listen(1, wanted=False)
+    assert keys.hear(frames, np.zeros(5, dtype=np.intp)) == []

@@ -1,0 +1,58 @@
+"""Keys we press: what goes out is what our own ears, and the standard, take for one press each."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media import dtmf
+from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES, PAUSE_FRAMES, packet, plan
+
+
+def heard(digits: str, *, lose: frozenset[int] = frozenset()) -> str:
+    """What a receiver makes of the packets, some of which are lost."""
+    told, last, timestamp = "", None, 2**32 - 1000
+    for tick, event in enumerate(plan(digits)):
+        if event is not None and tick not in lose:
+            data = packet(event, payload_type=101, sequence=tick, timestamp=timestamp, ssrc=7)
+            kind, began = data[1], struct.unpack_from("!I", data, 4)[0]
+            last, digit = dtmf.hear(last, data[12:], timestamp=began, marker=kind >= 128)
+            told += digit or ""
+        timestamp = (timestamp + 160) % 2**32
+    return told
+
+
+@given(st.text(alphabet="0123456789*#ABCDwW", max_size=20))
+def test_each_key_is_heard_once(digits: str) -> None:
+    assert heard(digits) == digits.replace("w", "").replace("W", "")
+
+
+def test_small_letters_are_keys_too() -> None:
+    assert heard("abcd") == "ABCD"
+
+
+@given(st.sets(st.integers(0, 6), max_size=6))
+def test_a_key_is_heard_if_any_packet_of_it_comes(lost: set[int]) -> None:
+    assert heard("5", lose=frozenset(lost)) == "5"
+
+
+def test_one_key_packet_by_packet() -> None:
+    events = plan("#")
+    assert len(events) == ON_FRAMES + OFF_FRAMES
+    sent = [packet(e, payload_type=96, sequence=9, timestamp=5000 + 160 * k, ssrc=1) for k, e in enumerate(events) if e]
+    assert [(data[1], struct.unpack_from("!I", data, 4)[0], *struct.unpack("!BBH", data[12:])) for data in sent] == [
+        (96 | 128, 5000, 11, 10, 160),
+        (96, 5000, 11, 10, 320),
+        (96, 5000, 11, 10, 480),
+        (96, 5000, 11, 10, 640),
+        (96, 5000, 11, 0x80 | 10, 800),
+        (96, 5000, 11, 0x80 | 10, 800),
+        (96, 5000, 11, 0x80 | 10, 800),
+    ]
+
+
+def test_pauses_are_silent_ticks() -> None:
+    assert plan("wW") == (None,) * (PAUSE_FRAMES["w"] + PAUSE_FRAMES["W"])
+    assert plan("?") == ()
