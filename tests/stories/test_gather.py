@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.model.commands import Instruction, RedirectCall, WebRequest
+from holdfast.voice.model.facts import QueueMissing
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.twiml.runner import MOST_FACTS
 from holdfast.voice.twiml.verbs.gather import MOST_DIGITS
@@ -281,3 +282,18 @@ def test_where_only_speech_counts_keys_do_not(world: World) -> None:
     world.sound_ends(caller)
     world.passes(5)
     assert world.ear(caller) == f"{APP}/next.mp3"
+
+
+def test_a_prompt_that_is_none_is_passed_over(world: World) -> None:
+    caller = menu(world, 'numDigits="1"', "<Play/>" + PROMPT)
+    assert world.ear(caller) == f"{APP}/prompt.mp3"
+    assert [notice.code for notice in world.notices] == [12200]
+
+
+def test_what_is_told_of_something_else_changes_nothing(world: World) -> None:
+    caller = menu(world, 'numDigits="2"', "")
+    world.presses(caller, "1")
+    world.tell(QueueMissing(call=caller))
+    world.passes(4.9)
+    world.presses(caller, "2")
+    assert chosen(world) == ("12", "")

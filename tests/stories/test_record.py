@@ -24,7 +24,15 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.errors import CallNotInProgress, NotFound, RecordingNotActive, RecordNotFinished
-from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, PhoneHeld
+from holdfast.voice.model.facts import (
+    CaptureBegan,
+    CaptureEnded,
+    CaptureQuiet,
+    PhoneHeld,
+    QueueMissing,
+    RecordingBegan,
+    RecordingFinished,
+)
 from holdfast.voice.model.ids import CallSid, RecordingSid
 from holdfast.voice.model.orders import EndRecording
 
@@ -241,6 +249,18 @@ def test_a_recording_of_which_nothing_could_be_written_has_failed(world: World) 
     assert only(world).status == "failed"
     assert statuses(world) == ["failed"]
     assert world.ear(caller) == f"{APP}/next.mp3"
+
+
+def test_what_is_told_of_something_else_changes_nothing(world: World) -> None:
+    caller = mailbox(world)
+    other = RecordingSid("RE" + "8" * 32)
+    world.tell(RecordingBegan(call=caller, recording=other, url="https://else.example"))
+    world.tell(RecordingFinished(call=caller, recording=other, duration_s=99))
+    world.tell(QueueMissing(call=caller))
+    world.passes(6)
+    world.presses(caller, "1")
+    assert told(world)["RecordingUrl"] == f"https://engine.example/{only(world).sid}"
+    assert told(world)["RecordingDuration"] == "6"
 
 
 # --- <Dial record> ----------------------------------------------------------------------------------------

@@ -136,10 +136,14 @@ class Recorders:
             if (length := self._lengths.pop(name, None)) is not None:
                 self._tell(_closed(name, length, error))
 
-    def close(self) -> None:
-        """End every recording, and wait a moment for the last block to be written."""
+    def end_all(self) -> None:
+        """End every recording; that of each is told."""
         for name in list(self._voices):
             self._close(name)
+
+    def close(self) -> None:
+        """End every recording, and wait a moment for the last block to be written."""
+        self.end_all()
         if self._writer is not None:
             self._writer.end()
 

@@ -151,8 +151,11 @@ class Plane:
             return m.NotDone(number=number, why="wrong", message=error.message)
 
     def greeting(self) -> m.Attached:
-        """What a control that comes is told. What the one before was about to give is forgotten."""
+        """What a control that comes is told. What the one before was about to give is forgotten, what it had recorded
+        is over: whoever comes makes whole files of the parts that are there.
+        """
         self.sound.bank.forget_parts()
+        self._recorders.end_all()
         return m.Attached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:

@@ -154,3 +154,12 @@ def test_at_the_end_of_the_process_everything_is_written(bench: Bench, tmp_path:
     bench.tick(7)
     bench.recorders.close()
     assert len(path.read_bytes()) == HEAD_BYTES + 7 * 2 * SAMPLES
+
+
+def test_a_new_control_finds_what_the_one_before_recorded_ended(bench: Bench, tmp_path: Path) -> None:
+    bench.open(tmp_path / "a.part")
+    bench.tick(5)
+    bench.recorders.end_all()
+    bench.tick(20)
+    assert bench.closed().frames == 5
+    assert len((tmp_path / "a.part").read_bytes()) == HEAD_BYTES + 5 * 2 * SAMPLES
