@@ -30,6 +30,12 @@ def page() -> str:
             "A conference", "holdfast/voice/control/nouns.py", nouns.RoomStatus.INIT, edges_of(nouns.ROOM_TRANSITIONS)
         ),
         drawn(
+            "A recording",
+            "holdfast/voice/control/nouns.py",
+            nouns.RecordingStatus.IN_PROGRESS,
+            edges_of(nouns.RECORDING_TRANSITIONS),
+        ),
+        drawn(
             "A SIP session",
             "holdfast/voice/sip/session.py",
             session.SessionState.CALLING,

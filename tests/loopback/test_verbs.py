@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import os
+import signal
 import wave
 from collections import Counter
 from urllib.error import HTTPError
@@ -19,6 +21,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS
+from tests.loopback.test_serve import children
 from tests.loopback.web_server import WebServer, reply
 
 pytestmark = pytest.mark.anyio
@@ -210,3 +213,23 @@ async def test_header_fields_of_a_document_arrive_at_the_called_phone() -> None:
             assert "User-to-User: 00ab\r\n" in invite
             assert f"X-Twilio-CallSid: {child.sid}\r\n" in invite
             assert f"X-Twilio-AccountSid: {server.account_sid}\r\n" in invite
+
+
+async def test_a_message_survives_a_crash_of_control() -> None:
+    async with WebServer() as web:
+        record = '<Record playBeep="false" finishOnKey="" recordingStatusCallback="/progress"/>'
+        async with (
+            Server(numbers={OFFICE: web.on("/voice", reply(twiml(record)))}) as server,
+            Phone("alice", server=server.sip) as alice,
+        ):
+            call = await alice.call(OFFICE)
+            await call.answered()
+            await asyncio.sleep(2.0)
+            os.kill(children(server.pid)["control"], signal.SIGKILL)
+            await web.came(3)
+            assert web.asked("/voice")[-1].form["Digits"] == "hangup"
+            (progress,) = web.asked("/progress")
+            assert progress.form["RecordingStatus"] == "completed"
+            status, _, sound = await asyncio.to_thread(fetched, server, progress.form["RecordingUrl"])
+            assert status == 200
+            assert sounds_in(sound) == [{"alice"}]

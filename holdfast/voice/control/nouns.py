@@ -245,7 +245,7 @@ class RecordingStatus(StrEnum):
     DELETED = "deleted"
 
 
-_MADE = frozenset({RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED})
+_MADE = (RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED)
 RECORDING_TRANSITIONS: dict[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.IN_PROGRESS: frozenset(
         {RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
@@ -253,8 +253,8 @@ RECORDING_TRANSITIONS: dict[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.PAUSED: frozenset(
         {RecordingStatus.IN_PROGRESS, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
     ),
-    RecordingStatus.STOPPED: _MADE,
-    RecordingStatus.PROCESSING: _MADE,
+    RecordingStatus.STOPPED: frozenset(_MADE),
+    RecordingStatus.PROCESSING: frozenset(_MADE),
     **{status: frozenset({RecordingStatus.DELETED}) for status in _MADE},
     RecordingStatus.DELETED: frozenset(),
 }
