@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import sys
 import tempfile
 from collections import Counter
@@ -28,9 +27,6 @@ TOOL = Path(__file__).parents[1] / ".openapi-venv" / "bin" / "schemathesis"
 PASSES = ("GET", "POST", "DELETE")
 """Reading first, deleting last, each over resources planted for it."""
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
-
-UNBUILT = re.compile(r"(?!)")
-"""Operations that answer 404 until they are built."""
 
 Tally = Counter[tuple[str, str, int]]
 """Answers by method, path of the document, and first digit of the status."""
@@ -57,7 +53,7 @@ async def main() -> int:
         tally: Tally = Counter()
         failed = False
         for method in PASSES:
-            seeds = await seeder.plant(phones)
+            seeds = await seeder.plant(phones, finished=method == "DELETE")
             narrow = narrowed(document, seeds, url=server.url)
             (folder / "openapi.json").write_text(json.dumps(narrow), "utf-8")
             failed |= await fuzz(folder, server, method, examples=arguments.examples) != 0
@@ -102,7 +98,7 @@ def report(document: Json, tally: Tally) -> list[str]:
         good, refused, broken = (tally[method, path, kind] for kind in (2, 4, 5))
         name = f"{method} {path.removeprefix('/2010-04-01/Accounts/{AccountSid}')}"
         print(f"{name:<100} {good:>5} {refused:>5} {broken:>5}")
-        if not good and not UNBUILT.search(name):
+        if not good:
             never.append(name)
     return never
 

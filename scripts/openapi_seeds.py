@@ -12,16 +12,31 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 
 OURS: Final = "+15550100001"
-PHONES: Final = tuple(f"phone{index}" for index in range(8))
+PHONES: Final = tuple(f"phone{index}" for index in range(10))
 WAITS: Final = "<Response><Pause length='900'/></Response>"
 DOCUMENTS: Final = (
-    *["<Response><Dial><Conference>lobby</Conference></Dial></Response>"] * 3,
+    *["<Response><Dial><Conference record='record-from-start'>lobby</Conference></Dial></Response>"] * 3,
+    "<Response><Dial><Conference startConferenceOnEnter='true'>hall</Conference></Dial></Response>",
     *["<Response><Enqueue>waiting</Enqueue></Response>"] * 3,
-    *[WAITS] * 2,
+    *[WAITS] * 3,
 )
 """What each phone does once it is called."""
 UNREACHABLE: Final = "client:nobody"
 PASSWORD: Final = "Correct9horse"
+LIVE: Final = {"Status": "in-progress"}
+PARAMETERS: Final = {
+    "To": [f"client:{PHONES[-1]}", UNREACHABLE, OURS, "sip:nobody@127.0.0.1"],
+    "From": [OURS, "client:somebody"],
+    "Password": [PASSWORD],
+    "StatusCallback": ["http://127.0.0.1:9/events"],
+    "Url": ["http://127.0.0.1:9/document"],
+    "Twiml": [WAITS],
+    "AreaCode": ["555"],
+    "SendDigits": ["ww12#"],
+    "Timeout": ["30"],
+    "TimeLimit": ["3600"],
+}
+"""Values that a form's parameters can do something with."""
 
 
 class Seeder:
@@ -33,8 +48,15 @@ class Seeder:
         self._session = session
         self._made = 0
 
-    async def plant(self, phones: Mapping[str, Phone]) -> dict[str, list[str]]:
-        """Everything, and where its SIDs are used. A resource that is not built has no seeds."""
+    async def plant(self, phones: Mapping[str, Phone], *, finished: bool) -> dict[str, list[str]]:
+        """Everything, and where its SIDs are used; recordings `finished`, or going on. What is unbuilt has no seeds."""
+        seeds = await self._calls(phones) | await self._configuration() | PARAMETERS
+        seeds |= await self._recordings(seeds, finished=finished)
+        seeds["Accounts"] = [self._account]
+        seeds["Notifications"] = [each["sid"] for each in await self._list("Notifications", "notifications")][:5]
+        return {name: known for name, values in seeds.items() if (known := [value for value in values if value])}
+
+    async def _calls(self, phones: Mapping[str, Phone]) -> dict[str, list[str]]:
         for call in await self._on_the_way():
             await self._post(f"Calls/{call}", Status="canceled")
         for name, document in zip(PHONES, DOCUMENTS, strict=True):
@@ -42,69 +64,78 @@ class Seeder:
                 await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=document)
         over = [await self._sid("Calls", To=UNREACHABLE, From=OURS, Twiml=WAITS) for _ in range(3)]
         await self._settled()
-        calls = await self._list("Calls", "calls", Status="in-progress")
-        noted = calls[0]["sid"]
-        await self._post(f"Calls/{noted}", Unknown="noted as a warning")
-        about = [each["sid"] for each in await self._list(f"Calls/{noted}/Notifications", "notifications")]
-        conferences = [each["sid"] for each in await self._list("Conferences", "conferences", Status="in-progress")]
-        members = await self._list(f"Conferences/{conferences[0]}/Participants", "participants")
-        queues = [each["sid"] for each in await self._list("Queues", "queues") if each["current_size"]]
-        waiting = await self._list(f"Queues/{queues[0]}/Members", "queue_members")
-        empty = await self._sid("Queues", FriendlyName=self._name("queue"))
-        recordings = [await self._sid(f"Calls/{each['sid']}/Recordings") for each in calls[:2]]
-        lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(2)]
-        applications = [await self._sid("Applications", VoiceUrl="http://127.0.0.1:9/") for _ in range(3)]
-        domains = [
-            await self._sid("SIP/Domains", DomainName=f"{self._name('domain')}.sip.twilio.com") for _ in range(2)
-        ]
-        seeds = {
-            "Accounts": [self._account],
-            "Calls": [*(each["sid"] for each in calls), *over],
-            "Conferences": conferences[:1],
+        live = {each["to"].removeprefix("client:"): each["sid"] for each in await self._list("Calls", "calls", **LIVE)}
+        calls = [live[name] for name in PHONES if name in live]
+        alone = [live[name] for name in PHONES[-3:] if name in live]
+        await self._post(f"Calls/{alone[0]}", Unknown="noted as a warning")
+        about = await self._list(f"Calls/{alone[0]}/Notifications", "notifications")
+        rooms = {each["friendly_name"]: each["sid"] for each in await self._list("Conferences", "conferences", **LIVE)}
+        lobby, hall = rooms["lobby"], rooms["hall"]
+        members = await self._list(f"Conferences/{lobby}/Participants", "participants")
+        queue = next(each["sid"] for each in await self._list("Queues", "queues") if each["current_size"])
+        waiting = await self._list(f"Queues/{queue}/Members", "queue_members")
+        return {
+            "Calls": [*calls, *over],
+            "Calls/{Sid} Sid": [*alone[1:], *over],
+            "Calls/{CallSid}/Notifications/{Sid} CallSid": alone[:1],
+            "Calls/{CallSid}/Notifications/{Sid} Sid": [each["sid"] for each in about][:5],
+            "Conferences": [lobby],
+            "Conferences/{Sid} Sid": [hall],
+            "Conferences/{ConferenceSid}/Participants ConferenceSid": [lobby, "a room by name"],
             "Participants": [each["call_sid"] for each in members],
-            "Queues": [queues[0], queues[0], empty],
+            "Queues": [queue],
+            "Queues/{Sid} Sid": [queue, await self._sid("Queues", FriendlyName=self._name("queue"))],
             "Members": [*(each["call_sid"] for each in waiting), "Front"],
-            "Recordings": recordings,
+        }
+
+    async def _configuration(self) -> dict[str, list[str]]:
+        lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(3)]
+        names = [f"{self._name('domain')}.sip.twilio.com" for _ in range(6)]
+        domains = [await self._sid("SIP/Domains", DomainName=name) for name in names[:2]]
+        gate, users = f"SIP/Domains/{domains[0]}", f"SIP/CredentialLists/{lists[0]}/Credentials"
+        for way in ("CredentialListMappings", "Auth/Registrations/CredentialListMappings"):
+            await self._sid(f"{gate}/{way}", CredentialListSid=lists[0])
+        applications = [await self._sid("Applications", VoiceUrl="http://127.0.0.1:9/") for _ in range(3)]
+        self._made += 10
+        return {
             "Applications": applications,
             "ApplicationSid": applications[:1],
             "IncomingPhoneNumbers": [await self._sid("IncomingPhoneNumbers", AreaCode="555") for _ in range(3)],
-            "Notifications": [each["sid"] for each in await self._list("Notifications", "notifications")][:5],
-            "Conferences/{ConferenceSid}/Participants ConferenceSid": [*conferences[:1], "lobby"],
-            "Calls/{CallSid}/Notifications/{Sid} CallSid": [noted],
-            "Calls/{CallSid}/Notifications/{Sid} Sid": about[:5],
-            "CredentialLists": lists,
-            "Domains": domains,
-            "Credentials": [await self._credential(lists[0]) for _ in range(2)],
-            "CredentialListMappings": [await self._mapping(domains[0], lists[0])],
-            "CredentialListSid": lists,
-            "To": [f"client:{PHONES[-1]}", UNREACHABLE, OURS, "sip:nobody@127.0.0.1"],
-            "From": [OURS, "client:somebody"],
-            "PhoneNumber": [f"+1555010{self._made + each:04}" for each in range(1000, 1009)],
-            "DomainName": [f"{self._name('other')}.sip.twilio.com" for _ in range(4)],
-            "Password": [PASSWORD],
-            "StatusCallback": ["http://127.0.0.1:9/events"],
-            "Url": ["http://127.0.0.1:9/document"],
-            "Twiml": [WAITS],
-            "AreaCode": ["555"],
-            "SendDigits": ["ww12#"],
-            "Timeout": ["30"],
-            "TimeLimit": ["3600"],
+            "PhoneNumber": [f"+1555010{1000 + self._made + each}" for each in range(9)],
+            "CredentialLists": lists[:1],
+            "SIP/CredentialLists/{Sid} Sid": lists[2:],
+            "CredentialListSid": lists[1:2],
+            "CredentialListMappings": lists[:1],
+            "Credentials": [await self._sid(users, Username=self._name("user"), Password=PASSWORD) for _ in range(2)],
+            "Domains": domains[:1],
+            "SIP/Domains/{Sid} Sid": domains[1:],
+            "DomainName": names[2:],
         }
-        return {name: known for name, values in seeds.items() if (known := [value for value in values if value])}
 
-    async def _credential(self, credentials: str) -> str:
-        if not credentials:
-            return ""
-        user = self._name("user")
-        return await self._sid(f"SIP/CredentialLists/{credentials}/Credentials", Username=user, Password=PASSWORD)
+    async def _recordings(self, seeds: Mapping[str, list[str]], *, finished: bool) -> dict[str, list[str]]:
+        """Of a call that does nothing else, and of the conference that records itself."""
+        call, room = seeds["Calls/{CallSid}/Notifications/{Sid} CallSid"][0], seeds["Conferences"][0]
+        own = [await self._sid(f"Calls/{call}/Recordings") for _ in range(2)]
+        whole = [each["sid"] for each in await self._list(f"Conferences/{room}/Recordings", "recordings")]
+        if finished:
+            for path in [f"Calls/{call}/Recordings/{each}" for each in own if each]:
+                await self._finish(path)
+            for path in [f"Conferences/{room}/Recordings/{each}" for each in whole]:
+                await self._finish(path)
+        return {
+            "Recordings": own,
+            "Calls/{CallSid}/Recordings/{Sid} CallSid": [call],
+            "Calls/{CallSid}/Recordings/{Sid} Sid": own[:1] if finished else own,
+            "Conferences/{ConferenceSid}/Recordings/{Sid} Sid": whole,
+            "Recordings/{Sid} Sid": own[1:],
+        }
 
-    async def _mapping(self, domain: str, credentials: str) -> str:
-        if not domain:
-            return ""
-        for place in ("CredentialListMappings", "Auth/Calls/CredentialListMappings"):
-            await self._sid(f"SIP/Domains/{domain}/{place}", CredentialListSid=credentials)
-        path = f"SIP/Domains/{domain}/Auth/Registrations/CredentialListMappings"
-        return await self._sid(path, CredentialListSid=credentials)
+    async def _finish(self, path: str) -> None:
+        """Stop a recording, and wait for its file."""
+        await self._post(path, Status="stopped")
+        async with asyncio.timeout(20.0):
+            while (await self._read(path))["status"] not in ("completed", "absent"):  # noqa: ASYNC110  as below
+                await asyncio.sleep(0.05)
 
     async def _settled(self) -> None:
         """Wait until no call is on its way to being answered."""
@@ -119,6 +150,12 @@ class Seeder:
     def _name(self, kind: str) -> str:
         self._made += 1
         return f"{kind}{self._made}"
+
+    async def _read(self, path: str) -> dict[str, Any]:
+        async with self._session.get(f"{self._base}/{path}.json") as answer:
+            answer.raise_for_status()
+            body: dict[str, Any] = await answer.json()
+            return body
 
     async def _list(self, path: str, key: str, **filters: str) -> list[dict[str, Any]]:
         async with self._session.get(f"{self._base}/{path}.json", params={"PageSize": "1000", **filters}) as answer:

@@ -125,7 +125,9 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
         async with holds:
             journal = SqlJournal(wiring.database)
             directory = await open_directory(wiring)
-            async with Engine(engine_settings(wiring), journal=journal, directory=directory) as engine:
+            async with Engine(
+                engine_settings(wiring), journal=journal, directory=directory, notices=SqlKeyValues(wiring.database)
+            ) as engine:
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 app = application(wiring, engine, journal, holds, sip=f"{host}:{port}", stop=stop)

@@ -109,8 +109,11 @@ RECORDING: Final = {
     "media_url": "text?",
     "uri": "uri",
     "subresource_uris": "map",
-    "track": "both|inbound|outbound",
 }
+CONFERENCE_RECORDING: Final = {
+    name: kind for name, kind in RECORDING.items() if name not in ("media_url", "subresource_uris")
+}
+CALL_RECORDING: Final = CONFERENCE_RECORDING | {"track": "both|inbound|outbound"}
 _VOICE: Final = {
     "voice_url": "text?",
     "voice_method": "GET|POST",

@@ -60,11 +60,13 @@ async def test_a_recording_has_the_fields_of_the_reference(place: Place) -> None
     call = place.engine.call()
     begun = await place.post(f"/Calls/{call.sid}/Recordings.json", FORMS)
     assert begun.status == 201
-    assert facts.wrong(begun.json, facts.RECORDING) == []
+    assert facts.wrong(begun.json, facts.CALL_RECORDING) == []
     assert (begun.json["status"], begun.json["channels"], begun.json["duration"]) == ("in-progress", 2, None)
     assert begun.json["source"] == "StartCallRecordingAPI"
-    for path in (f"/Recordings/{begun.json['sid']}.json", f"/Calls/{call.sid}/Recordings/{begun.json['sid']}.json"):
-        assert (await place.get(path)).json == begun.json
+    assert (await place.get(f"/Calls/{call.sid}/Recordings/{begun.json['sid']}.json")).json == begun.json
+    of_account = (await place.get(f"/Recordings/{begun.json['sid']}.json")).json
+    assert facts.wrong(of_account, facts.RECORDING) == []
+    assert {name: of_account.get(name, "both") for name in begun.json} == begun.json
     command = place.engine.asked[-1]
     assert isinstance(command, RecordCall)
     assert command.terms == RecordingTerms(
@@ -79,9 +81,8 @@ async def test_one_of_a_conference_has_no_track(place: Place) -> None:
     room = place.engine.room(place.engine.call())
     made(place, room=room.sid)
     body = (await place.get(f"/Conferences/{room.sid}/Recordings/{ONE}.json")).json
-    assert facts.wrong(body | {"track": "both"}, facts.RECORDING) == []
-    assert "track" not in body
-    assert body["media_url"].endswith(ONE)
+    assert facts.wrong(body, facts.CONFERENCE_RECORDING) == []
+    assert (await place.get(f"/Recordings/{ONE}.json")).json["media_url"].endswith(ONE)
 
 
 async def test_one_that_failed_is_absent_with_its_code(place: Place) -> None:

@@ -66,7 +66,7 @@ async def begin(door: Door, asked: Asked) -> Answer:
     terms = read_recording(asked.form, door, source="StartCallRecordingAPI", trim=False)
     sid = RecordingSid(new_sid("RE"))
     await door.switch.ask(RecordCall(call=call.sid, recording=sid, terms=terms))
-    return Answer(status=201, body=render.recording(find(door, asked, sid)))
+    return Answer(status=201, body=_shown(asked, find(door, asked, sid)))
 
 
 async def change(door: Door, asked: Asked) -> Answer:
@@ -82,7 +82,7 @@ async def change(door: Door, asked: Asked) -> Answer:
         "stopped": "stopped",
     }
     await door.switch.ask(ChangeRecording(recording=one.sid, status=words[status], skip=behavior == "skip"))
-    return Answer(body=render.recording(door.switch.board.recordings[one.sid]))
+    return Answer(body=_shown(asked, door.switch.board.recordings[one.sid]))
 
 
 async def fetch(door: Door, asked: Asked) -> Answer:
@@ -97,7 +97,7 @@ async def fetch(door: Door, asked: Asked) -> Answer:
         raise NotFound(f"a recording cannot be had as {kind}")
     one = find(door, asked, name)
     if wants_json:
-        return Answer(body=render.recording(one))
+        return Answer(body=_shown(asked, one))
     path = None if door.recordings is None else door.recordings.path(one.sid)
     if path is None or one.status is not RecordingStatus.COMPLETED:
         raise NotFound(f"recording {one.sid} has no sound")
@@ -141,9 +141,21 @@ async def listed(door: Door, asked: Asked) -> Answer:
     )
     rows = newest_first(found, lambda one: one.created_at)
     body = page(
-        rows, form=form, path=asked.path, collection="recordings", key=lambda one: one.sid, show=render.recording
+        rows,
+        form=form,
+        path=asked.path,
+        collection="recordings",
+        key=lambda one: one.sid,
+        show=lambda one: _shown(asked, one),
     )
     return Answer(body=body)
+
+
+def _shown(asked: Asked, one: Recording) -> render.Json:
+    """A recording as the resource that was asked shows it."""
+    if "CallSid" in asked.names:
+        return render.recording(one, within="call")
+    return render.recording(one, within="conference" if "ConferenceSid" in asked.names else "account")
 
 
 _LISTED: Final = Operation(run=listed, parameters=LIST)

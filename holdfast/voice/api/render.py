@@ -6,7 +6,7 @@ Source: Twilio API, the fields of each resource.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, assert_never
 
 from holdfast.voice.control.nouns import Call, CallStatus, Member, Participant, Queue, Recording, RecordingStatus, Room
 from holdfast.voice.model.ids import AccountSid
@@ -154,8 +154,10 @@ def member(noun: Queue, waiting: Member, *, position: int, now: float) -> Json:
     }
 
 
-def recording(noun: Recording) -> Json:
-    """A Recording; one of a call also says its track. `media_url` is there once there is a file.
+def recording(noun: Recording, *, within: Literal["account", "call", "conference"]) -> Json:
+    """A Recording, as the account's, a call's or a conference's list shows it.
+
+    A call's says its track, the account's where more of it is; `media_url` is there once there is a file.
 
     The resource has no word for one that failed: it is absent, with its error code.
     """
@@ -178,14 +180,19 @@ def recording(noun: Recording) -> Json:
         "source": noun.terms.source,
         "error_code": noun.error_code or None,
         "encryption_details": None,
-        "media_url": noun.url if there else None,
         "uri": f"{own}.json",
-        "subresource_uris": {
-            "add_on_results": f"{own}/AddOnResults.json",
-            "transcriptions": f"{own}/Transcriptions.json",
-        },
     }
-    return body if noun.room is not None else body | {"track": noun.terms.track}
+    match within:
+        case "account":
+            more = ("add_on_results", "AddOnResults"), ("transcriptions", "Transcriptions")
+            uris = {name: f"{own}/{path}.json" for name, path in more}
+            return body | {"media_url": noun.url if there else None, "subresource_uris": uris}
+        case "call":
+            return body | {"track": noun.terms.track}
+        case "conference":
+            return body
+        case _:
+            assert_never(within)
 
 
 def phone_number(account: AccountSid, number: PhoneNumber) -> Json:

@@ -46,7 +46,7 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegEnded, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
-from holdfast.voice.model.ports import Journal
+from holdfast.voice.model.ports import Journal, KeyValues
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient, trusting
@@ -105,11 +105,13 @@ class EngineSettings:
 class Engine:
     """A running engine. Invariant: between enter and exit, and nowhere else, its tasks live."""
 
-    def __init__(self, settings: EngineSettings, *, journal: Journal, directory: Directory) -> None:
+    def __init__(
+        self, settings: EngineSettings, *, journal: Journal, directory: Directory, notices: KeyValues | None = None
+    ) -> None:
         self.settings = settings
         self.directory = directory
         self.clock = Clock()
-        self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16))
+        self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16), store=notices)
         self.media = MediaPlane(settings.media_socket)
         self.quality = Quality()
         self.switch = Switch(
@@ -137,6 +139,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         await self._say_goodbye()
+        await self.notifications.write()
         self._timers.close()
         for task in self._background:
             task.cancel()
@@ -206,6 +209,8 @@ class Engine:
             clock=self.clock.now,
             tasks=tasks,
         )
+        await self.notifications.load()
+        self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))
         self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
         await self._bury_the_dead()

@@ -1,21 +1,26 @@
-"""What a developer should see: warnings and errors of documents, fetches and sounds, the newest kept in memory.
+"""What a developer should see: warnings and errors of documents, fetches and sounds, the newest kept.
 
 Source: Twilio, Notifications.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import CallSid, derive
+from holdfast.voice.model.ports import KeyValues
 
 log = logging.getLogger(__name__)
 
 KEPT = 1000
+_KIND = "notification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +35,31 @@ class Notice:
 class Notifications:
     """The newest notifications, oldest forgotten first; each is a line of the log as well.
 
-    `seed` is a random text: notification SIDs follow from it.
+    `seed` is a random text: notification SIDs follow from it. With a `store` they outlive this process, as far as
+    `run` came to write them.
     """
 
-    def __init__(self, *, clock: Callable[[], float], seed: str, kept: int = KEPT) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], seed: str, kept: int = KEPT, store: KeyValues | None = None
+    ) -> None:
         self._clock = clock
         self._seed = seed
         self._count = 0
-        self._notices: deque[Notice] = deque(maxlen=kept)
+        self._kept = kept
+        self._store = store
+        self._notices: deque[Notice] = deque()
+        self._to_write: deque[Notice] = deque()
+        self._to_remove: deque[str] = deque()
+        self._changed = asyncio.Event()
 
     def add(self, said: LogNotification) -> None:
         """Keep and log a notification."""
         self._count += 1
-        sid = derive("NO", self._seed, str(self._count))
-        self._notices.append(Notice(sid=sid, at=self._clock(), said=said))
+        notice = Notice(sid=derive("NO", self._seed, str(self._count)), at=self._clock(), said=said)
+        self._notices.append(notice)
+        if self._store is not None:
+            self._to_write.append(notice)
+        self._forget_old()
         level = logging.ERROR if said.log == 0 else logging.WARNING
         log.log(level, "call=%s code=%d url=%s message=%s", said.call or "-", said.code, said.url or "-", said.message)
 
@@ -51,3 +67,51 @@ class Notifications:
         """The notifications of one call, or of all; newest first."""
         found = (notice for notice in reversed(self._notices) if call is None or notice.said.call == call)
         return [notice for notice, _ in zip(found, range(limit), strict=False)]
+
+    async def load(self) -> None:
+        """Put those of earlier runs before those of this one. One that cannot be read is left out."""
+        if self._store is None:
+            return
+        stored = (_read(sid, text) for sid, text in (await self._store.get_all(_KIND)).items())
+        earlier = sorted((notice for notice in stored if notice is not None), key=lambda notice: notice.at)
+        self._notices.extendleft(reversed(earlier))
+        self._forget_old()
+
+    async def run(self) -> None:
+        """Write what is new and remove what is forgotten, until cancelled. A store that fails loses that one."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.write()
+
+    async def write(self) -> None:
+        """Write and remove all that is due."""
+        if self._store is None:
+            return
+        while self._to_write or self._to_remove:
+            try:
+                if self._to_write:
+                    notice = self._to_write.popleft()
+                    await self._store.put(_KIND, notice.sid, json.dumps({"at": notice.at, "said": asdict(notice.said)}))
+                else:
+                    await self._store.remove(_KIND, self._to_remove.popleft())
+            except StoreFailed as error:
+                log.error("a notification could not be kept: %s", error.message)
+
+    def _forget_old(self) -> None:
+        while len(self._notices) > self._kept:
+            gone = self._notices.popleft()
+            if self._to_write and self._to_write[0] == gone:
+                self._to_write.popleft()  # it was never written
+            elif self._store is not None:
+                self._to_remove.append(gone.sid)
+        self._changed.set()
+
+
+def _read(sid: str, text: str) -> Notice | None:
+    try:
+        values = json.loads(text)
+        return Notice(sid=sid, at=float(values["at"]), said=LogNotification(**values["said"]))
+    except (KeyError, TypeError, ValueError) as error:
+        log.error("a stored notification cannot be read: %r", error)
+        return None

@@ -1,10 +1,12 @@
 """The newest notifications are kept, by call too."""
 
 import logging
+from collections.abc import Mapping
 
 import pytest
 
 from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.runtime.notifications import Notifications
 
@@ -44,3 +46,68 @@ def test_an_error_is_logged_as_one(caplog: pytest.LogCaptureFixture) -> None:
 
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert f"call={ALICE} code=11200 url=http://x/ message=gone" in caplog.text
+
+
+class Shelf:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.fails = False
+
+    async def put(self, kind: str, key: str, value: str) -> None:
+        if self.fails:
+            raise StoreFailed("the disk is full")
+        self.kept[key] = value
+
+    async def get_all(self, kind: str) -> Mapping[str, str]:
+        return dict(self.kept)
+
+    async def remove(self, kind: str, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+async def test_they_outlive_the_process_and_the_store_keeps_no_more_than_memory() -> None:
+    shelf, times = Shelf(), iter(range(100))
+    first = Notifications(clock=lambda: float(next(times)), seed="one", kept=3, store=shelf)
+    for code in range(5):
+        first.add(said(ALICE, code))
+        await first.write()
+    assert len(shelf.kept) == 3
+    second = Notifications(clock=lambda: float(next(times)), seed="two", kept=3, store=shelf)
+    second.add(said(BOB, 5))
+    await second.load()
+    assert [notice.said.code for notice in second.of()] == [5, 4, 3]
+    assert second.of(ALICE) == first.of(ALICE)[:2]
+    await second.write()
+    assert len(shelf.kept) == 3
+
+
+async def test_what_is_forgotten_before_it_is_written_is_never_written() -> None:
+    shelf = Shelf()
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", kept=2, store=shelf)
+    for code in range(5):
+        notifications.add(said(None, code))
+    await notifications.write()
+    assert set(shelf.kept) == {notice.sid for notice in notifications.of()}
+
+
+async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf()
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", store=shelf)
+    shelf.fails = True
+    notifications.add(said(None, 1))
+    await notifications.write()
+    assert "could not be kept: the disk is full" in caplog.text
+    shelf.kept |= {"NO1": "{}", "NO2": "no json"}
+    await notifications.load()
+    assert [notice.said.code for notice in notifications.of()] == [1]
+    assert caplog.text.count("a stored notification cannot be read") == 2
+
+
+async def test_without_a_store_nothing_is_written() -> None:
+    notifications = Notifications(clock=lambda: 0.0, seed="seed")
+    notifications.add(said(None, 1))
+    await notifications.load()
+    await notifications.write()
+    assert len(notifications.of()) == 1
