@@ -69,7 +69,8 @@ class Seeder:
         alone = [live[name] for name in PHONES[-3:] if name in live]
         await self._post(f"Calls/{alone[0]}", Unknown="noted as a warning")
         about = await self._list(f"Calls/{alone[0]}/Notifications", "notifications")
-        rooms = {each["friendly_name"]: each["sid"] for each in await self._list("Conferences", "conferences", **LIVE)}
+        conferences = await self._list("Conferences", "conferences")
+        rooms = {each["friendly_name"]: each["sid"] for each in conferences if each["status"] != "completed"}
         lobby, hall = rooms["lobby"], rooms["hall"]
         members = await self._list(f"Conferences/{lobby}/Participants", "participants")
         queue = next(each["sid"] for each in await self._list("Queues", "queues") if each["current_size"])

@@ -217,6 +217,7 @@ def application(
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
     metrics.registry.register(QualityCollector(engine.quality))
+    metrics.count(engine.tally, engine.not_ready)
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter as Tally
-from collections.abc import Iterator
+from collections import Counter as Count
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.voice.api.ports import Switch
 from holdfast.voice.control.nouns import FINAL, CallStatus, RoomStatus
+from holdfast.voice.runtime.tally import Tally
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -30,6 +31,10 @@ class Metrics:
             "holdfast_api_request_seconds", "Time to answer a REST request.", buckets=BUCKETS_S, registry=self.registry
         )
 
+    def count(self, tally: Tally, not_ready: Callable[[], str | None]) -> None:
+        """Show an engine's counts and whether it is ready, too."""
+        self.registry.register(TallyCollector(tally, not_ready))
+
     def exposition(self) -> bytes:
         """Everything in the text format. Source: Prometheus exposition format 0.0.4."""
         return generate_latest(self.registry)
@@ -44,7 +49,7 @@ class BoardCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges."""
         board = self._switch.board
-        statuses = Tally(call.status for call in board.calls.values())
+        statuses = Count(call.status for call in board.calls.values())
         calls = GaugeMetricFamily("holdfast_calls", "Calls that live, by status.", labels=["status"])
         for status in CallStatus:
             if status not in FINAL:
@@ -64,6 +69,35 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily("holdfast_queues", "Queues.", value=len(queues))
         waiting = sum(len(queue.members) for queue in queues)
         yield GaugeMetricFamily("holdfast_queue_members", "Calls that wait in queues.", value=waiting)
+
+
+class TallyCollector(Collector):
+    """What went over HTTP and what was noted since the start, and whether calls can be made."""
+
+    def __init__(self, tally: Tally, not_ready: Callable[[], str | None]) -> None:
+        self._tally = tally
+        self._not_ready = not_ready
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """The counters."""
+        tally = self._tally
+        ready = GaugeMetricFamily("holdfast_ready", "1 when calls can be made, else 0.")
+        ready.add_metric([], 0 if self._not_ready() else 1)
+        yield ready
+        webhooks = CounterMetricFamily(
+            "holdfast_webhooks", "Requests to web servers, by kind and outcome.", labels=["kind", "outcome"]
+        )
+        for (kind, outcome), count in sorted(tally.webhooks.items()):
+            webhooks.add_metric([kind, outcome], count)
+        yield webhooks
+        seconds = CounterMetricFamily("holdfast_webhook_seconds", "Time web servers took.", labels=["kind"])
+        for kind, took_s in sorted(tally.webhook_s.items()):
+            seconds.add_metric([kind], took_s)
+        yield seconds
+        noted = CounterMetricFamily("holdfast_notifications", "Errors and warnings told.", labels=["level"])
+        for level in ("error", "warning"):
+            noted.add_metric([level], tally.notifications[level])
+        yield noted
 
 
 class Counted:

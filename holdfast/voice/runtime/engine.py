@@ -46,7 +46,7 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegEnded, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
-from holdfast.voice.model.ports import Journal, KeyValues
+from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient, trusting
@@ -64,6 +64,7 @@ from holdfast.voice.runtime.recorder import Recorder, sweep
 from holdfast.voice.runtime.sounds.decoder import Decoder
 from holdfast.voice.runtime.sounds.speech import best_speech
 from holdfast.voice.runtime.switch import Switch
+from holdfast.voice.runtime.tally import Tally
 from holdfast.voice.runtime.web.reach import reach_of
 from holdfast.voice.runtime.webhooks import Webhooks
 
@@ -125,6 +126,7 @@ class Engine:
         self._timers = Timers(self.switch.tell)
         self._stack = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
+        self.tally = Tally()
         self._sip_is_up = False
         self._in_doubt: tuple[CallSid, ...] = ()
         """The calls that had a row when the media process went away."""
@@ -166,7 +168,7 @@ class Engine:
             speech=speech,
             tell=self.switch.tell,
             notify=self._notify,
-            seen=self.switch.note,
+            seen=self._seen,
             clock=self.clock.now,
             tasks=tasks,
         )
@@ -176,7 +178,7 @@ class Engine:
             library=self.library,
             tell=self.switch.tell,
             notify=self._notify,
-            seen=self.switch.note,
+            seen=self._seen,
             clock=self.clock.now,
             tasks=tasks,
         )
@@ -205,7 +207,7 @@ class Engine:
             media=self.media,
             directory=self.directory,
             tell=self.switch.tell,
-            seen=self.switch.note,
+            seen=self._seen,
             clock=self.clock.now,
             tasks=tasks,
         )
@@ -288,7 +290,12 @@ class Engine:
             case _:
                 assert_never(effect)
 
+    def _seen(self, trace: Trace) -> None:
+        self.tally.saw(trace)
+        self.switch.note(trace)
+
     def _notify(self, notification: LogNotification) -> None:
+        self.tally.noted(notification)
         self.notifications.add(notification)
 
     # --- media ------------------------------------------------------------------------------------------
