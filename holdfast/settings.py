@@ -184,6 +184,9 @@ class Settings(BaseSettings):
     webhook_authorities: Path | None = Field(
         None, description="a PEM file of authorities that webhooks trust beside the system's own"
     )
+    api_requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
+        None, description="how many REST requests are let through in a second (not set: all); others get 429"
+    )
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )

@@ -226,6 +226,7 @@ def application(
         account_sid=sid,
         auth_token=token,
         metrics=metrics,
+        requests_per_s=wiring.settings.api_requests_per_s,
         sounds=engine.recorder,
     )
     app = make_web(holds)

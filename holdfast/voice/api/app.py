@@ -33,6 +33,7 @@ from holdfast.voice.api import (
 from holdfast.voice.api.auth import AccountOnly, Credentials
 from holdfast.voice.api.errors import told
 from holdfast.voice.api.metrics import Counted, Metrics
+from holdfast.voice.api.pacing import Bucket, Paced
 from holdfast.voice.api.ports import Recordings, Switch
 from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
 from holdfast.voice.model.errors import NotFound, VoiceError
@@ -69,6 +70,7 @@ def make_api(
     account_sid: AccountSid,
     auth_token: str,
     metrics: Metrics | None = None,
+    requests_per_s: float | None = None,
     sounds: Recordings | None = None,
 ) -> FastAPI:
     """The application. It owns nothing: whoever made the parts closes them."""
@@ -83,6 +85,7 @@ def make_api(
         recordings=sounds,
     )
     metrics = metrics or Metrics(switch=switch)
+    bucket = None if requests_per_s is None else Bucket(per_s=requests_per_s, now=switch.now)
     credentials = Credentials(account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.proves)
     app = FastAPI(
         title="Holdfast voice",
@@ -92,6 +95,7 @@ def make_api(
             Middleware(Counted, metrics=metrics),
             Middleware(WithoutSuffix),
             Middleware(AccountOnly, credentials=credentials),
+            Middleware(Paced, bucket=bucket),
         ],
         exception_handlers={HTTPException: _unknown, Exception: _failed},
     )

@@ -47,6 +47,13 @@ class MethodNotAllowed(AskedWrong):
     http = 405
 
 
+class TooManyRequests(AskedWrong):
+    """More requests than the setting `api_requests_per_s` lets through."""
+
+    code = 20429
+    http = 429
+
+
 class NameInvalid(AskedWrong):
     """A friendly name outside 1 to 64 characters."""
 
