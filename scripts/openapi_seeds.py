@@ -59,18 +59,13 @@ class Seeder:
     async def _calls(self, phones: Mapping[str, Phone]) -> dict[str, list[str]]:
         for call in await self._on_the_way():
             await self._post(f"Calls/{call}", Status="canceled")
-        for name, document in zip(PHONES, DOCUMENTS, strict=True):
-            if phones[name].call_now is None:
-                await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=document)
         over = [await self._sid("Calls", To=UNREACHABLE, From=OURS, Twiml=WAITS) for _ in range(3)]
-        await self._settled()
+        rooms = await self._people(phones)
         live = {each["to"].removeprefix("client:"): each["sid"] for each in await self._list("Calls", "calls", **LIVE)}
         calls = [live[name] for name in PHONES if name in live]
         alone = [live[name] for name in PHONES[-3:] if name in live]
         await self._post(f"Calls/{alone[0]}", Unknown="noted as a warning")
         about = await self._list(f"Calls/{alone[0]}/Notifications", "notifications")
-        conferences = await self._list("Conferences", "conferences")
-        rooms = {each["friendly_name"]: each["sid"] for each in conferences if each["status"] != "completed"}
         lobby, hall = rooms["lobby"], rooms["hall"]
         members = await self._list(f"Conferences/{lobby}/Participants", "participants")
         queue = next(each["sid"] for each in await self._list("Queues", "queues") if each["current_size"])
@@ -88,6 +83,20 @@ class Seeder:
             "Queues/{Sid} Sid": [queue, await self._sid("Queues", FriendlyName=self._name("queue"))],
             "Members": [*(each["call_sid"] for each in waiting), "Front"],
         }
+
+    async def _people(self, phones: Mapping[str, Phone]) -> dict[str, str]:
+        """Call every phone that is idle, until there is somebody in each room; the conferences by name."""
+        async with asyncio.timeout(30.0):
+            while True:
+                for name, document in zip(PHONES, DOCUMENTS, strict=True):
+                    if phones[name].call_now is None:
+                        await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=document)
+                await self._settled()
+                conferences = await self._list("Conferences", "conferences")
+                rooms = {each["friendly_name"]: each["sid"] for each in conferences if each["status"] != "completed"}
+                if {"lobby", "hall"} <= rooms.keys():
+                    return rooms
+                await asyncio.sleep(0.2)
 
     async def _configuration(self) -> dict[str, list[str]]:
         lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(3)]
