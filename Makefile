@@ -26,6 +26,7 @@ help:
 	  '  make interop   foreign phones and SDKs: baresip, sipp, node (sudo apt-get install -y baresip sip-tester nodejs npm)' \
 	  '  make conformance-openapi OPENAPI=twilio_api_v2010.json' \
 	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
+	  '  make fuzz      hostile packets for a minute (ARGS="--seconds 600 --from 5000000" looks elsewhere)' \
 	  '  make bench     the figures, each beside its bar' \
 	  '  make diagrams  docs/machines.md, drawn from the transition tables' \
 	  '' \
@@ -62,6 +63,9 @@ conformance-openapi: $(READY)
 	@[ -n "$(OPENAPI)" ] || { echo 'Name the file: make conformance-openapi OPENAPI=twilio_api_v2010.json' >&2; exit 2; }
 	@scripts/install-openapi
 	@$(BIN)/python -m scripts.conformance_openapi "$(OPENAPI)" $(ARGS)
+
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)

@@ -32,7 +32,7 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
-from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.offer import Agreed, Negotiation, make_offer, take_answer, take_offer, withdraw_offer
 from holdfast.voice.sip.sdp import Direction
 
 SessionEvent = (
@@ -104,6 +104,11 @@ class PhoneCall:
         self._changed: asyncio.Future[str] | None = None
         self._said = b""
         """The last offer of ours that changed the call."""
+
+    @property
+    def agreed(self) -> Agreed | None:
+        """What holds between both sides now: where sound goes, in which codec, who sends."""
+        return self._negotiation.agreed
 
     # --- what a test waits for
 

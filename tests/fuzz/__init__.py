@@ -1,0 +1,1 @@
+"""Hostile packets, made from what real ones look like."""

@@ -1,0 +1,254 @@
+"""What hostile packets are thrown at without a socket: the SIP agent with a call up, descriptions, RTP, RTCP.
+
+Each target gives back what went wrong, in words; nothing did when it is empty.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from holdfast.voice.media import dtmf, rtcp, rtp
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.sip.agent import Agent, AgentSettings
+from holdfast.voice.sip.effects import (
+    Address,
+    Confirmed,
+    Effect,
+    Ended,
+    Invited,
+    ReofferAnswered,
+    Reoffered,
+    SendMessage,
+    SessionId,
+    StartTimer,
+    StopTimer,
+    TimerToken,
+)
+from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
+from tests.fuzz.hostile import Dialog, packet, sip
+
+US, CALLER, STRANGER = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+)
+PATIENCE_S = 4000.0
+
+
+class Line:
+    """An engine's agent and its owner, who answers every offer as well as it can, on a clock that is told."""
+
+    def __init__(self) -> None:
+        tokens = itertools.count()
+        self.agent = Agent(
+            AgentSettings(address=US, secret=b"fuzz", max_sessions=200, max_transactions=2000, answer_within_s=30.0),
+            token=lambda: f"t{next(tokens)}",
+            dice=lambda: 0.5,
+        )
+        self.now = 1000.0
+        self.sent: list[bytes] = []
+        self.ended: list[SessionId] = []
+        self.wrong: list[str] = []
+        self.agreed: dict[SessionId, Negotiation] = {}
+        self._timers: dict[TimerToken, float] = {}
+        self.dialog = Dialog()
+        self.call = SessionId("")
+
+    def take(self, data: bytes, source: Address) -> None:
+        self._do(self.agent.receive(data, source, self.now))
+
+    def passes(self, seconds: float) -> None:
+        """Time goes by."""
+        end = self.now + seconds
+        while self._timers and min(self._timers.values()) <= end:
+            token = min(self._timers, key=self._timers.__getitem__)
+            self.now = max(self.now, self._timers.pop(token))
+            self._do(self.agent.fire(token, self.now))
+        self.now = end
+
+    def answer_a_call(self, *, tag: str = "caller", call_id: str = "the-call") -> None:
+        """A good caller calls and is answered."""
+        head = (
+            f"Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK{call_id}{{}}\r\nMax-Forwards: 70\r\n"
+            f"From: <sip:caller@127.0.0.1>;tag={tag}\r\nCall-ID: {call_id}\r\nContact: <sip:caller@127.0.0.1:5070>\r\n"
+        )
+        self.take(
+            f"INVITE sip:us@127.0.0.1 SIP/2.0\r\n{head.format(1)}To: <sip:us@127.0.0.1>\r\nCSeq: 1 INVITE\r\n"
+            f"Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n\r\n{SDP}".encode(),
+            CALLER,
+        )
+        self.call = self.agent.sessions()[-1]
+        ok = next(data.decode() for data in reversed(self.sent) if data.startswith(b"SIP/2.0 200"))
+        ours = ok.partition("To: ")[2].partition("tag=")[2].partition("\r\n")[0]
+        self.take(
+            f"ACK sip:us@127.0.0.1 SIP/2.0\r\n{head.format(2)}To: <sip:us@127.0.0.1>;tag={ours}\r\n"
+            f"CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n".encode(),
+            CALLER,
+        )
+        self.dialog = Dialog(call_id=call_id, ours=ours, theirs=tag, uri="sip:us@127.0.0.1")
+
+    def acknowledge(self, cseq: int) -> None:
+        """The ACK of whatever was answered to a re-INVITE of this number, so that the next one is looked at."""
+        self.take(
+            f"ACK sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKack{cseq}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:caller@127.0.0.1>;tag={self.dialog.theirs}\r\n"
+            f"To: <sip:us@127.0.0.1>;tag={self.dialog.ours}\r\nCall-ID: {self.dialog.call_id}\r\n"
+            f"CSeq: {cseq} ACK\r\nContent-Length: 0\r\n\r\n".encode(),
+            CALLER,
+        )
+
+    def is_alive(self) -> bool:
+        """Whether a good OPTIONS is answered."""
+        self.sent.clear()
+        self.take(
+            f"OPTIONS sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKalive{self.now}\r\n"
+            f"From: <sip:a@b>;tag=1\r\nTo: <sip:us@127.0.0.1>\r\nCall-ID: alive{self.now}\r\nCSeq: 1 OPTIONS\r\n"
+            "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n".encode(),
+            CALLER,
+        )
+        return any(data.startswith((b"SIP/2.0 200", b"SIP/2.0 503")) for data in self.sent)
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendMessage():
+                    self.sent.append(effect.data)
+                    if not 1 <= effect.to.port <= 65535:
+                        self.wrong.append(f"a message to port {effect.to.port}")
+                case StartTimer():
+                    self._timers[effect.token] = self.now + effect.after_s
+                case StopTimer():
+                    self._timers.pop(effect.token, None)
+                case Invited():
+                    self._invited(effect)
+                case Reoffered():
+                    self._reoffered(effect)
+                case Confirmed() | ReofferAnswered():
+                    self._answered(effect.session, effect.sdp)
+                case Ended():
+                    self.ended.append(effect.session)
+                case _:
+                    pass
+
+    def _invited(self, event: Invited) -> None:
+        state = Negotiation(local=("127.0.0.1", 16384), session_id=1)
+        try:
+            state, ours = make_offer(state) if event.sdp is None else take_offer(state, event.sdp)
+        except VoiceError as refused:
+            self._do(self.agent.refuse(event.session, refused.sip, now=self.now))
+            return
+        self.agreed[event.session] = state
+        self._do(
+            self.agent.ring(event.session, now=self.now, sdp=ours if event.reliable and event.sdp is None else None)
+        )
+        self._do(self.agent.accept(event.session, ours, now=self.now))
+
+    def _reoffered(self, event: Reoffered) -> None:
+        state = self.agreed[event.session]
+        try:
+            state, ours = make_offer(state) if event.sdp is None else take_offer(state, event.sdp)
+        except VoiceError as refused:
+            self._do(self.agent.refuse_reoffer(event.session, refused.sip, now=self.now))
+            return
+        self.agreed[event.session] = state
+        self._do(self.agent.answer_reoffer(event.session, ours, now=self.now))
+
+    def _answered(self, session: SessionId, answer: bytes | None) -> None:
+        state = self.agreed.get(session)
+        if state is None or not state.offered:
+            return
+        try:
+            self.agreed[session] = take_answer(state, answer or b"")
+        except VoiceError:
+            self.agreed[session] = withdraw_offer(state)
+
+
+def strangers(numbers: Iterable[int]) -> list[str]:
+    """Packets from outside: the call goes on, good requests are answered, and in the end nothing is left."""
+    line = Line()
+    line.answer_a_call()
+    for number in numbers:
+        line.take(packet("sip", number), STRANGER)
+        line.passes(0.05)
+    return _verdict(line, call_lives=True)
+
+
+def the_peer(numbers: Iterable[int]) -> list[str]:
+    """Packets inside the dialog, from whoever is in it: it may lose the call, and nothing more."""
+    line = Line()
+    line.answer_a_call(call_id="other", tag="other")
+    bystander = line.call
+    line.answer_a_call()
+    cseq = 1
+    for number in numbers:
+        said = replace(line.dialog, cseq=(cseq := cseq + 1))
+        line.take(sip(random.Random(f"dialog {number}"), said, via="127.0.0.1:5070"), CALLER)
+        line.acknowledge(cseq)
+        line.passes(0.05)
+    other_ended = bystander in line.ended
+    wrong = _verdict(line, call_lives=False)
+    return [*wrong, "another call ended"] if other_ended else wrong
+
+
+def _verdict(line: Line, *, call_lives: bool) -> list[str]:
+    wrong = list(line.wrong)
+    if call_lives and (line.call in line.ended or line.call not in line.agent.sessions()):
+        wrong.append("the call ended")
+    line.passes(40.0)
+    if not line.is_alive():
+        wrong.append("a good OPTIONS was not answered")
+    for session in line.agent.sessions():
+        line._do(line.agent.bye(session, now=line.now))
+    line.passes(PATIENCE_S)
+    if (left := (line.agent.sessions(), line.agent.transactions(), line.agent.timers())) != ((), 0, 0):
+        wrong.append(f"left behind: {left}")
+    return wrong
+
+
+def descriptions(numbers: Iterable[int]) -> list[str]:
+    """Descriptions as offers and as answers: taken, or refused by an error of ours with a status."""
+    wrong = []
+    fresh = Negotiation(local=("127.0.0.1", 16384), session_id=1)
+    offered, _ = make_offer(fresh)
+    for number in numbers:
+        body = packet("sdp", number)
+        for is_offer in (True, False):
+            try:
+                agreed = (take_offer(fresh, body)[0] if is_offer else take_answer(offered, body)).agreed
+            except VoiceError as refused:
+                if not 400 <= refused.sip <= 499:
+                    wrong.append(f"sdp {number}: refused with {refused.sip}")
+                continue
+            if agreed is not None and agreed.remote is not None and not 1 <= agreed.remote[1] <= 65535:
+                wrong.append(f"sdp {number}: sound to port {agreed.remote[1]}")
+    return wrong
+
+
+def sound(numbers: Iterable[int]) -> list[str]:
+    """RTP and RTCP: read or refused; what is read lies within what came."""
+    wrong = []
+    for number in numbers:
+        data = packet("rtp", number)[:1500]
+        rows = np.zeros((1, 2048), dtype=np.uint8)
+        rows[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
+        read = rtp.read(rows, np.array([len(data)]))
+        if read.good[0]:
+            start, size = int(read.start[0]), int(read.size[0])
+            if size < 0 or start < 12 or start + size > len(data):
+                wrong.append(f"rtp {number}: {size} bytes from {start} of {len(data)}")
+            dtmf.hear(None, data[start : start + size], timestamp=0, marker=False)
+        rtcp.read(packet("rtcp", number), our_ssrc=1)
+    return wrong
+
+
+TARGETS: dict[str, Callable[[Iterable[int]], list[str]]] = {
+    "strangers": strangers,
+    "the peer": the_peer,
+    "descriptions": descriptions,
+    "sound": sound,
+}
