@@ -18,8 +18,9 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory import Answer
 from holdfast.voice.runtime.legs.arrivals import SipSettings
 from holdfast.voice.runtime.legs.sip import SipLegs
-from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.sip.effects import Address
 
 ANYTHING = Answer(instruction=Instruction(twiml="<Response/>"))
 
@@ -28,6 +29,18 @@ class Everybody:
     """A directory in which every number is answered, and which has no lines."""
 
     def line(self, name: str) -> Line | None:
+        """None."""
+        return None
+
+    def route_for(self, number: str) -> Route | None:
+        """None."""
+        return None
+
+    def lets_in(self, host: str) -> bool:
+        """Everybody on loopback is let in anyway."""
+        return False
+
+    def tls_name(self, to: Address) -> str | None:
         """None."""
         return None
 

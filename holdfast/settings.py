@@ -31,7 +31,7 @@ OTHER_VARIABLES = frozenset({"CONFIG", "API"})
 """What else may follow the prefix: where the file is, and where the holds library finds the engine."""
 MOST_FILE = 1_000_000
 """Longest settings file, in bytes."""
-SECRET = frozenset({"auth_token", "lines"})
+SECRET = frozenset({"auth_token", "lines", "routes"})
 
 
 class SettingsWrong(Exception):
@@ -98,19 +98,37 @@ def _lone_url(value: object) -> object:
     return {"voice_url": value} if isinstance(value, str) else value
 
 
+def _lone_host(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, colon, port = value.rpartition(":") if value.count(":") == 1 else (value, "", "")
+    return {"host": host, "port": int(port)} if colon and port.isdigit() else {"host": value}
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text, strict=False))
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Numeric = Annotated[str, AfterValidator(_numeric)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 HostOrNetwork = Annotated[str, AfterValidator(_host_or_network)]
 LineName = Annotated[str, Field(pattern="^[A-Za-z0-9_.+-]{1,64}$")]
+Network = Annotated[str, AfterValidator(_network)]
+Prefix = Annotated[str, Field(pattern=r"^\+[0-9]{0,15}$")]
 E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
 
 
 class Line(BaseModel):
-    """A SIP user that may register and call."""
+    """A SIP user that may register, and call what begins with one of `may_call`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     password: Annotated[str, Field(min_length=1, repr=False)]
+    may_call: tuple[str, ...] = ("",)
 
 
 class Number(BaseModel):
@@ -119,6 +137,21 @@ class Number(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     voice_url: WebAddress | None = None
     voice_method: Literal["GET", "POST"] = "POST"
+
+
+class Route(BaseModel):
+    """A trunk: where calls to numbers of a prefix are sent, and from where its calls come in without a password."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    host: Numeric
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] = "UDP"
+    user: str | None = None
+    password: str | None = Field(None, repr=False)
+    realm: str | None = None
+    caller_id: E164 | None = None
+    tls_name: str | None = None
+    sources: tuple[Network, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -132,6 +165,9 @@ class Settings(BaseSettings):
     http_port: Port = Field(8080, description="a port from 0 to 65535 (0: any that is free)")
     sip_host: Numeric = Field("127.0.0.1", description="a numeric IP address to listen on")
     sip_port: Port = Field(5060, description="a port from 0 to 65535 (0: any that is free)")
+    sip_trust_loopback: bool = Field(
+        True, description="true or false: whether, listening on loopback, we take calls of anybody there"
+    )
     sip_tls_certificate: Path | None = Field(
         None, description="a PEM file with the certificate SIP over TLS shows, and its chain"
     )
@@ -195,6 +231,11 @@ class Settings(BaseSettings):
     )
     numbers: Mapping[E164, Annotated[Number, BeforeValidator(_lone_url)]] = Field(
         default_factory=dict, description="numbers such as +15550100, each with a voice_url"
+    )
+    routes: Mapping[Prefix, Annotated[Route, BeforeValidator(_lone_host)]] = Field(
+        default_factory=dict,
+        repr=False,
+        description="prefixes such as +44, or + for all, each with a numeric host",
     )
 
     @classmethod

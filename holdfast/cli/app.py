@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from holdfast.__main__ import INTERRUPTED
-from holdfast.cli import account, calls, demo, doctor, explain, holds, ladder, lines, numbers, serve
+from holdfast.cli import account, calls, demo, doctor, explain, holds, ladder, lines, numbers, routes, serve
 from holdfast.cli import run as run_command
 from holdfast.cli.terminal import Stop, tell
 
@@ -34,6 +34,7 @@ app.command(rich_help_panel=LOOK)(holds.holds)
 app.command(rich_help_panel=SETUP)(account.account)
 app.add_typer(lines.app, name="line", rich_help_panel=SETUP)
 app.add_typer(numbers.app, name="number", rich_help_panel=SETUP)
+app.add_typer(routes.app, name="route", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(ladder.ladder)
 app.command(rich_help_panel=SETUP)(explain.explain)
 app.command(rich_help_panel=SETUP)(doctor.doctor)

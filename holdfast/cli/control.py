@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp
 
+from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip
 from holdfast.cli.client import credentials_of
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
@@ -49,9 +50,10 @@ from holdfast.voice.runtime.engine import Engine, EngineSettings
 from holdfast.voice.runtime.fetch import trusting
 from holdfast.voice.runtime.legs.liveness import Liveness
 from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, load_tls
-from holdfast.voice.runtime.listings import VoiceSettings
+from holdfast.voice.runtime.listings import Line, Route, VoiceSettings
 from holdfast.voice.runtime.supervisor import GIVE_UP
 from holdfast.voice.runtime.web.errors import SettingWrong
+from holdfast.voice.sip.uri import DEFAULT_PORTS
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +160,7 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
         webhook_allow=settings.webhook_allow,
         webhook_authorities=settings.webhook_authorities,
+        sip_trust_loopback=settings.sip_trust_loopback,
         sip_tls=sip_tls(settings),
         sip_tls_port=settings.sip_tls_port,
         sip_srtp=settings.sip_srtp,
@@ -201,12 +204,31 @@ async def open_directory(wiring: Wiring) -> Directory:
         SqlKeyValues(wiring.database),
         account=AccountSid(wiring.credentials.sid),
         now=time.time(),
-        lines={name: line.password for name, line in settings.lines.items()},
+        lines=[
+            Line(name=name, password=line.password, may_call=line.may_call) for name, line in settings.lines.items()
+        ],
+        routes=[route_of(prefix, route) for prefix, route in settings.routes.items()],
         numbers={
             number: VoiceSettings(voice_url=voice.voice_url, voice_method=voice.voice_method)
             for number, voice in settings.numbers.items()
         },
         default_voice_url=settings.default_voice_url,
+    )
+
+
+def route_of(prefix: str, trunk: settings_of.Route) -> Route:
+    """A route of the settings."""
+    return Route(
+        prefix=prefix,
+        host=trunk.host,
+        port=DEFAULT_PORTS[trunk.transport] if trunk.port is None else trunk.port,
+        transport=trunk.transport,
+        user=trunk.user,
+        password=trunk.password,
+        realm=trunk.realm,
+        caller_id=trunk.caller_id,
+        tls_name=trunk.tls_name,
+        sources=trunk.sources,
     )
 
 

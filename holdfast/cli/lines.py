@@ -31,6 +31,11 @@ def add(
         str | None,
         typer.Option("--password", metavar="PASSWORD", help="What the phone signs in with; asked if left out."),
     ] = None,
+    may_call: Annotated[
+        list[str] | None,
+        typer.Option("--may-call", metavar="PREFIX", help="What it may call begins so; repeatable [everything]."),
+    ] = None,
+    no_calls: Annotated[bool, typer.Option("--no-calls", help="It may be called, and call nobody.")] = False,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -41,6 +46,7 @@ def add(
     \b
     holdfast line add alice --password correct-horse
     holdfast line add +15550100        asks for the password
+    holdfast line add door --password … --may-call +1555 --may-call 100
     """
     if not re.match(LINE_NAME, name):
         raise Stop(
@@ -49,11 +55,13 @@ def add(
             status=WRONG_SETTINGS,
         )
     password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    allowed = () if no_calls else tuple(may_call or [""])
+    line = Line(name=name, password=password, may_call=allowed)
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
-        server.post("/engine/lines", {"name": name, "password": password})
+        server.post("/engine/lines", {"name": name, "password": password, "may_call": list(allowed)})
     else:
-        in_the_store(settings, lambda directory: directory.put_line(Line(name=name, password=password)))
+        in_the_store(settings, lambda directory: directory.put_line(line))
     say(f"line {name} may register at sip:{_registrar(settings)}")
 
 

@@ -193,14 +193,16 @@ class Phone:
             raise CallFailed(f"{self.name} was not registered", outcome.status, outcome.reason)
         self._registered = True
 
-    async def call(self, target: str) -> PhoneCall:
+    async def call(self, target: str, *, by_server: bool = False) -> PhoneCall:
         """Call a number or a name at the server, or any SIP URI. Returns once the INVITE is on its way.
+
+        A SIP URI is called where it leads; `by_server` sends even that to the server.
 
         Raises: ValueError without a server, UriUnreadable for a SIP URI that is none or leads to no numeric host.
         """
         session, next_hop = SessionId(secrets.token_hex(8)), None
-        if target.startswith("sip:"):
-            uri = target
+        if target.startswith(("sip:", "sips:")):
+            uri, next_hop = target, self._serving() if by_server else None
         else:
             next_hop = self._serving()
             uri = f"sip:{target}@{next_hop.host}:{next_hop.port}"

@@ -18,16 +18,19 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 HOST = "127.0.0.1"
 ROWS = 128
 RTP_BASES = range(16384, 32768 - 2 * ROWS, 2 * ROWS)
 """Below the ports Linux gives out by itself, so that no other program takes one in between."""
+
+Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value] | None"
+"""A value of a setting."""
 
 LOG_LINES_TOLD = 40
 
@@ -48,12 +51,14 @@ class Server:
         *,
         lines: Mapping[str, str] | None = None,
         numbers: Mapping[str, str | None] | None = None,
-        settings: Mapping[str, str] | None = None,
+        routes: Mapping[str, Mapping[str, Value]] | None = None,
+        settings: Mapping[str, Value] | None = None,
     ) -> None:
         self.account_sid = "AC" + secrets.token_hex(16)
         self.auth_token = secrets.token_hex(16)
         self._lines: dict[str, str | None] = dict(lines or {})
         self._numbers = dict(numbers or {})
+        self._routes = dict(routes or {})
         self._settings = dict(settings or {})
 
     @property
@@ -106,7 +111,7 @@ class Server:
         await self._stop()
 
     def _configuration(self, folder: Path) -> str:
-        values: dict[str, str | int] = {
+        values: dict[str, Value] = {
             "http_host": HOST,
             "http_port": self.http[1],
             "sip_host": HOST,
@@ -118,7 +123,11 @@ class Server:
             "auth_token": self.auth_token,
             **self._settings,
         }
-        sections: dict[str, Mapping[str, str | None]] = {"lines": self._lines, "numbers": self._numbers}
+        sections: dict[str, Mapping[str, Value]] = {
+            "lines": self._lines,
+            "numbers": self._numbers,
+            "routes": self._routes,
+        }
         text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
         for section, entries in sections.items():
             text += f"\n[{section}]\n" + "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in entries.items())
@@ -201,9 +210,13 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def _toml(value: str | int | None) -> str:
+def _toml(value: Value) -> str:
     if value is None:
         return "{}"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

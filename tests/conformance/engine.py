@@ -53,7 +53,7 @@ from holdfast.voice.model.errors import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.listings import VoiceSettings
+from holdfast.voice.runtime.listings import Line, VoiceSettings
 from holdfast.voice.runtime.notifications import Notifications
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
@@ -318,7 +318,7 @@ async def open_directory(shelf: Shelf | None = None) -> Directory:
         shelf or Shelf(),
         account=ACCOUNT,
         now=NOON,
-        lines={"alice": "secret"},
+        lines=[Line(name="alice", password="secret")],
         numbers={OURS: VoiceSettings(voice_url=VOICE_URL), ALSO_OURS: VoiceSettings()},
     )
 

@@ -103,7 +103,7 @@ async def test_a_user_is_a_line_once_its_list_is_at_a_gate(place: Place) -> None
     assert facts.wrong(registrations.json, facts.GATE) == []
     line = place.directory.line("carol")
     assert line is not None
-    assert (line.password, line.may_call) == (PASSWORD, False)
+    assert (line.password, line.may_call) == (PASSWORD, ())
 
     calls = await place.post(f"{gates}/CredentialListMappings.json", form)
     assert facts.wrong(calls.json, facts.OLD_GATE) == []

@@ -35,6 +35,7 @@ async def test_health_wants_no_credentials() -> None:
     [
         "/engine/lines",
         "/engine/numbers",
+        "/engine/routes",
         f"/engine/ladder/CA{'0' * 32}",
         f"/engine/explain/CA{'0' * 32}",
     ],
@@ -68,14 +69,35 @@ async def test_the_ladder_is_the_journal_of_the_call() -> None:
 
 
 async def test_lines_are_added_shown_without_password_and_removed(place: Place) -> None:
-    added = await post(place, "/engine/lines", {"name": "bob", "password": "pa55", "may_call": False})
-    assert (added.status, added.json) == (201, {"name": "bob", "may_call": False})
+    added = await post(place, "/engine/lines", {"name": "bob", "password": "pa55", "may_call": ["+1"]})
+    assert (added.status, added.json) == (201, {"name": "bob", "may_call": ["+1"]})
     shown = (await place.ask("GET", "/engine/lines")).json
-    assert shown == {"lines": [{"name": "alice", "may_call": True}, {"name": "bob", "may_call": False}]}
+    assert shown == {"lines": [{"name": "alice", "may_call": [""]}, {"name": "bob", "may_call": ["+1"]}]}
     again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
     assert [line.name for line in again.lines()] == ["bob"]
     assert (await place.ask("DELETE", "/engine/lines/bob")).status == 204
     assert (await place.ask("DELETE", "/engine/lines/bob")).status == 404
+
+
+async def test_routes_are_added_shown_without_password_and_removed(place: Place) -> None:
+    route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "sources": ["203.0.113.9/28"]}
+    added = await post(place, "/engine/routes", {**route, "password": "hush"})
+    shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
+    shown |= dict.fromkeys(("realm", "caller_id", "tls_name"))
+    assert (added.status, added.json) == (201, shown)
+    assert (await place.ask("GET", "/engine/routes")).json == {"routes": [shown]}
+    again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
+    assert [kept.password for kept in again.routes()] == ["hush"]
+    assert (await place.ask("DELETE", "/engine/routes/+44")).status == 204
+    assert (await place.ask("DELETE", "/engine/routes/+44")).status == 404
+
+
+async def test_a_number_is_called_only_where_a_route_leads(place: Place) -> None:
+    form = {"To": "+442079460000", "From": OURS, "Twiml": "<Response/>"}
+    refused = await place.post("/Calls.json", form)
+    assert (refused.status, refused.json["code"]) == (400, 21214)
+    await post(place, "/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060})
+    assert (await place.post("/Calls.json", form)).status == 201
 
 
 async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
@@ -100,6 +122,12 @@ async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
         ("/engine/lines", {"name": "bob", "password": ""}),
         ("/engine/lines", {"name": "bob", "password": "x", "colour": "red"}),
         ("/engine/lines", [1]),
+        ("/engine/routes", {"prefix": "44", "host": "203.0.113.5", "port": 5060}),
+        ("/engine/routes", {"prefix": "+44", "host": "sip.example", "port": 5060}),
+        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 0}),
+        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "transport": "WS"}),
+        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "sources": ["all"]}),
+        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "a\r\nX: y"}),
         ("/engine/numbers", {"phone_number": "alice"}),
         ("/engine/numbers", {"phone_number": "+15550100007", "voice_url": "here"}),
         ("/engine/numbers", {"phone_number": "+15550100007", "voice_method": "PUT"}),

@@ -31,15 +31,15 @@ def client_of(server: Server) -> Client:
     return client
 
 
-async def sipp(folder: Path, scenario: str, *arguments: str) -> asyncio.subprocess.Process:
+async def sipp(folder: Path, scenario: str, *arguments: str, host: str = HOST) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         program("sipp"),
         "-sf",
         str(SCENARIOS / scenario),
         "-i",
-        HOST,
+        host,
         "-mi",
-        HOST,
+        host,
         "-nostdin",
         "-trace_err",
         *arguments,
@@ -120,3 +120,40 @@ async def test_a_phone_is_called_and_hung_up_on(server: Server, tmp_path: Path) 
 
     ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
     assert len(ended) == 10
+
+
+@pytest.mark.parametrize(("transport", "flag"), [("udp", "u1"), ("tcp", "t1")])
+async def test_numbers_leave_by_a_trunk_that_wants_proof(tmp_path: Path, transport: str, flag: str) -> None:
+    port = free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    route: dict[str, str | int] = {"host": HOST, "port": port, "transport": transport, "caller_id": "+15550999"}
+    proof = {"user": "acme", "password": "trunk-secret"}
+    async with Server(routes={"+44": {**route, **proof}}, numbers={"+15550100": None}) as server:
+        trunk = await sipp(tmp_path, "trunk.xml", "-p", str(port), "-m", "5", "-t", flag)
+        answer = VoiceResponse()
+        answer.play(digits="w")
+        answer.hangup()
+        for number in range(5):
+            await asyncio.to_thread(
+                client_of(server).calls.create, to=f"+44207946000{number}", from_="+15550100", twiml=str(answer)
+            )
+        await finished(trunk, tmp_path)
+        ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+        assert len(ended) == 5
+
+
+async def test_calls_of_a_trunk_come_in_without_a_password_and_a_strangers_do_not(tmp_path: Path) -> None:
+    with FileServer() as files:
+        url = files.put("voice.xml", '<Response><Play digits="w"/><Pause length="5"/></Response>')
+        async with Server(
+            routes={"+": {"host": "127.0.0.9", "sources": ["127.0.0.9/32"]}},
+            numbers={"+15550123": url},
+            settings={"sip_trust_loopback": False},
+        ) as server:
+            called = (f"{server.sip[0]}:{server.sip[1]}", "-s", "+15550123", "-m", "5")
+            trunk = await sipp(tmp_path, "uac.xml", *called, "-p", str(free_port(socket.SOCK_DGRAM)), host="127.0.0.9")
+            await finished(trunk, tmp_path)
+            port = str(free_port(socket.SOCK_DGRAM))
+            stranger = await sipp(tmp_path, "refused.xml", *called, "-p", port, host="127.0.0.8")
+            await finished(stranger, tmp_path)
+            calls = await asyncio.to_thread(client_of(server).calls.list)
+            assert len(calls) == 5

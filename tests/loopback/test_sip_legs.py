@@ -38,7 +38,7 @@ from holdfast.voice.model.ports import Trace
 from holdfast.voice.runtime.directory import Answer
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
-from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.runtime.mediaplane.errors import RowsFull
 from holdfast.voice.sip.agent import AnybodyMayCall, Credentials
@@ -104,11 +104,26 @@ class Rows:
 
 @dataclass(slots=True)
 class Book:
-    """A directory: two lines, and a voice URL for every number but those that begin with +1999."""
+    """A directory: lines, routes, and a voice URL for every number but those that begin with +1999."""
+
+    routes: tuple[Route, ...] = ()
 
     def line(self, name: str) -> Line | None:
         lines = {"alice": "secret-a", "bob": "secret-b", "mute": "secret-m"}
-        return Line(name=name, password=lines[name], may_call=name != "mute") if name in lines else None
+        return (
+            Line(name=name, password=lines[name], may_call=("+1555", "+1999") if name != "mute" else ())
+            if name in lines
+            else None
+        )
+
+    def route_for(self, number: str) -> Route | None:
+        return next((route for route in self.routes if number.startswith(route.prefix)), None)
+
+    def lets_in(self, host: str) -> bool:
+        return any(route.lets_in(host) for route in self.routes)
+
+    def tls_name(self, to: Address) -> str | None:
+        return next((route.tls_name for route in self.routes if route.address == to), None)
 
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         return None if dialled.startswith("+1999") else VOICE
@@ -119,6 +134,7 @@ class Bench:
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
+        self.book = Book()
         self.said: list[LegFact | ReceiveCall] = []
         self.traces: list[Trace] = []
         self._came = asyncio.Event()

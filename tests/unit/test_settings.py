@@ -172,3 +172,51 @@ def test_a_misspelt_variable_is_pointed_out() -> None:
     told = unknown_variables({"HOLDFAST_HTTP_PROT": "1", "HOLDFAST_STORE": "x", "HOLDFAST_API": "x", "PATH": "x"})
     assert told == ["HOLDFAST_HTTP_PROT sets nothing; did you mean HOLDFAST_HTTP_PORT?"]
     assert unknown_variables({"HOLDFAST_12345678": ""}) == ["HOLDFAST_12345678 sets nothing"]
+
+
+def test_a_route_is_an_address_or_a_table(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(
+        """
+        [routes]
+        "+" = "203.0.113.5:5070"
+        "+33" = "203.0.113.5"
+        "+44" = { host = "203.0.113.6", transport = "tls", password = "hush", sources = ["203.0.113.7/28"] }
+        [lines]
+        alice = { password = "x", may_call = ["+1555", "100"] }
+        bob = "y"
+        """
+    )
+    settings = read()
+    shown = {prefix: (route.host, route.port, route.transport) for prefix, route in settings.routes.items()}
+    assert shown == {
+        "+": ("203.0.113.5", 5070, "UDP"),
+        "+33": ("203.0.113.5", None, "UDP"),
+        "+44": ("203.0.113.6", None, "TLS"),
+    }
+    assert settings.routes["+44"].sources == ("203.0.113.0/28",)
+    assert {name: line.may_call for name, line in settings.lines.items()} == {"alice": ("+1555", "100"), "bob": ("",)}
+    assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        *('"sip.carrier.example"', '"203.0.113.5:0"', '"203.0.113.5:70000"', "{}", "5"),
+        *('{ host = "1.2.3.4", transport = "ws" }', '{ host = "1.2.3.4", sources = ["everybody"] }'),
+        *('{ host = "1.2.3.4", caller_id = "me" }', '{ host = "1.2.3.4", secret = "x" }'),
+    ],
+)
+def test_a_route_that_leads_nowhere_is_refused(tmp_path: Path, route: str) -> None:
+    (tmp_path / "holdfast.toml").write_text(f'[routes]\n"+" = {route}\n')
+    (problem, *_) = problems()
+    assert problem.startswith("routes in holdfast.toml.+")
+
+
+def test_what_is_no_prefix_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text('[routes]\n"0044" = "203.0.113.5"\n')
+    assert len(problems()) == 1
+
+
+def test_tls_needs_a_certificate_before_anything_else() -> None:
+    (problem,) = problems({"sip_tls_key": "key.pem"})
+    assert problem.startswith("sip_tls_certificate: needed")

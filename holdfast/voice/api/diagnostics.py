@@ -19,6 +19,7 @@ from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import is_web_address
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.routes import add_routes
 from holdfast.voice.api.told import Told
 from holdfast.voice.control.trace import ladder as draw
 from holdfast.voice.model.errors import NotFound
@@ -29,19 +30,19 @@ from holdfast.voice.runtime.listings import Line, PhoneNumber, VoiceSettings
 
 
 class NewLine(BaseModel):
-    """A SIP user who may register and call."""
+    """A SIP user who may register, and call what begins with one of `may_call`: [""] is everything, [] nothing."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "alice", "password": "pa55"}})
     name: Annotated[str, Field(pattern="^" + LINE_NAME.pattern.replace(r"\Z", "$"))]
     password: Annotated[str, Field(min_length=1, max_length=256)]
-    may_call: bool = True
+    may_call: list[Annotated[str, Field(max_length=64)]] = [""]
 
 
 class ShownLine(BaseModel):
     """A line without its password."""
 
     name: str
-    may_call: bool
+    may_call: list[str]
 
 
 class Lines(BaseModel):
@@ -165,7 +166,7 @@ def make_diagnostics(
 
     @engine.post("/lines", status_code=201, summary="Add a line, or replace it")
     async def add_line(line: NewLine) -> ShownLine:
-        added = Line(name=line.name, password=line.password, may_call=line.may_call)
+        added = Line(name=line.name, password=line.password, may_call=tuple(line.may_call))
         await directory.put_line(added)
         return _shown_line(added)
 
@@ -203,6 +204,7 @@ def make_diagnostics(
         if not await directory.remove_number(normal(phone_number)):
             raise NotFound(f"{phone_number} is not ours")
 
+    add_routes(engine, directory)
     router.include_router(engine)
     return router
 
@@ -216,7 +218,7 @@ def _data(text: str) -> object:
 
 
 def _shown_line(line: Line) -> ShownLine:
-    return ShownLine(name=line.name, may_call=line.may_call)
+    return ShownLine(name=line.name, may_call=list(line.may_call))
 
 
 def _shown_number(number: PhoneNumber) -> ShownNumber:

@@ -121,7 +121,8 @@ class Access:
                 continue
             for user in credentials.users:
                 if user.username == name and (found is None or credentials.sid in calls):
-                    found = Line(name=name, password=user.password, may_call=credentials.sid in calls)
+                    allowed = ("",) if credentials.sid in calls else ()
+                    found = Line(name=name, password=user.password, may_call=allowed)
         return found
 
     def lines(self) -> Iterator[Line]:

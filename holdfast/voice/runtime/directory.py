@@ -1,4 +1,5 @@
-"""The directory: whose lines, numbers and applications are ours, and which document answers a call to them.
+"""The directory: whose lines, numbers and applications are ours, which document answers a call to them, and by which
+trunk other numbers leave.
 
 Kept in the store and held whole in memory, so that looking up waits for nothing. What the settings file lists is laid
 over what was stored, at every start, and is not stored itself.
@@ -7,7 +8,7 @@ over what was stored, at every start, and is not stored itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.voice.model.commands import (
@@ -22,18 +23,27 @@ from holdfast.voice.runtime.listings import (
     Application,
     Line,
     PhoneNumber,
+    Route,
     VoiceSettings,
     read_application,
     read_line,
     read_number,
+    read_route,
     write,
 )
+from holdfast.voice.sip.effects import Address
 
 E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
 LINE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}\Z")
+SHORTEST_DIGITS = 7
+"""Fewer digits than this, country included, are no number that can be called from abroad. Source: ITU-T E.164 §6."""
+
 _PUNCTUATION = re.compile(r"[\s().-]+")
 
-_LINES, _NUMBERS, _APPLICATIONS = "line", "number", "application"
+PREFIX = re.compile(r"\+[0-9]{0,15}\Z")
+"""What a route is for: `+` is every number, `+44` those of one country."""
+
+_LINES, _NUMBERS, _APPLICATIONS, _ROUTES = "line", "number", "application", "route"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,7 @@ class Directory:
         self._lines: dict[str, Line] = {}
         self._numbers: dict[str, PhoneNumber] = {}
         self._applications: dict[str, Application] = {}
+        self._routes: dict[str, Route] = {}
 
     @classmethod
     async def open(
@@ -67,11 +78,12 @@ class Directory:
         *,
         account: AccountSid,
         now: float,
-        lines: Mapping[str, str] | None = None,
+        lines: Iterable[Line] = (),
         numbers: Mapping[str, VoiceSettings] | None = None,
+        routes: Iterable[Route] = (),
         default_voice_url: str | None = None,
     ) -> Directory:
-        """The stored directory with the settings' `lines` (name to password) and `numbers` laid over it.
+        """The stored directory with the settings' `lines`, `numbers` and `routes` laid over it.
 
         Raises: StoreFailed.
         """
@@ -82,8 +94,9 @@ class Directory:
         directory._applications = {
             sid: read_application(text) for sid, text in (await kv.get_all(_APPLICATIONS)).items()
         }
-        for name, password in (lines or {}).items():
-            directory._lines[name] = Line(name=name, password=password)
+        directory._routes = {prefix: read_route(text) for prefix, text in (await kv.get_all(_ROUTES)).items()}
+        directory._lines |= {line.name: line for line in lines}
+        directory._routes |= {route.prefix: route for route in routes}
         for e164, voice in (numbers or {}).items():
             known = directory._numbers.get(e164)
             listed = known or directory.new_number(e164, now=now)
@@ -164,6 +177,41 @@ class Directory:
         """Whether there was one to remove. Raises: StoreFailed."""
         await self._kv.remove(_APPLICATIONS, sid)
         return self._applications.pop(sid, None) is not None
+
+    # --- routes
+
+    def routes(self) -> tuple[Route, ...]:
+        """Every route, by prefix."""
+        return tuple(self._routes[prefix] for prefix in sorted(self._routes))
+
+    async def put_route(self, route: Route) -> None:
+        """Add or replace. Raises: StoreFailed."""
+        await self._kv.put(_ROUTES, route.prefix, write(route))
+        self._routes[route.prefix] = route
+
+    async def remove_route(self, prefix: str) -> bool:
+        """Whether there was one to remove. Raises: StoreFailed."""
+        await self._kv.remove(_ROUTES, prefix)
+        return self._routes.pop(prefix, None) is not None
+
+    def route_for(self, number: str) -> Route | None:
+        """The trunk by which a number leaves: that of the longest prefix. Our own numbers leave by none.
+
+        Nor do short ones: what 112 or 611 means is a matter of each country, and not to be guessed.
+        """
+        e164 = normal(number)
+        if not E164.match(e164) or len(e164) <= SHORTEST_DIGITS or self.is_ours(e164):
+            return None
+        fitting = [prefix for prefix in self._routes if e164.startswith(prefix)]
+        return self._routes[max(fitting, key=len)] if fitting else None
+
+    def lets_in(self, host: str) -> bool:
+        """Whether calls from this numeric host come in without a password."""
+        return any(route.lets_in(host) for route in self._routes.values())
+
+    def tls_name(self, to: Address) -> str | None:
+        """The name in the certificate of a trunk, when it has one of its own."""
+        return next((route.tls_name for route in self._routes.values() if route.address == to), None)
 
     # --- looking up
 

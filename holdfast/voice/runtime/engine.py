@@ -96,6 +96,7 @@ class EngineSettings:
     """`own_urls` ends with the address recordings are fetched from; they are kept `keep_days` (None: for ever)."""
     webhook_authorities: Path | None = None
     """A PEM file of authorities that webhooks trust beside the system's own."""
+    sip_trust_loopback: bool = True
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
@@ -196,7 +197,7 @@ class Engine:
         self.legs = SipLegs(
             SipSettings(
                 address=settings.sip,
-                trust_loopback=settings.loopback,
+                trust_loopback=settings.loopback and settings.sip_trust_loopback,
                 tls=settings.sip_tls,
                 tls_port=settings.sip_tls_port,
                 srtp=settings.sip_srtp,

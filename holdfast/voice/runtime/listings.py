@@ -1,9 +1,10 @@
-"""What the directory lists: lines, phone numbers and applications, as values that survive as JSON."""
+"""What the directory lists: lines, phone numbers, applications and routes, as values that survive as JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address, ip_network
 
 from holdfast.voice.model.commands import (
     Callback,
@@ -12,18 +13,20 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.sip.effects import Address, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A SIP user who may register, and with `may_call` also call.
+    """A SIP user who may register, and call the numbers and names that begin with one of `may_call`.
 
+    Shape: `may_call` ("",) is everything we answer, () nothing.
     The password is kept as it is: a digest response is computed from it anew for each algorithm and realm (RFC 8760).
     """
 
     name: str
     password: str
-    may_call: bool = True
+    may_call: tuple[str, ...] = ("",)
 
     def __repr__(self) -> str:
         return f"Line(name={self.name!r})"
@@ -84,7 +87,41 @@ class Application:
     voice: VoiceSettings = VoiceSettings()
 
 
-def write(listing: Line | PhoneNumber | Application) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A trunk, and the numbers that leave by it: those that begin with `prefix`, unless a longer prefix fits too.
+
+    `realm` None: the first challenge decides. `caller_id` stands in From instead of the call's own number. `tls_name`
+    is the name in the trunk's certificate, when that is not its address. From the networks in `sources` calls come in
+    without a password.
+    """
+
+    prefix: str
+    host: str
+    port: int
+    transport: Transport = "UDP"
+    user: str | None = None
+    password: str | None = None
+    realm: str | None = None
+    caller_id: str | None = None
+    tls_name: str | None = None
+    sources: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Route(prefix={self.prefix!r}, host={self.host!r})"
+
+    @property
+    def address(self) -> Address:
+        """Where calls are sent."""
+        return Address(self.host, self.port, self.transport)
+
+    def lets_in(self, host: str) -> bool:
+        """Whether calls from this numeric host come in without a password."""
+        address = ip_address(host)
+        return any(address in ip_network(network) for network in self.sources)
+
+
+def write(listing: Line | PhoneNumber | Application | Route) -> str:
     """The listing as JSON."""
     return json.dumps(asdict(listing))
 
@@ -92,9 +129,22 @@ def write(listing: Line | PhoneNumber | Application) -> str:
 def read_line(text: str) -> Line:
     """The line that `write` wrote. Raises: StoreFailed."""
     try:
-        return Line(**json.loads(text))
-    except (TypeError, ValueError) as error:
+        values = json.loads(text)
+        allowed = values.get("may_call", ("",))
+        # Earlier versions kept yes or no.
+        values["may_call"] = tuple(allowed) if isinstance(allowed, list | tuple) else ("",) if allowed else ()
+        return Line(**values)
+    except (AttributeError, TypeError, ValueError) as error:
         raise StoreFailed(f"a stored line cannot be read: {error}") from error
+
+
+def read_route(text: str) -> Route:
+    """The route that `write` wrote. Raises: StoreFailed."""
+    try:
+        values = json.loads(text)
+        return Route(**(values | {"sources": tuple(values["sources"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreFailed(f"a stored route cannot be read: {error!r}") from error
 
 
 def read_number(text: str) -> PhoneNumber:

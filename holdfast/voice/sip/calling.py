@@ -12,7 +12,7 @@ from holdfast.voice.sip import alive, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
-from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.digest import Credentials, realm_of
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, Response, request
@@ -76,6 +76,8 @@ def invite(
         *_checked(headers),
         *sdp_headers(sdp),
     )
+    if credentials is not None and credentials.at is None:
+        credentials = replace(credentials, at=to.host)
     first = request("INVITE", uri.text, fields, sdp or b"")
     key = desk.request(first, to, purpose=Purpose.INVITE, session=id)
     desk.put(
@@ -243,6 +245,9 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
             return False
         again = renumbered(desk, transaction, proof)
         attempt += 1
+        if session.credentials is not None:
+            # In this call no other realm is answered: a phone behind the trunk could ask for one of its choice.
+            session = replace(session, credentials=replace(session.credentials, realm=realm_of(proof)))
     key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
     desk.put(replace(session, invite=again, transaction=key, answerable=False, early=()))
     return True

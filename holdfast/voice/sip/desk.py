@@ -320,6 +320,8 @@ class Desk:
             return None
         if of.attempt > 0 and not is_stale(challenged):
             return None
+        if credentials.at not in (None, of.peer.host):
+            return None
         return answer(challenged, credentials, method=of.request.method, uri=of.request.uri, client_nonce=self.token())
 
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from holdfast.voice.sip.effects import Address
@@ -29,11 +29,14 @@ _COUNT = re.compile(r"[0-9a-fA-F]{8}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """User and password with which we answer a challenge. With a realm, only one of that realm."""
+    """User and password with which we answer a challenge: with `realm` only one of that realm, with `at` only one that
+    came from that numeric host. Whoever else asks would learn something to guess the password by.
+    """
 
     user: str
-    password: str
+    password: str = field(repr=False)
     realm: str | None = None
+    at: str | None = None
 
 
 class Verdict(Enum):
@@ -191,6 +194,11 @@ def answer(
             params["opaque"] = challenge["opaque"]
         return answering, "Digest " + ", ".join(f"{key}={_written(key, text)}" for key, text in params.items())
     return None
+
+
+def realm_of(proof: tuple[str, str]) -> str | None:
+    """The realm for which a header of ours proves something."""
+    return (parse_digest(proof[1]) or {}).get("realm")
 
 
 def is_stale(challenged: Response) -> bool:

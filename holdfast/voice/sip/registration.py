@@ -54,7 +54,7 @@ def begin(
         registrar=registrar,
         domain=domain or host_port(registrar),
         user=user,
-        credentials=credentials,
+        credentials=None if credentials is None else replace(credentials, at=registrar.host),
         expires_s=expires_s,
         call_id=f"{desk.token()}@{desk.settings.address.host}",
         from_tag=desk.token(),

@@ -20,6 +20,7 @@ COMMANDS = [
     "account",
     "line",
     "number",
+    "route",
     "ladder",
     "explain",
     "doctor",
@@ -46,7 +47,7 @@ def test_without_a_command_it_lists_them(capsys: pytest.CaptureFixture[str]) -> 
 def test_every_command_teaches_by_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     told = capsys.readouterr().out
-    if command in ("line", "number"):
+    if command in ("line", "number", "route"):
         assert run([command, "add", "--help"]) == 0
         told = capsys.readouterr().out
     assert f"holdfast {command}" in told.partition("Usage:")[2].partition("\n")[2]
@@ -75,6 +76,11 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
         (["number", "add", "5550100"], 2, "'5550100' is not a phone number in E.164"),
         (["number", "add", "+15550100", "--voice-url", "x"], 2, "'x' is not a web address"),
         (["number", "remove", "+15550100"], 1, "+15550100 is no number of yours"),
+        (["route", "add", "44", "--host", "203.0.113.5"], 2, "'44' is not how numbers begin"),
+        (["route", "add", "+44", "--host", "sip.example"], 2, "'sip.example' is not a numeric address"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--source", "all"], 2, "'all' is not a network"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--caller-id", "me"], 2, "'me' is not a phone number"),
+        (["route", "remove", "+44"], 1, "there is no route for +44"),
         (["line", "remove", "alice"], 1, "there is no line alice"),
         (["demo", "--out", "/dev/null"], 2, "nothing can be written to /dev/null"),
         (["demo", "--out", "/proc/none"], 2, "nothing can be written to /proc/none"),

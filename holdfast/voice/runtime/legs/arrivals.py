@@ -8,10 +8,11 @@ from typing import Literal, Protocol
 
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import Answer
+from holdfast.voice.runtime.directory import Answer, normal
 from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.runtime.legs.tls import Tls
+from holdfast.voice.runtime.listings import Line
 from holdfast.voice.sip.effects import Address, Invited, Transport
 from holdfast.voice.sip.offer import Sealing
 from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_uri
@@ -59,15 +60,23 @@ class SipSettings:
 class Directory(Lines, Protocol):
     """What a SIP leg asks of the directory."""
 
+    def lets_in(self, host: str) -> bool:
+        """Whether calls from this numeric host come in without a password, as those of a trunk."""
+        ...
+
+    def tls_name(self, to: Address) -> str | None:
+        """The name in the certificate of a trunk, when it has one of its own."""
+        ...
+
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         """What answers a call to this user or number at this host."""
         ...
 
 
 class Door:
-    """Who may call: authenticated lines, and, while we listen on loopback, anybody on loopback."""
+    """Who may call: authenticated lines, trunks, and, while we listen on loopback, anybody on loopback."""
 
-    def __init__(self, lines: Lines, listening: Address, *, trust_loopback: bool) -> None:
+    def __init__(self, lines: Directory, listening: Address, *, trust_loopback: bool) -> None:
         self._lines = lines
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
@@ -78,11 +87,16 @@ class Door:
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         """Source: sip.settings.Policy."""
-        return self._local and ip_address(source.host).is_loopback
+        return (self._local and ip_address(source.host).is_loopback) or self._lines.lets_in(source.host)
 
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""
         return True
+
+
+def may_call(line: Line, called: str) -> bool:
+    """Whether a line may call this number or name."""
+    return any(form.startswith(prefix) for form in (called, normal(called)) for prefix in line.may_call)
 
 
 def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answer, ours: Address) -> ReceiveCall:

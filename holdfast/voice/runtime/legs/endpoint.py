@@ -130,11 +130,13 @@ async def open_endpoint(
     happened: Callable[[Event], None],
     now: Callable[[], float],
     tasks: asyncio.TaskGroup,
+    tls_name: Callable[[Address], str | None] = lambda _: None,
 ) -> SipEndpoint:
     """Listen for SIP over UDP and TCP, at the same port, and over TLS. Raises: OSError when a port cannot be had."""
     made = SipEndpoint(happened=happened, now=now)
     tls = settings.tls
-    made.streams = Streams(made, now=now, tasks=tasks, client_tls=None if tls is None else tls.client)
+    client_tls = None if tls is None else tls.client
+    made.streams = Streams(made, now=now, tasks=tasks, client_tls=client_tls, name_of=tls_name)
     connected = await _listen(made, settings.address)
     made.addresses = (made.socket.address, connected)
     if tls is not None:

@@ -1,4 +1,4 @@
-"""Where a target leads: the contacts of a line, or a SIP URI elsewhere."""
+"""Where a target leads: the contacts of a line, a trunk, or a SIP URI elsewhere."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from urllib.parse import unquote
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.directory import normal
+from holdfast.voice.runtime.listings import Line, Route
+from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.uri import Uri, address_of, parse_uri, transport_of
+from holdfast.voice.sip.uri import Uri, address_of, contact_at, parse_uri, transport_of
 
 NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
@@ -24,10 +26,14 @@ HOST_UNRESOLVED = 13254
 
 
 class Lines(Protocol):
-    """The lines of the directory."""
+    """The lines of the directory, and the trunks behind it."""
 
     def line(self, name: str) -> Line | None:
         """The line of that name."""
+        ...
+
+    def route_for(self, number: str) -> Route | None:
+        """The trunk by which a number leaves."""
         ...
 
 
@@ -38,6 +44,10 @@ class Goal:
     uri: str
     next_hop: Address | None
     headers: Headers
+    caller: str | None = None
+    """Who is said to call, when it is not the call's own caller."""
+    credentials: Credentials | None = None
+    """With what a challenge is answered there."""
 
     @property
     def transport(self) -> Transport:
@@ -72,7 +82,7 @@ def goals(
     if not to.lower().startswith(("sip:", "sips:")):
         name = to if lines.line(to) is not None else to.removeprefix("+")
         if lines.line(name) is None and to[:1] in "+0123456789":
-            raise Unreachable(f"no line is registered as {to}", sip_code=404, twilio_code=NUMBER_UNREACHABLE)
+            return (_by_trunk(to, lines.route_for(to), headers),)
         return _of_line(name, lines, contacts, headers)
     bare, _, query = to.partition("?")
     try:
@@ -86,6 +96,24 @@ def goals(
     if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
     return (Goal(uri=bare, next_hop=None, headers=(*headers, *_query(query))),)
+
+
+def _by_trunk(number: str, route: Route | None, headers: Headers) -> Goal:
+    """No route, no call. Source: Twilio, error 13224 for a number that cannot be called."""
+    if route is None:
+        raise Unreachable(
+            f"no line is registered as {number}, and no route leads there", sip_code=404, twilio_code=NUMBER_UNREACHABLE
+        )
+    credentials = None
+    if route.user is not None and route.password is not None:
+        credentials = Credentials(user=route.user, password=route.password, realm=route.realm)
+    return Goal(
+        uri=contact_at(normal(number), route.address),
+        next_hop=route.address,
+        headers=headers,
+        caller=route.caller_id,
+        credentials=credentials,
+    )
 
 
 def _of_line(

@@ -28,7 +28,7 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, received
+from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, may_call, received
 from holdfast.voice.runtime.legs.attached import Attached, Fork, cause_of
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.ladder import Ladder
@@ -90,6 +90,7 @@ class SipLegs:
             happened=self._event,
             now=self._now,
             tasks=self._tasks,
+            tls_name=self._directory.tls_name,
         )
         return self._sip.address
 
@@ -194,9 +195,9 @@ class SipLegs:
                     now=self._now(),
                     sdp=offer,
                     next_hop=goal.next_hop,
-                    caller=caller_of(effect.from_),
+                    caller=goal.caller or caller_of(effect.from_),
                     caller_name=effect.caller_name or "",
-                    credentials=credentials,
+                    credentials=goal.credentials or credentials,
                     headers=(*goal.headers, *named(leg.call, self._account)),
                 )
             except UriUnreadable as wrong:
@@ -262,7 +263,7 @@ class SipLegs:
     async def _arrive(self, leg: Attached, invited: s.Invited) -> None:
         """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
         line = self._directory.line(invited.user) if invited.user is not None else None
-        if line is not None and not line.may_call:
+        if line is not None and not may_call(line, invited.called):
             self._turn_away(leg, invited.session, 403)
             return
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,12 +22,15 @@ from holdfast.voice.runtime.listings import (
     Application,
     Line,
     PhoneNumber,
+    Route,
     VoiceSettings,
     read_application,
     read_line,
     read_number,
+    read_route,
     write,
 )
+from holdfast.voice.sip.effects import Address
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
 OURS = "+15550100001"
@@ -60,11 +64,15 @@ class Shelf:
         self.kept.pop((kind, key), None)
 
 
+def lines(**passwords: str) -> list[Line]:
+    return [Line(name=name, password=password) for name, password in passwords.items()]
+
+
 async def opened(
     shelf: Shelf,
     *,
     now: float = 1.0,
-    lines: Mapping[str, str] | None = None,
+    lines: Iterable[Line] = (),
     numbers: Mapping[str, VoiceSettings] | None = None,
     default: str | None = None,
 ) -> Directory:
@@ -76,7 +84,7 @@ async def opened(
 async def test_what_was_put_is_there_after_a_new_start() -> None:
     shelf = Shelf()
     first = await opened(shelf)
-    line = Line(name="alice", password="secret", may_call=False)
+    line = Line(name="alice", password="secret", may_call=())
     number = replace(first.new_number(OURS, now=5.0), voice=VOICE, voice_application_sid="AP" + "1" * 32)
     application = Application(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0, voice=VOICE)
     await first.put_line(line)
@@ -110,7 +118,10 @@ async def test_the_settings_are_laid_over_what_was_stored_and_not_stored_themsel
     await stored.put_number(replace(stored.new_number(OURS, now=5.0, friendly_name="desk"), voice_application_sid="AP"))
     before = dict(shelf.kept)
     directory = await opened(
-        shelf, now=9.0, lines={"alice": "new", "bob": "b"}, numbers={OURS: VOICE, "+15550100002": VoiceSettings()}
+        shelf,
+        now=9.0,
+        lines=lines(alice="new", bob="b"),
+        numbers={OURS: VOICE, "+15550100002": VoiceSettings()},
     )
     assert [(line.name, line.password) for line in directory.lines()] == [("alice", "new"), ("bob", "b")]
     number = directory.number(OURS)
@@ -184,7 +195,7 @@ async def test_the_default_answers_whatever_has_no_address_of_its_own() -> None:
 
 
 async def test_ours_are_our_numbers_and_the_lines_that_are_named_by_one() -> None:
-    directory = await opened(Shelf(), lines={"+15550100002": "x", "100": "y"}, numbers={OURS: VOICE})
+    directory = await opened(Shelf(), lines=lines(**{"+15550100002": "x", "100": "y"}), numbers={OURS: VOICE})
     assert [directory.is_ours(each) for each in (OURS, "15550100002", "100", "+15550100003", "alice", "")] == [
         True,
         True,
@@ -200,7 +211,8 @@ async def test_ours_are_our_numbers_and_the_lines_that_are_named_by_one() -> Non
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"name": 1, "nonsense": 2}', "[1, 2]", '"x"'])
 async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
-    for kind, read in (("line", read_line), ("number", read_number), ("application", read_application)):
+    readers = {"line": read_line, "number": read_number, "application": read_application, "route": read_route}
+    for kind, read in readers.items():
         with pytest.raises(StoreFailed):
             read(text)
         shelf = Shelf()
@@ -209,9 +221,9 @@ async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
             await opened(shelf)
 
 
-@given(name=st.text(), password=st.text(), may_call=st.booleans())
-def test_every_line_survives_the_shelf(name: str, password: str, may_call: bool) -> None:
-    line = Line(name=name, password=password, may_call=may_call)
+@given(name=st.text(), password=st.text(), may_call=st.lists(st.text()))
+def test_every_line_survives_the_shelf(name: str, password: str, may_call: list[str]) -> None:
+    line = Line(name=name, password=password, may_call=tuple(may_call))
     assert read_line(write(line)) == line
     assert password not in repr(line) or password in repr(Line(name=name, password=""))
 
@@ -238,3 +250,48 @@ def test_numbers_are_written_as_their_country_does() -> None:
         "+442071838750",
         "client:bob",
     ]
+
+
+def route(prefix: str, host: str = "203.0.113.5", **fields: Any) -> Route:
+    return Route(prefix=prefix, host=host, port=5060, **fields)
+
+
+async def test_numbers_leave_by_the_longest_prefix_and_our_own_by_none() -> None:
+    shelf = Shelf()
+    directory = await opened(shelf, lines=lines(**{"+15550100002": "x"}), numbers={OURS: VOICE})
+    for each in (route("+"), route("+44", "203.0.113.6"), route("+4420", "203.0.113.7", transport="TLS")):
+        await directory.put_route(each)
+    hosts = {
+        number: found.host if (found := directory.route_for(number)) else None
+        for number in ("+49301234567", "+44121234567", "4420 7946 0000", OURS, "+15550100002", "alice", "+", "112")
+    }
+    assert hosts == {
+        "+49301234567": "203.0.113.5",
+        "+44121234567": "203.0.113.6",
+        "4420 7946 0000": "203.0.113.7",
+        **dict.fromkeys((OURS, "+15550100002", "alice", "+", "112")),
+    }
+    again = await opened(shelf)
+    assert again.routes() == directory.routes()
+    assert await again.remove_route("+") is True
+    assert await again.remove_route("+") is False
+    assert again.route_for("+49301234567") is None
+
+
+async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
+    directory = await opened(Shelf())
+    await directory.put_route(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))
+    assert [directory.lets_in(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [True, False, True]
+    assert directory.tls_name(Address("203.0.113.5", 5060)) == "sip.example"
+    assert directory.tls_name(Address("203.0.113.6", 5060)) is None
+
+
+def test_a_route_survives_the_shelf_and_keeps_its_password_to_itself() -> None:
+    kept = route("+", user="acme", password="hush", realm="r", caller_id=OURS, sources=("10.0.0.0/8",))
+    assert read_route(write(kept)) == kept
+    assert "hush" not in repr(kept)
+
+
+@pytest.mark.parametrize(("kept", "may_call"), [("true", ("",)), ("false", ()), ('["+1"]', ("+1",)), ("[]", ())])
+def test_a_line_of_an_earlier_version_is_read(kept: str, may_call: tuple[str, ...]) -> None:
+    assert read_line('{"name": "a", "password": "b", "may_call": ' + kept + "}").may_call == may_call

@@ -1,0 +1,156 @@
+"""`holdfast route`: the trunks by which numbers that are not ours leave."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Literal
+
+import typer
+
+from holdfast.cli.directory import in_the_store, server_of
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.voice.runtime.directory import E164, PREFIX, Directory
+from holdfast.voice.runtime.listings import Route
+from holdfast.voice.sip.effects import Transport
+from holdfast.voice.sip.uri import DEFAULT_PORTS
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Trunks: where numbers that are not ours are called. `\\[routes]` in holdfast.toml does the same.",
+    epilog="docs/trunks.md tells how to connect one.",
+)
+
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="How the numbers begin: +44, or + for every number.")]
+
+_TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
+
+
+@app.command("add")
+def add(
+    prefix: Prefix,
+    host: Annotated[str, typer.Option("--host", metavar="IP", help="The trunk, as a numeric address.")],
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Its port [5060, or 5061].")] = None,
+    transport: Annotated[Literal["udp", "tcp", "tls"], typer.Option("--transport", help="How to get there.")] = "udp",
+    user: Annotated[str | None, typer.Option("--user", help="Who we are there, when it asks.")] = None,
+    password: Annotated[str | None, typer.Option("--password", help="Asked if left out and there is a user.")] = None,
+    realm: Annotated[str | None, typer.Option("--realm", help="The one realm whose challenges are answered.")] = None,
+    caller_id: Annotated[
+        str | None, typer.Option("--caller-id", metavar="NUMBER", help="Stands in From instead of the caller's own.")
+    ] = None,
+    tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in its certificate.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", metavar="NETWORK", help="Its calls come in from here; repeatable.")
+    ] = None,
+    config: Config = None,
+    store: Store = None,
+) -> None:
+    """Add a trunk for numbers that begin with a prefix, or change it. The longest prefix that fits wins.
+
+    \b
+    holdfast route add + --host 203.0.113.5 --user acme
+    holdfast route add +44 --host 203.0.113.9 --transport tls --tls-name sip.carrier.example
+    holdfast route add + --host 203.0.113.5 --source 203.0.113.0/28     calls come in from there too
+    """
+    kind = _TRANSPORTS[transport]
+    if user is not None and password is None:
+        password = typer.prompt("Password", hide_input=True)
+    route = Route(
+        prefix=_checked_prefix(prefix),
+        host=_checked_host(host),
+        port=DEFAULT_PORTS[kind] if port is None else port,
+        transport=kind,
+        user=user,
+        password=password,
+        realm=realm,
+        caller_id=_checked_number(caller_id),
+        tls_name=tls_name,
+        sources=tuple(_checked_network(network) for network in source or ()),
+    )
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        fields = {name: getattr(route, name) for name in route.__slots__}
+        server.post("/engine/routes", fields | {"sources": list(route.sources)})
+    else:
+        in_the_store(settings, lambda directory: directory.put_route(route))
+    say(f"numbers that begin with {route.prefix} leave by {_where(route.host, route.port, route.transport)}")
+
+
+@app.command("list")
+def list_routes(config: Config = None, store: Store = None) -> None:
+    """List the routes."""
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        listed = server.get("/engine/routes")["routes"]
+        rows = {
+            str(one["prefix"]): (_where(str(one["host"]), one["port"], one["transport"]), ", ".join(one["sources"]))
+            for one in listed
+        }
+    else:
+        rows = in_the_store(settings, _rows)
+        for prefix, trunk in settings.routes.items():
+            port = trunk.port or DEFAULT_PORTS[trunk.transport]
+            rows[prefix] = (_where(trunk.host, port, trunk.transport), ", ".join(trunk.sources))
+    table(
+        ("PREFIX", "TRUNK", "CALLS COME IN FROM"),
+        [(prefix, *rest) for prefix, rest in sorted(rows.items())],
+        empty="no routes: numbers that are not yours cannot be called. holdfast route add + --host …",
+    )
+
+
+@app.command("remove")
+def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
+    """Remove a route; calls that are on stay on."""
+    prefix = _checked_prefix(prefix)
+    settings = settings_from(config=config, store=store)
+    if server := server_of(settings):
+        removed = server.delete(f"/engine/routes/{prefix}")
+    else:
+        removed = in_the_store(settings, lambda directory: directory.remove_route(prefix))
+    if not removed:
+        raise Stop(f"there is no route for {prefix}", fix="holdfast route list")
+    say(f"the route for {prefix} is removed")
+    if prefix in settings.routes:
+        note("it stands in holdfast.toml too, and comes back with the next start: remove it from [routes]")
+
+
+def _where(host: str, port: int, transport: str) -> str:
+    return f"{host}:{port} by {transport}"
+
+
+def _wrong(what: str, fix: str) -> Stop:
+    return Stop(what, fix=fix, status=WRONG_SETTINGS)
+
+
+def _checked_prefix(prefix: str) -> str:
+    if not PREFIX.match(prefix):
+        raise _wrong(f"{prefix!r} is not how numbers begin", "A plus and digits: +44, or + alone for every number")
+    return prefix
+
+
+def _checked_host(host: str) -> str:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        fix = f"Names are not looked up; see what it is now: getent hosts {host}"
+        raise _wrong(f"{host!r} is not a numeric address", fix) from None
+
+
+def _checked_number(number: str | None) -> str | None:
+    if number is not None and not E164.match(number):
+        raise _wrong(f"{number!r} is not a phone number in E.164", "A plus and digits alone: +15550100")
+    return number
+
+
+def _checked_network(text: str) -> str:
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise _wrong(f"{text!r} is not a network", "An address such as 203.0.113.5, or 203.0.113.0/28") from None
+
+
+async def _rows(directory: Directory) -> dict[str, tuple[str, str]]:
+    return {
+        route.prefix: (_where(route.host, route.port, route.transport), ", ".join(route.sources))
+        for route in directory.routes()
+    }
