@@ -12,6 +12,11 @@ OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+WHOLE, SPARE = "CALL", "HOLD"
+GAP = 2
+"""Columns between two columns of a table."""
+
+
 class Stop(Exception):
     """The command cannot go on, and the person can change that. `fix` is the next thing to do."""
 
@@ -41,7 +46,11 @@ def tell(stop: Stop) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table; tab-separated lines without a terminal; `empty` when there are no rows."""
+    """A table; tab-separated lines without a terminal; `empty` when there are no rows.
+
+    The column CALL is whole in the narrowest terminal, because it is copied into the next command. HOLD, which does
+    no more than CALL does, is left out where it does not fit; others are folded.
+    """
     rows = list(rows)
     if not OUT.is_terminal:
         for row in rows:
@@ -50,7 +59,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str)
     if not rows:
         note(empty)
         return
-    drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    widths = [max(len(cell) for cell in column) + GAP for column in zip(headings, *rows, strict=True)]
+    shown = [place for place, heading in enumerate(headings) if heading != SPARE or sum(widths) <= OUT.width + GAP]
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for place in shown:
+        whole = headings[place] == WHOLE
+        drawn.add_column(
+            headings[place], overflow="fold", no_wrap=whole, min_width=widths[place] - GAP if whole else None
+        )
     for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(row[place]) for place in shown))
     OUT.print(drawn)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
+from holdfast.cli import terminal
 from holdfast.cli.app import run
 from holdfast.settings import Settings
 
@@ -154,3 +158,15 @@ def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
     run(["line", "list"])
     run(["number", "list"])
     assert capsys.readouterr().out.splitlines() == ["bob", "+15550102\thttp://127.0.0.1:7/"]
+
+
+def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=StringIO(), force_terminal=True, width=80, soft_wrap=True)
+    monkeypatch.setattr(terminal, "OUT", screen)
+    call, hold = "CA" + "0123456789abcdef" * 2, "HO" + "0123456789abcdef" * 2
+    row = (call, "sip:somebody@192.0.2.100", "+15550100", "in-progress", "held", "the other party", hold)
+    terminal.table(("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"), [row], empty="")
+    assert isinstance(screen.file, StringIO)
+    drawn = screen.file.getvalue()
+    assert call in drawn
+    assert all(len(line) <= 80 for line in Text.from_ansi(drawn).plain.splitlines())
