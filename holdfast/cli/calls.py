@@ -17,7 +17,7 @@ def calls(config: Config = None, store: Store = None) -> None:
     holdfast calls | cut -f1           without a terminal: one call per line, tabs between
     holdfast hold CA…
     """
-    listed = client_of(settings_from(config=config, store=store)).get("/calls")
+    listed = client_of(settings_from(config=config, store=store)).get("/calls", has="calls")
     table(
         ("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"),
         [_row(call) for call in listed["calls"]],

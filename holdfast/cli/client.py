@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -39,24 +40,24 @@ class Client:
         # The server is ours: no proxy stands between.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def get(self, path: str) -> Any:
-        """The JSON at a path. Raises: Stop."""
+    def get(self, path: str, *, has: str | None = None) -> Any:
+        """The JSON at a path, which must have this key. Raises: Stop."""
         with self._open(path) as response:
-            return _read_json(response)
+            return _read_json(response, has)
 
     def text(self, path: str) -> str:
         """The text at a path. Raises: Stop."""
         with self._open(path, accept="text/plain") as response:
             return response.read().decode("utf-8", "replace")
 
-    def post(self, path: str, body: dict[str, object] | None = None) -> Any:
-        """The JSON answer to a JSON body. Raises: Stop."""
-        return self._send("POST", path, json.dumps(body or {}).encode(), "application/json")
+    def post(self, path: str, body: dict[str, object] | None = None, *, has: str | None = None) -> Any:
+        """The JSON answer to a JSON body, which must have this key. Raises: Stop."""
+        return self._send("POST", path, json.dumps(body or {}).encode(), has)
 
     def delete(self, path: str) -> bool:
         """Whether there was something to remove at a path. Raises: Stop."""
         try:
-            self._send("DELETE", path, None, "application/json")
+            self._send("DELETE", path, None, None)
         except Refused as refused:
             if refused.http_status == NOT_FOUND:
                 return False
@@ -69,9 +70,9 @@ class Client:
         with self._open(path, accept="text/event-stream", timeout_s=None) as response:
             yield _events(response)
 
-    def _send(self, method: str, path: str, body: bytes | None, kind: str) -> Any:
-        with self._open(path, method=method, body=body, kind=kind) as response:
-            return _read_json(response)
+    def _send(self, method: str, path: str, body: bytes | None, has: str | None) -> Any:
+        with self._open(path, method=method, body=body) as response:
+            return _read_json(response, has)
 
     @contextmanager
     def _open(
@@ -80,12 +81,12 @@ class Client:
         *,
         method: str = "GET",
         body: bytes | None = None,
-        kind: str = "application/json",
         accept: str = "application/json",
         timeout_s: float | None = TIMEOUT_S,
     ) -> Iterator[http.client.HTTPResponse]:
-        headers = {"Authorization": self._authorization, "Content-Type": kind, "Accept": accept}
-        request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
+        headers = {"Authorization": self._authorization, "Content-Type": "application/json", "Accept": accept}
+        url = self.url + urllib.parse.quote(path, safe="/?=&+")
+        request = urllib.request.Request(url, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=timeout_s) as response:
                 yield response
@@ -126,15 +127,18 @@ def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             data = []
 
 
-def _read_json(response: http.client.HTTPResponse) -> Any:
+def _read_json(response: http.client.HTTPResponse, has: str | None) -> Any:
     body = response.read()
     try:
-        return json.loads(body) if body else None
-    except ValueError as error:
+        told = json.loads(body) if body else None
+    except ValueError:
+        told = None
+    if (body and told is None) or (has is not None and not (isinstance(told, dict) and has in told)):
         raise Stop(
             f"what answers at this address is no Holdfast: {body[:60]!r}",
             fix="holdfast doctor shows who listens there.",
-        ) from error
+        )
+    return told
 
 
 def _refused(error: urllib.error.HTTPError) -> Refused:

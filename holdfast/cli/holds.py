@@ -35,7 +35,7 @@ def hold(
     holdfast resume CA…
     """
     body: dict[str, object] = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit}
-    done = client_of(settings_from(config=config, store=store)).post("/holds", body)
+    done = client_of(settings_from(config=config, store=store)).post("/holds", body, has="status")
     say(f"{done['id']} {done['status']}")
 
 
@@ -53,7 +53,7 @@ def resume(
     """
     if not which.startswith(("CA", "HO")) or not which.isalnum():
         raise Stop(f"{which!r} is neither a call (CA…) nor a hold (HO…)", fix="holdfast holds", status=WRONG_SETTINGS)
-    done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume", {"by": by})
+    done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume", {"by": by}, has="status")
     say(f"{done['id']} {done['status']}")
 
 
@@ -83,7 +83,7 @@ def holds(
 def _list(client: Client) -> None:
     table(
         ("HOLD", "CALL", "STATUS", "BY", "SINCE"),
-        [_row(one) for one in client.get("/holds")["holds"]],
+        [_row(one) for one in client.get("/holds", has="holds")["holds"]],
         empty="nobody was held yet; holdfast calls lists whom you can hold",
     )
 

@@ -70,7 +70,7 @@ def list_lines(config: Config = None, store: Store = None) -> None:
     """List the lines."""
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
-        names = {str(one["name"]) for one in server.get("/engine/lines")["lines"]}
+        names = {str(one["name"]) for one in server.get("/engine/lines", has="lines")["lines"]}
     else:
         names = in_the_store(settings, _names) | settings.lines.keys()
     table(("LINE",), [(name,) for name in sorted(names)], empty="no lines yet: holdfast line add alice --password …")

@@ -59,7 +59,7 @@ def list_numbers(config: Config = None, store: Store = None) -> None:
     """List the numbers."""
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
-        listed = server.get("/engine/numbers")["numbers"]
+        listed = server.get("/engine/numbers", has="numbers")["numbers"]
         rows = {str(one["phone_number"]): str(one["voice_url"] or "") for one in listed}
     else:
         rows = in_the_store(settings, _rows) | {key: one.voice_url or "" for key, one in settings.numbers.items()}

@@ -75,6 +75,7 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
         (["ladder", "CA" + "0" * 32], 1, "no Holdfast answers"),
         (["explain", "CA" + "0" * 32], 1, "no Holdfast answers"),
         (["resume", "XX"], 2, "'XX' is neither a call"),
+        (["ladder", "caf\u00e9 \n"], 1, "no Holdfast answers"),
         (["run", "--", "no-such-program"], 127, "there is no program 'no-such-program'"),
         (["line", "add", "a b", "--password", "x"], 2, "'a b' cannot be the name of a line"),
         (["number", "add", "5550100"], 2, "'5550100' is not a phone number in E.164"),
