@@ -3,6 +3,7 @@
 What was sent and not answered is settled by a read, and repeated only when the read shows that it was not done.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from holdfast.holds.documents import Documents, is_audio
@@ -18,6 +19,9 @@ from holdfast.holds.ways.steps import Refusal, SetHold
 
 AT_ONCE = 8
 """How many rooms are looked into at the same time."""
+
+KEEP_SEEN = 10_000
+"""Of how many calls it is remembered which room they were in last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class ByConference:
         self._clock = clock
         self._patience = patience
         self._documents = documents
-        self._last_seen: dict[CallSid, ConferenceSid] = {}
+        self._last_seen: OrderedDict[CallSid, ConferenceSid] = OrderedDict()
 
     async def find(self, call: CallSid) -> Found | None:
         """The live conference this call is in now."""
@@ -45,7 +49,7 @@ class ByConference:
             found = await self._in(ConferenceSeen(sid=known, name="", status="in-progress"), call)
             if found is not None:
                 return found
-            del self._last_seen[call]
+            self.forget(call)
         conferences = await self._account.conferences()
         for start in range(0, len(conferences), AT_ONCE):
             looks = [self._look(one) for one in conferences[start : start + AT_ONCE]]
@@ -79,6 +83,9 @@ class ByConference:
         if me is None:
             return None
         self._last_seen[call] = room.conference.sid
+        self._last_seen.move_to_end(call)
+        if len(self._last_seen) > KEEP_SEEN:
+            self._last_seen.popitem(last=False)
         return Found(me=me, room=room)
 
     def forget(self, call: CallSid) -> None:

@@ -9,6 +9,8 @@ from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import Clock, HoldEvent, HoldStore
 
 BATCH = 500
+MOST_ACTIVE = 1_000_000
+"""More holds than can be going on at a time."""
 
 
 class Ledger:
@@ -25,7 +27,7 @@ class Ledger:
 
     async def load(self) -> None:
         """Take over the holds that were going on when the store was last closed."""
-        for hold in reversed(await self._store.holds(active_only=True)):
+        for hold in reversed(await self._store.holds(active_only=True, limit=MOST_ACTIVE)):
             self._active.setdefault(hold.id, hold)
             self._book(hold).setdefault(hold.call, hold.id)
 
@@ -55,6 +57,10 @@ class Ledger:
         if hold is None:
             raise HoldUnknown(f"there is no hold {id}", fix="GET /holds lists them.", hold=id)
         return hold
+
+    async def last_of(self, call: CallSid) -> Hold | None:
+        """The hold that goes on for this call, else the newest that has ended."""
+        return self.of_call(call) or await self._store.last_of(call)
 
     async def list(self, *, active_only: bool, limit: int) -> list[Hold]:
         """Holds, newest first."""

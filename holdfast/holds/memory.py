@@ -55,6 +55,10 @@ class MemoryStore:
         chosen.sort(key=lambda hold: hold.asked_at, reverse=True)
         return chosen[:limit]
 
+    async def last_of(self, call: CallSid) -> Hold | None:
+        of_call = [hold for hold in self._holds.values() if hold.call == call]
+        return max(of_call, key=lambda hold: hold.asked_at, default=None)
+
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
         return [event for event in self._events if event.id > after][:limit]
 

@@ -134,6 +134,10 @@ class HoldStore(Protocol):
         """Holds, newest first."""
         ...
 
+    async def last_of(self, call: CallSid) -> Hold | None:
+        """The newest hold of this call, going on or ended."""
+        ...
+
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
         """History after this event id, oldest first."""
         ...

@@ -285,11 +285,8 @@ class Holds:
             return await self.ledger.get(HoldId(hold))
         if not is_call_sid(hold):
             raise BadInput(f"{hold[:60]!r} is neither a hold (HO…) nor a call (CA…)")
-        known = self.ledger.of_call(CallSid(hold))
+        known = await self.ledger.last_of(CallSid(hold))
         if known is None:
-            for one in await self.ledger.list(active_only=False, limit=1000):
-                if one.call == hold:
-                    return one
             raise BadInput(f"{hold} is not on hold, and never was", fix="GET /holds lists the holds.")
         return known
 

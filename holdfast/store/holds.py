@@ -81,6 +81,13 @@ class SqlHolds:
         async with _told_as_theirs():
             return [hold_of(json.loads(row.record)) for row in await self._database.read(query)]
 
+    async def last_of(self, call: CallSid) -> Hold | None:
+        """The newest hold of this call. Raises: StoreTrouble."""
+        query = select(HOLD_EVENTS.c.hold).where(HOLD_EVENTS.c.call == call).order_by(HOLD_EVENTS.c.id.desc()).limit(1)
+        async with _told_as_theirs():
+            rows = await self._database.read(query)
+        return await self.hold(HoldId(rows[0].hold)) if rows else None
+
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
         """History after this event, oldest first. Raises: StoreTrouble."""
         query = select(HOLD_EVENTS).where(HOLD_EVENTS.c.id > after).order_by(HOLD_EVENTS.c.id).limit(limit)

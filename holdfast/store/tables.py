@@ -50,7 +50,7 @@ HOLD_EVENTS = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Float, nullable=False),
     Column("hold", String, nullable=False, index=True),
-    Column("call", String, nullable=False),
+    Column("call", String, nullable=False, index=True),
     Column("kind", String, nullable=False),
     Column("status", String, nullable=False),
     Column("by", String),

@@ -89,6 +89,15 @@ async def test_holds_come_newest_first_and_only_the_active_ones_if_asked(store: 
     assert [hold.asked_at for hold in await store.holds(limit=1)] == [3.0]
 
 
+async def test_the_newest_hold_of_a_call_is_found(store: HoldStore) -> None:
+    first = a_hold(1, asked_at=1.0, status=Status.RESUMED)
+    second = replace(a_hold(2, asked_at=2.0, status=Status.RESUMED), call=first.call)
+    for hold in (first, second, a_hold(3, asked_at=3.0)):
+        await store.save_hold(hold, [Tell(kind="asked")], at=hold.asked_at)
+    assert await store.last_of(first.call) == second
+    assert await store.last_of(CallSid("CA" + "9" * 32)) is None
+
+
 async def test_a_hold_that_ends_is_no_longer_active(store: HoldStore) -> None:
     held = a_hold(1, status=Status.HELD)
     await store.save_hold(held, (), at=1.0)

@@ -3,8 +3,8 @@
 import pytest
 
 from holdfast.holds.errors import AccountUnreachable, NotAllowed, NotThere
-from holdfast.holds.hold import Status
-from holdfast.holds.ids import CallSid
+from holdfast.holds.hold import Hold, Status, Tell, WayName
+from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Follow, Policy
 from tests.stories.holds.conftest import Stage
 
@@ -131,3 +131,33 @@ async def test_only_those_named_may_hold_and_resume(stage: Stage, room: Room) ->
         await stage.holds.resume(hold, by="bob")
     assert stage.account.hears(room[0]) == "music"
     assert (await stage.holds.resume(hold, by="alice")).resumed_by == "alice"
+
+
+async def test_every_hold_that_goes_on_outlives_a_restart(stage: Stage) -> None:
+    """However many there are: 1,000 are a page of the API, and no more than that."""
+    for number in range(1, 1103):
+        hold = Hold(
+            id=HoldId(f"HO{number:032x}"),
+            call=stage.account.call_in(number),
+            asked_at=stage.clock.now(),
+            status=Status.HELD,
+            way=WayName.CONFERENCE,
+        )
+        await stage.store.save_hold(hold, (Tell(kind="asked"),), at=stage.clock.now())
+    stage.start()
+    await stage.holds.load()
+    assert len(stage.holds.ledger.active()) == 1102
+
+
+async def test_a_hold_of_long_ago_is_found_by_its_call(stage: Stage, room: Room) -> None:
+    hold = await stage.holds.hold(room[0])
+    ended = await stage.holds.resume(hold)
+    for number in range(10, 1103):
+        other = Hold(
+            id=HoldId(f"HO{number:032x}"),
+            call=stage.account.call_in(number),
+            asked_at=stage.clock.now() + number,
+            status=Status.RESUMED,
+        )
+        await stage.store.save_hold(other, (Tell(kind="asked"),), at=other.asked_at)
+    assert await stage.holds.resume(room[0]) == ended
