@@ -4,20 +4,30 @@ One class for both; they differ in the address. Nothing is ever repeated here: a
 service to settle by a read.
 """
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.http.response import Response
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
 
 from holdfast.holds import credentials
 from holdfast.holds.credentials import CLOUD, Credentials
-from holdfast.holds.errors import AccountRefused, AccountTrouble, BadInput, NotThere, WrongCredentials
+from holdfast.holds.errors import (
+    AccountRefused,
+    AccountTrouble,
+    AccountUnreachable,
+    BadInput,
+    NotThere,
+    WrongCredentials,
+)
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
 from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
 from holdfast.holds.transport import Transport
@@ -38,6 +48,7 @@ class Account:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{credentials.base_url!r} is not the address of an API", fix="Say http://host:port.")
         self._credentials = credentials
+        self._timeout_s = timeout_s
         self._transport = Transport(timeout_s=timeout_s)
         client = Client(credentials.sid, credentials.token, http_client=self._transport)
         if credentials.base_url != CLOUD:
@@ -107,15 +118,14 @@ class Account:
         if parent is not None:
             filters["parent_call_sid"] = parent
         async with _translated():
-            found = await self._client.calls.list_async(**filters, limit=MOST, page_size=PAGE)
-            return [_call(one) for one in found]
+            return [_call(one) for one in await self._listed(self._client.calls, **filters)]
 
     async def conferences(self) -> Sequence[ConferenceSeen]:
         found: dict[ConferenceSid, ConferenceSeen] = {}
         # The running ones last: one that starts between the two reads is seen at least once.
         for status in LIVE_CONFERENCES:
             async with _translated():
-                for one in await self._client.conferences.list_async(status=status, limit=MOST, page_size=PAGE):
+                for one in await self._listed(self._client.conferences, status=status):
                     sid = ConferenceSid(_text(one.sid))
                     found[sid] = ConferenceSeen(sid=sid, name=one.friendly_name or "", status=str(one.status))
         return [one for one in found.values() if one.status in LIVE_CONFERENCES]
@@ -124,7 +134,7 @@ class Account:
         try:
             async with _translated():
                 listed = self._client.conferences(conference).participants
-                return [_participant(one) for one in await listed.list_async(limit=MOST, page_size=PAGE)]
+                return [_participant(one) for one in await self._listed(listed)]
         except NotThere:
             return []
 
@@ -137,14 +147,14 @@ class Account:
 
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
         async with _translated():
-            found = await self._client.queues.list_async(limit=MOST, page_size=PAGE)
+            found = await self._listed(self._client.queues)
             return [(QueueSid(_text(one.sid)), one.friendly_name or "") for one in found if one.current_size]
 
     async def members(self, queue: QueueSid) -> Sequence[CallSid]:
         try:
             async with _translated():
-                found = await self._client.queues(queue).members.list_async(limit=MOST, page_size=PAGE)
-                return [CallSid(_text(one.call_sid)) for one in found]
+                members = self._client.queues(queue).members
+                return [CallSid(_text(one.call_sid)) for one in await self._listed(members)]
         except NotThere:
             return []
 
@@ -169,6 +179,16 @@ class Account:
             return [PhoneHoldSeen(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told]
         except (ValueError, KeyError, TypeError) as error:
             raise AccountTrouble(f"the engine's answer cannot be read: {error}") from error
+
+    async def _listed(self, resource: Any, **filters: str) -> list[Any]:
+        """The rows of a list. The SDK follows pages for as long as there are any, empty ones too; this ends."""
+        within_s = self._timeout_s * (MOST // PAGE)
+        try:
+            async with asyncio.timeout(within_s):
+                found: list[Any] = await resource.list_async(**filters, limit=MOST, page_size=PAGE)
+                return found
+        except TimeoutError as error:
+            raise AccountUnreachable(f"a list did not come to its end within {within_s:g} s") from error
 
     # Changes.
 
@@ -199,7 +219,7 @@ class Account:
         except AccountRefused:
             # A queue of this name exists: the account tells so by an error without its SID.
             async with _translated():
-                for one in await self._client.queues.list_async(limit=MOST, page_size=PAGE):
+                for one in await self._listed(self._client.queues):
                     if one.friendly_name == name:
                         return QueueSid(_text(one.sid))
             raise
@@ -217,26 +237,40 @@ async def _translated() -> AsyncIterator[None]:
     """The SDK's errors as ours. The one place where they are translated."""
     try:
         yield
-    except (TwilioRestException, TwilioServiceException) as error:
-        raise _refused(error) from error
+    except TwilioRestException as error:
+        raise _refused(error.status, error.code, error.msg) from error
+    except TwilioServiceException as error:
+        raise _refused(error.status, error.code, error.detail or error.title) from error
     except (TwilioException, json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
-        raise AccountTrouble(f"the account's answer cannot be read: {error}") from error
+        raise _page_refused(error) or AccountTrouble(f"the account's answer cannot be read: {error}") from error
 
 
-def _refused(error: TwilioRestException | TwilioServiceException) -> AccountRefused:
-    code = error.code if isinstance(error.code, int) else None
-    words = error.msg if isinstance(error, TwilioRestException) else (error.detail or error.title)
-    message = f"the account refused: {words} (HTTP {error.status}{f', code {code}' if code else ''})"
-    if error.status == 404 or code in (NOT_FOUND, CALL_NOT_IN_PROGRESS):
-        return NotThere(message, status=error.status, twilio_code=code)
-    if error.status in (401, 403):
+def _page_refused(error: Exception) -> AccountRefused | None:
+    """What the account said to a list, which the SDK tells of as a page that cannot be fetched, answer and all."""
+    answer = error.args[1] if isinstance(error, TwilioException) and len(error.args) == 2 else None
+    if not isinstance(answer, Response) or answer.status_code < 400:
+        return None
+    try:
+        told = json.loads(answer.text)
+    except ValueError:
+        told = None
+    told = told if isinstance(told, dict) else {}
+    return _refused(answer.status_code, told.get("code"), told.get("message"))
+
+
+def _refused(status: int, said: object, words: object) -> AccountRefused:
+    code = said if isinstance(said, int) else None
+    message = f"the account refused: {words or 'it did not say why'} (HTTP {status}{f', code {code}' if code else ''})"
+    if status == 404 or code in (NOT_FOUND, CALL_NOT_IN_PROGRESS):
+        return NotThere(message, status=status, twilio_code=code)
+    if status in (401, 403):
         return WrongCredentials(
             message,
-            status=error.status,
+            status=status,
             twilio_code=code,
             fix="Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN; `holdfast account` prints the engine's.",
         )
-    return AccountRefused(message, status=error.status, twilio_code=code)
+    return AccountRefused(message, status=status, twilio_code=code)
 
 
 def _text(value: str | None) -> str:

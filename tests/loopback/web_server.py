@@ -74,12 +74,13 @@ def to(location: str, *, status: int = 302) -> Behaviour:
 
 
 class WebServer:
-    """Answers by path; what is not set is 404. Remembers every request in order."""
+    """Answers by path, else `otherwise`: 404, unless told. Remembers every request in order."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, otherwise: Behaviour | None = None) -> None:
         self.requests: list[Request] = []
         self.behaviours: dict[str, Behaviour] = {}
         self._tls = tls
+        self._otherwise = otherwise or reply(status=404)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -132,7 +133,7 @@ class WebServer:
                 request = await self._read(reader)
                 self.requests.append(request)
                 self._news.set()
-                behave = self.behaviours.get(request.path, reply(status=404))
+                behave = self.behaviours.get(request.path, self._otherwise)
                 await behave(request, writer)
                 await writer.drain()
         finally:
