@@ -28,6 +28,7 @@ from holdfast.voice.runtime.sounds.sound import sound_of
 TICK_S = 0.02
 CALL_LEGS, HELD_LEGS = 500, 1000
 SECONDS = 20
+FIRST_PORT, SPARE_ROWS = 24_576, 64
 TICK_BAR_MS, LEG_BAR_US = 8.0, 10.0
 
 
@@ -43,8 +44,9 @@ class Run:
 
     @property
     def us_per_leg(self) -> float:
-        """Time of the processor per leg and tick, user and system, everything the process does."""
-        return sum(load.busy for load in self.loads) / len(self.loads) * TICK_S * 1e6 / len(self.rows)
+        """Time of the processor per leg and tick made, user and system, everything the process does."""
+        worked_s = sum(load.busy * (load.ticks + load.ticks_skipped) * TICK_S for load in self.loads)
+        return worked_s * 1e6 / sum(load.ticks for load in self.loads) / len(self.rows)
 
     @property
     def not_taken(self) -> int:
@@ -158,7 +160,9 @@ async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaPlane]:
         path = Path(folder) / "media"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
-            *("--socket", str(path), "--rows", str(rows), "--supervisor", str(os.getpid())),
+            # Ports of its own, and some to spare: another engine may run on this machine.
+            *("--base", str(FIRST_PORT), "--rows", str(rows + SPARE_ROWS)),
+            *("--socket", str(path), "--supervisor", str(os.getpid())),
         )
         os.sched_setaffinity(process.pid, {core})
         plane = MediaPlane(path)

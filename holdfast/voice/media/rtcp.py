@@ -98,7 +98,8 @@ def _block(standing: Standing, since: Interval, last_report: int | None, last_re
     lost = expected - (standing.received - since.received)
     fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
     total = max(-0x800000, min(0x7FFFFF, standing.lost)) & 0xFFFFFF
-    ago = min(0xFFFFFFFF, round(last_report_ago_s * 65536)) if last_report is not None else 0
+    # A report that came while its answer was being written has a negative age.
+    ago = max(0, min(0xFFFFFFFF, round(last_report_ago_s * 65536))) if last_report is not None else 0
     return struct.pack(
         "!IIIIII",
         standing.ssrc,

@@ -250,6 +250,7 @@ class MediaPlane:
         for commands in posted.values():
             self._refuse(commands, why)
         if was_attached:
+            log.info("the media process is away: %s", why)
             self._tell(m.Detached())
 
     async def _ask(self, request: m.Request, reply_type: type[R], *, sound: bytes = b"") -> R:

@@ -127,3 +127,21 @@ def test_a_party_that_saw_no_report_of_ours_echoes_none() -> None:
     view = read(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
     assert view is not None
     assert view.echoed is None
+
+
+@pytest.mark.parametrize(("ago_s", "told"), [(-0.01, 0), (0.0, 0), (1.5, 98304), (1e9, 0xFFFFFFFF)])
+def test_the_age_of_a_report_always_fits(ago_s: float, told: int) -> None:
+    """One that came within the tick that answers it is younger than the tick."""
+    data = report(
+        ssrc=1,
+        now=0.0,
+        timestamp=0,
+        packets=0,
+        name="x",
+        standing=STANDING,
+        since=Interval(),
+        last_report=7,
+        last_report_ago_s=ago_s,
+    )
+    (_, _, body), _ = packets(data)
+    assert struct.unpack("!IIIIII", body[24:])[5] == told
