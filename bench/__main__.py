@@ -8,7 +8,7 @@ import gc
 
 from rich.console import Console
 
-from bench import call_rate, hold_latency, impaired, media, steady_stream
+from bench import call_rate, hold_latency, impaired, media, redirect_latency, steady_stream
 from bench.figures import Figure, show
 
 TABLE_COLUMNS = 130
@@ -19,6 +19,7 @@ async def measure_all(console: Console, *, holds: int, seconds: int) -> list[Fig
     return [
         *await steady_stream.measure(console, holds=holds),
         *await hold_latency.measure(console, holds=holds),
+        *await redirect_latency.measure(console, redirects=holds),
         *await media.measure(console, seconds=seconds),
         *await impaired.measure(console),
         *await call_rate.measure(console),

@@ -49,7 +49,7 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
             numbers: dict[str, str | None] = {NUMBER: files.put("voice.xml", DOCUMENT)}
             settings = {"rtp_base": str(BASE), "rtp_rows": str(ROWS)}
             async with Server(numbers=numbers, settings=settings) as server:
-                family = [server.pid, *_children(server.pid)]
+                family = [server.pid, *children(server.pid)]
                 whole = await run(program, folder, server.sip[1], family, rate=WHOLE_PER_S, seconds=seconds)
     return [*sip, *whole]
 
@@ -96,14 +96,14 @@ async def run(program: str, folder: Path, port: int, family: Sequence[int], *, r
     """One run of sipp against these processes, which are confined to one core."""
     cores = sorted(os.sched_getaffinity(0))
     for pid in family:
-        _confine(pid, cores[0])
+        confine(pid, cores[0])
     await asyncio.sleep(1.0)
-    idle_s = sum(_cpu_s(pid) for pid in family)
+    idle_s = sum(cpu_s(pid) for pid in family)
     await asyncio.sleep(2.0)
-    before_s = sum(_cpu_s(pid) for pid in family)
+    before_s = sum(cpu_s(pid) for pid in family)
     idle_s = (before_s - idle_s) / 2.0
     stats = await _sipp(program, folder, port, rate=rate, calls=rate * seconds, core=cores[-1])
-    spent_s = sum(_cpu_s(pid) for pid in family) - before_s
+    spent_s = sum(cpu_s(pid) for pid in family) - before_s
     done = int(stats["SuccessfulCall(C)"])
     again = int(stats["Retransmissions(C)"])
     cost_ms = 1000 * (spent_s - idle_s * seconds) / max(1, done)
@@ -137,17 +137,17 @@ async def _sipp(program: str, folder: Path, port: int, *, rate: int, calls: int,
         return list(csv.DictReader(lines, delimiter=";"))[-1]
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _confine(pid: int, core: int) -> None:
+def confine(pid: int, core: int) -> None:
     """Every thread of a process runs on this core alone."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {core})
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """User and system time a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -79,6 +79,11 @@ class Server:
         """The process of the supervisor."""
         return self._process.pid
 
+    @property
+    def store(self) -> Path:
+        """The file of its store."""
+        return Path(self._folder.name) / "holdfast.db"
+
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
         folder = Path(self._folder.name)

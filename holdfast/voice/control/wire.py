@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -43,16 +44,28 @@ def decode(text: str) -> Any:
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return {KIND: type(value).__name__, "value": value.value}
+    if isinstance(value, nouns.Member):
+        return _member(value)
     if is_dataclass(value) and not isinstance(value, type):
-        plain: dict[str, object] = {KIND: type(value).__name__}
-        for item in fields(value):
-            held = getattr(value, item.name)
-            if held != item.default:
-                plain[item.name] = _plain(held)
-        return plain
+        return _object(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _object(value: Any) -> dict[str, object]:
+    plain: dict[str, object] = {KIND: type(value).__name__}
+    for item in fields(value):
+        held = getattr(value, item.name)
+        if held != item.default:
+            plain[item.name] = _plain(held)
+    return plain
+
+
+@lru_cache(maxsize=10_000)
+def _member(value: nouns.Member) -> dict[str, object]:
+    """A long queue is written whole at each change of it: what is known of its members is kept."""
+    return _object(value)
 
 
 def _value(plain: object) -> Any:
