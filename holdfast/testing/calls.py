@@ -50,7 +50,7 @@ SessionEvent = (
     | DigitSignalled
 )
 
-RINGING, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 486, 400, 488, 491
+RINGING, SESSION_PROGRESS, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 183, 486, 400, 488, 491
 
 
 class CallState(Enum):
@@ -147,6 +147,15 @@ class PhoneCall:
     def ring(self) -> None:
         """Tell the caller that this phone rings."""
         self._endpoint.do(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
+
+    def ring_aloud(self) -> None:
+        """Ring with sound: describe the media before the answer, and hum already. Raises: SdpUnreadable."""
+        if self._offer is None:
+            self.ring()
+            return
+        self._negotiation, sdp = take_offer(self._negotiation, self._offer)
+        self._speak()
+        self._endpoint.do(self._endpoint.agent.ring(self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp))
 
     def refuse(self, status: int = BUSY_HERE) -> None:
         """Refuse a call in."""

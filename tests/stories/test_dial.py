@@ -7,6 +7,7 @@ import pytest
 from holdfast.testing.world import World, twiml
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.effects import PlaceLeg
+from holdfast.voice.model.facts import LegRinging
 from holdfast.voice.model.ids import CallSid
 
 APP = "https://app.example"
@@ -305,3 +306,71 @@ def test_a_screening_may_not_dial(world: World) -> None:
     assert [notice.code for notice in world.notices] == [13201]
     assert after(world)["DialBridged"] == "false"
     assert world.call(caller).live
+
+
+def rings_aloud(world: World, child: CallSid) -> None:
+    """The called phone sends sound before it answers: first it only rings."""
+    world.rings(child)
+    world.tell(LegRinging(call=child, early_media=True))
+
+
+def test_sound_before_the_answer_is_heard_in_place_of_ringing(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client>")
+    (child,) = world.children(caller)
+    world.rings(child)
+    assert world.ear(caller) == "builtin:ringback"
+    world.tell(LegRinging(call=child, early_media=True))
+    assert world.ear(caller) == f"leg:{child}"
+    world.answers(child)
+    assert (world.ear(caller), world.ear(child)) == ({child}, {caller})
+    assert caller not in world.playing
+    world.check()
+
+
+def test_sound_before_a_refusal_ends_with_it(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client>")
+    (child,) = world.children(caller)
+    rings_aloud(world, child)
+    world.refuses(child, 486)
+    assert after(world)["DialCallStatus"] == "busy"
+    assert world.playing.get(caller, ("", "", 0))[1] != f"leg:{child}"
+    world.check()
+
+
+def test_the_next_one_in_turn_rings_as_usual(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client><Client>bert</Client>", 'sequential="true"')
+    (first,) = world.children(caller)
+    rings_aloud(world, first)
+    world.refuses(first, 486)
+    assert world.ear(caller) == "builtin:ringback"
+    world.check()
+
+
+@pytest.mark.parametrize("attributes", ['ringTone="de"', 'answerOnBridge="true"'])
+def test_where_sound_before_the_answer_is_not_heard(world: World, attributes: str) -> None:
+    caller = dial(world, "<Client>anna</Client>", attributes)
+    (child,) = world.children(caller)
+    before = world.ear(caller)
+    rings_aloud(world, child)
+    assert world.ear(caller) == before
+
+
+def test_of_several_that_ring_none_is_heard_before_it_answers(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client><Client>bert</Client>")
+    first, second = world.children(caller)
+    rings_aloud(world, first)
+    assert world.ear(caller) == "builtin:ringback"
+    world.refuses(second, 486)
+    world.tell(LegRinging(call=first, early_media=True))
+    assert world.ear(caller) == f"leg:{first}"
+    world.hangs_up(caller)
+    world.check()
+
+
+def test_who_is_screened_is_not_heard_meanwhile(world: World) -> None:
+    world.pages[f"{APP}/screen"] = twiml("<Say>a call for you</Say>")
+    caller = dial(world, '<Client url="/screen" method="GET">anna</Client>')
+    (child,) = world.children(caller)
+    rings_aloud(world, child)
+    world.answers(child)
+    assert world.ear(caller) == "builtin:ringback"

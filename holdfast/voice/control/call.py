@@ -305,6 +305,8 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
                 work.say(NoteParticipant(call=call.sid, status="ringing"))
                 if call.boss is not None:
                     work.say(ChildRinging(call=call.boss, child=call.sid, early_media=fact.early_media))
+            elif fact.early_media and call.status is CallStatus.RINGING and call.boss is not None:
+                work.say(ChildRinging(call=call.boss, child=call.sid, early_media=True))
         case LegAnswered():
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING) and call.direction != "inbound":
                 _answered(work)

@@ -30,7 +30,8 @@ class PlaySound:
     """Play to this leg alone, in place of what its player plays now.
 
     Shape: `source` is an http(s) URL, `clip:ID` (already fetched), `digits:…`, `ringing:COUNTRY`,
-    `say:LANGUAGE:man|woman:SSML`, or `builtin:music`, `builtin:hold`, `builtin:ringback`, `builtin:beep`.
+    `say:LANGUAGE:man|woman:SSML`, or `builtin:music`, `builtin:hold`, `builtin:ringback`, `builtin:beep`,
+    or `leg:CALL`: what that call's phone sends.
     Units: `rounds`, 0 means up to 1000.
     """
 

@@ -15,7 +15,7 @@ from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid, T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRinging:
-    """The called phone rings (a 180, or a 183 when `early_media`)."""
+    """The called phone rings. With `early_media` it sends sound before it answers, which may come after a first one."""
 
     call: CallSid
     early_media: bool = False

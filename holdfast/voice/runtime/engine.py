@@ -45,7 +45,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegEnded, SoundEnded
-from holdfast.voice.model.ids import AccountSid, CallSid, Token
+from holdfast.voice.model.ids import AccountSid, CallSid, Token, owner
 from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
@@ -70,6 +70,8 @@ from holdfast.voice.runtime.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
+LEG = "leg:"
+"""Begins the source of a sound that is what another leg's phone sends."""
 ATTACH_S = 20.0
 GOODBYE_S = 3.0
 """How long the engine waits at its end for the last BYE to be answered and the last callback to be taken."""
@@ -129,6 +131,8 @@ class Engine:
         self._background: list[asyncio.Task[None]] = []
         self.tally = Tally()
         self._sip_is_up = False
+        self._overheard: dict[CallSid, Token] = {}
+        """Ears that hear another leg in place of a sound, and the sound's token."""
         self._in_doubt: tuple[CallSid, ...] = ()
         """The calls that had a row when the media process went away."""
 
@@ -269,12 +273,29 @@ class Engine:
                     for ear, heard in hears
                     if ear in rows
                 }
+                for ear in routed:
+                    self._overheard.pop(CallSid(ear), None)
                 if routed:
                     self.media.route(routed)
             case PlaySound() | StopSound():
-                self.library.carry_out(effect)
+                self._play(effect)
             case _:
                 assert_never(effect)
+
+    def _play(self, effect: PlaySound | StopSound) -> None:
+        """A sound from the library, or what another leg's phone sends, in the place of one."""
+        ear, rows = owner(effect.token), self.legs.rows
+        if isinstance(effect, PlaySound) and effect.source.startswith(LEG):
+            other = CallSid(effect.source.removeprefix(LEG))
+            self.library.forget(ear)
+            if ear in rows and other in rows:
+                self._overheard[ear] = effect.token
+                self.media.route({ear: (other,)})
+            return
+        ends = isinstance(effect, PlaySound) or self._overheard.get(ear) == effect.token
+        if ends and self._overheard.pop(ear, None) is not None and ear in rows:
+            self.media.route({ear: None})
+        self.library.carry_out(effect)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

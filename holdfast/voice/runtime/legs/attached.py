@@ -40,6 +40,8 @@ class Attached:
     """Description of ours that a provisional response must hold."""
     forks: dict[SessionId, Fork] = field(default_factory=dict)
     rang: bool = False
+    early: bool = False
+    """Whether a called phone sends sound before it answers."""
     answered: bool = False
     agreed_at: float = 0.0
     """When the direction of its sound was last agreed."""

@@ -297,10 +297,7 @@ class SipLegs:
         """News of a leg that lives."""
         match event:
             case s.Progressed():
-                leg.forks[event.session].early_sdp = event.sdp or leg.forks[event.session].early_sdp
-                if event.status in (180, 183) and not leg.rang:
-                    leg.rang = True
-                    self._tell(LegRinging(call=leg.call, early_media=event.status == 183 and event.sdp is not None))
+                self._progressed(leg, event)
             case s.Accepted():
                 self._accepted(leg, event)
             case s.Refused():
@@ -327,6 +324,23 @@ class SipLegs:
                     self._tell(LegEnded(call=leg.call, cause=cause_of(event.cause), sip_code=event.status))
             case _:
                 pass
+
+    def _progressed(self, leg: Attached, event: s.Progressed) -> None:
+        """A called phone rings; its sound before the answer is heard if its description can be agreed with."""
+        fork = leg.forks[event.session]
+        fork.early_sdp = event.sdp or fork.early_sdp
+        early = None
+        if event.sdp is not None and not leg.early and leg.session is None:
+            try:
+                early = take_answer(fork.negotiation, event.sdp).agreed
+            except VoiceError as wrong:
+                log.info("call=%s early description unusable: %s", leg.call, wrong.message)
+        if early is not None:
+            leg.early = True
+            self._rows.describe(leg, early)
+        if event.status in (180, 183) and (early is not None or not leg.rang):
+            leg.rang = True
+            self._tell(LegRinging(call=leg.call, early_media=early is not None))
 
     def _accepted(self, leg: Attached, event: s.Accepted) -> None:
         """A phone answered. The first of several wins; the others are told that it is over."""

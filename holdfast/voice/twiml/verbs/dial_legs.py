@@ -20,6 +20,7 @@ from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
     ChildEnded,
+    ChildRinging,
     ChildScreened,
     DigitPressed,
     RecordingBegan,
@@ -56,6 +57,8 @@ class Tried:
     answered_at: float | None = None
     detached: bool = False
     taken_away: bool = False
+    overheard: bool = False
+    """P heard C before C answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,9 @@ class DialLegs(Verb):
             tape, order = begun
             yield order
         for nouns in rounds:
-            tried = yield from self._ring(desk, nouns, tape)
+            if tried.overheard:
+                yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
+            tried = yield from self._ring(desk, nouns, tape, ringback)
             if tried.taken_away:
                 return self._unbridged(desk, tried, tape)
             if tried.answered_at is not None:
@@ -101,8 +106,11 @@ class DialLegs(Verb):
         form.append(("DialBridged", unconfirmed.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
         return self.terms.over(*form, *told_of(tape, desk.now))
 
-    def _ring(self, desk: Desk, nouns: tuple[Noun, ...], tape: Tape | None) -> Part[Tried]:
-        """Ring these until one is ready for the bridge, all have refused, or the time is over."""
+    def _ring(self, desk: Desk, nouns: tuple[Noun, ...], tape: Tape | None, ringback: Token) -> Part[Tried]:
+        """Ring these until one is ready for the bridge, all have refused, or the time is over.
+
+        A leg that is rung alone and sends sound before it answers is heard in place of our ringing.
+        """
         ringing: dict[CallSid, Noun] = {}
         for noun in nouns:
             child = CallSid(desk.sid("CA"))
@@ -111,7 +119,7 @@ class DialLegs(Verb):
         named = child if len(ringing) == 1 or unconfirmed.SEVERAL_TRIED_NAME_LAST else None
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.timeout_s)
-        winner, answered_at = None, 0.0
+        winner, answered_at, overheard = None, 0.0, False
         try:
             while True:
                 match (yield from next_fact()):
@@ -122,6 +130,12 @@ class DialLegs(Verb):
                                 yield ReleaseChild(call=loser, cause="lost-race")
                         if ringing[child].screen is None:
                             return Tried(child=child, answered_at=answered_at)
+                        if overheard:
+                            # Whoever is screened is not heard meanwhile.
+                            yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
+                    case ChildRinging(child=child, early_media=True) if self._overhears(child, ringing):
+                        overheard = True
+                        yield PlaySound(token=ringback, source=f"leg:{child}", rounds=0)
                     case ChildScreened(child=child) if child == winner:
                         return Tried(child=child, answered_at=answered_at)
                     case ChildEnded(child=child) if child == winner:
@@ -134,11 +148,11 @@ class DialLegs(Verb):
                     case ChildEnded(child=child, status=status) if child in ringing:
                         del ringing[child]
                         if not ringing:
-                            return Tried(child=named, status=status)
+                            return Tried(child=named, status=status, overheard=overheard)
                     case TimerFired(token=token) if token == timer and winner is None:
                         for child in ringing:
                             yield ReleaseChild(call=child, cause="timeout")
-                        return Tried(child=named, status="no-answer")
+                        return Tried(child=named, status="no-answer", overheard=overheard)
                     case RecordingBegan() as fact if tape is not None:
                         tape.note(fact)
                     case _:
@@ -148,6 +162,13 @@ class DialLegs(Verb):
                 return Tried(child=winner, status="completed", answered_at=answered_at, taken_away=True)
             status = "canceled" if order.cause == "hangup" else unconfirmed.PARENT_REDIRECTED_RINGING
             return Tried(child=named, status=status, taken_away=True)
+
+    def _overhears(self, child: CallSid, ringing: dict[CallSid, Noun]) -> bool:
+        """Whether early sound of this leg is heard: not while several ring, nor under a ringTone of the document's.
+
+        Source: TwiML <Dial> ringTone (it overrides early media).
+        """
+        return list(ringing) == [child] and self.terms.ring_tone == "automatic" and not self.terms.answer_on_bridge
 
     def _call(self, token: Token, desk: Desk, child: CallSid, noun: Noun) -> CallChild:
         return CallChild(
