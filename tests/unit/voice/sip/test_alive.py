@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.agent import Agent, AgentSettings
+from holdfast.voice.sip.agent import Agent, AgentSettings, Credentials
 from holdfast.voice.sip.effects import (
     Accepted,
     EndCause,
@@ -380,3 +380,37 @@ def test_two_agents_keep_a_call_for_a_day() -> None:
     del wire.nodes[BOB]
     wire.run(1800)
     assert [(event.cause, event.status) for event in alice.events if isinstance(event, Ended)] == [(EndCause.LOST, 408)]
+
+
+def test_a_challenged_refresh_is_sent_again_with_our_proof() -> None:
+    scene = Scene()
+    credentials = Credentials(user="us", password="secret")
+    scene.wire.do(
+        scene.node,
+        scene.node.agent.invite(A, "sip:x@10.0.0.3:5060", now=scene.wire.now, sdp=SDP, credentials=credentials),
+    )
+    (scene.invite,) = scene.peer.heard()
+    scene.answered("Session-Expires: 600", TAKES_UPDATE)
+    scene.wire.run(300.2)
+    (update,) = scene.peer.heard()
+    scene.peer.say(reply(update, 401, 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"'))
+    (again,) = scene.peer.heard()
+    assert again.startswith("UPDATE")
+    assert header(again, "Authorization").startswith("Digest")
+    assert header(again, "Session-Expires") == "600;refresher=uac"
+    scene.peer.say(reply(again, 200, "Session-Expires: 600;refresher=uac"))
+    scene.wire.run(200)
+    assert scene.ends() == []
+
+
+def test_a_call_that_is_ending_is_neither_refreshed_nor_asked() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered("Session-Expires: 120;refresher=uac", TAKES_UPDATE)
+    scene.wire.run(59)
+    assert not scene.node.agent.is_idle()
+    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    scene.wire.run(60)
+    assert set(words(scene.peer.heard())) == {"BYE"}
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
+    assert scene.node.agent.is_idle()

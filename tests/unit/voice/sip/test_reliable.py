@@ -9,13 +9,14 @@ from holdfast.voice.sip.effects import (
     Confirmed,
     EndCause,
     Ended,
+    Invited,
     Progressed,
     ProvisionalAcknowledged,
     Refused,
     SessionId,
 )
 from tests.unit.voice.sip.test_called import WITH_SDP, Scene
-from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, reply
+from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, PROXY, SDP, Node, Peer, Wire, header, invite, reply
 
 REQUIRED = "Require: 100rel"
 A = SessionId("a")
@@ -234,3 +235,14 @@ def test_two_agents_do_it_over_a_network() -> None:
     wire.run(60)
     assert len(bob.told(Ended)) == 1
     assert (alice.agent.timers(), bob.agent.timers()) == (0, 0)
+
+
+def test_over_a_connection_ringing_is_sent_once_and_still_waited_for() -> None:
+    scene = Scene()
+    scene.peer.address = PROXY._replace(transport="TCP")
+    scene.peer.say(invite(REQUIRED, WITH_SDP, body=SDP.decode()).replace("SIP/2.0/UDP", "SIP/2.0/TCP"))
+    (invited,) = scene.bob.told(Invited)
+    assert isinstance(invited, Invited)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(invited.session, now=scene.wire.now))
+    scene.wire.run(33)
+    assert scene.peer.statuses() == [100, 180, 504]
