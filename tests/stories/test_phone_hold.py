@@ -1,0 +1,107 @@
+"""Phones that hold by themselves, wherever they are: dialled, waiting in a queue, redirected while they hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.testing.world import World, twiml
+from holdfast.voice.model.commands import Instruction, RedirectCall, WebRequest
+from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
+from holdfast.voice.model.ids import CallSid
+
+APP = "https://app.example"
+MUSIC = "builtin:hold"
+
+
+def two_legs(world: World) -> tuple[CallSid, CallSid]:
+    """A parent and its child, who talk."""
+    world.pages[f"{APP}/start"] = twiml('<Dial action="/after"><Client>agent</Client></Dial>')
+    world.pages[f"{APP}/after"] = twiml("<Pause length='60'/>")
+    parent = world.calls_in("customer", f"{APP}/start")
+    (child,) = world.children(parent)
+    world.rings(child)
+    world.answers(child)
+    return parent, child
+
+
+def queued(world: World) -> CallSid:
+    """A caller who waits in a queue; there is a document that takes the first of it."""
+    world.pages[f"{APP}/wait"] = twiml('<Enqueue waitUrl="/music">line</Enqueue>')
+    world.pages[f"{APP}/music"] = twiml("<Play loop='0'>https://app.example/song.mp3</Play>")
+    world.pages[f"{APP}/take"] = twiml("<Dial><Queue>line</Queue></Dial>")
+    return world.calls_in("caller", f"{APP}/wait")
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_either_leg_of_a_dial_may_hold_and_the_other_hears_music(world: World, held: int) -> None:
+    legs = two_legs(world)
+    one, other = legs[held], legs[1 - held]
+    world.tell(PhoneHeld(call=one))
+    assert (world.ear(one), world.ear(other)) == ({other}, MUSIC)
+    world.tell(PhoneHeld(call=one))
+    world.tell(PhoneResumed(call=one))
+    assert (world.ear(one), world.ear(other)) == ({other}, {one})
+    world.check()
+
+
+def test_both_hold_and_come_back_one_by_one(world: World) -> None:
+    parent, child = two_legs(world)
+    world.tell(PhoneHeld(call=parent))
+    world.tell(PhoneHeld(call=child))
+    assert (world.ear(parent), world.ear(child)) == ("silence", "silence")
+    world.tell(PhoneResumed(call=parent))
+    assert world.ear(parent) == MUSIC
+    world.tell(PhoneResumed(call=child))
+    assert (world.ear(parent), world.ear(child)) == ({child}, {parent})
+    world.check()
+
+
+def test_a_phone_that_holds_while_the_other_rings_is_met_with_music_at_the_answer(world: World) -> None:
+    world.pages[f"{APP}/start"] = twiml("<Dial><Client>agent</Client></Dial>")
+    parent = world.calls_in("customer", f"{APP}/start")
+    (child,) = world.children(parent)
+    world.tell(PhoneHeld(call=parent))
+    world.answers(child)
+    assert world.ear(child) == MUSIC
+    world.tell(PhoneResumed(call=parent))
+    assert world.ear(child) == {parent}
+    world.check()
+
+
+def test_who_waits_in_a_queue_may_hold_and_is_taken_all_the_same(world: World) -> None:
+    caller = queued(world)
+    world.tell(PhoneHeld(call=caller))
+    agent = world.calls_in("agent", f"{APP}/take")
+    assert world.ear(agent) == MUSIC
+    world.tell(PhoneResumed(call=caller))
+    assert (world.ear(agent), world.ear(caller)) == ({caller}, {agent})
+    world.tell(PhoneHeld(call=agent))
+    assert world.ear(caller) == MUSIC
+    world.hangs_up(agent)
+    assert caller not in world.playing
+    world.check()
+
+
+def test_a_hold_by_phone_goes_with_the_call_wherever_it_is_sent(world: World) -> None:
+    parent, child = two_legs(world)
+    world.tell(PhoneHeld(call=child))
+    world.pages[f"{APP}/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
+    instruction = Instruction(request=WebRequest(url=f"{APP}/room"))
+    world.tell(RedirectCall(call=child, instruction=instruction))
+    other = world.calls_in("other", f"{APP}/room")
+    assert world.ear(other) == MUSIC
+    world.tell(PhoneResumed(call=child))
+    assert (world.ear(other), world.ear(child)) == ({child}, {other})
+    assert world.call(parent).live
+    world.check()
+
+
+def test_the_music_ends_with_the_phone_that_held(world: World) -> None:
+    parent, child = two_legs(world)
+    world.tell(PhoneHeld(call=child))
+    assert world.ear(parent) == MUSIC
+    world.hangs_up(child)
+    assert world.ear(parent) == "silence"
+    assert parent not in world.playing
+    assert world.call(child).phone_held_at is not None
+    world.check()
