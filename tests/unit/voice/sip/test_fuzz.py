@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.voice.sip import sdp
 from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.sdp import Media
+from tests.fuzz.__main__ import attempt
 from tests.fuzz.hostile import KINDS, kept, packet
 from tests.fuzz.targets import TARGETS, Line
 
@@ -39,3 +42,16 @@ def test_the_generator_reaches_what_lies_deep() -> None:
 
 def line_source(number: int) -> Address:
     return Address("127.0.0.1", 5080 + number % 7)
+
+
+def test_a_fault_that_is_put_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A description reader that trusts its numbers, as many do."""
+
+    def trusting(value: str) -> Media:
+        kind, port, proto, *formats = value.split()
+        return Media(kind=kind, port=int(port), proto=proto, formats=tuple(formats))
+
+    monkeypatch.setattr(sdp, "_media_line", trusting)
+    found = attempt("descriptions", range(300))
+    assert len(found) == 1
+    assert found[0].startswith("ValueError")
