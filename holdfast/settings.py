@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     sip_trust_loopback: bool = Field(
         True, description="true or false: whether, listening on loopback, we take calls of anybody there"
     )
+    sip_quiet: bool = Field(
+        False, description="true or false: whether scanners, and strangers that do not register, get no answer"
+    )
     sip_tls_certificate: Path | None = Field(
         None, description="a PEM file with the certificate SIP over TLS shows, and its chain"
     )

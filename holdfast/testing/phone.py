@@ -36,6 +36,7 @@ from holdfast.voice.sip.effects import (
     Effect,
     Event,
     Invited,
+    LockedOut,
     MessageDropped,
     MessageSeen,
     OptionsAnswered,
@@ -271,7 +272,7 @@ class Phone:
             case Registered() | RegistrationFailed() | Unregistered():
                 if self._registration is not None and not self._registration.done():
                     self._registration.set_result(event)
-            case ContactsChanged() | OptionsAnswered() | MessageDropped():
+            case ContactsChanged() | OptionsAnswered() | LockedOut() | MessageDropped():
                 pass
             case in_session:
                 self._take_in_session(in_session)

@@ -152,6 +152,33 @@ async def test_a_trunk_registers_nobody(bench: Bench, carrier: Carrier) -> None:
             await inside.register()
 
 
+async def test_a_quiet_server_answers_lines_and_nobody_else() -> None:
+    made = Bench(Rows())
+    async with asyncio.TaskGroup() as tasks:
+        made.legs = SipLegs(
+            SipSettings(address=(OURS, 0), quiet=True),
+            account=ACCOUNT,
+            directory=made.book,
+            media=made.rows,
+            tell=made.tell,
+            seen=made.traces.append,
+            clock=time.time,
+            tasks=tasks,
+        )
+        await made.legs.open()
+        async with Phone("stranger", server=made.legs.address, host="127.0.0.8") as stranger:
+            unheard = await stranger.call("+15550123")
+            async with Phone("bob", server=made.legs.address, password="secret-b") as bob:
+                await bob.register()
+                call = await bob.call("+15550123")
+                await made.received()
+                await call.hang_up()
+            assert unheard.progress == []
+            assert [message.direction for message in stranger.messages if not message.again] == ["out"]
+            stranger.call_now = None  # nobody will ever answer its goodbye
+        await made.legs.close()
+
+
 async def test_nobody_relays_through_us(bench: Bench, carrier: Carrier) -> None:
     """Numbers of the route's prefix, and SIP URIs elsewhere, asked for by strangers, lines and the trunk itself."""
     bench.book.routes = (trunk(carrier),)

@@ -99,6 +99,7 @@ class EngineSettings:
     webhook_authorities: Path | None = None
     """A PEM file of authorities that webhooks trust beside the system's own."""
     sip_trust_loopback: bool = True
+    sip_quiet: bool = False
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
@@ -204,6 +205,7 @@ class Engine:
                 trust_loopback=settings.loopback and settings.sip_trust_loopback,
                 tls=settings.sip_tls,
                 tls_port=settings.sip_tls_port,
+                quiet=settings.sip_quiet,
                 srtp=settings.sip_srtp,
                 srtp_without_tls=settings.sip_srtp_without_tls,
                 liveness=settings.liveness,

@@ -73,7 +73,7 @@ class Agent:
             message = decode(data)
             match message:
                 case Malformed():
-                    desk.send(message.encode(desk.token()), source, None, again=False)
+                    self._reception.malformed(message, source)
                 case Request():
                     self._reception.requested(stamp_source(message, source), data, source)
                 case Response():

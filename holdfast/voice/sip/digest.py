@@ -46,6 +46,8 @@ class Verdict(Enum):
     STALE = "stale"
     """The password is right, the nonce too old or used already: challenge again, without asking a person."""
     BAD = "bad"
+    UNASKED = "unasked"
+    """It answers no challenge of ours, so it is not looked at further: it says nothing of the password."""
 
 
 def parse_digest(value: str) -> dict[str, str] | None:
@@ -134,7 +136,9 @@ class Verifier:
         expected = response_of(params, password="" if password is None else password, method=method)
         given = params.get("response", "").lower()
         same = hmac.compare_digest((expected or "").encode(), given.encode("utf-8", "surrogateescape"))
-        if not same or password is None or expected is None or not self._is_ours(nonce, source):
+        if not self._is_ours(nonce, source):
+            return Verdict.UNASKED, user
+        if not same or password is None or expected is None:
             return Verdict.BAD, user
         if "qop" in params and not _COUNT.match(count):
             return Verdict.BAD, user

@@ -309,6 +309,13 @@ class OptionsAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedOut:
+    """Too many wrong passwords came from a host: for a while none of its is looked at. Said when the door closes."""
+
+    source: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDropped:
     """A message that could not be answered was ignored. For the log, at a bounded rate."""
 
@@ -336,6 +343,7 @@ Event = (
     | Unregistered
     | ContactsChanged
     | OptionsAnswered
+    | LockedOut
     | MessageDropped
 )
 Effect = SendMessage | StartTimer | StopTimer | Event

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast.voice.sip import alive, called, registrar, running
+from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
 from holdfast.voice.sip.digest import Verdict, Verifier
-from holdfast.voice.sip.effects import Address, ContactsChanged, Headers
+from holdfast.voice.sip.doors import Doors
+from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, LockedOut, MessageDropped
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, reply_address, respond
 from holdfast.voice.sip.session import Session
@@ -27,13 +29,14 @@ REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 class Reception:
     """Takes what comes in for one agent: asks the policy, checks credentials, keeps the lines' contacts."""
 
-    __slots__ = ("_contacts", "_desk", "_policy", "_verifier")
+    __slots__ = ("_contacts", "_desk", "_doors", "_policy", "_verifier")
 
     def __init__(self, desk: Desk, policy: Policy) -> None:
         self._desk = desk
         self._policy = policy
         settings = desk.settings
         self._verifier = Verifier(realm=settings.realm, secret=settings.secret, algorithms=settings.algorithms)
+        self._doors = Doors(settings.limits, quiet=settings.quiet)
         self._contacts: dict[str, registrar.Bindings] = {}
 
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
@@ -63,6 +66,8 @@ class Reception:
         elif known is not None:
             desk.show(data, source, known.session, "in", again=True)
             desk.trigger(known.key, Trigger.REQUEST)
+        elif self._is_shut(received, source):
+            return
         elif len(desk.transactions) >= desk.settings.max_transactions:
             self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
         elif received.method not in KNOWN_METHODS:
@@ -79,6 +84,26 @@ class Reception:
                 self._in_dialog(received, data, source)
             else:
                 self._outside(received, source)
+
+    def malformed(self, asked: Malformed, source: Address) -> None:
+        """A request that cannot be read: its sender is told, unless the door is shut."""
+        if not self._is_shut(None, source):
+            self._desk.send(asked.encode(self._desk.token()), source, None, again=False)
+
+    def _is_shut(self, asked: Request | None, source: Address) -> bool:
+        """Whether a stranger's request is left without an answer. What belongs to a call or a trunk never is."""
+        if self._policy.may_call_unauthenticated(source) or (asked is not None and self._belongs(asked)):
+            return False
+        why = self._doors.closed_to(asked, source, self._desk.now)
+        if why is not None:
+            self._desk.tell(MessageDropped(source=source, reason=why))
+        return why is not None
+
+    def _belongs(self, asked: Request) -> bool:
+        """Whether a request is part of a call that we know."""
+        if asked.method == "CANCEL":
+            return server_key(replace(asked, method="INVITE")) in self._desk.transactions
+        return asked.to.tag is not None and self._session_of(asked) is not None
 
     def _acknowledged(self, ack: Request, data: bytes, source: Address, known: Transaction | None) -> None:
         """An ACK: of a failure it belongs to the INVITE's transaction, of a 2xx to the dialog."""
@@ -207,17 +232,23 @@ class Reception:
             desk.tell(ContactsChanged(user=user, contacts=uris))
 
     def _authenticate(self, received: Request, source: Address) -> tuple[Verdict, str]:
-        for name, value in received.headers:
-            if name == "Authorization":
-                return self._verifier.check(
-                    value,
-                    method=received.method,
-                    uri=received.uri,
-                    source=source,
-                    now=self._desk.now,
-                    password_of=self._policy.password_of,
-                )
-        return Verdict.BAD, ""
+        """Who sent this, if it is proved. A host that guessed too often is answered as for a wrong password."""
+        desk, proof = self._desk, received.first("Authorization")
+        if proof is None or not self._doors.may_prove(source, desk.now):
+            return Verdict.BAD, ""
+        verdict, user = self._verifier.check(
+            proof,
+            method=received.method,
+            uri=received.uri,
+            source=source,
+            now=desk.now,
+            password_of=self._policy.password_of,
+        )
+        if verdict is Verdict.GOOD:
+            self._doors.proved(source, desk.now)
+        elif verdict is Verdict.BAD and self._doors.guessed(source, desk.now):
+            desk.tell(LockedOut(source=source))
+        return verdict, user
 
     def _challenge(self, received: Request, source: Address, *, stale: bool) -> None:
         """401, without remembering anything: strangers must not fill our memory. Source: RFC 3261 §26.3.2.4."""

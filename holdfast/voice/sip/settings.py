@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast.voice.sip.digest import ALGORITHMS
+from holdfast.voice.sip.doors import Limits
 from holdfast.voice.sip.effects import Address, Transport
 
 
@@ -31,6 +32,9 @@ class AgentSettings:
     max_contacts: int = 10
     """Contacts of one line. Source: Twilio, SIP registration limits."""
     others: tuple[Address, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    quiet: bool = False
+    """Whether scanners, and strangers that do not register, get no answer at all."""
     session_expires_s: int = 1800
     """The session timer we ask for, and the longest we agree to; 0: none. Source: RFC 4028 §4 (half an hour)."""
     keepalive_s: float = 0.0

@@ -37,6 +37,8 @@ class SipSettings:
     tls_port: int = DEFAULT_PORTS["TLS"]
     srtp: SrtpWish = "accept"
     """What we think of SRTP on TLS lines: take it, ask for it, or do nothing without it."""
+    quiet: bool = False
+    """Whether scanners, and strangers that do not register, get no answer at all."""
     srtp_without_tls: bool = False
     """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
     liveness: Liveness = USUAL

@@ -16,6 +16,7 @@ from holdfast.voice.sip.effects import (
     Address,
     Effect,
     Event,
+    LockedOut,
     MessageDropped,
     SendMessage,
     StartTimer,
@@ -82,6 +83,8 @@ class SipEndpoint:
                     self._timers[effect.token] = loop.call_later(effect.after_s, self._fire, effect.token)
                 case StopTimer():
                     self._stop(effect.token)
+                case LockedOut():
+                    log.warning("sip source=%s fact=LockedOut: too many wrong passwords", effect.source.host)
                 case MessageDropped():
                     self._tell_dropped(effect)
                 case event:
@@ -150,6 +153,7 @@ async def open_endpoint(
             user_agent=settings.user_agent,
             realm=settings.domain,
             algorithms=settings.algorithms,
+            quiet=settings.quiet,
             session_expires_s=settings.liveness.session_expires_s,
             keepalive_s=settings.liveness.keepalive_s,
         ),

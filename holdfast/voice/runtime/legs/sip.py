@@ -244,7 +244,9 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-            case s.Registered() | s.RegistrationFailed() | s.Unregistered() | s.OptionsAnswered() | s.MessageDropped():
+            case s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
+                pass
+            case s.Registered() | s.RegistrationFailed() | s.Unregistered():
                 pass
             case s.MessageSeen():
                 self._ladder.show(event)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
+from holdfast.voice.sip.doors import Limits
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -75,6 +76,8 @@ class Wire:
         max_transactions: int = 20_000,
         answer_within_s: float = 300.0,
         others: tuple[Address, ...] = (),
+        limits: Limits | None = None,
+        quiet: bool = False,
     ) -> Node:
         """A new agent on the network."""
         numbers = itertools.count(1)
@@ -87,6 +90,8 @@ class Wire:
                 max_transactions=max_transactions,
                 answer_within_s=answer_within_s,
                 others=others,
+                limits=limits or Limits(requests_burst=1e6),
+                quiet=quiet,
             ),
             token=lambda: f"{prefix}t{next(numbers)}",
             dice=lambda: dice,

@@ -1,0 +1,315 @@
+"""Closed doors: strangers are limited, guessers locked out, scanners left without an answer, lines not hindered."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.digest import answer
+from holdfast.voice.sip.doors import Buckets, Limits
+from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped
+from holdfast.voice.sip.message import response
+from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
+
+STRANGER, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)
+FEW = Limits(requests_burst=5.0, requests_per_s=1.0, guesses_burst=3.0, guesses_per_s=0.1, hosts=4)
+MANY = Limits(requests_burst=1e6)
+
+
+@dataclass
+class Lines:
+    """Two lines; calls of the trunk come in without a password."""
+
+    trunk: str = "203.0.113.5"
+    passwords: dict[str, str] = field(default_factory=lambda: {"alice": "secret", "bob": "other"})
+
+    def password_of(self, user: str) -> str | None:
+        return self.passwords.get(user)
+
+    def may_call_unauthenticated(self, source: Address) -> bool:
+        return source.host == self.trunk
+
+    def is_registrar(self) -> bool:
+        return True
+
+
+class Scene:
+    """A server with closed doors, and whoever knocks."""
+
+    def __init__(self, limits: Limits = MANY, *, quiet: bool = False) -> None:
+        self.wire = Wire()
+        self.bob = self.wire.node(BOB, policy=Lines(), limits=limits, quiet=quiet)
+        self._branch = 0
+
+    def knock(
+        self,
+        method: str,
+        *extra: str,
+        source: Address = STRANGER,
+        uri: str = "sip:10.0.0.2",
+        to: str = "alice",
+        to_tag: str = "",
+    ) -> list[str]:
+        """A request, and what is said to it."""
+        self._branch += 1
+        peer = Peer(self.wire, self.bob, source)
+        text = invite(
+            *extra,
+            uri=uri,
+            method=method,
+            to_tag=to_tag,
+            branch=f"z9hG4bK{self._branch}",
+            sent_by=f"{source.host}:5060",
+            call_id=f"c{self._branch}",
+        )
+        peer.say(text.replace("To: <sip:bob@", f"To: <sip:{to}@"))
+        return peer.heard()
+
+    def prove(
+        self, method: str, user: str, password: str, *, source: Address = STRANGER, uri: str = "sip:10.0.0.2"
+    ) -> list[str]:
+        """A request with an answer to a fresh challenge."""
+        said = self.knock(method, source=source, uri=uri, to=user)
+        if not said:
+            return []
+        proved = proof(said[0], user, password, method=method, uri=uri)
+        return self.knock(method, proved, source=source, uri=uri, to=user)
+
+    def dropped(self) -> list[str]:
+        """Why requests were left unanswered."""
+        return [event.reason for event in self.bob.events if isinstance(event, MessageDropped)]
+
+
+def proof(challenge: str, user: str, password: str, *, method: str, uri: str) -> str:
+    """The header that answers a 401."""
+    fields = (
+        *(("Via", "SIP/2.0/UDP 10.0.0.3;branch=x"), ("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c")),
+        *(("CSeq", "1 X"), ("WWW-Authenticate", header(challenge, "WWW-Authenticate"))),
+    )
+    made = answer(
+        response(401, "", fields),
+        Credentials(user=user, password=password),
+        method=method,
+        uri=uri,
+        client_nonce="n",
+    )
+    assert made is not None
+    return f"{made[0]}: {made[1]}"
+
+
+def status(said: list[str]) -> int | None:
+    return int(said[-1].split(" ")[1]) if said else None
+
+
+def alike(said: list[str]) -> list[str]:
+    """What was said, without what is new each time or echoes the question."""
+    return [re.sub(r'tag=\w+|nonce="[^"]*"|branch=\w+|Call-ID: \w+|To: [^\r]*', "", text) for text in said]
+
+
+# --- buckets
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
+    buckets = Buckets(burst=3.0, per_s=0.5, most=10)
+    assert [buckets.take("a", 100.0) for _ in range(4)] == [True, True, True, False]
+    assert [buckets.take("a", 102.0) for _ in range(2)] == [True, False]
+    assert [buckets.take("a", 1000.0) for _ in range(4)] == [True, True, True, False]
+    assert buckets.take("b", 100.0)
+
+
+def test_time_that_goes_back_gives_nothing() -> None:
+    buckets = Buckets(burst=1.0, per_s=1.0, most=10)
+    assert buckets.take("a", 100.0)
+    assert not buckets.take("a", 50.0)
+
+
+def test_of_too_many_the_one_that_was_silent_longest_is_forgotten() -> None:
+    buckets = Buckets(burst=1.0, per_s=0.0, most=2)
+    for host in ("a", "b", "a", "c"):
+        buckets.take(host, 1.0)
+    assert len(buckets) == 2
+    assert (buckets.left("a", 1.0), buckets.left("b", 1.0), buckets.left("c", 1.0)) == (0.0, 1.0, 0.0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 10)), max_size=100))
+def test_no_bucket_gives_more_than_burst_and_rate(steps: list[tuple[str, float]]) -> None:
+    buckets, now, given_ = Buckets(burst=2.0, per_s=1.0, most=8), 0.0, dict.fromkeys("abcdefgh", 0)
+    for host, pause in steps:
+        now += pause
+        given_[host] += buckets.take(host, now)
+        assert given_[host] <= 2.0 + now
+        assert 0.0 <= buckets.left(host, now) <= 2.0
+
+
+# --- requests
+
+
+def test_a_flood_is_left_unanswered_and_others_are_heard() -> None:
+    scene = Scene(FEW)
+    answers = [status(scene.knock("OPTIONS")) for _ in range(8)]
+    assert answers == [200] * 5 + [None] * 3
+    assert scene.dropped() == ["too many requests"] * 3
+    assert status(scene.knock("OPTIONS", source=HOME)) == 200
+    scene.wire.run(2)
+    assert [status(scene.knock("OPTIONS")) for _ in range(3)] == [200, 200, None]
+
+
+def test_a_flood_of_rubbish_is_left_unanswered_too() -> None:
+    scene = Scene(FEW)
+    peer = Peer(scene.wire, scene.bob, STRANGER)
+    for _ in range(8):
+        peer.say("OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7\nCSeq: x\n\n")
+    assert peer.statuses() == [400] * 5
+
+
+def test_a_trunk_is_not_limited() -> None:
+    scene = Scene(FEW)
+    trunk = Address("203.0.113.5", 5060)
+    assert [status(scene.knock("OPTIONS", source=trunk)) for _ in range(20)] == [200] * 20
+
+
+def test_a_call_that_runs_is_not_limited() -> None:
+    scene = Scene(FEW)
+    trunk = Address("203.0.113.5", 5060)
+    scene.knock("INVITE", "Content-Type: application/sdp", source=trunk, uri="sip:1@10.0.0.2")
+    (invited,) = scene.bob.told(Invited)
+    assert isinstance(invited, Invited)
+    for _ in range(10):
+        scene.knock("OPTIONS", source=HOME)
+    peer = Peer(scene.wire, scene.bob, HOME)
+    scene.wire.do(scene.bob, scene.bob.agent.accept(invited.session, b"v=0\r\n", now=scene.wire.now))
+    ok = next(data.decode() for data, _, to in scene.wire.lost if to == trunk and b"200 OK" in data)
+    tag = header(ok, "To").partition("tag=")[2]
+    bye = invite(method="BYE", to_tag=tag, branch="z9hG4bKbye", cseq=2, call_id=header(ok, "Call-ID"))
+    peer.say(bye)
+    assert peer.statuses()[-1:] == [200]
+
+
+def test_an_invite_from_a_flooding_host_can_be_cancelled() -> None:
+    scene = Scene(Limits(requests_burst=2.0, requests_per_s=0.0))
+    said = scene.prove("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")
+    assert status(said) == 100
+    peer = Peer(scene.wire, scene.bob, STRANGER)
+    via = header(said[0], "Via").partition("branch=")[2].partition(";")[0]
+    text = invite(
+        uri="sip:1@10.0.0.2",
+        method="CANCEL",
+        branch=via,
+        sent_by="198.51.100.7:5060",
+        call_id=header(said[0], "Call-ID"),
+    )
+    peer.say(text)
+    assert 200 in peer.statuses()
+
+
+# --- guesses
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
+def test_a_line_that_exists_and_one_that_does_not_get_the_same_answer(method: str) -> None:
+    scene = Scene()
+    assert alike(scene.knock(method, to="alice")) == alike(scene.knock(method, to="nobody"))
+    known = scene.prove(method, "alice", "wrong")
+    assert status(known) == 401
+    assert alike(known) == alike(scene.prove(method, "nobody", "wrong"))
+    assert alike(known) == alike(scene.prove(method, "", ""))
+    assert alike(scene.knock("OPTIONS", uri="sip:alice@10.0.0.2")) == alike(
+        scene.knock("OPTIONS", uri="sip:nobody@10.0.0.2")
+    )
+
+
+def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() -> None:
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.1))
+    wrong = [scene.prove("REGISTER", "alice", f"guess {number}") for number in range(3)]
+    assert scene.bob.told(LockedOut) == [LockedOut(source=STRANGER)]
+    locked = scene.prove("REGISTER", "alice", "secret")
+    assert alike(locked) == alike(wrong[0])
+    assert status(scene.prove("REGISTER", "alice", "secret", source=HOME)) == 200
+    scene.wire.run(11)
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+
+
+def test_a_proof_for_no_challenge_of_ours_is_no_guess() -> None:
+    """After a restart every phone behind one router answers an old challenge first; that must lock nobody out."""
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
+    old = 'SIP/2.0 401 x\r\nWWW-Authenticate: Digest realm="holdfast", nonce="1.1.abc", algorithm=MD5, qop="auth"'
+    for _ in range(10):
+        said = scene.knock("REGISTER", proof(old, "alice", "secret", method="REGISTER", uri="sip:10.0.0.2"))
+        assert status(said) == 401
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+
+
+# --- what a thief would try
+
+
+def test_a_line_registers_no_other() -> None:
+    scene = Scene()
+    said = scene.knock("REGISTER", to="bob")
+    line = proof(said[0], "alice", "secret", method="REGISTER", uri="sip:10.0.0.2")
+    assert status(scene.knock("REGISTER", line, "Contact: <sip:thief@198.51.100.7>", to="bob")) == 403
+    assert scene.bob.agent.contacts("bob", scene.wire.now) == ()
+
+
+def test_a_proof_is_good_for_its_own_request_once_and_from_its_own_host() -> None:
+    scene = Scene()
+    said = scene.knock("REGISTER")
+    line = proof(said[0], "alice", "secret", method="REGISTER", uri="sip:10.0.0.2")
+    assert status(scene.knock("INVITE", line, uri="sip:10.0.0.2")) == 401
+    assert status(scene.knock("REGISTER", line, uri="sip:10.0.0.9")) == 401
+    assert status(scene.knock("REGISTER", line.replace('realm="holdfast"', 'realm="elsewhere"'))) == 401
+    assert status(scene.knock("REGISTER", line, source=HOME)) == 401
+    assert status(scene.knock("REGISTER", line)) == 200
+    again = scene.knock("REGISTER", line)
+    assert status(again) == 401
+    assert "stale=true" in again[0]
+    assert status(scene.knock("REGISTER", line.replace("nc=00000001", "nc=00000002"))) == 401
+
+
+# --- quiet
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "INVITE", "SUBSCRIBE", "MESSAGE", "BYE", "CANCEL", "WHATEVER"])
+def test_when_quiet_strangers_get_no_answer(method: str) -> None:
+    scene = Scene(quiet=True)
+    assert scene.knock(method) == []
+    assert scene.dropped() == ["nobody we know"]
+
+
+def test_when_quiet_rubbish_gets_no_answer() -> None:
+    scene = Scene(quiet=True)
+    peer = Peer(scene.wire, scene.bob, STRANGER)
+    peer.say("OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7\nCSeq: x\n\n")
+    assert peer.heard() == []
+
+
+def test_when_quiet_a_phone_registers_and_then_it_is_known() -> None:
+    scene = Scene(quiet=True)
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+    assert status(scene.knock("OPTIONS")) == 200
+    assert status(scene.prove("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")) == 100
+    scene.wire.run(7300)
+    scene.wire.lost.clear()
+    assert scene.knock("OPTIONS") == []
+
+
+def test_when_quiet_a_scanner_gets_no_answer_from_anywhere() -> None:
+    scene = Scene(quiet=True)
+    scene.prove("REGISTER", "alice", "secret")
+    assert scene.knock("REGISTER", "User-Agent: friendly-scanner") == []
+    assert scene.knock("OPTIONS", "User-Agent: SIPVicious 0.3") == []
+    assert status(scene.knock("OPTIONS", "User-Agent: Linphone")) == 200
+    assert set(scene.dropped()) == {"a scanner"}
+
+
+def test_hosts_that_are_known_are_counted_too() -> None:
+    scene = Scene(Limits(requests_burst=1e6, hosts=2), quiet=True)
+    for number in range(1, 4):
+        source = Address(f"198.51.100.{number}", 5060)
+        assert status(scene.prove("REGISTER", "alice", "secret", source=source)) == 200
+    assert scene.knock("OPTIONS", source=Address("198.51.100.1", 5060)) == []
+    assert status(scene.knock("OPTIONS", source=Address("198.51.100.3", 5060))) == 200
