@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from holdfast.holds.hold import Hold, Tell
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
+from holdfast.holds.records import numbered
 from holdfast.holds.ways.pair import Pair
 
 KEEP_EVENTS = 10_000
@@ -22,19 +23,7 @@ class MemoryStore:
 
     async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
         self._holds[hold.id] = hold
-        new = [
-            HoldEvent(
-                id=self._last + number,
-                at=at,
-                hold=hold.id,
-                call=hold.call,
-                kind=tell.kind,
-                status=hold.status,
-                by=hold.resumed_by or hold.by,
-                detail=tell.detail,
-            )
-            for number, tell in enumerate(tells, start=1)
-        ]
+        new = numbered(hold, tells, after=self._last, at=at)
         self._last += len(new)
         self._events.extend(new)
         del self._events[:-KEEP_EVENTS]

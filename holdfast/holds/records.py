@@ -1,10 +1,12 @@
-"""Holds and pairs as plain JSON values and back, for stores that keep them as text."""
+"""What stores make of what they are given: holds and pairs as plain JSON values and back, and lines of history."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from holdfast.holds.hold import Hold, Status, WayName
+from holdfast.holds.hold import Hold, Status, Tell, WayName
 from holdfast.holds.ids import CallSid
+from holdfast.holds.ports import HoldEvent
 from holdfast.holds.ways.pair import Pair, Party, Place
 
 
@@ -37,3 +39,20 @@ def pair_of(record: dict[str, Any]) -> Pair:
 
 def _party_of(record: dict[str, Any]) -> Party:
     return Party(**{**record, "call": CallSid(record["call"]), "place": Place(record["place"])})
+
+
+def numbered(hold: Hold, tells: Sequence[Tell], *, after: int, at: float) -> list[HoldEvent]:
+    """New lines of a hold's history, numbered on from `after`."""
+    return [
+        HoldEvent(
+            id=number,
+            at=at,
+            hold=hold.id,
+            call=hold.call,
+            kind=tell.kind,
+            status=hold.status,
+            by=hold.resumed_by or hold.by,
+            detail=tell.detail,
+        )
+        for number, tell in enumerate(tells, start=after + 1)
+    ]

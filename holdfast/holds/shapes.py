@@ -142,7 +142,7 @@ class EventShown(BaseModel):
     at: float = Field(examples=[AN_INSTANT])
     hold: str = Field(examples=[A_HOLD])
     call: str = Field(examples=[A_CALL])
-    kind: str = Field(examples=["held"], description="A status, or `reminder`, or `still-held`.")
+    kind: str = Field(examples=["held"], description="A status, or `reminder`, `still-held` or `music-failed`.")
     status: Status
     by: str | None
     detail: str | None

@@ -14,7 +14,7 @@ from holdfast.holds.errors import StoreTrouble
 from holdfast.holds.hold import Hold, Status, Tell
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
-from holdfast.holds.records import hold_of, hold_record, pair_of, pair_record
+from holdfast.holds.records import hold_of, hold_record, numbered, pair_of, pair_record
 from holdfast.holds.ways.pair import Pair
 from holdfast.store.database import Database, Statement
 from holdfast.store.tables import HOLD_EVENTS, HOLDS, PAIRS
@@ -44,19 +44,7 @@ class SqlHolds:
 
     async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
         """Keep this state of a hold together with its new lines of history. Raises: StoreTrouble."""
-        events = [
-            HoldEvent(
-                id=self._last + number,
-                at=at,
-                hold=hold.id,
-                call=hold.call,
-                kind=tell.kind,
-                status=hold.status,
-                by=hold.resumed_by or hold.by,
-                detail=tell.detail,
-            )
-            for number, tell in enumerate(tells, start=1)
-        ]
+        events = numbered(hold, tells, after=self._last, at=at)
         self._last += len(events)
         record = json.dumps(hold_record(hold))
         row = {"id": hold.id, "asked_at": hold.asked_at, "active": hold.active, "record": record}

@@ -63,10 +63,6 @@ class Pair:
     turn: int = 0
     over: bool = False
 
-    def has(self, call: CallSid) -> bool:
-        """Whether this call is one of the two."""
-        return call in (self.parent.call, self.child.call)
-
     def me(self, call: CallSid) -> Party:
         """The party with this call."""
         return self.parent if call == self.parent.call else self.child

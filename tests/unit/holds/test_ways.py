@@ -1,0 +1,137 @@
+"""The planners, where no conversation comes by itself: plans for parties that are not where they should be."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.holds.ids import CallSid, ConferenceSid
+from holdfast.holds.sight import ParticipantSeen
+from holdfast.holds.ways import conference, legs
+from holdfast.holds.ways.continuation import Report, continued
+from holdfast.holds.ways.pair import Pair, Place, document, join
+from holdfast.holds.ways.steps import Bye, CloseQueue, GoOn, Park, Redirect, Refusal, SetHold, Take, Wait
+
+P, C = CallSid("CA" + "1" * 32), CallSid("CA" + "2" * 32)
+ROOM = ConferenceSid("CF" + "3" * 32)
+MUSIC = "https://cdn.example/m.mp3"
+
+
+def seen(**changes: object) -> ParticipantSeen:
+    me = ParticipantSeen(call=P, conference=ROOM, hold=False, muted=False, label=None, status="connected")
+    return replace(me, **changes)  # type: ignore[arg-type]  # fields of ParticipantSeen
+
+
+def held_child() -> Pair:
+    """A pair whose child waits in its queue, and whose parent is parked."""
+    plan = legs.hold(join(parent=P, child=C), C, music=MUSIC)
+    assert isinstance(plan, legs.Plan)
+    answered = continued(plan.pair, P, Report()).pair
+    return legs.seen_waiting(answered, C)
+
+
+def both_held() -> Pair:
+    plan = legs.hold(held_child(), P, music=None)
+    assert isinstance(plan, legs.Plan)
+    return legs.seen_waiting(plan.pair, P)
+
+
+def test_a_participant_is_held_only_where_that_changes_something() -> None:
+    step = SetHold(conference=ROOM, call=P, hold=True, music=None)
+    assert conference.hold(seen(), None) == step
+    assert conference.hold(seen(hold=True), None) is None
+    assert conference.hold(seen(hold=True), MUSIC) == replace(step, music=MUSIC)
+    assert conference.resume(seen(hold=True)) == replace(step, hold=False)
+    assert conference.resume(seen()) is None
+    for status, gone in (("complete", True), ("failed", True), ("ringing", False), ("queued", False)):
+        refusal = conference.hold(seen(status=status), None)
+        assert isinstance(refusal, Refusal)
+        assert refusal.gone is gone
+
+
+def test_who_has_left_is_not_held_or_brought_back() -> None:
+    over = legs.gone(held_child(), C).pair
+    for call in (P, C):
+        for plan in (legs.hold(over, call, music=None), legs.resume(over, call), legs.convert(over)):
+            assert isinstance(plan, Refusal)
+            assert plan.gone
+    left = join(parent=P, child=C)
+    left = left.put(replace(left.child, place=Place.GONE))
+    refusal = legs.hold(left, P, music=None)
+    assert isinstance(refusal, Refusal)
+    assert "the other party" in refusal.why
+
+
+def test_what_is_so_already_needs_no_step() -> None:
+    fresh, held = join(parent=P, child=C), held_child()
+    assert legs.hold(held, C, music=None) == legs.Plan(pair=held)
+    assert legs.resume(fresh, P) == legs.Plan(pair=fresh)
+    assert legs.convert(held) == legs.Plan(pair=held)
+    assert legs.seen_waiting(fresh, P) == fresh
+    assert legs.seen_taken(held, C) == held
+
+
+def test_a_pair_in_a_room_is_held_there() -> None:
+    moved = legs.convert(join(parent=P, child=C))
+    assert isinstance(moved, legs.Plan)
+    refusal = legs.hold(moved.pair, P, music=None)
+    assert refusal == Refusal(why="the pair is in a conference by now", fix="Hold the party there.")
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
+    plan = legs.fall_back(both_held(), P, answered=answered)
+    assert plan.pair.me(P).place is Place.PARKED
+    assert plan.pair.me(C).held
+    assert plan.steps == (() if answered else (Redirect(call=P, to=Park()),))
+
+
+def test_undoing_what_has_moved_meanwhile() -> None:
+    before = join(parent=P, child=C)
+    plan = legs.hold(before, C, music=None)
+    assert isinstance(plan, legs.Plan)
+    assert legs.undo(before, plan.pair, plan.pair, C).pair == replace(before, turn=1)
+    asked = continued(plan.pair, P, Report()).pair
+    assert legs.undo(before, plan.pair, asked, C).pair.room is not None
+    over = legs.gone(asked, P).pair
+    assert legs.undo(before, plan.pair, over, C) == legs.Plan(pair=over)
+
+
+def test_a_resume_given_up_leaves_who_is_held_held() -> None:
+    alone = legs.resume(held_child(), C)
+    assert isinstance(alone, legs.Plan)
+    plan = legs.give_up(alone.pair, C)
+    assert (plan.pair.me(C).place, plan.pair.me(C).held, plan.pair.me(P).place) == (Place.WAITING, True, Place.PARKED)
+    assert plan.steps == (Redirect(call=P, to=Park()),)
+    beside = legs.give_up(both_held(), C)
+    assert (beside.pair.me(C).held, beside.pair.me(P).held, beside.steps) == (True, True, ())
+
+
+def test_a_taking_that_finds_nobody_is_held_again() -> None:
+    plan = legs.resume(held_child(), C)
+    assert isinstance(plan, legs.Plan)
+    assert document(plan.pair, P) == Take(queue=f"hold-{C}", turn=plan.pair.turn)
+    result = continued(plan.pair, P, Report(turn=plan.pair.turn, dial_status="no-answer"))
+    assert (result.not_taken, result.answer) == (C, Park())
+    assert result.pair.me(C).held
+    assert legs.seen_taken(plan.pair, C).me(C).place is Place.JOINED
+
+
+def test_music_that_fails_is_dropped_once() -> None:
+    held = held_child()
+    result = continued(held, C, Report(turn=held.turn, queue_result="error"))
+    assert (result.music_failed, result.answer) == (MUSIC, Wait(queue=f"hold-{C}", music=None, turn=held.turn))
+    again = continued(result.pair, C, Report(turn=held.turn, queue_result="error"))
+    assert again.not_queued == C
+
+
+def test_when_it_is_over_each_goes_where_it_should() -> None:
+    pair = replace(held_child(), after="https://app.example/after")
+    plan = legs.gone(pair, C)
+    assert plan.steps == (
+        Redirect(call=P, to=GoOn(url="https://app.example/after")),
+        CloseQueue(name=f"hold-{P}"),
+        CloseQueue(name=f"hold-{C}"),
+    )
+    fresh = join(parent=P, child=C)
+    assert document(fresh, P) == document(fresh, C) == Bye()
+    assert legs.gone(fresh, C).steps == ()
