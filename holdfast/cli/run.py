@@ -14,8 +14,8 @@ from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.running import address_of, find_running
 from holdfast.cli.terminal import Stop, note
 
-NOT_FOUND = 127
-"""The exit status for a program that is not there. Source: POSIX, Shell Command Language, 2.8.2."""
+NOT_FOUND, NOT_STARTED = 127, 126
+"""The exit status for a program that is not there, or is none. Source: POSIX, Shell Command Language, 2.8.2."""
 
 
 def run(
@@ -42,4 +42,8 @@ def run(
     if find_running(settings.store_path) is None:
         note("no Holdfast runs with this store yet; start it in another terminal: holdfast serve")
     environment = child_environment(os.environ, url=address_of(settings), sid=credentials.sid, token=credentials.token)
-    os.execvpe(command[0], command, environment)
+    try:
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        fix = "A script without `#!` needs its interpreter: holdfast run -- python app.py"
+        raise Stop(f"{command[0]!r} cannot be started: {error.strerror}", fix=fix, status=NOT_STARTED) from error

@@ -104,6 +104,14 @@ def test_a_mistake_is_told_with_what_to_do(
     assert told.out == ""
 
 
+def test_a_program_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "app.py"
+    program.write_text("print('hello')")
+    program.chmod(0o755)
+    assert run(["run", "--", str(program)]) == 126
+    assert "needs its interpreter: holdfast run -- python app.py" in capsys.readouterr().err
+
+
 def test_a_damaged_account_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "holdfast").mkdir()
     (tmp_path / "holdfast" / "holdfast.account").write_text("{")
