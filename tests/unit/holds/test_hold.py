@@ -82,6 +82,14 @@ def test_a_call_that_ends_says_whether_it_was_ever_held(before: tuple[int, ...],
     assert (hold.status.value, hold.ended_at, hold.cause) == (ended, 3.0, "over")
 
 
+def test_a_confirmation_that_comes_late_does_not_hold_again() -> None:
+    hold = asked()
+    for now, place in ((2.0, 0), (3.0, 5)):
+        hold, _ = step(hold, MESSAGES[place], now)
+    assert step(hold, Confirmed(), 4.0) == (hold, ())
+    assert step(asked(), Remind(), 4.0) == (asked(), ())
+
+
 def test_music_that_fails_is_told_once_and_is_the_accounts_own_from_then_on() -> None:
     hold = asked(MUSIC)
     hold, effects = step(hold, MusicFailed(why="silent"), 2.0)

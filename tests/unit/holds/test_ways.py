@@ -132,6 +132,7 @@ def test_when_it_is_over_each_goes_where_it_should() -> None:
         CloseQueue(name=f"hold-{P}"),
         CloseQueue(name=f"hold-{C}"),
     )
+    assert document(plan.pair, P) == GoOn(url="https://app.example/after")
     fresh = join(parent=P, child=C)
     assert document(fresh, P) == document(fresh, C) == Bye()
     assert legs.gone(fresh, C).steps == ()
