@@ -7,9 +7,9 @@ service to settle by a read.
 import asyncio
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
@@ -29,8 +29,10 @@ from holdfast.holds.errors import (
     WrongCredentials,
 )
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen, SoundSeen
 from holdfast.holds.transport import Transport
+
+T = TypeVar("T")
 
 CALL_NOT_IN_PROGRESS = 21220
 NOT_FOUND = 20404
@@ -56,7 +58,7 @@ class Account:
             # These rewrite the host of every URL; they are meant for twilio.com.
             client.edge = client.region = None
         self._client = client
-        self._tells_phone_holds = True
+        self._untold: set[str] = set()
 
     @classmethod
     def twilio(cls, *, sid: str | None = None, token: str | None = None, timeout_s: float = 10.0) -> "Account":
@@ -167,16 +169,36 @@ class Account:
             return False
 
     async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
-        if self._in_the_cloud() or not self._tells_phone_holds:
+        def read(told: Any) -> list[PhoneHoldSeen]:
+            return [PhoneHoldSeen(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told["holds"]]
+
+        return await self._engine_tells("phone-holds", read)
+
+    async def sounds(self) -> Sequence[SoundSeen]:
+        def read(told: Any) -> list[SoundSeen]:
+            return [
+                SoundSeen(
+                    call=CallSid(_text(one["call"])),
+                    mos=None if one["mos"] is None else float(one["mos"]),
+                    loss=one["packets_lost"] / max(1, one["packets_lost"] + one["packets_received"]),
+                    jitter_ms=float(one["jitter_ms"]),
+                )
+                for one in told["calls"]
+            ]
+
+        return await self._engine_tells("quality", read)
+
+    async def _engine_tells(self, what: str, read: Callable[[Any], list[T]]) -> list[T]:
+        """What only the engine knows; nothing from any other account, which is asked for each thing once."""
+        if self._in_the_cloud() or what in self._untold:
             return []
-        url = f"{self.base_url.rstrip('/')}/engine/phone-holds"
+        url = f"{self.base_url.rstrip('/')}/engine/{what}"
         answer = await self._transport.request("GET", url, auth=(self.sid, self.token))
         if answer.status_code == 404:
-            self._tells_phone_holds = False
+            self._untold.add(what)
             return []
         try:
-            told = json.loads(answer.text)["holds"]
-            return [PhoneHoldSeen(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told]
+            return read(json.loads(answer.text))
         except (ValueError, KeyError, TypeError) as error:
             raise AccountTrouble(f"the engine's answer cannot be read: {error}") from error
 

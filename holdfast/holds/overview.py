@@ -9,7 +9,7 @@ from holdfast.holds.ids import CallSid
 from holdfast.holds.ledger import Ledger
 from holdfast.holds.pairs import Pairs
 from holdfast.holds.ports import Account, Clock
-from holdfast.holds.sight import CallSeen, Room
+from holdfast.holds.sight import CallSeen, Room, SoundSeen
 from holdfast.holds.together import together
 from holdfast.holds.ways import conference, legs
 from holdfast.holds.ways.pair import Pair, Place
@@ -45,6 +45,7 @@ class CallView:
     can_hold: bool
     why_not: str | None
     fix: str | None
+    sound: SoundSeen | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Known:
     phones: Mapping[CallSid, Hold]
     """The holds of phones that hold by themselves."""
     pairs: Mapping[CallSid, Pair]
+    sounds: Mapping[CallSid, SoundSeen]
     continue_url: str | None
 
 
@@ -104,6 +106,7 @@ def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> C
         can_hold=why_not is None,
         why_not=why_not,
         fix=fix,
+        sound=known.sounds.get(call.sid),
     )
 
 
@@ -210,6 +213,7 @@ class Overview:
             holds={},
             phones={},
             pairs={},
+            sounds={one.call: one for one in await self._account.sounds()},
             continue_url=self._continue_url,
         )
 
@@ -222,6 +226,7 @@ class Overview:
             holds={hold.call: hold for hold in self._ledger.active() if hold.way is not WayName.PHONE},
             phones=self._ledger.by_phone(),
             pairs=pairs,
+            sounds=known.sounds,
             continue_url=known.continue_url,
         )
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from holdfast.holds.hold import Hold, Status, Tell
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen, SoundSeen
 from holdfast.holds.ways.pair import Pair
 
 
@@ -65,6 +65,10 @@ class Account(Protocol):
 
     async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
         """Calls whose own phones hold. Only the engine tells; every other account knows of none."""
+        ...
+
+    async def sounds(self) -> Sequence[SoundSeen]:
+        """How live calls sound. Only the engine tells; every other account knows of none."""
         ...
 
     async def set_hold(

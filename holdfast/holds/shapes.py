@@ -84,6 +84,15 @@ class HoldsShown(BaseModel):
     holds: list[HoldShown]
 
 
+class SoundShown(BaseModel):
+    """How a call sounds so far."""
+
+    model_config = ConfigDict(from_attributes=True)
+    mos: float | None = Field(description="The estimated opinion of who hears it: 1 (bad) to 4.5 (excellent).")
+    loss: float = Field(description="The part of its packets that never came, 0 to 1.")
+    jitter_ms: float
+
+
 class CallShown(BaseModel):
     """One live call."""
 
@@ -109,6 +118,7 @@ class CallShown(BaseModel):
     can_hold: bool
     why_not: str | None
     fix: str | None = Field(description="What would make it possible to hold the call.")
+    sound: SoundShown | None = Field(description="How it sounds, where the account tells: the engine does.")
 
     @classmethod
     def of(cls, view: CallView) -> Self:

@@ -39,6 +39,16 @@ class PhoneHoldSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoundSeen:
+    """How a call sounds: the estimated opinion of who hears it, 1 to 4.5. Units: `loss` 0 to 1; `jitter_ms`."""
+
+    call: CallSid
+    mos: float | None
+    loss: float
+    jitter_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConferenceSeen:
     """One live conference: `init` while too few are in it, then `in-progress`."""
 

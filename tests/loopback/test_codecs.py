@@ -84,3 +84,4 @@ async def test_three_codecs_in_one_conference_and_how_they_sound(files: FileServ
         assert sorted(each["codec"] for each in calls) == ["G722", "PCMA", "PCMU"]
         assert all(each["packets_lost"] == 0 for each in calls)
         assert "holdfast_media_mos" in ask.text("/metrics")
+        assert [call["sound"]["loss"] for call in ask.get("/calls")["calls"]] == [0.0] * 3

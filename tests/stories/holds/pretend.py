@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 
 from holdfast.holds.errors import AccountTrouble, NotThere
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen
+from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen, SoundSeen
 
 PUBLIC = "https://holds.example"
 TOKEN = "the account's secret token"
@@ -96,6 +96,7 @@ class PretendAccount:
     base_url: str = "https://api.example"
     reach: bool = True
     phones: dict[CallSid, float] = field(default_factory=dict)
+    sounds_: list[SoundSeen] = field(default_factory=list)
     """Calls whose own phones hold, and since when."""
     calls_: dict[CallSid, Call] = field(default_factory=dict)
     queues_: dict[str, list[CallSid]] = field(default_factory=dict)
@@ -408,6 +409,10 @@ class PretendAccount:
     async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
         await self._asked("phone_holds")
         return [PhoneHoldSeen(call=call, since=since) for call, since in self.phones.items() if self.calls_[call].live]
+
+    async def sounds(self) -> Sequence[SoundSeen]:
+        await self._asked("sounds")
+        return list(self.sounds_)
 
     async def conferences(self) -> Sequence[ConferenceSeen]:
         await self._asked("conferences")

@@ -9,6 +9,7 @@ import pytest
 from holdfast.holds.errors import AccountUnreachable
 from holdfast.holds.ids import CallSid
 from holdfast.holds.policy import Policy
+from holdfast.holds.sight import SoundSeen
 from holdfast.holds.web import MOST_BODY
 from tests.stories.holds.conftest import Stage
 from tests.stories.holds.pretend import PUBLIC, asgi
@@ -53,6 +54,12 @@ async def test_a_hold_from_its_begin_to_its_end(stage: Stage, room: tuple[CallSi
     assert (status, back["status"], back["resumed_by"]) == (200, "resumed", "bob")
     assert await ask(stage, "POST", f"/holds/{room[0]}/resume") == (200, back)
     assert await ask(stage, "GET", "/holds?active=true") == (200, {"holds": []})
+
+
+async def test_how_a_call_sounds_is_shown_where_the_account_tells(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+    stage.account.sounds_ = [SoundSeen(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
+    _, listed = await ask(stage, "GET", "/calls")
+    assert [call["sound"] for call in listed["calls"]] == [None, {"mos": 4.1, "loss": 0.02, "jitter_ms": 7.5}]
 
 
 async def test_a_dial_is_adopted_or_the_line_that_is_missing_is_told(stage: Stage) -> None:
