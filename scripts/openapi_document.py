@@ -57,19 +57,26 @@ def _narrow_operation(path: str, operation: Json, seeds: Seeds) -> None:
     for answer in operation["responses"].values():
         _relative_links(answer)
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        _narrow_form(content, seeds)
+        _narrow_form(_place(path), content, seeds)
 
 
 def _path_values(path: str, parameter: str, seeds: Seeds) -> Sequence[str] | None:
     """The seeds of this place alone, such as `Calls/{CallSid}/Notifications/{Sid} CallSid`, else of the resource."""
-    place = path.partition("{AccountSid}/")[2].removesuffix(".json")
-    return seeds.get(f"{place} {parameter}") or seeds.get(resource_of(path, parameter))
+    return seeds.get(f"{_place(path)} {parameter}") or seeds.get(resource_of(path, parameter))
 
 
-def _narrow_form(content: Json, seeds: Seeds) -> None:
+def _place(path: str) -> str:
+    return path.partition("{AccountSid}/")[2].removesuffix(".json")
+
+
+def _narrow_form(place: str, content: Json, seeds: Seeds) -> None:
     properties = content["schema"].get("properties", {})
     for name, property in properties.items():
-        values = seeds.get(name) or (seeds.get("Url") if property.get("format") == "uri" else None)
+        values = (
+            seeds.get(f"{place} {name}")
+            or seeds.get(name)
+            or (seeds.get("Url") if property.get("format") == "uri" else None)
+        )
         if values is None:
             continue
         properties[name] = {"type": "string", "enum": list(values)}

@@ -99,12 +99,16 @@ class Seeder:
                 await asyncio.sleep(0.2)
 
     async def _configuration(self) -> dict[str, list[str]]:
-        lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(3)]
+        lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(5)]
         names = [f"{self._name('domain')}.sip.twilio.com" for _ in range(6)]
         domains = [await self._sid("SIP/Domains", DomainName=name) for name in names[:2]]
         gate, users = f"SIP/Domains/{domains[0]}", f"SIP/CredentialLists/{lists[0]}/Credentials"
-        for way in ("CredentialListMappings", "Auth/Registrations/CredentialListMappings"):
-            await self._sid(f"{gate}/{way}", CredentialListSid=lists[0])
+        old, calls, registrations = (
+            f"{way}CredentialListMappings" for way in ("", "Auth/Calls/", "Auth/Registrations/")
+        )
+        for way, at_gate in ((old, lists[0]), (calls, lists[3]), (registrations, lists[0])):
+            await self._sid(f"{gate}/{way}", CredentialListSid=at_gate)
+        gates = "SIP/Domains/{DomainSid}/"
         applications = [await self._sid("Applications", VoiceUrl="http://127.0.0.1:9/") for _ in range(3)]
         self._made += 10
         return {
@@ -113,7 +117,9 @@ class Seeder:
             "IncomingPhoneNumbers": [await self._sid("IncomingPhoneNumbers", AreaCode="555") for _ in range(3)],
             "PhoneNumber": [f"+1555010{1000 + self._made + each}" for each in range(9)],
             "CredentialLists": lists[:1],
-            "SIP/CredentialLists/{Sid} Sid": lists[2:],
+            "SIP/CredentialLists/{Sid} Sid": lists[2:3],
+            f"{gates}{old} CredentialListSid": lists[4:],
+            f"{gates}{calls}/{{Sid}} Sid": lists[3:4],
             "CredentialListSid": lists[1:2],
             "CredentialListMappings": lists[:1],
             "Credentials": [await self._sid(users, Username=self._name("user"), Password=PASSWORD) for _ in range(2)],

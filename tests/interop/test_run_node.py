@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.environment import child_environment
+from tests.interop.sdks import node
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 SID = "AC" + "1" * 32
 TOKEN = "f" * 32
-SDK = "twilio@6"
+SDK = "twilio@latest"
 
 asked: list[tuple[str, str]] = []
 
@@ -50,18 +50,10 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(sdks: Path) -> Path:
     """A folder with the SDK in it."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.fail("node and npm are not installed: sudo apt-get install -y nodejs npm")
-    folder = tmp_path_factory.mktemp("node")
-    (folder / "package.json").write_text("{}")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--silent", SDK]
-    done = subprocess.run(npm, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
-    if done.returncode != 0:
-        pytest.fail(f"npm could not install {SDK}: {done.stderr[-500:]}")
-    return folder
+    return node(sdks, SDK).folder
 
 
 LIST = "client.calls.list().then((calls) => console.log(calls.length));"

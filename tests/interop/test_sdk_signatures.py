@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,23 @@ from twilio.rest import Client
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.interop.sdks import PROGRAMS, node
+from tests.interop.sdks import node
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio, pytest.mark.timeout(240)]
 
 OURS, PASSWORD = "+15550100", "wonderland"
 
 
-@pytest.mark.parametrize("sdk", ["twilio@latest", "twilio@3"])
-async def test_requests_are_signed_as_the_sdk_expects(sdk: str, tmp_path: Path) -> None:
-    command = await asyncio.to_thread(node, tmp_path, sdk)
-    program = shutil.copy(PROGRAMS / "validator.cjs", tmp_path)
+@pytest.mark.parametrize("requirement", ["twilio@latest", "twilio@3"])
+async def test_requests_are_signed_as_the_sdk_expects(requirement: str, sdks: Path) -> None:
+    sdk = await asyncio.to_thread(node, sdks, requirement)
     async with (
         Server(lines={"alice": PASSWORD}, numbers={OURS: None}) as server,
         Phone("alice", server=server.sip, password=PASSWORD) as alice,
     ):
         await alice.register()
         process = await asyncio.create_subprocess_exec(
-            *(*command, program, server.auth_token),
+            *sdk.command("validator.cjs", server.auth_token),
             env={"PATH": os.environ["PATH"]},
             stdout=asyncio.subprocess.PIPE,
         )

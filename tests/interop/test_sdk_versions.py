@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.interop.sdks import PROGRAMS, node, python
+from tests.interop.sdks import node, python
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio, pytest.mark.timeout(300)]
 
@@ -62,10 +61,9 @@ def music() -> Iterator[str]:
         ("twilio@3", "program.cjs"),
     ],
 )
-async def test_the_sdk_does_everything(requirement: str, program: str, tmp_path: Path, music: str) -> None:
-    of_node = program.endswith(".cjs")
-    command = await asyncio.to_thread(node if of_node else python, tmp_path, requirement)
-    where = shutil.copy(PROGRAMS / program, tmp_path)  # Node looks for the SDK beside the program
+async def test_the_sdk_does_everything(requirement: str, program: str, sdks: Path, music: str) -> None:
+    install = node if program.endswith(".cjs") else python
+    sdk = await asyncio.to_thread(install, sdks, requirement)
     async with (
         Server(lines={"alice": PASSWORD, "bob": PASSWORD}, numbers={OURS: None}) as server,
         Phone("alice", server=server.sip, password=PASSWORD) as alice,
@@ -74,7 +72,7 @@ async def test_the_sdk_does_everything(requirement: str, program: str, tmp_path:
         for phone in (alice, bob):
             await phone.register()
         process = await asyncio.create_subprocess_exec(
-            *(*command, where, server.url, server.account_sid, server.auth_token, OURS, music),
+            *sdk.command(program, server.url, server.account_sid, server.auth_token, OURS, music),
             env={"PATH": os.environ["PATH"]},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

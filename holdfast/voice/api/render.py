@@ -77,7 +77,7 @@ def call(noun: Call) -> Json:
         "direction": noun.direction,
         "answered_by": None,
         "api_version": VERSION,
-        "forwarded_from": None,
+        "forwarded_from": dict(noun.extra).get("ForwardedFrom"),
         "group_sid": None,
         "caller_name": noun.caller_name,
         "queue_time": "0",

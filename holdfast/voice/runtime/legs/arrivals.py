@@ -13,9 +13,10 @@ from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.listings import Line
-from holdfast.voice.sip.effects import Address, Invited, Transport
+from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
+from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.offer import Sealing
-from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_uri
+from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_name_addr, parse_uri
 
 SrtpWish = Literal["accept", "offer", "require"]
 
@@ -110,6 +111,8 @@ def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answe
     host = f"{target.host}:{target.port}" if target.port else target.host
     custom = tuple((f"SipHeader_{name}", value) for name, value in invited.headers if name.lower().startswith("x-"))
     caller = invited.user or invited.caller
+    forwarded = forwarded_from(invited.headers)
+    known = () if forwarded is None else (("ForwardedFrom", forwarded),)
     domain = () if answer.sip_domain_sid is None else (("SipDomainSid", answer.sip_domain_sid),)
     return ReceiveCall(
         call=call,
@@ -121,10 +124,23 @@ def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answe
         caller_name=invited.caller_name or None,
         phone_number_sid=answer.phone_number_sid,
         extra=(
+            *known,
             *(("SipCallId", invited.call_id), ("SipDomain", host), *domain, ("SipSourceIp", invited.source.host)),
             *custom,
         ),
     )
+
+
+def forwarded_from(headers: Headers) -> str | None:
+    """The number or user a call was for before it was forwarded to us: the newest diversion. Source: RFC 5806 §4."""
+    newest = next((value for name, value in headers if name.lower() == "diversion"), None)
+    if newest is None:
+        return None
+    try:
+        user = parse_uri(parse_name_addr(newest).uri).user
+    except UriUnreadable:
+        return None
+    return user or None
 
 
 def _is_number(user: str) -> bool:
