@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.access import Access
 from holdfast.voice.runtime.directory import Directory
@@ -280,3 +281,26 @@ async def test_the_exchanges_of_a_call_are_listed_oldest_first() -> None:
     assert (await place.ask("GET", path, query=query)).json["events"] == events[2:]
     others = (await place.get(f"/Calls/{other.sid}/Events.json")).json["events"]
     assert others[0]["request"]["parameters"]["twiml"] == "<Response/>"
+
+
+async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
+    diary = Diary()
+    place = await new_place(journal=diary)
+    call = place.engine.call()
+    seen = {
+        **{"method": "POST", "url": VOICE_URL, "form": [["CallSid", call.sid], ["Digits", "1#"]], "error": "11200"},
+        **{"status": 500, "took_ms": 12, "content_type": "text/html", "body": "sorry"},
+    }
+    for at, body in ((NOON - 9, "an earlier one"), (NOON, "sorry"), (NOON + 9, "a later one")):
+        diary.lines.append(Entry(at=at, call=call.sid, kind="webhook", data=json.dumps(seen | {"body": body})))
+    for about, url in ((call.sid, VOICE_URL), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
+        place.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
+    fetched = [
+        (await place.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(place.notifications.of())
+    ]
+    assert [facts.wrong(each, facts.WHOLE_NOTIFICATION) for each in fetched] == [[], [], []]
+    first = fetched[0]
+    assert (first["request_method"], first["response_body"]) == ("POST", "sorry")
+    assert first["request_variables"] == f"CallSid={call.sid}&Digits=1%23"
+    assert first["response_headers"] == "Content-Type: text/html"
+    assert [each["response_body"] for each in fetched[1:]] == [None, None]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
+from urllib.parse import urlencode
 
 from holdfast.voice.api import calls, render
+from holdfast.voice.api.events import EXCHANGE
 from holdfast.voice.api.paging import PAGING, Between, comparable, page
+from holdfast.voice.api.render import Json
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.notifications import Notice
 
+LATER_S: Final = 1.0
+"""An exchange is written down when it is over, a moment after what went wrong in it was told."""
 LIST: Final = PAGING | comparable("MessageDate") | {"Log"}
 
 
@@ -46,8 +52,31 @@ async def fetch(door: Door, asked: Asked) -> Answer:
     """One notification. Raises: NotFound."""
     for notice in _of(door, asked):
         if notice.sid == asked.names["Sid"]:
-            return Answer(body=render.whole_notification(door.account, notice))
+            body = render.whole_notification(door.account, notice) | await _exchange(door, notice)
+            return Answer(body=body)
     raise NotFound("there is no such notification")
+
+
+async def _exchange(door: Door, notice: Notice) -> Json:
+    """What was asked and answered when it went wrong: the newest exchange of the call with that address until then."""
+    said = notice.said
+    if said.call is None or not said.url:
+        return {}
+    entries = [
+        json.loads(entry.data)
+        for entry in await door.journal.entries(said.call)
+        if entry.kind == EXCHANGE and entry.at <= notice.at + LATER_S
+    ]
+    seen = next((data for data in reversed(entries) if data["url"] == said.url), None)
+    if seen is None:
+        return {}
+    kind = seen["content_type"]
+    return {
+        "request_method": seen["method"],
+        "request_variables": urlencode([tuple(pair) for pair in seen["form"]]),
+        "response_headers": f"Content-Type: {kind}" if kind else "",
+        "response_body": seen["body"],
+    }
 
 
 RESOURCES: Final = (

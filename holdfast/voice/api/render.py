@@ -284,7 +284,7 @@ def notification(account: AccountSid, notice: Notice) -> Json:
 
 
 def whole_notification(account: AccountSid, notice: Notice) -> Json:
-    """A Notification fetched by itself. The exchange is in the call's ladder; here its fields are null."""
+    """A Notification fetched by itself; its exchange with a web server is null where none is known."""
     return notification(account, notice) | {"request_variables": None, "response_body": None, "response_headers": None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, assert_never
 
 from holdfast.voice.model.ports import Entry
 
@@ -42,6 +42,8 @@ class Player:
                 return f"silence: {name} could not be played ({self.why})"
             case "stopped" | "never":
                 return "silence: nothing is played to it"
+            case _:
+                assert_never(self.state)
 
 
 def _named(source: str) -> str:

@@ -57,7 +57,11 @@ def test_a_seat_that_is_only_reserved() -> None:
     )
     told = explain(world.call(bob), world.board, (), now=world.now)
     assert "Its seat there is only reserved: it is queued." in told
+
+
+def test_a_call_that_is_forgotten_is_told_by_its_sid() -> None:
+    world = World()
+    world.pages["https://app/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
+    alice, bob = (world.calls_in(name, "https://app/room") for name in ("alice", "bob"))
     del world.board.calls[bob]
-    alice = next(iter(world.board.calls.values()))
-    assert alice.live
-    world.crash()
+    assert f"Its ear hears {bob}." in explain(world.call(alice), world.board, (), now=world.now)
