@@ -291,9 +291,10 @@ async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
         **{"method": "POST", "url": VOICE_URL, "form": [["CallSid", call.sid], ["Digits", "1#"]], "error": "11200"},
         **{"status": 500, "took_ms": 12, "content_type": "text/html", "body": "sorry"},
     }
+    seen["url"] = f"{VOICE_URL}?CallSid={call.sid}"
     for at, body in ((NOON - 9, "an earlier one"), (NOON, "sorry"), (NOON + 9, "a later one")):
         diary.lines.append(Entry(at=at, call=call.sid, kind="webhook", data=json.dumps(seen | {"body": body})))
-    for about, url in ((call.sid, VOICE_URL), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
+    for about, url in ((call.sid, VOICE_URL + "#rc=2"), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
         place.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
     fetched = [
         (await place.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(place.notifications.of())

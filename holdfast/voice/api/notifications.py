@@ -14,6 +14,7 @@ from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.notifications import Notice
+from holdfast.voice.runtime.web.destination import without_secrets
 
 LATER_S: Final = 1.0
 """An exchange is written down when it is over, a moment after what went wrong in it was told."""
@@ -67,7 +68,8 @@ async def _exchange(door: Door, notice: Notice) -> Json:
         for entry in await door.journal.entries(said.call)
         if entry.kind == EXCHANGE and entry.at <= notice.at + LATER_S
     ]
-    seen = next((data for data in reversed(entries) if data["url"] == said.url), None)
+    asked = without_secrets(said.url)  # a GET went there with its form in the query
+    seen = next((data for data in reversed(entries) if data["url"].startswith(asked)), None)
     if seen is None:
         return {}
     kind = seen["content_type"]
