@@ -14,10 +14,11 @@ from holdfast.testing.server import Server
 OURS: Final = "+15550100001"
 PHONES: Final = tuple(f"phone{index}" for index in range(10))
 WAITS: Final = "<Response><Pause length='900'/></Response>"
+QUEUED: Final = "<Response><Enqueue>waiting</Enqueue></Response>"
 DOCUMENTS: Final = (
     *["<Response><Dial><Conference record='record-from-start'>lobby</Conference></Dial></Response>"] * 3,
     "<Response><Dial><Conference startConferenceOnEnter='true'>hall</Conference></Dial></Response>",
-    *["<Response><Enqueue>waiting</Enqueue></Response>"] * 3,
+    *[QUEUED] * 3,
     *[WAITS] * 3,
 )
 """What each phone does once it is called."""
@@ -57,8 +58,6 @@ class Seeder:
         return {name: known for name, values in seeds.items() if (known := [value for value in values if value])}
 
     async def _calls(self, phones: Mapping[str, Phone]) -> dict[str, list[str]]:
-        for call in await self._on_the_way():
-            await self._post(f"Calls/{call}", Status="canceled")
         over = [await self._sid("Calls", To=UNREACHABLE, From=OURS, Twiml=WAITS) for _ in range(3)]
         rooms = await self._people(phones)
         live = {each["to"].removeprefix("client:"): each["sid"] for each in await self._list("Calls", "calls", **LIVE)}
@@ -85,18 +84,26 @@ class Seeder:
         }
 
     async def _people(self, phones: Mapping[str, Phone]) -> dict[str, str]:
-        """Call every phone that is idle, until there is somebody in each room; the conferences by name."""
-        async with asyncio.timeout(30.0):
+        """End what goes on, call every phone anew, and wait until each is in its place; the conferences by name."""
+        for status in ("queued", "ringing", "in-progress"):
+            for call in await self._list("Calls", "calls", Status=status):
+                await self._post(f"Calls/{call['sid']}", Status="completed")
+        async with asyncio.timeout(20.0):
+            while any(phone.call_now is not None for phone in phones.values()):  # noqa: ASYNC110  as below
+                await asyncio.sleep(0.05)
+        queue = self._name("waiting")  # an earlier one may have been made too small
+        for name, document in zip(PHONES, DOCUMENTS, strict=True):
+            twiml = document.replace("waiting", queue)
+            await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=twiml)
+        async with asyncio.timeout(20.0):
             while True:
-                for name, document in zip(PHONES, DOCUMENTS, strict=True):
-                    if phones[name].call_now is None:
-                        await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=document)
-                await self._settled()
                 conferences = await self._list("Conferences", "conferences")
                 rooms = {each["friendly_name"]: each["sid"] for each in conferences if each["status"] != "completed"}
-                if {"lobby", "hall"} <= rooms.keys():
+                sizes = [each["current_size"] for each in await self._list("Queues", "queues")]
+                if {"lobby", "hall"} <= rooms.keys() and DOCUMENTS.count(QUEUED) in sizes:
+                    await self._settled()
                     return rooms
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)
 
     async def _configuration(self) -> dict[str, list[str]]:
         lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(5)]
