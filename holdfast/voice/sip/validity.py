@@ -68,7 +68,7 @@ def _unreadable(received: Request) -> str | None:
     if cseq.split()[-1] != received.method:
         return "method and CSeq differ"
     hops = received.first("Max-Forwards")
-    if hops is not None and not (re.fullmatch(r"[0-9]{1,3}", hops) and int(hops) <= 255):
+    if hops is not None and not (re.fullmatch(r"[0-9]{1,9}", hops) and int(hops) <= 255):
         return "Max-Forwards out of range"
     if scheme_of(received.uri) is None:
         return "Request-URI that cannot be read"
