@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -50,17 +50,23 @@ def files() -> Iterator[FileServer]:
         yield files
 
 
-@pytest.fixture
-async def server(files: FileServer) -> AsyncIterator[Server]:
+@pytest.fixture(scope="module")
+def server(files: FileServer) -> Iterator[Server]:
+    """One server for all: it is a process of its own, and a start takes longer than a test."""
     numbers: dict[str, str | None] = {
         FRONT: files.url("front.xml"),
         ROOM: files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>')),
         LINE_UP: files.put("line.xml", twiml('<Play digits="w"/><Enqueue>line</Enqueue>')),
     }
-    async with Server(numbers=numbers) as server:
-        yield server
-        assert "Traceback" not in server.log()
-        assert "ERROR" not in server.log()
+    with asyncio.Runner() as runner:
+        server = Server(numbers=numbers)
+        runner.run(server.__aenter__())
+        try:
+            yield server
+            assert "Traceback" not in server.log()
+            assert "ERROR" not in server.log()
+        finally:
+            runner.run(server.__aexit__(None, None, None))
 
 
 async def through(call: PhoneCall, phone: Phone, peer: Phone, form: HoldForm, by: Literal["INVITE", "UPDATE"]) -> None:
@@ -171,22 +177,28 @@ async def test_the_holds_service_shows_a_hold_by_phone(server: Server) -> None:
         await (await bob.call(ROOM)).answered()
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         await call.hold(by="UPDATE")
-        (hold,) = await listed(ask, 1)
+        sids = {one["from"].partition("@")[0]: one["sid"] for one in await asked(ask, "/calls", "calls")}
+        (hold,) = await listed(ask, sids["sip:alice"], 1)
         assert (hold["by"], hold["status"], hold["way"]) == ("phone", "held", "phone")
-        shown = {one["from"].partition("@")[0]: one for one in (await asyncio.to_thread(ask.get, "/calls"))["calls"]}
+        shown = {one["from"].partition("@")[0]: one for one in await asked(ask, "/calls", "calls")}
         assert (shown["sip:alice"]["held_by_phone"], shown["sip:alice"]["by"]) == (True, "phone")
         assert (shown["sip:bob"]["held_by_phone"], shown["sip:bob"]["hears"]) == (False, "music")
         await call.unhold()
-        assert await listed(ask, 0) == []
-        (ended,) = (await asyncio.to_thread(ask.get, "/holds"))["holds"]
+        assert await listed(ask, sids["sip:alice"], 0) == []
+        (ended,) = [one for one in await asked(ask, "/holds", "holds") if one["call"] == sids["sip:alice"]]
         assert (ended["id"], ended["status"]) == (hold["id"], "resumed")
 
 
-async def listed(ask: HoldsClient, count: int) -> list[Any]:
-    """The holds that go on, once there are so many. Raises: TimeoutError."""
+async def asked(ask: HoldsClient, path: str, name: str) -> list[Any]:
+    answer: list[Any] = (await asyncio.to_thread(ask.get, path))[name]
+    return answer
+
+
+async def listed(ask: HoldsClient, call: str, count: int) -> list[Any]:
+    """The holds of a call that go on, once there are so many. Raises: TimeoutError."""
     async with asyncio.timeout(15):
         while True:
-            holds: list[Any] = (await asyncio.to_thread(ask.get, "/holds?active=true"))["holds"]
+            holds = [one for one in await asked(ask, "/holds?active=true", "holds") if one["call"] == call]
             if len(holds) == count:
                 return holds
             await asyncio.sleep(0.1)
