@@ -47,6 +47,8 @@ class Player:
 
 
 def _named(source: str) -> str:
+    if source.startswith("leg:"):
+        return f"what the phone of {source.removeprefix('leg:')} sends before it answers"
     return BUILTIN.get(source, source.removeprefix("clip:"))
 
 

@@ -30,6 +30,11 @@ def test_only_the_newest_sound_of_a_player_counts() -> None:
     assert player([first, second, late]).until == ""
 
 
+def test_the_sound_of_a_phone_that_rings_is_named() -> None:
+    early = entry("PlaySound", token=A, source="leg:CA1")
+    assert player([early]).heard().startswith("what the phone of CA1 sends before it answers")
+
+
 def test_the_newest_troubles_are_told_once_each() -> None:
     notes = [entry("LogNotification", code=n, log=n % 2, message="x") for n in (1, 2, 3, 4, 1)]
     assert troubles(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]
