@@ -8,7 +8,7 @@ import gc
 
 from rich.console import Console
 
-from bench import call_rate, hold_latency, impaired, media, redirect_latency, steady_stream
+from bench import call_rate, hold_latency, impaired, media, queue_wait, redirect_latency, steady_stream
 from bench.figures import Figure, show
 
 TABLE_COLUMNS = 130
@@ -23,6 +23,7 @@ async def measure_all(console: Console, *, holds: int, seconds: int) -> list[Fig
         *await media.measure(console, seconds=seconds),
         *await impaired.measure(console),
         *await call_rate.measure(console),
+        *await queue_wait.measure(console),
     ]
 
 
