@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,14 @@ from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip.effects import Address, Event, Invited, Transport
 from tests.loopback.test_sip_legs import ACCOUNT, CALL, FAR_SDP, Bench, Rows
 
 pytestmark = pytest.mark.anyio
 
+LOCALHOST = Path(__file__).with_name("localhost.pem")
 OURS, THEIRS = "127.0.0.1", "127.0.0.9"
 
 
@@ -112,6 +115,30 @@ async def test_a_number_leaves_by_its_trunk(bench: Bench, carrier: Carrier, tran
     assert (invited.user, invited.called, invited.caller) == ("acme", "+442079460000", "+15550999")
     assert invited.source.transport == transport
     bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+async def test_a_trunk_whose_certificate_has_a_name_is_believed_by_that_name() -> None:
+    made = Bench(Rows())
+    files = TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST)
+    async with asyncio.TaskGroup() as tasks:
+        made.legs = SipLegs(
+            SipSettings(address=(OURS, 0), tls=load_tls(files), tls_port=0),
+            account=ACCOUNT,
+            directory=made.book,
+            media=made.rows,
+            tell=made.tell,
+            seen=made.traces.append,
+            clock=time.time,
+            tasks=tasks,
+        )
+        await made.legs.open()
+        async with Phone("trunk", transport="TLS", certificate=LOCALHOST, host="127.0.0.2") as far:
+            where = Route(prefix="+44", host="127.0.0.2", port=far.address.port, transport="TLS", tls_name="localhost")
+            made.book.routes = (where,)
+            made.place("+442079460000")
+            await made.fact(LegAnswered)
+            await (await far.called()).hang_up()
+        await made.legs.close()
 
 
 async def test_a_trunk_that_does_not_know_us_refuses(bench: Bench, carrier: Carrier) -> None:

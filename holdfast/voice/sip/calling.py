@@ -245,9 +245,9 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
             return False
         again = renumbered(desk, transaction, proof)
         attempt += 1
-        if session.credentials is not None:
-            # In this call no other realm is answered: a phone behind the trunk could ask for one of its choice.
-            session = replace(session, credentials=replace(session.credentials, realm=realm_of(proof)))
+        assert session.credentials is not None  # or there would be no proof
+        # In this call no other realm is answered: a phone behind the trunk could ask for one of its choice.
+        session = replace(session, credentials=replace(session.credentials, realm=realm_of(proof)))
     key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
     desk.put(replace(session, invite=again, transaction=key, answerable=False, early=()))
     return True

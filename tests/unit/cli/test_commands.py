@@ -11,7 +11,9 @@ from rich.text import Text
 
 from holdfast.cli import terminal
 from holdfast.cli.app import run
-from holdfast.settings import Settings
+from holdfast.cli.control import sip_tls
+from holdfast.cli.terminal import Stop
+from holdfast.settings import Settings, read
 
 COMMANDS = [
     "demo",
@@ -179,3 +181,10 @@ def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPa
     drawn = screen.file.getvalue()
     assert call in drawn
     assert all(len(line) <= 80 for line in Text.from_ansi(drawn).plain.splitlines())
+
+
+def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("nothing of the kind")
+    settings = read({"sip_tls_certificate": str(tmp_path / "cert.pem")})
+    with pytest.raises(Stop, match=r"sip_tls_certificate: .*cert\.pem has no PEM certificate in it"):
+        sip_tls(settings)

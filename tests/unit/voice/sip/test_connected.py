@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from holdfast.voice.sip.dialog import Dialog, disconnected
 from holdfast.voice.sip.digest import Credentials, answer
 from holdfast.voice.sip.effects import (
     Accepted,
@@ -140,6 +141,22 @@ def test_a_contact_that_leads_nowhere_leaves_the_dialog_as_it_is() -> None:
     scene.phone.say(wired(text).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
     scene.gone()
     assert len(scene.bob.agent.sessions()) == 1
+
+
+def test_a_contact_that_is_no_sip_uri_leaves_the_dialog_as_it_is() -> None:
+    dialog = Dialog(
+        call_id="c",
+        local="<sip:a@b>;tag=1",
+        remote="<tel:+1555>;tag=2",
+        local_tag="1",
+        remote_tag="2",
+        target="tel:+1555",
+        routes=(),
+        local_cseq=0,
+        remote_cseq=None,
+        seen_at=PHONE,
+    )
+    assert disconnected(dialog) == dialog
 
 
 def test_a_response_after_the_connection_ended_goes_where_the_via_says() -> None:

@@ -87,6 +87,13 @@ def test_the_offerers_order_decides_among_suites() -> None:
     assert us.agreed.srtp.suite == "AES_CM_128_HMAC_SHA1_32"
 
 
+def test_a_suite_we_have_no_key_for_is_passed_over() -> None:
+    _, offer = make_offer(THEM)
+    us, _ = take_offer(replace(US, crypto=OURS[2:]), offer)
+    assert us.agreed is not None
+    assert us.agreed.srtp == sdes.Keys(suite="AEAD_AES_128_GCM", send=b"o" * 28, receive=b"t" * 28)
+
+
 def test_a_hold_keeps_the_keys() -> None:
     them, offer = make_offer(THEM)
     us, answer = take_offer(US, offer)
