@@ -171,10 +171,10 @@ class World:
         """The called phone rings."""
         self.tell(LegRinging(call=call))
 
-    def answers(self, call: CallSid) -> None:
-        """The called phone answers."""
+    def answers(self, call: CallSid, sip: tuple[tuple[str, str], ...] = ()) -> None:
+        """The called phone answers, its SIP answer saying this of itself."""
         self.legs[call] = "up"
-        self.tell(LegAnswered(call=call))
+        self.tell(LegAnswered(call=call, sip=sip))
 
     def refuses(self, call: CallSid, sip_code: int) -> None:
         """The called phone, or the way to it, refuses."""

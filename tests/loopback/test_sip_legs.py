@@ -7,7 +7,7 @@ import itertools
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
 
 import pytest
@@ -136,11 +136,16 @@ class Bench:
         self.rows = rows
         self.book = Book()
         self.said: list[LegFact | ReceiveCall] = []
+        self.about_answers: list[tuple[tuple[str, str], ...]] = []
+        """What the SIP answers said of themselves; `said` has it left out."""
         self.traces: list[Trace] = []
         self._came = asyncio.Event()
         self.legs: SipLegs
 
     def tell(self, message: LegFact | ReceiveCall) -> None:
+        if isinstance(message, LegAnswered):
+            self.about_answers.append(message.sip)
+            message = replace(message, sip=())
         self.said.append(message)
         self._came.set()
 
@@ -245,6 +250,7 @@ async def test_a_line_registers_and_is_called(bench: Bench) -> None:
         call = await bob.called()
         assert call.peer
         assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+        assert [name for about in bench.about_answers for name, _ in about] == ["DialSipCallId"]
         bench.legs.carry_out(HangUpLeg(call=CALL))
         assert await call.over() is EndCause.HUNG_UP
     assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]

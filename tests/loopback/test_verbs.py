@@ -198,7 +198,8 @@ async def test_a_call_is_rejected_as_busy() -> None:
 async def test_header_fields_of_a_document_arrive_at_the_called_phone() -> None:
     async with WebServer() as web, Phone("bob") as bob:
         port = bob.address.port
-        dial = f"<Dial ringTone='de'><Sip>sip:bob@127.0.0.1:{port}?x-order=17&amp;User-to-User=00ab</Sip></Dial>"
+        uri = f"sip:bob@127.0.0.1:{port}?x-order=17&amp;User-to-User=00ab"
+        dial = f"<Dial ringTone='de' action='/after'><Sip>{uri}</Sip></Dial>"
         async with (
             Server(numbers={OFFICE: web.on("/voice", reply(twiml(dial)))}) as server,
             Phone("alice", server=server.sip) as alice,
@@ -213,6 +214,13 @@ async def test_header_fields_of_a_document_arrive_at_the_called_phone() -> None:
             assert "User-to-User: 00ab\r\n" in invite
             assert f"X-Twilio-CallSid: {child.sid}\r\n" in invite
             assert f"X-Twilio-AccountSid: {server.account_sid}\r\n" in invite
+
+            assert bob.call_now is not None
+            await bob.call_now.hang_up()
+            await web.came(2)
+            (after,) = web.asked("/after")
+            assert after.form["DialSipResponseCode"] == "200"
+            assert f"Call-ID: {after.form['DialSipCallId']}\r\n" in invite
 
 
 async def test_a_message_survives_a_crash_of_control() -> None:

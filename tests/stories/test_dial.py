@@ -374,3 +374,43 @@ def test_who_is_screened_is_not_heard_meanwhile(world: World) -> None:
     rings_aloud(world, child)
     world.answers(child)
     assert world.ear(caller) == "builtin:ringback"
+
+
+# --- what the action is told of a phone dialled by SIP ----------------------------------------------------
+
+TOLD = (("DialSipCallId", "abc@192.0.2.1"), ("DialSipHeader_X-Shop", "17"))
+
+
+def sip_told(world: World) -> dict[str, str]:
+    return {name: value for name, value in after(world).items() if name.startswith("DialSip")}
+
+
+def test_the_action_is_told_of_the_sip_answer(world: World) -> None:
+    caller = dial(world, "<Sip>sip:bob@192.0.2.1</Sip>")
+    (child,) = world.children(caller)
+    world.answers(child, TOLD)
+    world.hangs_up(child)
+    assert sip_told(world) == {**dict(TOLD), "DialSipResponseCode": "200"}
+
+
+def test_the_action_is_told_of_the_sip_refusal(world: World) -> None:
+    caller = dial(world, "<Sip>sip:bob@192.0.2.1</Sip>")
+    world.refuses(world.children(caller)[0], 486)
+    assert sip_told(world) == {"DialSipResponseCode": "486"}
+
+
+def test_of_several_it_is_told_of_the_one_that_answered(world: World) -> None:
+    caller = dial(world, "<Sip>sip:a@192.0.2.1</Sip><Sip>sip:b@192.0.2.1</Sip>")
+    first, second = world.children(caller)
+    world.refuses(first, 404)
+    world.answers(second, TOLD)
+    world.hangs_up(caller)
+    assert sip_told(world) == {**dict(TOLD), "DialSipResponseCode": "200"}
+
+
+def test_of_a_phone_dialled_by_a_name_nothing_is_told(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client>")
+    (child,) = world.children(caller)
+    world.answers(child, TOLD)
+    world.hangs_up(child)
+    assert sip_told(world) == {}

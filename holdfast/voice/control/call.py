@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from holdfast.voice.control.forms import ear
+from holdfast.voice.control.forms import ear, sip_told
 from holdfast.voice.control.hearing import begin, begin_beside, hang_up, stop, tell
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.view import Message, Saying, View
@@ -309,6 +309,7 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
                 work.say(ChildRinging(call=call.boss, child=call.sid, early_media=True))
         case LegAnswered():
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING) and call.direction != "inbound":
+                work.call = replace(call, sip=fact.sip)
                 _answered(work)
         case LegRefused(sip_code=sip_code):
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
@@ -356,7 +357,7 @@ def _connected(work: Work) -> None:
         assert call.instruction is not None
         begin(work, "main", call.instruction)
         return
-    work.say(ChildAnswered(call=call.boss, child=call.sid))
+    work.say(ChildAnswered(call=call.boss, child=call.sid, sip=sip_told(call, 200)))
     if call.screen is not None:
         begin(work, "screen", Instruction(request=call.screen))
 

@@ -95,6 +95,13 @@ def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
+def sip_told(call: Call, sip_code: int) -> Form:
+    """What the `action` of a `<Dial>` is told of a phone dialled by SIP. Source: TwiML <Sip>, DialSip… parameters."""
+    if not call.to.lower().startswith(("sip:", "sips:")):
+        return ()
+    return (*call.sip, ("DialSipResponseCode", str(sip_code if call.answered_at is None else 200)))
+
+
 def callback(
     call: Call, event: str, now: float, recorded: Recording | None = None
 ) -> tuple[Call, tuple[PostCallback, ...]]:

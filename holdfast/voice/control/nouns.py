@@ -77,6 +77,8 @@ class Call:
     """How it is to be recorded from the moment it is answered."""
     send_digits: str = ""
     """Touch tones to be sent once the called phone has answered, before anything else."""
+    sip: tuple[tuple[str, str], ...] = ()
+    """What the called phone's SIP answer said of itself."""
     screen: WebRequest | None = None
     fallback: WebRequest | None = None
     time_limit_s: int = 14400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from holdfast.voice.control.forms import callback, ear, standard
+from holdfast.voice.control.forms import callback, ear, sip_told, standard
 from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
 from holdfast.voice.control.view import Saying, View
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, StopSound, StopTimer
@@ -91,7 +91,8 @@ class Work:
             self.say(StopSound(token=digits_sound(was.sid)))
         self.say(*goodbyes)
         if was.boss is not None:
-            self.say(ChildEnded(call=was.boss, child=was.sid, status=status.value, sip_code=sip_code))
+            told = sip_told(was, sip_code)
+            self.say(ChildEnded(call=was.boss, child=was.sid, status=status.value, sip_code=sip_code, sip=told))
         self.say(*(EndRecording(recording=one.sid) for one in self.view.recordings_of(was.sid)))
         self.notify("completed")
 

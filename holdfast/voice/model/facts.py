@@ -23,9 +23,10 @@ class LegRinging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAnswered:
-    """The called phone answered; sound may flow."""
+    """The called phone answered; sound may flow. `sip` are the words about it for the request to `action`."""
 
     call: CallSid
+    sip: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +168,11 @@ class ChildRinging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildAnswered:
-    """A leg dialled by this call answered."""
+    """A leg dialled by this call answered. `sip` is what `action` is told of the phone, when it was dialled by SIP."""
 
     call: CallSid
     child: CallSid
+    sip: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,7 @@ class ChildEnded:
     child: CallSid
     status: str
     sip_code: int = 0
+    sip: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

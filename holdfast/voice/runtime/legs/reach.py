@@ -17,6 +17,8 @@ from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.uri import Uri, address_of, contact_at, parse_uri, transport_of
 
+MOST_TOLD = 20
+"""Header fields of an answer that an application is told of."""
 NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
 NUMBER_UNREACHABLE = 13224
@@ -142,6 +144,16 @@ def _query(text: str) -> Headers:
 def named(call: CallSid, account: AccountSid) -> Headers:
     """The header fields by which a phone can tell an application which call it is in. Source: TwiML <Sip>."""
     return (("X-Twilio-CallSid", call), ("X-Twilio-AccountSid", account), ("X-Twilio-ApiVersion", "2010-04-01"))
+
+
+def about(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """What an application is told of an answer: its Call-ID, and header fields of its own, which begin with X-.
+
+    Source: TwiML <Sip>, DialSipCallId and DialSipHeader_.
+    """
+    call_ids = [("DialSipCallId", value) for name, value in headers if name.lower() in ("call-id", "i")]
+    own = [(f"DialSipHeader_{name}", value) for name, value in headers if name.lower().startswith("x-")]
+    return (*call_ids[:1], *own[:MOST_TOLD])
 
 
 def caller_of(from_: str) -> str:

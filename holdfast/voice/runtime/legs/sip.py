@@ -32,7 +32,7 @@ from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, m
 from holdfast.voice.runtime.legs.attached import Attached, Fork, cause_of
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.ladder import Ladder
-from holdfast.voice.runtime.legs.reach import Unreachable, caller_of, goals, named
+from holdfast.voice.runtime.legs.reach import Unreachable, about, caller_of, goals, named
 from holdfast.voice.runtime.legs.rows import RowBook, Rows
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Agent, Credentials
@@ -365,7 +365,7 @@ class SipLegs:
         if leg.negotiation.agreed is not None:
             leg.agreed_at = self._now()
             self._rows.describe(leg, leg.negotiation.agreed)
-            self._tell(LegAnswered(call=leg.call))
+            self._tell(LegAnswered(call=leg.call, sip=about(event.headers)))
             self._note_hold(leg, leg.negotiation.agreed)
 
     def _fork_refused(self, leg: Attached, event: s.Refused) -> None:

@@ -59,6 +59,8 @@ class Tried:
     taken_away: bool = False
     overheard: bool = False
     """P heard C before C answered."""
+    sip: tuple[tuple[str, str], ...] = ()
+    """What is told of the phone, when it was dialled by SIP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class DialLegs(Verb):
                 break
         yield StopSound(token=ringback)
         if tried.child is not None and tried.answered_at is not None and not tried.status:
-            return (yield from self._bridge(desk, tried.child, tried.answered_at, tape))
+            return (yield from self._bridge(desk, tried.child, tried, tape))
         return self._unbridged(desk, tried, tape)
 
     def _unbridged(self, desk: Desk, tried: Tried, tape: Tape | None) -> Outcome:
@@ -104,7 +106,7 @@ class DialLegs(Verb):
         if tried.answered_at is not None and not tried.detached:
             form.append(("DialCallDuration", str(int(desk.now - tried.answered_at))))
         form.append(("DialBridged", unconfirmed.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
-        return self.terms.over(*form, *told_of(tape, desk.now))
+        return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
 
     def _ring(self, desk: Desk, nouns: tuple[Noun, ...], tape: Tape | None, ringback: Token) -> Part[Tried]:
         """Ring these until one is ready for the bridge, all have refused, or the time is over.
@@ -120,16 +122,17 @@ class DialLegs(Verb):
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.timeout_s)
         winner, answered_at, overheard = None, 0.0, False
+        sip: tuple[tuple[str, str], ...] = ()
         try:
             while True:
                 match (yield from next_fact()):
-                    case ChildAnswered(child=child) if child in ringing and winner is None:
-                        winner, answered_at = child, desk.now
+                    case ChildAnswered(child=child, sip=told) if child in ringing and winner is None:
+                        winner, answered_at, sip = child, desk.now, told
                         for loser in ringing:
                             if loser != winner:
                                 yield ReleaseChild(call=loser, cause="lost-race")
                         if ringing[child].screen is None:
-                            return Tried(child=child, answered_at=answered_at)
+                            return Tried(child=child, answered_at=answered_at, sip=sip)
                         if overheard:
                             # Whoever is screened is not heard meanwhile.
                             yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
@@ -137,18 +140,22 @@ class DialLegs(Verb):
                         overheard = True
                         yield PlaySound(token=ringback, source=f"leg:{child}", rounds=0)
                     case ChildScreened(child=child) if child == winner:
-                        return Tried(child=child, answered_at=answered_at)
+                        return Tried(child=child, answered_at=answered_at, sip=sip)
                     case ChildEnded(child=child) if child == winner:
-                        return Tried(child=child, status="completed", answered_at=answered_at)
+                        return Tried(child=child, status="completed", answered_at=answered_at, sip=sip)
                     case ChildDetached(child=child) if child in ringing:
                         # It was answered; its screening or the touch tones sent to it were cut off.
                         return Tried(
-                            child=child, status=unconfirmed.CHILD_REDIRECTED, answered_at=desk.now, detached=True
+                            child=child,
+                            status=unconfirmed.CHILD_REDIRECTED,
+                            answered_at=desk.now,
+                            detached=True,
+                            sip=sip,
                         )
-                    case ChildEnded(child=child, status=status) if child in ringing:
+                    case ChildEnded(child=child, status=status, sip=told) if child in ringing:
                         del ringing[child]
                         if not ringing:
-                            return Tried(child=named, status=status, overheard=overheard)
+                            return Tried(child=named, status=status, overheard=overheard, sip=told)
                     case TimerFired(token=token) if token == timer and winner is None:
                         for child in ringing:
                             yield ReleaseChild(call=child, cause="timeout")
@@ -159,7 +166,7 @@ class DialLegs(Verb):
                         pass
         except Interruption as order:
             if winner is not None:
-                return Tried(child=winner, status="completed", answered_at=answered_at, taken_away=True)
+                return Tried(child=winner, status="completed", answered_at=answered_at, taken_away=True, sip=sip)
             status = "canceled" if order.cause == "hangup" else unconfirmed.PARENT_REDIRECTED_RINGING
             return Tried(child=named, status=status, taken_away=True)
 
@@ -183,7 +190,7 @@ class DialLegs(Verb):
             send_digits=noun.send_digits,
         )
 
-    def _bridge(self, desk: Desk, child: CallSid, answered_at: float, tape: Tape | None) -> Part[Outcome]:
+    def _bridge(self, desk: Desk, child: CallSid, tried: Tried, tape: Tape | None) -> Part[Outcome]:
         """P and C hear each other until one of them is gone, redirected, or out of time."""
         yield Answer()
         room = RoomSid(desk.sid("BR"))
@@ -202,7 +209,7 @@ class DialLegs(Verb):
                     case ChildDetached(child=gone) if gone == child:
                         status = unconfirmed.CHILD_REDIRECTED
                         form = (("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true"))
-                        return self.terms.over(*form, *told_of(tape, desk.now))
+                        return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
                     case TimerFired(token=token) if token == limit:
                         break
                     case DigitPressed(digit="*") if self.terms.hangup_on_star:
@@ -217,7 +224,8 @@ class DialLegs(Verb):
         return self.terms.over(
             ("DialCallStatus", "completed"),
             ("DialCallSid", child),
-            ("DialCallDuration", str(int(desk.now - answered_at))),
+            ("DialCallDuration", str(int(desk.now - (tried.answered_at or 0.0)))),
             ("DialBridged", "true"),
+            *tried.sip,
             *told_of(tape, desk.now),
         )
