@@ -36,6 +36,7 @@ DOCUMENTS = (
     "<Dial><Queue>line</Queue></Dial>",
     "<Dial><Queue url='/whisper'>line</Queue></Dial>",
     "<Dial><Client>a</Client><Client>b</Client></Dial>",
+    "<Record/>",
 )
 
 

@@ -184,9 +184,10 @@ def test_a_document_of_a_type_that_is_none_is_12300() -> None:
     assert world.call(call).status == "failed"
 
 
-def test_a_fault_of_a_sound_in_a_document_is_an_error() -> None:
+@pytest.mark.parametrize("verb", ["<Play>http://x/a.mp3</Play>", "<Say>hello</Say>"])
+def test_a_fault_of_a_sound_in_a_document_is_an_error(verb: str) -> None:
     world = World()
-    call = world.calls_in("a", twiml=twiml("<Play>http://x/a.mp3</Play><Play>http://x/b.mp3</Play>"))
+    call = world.calls_in("a", twiml=twiml(f"{verb}<Play>http://x/b.mp3</Play>"))
     world.sound_fails(call)
     assert [notice.code for notice in world.notices] == [11200]
     assert world.call(call).status == "completed"

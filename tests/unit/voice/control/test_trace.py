@@ -47,6 +47,7 @@ def test_the_head_says_which_call_and_when() -> None:
         (entry("PlaySound", source="x", rounds=0), "♪ plays x again and again"),
         (entry("PlaySound", source="x", rounds=3), "♪ plays x 3 times"),
         (entry("PlaySound", source="x"), "♪ plays x"),
+        (entry("PlaySound", source="x", meanwhile=True), "♪ plays x, if its own sound has not begun"),
         (entry("StopSound"), "♪ stops"),
         (entry("VerbBegan", role="main", verb="Dial"), "▌ <Dial>"),
         (entry("VerbBegan", role="hold", verb="Play"), "▌ <Play> (hold)"),
