@@ -152,7 +152,7 @@ class Server:
         try:
             reader, writer = await asyncio.open_connection(*self.http)
             try:
-                writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\r\n")
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\r\n")
                 return (await reader.readline()).startswith(b"HTTP/1.1 ")
             finally:
                 writer.close()
