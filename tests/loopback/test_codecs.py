@@ -32,6 +32,15 @@ def files() -> Iterator[FileServer]:
         yield files
 
 
+@pytest.fixture(scope="module")
+def office(files: FileServer) -> Iterator[Server]:
+    """One server for all pairs: it starts anew for nobody, as no call outlives its test."""
+    server = Server(numbers={NUMBER: files.put("dial.xml", DIAL)}, lines={"bob": "correct-horse"})
+    asyncio.run(server.__aenter__())
+    yield server
+    asyncio.run(server.__aexit__(None, None, None))
+
+
 @pytest.mark.parametrize(
     ("alices", "bobs", "types"),
     [
@@ -43,13 +52,11 @@ def files() -> Iterator[FileServer]:
     ],
 )
 async def test_two_phones_hear_each_other_whatever_they_speak(
-    files: FileServer, alices: tuple[Codec, ...], bobs: tuple[Codec, ...], types: tuple[int, int]
+    office: Server, alices: tuple[Codec, ...], bobs: tuple[Codec, ...], types: tuple[int, int]
 ) -> None:
-    numbers: dict[str, str | None] = {NUMBER: files.put("dial.xml", DIAL)}
     async with (
-        Server(numbers=numbers, lines={"bob": "correct-horse"}) as server,
-        Phone("alice", server=server.sip, codecs=alices) as alice,
-        Phone("bob", server=server.sip, user="bob", password="correct-horse", codecs=bobs) as bob,
+        Phone("alice", server=office.sip, codecs=alices) as alice,
+        Phone("bob", server=office.sip, user="bob", password="correct-horse", codecs=bobs) as bob,
     ):
         await bob.register()
         await (await alice.call(NUMBER)).answered()

@@ -83,6 +83,7 @@ class WebServer:
         self._otherwise = otherwise or reply(status=404)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -97,6 +98,12 @@ class WebServer:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        # Nobody may be left to read what is still to be sent, and a task that never began has closed nothing.
+        for writer in self._writers:
+            writer.transport.abort()
+        for writer in self._writers:
+            with suppress(OSError):
+                await writer.wait_closed()
 
     @property
     def port(self) -> int:
@@ -123,6 +130,7 @@ class WebServer:
                 await self._news.wait()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         task = asyncio.create_task(self._serve(reader, writer))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
