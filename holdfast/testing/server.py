@@ -84,6 +84,15 @@ class Server:
         """The file of its store."""
         return Path(self._folder.name) / "holdfast.db"
 
+    def __enter__(self) -> Self:
+        """The same where no event loop runs: for a fixture that many tests share."""
+        return asyncio.run(self.__aenter__())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run(self.__aexit__(kind, error, trace))
+
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
         folder = Path(self._folder.name)

@@ -35,10 +35,8 @@ def files() -> Iterator[FileServer]:
 @pytest.fixture(scope="module")
 def office(files: FileServer) -> Iterator[Server]:
     """One server for all pairs: it starts anew for nobody, as no call outlives its test."""
-    server = Server(numbers={NUMBER: files.put("dial.xml", DIAL)}, lines={"bob": "correct-horse"})
-    asyncio.run(server.__aenter__())
-    yield server
-    asyncio.run(server.__aexit__(None, None, None))
+    with Server(numbers={NUMBER: files.put("dial.xml", DIAL)}, lines={"bob": "correct-horse"}) as server:
+        yield server
 
 
 @pytest.mark.parametrize(

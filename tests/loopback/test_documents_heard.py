@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -31,14 +31,19 @@ class Stage:
         return str(response)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(lines={"alice": "wonderland"}) as server:
+        yield server
+
+
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with Server(lines={"alice": "wonderland"}) as server:
-        client = Client(server.account_sid, server.auth_token)
-        client.api.base_url = server.url
-        with FileServer(HOLD_MUSIC_MP3) as files:
-            async with Phone("alice", server=server.sip, password="wonderland") as alice:
-                yield Stage(server=server, client=client, files=files, alice=alice)
+async def stage(server: Server) -> AsyncIterator[Stage]:
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    with FileServer(HOLD_MUSIC_MP3) as files:
+        async with Phone("alice", server=server.sip, password="wonderland") as alice:
+            yield Stage(server=server, client=client, files=files, alice=alice)
 
 
 async def test_a_call_in_hears_what_its_number_plays(stage: Stage) -> None:

@@ -20,6 +20,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server, free_port
+from tests.loopback.numbers import answers
 
 pytestmark = pytest.mark.anyio
 
@@ -105,9 +106,16 @@ def post(url: str, body: dict[str, str]) -> dict[str, Any]:
     return answer
 
 
-async def test_a_and_b_hold_and_resume_a_participant(files: FileServer) -> None:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for all: no call outlives its test, and a start costs more than most tests."""
+    with Server(lines={CUSTOMER: PASSWORD}, numbers={CUSTOMER: None}) as server:
+        yield server
+
+
+async def test_a_and_b_hold_and_resume_a_participant(server: Server, files: FileServer) -> None:
+    await answers(server, OFFICE, files.put("voice.xml", into_a_room()))
     async with (
-        Server(numbers={OFFICE: files.put("voice.xml", into_a_room())}) as server,
         Phone("alice", server=server.sip) as alice,
         Phone("bob", server=server.sip) as bob,
     ):
@@ -138,12 +146,12 @@ async def test_a_and_b_hold_and_resume_a_participant(files: FileServer) -> None:
     [("c_keep_other_leg_redirect.py", "/waiting", False), ("c_keep_other_leg_action.py", "/after?other={child}", True)],
 )
 async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
-    application: str, waiting: str, ends_together: bool, files: FileServer
+    application: str, waiting: str, ends_together: bool, server: Server, files: FileServer
 ) -> None:
     port = free_port(socket.SOCK_STREAM)
     app = f"http://127.0.0.1:{port}"
+    await answers(server, OFFICE, f"{app}/voice")
     async with (
-        Server(lines={CUSTOMER: PASSWORD}, numbers={OFFICE: f"{app}/voice", CUSTOMER: None}) as server,
         serving(application, str(port), CUSTOMER, port=port, server=server),
         Phone("alice", server=server.sip, user=CUSTOMER, password=PASSWORD) as alice,
         Phone("bob", server=server.sip) as bob,
@@ -175,9 +183,9 @@ async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
             await bob.hears("silence")
 
 
-async def test_a_and_b_with_holds(files: FileServer) -> None:
+async def test_a_and_b_with_holds(server: Server, files: FileServer) -> None:
+    await answers(server, OFFICE, files.put("voice.xml", into_a_room()))
     async with (
-        Server(numbers={OFFICE: files.put("voice.xml", into_a_room())}) as server,
         Phone("alice", server=server.sip) as alice,
         Phone("bob", server=server.sip) as bob,
     ):
@@ -194,12 +202,11 @@ async def test_a_and_b_with_holds(files: FileServer) -> None:
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
 
 
-async def test_c_d_and_e_with_holds(files: FileServer) -> None:
+async def test_c_d_and_e_with_holds(server: Server, files: FileServer) -> None:
     port = free_port(socket.SOCK_STREAM)
     web = f"http://127.0.0.1:{port}"
-    voice_url = f"{web}/twiml/dial?to={quote(CUSTOMER)}"
+    await answers(server, OFFICE, f"{web}/twiml/dial?to={quote(CUSTOMER)}")
     async with (
-        Server(lines={CUSTOMER: PASSWORD}, numbers={OFFICE: voice_url, CUSTOMER: None}) as server,
         serving("c_d_e_with_holds.py", web, port=port, server=server),
         Phone("alice", server=server.sip, user=CUSTOMER, password=PASSWORD) as alice,
         Phone("bob", server=server.sip) as bob,

@@ -58,15 +58,10 @@ def server(files: FileServer) -> Iterator[Server]:
         ROOM: files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>')),
         LINE_UP: files.put("line.xml", twiml('<Play digits="w"/><Enqueue>line</Enqueue>')),
     }
-    with asyncio.Runner() as runner:
-        server = Server(numbers=numbers)
-        runner.run(server.__aenter__())
-        try:
-            yield server
-            assert "Traceback" not in server.log()
-            assert "ERROR" not in server.log()
-        finally:
-            runner.run(server.__aexit__(None, None, None))
+    with Server(numbers=numbers) as server:
+        yield server
+        assert "Traceback" not in server.log()
+        assert "ERROR" not in server.log()
 
 
 async def through(call: PhoneCall, phone: Phone, peer: Phone, form: HoldForm, by: Literal["INVITE", "UPDATE"]) -> None:

@@ -27,6 +27,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
+from tests.loopback.numbers import answers
 from tests.loopback.test_serve import children, until
 
 pytestmark = pytest.mark.anyio
@@ -70,17 +71,26 @@ class Talk:
         await asyncio.gather(self.alice.hears(alice, within_s=15.0), self.bob.hears(bob, within_s=15.0))
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for all who do not kill it: no call outlives its test."""
+    with Server(lines={"bob": PASSWORD}) as server:
+        yield server
+
+
 @asynccontextmanager
-async def talking(files: FileServer, *, number: str, support_url: str | None = None) -> AsyncIterator[Talk]:
+async def talking(
+    server: Server, files: FileServer, *, number: str, support_url: str | None = None
+) -> AsyncIterator[Talk]:
     """Two phones that talk: in a conference, or by a Dial whose document the holds service gave."""
     async with (
-        Server(lines={"bob": PASSWORD}, numbers={MEETING: files.url("room.xml")}) as server,
         Phone("alice", server=server.sip) as alice,
         Phone("bob", server=server.sip, user="bob", password=PASSWORD) as bob,
     ):
         api = Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
         url = support_url or f"{server.url}/twiml/dial?to={quote('client:bob')}"
-        await asyncio.to_thread(api.post, "/engine/numbers", {"phone_number": SUPPORT, "voice_url": url})
+        await answers(server, SUPPORT, url)
+        await answers(server, MEETING, files.url("room.xml"))
         await bob.register()
         await (await alice.call(number)).answered()
         if number == MEETING:
@@ -119,8 +129,8 @@ async def history(talk: Talk, hold: str) -> list[str]:
         return await asyncio.to_thread(read)
 
 
-async def test_a_conference_held_resumed_and_held_with_other_music(files: FileServer) -> None:
-    async with talking(files, number=MEETING) as talk:
+async def test_a_conference_held_resumed_and_held_with_other_music(server: Server, files: FileServer) -> None:
+    async with talking(server, files, number=MEETING) as talk:
         first = await talk.hold(talk.alice_call, by="bob", reason="a question", music=files.url(HOLD_MUSIC_MP3.name))
         assert (first["status"], first["way"], first["by"]) == ("held", "conference", "bob")
         await talk.hear(alice="hold music", bob="silence")
@@ -149,8 +159,8 @@ async def test_a_conference_held_resumed_and_held_with_other_music(files: FileSe
         await talk.bob.hears("silence")
 
 
-async def test_legs_held_one_both_and_with_other_music(files: FileServer) -> None:
-    async with talking(files, number=SUPPORT) as talk:
+async def test_legs_held_one_both_and_with_other_music(server: Server, files: FileServer) -> None:
+    async with talking(server, files, number=SUPPORT) as talk:
         parent = await talk.hold(talk.alice_call, music=files.url(HOLD_MUSIC_MP3.name))
         assert (parent["status"], parent["way"]) == ("held", "legs")
         await talk.hear(alice="hold music", bob="silence")
@@ -172,8 +182,8 @@ async def test_legs_held_one_both_and_with_other_music(files: FileServer) -> Non
         assert (await talk.get("/calls")) == {"calls": []}
 
 
-async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(files: FileServer) -> None:
-    async with talking(files, number=SUPPORT) as talk:
+async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(server: Server, files: FileServer) -> None:
+    async with talking(server, files, number=SUPPORT) as talk:
         hold = await talk.hold(talk.bob_call)
         await hears_other_music(talk.bob, "alice")
         assert talk.bob.call_now is not None
@@ -184,8 +194,10 @@ async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(files:
 
 
 @pytest.mark.parametrize("number", [MEETING, SUPPORT], ids=["conference", "legs"])
-async def test_music_that_is_gone_leaves_the_party_held_with_other_music(files: FileServer, number: str) -> None:
-    async with talking(files, number=number) as talk:
+async def test_music_that_is_gone_leaves_the_party_held_with_other_music(
+    server: Server, files: FileServer, number: str
+) -> None:
+    async with talking(server, files, number=number) as talk:
         hold = await talk.hold(talk.alice_call, music=files.url("gone.mp3"))
         assert hold["status"] == "held"
         await asyncio.gather(hears_other_music(talk.alice, "bob"), talk.bob.hears("silence"))
@@ -195,7 +207,7 @@ async def test_music_that_is_gone_leaves_the_party_held_with_other_music(files: 
 
 
 async def test_control_killed_in_the_middle_of_a_hold_ends_the_hold_and_keeps_its_record(files: FileServer) -> None:
-    async with talking(files, number=MEETING) as talk:
+    async with Server(lines={"bob": PASSWORD}) as server, talking(server, files, number=MEETING) as talk:
         hold = await talk.hold(talk.alice_call, by="bob")
         control = children(talk.server.pid)["control"]
         os.kill(control, signal.SIGKILL)
@@ -234,11 +246,11 @@ class Service:
 
 @pytest.mark.parametrize("number", [MEETING, SUPPORT], ids=["conference", "legs"])
 async def test_a_service_that_is_restarted_goes_on_with_what_is_held(
-    files: FileServer, number: str, tmp_path: Path
+    server: Server, files: FileServer, number: str, tmp_path: Path
 ) -> None:
     port = free_port(socket.SOCK_STREAM)
     url = files.put("dial.xml", _dial(f"http://{HOST}:{port}/twiml/continue"))
-    async with talking(files, number=number, support_url=url) as talk:
+    async with talking(server, files, number=number, support_url=url) as talk:
         service = Service(talk.server, port=port, store=tmp_path / "holds.db")
         async with service.running() as holds:
             if number == SUPPORT:
