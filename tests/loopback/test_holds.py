@@ -71,9 +71,9 @@ class Talk:
         await asyncio.gather(self.alice.hears(alice, within_s=15.0), self.bob.hears(bob, within_s=15.0))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[Server]:
-    """One server for all who do not kill it: no call outlives its test."""
+    """A server of its own for each: a hold that goes on may outlive its test."""
     with Server(lines={"bob": PASSWORD}) as server:
         yield server
 
@@ -182,8 +182,8 @@ async def test_legs_held_one_both_and_with_other_music(server: Server, files: Fi
         assert (await talk.get("/calls")) == {"calls": []}
 
 
-async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(server: Server, files: FileServer) -> None:
-    async with talking(server, files, number=SUPPORT) as talk:
+async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(files: FileServer) -> None:
+    async with Server(lines={"bob": PASSWORD}) as server, talking(server, files, number=SUPPORT) as talk:
         hold = await talk.hold(talk.bob_call)
         await hears_other_music(talk.bob, "alice")
         assert talk.bob.call_now is not None
