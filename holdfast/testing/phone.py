@@ -194,10 +194,11 @@ class Phone:
             raise CallFailed(f"{self.name} was not registered", outcome.status, outcome.reason)
         self._registered = True
 
-    async def call(self, target: str, *, by_server: bool = False) -> PhoneCall:
+    async def call(self, target: str, *, by_server: bool = False, acknowledges: bool = False) -> PhoneCall:
         """Call a number or a name at the server, or any SIP URI. Returns once the INVITE is on its way.
 
-        A SIP URI is called where it leads; `by_server` sends even that to the server.
+        A SIP URI is called where it leads; `by_server` sends even that to the server. With `acknowledges` the phone
+        wants its server's provisional responses by PRACK (100rel).
 
         Raises: ValueError without a server, UriUnreadable for a SIP URI that is none or leads to no numeric host.
         """
@@ -219,6 +220,7 @@ class Phone:
                 caller=self._user,
                 caller_name=self.name,
                 credentials=self._credentials,
+                headers=(("Require", "100rel"),) if acknowledges else (),
             )
         except UriUnreadable:
             line.close()

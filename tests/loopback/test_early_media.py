@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,26 +12,72 @@ from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
 
 pytestmark = pytest.mark.anyio
+NUMBERS = {"+15550100": "front.xml", "+15550101": "patient.xml"}
 
 
-async def test_a_caller_hears_the_phone_that_rings_and_then_talks_to_it() -> None:
-    with FileServer() as files:
-        numbers: dict[str, str | None] = {"+15550100": files.url("front.xml")}
-        async with (
-            Server(numbers=numbers) as server,
-            Phone("alice", server=server.sip) as alice,
-            Phone("bob", manner=Rings()) as bob,
-        ):
-            files.put("front.xml", f'<Response><Dial action="/over.xml"><Sip>{bob.uri}</Sip></Dial></Response>')
-            files.put("over.xml", '<Response><Pause length="60"/></Response>')
-            call = await alice.call("+15550100")
-            await call.answered()
-            called = await bob.called()
-            await alice.hears("ringback")
-            called.ring_aloud()
-            await alice.hears("bob")
-            called.answer()
-            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-            await called.hang_up()
-            await alice.hears("silence")
-        assert "Traceback" not in server.log()
+@pytest.fixture(scope="module")
+def files() -> Iterator[FileServer]:
+    with FileServer() as served:
+        served.put("over.xml", '<Response><Pause length="60"/></Response>')
+        yield served
+
+
+@pytest.fixture(scope="module")
+def server(files: FileServer) -> Iterator[Server]:
+    with Server(numbers={number: files.url(page) for number, page in NUMBERS.items()}) as running:
+        yield running
+        assert "Traceback" not in running.log()
+
+
+async def test_a_caller_hears_the_phone_that_rings_and_then_talks_to_it(server: Server, files: FileServer) -> None:
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", manner=Rings()) as bob:
+        files.put("front.xml", f'<Response><Dial action="/over.xml"><Sip>{bob.uri}</Sip></Dial></Response>')
+        call = await alice.call("+15550100")
+        await call.answered()
+        called = await bob.called()
+        await alice.hears("ringback")
+        called.ring_aloud()
+        await alice.hears("bob")
+        called.answer()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        await called.hang_up()
+        await alice.hears("silence")
+
+
+@pytest.mark.parametrize("acknowledges", [False, True])
+async def test_a_caller_that_is_not_answered_hears_the_phone_that_rings(
+    server: Server, files: FileServer, acknowledges: bool
+) -> None:
+    """`answerOnBridge`: 183 with a description, once plainly and once acknowledged by PRACK; 200 only at the bridge."""
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", manner=Rings()) as bob:
+        inside = f'<Dial action="/over.xml" answerOnBridge="true"><Sip>{bob.uri}</Sip></Dial>'
+        files.put("patient.xml", f"<Response>{inside}</Response>")
+        call = await alice.call("+15550101", acknowledges=acknowledges)
+        called = await bob.called()
+        await alice.hears("ringback")
+        assert (call.progress, call.state.value) == ([180, 183], "ringing")
+        called.ring_aloud()
+        await alice.hears("bob")
+        await bob.hears("silence")
+        assert call.state.value == "ringing"
+        called.answer()
+        await call.answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        said = [message.start_line.split(" ")[0] for message in alice.messages if message.direction == "out"]
+        assert said.count("PRACK") == (2 if acknowledges else 0)
+        await call.hang_up()
+        await called.over()
+
+
+async def test_a_caller_that_gives_up_while_it_hears_ringing_is_heard_no_more(
+    server: Server, files: FileServer
+) -> None:
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", manner=Rings()) as bob:
+        files.put("patient.xml", f'<Response><Dial answerOnBridge="true"><Sip>{bob.uri}</Sip></Dial></Response>')
+        call = await alice.call("+15550101")
+        called = await bob.called()
+        await alice.hears("ringback")
+        await call.hang_up()
+        assert await call.over() == 487
+        await called.over()
+        await alice.hears("no packets")

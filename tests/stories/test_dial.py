@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.model.commands import Target
-from holdfast.voice.model.effects import PlaceLeg
+from holdfast.voice.model.effects import PlaceLeg, RingLeg
 from holdfast.voice.model.facts import LegRinging
 from holdfast.voice.model.ids import CallSid
 
@@ -346,13 +346,52 @@ def test_the_next_one_in_turn_rings_as_usual(world: World) -> None:
     world.check()
 
 
-@pytest.mark.parametrize("attributes", ['ringTone="de"', 'answerOnBridge="true"'])
-def test_where_sound_before_the_answer_is_not_heard(world: World, attributes: str) -> None:
-    caller = dial(world, "<Client>anna</Client>", attributes)
+def test_sound_before_the_answer_is_not_heard_under_a_ring_tone_of_the_documents(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client>", 'ringTone="de"')
     (child,) = world.children(caller)
     before = world.ear(caller)
     rings_aloud(world, child)
     assert world.ear(caller) == before
+
+
+def early(world: World) -> list[CallSid]:
+    """The callers that are sent sound before they are answered."""
+    return [effect.call for effect in world.effects if isinstance(effect, RingLeg) and effect.early_media]
+
+
+def test_a_caller_that_is_not_answered_hears_ringing_and_then_the_phone_that_rings(world: World) -> None:
+    caller = dial(world, "<Client>anna</Client>", 'answerOnBridge="true"')
+    (child,) = world.children(caller)
+    assert (world.legs[caller], early(world)) == ("calling", [caller])
+    assert world.ear(caller) == "builtin:ringback"
+    rings_aloud(world, child)
+    assert world.ear(caller) == f"leg:{child}"
+    assert world.call(caller).status == "ringing"
+    world.answers(child)
+    assert (world.legs[caller], early(world)) == ("up", [caller])
+    assert (world.ear(caller), world.ear(child)) == ({child}, {caller})
+    world.check()
+
+
+def test_two_dials_in_turn_begin_the_sound_before_the_answer_once(world: World) -> None:
+    two = [f'<Dial answerOnBridge="true"><Client>{name}</Client></Dial>' for name in ("anna", "bert")]
+    world.pages[f"{APP}/start"] = twiml("".join(two))
+    caller = world.calls_in("customer", f"{APP}/start")
+    world.refuses(world.children(caller)[0], 486)
+    assert world.ear(caller) == "builtin:ringback"
+    assert early(world) == [caller]
+    world.hangs_up(caller)
+    world.check()
+
+
+@pytest.mark.parametrize("before", ["<Say>hello</Say>", "<Dial><Client>bert</Client></Dial>"])
+def test_a_caller_that_was_answered_has_no_sound_before_the_answer(world: World, before: str) -> None:
+    world.pages[f"{APP}/start"] = twiml(f'{before}<Dial answerOnBridge="true"><Client>anna</Client></Dial>')
+    caller = world.calls_in("customer", f"{APP}/start")
+    if caller in world.playing:
+        world.sound_ends(caller) if "Say" in before else world.refuses(world.children(caller)[0], 486)
+    assert [child for child in world.children(caller) if world.call(child).to == "client:anna"]
+    assert early(world) == []
 
 
 def test_of_several_that_ring_none_is_heard_before_it_answers(world: World) -> None:

@@ -151,6 +151,8 @@ def test_a_caller_whom_nobody_answers(world: World) -> None:
     assert "It waits for client:bob, which is being called and has not answered." in told(world, caller)
     world.rings(child)
     text = told(world, caller)
+    assert "played to it alone" in text
+    assert "that is early media, for the call is not answered." in text
     assert "client:alice calls, for 0 s now, and was not answered: no verb that answers has run." in text
     assert "It waits for client:bob, which rings and has not answered." in text
     assert f"It has no document of its own: it belongs to the <Dial> of {caller}." in told(world, child)

@@ -68,7 +68,7 @@ from holdfast.voice.model.orders import (
     StopScript,
 )
 from holdfast.voice.twiml.runner import Runner
-from holdfast.voice.twiml.verb import Answer, Decline
+from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
 
 KEYED: Final[tuple[Role, ...]] = ("main", "queue", "screen")
 """The scripts that hear of keys; a hold, a wait for a conference and an announcement do not."""
@@ -277,7 +277,7 @@ def _redirect(work: Work, instruction: Instruction) -> None:
     if main is not None:
         about = ear(call, "main", work.view, work.now)
         stops, goodbye = work.runner.interrupt(main, "redirect", about, work.now)
-        work.say(*(step for step in stops if not isinstance(step, Answer | Decline)))
+        work.say(*(step for step in stops if not isinstance(step, Answer | EarlyMedia | Decline)))
         work.drop(main)
     elif call.boss is not None:
         stop(work, "screen")

@@ -114,6 +114,8 @@ def _in_queue(call: Call, queue: Queue, now: float) -> str:
 def _ear(call: Call, view: Sight, plays: Player) -> str:
     """What the ear hears, and if it is silence, why."""
     if call.status is not CallStatus.IN_PROGRESS:
+        if call.early_media:
+            return f"Its ear hears {plays.heard()}; that is early media, for the call is not answered."
         return "Its ear hears nothing of ours yet: the call is not answered."
     room = view.room_of(call.sid)
     routed = hears(room).get(call.sid) if room is not None else None

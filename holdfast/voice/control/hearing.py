@@ -28,7 +28,7 @@ from holdfast.voice.model.orders import (
     RefuseEntry,
 )
 from holdfast.voice.twiml.script import Broken, Ending, Over, Script, Turn
-from holdfast.voice.twiml.verb import Answer, Decline, HangUp, Quit
+from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia, HangUp, Quit
 
 HOLD_PATIENCE_S = 2.0
 """How long a held ear may hear silence before the built-in music takes the place of a sound that does not come."""
@@ -75,7 +75,7 @@ def stop(work: Work, role: Role) -> None:
     if script is None:
         return
     stops, _ = work.runner.interrupt(script, "redirect", ear(work.call, role, work.view, work.now), work.now)
-    work.say(*(step for step in stops if not isinstance(step, Answer | Decline)), *beside(script))
+    work.say(*(step for step in stops if not isinstance(step, Answer | EarlyMedia | Decline)), *beside(script))
     work.drop(script)
 
 
@@ -105,6 +105,8 @@ def _apply(work: Work, turn: Turn) -> None:
         match doing:
             case Answer():
                 work.answer()
+            case EarlyMedia():
+                work.sound_early()
             case Decline(sip_code=sip_code):
                 _decline(work, sip_code)
             case _:

@@ -84,6 +84,8 @@ class Call:
     time_limit_s: int = 14400
     timeout_s: int = 60
     extra: tuple[tuple[str, str], ...] = ()
+    early_media: bool = False
+    """Whether it was sent sound before it was answered."""
     phone_held: bool = False
     phone_held_at: float | None = None
     """Since when its own phone holds."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from holdfast.voice.control.forms import callback, ear, sip_told, standard
 from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
 from holdfast.voice.control.view import Saying, View
-from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, StopSound, StopTimer
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, RingLeg, StopSound, StopTimer
 from holdfast.voice.model.facts import ChildEnded
 from holdfast.voice.model.ids import CallSid, RecordingSid, Token, derive
 from holdfast.voice.model.orders import EndRecording, LeaveRoom
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.script import Script
-from holdfast.voice.twiml.verb import Answer, Decline
+from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +63,13 @@ class Work:
             self.say(AnswerLeg(call=call.sid))
             self.notify("answered")
 
+    def sound_early(self) -> None:
+        """Let a calling phone that rings hear what is played to it; nothing for any other call."""
+        call = self.call
+        if call.direction == "inbound" and call.status is CallStatus.RINGING and not call.early_media:
+            self.call = replace(call, early_media=True)
+            self.say(RingLeg(call=call.sid, early_media=True))
+
     def finish(self, status: CallStatus, sip_code: int, *, leg_is_gone: bool) -> None:
         """End the call: its scripts, its place in room and queue, its leg; then tell of it.
 
@@ -76,7 +83,7 @@ class Work:
             stops, goodbye = self.runner.interrupt(
                 script, "hangup", ear(was, script.role, self.view, self.now), self.now
             )
-            self.say(*(stop for stop in stops if not isinstance(stop, Answer | Decline)), *beside(script))
+            self.say(*(stop for stop in stops if not isinstance(stop, Answer | EarlyMedia | Decline)), *beside(script))
             if goodbye is not None and script.role == "main":
                 form = (*standard(self.call), *goodbye.form)
                 goodbyes.append(PostCallback(call=was.sid, kind="superseded", request=replace(goodbye, form=form)))

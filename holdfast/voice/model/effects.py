@@ -124,9 +124,13 @@ class PlaceLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingLeg:
-    """Tell a calling phone that it rings (180)."""
+    """Tell a calling phone that it rings (180); with `early_media` that it is sent sound from now on (183).
+
+    Source: RFC 3960 §3.
+    """
 
     call: CallSid
+    early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

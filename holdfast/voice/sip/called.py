@@ -103,6 +103,8 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
     if session.unpracked is not None and session.unpracked.described:
         desk.put(replace(session, accept_due=(sdp, headers)))
         return
+    if sdp is None and session.ring_due:
+        _, sdp = session.last_provisional  # It was to be described there, which never went out.
     session = reliable.settle(desk, session)
     desk.stop(session_timer("answer", session.id))
     desk.stop(session_timer("ring", session.id))
@@ -128,6 +130,10 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> None:
     acknowledged = reliable.pracked(desk, session, received, key)
     if acknowledged is None or acknowledged.state is not SessionState.CALLED:
         return
+    if session.unpracked is not None and session.unpracked.described:
+        # What was described and acknowledged is not described again. Source: RFC 6337 §3.1.
+        status, _ = acknowledged.last_provisional
+        acknowledged = desk.put(replace(acknowledged, last_provisional=(status, None)))
     if acknowledged.accept_due is not None:
         accept(desk, acknowledged, *acknowledged.accept_due)
     elif acknowledged.ring_due:

@@ -48,9 +48,10 @@ from holdfast.voice.model.orders import (
 from holdfast.voice.twiml.verb import (
     Answer,
     Decline,
+    EarlyMedia,
 )
 
-Doing = Effect | NounCommand | Answer | Decline
+Doing = Effect | NounCommand | Answer | EarlyMedia | Decline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyMedia:
+    """From here on a caller that rings hears what is played to it. Nothing happens when it was answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decline:
     """The caller is turned away unanswered, if it was not answered before."""
 
@@ -70,7 +75,7 @@ class Failed:
 
 
 Outcome = Continue | Jump | HangUp | Quit | Failed
-Step = Effect | NounCommand | Answer | Decline | Waiting
+Step = Effect | NounCommand | Answer | EarlyMedia | Decline | Waiting
 Run = Generator[Step, "Fact | None", Outcome]
 T = TypeVar("T")
 Part = Generator[Step, "Fact | None", T]

@@ -35,7 +35,9 @@ class Attached:
     session: SessionId | None = None
     negotiation: Negotiation | None = None
     answer: bytes | None = None
-    """Description of ours for the 200 of a call in; empty when the caller had it before."""
+    """Description of ours for the 200 of a call in; empty when the caller acknowledged it before."""
+    reliable: bool = False
+    """Whether the caller acknowledges our provisional responses."""
     ring_with: bytes | None = None
     """Description of ours that a provisional response must hold."""
     forks: dict[SessionId, Fork] = field(default_factory=dict)

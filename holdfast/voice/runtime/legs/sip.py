@@ -45,6 +45,7 @@ __all__ = ["SipLegs", "SipSettings"]
 
 log = logging.getLogger(__name__)
 
+SESSION_PROGRESS = 183
 GOODBYE_S = 1.0
 """How long the phones may take to answer our last BYEs."""
 
@@ -154,8 +155,7 @@ class SipLegs:
             return
         match effect:
             case RingLeg():
-                if found.session is not None:
-                    self._do(self._agent.ring(found.session, now=self._now(), sdp=found.ring_with))
+                self._ring(found, effect)
             case AnswerLeg():
                 self._answer(found)
             case RefuseLeg():
@@ -206,6 +206,22 @@ class SipLegs:
             self._do(asked)
         if leg.all_refused():
             self._refused(leg, *leg.best_refusal())
+
+    def _ring(self, leg: Attached, effect: RingLeg) -> None:
+        """180, or 183 with our description from which on the caller hears us.
+
+        A caller that made no offer had ours in the 180 if it acknowledges that, and else hears nothing before the 200.
+        Source: RFC 3960 §3; RFC 6337 §3.1.
+        """
+        if leg.session is None or leg.answered:
+            return
+        if not effect.early_media:
+            self._do(self._agent.ring(leg.session, now=self._now(), sdp=leg.ring_with))
+        elif leg.negotiation is not None and leg.negotiation.agreed is not None and leg.answer:
+            self._do(self._agent.ring(leg.session, now=self._now(), status=SESSION_PROGRESS, sdp=leg.answer))
+            self._agreed(leg, leg.negotiation.agreed)
+            if leg.reliable:
+                leg.answer = b""
 
     def _answer(self, leg: Attached) -> None:
         if leg.session is None or leg.answered or leg.answer is None:
@@ -273,6 +289,7 @@ class SipLegs:
             if row is None:
                 return
             negotiation = leg.begin(row, self._settings.sealing(invited.source.transport))
+            leg.reliable = invited.reliable
             if invited.sdp is None:
                 leg.negotiation, leg.answer = make_offer(negotiation)
                 leg.ring_with = leg.answer if invited.reliable else None

@@ -33,7 +33,18 @@ from holdfast.voice.model.orders import (
     CallChild,
     ReleaseChild,
 )
-from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
+from holdfast.voice.twiml.verb import (
+    Answer,
+    Continue,
+    Desk,
+    EarlyMedia,
+    Interruption,
+    Outcome,
+    Part,
+    Run,
+    Verb,
+    next_fact,
+)
 from holdfast.voice.twiml.verbs.tape import Tape, told_of
 from holdfast.voice.twiml.verbs.terms import Terms
 
@@ -79,6 +90,8 @@ class DialLegs(Verb):
             yield Answer()
         ringback = desk.token()
         yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
+        if self.terms.answer_on_bridge:
+            yield EarlyMedia()
         rounds = [(noun,) for noun in self.nouns] if self.terms.sequential else [self.nouns]
         tried = Tried(child=None)
         tape: Tape | None = None
@@ -175,7 +188,7 @@ class DialLegs(Verb):
 
         Source: TwiML <Dial> ringTone (it overrides early media).
         """
-        return list(ringing) == [child] and self.terms.ring_tone == "automatic" and not self.terms.answer_on_bridge
+        return list(ringing) == [child] and self.terms.ring_tone == "automatic"
 
     def _call(self, token: Token, desk: Desk, child: CallSid, noun: Noun) -> CallChild:
         return CallChild(

@@ -111,6 +111,28 @@ def test_our_offer_in_the_ringing_is_answered_in_the_prack() -> None:
     assert scene.bob.events[-1] == Confirmed(session=session, sdp=None)
 
 
+def test_a_description_that_still_waited_to_be_sent_goes_out_with_the_200() -> None:
+    scene = Scene()
+    session = ringing(scene)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    (ok,) = scene.peer.heard()
+    assert ok.encode().endswith(ANSWER)
+
+
+def test_what_was_described_and_acknowledged_is_not_described_again() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=SDP, body="")
+    prack(scene, body=ANSWER.decode())
+    scene.wire.run(61)
+    again = scene.peer.heard()[0]
+    assert (again.split(" ")[1], header(again, "Content-Length"), header(again, "RSeq")) == ("180", "0", "2")
+    assert prack(scene, "2 1 INVITE", cseq=3)[-1] == 200
+    assert scene.bob.events == [ProvisionalAcknowledged(session=session, sdp=ANSWER)]
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    assert header(scene.peer.heard()[-1], "Content-Length") == "0"
+
+
 def test_an_offer_in_a_prack_that_answers_nothing_is_refused_and_the_call_goes_on() -> None:
     scene = Scene()
     session = ringing(scene, sdp=ANSWER)
