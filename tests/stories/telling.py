@@ -94,6 +94,11 @@ class Told:
         """The status of each named call."""
         return {name: self.world.call(sid).status.value for sid, name in self.names.items()}
 
+    def stands(self) -> dict[str, str]:
+        """Each named call's status and what its ear hears, as `in-progress hears /music.mp3`."""
+        hears = self.hears()
+        return {name: f"{status} hears {hears[name]}" for name, status in self.statuses().items()}
+
 
 def redirect(world: World, call: CallSid, path: str) -> None:
     """A REST request gives this call another document."""

@@ -58,8 +58,7 @@ def test_the_queued_call_hangs_up_while_bridged(world: World) -> None:
         f"Q POST /left completed QueueResult=bridged {TAKEN}",
         f"D POST /after in-progress DialCallStatus=completed {MET}",
     ]
-    assert told.statuses() == {"Q": "completed", "D": "in-progress"}
-    assert told.hears() == {"Q": "nothing", "D": "/after.mp3"}
+    assert told.stands() == {"Q": "completed hears nothing", "D": "in-progress hears /after.mp3"}
 
 
 def test_the_dialler_hangs_up_while_bridged(world: World) -> None:
@@ -70,15 +69,24 @@ def test_the_dialler_hangs_up_while_bridged(world: World) -> None:
         f"D POST /after completed DialCallStatus=completed {MET}",
         f"Q POST /left in-progress QueueResult=bridged {TAKEN}",
     ]
-    assert told.statuses() == {"Q": "in-progress", "D": "completed"}
-    assert told.hears() == {"Q": "/left.mp3", "D": "nothing"}
+    assert told.stands() == {"Q": "in-progress hears /left.mp3", "D": "completed hears nothing"}
 
 
 def test_without_a_continuation_the_queued_call_ends_when_the_dialler_hangs_up(world: World) -> None:
     prepared(world, action="")
     told = bridged(world)
     end(world, told["D"])
-    assert told.statuses() == {"Q": "completed", "D": "completed"}
+    assert told.news() == [f"D POST /after completed DialCallStatus=completed {MET}"]
+    assert told.stands() == {"Q": "completed hears nothing", "D": "completed hears nothing"}
+
+
+def test_with_a_following_verb_the_queued_call_goes_on_when_the_dialler_hangs_up(world: World) -> None:
+    prepared(world, action="")
+    pages(world, wait='<Enqueue waitUrl="/music">line</Enqueue><Redirect>/left</Redirect>')
+    told = bridged(world)
+    world.hangs_up(told["D"])
+    assert told.news() == [f"D POST /after completed DialCallStatus=completed {MET}", "Q POST /left in-progress"]
+    assert told.stands() == {"Q": "in-progress hears /left.mp3", "D": "completed hears nothing"}
 
 
 def test_the_queued_call_is_redirected_while_it_waits(world: World) -> None:
@@ -86,8 +94,7 @@ def test_the_queued_call_is_redirected_while_it_waits(world: World) -> None:
     told = waiting(world)
     redirect(world, told["Q"], "/new")
     assert told.news() == [f"Q POST /left in-progress QueueResult=redirected {TAKEN}", "Q POST /new in-progress"]
-    assert told.hears() == {"Q": "/new.mp3"}
-    assert told.statuses() == {"Q": "in-progress"}
+    assert told.stands() == {"Q": "in-progress hears /new.mp3"}
     queue = next(iter(world.board.queues.values()))
     assert queue.members == ()
 
@@ -97,8 +104,23 @@ def test_a_dialler_that_waits_goes_on_waiting_when_another_call_is_redirected(wo
     told = bridged(world)
     told.name(E=world.calls_in("second", f"{APP}/take"))
     assert told.hears() == {"Q": "D", "D": "Q", "E": "silence"}
+    told.name(R=world.calls_in("another", f"{APP}/wait"))
+    told.name(F=world.calls_in("third", f"{APP}/take"))
+    assert told.hears() == {"Q": "D", "D": "Q", "E": "R", "R": "E", "F": "silence"}
+    told.news()
     redirect(world, told["Q"], "/new")
-    assert told.hears() == {"Q": "/new.mp3", "D": "/after.mp3", "E": "silence"}
+    assert told.news() == [
+        f"Q POST /left in-progress QueueResult=redirected-from-bridged {TAKEN}",
+        "Q POST /new in-progress",
+        f"D POST /after in-progress DialCallStatus=completed {MET}",
+    ]
+    assert told.stands() == {
+        "Q": "in-progress hears /new.mp3",
+        "D": "in-progress hears /after.mp3",
+        "E": "in-progress hears R",
+        "R": "in-progress hears E",
+        "F": "in-progress hears silence",
+    }
 
 
 def test_the_queued_call_is_redirected_while_bridged(world: World) -> None:
@@ -110,7 +132,7 @@ def test_the_queued_call_is_redirected_while_bridged(world: World) -> None:
         "Q POST /new in-progress",
         f"D POST /after in-progress DialCallStatus=completed {MET}",
     ]
-    assert told.hears() == {"Q": "/new.mp3", "D": "/after.mp3"}
+    assert told.stands() == {"Q": "in-progress hears /new.mp3", "D": "in-progress hears /after.mp3"}
 
 
 def test_the_dialler_is_redirected_while_bridged(world: World) -> None:
@@ -122,7 +144,7 @@ def test_the_dialler_is_redirected_while_bridged(world: World) -> None:
         "D POST /new in-progress",
         f"Q POST /left in-progress QueueResult=bridged {TAKEN}",
     ]
-    assert told.hears() == {"Q": "/left.mp3", "D": "/new.mp3"}
+    assert told.stands() == {"Q": "in-progress hears /left.mp3", "D": "in-progress hears /new.mp3"}
 
 
 @pytest.mark.parametrize("front", [True, False])
@@ -139,9 +161,10 @@ def test_a_member_is_dequeued_by_rest(world: World, *, front: bool) -> None:
         "Q POST /left in-progress QueueResult=redirected QueueSid=QU QueueTime=65",
         "Q GET /new in-progress",
     ]
-    assert told.hears() == {"Q": "/new.mp3"}
+    assert told.stands() == {"Q": "in-progress hears /new.mp3"}
     with pytest.raises(NotFound):
         world.tell(member)
+    assert told.news() == []
 
 
 def test_any_position_is_dequeued_by_its_call_and_the_others_move_up(world: World) -> None:
@@ -164,7 +187,7 @@ def test_a_dialler_waits_for_the_next_arrival_and_no_longer_than_its_timeout(wor
     assert told.news() == []
     world.passes(0.2)
     assert told.news() == ["D POST /after in-progress DialCallStatus=no-answer DialBridged=false"]
-    assert told.hears() == {"D": "/after.mp3"}
+    assert told.stands() == {"D": "in-progress hears /after.mp3"}
 
 
 def test_an_unknown_queue_is_a_failed_dial_at_once(world: World) -> None:
@@ -174,7 +197,18 @@ def test_an_unknown_queue_is_a_failed_dial_at_once(world: World) -> None:
         "D POST /take ringing",
         "D POST /after in-progress DialCallStatus=failed DialBridged=false",
     ]
-    assert told.hears() == {"D": "/after.mp3"}
+    assert told.stands() == {"D": "in-progress hears /after.mp3"}
+
+
+def test_a_dialler_that_gives_up_leaves_the_queue_to_whoever_enters_later(world: World) -> None:
+    prepared(world, dial='timeout="5" action="/after"')
+    world.hangs_up(world.calls_in("earlier", f"{APP}/wait"))
+    told = Told(world, D=world.calls_in("agent", f"{APP}/take"))
+    world.passes(5.1)
+    told.news()
+    told.name(Q=world.calls_in("caller", f"{APP}/wait"))
+    assert told.news() == ["Q POST /wait ringing", f"Q POST /music ringing {WAIT}"]
+    assert told.stands() == {"D": "in-progress hears /after.mp3", "Q": "in-progress hears /music.mp3"}
 
 
 def test_diallers_of_an_empty_queue_are_served_in_the_order_they_came(world: World) -> None:

@@ -83,10 +83,10 @@ def test_recipe_b_the_customer_called_and_the_agent_is_parked_first(world: World
         "customer POST /customer-hold in-progress DialCallStatus=completed DialCallSid=agent DialBridged=true",
         f"customer POST /music in-progress {MUSIC}",
     ]
-    assert told.hears() == {"customer": "/music.mp3", "agent": "/parked.mp3"}
+    assert told.stands() == {"customer": "in-progress hears /music.mp3", "agent": "in-progress hears /parked.mp3"}
     world.passes(6)
     redirect(world, told["agent"], "/resume")
-    assert told.hears() == {"customer": "agent", "agent": "customer"}
+    assert told.stands() == {"customer": "in-progress hears agent", "agent": "in-progress hears customer"}
     world.hangs_up(told["agent"])
     assert told.news() == [
         "agent POST /resume in-progress",
@@ -94,7 +94,7 @@ def test_recipe_b_the_customer_called_and_the_agent_is_parked_first(world: World
         "DialBridged=true QueueSid=QU QueueTime=6",
         "customer POST /after in-progress QueueResult=bridged QueueSid=QU QueueTime=6",
     ]
-    assert told.statuses() == {"customer": "completed", "agent": "completed"}
+    assert told.stands() == {"customer": "completed hears nothing", "agent": "completed hears nothing"}
 
 
 def test_recipe_b_the_customer_redirected_first_loses_the_agent(world: World) -> None:
@@ -106,8 +106,12 @@ def test_recipe_b_the_customer_redirected_first_loses_the_agent(world: World) ->
     )
     told = talk(world, "customer", "agent")
     redirect(world, told["customer"], "/hold")
-    assert told.statuses() == {"customer": "in-progress", "agent": "completed"}
-    assert told.hears() == {"customer": "/music.mp3", "agent": "nothing"}
+    assert told.news() == [
+        "customer POST /customer-hold in-progress DialCallStatus=completed DialCallSid=agent DialCallDuration=0 "
+        "DialBridged=true",
+        "customer POST /hold in-progress",
+    ]
+    assert told.stands() == {"customer": "in-progress hears /music.mp3", "agent": "completed hears nothing"}
 
 
 def test_recipe_c_a_pair_in_a_queue_from_the_beginning_is_held_on_either_side(world: World) -> None:
@@ -121,15 +125,40 @@ def test_recipe_c_a_pair_in_a_queue_from_the_beginning_is_held_on_either_side(wo
         after=PARK,
     )
     told = Told(world, customer=world.calls_in("customer", f"{APP}/customer"))
+    world.passes(3)
     told.name(agent=world.calls_in("agent", f"{APP}/agent"))
-    assert told.hears() == {"customer": "agent", "agent": "customer"}
+    assert told.news() == [
+        "customer POST /customer ringing",
+        f"customer POST /music ringing {MUSIC}",
+        "agent POST /agent ringing",
+    ]
+    assert told.stands() == {"customer": "in-progress hears agent", "agent": "in-progress hears customer"}
+    waited = 3
+    queued, dialler = "customer", "agent"
     for held, other in (("customer", "agent"), ("agent", "customer"), ("customer", "agent")):
+        world.passes(9)
         redirect(world, told[held], "/hold")
-        assert told.hears() == {held: "/music.mp3", other: "/parked.mp3"}
+        left = f"QueueSid=QU QueueTime={waited}"
+        met = f"DialCallStatus=completed DialCallSid={queued} DialCallDuration=9 DialBridged=true {left}"
+        if held == queued:
+            first = f"{held} POST /after in-progress QueueResult=redirected-from-bridged {left}"
+            second = f"{other} POST /holding in-progress {met}"
+        else:
+            first = f"{held} POST /holding in-progress {met}"
+            second = f"{other} POST /after in-progress QueueResult=bridged {left}"
+        assert told.news() == [
+            first,
+            f"{held} POST /hold in-progress",
+            second,
+            f"{held} POST /music in-progress {MUSIC}",
+        ]
+        assert told.stands() == {held: "in-progress hears /music.mp3", other: "in-progress hears /parked.mp3"}
+        world.passes(5)
         redirect(world, told[other], "/agent")
-        assert told.hears() == {held: other, other: held}
-    results = [asked.form["QueueResult"] for asked in world.asked if "QueueResult" in asked.form]
-    assert results == ["redirected-from-bridged", "bridged", "bridged"]
+        assert told.news() == [f"{other} POST /agent in-progress"]
+        assert told.stands() == {held: f"in-progress hears {other}", other: f"in-progress hears {held}"}
+        queued, dialler, waited = held, other, 5
+    assert (queued, dialler) == ("customer", "agent")
 
 
 # --- what goes wrong ----------------------------------------------------------------------------------------
@@ -142,7 +171,16 @@ def test_a_parent_that_has_nothing_to_go_on_with_drops(world: World, start: str)
     pages(world, start=start, empty="", hold='<Enqueue waitUrl="/music">h</Enqueue>', music="<Pause length='60'/>")
     told = talk(world, "agent", "customer")
     redirect(world, told["customer"], "/hold")
-    assert told.statuses() == {"agent": "completed", "customer": "in-progress"}
+    asked = "agent POST /empty in-progress DialCallStatus=completed DialCallSid=customer DialBridged=true"
+    news = told.news()
+    assert sorted(news) == sorted(
+        [
+            "customer POST /hold in-progress",
+            *([asked] if "action" in start else []),
+            f"customer POST /music in-progress {MUSIC}",
+        ]
+    )
+    assert told.stands() == {"agent": "completed hears nothing", "customer": "in-progress hears silence"}
 
 
 def test_resume_before_the_other_is_queued_waits_for_it(world: World) -> None:
@@ -159,14 +197,22 @@ def test_resume_before_the_other_is_queued_waits_for_it(world: World) -> None:
     assert told.hears() == {"agent": "customer", "customer": "agent"}
     told.name(second=world.calls_in("second", f"{APP}/resume"))
     world.passes(30.1)
-    assert told.hears()["second"] == "/late.mp3"
+    assert told.stands() == {
+        "agent": "in-progress hears customer",
+        "customer": "in-progress hears agent",
+        "second": "in-progress hears /late.mp3",
+    }
 
 
 def test_a_shared_name_gives_whoever_came_first(world: World) -> None:
     pages(world, hold="<Enqueue>hold</Enqueue>", resume="<Dial><Queue>hold</Queue></Dial>")
     told = Told(world, first=world.calls_in("first", f"{APP}/hold"), second=world.calls_in("second", f"{APP}/hold"))
     told.name(agent=world.calls_in("agent", f"{APP}/resume"))
-    assert told.hears()["agent"] == "first"
+    assert told.stands() == {
+        "first": "in-progress hears agent",
+        "second": "in-progress hears builtin:hold",
+        "agent": "in-progress hears first",
+    }
 
 
 def test_the_held_one_hangs_up_and_only_its_action_hears_of_it(world: World) -> None:
@@ -183,7 +229,7 @@ def test_the_held_one_hangs_up_and_only_its_action_hears_of_it(world: World) -> 
     world.passes(3)
     world.hangs_up(told["customer"])
     assert told.news() == ["customer POST /left completed QueueResult=hangup QueueSid=QU QueueTime=3"]
-    assert told.hears() == {"agent": "/parked.mp3", "customer": "nothing"}
+    assert told.stands() == {"agent": "in-progress hears /parked.mp3", "customer": "completed hears nothing"}
 
 
 def test_the_agent_hangs_up_during_the_hold_and_the_customer_waits_on(world: World) -> None:
@@ -196,10 +242,12 @@ def test_the_agent_hangs_up_during_the_hold_and_the_customer_waits_on(world: Wor
     told = talk(world, "agent", "customer")
     redirect(world, told["customer"], "/hold")
     world.hangs_up(told["agent"])
+    told.news()
     world.passes(3600)
-    assert told.hears() == {"agent": "nothing", "customer": "builtin:hold"}
+    assert told.stands() == {"agent": "completed hears nothing", "customer": "in-progress hears builtin:hold"}
     world.passes(4 * 3600)
-    assert told.statuses()["customer"] == "completed"
+    assert told.stands() == {"agent": "completed hears nothing", "customer": "completed hears nothing"}
+    assert told.news() == []
 
 
 def test_a_redirect_that_races_with_a_hang_up_is_refused_and_changes_nothing(world: World) -> None:

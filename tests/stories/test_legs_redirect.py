@@ -44,15 +44,17 @@ def test_what_sounds_or_pauses_stops_at_once(world: World, verbs: str, heard: st
     world.passes(120)
     assert told.hears() == {"X": "silence"}
     world.release(f"{APP}/new")
-    assert told.hears() == {"X": "/new.mp3"}
-    assert len(told.news()) == 1
+    assert told.stands() == {"X": "in-progress hears /new.mp3"}
+    status = "ringing" if "Pause" in verbs else "in-progress"
+    assert told.news() == [f"X POST /new {status}"]
 
 
 def test_say_stops_at_once(world: World) -> None:
     told = running(world, "<Say>Hello there</Say><Play>/never.mp3</Play>")
     redirect(world, told["X"], "/new")
     world.passes(60)
-    assert told.hears() == {"X": "/new.mp3"}
+    assert told.news() == ["X POST /new in-progress"]
+    assert told.stands() == {"X": "in-progress hears /new.mp3"}
 
 
 def test_a_gather_stops_and_its_action_is_not_asked(world: World) -> None:
@@ -62,7 +64,34 @@ def test_a_gather_stops_and_its_action_is_not_asked(world: World) -> None:
     world.presses(told["X"], "23")
     world.passes(60)
     assert told.news() == ["X POST /new in-progress"]
-    assert told.hears() == {"X": "/new.mp3"}
+    assert told.stands() == {"X": "in-progress hears /new.mp3"}
+
+
+def test_a_record_closes_and_keeps_its_recording_and_its_action_is_asked_and_ignored(world: World) -> None:
+    told = running(world, '<Record action="/after" playBeep="false" recordingStatusCallback="/tape"/>')
+    world.passes(4)
+    redirect(world, told["X"], "/new")
+    (tape,) = world.board.recordings.values()
+    assert [(asked.url, asked.form.get("CallStatus", "")) for asked in world.web[1:]] == [
+        (f"{APP}/after", "in-progress"),
+        (f"{APP}/new", "in-progress"),
+        (f"{APP}/tape", ""),
+    ]
+    of_verb, of_tape = world.web[1].form, world.web[3].form
+    assert {name: value for name, value in of_verb.items() if name.startswith(("Recording", "Digits"))} == {
+        "RecordingUrl": f"https://engine.example/{tape.sid}",
+        "RecordingSid": tape.sid,
+        "RecordingDuration": "4",
+    }
+    assert (of_tape["RecordingStatus"], of_tape["RecordingDuration"], of_tape["CallSid"]) == (
+        "completed",
+        "4",
+        told["X"],
+    )
+    assert told.stands() == {"X": "in-progress hears /new.mp3"}
+    assert world.captures == {}
+    world.presses(told["X"], "1")
+    assert len(world.web) == 4
 
 
 def test_a_conference_is_left_and_its_action_asked_and_ignored(world: World) -> None:
@@ -81,7 +110,7 @@ def test_a_conference_is_left_and_its_action_asked_and_ignored(world: World) -> 
         f"X POST /events 1 participant-leave {values} ParticipantCallStatus=in-progress "
         "ReasonParticipantLeft=participant_updated_via_api",
     ]
-    assert told.hears() == {"X": "/new.mp3", "Y": "silence"}
+    assert told.stands() == {"X": "in-progress hears /new.mp3", "Y": "in-progress hears silence"}
 
 
 def test_a_held_participant_leaves_and_its_hold_music_stops(world: World) -> None:
@@ -91,17 +120,44 @@ def test_a_held_participant_leaves_and_its_hold_music_stops(world: World) -> Non
     assert room is not None
     world.tell(ChangeParticipant(room=room.sid, call=told["X"], hold=True, hold_request=WebRequest(url=f"{APP}/wait")))
     assert told.hears() == {"X": "/wait.mp3", "Y": "silence"}
+    told.news()
     redirect(world, told["X"], "/new")
-    assert told.hears() == {"X": "/new.mp3", "Y": "silence"}
+    assert told.news() == ["X POST /new in-progress"]
+    assert told.stands() == {"X": "in-progress hears /new.mp3", "Y": "in-progress hears silence"}
     assert world.board.room_of(told["X"]) is None
+
+
+def test_a_wait_in_a_queue_is_left_first(world: World) -> None:
+    told = running(world, '<Enqueue action="/after" waitUrl="/wait">line</Enqueue>')
+    assert told.hears() == {"X": "/wait.mp3"}
+    redirect(world, told["X"], "/new")
+    assert told.news() == [
+        "X POST /after in-progress QueueResult=redirected QueueSid=QU QueueTime=0",
+        "X POST /new in-progress",
+    ]
+    assert told.stands() == {"X": "in-progress hears /new.mp3"}
+    assert [queue.members for queue in world.board.queues.values()] == [()]
+
+
+def test_a_dialler_of_a_queue_stops_waiting(world: World) -> None:
+    pages(world, enter="<Enqueue>line</Enqueue>")
+    world.hangs_up(world.calls_in("earlier", f"{APP}/enter"))
+    told = running(world, '<Dial action="/after"><Queue>line</Queue></Dial>')
+    redirect(world, told["X"], "/new")
+    assert told.news() == [
+        "X POST /after in-progress DialCallStatus=canceled DialBridged=false",
+        "X POST /new in-progress",
+    ]
+    told.name(Y=world.calls_in("late", f"{APP}/enter"))
+    assert told.stands() == {"X": "in-progress hears /new.mp3", "Y": "in-progress hears builtin:hold"}
 
 
 def test_a_wait_for_a_conference_is_left_first(world: World) -> None:
     told = running(world, '<Dial><Conference waitUrl="/wait">room</Conference></Dial>')
     assert told.hears() == {"X": "/wait.mp3"}
     redirect(world, told["X"], "/new")
-    assert told.hears() == {"X": "/new.mp3"}
     assert told.news() == ["X POST /new in-progress"]
+    assert told.stands() == {"X": "in-progress hears /new.mp3"}
 
 
 def test_a_redirect_out_of_a_fetch_drops_the_older_document(world: World) -> None:

@@ -91,6 +91,59 @@ def test_several_were_tried_and_the_last_is_named(world: World, monkeypatch: pyt
     assert told.news()[-1] == "P POST /after in-progress DialCallStatus=busy DialCallSid=D DialBridged=false"
 
 
+def test_in_turn_one_screened_off_ends_the_dial(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "SCREENED_OFF_TRIES_NEXT", False)
+    nouns = '<Client url="/screen">a</Client><Client>b</Client>'
+    pages(
+        world,
+        start=f'<Dial action="/after" sequential="true">{nouns}</Dial>',
+        screen="<Hangup/>",
+        after="<Pause length='60'/>",
+    )
+    parent = world.calls_in("customer", f"{APP}/start")
+    told = Told(world, P=parent, C=world.children(parent)[0])
+    world.answers(told["C"])
+    assert told.news()[-1] == (
+        "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialCallDuration=0 DialBridged=false"
+    )
+    assert world.children(parent) == [told["C"]]
+
+
+def test_the_action_of_a_recorded_dial_has_the_address_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "DIAL_ACTION_TELLS_LENGTH", False)
+    pages(
+        world,
+        start='<Dial action="/after" record="record-from-answer"><Client>a</Client></Dial>',
+        after="<Pause length='60'/>",
+    )
+    parent = world.calls_in("customer", f"{APP}/start")
+    (child,) = world.children(parent)
+    world.answers(child)
+    world.hangs_up(child)
+    assert [name for name in world.asked[-1].form if name.startswith("Recording")] == ["RecordingUrl"]
+
+
+@pytest.mark.parametrize("typed", ["", "12"])
+def test_a_redirect_out_of_a_gather_asks_its_action(world: World, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.setattr(unconfirmed, "GATHER_LEFT_ASKS_ACTION", True)
+    pages(world, start='<Gather action="/after"/>', new="<Pause length='60'/>", after="<Pause/>")
+    told = Told(world, X=world.calls_in("x", f"{APP}/start"))
+    told.news()
+    world.presses(told["X"], typed)
+    redirect(world, told["X"], "/new")
+    asked = [f"X POST /after in-progress Digits={typed} FinishedOnKey="] if typed else []
+    assert told.news() == [*asked, "X POST /new in-progress"]
+
+
+def test_a_redirect_out_of_a_record_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "RECORD_LEFT_ASKS_ACTION", False)
+    pages(world, start='<Record playBeep="false" action="/after"/>', new="<Pause length='60'/>")
+    told = Told(world, X=world.calls_in("x", f"{APP}/start"))
+    told.news()
+    redirect(world, told["X"], "/new")
+    assert told.news() == ["X POST /new in-progress"]
+
+
 def test_a_redirect_out_of_a_conference_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unconfirmed, "CONFERENCE_LEFT_ASKS_ACTION", False)
     told = two(world, "")

@@ -33,6 +33,14 @@ RACE_LOSER: Literal["canceled", "no-answer"] = "canceled"
 SEVERAL_TRIED_NAME_LAST = False
 """Whether DialCallSid names the last of several legs none of which answered. Source: TwiML <Dial>."""
 
+SCREENED_OFF_TRIES_NEXT = True
+"""Whether a sequential Dial goes on to its next noun when a leg answered and did not get past its screening.
+Source: TwiML <Dial> sequential, <Number> url; neither says."""
+
+DIAL_ACTION_TELLS_LENGTH = True
+"""Whether the action of a recorded Dial carries RecordingSid and RecordingDuration besides RecordingUrl.
+Source: TwiML <Dial> names RecordingUrl alone."""
+
 # --- a redirect out of other verbs -----------------------------------------------------------------------------
 
 CONFERENCE_LEFT_ASKS_ACTION = True
@@ -42,6 +50,14 @@ Source: changelog 2021-05, "dial behaviour"."""
 QUEUE_DIAL_LEFT_ASKS_ACTION = True
 """A dialler of a queue redirected by REST has its Dial's `action` requested, the answer unused.
 Source: changelog 2021-05, "dial behaviour"."""
+
+GATHER_LEFT_ASKS_ACTION = False
+"""Whether a Gather that is cut off by a redirect has its `action` requested, the answer unused.
+Source: "Modify a live call"; TwiML <Gather>."""
+
+RECORD_LEFT_ASKS_ACTION = True
+"""Whether a Record that is cut off by a redirect has its `action` requested, the answer unused; what was recorded is
+kept. Source: "Modify a live call"; TwiML <Record>."""
 
 # --- conferences ----------------------------------------------------------------------------------------------
 

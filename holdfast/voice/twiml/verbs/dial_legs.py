@@ -73,6 +73,12 @@ class Tried:
     sip: tuple[tuple[str, str], ...] = ()
     """What is told of the phone, when it was dialled by SIP."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether nobody else is to be rung after this."""
+        screened_off = bool(self.status) and not self.detached and unconfirmed.SCREENED_OFF_TRIES_NEXT
+        return self.answered_at is not None and not screened_off
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialLegs(Verb):
@@ -104,7 +110,7 @@ class DialLegs(Verb):
             tried = yield from self._ring(desk, nouns, tape, ringback)
             if tried.taken_away:
                 return self._unbridged(desk, tried, tape)
-            if tried.answered_at is not None:
+            if tried.settled:
                 break
         yield StopSound(token=ringback)
         if tried.child is not None and tried.answered_at is not None and not tried.status:

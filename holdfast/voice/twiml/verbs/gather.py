@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound, StopTimer
 from holdfast.voice.model.facts import DigitPressed, TimerFired
@@ -20,6 +21,7 @@ from holdfast.voice.twiml.verb import (
     Continue,
     Desk,
     Failed,
+    Interruption,
     Jump,
     Outcome,
     Part,
@@ -103,24 +105,28 @@ class Gather(Verb):
 
     def run(self, desk: Desk) -> Run:
         yield Answer()
-        key = ""
-        for prompt in self.prompts:
-            heard = yield from _prompt(prompt, desk)
-            if isinstance(heard, Failed):
-                return heard
-            if heard:
-                key = heard
-                break
-        digits = ""
-        while True:
-            if key and key in self.finish_on:
-                return self._over(digits, key)
-            digits += key
-            if len(digits) >= self.num_digits:
-                return self._over(digits)
-            key = yield from self._next_key(desk)
-            if not key:
-                return self._over(digits)
+        key = digits = ""
+        try:
+            for prompt in self.prompts:
+                heard = yield from _prompt(prompt, desk)
+                if isinstance(heard, Failed):
+                    return heard
+                if heard:
+                    key = heard
+                    break
+            while True:
+                if key and key in self.finish_on:
+                    return self._over(digits, key)
+                digits += key
+                if len(digits) >= self.num_digits:
+                    return self._over(digits)
+                key = yield from self._next_key(desk)
+                if not key:
+                    return self._over(digits)
+        except Interruption as order:
+            if order.cause == "hangup" or not unconfirmed.GATHER_LEFT_ASKS_ACTION:
+                raise
+            return self._over(digits)
 
     def _next_key(self, desk: Desk) -> Part[str]:
         """The next key, or "" when none came in time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import RecordingTerms, WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.facts import (
@@ -113,6 +114,8 @@ class Record(Verb):
             while not tape.over:
                 tape.note((yield from until(RecordingBegan, RecordingFinished)))
         except Interruption as order:
+            if order.cause != "hangup" and not unconfirmed.RECORD_LEFT_ASKS_ACTION:
+                raise
             return self._ask(tape, "hangup" if order.cause == "hangup" else key, desk.now)
         return self._ask(tape, key, desk.now) if tape.seconds(desk.now) else Continue()
 

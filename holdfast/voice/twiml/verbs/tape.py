@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import RecordingTerms
 from holdfast.voice.model.facts import Fact, RecordingBegan, RecordingFinished
 from holdfast.voice.model.ids import RecordingSid
@@ -66,5 +67,7 @@ class Tape:
 
 
 def told_of(tape: Tape | None, now: float) -> tuple[tuple[str, str], ...]:
-    """What `action` is told of the recording, if there is one."""
-    return () if tape is None else tape.form(now)
+    """What the `action` of a Dial is told of its recording, if there is one."""
+    if tape is None:
+        return ()
+    return tape.form(now) if unconfirmed.DIAL_ACTION_TELLS_LENGTH else tape.form(now)[:1]

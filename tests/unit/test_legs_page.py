@@ -1,0 +1,43 @@
+"""The page of rows, `docs/legs.md`, names stories that exist, all rows that are told, and constants that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.voice.model import unconfirmed
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "legs.md").read_text("utf-8")
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """File and story of each row."""
+    file = ""
+    for line in PAGE.splitlines():
+        if (header := re.search(r"Story in `(tests/stories/\w+\.py)`", line)) is not None:
+            file = header[1]
+        for story in re.findall(r"`(test_\w+)`", line):
+            yield file, story
+
+
+def told(file: str) -> set[str]:
+    """The stories of a file."""
+    return set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text("utf-8"), re.MULTILINE))
+
+
+def test_every_story_it_names_is_told() -> None:
+    assert [(file, story) for file, story in named() if story not in told(file)] == []
+
+
+def test_every_numbered_row_and_every_recipe_is_on_it() -> None:
+    files = {file for file, _ in named()}
+    rows = {
+        story for file in files for story in told(file) if story.startswith(("test_row_", "test_recipe_", "test_in_"))
+    }
+    assert rows - {story for _, story in named()} == set()
+
+
+def test_every_constant_it_names_exists() -> None:
+    assert [name for name in re.findall(r"`([A-Z][A-Z_]+)`", PAGE) if not hasattr(unconfirmed, name)] == []
