@@ -1,8 +1,9 @@
 """Keys pressed on a phone that sends them as tones in its sound, because telephone events were not agreed.
 
 All legs that are listened to are looked at together, 20 ms of sound every 10 ms: one matrix product gives the power at
-the eight frequencies, as eight Goertzel filters per leg would. A key is one tone of each group, about equally strong,
-that together are nearly all there is to hear, for two looks in a row; it may come again after four looks without it.
+the eight frequencies, as eight Goertzel filters per leg would. Each half of a frame is filtered once, as the end of one
+look and as the beginning of the next. A key is one tone of each group, about equally strong, that together are nearly
+all there is to hear, for two looks in a row; it may come again after four looks without it.
 Source: ITU-T Q.23 (frequencies), Q.24 (40 ms of tone are a key, 23 ms are none; tolerance; levels).
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE
+from holdfast.voice.media.codecs import ALAW, DECODE, ULAW
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 
 LOW_HZ, HIGH_HZ = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
@@ -27,17 +28,22 @@ LOOKS, LOOKS_WITHOUT = 2, 4
 
 _NONE = -1
 _SOUND: NDArray[np.float32] = (DECODE.astype(np.float32) / np.float32(32768)).astype(np.float32)
+_WAVES = 16
 _time = np.arange(SAMPLES) / 8000
-_FILTERS: NDArray[np.float32] = np.concatenate(
+_look = np.concatenate(
     [
         wave(2 * np.pi * hz * _time)[:, None] / (SAMPLES / np.sqrt(2))
-        for hz in (*LOW_HZ, *HIGH_HZ)
         for wave in (np.cos, np.sin)
+        for hz in (*LOW_HZ, *HIGH_HZ)
     ],
     axis=1,
-).astype(np.float32)
-"""Shape: `[160, 16]`. Scaled so that the squares of a tone's two are its mean square."""
+)
+_FILTERS: NDArray[np.float32] = np.concatenate([_look[:STEP], _look[STEP:]], axis=1).astype(np.float32)
+"""Shape: `[80, 32]`: what a half frame gives to the look it begins, then to the look it ends; of each first the eight
+cosines, then the eight sines. Scaled so that the squares of a tone's two are its mean square."""
 _TWIST = 10 ** (MOST_TWIST_DB / 10)
+
+Floats = NDArray[np.float32]
 
 
 class InbandKeys:
@@ -45,7 +51,9 @@ class InbandKeys:
 
     def __init__(self, rows: int) -> None:
         self._listens: Mask = np.zeros(rows, dtype=np.bool_)
-        self._before: NDArray[np.float32] = np.zeros((rows, STEP), dtype=np.float32)
+        self._rows: Numbers = np.zeros(0, dtype=np.intp)
+        self._waves: Floats = np.zeros((rows, _WAVES), dtype=np.float32)
+        self._energy: Floats = np.zeros(rows, dtype=np.float32)
         self._seen: Numbers = np.full(rows, _NONE, dtype=np.intp)
         self._looks: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._held: Numbers = np.full(rows, _NONE, dtype=np.intp)
@@ -55,23 +63,35 @@ class InbandKeys:
         """Whether keys are looked for in this row's sound; what was heard before is forgotten when that changes."""
         if wanted != self._listens[row]:
             self._listens[row] = wanted
-            self._before[row] = 0
+            self._waves[row] = self._energy[row] = 0
             self._seen[row] = self._held[row] = _NONE
+            self._rows = np.flatnonzero(self._listens)
 
     def hear(self, frames: Bytes, law: Numbers) -> list[tuple[int, str]]:
         """Look at the next frame of the first rows: each row in which a key begins, and the key."""
-        rows = np.flatnonzero(self._listens[: len(frames)])
+        rows = self._rows[: np.searchsorted(self._rows, len(frames))]
         if not rows.size:
             return []
-        now = _SOUND[law[rows][:, None], frames[rows]]
-        sound = np.concatenate([self._before[rows], now], axis=1)
-        self._before[rows] = now[:, STEP:]
+        codes = frames[rows]
+        sound = np.take(_SOUND[ULAW], codes, mode="clip")
+        if (alaw := np.flatnonzero(law[rows] == ALAW)).size:
+            sound[alaw] = np.take(_SOUND[ALAW], codes[alaw], mode="clip")
+        halves = sound.reshape(len(rows), 2, STEP)
+        energy = np.einsum("nhs,nhs->hn", halves, halves)
+        waves = (sound.reshape(-1, STEP) @ _FILTERS).reshape(len(rows), 2, 2 * _WAVES)
         pressed: list[tuple[int, str]] = []
-        for first in (0, STEP):
-            self._look(rows, _keys(np.ascontiguousarray(sound[:, first : first + SAMPLES])), pressed)
+        self._look(rows, self._waves[rows] + waves[:, 0, _WAVES:], self._energy[rows] + energy[0], pressed)
+        self._look(rows, waves[:, 0, :_WAVES] + waves[:, 1, _WAVES:], energy[0] + energy[1], pressed)
+        self._waves[rows], self._energy[rows] = waves[:, 1, :_WAVES], energy[1]
         return pressed
 
-    def _look(self, rows: Numbers, keys: Numbers, pressed: list[tuple[int, str]]) -> None:
+    def _look(self, rows: Numbers, waves: Floats, energy: Floats, pressed: list[tuple[int, str]]) -> None:
+        keys = _keys(waves, energy)
+        # Where no key is, was, or is held, nothing changes.
+        some = np.flatnonzero(keys & self._seen[rows] & self._held[rows] != _NONE)
+        if not some.size:
+            return
+        rows, keys = rows[some], keys[some]
         self._looks[rows] = np.where(keys == self._seen[rows], self._looks[rows] + 1, 1)
         self._seen[rows] = keys
         self._gone[rows] = np.where(keys == self._held[rows], 0, self._gone[rows] + 1)
@@ -84,18 +104,22 @@ class InbandKeys:
             pressed.append((int(rows[k]), str(KEYS[keys[k]])))
 
 
-def _keys(sound: NDArray[np.float32]) -> Numbers:
-    """The key in each piece of sound, or none. Shape: `sound[n, 160]`."""
-    total = np.einsum("ns,ns->n", sound, sound) / SAMPLES
-    keys = np.full(len(sound), _NONE, dtype=np.intp)
-    loud = np.flatnonzero(total >= LEAST_POWER)
-    if not loud.size:
+def _keys(waves: Floats, energy: Floats) -> Numbers:
+    """The key in each look, or none. Shape: `waves[n, 16]`; `energy[n]` is the sum of its 160 squares."""
+    total = energy / SAMPLES
+    keys = np.full(len(total), _NONE, dtype=np.intp)
+    squares = np.square(waves)
+    power = squares[:, :8] + squares[:, 8:]
+    # Two tones of one group may pass this; few other sounds do.
+    tonal = power.sum(axis=1) >= LEAST_SHARE * total
+    some = np.flatnonzero(tonal & (total >= LEAST_POWER))
+    if not some.size:
         return keys
-    power = np.square(sound[loud] @ _FILTERS).reshape(len(loud), 8, 2).sum(axis=2)
+    power, total = power[some], total[some]
     low, high = np.argmax(power[:, :4], axis=1), np.argmax(power[:, 4:], axis=1)
-    each = np.arange(len(loud))
+    each = np.arange(len(some))
     low_power, high_power = power[each, low], power[each, 4 + high]
-    fits = (low_power + high_power >= LEAST_SHARE * total[loud]) & (low_power <= _TWIST * high_power)
+    fits = (low_power + high_power >= LEAST_SHARE * total) & (low_power <= _TWIST * high_power)
     fits &= high_power <= _TWIST * low_power
-    keys[loud[fits]] = (4 * low + high)[fits]
+    keys[some[fits]] = (4 * low + high)[fits]
     return keys

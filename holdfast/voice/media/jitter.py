@@ -130,10 +130,16 @@ class JitterBuffers:
         if not kept.all():
             self.late[rows[~kept]] += 1
             self._wait_longer(rows[late])
+        whole = (size == SAMPLES) & (start == HEADER) & (ahead % SAMPLES == 0)
+        if kept.all() and whole.all():
+            self._watch(rows, last)
+            self._put_whole(rows, ahead, data[:, HEADER : HEADER + SAMPLES])
+            return
         self._watch(rows[kept], last[kept])
-        whole = kept & (size == SAMPLES) & (start == HEADER) & (ahead % SAMPLES == 0)
-        self._put_whole(rows[whole], ahead[whole], data[whole, HEADER : HEADER + SAMPLES])
         pieces = np.flatnonzero(kept & ~whole & (size > 0))
+        whole &= kept
+        if whole.any():
+            self._put_whole(rows[whole], ahead[whole], data[:, HEADER : HEADER + SAMPLES][whole])
         if pieces.size:
             self._put_pieces(rows[pieces], ahead[pieces], data[pieces], start[pieces], size[pieces])
 

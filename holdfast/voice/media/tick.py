@@ -86,14 +86,21 @@ class Sound:
 
     def put(self, packets: Packets, data: Bytes, rows: Numbers, chosen: Mask) -> None:
         """Take in the chosen packets of some rows. Shape: as `rtp.read` gave them, one per row."""
+        if chosen.all():
+            which: slice | Numbers = slice(None)
+        elif (which := np.flatnonzero(chosen)).size:
+            # What lies behind the longest of them need not be copied.
+            data = data[:, : int((packets.start[which] + packets.size[which]).max())]
+        else:
+            return
         self.jitter.put(
-            rows[chosen],
-            timestamp=packets.timestamp[chosen],
-            ssrc=packets.ssrc[chosen],
-            marker=packets.marker[chosen],
-            data=data[chosen],
-            start=packets.start[chosen],
-            size=packets.size[chosen],
+            rows[which],
+            timestamp=packets.timestamp[which],
+            ssrc=packets.ssrc[which],
+            marker=packets.marker[which],
+            data=data[which],
+            start=packets.start[which],
+            size=packets.size[which],
         )
 
     def tick(self, n: int, *, skipped: int) -> Numbers:
