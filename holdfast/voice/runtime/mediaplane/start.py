@@ -1,0 +1,99 @@
+"""How the media process starts, and what ends it.
+
+It ends by SIGTERM, or with its supervisor; not by SIGINT, which a terminal sends to everybody, and not when control
+goes away, because the sound is to go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import resource
+import signal
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import FrameType
+
+from holdfast.voice.media.frames import Bytes
+from holdfast.voice.runtime.mediaplane.aio import best_io
+from holdfast.voice.runtime.mediaplane.door import Door, DoorTaken
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.packets import PacketIO, PlainSockets
+from holdfast.voice.runtime.mediaplane.plane import SILENCE_S, Plane
+from holdfast.voice.runtime.mediaplane.ports import REST_S, Ports
+from holdfast.voice.runtime.mediaplane.process import Process
+
+log = logging.getLogger("holdfast.media")
+
+OTHER_FILES = 64
+FACTS_KEPT = 20_000
+CLIP_FRAMES = 1_600_000
+"""Almost nine hours of sound. Memory is taken as clips come."""
+
+
+def rows_allowed(wanted: int) -> int:
+    """How many of the wanted rows the limit on open files allows, once it is raised as far as it goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    return max(1, (soft - OTHER_FILES) // 2)
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(prog="holdfast-media", description="Carries the sound of all calls.")
+    parser.add_argument("--socket", type=Path, required=True, help="local socket on which control asks")
+    parser.add_argument("--ip", type=IPv4Address, default=IPv4Address("127.0.0.1"), help="address RTP is awaited at")
+    parser.add_argument("--base", type=int, default=16384, help="port of the first row; row r has base + 2r")
+    parser.add_argument("--rows", type=int, default=512, help="most legs at a time")
+    parser.add_argument("--rest", type=float, default=REST_S, help="seconds a port rests after use")
+    parser.add_argument("--silence", type=float, default=SILENCE_S, help="tell of a silent party every so many seconds")
+    parser.add_argument("--clip-frames", type=int, default=CLIP_FRAMES, help="frames of 20 ms the clip bank holds")
+    parser.add_argument("--plain-sockets", action="store_true", help="a system call per packet, no kernel AIO")
+    parser.add_argument("--supervisor", type=int, help="end when this process ends")
+    return parser.parse_args(given)
+
+
+def run() -> int:
+    """Run until told to end; the exit status."""
+    given = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s media %(levelname)s %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    rows = rows_allowed(given.rows)
+    if rows < given.rows:
+        log.warning("rows=%d of %d: the limit on open files (ulimit -n) allows no more", rows, given.rows)
+    outbox = Outbox(limit=FACTS_KEPT)
+
+    def make_io(packets: Bytes) -> PacketIO:
+        io, name = (PlainSockets(packets), "plain sockets") if given.plain_sockets else best_io(packets)
+        log.info("packets go by %s", name)
+        return io
+
+    try:
+        ports = Ports(ip=str(given.ip), base=given.base, rows=rows, rest_s=given.rest)
+        plane = Plane(
+            ports=ports, clip_frames=given.clip_frames, outbox=outbox, make_io=make_io, silence_s=given.silence
+        )
+        door = Door(given.socket, outbox)
+        process = Process(plane, door, outbox, supervisor=given.supervisor)
+    except (ValueError, DoorTaken, ProcessLookupError) as error:
+        log.error("cannot start: %s", error)
+        return 2
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        process.ending = True
+
+    signal.signal(signal.SIGTERM, end)
+    log.info("pid=%d rows=%d ports=%d-%d socket=%s", os.getpid(), rows, ports.base, ports.last, given.socket)
+    # Nothing here makes reference cycles while it runs, and a collection would be a late tick.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    process.run()
+    return 0
