@@ -28,6 +28,11 @@ PASSES = ("GET", "POST", "DELETE")
 """Reading first, deleting last, each over resources planted for it."""
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
 
+PASS_S = 120.0
+"""How long a pass may take; on two idle cores the longest takes about 30 s."""
+REQUEST_S = 15
+"""How long an answer may take. A slow one is a failure."""
+
 Tally = Counter[tuple[str, str, int]]
 """Answers by method, path of the document, and first digit of the status."""
 
@@ -52,7 +57,8 @@ async def main() -> int:
         seeder = Seeder(server, session)
         tally: Tally = Counter()
         failed = False
-        for method in PASSES:
+        for number, method in enumerate(PASSES, 1):
+            print(f"\n── {method}, pass {number} of {len(PASSES)}: planting calls, rooms, queues …", flush=True)
             seeds = await seeder.plant(phones, finished=method == "DELETE")
             narrow = narrowed(document, seeds, url=server.url)
             (folder / "openapi.json").write_text(json.dumps(narrow), "utf-8")
@@ -65,17 +71,23 @@ async def main() -> int:
 
 
 async def fuzz(folder: Path, server: Server, method: str, *, examples: int) -> int:
-    """One pass of schemathesis; its exit status."""
-    print(f"\n── {method}", flush=True)
+    """One pass of schemathesis; its exit status. Raises: TimeoutError."""
     process = await asyncio.create_subprocess_exec(
         str(TOOL),
         *("run", "openapi.json", "--url", server.url, "--include-method", method, "--checks", CHECKS),
         *("--auth", f"{server.account_sid}:{server.auth_token}", "--phases", "examples,coverage,fuzzing"),
         *("--max-examples", str(examples), "--suppress-health-check", "all", "--warnings", "off", "--no-color"),
         *("--report-har-path", "report.har", "--continue-on-failure"),
+        *("--request-timeout", str(REQUEST_S), "--generation-database", "none"),
         cwd=folder,
     )
-    return await process.wait()
+    try:
+        async with asyncio.timeout(PASS_S):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise TimeoutError(f"the pass of {method} did not end within {PASS_S:.0f} s") from None
 
 
 def answers(document: Json, har: Path) -> Tally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -40,10 +41,15 @@ PARAMETERS: Final = {
 """Values that a form's parameters can do something with."""
 
 
+class NotPlanted(Exception):
+    """The engine did not do what the seeds need; the message says what."""
+
+
 class Seeder:
     """Makes resources by REST. `plant` may be called again: what has gone meanwhile is made anew."""
 
     def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+        self._engine = f"{server.url}/engine"
         self._base = f"{server.url}/2010-04-01/Accounts/{server.account_sid}"
         self._account = server.account_sid
         self._session = session
@@ -88,22 +94,32 @@ class Seeder:
         for status in ("queued", "ringing", "in-progress"):
             for call in await self._list("Calls", "calls", Status=status):
                 await self._post(f"Calls/{call['sid']}", Status="completed")
-        async with asyncio.timeout(20.0):
-            while any(phone.call_now is not None for phone in phones.values()):  # noqa: ASYNC110  as below
-                await asyncio.sleep(0.05)
+        await self._until("every phone has hung up", partial(_idle, phones))
         queue = self._name("waiting")  # an earlier one may have been made too small
+        placed = []
         for name, document in zip(PHONES, DOCUMENTS, strict=True):
             twiml = document.replace("waiting", queue)
-            await self._post("Calls", To=f"client:{name}", From=OURS, Twiml=twiml)
-        async with asyncio.timeout(20.0):
-            while True:
-                conferences = await self._list("Conferences", "conferences")
-                rooms = {each["friendly_name"]: each["sid"] for each in conferences if each["status"] != "completed"}
-                sizes = [each["current_size"] for each in await self._list("Queues", "queues")]
-                if {"lobby", "hall"} <= rooms.keys() and DOCUMENTS.count(QUEUED) in sizes:
-                    await self._settled()
-                    return rooms
-                await asyncio.sleep(0.05)
+            placed.append(await self._sid("Calls", To=f"client:{name}", From=OURS, Twiml=twiml))
+        for sid in placed:
+            await self._until(f"{sid} is answered", partial(self._answered, sid))
+        rooms: dict[str, str] = {}
+
+        async def in_place() -> bool:
+            conferences = await self._list("Conferences", "conferences")
+            rooms.update({each["friendly_name"]: each["sid"] for each in conferences if each["status"] != "completed"})
+            sizes = [each["current_size"] for each in await self._list("Queues", "queues")]
+            return {"lobby", "hall"} <= rooms.keys() and DOCUMENTS.count(QUEUED) in sizes
+
+        await self._until("each phone is in its place", in_place)
+        return rooms
+
+    async def _answered(self, call: str) -> bool:
+        """Whether a call has been answered. Raises: NotPlanted when it is over instead, with the engine's reason."""
+        status = (await self._read(f"Calls/{call}"))["status"]
+        if status not in ("queued", "ringing", "in-progress"):
+            async with self._session.get(f"{self._engine}/explain/{call}") as told:
+                raise NotPlanted(f"{call} is {status}: {await told.text()}")
+        return bool(status == "in-progress")
 
     async def _configuration(self) -> dict[str, list[str]]:
         lists = [await self._sid("SIP/CredentialLists", FriendlyName=self._name("list")) for _ in range(5)]
@@ -156,19 +172,20 @@ class Seeder:
     async def _finish(self, path: str) -> None:
         """Stop a recording, and wait for its file."""
         await self._post(path, Status="stopped")
-        async with asyncio.timeout(20.0):
-            while (await self._read(path))["status"] not in ("completed", "absent"):  # noqa: ASYNC110  as below
-                await asyncio.sleep(0.05)
 
-    async def _settled(self) -> None:
-        """Wait until no call is on its way to being answered."""
-        async with asyncio.timeout(20.0):
-            while await self._on_the_way():  # noqa: ASYNC110  the server is another process; it is asked
-                await asyncio.sleep(0.05)
+        async def written() -> bool:
+            return (await self._read(path))["status"] in ("completed", "absent")
 
-    async def _on_the_way(self) -> list[str]:
-        rows = [await self._list("Calls", "calls", Status=status) for status in ("queued", "ringing")]
-        return [each["sid"] for row in rows for each in row]
+        await self._until(f"{path} has its file", written)
+
+    async def _until(self, what: str, so: Callable[[], Awaitable[bool]], *, within_s: float = 20.0) -> None:
+        """Ask again until it is so. Raises: NotPlanted."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not await so():  # noqa: ASYNC110  the server is another process; it is asked
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise NotPlanted(f"after {within_s:.0f} s it is still not so that {what}") from None
 
     def _name(self, kind: str) -> str:
         self._made += 1
@@ -195,3 +212,7 @@ class Seeder:
         async with self._session.post(f"{self._base}/{path}.json", data=form) as answer:
             body: dict[str, Any] = await answer.json()
             return body
+
+
+async def _idle(phones: Mapping[str, Phone]) -> bool:
+    return all(phone.call_now is None for phone in phones.values())

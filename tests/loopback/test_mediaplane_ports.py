@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from holdfast.voice.runtime.mediaplane.ports import Ports
+from holdfast.voice.runtime.mediaplane.errors import RowsFull
+from holdfast.voice.runtime.mediaplane.ports import LEAST_REST_S, REST_S, Ports
 from tests.loopback.mediaplane import free_ports
 
 
@@ -23,3 +24,61 @@ def test_both_sockets_of_a_row_are_marked_for_telephony() -> None:
 def test_ports_that_cannot_be_are_refused(base: int, rows: int) -> None:
     with pytest.raises(ValueError, match="must be even"):
         Ports(ip="127.0.0.1", base=base, rows=rows)
+
+
+class Taking:
+    """Rows taken and given back at moments of the test's own."""
+
+    def __init__(self, rows: int) -> None:
+        self._ports = Ports(ip="127.0.0.1", base=free_ports(rows), rows=rows)
+
+    def take(self, now: float) -> int:
+        """The row; its sockets are closed again. Raises: RowsFull."""
+        pair = self._ports.take(now)
+        pair.rtp.close()
+        pair.rtcp.close()
+        return pair.row
+
+    def port(self, row: int) -> int:
+        return self._ports.base + 2 * row
+
+    def give_back(self, row: int, now: float) -> None:
+        self._ports.give_back(row, now)
+
+
+def test_a_row_is_left_alone_while_others_are_free() -> None:
+    rows = Taking(3)
+    assert [rows.take(0.0), rows.take(0.0)] == [0, 1]
+    rows.give_back(0, 1.0)
+    assert rows.take(1.0 + REST_S - 0.1) == 2
+
+
+def test_a_row_that_has_rested_is_taken_before_a_higher_one() -> None:
+    rows = Taking(2)
+    assert rows.take(0.0) == 0
+    rows.give_back(0, 1.0)
+    assert rows.take(1.0 + REST_S) == 0
+
+
+def test_when_no_row_is_free_the_one_that_has_rested_longest_is_taken() -> None:
+    """So a burst of calls that are refused at once does not close the door for half a minute."""
+    rows = Taking(2)
+    assert [rows.take(0.0), rows.take(0.0)] == [0, 1]
+    rows.give_back(1, 1.0)
+    rows.give_back(0, 1.5)
+    with pytest.raises(RowsFull, match="2 of 2 rest"):
+        rows.take(1.0 + LEAST_REST_S - 0.1)
+    assert rows.take(1.0 + LEAST_REST_S) == 1
+    with pytest.raises(RowsFull, match="1 of 2 rest"):
+        rows.take(1.0 + LEAST_REST_S)
+    assert rows.take(1.5 + LEAST_REST_S) == 0
+
+
+def test_rows_whose_ports_others_hold_are_no_rows() -> None:
+    rows = Taking(2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", rows.port(1) + 1))
+        assert rows.take(0.0) == 0
+        with pytest.raises(RowsFull, match="1 of 2 rest or are held"):
+            rows.take(REST_S)
+    assert rows.take(2 * REST_S) == 1

@@ -176,6 +176,7 @@ class SipLegs:
             self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
             return
         except VoiceError as wrong:
+            log.warning("call=%s not placed: %s", leg.call, wrong.message)
             self._refused(leg, wrong.sip, wrong.message)
             return
         if row is None:

@@ -15,6 +15,8 @@ from holdfast.voice.runtime.mediaplane.errors import RowsFull
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 REST_S = 30.0
 """How long a port is left alone after use: packets of the old call may still be on their way to it."""
+LEAST_REST_S = 2.0
+"""How long when no other row is free: a BYE that is lost once has arrived, sent again. Source: RFC 3261 §17.1.2.2."""
 
 _EXPEDITED_FORWARDING = 0xB8
 """Source: RFC 4594 §4.1 (telephony service class: EF), RFC 2474 §3 (the field)."""
@@ -31,7 +33,11 @@ class Pair:
 
 
 class Ports:
-    """Which rows are free. The lowest free row is taken, so that the rows in use stay close together."""
+    """Which rows are free. The lowest free row is taken, so that the rows in use stay close together.
+
+    A call is better served on a port that rested a little than not at all: when no row has rested `rest_s`, the one
+    that has rested longest is taken.
+    """
 
     def __init__(self, *, ip: str, base: int, rows: int, rest_s: float = REST_S) -> None:
         if base % 2 or base < LOWEST_PORT or base + 2 * rows - 1 > HIGHEST_PORT:
@@ -44,6 +50,7 @@ class Ports:
         self._rest_s = rest_s
         self._free = list(range(rows))
         self._resting: deque[tuple[float, int]] = deque()
+        """Since when, and which, in that order."""
 
     @property
     def last(self) -> int:
@@ -52,12 +59,11 @@ class Ports:
 
     def take(self, now: float) -> Pair:
         """Bind the ports of a free row. A row whose ports another program holds is passed over. Raises: RowsFull."""
-        while self._resting and self._resting[0][0] <= now:
+        while self._resting and self._resting[0][0] + self._rest_s <= now:
             heapq.heappush(self._free, self._resting.popleft()[1])
         passed_over = []
         try:
-            while self._free:
-                row = heapq.heappop(self._free)
+            while (row := self._next(now)) is not None:
                 try:
                     return self._bind(row)
                 except OSError:
@@ -70,7 +76,14 @@ class Ports:
 
     def give_back(self, row: int, now: float) -> None:
         """The row's sockets are closed; it may be taken again after its rest."""
-        self._resting.append((now + self._rest_s, row))
+        self._resting.append((now, row))
+
+    def _next(self, now: float) -> int | None:
+        if self._free:
+            return heapq.heappop(self._free)
+        if self._resting and self._resting[0][0] + min(self._rest_s, LEAST_REST_S) <= now:
+            return self._resting.popleft()[1]
+        return None
 
     def _bind(self, row: int) -> Pair:
         port = self.base + 2 * row
