@@ -21,6 +21,7 @@ from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.ears import Ear, Packet
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord
 from holdfast.testing.wideband import G722_TYPE, Wideband
+from holdfast.voice.media import dtmf
 from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
 from holdfast.voice.media.srtp import Srtp, SrtpKeys
 from holdfast.voice.sip.offer import Agreed, RtpAddress
@@ -63,6 +64,9 @@ class Line:
         self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
         self.sent = 0
         self.skipped = 0
+        self.keys: list[tuple[float, str]] = []
+        """The keys the other side pressed, by telephone events, and when the first packet of each came."""
+        self._press: dtmf.Press | None = None
 
     def open(self) -> None:
         """Begin to listen; sound goes out once something is agreed."""
@@ -125,6 +129,12 @@ class Line:
             self._ear.take(replace(packet, payload=self._wide.heard(packet.payload)))
         elif packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
+        elif packet is not None and self._agreed is not None and packet.payload_type == self._agreed.dtmf_payload_type:
+            self._press, digit = dtmf.hear(
+                self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker
+            )
+            if digit is not None:
+                self.keys.append((packet.at_s, digit))
 
     def _speak(self) -> None:
         agreed = self._agreed

@@ -26,6 +26,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import (
     AnswerLeg,
+    Beep,
     ChangeCapture,
     Effect,
     FetchDocument,
@@ -109,6 +110,8 @@ class World:
     """The journal's lines, oldest first."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
+    beeps: list[Beep] = field(default_factory=list)
+    """The tones laid over what ears hear, in order."""
     legs: dict[CallSid, str] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
     """Addresses whose answers, or sounds, do not come until `release`."""
@@ -300,6 +303,8 @@ class World:
         for call, heard in self.routes.items():
             for other in heard or ():
                 assert self.board.calls[other].live, f"{call} hears {other}, which is over"
+        for beep in self.beeps:
+            assert beep.ears, "a beep that nobody hears"
         for call in self.playing:
             assert self.board.calls[call].live, f"a sound plays to {call}, which is over"
 
@@ -309,6 +314,8 @@ class World:
         match effect:
             case RouteAudio():
                 self.routes.update(dict(effect.hears))
+            case Beep():
+                self.beeps.append(effect)
             case PlaySound(token=token, source=source, rounds=rounds, meanwhile=None):
                 ears = self.coming if source in self.held_back else self.playing
                 self.coming.pop(owner(token), None)

@@ -20,6 +20,7 @@ class Told:
         self.world = world
         self.names = {sid: name for name, sid in names.items()}
         self.read = 0
+        self.beeped = 0
 
     def name(self, **names: CallSid) -> None:
         """Give more calls a name."""
@@ -89,6 +90,11 @@ class Told:
                 heard[name] = str(ear).removeprefix("clip:").removeprefix(APP)
         self.world.check()
         return heard
+
+    def beeps(self) -> list[str]:
+        """The tones since this was last asked, each with those who hear it: `entry A B`."""
+        since, self.beeped = self.world.beeps[self.beeped :], len(self.world.beeps)
+        return [" ".join([beep.tone, *sorted(self.names[ear] for ear in beep.ears)]) for beep in since]
 
     def statuses(self) -> dict[str, str]:
         """The status of each named call."""

@@ -298,6 +298,19 @@ def test_what_the_fallback_is_told(world: World, monkeypatch: pytest.MonkeyPatch
     assert told.news()[-1] == "A POST /mended ringing Code=11200 Url=/gone"
 
 
+def test_the_entrant_does_not_hear_its_own_beep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "ENTRANT_HEARS_OWN_BEEP", False)
+    assert two(world).beeps() == ["entry A"]
+
+
+def test_those_who_wait_for_the_start_hear_who_comes_and_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unconfirmed, "BEEPS_BEFORE_START", True)
+    page = room_page(world, "first", 'startConferenceOnEnter="false"')
+    told = Told(world, A=world.calls_in("a", page), B=world.calls_in("b", page))
+    world.hangs_up(told["B"])
+    assert told.beeps() == ["entry A", "entry A B", "exit A"]
+
+
 def test_each_constant_is_turned_by_a_test_of_this_file() -> None:
     text = Path(__file__).read_text("utf-8")
     constants = [name for name in vars(unconfirmed) if name.isupper()]

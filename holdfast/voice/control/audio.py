@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
-from holdfast.voice.model.effects import Hears, RouteAudio
+from holdfast.voice.model import unconfirmed
+from holdfast.voice.model.effects import Beep, Hears, RouteAudio
 from holdfast.voice.model.ids import CallSid
 
 
@@ -15,7 +16,7 @@ def hears(room: Room) -> dict[CallSid, Hears]:
     Invariant: a held party is heard by nobody and hears nobody.
     """
     begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
-    inside = [one for one in room.participants if one.status == "connected"]
+    inside = list(_inside(room).values())
     return {one.call: _one_ear(one, inside) if begun else None for one in inside}
 
 
@@ -59,3 +60,27 @@ def changed(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:
     ears = [(call, heard) for call, heard in new.items() if call not in old or old[call] != heard]
     ears += [(call, None) for call in old if call not in new and old[call] is not None]
     return (RouteAudio(hears=tuple(ears)),) if ears else ()
+
+
+def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
+    """The tones by which those in a conference hear that somebody came in or went out, as that one asked for.
+
+    Invariant: who is on hold hears none; a mute or a coach does, and is announced like anybody.
+    Source: TwiML <Conference> beep; Participant resource, Beep and BeepOnExit.
+    """
+    sounding = after.status is RoomStatus.IN_PROGRESS or (
+        after.status is RoomStatus.INIT and unconfirmed.BEEPS_BEFORE_START
+    )
+    if after.kind != "conference" or not sounding:
+        return ()
+    was, now = _inside(before), _inside(after)
+    own = unconfirmed.ENTRANT_HEARS_OWN_BEEP
+    came = [one for call, one in now.items() if call not in was and one.beep in ("true", "onEnter")]
+    went = [one for call, one in was.items() if call not in now and one.beep in ("true", "onExit")]
+    ears = tuple(one.call for one in now.values() if not one.held and (own or one not in came))
+    tones: tuple[tuple[Literal["entry", "exit"], list[Participant]], ...] = (("entry", came), ("exit", went))
+    return tuple(Beep(ears=ears, tone=tone) for tone, moved in tones if moved and ears)
+
+
+def _inside(room: Room) -> dict[CallSid, Participant]:
+    return {one.call: one for one in room.participants if one.status == "connected"}

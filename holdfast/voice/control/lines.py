@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from holdfast.voice.control.board import Step
 from holdfast.voice.control.view import Message
 from holdfast.voice.control.wire import encode
-from holdfast.voice.model.effects import LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
+from holdfast.voice.model.effects import Beep, LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
 from holdfast.voice.model.ids import owner
 from holdfast.voice.model.ports import Entry
 
@@ -22,6 +22,9 @@ def entries(step: Step, now: float) -> Iterator[Entry]:
             case RouteAudio(hears=hears):
                 for ear, heard in hears:
                     yield Entry(at=now, call=ear, kind="Hears", data=json.dumps({"hears": heard}))
+            case Beep(ears=ears, tone=tone):
+                for ear in ears:
+                    yield Entry(at=now, call=ear, kind="Beep", data=json.dumps({"tone": tone}))
             case PlaySound(token=token) | StopSound(token=token):
                 yield Entry(at=now, call=owner(token), kind=type(effect).__name__, data=encode(effect))
             case VerbBegan(call=call):

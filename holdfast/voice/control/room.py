@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
-from holdfast.voice.control.audio import changed, needs_comfort, voices_of
+from holdfast.voice.control.audio import beeps, changed, needs_comfort, voices_of
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.control.participant import change
 from holdfast.voice.control.stage import Stage
@@ -139,7 +139,7 @@ def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
     _settle(stage)
     if view.recordings_of(room.sid) and (voices := voices_of(stage.room)) != voices_of(room):
         stage.say(NoteVoices(room=room.sid, voices=voices))
-    return Moved(stage.room, (*changed(room, stage.room), *stage.said))
+    return Moved(stage.room, (*changed(room, stage.room), *beeps(room, stage.room), *stage.said))
 
 
 def _must_have(room: Room, call: CallSid) -> Participant:

@@ -99,6 +99,9 @@ def _rungs(entry: Entry) -> Iterable[str]:
             if data.get("meanwhile"):
                 again += ", if its own sound has not begun"
             yield f"{'':<{PHONE}} ♪ plays {data['source']}{again}"
+        case "Beep":
+            moved = "somebody comes in" if data["tone"] == "entry" else "somebody goes out"
+            yield f"{'':<{PHONE}} ♪ a beep over it: {moved}"
         case "StopSound":
             yield f"{'':<{PHONE}} ♪ stops"
         case "VerbBegan":

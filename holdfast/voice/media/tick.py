@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from holdfast.voice.media.beeps import Beeps
 from holdfast.voice.media.clips import ClipBank, Players
 from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW
 from holdfast.voice.media.concealment import Concealment
@@ -37,6 +38,7 @@ class Sound:
         self.headers = Headers(rows)
         self.bank = ClipBank(clip_frames)
         self.players = Players(self.bank, self.frames[rows : 2 * rows])
+        self.beeps = Beeps(rows)
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
         self.heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
@@ -75,6 +77,7 @@ class Sound:
         """End a leg: whoever heard it hears silence in its place."""
         self.wideband.end(row)
         self.keys.listen(row, wanted=False)
+        self.beeps.end(row)
         self.players.stop(row)
         del self.hears[row]
         self._routing = None
@@ -126,6 +129,7 @@ class Sound:
         for law, rows in enumerate(routing.recoded):
             if rows.size:
                 heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
+        self.beeps.lay(heard, self.law)
         self.wideband.encode(heard)
         self.headers.write(heard)
         return ended

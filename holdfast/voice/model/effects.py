@@ -1,5 +1,5 @@
-"""Effects: what the runtime is to do. `RouteAudio`, `PlaySound` and `StopSound` leave at once, all others after the
-step they belong to is in the journal."""
+"""Effects: what the runtime is to do. `RouteAudio`, `PlaySound`, `StopSound` and `Beep` leave at once, all others after
+the step they belong to is in the journal."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ class StopSound:
     """Stop that sound if the leg's player still plays it."""
 
     token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beep:
+    """Lay a short tone over whatever these legs hear: somebody came in, or went out."""
+
+    ears: tuple[CallSid, ...]
+    tone: Literal["entry", "exit"]
 
 
 # --- the shell ----------------------------------------------------------------------------------------
@@ -212,7 +220,7 @@ class VerbBegan:
     verb: str
 
 
-SoundEffect = RouteAudio | PlaySound | StopSound
+SoundEffect = RouteAudio | PlaySound | StopSound | Beep
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture

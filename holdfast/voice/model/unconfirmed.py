@@ -78,6 +78,13 @@ Source: Participant resource, AnnounceUrl."""
 KICKED_GOES_ON = True
 """Whether a removed participant goes on with its document, or is hung up. Source: Participant resource, DELETE."""
 
+ENTRANT_HEARS_OWN_BEEP = True
+"""Whether who enters a conference hears the beep that announces it, or the others alone. Source: TwiML <Conference>
+beep: "played to the conference"."""
+
+BEEPS_BEFORE_START = False
+"""Whether those who still wait for a conference to begin hear others come and go. Source: TwiML <Conference> beep."""
+
 FIRST_EVENT_NUMBER = 1
 """SequenceNumber of a conference's first event. Source: samples of conference status callbacks."""
 

@@ -22,6 +22,7 @@ from typing import Self, assert_never
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
+    Beep,
     ChangeCapture,
     Effect,
     EraseCapture,
@@ -281,6 +282,8 @@ class Engine:
                     self.media.route(routed)
             case PlaySound() | StopSound():
                 self._play(effect)
+            case Beep(ears=ears, tone=tone):
+                self.media.beep((ear for ear in ears if ear in self.legs.rows), tone=tone)
             case _:
                 assert_never(effect)
 
@@ -309,7 +312,7 @@ class Engine:
                 self.legs.carry_out(effect)
             case StartCapture() | ChangeCapture() | StopCapture() | EraseCapture():
                 self.recorder.carry_out(effect)
-            case VerbBegan() | RouteAudio() | PlaySound() | StopSound():
+            case VerbBegan() | RouteAudio() | PlaySound() | StopSound() | Beep():
                 pass
             case _:
                 assert_never(effect)

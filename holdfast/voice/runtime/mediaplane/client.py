@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from holdfast.voice.media.beeps import Tone
 from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.captures import CaptureCommand
@@ -177,6 +178,10 @@ class MediaPlane:
         """Who hears whom from the next tick on. Shape: only the ears that change."""
         self._post(m.Route(hears=tuple(hears.items())))
 
+    def beep(self, legs: Iterable[m.Leg], *, tone: Tone) -> None:
+        """Lay a short tone over whatever these legs are sent, from the next tick on."""
+        self._post(m.Beep(legs=tuple(legs), tone=tone))
+
     def capture(self, command: CaptureCommand) -> None:
         """Record, change what is recorded, or stop. The end comes as the fact `CaptureClosed`."""
         self._post(command)
@@ -294,8 +299,8 @@ class MediaPlane:
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, CaptureCommand):
-                continue  # whoever records hears of it by `Detached`
+            if isinstance(command, CaptureCommand | m.Beep):
+                continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
             legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
             token = command.token if isinstance(command, m.Play | m.Stop) else None
             for leg in legs:

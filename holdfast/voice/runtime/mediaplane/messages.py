@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
+from holdfast.voice.media.beeps import Tone
 from holdfast.voice.media.srtp import Profile
 from holdfast.voice.runtime.mediaplane.captures import (
     CaptureClosed,
@@ -111,8 +112,17 @@ class Route:
     kind: Literal["route"] = "route"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beep:
+    """Lay a short tone over whatever these legs are sent; legs that are not open are no error."""
+
+    legs: tuple[Leg, ...]
+    tone: Tone
+    kind: Literal["beep"] = "beep"
+
+
 Command = Annotated[
-    DescribeRow | CloseRow | Play | Stop | Route | OpenCapture | ChangeCapture | CloseCapture,
+    DescribeRow | CloseRow | Play | Stop | Route | Beep | OpenCapture | ChangeCapture | CloseCapture,
     Field(discriminator="kind"),
 ]
 

@@ -227,6 +227,8 @@ class Plane:
                     if (at := self._row_of.get(leg)) is not None:
                         self._rows[at].hears = hears
                 self._reroute()
+            case m.Beep(legs=legs, tone=tone):
+                self.sound.beeps.begin((at for leg in legs if (at := self._row_of.get(leg)) is not None), tone=tone)
             case c.OpenCapture() | c.ChangeCapture() | c.CloseCapture():
                 self._recorders.carry_out(command, self._row_of)
             case _:

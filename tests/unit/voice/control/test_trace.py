@@ -48,6 +48,8 @@ def test_the_head_says_which_call_and_when() -> None:
         (entry("PlaySound", source="x", rounds=3), "♪ plays x 3 times"),
         (entry("PlaySound", source="x"), "♪ plays x"),
         (entry("PlaySound", source="x", meanwhile=True), "♪ plays x, if its own sound has not begun"),
+        (entry("Beep", tone="entry"), "♪ a beep over it: somebody comes in"),
+        (entry("Beep", tone="exit"), "♪ a beep over it: somebody goes out"),
         (entry("StopSound"), "♪ stops"),
         (entry("VerbBegan", role="main", verb="Dial"), "▌ <Dial>"),
         (entry("VerbBegan", role="hold", verb="Play"), "▌ <Play> (hold)"),

@@ -1,0 +1,135 @@
+"""Beeps and keys by ear: tones that the engine makes, heard by phones over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from holdfast.testing.clock import now_s
+from holdfast.testing.ears import Ear
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import Server
+from holdfast.testing.signals import HUMS, Chord
+from holdfast.voice.media.beeps import STEPS_HZ
+from tests.loopback.numbers import answers
+from tests.loopback.web_server import WebServer, reply
+
+pytestmark = pytest.mark.anyio
+
+OFFICE = "+15550100"
+LOW, HIGH = (Chord(name=name, tones_hz=(hz,)) for name, hz in zip(("low", "high"), STEPS_HZ["entry"], strict=True))
+ENTRY, EXIT = ["low", "high"], ["high", "low"]
+RECORD_BEEP = Chord(name="beep", tones_hz=(850.0,))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for the tests that look at nothing but their own call: its start costs more than they do."""
+    with Server() as server:
+        yield server
+
+
+def twiml(inside: str) -> str:
+    return f"<Response>{inside}</Response>"
+
+
+def beeps(ear: Ear) -> tuple[list[str], list[frozenset[str]]]:
+    """The steps of the beeps an ear has heard, in order, and what else was heard in the windows they were heard in."""
+    steps: list[str] = []
+    under: list[frozenset[str]] = []
+    last = 0
+    for k, (_, heard) in enumerate(ear.heard()):
+        step = heard & {"low", "high"}
+        if len(step) == 1:
+            under.append(heard - step)
+            (name,) = step
+            if not steps or steps[-1] != name or k - last > 1:
+                steps.append(name)
+            last = k
+    return steps, under
+
+
+async def beeped(phone: Phone, steps: list[str]) -> None:
+    """Wait until this phone has heard these steps since its ear was born."""
+    until_s = now_s() + 10
+    while len(beeps(phone.ear)[0]) < len(steps) and now_s() < until_s:
+        await asyncio.sleep(0.02)
+    assert beeps(phone.ear)[0] == steps
+
+
+async def test_all_hear_a_beep_over_the_talk_when_somebody_comes_and_goes(server: Server) -> None:
+    sounds = (*HUMS, LOW, HIGH)
+    async with WebServer() as web:
+        room = twiml('<Dial><Conference waitUrl="">beeps</Conference></Dial>')
+        await answers(server, OFFICE, web.on("/room", reply(room)))
+        async with (
+            Phone("alice", server=server.sip, sounds=sounds) as alice,
+            Phone("bob", server=server.sip, sounds=sounds) as bob,
+            Phone("carol", server=server.sip, sounds=sounds) as carol,
+        ):
+            await (await alice.call(OFFICE)).answered()
+            await alice.hears("silence")
+            await (await bob.call(OFFICE)).answered()
+            await asyncio.gather(beeped(alice, ENTRY), beeped(bob, ENTRY))
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            visit = await carol.call(OFFICE)
+            await visit.answered()
+            await asyncio.gather(beeped(alice, [*ENTRY, *ENTRY]), beeped(bob, [*ENTRY, *ENTRY]), beeped(carol, ENTRY))
+            await alice.hears("bob", "carol")
+            await visit.hang_up()
+            await asyncio.gather(*(beeped(each, [*ENTRY, *ENTRY, *EXIT]) for each in (alice, bob)))
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            # The other's voice was there under the beeps all the time, but for the one that it came with.
+            for ear, other in ((alice.ear, "bob"), (bob.ear, "alice")):
+                under = beeps(ear)[1]
+                assert sum(other in heard for heard in under) > len(under) / 2
+
+
+async def test_a_record_begins_with_its_beep(server: Server) -> None:
+    async with WebServer() as web:
+        await answers(server, OFFICE, web.on("/record", reply(twiml('<Record timeout="0"/>'))))
+        async with Phone("alice", server=server.sip, sounds=[RECORD_BEEP]) as alice:
+            await (await alice.call(OFFICE)).answered()
+            await alice.hears("beep")
+            await alice.hears("silence")
+
+
+def gaps_s(keys: list[tuple[float, str]]) -> list[float]:
+    return [after - before for (before, _), (after, _) in pairwise(keys)]
+
+
+async def test_keys_of_a_play_come_as_events_with_their_pauses(server: Server) -> None:
+    async with WebServer() as web:
+        document = twiml('<Play digits="1w2#"/><Pause length="60"/>')
+        await answers(server, OFFICE, web.on("/play", reply(document)))
+        async with Phone("alice", server=server.sip) as alice:
+            call = await alice.call(OFFICE)
+            await call.answered()
+            async with asyncio.timeout(15):
+                while len(call.line.keys) < 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert "".join(digit for _, digit in call.line.keys) == "12#"
+            waited, followed = gaps_s(call.line.keys)
+            assert waited > followed + 0.3, "a w is half a second of pause"
+
+
+async def test_digits_sent_to_a_dialled_phone_are_heard_there_before_the_parties_meet(server: Server) -> None:
+    async with WebServer() as web, Phone("bob", user="bob") as bob:
+        uri = f"sip:bob@127.0.0.1:{bob.address.port}"
+        dial = twiml(f'<Dial><Sip sendDigits="w12#">{uri}</Sip></Dial>')
+        await answers(server, OFFICE, web.on("/dial", reply(dial)))
+        async with Phone("alice", server=server.sip) as alice:
+            call = await alice.call(OFFICE)
+            await call.answered()
+            await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+            met = bob.ear.first("alice")
+            assert bob.call_now is not None
+            keys = bob.call_now.line.keys
+            assert "".join(digit for _, digit in keys) == "12#"
+            assert met is not None
+            assert keys[-1][0] < met
+            heard = [packet.at_s for packet in bob.ear.packets()]
+            assert keys[0][0] - heard[0] > 0.4, "the w comes before the first key"
