@@ -25,6 +25,10 @@ from holdfast.store.tables import METADATA, VERSION
 GROUP = 256
 """The most writes that share one transaction, so that the first of them does not wait for ever."""
 
+UNKEEPABLE = (SQLAlchemyError, ValueError, OverflowError)
+"""What a write may fail with. The driver lets two of them pass as they are: text that is no Unicode, and an integer of
+more than 64 bits."""
+
 
 class DatabaseWrong(Exception):
     """The file cannot be used as a store. The message says why, and what to do."""
@@ -50,11 +54,14 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._waiting: asyncio.Queue[_Write] = asyncio.Queue()
+        self._ended = False
         self.commits = 0
         """How many transactions were committed since the store was opened."""
 
     async def write(self, *statements: Statement) -> None:
         """Keep all of them, or none. Returns when they are committed. Raises: SQLAlchemyError."""
+        if self._ended:
+            raise SQLAlchemyError("the store's writer has ended")
         write = _Write(statements)
         self._waiting.put_nowait(write)
         await write.done
@@ -65,13 +72,22 @@ class Database:
             return (await connection.execute(sql)).all()
 
     async def run_writer(self) -> None:
-        """Commit what is written until cancelled."""
-        async with self._engine.connect() as connection:
-            while True:
-                group = [await self._waiting.get()]
-                while len(group) < GROUP and not self._waiting.empty():
-                    group.append(self._waiting.get_nowait())
-                await self._commit(connection, group)
+        """Commit what is written until cancelled. However it ends, nobody waits for it for ever."""
+        group: list[_Write] = []
+        try:
+            async with self._engine.connect() as connection:
+                while True:
+                    group = [await self._waiting.get()]
+                    while len(group) < GROUP and not self._waiting.empty():
+                        group.append(self._waiting.get_nowait())
+                    await self._commit(connection, group)
+        finally:
+            self._ended = True
+            while not self._waiting.empty():
+                group.append(self._waiting.get_nowait())
+            for write in group:
+                if not write.done.done():
+                    write.done.set_exception(SQLAlchemyError("the store's writer has ended"))
 
     async def drain(self) -> None:
         """Wait until everything written so far is committed."""
@@ -83,13 +99,14 @@ class Database:
                 for write in group:
                     for statement in write.statements:
                         await connection.execute(statement.sql, list(statement.rows) or None)
-        except SQLAlchemyError as error:
+        except UNKEEPABLE as error:
             if len(group) > 1:  # one of them is at fault; the others must not suffer
                 for write in group:
                     await self._commit(connection, [write])
                 return
             if not group[0].done.done():
-                group[0].done.set_exception(error)
+                known = isinstance(error, SQLAlchemyError)
+                group[0].done.set_exception(error if known else SQLAlchemyError(f"a value no store keeps: {error}"))
             return
         self.commits += 1
         for write in group:

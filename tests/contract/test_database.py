@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from holdfast.store.database import DatabaseWrong, Statement, open_database
+from holdfast.store.database import Database, DatabaseWrong, Statement, open_database
 from holdfast.store.journal import SqlJournal
 from holdfast.store.tables import KEY_VALUES
 from holdfast.voice.model.errors import StoreFailed
@@ -68,6 +69,36 @@ async def test_a_bad_write_hurts_nobody_else_in_its_group(tmp_path: Path) -> Non
         assert [type(outcome).__name__ for outcome in outcomes] == ["NoneType", "IntegrityError", "NoneType"]
         kept = await database.read(select(KEY_VALUES.c.key))
         assert [key for (key,) in kept] == ["a", "d"]
+
+
+@pytest.mark.parametrize("value", ["caf\udce9", 2**70], ids=["text that is no Unicode", "an integer too large"])
+async def test_a_value_no_store_keeps_is_refused_and_the_writer_goes_on(tmp_path: Path, value: str | int) -> None:
+    async with open_database(tmp_path / "holdfast.db") as database:
+        bad = Statement(sql=insert(KEY_VALUES), rows=[{"kind": "k", "key": "b", "value": value}])
+        outcomes = await asyncio.gather(
+            database.write(row("a")), database.write(bad), database.write(row("c")), return_exceptions=True
+        )
+        assert [isinstance(outcome, SQLAlchemyError) for outcome in outcomes] == [False, True, False]
+        await database.write(row("d"))
+        kept = await database.read(select(KEY_VALUES.c.key))
+        assert [key for (key,) in kept] == ["a", "c", "d"]
+
+
+async def test_when_the_writer_has_ended_nobody_waits_for_it(tmp_path: Path) -> None:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
+    database = Database(engine)
+    writer = asyncio.ensure_future(database.run_writer())
+    with pytest.raises(SQLAlchemyError, match="no such table"):
+        await database.write(row("a"))
+    writer.cancel()
+    waiting = asyncio.ensure_future(database.write(row("b")))
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+    with pytest.raises(SQLAlchemyError, match="has ended"):
+        await waiting
+    with pytest.raises(SQLAlchemyError, match="has ended"):
+        await database.write(row("c"))
+    await engine.dispose()
 
 
 async def test_a_caller_that_left_does_not_stop_the_writer(tmp_path: Path) -> None:

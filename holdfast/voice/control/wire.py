@@ -32,8 +32,12 @@ CLASSES: Final = _classes((nouns, commands, orders, effects, facts, document, op
 
 
 def encode(value: object) -> str:
-    """The JSON text of a frozen value. Shape: an object names its class under `$`; tuples are arrays."""
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    """The JSON text of a frozen value. Shape: an object names its class under `$`; tuples are arrays.
+
+    Invariant: it can be written as UTF-8, or no store would take the step it belongs to.
+    """
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def decode(text: str) -> Any:
