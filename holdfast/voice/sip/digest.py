@@ -130,7 +130,7 @@ class Verifier:
         """
         params = parse_digest(value)
         if params is None or params.get("realm") != self._realm or params.get("uri") != uri:
-            return Verdict.BAD, ""
+            return Verdict.UNASKED, ""
         user, nonce, count = params.get("username", ""), params.get("nonce", ""), params.get("nc", "")
         password = password_of(user)
         expected = response_of(params, password="" if password is None else password, method=method)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.voice.sip import digest
 from holdfast.voice.sip.agent import Credentials
-from holdfast.voice.sip.digest import answer
+from holdfast.voice.sip.digest import answer, response_of
 from holdfast.voice.sip.doors import Buckets, Limits
 from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped
 from holdfast.voice.sip.message import response
@@ -223,6 +225,21 @@ def test_a_line_that_exists_and_one_that_does_not_get_the_same_answer(method: st
     )
 
 
+def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the time of the answer would tell the names that exist."""
+    computed: list[str] = []
+
+    def counted(params: Mapping[str, str], *, password: str, method: str) -> str | None:
+        computed.append(params["username"])
+        return response_of(params, password=password, method=method)
+
+    monkeypatch.setattr(digest, "response_of", counted)
+    scene = Scene()
+    for user in ("alice", "nobody"):
+        assert status(scene.prove("REGISTER", user, "wrong")) == 401
+    assert computed == ["alice", "alice", "nobody", "nobody"]  # once by whoever knocks, once by us
+
+
 def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() -> None:
     scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.1))
     wrong = [scene.prove("REGISTER", "alice", f"guess {number}") for number in range(3)]
@@ -241,6 +258,16 @@ def test_a_proof_for_no_challenge_of_ours_is_no_guess() -> None:
     for _ in range(10):
         said = scene.knock("REGISTER", proof(old, "alice", "secret", method="REGISTER", uri="sip:10.0.0.2"))
         assert status(said) == 401
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+
+
+@pytest.mark.parametrize("forged", ["Basic YTpi", 'Digest username="alice", realm="elsewhere"', "Digest =", "x"])
+def test_nobody_is_locked_out_by_what_another_sends_in_its_name(forged: str) -> None:
+    """A datagram's source costs nothing to forge; only a proof for a challenge that was received counts as a guess."""
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
+    for _ in range(10):
+        assert status(scene.knock("REGISTER", f"Authorization: {forged}")) == 401
+    assert scene.bob.told(LockedOut) == []
     assert status(scene.prove("REGISTER", "alice", "secret")) == 200
 
 
