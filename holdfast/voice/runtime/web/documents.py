@@ -11,7 +11,7 @@ import re
 from holdfast.voice.model.errors import DocumentUnreadable
 
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-READABLE = re.compile(r"ascii|utf-8|utf-16(-le|-be)?|iso8859-\d+|cp125\d|koi8-r|shift_jis|euc_jp|gb18030|big5\Z")
+READABLE = re.compile(r"(ascii|utf-8|utf-16(-le|-be)?|iso8859-\d+|cp125\d|koi8-r|shift_jis|euc_jp|gb18030|big5)\Z")
 DECLARED = re.compile(rb"""<\?xml[^>]{0,100}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 DECLARATION = re.compile(r"""(<\?xml[^>]{0,100}?)\s+encoding\s*=\s*["'][^"']{0,40}["']""")
 
