@@ -14,7 +14,7 @@ from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
 from holdfast.voice.sip.effects import Address, Confirmed, EndCause, Headers, Invited, ReofferWithdrawn, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request
+from holdfast.voice.sip.message import Request, clean, cleaned
 from holdfast.voice.sip.session import Session, SessionState, Unacknowledged
 from holdfast.voice.sip.transaction import T1_S, T2_S, TIMEOUT_S, State
 from holdfast.voice.sip.uri import parse_uri
@@ -57,14 +57,9 @@ def invited(desk: Desk, received: Request, key: str, source: Address, *, user: s
             sdp=sdp_of(received),
             reliable=reliable.required(received),
             call_id=clean(received.call_id),
-            headers=tuple((name, clean(value)) for name, value in received.headers),
+            headers=cleaned(received.headers),
         )
     )
-
-
-def clean(text: str) -> str:
-    """Text for owners: bytes that were not UTF-8 become the replacement sign."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _caller(received: Request) -> tuple[str, str]:

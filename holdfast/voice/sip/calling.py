@@ -15,7 +15,7 @@ from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
 from holdfast.voice.sip.digest import Credentials, realm_of
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request, Response, request
+from holdfast.voice.sip.message import Request, Response, clean, cleaned, request
 from holdfast.voice.sip.session import Acknowledgement, Session, SessionState
 from holdfast.voice.sip.settings import AgentSettings
 from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
@@ -162,7 +162,8 @@ def _progressed(desk: Desk, session: Session, transaction: Transaction, response
         and response.status > 100
         and reliable.acknowledge(desk, session, transaction.request, response, source) is not None
     ):
-        desk.tell(Progressed(session=session.id, status=response.status, reason=response.reason, sdp=sdp_of(response)))
+        reason = clean(response.reason)
+        desk.tell(Progressed(session=session.id, status=response.status, reason=reason, sdp=sdp_of(response)))
 
 
 def _accepted(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
@@ -185,7 +186,12 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
         else:
             desk.put(replace(session, ack_due=transaction.request.cseq))
         desk.tell(
-            Accepted(session=session.id, sdp=sdp_of(response), offer_to_answer=not offered, headers=response.headers)
+            Accepted(
+                session=session.id,
+                sdp=sdp_of(response),
+                offer_to_answer=not offered,
+                headers=cleaned(response.headers),
+            )
         )
         return
     session = _acknowledge_in(desk, session, dialog, transaction.request.cseq, None)
@@ -267,7 +273,7 @@ def renumbered(desk: Desk, transaction: Transaction, *fields: tuple[str, str]) -
 
 def _refused(desk: Desk, session: Session, status: int, reason: str, headers: Headers) -> None:
     desk.finish(session)
-    desk.tell(Refused(session=session.id, status=status, reason=reason, headers=headers))
+    desk.tell(Refused(session=session.id, status=status, reason=clean(reason), headers=cleaned(headers)))
 
 
 def ask_options(desk: Desk, ping: str, target: str, next_hop: Address | None) -> None:

@@ -76,6 +76,7 @@ _VIA = re.compile(
 )
 _CSEQ = re.compile(rf"(\d{{1,10}})\s+({TOKEN})\Z", re.ASCII)
 _RPORT = re.compile(r"(;\s*rport)\s*(?=;|\Z)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _RECEIVED = re.compile(r";\s*received\s*=[^;]*", re.IGNORECASE)
 
 
@@ -311,6 +312,21 @@ def respond(
         ):
             echoed.append((name, value))
     return response(status, reason or REASONS.get(status, "Unknown"), (*echoed, *headers), body)
+
+
+def clean(text: str) -> str:
+    """Text for owners: bytes that were not UTF-8, and control characters, become the replacement sign.
+
+    What owners are told ends up in stores, logs, headers and terminals; a user may be written with `%1B` or `%0D%0A`,
+    and a reason in Latin-1.
+    """
+    decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _CONTROL.sub("\ufffd", decoded.replace("\t", " "))
+
+
+def cleaned(headers: Headers) -> Headers:
+    """Header fields for owners."""
+    return tuple((name, clean(value)) for name, value in headers)
 
 
 def via_line(address: Address, branch: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import Address, Registered, RegistrationFailed, TimerToken, Unregistered
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Response, request
+from holdfast.voice.sip.message import Response, clean, request
 from holdfast.voice.sip.transaction import Purpose, Transaction
 from holdfast.voice.sip.uri import contact_at, host_port, parse_name_addr
 
@@ -123,7 +123,7 @@ def is_latest(registration: Registration, transaction: Transaction) -> bool:
 def failed(desk: Desk, registration: Registration, status: int, reason: str) -> None:
     """Tell that it came to nothing, and forget it."""
     desk.stop(timer(registration.name))
-    desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=reason))
+    desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=clean(reason)))
 
 
 def _granted(desk: Desk, registration: Registration, response: Response) -> float:

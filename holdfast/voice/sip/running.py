@@ -21,7 +21,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     ReofferWithdrawn,
 )
-from holdfast.voice.sip.message import Request, Response
+from holdfast.voice.sip.message import Request, Response, clean
 from holdfast.voice.sip.session import OwnReoffer, PeerReoffer, Session, SessionState
 from holdfast.voice.sip.transaction import Purpose, Transaction
 
@@ -139,7 +139,7 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
         desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
     elif not tried_again(desk, session, transaction, response):
         session = desk.put(replace(session, own=None))
-        desk.tell(ReofferRefused(session=session.id, status=response.status, reason=response.reason))
+        desk.tell(ReofferRefused(session=session.id, status=response.status, reason=clean(response.reason)))
         next_reoffer(desk, session)
 
 

@@ -101,6 +101,29 @@ def test_a_caller_without_a_sip_uri_is_its_number() -> None:
     assert (invited.caller, invited.caller_host) == ("+15550100", "")
 
 
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        ("%1b%5d0;x%07", "\ufffd]0;x\ufffd"),
+        ("a%0d%0aVia%3a%20b", "a\ufffd\ufffdVia: b"),
+        ("a%00b%7f", "a\ufffdb\ufffd"),
+        ("%C2%9B2J", "\ufffd2J"),
+        ("a%09b", "a b"),
+        ("%FF", "\ufffd"),
+    ],
+)
+def test_a_name_cannot_carry_control_characters_to_terminals_and_headers(user: str, told: str) -> None:
+    scene = Scene()
+    scene.peer.say(invite(uri=f"sip:{user}@10.0.0.2"))
+    (invited,) = scene.bob.told(Invited)
+    assert isinstance(invited, Invited)
+    assert invited.called == told
+    scene.peer.say(invite("X-Note: a\tb", branch="z9hG4bKtab", call_id="tab"))
+    noted = scene.bob.told(Invited)[-1]
+    assert isinstance(noted, Invited)
+    assert dict(noted.headers)["X-Note"] == "a b"
+
+
 def test_an_invite_that_comes_again_makes_no_second_call() -> None:
     scene = Scene()
     session = scene.called()
@@ -393,6 +416,22 @@ def test_the_phone_changes_the_call_by_re_invite() -> None:
     assert 200 in scene.peer.statuses()
     scene.say("ACK", branch="z9hG4bKack2", cseq=2)
     assert scene.bob.events[-1] == Confirmed(session=session, sdp=None)
+
+
+def test_a_refer_on_the_heels_of_a_hold_is_declined_and_the_hold_goes_on() -> None:
+    scene = Scene()
+    session = scene.running()
+    hold = SDP_TEXT.replace("a=sendrecv", "a=sendonly")
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=hold)
+    scene.say("REFER", "Refer-To: <sip:carol@10.0.0.9>", branch="z9hG4bKrefer", cseq=3)
+    assert scene.peer.statuses() == [100, 603]
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+    scene.say("ACK", branch="z9hG4bKack", cseq=2)
+    scene.say("REFER", "Refer-To: <sip:carol@10.0.0.9>", branch="z9hG4bKrefer2", cseq=4)
+    assert scene.peer.statuses() == [603]
+    scene.wire.run(40)
+    assert (scene.bob.agent.sessions(), scene.ends()) == ((session,), [])
 
 
 def test_the_phone_changes_the_call_by_update() -> None:

@@ -270,6 +270,20 @@ def test_a_challenge_after_we_gave_up_is_not_answered() -> None:
     assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("status", [183, 200, 486])
+def test_what_a_phone_answers_in_another_alphabet_is_told_as_text(status: int) -> None:
+    """A reason in Latin-1 is no text: whoever stores or sends on what it is told would fail at it."""
+    scene = Scene()
+    odd = reply(scene.invite, status, "X-Note: caf\udce9", "Contact: <sip:bob@10.0.0.9>", body=ANSWER.decode())
+    scene.peer.say(odd.replace("Whatever", "occup\udce9\x9b", 1))
+    told = scene.events[-1]
+    assert isinstance(told, Progressed | Accepted | Refused)
+    if not isinstance(told, Accepted):
+        assert told.reason.endswith("occup\ufffd\ufffd")
+    if not isinstance(told, Progressed):
+        assert dict(told.headers)["X-Note"] == "caf\ufffd"
+
+
 def test_the_far_end_hangs_up() -> None:
     scene = Scene()
     scene.answer()
