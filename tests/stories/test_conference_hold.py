@@ -288,3 +288,32 @@ def test_one_held_by_rest_and_one_by_phone_leave_the_third_with_music(world: Wor
     assert world.ear(bob) == "silence"
     assert world.board.rooms[room.sid].status == "in-progress"
     world.check()
+
+
+@pytest.mark.parametrize("first", ["phone", "rest"])
+@pytest.mark.parametrize("lets_go", ["phone", "rest"])
+def test_held_by_its_phone_and_by_rest_a_party_is_back_when_both_let_go(world: World, first: str, lets_go: str) -> None:
+    alice, bob, _ = meet(world)
+
+    def take(who: str) -> None:
+        if who == "phone":
+            world.tell(PhoneHeld(call=alice))
+        else:
+            hold(world, alice)
+
+    def release(who: str) -> None:
+        if who == "phone":
+            world.tell(PhoneResumed(call=alice))
+        else:
+            resume(world, alice)
+
+    take(first)
+    take({"phone": "rest", "rest": "phone"}[first])
+    release(lets_go)
+    if lets_go == "rest":
+        assert world.ear(bob) == "builtin:hold"
+    else:
+        assert (world.ear(alice), world.ear(bob)) == ("builtin:hold", "silence")
+    release({"phone": "rest", "rest": "phone"}[lets_go])
+    assert (world.ear(alice), world.ear(bob)) == ({bob}, {alice})
+    world.check()

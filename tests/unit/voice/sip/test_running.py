@@ -191,10 +191,11 @@ def test_while_we_back_off_the_far_end_may_change_first() -> None:
     assert any(text.startswith("INVITE") for text in scene.peer.heard())
 
 
-def test_while_our_change_is_out_the_far_ends_gets_491() -> None:
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_while_our_change_is_out_the_far_ends_gets_491(method: str) -> None:
     scene = Scene()
     asked = scene.ask()
-    scene.from_peer("INVITE", "z9hG4bKre", 9, SDP.decode())
+    scene.from_peer(method, "z9hG4bKre", 9, SDP.decode())
     assert scene.peer.statuses() == [491]
     scene.ok(asked)
     assert len(events(scene)) == 1
