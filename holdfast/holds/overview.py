@@ -8,14 +8,11 @@ from holdfast.holds.hold import Hold, Status, WayName
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ledger import Ledger
 from holdfast.holds.pairs import Pairs
-from holdfast.holds.ports import Account, Clock
+from holdfast.holds.ports import Account
 from holdfast.holds.sight import CallSeen, Room, SoundSeen
 from holdfast.holds.together import together
 from holdfast.holds.ways import conference, legs
 from holdfast.holds.ways.pair import Pair, Place
-
-FRESH_S = 0.2
-"""How old a view may be that is given to somebody who asks at the same time as others."""
 
 MUSIC, OTHER, SILENCE, RINGING = "music", "the other party", "silence", "ringing"
 
@@ -175,30 +172,34 @@ def _why_not(
 
 
 class Overview:
-    """Reads what `views` needs. Those who ask at the same time share one reading."""
+    """Reads what `views` needs. Those who wait while an account is read share the next reading.
 
-    def __init__(
-        self, account: Account, ledger: Ledger, pairs: Pairs, clock: Clock, *, continue_url: str | None
-    ) -> None:
+    Invariant: nobody is given a reading that began before they asked.
+    """
+
+    def __init__(self, account: Account, ledger: Ledger, pairs: Pairs, *, continue_url: str | None) -> None:
         self._account = account
         self._ledger = ledger
         self._pairs = pairs
-        self._clock = clock
         self._continue_url = continue_url
         self._reading = asyncio.Lock()
-        self._last: tuple[float, Known] | None = None
+        self._begun = 0
+        self._last: tuple[int, Known] | None = None
+        """The latest reading, and the how manieth it is."""
 
     async def views(self) -> tuple[CallView, ...]:
         """A line for every live call. Raises: AccountTrouble."""
+        too_old = self._begun
         async with self._reading:
-            if self._last is None or self._clock.now() - self._last[0] > FRESH_S:
-                self._last = (self._clock.now(), await self._read())
+            if self._last is None or self._last[0] <= too_old:
+                self._begun += 1
+                self._last = (self._begun, await self._read())
             known = self._last[1]
         return views(self._with_ours(known))
 
     async def _read(self) -> Known:
-        statuses = ("in-progress", "ringing", "queued")
-        listed = await together("list calls", [self._account.calls(status=status) for status in statuses])
+        # In the order a call goes through them, one after the other: one that goes on meanwhile is seen at least once.
+        listed = [await self._account.calls(status=status) for status in ("queued", "ringing", "in-progress")]
         conferences = await self._account.conferences()
         members = await together("list participants", [self._account.participants(one.sid) for one in conferences])
         queues = await self._account.queues()
@@ -232,9 +233,5 @@ class Overview:
 
 
 def _once(calls: Iterable[CallSeen]) -> tuple[CallSeen, ...]:
-    """Each call once: one that was answered between two readings is listed under both statuses."""
-    seen: dict[CallSid, CallSeen] = {}
-    for call in calls:
-        if call.live:
-            seen.setdefault(call.sid, call)
-    return tuple(seen.values())
+    """Each call once, as it was seen last: one that was answered between two readings is listed under both statuses."""
+    return tuple({call.sid: call for call in calls if call.live}.values())

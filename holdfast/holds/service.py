@@ -93,7 +93,6 @@ class Holds:
             account,
             self.ledger,
             self.pairs,
-            clock,
             continue_url=None if usable is None else usable.continue_url(),
         )
         self._by_phone = ByPhone(account, self.ledger, clock, every_s=patience.phones_every_s, new_id=self._new_id)

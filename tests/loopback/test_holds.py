@@ -71,9 +71,9 @@ class Talk:
         await asyncio.gather(self.alice.hears(alice, within_s=15.0), self.bob.hears(bob, within_s=15.0))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server of its own for each: a hold that goes on may outlive its test."""
+    """One server for all who do not kill it: `talking` leaves no call behind."""
     with Server(lines={"bob": PASSWORD}) as server:
         yield server
 
@@ -82,12 +82,15 @@ def server() -> Iterator[Server]:
 async def talking(
     server: Server, files: FileServer, *, number: str, support_url: str | None = None
 ) -> AsyncIterator[Talk]:
-    """Two phones that talk: in a conference, or by a Dial whose document the holds service gave."""
+    """Two phones that talk: in a conference, or by a Dial whose document the holds service gave.
+
+    They hang up at the end, and what is left of their calls is waited for.
+    """
+    api = Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
     async with (
         Phone("alice", server=server.sip) as alice,
         Phone("bob", server=server.sip, user="bob", password=PASSWORD) as bob,
     ):
-        api = Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
         url = support_url or f"{server.url}/twiml/dial?to={quote('client:bob')}"
         await answers(server, SUPPORT, url)
         await answers(server, MEETING, files.url("room.xml"))
@@ -100,6 +103,7 @@ async def talking(
         alice_call = next(call["sid"] for call in listed if "alice" in call["from"] and call["parent"] is None)
         bob_call = next(call["sid"] for call in listed if call["sid"] != alice_call)
         yield Talk(server=server, api=api, alice=alice, bob=bob, alice_call=alice_call, bob_call=bob_call)
+    await until(lambda: api.get("/calls") == {"calls": []})
 
 
 async def hears_other_music(phone: Phone, *not_this: str) -> None:
@@ -182,8 +186,8 @@ async def test_legs_held_one_both_and_with_other_music(server: Server, files: Fi
         assert (await talk.get("/calls")) == {"calls": []}
 
 
-async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(files: FileServer) -> None:
-    async with Server(lines={"bob": PASSWORD}) as server, talking(server, files, number=SUPPORT) as talk:
+async def test_the_held_leg_hangs_up_and_the_other_is_not_left_in_silence(server: Server, files: FileServer) -> None:
+    async with talking(server, files, number=SUPPORT) as talk:
         hold = await talk.hold(talk.bob_call)
         await hears_other_music(talk.bob, "alice")
         assert talk.bob.call_now is not None

@@ -56,6 +56,36 @@ async def test_a_hold_from_its_begin_to_its_end(stage: Stage, room: tuple[CallSi
     assert await ask(stage, "GET", "/holds?active=true") == (200, {"holds": []})
 
 
+async def asked_for(stage: Stage, *request: str) -> None:
+    """Let others go on until the account was asked for this."""
+    for _ in range(100):
+        if request in stage.account.requests:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError(f"nobody asked for {request}")
+
+
+async def test_calls_are_never_shown_as_they_were_before_somebody_asked(stage: Stage) -> None:
+    first = asyncio.create_task(stage.holds.calls())
+    await asked_for(stage, "calls", "in-progress", "")
+    call = stage.account.call_in(1)
+    others = await asyncio.gather(stage.holds.calls(), stage.holds.calls())
+    assert await first == ()
+    assert [[view.sid for view in views] for views in others] == [[call], [call]]
+    assert stage.account.requests.count(("conferences",)) == 2
+    stage.account.calls_[call].status = "completed"
+    assert await stage.holds.calls() == ()
+
+
+async def test_a_call_that_is_answered_while_the_calls_are_read_is_shown(stage: Stage) -> None:
+    call = stage.account.call_in(1, status="ringing")
+    reading = asyncio.create_task(stage.holds.calls())
+    await asked_for(stage, "calls", "queued", "")
+    stage.account.calls_[call].status = "in-progress"
+    (view,) = await reading
+    assert (view.sid, view.status) == (call, "in-progress")
+
+
 async def test_how_a_call_sounds_is_shown_where_the_account_tells(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.sounds_ = [SoundSeen(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
     _, listed = await ask(stage, "GET", "/calls")
