@@ -15,6 +15,7 @@ import typer
 
 from holdfast.cli.client import credentials_of
 from holdfast.cli.options import Config, Store, settings_from
+from holdfast.cli.process import command
 from holdfast.cli.running import find_running
 from holdfast.cli.terminal import Stop, note
 from holdfast.settings import Settings, unknown_variables
@@ -137,7 +138,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
     )
     control = Child(
         name="control",
-        argv=[sys.executable, "-m", "holdfast.cli.control", str(media_socket)],
+        argv=command("holdfast.cli.control", str(media_socket)),
         environment={CONTROL_SETTINGS: settings.model_dump_json()},
         grace_s=GOODBYE_S,
     )

@@ -26,8 +26,9 @@ from typing import Self, TypeAlias
 
 HOST = "127.0.0.1"
 ROWS = 128
+PORTS = range(10240, 16384)
 RTP_BASES = range(16384, 32768 - 2 * ROWS, 2 * ROWS)
-"""Below the ports Linux gives out by itself, so that no other program takes one in between."""
+"""Both below the ports Linux gives out by itself, so that no other program takes one in between."""
 
 Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value] | None"
 """A value of a setting."""
@@ -186,18 +187,19 @@ class Server:
 
 
 def free_port(kind: socket.SocketKind, *others: socket.SocketKind) -> int:
-    """A loopback port that is free now, for each of these kinds."""
-    while True:
+    """A loopback port that is free now, for each of these kinds.
+
+    Raises: OSError when there is none.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
         with ExitStack() as taken:
-            first = taken.enter_context(socket.socket(socket.AF_INET, kind))
-            first.bind((HOST, 0))
-            port = int(first.getsockname()[1])
             try:
-                for other in others:
-                    taken.enter_context(socket.socket(socket.AF_INET, other)).bind((HOST, port))
+                for each in (kind, *others):
+                    taken.enter_context(socket.socket(socket.AF_INET, each)).bind((HOST, port))
             except OSError:
                 continue
             return port
+    raise OSError(f"no free port from {PORTS[0]} to {PORTS[-1]} on {HOST}")
 
 
 def free_rtp_base() -> int:

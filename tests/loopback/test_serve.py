@@ -22,10 +22,16 @@ from holdfast.testing.server import Server
 from holdfast.voice.runtime.supervisor import GIVE_UP
 
 
-@pytest.fixture
-async def server() -> Server:
+def new_server() -> Server:
     """A server that is not started yet, with one line."""
     return Server(lines={"alice": "correct-horse"})
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that runs, and is ready between tests."""
+    with new_server() as server:
+        yield server
 
 
 def client(server: Server) -> Client:
@@ -37,7 +43,7 @@ def children(pid: int) -> dict[str, int]:
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         command = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-        found["media" if "holdfast.voice.runtime.mediaplane" in command else "control"] = int(child)
+        found["control" if "holdfast.cli.control" in command else "media"] = int(child)
     return found
 
 
@@ -70,8 +76,8 @@ def holdfast(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-async def test_it_serves_everything_on_one_port_and_goes_without_a_trace(server: Server) -> None:
-    async with server:
+async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> None:
+    async with new_server() as server:
         ask = client(server)
         assert "<title>Holdfast</title>" in ask.text("/")
         assert ask.get("/calls") == {"calls": []}
@@ -95,26 +101,25 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace(server:
 
 
 async def test_it_is_not_ready_while_there_is_no_media_process(server: Server) -> None:
-    async with server:
-        ask = client(server)
-        os.kill(server.pid, signal.SIGSTOP)  # so that nobody restarts it
-        try:
-            os.kill(children(server.pid)["media"], signal.SIGKILL)
-            reasons = []
+    ask = client(server)
+    os.kill(server.pid, signal.SIGSTOP)  # so that nobody restarts it
+    try:
+        os.kill(children(server.pid)["media"], signal.SIGKILL)
+        reasons = []
 
-            def is_not_ready() -> bool:
-                try:
-                    ask.get("/readyz")
-                except Refused as refused:
-                    reasons.append(refused.http_status)
-                return bool(reasons)
+        def is_not_ready() -> bool:
+            try:
+                ask.get("/readyz")
+            except Refused as refused:
+                reasons.append(refused.http_status)
+            return bool(reasons)
 
-            await until(is_not_ready)
-            assert reasons == [503]
-            assert ask.get("/healthz") == {"status": "ok"}
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
-        await until(lambda: is_ready(ask))
+        await until(is_not_ready)
+        assert reasons == [503]
+        assert ask.get("/healthz") == {"status": "ok"}
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    await until(lambda: is_ready(ask))
 
 
 def is_ready(ask: Client) -> bool:
@@ -132,37 +137,35 @@ OPTIONS = (
 
 
 async def test_hostile_datagrams_are_answered_or_warned_of_and_everything_goes_on(server: Server) -> None:
-    async with server:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            stranger.bind(("127.0.0.1", 0))
-            stranger.settimeout(10)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.settimeout(10)
 
-            def answered(message: str) -> str:
-                stranger.sendto(message.encode(), server.sip)
-                return stranger.recv(65_536).decode().partition("\r\n")[0]
+        def answered(message: str) -> str:
+            stranger.sendto(message.encode(), server.sip)
+            return stranger.recv(65_536).decode().partition("\r\n")[0]
 
-            ours = OPTIONS.replace("5999", str(stranger.getsockname()[1]))
-            for garbage in ("\0" * 1400, "SIP/2.0 200 OK\r\n\r\n"):
-                stranger.sendto(garbage.encode(), server.sip)
-            impossible = ours.replace(str(stranger.getsockname()[1]), "65536")
-            many = ours.replace("Max-Forwards", "X-Padding: x\r\n" * 1500 + "Max-Forwards")
-            for message, status in ((impossible, "400 "), (ours[:40], "400 "), (many, "400 "), (ours, "200 OK")):
-                assert (await asyncio.to_thread(answered, message)).startswith(f"SIP/2.0 {status}")
-        assert server.log().count("fact=MessageDropped") == 1
-        assert "Traceback" not in server.log()
+        ours = OPTIONS.replace("5999", str(stranger.getsockname()[1]))
+        for garbage in ("\0" * 1400, "SIP/2.0 200 OK\r\n\r\n"):
+            stranger.sendto(garbage.encode(), server.sip)
+        impossible = ours.replace(str(stranger.getsockname()[1]), "65536")
+        many = ours.replace("Max-Forwards", "X-Padding: x\r\n" * 1500 + "Max-Forwards")
+        for message, status in ((impossible, "400 "), (ours[:40], "400 "), (many, "400 "), (ours, "200 OK")):
+            assert (await asyncio.to_thread(answered, message)).startswith(f"SIP/2.0 {status}")
+    assert server.log().count("fact=MessageDropped") == 1
+    assert "Traceback" not in server.log()
 
 
 async def test_a_media_process_that_dies_is_replaced_and_control_goes_on(server: Server) -> None:
-    async with server:
-        before = children(server.pid)
-        os.kill(before["media"], signal.SIGKILL)
-        await until(lambda: children(server.pid).get("media", before["media"]) != before["media"])
-        assert children(server.pid)["control"] == before["control"]
-        await until(lambda: is_ready(client(server)))
+    before = children(server.pid)
+    os.kill(before["media"], signal.SIGKILL)
+    await until(lambda: children(server.pid).get("media", before["media"]) != before["media"])
+    assert children(server.pid)["control"] == before["control"]
+    await until(lambda: is_ready(client(server)))
 
 
-async def test_children_end_with_a_supervisor_that_was_killed(server: Server) -> None:
-    async with server:
+async def test_children_end_with_a_supervisor_that_was_killed() -> None:
+    async with new_server() as server:
         processes = children(server.pid)
         os.kill(server.pid, signal.SIGKILL)
         await until(lambda: not any(alive(pid) for pid in processes.values()))

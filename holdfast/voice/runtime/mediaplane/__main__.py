@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,6 +12,7 @@ def main() -> int:
     # numpy's library for products of matrices starts a thread per core, and they wait for each other in a loop. Our
     # products are small, and the cores are not ours alone. It reads this once, when it is loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    gc.disable()  # nothing here makes reference cycles, and a collection would be a late tick
     from holdfast.voice.runtime.mediaplane.start import run
 
     return run()

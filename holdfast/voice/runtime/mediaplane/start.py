@@ -7,7 +7,6 @@ goes away, because the sound is to go on.
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import resource
@@ -91,9 +90,5 @@ def run() -> int:
 
     signal.signal(signal.SIGTERM, end)
     log.info("pid=%d rows=%d ports=%d-%d socket=%s", os.getpid(), rows, ports.base, ports.last, given.socket)
-    # Nothing here makes reference cycles while it runs, and a collection would be a late tick.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     process.run()
     return 0
