@@ -97,6 +97,8 @@ class PhoneCall:
         self._endpoint = endpoint
         self._negotiation = negotiation
         self._offer = offer
+        self._described = False
+        """Whether the caller has acknowledged a description of ours."""
         loop = asyncio.get_running_loop()
         self._rang: asyncio.Future[None] = loop.create_future()
         self._answered: asyncio.Future[None] = loop.create_future()
@@ -133,6 +135,9 @@ class PhoneCall:
 
     def answer(self) -> None:
         """Answer a call in."""
+        if self._described:
+            self._endpoint.do(self._endpoint.agent.accept(self.session, None, now=now_s()))
+            return
         try:
             if self._offer is None:
                 self._negotiation, sdp = make_offer(self._negotiation)
@@ -148,14 +153,22 @@ class PhoneCall:
         """Tell the caller that this phone rings."""
         self._endpoint.do(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
 
-    def ring_aloud(self) -> None:
-        """Ring with sound: describe the media before the answer, and hum already. Raises: SdpUnreadable."""
+    def ring_aloud(self, *, acknowledged: bool = False) -> None:
+        """Ring with sound: describe the media before the answer, and hum already.
+
+        `acknowledged`: by a response that the caller acknowledges if it can, after which descriptions may change.
+        Raises: SdpUnreadable.
+        """
         if self._offer is None:
             self.ring()
             return
         self._negotiation, sdp = take_offer(self._negotiation, self._offer)
         self._speak()
-        self._endpoint.do(self._endpoint.agent.ring(self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp))
+        rings = self._endpoint.agent.ring(
+            self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp, acknowledged=acknowledged
+        )
+        self._described = acknowledged
+        self._endpoint.do(rings)
 
     def refuse(self, status: int = BUSY_HERE) -> None:
         """Refuse a call in."""
@@ -192,7 +205,7 @@ class PhoneCall:
             self._negotiation, sdp = make_offer(self._negotiation)
             self._said = sdp
         answered = await self._change(sdp, by, "answer to the un-hold", within_s)
-        self.state = CallState.TALKING
+        self.state = CallState.TALKING if self._answered.done() else CallState.RINGING
         return answered
 
     def press(self, digits: str) -> None:

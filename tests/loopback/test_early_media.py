@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from holdfast.testing.calls import CallState
 from holdfast.testing.files import FileServer
+from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
 
@@ -81,3 +83,27 @@ async def test_a_caller_that_gives_up_while_it_hears_ringing_is_heard_no_more(
         assert await call.over() == 487
         await called.over()
         await alice.hears("no packets")
+
+
+async def test_descriptions_change_before_the_answer_by_update(server: Server, files: FileServer) -> None:
+    """The phone that is called stops its sound and takes it up again, then the caller does: all before the 200."""
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", manner=Rings()) as bob:
+        files.put("patient.xml", f'<Response><Dial answerOnBridge="true"><Sip>{bob.uri}</Sip></Dial></Response>')
+        call = await alice.call("+15550101", acknowledges=True)
+        called = await bob.called()
+        called.ring_aloud(acknowledged=True)
+        await alice.hears("bob")
+        assert await called.hold(HoldForm.INACTIVE, by="UPDATE") == "inactive"
+        await alice.hears("silence")
+        assert await called.unhold(by="UPDATE") == "sendrecv"
+        await alice.hears("bob")
+        assert await call.hold(HoldForm.INACTIVE, by="UPDATE") == "inactive"
+        await alice.hears("no packets")
+        assert await call.unhold(by="UPDATE") == "sendrecv"
+        await alice.hears("bob")
+        assert (call.state, called.state) == (CallState.RINGING, CallState.RINGING)
+        called.answer()
+        await call.answered()
+        await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
+        await call.hang_up()
+        await called.over()

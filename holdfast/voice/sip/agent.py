@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from holdfast.voice.sip import called, calling, outcomes, registration, running
+from holdfast.voice.sip import called, calling, early, outcomes, registration, running
 from holdfast.voice.sip.codec import Malformed, decode, unframed
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
@@ -189,19 +189,27 @@ class Agent:
 
     # --- a call in
 
-    def ring(self, session: SessionId, *, now: float, status: int = 180, sdp: bytes | None = None) -> list[Effect]:
-        """Send a provisional response."""
+    def ring(
+        self,
+        session: SessionId,
+        *,
+        now: float,
+        status: int = 180,
+        sdp: bytes | None = None,
+        acknowledged: bool = False,
+    ) -> list[Effect]:
+        """Send a provisional response; `acknowledged`: one that the caller acknowledges, if it can."""
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state is SessionState.CALLED:
-            called.ring(desk, found, status, sdp)
+            called.ring(desk, found, status, sdp, acknowledged=acknowledged)
         return desk.take()
 
     def accept(self, session: SessionId, sdp: bytes | None, *, now: float, headers: Headers = ()) -> list[Effect]:
         """Answer with 200, repeated until acknowledged: ends in `Confirmed` or `Ended`.
 
-        `sdp` is the answer, or our offer when the INVITE had none; None when that went with a provisional response
-        that was acknowledged (`ProvisionalAcknowledged`).
+        `sdp` is the answer, or our offer when the INVITE had none; None when that went with a provisional response:
+        it is said again if that was not acknowledged.
         """
         desk = self._turn(now)
         found = desk.live(session)
@@ -247,12 +255,16 @@ class Agent:
     ) -> list[Effect]:
         """Change the session by re-INVITE, or by UPDATE when there is an offer in it.
 
-        One at a time: a later ask waits, and the latest replaces those waiting.
+        One at a time: a later ask waits, and the latest replaces those waiting. Before the answer only an UPDATE can
+        be sent, once both sides have described themselves in messages that were acknowledged; any other ask ends in
+        `ReofferRefused` with 491 at once.
         """
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
             running.reoffer(desk, found, sdp, method if sdp is not None else "INVITE")
+        elif found is not None and found.state in early.UNANSWERED:
+            early.change(desk, found, sdp if method == "UPDATE" else None)
         return desk.take()
 
     def answer_reoffer(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:

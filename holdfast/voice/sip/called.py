@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, reliable
+from holdfast.voice.sip import alive, early, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
@@ -79,10 +79,14 @@ def _patience(desk: Desk, received: Request) -> float:
     return desk.settings.answer_within_s
 
 
-def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
-    """Send a provisional response, and again every minute; one that must be acknowledged if the caller requires it."""
+def ring(desk: Desk, session: Session, status: int, sdp: bytes | None, *, acknowledged: bool = False) -> None:
+    """Send a provisional response, and again every minute.
+
+    It is repeated until it is acknowledged if the caller requires that, or takes it and we wish it.
+    """
     session = desk.put(replace(session, last_provisional=(status, sdp)))
-    if status > 100 and reliable.required(session.invite):
+    sure = reliable.required(session.invite) or (acknowledged and reliable.supported(session.invite))
+    if status > 100 and sure:
         reliable.ring(desk, session, status, sdp)
     else:
         headers = (desk.contact_in(session), ALLOW)
@@ -98,8 +102,8 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
     if session.unpracked is not None and session.unpracked.described:
         desk.put(replace(session, accept_due=(sdp, headers)))
         return
-    if sdp is None and session.ring_due:
-        _, sdp = session.last_provisional  # It was to be described there, which never went out.
+    if sdp is None and not session.described:
+        _, sdp = session.last_provisional  # It was described there, and nobody acknowledged that.
     session = reliable.settle(desk, session)
     desk.stop(session_timer("answer", session.id))
     desk.stop(session_timer("ring", session.id))
@@ -112,7 +116,7 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
 def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
     """A 200 with a description, and with what it makes of the session timer."""
     asked = desk.transactions.get(key)
-    if asked is not None:
+    if asked is not None and session.state not in early.UNANSWERED:
         lasting, said = alive.answer(asked.request, session.lasting, desk.settings)
         session = alive.keep(desk, session, lasting)
         headers = (*headers, *said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, reliable
+from holdfast.voice.sip import alive, early, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
@@ -162,8 +162,15 @@ def _progressed(desk: Desk, session: Session, transaction: Transaction, response
         and response.status > 100
         and reliable.acknowledge(desk, session, transaction.request, response, source) is not None
     ):
-        reason = clean(response.reason)
-        desk.tell(Progressed(session=session.id, status=response.status, reason=reason, sdp=sdp_of(response)))
+        desk.tell(
+            Progressed(
+                session=session.id,
+                status=response.status,
+                reason=clean(response.reason),
+                sdp=sdp_of(response),
+                fork=response.to.tag or "",
+            )
+        )
 
 
 def _accepted(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
@@ -177,7 +184,8 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
     if session.state is SessionState.CALLING:
         offered = bool(transaction.request.body)
         updates = alive.allows_update(response)
-        session = replace(session, dialog=dialog, updates=updates, heard_at=desk.now, early=())
+        session = early.answered_by(desk, session, dialog.remote_tag)
+        session = replace(session, dialog=dialog, updates=updates, heard_at=desk.now)
         desk.enter_dialog(desk.move(session, SessionState.RUNNING))
         session = alive.keep(desk, desk.sessions[session.id], alive.answered(response))
         alive.begin_watch(desk, session)
@@ -191,6 +199,7 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
                 sdp=sdp_of(response),
                 offer_to_answer=not offered,
                 headers=cleaned(response.headers),
+                fork=dialog.remote_tag,
             )
         )
         return
@@ -255,7 +264,7 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
         # In this call no other realm is answered: a phone behind the trunk could ask for one of its choice.
         session = replace(session, credentials=replace(session.credentials, realm=realm_of(proof)))
     key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
-    desk.put(replace(session, invite=again, transaction=key, answerable=False, early=()))
+    desk.put(replace(desk.leave_early(session), invite=again, transaction=key, answerable=False))
     return True
 
 

@@ -28,7 +28,7 @@ from holdfast.voice.sip.effects import (
     TimerToken,
 )
 from holdfast.voice.sip.message import Request, Response, reply_anew, respond, via_line
-from holdfast.voice.sip.session import TRANSITIONS, Session, SessionState
+from holdfast.voice.sip.session import TRANSITIONS, EarlyDialog, Session, SessionState
 from holdfast.voice.sip.settings import AgentSettings
 from holdfast.voice.sip.transaction import (
     Machine,
@@ -273,8 +273,25 @@ class Desk:
             self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
         return self.put(session)
 
+    def enter_early(self, session: Session, early: EarlyDialog) -> Session:
+        """Make the session findable by an early dialog of its."""
+        dialog = early.dialog
+        self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
+        others = tuple(known for known in session.early if known.dialog.remote_tag != dialog.remote_tag)
+        return self.put(replace(session, early=(*others, early)))
+
+    def leave_early(self, session: Session) -> Session:
+        """Forget the early dialogs of a session."""
+        for known in session.early:
+            dialog = known.dialog
+            self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
+        return replace(session, early=())
+
     def finish(self, session: Session) -> None:
         """Take a session out of the world: its timers and its dialog go, its end has been or is being told."""
+        if session.theirs is not None:
+            self.reply(session.theirs.transaction, 487, tag=session.local_tag)
+        session = self.leave_early(session)
         for name in SESSION_TIMERS:
             self.stop(session_timer(name, session.id))
         dialog = session.dialog

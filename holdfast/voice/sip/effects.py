@@ -131,6 +131,8 @@ class Progressed:
     status: int
     reason: str
     sdp: bytes | None
+    fork: str = ""
+    """Which phone behind the target it is of (its To tag)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,8 @@ class Accepted:
     sdp: bytes | None
     offer_to_answer: bool
     headers: Headers
+    fork: str = ""
+    """Which of the phones of `Progressed` it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,15 +186,18 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffered:
-    """The peer changes the running session by re-INVITE or UPDATE; answer with `answer_reoffer` or `refuse_reoffer`.
+    """The peer changes the session by re-INVITE or UPDATE; answer with `answer_reoffer` or `refuse_reoffer`.
 
     `sdp` is None in an offerless re-INVITE: then what the owner gives `answer_reoffer` is an offer of ours and the
-    answer comes with `Confirmed`. (An UPDATE without SDP is answered by the agent.)
+    answer comes with `Confirmed`. (An UPDATE without SDP is answered by the agent.) An UPDATE may come before the
+    answer, once both sides have described themselves.
     """
 
     session: SessionId
     method: Literal["INVITE", "UPDATE"]
     sdp: bytes | None
+    fork: str = ""
+    """Of a call out that is not answered yet: which of the phones of `Progressed` it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, called, registrar, running
+from holdfast.voice.sip import alive, called, early, registrar, running
+from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
 from holdfast.voice.sip.digest import Verdict, Verifier
@@ -149,10 +150,10 @@ class Reception:
             return
         desk.show(data, source, session.id, "in", again=False)
         tag = session.local_tag
-        if not running.in_order(session, received):
+        if not dialogs.in_order(early.dialog_of(session, received), received):
             desk.reply(key, 500, tag=tag, reason="Server Internal Error (CSeq out of order)")
             return
-        session = desk.put(running.heard(session, received, source, desk.now))
+        session = desk.put(early.heard(session, received, source, desk.now))
         match received.method:
             case "BYE":
                 running.byed(desk, session, key)

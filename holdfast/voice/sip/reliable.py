@@ -11,6 +11,8 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip import early
+from holdfast.voice.sip.alive import allows_update
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
 from holdfast.voice.sip.effects import Address, EndCause, ProvisionalAcknowledged
@@ -24,6 +26,11 @@ MAX_EARLY = 16
 
 _RACK = re.compile(r"([0-9]{1,10})\s+([0-9]{1,10})\s+INVITE\Z")
 _RSEQ = re.compile(r"[0-9]{1,10}\Z")
+
+
+def supported(message: Message) -> bool:
+    """Whether the sender can acknowledge provisional responses."""
+    return any(tag.lower() == OPTION for name in ("Supported", "Require") for tag in message.values(name))
 
 
 def required(message: Message) -> bool:
@@ -77,7 +84,7 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> Sessio
     sdp = sdp_of(received)
     answers = waiting.described and sdp_of(session.invite) is None
     desk.reply(key, 488 if sdp is not None and not answers else 200, tag=session.local_tag)
-    session = desk.put(settle(desk, session))
+    session = desk.put(replace(settle(desk, session), described=session.described or waiting.described))
     if answers:
         desk.tell(ProvisionalAcknowledged(session=session.id, sdp=sdp))
     return session
@@ -99,32 +106,38 @@ def given_up(desk: Desk, session: Session) -> None:
 
 
 def acknowledge(desk: Desk, session: Session, invite: Request, response: Response, source: Address) -> Session | None:
-    """Send PRACK for a provisional response that asks for it.
+    """Note the fork a provisional response is from, and send PRACK if it asks for that.
 
     None when the response is one we had, or one that came too early: its owner must not hear of it.
     Source: RFC 3262 §4.
     """
-    text = response.first("RSeq") or ""
-    if not (required(response) and _RSEQ.match(text)) or response.to.tag is None:
+    if response.to.tag is None:
         return session
-    rseq = int(text)
-    known = next((early for early in session.early if early.dialog.remote_tag == response.to.tag), None)
-    if known is None and len(session.early) >= MAX_EARLY:
-        return None
-    if known is not None and rseq != known.rseq + 1:
-        return None
-    dialog = dialogs.as_caller(invite, response, source) if known is None else known.dialog
-    rack = ("RAck", f"{rseq} {invite.cseq} INVITE")
-    via = desk.via(dialogs.next_hop(dialog))
-    dialog, made, to = dialogs.write(dialog, "PRACK", via=via, headers=(rack, *desk.agent_headers()))
-    others = tuple(early for early in session.early if early is not known)
-    session = desk.put(replace(session, early=(*others, EarlyDialog(dialog=dialog, rseq=rseq))))
-    desk.request(made, to, purpose=Purpose.NOTHING, session=session.id)
-    return session
+    text = response.first("RSeq") or ""
+    wanted = required(response) and _RSEQ.match(text) is not None
+    known = early.of(session, response.to.tag)
+    if known is None:
+        if len(session.early) >= MAX_EARLY:
+            return None if wanted else session
+        known = EarlyDialog(dialog=dialogs.as_caller(invite, response, source))
+    known = replace(known, updates=known.updates or allows_update(response))
+    if wanted:
+        rseq = int(text)
+        if known.rseq is not None and rseq != known.rseq + 1:
+            return None
+        rack = ("RAck", f"{rseq} {invite.cseq} INVITE")
+        via = desk.via(dialogs.next_hop(known.dialog))
+        dialog, made, to = dialogs.write(known.dialog, "PRACK", via=via, headers=(rack, *desk.agent_headers()))
+        desk.request(made, to, purpose=Purpose.NOTHING, session=session.id)
+        described = known.described or (sdp_of(response) is not None and bool(invite.body))
+        known = replace(known, dialog=dialog, rseq=rseq, described=described)
+    return desk.enter_early(session, known)
 
 
 def dialog_of(session: Session, invite: Request, response: Response, source: Address) -> dialogs.Dialog:
     """The dialog a 2xx to our INVITE makes; the numbers of an early one of the same fork go on."""
     made = dialogs.as_caller(invite, response, source)
-    early = next((early for early in session.early if early.dialog.remote_tag == made.remote_tag), None)
-    return made if early is None else replace(made, local_cseq=early.dialog.local_cseq)
+    known = early.of(session, made.remote_tag)
+    if known is None:
+        return made
+    return replace(made, local_cseq=known.dialog.local_cseq, remote_cseq=known.dialog.remote_cseq)

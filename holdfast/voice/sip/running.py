@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from holdfast.voice.sip import alive, body, called, calling
+from holdfast.voice.sip import alive, body, called, calling, early
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
 from holdfast.voice.sip.effects import (
-    Address,
     DigitSignalled,
     EndCause,
     Headers,
@@ -121,6 +120,9 @@ def _back_off_s(desk: Desk, session: Session) -> float:
 def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
     """A response to a re-INVITE of ours."""
     own = session.own
+    if session.state in early.BEFORE_ACK:
+        early.responded(desk, session, transaction, response)
+        return
     if response.status < 200:
         return
     if 200 <= response.status < 300 and calling.acknowledged_again(desk, session, response):
@@ -198,6 +200,8 @@ def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
     if session.state is SessionState.ENDING:
         if purpose is Purpose.BYE:
             desk.end(session, EndCause.WE_HUNG_UP, 408)
+    elif session.state in early.BEFORE_ACK:
+        early.unheard(desk, session)
     else:
         lost(desk, session, 408)
 
@@ -222,7 +226,10 @@ def unacknowledged(desk: Desk, session: Session) -> None:
 
 
 def byed(desk: Desk, session: Session, key: str) -> None:
-    """The peer hung up."""
+    """The peer hung up. Who is called has nothing to hang up before it answers (RFC 3261 §15)."""
+    if session.state in (SessionState.CALLING, SessionState.CANCELLING):
+        desk.reply(key, 481, tag=session.local_tag)
+        return
     desk.reply(key, 200, tag=session.local_tag)
     if session.state is SessionState.CALLED:
         called.refuse(desk, session, 487, EndCause.CANCELLED)
@@ -240,7 +247,7 @@ def change_asked(
     short = alive.too_short(received)
     sdp = body.sdp_of(received)
     tag = session.local_tag
-    if session.state is SessionState.ENDING:
+    if session.state in (SessionState.ENDING, SessionState.CANCELLING):
         desk.reply(key, 481, tag=tag)
     elif refused is not None:
         desk.reply(key, 415, tag=tag, headers=refused)
@@ -250,20 +257,30 @@ def change_asked(
         called.say_ok(desk, key, session, None)
     elif session.theirs is not None:
         desk.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(desk.dice() * 10))),))
-    elif (
-        session.state is not SessionState.RUNNING
-        or session.unacknowledged is not None
-        or session.ack_due is not None
-        or (session.own is not None and not session.own.backing_off)
-    ):
+    elif session.own is not None and not session.own.backing_off:
+        desk.reply(key, 491, tag=tag)
+    elif session.state in early.UNANSWERED and method == "UPDATE":
+        too_soon = early.refusal(desk, session, received)
+        if too_soon is not None:
+            desk.reply(key, too_soon[0], tag=tag, headers=too_soon[1])
+        else:
+            _ask_owner(desk, session, received, key, method)
+    elif session.state is not SessionState.RUNNING or session.unacknowledged is not None or session.ack_due is not None:
         desk.reply(key, 491, tag=tag)
     else:
-        if method == "INVITE":
-            desk.reply(key, 100)
-        theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
-        desk.put(replace(session, theirs=theirs))
-        desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
-        desk.tell(Reoffered(session=session.id, method=method, sdp=sdp))
+        _ask_owner(desk, session, received, key, method)
+
+
+def _ask_owner(desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]) -> None:
+    """Tell the owner of a change of the peer's, and wait for its answer."""
+    sdp = body.sdp_of(received)
+    if method == "INVITE":
+        desk.reply(key, 100)
+    theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
+    desk.put(replace(session, theirs=theirs))
+    desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
+    fork = (received.from_.tag or "") if session.state is SessionState.CALLING else ""
+    desk.tell(Reoffered(session=session.id, method=method, sdp=sdp, fork=fork))
 
 
 def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
@@ -311,15 +328,3 @@ def informed(desk: Desk, session: Session, received: Request, key: str) -> None:
         desk.reply(key, 415, tag=session.local_tag, headers=accept)
     else:
         desk.reply(key, 200, tag=session.local_tag)
-
-
-def in_order(session: Session, received: Request) -> bool:
-    """Whether the peer's request is newer than its last one in the dialog."""
-    assert session.dialog is not None
-    return dialogs.in_order(session.dialog, received)
-
-
-def heard(session: Session, received: Request, source: Address, now: float) -> Session:
-    """The session with the peer's request noted in its dialog."""
-    assert session.dialog is not None
-    return replace(session, dialog=dialogs.hear(session.dialog, received, source), heard_at=now)

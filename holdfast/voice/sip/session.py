@@ -80,7 +80,11 @@ class EarlyDialog:
     """A fork of our INVITE that has not answered, and the last provisional response of it we acknowledged."""
 
     dialog: Dialog
-    rseq: int
+    rseq: int | None = None
+    updates: bool = False
+    """Whether it takes UPDATE."""
+    described: bool = False
+    """Whether it answered our offer in a provisional response that we acknowledged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,8 @@ class Session:
     last_provisional: tuple[int, bytes | None] = (180, None)
     rseq: int = 0
     unpracked: Unpracked | None = None
+    described: bool = False
+    """Whether the caller has acknowledged a provisional response of ours that held a description."""
     ring_due: bool = False
     """`last_provisional` waits until the one before has its PRACK."""
     accept_due: tuple[bytes | None, Headers] | None = None

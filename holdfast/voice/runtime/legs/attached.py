@@ -10,16 +10,56 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.sip import sdes
 from holdfast.voice.sip.effects import EndCause, SessionId
-from holdfast.voice.sip.offer import Negotiation, Sealing
+from holdfast.voice.sip.errors import WrongMoment
+from holdfast.voice.sip.offer import Agreed, Negotiation, Sealing, take_answer, take_offer
+from holdfast.voice.sip.reliable import MAX_EARLY
 
 
 @dataclass(slots=True, kw_only=True)
 class Fork:
-    """One phone that is called for a leg. All of them were made the same offer."""
+    """One contact that is called for a leg. All of them were made the same offer.
+
+    Behind a contact several phones may ring (forks); each that describes itself before it answers has a negotiation
+    of its own in `early`, by the name the agent gives it, and is in `changed` once it has described itself anew.
+    """
 
     negotiation: Negotiation
-    early_sdp: bytes | None = None
+    early: dict[str, Negotiation] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
     refused: tuple[int, str] | None = None
+
+    def describes(self, phone: str, sdp: bytes) -> Agreed | None:
+        """A phone describes itself before it answers: what is agreed then, if that is new.
+
+        Its first description counts; what it repeats changes nothing. Source: RFC 3261 §13.2.1.
+        Raises: SdpUnreadable, NotAcceptableHere.
+        """
+        if phone in self.early or len(self.early) >= MAX_EARLY:
+            return None
+        self.early[phone] = take_answer(self.negotiation, sdp)
+        return self.early[phone].agreed
+
+    def changes(self, phone: str, sdp: bytes) -> tuple[Agreed | None, bytes]:
+        """A phone describes itself anew before it answers: what is agreed then, and our answer.
+
+        Raises: SdpUnreadable, NotAcceptableHere, WrongMoment.
+        """
+        known = self.early.get(phone)
+        if known is None:
+            raise WrongMoment("it never answered our offer")
+        self.early[phone], ours = take_offer(known, sdp)
+        self.changed.add(phone)
+        return self.early[phone].agreed, ours
+
+    def answers(self, phone: str, sdp: bytes | None) -> Negotiation:
+        """The negotiation when this phone answers the call.
+
+        Raises: SdpUnreadable, NotAcceptableHere.
+        """
+        known = self.early.get(phone)
+        if known is not None and (sdp is None or phone in self.changed):
+            return known
+        return take_answer(self.negotiation, sdp or b"")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +82,8 @@ class Attached:
     """Description of ours that a provisional response must hold."""
     forks: dict[SessionId, Fork] = field(default_factory=dict)
     rang: bool = False
-    early: bool = False
-    """Whether a called phone sends sound before it answers."""
+    early: tuple[SessionId, str] | None = None
+    """The called phone that is heard before it answers: its session and its name there."""
     answered: bool = False
     agreed_at: float = 0.0
     """When the direction of its sound was last agreed."""

@@ -347,16 +347,16 @@ class SipLegs:
 
     def _progressed(self, leg: Attached, event: s.Progressed) -> None:
         """A called phone rings; its sound before the answer is heard if its description can be agreed with."""
-        fork = leg.forks[event.session]
-        fork.early_sdp = event.sdp or fork.early_sdp
         early = None
-        if event.sdp is not None and not leg.early and leg.session is None:
+        if event.sdp is not None and leg.session is None:
             try:
-                early = take_answer(fork.negotiation, event.sdp).agreed
+                early = leg.forks[event.session].describes(event.fork, event.sdp)
             except VoiceError as wrong:
                 log.info("call=%s early description unusable: %s", leg.call, wrong.message)
+        if leg.early is not None:
+            early = None
         if early is not None:
-            leg.early = True
+            leg.early = (event.session, event.fork)
             self._rows.describe(leg, early)
         if event.status in (180, 183) and (early is not None or not leg.rang):
             leg.rang = True
@@ -369,7 +369,7 @@ class SipLegs:
             return
         fork = leg.forks[event.session]
         try:
-            leg.negotiation = take_answer(fork.negotiation, event.sdp or fork.early_sdp or b"")
+            leg.negotiation = fork.answers(event.fork, event.sdp)
         except VoiceError as wrong:
             fork.refused = (wrong.sip, wrong.message)
             self._do(self._agent.bye(event.session, now=self._now()))
@@ -397,18 +397,20 @@ class SipLegs:
             self._tell(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))
 
     def _reoffered(self, leg: Attached, event: s.Reoffered) -> None:
-        """A phone changes the call: hold, resume, another address, another codec."""
-        if leg.negotiation is None:
-            return
+        """A phone changes the call: hold, resume, another address, another codec; one that is called may do so too."""
         try:
-            if event.sdp is None:
+            if leg.negotiation is None:
+                agreed, ours = leg.forks[event.session].changes(event.fork, event.sdp or b"")
+                if agreed is not None and leg.early == (event.session, event.fork):
+                    self._rows.describe(leg, agreed)
+            elif event.sdp is None:
                 leg.negotiation, ours = make_offer(leg.negotiation)
             else:
                 leg.negotiation, ours = take_offer(leg.negotiation, event.sdp)
         except VoiceError as wrong:
             self._do(self._agent.refuse_reoffer(event.session, wrong.sip, now=self._now()))
             return
-        if event.sdp is not None and leg.negotiation.agreed is not None:
+        if event.sdp is not None and leg.negotiation is not None and leg.negotiation.agreed is not None:
             self._agreed(leg, leg.negotiation.agreed)
         self._do(self._agent.answer_reoffer(event.session, ours, now=self._now()))
 

@@ -228,6 +228,14 @@ def test_a_number_that_is_none_is_taken_for_a_plain_response(field: str) -> None
     assert len(alice.told(Progressed)) == 1
 
 
+def test_a_response_without_a_tag_is_of_no_phone() -> None:
+    _, alice, peer, sent = calling()
+    peer.say(reply(sent, 180, tag=None))
+    (event,) = alice.events
+    assert isinstance(event, Progressed)
+    assert event.fork == ""
+
+
 def test_an_invite_without_an_offer_does_not_ask_for_it() -> None:
     wire = Wire()
     alice = wire.node(BOB)

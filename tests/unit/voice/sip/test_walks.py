@@ -21,7 +21,23 @@ from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Wire, call,
 
 FATES = st.sampled_from([(), (0.01,), (0.01,), (0.01,), (0.02, 0.03), (0.3,), (0.01, 2.0), (1.2,)])
 ACTIONS = st.sampled_from(
-    ["call", "call back", "ring", "accept", "refuse", "cancel", "bye a", "bye b", "hold a", "hold b", "answer", "key"]
+    [
+        "call",
+        "call back",
+        "ring",
+        "accept",
+        "refuse",
+        "cancel",
+        "bye a",
+        "bye b",
+        "hold a",
+        "hold b",
+        "answer",
+        "key",
+        "describe",
+        "update a",
+        "update b",
+    ]
 )
 STEPS = st.lists(st.tuples(ACTIONS, st.floats(0.0, 3.0)), min_size=3, max_size=14)
 
@@ -56,6 +72,11 @@ class Owner:
                     self.wire.do(self.node, agent.bye(session, now=now))
                 case "hold":
                     self.wire.do(self.node, agent.reoffer(session, SDP, now=now))
+                case "describe":
+                    rings = agent.ring(session, now=now, status=183, sdp=ANSWER, acknowledged=True)
+                    self.wire.do(self.node, rings)
+                case "update":
+                    self.wire.do(self.node, agent.reoffer(session, SDP, now=now, method="UPDATE"))
                 case "answer":
                     self.wire.do(self.node, agent.answer_reoffer(session, ANSWER, now=now))
                     self.wire.do(self.node, agent.acknowledge(session, ANSWER, now=now))

@@ -1,0 +1,120 @@
+"""A call before its answer: the early dialogs of a call out, and UPDATE in early dialogs both ways.
+
+Descriptions may change before the answer once both sides have described themselves in messages that are not lost: the
+INVITE, and a provisional response that was acknowledged.
+Source: RFC 3261 §12.1; RFC 3311 §5; RFC 6337 §3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.body import sdp_of
+from holdfast.voice.sip.desk import Desk, sdp_headers
+from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, ReofferRefused
+from holdfast.voice.sip.message import Request, Response, clean
+from holdfast.voice.sip.session import EarlyDialog, OwnReoffer, Session, SessionState
+from holdfast.voice.sip.transaction import Purpose, Transaction
+
+UNANSWERED = (SessionState.CALLING, SessionState.CALLED)
+BEFORE_ACK = (*UNANSWERED, SessionState.ANSWERED)
+
+
+def of(session: Session, tag: str | None) -> EarlyDialog | None:
+    """The early dialog with this fork of our INVITE."""
+    return next((early for early in session.early if early.dialog.remote_tag == tag), None)
+
+
+def dialog_of(session: Session, received: Request) -> dialogs.Dialog:
+    """The dialog a request of the peer's came in."""
+    found = session.dialog
+    if found is None:
+        early = of(session, received.from_.tag)
+        assert early is not None  # or the request would not have found the session
+        found = early.dialog
+    return found
+
+
+def heard(session: Session, received: Request, source: Address, now: float) -> Session:
+    """The session with the peer's request noted in its dialog."""
+    dialog = dialogs.hear(dialog_of(session, received), received, source)
+    if session.dialog is not None:
+        return replace(session, dialog=dialog, heard_at=now)
+    return replace(session, early=_with(session, dialog))
+
+
+def refusal(desk: Desk, session: Session, received: Request) -> tuple[int, Headers] | None:
+    """Why an UPDATE with an offer cannot be taken before the answer: status and headers; None when it can.
+
+    Source: RFC 3311 §5.2.
+    """
+    if session.state is SessionState.CALLED:
+        if session.described:
+            return None
+        if sdp_of(session.invite) is not None:
+            return 500, (("Retry-After", str(int(desk.dice() * 10))),)
+        return 491, ()
+    early = of(session, received.from_.tag)
+    return None if early is not None and early.described else (491, ())
+
+
+def change(desk: Desk, session: Session, sdp: bytes | None) -> None:
+    """Send an UPDATE of ours, or say at once that it cannot be."""
+    if session.state is SessionState.CALLED:
+        dialog = session.dialog if session.described and session.updates else None
+    else:
+        found = next((early for early in reversed(session.early) if early.described and early.updates), None)
+        dialog = None if found is None else found.dialog
+    if dialog is None or sdp is None or session.own is not None or session.theirs is not None:
+        desk.tell(ReofferRefused(session=session.id, status=491, reason="Request Pending"))
+        return
+    fields = (desk.contact_in(session), *sdp_headers(sdp), *desk.agent_headers())
+    via = desk.via(dialogs.next_hop(dialog))
+    dialog, made, to = dialogs.write(dialog, "UPDATE", via=via, headers=fields, body=sdp)
+    key = desk.request(made, to, purpose=Purpose.REOFFER, session=session.id)
+    desk.put(replace(_noted(session, dialog), own=OwnReoffer(transaction=key, sdp=sdp, method="UPDATE")))
+
+
+def responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+    """The final response to it. Deviation: after a 491 our owner is told at once; nothing is tried again by itself."""
+    session = replace(session, own=None)
+    if response.status >= 300:
+        desk.put(session)
+        desk.tell(ReofferRefused(session=session.id, status=response.status, reason=clean(response.reason)))
+        return
+    early = of(session, transaction.request.to.tag)
+    dialog = session.dialog or (None if early is None else early.dialog)
+    if dialog is not None:
+        session = _noted(session, dialogs.refresh(dialog, response))
+    desk.put(session)
+    desk.tell(ReofferAnswered(session=session.id, sdp=sdp_of(response), offer_to_answer=False))
+
+
+def unheard(desk: Desk, session: Session) -> None:
+    """Nobody responded to it. The call itself is not touched: its INVITE decides."""
+    desk.put(replace(session, own=None))
+    desk.tell(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
+
+
+def answered_by(desk: Desk, session: Session, tag: str) -> Session:
+    """The session when this fork answers: the other early dialogs go, and an UPDATE of ours in one of them."""
+    session = desk.leave_early(session)
+    waiting = None if session.own is None else desk.transactions.get(session.own.transaction)
+    if waiting is not None and waiting.request.to.tag != tag:
+        session = replace(session, own=None)
+        desk.tell(ReofferRefused(session=session.id, status=487, reason="Request Terminated"))
+    return session
+
+
+def _noted(session: Session, dialog: dialogs.Dialog) -> Session:
+    if session.dialog is not None:
+        return replace(session, dialog=dialog)
+    return replace(session, early=_with(session, dialog))
+
+
+def _with(session: Session, dialog: dialogs.Dialog) -> tuple[EarlyDialog, ...]:
+    return tuple(
+        replace(early, dialog=dialog) if early.dialog.remote_tag == dialog.remote_tag else early
+        for early in session.early
+    )
