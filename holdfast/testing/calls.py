@@ -23,6 +23,9 @@ from holdfast.voice.sip.effects import (
     Ended,
     Progressed,
     ProvisionalAcknowledged,
+    Referral,
+    ReferralAnswered,
+    Referred,
     RefreshDue,
     Refused,
     ReofferAnswered,
@@ -48,6 +51,9 @@ SessionEvent = (
     | ReofferAnswered
     | ReofferRefused
     | DigitSignalled
+    | ReferralAnswered
+    | Referral
+    | Referred
 )
 
 RINGING, SESSION_PROGRESS, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 183, 486, 400, 488, 491
@@ -93,6 +99,12 @@ class PhoneCall:
         self.state = CallState.CALLING if way == "out" else CallState.RINGING
         self.progress: list[int] = []
         self.digits: list[str] = []
+        self.referred: list[str] = []
+        """Whom it was asked to call instead, as Refer-To came."""
+        self.refers_with = 202
+        """How it answers to that; 202 promises to call."""
+        self.referral: list[int] = []
+        """What was answered to `put_through`, and told of it afterwards."""
         self.line = line
         self._endpoint = endpoint
         self._negotiation = negotiation
@@ -104,6 +116,7 @@ class PhoneCall:
         self._answered: asyncio.Future[None] = loop.create_future()
         self._over: asyncio.Future[Ended | Refused] = loop.create_future()
         self._changed: asyncio.Future[str] | None = None
+        self._put_through: asyncio.Future[int] | None = None
         self._said = b""
         """The last offer of ours that changed the call."""
 
@@ -212,6 +225,18 @@ class PhoneCall:
         """Press keys. Raises: ValueError for what is no key, or when the peer takes no telephone events."""
         self.line.press(digits)
 
+    async def put_through(self, target: str, *, within_s: float = 5.0) -> int:
+        """Ask the peer to call somebody else instead of us (REFER); the last status told. Raises: TimeoutError."""
+        self._put_through = asyncio.get_running_loop().create_future()
+        self._endpoint.do(self._endpoint.agent.refer(self.session, target, now=now_s()))
+        await self._wait(self._put_through, "word of the call it was asked for", within_s)
+        return self._put_through.result()
+
+    def follow(self, *statuses: int) -> None:
+        """Tell the peer, who sent us elsewhere, how that call fares."""
+        for status in statuses:
+            self._endpoint.do(self._endpoint.agent.notify_refer(self.session, status, now=now_s()))
+
     async def hang_up(self, *, within_s: float = 5.0) -> None:
         """End the call, whatever its state. Raises: TimeoutError."""
         self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
@@ -256,6 +281,17 @@ class PhoneCall:
                     self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
             case DigitSignalled():
                 self.digits.append(event.digit)
+            case Referred():
+                self.referred.append(event.target)
+                self._endpoint.do(self._endpoint.agent.answer_refer(self.session, self.refers_with, now=now_s()))
+            case ReferralAnswered():
+                self.referral.append(event.status)
+                if event.status >= 300 and self._put_through is not None and not self._put_through.done():
+                    self._put_through.set_result(event.status)
+            case Referral():
+                self.referral.append(event.status)
+                if event.is_over and self._put_through is not None and not self._put_through.done():
+                    self._put_through.set_result(event.status)
             case Refused() | Ended():
                 self.state = CallState.OVER
                 self.line.close()

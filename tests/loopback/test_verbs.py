@@ -243,3 +243,49 @@ async def test_a_message_survives_a_crash_of_control() -> None:
             status, _, sound = await asyncio.to_thread(fetched, server, progress.form["RecordingUrl"])
             assert status == 200
             assert sounds_in(sound) == [{"alice"}]
+
+
+# --- transfers ----------------------------------------------------------------------------------------------
+
+
+async def test_a_caller_is_sent_elsewhere_and_tells_how_it_fares(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice:
+        web.on("/after", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
+        target = "sip:carol@127.0.0.1:9?X-Order=17"
+        refer = f'<Refer action="/after"><Sip>{target}</Sip></Refer>'
+        await answers(server, OFFICE, web.on("/voice", reply(twiml(refer))))
+        call = await alice.call(OFFICE)
+        await call.answered()
+        async with asyncio.timeout(10):
+            while call.referred != [f"<{target}>"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        call.follow(180, 486)
+        await web.came(2)
+        (after,) = web.asked("/after")
+        told = {name: value for name, value in after.form.items() if name.startswith(("Refer", "Notify"))}
+        assert told == {"ReferCallStatus": "busy", "ReferSipResponseCode": "202", "NotifySipResponseCode": "486"}
+        await alice.hears("ringback")
+
+
+async def test_the_called_phone_puts_the_caller_through_to_another(server: Server) -> None:
+    async with (
+        WebServer() as web,
+        Phone("alice", server=server.sip) as alice,
+        Phone("bob", server=server.sip) as bob,
+        Phone("carol", server=server.sip) as carol,
+    ):
+        web.on("/refer", reply(twiml(f"<Dial><Sip>{carol.uri}</Sip></Dial>")))
+        dial = f'<Dial referUrl="/refer"><Sip>{bob.uri}</Sip></Dial>'
+        await answers(server, OFFICE, web.on("/voice", reply(twiml(dial))))
+        call = await alice.call(OFFICE)
+        await call.answered()
+        asked = await bob.called()
+        await alice.hears("bob")
+        assert await asked.put_through(carol.uri) == 200
+        await asked.over()
+        await web.came(2)
+        (refer,) = web.asked("/refer")
+        assert refer.form["ReferTransferTarget"] == f"<{carol.uri}>"
+        await alice.hears("carol")
+        await carol.hears("alice")
+        assert asked.referral == [202, 100, 200]

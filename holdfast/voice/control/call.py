@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from holdfast.voice.control.forms import ear, sip_told
-from holdfast.voice.control.hearing import begin, begin_beside, hang_up, stop, tell
+from holdfast.voice.control.hearing import begin, begin_beside, hang_up, referred, stop, tell
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.view import Message, Saying, View
 from holdfast.voice.control.work import Work, digits_sound, limit_timer, ring_timer
@@ -50,6 +50,7 @@ from holdfast.voice.model.facts import (
     LegRefused,
     LegRinging,
     PhoneHeld,
+    PhoneRefers,
     PhoneResumed,
     RoomLeft,
     SoundEnded,
@@ -60,6 +61,7 @@ from holdfast.voice.model.ids import RecordingSid, Token, derive
 from holdfast.voice.model.orders import (
     BeginRecording,
     CallChild,
+    HandOver,
     LeaveRoom,
     NoteParticipant,
     NotePhoneHold,
@@ -67,13 +69,12 @@ from holdfast.voice.model.orders import (
     StartScript,
     StopScript,
 )
+from holdfast.voice.model.refusals import refused_as
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
 
 KEYED: Final[tuple[Role, ...]] = ("main", "queue", "screen")
 """The scripts that hear of keys; a hold, a wait for a conference and an announcement do not."""
-BUSY = frozenset({486, 600, 603})
-UNANSWERED = frozenset({408, 480, 487})
 
 
 class Moved(NamedTuple):
@@ -179,6 +180,10 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             pass
         case ReleaseChild():
             _release(work, message)
+        case HandOver(instruction=instruction):
+            _redirect(work, instruction)
+        case PhoneRefers():
+            referred(work, message)
         case StartScript(role=role, instruction=Instruction() as instruction):
             begin(work, role, instruction)
         case StartScript(role=role, request=request):
@@ -313,7 +318,7 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
                 _answered(work)
         case LegRefused(sip_code=sip_code):
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-                work.finish(_refusal(sip_code), sip_code, leg_is_gone=True)
+                work.finish(CallStatus(refused_as(sip_code)), sip_code, leg_is_gone=True)
         case LegEnded(sip_code=sip_code):
             if call.status is CallStatus.IN_PROGRESS:
                 work.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)
@@ -324,13 +329,6 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
             if held != call.phone_held:
                 work.call = replace(call, phone_held=held, phone_held_at=work.now if held else None)
                 work.say(NotePhoneHold(call=call.sid, held=held))
-
-
-def _refusal(sip_code: int) -> CallStatus:
-    """The final status that a SIP failure means. Source: Twilio docs, Call status values."""
-    if sip_code in BUSY:
-        return CallStatus.BUSY
-    return CallStatus.NO_ANSWER if sip_code in UNANSWERED else CallStatus.FAILED
 
 
 def _answered(work: Work) -> None:

@@ -19,8 +19,8 @@ from holdfast.voice.model.commands import (
     Role,
     WebRequest,
 )
-from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
-from holdfast.voice.model.facts import ChildScreened, Fact, TimerFired, WhisperHeard
+from holdfast.voice.model.effects import AnswerReferral, LogNotification, PlaySound, StartTimer, StopSound
+from holdfast.voice.model.facts import ChildRefers, ChildScreened, Fact, PhoneRefers, TimerFired, WhisperHeard
 from holdfast.voice.model.orders import (
     LeaveQueue,
     NoteAnnounced,
@@ -89,6 +89,24 @@ def tell(work: Work, script: Script, fact: Fact) -> None:
         case _:
             about = ear(work.call, script.role, work.view, work.now)
             _apply(work, work.runner.take(script, fact, about, work.now))
+
+
+def referred(work: Work, fact: PhoneRefers) -> None:
+    """A phone asks that its peer is put through elsewhere: a bridged Dial with a referUrl does so, nobody else.
+
+    Source: Twilio docs, "Inbound SIP REFER"; error 13802.
+    """
+    call = work.call
+    dialler = call if call.boss is None else work.view.calls[call.boss]
+    main = dialler.script("main")
+    if main is None or not work.runner.takes_referral(main):
+        message = f"the phone asked for {fact.target[:60]!r}, and no <Dial> with a referUrl connects it: refused"
+        work.say(AnswerReferral(call=call.sid, sip_code=603))
+        work.say(LogNotification(call=call.sid, code=13802, log=0, message=message))
+    elif dialler is call:
+        tell(work, main, fact)
+    else:
+        work.say(ChildRefers(call=dialler.sid, child=call.sid, target=fact.target))
 
 
 def _apply(work: Work, turn: Turn) -> None:

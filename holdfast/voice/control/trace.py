@@ -45,6 +45,9 @@ ASKED = {
     "LegEnded": "leg ended",
     "PhoneHeld": "the phone holds",
     "PhoneResumed": "the phone resumes",
+    "PhoneRefers": "the phone wants its peer put through",
+    "LegReferred": "the phone answered our REFER",
+    "ReferralTold": "the phone tells of the call we asked it for",
     "QueueTaken": "taken out of the queue",
     "MemberReached": "reached a queued call",
     "RoomLeft": "out of the room",
@@ -142,6 +145,10 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return f": {data['code']} {data['message']}"
         case "ChildEnded":
             return f": {data['status']}"
+        case "PhoneRefers":
+            return f" to {data['target']}"
+        case "LegReferred" | "ReferralTold":
+            return f": {data['sip_code'] or 'nothing said'}"
         case "RedirectCall":
             request = data["instruction"].get("request")
             return f" to {request['url']}" if request else " to a document given inline"

@@ -164,6 +164,22 @@ class HangUpLeg:
     call: CallSid
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferLeg:
+    """Ask the phone to call that URI instead of us (REFER). Answered by LegReferred, then ReferralTold."""
+
+    call: CallSid
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerReferral:
+    """Answer what a phone asked with PhoneRefers: 202, and the phone is told that it was done, or a refusal."""
+
+    call: CallSid
+    sip_code: int
+
+
 # --- recordings -------------------------------------------------------------------------------------------
 
 Voice = tuple[CallSid, Literal["says", "hears"]]
@@ -221,7 +237,7 @@ class VerbBegan:
 
 
 SoundEffect = RouteAudio | PlaySound | StopSound | Beep
-LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg
+LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg | ReferLeg | AnswerReferral
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture
 Effect = SoundEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan

@@ -1,6 +1,7 @@
 """Facts: what has happened, told to the switch by the shell or by one noun to another (past tense).
 
 Point of view: *in* is from the party to us. Every fact is journaled, so it carries all that a replay needs.
+Length: every fact there is, one class each.
 """
 
 from __future__ import annotations
@@ -71,6 +72,35 @@ class DigitPressed:
 
     call: CallSid
     digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegReferred:
+    """The phone answered our REFER: 202 when it will call the one we named, else it will not."""
+
+    call: CallSid
+    sip_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferralTold:
+    """The phone told how the call fares that we asked it for. `sip_code` 0: it did not say.
+
+    After `is_over` no more comes. Units: `lasts_s`, how long the phone says it goes on telling.
+    """
+
+    call: CallSid
+    sip_code: int
+    is_over: bool
+    lasts_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRefers:
+    """The phone asks that whom it talks to is put through to `target`, its Refer-To as it came."""
+
+    call: CallSid
+    target: str
 
 
 # --- from the clock, the media plane and the web -----------------------------------------------------
@@ -200,6 +230,15 @@ class ChildDetached:
 
     call: CallSid
     child: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRefers:
+    """The phone of a leg dialled by this call asks that this call is put through to `target`."""
+
+    call: CallSid
+    child: CallSid
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,7 +387,18 @@ class Interrupted:
     cause: Literal["redirect", "hangup", "dequeue"]
 
 
-LegFact = LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed | DigitPressed
+LegFact = (
+    LegRinging
+    | LegAnswered
+    | LegRefused
+    | LegEnded
+    | PhoneHeld
+    | PhoneResumed
+    | DigitPressed
+    | LegReferred
+    | ReferralTold
+    | PhoneRefers
+)
 CaptureFact = CaptureBegan | CaptureQuiet | CaptureEnded
 ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentMissed | CaptureFact
 NounFact = (
@@ -357,6 +407,7 @@ NounFact = (
     | ChildScreened
     | ChildEnded
     | ChildDetached
+    | ChildRefers
     | RoomEntered
     | RoomRefused
     | RoomLeft

@@ -43,6 +43,14 @@ class ReleaseChild:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """This leg is nobody's child from now on and runs a document of its own."""
+
+    call: CallSid
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
     """Put a call into the private two-party room `room`, which exists while both are in it."""
 
@@ -213,6 +221,7 @@ class NoteVoices:
 NounCommand = (
     CallChild
     | ReleaseChild
+    | HandOver
     | Bridge
     | EnterConference
     | ReserveSeat

@@ -59,6 +59,14 @@ RECORD_LEFT_ASKS_ACTION = True
 """Whether a Record that is cut off by a redirect has its `action` requested, the answer unused; what was recorded is
 kept. Source: "Modify a live call"; TwiML <Record>."""
 
+REFER_LEFT_ASKS_ACTION = True
+"""Whether a Refer that is cut off by a redirect has its `action` requested, the answer unused, as when the caller
+hangs up. Source: TwiML <Refer> action."""
+
+REFERRAL_CUT_SHORT = "ringing"
+"""ReferCallStatus when the phone stops telling before the other call was answered or refused.
+Source: TwiML <Refer> action."""
+
 # --- conferences ----------------------------------------------------------------------------------------------
 
 LAST_PARTICIPANT_HEARS_WAIT = False

@@ -22,6 +22,7 @@ from typing import Self, assert_never
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
+    AnswerReferral,
     Beep,
     ChangeCapture,
     Effect,
@@ -32,6 +33,7 @@ from holdfast.voice.model.effects import (
     PlaceLeg,
     PlaySound,
     PostCallback,
+    ReferLeg,
     RefuseLeg,
     RingLeg,
     RouteAudio,
@@ -308,7 +310,7 @@ class Engine:
                 self._timers.carry_out(effect)
             case FetchDocument() | StopFetch() | PostCallback() | LogNotification():
                 self.webhooks.carry_out(effect)
-            case PlaceLeg() | RingLeg() | AnswerLeg() | RefuseLeg() | HangUpLeg():
+            case PlaceLeg() | RingLeg() | AnswerLeg() | RefuseLeg() | HangUpLeg() | ReferLeg() | AnswerReferral():
                 self.legs.carry_out(effect)
             case StartCapture() | ChangeCapture() | StopCapture() | EraseCapture():
                 self.recorder.carry_out(effect)

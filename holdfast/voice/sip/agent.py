@@ -4,7 +4,7 @@ It holds the transactions, the sessions with their dialogs, and the registrar. I
 dice: the shell hands it messages and timers that fired, with the time, and carries out the effects it returns.
 Every ask about a session that is over returns no effects: the event that said so is already out.
 Length: one method for each thing its owner may ask; what is done is in the modules of the sessions' states.
-Source: RFC 3261, with RFC 3262, 4028, 6026, 3311, 3581, 6086, 8760.
+Source: RFC 3261, with RFC 3262, 3515, 4028, 6026, 3311, 3581, 6086, 8760.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from holdfast.voice.sip import called, calling, early, outcomes, registration, running
+from holdfast.voice.sip import called, calling, early, outcomes, referring, registration, running
 from holdfast.voice.sip.codec import Malformed, decode, unframed
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
@@ -291,6 +291,30 @@ class Agent:
             headers = (("Content-Type", "application/dtmf-relay"),)
             content = f"Signal={digit[:1]}\r\nDuration={duration_ms}\r\n".encode()
             running.send(desk, found, "INFO", Purpose.INFO, headers=headers, content=content)
+        return desk.take()
+
+    def refer(self, session: SessionId, target: str, *, now: float) -> list[Effect]:
+        """Ask the peer to call this URI instead (REFER): `ReferralAnswered`, then `Referral` until it is over."""
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
+            referring.refer(desk, found, target)
+        return desk.take()
+
+    def answer_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
+        """Answer the `Referred` of this session: 202, whose outcome is told by `notify_refer`, or a refusal."""
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None:
+            referring.answer(desk, found, status)
+        return desk.take()
+
+    def notify_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
+        """Tell the peer how the call fares that it asked for; a final status is the last."""
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None:
+            referring.notify(desk, found, status)
         return desk.take()
 
     # --- outside calls

@@ -45,11 +45,23 @@ from holdfast.voice.sip.transaction import (
 )
 from holdfast.voice.sip.uri import contact_at, scheme_of
 
-ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK")
+ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY")
 MAX_TRIES = 2
 """Answers to challenges for one request: the first, and one more when the nonce was stale."""
 
-SESSION_TIMERS = ("again", "answer", "ring", "prack", "cancel", "glare", "reoffer", "refresh", "expire", "idle")
+SESSION_TIMERS = (
+    "again",
+    "answer",
+    "ring",
+    "prack",
+    "cancel",
+    "glare",
+    "reoffer",
+    "refresh",
+    "expire",
+    "idle",
+    "refer",
+)
 
 _CSEQ_LINE = re.compile(rb"^CSeq\s*:\s*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)
 

@@ -257,6 +257,36 @@ class DigitSignalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferralAnswered:
+    """The peer answered our REFER: 2xx says that it will try, anything else that it will not."""
+
+    session: SessionId
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referral:
+    """The peer tells how the call fares that our REFER asked it for. Source: RFC 3515 §2.4.5.
+
+    `status` is the last SIP status of that call, 0 when the peer does not say. After `is_over` no more comes.
+    Units: `lasts_s`, how long the peer says it goes on telling.
+    """
+
+    session: SessionId
+    status: int
+    is_over: bool
+    lasts_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referred:
+    """The peer asks us to call somebody else; answer with `answer_refer`. `target` is Refer-To as it came."""
+
+    session: SessionId
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSeen:
     """One SIP message of this session went over the wire: material for a ladder diagram.
 
@@ -344,6 +374,9 @@ Event = (
     | ReofferAnswered
     | ReofferRefused
     | DigitSignalled
+    | ReferralAnswered
+    | Referral
+    | Referred
     | MessageSeen
     | Registered
     | RegistrationFailed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.voice.sip import called, calling, refreshing, registration, reliable, running
+from holdfast.voice.sip import called, calling, referring, refreshing, registration, reliable, running
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.effects import Address, EndCause, OptionsAnswered
 from holdfast.voice.sip.message import Response
@@ -26,6 +26,8 @@ def responded(
             running.bye_responded(desk, session, transaction, response)
         case Purpose.INFO if session is not None:
             running.info_responded(desk, session, transaction, response)
+        case Purpose.REFER if session is not None:
+            referring.responded(desk, session, transaction, response)
         case Purpose.REFRESH if session is not None:
             refreshing.refreshed(desk, session, transaction, response)
         case Purpose.KEEPALIVE if session is not None:
@@ -55,7 +57,9 @@ def transaction_timer(desk: Desk, registrations: Registrations, letter: Trigger,
     match transaction.purpose:
         case Purpose.INVITE if session is not None:
             calling.timed_out(desk, session)
-        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO | Purpose.REFRESH | Purpose.KEEPALIVE if session is not None:
+        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO | Purpose.REFER | Purpose.REFRESH | Purpose.KEEPALIVE if (
+            session is not None
+        ):
             running.timed_out(desk, session, transaction.purpose)
         case Purpose.REGISTER:
             known = registrations.get(transaction.subject)
@@ -91,5 +95,7 @@ def session_timer(desk: Desk, name: str, session: Session) -> None:
             calling.cancel_unheard(desk, session)
         case "glare":
             running.back_off_over(desk, session)
+        case "refer":
+            referring.answer(desk, session, 603)
         case _:
             running.change_forgotten(desk, session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, called, early, registrar, running
+from holdfast.voice.sip import alive, called, early, referring, registrar, running
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
@@ -123,6 +123,7 @@ class Reception:
             running.hang_up(desk, confirmed)
         elif confirmed is not None:
             running.next_reoffer(desk, confirmed)
+            referring.refer_due(desk, desk.sessions[confirmed.id])
 
     def _cancelled(self, received: Request, data: bytes, source: Address) -> None:
         """A CANCEL: 200 if its INVITE is known here, whatever became of it. Source: RFC 3261 §9.2."""
@@ -168,8 +169,9 @@ class Reception:
             case "OPTIONS":
                 desk.reply(key, 200, tag=tag, headers=self._abilities(source))
             case "REFER":
-                # Whom a party talks to is decided by documents and REST alone, never by the party's phone.
-                desk.reply(key, 603, tag=tag)
+                referring.asked(desk, session, received, key)
+            case "NOTIFY":
+                referring.notified(desk, session, received, key)
             case _:
                 desk.reply(key, 405, tag=tag, headers=(self._allow(),))
 
@@ -184,9 +186,12 @@ class Reception:
             case "OPTIONS":
                 key = desk.open_server(received, reply_address(received, source), None)
                 desk.reply(key, 200, headers=self._abilities(source))
-            case "BYE" | "UPDATE" | "INFO" | "PRACK":
+            case "BYE" | "UPDATE" | "INFO" | "PRACK" | "NOTIFY":
                 key = desk.open_server(received, reply_address(received, source), None)
                 desk.reply(key, 481)
+            case "REFER":
+                key = desk.open_server(received, reply_address(received, source), None)
+                desk.reply(key, 603)
             case _:
                 key = desk.open_server(received, reply_address(received, source), None)
                 desk.reply(key, 405, headers=(self._allow(),))

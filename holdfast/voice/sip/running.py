@@ -27,7 +27,7 @@ from holdfast.voice.sip.transaction import Purpose, Transaction
 GLARE_TRIES = 2
 """How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
 
-KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires")
+KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "Referred-By")
 """What a request of ours keeps when it is sent again after a challenge."""
 
 REOFFER_WITHIN_S = 20.0
@@ -66,12 +66,13 @@ def hang_up(desk: Desk, session: Session) -> None:
 
 
 def settle(desk: Desk, session: Session, status: int) -> Session:
-    """Give the peer's re-INVITE that still waits its final response, and stop what repeats."""
-    if session.theirs is not None:
-        desk.reply(session.theirs.transaction, status, tag=session.local_tag)
-    for name in ("reoffer", "again", "glare"):
+    """Give the peer's requests that still wait their final response, and stop what repeats."""
+    for waits in (session.theirs.transaction if session.theirs is not None else None, session.referred):
+        if waits is not None:
+            desk.reply(waits, status, tag=session.local_tag)
+    for name in ("reoffer", "again", "glare", "refer"):
         desk.stop(session_timer(name, session.id))
-    return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None)
+    return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None, referred=None)
 
 
 def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE") -> None:

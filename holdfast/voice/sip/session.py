@@ -154,6 +154,14 @@ class Session:
     accept_due: tuple[bytes | None, Headers] | None = None
     """The 2xx that waits for a PRACK."""
     early: tuple[EarlyDialog, ...] = ()
+    refer_due: str | None = None
+    """What the peer is to be asked to call, as soon as its ACK is here."""
+    referral: Literal["", "asked", "over"] = ""
+    """Whether the peer was asked to call somebody else, and has told the end of it."""
+    referred: str | None = None
+    """Key of the transaction of the peer's REFER that our owner has not answered yet."""
+    following: bool = False
+    """Whether the peer waits to be told how the call fares that it asked us for."""
     lasting: Lasting | None = None
     raises: int = 0
     """How often our INVITE was sent again with a longer session."""

@@ -128,6 +128,7 @@ class Purpose(Enum):
     BYE = "BYE"
     CANCEL = "CANCEL"
     INFO = "INFO"
+    REFER = "REFER"
     REFRESH = "UPDATE that refreshes"
     KEEPALIVE = "OPTIONS in a dialog"
     REGISTER = "REGISTER"

@@ -27,6 +27,7 @@ from holdfast.voice.twiml.verbs.enqueue import Enqueue
 from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
 from holdfast.voice.twiml.verbs.gather import Gather
 from holdfast.voice.twiml.verbs.record import Record
+from holdfast.voice.twiml.verbs.refer import Refer
 from holdfast.voice.twiml.verbs.speak import Play, Say
 
 MAX_BYTES = 64 * 1024
@@ -46,6 +47,7 @@ VERBS: Final[Mapping[str, type[Verb] | type[Dial]]] = {
     "Enqueue": Enqueue,
     "Gather": Gather,
     "Record": Record,
+    "Refer": Refer,
 }
 
 _QUIET = frozenset({"Say", "Play", "Pause", "Redirect"})

@@ -124,6 +124,13 @@ class Runner:
             case _:
                 return stops, None
 
+    def takes_referral(self, script: Script) -> bool:
+        """Whether the running verb connects two parties, and puts one through when the other's phone asks for it."""
+        if script.fetching is not None or script.ended or script.document is None:
+            return False
+        verb = read(script.document).verbs[script.verb]
+        return verb.takes_referral() and any(thing.key == "room" for thing in script.opened)
+
     def forget(self, script: Script) -> None:
         """Drop the cached generator, as a crash would."""
         self.running.pop(_key(script), None)

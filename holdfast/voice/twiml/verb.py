@@ -137,6 +137,10 @@ class Verb:
         """Whether this key of the caller means something to the verb; any other is no fact of its."""
         return False
 
+    def takes_referral(self) -> bool:
+        """Whether a phone may ask the verb to put the other party through elsewhere."""
+        return False
+
 
 def next_fact() -> Part[Fact]:
     """The next fact, whatever it is. Raises: Interruption."""

@@ -14,17 +14,29 @@ from collections.abc import Callable, Coroutine, KeysView
 from typing import Any, assert_never
 
 from holdfast.voice.model.commands import ReceiveCall
-from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, LegEffect, PlaceLeg, RefuseLeg, RingLeg
+from holdfast.voice.model.effects import (
+    AnswerLeg,
+    AnswerReferral,
+    HangUpLeg,
+    LegEffect,
+    PlaceLeg,
+    ReferLeg,
+    RefuseLeg,
+    RingLeg,
+)
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import (
     DigitPressed,
     LegAnswered,
     LegEnded,
     LegFact,
+    LegReferred,
     LegRefused,
     LegRinging,
     PhoneHeld,
+    PhoneRefers,
     PhoneResumed,
+    ReferralTold,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
@@ -164,6 +176,13 @@ class SipLegs:
                     self._do(self._agent.refuse(found.session, effect.sip_code, now=self._now()))
             case HangUpLeg():
                 self._hang_up(found)
+            case ReferLeg(target=target):
+                self._refer(found, target)
+            case AnswerReferral(sip_code=sip_code) if found.session is not None:
+                self._do(self._agent.answer_refer(found.session, sip_code, now=self._now()))
+                self._do(self._agent.notify_refer(found.session, 200, now=self._now()))
+            case AnswerReferral():
+                pass
             case _:
                 assert_never(effect)
 
@@ -241,6 +260,13 @@ class SipLegs:
         for session in leg.forks:
             if session != leg.session:
                 self._do(self._agent.cancel(session, now=self._now()))
+
+    def _refer(self, leg: Attached, target: str) -> None:
+        """Ask the phone to call somebody else; one whose call is not answered cannot be asked."""
+        if leg.session is None or not leg.answered:
+            self._tell(LegReferred(call=leg.call, sip_code=481))
+        else:
+            self._do(self._agent.refer(leg.session, target, now=self._now()))
 
     def _forget(self, leg: Attached) -> None:
         """The engine hears no more of this leg, and its row goes."""
@@ -338,6 +364,13 @@ class SipLegs:
                 self._refresh(leg)
             case s.DigitSignalled():
                 self._tell(DigitPressed(call=leg.call, digit=event.digit))
+            case s.ReferralAnswered(status=status):
+                self._tell(LegReferred(call=leg.call, sip_code=status))
+            case s.Referral():
+                told = ReferralTold(call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.lasts_s)
+                self._tell(told)
+            case s.Referred(target=target):
+                self._tell(PhoneRefers(call=leg.call, target=target))
             case s.Ended() if event.session == leg.session:
                 self._forget(leg)
                 if leg.known:

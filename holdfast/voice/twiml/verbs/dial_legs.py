@@ -6,23 +6,26 @@ document of its own first (ChildDetached).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     Callback,
+    Instruction,
     Target,
     WebRequest,
 )
-from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
+from holdfast.voice.model.effects import AnswerReferral, PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
     ChildEnded,
+    ChildRefers,
     ChildRinging,
     ChildScreened,
     DigitPressed,
+    PhoneRefers,
     RecordingBegan,
     RecordingFinished,
     TimerFired,
@@ -31,6 +34,7 @@ from holdfast.voice.model.ids import CallSid, RoomSid, Token
 from holdfast.voice.model.orders import (
     Bridge,
     CallChild,
+    HandOver,
     ReleaseChild,
 )
 from holdfast.voice.twiml.verb import (
@@ -38,7 +42,9 @@ from holdfast.voice.twiml.verb import (
     Continue,
     Desk,
     EarlyMedia,
+    HangUp,
     Interruption,
+    Jump,
     Outcome,
     Part,
     Run,
@@ -90,6 +96,9 @@ class DialLegs(Verb):
 
     def wants_key(self, digit: str) -> bool:
         return digit == "*" and self.terms.hangup_on_star
+
+    def takes_referral(self) -> bool:
+        return self.terms.refer is not None
 
     def run(self, desk: Desk) -> Run:
         if not self.terms.answer_on_bridge:
@@ -229,6 +238,14 @@ class DialLegs(Verb):
                         status = unconfirmed.CHILD_REDIRECTED
                         form = (("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true"))
                         return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
+                    case ChildRefers(target=target) if self.terms.refer is not None:
+                        yield AnswerReferral(call=child, sip_code=202)
+                        return Jump(request=_transfer(self.terms.refer, target))
+                    case PhoneRefers(target=target) if self.terms.refer is not None:
+                        yield AnswerReferral(call=desk.call, sip_code=202)
+                        request = _transfer(self.terms.refer, target)
+                        yield HandOver(call=child, instruction=Instruction(request=request))
+                        return HangUp()
                     case TimerFired(token=token) if token == limit:
                         break
                     case DigitPressed(digit="*") if self.terms.hangup_on_star:
@@ -248,3 +265,8 @@ class DialLegs(Verb):
             *tried.sip,
             *told_of(tape, desk.now),
         )
+
+
+def _transfer(request: WebRequest, target: str) -> WebRequest:
+    """The request that asks what becomes of the party who is put through. Source: TwiML <Dial> referUrl."""
+    return replace(request, form=(*request.form, ("ReferTransferTarget", target)))

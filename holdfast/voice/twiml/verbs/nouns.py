@@ -105,7 +105,7 @@ def _sip(reader: Reader) -> Target | None:
     if inside is not None:
         username, password = inside.attributes.get("username", username), inside.attributes.get("password", password)
     uri, _, query = text.partition("?")
-    if not uri.lower().startswith(("sip:", "sips:")) or "@" not in uri or _UNSEEN.search(uri) or set(uri) & set(' <>"'):
+    if not sip_uri(uri):
         _cannot(reader, "it is no SIP URI")
         return None
     if len(uri) >= MAX_URI:
@@ -123,6 +123,12 @@ def _sip(reader: Reader) -> Target | None:
         password = None
     target = Target(to=uri, username=username, password=password)
     return replace(target, headers=tuple((name, value) for name, value in pairs if _may_be_set(reader, name, value)))
+
+
+def sip_uri(text: str) -> bool:
+    """Whether this is a SIP URI that may stand in a message: a user at a host, nothing that cannot be printed."""
+    whole = text.lower().startswith(("sip:", "sips:")) and "@" in text
+    return whole and _UNSEEN.search(text) is None and not set(text) & set(' <>"')
 
 
 def _may_be_set(reader: Reader, name: str, value: str) -> bool:

@@ -31,8 +31,6 @@ RING_TONES = (
 _CALLER_ID = re.compile(r"(\+?[0-9]{1,32}|(client:|sips?:)?[A-Za-z0-9._+=@:!$&'*-]{1,255})\Z")
 RECORDED = ("record-from-answer", "record-from-ringing", "record-from-answer-dual", "record-from-ringing-dual")
 ACCEPTED = (
-    "referUrl",
-    "referMethod",
     "callReason",
     "events",
     "passports",
@@ -54,6 +52,8 @@ class Terms:
     hangup_on_star: bool = False
     answer_on_bridge: bool = False
     sequential: bool = False
+    refer: WebRequest | None = None
+    """Who says what becomes of one party when the phone of the other asks to put it through (REFER)."""
     record: RecordingTerms | None = None
     record_ringing: bool = False
     """The recording has the ringing too, and not only the conversation."""
@@ -75,6 +75,7 @@ class Terms:
             hangup_on_star=reader.boolean("hangupOnStar", False),
             answer_on_bridge=reader.boolean("answerOnBridge", False),
             sequential=reader.boolean("sequential", False),
+            refer=reader.request("referUrl", "referMethod"),
             record=how if record in RECORDED else None,
             record_ringing=record.startswith("record-from-ringing"),
         )

@@ -1,0 +1,142 @@
+"""REFER in a running call, in both directions: the far end is asked to call somebody else, and tells how that went.
+
+Point of view: *referral* is what we asked of the peer, *referred* what the peer asked of us. One of each at a time.
+Source: RFC 3515; RFC 3420 for message/sipfrag; RFC 3892 for Referred-By; RFC 6665 for the subscription.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from holdfast.voice.sip import body, running
+from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.effects import Referral, ReferralAnswered, Referred
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import REASONS, Request, Response
+from holdfast.voice.sip.session import Session, SessionState
+from holdfast.voice.sip.transaction import Purpose, Transaction
+from holdfast.voice.sip.uri import parse_name_addr
+
+SIPFRAG = "message/sipfrag"
+LONGEST_TARGET = 256
+"""Characters of a Refer-To. Source: Twilio docs, "Inbound SIP REFER"."""
+ANSWER_WITHIN_S = 20.0
+"""A REFER that our owner leaves unanswered this long is declined."""
+LASTS_S = 60
+"""How long we say that we shall tell of a call the peer asked for."""
+
+_STATUS = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: |\r|\n|\Z)")
+_EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
+
+
+# --- ours
+
+
+def refer(desk: Desk, session: Session, target: str) -> None:
+    """Ask the peer to call this URI, once its ACK is here. One that is under way is not asked again."""
+    if session.state is not SessionState.RUNNING:
+        desk.put(replace(session, refer_due=target))
+        return
+    if session.referral == "asked":
+        return
+    assert session.dialog is not None
+    ours = parse_name_addr(session.dialog.local).uri
+    headers = (desk.contact_in(session), ("Refer-To", f"<{target}>"), ("Referred-By", f"<{ours}>"))
+    running.send(desk, replace(session, referral="asked", refer_due=None), "REFER", Purpose.REFER, headers=headers)
+
+
+def refer_due(desk: Desk, session: Session) -> None:
+    """The peer's ACK is here: send the REFER that waited for it."""
+    if session.refer_due is not None:
+        refer(desk, session, session.refer_due)
+
+
+def responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+    """A response to our REFER."""
+    if response.status < 200 or session.state is not SessionState.RUNNING:
+        return
+    if response.status in (408, 481):
+        running.lost(desk, session, response.status)
+    elif not running.tried_again(desk, session, transaction, response):
+        if response.status >= 300:
+            desk.put(replace(session, referral=""))
+        desk.tell(ReferralAnswered(session=session.id, status=response.status))
+
+
+def notified(desk: Desk, session: Session, received: Request, key: str) -> None:
+    """A NOTIFY: how the call that we asked for fares. Source: RFC 3515 §2.4.4, §2.4.5; RFC 6665 §4.1.3."""
+    tag = session.local_tag
+    event = (received.first("Event") or "").partition(";")[0].strip().lower()
+    if event != "refer":
+        desk.reply(key, 489, tag=tag, headers=(("Allow-Events", "refer"),))
+        return
+    if session.referral == "":
+        desk.reply(key, 481, tag=tag)
+        return
+    desk.reply(key, 200, tag=tag)
+    if session.referral == "over" or session.state is not SessionState.RUNNING:
+        return
+    state = received.first("Subscription-State") or ""
+    found = _STATUS.match(received.body) if body.media_type(received) == SIPFRAG else None
+    status = int(found[1]) if found else 0
+    is_over = state.strip().lower().startswith("terminated") or status >= 200
+    lasts = _EXPIRES.search(state)
+    if is_over:
+        desk.put(replace(session, referral="over"))
+    desk.tell(Referral(session=session.id, status=status, is_over=is_over, lasts_s=float(lasts[1]) if lasts else None))
+
+
+# --- the peer's
+
+
+def asked(desk: Desk, session: Session, received: Request, key: str) -> None:
+    """A REFER of the peer's. The owner answers with `answer`. Source: RFC 3515 §2.4.2."""
+    tag = session.local_tag
+    targets = received.values("Refer-To")
+    if session.state is not SessionState.RUNNING:
+        desk.reply(key, 603, tag=tag)
+    elif len(targets) != 1 or len(targets[0]) > LONGEST_TARGET or not _is_readable(targets[0]):
+        desk.reply(key, 400, tag=tag, reason="Bad Request (one readable Refer-To of up to 256 characters)")
+    elif session.referred is not None or session.following:
+        desk.reply(key, 491, tag=tag)
+    else:
+        desk.put(replace(session, referred=key))
+        desk.start(session_timer("refer", session.id), ANSWER_WITHIN_S)
+        desk.tell(Referred(session=session.id, target=targets[0]))
+
+
+def _is_readable(target: str) -> bool:
+    try:
+        return bool(parse_name_addr(target).uri)
+    except UriUnreadable:
+        return False
+
+
+def answer(desk: Desk, session: Session, status: int) -> None:
+    """Answer the peer's REFER: 202, and a first NOTIFY, or a refusal."""
+    if session.referred is None:
+        return
+    desk.stop(session_timer("refer", session.id))
+    accepted = 200 <= status < 300
+    desk.reply(session.referred, 202 if accepted else status, tag=session.local_tag)
+    session = desk.put(replace(session, referred=None, following=accepted))
+    if accepted:
+        notify(desk, session, 100)
+
+
+def notify(desk: Desk, session: Session, status: int) -> None:
+    """Tell the peer how the call it asked for fares; a final status is the last. Source: RFC 3515 §2.4.5."""
+    if not session.following or session.state is not SessionState.RUNNING:
+        return
+    is_over = status >= 200
+    lasts = "terminated;reason=noresource" if is_over else f"active;expires={LASTS_S}"
+    headers = (
+        desk.contact_in(session),
+        ("Event", "refer"),
+        ("Subscription-State", lasts),
+        ("Content-Type", f"{SIPFRAG};version=2.0"),
+    )
+    content = f"SIP/2.0 {status} {REASONS.get(status, 'Unknown')}\r\n".encode()
+    session = replace(session, following=not is_over)
+    running.send(desk, session, "NOTIFY", Purpose.NOTHING, headers=headers, content=content)

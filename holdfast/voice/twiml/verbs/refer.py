@@ -1,0 +1,127 @@
+"""`<Refer>`: ask the caller's phone to call somebody else instead of us, and wait until it tells how that went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from holdfast.voice.model import unconfirmed
+from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.effects import ReferLeg, StartTimer, StopTimer
+from holdfast.voice.model.facts import LegReferred, ReferralTold, TimerFired
+from holdfast.voice.model.ids import Token
+from holdfast.voice.model.refusals import refused_as
+from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.verb import (
+    Answer,
+    Continue,
+    Desk,
+    Failed,
+    Interruption,
+    Jump,
+    Outcome,
+    Run,
+    Verb,
+    next_fact,
+)
+from holdfast.voice.twiml.verbs.nouns import MAX_HEADERS, MAX_URI, sip_uri
+
+LASTS_S = 60.0
+"""How long a phone may say nothing of the call it was asked for, unless it says how long it will take."""
+LONGEST_S = 600.0
+
+
+@dataclass(slots=True)
+class Told:
+    """What the phone has said so far. Units: 0 is nothing yet."""
+
+    answered: int = 0
+    notified: int = 0
+
+    @property
+    def status(self) -> str:
+        """How the other call stands, in the words of CallStatus; "" when nothing is known of it."""
+        if self.answered >= 300 or self.notified >= 300:
+            return refused_as(self.notified) if self.notified else "failed"
+        if self.notified >= 200:
+            return "in-progress"
+        return unconfirmed.REFERRAL_CUT_SHORT if self.notified else ""
+
+    def form(self, status: str) -> tuple[tuple[str, str], ...]:
+        """What `action` is told: what is not known is left out. Source: TwiML <Refer> action."""
+        said = (
+            ("ReferCallStatus", status),
+            ("ReferSipResponseCode", str(self.answered or "")),
+            ("NotifySipResponseCode", str(self.notified or "")),
+        )
+        return tuple((name, value) for name, value in said if value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refer(Verb):
+    """Send the phone elsewhere. It ends when the other call is answered or refused, or nothing more is told of it.
+
+    Source: TwiML <Refer>; RFC 3515.
+    """
+
+    name: ClassVar[str] = "Refer"
+    target: str
+    action: WebRequest | None = None
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Refer | None:
+        action = reader.request("action", "method")
+        nouns = [node for node in reader.node.children if node.tag == "Sip"]
+        for node in reader.node.children:
+            if node.tag != "Sip" or node is not nouns[0]:
+                reader.warn(f"<{node.tag[:60]}> may not stand in it, or not twice; it is passed over")
+        if not nouns:
+            reader.warn("there is no <Sip> that says where to")
+            return None
+        uri, _, query = nouns[0].text.strip().partition("?")
+        if not sip_uri(uri) or len(uri) >= MAX_URI or len(query) >= MAX_HEADERS or not sip_uri(f"{uri}?{query}"):
+            reader.warn(f"{uri[:60]!r} is no SIP URI that a phone can be sent to", code=13243)
+            return None
+        return cls(target=f"{uri}?{query}" if query else uri, action=action)
+
+    def run(self, desk: Desk) -> Run:
+        if desk.direction != "inbound" and not desk.to.lower().startswith(("sip:", "sips:")):
+            message = "<Refer> is for calls of SIP phones: one placed to a number or a client cannot be sent elsewhere"
+            return Failed(code=13801, message=message)
+        yield Answer()
+        told = Told()
+        timer = desk.token()
+        yield StartTimer(token=timer, after_s=LASTS_S)
+        yield ReferLeg(call=desk.call, target=self.target)
+        try:
+            while True:
+                match (yield from next_fact()):
+                    case LegReferred(sip_code=code):
+                        told.answered = code
+                        if code >= 300:
+                            return self._over(told, told.status)
+                    case ReferralTold(sip_code=code, is_over=is_over, lasts_s=lasts_s):
+                        told.notified = code or told.notified
+                        if is_over:
+                            return self._over(told, told.status)
+                        yield from _wait_on(timer, lasts_s)
+                    case TimerFired(token=token) if token == timer:
+                        return self._over(told, told.status)
+                    case _:
+                        pass
+        except Interruption as order:
+            if order.cause != "hangup" and not unconfirmed.REFER_LEFT_ASKS_ACTION:
+                raise
+            return self._over(told, "canceled")
+
+    def _over(self, told: Told, status: str) -> Outcome:
+        if self.action is None:
+            return Continue()
+        return Jump(request=replace(self.action, form=(*self.action.form, *told.form(status))))
+
+
+def _wait_on(timer: Token, lasts_s: float | None) -> Run:
+    """The phone is at it: give it the time it says, or as long as before."""
+    yield StopTimer(token=timer)
+    yield StartTimer(token=timer, after_s=min(max(lasts_s or LASTS_S, 1.0), LONGEST_S))
+    return Continue()

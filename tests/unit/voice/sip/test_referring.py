@@ -1,0 +1,302 @@
+"""REFER in both directions: between two agents, and with a scripted far end that does not keep to the rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.effects import (
+    EndCause,
+    Ended,
+    Invited,
+    Referral,
+    ReferralAnswered,
+    Referred,
+    SessionId,
+)
+from tests.unit.voice.sip.test_running import CHALLENGE, A, Scene
+from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Wire, call, header, reply
+
+CAROL = "sip:carol@192.0.2.9?X-Order=17"
+
+
+class Pair:
+    """Two agents who talk."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.alice: Node = self.wire.node(ALICE)
+        self.bob: Node = self.wire.node(BOB)
+        self.a = call(self.wire, self.alice, self.bob, sdp=SDP)
+        self.wire.run(1)
+        (invited,) = self.bob.told(Invited)
+        assert isinstance(invited, Invited)
+        self.b: SessionId = invited.session
+        self.wire.do(self.bob, self.bob.agent.accept(self.b, ANSWER, now=self.wire.now))
+
+    def run(self) -> Pair:
+        self.wire.run(1)
+        return self
+
+    def refer(self, target: str = CAROL) -> None:
+        """Bob sends Alice elsewhere."""
+        self.wire.do(self.bob, self.bob.agent.refer(self.b, target, now=self.wire.now))
+        self.wire.run(0.1)
+
+    def answer(self, status: int) -> None:
+        self.wire.do(self.alice, self.alice.agent.answer_refer(self.a, status, now=self.wire.now))
+        self.wire.run(1)
+
+    def tell(self, status: int) -> None:
+        self.wire.do(self.alice, self.alice.agent.notify_refer(self.a, status, now=self.wire.now))
+        self.wire.run(1)
+
+
+def sent(node: Node, method: str) -> list[str]:
+    """The requests of a method a node has sent."""
+    return [data.decode() for data, _ in node.sent if data.startswith(f"{method} ".encode())]
+
+
+def test_one_is_sent_elsewhere_and_tells_how_it_fares() -> None:
+    pair = Pair().run()
+    pair.refer()
+    assert pair.alice.told(Referred) == [Referred(session=pair.a, target=f"<{CAROL}>")]
+    (asked,) = sent(pair.bob, "REFER")
+    assert header(asked, "Refer-To") == f"<{CAROL}>"
+    assert header(asked, "Referred-By").startswith("<sip:bob@")
+    assert header(asked, "Contact").startswith("<sip:")
+    pair.answer(202)
+    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=202)]
+    for status in (180, 200):
+        pair.tell(status)
+    assert pair.bob.told(Referral) == [
+        Referral(session=pair.b, status=100, is_over=False, lasts_s=60.0),
+        Referral(session=pair.b, status=180, is_over=False, lasts_s=60.0),
+        Referral(session=pair.b, status=200, is_over=True, lasts_s=None),
+    ]
+    notices = sent(pair.alice, "NOTIFY")
+    assert [notice.partition("\r\n\r\n")[2] for notice in notices] == [
+        "SIP/2.0 100 Trying\r\n",
+        "SIP/2.0 180 Ringing\r\n",
+        "SIP/2.0 200 OK\r\n",
+    ]
+    assert header(notices[0], "Event") == "refer"
+    assert header(notices[0], "Subscription-State") == "active;expires=60"
+    assert header(notices[-1], "Subscription-State") == "terminated;reason=noresource"
+    assert header(notices[0], "Content-Type") == "message/sipfrag;version=2.0"
+    pair.tell(486)
+    assert len(sent(pair.alice, "NOTIFY")) == 3
+    assert pair.bob.told(Ended) == []
+
+
+@pytest.mark.parametrize("status", [403, 603])
+def test_one_does_not_go(status: int) -> None:
+    pair = Pair().run()
+    pair.refer()
+    pair.answer(status)
+    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=status)]
+    pair.tell(200)
+    assert sent(pair.alice, "NOTIFY") == []
+    pair.refer()
+    assert len(pair.alice.told(Referred)) == 2
+
+
+def test_it_waits_for_the_ack() -> None:
+    pair = Pair()
+    pair.wire.do(pair.bob, pair.bob.agent.refer(pair.b, CAROL, now=pair.wire.now))
+    assert sent(pair.bob, "REFER") == []
+    pair.wire.run(0.1)
+    assert len(sent(pair.bob, "REFER")) == 1
+    assert len(pair.alice.told(Referred)) == 1
+
+
+def test_one_at_a_time_and_none_that_is_left_open() -> None:
+    pair = Pair().run()
+    pair.refer()
+    pair.refer()
+    assert len(sent(pair.bob, "REFER")) == 1
+    pair.wire.run(30)
+    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=603)]
+
+
+def test_a_goodbye_answers_what_was_left_open() -> None:
+    pair = Pair().run()
+    pair.refer()
+    pair.wire.do(pair.alice, pair.alice.agent.bye(pair.a, now=pair.wire.now))
+    pair.wire.run(60)
+    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=487)]
+    assert [ended.cause for ended in pair.bob.told(Ended) if isinstance(ended, Ended)] == [EndCause.HUNG_UP]
+    assert (pair.alice.agent.transactions(), pair.bob.agent.transactions()) == (0, 0)
+    assert (pair.alice.agent.timers(), pair.bob.agent.timers()) == (0, 0)
+
+
+def test_what_nobody_asked_for_is_not_answered_or_told() -> None:
+    pair = Pair().run()
+    pair.answer(202)
+    pair.tell(200)
+    nobody = SessionId("nobody")
+    agent = pair.bob.agent
+    now = pair.wire.now
+    assert agent.refer(nobody, CAROL, now=now) == agent.answer_refer(nobody, 202, now=now) == []
+    assert agent.notify_refer(nobody, 200, now=now) == []
+    assert sent(pair.alice, "NOTIFY") == []
+
+
+# --- a far end that does as it likes ----------------------------------------------------------------------------
+
+
+def referring() -> tuple[Scene, str]:
+    """Alice has sent her peer elsewhere; her REFER."""
+    scene = Scene()
+    scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
+    (asked,) = scene.peer.heard()
+    return scene, asked
+
+
+def notify(scene: Scene, cseq: int, *extra: str, body: str = "") -> int:
+    """The peer's NOTIFY with these headers; the status it gets."""
+    lines = "\n".join(extra)
+    scene.from_peer("NOTIFY", f"z9hG4bKn{cseq}", cseq)
+    first = scene.peer.statuses()
+    assert len(first) == 1
+    scene.alice.events.clear()
+    text = "\n".join(
+        [
+            "NOTIFY sip:alice@10.0.0.1:5060 SIP/2.0",
+            f"Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKm{cseq}",
+            "Max-Forwards: 70",
+            "From: <sip:bob@10.0.0.3>;tag=peer",
+            f"To: {header(scene.invite, 'From')}",
+            f"Call-ID: {header(scene.invite, 'Call-ID')}",
+            f"CSeq: {cseq + 1} NOTIFY",
+            lines,
+        ]
+    )
+    scene.peer.say(text + "\n\n" + body)
+    (status,) = scene.peer.statuses()
+    return status
+
+
+EVENT = "Event: refer"
+FRAGMENT = "Content-Type: message/sipfrag;version=2.0"
+
+
+@pytest.mark.parametrize(
+    ("state", "body", "told"),
+    [
+        ("active;expires=30", "SIP/2.0 183 Session Progress", (183, False, 30.0)),
+        ("active", "SIP/2.0 486 Busy Here\r\nX: y", (486, True, None)),
+        ("terminated;reason=noresource", "SIP/2.0 180 Ringing", (180, True, None)),
+        ("terminated", "", (0, True, None)),
+        ("Active; expires=9999999999", "SIP/2.0 180", (180, False, None)),
+        ("pending", "SIP/2.0 999 No", (0, False, None)),
+        ("pending", "hello", (0, False, None)),
+    ],
+)
+def test_what_a_phone_may_tell(state: str, body: str, told: tuple[int, bool, float | None]) -> None:
+    scene, asked = referring()
+    scene.peer.say(reply(asked, 202))
+    assert notify(scene, 10, EVENT, f"Subscription-State: {state}", FRAGMENT, body=body) == 200
+    status, is_over, lasts_s = told
+    assert scene.alice.events == [Referral(session=A, status=status, is_over=is_over, lasts_s=lasts_s)]
+    again = notify(scene, 20, EVENT, "Subscription-State: terminated", FRAGMENT, body="SIP/2.0 200 OK")
+    assert again == 200
+    assert (scene.alice.events == []) is is_over
+
+
+def test_a_notice_may_come_before_the_answer_and_of_another_kind_is_refused() -> None:
+    scene, _ = referring()
+    assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 100 Trying") == 200
+    assert scene.alice.told(Referral) != []
+    assert notify(scene, 20, "Event: presence", "Subscription-State: active") == 489
+
+
+def test_a_notice_nobody_asked_for_is_refused() -> None:
+    scene = Scene()
+    assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 200 OK") == 481
+    assert scene.alice.events == []
+
+
+def test_a_challenge_is_answered() -> None:
+    scene, asked = referring()
+    scene.peer.say(reply(asked, 401, CHALLENGE))
+    (again,) = scene.peer.heard()
+    assert header(again, "Authorization").startswith("Digest")
+    assert header(again, "Refer-To") == f"<{CAROL}>"
+    scene.peer.say(reply(again, 202))
+    assert scene.alice.events == [ReferralAnswered(session=A, status=202)]
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_peer_that_knows_no_such_call_is_lost(status: int) -> None:
+    scene, asked = referring()
+    scene.peer.say(reply(asked, status))
+    assert scene.alice.events == [Ended(session=A, cause=EndCause.LOST, status=status)]
+
+
+def test_a_peer_that_says_nothing_is_lost() -> None:
+    scene, _ = referring()
+    scene.wire.run(40)
+    assert scene.alice.events == [Ended(session=A, cause=EndCause.LOST, status=408)]
+
+
+def test_a_provisional_answer_and_one_after_our_goodbye_are_nothing() -> None:
+    scene, asked = referring()
+    scene.peer.say(reply(asked, 100))
+    assert scene.alice.events == []
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.peer.say(reply(asked, 202))
+    assert scene.alice.events == []
+    assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 200 OK") in (200, 481)
+    assert scene.alice.events == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ((), 400),
+        (("Refer-To: <sip:a@192.0.2.1>", "Refer-To: <sip:b@192.0.2.1>"), 400),
+        (("Refer-To: <sip:" + "a" * 300 + "@192.0.2.1>",), 400),
+        (("Refer-To: <sip:a@192.0.2.1",), 400),
+    ],
+)
+def test_a_referral_that_cannot_be_read_is_refused(headers: tuple[str, ...], status: int) -> None:
+    scene = Scene()
+    text = "\n".join(
+        [
+            "REFER sip:alice@10.0.0.1:5060 SIP/2.0",
+            "Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKr",
+            "Max-Forwards: 70",
+            "From: <sip:bob@10.0.0.3>;tag=peer",
+            f"To: {header(scene.invite, 'From')}",
+            f"Call-ID: {header(scene.invite, 'Call-ID')}",
+            "CSeq: 7 REFER",
+            "Contact: <sip:bob@10.0.0.3:5060>",
+            *headers,
+        ]
+    )
+    scene.peer.say(text + "\n\n")
+    assert scene.peer.statuses() == [status]
+    assert scene.alice.events == []
+
+
+def test_two_at_once_and_one_outside_a_call() -> None:
+    scene = Scene()
+    statuses = []
+    for number, to in ((7, header(scene.invite, "From")), (8, header(scene.invite, "From")), (9, "<sip:alice@x>")):
+        text = "\n".join(
+            [
+                "REFER sip:alice@10.0.0.1:5060 SIP/2.0",
+                f"Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKr{number}",
+                "Max-Forwards: 70",
+                "From: <sip:bob@10.0.0.3>;tag=peer",
+                f"To: {to}",
+                f"Call-ID: {header(scene.invite, 'Call-ID')}",
+                f"CSeq: {number} REFER",
+                "Contact: <sip:bob@10.0.0.3:5060>",
+                "Refer-To: <tel:+15550111>",
+            ]
+        )
+        scene.peer.say(text + "\n\n")
+        statuses += scene.peer.statuses()
+    assert statuses == [491, 603]
+    assert scene.alice.events == [Referred(session=A, target="<tel:+15550111>")]
