@@ -60,10 +60,10 @@ def rtp(k: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 7, marker:
 
 
 def fades(hum: bytes) -> set[bytes]:
-    """A hum, and what is heard of it when packets of it are missing: the hum dying away, silence, and it again."""
+    """A hum, and what is heard of it when packets of it are missing: the hum dying away, silence, it again."""
     heard = {hum, SILENT}
     law = np.zeros(1, dtype=np.intp)
-    for losses in range(1, CONCEALED + 1):
+    for losses in range(1, CONCEALED + 2):
         made, before = Concealment(1), 1 << 30
         made.open(0, silence=SILENT[0])
         for lost in [False] * 5 + [True] * losses + [False]:

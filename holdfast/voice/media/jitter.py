@@ -38,7 +38,8 @@ QUIET_PEAK = 200
 PATIENCE = 500
 """Ticks for which a frame that nobody will miss is waited for; then the delay is cut in the middle of the sound."""
 
-_NEVER = 1 << 30
+NOTHING_TO_MISS = 1 << 30
+"""More missing frames in a row than there can be: nothing came yet, or what came is over."""
 _WRAP = 1 << 32
 _SAMPLES_IN_RING = SLOTS * SAMPLES
 G722 = 2
@@ -64,14 +65,14 @@ class JitterBuffers:
         self._head: Numbers = np.zeros(rows, dtype=np.intp)
         self._head_timestamp: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._ssrc: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._idle: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
+        self._idle: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
         self._astray: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._least_ahead: NDArray[np.int64] = np.full(rows, SLOTS, dtype=np.int64)
         self._watched: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._too_deep: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self.missed: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
-        """Frames missing in a row; very many where there is nothing to miss."""
-        self.missed_before: NDArray[np.int64] = np.full(rows, _NEVER, dtype=np.int64)
+        self.missed: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
+        """Frames missing in a row; at least `NOTHING_TO_MISS` where there is nothing to miss."""
+        self.missed_before: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
         """The same, one tick ago."""
         self.depth: NDArray[np.int64] = np.full(rows, START_DEPTH, dtype=np.int64)
         self.late: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
@@ -86,12 +87,12 @@ class JitterBuffers:
         """Forget what waits to be played; the next packet begins anew."""
         self._law[row] = law
         self._present[row * SLOTS : (row + 1) * SLOTS] = False
-        self.missed[row] = self.missed_before[row] = self._idle[row] = _NEVER
+        self.missed[row] = self.missed_before[row] = self._idle[row] = NOTHING_TO_MISS
         self._too_deep[row] = 0
 
     def rest(self, rows: Numbers) -> None:
         """These rows send keys in place of sound: until sound comes again, nothing is missing."""
-        self.missed[rows] = _NEVER
+        self.missed[rows] = NOTHING_TO_MISS
 
     # --- in ---------------------------------------------------------------------------------------------------
 

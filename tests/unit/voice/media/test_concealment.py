@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from holdfast.voice.media import concealment
 from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, ULAW
 from holdfast.voice.media.concealment import BLEND, CONCEALED, Concealment
 
@@ -94,10 +95,51 @@ def test_a_longer_loss_dies_away_in_60_ms_and_is_silent_then() -> None:
     assert power[1 + CONCEALED :] == [0.0] * (10 - CONCEALED)
 
 
-def test_what_comes_after_a_long_loss_is_untouched() -> None:
+def test_what_comes_after_a_long_loss_rises_out_of_the_silence_in_5_ms() -> None:
     sound = vowel(0.6)
     got, plain = heard(sound, set(range(10, 20))), heard(sound, set())
-    assert np.array_equal(got[20 * 160 :], plain[20 * 160 :])
+    at = 20 * 160
+    assert np.array_equal(got[at + BLEND :], plain[at + BLEND :])
+    rising, there = got[at : at + BLEND], plain[at : at + BLEND]
+    assert np.all(np.abs(rising) <= np.abs(there) + 1)
+    assert np.abs(rising[0]) <= 0.02 * np.abs(there).max()
+
+
+HALF_STEPS = 512
+"""What the codes of two samples below 16,384 may add to a step between them."""
+BLENDING = 512
+"""What giving way to another phase may add to it."""
+
+
+def steepest(hz: float, phase: float, lost: set[int]) -> tuple[float, float]:
+    """The largest step between samples of a sine of which frames were lost, and the largest it has by itself."""
+    time = np.arange(20 * 160) / 8000
+    got = heard(10_000 * np.sin(2 * np.pi * hz * time + phase), lost)
+    return float(np.abs(np.diff(got)).max()), float(20_000 * np.sin(np.pi * hz / 8000))
+
+
+SINES = (st.floats(67, 3400), st.floats(0, 2 * np.pi))
+
+
+@settings(max_examples=60, deadline=None)
+@given(*SINES, st.integers(4, 12), st.integers(1, 6))
+def test_no_tone_clicks_where_made_up_sound_begins_goes_on_or_ends(
+    hz: float, phase: float, first: int, losses: int
+) -> None:
+    found, natural = steepest(hz, phase, set(range(first, first + losses)))
+    assert found <= natural + HALF_STEPS + BLENDING
+
+
+@pytest.mark.parametrize(("blend", "gone"), [("_FALL", 0.0), ("_RISE", 1.0)])
+@pytest.mark.parametrize("losses", [1, 5])
+def test_without_its_blends_it_would_click(
+    blend: str, gone: float, losses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The measure of the test before sees what it is to see: a beginning that is not blended, and an end."""
+    monkeypatch.setattr(concealment, blend, np.full_like(getattr(concealment, blend), gone))
+    tones = [(hz, phase) for hz in np.arange(150.0, 1500.0, 47.3).tolist() for phase in (0.0, 0.8, 1.6, 2.4)]
+    steps = [steepest(hz, phase, set(range(10, 10 + losses))) for hz, phase in tones]
+    assert any(found > natural + HALF_STEPS + BLENDING for found, natural in steps)
 
 
 def test_concealed_frames_are_counted() -> None:
