@@ -64,6 +64,8 @@ class Switch:
         self._together = together
         self._carry_out = carry_out
         self._taken: list[Taken] = []
+        self._at_work: list[Taken] = []
+        self._over = False
         self._noted: list[Entry] = []
         self._came = asyncio.Event()
         self._idle = asyncio.Event()
@@ -98,25 +100,38 @@ class Switch:
         self.board.restore(decode(snapshot.data) for snapshot in snapshots)
 
     async def run(self) -> None:
-        """Commit, then carry out, until cancelled."""
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            while self._taken or self._noted:
-                taken, self._taken = self._taken[:GROUP], self._taken[GROUP:]
-                noted, self._noted = self._noted, []
-                await self._commit(taken, noted)
-                for one in taken:
-                    self._perform(one)
-            self._idle.set()
+        """Commit, then carry out, until cancelled. However it ends, nobody waits for it for ever."""
+        try:
+            while True:
+                await self._came.wait()
+                self._came.clear()
+                while self._taken or self._noted:
+                    self._at_work, self._taken = self._taken[:GROUP], self._taken[GROUP:]
+                    noted, self._noted = self._noted, []
+                    await self._commit(self._at_work, noted)
+                    for one in self._at_work:
+                        self._perform(one)
+                    self._at_work = []
+                self._idle.set()
+        finally:
+            self._end()
 
     async def settled(self) -> None:
-        """Return when every step taken so far is in the journal and carried out."""
+        """Return when every step taken so far is in the journal and carried out, or never will be."""
         await self._idle.wait()
 
     # --- within -----------------------------------------------------------------------------------------
 
+    def _end(self) -> None:
+        self._over = True
+        for one in (*self._at_work, *self._taken):
+            if one.asker is not None and not one.asker.done():
+                one.asker.set_exception(StoreFailed("the switch has stopped"))
+        self._idle.set()
+
     def _take(self, message: Message, asker: asyncio.Future[None] | None) -> None:
+        if self._over:
+            raise StoreFailed("the switch has stopped")
         now = self._now()
         step = self.board.apply(message, now)
         sounds = [effect for effect in step.effects if isinstance(effect, SoundEffect)]
@@ -130,8 +145,9 @@ class Switch:
         self._wake()
 
     def _wake(self) -> None:
-        self._idle.clear()
-        self._came.set()
+        if not self._over:
+            self._idle.clear()
+            self._came.set()
 
     async def _commit(self, taken: Sequence[Taken], noted: Sequence[Entry]) -> None:
         """Write a group of steps. A store that fails is no reason to drop a call."""

@@ -1,0 +1,103 @@
+"""The switch when what it works with fails: nobody waits for it for ever, and its failure is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import pytest
+
+from holdfast.voice.model.commands import CreateQueue, EndCall
+from holdfast.voice.model.effects import Effect
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
+from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.runtime.switch import Switch
+
+pytestmark = pytest.mark.anyio
+
+CALL = CallSid("CA" + "0" * 32)
+
+
+class Pages:
+    """A journal that takes what it is given when it is let, and says what it is told to say."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
+        await self.open.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    async def load(self) -> Sequence[Snapshot]:
+        return []
+
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
+        return []
+
+    async def forget(self, call: str) -> None:
+        return None
+
+
+def switch_on(pages: Pages, carry_out: Callable[[Effect], None] = lambda effect: None) -> Switch:
+    return Switch(journal=pages, now=lambda: 1000.0, sound=lambda sound: None, together=nullcontext, carry_out=carry_out)
+
+
+def queue(number: int) -> CreateQueue:
+    sid = QueueSid(f"QU{number:032x}")
+    return CreateQueue(queue=sid, account=AccountSid("AC" + "0" * 32), name=f"queue {number}", max_size=10)
+
+
+async def test_who_asked_a_switch_that_dies_is_told_and_nobody_waits_for_it() -> None:
+    pages = Pages()
+    pages.failure = RuntimeError("a fault of ours")
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    asked = [asyncio.ensure_future(switch.ask(queue(number))) for number in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    late = asyncio.ensure_future(switch.ask(queue(9)))
+    await asyncio.sleep(0)
+    pages.open.set()
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await running
+    for one in (*asked, late):
+        with pytest.raises(StoreFailed, match="has stopped"):
+            await one
+    async with asyncio.timeout(1):
+        await switch.settled()
+
+
+async def test_a_switch_that_has_stopped_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    await switch.ask(queue(1))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    with pytest.raises(StoreFailed, match="has stopped"):
+        await switch.ask(queue(2))
+    switch.tell(EndCall(call=CALL))
+    assert "has stopped" in caplog.text
+    assert len(switch.board.queues) == 1
+    async with asyncio.timeout(1):
+        await switch.settled()
+
+
+async def test_a_store_that_fails_drops_no_call() -> None:
+    pages = Pages()
+    pages.open.set()
+    pages.failure = StoreFailed("the disk is full")
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    await switch.ask(queue(1))
+    assert switch.store_failure == "the disk is full"
+    pages.failure = None
+    await switch.ask(queue(2))
+    assert switch.store_failure is None
+    running.cancel()
