@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -13,6 +14,7 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 WHOLE, SPARE = "CALL", "HOLD"
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 GAP = 2
 """Columns between two columns of a table."""
 
@@ -27,9 +29,17 @@ class Stop(Exception):
         self.status = status
 
 
+def plain(text: str) -> str:
+    """Text for a terminal: what would steer it becomes the replacement sign. Tabs and line ends stay.
+
+    What callers are called, and what they send, is shown here; it must not move the cursor or set a title.
+    """
+    return _STEERING.sub("\ufffd", text)
+
+
 def say(line: str = "") -> None:
-    """One line on standard output, as it is, tabs included."""
-    print(line, flush=True)
+    """One line on standard output, tabs included."""
+    print(plain(line), flush=True)
 
 
 def note(line: str) -> None:
@@ -39,9 +49,9 @@ def note(line: str) -> None:
 
 def tell(stop: Stop) -> None:
     """What went wrong, and what to do next."""
-    for number, line in enumerate(stop.message.splitlines()):
+    for number, line in enumerate(plain(stop.message).splitlines()):
         ERR.print(Text(("✗ " if number == 0 else "  ") + line, style="bold red" if number == 0 else ""))
-    for line in stop.fix.splitlines():
+    for line in plain(stop.fix).splitlines():
         ERR.print(Text("  → " + line))
 
 
@@ -51,7 +61,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str)
     The column CALL is whole in the narrowest terminal, because it is copied into the next command. HOLD, which does
     no more than CALL does, is left out where it does not fit; others are folded.
     """
-    rows = list(rows)
+    rows = [tuple(plain(cell) for cell in row) for row in rows]
     if not OUT.is_terminal:
         for row in rows:
             say("\t".join(row))
