@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from holdfast.cli.connections import BoundedConnection
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings
 
@@ -44,7 +45,7 @@ def http_server(app: ASGIApp) -> QuietServer:
         uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=BoundedConnection,
             ws="none",
             lifespan="off",
             log_config=None,
