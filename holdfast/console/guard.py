@@ -2,7 +2,8 @@
 
 On the machine itself nobody needs a password: a request that came to a loopback name, through no proxy, of no other
 web page. Anybody else proves to be the account by HTTP Basic. Twilio's API under `/2010-04-01`, the engine's own
-`/engine`, and the signed webhooks under `/twiml` have their own locks.
+`/engine`, and the signed webhooks under `/twiml` have their own locks; but no page of another site changes anything
+there either, because a browser that was given the password sends it along with whatever such a page asks for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 OTHER_LOCKS = ("/2010-04-01/", "/engine/", "/twiml/")
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?\Z", re.ASCII)
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip")
 
 
@@ -37,13 +40,13 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 401 or 403."""
-        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OTHER_LOCKS):
+        if scope["type"] != "http" or scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         if scope["method"] not in SAFE_METHODS and of_another_page(headers):
             answer = _told(403, "this request was made by a page of another site", "Use the console's own page.")
-        elif self._is_local(headers) or self._is_account(headers):
+        elif scope["path"].startswith(OTHER_LOCKS) or self._is_local(headers) or self._is_account(headers):
             await self._app(scope, receive, send)
             return
         else:
@@ -88,10 +91,9 @@ def of_another_page(headers: Headers) -> bool:
 
 
 def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    """The name in a Host field, or "" when it is not of its form. Source: RFC 9110 §7.2."""
+    found = _HOST.match(host)
+    return found[1].strip("[]").lower() if found else ""
 
 
 def _told(status: int, message: str, fix: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -80,7 +80,9 @@ function draw() {
     shown.delete(sid);
     if (selected === sid) select(next, Boolean(next));
   }
-  const articles = [...conversations()].map(([room, parties]) => article(room, parties));
+  const rooms = conversations();
+  for (const room of drawn.keys()) if (!rooms.has(room)) drawn.delete(room);
+  const articles = [...rooms].map(([room, parties]) => article(room, parties));
   const board = $("conversations");
   const had = document.activeElement;
   if (articles.some((one, at) => board.children[at] !== one) || board.children.length !== articles.length) {

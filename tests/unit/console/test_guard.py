@@ -63,7 +63,11 @@ async def test_this_machine_needs_no_password(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "10.0.0.1"]
+    "host",
+    [
+        *("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "10.0.0.1"),
+        *("evil.example@localhost", "localhost#.evil.example", "localhost/", "localhost:x", "localhost evil"),
+    ],
 )
 async def test_a_name_that_is_not_loopbacks_own_is_not_trusted(host: str) -> None:
     status, fields, body = await ask({"host": host})
@@ -128,9 +132,15 @@ async def test_the_consoles_own_page_may() -> None:
     "path", ["/2010-04-01/Accounts/x", "/engine/ladder/CA1", "/twiml/continue", "/healthz", "/readyz", "/metrics"]
 )
 async def test_doors_with_locks_of_their_own_are_left_to_them(path: str) -> None:
-    assert (await ask({"host": "public.example", "origin": "https://other.example"}, path=path, method="POST"))[
-        0
-    ] == 200
+    assert (await ask({"host": "public.example"}, path=path, method="POST"))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Calls.json", "/engine/x", "/twiml/continue"])
+async def test_another_page_changes_nothing_behind_the_other_locks_either(path: str) -> None:
+    """A browser that was given the password for the console sends it to the API for any page that asks."""
+    other = {"host": "public.example", "origin": "https://evil.example"}
+    assert (await ask(other, path=path, method="POST", password=basic()))[0] == 403
+    assert (await ask(other, path=path, password=basic()))[0] == 200
 
 
 async def test_other_protocols_pass() -> None:

@@ -43,7 +43,9 @@ class Pages:
 
 
 def switch_on(pages: Pages, carry_out: Callable[[Effect], None] = lambda effect: None) -> Switch:
-    return Switch(journal=pages, now=lambda: 1000.0, sound=lambda sound: None, together=nullcontext, carry_out=carry_out)
+    return Switch(
+        journal=pages, now=lambda: 1000.0, sound=lambda sound: None, together=nullcontext, carry_out=carry_out
+    )
 
 
 def queue(number: int) -> CreateQueue:
