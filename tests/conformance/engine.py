@@ -38,6 +38,7 @@ from holdfast.voice.model.commands import (
     EndCall,
     EndRoom,
     ForgetCall,
+    ForgetRecording,
     ReceiveCall,
     RecordCall,
     RedirectCall,
@@ -230,6 +231,8 @@ class Engine:
             case DeleteRecording(recording=recording):
                 deleted = replace(board.recordings[recording], status=RecordingStatus.DELETED, updated_at=now)
                 board.recordings[recording] = deleted
+            case ForgetRecording(recording=recording):
+                del board.recordings[recording]
             case _:
                 assert_never(command)
 

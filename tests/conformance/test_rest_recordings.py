@@ -144,6 +144,9 @@ async def test_lists_hold_what_is_asked_for(place: Place) -> None:
     assert sids(await place.get("/Recordings.json")) == ["3", "1"]
     assert sids(await place.get("/Recordings.json", "IncludeSoftDeleted=true")) == ["3", "2", "1"]
     assert (await place.get(f"/Recordings/{'RE' + '2' * 32}.json")).status == 404
+    known = await place.get(f"/Recordings/{'RE' + '2' * 32}.json", "IncludeSoftDeleted=True")
+    assert (known.json["status"], known.json["media_url"]) == ("deleted", None)
+    assert (await place.get(f"/Recordings/{'RE' + '2' * 32}.wav", "IncludeSoftDeleted=true")).status == 404
 
 
 async def test_a_recording_of_another_call_is_not_found_there(place: Place) -> None:

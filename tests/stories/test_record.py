@@ -16,6 +16,7 @@ from holdfast.voice.model.commands import (
     CreateCall,
     DeleteRecording,
     EndRoom,
+    ForgetRecording,
     Instruction,
     RecordCall,
     RecordingTerms,
@@ -510,6 +511,20 @@ def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world:
     assert len(world.effects) == erased
     with pytest.raises(NotFound):
         world.tell(DeleteRecording(recording=RecordingSid("RE" + "2" * 32)))
+
+
+def test_only_what_is_known_of_a_deleted_recording_is_forgotten(world: World) -> None:
+    caller = in_progress(world)
+    world.tell(RecordCall(call=caller, recording=TAPE, terms=TERMS))
+    world.passes(3)
+    world.hangs_up(caller)
+    with pytest.raises(RecordNotFinished):
+        world.tell(ForgetRecording(recording=TAPE))
+    world.tell(DeleteRecording(recording=TAPE))
+    world.tell(ForgetRecording(recording=TAPE))
+    assert world.board.recordings == {}
+    with pytest.raises(NotFound):
+        world.tell(ForgetRecording(recording=TAPE))
 
 
 def test_a_call_that_rings_is_not_recorded(world: World) -> None:

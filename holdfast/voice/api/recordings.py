@@ -34,7 +34,7 @@ class MonoOnly(AskedWrong):
     code = 16113
 
 
-def find(door: Door, asked: Asked, sid: str) -> Recording:
+def find(door: Door, asked: Asked, sid: str, *, deleted_too: bool = False) -> Recording:
     """The recording of that SID, of the call or conference in the path. Raises: NotFound."""
     owned = list(_of(door, asked))
     if sid == CURRENT:
@@ -43,7 +43,7 @@ def find(door: Door, asked: Asked, sid: str) -> Recording:
             raise NotFound(f"there are {len(live)} recordings under way, not one")
         return live[0]
     one = door.switch.board.recordings.get(RecordingSid(sid))
-    if one is None or one not in owned or one.status is RecordingStatus.DELETED:
+    if one is None or one not in owned or (one.status is RecordingStatus.DELETED and not deleted_too):
         raise NotFound(f"there is no recording {sid}")
     return one
 
@@ -95,7 +95,7 @@ async def fetch(door: Door, asked: Asked) -> Answer:
     name, _, kind = sid.partition(".") if sid != CURRENT else (sid, "", "")
     if kind not in ("", "wav", "mp3") or (kind and wants_json):
         raise NotFound(f"a recording cannot be had as {kind}")
-    one = find(door, asked, name)
+    one = find(door, asked, name, deleted_too=_deleted_too(asked))
     if wants_json:
         return Answer(body=_shown(asked, one))
     path = None if door.recordings is None else door.recordings.path(one.sid)
@@ -130,7 +130,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
     form = asked.form
     created = Between.read(form, "DateCreated")
     call, room = form.text("CallSid"), form.text("ConferenceSid")
-    deleted_too = (form.text("IncludeSoftDeleted") or "").lower() == "true"
+    deleted_too = _deleted_too(asked)
     found = (
         one
         for one in _of(door, asked)
@@ -151,6 +151,11 @@ async def listed(door: Door, asked: Asked) -> Answer:
     return Answer(body=body)
 
 
+def _deleted_too(asked: Asked) -> bool:
+    """Whether what is known of deleted recordings is asked for, too."""
+    return asked.form.flag("IncludeSoftDeleted") is True
+
+
 def _shown(asked: Asked, one: Recording) -> render.Json:
     """A recording as the resource that was asked shows it."""
     if "CallSid" in asked.names:
@@ -159,7 +164,7 @@ def _shown(asked: Asked, one: Recording) -> render.Json:
 
 
 _LISTED: Final = Operation(run=listed, parameters=LIST)
-_FETCH: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels"}))
+_FETCH: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels", "IncludeSoftDeleted"}))
 _CHANGE: Final = Operation(run=change, parameters=frozenset({"Status", "PauseBehavior"}))
 _DELETE: Final = Operation(run=delete)
 

@@ -14,7 +14,7 @@ from holdfast.voice.control import call as calls_machine
 from holdfast.voice.control import queue as queue_machine
 from holdfast.voice.control import recording as recording_machine
 from holdfast.voice.control import room as room_machine
-from holdfast.voice.control.nouns import Call, Queue, Recording, Room, RoomStatus
+from holdfast.voice.control.nouns import Call, Queue, Recording, RecordingStatus, Room, RoomStatus
 from holdfast.voice.control.view import Message, Saying
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
@@ -28,6 +28,7 @@ from holdfast.voice.model.commands import (
     DequeueMember,
     EndRoom,
     ForgetCall,
+    ForgetRecording,
     ReceiveCall,
     RemoveParticipant,
     ReserveSeat,
@@ -198,6 +199,8 @@ class Board:
                 if tape not in self.recordings:
                     raise NotFound(f"Recording {tape} was not found")
                 return self._to_recording(tape, message, now)
+            case ForgetRecording(recording=tape):
+                return self._forget_recording(tape)
             case NoteVoices(room=room_sid):
                 steps = [self._to_recording(one.sid, message, now) for one in self.recordings_of(room_sid)]
                 return [saying for said in steps for saying in said]
@@ -242,6 +245,16 @@ class Board:
             raise RecordNotFinished(f"Call {sid} has not finished and cannot be deleted")
         self._note(Call, sid, call)
         del self.calls[sid]
+        return ()
+
+    def _forget_recording(self, sid: RecordingSid) -> Iterable[Saying]:
+        one = self.recordings.get(sid)
+        if one is None:
+            raise NotFound(f"Recording {sid} was not found")
+        if one.status is not RecordingStatus.DELETED:
+            raise RecordNotFinished(f"Recording {sid} is {one.status.value} and cannot be forgotten")
+        self._note(Recording, sid, one)
+        del self.recordings[sid]
         return ()
 
     def _room(self, sid: RoomSid) -> Room:

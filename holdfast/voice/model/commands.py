@@ -289,6 +289,13 @@ class DeleteRecording:
     recording: RecordingSid
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetRecording:
+    """Forget what is known of a recording whose sound was deleted. Raises: NotFound, RecordNotFinished."""
+
+    recording: RecordingSid
+
+
 RestCommand = (
     CreateCall
     | ReceiveCall
@@ -307,4 +314,5 @@ RestCommand = (
     | RecordCall
     | ChangeRecording
     | DeleteRecording
+    | ForgetRecording
 )

@@ -63,7 +63,8 @@ from holdfast.voice.runtime.mediaplane import messages as media_words
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
-from holdfast.voice.runtime.recorder import Recorder, sweep
+from holdfast.voice.runtime.recorder import Recorder
+from holdfast.voice.runtime.retention import keep_sweeping
 from holdfast.voice.runtime.sounds.decoder import Decoder
 from holdfast.voice.runtime.sounds.speech import best_speech
 from holdfast.voice.runtime.switch import Switch
@@ -226,9 +227,8 @@ class Engine:
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))
         self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
         await self._bury_the_dead()
-        if settings.keep_days is not None:
-            work = sweep(self.switch, keep_days=settings.keep_days)
-            self._background.append(tasks.create_task(work, name="recordings-sweep"))
+        sweeping = keep_sweeping(self.switch, keep_days=settings.keep_days)
+        self._background.append(tasks.create_task(sweeping, name="recordings-sweep"))
         await self.legs.open()
         self._sip_is_up = True
         stack.push_async_callback(self.legs.close)

@@ -13,14 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, assert_never
 
-from holdfast.voice.control.nouns import RecordingStatus
 from holdfast.voice.media.wav import HEAD_BYTES, RATE_HZ, SAMPLE_BYTES, channels_in, head
-from holdfast.voice.model.commands import DeleteRecording
 from holdfast.voice.model.effects import CaptureEffect, ChangeCapture, EraseCapture, StartCapture, StopCapture
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, RecordingSid, is_sid
 from holdfast.voice.runtime.mediaplane import captures as words
-from holdfast.voice.runtime.switch import Switch
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +26,6 @@ MARGIN_FRAMES = 5
 """How much silence trimming leaves before the first sound and behind the last: a tenth of a second."""
 SHORTEST_S = 0.1
 """A recording that would be shorter is absent."""
-SWEEP_S = 3600.0
 _MOVED_AT_ONCE = 1 << 20
 
 
@@ -167,17 +163,6 @@ class Recorder:
                 await asyncio.to_thread(path.unlink)
             except OSError as error:
                 log.error("recording=%s cannot be deleted: %s", recording, error)
-
-
-async def sweep(switch: Switch, *, keep_days: float) -> None:
-    """Delete, once an hour until cancelled, the recordings that are older than this many days."""
-    while True:
-        oldest = switch.now() - keep_days * 86400
-        for one in list(switch.board.recordings.values()):
-            finished = not (one.live or one.unfinished) and one.status is not RecordingStatus.DELETED
-            if finished and one.updated_at < oldest:
-                switch.tell(DeleteRecording(recording=one.sid))
-        await asyncio.sleep(SWEEP_S)
 
 
 def _ends(closed: words.CaptureClosed) -> tuple[int, int]:

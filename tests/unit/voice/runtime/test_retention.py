@@ -1,0 +1,103 @@
+"""What becomes of old recordings: their sound goes after `keep_days`, the memory of them after forty days more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import nullcontext
+
+import pytest
+
+from holdfast.voice.control.nouns import Recording, RecordingStatus
+from holdfast.voice.model.commands import DeleteRecording, ForgetRecording, RecordingTerms
+from holdfast.voice.model.effects import Effect, EraseCapture
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
+from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.runtime.retention import KNOWN_DAYS, due, sweep
+from holdfast.voice.runtime.switch import Switch
+
+DAY_S = 86400.0
+NOW = 1_800_000_000.0
+TAPE = RecordingSid("RE" + "1" * 32)
+
+
+def aged(days: float, status: RecordingStatus = RecordingStatus.COMPLETED) -> Recording:
+    """A recording that was changed last so many days ago."""
+    return Recording(
+        sid=TAPE,
+        account=AccountSid("AC" + "0" * 32),
+        call=CallSid("CA" + "0" * 32),
+        room=None,
+        terms=RecordingTerms(source="OutboundAPI"),
+        channels=1,
+        status=status,
+        created_at=NOW - 1000 * DAY_S,
+        updated_at=NOW - days * DAY_S,
+    )
+
+
+@pytest.mark.parametrize("status", [RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED])
+def test_the_sound_of_one_that_is_over_goes_after_its_days(status: RecordingStatus) -> None:
+    assert list(due([aged(7.01, status)], now=NOW, keep_days=7)) == [DeleteRecording(recording=TAPE)]
+    assert list(due([aged(6.99, status)], now=NOW, keep_days=7)) == []
+    assert list(due([aged(0.26, status)], now=NOW, keep_days=0.25)) == [DeleteRecording(recording=TAPE)]
+
+
+def test_without_keep_days_sound_stays_for_ever() -> None:
+    assert list(due([aged(36500)], now=NOW, keep_days=None)) == []
+
+
+@pytest.mark.parametrize(
+    "status",
+    [RecordingStatus.IN_PROGRESS, RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING],
+)
+def test_one_that_is_not_over_is_left_alone_however_old(status: RecordingStatus) -> None:
+    assert list(due([aged(100, status)], now=NOW, keep_days=1)) == []
+
+
+@pytest.mark.parametrize("keep_days", [None, 1.0, 100.0])
+def test_a_deleted_one_is_forgotten_forty_days_later(keep_days: float | None) -> None:
+    deleted = RecordingStatus.DELETED
+    assert list(due([aged(KNOWN_DAYS - 0.01, deleted)], now=NOW, keep_days=keep_days)) == []
+    forgotten = list(due([aged(KNOWN_DAYS + 0.01, deleted)], now=NOW, keep_days=keep_days))
+    assert forgotten == [ForgetRecording(recording=TAPE)]
+
+
+class Notes:
+    """A journal that remembers the newest state of everything."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    async def commit(self, entries: Iterable[Entry], snapshots: Iterable[Snapshot]) -> None:
+        self.kept |= {each.sid: each.data for each in snapshots}
+
+    async def load(self) -> list[Snapshot]:
+        return []
+
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:
+        return []
+
+    async def forget(self, call: str) -> None:
+        raise AssertionError("nothing is forgotten here")
+
+
+async def test_the_sweep_erases_the_file_and_then_the_memory() -> None:
+    """It looks every second day: at a recording of today, with seven days to keep its sound."""
+    clock = [NOW]
+    notes, effects = Notes(), list[Effect]()
+    switch = Switch(
+        journal=notes, now=lambda: clock[0], sound=effects.append, together=nullcontext, carry_out=effects.append
+    )
+    switch.board.restore([aged(0)])
+    running = asyncio.create_task(switch.run(), name="switch")
+    seen = []
+    while TAPE in switch.board.recordings:
+        sweep(switch, keep_days=7)
+        seen += [one.status.value for one in switch.board.recordings.values()]
+        clock[0] += 2 * DAY_S
+    await switch.settled()
+    running.cancel()
+    assert seen == ["completed"] * 4 + ["deleted"] * 21
+    assert effects == [EraseCapture(recording=TAPE)]
+    assert notes.kept == {TAPE: ""}
