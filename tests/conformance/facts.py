@@ -112,7 +112,7 @@ RECORDING: Final = {
 }
 CONFERENCE_RECORDING: Final = {
     name: kind for name, kind in RECORDING.items() if name not in ("media_url", "subresource_uris")
-}
+} | {"status": "in-progress|paused|stopped|processing|completed|absent"}
 CALL_RECORDING: Final = CONFERENCE_RECORDING | {"track": "both|inbound|outbound"}
 _VOICE: Final = {
     "voice_url": "text?",
@@ -263,6 +263,30 @@ GATE: Final = {
     "sid": "sid:CL",
 }
 OLD_GATE: Final = GATE | {"domain_sid": "sid:SD", "uri": "uri"}
+SCHEMAS: Final = {
+    "application": APPLICATION,
+    "call": CALL,
+    "call_event": EVENT,
+    "call_notification": NOTIFICATION,
+    "call_notification-instance": WHOLE_NOTIFICATION,
+    "call_recording": CALL_RECORDING,
+    "conference": CONFERENCE,
+    "conference_recording": CONFERENCE_RECORDING,
+    "incoming_phone_number": NUMBER,
+    "member": MEMBER,
+    "notification": NOTIFICATION,
+    "notification-instance": WHOLE_NOTIFICATION,
+    "participant": PARTICIPANT,
+    "queue": QUEUE,
+    "recording": RECORDING,
+    "sip_auth_calls_credential_list_mapping": GATE,
+    "sip_auth_registrations_credential_list_mapping": GATE,
+    "sip_credential": CREDENTIAL,
+    "sip_credential_list": CREDENTIAL_LIST,
+    "sip_credential_list_mapping": OLD_GATE,
+    "sip_domain": DOMAIN,
+}
+"""The same by the names that Twilio's OpenAPI file gives them."""
 ENVELOPE: Final = {
     "first_page_uri": "uri",
     "next_page_uri": "uri?",

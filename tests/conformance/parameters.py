@@ -22,6 +22,8 @@ _OUTWARD = """To From StatusCallback StatusCallbackMethod StatusCallbackEvent Ti
     SipAuthUsername SipAuthPassword Byoc CallerId CallReason CallToken ClientNotificationUrl MachineDetection
     MachineDetectionTimeout MachineDetectionSpeechThreshold MachineDetectionSpeechEndThreshold
     MachineDetectionSilenceTimeout """
+_RECORDING = """RecordingStatusCallback RecordingStatusCallbackMethod RecordingStatusCallbackEvent RecordingChannels
+    RecordingTrack Trim"""
 _VOICE = """FriendlyName ApiVersion VoiceUrl VoiceMethod VoiceFallbackUrl VoiceFallbackMethod StatusCallback
     StatusCallbackMethod VoiceCallerIdLookup SmsUrl SmsMethod SmsFallbackUrl SmsFallbackMethod """
 _NUMBER = (
@@ -55,6 +57,13 @@ PARAMETERS: Final[dict[tuple[str, str], str]] = {
     AmdStatusCallbackMethod CallerDisplayName""",
     ("POST", "/Conferences/{ConferenceSid}/Participants/{CallSid}"): """Muted Hold HoldUrl HoldMethod AnnounceUrl
     AnnounceMethod WaitUrl WaitMethod BeepOnExit EndConferenceOnExit Coaching CallSidToCoach""",
+    ("GET", "/Recordings"): PAGED + "CallSid ConferenceSid IncludeSoftDeleted " + dated("DateCreated"),
+    ("GET", "/Recordings/{Sid}"): "IncludeSoftDeleted",
+    ("GET", "/Calls/{CallSid}/Recordings"): PAGED + dated("DateCreated"),
+    ("POST", "/Calls/{CallSid}/Recordings"): _RECORDING,
+    ("POST", "/Calls/{CallSid}/Recordings/{Sid}"): "Status PauseBehavior",
+    ("GET", "/Conferences/{ConferenceSid}/Recordings"): PAGED + dated("DateCreated"),
+    ("POST", "/Conferences/{ConferenceSid}/Recordings/{Sid}"): "Status PauseBehavior",
     ("GET", "/Queues"): PAGED,
     ("POST", "/Queues"): "FriendlyName MaxSize",
     ("POST", "/Queues/{Sid}"): "FriendlyName MaxSize",
@@ -85,3 +94,8 @@ PARAMETERS: Final[dict[tuple[str, str], str]] = {
     ("POST", "/SIP/CredentialLists/{CredentialListSid}/Credentials"): "Username Password",
     ("POST", "/SIP/CredentialLists/{CredentialListSid}/Credentials/{Sid}"): "Password",
 }
+OF_SOUND: Final = {
+    ("GET", f"{owner}/Recordings/{{Sid}}"): "RequestedChannels"
+    for owner in ("", "/Calls/{CallSid}", "/Conferences/{ConferenceSid}")
+}
+"""What may be asked of a recording's sound, which has the path of the recording with another suffix."""

@@ -23,7 +23,8 @@ from holdfast.voice.runtime.sounds.recorded import as_mp3, as_one_channel
 from holdfast.voice.runtime.web.errors import SoundUnplayable
 
 CURRENT: Final = "Twilio.CURRENT"
-LIST: Final = PAGING | comparable("DateCreated") | {"CallSid", "ConferenceSid", "IncludeSoftDeleted"}
+LIST: Final = PAGING | comparable("DateCreated")
+LIST_ALL: Final = LIST | {"CallSid", "ConferenceSid", "IncludeSoftDeleted"}
 _encoding = asyncio.Semaphore(1)
 """One file is encoded at a time: it is the processor's work, and calls come first."""
 
@@ -129,7 +130,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
     """Recordings, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
     form = asked.form
     created = Between.read(form, "DateCreated")
-    call, room = form.text("CallSid"), form.text("ConferenceSid")
+    call, room = (form.text("CallSid"), form.text("ConferenceSid")) if _of_account(asked) else (None, None)
     deleted_too = _deleted_too(asked)
     found = (
         one
@@ -152,8 +153,13 @@ async def listed(door: Door, asked: Asked) -> Answer:
 
 
 def _deleted_too(asked: Asked) -> bool:
-    """Whether what is known of deleted recordings is asked for, too."""
-    return asked.form.flag("IncludeSoftDeleted") is True
+    """Whether what is known of deleted recordings is asked for, too: of the account, not of a call or conference."""
+    return _of_account(asked) and asked.form.flag("IncludeSoftDeleted") is True
+
+
+def _of_account(asked: Asked) -> bool:
+    """Whether the path is about every recording, not those of one call or conference."""
+    return not asked.names.keys() & {"CallSid", "ConferenceSid"}
 
 
 def _shown(asked: Asked, one: Recording) -> render.Json:
@@ -164,13 +170,14 @@ def _shown(asked: Asked, one: Recording) -> render.Json:
 
 
 _LISTED: Final = Operation(run=listed, parameters=LIST)
-_FETCH: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels", "IncludeSoftDeleted"}))
+_FETCH: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels"}))
+_FETCH_ANY: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels", "IncludeSoftDeleted"}))
 _CHANGE: Final = Operation(run=change, parameters=frozenset({"Status", "PauseBehavior"}))
 _DELETE: Final = Operation(run=delete)
 
 RESOURCES: Final = (
-    Resource(path="/Recordings", get=_LISTED),
-    Resource(path="/Recordings/{Sid}", get=_FETCH, delete=_DELETE),
+    Resource(path="/Recordings", get=Operation(run=listed, parameters=LIST_ALL)),
+    Resource(path="/Recordings/{Sid}", get=_FETCH_ANY, delete=_DELETE),
     Resource(path="/Calls/{CallSid}/Recordings", get=_LISTED, post=Operation(run=begin, parameters=RECORDING)),
     Resource(path="/Calls/{CallSid}/Recordings/{Sid}", get=_FETCH, post=_CHANGE, delete=_DELETE),
     Resource(path="/Conferences/{ConferenceSid}/Recordings", get=_LISTED),
