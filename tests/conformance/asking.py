@@ -24,6 +24,7 @@ from holdfast.voice.model.ports import Entry, Journal
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
+from tests.conformance.answers import faults
 from tests.conformance.engine import ACCOUNT, TOKEN, Engine, Shelf, new_metrics, new_notifications, open_directory
 
 BASE = f"/2010-04-01/Accounts/{ACCOUNT}"
@@ -75,13 +76,17 @@ class Place:
         content_type: str = FORM,
         authorization: str = BASIC,
     ) -> Reply:
-        """One request, answered without a socket."""
+        """One request, answered without a socket; the answer is held beside the table of facts."""
         if form is not None:
             body = urlencode(list(form.items()) if isinstance(form, Mapping) else list(form)).encode()
         headers = [(b"host", b"127.0.0.1"), (b"content-type", content_type.encode("latin-1"))]
         if authorization:
             headers.append((b"authorization", authorization.encode("latin-1")))
-        return await over_asgi(self.app, method, path, query=query, headers=headers, chunks=[body])
+        reply = await over_asgi(self.app, method, path, query=query, headers=headers, chunks=[body])
+        kind = reply.headers.get("content-type", "")
+        wrong = faults(method, path, reply.status, kind, reply.body)
+        assert wrong == [], f"{method} {path}: {reply.status} {reply.body.decode('utf-8', 'replace')[:500]}"
+        return reply
 
     async def get(self, path: str, query: str = "") -> Reply:
         """Read below the account."""

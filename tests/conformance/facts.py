@@ -8,6 +8,7 @@ Source: Twilio API 2010-04-01, the properties of each resource.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 CALL: Final = {
@@ -302,14 +303,16 @@ ERROR: Final = {"code": "int", "message": "text", "more_info": "text", "status":
 _DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} [0-2]\d:[0-5]\d:[0-5]\d \+0000\Z")
 
 
-def wrong(body: object, facts: dict[str, str]) -> list[str]:
+def wrong(body: object, facts: Mapping[str, str]) -> list[str]:
     """What in a JSON object is not as the table says: fields that are missing, too many, or of another type."""
     if not isinstance(body, dict):
         return [f"not an object: {body!r}"]
     found = [f"{name}: missing" for name in facts.keys() - body.keys()]
     found += [f"{name}: not in the reference" for name in body.keys() - facts.keys()]
     found += [
-        f"{name}: {body[name]!r} is not {kind}" for name, kind in facts.items() if not _fits(body.get(name), kind)
+        f"{name}: {body[name]!r} is not {kind}"
+        for name, kind in facts.items()
+        if name in body and not _fits(body[name], kind)
     ]
     return sorted(found)
 

@@ -72,7 +72,6 @@ async def test_the_scheme_of_the_credentials_is_read_in_any_case(place: Place) -
         "/calls.json",
         "/Calls.json/",
         "/Calls/",
-        "/Calls.xml",
         f"/Calls/CA{'0' * 32}.json",
         f"/Calls/CA{'0' * 32}/Notifications.json",
         f"/Calls/CA{'0' * 32}/Recordings.json",
@@ -91,7 +90,6 @@ async def test_the_scheme_of_the_credentials_is_read_in_any_case(place: Place) -
         f"/SIP/Domains/SD{'0' * 32}/Auth/Calls/CredentialListMappings.json",
         f"/SIP/CredentialLists/CL{'0' * 32}/Credentials.json",
         "/SIP/IpAccessControlLists.json",
-        "/Calls.csv",
         "/Messages.json",
         "/Usage/Records.json",
     ],
@@ -100,6 +98,13 @@ async def test_what_is_not_there_is_404_and_named(place: Place, path: str) -> No
     reply = await place.get(path)
     assert told(reply) == (404, 20404)
     assert reply.json["message"] == f"The requested resource {BASE}{path} was not found"
+
+
+@pytest.mark.parametrize("path", ["/Calls.csv", "/Calls.xml", f"/Calls/CA{'0' * 32}.XML", "/Recordings.html"])
+async def test_other_forms_than_json_are_404_and_it_is_said_why(place: Place, path: str) -> None:
+    reply = await place.get(path)
+    assert told(reply) == (404, 20404)
+    assert reply.json["message"].endswith("; resources are told in JSON alone, by .json or no suffix")
 
 
 @pytest.mark.parametrize(

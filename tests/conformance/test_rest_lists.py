@@ -42,6 +42,9 @@ async def test_calls_are_filtered_by_status_party_and_parent(place: Place) -> No
     assert await sids(place, "/Calls.json", Status="in-progress") == [child.sid, parent.sid]
     assert await sids(place, "/Calls.json", ParentCallSid=parent.sid) == [child.sid]
     assert len(await sids(place, "/Calls.json", To=OURS)) == 3
+    assert len(await sids(place, "/Calls.json", To=f" {OURS[1:]}")) == 3, "a plus that was not encoded is a space"
+    assert len(await sids(place, "/Calls.json", To="1 (555) 010-0001")) == 3
+    assert await sids(place, "/Calls.json", To="client:bob") == []
     assert await sids(place, "/Calls.json", From=OURS) == []
 
 

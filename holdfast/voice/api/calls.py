@@ -36,6 +36,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import CallNotInProgress, NotFound
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.directory import normal
 
 STATUSES: Final = tuple(status.value for status in CallStatus)
 
@@ -168,14 +169,15 @@ async def listed(door: Door, asked: Asked) -> Answer:
     """Calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = asked.form
     status = form.choice("Status", STATUSES, wrong=ParameterInvalid)
-    to, from_, parent = form.text("To"), form.text("From"), form.text("ParentCallSid")
+    to, from_ = normal(form.text("To") or ""), normal(form.text("From") or "")
+    parent = form.text("ParentCallSid")
     started, ended = Between.read(form, "StartTime"), Between.read(form, "EndTime")
     found = (
         call
         for call in door.switch.board.calls.values()
         if (status is None or call.status.value == status)
-        and (to is None or call.to == to)
-        and (from_ is None or call.from_ == from_)
+        and to in ("", call.to)
+        and from_ in ("", call.from_)
         and (parent is None or call.parent == parent)
         and started.lets(call.started_at)
         and ended.lets(call.ended_at)

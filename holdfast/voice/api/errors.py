@@ -12,6 +12,8 @@ from starlette.responses import Response
 from holdfast.voice.model.errors import AskedWrong, NotFound, ParameterMissing, VoiceError
 
 MORE = "https://www.twilio.com/docs/errors/"
+OTHER_FORMS = (".csv", ".xml", ".html")
+"""Suffixes for which Twilio has had other forms than JSON. Deviation: they are unknown here, and it is said so."""
 
 
 class ParameterInvalid(AskedWrong):
@@ -192,6 +194,8 @@ def told(error: VoiceError, path: str) -> Response:
     message = error.message
     if isinstance(error, NotFound):
         message = f"The requested resource {path} was not found"
+        if path.lower().endswith(OTHER_FORMS):
+            message += "; resources are told in JSON alone, by .json or no suffix"
     body: dict[str, object] = {"code": error.code, "message": message, "more_info": f"{MORE}{error.code}"}
     headers = {}
     if isinstance(error, NotAuthenticated):

@@ -1,0 +1,75 @@
+"""The check that every answer of these tests goes through finds what is wrong with one, and every resource is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from holdfast.voice.api.app import RESOURCES
+from tests.conformance import facts
+from tests.conformance.answers import faults
+from tests.conformance.asking import BASE, Place
+
+JSON = "application/json"
+
+
+def told(path: str, said: Any, *, status: int = 200, method: str = "GET") -> list[str]:
+    """The faults of an answer."""
+    return faults(method, path, status, JSON, json.dumps(said).encode())
+
+
+def test_every_resource_has_its_table() -> None:
+    """The door's own paths, with any name for each part in braces."""
+    for resource in RESOURCES:
+        if resource.get is not None:
+            path = BASE + re.sub(r"\{\w+\}", "x", resource.path)
+            assert told(path, {}) not in ([], [f"no table for {path.removeprefix(BASE)}"]), path
+
+
+async def test_faults_of_a_resource_are_found(place: Place) -> None:
+    call = place.engine.call()
+    path = f"{BASE}/Calls/{call.sid}"
+    good = (await place.get(f"/Calls/{call.sid}")).json
+    assert told(path, good) == []
+    assert told(path, good | {"more": 1}) == ["more: not in the reference"]
+    assert told(path, good | {"status": "on hold"}) == [f"status: 'on hold' is not {facts.CALL['status']}"]
+    assert told(path, {name: good[name] for name in good if name != "sid"}) == ["sid: missing"]
+
+
+async def test_faults_of_a_list_are_found(place: Place) -> None:
+    place.engine.call()
+    path = f"{BASE}/Calls.json"
+    good = (await place.get("/Calls.json")).json
+    assert told(path, good) == []
+    assert told(path, good | {"total": 1}) == ["total: not in the reference"]
+    assert told(path, good | {"calls": [good["calls"][0] | {"uri": "x"}]}) == ["uri: 'x' is not uri"]
+    assert told(path, {"recordings": []}) == ["no list calls"]
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"code": 20404}, "message: missing"),
+        (
+            {"code": 20404, "message": "", "more_info": "https://www.twilio.com/docs/errors/20404", "status": 400},
+            "400 in",
+        ),
+        (
+            {"code": 20404, "message": "", "more_info": "https://www.twilio.com/docs/errors/20403", "status": 404},
+            "20404",
+        ),
+    ],
+)
+def test_faults_of_an_error_are_found(said: Any, fault: str) -> None:
+    assert any(fault in each for each in told(f"{BASE}/Calls", said, status=404))
+
+
+def test_other_faults_are_found() -> None:
+    assert faults("DELETE", f"{BASE}/Calls/x", 204, JSON, b"{}") == ["a 204 with a body"]
+    assert faults("GET", f"{BASE}/Calls/x", 200, JSON, b"<html>") == ["200 is not JSON"]
+    assert told(f"{BASE}/Elsewhere", {}) == ["no table for /Elsewhere"]
+    assert faults("GET", f"{BASE}/Recordings/x.wav", 200, "audio/x-wav", b"RIFF") == []
+    assert faults("GET", "/healthz", 200, JSON, b"fine") == []
