@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.cli.client import Client
-from holdfast.store.account import Credentials
 from holdfast.testing.files import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB
 from holdfast.voice.media.codecs import ALAW, ULAW, encode
 from holdfast.voice.sip.offer import Codec
+from tests.loopback.house import PASSWORD, answers, client
 
 pytestmark = pytest.mark.anyio
 
@@ -32,13 +31,6 @@ def files() -> Iterator[FileServer]:
         yield files
 
 
-@pytest.fixture(scope="module")
-def office(files: FileServer) -> Iterator[Server]:
-    """One server for all pairs: it starts anew for nobody, as no call outlives its test."""
-    with Server(numbers={NUMBER: files.put("dial.xml", DIAL)}, lines={"bob": "correct-horse"}) as server:
-        yield server
-
-
 @pytest.mark.parametrize(
     ("alices", "bobs", "types"),
     [
@@ -50,11 +42,12 @@ def office(files: FileServer) -> Iterator[Server]:
     ],
 )
 async def test_two_phones_hear_each_other_whatever_they_speak(
-    office: Server, alices: tuple[Codec, ...], bobs: tuple[Codec, ...], types: tuple[int, int]
+    server: Server, files: FileServer, alices: tuple[Codec, ...], bobs: tuple[Codec, ...], types: tuple[int, int]
 ) -> None:
+    await answers(server, NUMBER, files.put("dial.xml", DIAL))
     async with (
-        Phone("alice", server=office.sip, codecs=alices) as alice,
-        Phone("bob", server=office.sip, user="bob", password="correct-horse", codecs=bobs) as bob,
+        Phone("alice", server=server.sip, codecs=alices) as alice,
+        Phone("bob", server=server.sip, user="bob", password=PASSWORD, codecs=bobs) as bob,
     ):
         await bob.register()
         await (await alice.call(NUMBER)).answered()
@@ -68,10 +61,9 @@ async def test_two_phones_hear_each_other_whatever_they_speak(
                 assert heard.payload == encode(hum.frame(), law), "the same law: not a bit is changed"
 
 
-async def test_three_codecs_in_one_conference_and_how_they_sound(files: FileServer) -> None:
-    numbers: dict[str, str | None] = {ROOM: files.put("room.xml", CONFERENCE)}
+async def test_three_codecs_in_one_conference_and_how_they_sound(server: Server, files: FileServer) -> None:
+    await answers(server, ROOM, files.put("room.xml", CONFERENCE))
     async with (
-        Server(numbers=numbers) as server,
         Phone("alice", server=server.sip, codecs=("PCMU",)) as alice,
         Phone("bob", server=server.sip, codecs=("PCMA",)) as bob,
         Phone("carol", server=server.sip, codecs=("G722",)) as carol,
@@ -79,7 +71,7 @@ async def test_three_codecs_in_one_conference_and_how_they_sound(files: FileServ
         for phone in (alice, bob, carol):
             await (await phone.call(ROOM)).answered()
         await asyncio.gather(alice.hears("bob", "carol"), bob.hears("alice", "carol"), carol.hears("alice", "bob"))
-        ask = Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+        ask = client(server)
         async with asyncio.timeout(20):
             while True:
                 calls = ask.get("/engine/quality")["calls"]

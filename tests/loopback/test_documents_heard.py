@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -14,8 +14,9 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
+from tests.loopback.house import PASSWORD
 
-NUMBER = "+15550123"
+NUMBER = "+15550124"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +32,12 @@ class Stage:
         return str(response)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(lines={"alice": "wonderland"}) as server:
-        yield server
-
-
 @pytest.fixture
 async def stage(server: Server) -> AsyncIterator[Stage]:
     client = Client(server.account_sid, server.auth_token)
     client.api.base_url = server.url
     with FileServer(HOLD_MUSIC_MP3) as files:
-        async with Phone("alice", server=server.sip, password="wonderland") as alice:
+        async with Phone("alice", server=server.sip, password=PASSWORD) as alice:
             yield Stage(server=server, client=client, files=files, alice=alice)
 
 

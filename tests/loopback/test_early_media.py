@@ -12,6 +12,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
+from tests.loopback.house import answers
 
 pytestmark = pytest.mark.anyio
 NUMBERS = {"+15550100": "front.xml", "+15550101": "patient.xml"}
@@ -24,11 +25,10 @@ def files() -> Iterator[FileServer]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def server(files: FileServer) -> Iterator[Server]:
-    with Server(numbers={number: files.url(page) for number, page in NUMBERS.items()}) as running:
-        yield running
-        assert "Traceback" not in running.log()
+@pytest.fixture(autouse=True)
+async def numbers(server: Server, files: FileServer) -> None:
+    for number, page in NUMBERS.items():
+        await answers(server, number, files.url(page))
 
 
 async def test_a_caller_hears_the_phone_that_rings_and_then_talks_to_it(server: Server, files: FileServer) -> None:

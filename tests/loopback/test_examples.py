@@ -20,13 +20,13 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server, free_port
-from tests.loopback.numbers import answers
+from tests.loopback.house import CUSTOMER, PASSWORD, answers
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-OFFICE, CUSTOMER, PASSWORD = "+15550100", "+15550123", "wonderland"
+OFFICE = "+15550100"
 
 
 @pytest.fixture
@@ -104,13 +104,6 @@ def post(url: str, body: dict[str, str]) -> dict[str, Any]:
     with urlopen(request, timeout=10.0) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for all: no call outlives its test, and a start costs more than most tests."""
-    with Server(lines={CUSTOMER: PASSWORD}, numbers={CUSTOMER: None}) as server:
-        yield server
 
 
 async def test_a_and_b_hold_and_resume_a_participant(server: Server, files: FileServer) -> None:

@@ -11,10 +11,9 @@ from twilio.rest import Client
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
+from tests.loopback.house import CUSTOMER, PASSWORD
 
 pytestmark = pytest.mark.anyio
-
-PASSWORD, OURS = "wonderland", "+15550100"
 
 
 async def explain(call: str, server: Server) -> tuple[int | None, str]:
@@ -31,9 +30,8 @@ async def explain(call: str, server: Server) -> tuple[int | None, str]:
     return process.returncode, (output + errors).decode()
 
 
-async def test_a_held_call_is_explained_by_the_command() -> None:
+async def test_a_held_call_is_explained_by_the_command(server: Server) -> None:
     async with (
-        Server(lines={"alice": PASSWORD, "bob": PASSWORD}, numbers={OURS: None}) as server,
         Phone("alice", server=server.sip, password=PASSWORD) as alice,
         Phone("bob", server=server.sip, password=PASSWORD) as bob,
     ):
@@ -44,11 +42,11 @@ async def test_a_held_call_is_explained_by_the_command() -> None:
         document = "<Response><Dial><Conference>support</Conference></Dial></Response>"
 
         def place(name: str) -> str:
-            return str(client.calls.create(to=f"client:{name}", from_=OURS, twiml=document).sid)
+            return str(client.calls.create(to=f"client:{name}", from_=CUSTOMER, twiml=document).sid)
 
         calls = [await asyncio.to_thread(place, name) for name in ("alice", "bob")]
         await alice.hears("bob")
-        (conference,) = await asyncio.to_thread(client.conferences.list)
+        (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
         held = client.conferences(str(conference.sid)).participants(calls[0])
         await asyncio.to_thread(lambda: held.update(hold=True))
         status, text = await explain(calls[0], server)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
 import pytest
@@ -21,6 +21,7 @@ from holdfast.testing.server import Server
 from holdfast.testing.signals import as_samples
 from holdfast.voice.media.codecs import encode
 from holdfast.voice.runtime.sounds.made import music
+from tests.loopback.house import answers
 
 pytestmark = pytest.mark.anyio
 
@@ -50,18 +51,16 @@ def files() -> Iterator[FileServer]:
         yield files
 
 
-@pytest.fixture(scope="module")
-def server(files: FileServer) -> Iterator[Server]:
-    """One server for all: it is a process of its own, and a start takes longer than a test."""
-    numbers: dict[str, str | None] = {
-        FRONT: files.url("front.xml"),
-        ROOM: files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>')),
-        LINE_UP: files.put("line.xml", twiml('<Play digits="w"/><Enqueue>line</Enqueue>')),
-    }
-    with Server(numbers=numbers) as server:
-        yield server
-        assert "Traceback" not in server.log()
-        assert "ERROR" not in server.log()
+@pytest.fixture(autouse=True)
+async def numbers(server: Server, files: FileServer) -> AsyncIterator[None]:
+    """Who answers; and no error is logged."""
+    room = files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>'))
+    line_up = files.put("line.xml", twiml('<Play digits="w"/><Enqueue>line</Enqueue>'))
+    for number, url in {FRONT: files.url("front.xml"), ROOM: room, LINE_UP: line_up}.items():
+        await answers(server, number, url)
+    said = len(server.log())
+    yield
+    assert "ERROR" not in server.log()[said:]
 
 
 async def through(call: PhoneCall, phone: Phone, peer: Phone, form: HoldForm, by: Literal["INVITE", "UPDATE"]) -> None:

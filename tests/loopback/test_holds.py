@@ -19,7 +19,6 @@ from holdfast.cli.client import Client, Refused
 from holdfast.cli.web import http_server
 from holdfast.holds import Account, Holds
 from holdfast.holds.web import make_web
-from holdfast.store.account import Credentials
 from holdfast.store.database import open_database
 from holdfast.store.holds import SqlHolds
 from holdfast.testing.clock import now_s
@@ -27,13 +26,12 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
-from tests.loopback.numbers import answers
+from tests.loopback.house import PASSWORD, answers, client
 from tests.loopback.test_serve import children, until
 
 pytestmark = pytest.mark.anyio
 
 MEETING, SUPPORT = "+15550100", "+15550101"
-PASSWORD = "wonderland"
 ROOM = '<Response><Dial><Conference waitUrl="" beep="false">room</Conference></Dial></Response>'
 
 
@@ -71,22 +69,12 @@ class Talk:
         await asyncio.gather(self.alice.hears(alice, within_s=15.0), self.bob.hears(bob, within_s=15.0))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for all who do not kill it: `talking` leaves no call behind."""
-    with Server(lines={"bob": PASSWORD}) as server:
-        yield server
-
-
 @asynccontextmanager
 async def talking(
     server: Server, files: FileServer, *, number: str, support_url: str | None = None
 ) -> AsyncIterator[Talk]:
-    """Two phones that talk: in a conference, or by a Dial whose document the holds service gave.
-
-    They hang up at the end, and what is left of their calls is waited for.
-    """
-    api = Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+    """Two phones that talk: in a conference, or by a Dial whose document the holds service gave."""
+    api = client(server)
     async with (
         Phone("alice", server=server.sip) as alice,
         Phone("bob", server=server.sip, user="bob", password=PASSWORD) as bob,
@@ -103,7 +91,6 @@ async def talking(
         alice_call = next(call["sid"] for call in listed if "alice" in call["from"] and call["parent"] is None)
         bob_call = next(call["sid"] for call in listed if call["sid"] != alice_call)
         yield Talk(server=server, api=api, alice=alice, bob=bob, alice_call=alice_call, bob_call=bob_call)
-    await until(lambda: api.get("/calls") == {"calls": []})
 
 
 async def hears_other_music(phone: Phone, *not_this: str) -> None:

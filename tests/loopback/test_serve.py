@@ -20,6 +20,7 @@ from holdfast.store.account import Credentials
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.runtime.supervisor import GIVE_UP
+from tests.loopback.house import client
 
 
 def new_server() -> Server:
@@ -32,10 +33,6 @@ def server() -> Iterator[Server]:
     """A server that runs, and is ready between tests."""
     with new_server() as server:
         yield server
-
-
-def client(server: Server) -> Client:
-    return Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
 
 
 def children(pid: int) -> dict[str, int]:

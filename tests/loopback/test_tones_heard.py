@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -14,7 +13,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS, Chord
 from holdfast.voice.media.beeps import STEPS_HZ
-from tests.loopback.numbers import answers
+from tests.loopback.house import answers
 from tests.loopback.web_server import WebServer, reply
 
 pytestmark = pytest.mark.anyio
@@ -23,13 +22,6 @@ OFFICE = "+15550100"
 LOW, HIGH = (Chord(name=name, tones_hz=(hz,)) for name, hz in zip(("low", "high"), STEPS_HZ["entry"], strict=True))
 ENTRY, EXIT = ["low", "high"], ["high", "low"]
 RECORD_BEEP = Chord(name="beep", tones_hz=(850.0,))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for the tests that look at nothing but their own call: its start costs more than they do."""
-    with Server() as server:
-        yield server
 
 
 def twiml(inside: str) -> str:

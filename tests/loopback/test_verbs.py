@@ -9,7 +9,6 @@ import os
 import signal
 import wave
 from collections import Counter
-from collections.abc import Iterator
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -22,7 +21,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS
-from tests.loopback.numbers import answers
+from tests.loopback.house import PASSWORD, answers
 from tests.loopback.test_serve import children
 from tests.loopback.web_server import WebServer, reply
 
@@ -33,13 +32,6 @@ OFFICE = "+15550100"
 
 def twiml(inside: str) -> str:
     return f"<Response>{inside}</Response>"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One server for the tests that look at nothing but their own call: its start costs more than they do."""
-    with Server() as server:
-        yield server
 
 
 async def test_keys_pressed_during_a_prompt_choose_what_follows(server: Server) -> None:
@@ -95,14 +87,12 @@ def client_of(server: Server) -> Client:
     return client
 
 
-async def test_a_message_is_recorded_downloaded_and_deleted() -> None:
+async def test_a_message_is_recorded_downloaded_and_deleted(server: Server) -> None:
     async with WebServer() as web:
         web.on("/recorded", reply(twiml('<Pause length="60"/>')))
         record = '<Record action="/recorded" recordingStatusCallback="/progress" playBeep="false" finishOnKey="#"/>'
-        async with (
-            Server(numbers={OFFICE: web.on("/voice", reply(twiml(record)))}) as server,
-            Phone("alice", server=server.sip) as alice,
-        ):
+        await answers(server, OFFICE, web.on("/voice", reply(twiml(record))))
+        async with Phone("alice", server=server.sip) as alice:
             call = await alice.call(OFFICE)
             await call.answered()
             await asyncio.sleep(1.5)
@@ -131,15 +121,13 @@ async def test_a_message_is_recorded_downloaded_and_deleted() -> None:
             assert call.state is CallState.TALKING
 
 
-async def test_a_conversation_is_recorded_with_each_side_in_its_channel() -> None:
+async def test_a_conversation_is_recorded_with_each_side_in_its_channel(server: Server) -> None:
     async with WebServer() as web:
         dial = '<Dial record="record-from-answer-dual" recordingStatusCallback="/progress"><Client>bob</Client></Dial>'
+        await answers(server, OFFICE, web.on("/voice", reply(twiml(dial))))
         async with (
-            Server(
-                numbers={OFFICE: web.on("/voice", reply(twiml(dial)))}, lines={"alice": "wonderland", "bob": "builder"}
-            ) as server,
             Phone("alice", server=server.sip) as alice,
-            Phone("bob", server=server.sip, user="bob", password="builder") as bob,
+            Phone("bob", server=server.sip, user="bob", password=PASSWORD) as bob,
         ):
             await bob.register()
             call = await alice.call(OFFICE)
@@ -163,17 +151,14 @@ async def test_a_conversation_is_recorded_with_each_side_in_its_channel() -> Non
             assert sounds_in(mixed) == [{"alice", "bob"}]
 
 
-async def test_a_conference_is_recorded_as_all_hear_it() -> None:
+async def test_a_conference_is_recorded_as_all_hear_it(server: Server) -> None:
     async with WebServer() as web:
         room = (
             '<Dial><Conference record="record-from-start" recordingStatusCallback="/progress" beep="false" waitUrl="">'
             "room</Conference></Dial>"
         )
-        async with (
-            Server(numbers={OFFICE: web.on("/voice", reply(twiml(room)))}) as server,
-            Phone("alice", server=server.sip) as alice,
-            Phone("bob", server=server.sip) as bob,
-        ):
+        await answers(server, OFFICE, web.on("/voice", reply(twiml(room))))
+        async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
             calls = [await phone.call(OFFICE) for phone in (alice, bob)]
             await asyncio.gather(*(call.answered() for call in calls))
             await asyncio.gather(alice.hears("bob"), bob.hears("alice"))

@@ -1,0 +1,22 @@
+"""What tests say to a server that they share: see `conftest.house`."""
+
+import asyncio
+
+from holdfast.cli.client import Client
+from holdfast.store.account import Credentials
+from holdfast.testing.server import Server
+
+PASSWORD = "wonderland"
+"""Of every line: alice, bob, carol and `CUSTOMER`."""
+CUSTOMER = "+15550123"
+"""A number that rings the line of its name."""
+
+
+def client(server: Server) -> Client:
+    """The JSON API of a server."""
+    return Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+
+
+async def answers(server: Server, number: str, url: str) -> None:
+    """Have this URL answer this number from now on."""
+    await asyncio.to_thread(client(server).post, "/engine/numbers", {"phone_number": number, "voice_url": url})
