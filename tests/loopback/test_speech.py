@@ -15,8 +15,8 @@ from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.runtime.sounds.sound import Sound
 from holdfast.voice.runtime.sounds.speech import Espeak, Speech, Utterance
 from holdfast.voice.runtime.web.errors import SoundUnplayable
-from tests.loopback.shell import ALICE, BOB, open_shell, token
 from tests.loopback.house import answers
+from tests.loopback.shell import ALICE, BOB, open_shell, token
 
 pytestmark = pytest.mark.anyio
 
