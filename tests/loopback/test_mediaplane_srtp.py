@@ -126,3 +126,14 @@ async def test_a_key_of_the_wrong_length_is_refused_and_changes_nothing(tmp_path
         refused = await media.told(m.Refused)
         assert "28 bytes" in refused.message
         await bob.hears_more(2)
+
+
+async def test_a_sealed_leg_that_cannot_be_reached_ends_nobody_elses_sound(tmp_path: Path) -> None:
+    """The system takes none of its packets: no number is sealed twice, which the cipher would not do."""
+    keys = SrtpKeys(send=THEIRS, receive=OURS)
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        await media.plane.open_row("alice")
+        media.plane.describe_row("alice", remote=("192.0.2.1", 4000), dtmf_payload_type=101, srtp=keys)
+        await media.leg("bob", bob)
+        await bob.hears_more(20)
+        assert {row.leg for row in await media.plane.rows()} == {"alice", "bob"}

@@ -1,7 +1,8 @@
 """Pieces of sound, encoded once per law, and who plays them: any number of legs, each from its own position.
 
 Invariant: a clip begins at its beginning for every leg; nothing of a clip in play is overwritten.
-Shape: the bank is `[2 * capacity, 160]`, every clip at the same place in both laws. Units: frames of 20 ms.
+Shape: the bank is the clips' part of the frames matrix, every clip at the same place in both laws. Units: frames of
+20 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.voice.media.codecs import ALAW, SILENCE, TO_OTHER_LAW, ULAW
-from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
+from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Numbers
 from holdfast.voice.model.errors import AskedWrong
 
 _TO_ALAW = TO_OTHER_LAW[ULAW].tobytes()
@@ -36,13 +37,15 @@ class Clip:
 
 
 class ClipBank:
-    """Clips by name. The least recently played one makes room when there is none."""
+    """Clips by name. The least recently played one makes room when there is none.
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        # Pages of zeros cost no memory until they are written.
-        self.frames: Bytes = np.zeros((2 * capacity, SAMPLES), dtype=np.uint8)
-        self._bytes: Bytes = self.frames.reshape(2, capacity * SAMPLES)
+    Shape: `frames[2 * capacity, 160]`.
+    """
+
+    def __init__(self, frames: Bytes) -> None:
+        self.capacity = len(frames) // 2
+        self.frames = frames
+        self._bytes: Bytes = frames.reshape(2, self.capacity * SAMPLES)
         self._clips: dict[str, Clip] = {}
         self._replaced: list[Clip] = []
         self._arriving: dict[str, tuple[Clip, int, int]] = {}
@@ -118,13 +121,14 @@ class ClipBank:
 class Players:
     """One player per row: its clip, position and rounds; silent while it plays nothing.
 
-    Shape: `out[rows, 160]` is where each player's frame goes, a part of the frames matrix.
+    Shape: `at[row]` is the row of the frames matrix that the player plays in this tick.
     """
 
-    def __init__(self, bank: ClipBank, out: Bytes) -> None:
-        self._bank = bank
-        self._out = out
-        rows = len(out)
+    def __init__(self, layout: Layout) -> None:
+        rows = layout.rows
+        self._clips: Numbers = np.array([layout.clips(law) for law in (ULAW, ALAW)], dtype=np.intp)
+        self._silence: Numbers = np.array([layout.silence(law) for law in (ULAW, ALAW)], dtype=np.intp)
+        self.at: Numbers = np.full(rows, layout.silence(ULAW), dtype=np.intp)
         self._law: Numbers = np.zeros(rows, dtype=np.intp)
         self._first: Numbers = np.zeros(rows, dtype=np.intp)
         self._frames: Numbers = np.zeros(rows, dtype=np.intp)
@@ -136,7 +140,7 @@ class Players:
     def describe(self, row: int, *, law: int) -> None:
         """Set the law the leg is sent. What plays goes on in it."""
         self._law[row] = law
-        self._out[row] = SILENCE[law]
+        self.at[row] = self._silence[law]
 
     def start(self, row: int, clip: Clip, *, rounds: int) -> None:
         """Play from the beginning, in place of what plays."""
@@ -149,28 +153,32 @@ class Players:
     def stop(self, row: int) -> None:
         """Be silent."""
         self._playing = self._playing[self._playing != row]
-        self._out[row] = SILENCE[int(self._law[row])]
+        self.at[row] = self._silence[self._law[row]]
 
     def in_play(self) -> set[int]:
         """The first frames of the clips in play."""
         return set(self._first[self._playing].tolist())
 
     def play(self) -> Numbers:
-        """Put the next frame of every player that plays in its place; the rows whose sound ends with it."""
+        """Move every player that plays on to its next frame; the rows whose sound ends with it."""
         # A sound that ended is silent from the frame after its last one, and so not when it is reported.
-        self._out[self._ended] = np.array(SILENCE, dtype=np.uint8)[self._law[self._ended]][:, None]
+        self.at[self._ended] = self._silence[self._law[self._ended]]
         rows = self._playing
         if not rows.size:
             self._ended = rows
             return rows
+        law, frames, position = self._law[rows], self._frames[rows], self._position[rows]
+        self.at[rows] = self._clips[law] + self._first[rows] + position
+        position += 1
+        self._position[rows] = position
+        over = rows[position >= frames]
+        if not over.size:
+            self._ended = over
+            return over
         # An empty clip has no frame to show: it is silent for one tick, whatever its rounds, and over.
-        empty = rows[self._frames[rows] == 0]
-        at = self._first[rows] + self._position[rows] + self._law[rows] * self._bank.capacity
-        self._out[rows] = np.take(self._bank.frames, at, axis=0, mode="clip")
-        self._out[empty] = np.array(SILENCE, dtype=np.uint8)[self._law[empty]][:, None]
+        empty = rows[frames == 0]
+        self.at[empty] = self._silence[self._law[empty]]
         self._rounds[empty] = 1
-        self._position[rows] += 1
-        over = rows[self._position[rows] >= self._frames[rows]]
         self._position[over] = 0
         self._rounds[over] -= 1
         self._ended = over[self._rounds[over] <= 0]

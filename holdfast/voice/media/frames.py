@@ -1,7 +1,7 @@
 """The frames matrix: one row of 20 ms for everything that can be heard, so that hearing it is knowing its row number.
 
-Shape: `F[3 * rows + 2, 160]`, bytes of a law: what each leg says, then what each leg's player plays, then the mixes,
-then one row of silence per law.
+Shape: `F[2 * rows + 2 + 2 * clip_frames, 160]`, bytes of a law: what each leg says, then the mixes, then one row of
+silence per law, then all clips in µ-law, then all clips in A-law.
 """
 
 from __future__ import annotations
@@ -23,26 +23,29 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where each kind of row lies, for a number of legs."""
+    """Where each kind of row lies, for a number of legs and of frames of clips."""
 
     rows: int
-
-    def player(self, row: int) -> int:
-        """What the leg's own player plays."""
-        return self.rows + row
+    clip_frames: int = 0
 
     @property
     def mixes(self) -> int:
         """The first mix."""
-        return 2 * self.rows
+        return self.rows
 
     def silence(self, law: int) -> int:
         """Silence in a law."""
-        return 3 * self.rows + law
+        return 2 * self.rows + law
+
+    def clips(self, law: int) -> int:
+        """The first frame of all clips in a law."""
+        return 2 * self.rows + len(SILENCE) + law * self.clip_frames
 
     def matrix(self) -> Bytes:
-        """A new frames matrix, silent in µ-law, with the rows of silence at its end."""
-        frames = np.full((3 * self.rows + len(SILENCE), SAMPLES), SILENCE[0], dtype=np.uint8)
+        """A new frames matrix: legs and mixes silent in µ-law, no clips yet."""
+        # Pages of zeros cost no memory until they are written.
+        frames = np.zeros((self.clips(len(SILENCE)), SAMPLES), dtype=np.uint8)
+        frames[: self.silence(0)] = SILENCE[0]
         for law, silent in enumerate(SILENCE):
             frames[self.silence(law)] = silent
         return frames

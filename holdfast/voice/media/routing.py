@@ -48,11 +48,12 @@ class MixPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """What each leg is sent. Shape: `source[row]` of the frames matrix; `recoded[law]` are the rows whose source is in
-    the other law than their own, `law`.
+    """What each leg is sent. Shape: `source[row]` of the frames matrix, but for the rows `own`, which hear what their
+    player plays; `recoded[law]` are the rows whose source is in the other law than their own, `law`.
     """
 
     source: Numbers
+    own: Numbers
     recoded: tuple[Numbers, Numbers]
     mix: MixPlan
 
@@ -63,11 +64,12 @@ def derive(hears: Mapping[int, Hears], *, laws: Sequence[int], layout: Layout, r
     Shape: `laws[row]`.
     """
     source = np.array([layout.silence(laws[row]) for row in range(rows)], dtype=np.intp)
+    own: list[int] = []
     recoded: tuple[list[int], list[int]] = ([], [])
     mixed: dict[int, tuple[int, ...]] = {}
     for ear, heard in hears.items():
         if heard is None:
-            source[ear] = layout.player(ear)
+            own.append(ear)
             continue
         present = heard if len(heard) < 2 else tuple(dict.fromkeys(heard))
         present = tuple(row for row in present if row in hears)
@@ -81,6 +83,7 @@ def derive(hears: Mapping[int, Hears], *, laws: Sequence[int], layout: Layout, r
     source[ears] = layout.mixes + np.arange(len(ears))
     return Routing(
         source=source,
+        own=np.array(own, dtype=np.intp),
         recoded=(np.array(recoded[ULAW], dtype=np.intp), np.array(recoded[ALAW], dtype=np.intp)),
         mix=_plan(ears, mixed, laws),
     )

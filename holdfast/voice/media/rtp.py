@@ -18,6 +18,8 @@ DATAGRAM = 512
 """Bytes read of a datagram: 60 ms of sound with every option a header can have. One that fills it is not believed."""
 
 PACKET = HEADER + SAMPLES
+SEALED_PACKET = PACKET + 20
+"""Room for what sealing adds: at most 16 bytes, and a line of memory comes out whole. Source: RFC 7714 §14.2."""
 VERSION_2 = 0x80
 
 
@@ -88,11 +90,11 @@ class Headers:
 
     Invariant: of a row, the SSRC never changes, the sequence number grows by one per packet that left, and the
     timestamp by 160 per tick, whether a packet left or not.
-    Shape: `packets[rows, PACKET]`.
+    Shape: `packets[rows, SEALED_PACKET]`, of which `PACKET` bytes are written; those behind belong to who seals them.
     """
 
     def __init__(self, rows: int) -> None:
-        self.packets: Bytes = np.zeros((rows, PACKET), dtype=np.uint8)
+        self.packets: Bytes = np.zeros((rows, SEALED_PACKET), dtype=np.uint8)
         self.packets[:, 0] = VERSION_2
         self._shorts = self.packets.view(">u2")
         self._words = self.packets.view(">u4")
@@ -124,7 +126,7 @@ class Headers:
         self.packets[:n, 1] = self._payload_type[:n] | self._marker[:n]
         self._shorts[:n, 1] = self.sequence[:n]
         self._words[:n, 1] = self.timestamp[:n]
-        self.packets[:n, HEADER:] = frames
+        self.packets[:n, HEADER:PACKET] = frames
 
     def advance(self, rows: int, left: Numbers, *, skipped: int) -> None:
         """A tick is over, after `skipped` others: the packets of the rows `left` were handed to their sockets.

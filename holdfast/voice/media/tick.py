@@ -11,7 +11,7 @@ import numpy as np
 
 from holdfast.voice.media.beeps import Beeps
 from holdfast.voice.media.clips import ClipBank, Players
-from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW
+from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW, ULAW
 from holdfast.voice.media.concealment import Concealment
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
 from holdfast.voice.media.g722 import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
@@ -27,7 +27,7 @@ class Sound:
     """The arrays of every leg. Rows are opened, described, routed and closed between ticks only."""
 
     def __init__(self, *, rows: int, clip_frames: int) -> None:
-        self.layout = Layout(rows=rows)
+        self.layout = Layout(rows=rows, clip_frames=clip_frames)
         self.frames: Bytes = self.layout.matrix()
         self.jitter = JitterBuffers(rows)
         self.concealment = Concealment(rows)
@@ -36,8 +36,8 @@ class Sound:
         self.pressed: list[tuple[int, str]] = []
         """The rows in whose sound a key began in the newest tick, and the keys."""
         self.headers = Headers(rows)
-        self.bank = ClipBank(clip_frames)
-        self.players = Players(self.bank, self.frames[rows : 2 * rows])
+        self.bank = ClipBank(self.frames[self.layout.clips(ULAW) :])
+        self.players = Players(self.layout)
         self.beeps = Beeps(rows)
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
@@ -125,7 +125,9 @@ class Sound:
         ears = len(routing.mix.group_of_ear)
         if ears:
             self._mixer.mix(frames, routing.mix, frames[layout.mixes : layout.mixes + ears])
-        np.take(frames, routing.source, axis=0, out=heard, mode="clip")
+        source = routing.source.copy()
+        source[routing.own] = self.players.at[routing.own]
+        np.take(frames, source, axis=0, out=heard, mode="clip")
         for law, rows in enumerate(routing.recoded):
             if rows.size:
                 heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]

@@ -56,7 +56,7 @@ class AioSockets(RowSockets):
 
     def __init__(self, packets: Bytes) -> None:
         super().__init__(packets)
-        rows, size = packets.shape
+        rows = len(packets)
         calls = _NUMBERS.get(platform.machine())
         if calls is None:
             raise OSError(f"no AIO numbers are known for {platform.machine()}")
@@ -65,14 +65,13 @@ class AioSockets(RowSockets):
         if _libc.syscall(setup, rows, ctypes.byref(self._context)) != 0:
             raise OSError(ctypes.get_errno(), f"io_setup for {rows} rows: {os.strerror(ctypes.get_errno())}")
         self._packets = packets
-        self._stride, self._lines = size, [line.data for line in packets]
+        self._stride = packets.strides[0]
         self._base = packets.ctypes.data
         self._descriptors: NDArray[np.uint32] = np.zeros(rows, dtype=np.uint32)
         self._reads, self._writes = np.zeros(rows, dtype=_IOCB), np.zeros(rows, dtype=_IOCB)
         for requests, opcode in ((self._reads, _READ), (self._writes, _WRITE)):
             requests["data"] = np.arange(rows)
             requests["opcode"] = opcode
-        self._writes["size"] = size
         self._read_pointers = self._reads.ctypes.data + _IOCB.itemsize * np.arange(rows, dtype=np.uint64)
         self._write_pointers = self._writes.ctypes.data + _IOCB.itemsize * np.arange(rows, dtype=np.uint64)
         self._events = np.zeros(rows, dtype=_EVENT)
@@ -167,22 +166,24 @@ class AioSockets(RowSockets):
 
     # --- out --------------------------------------------------------------------------------------------------
 
-    def send(self, rows: Numbers) -> Numbers:
-        """Send the packets of these rows; the rows whose packet was taken."""
+    def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
+        """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
         together = self._connected[rows]
-        connected = rows if together.all() else rows[together]
-        n = len(connected)
-        taken = connected
-        if n:
-            self._writes["descriptor"][:n] = self._descriptors[connected]
-            self._writes["buffer"][:n] = self._base + self._stride * connected
-            sent = self._run(self._write_pointers, n)
-            if (sent != self._stride).any():
-                taken = connected[sent == self._stride]
-        if n == len(rows):
-            return taken
-        alone = [row for row in rows[~together].tolist() if self.send_instead(row, self._lines[row])]
+        if together.all():
+            return self._send_together(rows, sizes)
+        taken = self._send_together(rows[together], sizes[together])
+        both = zip(rows[~together].tolist(), sizes[~together].tolist(), strict=True)
+        alone = [row for row, size in both if self._send_alone(row, size)]
         return np.sort(np.append(taken, np.array(alone, dtype=np.intp)))
+
+    def _send_together(self, rows: Numbers, sizes: Numbers) -> Numbers:
+        """Write connected rows."""
+        n = len(rows)
+        self._writes["descriptor"][:n] = self._descriptors[rows]
+        self._writes["buffer"][:n] = self._base + self._stride * rows
+        self._writes["size"][:n] = sizes
+        taken = self._run(self._write_pointers, n) == sizes
+        return rows if taken.all() else rows[taken]
 
     def _run(self, pointers: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
         """Submit the first `count` requests; what each returned, −1 for one that never was submitted.

@@ -70,11 +70,8 @@ class PacketIO(Protocol):
     def receive(self, arrived: Arrived, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many. Rounds of one tick are counted from 0."""
 
-    def send(self, rows: Numbers) -> Numbers:
-        """Send the packets of these rows; the rows whose packet was taken."""
-
-    def send_instead(self, row: int, data: bytes | memoryview) -> bool:
-        """Send this datagram for a row; whether it was taken."""
+    def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
+        """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
 
 
 class RowSockets:
@@ -86,6 +83,7 @@ class RowSockets:
         self._wary: dict[int, Address] = {}
         """Rows connected while something waited in them: the kernel filters what comes, not what is there already."""
         self._aims: list[Address | None] = [None] * len(packets)
+        self._lines = [line.data for line in packets]
 
     def open(self, row: int, sock: socket.socket) -> None:
         """Take over a bound socket."""
@@ -121,8 +119,9 @@ class RowSockets:
             self._connected[row] = False
             self._wary.pop(row, None)
 
-    def send_instead(self, row: int, data: bytes | memoryview) -> bool:
-        """Send this datagram for a row; whether it was taken."""
+    def _send_alone(self, row: int, size: int) -> bool:
+        """Send the packet of a row; whether it was taken."""
+        data = self._lines[row][:size]
         try:
             if self._connected[row]:
                 self._sockets[row].send(data)
@@ -153,7 +152,6 @@ class PlainSockets(RowSockets):
 
     def __init__(self, packets: Bytes) -> None:
         super().__init__(packets)
-        self._out = [line.data for line in packets]
         self._epoll = select.epoll()
         self._row_of: dict[int, int] = {}
 
@@ -197,6 +195,7 @@ class PlainSockets(RowSockets):
         arrived.lengths[: len(rows)] = lengths
         return len(rows)
 
-    def send(self, rows: Numbers) -> Numbers:
-        """Send the packets of these rows; the rows whose packet was taken."""
-        return np.array([row for row in rows.tolist() if self.send_instead(row, self._out[row])], dtype=np.intp)
+    def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
+        """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
+        both = zip(rows.tolist(), sizes.tolist(), strict=True)
+        return np.array([row for row, size in both if self._send_alone(row, size)], dtype=np.intp)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.door import Door
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.plane import REPORT_TICKS, Plane
+from holdfast.voice.runtime.mediaplane.plane import Plane
 from holdfast.voice.runtime.mediaplane.ticker import TICK_S, Ticker
 
 _EARLY_S = 0.0015
 """Epoll counts whole milliseconds and rounds up; it is left this early, and the rest is slept through."""
 _EVENTS = 64
+LOAD_TICKS = 250
+"""Ticks between two lines of what the process works."""
 
 
 @dataclass(slots=True)
@@ -82,14 +84,15 @@ class Process:
             self._plane.receive(began)
             # What control asked until this moment is heard in this tick.
             self._serve(0.0)
-            self._plane.tick(began, skipped=skipped)
+            self._plane.tick(skipped=skipped)
             effort.add(
                 skipped=skipped,
                 late_s=late_s,
                 took_s=time.monotonic() - began,
                 worked_s=time.thread_time() - began_worked,
             )
-            if effort.ticks == REPORT_TICKS:
+            self._plane.tell(began)
+            if effort.ticks == LOAD_TICKS:
                 self._facts.put(effort.load(self._plane.in_use))
                 effort = Effort()
             self._door.flush()

@@ -20,9 +20,10 @@ from holdfast.voice.runtime.mediaplane.aio import best_io
 from holdfast.voice.runtime.mediaplane.door import Door, DoorTaken
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
 from holdfast.voice.runtime.mediaplane.packets import PacketIO, PlainSockets
-from holdfast.voice.runtime.mediaplane.plane import SILENCE_S, Plane
+from holdfast.voice.runtime.mediaplane.plane import Plane
 from holdfast.voice.runtime.mediaplane.ports import REST_S, Ports
 from holdfast.voice.runtime.mediaplane.process import Process
+from holdfast.voice.runtime.mediaplane.telling import SILENCE_S
 
 log = logging.getLogger("holdfast.media")
 

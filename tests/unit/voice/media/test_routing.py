@@ -14,7 +14,9 @@ from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, derive
 
 ROWS = 8
-LAYOUT = Layout(rows=ROWS)
+LAYOUT = Layout(rows=ROWS, clip_frames=ROWS)
+PLAYED = LAYOUT.clips(ULAW)
+"""What each row's player plays."""
 
 
 def sound_of(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) -> list[bytes]:
@@ -24,7 +26,9 @@ def sound_of(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) ->
     ears = len(routing.mix.group_of_ear)
     if ears:
         Mixer().mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + ears])
-    heard = frames[routing.source]
+    source = routing.source.copy()
+    source[routing.own] = PLAYED + routing.own
+    heard = frames[source]
     for law, rows in enumerate(routing.recoded):
         heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
     return [row.tobytes() for row in heard]
@@ -37,7 +41,7 @@ def naive(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) -> li
         law = laws[ear]
         heard = hears.get(ear, ())
         if heard is None:
-            sent.append(frames[LAYOUT.player(ear)].tobytes())
+            sent.append(frames[PLAYED + ear].tobytes())
             continue
         speakers = [row for row in dict.fromkeys(heard) if row in hears]
         if not speakers:
@@ -63,7 +67,8 @@ law_lists = st.lists(st.sampled_from([ULAW, ALAW]), min_size=ROWS, max_size=ROWS
 
 def noise(seed: int, laws: list[int]) -> np.ndarray:
     frames = LAYOUT.matrix()
-    frames[: LAYOUT.mixes] = np.random.default_rng(seed).integers(0, 256, (LAYOUT.mixes, 160))
+    noisy = np.random.default_rng(seed).integers(0, 256, (2, ROWS, 160))
+    frames[:ROWS], frames[PLAYED : PLAYED + ROWS] = noisy
     return frames
 
 

@@ -43,7 +43,7 @@ def opened(laws: list[int]) -> Sound:
 
 
 def sent(sound: Sound, leg: int) -> bytes:
-    return sound.headers.packets[leg, rtp.HEADER :].tobytes()
+    return sound.headers.packets[leg, rtp.HEADER : rtp.PACKET].tobytes()
 
 
 def test_a_new_leg_is_sent_silence_in_its_law() -> None:

@@ -1,0 +1,94 @@
+"""What has come, packet by packet of all rows: who may speak, is it believed, is it sound or a key."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from holdfast.voice.media import dtmf, rtp
+from holdfast.voice.media.frames import Numbers
+from holdfast.voice.media.reception import Reception
+from holdfast.voice.media.tick import Sound
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.latching import Latching
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
+from holdfast.voice.runtime.mediaplane.rows import Rows
+
+ROUNDS = 8
+"""Packets taken of one socket in one tick. What else waits there is taken in the next one."""
+MOST_SOUND = 500
+"""Bytes of sound in a packet: 60 ms and some. Larger ones are refused."""
+
+
+class Intake:
+    """Takes packets from the sockets to the jitter buffers."""
+
+    def __init__(self, rows: Rows, *, io: PacketIO, sound: Sound, latching: Latching, facts: Outbox) -> None:
+        capacity = len(rows.received)
+        self.reception = Reception(capacity)
+        self._rows = rows
+        self._io = io
+        self._sound = sound
+        self._latching = latching
+        self._facts = facts
+        self._arrived = Arrived.room_for(capacity)
+
+    def receive(self, now: float) -> None:
+        """Take in some packets of every row."""
+        for round_number in range(ROUNDS):
+            count = self._io.receive(self._arrived, round_number=round_number)
+            if not count:
+                return
+            self._take(count, now)
+
+    def _take(self, count: int, now: float) -> None:
+        """One packet of each of some rows."""
+        state, arrived = self._rows, self._arrived
+        rows, data, lengths = arrived.rows[:count], arrived.data[:count], arrived.lengths[:count]
+        for k in np.flatnonzero(state.sealed[rows]).tolist():
+            self._unseal(int(rows[k]), arrived.views[k], lengths[k : k + 1])
+        packets = rtp.read(data, lengths)
+        is_event = packets.payload_type == state.dtmf_type[rows]
+        believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND)
+        believed &= is_event | (packets.payload_type == state.payload_type[rows])
+        for k in np.flatnonzero(~state.settled[rows]).tolist():
+            believed[k] = believed[k] and self._latching.settle(int(rows[k]), arrived.sources.get(k))
+        state.refused[rows[~believed]] += 1
+        heard = rows[believed]
+        state.received[heard] += 1
+        state.heard_at[heard] = now
+        self.reception.count(
+            heard,
+            ssrc=packets.ssrc[believed],
+            sequence=packets.sequence[believed],
+            timestamp=packets.timestamp[believed],
+            arrival=int(now * 8000),
+        )
+        self._sound.put(packets, data, rows, believed & ~is_event & (packets.size > 0))
+        events = np.flatnonzero(believed & is_event)
+        if events.size:
+            self._sound.jitter.rest(rows[events])
+        for k in events.tolist():
+            start, end = int(packets.start[k]), int(packets.start[k] + packets.size[k])
+            self._hear_key(
+                int(rows[k]),
+                data[k, start:end].tobytes(),
+                timestamp=int(packets.timestamp[k]),
+                marker=bool(packets.marker[k]),
+            )
+
+    def _hear_key(self, at: int, payload: bytes, *, timestamp: int, marker: bool) -> None:
+        row = self._rows.used[at]
+        row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker)
+        if digit is not None:
+            self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
+
+    def _unseal(self, at: int, data: memoryview, length: Numbers) -> None:
+        """Open a sealed packet in its place; one that cannot be opened is no packet."""
+        srtp = self._rows.used[at].srtp
+        opened = None if srtp is None else srtp.open(bytes(data[: length[0]]))
+        if opened is None:
+            length[0] = 0
+        else:
+            length[0] = len(opened)
+            data[: len(opened)] = opened

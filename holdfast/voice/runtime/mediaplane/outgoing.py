@@ -1,0 +1,78 @@
+"""What leaves in a tick: sound, or a telephone event in its place while a key is pressed for a leg; sealed or plain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from holdfast.voice.media.frames import Numbers
+from holdfast.voice.media.keying import Event, packet, plan
+from holdfast.voice.media.rtp import PACKET, Headers
+from holdfast.voice.runtime.mediaplane.packets import PacketIO
+from holdfast.voice.runtime.mediaplane.rows import Rows
+
+
+class Outgoing:
+    """Takes packets from their array to the sockets."""
+
+    def __init__(self, rows: Rows, *, io: PacketIO, headers: Headers) -> None:
+        self._rows = rows
+        self._io = io
+        self._headers = headers
+        self._lines = [line.data for line in headers.packets]
+        self._sizes: Numbers = np.full(len(headers.packets), PACKET, dtype=np.intp)
+        self._keying: dict[int, tuple[Sequence[Event | None], int]] = {}
+        """Keys being pressed for a leg: what is sent in each tick, and how many ticks of it are over."""
+
+    def press(self, at: int, digits: str, *, rounds: int) -> None:
+        """Press these keys for a leg, from its next packet on."""
+        self._keying[at] = plan(digits) * rounds, 0
+
+    def let_go(self, at: int) -> None:
+        """Press nothing more for a leg."""
+        self._keying.pop(at, None)
+
+    def send(self, *, skipped: int) -> Numbers:
+        """Send every packet that is to leave, after `skipped` ticks left out; the rows whose packet was taken."""
+        rows, sending = self._rows, self._rows.sending
+        pressed = self._press() if self._keying else []
+        sealed: list[int] = sending[rows.sealed[sending]].tolist()
+        for at in sealed:
+            self._seal(at)
+        sent = self._io.send(sending, self._sizes[sending])
+        # A number that was sealed is used up, whether its packet was taken or not: to seal another one with it would
+        # tell what is in both. Source: RFC 3711 §9.1.
+        left = np.union1d(sent, np.array(sealed, dtype=np.intp)) if sealed else sent
+        self._headers.advance(rows.high, left, skipped=skipped)
+        self._sizes[sealed] = self._sizes[pressed] = PACKET
+        return sent
+
+    def _seal(self, at: int) -> None:
+        srtp = self._rows.used[at].srtp
+        if srtp is not None:
+            self._put(at, srtp.seal(bytes(self._lines[at][: self._sizes[at]])))
+
+    def _put(self, at: int, data: bytes) -> None:
+        """Send this in place of the row's packet."""
+        self._lines[at][: len(data)] = data
+        self._sizes[at] = len(data)
+
+    def _press(self) -> list[int]:
+        """Put the events of this tick in place of sound; the rows they are for.
+
+        A leg without telephone events hears tones, which its player plays.
+        """
+        headers = self._headers
+        pressed = []
+        for at, (ticks, over) in list(self._keying.items()):
+            self._keying[at] = ticks, over + 1
+            if over + 1 >= len(ticks):
+                del self._keying[at]
+            row = self._rows.used[at]
+            event, kind = ticks[over], row.dtmf_payload_type
+            if event is not None and kind is not None and row.hears is None:
+                numbers = {"sequence": int(headers.sequence[at]), "timestamp": int(headers.timestamp[at])}
+                self._put(at, packet(event, payload_type=kind, ssrc=headers.ssrc(at), **numbers))
+                pressed.append(at)
+        return pressed

@@ -1,0 +1,108 @@
+"""The legs in use: each as control described it, and what is looked at for all of them together, as arrays by row.
+
+Point of view: *send* is from us to the party, *receive* from the party to us. Units: seconds of the machine's
+monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.voice.media import dtmf
+from holdfast.voice.media.frames import Mask, Numbers
+from holdfast.voice.media.latch import Latch
+from holdfast.voice.media.srtp import Srtp
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible
+
+LAWS: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
+PAYLOAD_TYPES: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
+"""Source: RFC 3551 §6."""
+
+NO_TYPE = 255
+"""The payload type of nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """A leg in use, as control described it."""
+
+    leg: m.Leg
+    port: int
+    latch: Latch
+    codec: m.Codec = "PCMU"
+    dtmf_payload_type: int | None = None
+    send: bool = False
+    srtp: Srtp | None = None
+    hears: m.Hears = None
+    token: str | None = None
+    clip_id: str | None = None
+    press: dtmf.Press | None = None
+    silences_told: int = 0
+
+
+class Rows:
+    """Rows by number, and numbers by leg."""
+
+    def __init__(self, rows: int) -> None:
+        self.used: dict[int, Row] = {}
+        self.of: dict[m.Leg, int] = {}
+        self.high = 0
+        """One more than the highest row in use."""
+        self.sending: Numbers = np.zeros(0, dtype=np.intp)
+        """The rows we send from: it was agreed, and there is somewhere to send to."""
+        self.payload_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
+        self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
+        self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
+        self.sealed: Mask = np.zeros(rows, dtype=np.bool_)
+        self.settled: Mask = np.zeros(rows, dtype=np.bool_)
+        self.heard_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
+        self.refused: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self.received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+
+    def known(self, leg: m.Leg) -> int:
+        """The leg's row. Raises: CommandImpossible."""
+        at = self.of.get(leg)
+        if at is None:
+            raise CommandImpossible(f"leg {leg} has no row")
+        return at
+
+    def open(self, at: int, row: Row) -> None:
+        """A leg begins: nothing is agreed yet, nothing came."""
+        self.used[at] = row
+        self.of[row.leg] = at
+        self.payload_type[at] = self.dtmf_type[at] = NO_TYPE
+        self.may_speak[at] = self.settled[at] = self.sealed[at] = False
+        self.refused[at] = self.received[at] = 0
+        self.high = max(self.high, at + 1)
+
+    def describe(self, at: int, command: m.DescribeRow, *, srtp: Srtp | None, now: float) -> None:
+        """What offer and answer agreed."""
+        row = self.used[at]
+        row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send
+        row.srtp, self.sealed[at] = srtp, srtp is not None
+        self.payload_type[at] = PAYLOAD_TYPES[command.codec]
+        self.dtmf_type[at] = NO_TYPE if command.dtmf_payload_type is None else command.dtmf_payload_type
+        if command.receive and not self.may_speak[at]:
+            self.heard_at[at] = now
+            row.silences_told = 0
+        self.may_speak[at] = command.receive
+        self.find_sending()
+
+    def close(self, at: int) -> Row:
+        """A leg ends."""
+        row = self.used.pop(at)
+        del self.of[row.leg]
+        self.may_speak[at] = self.settled[at] = False
+        self.high = max(self.used, default=-1) + 1
+        self.find_sending()
+        return row
+
+    def find_sending(self) -> None:
+        """Whether we send, or where to, has changed."""
+        sending = sorted(at for at, row in self.used.items() if row.send and row.latch.sends_to is not None)
+        self.sending = np.array(sending, dtype=np.intp)

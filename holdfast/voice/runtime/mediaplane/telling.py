@@ -1,0 +1,104 @@
+"""What is told of the rows from time to time: who is silent, how the sound is, and RTCP to the parties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from holdfast.voice.media.reception import Reception
+from holdfast.voice.media.tick import Sound
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.latching import Latching
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.reports import Reports
+from holdfast.voice.runtime.mediaplane.rows import Rows
+from holdfast.voice.runtime.mediaplane.statistics import statistics
+
+RELATCH_S = 2.0
+SILENCE_S = 10.0
+CHECK_TICKS = 10
+TURNS, TURN_TICKS = 50, 5
+"""Each row's turn to be reported comes once in 250 ticks, five seconds: rows together cost less than one by one."""
+
+
+class Telling:
+    """Told after the packets of a tick have left."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        sound: Sound,
+        reception: Reception,
+        reports: Reports,
+        latching: Latching,
+        facts: Outbox,
+        silence_s: float,
+    ) -> None:
+        self._rows = rows
+        self._sound = sound
+        self._reception = reception
+        self._reports = reports
+        self._latching = latching
+        self._facts = facts
+        self._silence_s = silence_s
+        self._ticks = 0
+
+    def tick(self, now: float) -> None:
+        """A tick is over."""
+        self._ticks += 1
+        if self._ticks % CHECK_TICKS == 0:
+            self._check_silence(now)
+        if self._ticks % TURN_TICKS == 0:
+            turn = self._ticks // TURN_TICKS
+            for at in self._turn(turn):
+                self._facts.put(self.statistics(at))
+            for at in self._turn(turn + TURNS // 2):
+                self._report(at, now)
+
+    def _turn(self, number: int) -> Iterator[int]:
+        return (at for at in range(number % TURNS, self._rows.high, TURNS) if at in self._rows.used)
+
+    def _check_silence(self, now: float) -> None:
+        """Open the latch of rows whose party is silent; tell of those silent for long."""
+        rows = self._rows
+        quiet_s = now - rows.heard_at[: rows.high]
+        for at in np.flatnonzero(rows.may_speak[: rows.high] & (quiet_s >= RELATCH_S)).tolist():
+            row = rows.used[at]
+            self._latching.reopen(at)
+            silences = int(quiet_s[at] / self._silence_s)
+            if silences != row.silences_told:
+                row.silences_told = silences
+                if silences:
+                    self._facts.put(m.RtpSilent(leg=row.leg, silent_s=round(float(quiet_s[at]), 2)))
+
+    def _report(self, at: int, now: float) -> None:
+        headers = self._sound.headers
+        if headers.sent[at] or self._rows.received[at]:
+            self._reports.tell(
+                at,
+                remote=self._rows.used[at].latch.sends_to,
+                timestamp=int(headers.timestamp[at]),
+                packets=int(headers.sent[at]),
+                standing=self._reception.standing(at),
+                now=now,
+            )
+
+    def statistics(self, at: int, *, final: bool = False) -> m.Statistics:
+        """The figures of a leg so far."""
+        row, jitter = self._rows.used[at], self._sound.jitter
+        return statistics(
+            row.leg,
+            row.codec,
+            standing=self._reception.standing(at),
+            view=self._reports.view(at),
+            round_trip_ms=self._reports.round_trip_ms(at),
+            sent=int(self._sound.headers.sent[at]),
+            received=int(self._rows.received[at]),
+            late=int(jitter.late[at]),
+            refused=int(self._rows.refused[at]),
+            concealed=int(self._sound.concealment.concealed[at]),
+            depth=int(jitter.depth[at]),
+            final=final,
+        )
