@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from holdfast.voice.media import dtmf, rtp
-from holdfast.voice.media.frames import Numbers
 from holdfast.voice.media.reception import Reception
+from holdfast.voice.media.srtp import lines
 from holdfast.voice.media.tick import Sound
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.latching import Latching
@@ -32,6 +32,7 @@ class Intake:
         self._latching = latching
         self._facts = facts
         self._arrived = Arrived.room_for(capacity)
+        self._sealed = lines(self._arrived.data)
 
     def receive(self, now: float) -> None:
         """Take in some packets of every row."""
@@ -46,7 +47,8 @@ class Intake:
         state, arrived = self._rows, self._arrived
         rows, data, lengths = arrived.rows[:count], arrived.data[:count], arrived.lengths[:count]
         for k in np.flatnonzero(state.sealed[rows]).tolist():
-            self._unseal(int(rows[k]), arrived.views[k], lengths[k : k + 1])
+            srtp = state.used[int(rows[k])].srtp
+            lengths[k] = 0 if srtp is None else srtp.open_in_place(self._sealed[k], int(lengths[k]))
         packets = rtp.read(data, lengths)
         is_event = packets.payload_type == state.dtmf_type[rows]
         believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND)
@@ -82,13 +84,3 @@ class Intake:
         row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker)
         if digit is not None:
             self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
-
-    def _unseal(self, at: int, data: memoryview, length: Numbers) -> None:
-        """Open a sealed packet in its place; one that cannot be opened is no packet."""
-        srtp = self._rows.used[at].srtp
-        opened = None if srtp is None else srtp.open(bytes(data[: length[0]]))
-        if opened is None:
-            length[0] = 0
-        else:
-            length[0] = len(opened)
-            data[: len(opened)] = opened

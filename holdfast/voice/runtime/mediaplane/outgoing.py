@@ -9,6 +9,7 @@ import numpy as np
 from holdfast.voice.media.frames import Numbers
 from holdfast.voice.media.keying import Event, packet, plan
 from holdfast.voice.media.rtp import PACKET, Headers
+from holdfast.voice.media.srtp import lines
 from holdfast.voice.runtime.mediaplane.packets import PacketIO
 from holdfast.voice.runtime.mediaplane.rows import Rows
 
@@ -21,6 +22,7 @@ class Outgoing:
         self._io = io
         self._headers = headers
         self._lines = [line.data for line in headers.packets]
+        self._sealable = lines(headers.packets)
         self._sizes: Numbers = np.full(len(headers.packets), PACKET, dtype=np.intp)
         self._keying: dict[int, tuple[Sequence[Event | None], int]] = {}
         """Keys being pressed for a leg: what is sent in each tick, and how many ticks of it are over."""
@@ -40,6 +42,8 @@ class Outgoing:
         sealed: list[int] = sending[rows.sealed[sending]].tolist()
         for at in sealed:
             self._seal(at)
+        if sealed:
+            sending = sending[self._sizes[sending] > 0]
         sent = self._io.send(sending, self._sizes[sending])
         # A number that was sealed is used up, whether its packet was taken or not: to seal another one with it would
         # tell what is in both. Source: RFC 3711 §9.1.
@@ -51,7 +55,7 @@ class Outgoing:
     def _seal(self, at: int) -> None:
         srtp = self._rows.used[at].srtp
         if srtp is not None:
-            self._put(at, srtp.seal(bytes(self._lines[at][: self._sizes[at]])))
+            self._sizes[at] = srtp.seal_in_place(self._sealable[at], int(self._sizes[at]))
 
     def _put(self, at: int, data: bytes) -> None:
         """Send this in place of the row's packet."""

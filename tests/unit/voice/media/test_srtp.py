@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.srtp import KEY_BYTES, KeyWrong, Profile, Srtp, SrtpKeys
+from holdfast.voice.media.rtp import PACKET
+from holdfast.voice.media.srtp import KEY_BYTES, LONGEST_TAG, KeyWrong, Profile, Srtp, SrtpKeys, lines
 
 A, B = bytes(range(30)), bytes(range(30, 60))
 
@@ -38,6 +40,34 @@ def test_what_one_seals_the_other_opens_once(profile: Profile) -> None:
     assert report != REPORT
     assert theirs.open_report(report) == REPORT
     assert theirs.open_report(report) is None
+
+
+@pytest.mark.parametrize("profile", list(KEY_BYTES))
+def test_in_its_place_a_packet_is_sealed_and_opened_the_same(profile: Profile) -> None:
+    ours, theirs = pair(profile)
+    again, _ = pair(profile)
+    packets = np.zeros((2, PACKET + LONGEST_TAG), dtype=np.uint8)
+    packets[1, :PACKET] = np.frombuffer(rtp(1), dtype=np.uint8)
+    line = lines(packets)[1]
+    size = ours.seal_in_place(line, PACKET)
+    assert packets[1, :size].tobytes() == again.seal(rtp(1))
+    sealed = packets[1].copy()
+    assert theirs.open_in_place(line, size) == PACKET
+    assert packets[1, :PACKET].tobytes() == rtp(1)
+    packets[1] = sealed
+    assert theirs.open_in_place(line, size) == 0, "a replay"
+    packets[1, 20] ^= 1
+    assert pair(profile)[1].open_in_place(line, size) == 0, "a forgery"
+    packets[1, :PACKET] = np.frombuffer(rtp(1), dtype=np.uint8)
+    assert ours.seal_in_place(line, PACKET) == 0, "another packet of the same number"
+    assert not packets[0].any()
+
+
+@given(st.binary(max_size=300))
+def test_nothing_a_stranger_sends_is_opened_in_its_place(data: bytes) -> None:
+    packets = np.zeros((1, 512), dtype=np.uint8)
+    packets[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
+    assert pair()[1].open_in_place(lines(packets)[0], len(data)) == 0
 
 
 def test_a_known_answer() -> None:
