@@ -152,6 +152,15 @@ class Route(BaseModel):
     caller_id: E164 | None = None
     tls_name: str | None = None
     sources: tuple[Network, ...] = ()
+    register_: bool = Field(False, alias="register")
+    domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$")] | None = None
+    backup: Annotated[Route, BeforeValidator(_lone_host)] | None = None
+
+    @model_validator(mode="after")
+    def _may_register(self) -> Route:
+        if self.register_ and not (self.user and self.password):
+            raise ValueError("register needs user and password")
+        return self
 
 
 class Settings(BaseSettings):

@@ -9,10 +9,11 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from holdfast.cli.running import Running
 from holdfast.settings import Settings, unknown_variables
@@ -83,6 +84,25 @@ def check_sip(settings: Settings, running: Running | None) -> Finding:
         return connected
     secured = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "SIP over TLS", "sip-tls-port")
     return secured if secured.verdict is Verdict.BAD else connected
+
+
+def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    """How a running server stands with the trunks it registers with, told by its list of routes."""
+    for route in routes:
+        trunk: Mapping[str, Any] | None = route
+        while trunk is not None:
+            where = f"trunk {trunk.get('user')}@{trunk['host']}:{trunk['port']}"
+            match trunk.get("registration"):
+                case {"state": "registered"}:
+                    yield fine(f"registered with {where}")
+                case {"state": "failed", "status": status, "reason": reason}:
+                    yield doubtful(
+                        f"not registered with {where}: {status} {reason}",
+                        "Its calls do not come. Compare user, password and domain with what the provider gave you.",
+                    )
+                case {"state": _}:
+                    yield doubtful(f"{where} has not answered our registration yet", "Is its address right?")
+            trunk = trunk.get("backup")
 
 
 def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:

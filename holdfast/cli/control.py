@@ -43,6 +43,7 @@ from holdfast.voice.api.diagnostics import make_diagnostics
 from holdfast.voice.api.explaining import make_explaining
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.quality import QualityCollector, make_quality
+from holdfast.voice.api.trunks import TrunkCollector
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory import Directory
@@ -230,6 +231,9 @@ def route_of(prefix: str, trunk: settings_of.Route) -> Route:
         caller_id=trunk.caller_id,
         tls_name=trunk.tls_name,
         sources=trunk.sources,
+        register=trunk.register_,
+        domain=trunk.domain,
+        backup=None if trunk.backup is None else route_of(prefix, trunk.backup),
     )
 
 
@@ -241,6 +245,7 @@ def application(
     metrics = Metrics(switch=engine.switch)
     metrics.registry.register(QualityCollector(engine.quality))
     metrics.count(engine.tally, engine.not_ready)
+    metrics.registry.register(TrunkCollector(engine.legs.trunks))
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,
@@ -262,6 +267,7 @@ def application(
             auth_token=token,
             metrics=metrics,
             not_ready=lambda: "it is being stopped" if stop.is_set() else engine.not_ready(),
+            registrations=engine.legs,
         )
     )
     app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))

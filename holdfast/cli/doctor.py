@@ -10,9 +10,10 @@ from rich.text import Text
 
 from holdfast.cli import checks
 from holdfast.cli.checks import Finding, Verdict
+from holdfast.cli.client import client_of
 from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.running import find_running
-from holdfast.cli.terminal import OUT, say
+from holdfast.cli.terminal import OUT, Stop, say
 from holdfast.settings import Settings
 
 COLOURS = {Verdict.FINE: "green", Verdict.DOUBTFUL: "yellow", Verdict.BAD: "bold red"}
@@ -39,12 +40,23 @@ def doctor(config: Config = None, store: Store = None) -> None:
         raise typer.Exit(1)
 
 
+def _trunks(settings: Settings) -> Iterator[Finding]:
+    try:
+        routes = client_of(settings).get("/engine/routes", has="routes")["routes"]
+    except Stop as trouble:
+        yield checks.doubtful(f"its trunks cannot be asked for: {trouble}", trouble.fix)
+    else:
+        yield from checks.check_trunks(routes)
+
+
 def examine(settings: Settings) -> Iterator[Finding]:
     """Everything that can be found out without starting anything."""
     running = find_running(settings.store_path)
     yield from checks.check_environment(os.environ)
     yield checks.check_http(settings, running)
     yield checks.check_sip(settings, running)
+    if running is not None:
+        yield from _trunks(settings)
     yield checks.check_rtp_ports(settings, running)
     yield checks.check_ephemeral(settings)
     yield checks.check_descriptors(settings)

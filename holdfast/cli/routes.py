@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from holdfast.cli.client import NOT_FOUND, Refused
 from holdfast.cli.directory import in_the_store, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
 from holdfast.cli.terminal import Stop, note, say, table
-from holdfast.voice.runtime.directory import E164, PREFIX, Directory
+from holdfast.settings import Settings
+from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip.effects import Transport
 from holdfast.voice.sip.uri import DEFAULT_PORTS
@@ -39,6 +42,11 @@ def add(
         str | None, typer.Option("--caller-id", metavar="NUMBER", help="Stands in From instead of the caller's own.")
     ] = None,
     tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in its certificate.")] = None,
+    register: Annotated[bool, typer.Option("--register", help="Register there, so that calls come to us.")] = False,
+    domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", help="The name it knows us under.")] = None,
+    backup: Annotated[
+        bool, typer.Option("--backup", help="Try it when the prefix's own trunk does not answer, or has no service.")
+    ] = False,
     source: Annotated[
         list[str] | None, typer.Option("--source", metavar="NETWORK", help="Its calls come in from here; repeatable.")
     ] = None,
@@ -51,10 +59,14 @@ def add(
     holdfast route add + --host 203.0.113.5 --user acme
     holdfast route add +44 --host 203.0.113.9 --transport tls --tls-name sip.carrier.example
     holdfast route add + --host 203.0.113.5 --source 203.0.113.0/28     calls come in from there too
+    holdfast route add + --host 203.0.113.5 --user acme --register      we register there
+    holdfast route add + --host 203.0.113.6 --user acme --backup        tried when that one fails
     """
     kind = _TRANSPORTS[transport]
     if user is not None and password is None:
         password = typer.prompt("Password", hide_input=True)
+    if register and user is None:
+        raise _wrong("--register needs a user to register", "Say who we are there: --user NAME")
     route = Route(
         prefix=_checked_prefix(prefix),
         host=_checked_host(host),
@@ -66,14 +78,36 @@ def add(
         caller_id=_checked_number(caller_id),
         tls_name=tls_name,
         sources=tuple(_checked_network(network) for network in source or ()),
+        register=register,
+        domain=_checked_domain(domain),
     )
     settings = settings_from(config=config, store=store)
+    there = _where(route.host, route.port, route.transport)
+    if backup:
+        _add_backup(settings, route)
+        say(f"numbers that begin with {route.prefix} leave by {there} when their own trunk fails")
+        return
     if server := server_of(settings):
-        fields = {name: getattr(route, name) for name in route.__slots__}
-        server.post("/engine/routes", fields | {"sources": list(route.sources)})
+        server.post("/engine/routes", _fields(route) | {"prefix": route.prefix})
     else:
         in_the_store(settings, lambda directory: directory.put_route(route))
-    say(f"numbers that begin with {route.prefix} leave by {_where(route.host, route.port, route.transport)}")
+    say(f"numbers that begin with {route.prefix} leave by {there}")
+
+
+def _fields(trunk: Route) -> dict[str, object]:
+    fields = {name: getattr(trunk, name) for name in trunk.__slots__ if name not in ("prefix", "backup")}
+    return fields | {"sources": list(trunk.sources)}
+
+
+def _add_backup(settings: Settings, trunk: Route) -> None:
+    missing = Stop(f"there is no route for {trunk.prefix}", fix="Add its own trunk first, without --backup.")
+    if server := server_of(settings):
+        try:
+            server.post(f"/engine/routes/{trunk.prefix}/backup", _fields(trunk))
+        except Refused as refused:
+            raise missing if refused.http_status == NOT_FOUND else refused from refused
+    elif not in_the_store(settings, lambda directory: directory.put_backup(trunk.prefix, trunk)):
+        raise missing
 
 
 @app.command("list")
@@ -83,16 +117,17 @@ def list_routes(config: Config = None, store: Store = None) -> None:
     if server := server_of(settings):
         listed = server.get("/engine/routes")["routes"]
         rows = {
-            str(one["prefix"]): (_where(str(one["host"]), one["port"], one["transport"]), ", ".join(one["sources"]))
+            str(one["prefix"]): (_shown(one), ", ".join(one["sources"]), _standing(one.get("registration")))
             for one in listed
         }
     else:
         rows = in_the_store(settings, _rows)
         for prefix, trunk in settings.routes.items():
             port = trunk.port or DEFAULT_PORTS[trunk.transport]
-            rows[prefix] = (_where(trunk.host, port, trunk.transport), ", ".join(trunk.sources))
+            behind = "" if trunk.backup is None else f", then {trunk.backup.host}"
+            rows[prefix] = (_where(trunk.host, port, trunk.transport) + behind, ", ".join(trunk.sources), "")
     table(
-        ("PREFIX", "TRUNK", "CALLS COME IN FROM"),
+        ("PREFIX", "TRUNK", "CALLS COME IN FROM", "REGISTERED"),
         [(prefix, *rest) for prefix, rest in sorted(rows.items())],
         empty="no routes: numbers that are not yours cannot be called. holdfast route add + --host …",
     )
@@ -149,8 +184,33 @@ def _checked_network(text: str) -> str:
         raise _wrong(f"{text!r} is not a network", "An address such as 203.0.113.5, or 203.0.113.0/28") from None
 
 
-async def _rows(directory: Directory) -> dict[str, tuple[str, str]]:
-    return {
-        route.prefix: (_where(route.host, route.port, route.transport), ", ".join(route.sources))
-        for route in directory.routes()
-    }
+def _checked_domain(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(DOMAIN, name):
+        raise _wrong(f"{name!r} is not a name of the net", "As the trunk writes it behind the @: carrier.example")
+    return name
+
+
+def _shown(one: dict[str, Any]) -> str:
+    where = _where(str(one["host"]), one["port"], one["transport"])
+    return f"{where}, then {one['backup']['host']}" if one.get("backup") else where
+
+
+def _standing(told: dict[str, Any] | None) -> str:
+    """How we stand with a trunk, in a word or two."""
+    match told:
+        case None:
+            return ""
+        case {"state": "failed", "status": status, "reason": reason}:
+            return f"no: {status} {reason}"
+        case {"state": "registered"}:
+            return "yes"
+        case _:
+            return "asked"
+
+
+async def _rows(directory: Directory) -> dict[str, tuple[str, str, str]]:
+    rows = {}
+    for route in directory.routes():
+        trunks = [_where(trunk.host, trunk.port, trunk.transport) for trunk in route.trunks]
+        rows[route.prefix] = (", then ".join(trunks), ", ".join(route.sources), "")
+    return rows

@@ -20,6 +20,7 @@ from holdfast.voice.api.app import make_api
 from holdfast.voice.api.diagnostics import make_diagnostics
 from holdfast.voice.api.explaining import make_explaining
 from holdfast.voice.api.ports import Recordings
+from holdfast.voice.api.routes import NoRegistrations, Registrations
 from holdfast.voice.model.ports import Entry, Journal
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
@@ -164,7 +165,11 @@ class Diary:
 
 
 async def new_place(
-    *, journal: Journal | None = None, not_ready: str | None = None, sounds: Recordings | None = None
+    *,
+    journal: Journal | None = None,
+    not_ready: str | None = None,
+    sounds: Recordings | None = None,
+    registrations: Registrations | None = None,
 ) -> Place:
     """The REST door and the diagnostics under one root, as `serve` puts them."""
     engine, shelf, journal, quality = Engine(), Shelf(), journal or Diary(), Quality()
@@ -180,6 +185,7 @@ async def new_place(
             auth_token=TOKEN,
             metrics=metrics,
             not_ready=lambda: not_ready,
+            registrations=registrations or NoRegistrations(),
         )
     )
     app.include_router(

@@ -9,9 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.quality import QualityCollector
+from holdfast.voice.api.trunks import TrunkCollector
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipSeen, WebSeen
+from holdfast.voice.runtime.legs.trunks import Trunks
 from holdfast.voice.runtime.mediaplane.messages import Load
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.tally import Tally
@@ -39,6 +41,7 @@ def scraped(tally: Tally, *, not_ready: str | None = None) -> dict[str, float]:
     metrics = Metrics(switch=engine)
     metrics.registry.register(QualityCollector(quality))
     metrics.count(tally, lambda: not_ready)
+    metrics.registry.register(TrunkCollector(Trunks()))
     found = {}
     for family in text_string_to_metric_families(metrics.exposition().decode()):
         found[f"family {family.name}"] = 1.0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from holdfast.voice.control.nouns import CallStatus, RoomStatus
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.legs.trunks import Standing
+from holdfast.voice.runtime.listings import Route
 from holdfast.voice.runtime.mediaplane.messages import Statistics
 from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
@@ -83,13 +85,51 @@ async def test_routes_are_added_shown_without_password_and_removed(place: Place)
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "sources": ["203.0.113.9/28"]}
     added = await post(place, "/engine/routes", {**route, "password": "hush"})
     shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
-    shown |= dict.fromkeys(("realm", "caller_id", "tls_name"))
+    shown |= dict.fromkeys(("realm", "caller_id", "tls_name", "domain", "registration", "backup"))
+    shown |= {"register": False}
     assert (added.status, added.json) == (201, shown)
     assert (await place.ask("GET", "/engine/routes")).json == {"routes": [shown]}
     again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
     assert [kept.password for kept in again.routes()] == ["hush"]
     assert (await place.ask("DELETE", "/engine/routes/+44")).status == 204
     assert (await place.ask("DELETE", "/engine/routes/+44")).status == 404
+
+
+class Registrar:
+    """Stands with every trunk that has a user as it is told."""
+
+    def __init__(self, state: Literal["trying", "registered", "failed"]) -> None:
+        self.state: Literal["trying", "registered", "failed"] = state
+        self.followed = 0
+
+    def follow_trunks(self) -> None:
+        self.followed += 1
+
+    def standing(self, trunk: Route) -> Standing | None:
+        if trunk.user is None:
+            return None
+        return Standing(host=trunk.host, port=trunk.port, user=trunk.user, state=self.state, status=403)
+
+
+async def test_a_route_tells_how_we_stand_with_its_trunk_and_the_one_behind_it() -> None:
+    registrar = Registrar("failed")
+    place = await new_place(registrations=registrar)
+    route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "password": "x", "register": True}
+    added = await post(place, "/engine/routes", route)
+    told = {"state": "failed", "until": None, "status": 403, "reason": "", "again_at": None}
+    assert (added.json["register"], added.json["registration"]) == (True, told)
+    second = {"host": "203.0.113.6", "port": 5061, "transport": "TLS", "sources": ["203.0.113.9/28"]}
+    added = await post(place, "/engine/routes/+44/backup", {**second, "password": "hush"})
+    assert (added.status, added.json["registration"]) == (201, None)
+    assert "hush" not in str(added.json)
+    (shown,) = (await place.ask("GET", "/engine/routes")).json["routes"]
+    assert (shown["backup"]["host"], shown["backup"]["sources"]) == ("203.0.113.6", ["203.0.113.0/28"])
+    assert (await post(place, "/engine/routes/+45/backup", second)).status == 404
+    assert (await post(place, "/engine/routes", {**route, "backup": second})).json["backup"]["port"] == 5061
+    for status in (204, 404):
+        assert (await place.ask("DELETE", "/engine/routes/+44/backup")).status == status
+    assert (await place.ask("DELETE", "/engine/routes/+44")).status == 204
+    assert registrar.followed == 5
 
 
 async def test_a_number_is_called_only_where_a_route_leads(place: Place) -> None:
@@ -122,6 +162,8 @@ async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
         ("/engine/lines", {"name": "bob", "password": ""}),
         ("/engine/lines", {"name": "bob", "password": "x", "colour": "red"}),
         ("/engine/lines", [1]),
+        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "register": True}),
+        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "backup": {"host": "x"}}),
         ("/engine/routes", {"prefix": "44", "host": "203.0.113.5", "port": 5060}),
         ("/engine/routes", {"prefix": "+44", "host": "sip.example", "port": 5060}),
         ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 0}),

@@ -158,3 +158,16 @@ def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
     withdraw(store)
     withdraw(store)
     assert find_running(store) is None
+
+
+def test_trunks_are_told_as_they_stand() -> None:
+    trunk = {"user": "acme", "host": "203.0.113.5", "port": 5060, "backup": None, "registration": None}
+    failed = trunk | {"host": "203.0.113.6", "registration": {"state": "failed", "status": 403, "reason": "No"}}
+    routes = [
+        trunk | {"registration": {"state": "registered"}, "backup": failed},
+        trunk | {"registration": {"state": "trying"}},
+        trunk,
+    ]
+    findings = list(checks.check_trunks(routes))
+    assert [finding.verdict for finding in findings] == [Verdict.FINE, Verdict.DOUBTFUL, Verdict.DOUBTFUL]
+    assert findings[1].what == "not registered with trunk acme@203.0.113.6:5060: 403 No"

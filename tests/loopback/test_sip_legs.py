@@ -122,6 +122,12 @@ class Book:
     def lets_in(self, host: str) -> bool:
         return any(route.lets_in(host) for route in self.routes)
 
+    def trunks(self) -> tuple[Route, ...]:
+        return tuple(trunk for route in self.routes for trunk in route.trunks)
+
+    def is_registered_as(self, user: str, host: str) -> bool:
+        return any(route.register and route.user == user and route.lets_in(host) for route in self.routes)
+
     def tls_name(self, to: Address) -> str | None:
         return next((route.tls_name for route in self.routes if route.address == to), None)
 
@@ -165,6 +171,11 @@ class Bench:
         """The first fact of a kind."""
         await self.until(lambda: any(isinstance(message, kind) for message in self.said))
         return next(message for message in self.said if isinstance(message, kind))
+
+    def standing(self, trunk: Route) -> str | None:
+        """How we stand with a trunk, in a word; None when we do not register there."""
+        found = self.legs.standing(trunk)
+        return None if found is None else found.state
 
     def place(self, to: str, call: CallSid = CALL) -> None:
         """Have a call placed."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from holdfast.testing.calls import CallFailed
-from holdfast.testing.phone import Phone
+from holdfast.testing.phone import Answers, Phone, Refuses
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.listings import Route
-from holdfast.voice.sip.effects import Address, Event, Invited, Transport
+from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from tests.loopback.test_sip_legs import ACCOUNT, CALL, FAR_SDP, Bench, Rows
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +52,10 @@ class Carrier:
             self.invited.put_nowait(event)
             self.sip.do(self.sip.agent.accept(event.session, FAR_SDP, now=time.time()))
 
+    def contacts(self) -> tuple[tuple[str, Address], ...]:
+        """Where its customer is reached."""
+        return self.sip.agent.contacts("acme", time.time())
+
     async def called(self) -> Invited:
         async with asyncio.timeout(5):
             return await self.invited.get()
@@ -77,7 +82,7 @@ async def bench() -> AsyncIterator[Bench]:
     made = Bench(Rows())
     async with asyncio.TaskGroup() as tasks:
         made.legs = SipLegs(
-            SipSettings(address=(OURS, 0), trust_loopback=False),
+            SipSettings(address=(OURS, 0), trust_loopback=False, trunk_patience_s=0.2),
             account=ACCOUNT,
             directory=made.book,
             media=made.rows,
@@ -106,8 +111,14 @@ def trunk(carrier: Carrier, transport: Transport = "UDP", password: str = "trunk
     )
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110  a registration is seen from outside
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
-async def test_a_number_leaves_by_its_trunk(bench: Bench, carrier: Carrier, transport: Transport) -> None:
+async def test_a_number_leaves_by_its_trunk(carrier: Carrier, bench: Bench, transport: Transport) -> None:
     bench.book.routes = (trunk(carrier, transport),)
     bench.place("+442079460000")
     await bench.fact(LegAnswered)
@@ -141,7 +152,7 @@ async def test_a_trunk_whose_certificate_has_a_name_is_believed_by_that_name() -
         await made.legs.close()
 
 
-async def test_a_trunk_that_does_not_know_us_refuses(bench: Bench, carrier: Carrier) -> None:
+async def test_a_trunk_that_does_not_know_us_refuses(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (trunk(carrier, password="wrong"),)
     bench.place("+442079460000")
     refused = await bench.fact(LegRefused)
@@ -149,7 +160,7 @@ async def test_a_trunk_that_does_not_know_us_refuses(bench: Bench, carrier: Carr
     assert refused.sip_code == 401
 
 
-async def test_no_route_no_call(bench: Bench, carrier: Carrier) -> None:
+async def test_no_route_no_call(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (trunk(carrier),)
     bench.place("+33170000000")
     refused = await bench.fact(LegRefused)
@@ -158,7 +169,7 @@ async def test_no_route_no_call(bench: Bench, carrier: Carrier) -> None:
     assert carrier.invited.empty()
 
 
-async def test_calls_come_in_from_a_trunks_own_addresses_alone(bench: Bench, carrier: Carrier) -> None:
+async def test_calls_come_in_from_a_trunks_own_addresses_alone(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (trunk(carrier),)
     async with Phone("carrier", server=bench.legs.address, host=THEIRS) as inside:
         call = await inside.call("+15550123")
@@ -172,7 +183,7 @@ async def test_calls_come_in_from_a_trunks_own_addresses_alone(bench: Bench, car
             await (await outside.call("+15550123")).answered()
 
 
-async def test_a_trunk_registers_nobody(bench: Bench, carrier: Carrier) -> None:
+async def test_a_trunk_registers_nobody(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (trunk(carrier),)
     async with Phone("bob", server=bench.legs.address, host=THEIRS, password="guess") as inside:
         with pytest.raises(CallFailed, match="401"):
@@ -206,7 +217,7 @@ async def test_a_quiet_server_answers_lines_and_nobody_else() -> None:
         await made.legs.close()
 
 
-async def test_nobody_relays_through_us(bench: Bench, carrier: Carrier) -> None:
+async def test_nobody_relays_through_us(carrier: Carrier, bench: Bench) -> None:
     """Numbers of the route's prefix, and SIP URIs elsewhere, asked for by strangers, lines and the trunk itself."""
     bench.book.routes = (trunk(carrier),)
     elsewhere = f"sip:+442079460000@{THEIRS}:{carrier.sip.address.port}"
@@ -224,3 +235,129 @@ async def test_nobody_relays_through_us(bench: Bench, carrier: Carrier) -> None:
             await forged.answered()
     assert carrier.invited.empty()
     assert bench.said == []
+
+
+# --- registered with a trunk
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+async def test_we_register_with_a_trunk_and_its_calls_come_in(
+    carrier: Carrier, bench: Bench, transport: Transport
+) -> None:
+    wanted = replace(trunk(carrier, transport), register=True, sources=(), domain="carrier.example")
+    bench.book.routes = (wanted,)
+    bench.legs.follow_trunks()
+    await until(lambda: bool(carrier.contacts()))
+    ((uri, to),) = carrier.contacts()
+    assert uri.startswith(f"sip:acme@{OURS}:")
+    await until(lambda: bench.standing(wanted) == "registered")
+    session, now = SessionId("in"), time.time()
+    carrier.sip.do(carrier.sip.agent.invite(session, uri, now=now, sdp=FAR_SDP, next_hop=to, caller="+442079460000"))
+    came = await bench.received()
+    assert (came.from_, dict(came.extra)["SipSourceIp"]) == ("+442079460000", THEIRS)
+    bench.place("+442079460001")
+    assert (await carrier.called()).caller_host == "carrier.example"
+    bench.book.routes = ()
+    bench.legs.follow_trunks()
+    await until(lambda: not carrier.contacts())
+    assert bench.standing(wanted) is None
+
+
+async def test_we_are_taken_off_the_trunk_at_our_end(carrier: Carrier) -> None:
+    made = Bench(Rows())
+    made.book.routes = (replace(trunk(carrier), register=True),)
+    async with asyncio.TaskGroup() as tasks:
+        made.legs = SipLegs(
+            SipSettings(address=(OURS, 0)),
+            account=ACCOUNT,
+            directory=made.book,
+            media=made.rows,
+            tell=made.tell,
+            seen=made.traces.append,
+            clock=time.time,
+            tasks=tasks,
+        )
+        await made.legs.open()
+        await until(lambda: bool(carrier.contacts()))
+        await made.legs.close()
+    assert carrier.contacts() == ()
+
+
+async def test_a_trunk_that_refuses_to_register_us_is_asked_again_later(carrier: Carrier, bench: Bench) -> None:
+    wanted = replace(trunk(carrier, password="wrong"), register=True)
+    bench.book.routes = (wanted,)
+    bench.legs.follow_trunks()
+    await until(lambda: bench.standing(wanted) == "failed")
+    standing = bench.legs.standing(wanted)
+    assert standing is not None
+    assert standing.status == 401
+    assert standing.again_at is not None
+    assert 14 < standing.again_at - time.time() <= 30
+    assert carrier.contacts() == ()
+
+
+# --- a second trunk for the same numbers
+
+
+def before(carrier: Carrier, first: Address) -> Route:
+    """The carrier, and another trunk that is tried before it."""
+    second = trunk(carrier)
+    return Route(prefix="+44", host=first.host, port=first.port, transport=first.transport, backup=second)
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+async def test_another_trunk_is_tried_when_the_first_does_not_answer(
+    carrier: Carrier, bench: Bench, transport: Transport
+) -> None:
+    async with Phone("gone", host="127.0.0.2") as gone:
+        nobody = gone.address._replace(transport=transport)
+    bench.book.routes = (before(carrier, nobody),)
+    bench.place("+442079460000")
+    await bench.fact(LegAnswered)
+    assert (await carrier.called()).called == "+442079460000"
+    bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+async def test_another_trunk_is_tried_when_the_first_has_no_service(carrier: Carrier, bench: Bench) -> None:
+    async with Phone("first", manner=Refuses(status=503), host="127.0.0.2") as first:
+        bench.book.routes = (before(carrier, first.address),)
+        bench.place("+442079460000")
+        await bench.fact(LegAnswered)
+        assert (await carrier.called()).user == "acme"
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+@pytest.mark.parametrize("status", [486, 404, 603, 500])
+async def test_what_the_called_party_says_is_said_by_no_other_trunk(
+    carrier: Carrier, bench: Bench, status: int
+) -> None:
+    async with Phone("first", manner=Refuses(status=status), host="127.0.0.2") as first:
+        bench.book.routes = (before(carrier, first.address),)
+        bench.place("+442079460000")
+        refused = await bench.fact(LegRefused)
+        assert isinstance(refused, LegRefused)
+        assert refused.sip_code == status
+    assert carrier.invited.empty()
+
+
+async def test_a_trunk_that_rings_is_not_given_up_however_long_it_takes(carrier: Carrier, bench: Bench) -> None:
+    async with Phone("first", manner=Answers(after_s=0.6), host="127.0.0.2") as first:
+        bench.book.routes = (before(carrier, first.address),)
+        bench.place("+442079460000")
+        await bench.fact(LegAnswered)
+        assert carrier.invited.empty()
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+async def test_when_both_fail_the_call_is_refused_as_the_second_says(bench: Bench) -> None:
+    async with (
+        Phone("first", manner=Refuses(status=503), host="127.0.0.2") as first,
+        Phone("second", manner=Refuses(status=480), host="127.0.0.3") as second,
+    ):
+        there = Route(prefix="+44", host="127.0.0.3", port=second.address.port)
+        bench.book.routes = (replace(there, host="127.0.0.2", port=first.address.port, backup=there),)
+        bench.place("+442079460000")
+        refused = await bench.fact(LegRefused)
+        assert isinstance(refused, LegRefused)
+        assert refused.sip_code == 480
+        assert [len(phone.calls) for phone in (first, second)] == [1, 1]

@@ -198,9 +198,29 @@ def test_a_route_is_an_address_or_a_table(tmp_path: Path) -> None:
     assert "hush" not in repr(settings)
 
 
+def test_a_route_may_register_and_have_another_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(
+        """
+        [routes."+"]
+        host = "203.0.113.5"
+        user = "acme"
+        password = "hush"
+        register = true
+        domain = "carrier.example"
+        backup = "203.0.113.6:5070"
+        """
+    )
+    route = read().routes["+"]
+    assert (route.register_, route.domain) == (True, "carrier.example")
+    assert route.backup is not None
+    assert (route.backup.host, route.backup.port, route.backup.register_) == ("203.0.113.6", 5070, False)
+
+
 @pytest.mark.parametrize(
     "route",
     [
+        *('{ host = "1.2.3.4", register = true }', '{ host = "1.2.3.4", user = "a", password = "b", domain = "a b" }'),
+        *('{ host = "1.2.3.4", backup = "sip.example" }', '{ host = "1.2.3.4", backup = { port = 5060 } }'),
         *('"sip.carrier.example"', '"203.0.113.5:0"', '"203.0.113.5:70000"', "{}", "5"),
         *('{ host = "1.2.3.4", transport = "ws" }', '{ host = "1.2.3.4", sources = ["everybody"] }'),
         *('{ host = "1.2.3.4", caller_id = "me" }', '{ host = "1.2.3.4", secret = "x" }'),

@@ -19,7 +19,7 @@ from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import is_web_address
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.ports import Switch
-from holdfast.voice.api.routes import add_routes
+from holdfast.voice.api.routes import NoRegistrations, Registrations, add_routes
 from holdfast.voice.api.told import Told
 from holdfast.voice.control.trace import ladder as draw
 from holdfast.voice.model.errors import NotFound
@@ -27,6 +27,8 @@ from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
 from holdfast.voice.runtime.listings import Line, PhoneNumber, VoiceSettings
+
+NO_REGISTRATIONS = NoRegistrations()
 
 
 class NewLine(BaseModel):
@@ -114,6 +116,7 @@ def make_diagnostics(
     auth_token: str,
     metrics: Metrics,
     not_ready: Callable[[], str | None] = lambda: None,
+    registrations: Registrations = NO_REGISTRATIONS,
 ) -> APIRouter:
     """The router, to be included at the root. `not_ready` says why we are not ready, or None when we are."""
     credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
@@ -204,7 +207,7 @@ def make_diagnostics(
         if not await directory.remove_number(normal(phone_number)):
             raise NotFound(f"{phone_number} is not ours")
 
-    add_routes(engine, directory)
+    add_routes(engine, directory, registrations)
     router.include_router(engine)
     return router
 

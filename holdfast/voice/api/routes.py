@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Annotated
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory import E164, PREFIX, Directory
+from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
+from holdfast.voice.runtime.legs.trunks import Standing
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip.effects import Transport
 
@@ -25,14 +26,10 @@ def _network(text: str) -> str:
 Plain = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class ShownRoute(BaseModel):
-    """A trunk, without its password."""
+class Trunk(BaseModel):
+    """Where numbers leave, and from where calls come in."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"example": {"prefix": "+1", "host": "203.0.113.5", "port": 5060, "sources": []}},
-    )
-    prefix: Annotated[str, Field(pattern="^" + PREFIX.pattern.replace(r"\Z", "$"))]
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     host: Annotated[str, AfterValidator(_numeric)]
     port: Annotated[int, Field(ge=1, le=65535)]
     transport: Transport = "UDP"
@@ -41,12 +38,59 @@ class ShownRoute(BaseModel):
     caller_id: Annotated[str, Field(pattern="^" + E164.pattern.replace(r"\Z", "$"))] | None = None
     tls_name: Plain | None = None
     sources: list[Annotated[str, AfterValidator(_network)]] = []
+    register_: bool = Field(False, alias="register")
+    domain: Annotated[str, Field(pattern=f"^{DOMAIN}$")] | None = None
 
 
-class NewRoute(ShownRoute):
-    """A trunk by which numbers with this prefix leave, and from whose `sources` calls come in."""
+class ShownRegistration(BaseModel):
+    """How we stand with a trunk that we register with. Units: `until`, `again_at` seconds since the Unix epoch."""
+
+    state: Literal["trying", "registered", "failed"]
+    until: float | None
+    status: int | None
+    reason: str
+    again_at: float | None
+
+
+class ShownTrunk(Trunk):
+    """A trunk, without its password; and the one that is tried after it."""
+
+    registration: ShownRegistration | None = None
+    backup: ShownTrunk | None = None
+
+
+class ShownRoute(ShownTrunk):
+    """A route and its trunk."""
+
+    prefix: str
+
+
+class NewTrunk(Trunk):
+    """A trunk, and the one that is tried after it."""
 
     password: Plain | None = None
+    backup: NewTrunk | None = None
+
+    @model_validator(mode="after")
+    def _may_register(self) -> Self:
+        if self.register_ and not (self.user and self.password):
+            raise ValueError("register needs user and password")
+        return self
+
+    def as_route(self, prefix: str) -> Route:
+        """As the directory keeps it."""
+        fields = self.model_dump(by_alias=True, include=set(Trunk.model_fields) | {"password"})
+        backup = None if self.backup is None else self.backup.as_route(prefix)
+        return Route(**(fields | {"prefix": prefix, "sources": tuple(self.sources), "backup": backup}))
+
+
+class NewRoute(NewTrunk):
+    """A trunk by which numbers with this prefix leave, and from whose `sources` calls come in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"prefix": "+1", "host": "203.0.113.5", "port": 5060, "sources": []}}
+    )
+    prefix: Annotated[str, Field(pattern="^" + PREFIX.pattern.replace(r"\Z", "$"))]
 
 
 class Routes(BaseModel):
@@ -55,34 +99,77 @@ class Routes(BaseModel):
     routes: list[ShownRoute]
 
 
-def add_routes(engine: APIRouter, directory: Directory) -> None:
+class Registrations(Protocol):
+    """Our registrations with trunks."""
+
+    def follow_trunks(self) -> None:
+        """The directory has changed."""
+        ...
+
+    def standing(self, trunk: Route) -> Standing | None:
+        """How we stand with one trunk; None when we do not register there."""
+        ...
+
+
+class NoRegistrations:
+    """Where nothing is registered."""
+
+    def follow_trunks(self) -> None:
+        """Nothing follows."""
+
+    def standing(self, trunk: Route) -> Standing | None:
+        """With none."""
+        return None
+
+
+def add_routes(engine: APIRouter, directory: Directory, registrations: Registrations) -> None:
     """Serve them under `/routes`."""
+
+    def shown(route: Route) -> ShownRoute:
+        return ShownRoute(prefix=route.prefix, **_fields(route, registrations))
 
     @engine.get("/routes", summary="Every route")
     async def routes() -> Routes:
-        return Routes(routes=[_shown(route) for route in directory.routes()])
+        return Routes(routes=[shown(route) for route in directory.routes()])
 
     @engine.post("/routes", status_code=201, summary="Add a route, or replace it")
     async def add_route(route: NewRoute) -> ShownRoute:
-        added = Route(**route.model_dump(exclude={"sources"}), sources=tuple(route.sources))
+        added = route.as_route(route.prefix)
         await directory.put_route(added)
-        return _shown(added)
+        registrations.follow_trunks()
+        return shown(added)
 
     @engine.delete("/routes/{prefix}", status_code=204, summary="Remove a route")
     async def remove_route(prefix: str) -> None:
         if not await directory.remove_route(prefix):
             raise NotFound(f"there is no route for {prefix}")
+        registrations.follow_trunks()
+
+    @engine.post("/routes/{prefix}/backup", status_code=201, summary="The trunk that is tried after a route's own")
+    async def add_backup(prefix: str, trunk: NewTrunk) -> ShownTrunk:
+        added = trunk.as_route(prefix)
+        if not await directory.put_backup(prefix, added):
+            raise NotFound(f"there is no route for {prefix}")
+        registrations.follow_trunks()
+        return ShownTrunk(**_fields(added, registrations))
+
+    @engine.delete("/routes/{prefix}/backup", status_code=204, summary="Try no trunk after a route's own")
+    async def remove_backup(prefix: str) -> None:
+        if not await directory.put_backup(prefix, None):
+            raise NotFound(f"no trunk is tried after that of {prefix}")
+        registrations.follow_trunks()
 
 
-def _shown(route: Route) -> ShownRoute:
-    return ShownRoute(
-        prefix=route.prefix,
-        host=route.host,
-        port=route.port,
-        transport=route.transport,
-        user=route.user,
-        realm=route.realm,
-        caller_id=route.caller_id,
-        tls_name=route.tls_name,
-        sources=list(route.sources),
-    )
+def _fields(trunk: Route, registrations: Registrations) -> dict[str, Any]:
+    """What is shown of a trunk."""
+    fields: dict[str, Any] = {
+        name: getattr(trunk, name)
+        for name in ("host", "port", "transport", "user", "realm", "caller_id", "tls_name", "register", "domain")
+    }
+    standing = registrations.standing(trunk)
+    if standing is not None:
+        told = {name: getattr(standing, name) for name in ShownRegistration.model_fields}
+        fields["registration"] = ShownRegistration(**told)
+    if trunk.backup is not None:
+        fields["backup"] = ShownTrunk(**_fields(trunk.backup, registrations))
+    return fields | {"sources": list(trunk.sources)}

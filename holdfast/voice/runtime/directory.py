@@ -43,6 +43,9 @@ _PUNCTUATION = re.compile(r"[\s().-]+")
 PREFIX = re.compile(r"\+[0-9]{0,15}\Z")
 """What a route is for: `+` is every number, `+44` those of one country."""
 
+DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+"""A name, or a numeric address, under which a trunk knows us."""
+
 _LINES, _NUMBERS, _APPLICATIONS, _ROUTES = "line", "number", "application", "route"
 
 
@@ -184,10 +187,25 @@ class Directory:
         """Every route, by prefix."""
         return tuple(self._routes[prefix] for prefix in sorted(self._routes))
 
+    def trunks(self) -> tuple[Route, ...]:
+        """Every trunk, those that are only tried after others too."""
+        return tuple(trunk for route in self.routes() for trunk in route.trunks)
+
     async def put_route(self, route: Route) -> None:
         """Add or replace. Raises: StoreFailed."""
         await self._kv.put(_ROUTES, route.prefix, write(route))
         self._routes[route.prefix] = route
+
+    async def put_backup(self, prefix: str, trunk: Route | None) -> bool:
+        """Add or replace the trunk that is tried after a route's own, or take it away; False without such a route.
+
+        Raises: StoreFailed.
+        """
+        route = self._routes.get(prefix)
+        if route is None or (trunk is None and route.backup is None):
+            return False
+        await self.put_route(replace(route, backup=trunk))
+        return True
 
     async def remove_route(self, prefix: str) -> bool:
         """Whether there was one to remove. Raises: StoreFailed."""
@@ -207,11 +225,15 @@ class Directory:
 
     def lets_in(self, host: str) -> bool:
         """Whether calls from this numeric host come in without a password."""
-        return any(route.lets_in(host) for route in self._routes.values())
+        return any(trunk.lets_in(host) for trunk in self.trunks())
+
+    def is_registered_as(self, user: str, host: str) -> bool:
+        """Whether we register as this user with a trunk whose calls come in from this numeric host."""
+        return any(trunk.register and trunk.user == user and trunk.lets_in(host) for trunk in self.trunks())
 
     def tls_name(self, to: Address) -> str | None:
         """The name in the certificate of a trunk, when it has one of its own."""
-        return next((route.tls_name for route in self._routes.values() if route.address == to), None)
+        return next((trunk.tls_name for trunk in self.trunks() if trunk.address == to), None)
 
     # --- looking up
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from holdfast.voice.model.commands import (
     Callback,
@@ -93,7 +94,9 @@ class Route:
 
     `realm` None: the first challenge decides. `caller_id` stands in From instead of the call's own number. `tls_name`
     is the name in the trunk's certificate, when that is not its address. From the networks in `sources` calls come in
-    without a password.
+    without a password. With `register` we register there as `user`, and calls come in from its address too. `domain`
+    is the name under which it knows us, in From and in our registration. `backup` is the trunk that is tried when this
+    one does not answer.
     """
 
     prefix: str
@@ -106,6 +109,9 @@ class Route:
     caller_id: str | None = None
     tls_name: str | None = None
     sources: tuple[str, ...] = ()
+    register: bool = False
+    domain: str | None = None
+    backup: Route | None = None
 
     def __repr__(self) -> str:
         return f"Route(prefix={self.prefix!r}, host={self.host!r})"
@@ -115,10 +121,16 @@ class Route:
         """Where calls are sent."""
         return Address(self.host, self.port, self.transport)
 
+    @property
+    def trunks(self) -> tuple[Route, ...]:
+        """This trunk and those that are tried after it."""
+        return (self, *(self.backup.trunks if self.backup is not None else ()))
+
     def lets_in(self, host: str) -> bool:
-        """Whether calls from this numeric host come in without a password."""
+        """Whether calls from this numeric host come in without a password, as those of this trunk itself."""
         address = ip_address(host)
-        return any(address in ip_network(network) for network in self.sources)
+        registered = self.register and address == ip_address(self.host)
+        return registered or any(address in ip_network(network) for network in self.sources)
 
 
 def write(listing: Line | PhoneNumber | Application | Route) -> str:
@@ -141,10 +153,15 @@ def read_line(text: str) -> Line:
 def read_route(text: str) -> Route:
     """The route that `write` wrote. Raises: StoreFailed."""
     try:
-        values = json.loads(text)
-        return Route(**(values | {"sources": tuple(values["sources"])}))
-    except (KeyError, TypeError, ValueError) as error:
+        return _route(json.loads(text))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreFailed(f"a stored route cannot be read: {error!r}") from error
+
+
+def _route(values: dict[str, Any]) -> Route:
+    backup = values.get("backup")
+    sources, second = tuple(values["sources"]), None if backup is None else _route(backup)
+    return Route(**(values | {"sources": sources, "backup": second}))
 
 
 def read_number(text: str) -> PhoneNumber:

@@ -104,10 +104,12 @@ class Agent:
         for transaction in desk.disconnect(gone):
             made = respond(transaction.request, 503, tag=desk.token())
             outcomes.responded(desk, self._registrations, transaction, made, gone)
+        for known in self._registrations.values():
+            registration.disconnected(desk, known, gone)
         return desk.take()
 
     def needs(self, address: Address, now: float) -> bool:
-        """Whether the connection to this address is worth keeping: something is under way, or a contact."""
+        """Whether the connection to this address is worth keeping: something is under way, or a contact, or ours."""
         desk = self._desk
         return (
             any(known.peer == address for known in desk.transactions.values())
@@ -115,6 +117,7 @@ class Agent:
                 session.peer == address or (session.dialog is not None and session.dialog.seen_at == address)
                 for session in desk.sessions.values()
             )
+            or any(known.registrar == address for known in self._registrations.values())
             or self._reception.is_registered_from(address, now)
         )
 
@@ -329,8 +332,12 @@ class Agent:
         domain: str | None = None,
         credentials: Credentials | None = None,
         expires_s: int = 600,
+        insists: bool = False,
     ) -> list[Effect]:
-        """Register our contact under `user` and keep it registered, until `unregister`."""
+        """Register our contact under `user` and keep it registered, until `unregister`.
+
+        With `insists` a failure is not the end: it is tried again, after a wait that grows.
+        """
         desk = self._turn(now)
         self._registrations[registration_name] = registration.begin(
             desk,
@@ -340,6 +347,7 @@ class Agent:
             domain=domain,
             credentials=credentials,
             expires_s=expires_s,
+            insists=insists,
         )
         return desk.take()
 
@@ -366,6 +374,13 @@ class Agent:
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
         """The contacts a line has registered, most preferred first: URI to call, address to send to."""
         return self._reception.contacts(user, now)
+
+    def is_unheard(self, session: SessionId) -> bool:
+        """Whether a call out has had no response yet, not even 100."""
+        found = self._desk.live(session)
+        if found is None or found.state is not SessionState.CALLING:
+            return False
+        return not found.answerable and found.invite.cseq == 1
 
     def sessions(self) -> tuple[SessionId, ...]:
         """The sessions that live."""

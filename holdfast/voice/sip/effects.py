@@ -315,11 +315,13 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationFailed:
-    """Our REGISTER was refused (408 when nobody answered). The agent does not try again by itself."""
+    """Our REGISTER was refused (408 when nobody answered). Units: the agent tries again after `again_s` seconds, if
+    it was told to insist."""
 
     registration: str
     status: int
     reason: str
+    again_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

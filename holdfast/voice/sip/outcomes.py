@@ -65,7 +65,9 @@ def transaction_timer(desk: Desk, registrations: Registrations, letter: Trigger,
             known = registrations.get(transaction.subject)
             if known is not None and registration.is_latest(known, transaction):
                 del registrations[transaction.subject]
-                registration.failed(desk, known, 408, "Request Timeout")
+                left = registration.failed(desk, known, 408, "Request Timeout")
+                if left is not None:
+                    registrations[left.name] = left
         case Purpose.OPTIONS:
             desk.tell(OptionsAnswered(ping=transaction.subject, status=408))
         case _:

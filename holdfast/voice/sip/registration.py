@@ -15,6 +15,10 @@ from holdfast.voice.sip.uri import contact_at, host_port, parse_name_addr
 
 REFRESH_AT = 0.8
 """Share of the granted time after which we register again."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 1800.0
+"""How long we wait after a failure, doubled with each in turn. Source: RFC 5626 §4.5."""
+LOST_WAIT_S = 5.0
+"""The longest wait after a connection over which we were registered has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,11 @@ class Registration:
     """What we ask for; 0 to be removed."""
     call_id: str
     from_tag: str
+    insists: bool = False
+    """Whether it is tried again after a failure, until it is taken back."""
     cseq: int = 0
+    failures: int = 0
+    """How often in turn it has come to nothing."""
 
 
 def contact_uri(desk: Desk, user: str, registrar: Address) -> str:
@@ -47,6 +55,7 @@ def begin(
     domain: str | None,
     credentials: Credentials | None,
     expires_s: int,
+    insists: bool = False,
 ) -> Registration:
     """Send the first REGISTER."""
     made = Registration(
@@ -58,6 +67,7 @@ def begin(
         expires_s=expires_s,
         call_id=f"{desk.token()}@{desk.settings.address.host}",
         from_tag=desk.token(),
+        insists=insists,
     )
     return send(desk, made)
 
@@ -103,15 +113,14 @@ def responded(
         granted = _granted(desk, registration, response)
         desk.start(timer(registration.name), max(1.0, granted * REFRESH_AT))
         desk.tell(Registered(registration=registration.name, expires_s=granted))
-        return registration
+        return replace(registration, failures=0)
     longer = response.first("Min-Expires") or ""
     if response.status == 423 and re.fullmatch(r"[0-9]{1,6}", longer) and int(longer) > registration.expires_s:
         return send(desk, replace(registration, expires_s=int(longer)))
     proof = desk.answer_challenge(response, transaction, registration.credentials)
     if proof is not None:
         return send(desk, registration, proof=proof, attempt=transaction.attempt + 1)
-    failed(desk, registration, response.status, response.reason)
-    return None
+    return failed(desk, registration, response.status, response.reason, retry_after=response.first("Retry-After"))
 
 
 def is_latest(registration: Registration, transaction: Transaction) -> bool:
@@ -120,10 +129,31 @@ def is_latest(registration: Registration, transaction: Transaction) -> bool:
     return (sent.call_id, sent.cseq) == (registration.call_id, registration.cseq)
 
 
-def failed(desk: Desk, registration: Registration, status: int, reason: str) -> None:
-    """Tell that it came to nothing, and forget it."""
+def failed(
+    desk: Desk, registration: Registration, status: int, reason: str, *, retry_after: str | None = None
+) -> Registration | None:
+    """Tell that it came to nothing; forget it, unless it insists: then it is tried again later.
+
+    Source: RFC 5626 §4.5; RFC 3261 §20.33.
+    """
     desk.stop(timer(registration.name))
-    desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=clean(reason)))
+    wait_s = None
+    if registration.insists and registration.expires_s:
+        most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(registration.failures, 10))
+        wait_s = most * (0.5 + desk.dice() / 2)
+        asked = re.match(r"\s*([0-9]{1,6})", retry_after or "")
+        if asked:
+            wait_s = min(LONGEST_WAIT_S, max(wait_s, float(asked[1])))
+        desk.start(timer(registration.name), wait_s)
+    desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=clean(reason), again_s=wait_s))
+    return None if wait_s is None else replace(registration, failures=registration.failures + 1)
+
+
+def disconnected(desk: Desk, registration: Registration, gone: Address) -> None:
+    """The connection over which we were registered ended: register soon over a new one. Source: RFC 5626 §4.4."""
+    soon = registration.insists and registration.expires_s and not registration.failures
+    if soon and registration.registrar == gone and timer(registration.name) in desk.running:
+        desk.start(timer(registration.name), LOST_WAIT_S * (0.2 + 0.8 * desk.dice()))
 
 
 def _granted(desk: Desk, registration: Registration, response: Response) -> float:

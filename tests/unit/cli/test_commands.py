@@ -87,6 +87,9 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
         (["route", "add", "+44", "--host", "sip.example"], 2, "'sip.example' is not a numeric address"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--source", "all"], 2, "'all' is not a network"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--caller-id", "me"], 2, "'me' is not a phone number"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--register"], 2, "--register needs a user"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--domain", "a b"], 2, "'a b' is not a name"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--backup"], 1, "there is no route for +44"),
         (["route", "remove", "+44"], 1, "there is no route for +44"),
         (["line", "remove", "alice"], 1, "there is no line alice"),
         (["demo", "--out", "/dev/null"], 2, "nothing can be written to /dev/null"),
@@ -188,3 +191,13 @@ def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path
     settings = read({"sip_tls_certificate": str(tmp_path / "cert.pem")})
     with pytest.raises(Stop, match=r"sip_tls_certificate: .*cert\.pem has no PEM certificate in it"):
         sip_tls(settings)
+
+
+def test_a_trunk_behind_another_is_listed_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    user = ["--user", "acme", "--password", "hush"]
+    assert run(["route", "add", "+", "--host", "203.0.113.5", *user, "--register", "--domain", "carrier.example"]) == 0
+    assert run(["route", "add", "+", "--host", "203.0.113.6", "--backup"]) == 0
+    assert run(["route", "list"]) == 0
+    told = capsys.readouterr().out
+    assert "203.0.113.5:5060 by UDP, then 203.0.113.6:5060 by UDP" in told
+    assert "hush" not in told

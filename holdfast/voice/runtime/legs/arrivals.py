@@ -12,7 +12,7 @@ from holdfast.voice.runtime.directory import Answer, normal
 from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.runtime.legs.tls import Tls
-from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.offer import Sealing
@@ -43,6 +43,8 @@ class SipSettings:
     srtp_without_tls: bool = False
     """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
     liveness: Liveness = USUAL
+    trunk_patience_s: float = 4.0
+    """How long a trunk may say nothing before its backup is tried."""
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
     algorithms: tuple[str, ...] = ("MD5",)
@@ -60,11 +62,23 @@ class SipSettings:
         return "accepted" if self.srtp_without_tls else "refused"
 
 
-class Directory(Lines, Protocol):
+class Registered(Protocol):
+    """With which trunks we register."""
+
+    def is_registered_as(self, user: str, host: str) -> bool:
+        """Whether we register as this user with a trunk whose calls come in from this numeric host."""
+        ...
+
+
+class Directory(Lines, Registered, Protocol):
     """What a SIP leg asks of the directory."""
 
     def lets_in(self, host: str) -> bool:
         """Whether calls from this numeric host come in without a password, as those of a trunk."""
+        ...
+
+    def trunks(self) -> tuple[Route, ...]:
+        """Every trunk."""
         ...
 
     def tls_name(self, to: Address) -> str | None:
@@ -100,6 +114,20 @@ class Door:
 def may_call(line: Line, called: str) -> bool:
     """Whether a line may call this number or name."""
     return any(form.startswith(prefix) for form in (called, normal(called)) for prefix in line.may_call)
+
+
+def dialled(invited: Invited, trunks: Registered) -> str:
+    """Whom a call in is for: the Request-URI's user; of a trunk that calls us by our registration, the To's.
+
+    Source: RFC 3261 §16.5 (the Request-URI becomes the registered contact, To stays).
+    """
+    if not trunks.is_registered_as(invited.called, invited.source.host):
+        return invited.called
+    to = next((value for name, value in invited.headers if name.lower() in ("to", "t")), "")
+    try:
+        return parse_uri(parse_name_addr(to).uri).user or invited.called
+    except UriUnreadable:
+        return invited.called
 
 
 def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answer, ours: Address) -> ReceiveCall:

@@ -6,13 +6,17 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.legs.reach import Goal
 from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.sip import sdes
 from holdfast.voice.sip.effects import EndCause, SessionId
 from holdfast.voice.sip.errors import WrongMoment
 from holdfast.voice.sip.offer import Agreed, Negotiation, Sealing, take_answer, take_offer
 from holdfast.voice.sip.reliable import MAX_EARLY
+
+REQUEST_TIMEOUT, SERVICE_UNAVAILABLE = 408, 503
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,9 +28,21 @@ class Fork:
     """
 
     negotiation: Negotiation
+    goal: Goal
+    asked: PlaceLeg
+    rang: bool = False
+    given_up: bool = False
+    """Whether another trunk was tried in its place."""
     early: dict[str, Negotiation] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     refused: tuple[int, str] | None = None
+
+    def fails_us(self, status: int) -> bool:
+        """Whether a refusal is the trunk's rather than the called party's, so that another trunk may do better.
+
+        Source: RFC 3261 §21.5.4; RFC 3263 §4.3.
+        """
+        return status == SERVICE_UNAVAILABLE or (status == REQUEST_TIMEOUT and not self.rang)
 
     def describes(self, phone: str, sdp: bytes) -> Agreed | None:
         """A phone describes itself before it answers: what is agreed then, if that is new.
@@ -80,6 +96,7 @@ class Attached:
     """Whether the caller acknowledges our provisional responses."""
     ring_with: bytes | None = None
     """Description of ours that a provisional response must hold."""
+    row: RowAddress | None = None
     forks: dict[SessionId, Fork] = field(default_factory=dict)
     rang: bool = False
     early: tuple[SessionId, str] | None = None
@@ -104,11 +121,12 @@ class Attached:
 
     def all_refused(self) -> bool:
         """Whether nobody is left who could answer."""
-        return all(fork.refused is not None for fork in self.forks.values())
+        return all(fork.refused is not None or fork.given_up for fork in self.forks.values())
 
     def best_refusal(self) -> tuple[int, str]:
         """The refusal to report of several: 6xx, else busy, else the lowest. Source: RFC 3261 §16.7, step 6."""
-        refusals = [fork.refused for fork in self.forks.values() if fork.refused is not None]
+        forks = [fork for fork in self.forks.values() if not fork.given_up]
+        refusals = [fork.refused for fork in forks if fork.refused is not None]
         return min(refusals, key=lambda r: (r[0] < 600, r[0] != 486, r[0]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
@@ -50,6 +50,17 @@ class Goal:
     """Who is said to call, when it is not the call's own caller."""
     credentials: Credentials | None = None
     """With what a challenge is answered there."""
+    domain: str | None = None
+    """The host in From, when it is not ours."""
+    instead: Goal | None = None
+    """What is tried when nobody answers there, or it has no service."""
+
+    def from_(self, caller: str) -> str:
+        """What stands in From: a user of ours, or a whole SIP URI."""
+        shown = self.caller or caller
+        if self.domain is None or shown.startswith(("sip:", "sips:")):
+            return shown
+        return f"sip:{quote(shown, safe='+')}@{self.domain}"
 
     @property
     def transport(self) -> Transport:
@@ -106,6 +117,10 @@ def _by_trunk(number: str, route: Route | None, headers: Headers) -> Goal:
         raise Unreachable(
             f"no line is registered as {number}, and no route leads there", sip_code=404, twilio_code=NUMBER_UNREACHABLE
         )
+    return _to_trunk(number, route, headers)
+
+
+def _to_trunk(number: str, route: Route, headers: Headers) -> Goal:
     credentials = None
     if route.user is not None and route.password is not None:
         credentials = Credentials(user=route.user, password=route.password, realm=route.realm)
@@ -115,6 +130,8 @@ def _by_trunk(number: str, route: Route | None, headers: Headers) -> Goal:
         headers=headers,
         caller=route.caller_id,
         credentials=credentials,
+        domain=route.domain,
+        instead=None if route.backup is None else _to_trunk(number, route.backup, headers),
     )
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, KeysView
+from dataclasses import replace
 from typing import Any, assert_never
 
 from holdfast.voice.model.commands import ReceiveCall
@@ -40,12 +41,14 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, may_call, received
+from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, dialled, may_call, received
 from holdfast.voice.runtime.legs.attached import Attached, Fork, cause_of
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.ladder import Ladder
-from holdfast.voice.runtime.legs.reach import Unreachable, about, caller_of, goals, named
+from holdfast.voice.runtime.legs.reach import Goal, Unreachable, about, caller_of, goals, named
 from holdfast.voice.runtime.legs.rows import RowBook, Rows
+from holdfast.voice.runtime.legs.trunks import Standing, Trunks
+from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Agent, Credentials
 from holdfast.voice.sip.effects import Address, SessionId
@@ -89,6 +92,7 @@ class SipLegs:
         self._now = clock
         self._tasks = tasks
         self._legs: dict[CallSid, Attached] = {}
+        self.trunks = Trunks()
         self._sip: SipEndpoint
 
     # --- life
@@ -105,6 +109,7 @@ class SipLegs:
             tasks=self._tasks,
             tls_name=self._directory.tls_name,
         )
+        self.follow_trunks()
         return self._sip.address
 
     @property
@@ -127,15 +132,25 @@ class SipLegs:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._sip.rest()
+                await self.trunks.gone()
         except TimeoutError:
-            log.info("some phones did not answer our goodbye")
+            log.info("some phones or trunks did not answer our goodbye")
 
     async def close(self) -> None:
         """Say goodbye to every phone that is left, wait a moment for their answers, and give the port back."""
         for call in tuple(self._legs):
             self.carry_out(HangUpLeg(call=call))
+        self._do(self.trunks.follow((), self._agent, self._now()))
         await self.drained(timeout_s=GOODBYE_S)
         self._sip.close()
+
+    def follow_trunks(self) -> None:
+        """Register with the trunks where the directory wants it now, and no other."""
+        self._do(self.trunks.follow(self._directory.trunks(), self._agent, self._now()))
+
+    def standing(self, trunk: Route) -> Standing | None:
+        """How we stand with a trunk; None when we do not register there."""
+        return self.trunks.of(trunk)
 
     def registered(self, line: str) -> bool:
         """Whether a line can be reached now."""
@@ -200,32 +215,61 @@ class SipLegs:
             return
         if row is None:
             return
+        leg.row = row
+        for goal in found:
+            self._invite(leg, goal, effect)
+        if leg.all_refused():
+            self._refused(leg, *leg.best_refusal())
+
+    def _invite(self, leg: Attached, goal: Goal, effect: PlaceLeg) -> None:
+        """Call one contact."""
+        assert leg.row is not None
+        session = SessionId(f"{leg.call}/{len(leg.forks)}")
+        negotiation, offer = make_offer(leg.begin(leg.row, self._settings.sealing(goal.transport)))
+        leg.forks[session] = fork = Fork(negotiation=negotiation, goal=goal, asked=effect)
+        self._ladder.note(session, leg.call)
         credentials = None
         if effect.target.username:
             credentials = Credentials(user=effect.target.username, password=effect.target.password or "")
-        for number, goal in enumerate(found):
-            session = SessionId(f"{leg.call}/{number}")
-            negotiation, offer = make_offer(leg.begin(row, self._settings.sealing(goal.transport)))
-            leg.forks[session] = Fork(negotiation=negotiation)
-            self._ladder.note(session, leg.call)
-            try:
-                asked = self._agent.invite(
-                    session,
-                    goal.uri,
-                    now=self._now(),
-                    sdp=offer,
-                    next_hop=goal.next_hop,
-                    caller=goal.caller or caller_of(effect.from_),
-                    caller_name=effect.caller_name or "",
-                    credentials=goal.credentials or credentials,
-                    headers=(*goal.headers, *named(leg.call, self._account)),
-                )
-            except UriUnreadable as wrong:
-                leg.forks[session].refused = (wrong.sip, wrong.message)
-                continue
-            self._do(asked)
-        if leg.all_refused():
-            self._refused(leg, *leg.best_refusal())
+        try:
+            asked = self._agent.invite(
+                session,
+                goal.uri,
+                now=self._now(),
+                sdp=offer,
+                next_hop=goal.next_hop,
+                caller=goal.from_(caller_of(effect.from_)),
+                caller_name=effect.caller_name or "",
+                credentials=goal.credentials or credentials,
+                headers=(*goal.headers, *named(leg.call, self._account)),
+            )
+        except UriUnreadable as wrong:
+            fork.refused = (wrong.sip, wrong.message)
+            return
+        self._do(asked)
+        if goal.instead is not None:
+            asyncio.get_running_loop().call_later(self._settings.trunk_patience_s, self._lose_patience, leg, session)
+
+    def _lose_patience(self, leg: Attached, session: SessionId) -> None:
+        """A trunk that says nothing at all is given up long before its transaction is, where there is another.
+
+        Deviation: RFC 3263 §4.3 waits for the transaction to fail, which takes 32 s over UDP.
+        """
+        if not leg.gone and leg.session is None and self._agent.is_unheard(session):
+            self._do(self._agent.cancel(session, now=self._now()))
+            self._give_up(leg, session, 408)
+
+    def _give_up(self, leg: Attached, session: SessionId, status: int) -> None:
+        """Try the next trunk in place of one that fails us."""
+        fork = leg.forks[session]
+        if fork.given_up or fork.goal.instead is None:
+            return
+        fork.given_up = True
+        if leg.early is not None and leg.early[0] == session:
+            leg.early = None
+        trunk = fork.goal.next_hop
+        log.warning("call=%s fact=TrunkFailed trunk=%s status=%d: the next is tried", leg.call, trunk, status)
+        self._invite(leg, fork.goal.instead, fork.asked)
 
     def _ring(self, leg: Attached, effect: RingLeg) -> None:
         """180, or 183 with our description from which on the caller hears us.
@@ -290,7 +334,7 @@ class SipLegs:
             case s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
                 pass
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():
-                pass
+                self.trunks.heard(event, self._now())
             case s.MessageSeen():
                 self._ladder.show(event)
             case s.Invited():
@@ -307,6 +351,7 @@ class SipLegs:
 
     async def _arrive(self, leg: Attached, invited: s.Invited) -> None:
         """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
+        invited = replace(invited, called=dialled(invited, self._directory))
         line = self._directory.line(invited.user) if invited.user is not None else None
         if line is not None and not may_call(line, invited.called):
             self._turn_away(leg, invited.session, 403)
@@ -391,6 +436,7 @@ class SipLegs:
         if early is not None:
             leg.early = (event.session, event.fork)
             self._rows.describe(leg, early)
+        leg.forks[event.session].rang = True
         if event.status in (180, 183) and (early is not None or not leg.rang):
             leg.rang = True
             self._tell(LegRinging(call=leg.call, early_media=early is not None))
@@ -420,7 +466,10 @@ class SipLegs:
             self._note_hold(leg, leg.negotiation.agreed)
 
     def _fork_refused(self, leg: Attached, event: s.Refused) -> None:
-        leg.forks[event.session].refused = (event.status, event.reason)
+        fork = leg.forks[event.session]
+        fork.refused = (event.status, event.reason)
+        if leg.session is None and fork.fails_us(event.status):
+            self._give_up(leg, event.session, event.status)
         if leg.session is None and leg.all_refused():
             self._refused(leg, *leg.best_refusal())
 

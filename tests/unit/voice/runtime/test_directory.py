@@ -286,6 +286,31 @@ async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
     assert directory.tls_name(Address("203.0.113.6", 5060)) is None
 
 
+async def test_a_route_may_have_another_trunk_behind_its_own() -> None:
+    shelf = Shelf()
+    directory = await opened(shelf)
+    second = route("+1", "203.0.113.6", sources=("198.51.100.0/24",), tls_name="two.example")
+    assert await directory.put_backup("+1", second) is False
+    await directory.put_route(route("+1"))
+    assert await directory.put_backup("+1", None) is False
+    assert await directory.put_backup("+1", second) is True
+    assert [trunk.host for trunk in directory.trunks()] == ["203.0.113.5", "203.0.113.6"]
+    assert directory.lets_in("198.51.100.7")
+    assert directory.tls_name(Address("203.0.113.6", 5060)) == "two.example"
+    assert (await opened(shelf)).routes() == directory.routes()
+    assert await directory.put_backup("+1", None) is True
+    assert directory.trunks() == (route("+1"),)
+
+
+async def test_a_trunk_that_we_register_with_calls_in_from_its_own_address() -> None:
+    directory = await opened(Shelf())
+    await directory.put_route(route("+1", user="acme", password="hush", register=True))
+    assert [directory.lets_in(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
+    assert directory.is_registered_as("acme", "203.0.113.5")
+    assert not directory.is_registered_as("acme", "203.0.113.6")
+    assert not directory.is_registered_as("+15550100", "203.0.113.5")
+
+
 def test_a_route_survives_the_shelf_and_keeps_its_password_to_itself() -> None:
     kept = route("+", user="acme", password="hush", realm="r", caller_id=OURS, sources=("10.0.0.0/8",))
     assert read_route(write(kept)) == kept

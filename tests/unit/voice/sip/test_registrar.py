@@ -321,6 +321,84 @@ def test_a_registrar_that_refuses(status: int, extra: tuple[str, ...]) -> None:
     assert alice.agent.timers() == 1  # timer K of the transaction alone
 
 
+def insisting(registrar: Address = PROXY) -> tuple[Wire, Node, Peer, str]:
+    """A registration that is tried again whatever comes."""
+    wire = Wire()
+    alice = phone(wire)
+    peer = Peer(wire, alice, registrar)
+    asked = alice.agent.register("r", registrar, "alice", now=wire.now, expires_s=100, insists=True)
+    wire.do(alice, asked)
+    return wire, alice, peer, peer.heard()[0]
+
+
+def waits(alice: Node) -> list[float | None]:
+    return [event.again_s for event in alice.events if isinstance(event, RegistrationFailed)]
+
+
+def test_a_registration_that_insists_is_tried_again_after_a_wait_that_grows() -> None:
+    wire, alice, peer, text = insisting()
+    for failures in range(9):
+        peer.say(reply(text, 503))
+        wait_s = waits(alice)[-1]
+        assert wait_s is not None
+        assert wait_s == min(1800, 30 * 2**failures) * 0.75
+        wire.run(wait_s - 0.1)
+        assert peer.heard() == []
+        wire.run(0.2)
+        (text,) = peer.heard()
+        assert header(text, "CSeq") == f"{failures + 2} REGISTER"
+    peer.say(reply(text, 200))
+    assert alice.events[-1] == Registered(registration="r", expires_s=100)
+    wire.run(80.1)
+    (text,) = peer.heard()
+    peer.say(reply(text, 403))
+    assert waits(alice)[-1] == 22.5, "counted anew after each success"
+
+
+@pytest.mark.parametrize(("said", "wait_s"), [("120", 120), ("5 (soon)", 22.5), ("999999", 1800), ("x", 22.5)])
+def test_a_registrar_says_when_to_come_again(said: str, wait_s: float) -> None:
+    _, alice, peer, text = insisting()
+    peer.say(reply(text, 503, f"Retry-After: {said}"))
+    assert waits(alice) == [wait_s]
+
+
+def test_a_registrar_that_is_away_is_asked_again() -> None:
+    wire, alice, peer, _ = insisting()
+    wire.run(32.1)
+    assert alice.events == [RegistrationFailed(registration="r", status=408, reason="Request Timeout", again_s=22.5)]
+    peer.heard()
+    wire.run(23)
+    assert header(peer.heard()[0], "CSeq") == "2 REGISTER"
+
+
+def test_taking_it_back_ends_the_trying() -> None:
+    wire, alice, peer, text = insisting()
+    peer.say(reply(text, 503))
+    wire.do(alice, alice.agent.unregister("r", now=wire.now))
+    (text,) = peer.heard()
+    assert header(text, "Expires") == "0"
+    peer.say(reply(text, 503))
+    assert waits(alice) == [22.5, None]
+    wire.run(3600)
+    assert (peer.heard(), alice.agent.timers()) == ([], 0)
+
+
+def test_the_registrars_connection_is_kept_and_made_anew_when_it_ends() -> None:
+    there = PROXY._replace(transport="TCP")
+    wire, alice, peer, text = insisting(there)
+    wire.do(alice, alice.agent.disconnected(there, wire.now))
+    assert waits(alice) == [22.5], "before the first answer it is a failure"
+    wire.run(23)
+    (text,) = peer.heard()
+    peer.say(reply(text, 200))
+    wire.run(40)
+    assert alice.agent.needs(there, wire.now)
+    wire.do(alice, alice.agent.disconnected(there._replace(port=99), wire.now))
+    wire.do(alice, alice.agent.disconnected(there, wire.now))
+    wire.run(3.1)
+    assert header(peer.heard()[0], "CSeq") == "3 REGISTER"
+
+
 def test_the_answer_to_a_register_that_was_overtaken_is_nothing() -> None:
     wire, alice, peer, first = asked()
     wire.do(alice, alice.agent.unregister("r", now=wire.now))

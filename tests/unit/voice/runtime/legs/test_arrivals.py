@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.arrivals import forwarded_from, received
+from holdfast.voice.runtime.legs.arrivals import dialled, forwarded_from, received
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
 
 HERE = Address("127.0.0.1", 5060)
@@ -58,3 +60,28 @@ def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
         ("SipHeader_X-Ticket", "7"),
     )
     assert (heard.from_, heard.to) == ("sip:alice@example.com", "sip:anybody@office.example.com")
+
+
+class Registered:
+    """A directory in which we register with a trunk at `HERE` as `anybody`."""
+
+    def is_registered_as(self, user: str, host: str) -> bool:
+        return (user, host) == ("anybody", HERE.host)
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("<sip:+15550100@carrier.example>", "+15550100"),
+        ('"Desk, 1" <sip:+15550100@carrier.example;user=phone>', "+15550100"),
+        ("<sip:carrier.example>", "anybody"),
+        ("<tel:+15550100>", "anybody"),
+        ("rubbish", "anybody"),
+    ],
+)
+def test_a_trunk_that_calls_our_registration_says_in_to_which_number_was_dialled(to: str, expected: str) -> None:
+    assert dialled(invited(("To", to)), Registered()) == expected
+    assert dialled(invited(("t", to)), Registered()) == expected
+    elsewhere = replace(invited(("To", to)), source=Address("192.0.2.1", 5060))
+    assert dialled(elsewhere, Registered()) == "anybody"
+    assert dialled(invited(), Registered()) == "anybody"

@@ -1,0 +1,26 @@
+"""Figures for Prometheus of the trunks we register with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from holdfast.voice.runtime.legs.trunks import Trunks
+
+
+class TrunkCollector(Collector):
+    """How we stand with each trunk whenever somebody scrapes."""
+
+    def __init__(self, trunks: Trunks) -> None:
+        self._trunks = trunks
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges."""
+        told = "1 when we are registered with the trunk, else 0."
+        family = GaugeMetricFamily("holdfast_trunk_registered", told, labels=["trunk"])
+        for standing in self._trunks.standing():
+            trunk = f"{standing.user}@{standing.host}:{standing.port}"
+            family.add_metric([trunk], 1 if standing.state == "registered" else 0)
+        yield family

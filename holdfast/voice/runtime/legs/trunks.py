@@ -1,0 +1,109 @@
+"""Our registrations with trunks: what the directory wants, what the agent was asked for, and how each stands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from holdfast.voice.runtime.listings import Route
+from holdfast.voice.sip.agent import Agent
+from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.effects import Effect, Registered, RegistrationFailed, Unregistered
+
+log = logging.getLogger(__name__)
+
+EXPIRES_S = 600
+"""For how long we ask to be registered each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How we stand with one trunk. Units: `until` and `again_at` seconds since the Unix epoch."""
+
+    host: str
+    port: int
+    user: str
+    state: Literal["trying", "registered", "failed"] = "trying"
+    until: float | None = None
+    """Until when the trunk sends us calls: a refresh that fails does not end what was granted before."""
+    status: int | None = None
+    reason: str = ""
+    again_at: float | None = None
+
+
+class Trunks:
+    """The trunks we register with. Invariant: the agent was asked for exactly those in `_asked`."""
+
+    def __init__(self) -> None:
+        self._leaving: set[str] = set()
+        self._left = asyncio.Event()
+        self._asked: dict[str, Route] = {}
+        self._states: dict[str, Standing] = {}
+
+    def follow(self, wanted: Iterable[Route], agent: Agent, now: float) -> list[Effect]:
+        """Register where that is wanted now and was not, and take back what is not wanted any more."""
+        named = {_name(trunk): replace(trunk, backup=None) for trunk in wanted if trunk.register}
+        effects: list[Effect] = []
+        for name, trunk in list(self._asked.items()):
+            if named.get(name) != trunk:
+                del self._asked[name], self._states[name]
+                self._leaving.add(name)
+                effects += agent.unregister(name, now=now)
+        for name, trunk in named.items():
+            if name not in self._asked and trunk.user is not None:
+                self._asked[name] = trunk
+                self._leaving.discard(name)
+                self._states[name] = Standing(host=trunk.host, port=trunk.port, user=trunk.user)
+                effects += agent.register(
+                    name,
+                    trunk.address,
+                    trunk.user,
+                    now=now,
+                    domain=trunk.domain,
+                    credentials=Credentials(user=trunk.user, password=trunk.password or "", realm=trunk.realm),
+                    expires_s=EXPIRES_S,
+                    insists=True,
+                )
+        return effects
+
+    async def gone(self) -> None:
+        """Return once every trunk has answered that we are not registered there any more."""
+        self._left.clear()
+        if self._leaving:
+            await self._left.wait()
+
+    def heard(self, event: Registered | RegistrationFailed | Unregistered, now: float) -> None:
+        """News of a registration; of one that was taken back they are nobody's."""
+        self._leaving.discard(event.registration)
+        if not self._leaving:
+            self._left.set()
+        known = self._states.get(event.registration)
+        if known is None or isinstance(event, Unregistered):
+            return
+        where = f"{known.user}@{known.host}:{known.port}"
+        if isinstance(event, Registered):
+            if known.state != "registered":
+                log.info("trunk=%s fact=Registered for=%.0f s", where, event.expires_s)
+            standing = replace(known, state="registered", until=now + event.expires_s)
+            self._states[event.registration] = replace(standing, status=None, reason="", again_at=None)
+            return
+        log.warning("trunk=%s fact=RegistrationFailed status=%d why=%r", where, event.status, event.reason)
+        again_at = None if event.again_s is None else now + event.again_s
+        failed = replace(known, state="failed", status=event.status, reason=event.reason, again_at=again_at)
+        self._states[event.registration] = failed
+
+    def of(self, trunk: Route) -> Standing | None:
+        """How we stand with one trunk; None when we do not register there."""
+        return self._states.get(_name(trunk))
+
+    def standing(self) -> tuple[Standing, ...]:
+        """How we stand with all of them."""
+        return tuple(self._states.values())
+
+
+def _name(trunk: Route) -> str:
+    """One registration for each user at each address, whatever prefixes leave there."""
+    return f"{trunk.user}@{trunk.host}:{trunk.port}/{trunk.transport}"
