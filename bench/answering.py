@@ -36,6 +36,14 @@ class Everybody:
         """None."""
         return None
 
+    def trunks(self) -> tuple[Route, ...]:
+        """None."""
+        return ()
+
+    def is_registered_as(self, user: str, host: str) -> bool:
+        """Nowhere."""
+        return False
+
     def lets_in(self, host: str) -> bool:
         """Everybody on loopback is let in anyway."""
         return False
