@@ -182,3 +182,12 @@ def test_touch_tones_are_played_with_their_pauses(world: World) -> None:
 def test_a_url_wins_over_touch_tones(world: World) -> None:
     call = call_in(world, twiml('<Play digits="12">/song.mp3</Play>'))
     assert world.ear(call) == f"{APP}/song.mp3"
+
+
+def test_a_document_of_a_thousand_faults_is_told_in_fifty_warnings_and_one(world: World) -> None:
+    faults = " ".join(f"a{number}='x'" for number in range(1000))
+    call = call_in(world, twiml(f"<Pause length='5' {faults}/>"))
+    assert len(world.notices) == 51
+    assert {notice.code for notice in world.notices} == {12200}
+    assert world.notices[-1].message == "and 950 more warnings of this document"
+    assert world.call(call).live

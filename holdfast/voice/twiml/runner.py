@@ -57,6 +57,8 @@ from holdfast.voice.twiml.verbs.flow import Redirect
 
 MOST_FACTS = 1000
 """Facts of one verb after which further keys are dropped, so that a flood of them does not fill the journal."""
+MOST_WARNINGS = 50
+"""Warnings of one document that are told each by itself, so that a careless one does not fill the journal."""
 MOST_REDIRECTS = 100
 """Documents in a row that neither sound nor wait, before the script fails."""
 
@@ -159,9 +161,12 @@ class Runner:
             meaning = read(document)
         except VoiceError as error:
             return self._fail(script, error.code, error.message, ear, now)
+        told = list(meaning.warnings[:MOST_WARNINGS])
+        if left := len(meaning.warnings) - len(told):
+            told.append(replace(meaning.warnings[-1], message=f"and {left} more warnings of this document"))
         warned = tuple(
             LogNotification(call=script.call, code=warning.code, log=1, message=warning.message, url=document.url)
-            for warning in meaning.warnings
+            for warning in told
         )
         return self._next(script, warned, ear, now)
 
