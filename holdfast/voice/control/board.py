@@ -211,7 +211,8 @@ class Board:
                 return self._to_call(message, now)
 
     def _to_call(self, message: Message, now: float) -> Iterable[Saying]:
-        sid = message.call if hasattr(message, "call") else owner(message.token)  # type: ignore[union-attr]
+        # Whatever is left over is about a call, and names it or a token of its.
+        sid = message.call if hasattr(message, "call") else owner(message.token)  # type: ignore[union-attr]  # as above
         call = self.calls.get(cast(CallSid, sid))
         if call is None:
             return ()

@@ -23,6 +23,7 @@ from holdfast.voice.model.commands import (
     EndRoom,
     RemoveParticipant,
     ReserveSeat,
+    Role,
 )
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
 from holdfast.voice.model.facts import RoomEntered, RoomLeft, RoomRefused
@@ -269,8 +270,11 @@ def _silence(stage: Stage, one: Participant) -> None:
     """Stop what was played to a participant because of the room."""
     whole = stage.room.announcement
     announced = one.announcing or one.announcement is not None or (whole is not None and one.call in whole.ears)
-    roles = (("wait", one.waiting), ("hold", one.held), ("announce", announced), ("comfort", one.comforted))
-    stage.say(*(StopScript(call=one.call, role=role) for role, runs in roles if runs))  # type: ignore[arg-type]
+    roles: tuple[tuple[Role, bool], ...] = (
+        *(("wait", one.waiting), ("hold", one.held)),
+        *(("announce", announced), ("comfort", one.comforted)),
+    )
+    stage.say(*(StopScript(call=one.call, role=role) for role, runs in roles if runs))
 
 
 def _settle(stage: Stage) -> None:

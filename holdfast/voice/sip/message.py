@@ -8,6 +8,7 @@ Source: RFC 3261 §7, §8.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from holdfast.voice.sip.effects import Address, Headers
@@ -97,7 +98,7 @@ class Via:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(ABC):
     """What requests and responses share. `method` of a response is that of its CSeq."""
 
     method: str
@@ -119,9 +120,9 @@ class Message:
         return [part for listed, value in self.headers if listed == name for part in split_values(value)]
 
     @property
+    @abstractmethod
     def start_line(self) -> str:
         """The first line on the wire."""
-        raise NotImplementedError
 
     def encode(self) -> bytes:
         """The bytes on the wire. Content-Length is written here, never taken from the headers."""

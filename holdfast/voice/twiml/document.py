@@ -21,7 +21,7 @@ from holdfast.voice.model.errors import (
     VoiceError,
 )
 from holdfast.voice.twiml.reading import Node, Reader, Warned
-from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verb import Element, Verb
 from holdfast.voice.twiml.verbs.dial import Dial
 from holdfast.voice.twiml.verbs.enqueue import Enqueue
 from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
@@ -35,7 +35,7 @@ MAX_DEPTH = 20
 CHILDLESS = frozenset({"Play", "Pause", "Redirect", "Hangup", "Reject", "Leave"})
 _VERSION = re.compile(r"""<\?xml\s+version\s*=\s*["']([^"']*)["']""")
 
-VERBS: Final[Mapping[str, type[Verb] | type[Dial]]] = {
+VERBS: Final[Mapping[str, type[Element]]] = {
     "Say": Say,
     "Play": Play,
     "Pause": Pause,

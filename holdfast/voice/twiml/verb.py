@@ -7,9 +7,10 @@ desk and the facts alone, because it is rebuilt by silent replay.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar, overload
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, overload
 
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import Effect
@@ -119,19 +120,14 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class Verb(ABC):
     """One instruction of a document."""
 
     name: ClassVar[str] = ""
 
-    @classmethod
-    def parse(cls, reader: Reader) -> Verb | None:
-        """The verb an element describes, or None (after a warning) when there is nothing to do."""
-        raise NotImplementedError  # pragma: no cover - every verb defines its own
-
+    @abstractmethod
     def run(self, desk: Desk) -> Run:
         """The verb's doing."""
-        raise NotImplementedError  # pragma: no cover - every verb defines its own
 
     def wants_key(self, digit: str) -> bool:
         """Whether this key of the caller means something to the verb; any other is no fact of its."""
@@ -140,6 +136,15 @@ class Verb:
     def takes_referral(self) -> bool:
         """Whether a phone may ask the verb to put the other party through elsewhere."""
         return False
+
+
+class Element(Protocol):
+    """An element of a document: most verbs read their own; `<Dial>` is read as one verb or another."""
+
+    @classmethod
+    def parse(cls, reader: Reader) -> Verb | None:
+        """The verb an element describes, or None (after a warning) when there is nothing to do."""
+        ...
 
 
 def next_fact() -> Part[Fact]:
