@@ -49,9 +49,11 @@ from holdfast.voice.sip.effects import (
     Ended,
     Event,
     Invited,
+    RefreshDue,
     Refused,
     Registered,
     ReofferAnswered,
+    Reoffered,
     ReofferRefused,
     SessionId,
 )
@@ -436,6 +438,41 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
         assert (await far.event(ReofferRefused)).status == 400
         far.sip.do(far.sip.agent.bye(session, now=time.time()))
         await bench.fact(LegEnded)
+
+
+async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
+        await bench.fact(DigitPressed)  # so the ACK has come as well
+        refresh(bench)
+        await far.event(Reoffered)
+        far.sip.do(far.sip.agent.refuse_reoffer(session, 488, now=time.time()))
+        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        assert (await far.event(ReofferAnswered)).sdp is not None
+
+
+async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_answered(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        refresh(bench)
+        await far.event(Reoffered)
+        far.sip.do(far.sip.agent.answer_reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        assert not any(isinstance(message, LegEnded) for message in bench.said)
+
+
+def refresh(bench: Bench) -> None:
+    """What the session timer asks for at half its time, which is 45 s at the least."""
+    (leg,) = bench.legs._legs.values()
+    assert leg.session is not None
+    bench.legs._event(RefreshDue(session=leg.session))
 
 
 async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:

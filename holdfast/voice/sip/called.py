@@ -179,7 +179,8 @@ def acknowledged(desk: Desk, session: Session, ack: Request) -> Session | None:
         session = desk.move(session, SessionState.RUNNING)
         alive.begin_watch(desk, session)
     desk.put(session)
-    desk.tell(Confirmed(session=session.id, sdp=sdp_of(ack) if waiting.offered else None))
+    sdp = sdp_of(ack) if waiting.offered else None
+    desk.tell(Confirmed(session=session.id, sdp=sdp, offered=waiting.offered))
     return session
 
 

@@ -167,11 +167,12 @@ class Refused:
 class Confirmed:
     """The peer acknowledged our 200, of the INVITE or of a re-INVITE.
 
-    `sdp` is its answer when our 200 held an offer.
+    `offered` is whether our 200 held an offer; `sdp` is then its answer, or None when it forgot it.
     """
 
     session: SessionId
     sdp: bytes | None
+    offered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

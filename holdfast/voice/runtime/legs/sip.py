@@ -504,7 +504,7 @@ class SipLegs:
 
     def _confirmed(self, leg: Attached, event: s.Confirmed) -> None:
         """An ACK. One that owes us an answer and has none ends a call that begins, and leaves a running one alone."""
-        if leg.negotiation is None or not leg.negotiation.offered:
+        if leg.negotiation is None or not event.offered:
             return
         if event.sdp is None and leg.negotiation.agreed is not None:
             leg.negotiation = withdraw_offer(leg.negotiation)

@@ -164,7 +164,7 @@ def test_the_200_is_repeated_until_its_ack() -> None:
     scene.say("ACK", branch="z9hG4bKack", cseq=1)
     scene.wire.run(60)
     assert scene.peer.heard() == []
-    assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=None)]
+    assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=None, offered=False)]
 
 
 def test_a_200_that_is_never_acknowledged_ends_in_bye() -> None:
@@ -186,7 +186,7 @@ def test_an_offerless_invite_gets_our_offer_and_its_answer_comes_in_the_ack() ->
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
     scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
     scene.say("ACK", WITH_SDP, branch="z9hG4bKack", cseq=1, body=SDP_TEXT)
-    assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=SDP)]
+    assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=SDP, offered=True)]
 
 
 def test_a_cancelled_call_gets_487_and_the_cancel_200() -> None:
@@ -416,7 +416,7 @@ def test_the_phone_changes_the_call_by_re_invite() -> None:
     scene.wire.run(0.6)
     assert 200 in scene.peer.statuses()
     scene.say("ACK", branch="z9hG4bKack2", cseq=2)
-    assert scene.bob.events[-1] == Confirmed(session=session, sdp=None)
+    assert scene.bob.events[-1] == Confirmed(session=session, sdp=None, offered=False)
 
 
 def test_a_refer_on_the_heels_of_a_hold_is_declined_and_the_hold_goes_on() -> None:
@@ -457,7 +457,7 @@ def test_an_offerless_re_invite_gets_our_offer() -> None:
     scene.say("ACK", WITH_SDP, branch="z9hG4bKack2", cseq=2, body=SDP_TEXT)
     assert scene.bob.events == [
         Reoffered(session=session, method="INVITE", sdp=None),
-        Confirmed(session=session, sdp=SDP),
+        Confirmed(session=session, sdp=SDP, offered=True),
     ]
 
 

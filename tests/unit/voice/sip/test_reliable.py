@@ -85,7 +85,7 @@ def test_a_200_does_not_overtake_a_description_that_was_not_acknowledged() -> No
     assert scene.peer.heard() == []
     assert prack(scene) == [200, 200]
     scene.say("ACK", branch="z9hG4bKack", cseq=1)
-    assert scene.bob.events == [Confirmed(session=session, sdp=None)]
+    assert scene.bob.events == [Confirmed(session=session, sdp=None, offered=False)]
 
 
 def test_a_200_overtakes_plain_ringing() -> None:
@@ -108,7 +108,7 @@ def test_our_offer_in_the_ringing_is_answered_in_the_prack() -> None:
     (ok,) = scene.peer.heard()
     assert header(ok, "Content-Length") == "0"
     scene.say("ACK", branch="z9hG4bKack", cseq=1)
-    assert scene.bob.events[-1] == Confirmed(session=session, sdp=None)
+    assert scene.bob.events[-1] == Confirmed(session=session, sdp=None, offered=False)
 
 
 def test_a_description_that_still_waited_to_be_sent_goes_out_with_the_200() -> None:
