@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.explain import Arrivals, explain
-from holdfast.voice.model.commands import ChangeParticipant, WebRequest
-from holdfast.voice.model.facts import PhoneHeld
+from holdfast.voice.model.commands import ChangeCall, ChangeParticipant, EndCall, WebRequest
+from holdfast.voice.model.facts import LegEnded, LegRefused, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
 
 APP = "https://app.example"
+BOB = CallSid("CA" + "b" * 32)
+"""In place of a call that is not there yet."""
 
 
 def told(world: World, call: CallSid, arrivals: Arrivals | None = None) -> str:
@@ -194,6 +200,127 @@ def test_no_packets_arrive(world: World) -> None:
         world, alice, Arrivals(received=50, quiet=True)
     )
     assert "RTP" not in told(world, alice, Arrivals(received=50, quiet=False))
+
+
+def test_a_phone_that_holds_while_it_is_held(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    change(world, alice, hold=True)
+    world.tell(PhoneHeld(call=alice))
+    text = told(world, alice)
+    assert "It is on hold: it hears nobody and nobody hears it, until Hold=false." in text
+    assert "Its ear hears nothing of ours, because its own phone holds." in text
+    change(world, alice, hold=False)
+    assert "Its ear hears nothing of ours, because its own phone holds." in told(world, alice)
+    world.tell(PhoneResumed(call=alice))
+    assert "Its ear hears client:bob." in told(world, alice)
+
+
+def test_a_gather_says_what_it_waits_for(world: World) -> None:
+    def gathers(attributes: str) -> str:
+        document = f"<Response><Gather {attributes}><Say>press <emphasis>one</emphasis></Say></Gather></Response>"
+        return told(world, world.calls_in("alice", twiml=document))
+
+    text = gathers("timeout='10'")
+    assert "Its ear hears the spoken text 'press one', played to it alone.\n" in text
+    assert ": it waits for keys, or #, and gives up 10 s after the prompt or the last key." in text
+    assert "it waits for a key, and gives up 5 s" in gathers("numDigits='1' finishOnKey=''")
+    assert "it waits for 4 keys, or # or *, and" in gathers("numDigits='4' finishOnKey='#*'")
+    assert "it waits 5 s for speech, which nobody here recognises." in gathers("input='speech'")
+
+
+def test_a_screened_phone(world: World) -> None:
+    world.pages[f"{APP}/screen"] = twiml("<Pause length='9'/>")
+    caller = world.calls_in("alice", twiml=f"<Response><Dial><Client url='{APP}/screen'>bob</Client></Dial></Response>")
+    (child,) = world.children(caller)
+    world.answers(child)
+    assert "It waits for client:bob, which has answered and hears its screening document first." in told(world, caller)
+    text = told(world, child)
+    assert "Its screening document runs <Pause>, begun 0.0 s ago, 9 s left." in text
+    assert f"It belongs to the <Dial> of {caller}." in text
+
+
+def test_a_member_that_hears_its_diallers_document(world: World) -> None:
+    world.pages[f"{APP}/whisper"] = twiml("<Play>/hello.mp3</Play>")
+    member = world.calls_in("customer", twiml="<Response><Enqueue>sales</Enqueue></Response>")
+    queue = f"<Queue url='{APP}/whisper'>sales</Queue>"
+    agent = world.calls_in("agent", twiml=f"<Response><Dial>{queue}</Dial></Response>")
+    assert "It was taken out of queue 'sales' by client:agent, hears that one's document first" in told(world, member)
+    assert "It dials queue 'sales' and has client:customer, who hears its document first" in told(world, agent)
+    waiting = world.calls_in("other", twiml=f"<Response><Dial>{queue}</Dial></Response>")
+    assert "It dials queue 'sales', which is empty, and waits for somebody to enter." in told(world, waiting)
+
+
+def dials(world: World, attributes: str, *names: str) -> tuple[CallSid, list[CallSid]]:
+    """Alice's document calls these clients: her call, and theirs."""
+    nouns = "".join(f"<Client>{name}</Client>" for name in names)
+    caller = world.calls_in("alice", twiml=f"<Response><Dial {attributes}>{nouns}</Dial></Response>")
+    return caller, world.children(caller)
+
+
+def test_why_the_calls_of_a_dial_are_over(world: World) -> None:
+    caller, (busy, winner, loser) = dials(world, "", "bob", "carol", "dave")
+    world.refuses(busy, 486)
+    assert told(world, busy) == "The call is over: busy (SIP 486).\nIt was not answered: busy."
+    world.answers(winner)
+    assert told(world, loser).endswith("Another phone of the same <Dial> answered first.")
+    world.passes(7)
+    world.hangs_up(winner)
+    assert told(world, winner) == "The call is over: completed after 7 s.\nIts phone hung up."
+    assert told(world, caller).endswith("Its document came to its end at <Dial>, with nothing behind it to run.")
+
+
+def test_a_dial_that_nobody_answers_in_time(world: World) -> None:
+    _, (child,) = dials(world, "timeout='9'", "bob")
+    world.passes(30)
+    assert told(world, child).endswith("Nobody answered within the timeout of the <Dial> that had called it.")
+
+
+def test_a_dial_whose_caller_hangs_up(world: World) -> None:
+    caller, (child,) = dials(world, "", "bob")
+    world.hangs_up(caller)
+    assert told(world, child).endswith("The call whose <Dial> had called it was over.")
+
+
+def test_a_dial_whose_time_limit_is_over(world: World) -> None:
+    _, (child,) = dials(world, "timeLimit='9'", "bob")
+    world.answers(child)
+    world.passes(10)
+    assert told(world, child).endswith("The <Dial> that had called it was over.")
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (EndCall(call=BOB, status="canceled"), "It was ended by REST, or with the engine."),
+        (LegRefused(call=BOB, sip_code=404), "It was not answered: nobody is known there by that name."),
+        (LegRefused(call=BOB, sip_code=499), "It was not answered: SIP 499."),
+        (LegRefused(call=BOB, sip_code=480, reason="bob is away"), "It was not answered: bob is away."),
+        (LegEnded(call=BOB, cause="lost", sip_code=408), "Its phone was lost: neither sound nor an answer came from"),
+        (LegEnded(call=BOB, cause="lost", sip_code=503), "The engine it was in ended without a goodbye"),
+        (LegEnded(call=BOB, cause="canceled", sip_code=487), "Its phone gave up before it was answered."),
+    ],
+)
+def test_why_a_call_is_over(world: World, message: EndCall | LegRefused | LegEnded, words: str) -> None:
+    call = world.place("bob", twiml="<Response><Pause length='9'/></Response>")
+    world.rings(call)
+    world.tell(replace(message, call=call))
+    assert words in told(world, call)
+
+
+def test_a_call_whose_time_is_over(world: World) -> None:
+    unanswered = world.place("bob", twiml="<Response/>")
+    world.rings(unanswered)
+    answered = world.place("carol", twiml="<Response><Pause length='999'/></Response>")
+    world.answers(answered)
+    world.tell(ChangeCall(call=answered, time_limit_s=50))
+    world.passes(61)
+    assert told(world, unanswered).endswith("Nobody answered in time.")
+    assert told(world, answered).endswith("Its time limit was over.")
+
+
+def test_a_call_that_its_document_turned_away(world: World) -> None:
+    call = world.calls_in("alice", twiml="<Response><Reject/></Response>")
+    assert told(world, call) == "The call is over: no-answer (SIP 603).\nIts document said <Reject>."
 
 
 def test_coaching(world: World) -> None:

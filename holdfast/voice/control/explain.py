@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.voice.control.audio import hears
+from holdfast.voice.control.ending import ending
 from holdfast.voice.control.listening import Player, player, troubles
 from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
 from holdfast.voice.control.waiting import Sight, waits
@@ -32,7 +33,7 @@ def explain(
     `entries` is the call's journal, oldest first; `arrivals` None when nothing is known of its packets yet.
     """
     if not call.live:
-        return (_over(call), *_troubles(entries))
+        return (*ending(call, entries), *_troubles(entries))
     plays = player(entries)
     return (
         _status(call, now),
@@ -43,14 +44,6 @@ def explain(
         *waits(call, view, now),
         *_troubles(entries),
     )
-
-
-def _over(call: Call) -> str:
-    spoken = ""
-    if call.answered_at is not None and call.ended_at is not None:
-        spoken = f" after {call.ended_at - call.answered_at:.0f} s"
-    code = f" (SIP {call.sip_code})" if call.sip_code else ""
-    return f"The call is over: {call.status}{spoken}{code}."
 
 
 def _status(call: Call, now: float) -> str:
@@ -75,7 +68,7 @@ def _place(call: Call, view: Sight, now: float) -> Iterator[str]:
     if room is not None and one is not None:
         yield from _in_room(room, one, view)
     if queue is not None:
-        yield _in_queue(call, queue, now)
+        yield _in_queue(call, queue, view, now)
     if call.phone_held:
         yield "Its own phone holds: it asked for nothing to be sent to its ear until it resumes."
 
@@ -102,7 +95,18 @@ def _in_room(room: Room, one: Participant, view: Sight) -> Iterator[str]:
         yield "It hears an announcement, and nobody else meanwhile."
 
 
-def _in_queue(call: Call, queue: Queue, now: float) -> str:
+def _in_queue(call: Call, queue: Queue, view: Sight, now: float) -> str:
+    for meeting in queue.introductions:
+        if meeting.member.call == call.sid:
+            return (
+                f"It was taken out of queue {queue.name!r} by {_name(meeting.dialler.call, view)}, hears that one's "
+                "document first, and is bridged when it ends."
+            )
+        if meeting.dialler.call == call.sid:
+            return (
+                f"It dials queue {queue.name!r} and has {_name(meeting.member.call, view)}, who hears its document "
+                "first; they are bridged when it ends."
+            )
     for position, member in enumerate(queue.members, start=1):
         if member.call == call.sid:
             waited = now - member.entered_at
@@ -113,6 +117,8 @@ def _in_queue(call: Call, queue: Queue, now: float) -> str:
 
 def _ear(call: Call, view: Sight, plays: Player) -> str:
     """What the ear hears, and if it is silence, why."""
+    if call.phone_held:
+        return "Its ear hears nothing of ours, because its own phone holds."
     if call.status is not CallStatus.IN_PROGRESS:
         if call.early_media:
             return f"Its ear hears {plays.heard()}; that is early media, for the call is not answered."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
@@ -13,8 +14,12 @@ BUILTIN = {
     "builtin:hold": "the built-in hold music",
     "builtin:music": "the built-in music",
     "builtin:ringback": "ringing",
+    "builtin:beep": "a beep",
 }
 LAST_TROUBLES = 3
+SPOKEN = 60
+"""How many characters of a spoken text are shown."""
+_MARK = re.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,8 @@ class Player:
         name = _named(self.source)
         match self.state:
             case "asked":
+                if not self.source.startswith(("http://", "https://")):
+                    return f"{name}, played to it alone"
                 return f"{name}, played to it alone ({_named(self.until) or 'silence'} until that is fetched)"
             case "ended":
                 return f"silence: {name} came to its end and nothing followed"
@@ -49,6 +56,13 @@ class Player:
 def _named(source: str) -> str:
     if source.startswith("leg:"):
         return f"what the phone of {source.removeprefix('leg:')} sends before it answers"
+    if source.startswith("ringing:"):
+        return "ringing"
+    if source.startswith("digits:"):
+        return f"the keys {source.removeprefix('digits:')}"
+    if source.startswith("say:"):
+        words = _MARK.sub("", source.split(":", 3)[-1])
+        return f"the spoken text {words if len(words) <= SPOKEN else words[:SPOKEN] + '…'!r}"
     return BUILTIN.get(source, source.removeprefix("clip:"))
 
 

@@ -10,7 +10,9 @@ from holdfast.voice.model.commands import Role
 from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.twiml.document import read
 from holdfast.voice.twiml.script import Script
+from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.flow import Pause
+from holdfast.voice.twiml.verbs.gather import MOST_DIGITS, Gather
 
 WEB_SERVER_HAS_S = 15
 """Source: Twilio, "Webhooks connection overrides", total time by default."""
@@ -22,7 +24,7 @@ DOCUMENTS: dict[Role, str] = {
     "announce": "announcement",
     "screen": "screening document",
     "whisper": "whispered document",
-    "comfort": "music while the other party's phone holds",
+    "comfort": "document for as long as the other party's phone holds",
 }
 
 
@@ -44,8 +46,9 @@ def waits(call: Call, view: Sight, now: float) -> Iterator[str]:
     """One sentence or more for each document that runs for a call."""
     for script in call.scripts:
         yield from _of_script(script, view, now)
-    if not call.scripts and call.boss is not None and call.live:
-        yield f"It has no document of its own: it belongs to the <Dial> of {call.boss}."
+    if call.boss is not None:
+        alone = "" if call.scripts else "has no document of its own: it "
+        yield f"It {alone}belongs to the <Dial> of {call.boss}."
 
 
 def _of_script(script: Script, view: Sight, now: float) -> Iterator[str]:
@@ -64,18 +67,31 @@ def _of_script(script: Script, view: Sight, now: float) -> Iterator[str]:
         yield f"Its {name} came to its end."
         return
     verb = read(script.document).verbs[script.verb]
-    left = ""
-    if isinstance(verb, Pause):
-        left = f", {max(0.0, script.began_at + verb.length_s - now):.0f} s left"
-    yield f"Its {name} runs <{verb.name}>, begun {since} ago{left}."
+    yield f"Its {name} runs <{verb.name}>, begun {since} ago{_until(verb, script, now)}."
     for thing in script.opened:
         if is_sid(thing.key, "CA"):
             yield from _child(CallSid(thing.key), view)
 
 
+def _until(verb: Verb, script: Script, now: float) -> str:
+    """What ends a verb that lasts."""
+    match verb:
+        case Pause(length_s=length_s):
+            return f", {max(0.0, script.began_at + length_s - now):.0f} s left"
+        case Gather(keys_count=False):
+            return f": it waits {verb.timeout_s} s for speech, which nobody here recognises"
+        case Gather(num_digits=most):
+            keys = "a key" if most == 1 else "keys" if most == MOST_DIGITS else f"{most} keys"
+            finish = f", or {' or '.join(verb.finish_on)}" if verb.finish_on else ""
+            return f": it waits for {keys}{finish}, and gives up {verb.timeout_s} s after the prompt or the last key"
+        case _:
+            return ""
+
+
 def _child(sid: CallSid, view: Sight) -> Iterator[str]:
     child = view.calls.get(sid)
-    if child is None or child.answered_at is not None:
-        return
-    state = "rings" if child.status == "ringing" else "is being called"
-    yield f"It waits for {child.to} ({sid}), which {state} and has not answered."
+    if child is not None and child.script("screen") is not None:
+        yield f"It waits for {child.to} ({sid}), which has answered and hears its screening document first."
+    elif child is not None and child.answered_at is None:
+        state = "rings" if child.status == "ringing" else "is being called"
+        yield f"It waits for {child.to} ({sid}), which {state} and has not answered."

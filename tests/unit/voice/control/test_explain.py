@@ -35,6 +35,17 @@ def test_the_sound_of_a_phone_that_rings_is_named() -> None:
     assert player([early]).heard().startswith("what the phone of CA1 sends before it answers")
 
 
+def test_sounds_are_named_in_words() -> None:
+    def heard(source: str) -> str:
+        return player([entry("PlaySound", token=A, source=source)]).heard()
+
+    assert heard("builtin:beep") == "a beep, played to it alone"
+    assert heard("ringing:fr") == "ringing, played to it alone"
+    assert heard("digits:12#") == "the keys 12#, played to it alone"
+    assert heard("say:en-US:man:" + "so " * 30) == f"the spoken text {('so ' * 20) + '…'!r}, played to it alone"
+    assert heard("https://app/song.mp3") == "https://app/song.mp3, played to it alone (silence until that is fetched)"
+
+
 def test_the_newest_troubles_are_told_once_each() -> None:
     notes = [entry("LogNotification", code=n, log=n % 2, message="x") for n in (1, 2, 3, 4, 1)]
     assert troubles(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]
