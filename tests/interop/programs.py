@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-PACKAGES = {"baresip": "baresip", "sipp": "sip-tester"}
+PACKAGES = {"baresip": "baresip", "chromium": "chromium", "sipp": "sip-tester"}
 
 
 def program(name: str) -> str:
