@@ -26,6 +26,7 @@ LEVEL = 0.14
 """−20 dB, as speech on a telephone."""
 STEP_S = 0.1
 _EASE_S = 0.006
+_NOBODY: Numbers = np.zeros(0, dtype=np.intp)
 _RATE_HZ = 8000
 
 
@@ -61,16 +62,12 @@ class Beeps:
         """The row is closed: what sounds to it is over."""
         self._next[:, row] = FRAMES
 
-    def sounding(self, n: int) -> Numbers:
-        """The rows among the first `n` that hear a tone in the coming tick."""
-        rows: Numbers = np.flatnonzero((self._next[:, :n] < FRAMES).any(axis=0)) if self._any else np.zeros(0, np.intp)
-        return rows
-
-    def lay(self, heard: Bytes, law: Numbers) -> None:
-        """Add a frame of each tone to what its rows hear. Shape: `heard[n, 160]`, codes of `law[row]`."""
+    def lay(self, heard: Bytes, law: Numbers) -> Numbers:
+        """Add a frame of each tone to what its rows hear; those rows. Shape: `heard[n, 160]`, codes of `law[row]`."""
         if not self._any:
-            return
+            return _NOBODY
         n = len(heard)
+        hearing = np.flatnonzero((self._next[:, :n] < FRAMES).any(axis=0))
         for waves, at in zip(WAVES, self._next, strict=True):
             rows = np.flatnonzero(at[:n] < FRAMES)
             if rows.size:
@@ -80,3 +77,4 @@ class Beeps:
                 heard[rows] = ENCODE[laws, np.clip(total + 32768, 0, 65535)]
                 at[rows] += 1
         self._any = bool((self._next < FRAMES).any())
+        return hearing

@@ -20,7 +20,7 @@ from holdfast.voice.media.inband import InbandKeys
 from holdfast.voice.media.jitter import G722, JitterBuffers
 from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, Routing, derive
-from holdfast.voice.media.rtp import Headers, Packets
+from holdfast.voice.media.rtp import HEADER, Headers, Packets
 
 
 class Sound:
@@ -42,7 +42,7 @@ class Sound:
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
         self.heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
-        """What each leg was sent in the last tick."""
+        """What each leg was sent in the last tick, in its law."""
         self._mixer = Mixer()
         self._routing: Routing | None = None
 
@@ -131,7 +131,8 @@ class Sound:
         for law, rows in enumerate(routing.recoded):
             if rows.size:
                 heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
-        self.beeps.lay(heard, self.law)
-        self.wideband.encode(heard)
+        beeped = self.beeps.lay(heard, self.law)
         self.headers.write(heard)
+        if self.wideband.rows.size:
+            self.wideband.encode(heard, self.headers.packets[:n, HEADER:], source=routing.source, touched=beeped)
         return ended

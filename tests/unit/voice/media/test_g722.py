@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from G722 import G722
+from numpy.typing import NDArray
 
 from holdfast.voice.media.codecs import DECODE, SILENCE, ULAW, encode
 from holdfast.voice.media.g722 import WidebandLegs
 
 HERE = np.zeros(4, dtype=np.int64)
+Frames = NDArray[np.uint8]
+NOWHERE = np.full(4, 99, dtype=np.intp)
+NOBODY = np.zeros(0, dtype=np.intp)
 
 
-def tone(frames: int, *, hz: float = 500.0) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+def encoded(legs: WidebandLegs, heard: Frames) -> Frames:
+    """The payloads of these rows, each of which hears a sound of ours."""
+    packets = heard.copy()
+    legs.encode(heard, packets, source=NOWHERE[: len(heard)], touched=NOBODY)
+    return packets
+
+
+def tone(frames: int, *, hz: float = 500.0) -> Frames:
     time = np.arange(160 * frames) / 8000
     sound = encode((6000 * np.sin(2 * np.pi * hz * time)).astype(np.int16))
     return np.frombuffer(sound, dtype=np.uint8).reshape(frames, 160)
@@ -24,7 +36,7 @@ def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
     for frame in said:
         frames = np.full((4, 160), 0x42, dtype=np.uint8)
         frames[2] = frame
-        legs.encode(frames)
+        frames = encoded(legs, frames)
         assert not np.array_equal(frames[2], frame)
         legs.decode(frames, HERE)
         assert set(frames[[0, 1, 3]].reshape(-1).tolist()) == {0x42}
@@ -50,7 +62,7 @@ def test_a_leg_that_ends_or_changes_is_left_alone() -> None:
     legs.end(0)
     legs.end(0)
     before = frames.copy()
-    legs.encode(frames)
+    assert np.array_equal(encoded(legs, frames), before)
     legs.decode(frames, HERE)
     assert np.array_equal(frames, before)
 
@@ -60,6 +72,39 @@ def test_rows_beyond_the_highest_in_use_are_not_touched() -> None:
     legs.begin(3)
     frames = tone(2).copy()
     before = frames.copy()
-    legs.encode(frames)
+    assert np.array_equal(encoded(legs, frames), before)
     legs.decode(frames, HERE)
     assert np.array_equal(frames, before)
+
+
+def test_a_frame_passes_as_it_came_to_a_leg_that_hears_nothing_else() -> None:
+    legs, came = WidebandLegs(), np.arange(320, dtype=np.uint8).reshape(2, 160)
+    for row in (0, 1):
+        legs.begin(row)
+    heard, packets = came.copy(), np.zeros((2, 160), dtype=np.uint8)
+    legs.decode(heard, HERE)
+    assert not np.array_equal(heard, came), "everybody else hears telephone sound"
+    for touched, passes in ((NOBODY, [True, True]), (np.array([1]), [True, False])):
+        legs.encode(heard[::-1].copy(), packets, source=np.array([1, 0]), touched=touched)
+        assert [np.array_equal(packets[ear], came[1 - ear]) for ear in (0, 1)] == passes
+    missed = np.array([0, 1])
+    legs.decode(came.copy(), missed)
+    legs.encode(heard[::-1].copy(), packets, source=np.array([1, 0]), touched=NOBODY)
+    assert [np.array_equal(packets[ear], came[1 - ear]) for ear in (0, 1)] == [False, True], "what is lost is made up"
+
+
+def test_our_own_sound_follows_on_what_passed() -> None:
+    """The phone's decoder cannot tell from its memory that another encoder speaks from now on: there is no click."""
+    legs, far, phone = WidebandLegs(), G722(8000, 64_000), G722(8000, 64_000)
+    for row in (0, 1):
+        legs.begin(row)
+    decoded = []
+    for k, frame in enumerate(tone(40, hz=500.0)):
+        said = np.frombuffer(far.encode(DECODE[ULAW][frame]), dtype=np.uint8)
+        frames, packets = np.stack([said, said]), np.zeros((2, 160), dtype=np.uint8)
+        legs.decode(frames, HERE)
+        touched = np.array([1]) if 20 <= k < 25 else NOBODY
+        legs.encode(frames, packets, source=np.array([1, 0]), touched=touched)
+        decoded.append(np.frombuffer(phone.decode(packets[1].tobytes()), dtype=np.int16))
+    heard = np.concatenate(decoded[5:]).astype(int)
+    assert np.abs(np.diff(heard)).max() < 1.3 * np.abs(np.diff(np.concatenate(decoded[5:19]).astype(int))).max()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+from G722 import G722
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -73,6 +74,27 @@ def test_a_leg_that_is_not_to_speak_falls_silent_at_once() -> None:
     sound.describe(1, law=ULAW, may_speak=False)
     sound.tick(2, skipped=0)
     assert sent(sound, 0) == b"\xff" * 160
+
+
+def test_between_two_g722_legs_frames_pass_as_they_came_and_recordings_hear_telephone_sound() -> None:
+    sound = opened([ULAW] * 2)
+    for leg in (0, 1):
+        sound.describe(leg, law=ULAW, may_speak=True, g722=True)
+    sound.route({0: (1,), 1: (0,)})
+    coder = G722(16_000, 64_000)
+    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(320) / 16_000)).astype(np.int16)
+    said = [bytes(coder.encode(tone)) for _ in range(12)]
+    for k, payload in enumerate(said):
+        say(sound, {1: payload}, k)
+        if k == 10:
+            sound.beeps.begin([0], tone="entry")
+        sound.tick(2, skipped=0)
+        if START_DEPTH <= k < 10:
+            assert sent(sound, 0) == said[k - START_DEPTH]
+            if k > 6:
+                heard = DECODE[ULAW][sound.heard[0]].astype(float)
+                assert 0.9 < np.std(heard) / np.std(tone) < 1.1, "what is heard is µ-law for whoever records it"
+    assert sent(sound, 0) != said[-1 - START_DEPTH], "a beep is laid over it"
 
 
 def test_a_sound_that_ends_is_told() -> None:
