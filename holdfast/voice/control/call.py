@@ -134,7 +134,7 @@ def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runne
 def _place(work: Work, target: Target) -> Moved:
     call = work.call
     work.notify("initiated")
-    work.say(PlaceLeg(call=call.sid, target=target, from_=call.from_))
+    work.say(PlaceLeg(call=call.sid, target=target, from_=call.from_, beside=call.boss))
     work.say(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
     return Moved(work.call, tuple(work.said))
 

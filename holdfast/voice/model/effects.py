@@ -122,12 +122,17 @@ class LogNotification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceLeg:
-    """Call the target. Answered by LegRinging, then LegAnswered or LegRefused."""
+    """Call the target. Answered by LegRinging, then LegAnswered or LegRefused.
+
+    `beside` is the call it is to talk with: what that one's phone speaks is offered first, so that nothing between
+    them need be translated.
+    """
 
     call: CallSid
     target: Target
     from_: str
     caller_name: str | None = None
+    beside: CallSid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import Literal
+from typing import Literal, get_args
 
 from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
@@ -22,6 +22,9 @@ RtpAddress = tuple[str, int]
 
 Sealing = Literal["refused", "accepted", "offered", "required"]
 """What we think of SRTP in a session: whether we take it, ask for it, and do without it."""
+
+CODECS: tuple[Codec, ...] = get_args(Codec)
+"""What we speak, most wanted first."""
 
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
 """Source: RFC 3551 §6."""
@@ -73,7 +76,7 @@ class Negotiation:
     """Where we receive RTP."""
     session_id: int
     """The number in our `o=`; unique among our sessions."""
-    codecs: tuple[Codec, ...] = ("PCMU", "PCMA", "G722")
+    codecs: tuple[Codec, ...] = CODECS
     """What we speak, most wanted first."""
     wish: Direction = Direction.SENDRECV
     sealing: Sealing = "refused"

@@ -13,7 +13,7 @@ from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.sip import sdes
 from holdfast.voice.sip.effects import EndCause, SessionId
 from holdfast.voice.sip.errors import WrongMoment
-from holdfast.voice.sip.offer import Agreed, Negotiation, Sealing, take_answer, take_offer
+from holdfast.voice.sip.offer import CODECS, Agreed, Codec, Negotiation, Sealing, take_answer, take_offer
 from holdfast.voice.sip.reliable import MAX_EARLY
 
 REQUEST_TIMEOUT, SERVICE_UNAVAILABLE = 408, 503
@@ -110,11 +110,12 @@ class Attached:
     """Whether the engine has heard of the call: one in that ends before is nobody's business."""
     gone: bool = False
 
-    def begin(self, row: RowAddress, sealing: Sealing) -> Negotiation:
-        """A negotiation about this row."""
+    def begin(self, row: RowAddress, sealing: Sealing, *, first: Codec | None = None) -> Negotiation:
+        """A negotiation about this row, in which a codec may be wanted more than usual."""
         return Negotiation(
             local=(row.ip, row.port),
             session_id=int(self.call[2:14], 16),
+            codecs=tuple(sorted(CODECS, key=lambda codec: codec != first)),
             sealing=sealing,
             crypto=() if sealing == "refused" else sdes.make(secrets.token_bytes),
         )

@@ -53,7 +53,7 @@ from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Agent, Credentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Agreed, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.offer import Agreed, Codec, make_offer, take_answer, take_offer, withdraw_offer
 from holdfast.voice.sip.uri import Uri, address_of, parse_uri
 
 __all__ = ["SipLegs", "SipSettings"]
@@ -168,6 +168,12 @@ class SipLegs:
             self._tell(LegEnded(call=call, cause="lost", sip_code=408))
             self._do(self._agent.bye(leg.session, now=self._now()))
 
+    def _spoken_by(self, call: CallSid | None) -> Codec | None:
+        """The codec agreed with a call's phone, if any is."""
+        leg = None if call is None else self._legs.get(call)
+        agreed = None if leg is None or leg.negotiation is None else leg.negotiation.agreed
+        return None if agreed is None else agreed.codec
+
     # --- the engine's effects
 
     def carry_out(self, effect: LegEffect) -> None:
@@ -225,7 +231,8 @@ class SipLegs:
         """Call one contact."""
         assert leg.row is not None
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
-        negotiation, offer = make_offer(leg.begin(leg.row, self._settings.sealing(goal.transport)))
+        sealing, first = self._settings.sealing(goal.transport), self._spoken_by(effect.beside)
+        negotiation, offer = make_offer(leg.begin(leg.row, sealing, first=first))
         leg.forks[session] = fork = Fork(negotiation=negotiation, goal=goal, asked=effect)
         self._ladder.note(session, leg.call)
         credentials = None
