@@ -142,7 +142,7 @@ class Number(BaseModel):
 class Route(BaseModel):
     """A trunk: where calls to numbers of a prefix are sent, and from where its calls come in without a password."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
     host: Numeric
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] = "UDP"

@@ -210,7 +210,9 @@ def test_a_route_may_register_and_have_another_behind_it(tmp_path: Path) -> None
         backup = "203.0.113.6:5070"
         """
     )
-    route = read().routes["+"]
+    settings = read()
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings, "as one process hands it to the next"
+    route = settings.routes["+"]
     assert (route.register_, route.domain) == (True, "carrier.example")
     assert route.backup is not None
     assert (route.backup.host, route.backup.port, route.backup.register_) == ("203.0.113.6", 5070, False)

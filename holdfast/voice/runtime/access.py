@@ -93,6 +93,8 @@ class Access:
         self.keys = keys
         self.lists = lists
         self.domains = domains
+        self._known: dict[str, Line] = {}
+        self._known_at = (-1, -1)
 
     @classmethod
     async def open(cls, kv: KeyValues) -> Access:
@@ -109,27 +111,35 @@ class Access:
         return hmac.compare_digest(digest(secret), key.digest if key is not None else "") and key is not None
 
     def line(self, name: str) -> Line | None:
-        """The line that a user of a mapped list is: any mapping lets it register, one for calls lets it call.
+        """The line that a user of a mapped list is, found as fast as that there is none.
 
+        Any mapping lets it register, one for calls lets it call.
         Deviation: Twilio keeps the two apart; here who may call may register too.
         """
-        calls = {mapping.sid for domain in self.domains.all() for mapping in domain.calls}
-        others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations}
-        found: Line | None = None
-        for credentials in self.lists.all():
-            if credentials.sid not in calls | others:
-                continue
-            for user in credentials.users:
-                if user.username == name and (found is None or credentials.sid in calls):
-                    allowed = ("",) if credentials.sid in calls else ()
-                    found = Line(name=name, password=user.password, may_call=allowed)
-        return found
+        return self._users().get(name)
 
     def lines(self) -> Iterator[Line]:
-        """Every line that a mapped list makes."""
-        for name in sorted({user.username for credentials in self.lists.all() for user in credentials.users}):
-            if (line := self.line(name)) is not None:
-                yield line
+        """Every line that a mapped list makes, by name."""
+        known = self._users()
+        yield from (known[name] for name in sorted(known))
+
+    def _users(self) -> dict[str, Line]:
+        """The lines of all mapped lists by name, made anew when a list or a mapping has changed."""
+        now = (self.lists.changes, self.domains.changes)
+        if now != self._known_at:
+            self._known, self._known_at = dict(self._gather()), now
+        return self._known
+
+    def _gather(self) -> Iterator[tuple[str, Line]]:
+        """Name and line of each user; of several of one name the one that counts comes last."""
+        calls = {mapping.sid for domain in self.domains.all() for mapping in domain.calls}
+        others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations} - calls
+        newest_first = self.lists.all()
+        for mapped, lists, allowed in ((others, newest_first[::-1], ()), (calls, newest_first, ("",))):
+            for credentials in lists:
+                if credentials.sid in mapped:
+                    for user in credentials.users:
+                        yield user.username, Line(name=user.username, password=user.password, may_call=allowed)
 
     def domain_of(self, host: str) -> Domain | None:
         """The domain of that host name, in any case."""

@@ -35,6 +35,8 @@ class Collection(Generic[K]):
         self._kv = kv
         self._kind = kind
         self._things = things
+        self.changes = 0
+        """How often anything was put or removed."""
 
     @classmethod
     async def open(cls, kv: KeyValues, kind: str, read: Callable[[str], K]) -> Collection[K]:
@@ -53,10 +55,12 @@ class Collection(Generic[K]):
         """Add or replace. Raises: StoreFailed."""
         await self._kv.put(self._kind, thing.sid, json.dumps(asdict(thing)))
         self._things[thing.sid] = thing
+        self.changes += 1
 
     async def remove(self, sid: str) -> bool:
         """Whether there was one to remove. Raises: StoreFailed."""
         await self._kv.remove(self._kind, sid)
+        self.changes += 1
         return self._things.pop(sid, None) is not None
 
 

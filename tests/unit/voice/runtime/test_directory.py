@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid, is_sid
+from holdfast.voice.runtime import access
 from holdfast.voice.runtime.directory import E164, Answer, Directory, formatted, normal
 from holdfast.voice.runtime.listings import (
     Application,
@@ -250,6 +251,53 @@ def test_numbers_are_written_as_their_country_does() -> None:
         "+442071838750",
         "client:bob",
     ]
+
+
+class Looked(access.Access):
+    """Counts how often it is looked up in, and how often everything in it is gone through."""
+
+    looked: int = 0
+    gone_through: int = 0
+
+    def line(self, name: str) -> Line | None:
+        self.looked += 1
+        return super().line(name)
+
+    def _gather(self) -> Iterator[tuple[str, Line]]:
+        self.gone_through += 1
+        return super()._gather()
+
+
+async def test_who_is_no_line_costs_as_much_to_look_up_as_who_is_one() -> None:
+    shelf = Shelf()
+    stored = await access.Access.open(shelf)
+    doors = Looked(keys=stored.keys, lists=stored.lists, domains=stored.domains)
+    users = tuple(
+        access.SipUser(sid=f"SC{n}", username=f"u{n}", password="x", created_at=1, updated_at=1) for n in range(9)
+    )
+    await doors.lists.put(access.CredentialList(sid="CL1", friendly_name="", created_at=1, updated_at=1, users=users))
+    at_door = (access.Mapping(sid="CL1", created_at=1),)
+    await doors.domains.put(
+        access.Domain(
+            sid="SD1",
+            domain_name="office.example",
+            friendly_name="",
+            created_at=1,
+            updated_at=1,
+            voice=VOICE,
+            registrations=at_door,
+        )
+    )
+    directory = Directory(shelf, account=ACCOUNT, access=doors)
+    await directory.put_line(Line(name="own", password="x"))
+    for name, found in (("own", True), ("u0", True), ("u8", True), ("nobody", False)):
+        doors.looked = 0
+        assert (directory.line(name) is not None) is found
+        assert doors.looked == 1, name
+    assert doors.gone_through == 1
+    await doors.lists.remove("CL1")
+    assert directory.line("u0") is None
+    assert doors.gone_through == 2
 
 
 def route(prefix: str, host: str = "203.0.113.5", **fields: Any) -> Route:
