@@ -1,7 +1,10 @@
 """sipp against `holdfast serve`, with scenarios of our own: calls in, calls out, to their orderly end."""
 
 import asyncio
+import hashlib
+import re
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,10 +15,12 @@ from twilio.twiml.voice_response import VoiceResponse
 from holdfast.testing.files import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 from tests.interop.programs import program
+from tests.interop.tls_tunnel import tunnel
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 
 SCENARIOS = Path(__file__).parent / "sipp"
+LOCALHOST = Path(__file__).parents[1] / "loopback" / "localhost.pem"
 CALLS = 50
 
 
@@ -134,13 +139,19 @@ async def test_a_phone_is_called_and_hung_up_on(server: Server, tmp_path: Path) 
     assert len(ended) == 10
 
 
-@pytest.mark.parametrize(("transport", "flag"), [("udp", "u1"), ("tcp", "t1")])
-async def test_numbers_leave_by_a_trunk_that_wants_proof(tmp_path: Path, transport: str, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "transport", "flag"),
+    [("trunk.xml", "udp", "u1"), ("trunk.xml", "tcp", "t1"), ("proxy.xml", "udp", "u1")],
+)
+async def test_numbers_leave_by_a_trunk_that_wants_proof(
+    tmp_path: Path, scenario: str, transport: str, flag: str
+) -> None:
+    """By 401; or as a proxy, by 407, that of the first nonce says it is too old, and asks for proof of the BYE too."""
     port = free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
     route: dict[str, str | int] = {"host": HOST, "port": port, "transport": transport, "caller_id": "+15550999"}
     proof = {"user": "acme", "password": "trunk-secret"}
     async with Server(routes={"+44": {**route, **proof}}, numbers={"+15550100": None}) as server:
-        trunk = await sipp(tmp_path, "trunk.xml", "-p", str(port), "-m", "5", "-t", flag, "-trace_msg")
+        trunk = await sipp(tmp_path, scenario, "-p", str(port), "-m", "5", "-t", flag, "-trace_msg")
         await listening(port, transport)
         answer = VoiceResponse()
         answer.play(digits="w")
@@ -152,6 +163,29 @@ async def test_numbers_leave_by_a_trunk_that_wants_proof(tmp_path: Path, transpo
         await finished(trunk, tmp_path)
         ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
         assert len(ended) == 5
+    if scenario == "proxy.xml":
+        nonces = Counter(proofs(tmp_path, user="acme", password="trunk-secret"))
+        assert nonces == {"old": 5, "new": 10, "bye": 5}, "twice with the new one: in the INVITE and in its ACK"
+
+
+def proofs(folder: Path, *, user: str, password: str) -> list[str]:
+    """The end of the nonce of each proof that sipp heard as a proxy; each is computed anew. Source: RFC 2617 §3.2.2."""
+    ends = []
+    (log,) = folder.glob("*_messages.log")
+    for request in re.findall(r"^(\w+) sip:\S+ SIP/2\.0\r?\n(.*?)\r?\n\r?\n", log.read_text("utf-8"), re.S | re.M):
+        method, fields = request
+        found = re.search(r"^Proxy-Authorization: Digest (.*?)\r?$", fields, re.M)
+        if found:
+            told = dict(re.findall(r'(\w+)="?([^",]*)"?', found[1]))
+            secret, asked = (
+                hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+                for text in (f"{user}:carrier.example:{password}", f"{method}:{told['uri']}")
+            )
+            proof = f"{secret}:{told['nonce']}:{asked}".encode()
+            if method != "ACK":  # it bears the proof of its INVITE. Source: RFC 3261 §22.1
+                assert told["response"] == hashlib.md5(proof, usedforsecurity=False).hexdigest()
+            ends.append(told["nonce"].lstrip("0"))
+    return ends
 
 
 async def test_calls_of_a_trunk_come_in_without_a_password_and_a_strangers_do_not(tmp_path: Path) -> None:
@@ -170,3 +204,23 @@ async def test_calls_of_a_trunk_come_in_without_a_password_and_a_strangers_do_no
             await finished(stranger, tmp_path)
             calls = await asyncio.to_thread(client_of(server).calls.list)
             assert len(calls) == 5
+
+
+async def test_a_caller_by_tls_holds_resumes_and_hangs_up(tmp_path: Path) -> None:
+    scenario = tmp_path / "tls.xml"
+    by_tcp = (SCENARIOS / "hold_by_reinvite.xml").read_text("utf-8")
+    contact = "<sip:caller@[local_ip]:[local_port]>"
+    told = by_tcp.replace("SIP/2.0/[transport]", "SIP/2.0/TLS")
+    scenario.write_text(told.replace(f"Contact: {contact}", f"Contact: {contact[:-1]};transport=tls>"), "utf-8")
+    secured = free_port(socket.SOCK_STREAM)
+    settings: dict[str, str] = {"sip_tls_certificate": str(LOCALHOST), "sip_tls_port": str(secured)}
+    with FileServer() as files:
+        url = files.put("voice.xml", '<Response><Play digits="w"/><Pause length="60"/></Response>')
+        async with Server(numbers={"+15550123": url}, settings=settings) as server:
+            async with tunnel((HOST, secured), LOCALHOST) as (host, port):
+                called = (f"{host}:{port}", "-s", "+15550123", "-t", "t1", "-m", "5", "-r", "5")
+                callers = await sipp(tmp_path, str(scenario), *called, "-p", str(free_port(socket.SOCK_STREAM)))
+                await finished(callers, tmp_path)
+            ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+            assert len(ended) == 5
+            assert "Traceback" not in server.log()
