@@ -295,6 +295,18 @@ def test_no_bytes_do_harm(noise: bytes, at: int, byte: int) -> None:
             continue
 
 
+def test_codecs_named_twice_are_one_codec() -> None:
+    """In a hold offer, where a server in the field fell over them."""
+    state, _ = take_offer(US, offer())
+    named = ["a=rtpmap:0 PCMU/8000"] * 50
+    twice = offer(*named, "a=rtpmap:0 pcmu/8000", direction="a=sendonly", formats="0 0 8 8 0 101 101")
+    state, answer = take_offer(state, twice)
+    assert state.agreed is not None
+    assert (state.agreed.codec, state.agreed.peer_holds) == ("PCMU", True)
+    assert b"RTP/AVP 0 101\r\n" in answer
+    assert answer.count(b"PCMU") == 1
+
+
 def test_what_phones_really_send_is_read() -> None:
     body = (
         b"v=0\no=- 3826 1 IN IP4 192.168.0.9\nc=IN IP4 192.168.0.9\nb=AS:128\na=group:BUNDLE audio\n"
