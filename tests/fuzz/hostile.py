@@ -193,6 +193,37 @@ def sip(dice: random.Random, dialog: Dialog = STRANGER, *, via: str = "127.0.0.1
     return spoiled(dice, text.encode("utf-8", "surrogateescape") + b"\r\n" + body)
 
 
+def answered(dice: random.Random, asked: bytes) -> bytes:
+    """A response to a request of ours, whose reason, headers and body are now and then what no phone should send."""
+    pick = dice.choice
+    status = pick((100, 180, 183, 183, 200, 200, 202, 299, 300, 302, 401, 407, 422, 486, 491, 500, 603, 699))
+    reason = pick((b"OK", b"", b"occup\xe9", "\x9b2J".encode(), b"\xff" * 300, b"a" * 3000, b"\xed\xa0\x80"))
+    lines = [b"SIP/2.0 %d %s" % (status, reason)]
+    for line in asked.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+        name = line.partition(b":")[0]
+        if name == b"To":
+            lines.append(line + pick((b"", b";tag=a", b";tag=a", b";tag=b")))
+        elif name in (b"Via", b"From", b"Call-ID", b"CSeq"):
+            lines.append(line)
+    extra = (
+        b"Contact: <sip:bob@127.0.0.1:5070>",
+        *(b"Contact: " + uri(dice).encode("utf-8", "surrogateescape") for _ in range(2)),
+        b"Require: 100rel\r\nRSeq: 1",
+        b"RSeq: 99999999999",
+        b"X-Note: caf\xe9 \xff",
+        b"Record-Route: <sip:127.0.0.1:99999;lr>",
+        b"Session-Expires: 90;refresher=uas",
+        b"Session-Expires: 1",
+        b"Min-SE: 4294967296",
+        b'WWW-Authenticate: Digest realm="\xff", nonce="\xe9", qop="auth"',
+        b'Proxy-Authenticate: Digest realm="x", nonce="", algorithm=\xff',
+    )
+    lines += [each for each in extra if dice.random() < 0.3]
+    body = sdp(dice) if dice.random() < 0.7 else b""
+    lines += [b"Content-Type: application/sdp"] if body else []
+    return spoiled(dice, b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body]))
+
+
 def uri(dice: random.Random) -> str:
     """A URI, or what looks like one."""
     pick = dice.choice
@@ -299,5 +330,5 @@ def packet(kind: str, number: int) -> bytes:
 
 def kept(lines: Sequence[str]) -> list[tuple[str, int]]:
     """The packets a file of seeds names: `kind number`, and what it found behind a `#`."""
-    words = [line.partition("#")[0].split() for line in lines]
+    words = [line.partition("#")[0].strip().rsplit(maxsplit=1) for line in lines]
     return [(word[0], int(word[1])) for word in words if len(word) == 2]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from holdfast.voice.sip.effects import (
     TimerToken,
 )
 from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
-from tests.fuzz.hostile import Dialog, packet, sip
+from tests.fuzz.hostile import Dialog, answered, packet, sip
 
 US, CALLER, STRANGER = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
 SDP = (
@@ -134,6 +135,10 @@ class Line:
                     self.ended.append(effect.session)
                 case _:
                     pass
+            if not isinstance(effect, SendMessage | StartTimer | StopTimer):
+                self.wrong += [
+                    f"{type(effect).__name__} tells {text!r}" for text in texts(effect) if not is_clean(text)
+                ]
 
     def _invited(self, event: Invited) -> None:
         state = Negotiation(local=("127.0.0.1", 16384), session_id=1)
@@ -166,6 +171,23 @@ class Line:
             self.agreed[session] = take_answer(state, answer or b"")
         except VoiceError:
             self.agreed[session] = withdraw_offer(state)
+
+
+def texts(told: object) -> Iterator[str]:
+    """Every text in what an owner is told."""
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, tuple):
+        for each in told:
+            yield from texts(each)
+    elif is_dataclass(told):
+        for item in fields(told):
+            yield from texts(getattr(told, item.name))
+
+
+def is_clean(text: str) -> bool:
+    """Whether a store, a webhook and a terminal can take it."""
+    return (text.isascii() and text.isprintable()) or not re.search(r"[\ud800-\udfff\x00-\x1f\x7f-\x9f]", text)
 
 
 def strangers(numbers: Iterable[int]) -> list[str]:
@@ -210,6 +232,23 @@ def _verdict(line: Line, *, call_lives: bool) -> list[str]:
     return wrong
 
 
+def the_called(numbers: Iterable[int]) -> list[str]:
+    """Answers of phones that we call: whatever they say, the session ends once and nothing is left."""
+    line = Line()
+    for number in numbers:
+        dice, session = random.Random(f"called {number}"), SessionId(f"out {number}")
+        line.sent.clear()
+        line._do(line.agent.invite(session, "sip:bob@127.0.0.1:5070", now=line.now, sdp=SDP.encode(), caller="us"))
+        asked = next(data for data in line.sent if data.startswith(b"INVITE"))
+        for _ in range(dice.randrange(1, 5)):
+            line.take(answered(dice, asked), CALLER)
+            line.passes(dice.choice((0.0, 1.0, 40.0)))
+        if session in line.agent.sessions():
+            line._do(line.agent.bye(session, now=line.now))
+        line.passes(200.0)
+    return _verdict(line, call_lives=False)
+
+
 def descriptions(numbers: Iterable[int]) -> list[str]:
     """Descriptions as offers and as answers: taken, or refused by an error of ours with a status."""
     wrong = []
@@ -249,6 +288,7 @@ def sound(numbers: Iterable[int]) -> list[str]:
 TARGETS: dict[str, Callable[[Iterable[int]], list[str]]] = {
     "strangers": strangers,
     "the peer": the_peer,
+    "the called": the_called,
     "descriptions": descriptions,
     "sound": sound,
 }

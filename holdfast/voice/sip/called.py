@@ -48,7 +48,7 @@ def invited(desk: Desk, received: Request, key: str, source: Address, *, user: s
         Invited(
             session=session.id,
             source=source,
-            target=received.uri,
+            target=clean(received.uri),
             called=clean(called.user),
             caller=clean(caller[0]),
             caller_host=caller[1],

@@ -27,7 +27,7 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.message import Request, Response, reply_anew, respond, via_line
+from holdfast.voice.sip.message import Request, Response, clean, reply_anew, respond, via_line
 from holdfast.voice.sip.session import TRANSITIONS, EarlyDialog, Session, SessionState
 from holdfast.voice.sip.settings import AgentSettings
 from holdfast.voice.sip.transaction import (
@@ -124,8 +124,8 @@ class Desk:
                 session=session,
                 direction=direction,
                 peer=peer,
-                start_line=data.partition(b"\r\n")[0].decode("utf-8", "replace"),
-                cseq=cseq[1].decode("utf-8", "replace").strip() if cseq else "",
+                start_line=clean(data.partition(b"\r\n")[0].decode("utf-8", "surrogateescape")),
+                cseq=clean(cseq[1].decode("utf-8", "surrogateescape").strip()) if cseq else "",
                 data=data,
                 again=again,
             )

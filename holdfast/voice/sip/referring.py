@@ -13,7 +13,7 @@ from holdfast.voice.sip import body, running
 from holdfast.voice.sip.desk import Desk, session_timer
 from holdfast.voice.sip.effects import Referral, ReferralAnswered, Referred
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import REASONS, Request, Response
+from holdfast.voice.sip.message import REASONS, Request, Response, clean
 from holdfast.voice.sip.session import Session, SessionState
 from holdfast.voice.sip.transaction import Purpose, Transaction
 from holdfast.voice.sip.uri import parse_name_addr
@@ -103,7 +103,7 @@ def asked(desk: Desk, session: Session, received: Request, key: str) -> None:
     else:
         desk.put(replace(session, referred=key))
         desk.start(session_timer("refer", session.id), ANSWER_WITHIN_S)
-        desk.tell(Referred(session=session.id, target=targets[0]))
+        desk.tell(Referred(session=session.id, target=clean(targets[0])))
 
 
 def _is_readable(target: str) -> bool:

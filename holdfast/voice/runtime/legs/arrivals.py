@@ -15,6 +15,7 @@ from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
 from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message import clean
 from holdfast.voice.sip.offer import Sealing
 from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_name_addr, parse_uri
 
@@ -168,7 +169,7 @@ def forwarded_from(headers: Headers) -> str | None:
         user = parse_uri(parse_name_addr(newest).uri).user
     except UriUnreadable:
         return None
-    return user or None
+    return clean(user) or None
 
 
 def _is_number(user: str) -> bool:

@@ -30,6 +30,11 @@ def test_a_packet_is_its_number() -> None:
         assert packet(kind, 7) != packet(kind, 8)
 
 
+def test_seeds_are_read_whatever_their_target_is_called() -> None:
+    assert kept(["# words", "the peer 12  # what it found", "sound 7", ""]) == [("the peer", 12), ("sound", 7)]
+    assert {target for target, _ in kept(SEEDS.read_text("utf-8").splitlines())} <= TARGETS.keys()
+
+
 def test_the_generator_reaches_what_lies_deep() -> None:
     """Of a thousand packets some begin calls and some are refused by every kind of reason, or it would test nothing."""
     line = Line()
