@@ -134,5 +134,6 @@ class Sound:
         beeped = self.beeps.lay(heard, self.law)
         self.headers.write(heard)
         if self.wideband.rows.size:
-            self.wideband.encode(heard, self.headers.packets[:n, HEADER:], source=routing.source, touched=beeped)
+            payloads = self.headers.packets[:n, HEADER : HEADER + SAMPLES]
+            self.wideband.encode(heard, payloads, source=routing.source, touched=beeped)
         return ended
