@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from twilio.rest import Client
 
-from holdfast.testing.calls import CallState
+from holdfast.testing.calls import CallFailed, CallState
 from holdfast.testing.phone import Phone
 from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS
 from tests.loopback.house import PASSWORD, answers
 from tests.loopback.test_serve import children
-from tests.loopback.web_server import WebServer, reply
+from tests.loopback.web_server import Request as Asked
+from tests.loopback.web_server import WebServer, reply, to
 
 pytestmark = pytest.mark.anyio
 
@@ -274,3 +275,54 @@ async def test_the_called_phone_puts_the_caller_through_to_another(server: Serve
         await alice.hears("carol")
         await carol.hears("alice")
         assert asked.referral == [202, 100, 200]
+
+
+# --- web servers that do not answer ---------------------------------------------------------------------------
+
+
+async def _never(request: Asked, writer: asyncio.StreamWriter) -> None:
+    """Hold the request, and the connection, for ever."""
+    await asyncio.Event().wait()
+
+
+async def test_an_action_that_never_answers_is_given_up_and_the_fallback_asked(server: Server) -> None:
+    """In real time: the address itself says how long it may take; Twilio's own 15 s are the same path."""
+    number = "+15550177"
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
+        never = web.on("/never", _never)
+        gather = f'<Gather action="{never}#tt=400" numDigits="1"><Pause length="60"/></Gather>'
+        web.on("/fallback", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
+        await answers(server, number, web.on("/menu", reply(twiml(gather))))
+        await answers(server, OFFICE, web.on("/other", reply(twiml('<Play loop="0">builtin:ringback</Play>'))))
+        client = client_of(server)
+        (known,) = await asyncio.to_thread(lambda: client.incoming_phone_numbers.list(phone_number=number))
+        await asyncio.to_thread(lambda: known.update(voice_fallback_url=web.url("/fallback")))
+        call = await alice.call(number)
+        await call.answered()
+        call.press("1")
+        await web.came(2)
+        other = await bob.call(OFFICE)
+        await other.answered()
+        await bob.hears("ringback")
+        await alice.hears("ringback")
+        (asked,) = web.asked("/never")
+        (fallback,) = web.asked("/fallback")
+        assert asked.form["Digits"] == "1"
+        assert (fallback.form["ErrorCode"], fallback.form["ErrorUrl"].partition("#")[0]) == ("11203", never)
+        noted = await asyncio.to_thread(lambda: client.calls(asked.form["CallSid"]).notifications.list())
+        assert [notice.error_code for notice in noted] == ["11203"]
+        await asyncio.gather(call.hang_up(), other.hang_up())
+
+
+async def test_a_document_that_is_sent_on_for_the_eleventh_time_is_given_up(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice:
+        for hop in range(11):
+            web.on(f"/{hop}", to(f"/{hop + 1}"))
+        await answers(server, OFFICE, web.url("/0"))
+        call = await alice.call(OFFICE)
+        with pytest.raises(CallFailed):
+            await call.answered()
+        assert len(web.requests) == 11
+        sid = web.requests[0].form["CallSid"]
+        noted = await asyncio.to_thread(lambda: client_of(server).calls(sid).notifications.list())
+        assert [notice.error_code for notice in noted] == ["11215"]
