@@ -56,6 +56,10 @@ class Everybody:
         """The same for all."""
         return ANYTHING
 
+    def answer_of_application(self, sid: str) -> Answer | None:
+        """None."""
+        return None
+
 
 async def answer(*, media_socket: Path, port: int) -> None:
     """Answer until told to end."""

@@ -13,6 +13,7 @@ from holdfast.voice.api.app import make_api
 from holdfast.voice.model.commands import (
     Instruction,
     ReceiveCall,
+    Target,
 )
 from holdfast.voice.model.effects import (
     Effect,
@@ -201,6 +202,20 @@ async def test_somebody_is_called_into_a_conference_and_joins_it_when_they_answe
     assert (await live.place.get(path)).status == 404
     assert (await live.place.get(f"/Calls/{sid}.json")).json["status"] == "completed"
     assert (await live.place.get(f"/Calls/{agent}.json")).json["status"] == "in-progress"
+
+
+async def test_an_application_is_called_into_a_conference(live: Live) -> None:
+    application = (await live.place.post("/Applications.json", {"VoiceUrl": MUSIC})).json["sid"]
+    form = {"To": f"app:{application}?Ticket=9%208&To=x", "From": OURS}
+    made = await live.place.post("/Conferences/new/Participants.json", form)
+    assert (made.status, made.json["status"]) == (201, "queued")
+    call = made.json["call_sid"]
+    (placed,) = [effect for effect in live.effects if isinstance(effect, PlaceLeg)]
+    assert placed.target == Target(to=f"app:{application}", parameters=(("Ticket", "9 8"),))
+    assert (await live.place.get(f"/Calls/{call}.json")).json["to"] == f"app:{application}"
+    for nobody in ("AP" + "0" * 32, "nonsense", ""):
+        refused = await live.place.post("/Conferences/new/Participants.json", {"To": f"app:{nobody}", "From": OURS})
+        assert refused.code == 21211
 
 
 async def test_somebody_is_called_into_a_conference_that_begins_with_them(live: Live) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from holdfast.voice.media import dtmf
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.sounds.made import touch_tones
-from tests.loopback.mediaplane import SILENT, assert_one_stream, phones, rtp, running
+from tests.loopback.mediaplane import SILENT, Phone, assert_one_stream, phones, rtp, running
 
 
 def tones(digits: str) -> bytes:
@@ -87,3 +87,68 @@ async def test_tones_in_the_sound_of_a_phone_without_events_are_keys(tmp_path: P
         pressed = [(fact.leg, fact.digit) for fact in media.facts if isinstance(fact, m.DigitPressed)]
         assert [digit for leg, digit in pressed if leg == "alice"] == list("2580#")
         assert [digit for leg, digit in pressed if leg == "bob"] == ["9"]
+
+
+def pressed_event(number: int, code: int) -> bytes:
+    """The one packet of a whole key."""
+    return struct.pack("!BBHII", 0x80, 128 | 101, number, 160 * number, 7) + bytes([code, 0x80, 0, 160])
+
+
+def keys(phone: Phone, after: int = 0) -> str:
+    """The keys a phone was sent as events."""
+    told, last = "", None
+    for each in phone.got[after:]:
+        if each.payload_type == 101:
+            last, digit = dtmf.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker)
+            told += digit or ""
+    return told
+
+
+async def test_keys_of_one_of_two_are_passed_on_to_the_other(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
+        to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+        await media.leg("carol", carol)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",), "carol": ()})
+        await media.plane.applied()
+        for number, code in enumerate((1, 2, 11)):
+            alice.send(pressed_event(100 + number, code), to_alice)
+        await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
+        await bob.hears_more(3)
+        assert keys(bob) == "12#"
+        assert_numbered(bob)
+        # Of three, nobody knows whom it is for; and who is held is heard by nobody.
+        media.plane.route({"alice": ("bob", "carol"), "bob": ("alice", "carol"), "carol": ("alice", "bob")})
+        await media.plane.applied()
+        alice.send(pressed_event(200, 5), to_alice)
+        await media.told(m.DigitPressed, lambda fact: fact.digit == "5")
+        media.plane.route({"alice": None, "bob": (), "carol": ()})
+        await media.plane.applied()
+        alice.send(pressed_event(300, 6), to_alice)
+        await media.told(m.DigitPressed, lambda fact: fact.digit == "6")
+        mark = bob.read()
+        await bob.hears_more(10)
+        assert (keys(bob, mark), keys(carol), keys(alice)) == ("", "", "")
+        pressed = [fact.digit for fact in media.facts if isinstance(fact, m.DigitPressed)]
+        assert pressed == list("12#56")
+
+
+async def test_a_flood_of_keys_is_passed_on_in_part_and_ends(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        await media.plane.applied()
+        for number in range(100):
+            alice.send(pressed_event(100 + number, 8), to_alice)
+            if number % 8 == 7:
+                await bob.hears_more(1)
+        sound = bob.read() + 130
+        await bob.hears(lambda each: each.payload_type == 0, after=sound)
+        assert 10 <= len(keys(bob)) < 40
+        assert_numbered(bob)
+
+
+def assert_numbered(phone: Phone) -> None:
+    """One stream, events and sound together, without a hole."""
+    assert len({each.ssrc for each in phone.got}) == 1
+    sequence = [each.sequence for each in phone.got]
+    assert {(after - before) % 65536 for before, after in pairwise(sequence)} == {1}

@@ -136,6 +136,9 @@ class Book:
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         return None if dialled.startswith("+1999") else VOICE
 
+    def answer_of_application(self, sid: str) -> Answer | None:
+        return VOICE if sid == "APshop" else None
+
 
 class Bench:
     """SIP legs with everything they tell written down."""

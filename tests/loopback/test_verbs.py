@@ -326,3 +326,71 @@ async def test_a_document_that_is_sent_on_for_the_eleventh_time_is_given_up(serv
         sid = web.requests[0].form["CallSid"]
         noted = await asyncio.to_thread(lambda: client_of(server).calls(sid).notifications.list())
         assert [notice.error_code for notice in noted] == ["11215"]
+
+
+# --- applications -----------------------------------------------------------------------------------------------
+
+
+async def test_an_application_is_dialled_hears_keys_and_is_heard(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice:
+        menu = '<Gather action="/chosen" numDigits="1"><Play loop="0">builtin:ringback</Play></Gather>'
+        voice = web.on("/menu", reply(twiml(menu)))
+        web.on("/chosen", reply(twiml("<Hangup/>")))
+        web.on("/after", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
+        made = await asyncio.to_thread(lambda: client_of(server).applications.create(voice_url=voice))
+        noun = (
+            f'<Application copyParentTo="true"><ApplicationSid>{made.sid}</ApplicationSid>'
+            '<Parameter name="Ticket" value="9 8"/></Application>'
+        )
+        await answers(server, OFFICE, web.on("/voice", reply(twiml(f'<Dial action="/after">{noun}</Dial>'))))
+        call = await alice.call(OFFICE)
+        await call.answered()
+        await web.came(2)
+        (asked,) = web.asked("/menu")
+        (dialled,) = web.asked("/voice")
+        told = {name: asked.form[name] for name in ("From", "To", "Direction", "Param_Ticket", "customerId")}
+        assert told == {
+            "From": dialled.form["From"],
+            "To": OFFICE,
+            "Direction": "inbound",
+            "Param_Ticket": "9 8",
+            "customerId": server.account_sid,
+        }
+        assert not any(name.startswith("Sip") for name in asked.form)
+        await asyncio.sleep(0.3)
+        call.press("7")
+        await web.came(4)
+        (chosen,) = web.asked("/chosen")
+        (after,) = web.asked("/after")
+        assert (chosen.form["Digits"], chosen.form["CallSid"]) == ("7", asked.form["CallSid"])
+        assert (after.form["DialCallStatus"], after.form["DialBridged"]) == ("completed", "true")
+        await alice.hears("ringback")
+
+
+async def test_an_application_in_a_conference_is_heard_by_all(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice:
+        voice = web.on("/voice", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
+        client = client_of(server)
+        made = await asyncio.to_thread(lambda: client.applications.create(voice_url=voice))
+        join = '<Dial><Conference beep="false" endConferenceOnExit="true">applied</Conference></Dial>'
+        await answers(server, OFFICE, web.on("/join", reply(twiml(join))))
+        call = await alice.call(OFFICE)
+        await call.answered()
+        to = f"app:{made.sid}?Ticket=9"
+        await asyncio.to_thread(
+            lambda: client.conferences("applied").participants.create(from_=OFFICE, to=to, beep="false")
+        )
+        await alice.hears("ringback")
+        (asked,) = web.asked("/voice")
+        assert (asked.form["To"], asked.form["Param_Ticket"]) == (made.sid, "9")
+
+
+async def test_nobody_calls_an_application_from_outside(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice:
+        voice = web.on("/voice", reply(twiml("<Pause/>")))
+        made = await asyncio.to_thread(lambda: client_of(server).applications.create(voice_url=voice))
+        call = await alice.call(made.sid)
+        with pytest.raises(CallFailed) as failed:
+            await call.answered()
+        assert failed.value.status == 404
+        assert web.requests == []

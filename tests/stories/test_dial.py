@@ -173,6 +173,61 @@ def test_a_sip_uri_may_stand_in_elements_of_its_own(world: World) -> None:
     )
 
 
+APPLICATION = "AP" + "1" * 32
+
+
+@pytest.mark.parametrize(
+    ("attributes", "inside", "told"),
+    [
+        ("", "", ()),
+        ('customerId="acme"', "", (("customerId", "acme"),)),
+        ('copyParentTo="true"', "", (("To", "+15550100"),)),
+        ("", '<Parameter name="Ticket" value="9 8"/><Parameter name="A" value=""/>', (("Ticket", "9 8"), ("A", ""))),
+        (
+            'copyParentTo="true" customerId="acme"',
+            '<Parameter name="Ticket" value="9"/>',
+            (("To", "+15550100"), ("customerId", "acme"), ("Ticket", "9")),
+        ),
+    ],
+)
+def test_an_application_is_dialled_and_told_of_the_call(
+    world: World, attributes: str, inside: str, told: tuple[tuple[str, str], ...]
+) -> None:
+    sid = f"<ApplicationSid>{APPLICATION}</ApplicationSid>"
+    caller = dial(world, f"<Application {attributes}>{sid}{inside}</Application>")
+    assert target(world) == Target(to=f"app:{APPLICATION}", parameters=told)
+    assert world.notices == []
+    (child,) = world.children(caller)
+    world.answers(child)
+    assert world.ear(caller) == {child}
+    world.hangs_up(child)
+    assert (after(world)["DialCallStatus"], after(world)["DialCallSid"]) == ("completed", child)
+
+
+def test_an_applications_sid_may_be_its_text(world: World) -> None:
+    dial(world, f"<Application>{APPLICATION}</Application>")
+    assert target(world) == Target(to=f"app:{APPLICATION}")
+
+
+@pytest.mark.parametrize(
+    ("noun", "codes", "dialled"),
+    [
+        ("<Application/>", [12200, 12200], 0),
+        ("<Application><ApplicationSid>shop</ApplicationSid></Application>", [12200, 12200], 0),
+        (f'<Application customerId="{"a" * 257}">{APPLICATION}</Application>', [12200], 1),
+        (f'<Application>{APPLICATION}<Parameter name="a b" value="1"/></Application>', [12200], 1),
+        (f'<Application>{APPLICATION}<Parameter name="To" value="1"/></Application>', [12200], 1),
+        (f'<Application copyParentTo="x">{APPLICATION}</Application>', [12200], 1),
+        (f"<Application>{APPLICATION}<Number>+15550111</Number></Application>", [12200], 1),
+        (f"<Application>{APPLICATION}</Application><Client>anna</Client>", [13215], 1),
+    ],
+)
+def test_what_is_wrong_in_an_application(world: World, noun: str, codes: list[int], dialled: int) -> None:
+    dial(world, noun)
+    assert [notice.code for notice in world.notices] == codes
+    assert [leg.target for leg in placed(world)] == [Target(to=f"app:{APPLICATION}")] * dialled
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [

@@ -155,7 +155,7 @@ async def create(door: Door, asked: Asked) -> Answer:
     """
     form = asked.form
     room = _room(door, asked.names["ConferenceSid"])
-    target, from_ = read_parties(form, door.directory)
+    target, from_ = read_parties(form, door.directory, applications=True)
     name = room.name if room is not None else asked.names["ConferenceSid"]
     admission = _admission(form, door, name, room)
     call = CallSid(new_sid("CA"))

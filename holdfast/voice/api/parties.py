@@ -35,15 +35,17 @@ _HEADER = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def read_parties(form: Form, directory: Directory) -> tuple[Target, str]:
+def read_parties(form: Form, directory: Directory, *, applications: bool = False) -> tuple[Target, str]:
     """The target in `To` and the caller in `From`. Raises: one of the `To…` and `From…` errors.
+
+    With `applications`, `To` may be one of ours: `app:AP…`.
 
     Source: Twilio API, POST Calls, `To` and `From`; errors 21201 and 21210 to 21217.
     """
     to = form.text("To")
     if to is None:
         raise ToMissing("No 'To' number is specified")
-    target = read_target(to, directory)
+    target = _application(to, directory) if applications and to.startswith("app:") else read_target(to, directory)
     from_ = form.text("From")
     if from_ is None:
         raise FromMissing("No 'From' number is specified")
@@ -76,6 +78,15 @@ def _client(to: str) -> Target:
     if not _IDENTITY.match(unquote(identity)):
         raise ToInvalid(f"'To' is not client: with an identity of up to {MAX_IDENTITY} characters")
     return Target(to=f"client:{unquote(identity)}", parameters=_pairs(query))
+
+
+def _application(to: str, directory: Directory) -> Target:
+    """An application and its parameters. Source: Twilio API, POST Participants, `To`."""
+    sid, _, query = to.removeprefix("app:").partition("?")
+    if directory.application(sid) is None:
+        raise ToInvalid(f"'To' is no application of ours: {sid[:64]}")
+    own = tuple((name, value) for name, value in _pairs(query) if name not in ("To", "customerId"))
+    return Target(to=f"app:{sid}", parameters=own)
 
 
 def _sip(to: str) -> Target:

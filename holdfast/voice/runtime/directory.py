@@ -269,6 +269,14 @@ class Directory:
             phone_number_sid=number.sid if number is not None else None,
         )
 
+    def answer_of_application(self, sid: str) -> Answer | None:
+        """What answers a call to an application itself; None when there is none, or it names no document."""
+        application = self._applications.get(sid)
+        instruction = application.voice.instruction() if application is not None else None
+        if application is None or instruction is None:
+            return None
+        return Answer(instruction=instruction, callback=application.voice.callback())
+
 
 def normal(number: str) -> str:
     """A phone number in E.164 when it can be read as one, else what was given.

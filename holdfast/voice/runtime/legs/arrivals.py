@@ -90,12 +90,20 @@ class Directory(Lines, Registered, Protocol):
         """What answers a call to this user or number at this host."""
         ...
 
+    def answer_of_application(self, sid: str) -> Answer | None:
+        """What answers a call to the application with that SID."""
+        ...
+
 
 class Door:
-    """Who may call: authenticated lines, trunks, and, while we listen on loopback, anybody on loopback."""
+    """Who may call: authenticated lines, trunks, while we listen on loopback anybody on loopback, and we ourselves.
+
+    Calls from ourselves are to applications; who only pretends to be us does not know the word that goes with one.
+    """
 
     def __init__(self, lines: Directory, listening: Address, *, trust_loopback: bool) -> None:
         self._lines = lines
+        self._ours = listening
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
     def password_of(self, user: str) -> str | None:
@@ -105,7 +113,8 @@ class Door:
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         """Source: sip.settings.Policy."""
-        return (self._local and ip_address(source.host).is_loopback) or self._lines.lets_in(source.host)
+        local = self._local and ip_address(source.host).is_loopback
+        return local or source == self._ours or self._lines.lets_in(source.host)
 
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""

@@ -41,6 +41,7 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
+from holdfast.voice.runtime.legs import applications
 from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, dialled, may_call, received
 from holdfast.voice.runtime.legs.attached import Attached, Fork, cause_of
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
@@ -86,6 +87,7 @@ class SipLegs:
         self._settings = settings
         self._account = account
         self._directory = directory
+        self._applications = applications.Applications(directory, account)
         self._rows = RowBook(media)
         self._tell = tell
         self._ladder = Ladder(seen)
@@ -210,7 +212,7 @@ class SipLegs:
     async def _place(self, leg: Attached, effect: PlaceLeg) -> None:
         """Open a row and call every contact of the target at once."""
         try:
-            found = goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
+            found = self._goals(effect)
             row = await self._rows.open(leg)
         except Unreachable as wrong:
             self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
@@ -293,6 +295,12 @@ class SipLegs:
             self._agreed(leg, leg.negotiation.agreed)
             if leg.reliable:
                 leg.answer = b""
+
+    def _goals(self, effect: PlaceLeg) -> tuple[Goal, ...]:
+        """Every way to reach whom a leg is for. Raises: Unreachable."""
+        if effect.target.to.startswith(applications.SCHEME):
+            return (self._applications.goal(effect, self._sip.address),)
+        return goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
 
     def _answer(self, leg: Attached) -> None:
         if leg.session is None or leg.answered or leg.answer is None:
@@ -378,12 +386,18 @@ class SipLegs:
             log.info("call=%s turned away: %s", leg.call, wrong.message)
             self._turn_away(leg, invited.session, wrong.sip, wrong.message)
             return
-        answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
-        if answer is None:
-            self._turn_away(leg, invited.session, 404)
-            return
+        told = self._applications.received(leg.call, invited)
+        if told is None:
+            if invited.source == self._sip.address:
+                self._turn_away(leg, invited.session, 403)
+                return
+            answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
+            if answer is None:
+                self._turn_away(leg, invited.session, 404)
+                return
+            told = received(leg.call, self._account, invited, answer, self.address)
         leg.known = True
-        self._tell(received(leg.call, self._account, invited, answer, self.address))
+        self._tell(told)
 
     def _turn_away(self, leg: Attached, session: SessionId, status: int, why: str | None = None) -> None:
         """Refuse a call the engine never hears of. Source: RFC 3261 §20.43 for the warning."""

@@ -11,6 +11,7 @@ from holdfast.voice.media.tick import Sound
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.latching import Latching
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.outgoing import Outgoing
 from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
 from holdfast.voice.runtime.mediaplane.rows import Rows
 
@@ -23,13 +24,16 @@ MOST_SOUND = 500
 class Intake:
     """Takes packets from the sockets to the jitter buffers."""
 
-    def __init__(self, rows: Rows, *, io: PacketIO, sound: Sound, latching: Latching, facts: Outbox) -> None:
+    def __init__(
+        self, rows: Rows, *, io: PacketIO, sound: Sound, latching: Latching, outgoing: Outgoing, facts: Outbox
+    ) -> None:
         capacity = len(rows.received)
         self.reception = Reception(capacity)
         self._rows = rows
         self._io = io
         self._sound = sound
         self._latching = latching
+        self._outgoing = outgoing
         self._facts = facts
         self._arrived = Arrived.room_for(capacity)
         self._sealed = lines(self._arrived.data)
@@ -84,3 +88,7 @@ class Intake:
         row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker)
         if digit is not None:
             self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
+            peer = self._rows.peer_of(row)
+            if peer is not None:
+                # A key that came as tones is in the sound already.
+                self._outgoing.pass_on(peer, digit)

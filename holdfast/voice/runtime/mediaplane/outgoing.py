@@ -13,6 +13,9 @@ from holdfast.voice.media.srtp import lines
 from holdfast.voice.runtime.mediaplane.packets import PacketIO
 from holdfast.voice.runtime.mediaplane.rows import Rows
 
+MOST_PASSED_ON = 100
+"""Ticks of keys that wait to be passed on to a peer."""
+
 
 class Outgoing:
     """Takes packets from their array to the sockets."""
@@ -24,12 +27,20 @@ class Outgoing:
         self._lines = [line.data for line in headers.packets]
         self._sealable = lines(headers.packets)
         self._sizes: Numbers = np.full(len(headers.packets), PACKET, dtype=np.intp)
-        self._keying: dict[int, tuple[Sequence[Event | None], int]] = {}
-        """Keys being pressed for a leg: what is sent in each tick, and how many ticks of it are over."""
+        self._keying: dict[int, tuple[Sequence[Event | None], int, bool]] = {}
+        """Keys being pressed for a leg: what is sent in each tick, how many ticks of it are over, and whether they are
+        those of its peer, passed on."""
 
     def press(self, at: int, digits: str, *, rounds: int) -> None:
         """Press these keys for a leg, from its next packet on."""
-        self._keying[at] = plan(digits) * rounds, 0
+        self._keying[at] = plan(digits) * rounds, 0, False
+
+    def pass_on(self, at: int, digit: str) -> None:
+        """Press a key of its peer's for a leg, behind those that wait; one too many is dropped."""
+        ticks, over, passed = self._keying.get(at, ((), 0, True))
+        left = tuple(ticks[over:]) if passed else ()
+        if len(left) < MOST_PASSED_ON:
+            self._keying[at] = (*left, *plan(digit)), 0, True
 
     def let_go(self, at: int) -> None:
         """Press nothing more for a leg."""
@@ -69,13 +80,13 @@ class Outgoing:
         """
         headers = self._headers
         pressed = []
-        for at, (ticks, over) in list(self._keying.items()):
-            self._keying[at] = ticks, over + 1
+        for at, (ticks, over, passed) in list(self._keying.items()):
+            self._keying[at] = ticks, over + 1, passed
             if over + 1 >= len(ticks):
                 del self._keying[at]
             row = self._rows.used[at]
             event, kind = ticks[over], row.dtmf_payload_type
-            if event is not None and kind is not None and row.hears is None:
+            if event is not None and kind is not None and (row.hears is not None) is passed:
                 numbers = {"sequence": int(headers.sequence[at]), "timestamp": int(headers.timestamp[at])}
                 self._put(at, packet(event, payload_type=kind, ssrc=headers.ssrc(at), **numbers))
                 pressed.append(at)

@@ -52,8 +52,15 @@ class Plane:
         self._io: PacketIO = make_io(self._sound.headers.packets)
         self.reports = Reports(f"holdfast@{ports.ip}")
         self._latching = Latching(rows, self._io, outbox)
-        self._intake = Intake(rows, io=self._io, sound=self._sound, latching=self._latching, facts=outbox)
         self._outgoing = Outgoing(rows, io=self._io, headers=self._sound.headers)
+        self._intake = Intake(
+            rows,
+            io=self._io,
+            sound=self._sound,
+            latching=self._latching,
+            outgoing=self._outgoing,
+            facts=outbox,
+        )
         self._telling = Telling(
             rows,
             sound=self._sound,

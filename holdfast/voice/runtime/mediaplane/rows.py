@@ -71,6 +71,13 @@ class Rows:
             raise CommandImpossible(f"leg {leg} has no row")
         return at
 
+    def peer_of(self, row: Row) -> int | None:
+        """The other of two who hear each other and nobody else."""
+        if row.hears is None or len(row.hears) != 1:
+            return None
+        at = self.of.get(row.hears[0])
+        return at if at is not None and self.used[at].hears == (row.leg,) else None
+
     def open(self, at: int, row: Row) -> None:
         """A leg begins: nothing is agreed yet, nothing came."""
         self.used[at] = row

@@ -51,21 +51,25 @@ class Dial:
         terms = Terms.parse(reader)
         rooms = [node for node in reader.node.children if node.tag == "Conference"]
         queues = [node for node in reader.node.children if node.tag == "Queue"]
+        applications = [node for node in reader.node.children if node.tag == "Application"]
         legs = [node for node in reader.node.children if node.tag in ("Number", "Client", "Sip")]
         for node in reader.node.children:
-            if node.tag not in ("Conference", "Queue", "Number", "Client", "Sip"):
+            if node.tag not in ("Application", "Conference", "Queue", "Number", "Client", "Sip"):
                 reader.code = 13215
                 reader.warn(f"<{node.tag[:60]}> may not stand in a <Dial>; it is passed over")
         number = " ".join(reader.node.text.split())
         if number:
             legs.append(Node("Number", {}, number))
-        if (rooms or queues) and len(rooms) + len(queues) + len(legs) > 1:
+        alone = len(rooms) + len(queues) + len(applications)
+        if alone and alone + len(legs) > 1:
             reader.code = 13215
-            reader.warn("<Conference> and <Queue> stand alone; the first of them is used")
+            reader.warn("<Conference>, <Queue> and <Application> stand alone; the first of them is used")
         if rooms:
             return _conference(reader, rooms[0], terms)
         if queues:
             return _queue(reader, queues[0], terms)
+        if applications:
+            legs = applications[:1]
         if len(legs) > MOST_NOUNS:
             reader.warn(f"{len(legs)} nouns; only the first {MOST_NOUNS} are dialled", code=13250)
         nouns = tuple(noun for node in legs[:MOST_NOUNS] if (noun := read_noun(reader, node)) is not None)

@@ -63,6 +63,8 @@ class Noun:
     screen: WebRequest | None = None
     callback: Callback | None = None
     send_digits: str = ""
+    copies_to: bool = False
+    """An application is told whom the caller had called, not its own SID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +212,7 @@ class DialLegs(Verb):
             token=token,
             call=child,
             parent=desk.call,
-            target=noun.target,
+            target=_copied(noun.target, desk.to) if noun.copies_to else noun.target,
             from_=self.terms.caller_id or desk.from_,
             timeout_s=self.terms.timeout_s,
             callback=noun.callback,
@@ -265,6 +267,11 @@ class DialLegs(Verb):
             *tried.sip,
             *told_of(tape, desk.now),
         )
+
+
+def _copied(target: Target, to: str) -> Target:
+    """An application that is told whom the caller had called. Source: TwiML <Application> copyParentTo."""
+    return replace(target, parameters=(("To", to), *target.parameters))
 
 
 def _transfer(request: WebRequest, target: str) -> WebRequest:

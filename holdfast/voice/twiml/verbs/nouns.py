@@ -1,4 +1,4 @@
-"""`<Number>`, `<Client>` and `<Sip>`: whom a `<Dial>` calls."""
+"""`<Number>`, `<Client>`, `<Sip>` and `<Application>`: whom a `<Dial>` calls."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from holdfast.voice.model.commands import Target
+from holdfast.voice.model.ids import is_sid
 from holdfast.voice.twiml.reading import Node, Reader
 from holdfast.voice.twiml.verbs.dial_legs import Noun
 from holdfast.voice.twiml.verbs.speak import DIGITS
@@ -19,11 +20,12 @@ MAX_PARAMETERS = 50
 ALLOWED_HEADERS = frozenset({"user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"})
 """Header fields that may be set besides those whose name begins with X-. Source: TwiML <Sip>."""
 CODES = {
+    "Application": {"method": 13221},
     "Number": {"method": 13221, "sendDigits": 13222},
     "Client": {"method": 13221},
     "Sip": {"method": 13241, "sendDigits": 13242, "username": 13249, "password": 13249},
 }
-WRONG = {"Number": 13223, "Client": 13224, "Sip": 13243}
+WRONG = {"Application": 12200, "Number": 13223, "Client": 13224, "Sip": 13243}
 """The code of an address that cannot be dialled."""
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,127}\Z")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
@@ -41,19 +43,20 @@ def read_noun(outer: Reader, node: Node) -> Noun | None:
     """The leg a noun describes; None, after a warning, when it cannot be dialled."""
     reader = Reader(node, outer.base_url, warnings=outer.warnings, codes=CODES[node.tag])
     reader.read |= _PASSED_OVER
-    target = {"Number": _number, "Client": _client, "Sip": _sip}[node.tag](reader)
+    target = {"Number": _number, "Client": _client, "Sip": _sip, "Application": _application}[node.tag](reader)
     noun = Noun(
         target=target or Target(to=""),
         screen=reader.request("url", "method"),
         callback=reader.callback(EVENTS, ("completed",)),
         send_digits=_digits(reader),
+        copies_to=node.tag == "Application" and reader.boolean("copyParentTo", False),
     )
     reader.finish()
     return None if target is None else noun
 
 
 def _digits(reader: Reader) -> str:
-    if reader.node.tag == "Client":
+    if reader.node.tag in ("Client", "Application"):
         return ""
     digits = reader.text("sendDigits").strip()
     if len(digits) <= 200 and set(digits) <= DIGITS:
@@ -94,6 +97,29 @@ def _client(reader: Reader) -> Target | None:
     if len(kept) < len(pairs) or len(kept) > MAX_PARAMETERS:
         reader.warn("parameters without a plain name, or too many of them, are left out")
     return Target(to=f"client:{identity}", parameters=tuple(kept[:MAX_PARAMETERS]))
+
+
+def _application(reader: Reader) -> Target | None:
+    """An application's SID, as text or as `<ApplicationSid>`, and what its document is told of the call."""
+    children = _no_children(reader, ("ApplicationSid", "Parameter"))
+    sid = next((child.text.strip() for child in children if child.tag == "ApplicationSid"), reader.node.text.strip())
+    customer = reader.text("customerId")
+    if not is_sid(sid, "AP"):
+        _cannot(reader, "it is no SID of an application")
+        return None
+    if len(customer) > MAX_IDENTITY or _UNSEEN.search(customer):
+        reader.warn(f"customerId is longer than {MAX_IDENTITY} characters, or not printable; it is left out")
+        customer = ""
+    pairs = [
+        (child.attributes.get("name", "").strip(), child.attributes.get("value", ""))
+        for child in children
+        if child.tag == "Parameter"
+    ]
+    kept = [(name, value) for name, value in pairs if _HEADER.match(name) and name not in ("To", "customerId")]
+    if len(kept) < len(pairs) or len(kept) > MAX_PARAMETERS:
+        reader.warn("parameters without a plain name, or too many of them, are left out")
+    told = (("customerId", customer),) if customer else ()
+    return Target(to=f"app:{sid}", parameters=(*told, *kept[:MAX_PARAMETERS]))
 
 
 def _sip(reader: Reader) -> Target | None:
