@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -297,3 +299,68 @@ async def test_a_peer_that_never_reads_is_cut_off() -> None:
             await asyncio.sleep(0)
         writer.close()
         streams.close()
+
+
+def trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(LOCALHOST))
+
+
+async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
+    """Two connections a host may have: while two only shake hands, there is no room for a third."""
+    owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=0.3, most_of_one_host=2)
+        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        idle = [await asyncio.open_connection(where.host, where.port) for _ in range(2)]
+        await until(lambda: len(streams.shaking) == 2)
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection(where.host, where.port, ssl=trusting())
+        async with asyncio.timeout(5):
+            assert [await reader.read() for reader, _ in idle] == [b"", b""]
+        good = [await asyncio.open_connection(where.host, where.port, ssl=trusting()) for _ in range(2)]
+        for _, writer in good:
+            writer.write(options(1))
+        await until(lambda: owner.heard == [options(1)] * 2)
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection(where.host, where.port, ssl=trusting())
+        for _, writer in (*idle, *good):
+            writer.close()
+        await until(lambda: owner.heard[2:] == ["gone", "gone"])
+        streams.close()
+
+
+async def test_what_comes_with_the_end_of_a_handshake_is_heard_and_so_is_a_goodbye() -> None:
+    owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks)
+        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        raw = socket.create_connection(where[:2])
+        raw.setblocking(False)
+        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        sealed = trusting().wrap_bio(inward, outward, server_hostname="127.0.0.1")
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    sealed.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    await loop.sock_sendall(raw, outward.read())
+                    inward.write(await loop.sock_recv(raw, 65536))
+            sealed.write(options(1))
+            # The end of the handshake, the message and the end of the connection in one packet.
+            await loop.sock_sendall(raw, outward.read())
+            raw.close()
+        await until(lambda: owner.heard == [options(1), "gone"])
+        streams.close()
+
+
+async def test_the_end_waits_for_no_handshake() -> None:
+    owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=60)
+        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        _, writer = await asyncio.open_connection(where.host, where.port)
+        await until(lambda: len(streams.shaking) == 1)
+        streams.close()
+    writer.close()

@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from holdfast.voice.runtime.handshakes import HANDSHAKE_S, Handshake
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.framing import MESSAGE_WITHIN_S, PONG, Broken, Framer, Ping, Whole
 
 log = logging.getLogger(__name__)
 
 CONNECT_S = 5.0
-HANDSHAKE_S = 10.0
 IDLE_S = 60.0
 """A connection that was silent this long is closed, unless something of ours needs it."""
 MAX_UNREAD_BYTES = 1 << 20
@@ -154,11 +154,15 @@ class Streams:
         name_of: Callable[[Address], str | None] = lambda _: None,
         idle_s: float = IDLE_S,
         message_s: float = MESSAGE_WITHIN_S,
+        handshake_s: float = HANDSHAKE_S,
+        most_of_one_host: int = MAX_CONNECTIONS_OF_ONE_HOST,
     ) -> None:
         self.owner = owner
         self.now = now
         self.idle_s = idle_s
         self.message_s = message_s
+        self._handshake_s = handshake_s
+        self._most_of_one_host = most_of_one_host
         self._tasks = tasks
         self._client_tls = client_tls
         self._name_of = name_of
@@ -166,18 +170,21 @@ class Streams:
         self._open: dict[Address, Connection] = {}
         self._opening: dict[Address, list[bytes]] = {}
         self._hosts: Counter[str] = Counter()
+        """Connections and handshakes by host. Invariant: none is counted twice, and hosts without any are not there."""
+        self.shaking: set[asyncio.Transport] = set()
+        """Source: handshakes.Gate."""
         self._closed = False
 
     async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> Address:
         """Await connections; port 0 takes a free one. Raises: OSError."""
         kind: Transport = "TCP" if tls is None else "TLS"
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, kind),
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
-        )
+
+        def greeted() -> asyncio.Protocol:
+            if tls is None:
+                return Connection(self, kind)
+            return Handshake(self, tls, self._tasks, within_s=self._handshake_s)
+
+        server = await asyncio.get_running_loop().create_server(greeted, host, port)
         self._servers.append(server)
         bound = server.sockets[0].getsockname()
         return Address(str(bound[0]), int(bound[1]), kind)
@@ -199,6 +206,8 @@ class Streams:
         self._closed = True
         for server in self._servers:
             server.close()
+        for raw in tuple(self.shaking):
+            raw.abort()
         for connection in tuple(self._open.values()):
             connection.close()
 
@@ -212,10 +221,8 @@ class Streams:
     def add(self, connection: Connection) -> bool:
         """Take a connection in; False when there are too many, or one to the same end."""
         address = connection.address
-        crowded = self._hosts[address.host] >= MAX_CONNECTIONS_OF_ONE_HOST or len(self._open) >= MAX_CONNECTIONS
-        if self._closed or crowded or address in self._open:
+        if address in self._open or not self.admit(address.host):
             return False
-        self._hosts[address.host] += 1
         self._open[address] = connection
         return True
 
@@ -225,11 +232,29 @@ class Streams:
         if self._open.get(address) is not connection:
             return
         del self._open[address]
-        self._hosts[address.host] -= 1
-        if not self._hosts[address.host]:
-            del self._hosts[address.host]
+        self.release(address.host)
         if not self._closed:
             self.owner.disconnected(address)
+
+    # --- for handshakes
+
+    def admit(self, host: str) -> bool:
+        """Source: handshakes.Gate. A connection that is done with its handshake is counted the same way."""
+        crowded = self._hosts.get(host, 0) >= self._most_of_one_host or self._hosts.total() >= MAX_CONNECTIONS
+        if self._closed or crowded:
+            return False
+        self._hosts[host] += 1
+        return True
+
+    def release(self, host: str) -> None:
+        """Source: handshakes.Gate."""
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
+
+    def sealed(self) -> Connection:
+        """Source: handshakes.Gate."""
+        return Connection(self, "TLS")
 
     async def _connect(self, to: Address) -> None:
         tls = self._client_tls if to.transport == "TLS" else None
