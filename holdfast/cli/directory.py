@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import Literal, TypeVar
 
 from holdfast.cli.client import Client, client_of, credentials_of
 from holdfast.cli.running import find_running
-from holdfast.cli.terminal import Stop
+from holdfast.cli.terminal import Stop, note
 from holdfast.settings import Settings
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
@@ -17,10 +17,29 @@ from holdfast.voice.runtime.directory import Directory
 
 R = TypeVar("R")
 
+Section = Literal["lines", "numbers", "routes"]
+"""What the directory holds, as `holdfast.toml` and the engine's own API call it."""
+
 
 def server_of(settings: Settings) -> Client | None:
     """The running server, which must be asked because it holds the directory in memory; None when none runs."""
     return client_of(settings) if find_running(settings.store_path) else None
+
+
+def remove_entry(
+    settings: Settings, section: Section, key: str, work: Callable[[Directory], Awaitable[bool]], *, missing: Stop
+) -> None:
+    """Remove a line, a number or a route. Raises: `missing` when it is not there, Stop."""
+    server = server_of(settings)
+    removed = server.delete(f"/engine/{section}/{key}") if server else in_the_store(settings, work)
+    if not removed:
+        raise missing
+
+
+def remind_of_file(section: Section, key: str, listed: Collection[str]) -> None:
+    """Say so when the settings still list what was removed."""
+    if key in listed:
+        note(f"it stands in holdfast.toml too, and comes back with the next start: remove it from [{section}]")
 
 
 def in_the_store(settings: Settings, work: Callable[[Directory], Awaitable[R]]) -> R:

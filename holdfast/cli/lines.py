@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.directory import in_the_store, server_of
+from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
 from holdfast.cli.running import find_running
-from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory import LINE_NAME, Directory
 from holdfast.voice.runtime.listings import Line
@@ -80,15 +80,10 @@ def list_lines(config: Config = None, store: Store = None) -> None:
 def remove(name: Name, config: Config = None, store: Store = None) -> None:
     """Remove a line; calls that are on stay on."""
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
-        removed = server.delete(f"/engine/lines/{name}")
-    else:
-        removed = in_the_store(settings, lambda directory: directory.remove_line(name))
-    if not removed:
-        raise Stop(f"there is no line {name}", fix="holdfast line list")
+    missing = Stop(f"there is no line {name}", fix="holdfast line list")
+    remove_entry(settings, "lines", name, lambda directory: directory.remove_line(name), missing=missing)
     say(f"line {name} is removed")
-    if name in settings.lines:
-        note("it stands in holdfast.toml too, and comes back with the next start: remove it from [lines]")
+    remind_of_file("lines", name, settings.lines)
 
 
 def _registrar(settings: Settings) -> str:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from holdfast.cli.directory import in_the_store, server_of
+from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
-from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.cli.terminal import Stop, say, table
 from holdfast.voice.runtime.directory import E164, Directory
 from holdfast.voice.runtime.listings import PhoneNumber
 
@@ -75,15 +75,10 @@ def remove(number: Number, config: Config = None, store: Store = None) -> None:
     """Remove a number; calls that are on stay on."""
     number = _checked(number)
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
-        removed = server.delete(f"/engine/numbers/{number}")
-    else:
-        removed = in_the_store(settings, lambda directory: directory.remove_number(number))
-    if not removed:
-        raise Stop(f"{number} is no number of yours", fix="holdfast number list")
+    missing = Stop(f"{number} is no number of yours", fix="holdfast number list")
+    remove_entry(settings, "numbers", number, lambda directory: directory.remove_number(number), missing=missing)
     say(f"number {number} is removed")
-    if number in settings.numbers:
-        note("it stands in holdfast.toml too, and comes back with the next start: remove it from [numbers]")
+    remind_of_file("numbers", number, settings.numbers)
 
 
 def _checked(number: str) -> str:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from holdfast.cli.client import NOT_FOUND, Refused
-from holdfast.cli.directory import in_the_store, server_of
+from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
-from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
 from holdfast.voice.runtime.listings import Route
@@ -138,15 +138,10 @@ def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
     """Remove a route; calls that are on stay on."""
     prefix = _checked_prefix(prefix)
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
-        removed = server.delete(f"/engine/routes/{prefix}")
-    else:
-        removed = in_the_store(settings, lambda directory: directory.remove_route(prefix))
-    if not removed:
-        raise Stop(f"there is no route for {prefix}", fix="holdfast route list")
+    missing = Stop(f"there is no route for {prefix}", fix="holdfast route list")
+    remove_entry(settings, "routes", prefix, lambda directory: directory.remove_route(prefix), missing=missing)
     say(f"the route for {prefix} is removed")
-    if prefix in settings.routes:
-        note("it stands in holdfast.toml too, and comes back with the next start: remove it from [routes]")
+    remind_of_file("routes", prefix, settings.routes)
 
 
 def _where(host: str, port: int, transport: str) -> str:
