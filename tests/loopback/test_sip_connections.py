@@ -15,12 +15,12 @@ import pytest
 from holdfast.testing.phone import Answers, Phone
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
-from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.legs.sip import SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.streams import Streams
 from holdfast.voice.sip.effects import Address, EndCause
 from holdfast.voice.sip.framing import MAX_HEAD_BYTES, Broken
-from tests.loopback.test_sip_legs import ACCOUNT, CALL, Bench, Book, Rows
+from tests.loopback.test_sip_legs import CALL, Bench, opened
 
 LOCALHOST = Path(__file__).with_name("localhost.pem")
 """A certificate for this machine, its key, and its own authority."""
@@ -40,27 +40,15 @@ Content-Length: 0
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    made = Bench(Rows())
-    async with asyncio.TaskGroup() as tasks:
-        made.legs = SipLegs(
-            SipSettings(
-                address=("127.0.0.1", 0),
-                trust_loopback=True,
-                tls=load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST)),
-                tls_port=0,
-            ),
-            account=ACCOUNT,
-            directory=Book(),
-            media=made.rows,
-            tell=made.tell,
-            seen=made.traces.append,
-            clock=time.time,
-            tasks=tasks,
+    async with opened(
+        SipSettings(
+            address=("127.0.0.1", 0),
+            trust_loopback=True,
+            tls=load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST)),
+            tls_port=0,
         )
-        await made.legs.open()
+    ) as made:
         yield made
-        await made.legs.close()
-    assert made.rows.bound == {}
 
 
 def options(number: int) -> bytes:

@@ -7,6 +7,7 @@ import itertools
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
 
@@ -143,9 +144,9 @@ class Book:
 class Bench:
     """SIP legs with everything they tell written down."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, book: Book) -> None:
         self.rows = rows
-        self.book = Book()
+        self.book = book
         self.said: list[LegFact | ReceiveCall] = []
         self.about_answers: list[tuple[tuple[str, str], ...]] = []
         """What the SIP answers said of themselves; `said` has it left out."""
@@ -187,14 +188,15 @@ class Bench:
         self.legs.carry_out(PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast"))
 
 
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench(Rows())
+@asynccontextmanager
+async def opened(settings: SipSettings, book: Book | None = None) -> AsyncIterator[Bench]:
+    """SIP legs that listen; in the end they leave no row open."""
+    made = Bench(Rows(), book or Book())
     async with asyncio.TaskGroup() as tasks:
         made.legs = SipLegs(
-            SipSettings(address=("127.0.0.1", 0), trust_loopback=True),
+            settings,
             account=ACCOUNT,
-            directory=Book(),
+            directory=made.book,
             media=made.rows,
             tell=made.tell,
             seen=made.traces.append,
@@ -205,6 +207,12 @@ async def bench() -> AsyncIterator[Bench]:
         yield made
         await made.legs.close()
     assert made.rows.bound == {}
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with opened(SipSettings(address=("127.0.0.1", 0), trust_loopback=True)) as made:
+        yield made
 
 
 async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:

@@ -15,11 +15,11 @@ from holdfast.testing.phone import Answers, Phone, Refuses
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
-from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
+from holdfast.voice.runtime.legs.sip import SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
-from tests.loopback.test_sip_legs import ACCOUNT, CALL, FAR_SDP, Bench, Rows
+from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -79,22 +79,8 @@ async def carrier() -> AsyncIterator[Carrier]:
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    made = Bench(Rows())
-    async with asyncio.TaskGroup() as tasks:
-        made.legs = SipLegs(
-            SipSettings(address=(OURS, 0), trust_loopback=False, trunk_patience_s=0.2),
-            account=ACCOUNT,
-            directory=made.book,
-            media=made.rows,
-            tell=made.tell,
-            seen=made.traces.append,
-            clock=time.time,
-            tasks=tasks,
-        )
-        await made.legs.open()
+    async with opened(SipSettings(address=(OURS, 0), trust_loopback=False, trunk_patience_s=0.2)) as made:
         yield made
-        await made.legs.close()
-    assert made.rows.bound == {}
 
 
 def trunk(carrier: Carrier, transport: Transport = "UDP", password: str = "trunk-secret") -> Route:
@@ -129,27 +115,16 @@ async def test_a_number_leaves_by_its_trunk(carrier: Carrier, bench: Bench, tran
 
 
 async def test_a_trunk_whose_certificate_has_a_name_is_believed_by_that_name() -> None:
-    made = Bench(Rows())
     files = TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST)
-    async with asyncio.TaskGroup() as tasks:
-        made.legs = SipLegs(
-            SipSettings(address=(OURS, 0), tls=load_tls(files), tls_port=0),
-            account=ACCOUNT,
-            directory=made.book,
-            media=made.rows,
-            tell=made.tell,
-            seen=made.traces.append,
-            clock=time.time,
-            tasks=tasks,
-        )
-        await made.legs.open()
-        async with Phone("trunk", transport="TLS", certificate=LOCALHOST, host="127.0.0.2") as far:
-            where = Route(prefix="+44", host="127.0.0.2", port=far.address.port, transport="TLS", tls_name="localhost")
-            made.book.routes = (where,)
-            made.place("+442079460000")
-            await made.fact(LegAnswered)
-            await (await far.called()).hang_up()
-        await made.legs.close()
+    async with (
+        opened(SipSettings(address=(OURS, 0), tls=load_tls(files), tls_port=0)) as made,
+        Phone("trunk", transport="TLS", certificate=LOCALHOST, host="127.0.0.2") as far,
+    ):
+        where = Route(prefix="+44", host="127.0.0.2", port=far.address.port, transport="TLS", tls_name="localhost")
+        made.book.routes = (where,)
+        made.place("+442079460000")
+        await made.fact(LegAnswered)
+        await (await far.called()).hang_up()
 
 
 async def test_a_trunk_that_does_not_know_us_refuses(carrier: Carrier, bench: Bench) -> None:
@@ -191,30 +166,19 @@ async def test_a_trunk_registers_nobody(carrier: Carrier, bench: Bench) -> None:
 
 
 async def test_a_quiet_server_answers_lines_and_nobody_else() -> None:
-    made = Bench(Rows())
-    async with asyncio.TaskGroup() as tasks:
-        made.legs = SipLegs(
-            SipSettings(address=(OURS, 0), quiet=True),
-            account=ACCOUNT,
-            directory=made.book,
-            media=made.rows,
-            tell=made.tell,
-            seen=made.traces.append,
-            clock=time.time,
-            tasks=tasks,
-        )
-        await made.legs.open()
-        async with Phone("stranger", server=made.legs.address, host="127.0.0.8") as stranger:
-            unheard = await stranger.call("+15550123")
-            async with Phone("bob", server=made.legs.address, password="secret-b") as bob:
-                await bob.register()
-                call = await bob.call("+15550123")
-                await made.received()
-                await call.hang_up()
-            assert unheard.progress == []
-            assert [message.direction for message in stranger.messages if not message.again] == ["out"]
-            stranger.call_now = None  # nobody will ever answer its goodbye
-        await made.legs.close()
+    async with (
+        opened(SipSettings(address=(OURS, 0), quiet=True)) as made,
+        Phone("stranger", server=made.legs.address, host="127.0.0.8") as stranger,
+    ):
+        unheard = await stranger.call("+15550123")
+        async with Phone("bob", server=made.legs.address, password="secret-b") as bob:
+            await bob.register()
+            call = await bob.call("+15550123")
+            await made.received()
+            await call.hang_up()
+        assert unheard.progress == []
+        assert [message.direction for message in stranger.messages if not message.again] == ["out"]
+        stranger.call_now = None  # nobody will ever answer its goodbye
 
 
 async def test_nobody_relays_through_us(carrier: Carrier, bench: Bench) -> None:
@@ -264,22 +228,10 @@ async def test_we_register_with_a_trunk_and_its_calls_come_in(
 
 
 async def test_we_are_taken_off_the_trunk_at_our_end(carrier: Carrier) -> None:
-    made = Bench(Rows())
-    made.book.routes = (replace(trunk(carrier), register=True),)
-    async with asyncio.TaskGroup() as tasks:
-        made.legs = SipLegs(
-            SipSettings(address=(OURS, 0)),
-            account=ACCOUNT,
-            directory=made.book,
-            media=made.rows,
-            tell=made.tell,
-            seen=made.traces.append,
-            clock=time.time,
-            tasks=tasks,
-        )
-        await made.legs.open()
+    book = Book()
+    book.routes = (replace(trunk(carrier), register=True),)
+    async with opened(SipSettings(address=(OURS, 0)), book):
         await until(lambda: bool(carrier.contacts()))
-        await made.legs.close()
     assert carrier.contacts() == ()
 
 
