@@ -15,7 +15,9 @@ from holdfast.voice.model.commands import (
     RedirectCall,
     WebRequest,
 )
+from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import CallNotInProgress
+from holdfast.voice.model.facts import LegRefused
 from holdfast.voice.model.ids import CallSid
 
 APP = "https://app.example"
@@ -40,6 +42,40 @@ def talk(
     assert world.ear(child) == {parent}
     world.check()
     return parent, child
+
+
+@pytest.mark.parametrize(
+    ("sip_code", "code", "reason", "status", "noted"),
+    [
+        (
+            404,
+            32009,
+            "there is no line bob",
+            "failed",
+            [(32009, "client:bob was not reached: SIP 404 there is no line bob")],
+        ),
+        (
+            480,
+            32009,
+            "line bob is not registered",
+            "no-answer",
+            [(32009, "client:bob was not reached: SIP 480 line bob is not registered")],
+        ),
+        (503, 0, "", "failed", [(32011, "client:bob was not reached: SIP 503")]),
+        (486, 0, "Busy Here", "busy", []),
+        (487, 0, "", "no-answer", []),
+    ],
+)
+def test_a_call_that_cannot_be_placed_fails_with_a_notification(
+    world: World, sip_code: int, code: int, reason: str, status: str, noted: list[tuple[int, str]]
+) -> None:
+    """One that is busy or not answered has nothing wrong. Source: Twilio docs, POST Calls; error dictionary."""
+    call = world.place("bob", twiml="<Response/>")
+    world.tell(LegRefused(call=call, sip_code=sip_code, code=code, reason=reason))
+    assert world.call(call).status == status
+    notes = [each for each in world.effects if isinstance(each, LogNotification)]
+    assert [(note.code, note.message) for note in notes] == noted
+    assert all((note.call, note.log) == (call, 0) for note in notes)
 
 
 def test_a_call_that_has_ended_cannot_be_redirected_or_ended(world: World) -> None:

@@ -69,7 +69,7 @@ from holdfast.voice.model.orders import (
     StartScript,
     StopScript,
 )
-from holdfast.voice.model.refusals import refused_as
+from holdfast.voice.model.refusals import SIP_FAILED, refused_as
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
 
@@ -318,7 +318,11 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
                 _answered(work)
         case LegRefused(sip_code=sip_code):
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-                work.finish(CallStatus(refused_as(sip_code)), sip_code, leg_is_gone=True)
+                status = CallStatus(refused_as(sip_code))
+                if fact.code or status is CallStatus.FAILED:
+                    message = f"{call.to} was not reached: SIP {sip_code} {fact.reason}".rstrip()
+                    work.say(LogNotification(call=call.sid, code=fact.code or SIP_FAILED, log=0, message=message))
+                work.finish(status, sip_code, leg_is_gone=True)
         case LegEnded(sip_code=sip_code):
             if call.status is CallStatus.IN_PROGRESS:
                 work.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)

@@ -6,6 +6,8 @@ from typing import Literal
 
 BUSY = frozenset({486, 600, 603})
 UNANSWERED = frozenset({408, 480, 487})
+SIP_FAILED = 32011
+"""Told of a call that failed over SIP for no reason with a code of its own. Source: Twilio error dictionary."""
 
 
 def refused_as(sip_code: int) -> Literal["busy", "no-answer", "failed"]:
