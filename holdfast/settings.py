@@ -235,6 +235,9 @@ class Settings(BaseSettings):
     api_requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
         None, description="how many REST requests are let through in a second (not set: all); others get 429"
     )
+    calls_per_s: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        None, description="how many calls asked for by REST are placed in a second (not set: all at once)"
+    )
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )

@@ -255,6 +255,7 @@ def application(
         auth_token=token,
         metrics=metrics,
         requests_per_s=wiring.settings.api_requests_per_s,
+        calls_per_s=wiring.settings.calls_per_s,
         sounds=engine.recorder,
     )
     app = make_web(holds)

@@ -266,6 +266,7 @@ class Engine:
             callback=command.callback,
             instruction=command.instruction,
             fallback=command.instruction.fallback,
+            queue_time_s=command.wait_s,
         )
         seat = command.seat
         if seat is None:

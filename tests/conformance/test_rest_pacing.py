@@ -1,11 +1,17 @@
-"""Requests that come too fast are refused as Twilio refuses them, when the setting says so."""
+"""Requests that come too fast are refused, and calls wait for their turn, as on Twilio, when the settings say so."""
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+import pytest
+
 from holdfast.voice.api.app import make_api
-from holdfast.voice.api.pacing import Bucket
-from tests.conformance.asking import BASE, BASIC, Diary, over_asgi
-from tests.conformance.engine import ACCOUNT, TOKEN, Engine, new_notifications, open_directory
+from holdfast.voice.api.errors import BacklogFull
+from holdfast.voice.api.pacing import BACKLOG_S, Bucket, Turns
+from holdfast.voice.model.commands import CreateCall
+from tests.conformance.asking import BASE, BASIC, FORM, Diary, over_asgi
+from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory
 
 PATH = BASE.removeprefix("/2010-04-01") + "/Calls.json"
 
@@ -46,3 +52,53 @@ async def test_what_comes_too_fast_is_429_until_time_has_passed() -> None:
     assert [await ask(headers) for _ in range(3)] == [200, 200, 429]
     engine.clock += 0.5
     assert [await ask(headers) for _ in range(2)] == [200, 429]
+
+
+def test_turns_are_taken_one_behind_the_other_and_a_day_ahead_at_most() -> None:
+    now = 0.0
+    turns = Turns(per_s=2, now=lambda: now)
+    assert [turns.take() for _ in range(3)] == [0.0, 0.5, 1.0]
+    now = 1.25
+    assert turns.take() == 0.25
+    now = 10.0
+    assert [turns.take() for _ in range(2)] == [0.0, 0.5]
+    rare = Turns(per_s=1 / 1000, now=lambda: now)
+    assert [rare.take() for _ in range(87)][-1] == 86_000.0 <= BACKLOG_S
+    with pytest.raises(BacklogFull, match="87 calls wait"):
+        rare.take()
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    turns = Turns(per_s=None, now=lambda: 0.0)
+    assert [turns.take() for _ in range(3)] == [0.0, 0.0, 0.0]
+
+
+async def test_calls_and_participants_wait_for_one_turn_after_the_other() -> None:
+    """`queue_time` says for how long, in milliseconds. Source: Twilio API, Call resource."""
+    engine = Engine()
+    app = make_api(
+        switch=engine,
+        directory=await open_directory(),
+        notifications=new_notifications(engine),
+        journal=Diary(),
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
+        calls_per_s=1 / 50_000,
+    )
+    headers = [(b"authorization", BASIC.encode()), (b"content-type", FORM.encode())]
+
+    async def ask(path: str, form: dict[str, str]) -> tuple[int, object]:
+        body = urlencode(form).encode()
+        where = BASE.removeprefix("/2010-04-01") + path
+        reply = await over_asgi(app, "POST", where, query="", headers=headers, chunks=[body])
+        return reply.status, reply.json["queue_time"] if reply.status == 201 else reply.code
+
+    call = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
+    assert await ask("/Calls.json", call | {"Timeout": "never"}) == (400, 21208)
+    assert await ask("/Calls.json", call) == (201, "0")
+    engine.clock += 30_000
+    assert await ask("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS}) == (201, "20000000")
+    assert await ask("/Calls.json", call) == (201, "70000000")
+    assert await ask("/Calls.json", call) == (429, 22005)
+    placed = [command.wait_s for command in engine.asked if isinstance(command, CreateCall)]
+    assert placed == [0.0, 20_000.0, 70_000.0]

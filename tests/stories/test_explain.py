@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.testing.world import World, twiml
+from holdfast.testing.world import ACCOUNT, World, twiml
 from holdfast.voice.control.explain import Arrivals, explain
-from holdfast.voice.model.commands import ChangeCall, ChangeParticipant, EndCall, WebRequest
+from holdfast.voice.model.commands import (
+    ChangeCall,
+    ChangeParticipant,
+    CreateCall,
+    EndCall,
+    Instruction,
+    Target,
+    WebRequest,
+)
 from holdfast.voice.model.facts import LegEnded, LegRefused, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
 
@@ -137,6 +145,23 @@ def test_dialling_an_empty_queue(world: World) -> None:
     world.hangs_up(alice)
     agent = world.calls_in("agent", twiml="<Response><Dial><Queue>sales</Queue></Dial></Response>")
     assert "It dials queue 'sales', which is empty, and waits for somebody to enter." in told(world, agent)
+
+
+def test_a_call_whose_turn_comes_later(world: World) -> None:
+    world.tell(
+        CreateCall(
+            call=BOB,
+            account=ACCOUNT,
+            target=Target(to="client:bob"),
+            from_="+15550100",
+            instruction=Instruction(twiml="<Response/>"),
+            wait_s=30.0,
+        )
+    )
+    world.passes(10)
+    assert told(world, BOB).startswith("It waits for its turn to be placed, 20 s more: calls_per_s says how many")
+    world.passes(20)
+    assert told(world, BOB).startswith("client:bob is being called, for 30 s now, and does not ring yet.")
 
 
 def test_ringing(world: World) -> None:

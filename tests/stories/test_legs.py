@@ -5,17 +5,22 @@ Source: TwiML <Dial>; Call resource. What becomes of two legs is told in the fil
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
 from holdfast.voice.model.commands import (
+    Callback,
+    CreateCall,
     EndCall,
     Instruction,
     ReceiveCall,
     RedirectCall,
+    Target,
     WebRequest,
 )
-from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.effects import HangUpLeg, LogNotification, PlaceLeg
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import LegRefused
 from holdfast.voice.model.ids import CallSid
@@ -76,6 +81,57 @@ def test_a_call_that_cannot_be_placed_fails_with_a_notification(
     notes = [each for each in world.effects if isinstance(each, LogNotification)]
     assert [(note.code, note.message) for note in notes] == noted
     assert all((note.call, note.log) == (call, 0) for note in notes)
+
+
+def waiting(world: World, wait_s: float) -> CallSid:
+    """A call by REST whose turn comes later."""
+    call = CallSid("CA" + "7" * 32)
+    world.tell(
+        CreateCall(
+            call=call,
+            account=ACCOUNT,
+            target=Target(to="client:bob"),
+            from_="+15550100",
+            instruction=Instruction(twiml="<Response><Pause length='9'/></Response>"),
+            callback=Callback(url=f"{APP}/status", events=("initiated", "completed")),
+            timeout_s=20,
+            wait_s=wait_s,
+        )
+    )
+    return call
+
+
+def test_a_call_waits_for_its_turn_and_then_has_its_whole_time_to_ring(world: World) -> None:
+    call = waiting(world, 30.0)
+    assert world.call(call).status == "queued"
+    world.passes(29.5)
+    assert not [each for each in world.effects if isinstance(each, PlaceLeg)]
+    assert world.web == []
+    world.passes(0.5)
+    assert [each.target.to for each in world.effects if isinstance(each, PlaceLeg)] == ["client:bob"]
+    assert [dict(asked.form)["CallStatus"] for asked in world.web] == ["initiated"]
+    world.rings(call)
+    world.passes(19.5)
+    assert world.call(call).status == "ringing"
+    world.passes(0.5)
+    assert world.call(call).status == "no-answer"
+    world.check()
+
+
+@pytest.mark.parametrize(("status", "final"), [("canceled", "canceled"), ("completed", "canceled")])
+def test_a_call_that_waits_for_its_turn_is_given_up(
+    world: World, status: Literal["canceled", "completed"], final: str
+) -> None:
+    call = waiting(world, 30.0)
+    world.passes(1)
+    with pytest.raises(CallNotInProgress):
+        redirect(world, call, "/new")
+    world.tell(EndCall(call=call, status=status))
+    assert world.call(call).status == final
+    world.passes(60)
+    assert not [each for each in world.effects if isinstance(each, PlaceLeg | HangUpLeg)]
+    assert world.call(call).target is None
+    world.check()
 
 
 def test_a_call_that_has_ended_cannot_be_redirected_or_ended(world: World) -> None:

@@ -33,7 +33,7 @@ from holdfast.voice.api import (
 from holdfast.voice.api.auth import AccountOnly, Credentials
 from holdfast.voice.api.errors import told
 from holdfast.voice.api.metrics import Counted, Metrics
-from holdfast.voice.api.pacing import Bucket, Paced
+from holdfast.voice.api.pacing import Bucket, Paced, Turns
 from holdfast.voice.api.ports import Recordings, Switch
 from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
 from holdfast.voice.model.errors import NotFound, VoiceError
@@ -71,6 +71,7 @@ def make_api(
     auth_token: str,
     metrics: Metrics | None = None,
     requests_per_s: float | None = None,
+    calls_per_s: float | None = None,
     sounds: Recordings | None = None,
 ) -> FastAPI:
     """The application. It owns nothing: whoever made the parts closes them."""
@@ -83,6 +84,7 @@ def make_api(
         auth_token=auth_token,
         opened_at=switch.now(),
         recordings=sounds,
+        turns=Turns(per_s=calls_per_s, now=switch.now),
     )
     metrics = metrics or Metrics(switch=switch)
     bucket = None if requests_per_s is None else Bucket(per_s=requests_per_s, now=switch.now)

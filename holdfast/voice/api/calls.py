@@ -98,6 +98,7 @@ async def create(door: Door, asked: Asked) -> Answer:
             time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
             send_digits=read_digits(form),
             record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
+            wait_s=door.turns.take(),
         )
     )
     return Answer(status=201, body=render.call(find(door, sid)))

@@ -56,6 +56,13 @@ class TooManyRequests(AskedWrong):
     http = 429
 
 
+class BacklogFull(AskedWrong):
+    """More calls wait for their turn than can be placed in a day, by the setting `calls_per_s`."""
+
+    code = 22005
+    http = 429
+
+
 class NameInvalid(AskedWrong):
     """A friendly name outside 1 to 64 characters."""
 

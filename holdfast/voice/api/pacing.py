@@ -1,6 +1,6 @@
-"""How fast the REST door may be asked: a bucket that fills with time and is emptied by requests.
+"""How fast the REST door may be asked, and how fast it places calls.
 
-Source: Twilio error 20429; "REST API rate limits".
+Source: Twilio error 20429; "REST API rate limits"; Call resource, calls per second.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.voice.api.errors import TooManyRequests, told
+from holdfast.voice.api.errors import BacklogFull, TooManyRequests, told
+
+BACKLOG_S = 86_400.0
+"""The longest that a call waits for its turn. Source: Twilio error 22005."""
 
 
 class Bucket:
@@ -31,6 +34,24 @@ class Bucket:
             return False
         self._left -= 1.0
         return True
+
+
+class Turns:
+    """When each call of REST is placed: `per_s` in a second, one behind the other; None: all at once."""
+
+    def __init__(self, *, per_s: float | None, now: Callable[[], float]) -> None:
+        self._every_s = 0.0 if per_s is None else 1 / per_s
+        self._now = now
+        self._next_at = now()
+
+    def take(self) -> float:
+        """How long the call that comes now waits for its turn, which is taken. Units: seconds. Raises: BacklogFull."""
+        now = self._now()
+        at = max(now, self._next_at)
+        if at - now > BACKLOG_S:
+            raise BacklogFull(f"{(at - now) * (1 / self._every_s):.0f} calls wait to be placed already, a day's work")
+        self._next_at = at + self._every_s
+        return at - now
 
 
 class Paced:

@@ -165,24 +165,25 @@ async def create(door: Door, asked: Asked) -> Answer:
         admission=admission,
         new_room=room.sid if room is not None else RoomSid(new_sid("CF")),
     )
-    await door.switch.ask(
-        CreateCall(
-            call=call,
-            account=door.account,
-            target=with_credentials(target, form),
-            from_=from_,
-            instruction=Instruction(twiml=document(admission)),
-            callback=read_callback(form, door),
-            timeout_s=read_timeout(form, low=5),
-            time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
-            record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
-            seat=seat,
-        )
+    command = CreateCall(
+        call=call,
+        account=door.account,
+        target=with_credentials(target, form),
+        from_=from_,
+        instruction=Instruction(twiml=document(admission)),
+        callback=read_callback(form, door),
+        timeout_s=read_timeout(form, low=5),
+        time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
+        record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
+        seat=seat,
+        wait_s=door.turns.take(),
     )
+    await door.switch.ask(command)
     joined = _joined(door, name, seat.new_room)
     now = door.switch.now()
     seated = Participant(call=call, joined_at=now, updated_at=now, status="queued", label=admission.label)
-    return Answer(status=201, body=render.participant(joined, joined.participant(call) or seated, created=True))
+    shown = render.participant(joined, joined.participant(call) or seated, queue_time_s=command.wait_s)
+    return Answer(status=201, body=shown)
 
 
 def _joined(door: Door, name: str, sid: RoomSid) -> Room:

@@ -80,7 +80,7 @@ def call(noun: Call) -> Json:
         "forwarded_from": dict(noun.extra).get("ForwardedFrom"),
         "group_sid": None,
         "caller_name": noun.caller_name,
-        "queue_time": "0",
+        "queue_time": f"{noun.queue_time_s * 1000:.0f}",
         "trunk_sid": None,
         "uri": f"{own}.json",
         "subresource_uris": {key: f"{own}/{part}.json" for key, part in CALL_SUBRESOURCES.items()},
@@ -106,7 +106,7 @@ def conference(noun: Room) -> Json:
     }
 
 
-def participant(room: Room, noun: Participant, *, created: bool = False) -> Json:
+def participant(room: Room, noun: Participant, *, queue_time_s: float | None = None) -> Json:
     """A Participant; `queue_time` is only in the answer to its creation."""
     return {
         "account_sid": room.account,
@@ -122,7 +122,7 @@ def participant(room: Room, noun: Participant, *, created: bool = False) -> Json
         "hold": noun.held,
         "start_conference_on_enter": noun.start_on_enter,
         "status": noun.status,
-        "queue_time": "0" if created else None,
+        "queue_time": None if queue_time_s is None else f"{queue_time_s * 1000:.0f}",
         "uri": uri(room.account, "Conferences", room.sid, "Participants", f"{noun.call}.json"),
     }
 

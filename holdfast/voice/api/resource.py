@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.voice.api.errors import MethodNotAllowed, told
 from holdfast.voice.api.forms import Form, read_form
+from holdfast.voice.api.pacing import Turns
 from holdfast.voice.api.ports import Recordings, Switch
 from holdfast.voice.api.render import Json
 from holdfast.voice.model.effects import LogNotification
@@ -43,6 +44,7 @@ class Door:
     auth_token: str
     opened_at: float
     recordings: Recordings | None = None
+    turns: Turns
 
     def warn(self, code: int, message: str, *, call: str | None = None) -> None:
         """Log a warning that the caller does not see in the answer."""

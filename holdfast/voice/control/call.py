@@ -13,7 +13,7 @@ from holdfast.voice.control.forms import ear, sip_told
 from holdfast.voice.control.hearing import begin, begin_beside, hang_up, referred, stop, tell
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.view import Message, Saying, View
-from holdfast.voice.control.work import Work, digits_sound, limit_timer, ring_timer
+from holdfast.voice.control.work import Work, digits_sound, limit_timer, ring_timer, turn_timer
 from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import (
     ChangeCall,
@@ -24,11 +24,9 @@ from holdfast.voice.model.commands import (
     RecordCall,
     RedirectCall,
     Role,
-    Target,
 )
 from holdfast.voice.model.effects import (
     LogNotification,
-    PlaceLeg,
     PlaySound,
     PostCallback,
     RingLeg,
@@ -102,11 +100,17 @@ def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved
         record=command.record,
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
+        queue_time_s=command.wait_s,
     )
     work = Work(call=call, now=now, view=view, runner=runner)
     if command.seat is not None:
         work.say(command.seat)
-    return _place(work, command.target)
+    if command.wait_s > 0:
+        work.call = replace(call, target=command.target)
+        work.say(StartTimer(token=turn_timer(call.sid), after_s=command.wait_s))
+    else:
+        work.place(command.target)
+    return Moved(work.call, tuple(work.said))
 
 
 def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runner) -> Moved:
@@ -128,14 +132,8 @@ def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runne
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
     )
-    return _place(Work(call=call, now=now, view=view, runner=runner), command.target)
-
-
-def _place(work: Work, target: Target) -> Moved:
-    call = work.call
-    work.notify("initiated")
-    work.say(PlaceLeg(call=call.sid, target=target, from_=call.from_, beside=call.boss))
-    work.say(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
+    work = Work(call=call, now=now, view=view, runner=runner)
+    work.place(command.target)
     return Moved(work.call, tuple(work.said))
 
 
@@ -196,6 +194,9 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             _leg(work, message)
         case TimerFired(token=token) if token in (limit_timer(call.sid), ring_timer(call.sid)):
             _time_is_over(work, token)
+        case TimerFired(token=token) if token == turn_timer(call.sid):
+            if call.target is not None:
+                work.place(call.target)
         case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token):
             _to_script(work, token, message)
         case SoundEnded(token=token) | SoundFailed(token=token) if token == digits_sound(call.sid):

@@ -49,6 +49,9 @@ def explain(
 def _status(call: Call, now: float) -> str:
     since = f"{now - call.created_at:.0f} s"
     match call.status:
+        case CallStatus.QUEUED if call.target is not None:
+            left = max(0.0, call.created_at + call.queue_time_s - now)
+            return f"It waits for its turn to be placed, {left:.0f} s more: calls_per_s says how many a second are."
         case CallStatus.QUEUED:
             return f"{call.to} is being called, for {since} now, and does not ring yet."
         case CallStatus.RINGING if call.direction == "inbound":

@@ -15,6 +15,7 @@ from holdfast.voice.model.commands import (
     Callback,
     Instruction,
     RecordingTerms,
+    Target,
     WebRequest,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
@@ -84,6 +85,10 @@ class Call:
     time_limit_s: int = 14400
     timeout_s: int = 60
     extra: tuple[tuple[str, str], ...] = ()
+    queue_time_s: float = 0.0
+    """How long it had to wait, or has, for its turn to be placed."""
+    target: Target | None = None
+    """Whom to call when its turn comes; None from then on."""
     early_media: bool = False
     """Whether it was sent sound before it was answered."""
     phone_held: bool = False

@@ -7,7 +7,18 @@ from dataclasses import dataclass, field, replace
 from holdfast.voice.control.forms import callback, ear, sip_told, standard
 from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
 from holdfast.voice.control.view import Saying, View
-from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PostCallback, RefuseLeg, RingLeg, StopSound, StopTimer
+from holdfast.voice.model.commands import Target
+from holdfast.voice.model.effects import (
+    AnswerLeg,
+    HangUpLeg,
+    PlaceLeg,
+    PostCallback,
+    RefuseLeg,
+    RingLeg,
+    StartTimer,
+    StopSound,
+    StopTimer,
+)
 from holdfast.voice.model.facts import ChildEnded
 from holdfast.voice.model.ids import CallSid, RecordingSid, Token, derive
 from holdfast.voice.model.orders import EndRecording, LeaveRoom
@@ -54,6 +65,13 @@ class Work:
         kept = tuple(kept for kept in self.call.scripts if kept.serial != script.serial)
         self.call = replace(self.call, scripts=kept)
 
+    def place(self, target: Target) -> None:
+        """Call the phone; from now on it has its time to be answered."""
+        self.notify("initiated")
+        call = self.call = replace(self.call, target=None)
+        self.say(PlaceLeg(call=call.sid, target=target, from_=call.from_, beside=call.boss))
+        self.say(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
+
     def answer(self) -> None:
         """Answer a calling phone that rings; nothing for any other call."""
         call = self.call
@@ -77,7 +95,7 @@ class Work:
         """
         was = self.call
         self.move(status)
-        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None)
+        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None, target=None)
         goodbyes = []
         for script in was.scripts:
             stops, goodbye = self.runner.interrupt(
@@ -90,10 +108,12 @@ class Work:
         self.call = replace(self.call, scripts=())
         if was.script("main") is None:
             self.say(LeaveRoom(call=was.sid, cause="hangup"))
-        if not leg_is_gone:
+        if not leg_is_gone and was.target is None:
             unanswered = was.direction == "inbound" and was.status is CallStatus.RINGING
             self.say(RefuseLeg(call=was.sid, sip_code=sip_code) if unanswered else HangUpLeg(call=was.sid))
         self.say(StopTimer(token=limit_timer(was.sid)), StopTimer(token=ring_timer(was.sid)))
+        if was.target is not None:
+            self.say(StopTimer(token=turn_timer(was.sid)))
         if was.send_digits:
             self.say(StopSound(token=digits_sound(was.sid)))
         self.say(*goodbyes)
@@ -112,6 +132,11 @@ def limit_timer(call: CallSid) -> Token:
 def ring_timer(call: CallSid) -> Token:
     """The timer of the longest time a called phone may ring."""
     return Token(f"{call}/ring")
+
+
+def turn_timer(call: CallSid) -> Token:
+    """The time until it is a call's turn to be placed."""
+    return Token(f"{call}/turn")
 
 
 def digits_sound(call: CallSid) -> Token:

@@ -121,6 +121,8 @@ class CreateCall:
     record: RecordingTerms | None = None
     seat: ReserveSeat | None = None
     """Where this call is listed as a participant before it has answered."""
+    wait_s: float = 0.0
+    """How long it waits for its turn to be placed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
