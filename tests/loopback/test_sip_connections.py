@@ -17,7 +17,7 @@ from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.runtime.legs.sip import SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
-from holdfast.voice.runtime.streams import Streams
+from holdfast.voice.runtime.streams import Connection, Streams
 from holdfast.voice.sip.effects import Address, EndCause
 from holdfast.voice.sip.framing import MAX_HEAD_BYTES, Broken
 from tests.loopback.test_sip_legs import CALL, Bench, opened
@@ -352,3 +352,38 @@ async def test_the_end_waits_for_no_handshake() -> None:
         await until(lambda: len(streams.shaking) == 1)
         streams.close()
     writer.close()
+
+
+class Meanwhile(Streams):
+    """Something else is sent in the moment between a connection and its first bytes."""
+
+    def add(self, connection: Connection) -> bool:
+        taken = super().add(connection)
+        self.send(b"second", connection.address)
+        return taken
+
+
+async def test_what_waited_for_a_connection_goes_before_what_came_meanwhile() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        told: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.put_nowait(await reader.readexactly(len(b"firstsecond")))
+            writer.close()
+
+        async with await asyncio.start_server(heard, "127.0.0.1", 0) as server:
+            streams = Meanwhile(Recorder(), now=time.time, tasks=tasks)
+            streams.send(b"first", Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
+            async with asyncio.timeout(5):
+                assert await told.get() == b"firstsecond"
+            streams.close()
+
+
+async def test_a_connection_there_is_no_room_for_is_told_as_none() -> None:
+    owner = Recorder()
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks, most_of_one_host=0)
+        async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0) as server:
+            streams.send(b"first", Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
+            await until(lambda: owner.heard == ["gone"])
+        streams.close()

@@ -224,6 +224,9 @@ class Streams:
         if address in self._open or not self.admit(address.host):
             return False
         self._open[address] = connection
+        for data in self._opening.pop(address, ()):
+            # Before anything that is sent from now on.
+            connection.write(data)
         return True
 
     def remove(self, connection: Connection) -> None:
@@ -262,7 +265,7 @@ class Streams:
             if to.transport == "TLS" and tls is None:
                 raise OSError("TLS is not set up here")
             async with asyncio.timeout(CONNECT_S):
-                _, made = await asyncio.get_running_loop().create_connection(
+                await asyncio.get_running_loop().create_connection(
                     lambda: Connection(self, to.transport),
                     to.host,
                     to.port,
@@ -271,8 +274,9 @@ class Streams:
                 )
         except (OSError, TimeoutError) as error:
             log.warning("sip connection to %s:%d by %s not made: %s", to.host, to.port, to.transport, error)
-            del self._opening[to]
+            self._opening.pop(to, None)
             self.owner.disconnected(to)
             return
-        for data in self._opening.pop(to):
-            made.write(data)
+        if self._opening.pop(to, None) is not None and not self._closed:
+            log.warning("sip connection to %s:%d by %s not kept: there are too many", to.host, to.port, to.transport)
+            self.owner.disconnected(to)
