@@ -55,6 +55,8 @@ _POLLY: Final = {
     "cmn-CN": "Zhiyu",
 }
 """Names by language; a star marks a man."""
+LANGUAGES: Final = tuple(_POLLY)
+"""The languages that some name speaks."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z", re.ASCII)
 _GOOGLE = re.compile(r"Google\.([a-z]{2,3}-[A-Z0-9]{2,3})-[A-Za-z0-9]+-([A-Za-z0-9]+)\Z", re.ASCII)
