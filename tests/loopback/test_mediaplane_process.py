@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.voice.media import rtcp
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, RowsFull
@@ -25,6 +26,7 @@ from tests.loopback.mediaplane import (
     free_ports,
     humming,
     phones,
+    rtp,
     running,
     start,
 )
@@ -318,3 +320,26 @@ async def test_a_silent_party_is_told(tmp_path: Path) -> None:
         media.plane.describe_row("bob", remote=bob.address, receive=False)
         await media.told(m.RtpSilent, lambda fact: fact.leg == "alice" and fact.silent_s >= 3)
         assert not [fact for fact in media.facts if isinstance(fact, m.RtpSilent) and fact.leg == "bob"]
+
+
+async def test_a_party_that_suppresses_silence_is_there_as_long_as_it_says_so(tmp_path: Path) -> None:
+    """Comfort noise, agreed or not, and reports are signs of life, and no packet is lost where noise was sent."""
+    async with running(tmp_path, "--silence", "1") as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
+        each = {"alice": alice, "bob": bob, "carol": carol}
+        ports = {name: await media.leg(name, phone) for name, phone in each.items()}
+        for name, phone in each.items():
+            phone.say(ports[name], 3)
+        report = struct.pack("!BBHI", 0x80, rtcp.RECEIVER_REPORT, 1, 7)
+        for _ in range(12):
+            alice.send(rtp(alice.sent, b"\x40", payload_type=13), ports["alice"])
+            alice.sent += 1
+            bob.send(report, ports["bob"] + 1)
+            await alice.hears_more(10)
+        alice.say(ports["alice"], 3)
+        await alice.hears_more(3)
+        await media.told(m.RtpSilent, lambda fact: fact.leg == "carol" and fact.silent_s >= 2)
+        silent = {fact.leg for fact in media.facts if isinstance(fact, m.RtpSilent)}
+        assert silent == {"carol"}
+        media.plane.close_row("alice")
+        last = await media.told(m.Statistics, lambda fact: fact.leg == "alice" and fact.final)
+        assert (last.packets_received, last.packets_lost, last.packets_refused) == (18, 0, 0)

@@ -19,6 +19,9 @@ ROUNDS = 8
 """Packets taken of one socket in one tick. What else waits there is taken in the next one."""
 MOST_SOUND = 500
 """Bytes of sound in a packet: 60 ms and some. Larger ones are refused."""
+COMFORT_NOISE = 13
+"""What phones send now and then in place of silence, some without having agreed to: a sign of life, and no sound.
+Source: RFC 3389 §4; RFC 3551 §6."""
 
 
 class Intake:
@@ -56,7 +59,8 @@ class Intake:
         packets = rtp.read(data, lengths)
         is_event = packets.payload_type == state.dtmf_type[rows]
         believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND)
-        believed &= is_event | (packets.payload_type == state.payload_type[rows])
+        is_rest = is_event | (packets.payload_type == COMFORT_NOISE)
+        believed &= is_rest | (packets.payload_type == state.payload_type[rows])
         for k in np.flatnonzero(~state.settled[rows]).tolist():
             believed[k] = believed[k] and self._latching.settle(int(rows[k]), arrived.sources.get(k))
         state.refused[rows[~believed]] += 1
@@ -70,11 +74,11 @@ class Intake:
             timestamp=packets.timestamp[believed],
             arrival=int(now * 8000),
         )
-        self._sound.put(packets, data, rows, believed & ~is_event & (packets.size > 0))
-        events = np.flatnonzero(believed & is_event)
-        if events.size:
-            self._sound.jitter.rest(rows[events])
-        for k in events.tolist():
+        self._sound.put(packets, data, rows, believed & ~is_rest & (packets.size > 0))
+        resting = np.flatnonzero(believed & is_rest)
+        if resting.size:
+            self._sound.jitter.rest(rows[resting])
+        for k in resting[is_event[resting]].tolist():
             start, end = int(packets.start[k]), int(packets.start[k] + packets.size[k])
             self._hear_key(
                 int(rows[k]),

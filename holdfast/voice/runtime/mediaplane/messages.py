@@ -323,9 +323,10 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpSilent:
-    """A party that may send has sent nothing for this long; told every so often (ten seconds) while it lasts.
+    """A party that may send has sent nothing for this long, neither sound nor comfort noise nor a report; told every so
+    often (ten seconds) while it lasts.
 
-    Units: seconds. What it means is control's to say: a phone that we hold, or that suppresses silence, may be well.
+    Units: seconds. What it means is control's to say: a phone that we hold may be well.
     """
 
     leg: Leg

@@ -28,6 +28,8 @@ class Correspondent:
     source: Address | None = None
     view: rtcp.View = field(default_factory=rtcp.View)
     viewed_at: float = 0.0
+    heard_at: float = float("-inf")
+    """When anything readable came last."""
     round_trip_s: float | None = None
     since: rtcp.Interval = field(default_factory=rtcp.Interval)
     srtp: Srtp | None = None
@@ -64,6 +66,10 @@ class Reports:
         """What the party says of our stream."""
         return self._rows[row].view
 
+    def heard_at(self, row: int) -> float:
+        """When the party's newest report came; minus infinity when none has."""
+        return self._rows[row].heard_at
+
     def round_trip_ms(self, row: int) -> float | None:
         """How long the newest report of ours that was answered was under way, there and back."""
         trip_s = self._rows[row].round_trip_s
@@ -95,6 +101,7 @@ class Reports:
             if view is None:
                 continue
             correspondent.source = source
+            correspondent.heard_at = now
             if view.last_report is not None:
                 correspondent.viewed_at = now
             trip_s = rtcp.round_trip_s(view, time.time())

@@ -67,11 +67,13 @@ class Telling:
         for at in np.flatnonzero(rows.may_speak[: rows.high] & (quiet_s >= RELATCH_S)).tolist():
             row = rows.used[at]
             self._latching.reopen(at)
-            silences = int(quiet_s[at] / self._silence_s)
+            # A phone that suppresses silence says by its reports that it is there.
+            silent_s = now - max(float(rows.heard_at[at]), self._reports.heard_at(at))
+            silences = int(silent_s / self._silence_s)
             if silences != row.silences_told:
                 row.silences_told = silences
                 if silences:
-                    self._facts.put(m.RtpSilent(leg=row.leg, silent_s=round(float(quiet_s[at]), 2)))
+                    self._facts.put(m.RtpSilent(leg=row.leg, silent_s=round(silent_s, 2)))
 
     def _report(self, at: int, now: float) -> None:
         headers = self._sound.headers

@@ -276,6 +276,52 @@ def test_after_a_silence_any_timestamp_begins_anew() -> None:
         assert heard[START_DEPTH:] == [frame(k) for k in range(10, 18)]
 
 
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(3, 12), st.integers(3, 40)), min_size=1, max_size=6),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_phone_that_says_nothing_between_words_is_heard_word_by_word(
+    words: list[tuple[int, int]], marked: bool, clock_goes_on: bool
+) -> None:
+    """Words and pauses of any length; the clock goes on in the pauses, or with a marker stands still in them."""
+    clock_goes_on |= not marked
+    bench, heard, said, clock, told = Bench(), [], [], 0, 0
+    for length, pause in words:
+        for k in range(length):
+            packet = Packet(timestamp=160 * clock, payload=frame(told), marker=marked and not k)
+            heard.append(bench.hear(packet))
+            said.append(frame(told))
+            clock, told = clock + 1, told + 1
+        # While a word is still to be heard, the next one does not begin: its end would be lost with the silence.
+        heard += [bench.hear() for _ in range(pause)]
+        clock += pause if clock_goes_on else 0
+    assert [sound for sound in heard if sound != SILENT] == said
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([-300, -100, -20, 20, 100, 300]))
+def test_a_clock_that_runs_fast_or_slow_costs_a_frame_now_and_then(drift_ppm: int) -> None:
+    """A minute of a phone whose second is not ours: nothing is heard twice or out of order, and hardly a frame is lost.
+
+    Units: parts per million; ordinary phones are within 50.
+    """
+    bench, sent, heard = Bench(), 0, []
+    ticks = 50 * 60
+    for tick in range(ticks):
+        while sent <= tick * (1 + drift_ppm / 1e6):
+            quiet = sent % 25 == 0
+            sound = bytes([0xFE]) * 160 if quiet else sent.to_bytes(2, "big") * 80
+            bench.put({0: Packet(timestamp=160 * sent, payload=sound)})
+            sent += 1
+        heard.append(bench.play()[0])
+    numbers = [int.from_bytes(sound[:2], "big") for sound in heard if sound[0] not in (0xFE, 0xFF)]
+    assert numbers == sorted(set(numbers))
+    spoken = sum(1 for k in range(sent - MOST_DEPTH) if k % 25)
+    assert len(numbers) >= spoken - 3
+
+
 def test_a_phone_that_marks_every_packet_is_heard() -> None:
     bench = Bench()
     heard = [bench.hear(voice(k, marker=True)) for k in range(10)]
