@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.cli.checks import Finding, Verdict, check_trunks
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Answers, Phone, Refuses
+from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
@@ -19,6 +21,7 @@ from holdfast.voice.runtime.legs.sip import SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
+from tests.loopback.house import client
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, opened
 
 pytestmark = pytest.mark.anyio
@@ -246,6 +249,25 @@ async def test_a_trunk_that_refuses_to_register_us_is_asked_again_later(carrier:
     assert standing.again_at is not None
     assert 14 < standing.again_at - time.time() <= 30
     assert carrier.contacts() == ()
+
+
+async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server: Server, carrier: Carrier) -> None:
+    """Added while it runs: registered, in its list of routes, for the doctor and in its figures; and taken back."""
+    ask, (host, port, _) = client(server), carrier.sip.address
+    there = {"host": host, "port": port, "user": "acme", "password": "trunk-secret", "register": True}
+    await asyncio.to_thread(ask.post, "/engine/routes", {**there, "prefix": "+99"})
+    try:
+        await until(lambda: bool(carrier.contacts()))
+        shown: list[Finding] = []
+        async with asyncio.timeout(5):
+            while not any(finding.verdict is Verdict.FINE for finding in shown):
+                shown = list(check_trunks((await asyncio.to_thread(ask.get, "/engine/routes"))["routes"]))
+        assert [finding.what for finding in shown] == [f"registered with trunk acme@{host}:{port}"]
+        figures = await asyncio.to_thread(ask.text, "/metrics")
+        assert f'holdfast_trunk_registered{{trunk="acme@{host}:{port}"}} 1.0' in figures
+    finally:
+        await asyncio.to_thread(ask.delete, "/engine/routes/+99")
+    await until(lambda: not carrier.contacts())
 
 
 # --- a second trunk for the same numbers
