@@ -11,7 +11,14 @@ from holdfast.testing.world import World
 from holdfast.voice.model import unconfirmed
 from holdfast.voice.model.commands import CreateCall, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import AnswerReferral, ReferLeg
-from holdfast.voice.model.facts import DigitPressed, LegReferred, PhoneRefers, ReferralTold
+from holdfast.voice.model.facts import (
+    DigitPressed,
+    LegReferred,
+    PhoneHeld,
+    PhoneRefers,
+    PhoneResumed,
+    ReferralTold,
+)
 from holdfast.voice.model.ids import AccountSid, CallSid
 from tests.stories.telling import APP, EVENTS, Told, pages, redirect
 
@@ -296,6 +303,33 @@ def test_the_calling_phone_puts_the_called_one_through(world: World) -> None:
     }
     world.answers(told["D"])
     assert told.stands()["C"] == "in-progress hears D"
+
+
+@pytest.mark.parametrize(("who", "other"), [("C", "P"), ("P", "C")])
+def test_a_phone_that_holds_and_then_refers_leaves_no_music_behind(world: World, who: str, other: str) -> None:
+    """A blind transfer as phones make it: hold, REFER, BYE. The other hears music, ringing, and whom it is put to."""
+    told = talking(world, 'action="/after" referUrl="/refer"')
+    world.tell(PhoneHeld(call=told[who]))
+    assert told.hears()[other] == "builtin:hold"
+    world.tell(PhoneRefers(call=told[who], target=CAROL))
+    assert told.stands()[who] == "completed hears nothing"
+    told.name(D=world.children(told[other])[-1])
+    assert told.hears()[other] == "builtin:ringback"
+    world.answers(told["D"])
+    assert told.hears() == {who: "nothing", other: "D", "D": other}
+    world.check()
+
+
+@pytest.mark.parametrize(("who", "other"), [("C", "P"), ("P", "C")])
+def test_a_phone_that_holds_and_is_refused_to_refer_still_holds(world: World, who: str, other: str) -> None:
+    told = talking(world, 'action="/after"')
+    world.tell(PhoneHeld(call=told[who]))
+    world.tell(PhoneRefers(call=told[who], target=CAROL))
+    assert answered(world) == [AnswerReferral(call=told[who], sip_code=603)]
+    assert told.hears()[other] == "builtin:hold"
+    world.tell(PhoneResumed(call=told[who]))
+    assert told.hears() == {"P": "C", "C": "P"}
+    world.check()
 
 
 def test_a_document_for_it_that_cannot_be_had_ends_the_call(world: World) -> None:
