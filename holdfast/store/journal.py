@@ -26,7 +26,10 @@ class SqlJournal:
         self._database = database
 
     async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
-        """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed."""
+        """Write all, or nothing, durably against a crash of this process; a call that is gone takes its lines along.
+
+        Raises: StoreFailed.
+        """
         statements: list[Statement] = []
         if entries:
             rows = [{"at": line.at, "call": line.call, "kind": line.kind, "data": line.data} for line in entries]
@@ -39,6 +42,8 @@ class SqlJournal:
             if not data:
                 gone = delete(SNAPSHOTS).where(SNAPSHOTS.c.noun == noun, SNAPSHOTS.c.sid == sid)
                 statements.append(Statement(sql=gone))
+                if noun == "call":
+                    statements.append(Statement(sql=delete(ENTRIES).where(ENTRIES.c.call == sid)))
         if statements:
             async with told_as_ours():
                 await self._database.write(*statements)
@@ -60,11 +65,6 @@ class SqlJournal:
         async with told_as_ours():
             rows = await self._database.read(query)
         return [Entry(at=row.at, call=row.call, kind=row.kind, data=row.data) for row in rows]
-
-    async def forget(self, call: str) -> None:
-        """Remove every line of a call. Raises: StoreFailed."""
-        async with told_as_ours():
-            await self._database.write(Statement(sql=delete(ENTRIES).where(ENTRIES.c.call == call)))
 
 
 @asynccontextmanager

@@ -160,9 +160,6 @@ class Diary:
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:
         return [line for line in self.lines if line.call == call][after : after + limit]
 
-    async def forget(self, call: str) -> None:
-        self.lines = [line for line in self.lines if line.call != call]
-
 
 async def new_place(
     *,

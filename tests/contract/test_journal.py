@@ -64,10 +64,9 @@ async def test_an_empty_commit_is_no_error(journal: Journal) -> None:
     assert await journal.entries("") == []
 
 
-async def test_a_forgotten_call_has_no_lines(journal: Journal) -> None:
-    await journal.commit([entry("CA1"), entry("CA2")], [state("CA1", "kept")])
-    await journal.forget("CA1")
-    await journal.forget("CA9")
+async def test_a_call_that_is_gone_takes_its_lines_along(journal: Journal) -> None:
+    await journal.commit([entry("CA1"), entry("CA2")], [state("CA1", "one"), state("CA2", "two")])
+    await journal.commit([entry("CA1", "ForgetCall")], [state("CA1", ""), Snapshot(noun="room", sid="CA2", data="")])
     assert await journal.entries("CA1") == []
     assert await journal.entries("") == [entry("CA2")]
-    assert await journal.load() == [state("CA1", "kept")]
+    assert await journal.load() == [state("CA2", "two")]

@@ -142,9 +142,11 @@ class Board:
         return Step(messages=tuple(messages), effects=tuple(effects), nouns=nouns)
 
     def restore(self, nouns: Iterable[Noun]) -> None:
-        """Put nouns on an empty board, as they were written down."""
+        """Put nouns on an empty board, as they were written down; of those that are over the oldest will go first."""
         for noun in nouns:
             self._put(noun)
+        over = [self.calls.get(CallSid(sid)) or self.rooms[RoomSid(sid)] for sid in self._finished]
+        self._finished = deque(noun.sid for noun in sorted(over, key=lambda noun: noun.updated_at))
         self._undo.clear()
 
     def _one(self, message: Message, now: float) -> Iterable[Saying]:
@@ -384,11 +386,12 @@ class Board:
                     self._queues_of.pop(call, None)
 
     def _forget_old(self) -> None:
-        """Keep the board from growing without end: the store remembers what it drops."""
+        """Keep the board, and the store that follows it, from growing without end."""
         while len(self._finished) > KEPT:
             sid = self._finished.popleft()
-            self.calls.pop(CallSid(sid), None)
-            self.rooms.pop(RoomSid(sid), None)
+            kind = Call if sid in self.calls else Room
+            self._note(kind, sid, self._get(kind, sid))
+            self._erase(kind, sid)
 
 
 def _waiting(queue: Queue) -> list[CallSid]:

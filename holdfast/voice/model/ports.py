@@ -41,16 +41,16 @@ class Journal(Protocol):
     """Remembers what happened. One writer."""
 
     async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
-        """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed."""
+        """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed.
+
+        A snapshot without data deletes that noun, and with a call its lines.
+        """
 
     async def load(self) -> Sequence[Snapshot]:
         """The newest snapshot of every noun, deleted ones left out."""
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
         """The lines of one call, oldest first; of all calls when `call` is ""."""
-
-    async def forget(self, call: str) -> None:
-        """Remove every line of a call."""
 
 
 class KeyValues(Protocol):

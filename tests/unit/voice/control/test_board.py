@@ -147,3 +147,18 @@ def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch)
     for number in range(10):
         world.hangs_up(world.calls_in(f"a{number}", twiml=twiml(f"<Dial><Conference>{number}</Conference></Dial>")))
     assert len(world.board.calls) + len(world.board.rooms) == 4
+
+
+def test_what_is_let_go_of_is_gone_from_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or every start would read all the calls there ever were."""
+    world = World()
+    calls = [world.calls_in(f"a{number}", twiml=twiml("<Pause length='60'/>")) for number in range(3)]
+    for call in calls:
+        world.passes(1)
+        world.hangs_up(call)
+    monkeypatch.setattr(board_module, "KEPT", 2)
+    rebuilt = Board()
+    rebuilt.restore([*reversed(world.board.calls.values())])
+    rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
+    assert rebuilt.gone() == (("call", calls[0]),)
+    assert set(rebuilt.calls) == set(calls[1:])

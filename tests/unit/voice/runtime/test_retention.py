@@ -78,9 +78,6 @@ class Notes:
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:
         return []
 
-    async def forget(self, call: str) -> None:
-        raise AssertionError("nothing is forgotten here")
-
 
 async def test_the_sweep_erases_the_file_and_then_the_memory() -> None:
     """It looks every second day: at a recording of today, with seven days to keep its sound."""

@@ -38,9 +38,6 @@ class Pages:
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
         return []
 
-    async def forget(self, call: str) -> None:
-        return None
-
 
 def switch_on(pages: Pages, carry_out: Callable[[Effect], None] = lambda effect: None) -> Switch:
     return Switch(
