@@ -18,12 +18,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp import web
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from scripts.openapi_document import Json, matching, narrowed, operations
 from scripts.openapi_facts import differences
-from scripts.openapi_seeds import OURS, PASSWORD, PHONES, Seeder
+from scripts.openapi_seeds import OURS, PASSWORD, PHONES, WAITS, Seeder
 from tests.conformance.facts import SCHEMAS
 from tests.conformance.parameters import PARAMETERS
 
@@ -60,7 +61,7 @@ async def main() -> int:
             await phones[name].register()
         basic = {"Authorization": aiohttp.encode_basic_auth(server.account_sid, server.auth_token)}
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=basic))
-        seeder = Seeder(server, session)
+        seeder = Seeder(server, session, documents=await documents(stack))
         tally: Tally = Counter()
         failed = False
         for number, method in enumerate(PASSES, 1):
@@ -74,6 +75,20 @@ async def main() -> int:
     if never:
         print(f"\nNothing was proved of: {', '.join(never)}", file=sys.stderr)
     return 1 if wrong or failed or never else 0
+
+
+async def documents(stack: AsyncExitStack) -> str:
+    """The address of a web server that answers everything with a document that waits, until the stack ends."""
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(text=WAITS, content_type="text/xml")
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    return site.name
 
 
 async def fuzz(folder: Path, server: Server, method: str, *, examples: int) -> int:

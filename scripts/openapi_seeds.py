@@ -13,14 +13,14 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 
 OURS: Final = "+15550100001"
-PHONES: Final = tuple(f"phone{index}" for index in range(10))
+PHONES: Final = tuple(f"phone{index}" for index in range(14))
 WAITS: Final = "<Response><Pause length='900'/></Response>"
 QUEUED: Final = "<Response><Enqueue>waiting</Enqueue></Response>"
 DOCUMENTS: Final = (
     *["<Response><Dial><Conference record='record-from-start'>lobby</Conference></Dial></Response>"] * 3,
     "<Response><Dial><Conference startConferenceOnEnter='true'>hall</Conference></Dial></Response>",
     *[QUEUED] * 3,
-    *[WAITS] * 3,
+    *[WAITS] * 7,
 )
 """What each phone does once it is called."""
 UNREACHABLE: Final = "client:nobody"
@@ -30,8 +30,6 @@ PARAMETERS: Final = {
     "To": [f"client:{PHONES[-1]}", UNREACHABLE, OURS, "sip:nobody@127.0.0.1"],
     "From": [OURS, "client:somebody"],
     "Password": [PASSWORD],
-    "StatusCallback": ["http://127.0.0.1:9/events"],
-    "Url": ["http://127.0.0.1:9/document"],
     "Twiml": [WAITS],
     "AreaCode": ["555"],
     "SendDigits": ["ww12#"],
@@ -46,9 +44,13 @@ class NotPlanted(Exception):
 
 
 class Seeder:
-    """Makes resources by REST. `plant` may be called again: what has gone meanwhile is made anew."""
+    """Makes resources by REST. `plant` may be called again: what has gone meanwhile is made anew.
 
-    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+    `documents` is the address of a web server that answers everything with `WAITS`.
+    """
+
+    def __init__(self, server: Server, session: aiohttp.ClientSession, *, documents: str) -> None:
+        self._parameters = PARAMETERS | {"StatusCallback": [f"{documents}/events"], "Url": [f"{documents}/document"]}
         self._engine = f"{server.url}/engine"
         self._base = f"{server.url}/2010-04-01/Accounts/{server.account_sid}"
         self._account = server.account_sid
@@ -57,7 +59,7 @@ class Seeder:
 
     async def plant(self, phones: Mapping[str, Phone], *, finished: bool) -> dict[str, list[str]]:
         """Everything, and where its SIDs are used; recordings `finished`, or going on. What is unbuilt has no seeds."""
-        seeds = await self._calls(phones) | await self._configuration() | PARAMETERS
+        seeds = await self._calls(phones) | await self._configuration() | self._parameters
         seeds |= await self._recordings(seeds, finished=finished)
         seeds["Accounts"] = [self._account]
         seeds["Notifications"] = [each["sid"] for each in await self._list("Notifications", "notifications")][:5]
@@ -68,7 +70,7 @@ class Seeder:
         rooms = await self._people(phones)
         live = {each["to"].removeprefix("client:"): each["sid"] for each in await self._list("Calls", "calls", **LIVE)}
         calls = [live[name] for name in PHONES if name in live]
-        alone = [live[name] for name in PHONES[-3:] if name in live]
+        alone = [live[name] for name in PHONES[-7:] if name in live]
         await self._post(f"Calls/{alone[0]}", Unknown="noted as a warning")
         about = await self._list(f"Calls/{alone[0]}/Notifications", "notifications")
         lobby, hall = rooms["lobby"], rooms["hall"]

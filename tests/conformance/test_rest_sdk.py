@@ -16,6 +16,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from holdfast.voice.control.nouns import CallStatus
+from holdfast.voice.model.commands import CreateCall
 from tests.conformance.asking import BASE, BASIC, Place, new_place, served
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, VOICE_URL
 
@@ -122,6 +123,18 @@ def test_a_participant_is_called_in_and_found_by_its_label(door: Served) -> None
     assert (made.status, made.label) == ("queued", "a b.c")
     found = door.client.conferences(str(made.conference_sid)).participants("a b.c").fetch()
     assert found.call_sid == made.call_sid
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_given_for_a_word_is_that_word(door: Served, value: bool) -> None:
+    """The SDK writes it as Python does, `True`: where a word is wanted it does not know of booleans."""
+    room = door.client.conferences("lobby")
+    made = room.participants.create(to="client:bob", from_=OURS, beep=value, conference_record=value)
+    assert made.status == "queued"
+    placed = door.place.engine.asked[-1]
+    assert isinstance(placed, CreateCall)
+    assert placed.seat is not None
+    assert (placed.seat.admission.beep, placed.seat.admission.record is not None) == (str(value).lower(), value)
 
 
 def test_a_queue_and_its_members(door: Served) -> None:

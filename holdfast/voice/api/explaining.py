@@ -15,6 +15,9 @@ from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.quality import Quality
 
+WHOLE_LIFE = 1_000_000
+"""More lines than a call's journal has: what is explained is its end."""
+
 
 class Explanation(BaseModel):
     """A call in plain sentences, the most telling first."""
@@ -39,7 +42,7 @@ def make_explaining(
         noun = switch.board.calls.get(CallSid(call))
         if noun is None:
             raise NotFound(f"there is no call {call}")
-        entries = await journal.entries(call)
+        entries = await journal.entries(call, limit=WHOLE_LIFE)
         says = explain(
             switch.board.calls.get(noun.sid, noun),
             switch.board,

@@ -79,8 +79,13 @@ class Form:
         return int(value)
 
     def choice(self, name: str, allowed: Iterable[str], *, wrong: type[AskedWrong] = ParameterInvalid) -> str | None:
-        """One of a few words; None when not sent or empty. Raises: `wrong`."""
+        """One of a few words; None when not sent or empty. `true` and `false` count in any case. Raises: `wrong`.
+
+        The Python SDK sends a boolean given for such a parameter as `True`.
+        """
         value = self.text(name)
+        if value is not None and value.lower() in ("true", "false"):
+            value = value.lower()
         if value is not None and value not in allowed:
             raise wrong(f"{name} must be one of: {', '.join(allowed)}")
         return value
