@@ -1,0 +1,5 @@
+"""Every scenario by its name."""
+
+from tests.interop.scenarios import lines
+
+ALL = {**lines.ALL}

@@ -1,0 +1,130 @@
+"""sipp as lines that register and call, and as those who try to without a right."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twilio.rest import Client
+
+from holdfast.testing.files import FileServer
+from holdfast.testing.server import HOST, Server, free_port
+from tests.interop.scenarios import lines
+from tests.interop.stage import play, plays
+
+pytestmark = [pytest.mark.interop, pytest.mark.anyio]
+
+FRONT = "+15550101"
+LINES = {"alice": "wonderland", "bob": "builder"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that trusts nobody on this machine, with lines, and one that may call little."""
+    with FileServer() as files:
+        url = files.put("front.xml", '<Response><Play digits="w"/><Pause length="60"/></Response>')
+        lines = {**LINES, "door": {"password": "knock-knock", "may_call": ["+1555"]}}
+        with Server(lines=lines, numbers={FRONT: url}, settings={"sip_trust_loopback": False}) as server:
+            yield server
+            assert "Traceback" not in server.log()
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[Server]:
+    with Server(lines=LINES, settings={"sip_trust_loopback": False, "sip_quiet": True}) as server:
+        yield server
+        assert "Traceback" not in server.log()
+
+
+async def test_lines_register_phones_and_take_them_away(server: Server, tmp_path: Path) -> None:
+    await plays(lines.SEVERAL, tmp_path, to=server)
+    await plays(lines.SEVERAL, tmp_path, "-t", "t1", to=server)
+    await plays(lines.EXPIRES, tmp_path, to=server)
+
+
+async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(server: Server, tmp_path: Path) -> None:
+    wins, loses = [await play(scene, tmp_path) for scene in (lines.WINS, lines.LOSES)]
+    await plays(lines.PHONES, tmp_path, to=server, first=str(wins.port), second=str(loses.port))
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    document = '<Response><Play digits="w"/><Hangup/></Response>'
+    await asyncio.to_thread(client.calls.create, to="client:alice", from_=FRONT, twiml=document)
+    await asyncio.gather(wins.ends_well(), loses.ends_well())
+    await plays(lines.LET_IN, tmp_path, to=server)
+
+
+async def test_nobody_registers_for_another_and_nobody_learns_who_is_a_line(server: Server, tmp_path: Path) -> None:
+    await plays(lines.HIJACKED, tmp_path, to=server, host="127.0.0.41")
+    await plays(lines.UNKNOWN, tmp_path, to=server, host="127.0.0.42")
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+async def test_a_proof_is_good_once_and_for_one_method(server: Server, tmp_path: Path, algorithm: str) -> None:
+    for scene in (lines.PROVED_TWICE, lines.LEAKED):
+        challenged = await plays(lines.CHALLENGED, tmp_path, to=server)
+        (told,) = challenged.logged()
+        nonce = re.search('nonce="([^"]+)"', told)
+        assert nonce is not None
+        await plays(scene, tmp_path, to=server, proof=proof(server, nonce[1], algorithm))
+
+
+async def test_who_guesses_is_locked_out_and_others_are_not(server: Server, tmp_path: Path) -> None:
+    await plays(lines.GUESSES, tmp_path, to=server, host="127.0.0.31", calls="10")
+    await plays(lines.LOCKED_OUT, tmp_path, to=server, host="127.0.0.31")
+    await plays(lines.LET_IN, tmp_path, to=server, host="127.0.0.32")
+    assert "fact=LockedOut" in server.log()
+
+
+async def test_who_asks_too_often_is_left_alone_and_others_are_not(server: Server, tmp_path: Path) -> None:
+    flood = await plays(lines.FLOODS, tmp_path, "-r", "600", "-l", "600", to=server, host="127.0.0.33", calls="600")
+    answered = flood.logged().count("answered")
+    assert 200 <= answered < 500
+    assert flood.logged().count("left alone") == 600 - answered
+    await plays(lines.ASKS, tmp_path, to=server, host="127.0.0.34")
+
+
+async def test_lines_call_what_they_may_and_nobody_relays(server: Server, tmp_path: Path) -> None:
+    here = f"{HOST}:{server.sip[1]}"
+
+    async def calls(scene: lines.Scene, called: str) -> None:
+        await plays(scene, tmp_path, "-auth_uri", f"{called}@{here}", to=server, called=called, host="127.0.0.51")
+
+    await calls(lines.CALLS, FRONT)
+    await calls(lines.NO_RIGHT, "+442079460000")
+    await calls(lines.NOBODY_THERE, "+15550199")
+    elsewhere = free_port(socket.SOCK_DGRAM)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.bind(("127.0.0.77", elsewhere))
+        victim.setblocking(False)
+        there = {"host": "127.0.0.51", "elsewhere": str(elsewhere)}
+        await plays(lines.RELAYED, tmp_path, to=server, **there)
+        await plays(lines.PASSED_ON, tmp_path, "-auth_uri", f"victim@127.0.0.77:{elsewhere}", to=server, **there)
+        with pytest.raises(BlockingIOError):
+            victim.recv(65536)
+
+
+async def test_scanners_and_strangers_hear_nothing_where_that_is_set(quiet: Server, tmp_path: Path) -> None:
+    await plays(lines.SCANS, tmp_path, to=quiet, host="127.0.0.61")
+    await plays(lines.UNKNOWN_HERE, tmp_path, to=quiet, host="127.0.0.62")
+    # What one host has proved, another has not.
+    await plays(lines.SCANS, tmp_path, to=quiet, host="127.0.0.63")
+
+
+def proof(server: Server, nonce: str, algorithm: str) -> str:
+    """Credentials of alice for one REGISTER here. Source: RFC 7616 §3.4.1."""
+
+    def hashed(text: str) -> str:
+        return hashlib.new({"MD5": "md5", "SHA-256": "sha256"}[algorithm], text.encode()).hexdigest()
+
+    uri = f"sip:{HOST}:{server.sip[1]}"
+    secret, asked = hashed("alice:holdfast:wonderland"), hashed(f"REGISTER:{uri}")
+    response = hashed(f"{secret}:{nonce}:00000001:c0ffee:auth:{asked}")
+    return (
+        f'Digest username="alice", realm="holdfast", nonce="{nonce}", uri="{uri}", algorithm={algorithm}, qop=auth,'
+        f' nc=00000001, cnonce="c0ffee", response="{response}"'
+    )
