@@ -139,7 +139,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
     control = Child(
         name="control",
         argv=command("holdfast.cli.control", str(media_socket)),
-        environment={CONTROL_SETTINGS: settings.model_dump_json()},
+        environment={CONTROL_SETTINGS: settings.model_dump_json(by_alias=True)},
         grace_s=GOODBYE_S,
     )
     return await supervise([media, control], stop=stop, hurry=hurry)

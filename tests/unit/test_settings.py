@@ -218,6 +218,14 @@ def test_a_route_may_register_and_have_another_behind_it(tmp_path: Path) -> None
     assert (route.backup.host, route.backup.port, route.backup.register_) == ("203.0.113.6", 5070, False)
 
 
+def test_what_is_handed_to_another_process_is_read_there_as_it_was() -> None:
+    proof = {"user": "acme", "password": "hush", "register": True}
+    trunk = {"host": "203.0.113.5", **proof, "backup": {"host": "203.0.113.6", "sources": ["203.0.113.0/28"]}}
+    lines = {"alice": {"password": "hush", "may_call": ["+1555"]}}
+    settings = Settings.model_validate({"routes": {"+": trunk}, "lines": lines, "sip_tls_certificate": "cert.pem"})
+    assert Settings.model_validate_json(settings.model_dump_json(by_alias=True)) == settings
+
+
 @pytest.mark.parametrize(
     "route",
     [
