@@ -47,7 +47,9 @@ class Scene:
 
 def scene(about: str, *steps: str | Sequence[str]) -> Scene:
     """A scenario of these steps, or of lists of steps."""
-    return Scene(about=about, steps=tuple(each for step in steps for each in ([step] if isinstance(step, str) else step)))
+    return Scene(
+        about=about, steps=tuple(each for step in steps for each in ([step] if isinstance(step, str) else step))
+    )
 
 
 # --- descriptions
@@ -244,10 +246,13 @@ def asked(
 
 def nothing(within_ms: int, *, label: int) -> str:
     """Nothing may come within this time. `label` and the next number are labels of sipp's, this step's own."""
-    wrong = "".join(f'  <recv response="{status}" optional="true" next="{label}"/>\n' for status in (200, 401, 403))
+    wrong = "".join(
+        f'  <recv response="{status}" optional="true" next="{label}" timeout="{within_ms}" ontimeout="{label + 1}"/>\n'
+        for status in (200, 401, 403)
+    )
     return (
         f'{wrong}  <recv response="999" timeout="{within_ms}" ontimeout="{label + 1}"/>\n  <label id="{label}"/>\n'
-        f'  <nop><action><error message="something was answered"/></action></nop>\n  <label id="{label + 1}"/>\n'
+        f'  <nop><action><error message="something was answered"/></action></nop>\n  <label id="{label + 1}"/>\n  <nop/>\n'
     )
 
 

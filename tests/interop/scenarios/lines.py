@@ -25,11 +25,16 @@ ALICE = PROVE.format(user="alice", password="wonderland")
 BOB = PROVE.format(user="bob", password="builder")
 WRONG = PROVE.format(user="alice", password="looking-glass")
 NOBODY = PROVE.format(user="nobody", password="wonderland")
-CHALLENGE = r'WWW-Authenticate: Digest realm=.*nonce=.*algorithm=MD5, qop=.auth.'
+CHALLENGE = r"WWW-Authenticate: Digest realm=.*nonce=.*algorithm=MD5, qop=.auth."
 
 
 def register(
-    *headers: str, cseq: int, line: str = "alice", as_: str | None = None, contact: str | None = None, again: bool = True
+    *headers: str,
+    cseq: int,
+    line: str = "alice",
+    as_: str | None = None,
+    contact: str | None = None,
+    again: bool = True,
 ) -> str:
     """A REGISTER of a line's address, sent by the same, or by another."""
     address = f"sip:{line}@[remote_ip]:[remote_port]"
@@ -104,9 +109,7 @@ LOSES = scene(
     reply("180 Ringing", tag="loses"),
     asked("CANCEL"),
     reply("200 OK"),
-    reply(
-        "487 Request Terminated", tag="loses", via="Via:[$via]", to="To:[$to]", cseq="CSeq:[$cseq]", again=True
-    ),
+    reply("487 Request Terminated", tag="loses", via="Via:[$via]", to="To:[$to]", cseq="CSeq:[$cseq]", again=True),
     asked("ACK"),
 )
 HIJACKED = scene(
@@ -185,7 +188,10 @@ def _calls(*after_proof: str, user: str, password: str) -> Scene:
 CALLS = _calls(
     gets(180, optional=True),
     gets(200, dialog=True),
-    within("ACK", cseq=2, user="door"), *hangs_up(3, "door"), user="door", password="knock-knock"
+    within("ACK", cseq=2, user="door"),
+    *hangs_up(3, "door"),
+    user="door",
+    password="knock-knock",
 )
 NO_RIGHT = _calls(gets(403), ack_of_refusal(cseq=2, user="door"), user="door", password="knock-knock")
 NOBODY_THERE = _calls(gets(404), ack_of_refusal(cseq=2, user="alice"), user="alice", password="wonderland")
