@@ -50,14 +50,14 @@ class Server:
     def __init__(
         self,
         *,
-        lines: Mapping[str, str] | None = None,
+        lines: Mapping[str, Value] | None = None,
         numbers: Mapping[str, str | None] | None = None,
         routes: Mapping[str, Mapping[str, Value]] | None = None,
         settings: Mapping[str, Value] | None = None,
     ) -> None:
         self.account_sid = "AC" + secrets.token_hex(16)
         self.auth_token = secrets.token_hex(16)
-        self._lines: dict[str, str | None] = dict(lines or {})
+        self._lines: dict[str, Value] = dict(lines or {})
         self._numbers = dict(numbers or {})
         self._routes = dict(routes or {})
         self._settings = dict(settings or {})

@@ -252,7 +252,8 @@ def nothing(within_ms: int, *, label: int) -> str:
     )
     return (
         f'{wrong}  <recv response="999" timeout="{within_ms}" ontimeout="{label + 1}"/>\n  <label id="{label}"/>\n'
-        f'  <nop><action><error message="something was answered"/></action></nop>\n  <label id="{label + 1}"/>\n  <nop/>\n'
+        f'  <nop><action><error message="something was answered"/></action></nop>\n'
+        f'  <label id="{label + 1}"/>\n  <nop/>\n'
     )
 
 

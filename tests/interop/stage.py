@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,20 +55,19 @@ async def play(
     *arguments: str,
     to: Server | None = None,
     called: str = "+15550101",
-    calls: str = "1",
+    calls: int = 1,
     host: str = HOST,
-    port: int | None = None,
-    **keys: str,
+    keys: Mapping[str, str] | None = None,
 ) -> Play:
     """Begin a scene: with `to` sipp calls, else it waits to be called. `keys` are words of the scene in brackets."""
-    port = port or free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    port = free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
     own = folder / f"{port}"
     own.mkdir()
     target = [] if to is None else [f"{to.sip[0]}:{to.sip[1]}", "-s", called]
-    words = [word for key, value in keys.items() for word in ("-key", key, value)]
+    words = [word for key, value in (keys or {}).items() for word in ("-key", key, value)]
     process = await asyncio.create_subprocess_exec(
         program("sipp"),
-        *("-sf", str(scene.write(own, "scene")), "-i", host, "-mi", host, "-p", str(port), "-m", calls),
+        *("-sf", str(scene.write(own, "scene")), "-i", host, "-mi", host, "-p", str(port), "-m", str(calls)),
         *("-nostdin", "-trace_err", "-trace_msg", "-trace_logs"),
         *target,
         *words,
@@ -83,9 +83,18 @@ async def play(
     return started
 
 
-async def plays(scene: Scene, folder: Path, *arguments: str, to: Server, **given: str) -> Play:
+async def plays(
+    scene: Scene,
+    folder: Path,
+    *arguments: str,
+    to: Server,
+    called: str = "+15550101",
+    calls: int = 1,
+    host: str = HOST,
+    keys: Mapping[str, str] | None = None,
+) -> Play:
     """A scene in which sipp calls, from its beginning to its end."""
-    running = await play(scene, folder, *arguments, to=to, **given)
+    running = await play(scene, folder, *arguments, to=to, called=called, calls=calls, host=host, keys=keys)
     await running.ends_well()
     return running
 

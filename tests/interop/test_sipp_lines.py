@@ -13,8 +13,9 @@ import pytest
 from twilio.rest import Client
 
 from holdfast.testing.files import FileServer
-from holdfast.testing.server import HOST, Server, free_port
+from holdfast.testing.server import HOST, Server, Value, free_port
 from tests.interop.scenarios import lines
+from tests.interop.scenes import Scene
 from tests.interop.stage import play, plays
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
@@ -28,8 +29,8 @@ def server() -> Iterator[Server]:
     """A server that trusts nobody on this machine, with lines, and one that may call little."""
     with FileServer() as files:
         url = files.put("front.xml", '<Response><Play digits="w"/><Pause length="60"/></Response>')
-        lines = {**LINES, "door": {"password": "knock-knock", "may_call": ["+1555"]}}
-        with Server(lines=lines, numbers={FRONT: url}, settings={"sip_trust_loopback": False}) as server:
+        with_rights: dict[str, Value] = {**LINES, "door": {"password": "knock-knock", "may_call": ["+1555"]}}
+        with Server(lines=with_rights, numbers={FRONT: url}, settings={"sip_trust_loopback": False}) as server:
             yield server
             assert "Traceback" not in server.log()
 
@@ -49,7 +50,7 @@ async def test_lines_register_phones_and_take_them_away(server: Server, tmp_path
 
 async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(server: Server, tmp_path: Path) -> None:
     wins, loses = [await play(scene, tmp_path) for scene in (lines.WINS, lines.LOSES)]
-    await plays(lines.PHONES, tmp_path, to=server, first=str(wins.port), second=str(loses.port))
+    await plays(lines.PHONES, tmp_path, to=server, keys={"first": str(wins.port), "second": str(loses.port)})
     client = Client(server.account_sid, server.auth_token)
     client.api.base_url = server.url
     document = '<Response><Play digits="w"/><Hangup/></Response>'
@@ -70,18 +71,18 @@ async def test_a_proof_is_good_once_and_for_one_method(server: Server, tmp_path:
         (told,) = challenged.logged()
         nonce = re.search('nonce="([^"]+)"', told)
         assert nonce is not None
-        await plays(scene, tmp_path, to=server, proof=proof(server, nonce[1], algorithm))
+        await plays(scene, tmp_path, to=server, keys={"proof": proof(server, nonce[1], algorithm)})
 
 
 async def test_who_guesses_is_locked_out_and_others_are_not(server: Server, tmp_path: Path) -> None:
-    await plays(lines.GUESSES, tmp_path, to=server, host="127.0.0.31", calls="10")
+    await plays(lines.GUESSES, tmp_path, to=server, host="127.0.0.31", calls=10)
     await plays(lines.LOCKED_OUT, tmp_path, to=server, host="127.0.0.31")
     await plays(lines.LET_IN, tmp_path, to=server, host="127.0.0.32")
     assert "fact=LockedOut" in server.log()
 
 
 async def test_who_asks_too_often_is_left_alone_and_others_are_not(server: Server, tmp_path: Path) -> None:
-    flood = await plays(lines.FLOODS, tmp_path, "-r", "600", "-l", "600", to=server, host="127.0.0.33", calls="600")
+    flood = await plays(lines.FLOODS, tmp_path, "-r", "600", "-l", "600", to=server, host="127.0.0.33", calls=600)
     answered = flood.logged().count("answered")
     assert 200 <= answered < 500
     assert flood.logged().count("left alone") == 600 - answered
@@ -91,7 +92,7 @@ async def test_who_asks_too_often_is_left_alone_and_others_are_not(server: Serve
 async def test_lines_call_what_they_may_and_nobody_relays(server: Server, tmp_path: Path) -> None:
     here = f"{HOST}:{server.sip[1]}"
 
-    async def calls(scene: lines.Scene, called: str) -> None:
+    async def calls(scene: Scene, called: str) -> None:
         await plays(scene, tmp_path, "-auth_uri", f"{called}@{here}", to=server, called=called, host="127.0.0.51")
 
     await calls(lines.CALLS, FRONT)
@@ -101,9 +102,9 @@ async def test_lines_call_what_they_may_and_nobody_relays(server: Server, tmp_pa
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
         victim.bind(("127.0.0.77", elsewhere))
         victim.setblocking(False)
-        there = {"host": "127.0.0.51", "elsewhere": str(elsewhere)}
-        await plays(lines.RELAYED, tmp_path, to=server, **there)
-        await plays(lines.PASSED_ON, tmp_path, "-auth_uri", f"victim@127.0.0.77:{elsewhere}", to=server, **there)
+        host, keys, uri = "127.0.0.51", {"elsewhere": str(elsewhere)}, f"victim@127.0.0.77:{elsewhere}"
+        await plays(lines.RELAYED, tmp_path, to=server, host=host, keys=keys)
+        await plays(lines.PASSED_ON, tmp_path, "-auth_uri", uri, to=server, host=host, keys=keys)
         with pytest.raises(BlockingIOError):
             victim.recv(65536)
 
