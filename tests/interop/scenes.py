@@ -18,6 +18,9 @@ OURSELVES = "<sip:{user}@[local_ip]:[local_port];transport=[transport]>"
 PROVE = "[authentication username={user} password={password}]"
 """The header that answers the challenge that came last."""
 
+PARTIES = {"ours": "To:", "theirs": "From:"}
+"""What a called phone keeps of the INVITE, for requests of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
@@ -64,7 +67,7 @@ def sdp(
     formats: str = "0 101",
 ) -> str:
     """A description of one audio line, with its direction at the line, at the session, at both or at neither."""
-    names = {"0": "PCMU", "8": "PCMA", "9": "G722", "101": "telephone-event"}
+    names = {"0": "PCMU", "8": "PCMA", "9": "G722", "18": "G729", "101": "telephone-event"}
     return "\n".join(
         [
             "v=0",
@@ -162,6 +165,23 @@ def ack_of_refusal(*, cseq: int = 1, user: str = "caller") -> str:
     )
 
 
+def back(method: str, *headers: str, cseq: int, body: str = "", tag: str = "called", user: str = "called") -> str:
+    """A request of a called phone's in the dialog of `answers`."""
+    return sent(
+        f"{method} [next_url] SIP/2.0",
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
+        "Max-Forwards: 70",
+        f"From:[$ours];tag=[pid]{tag}[call_number]",
+        "To:[$theirs]",
+        "[last_Call-ID:]",
+        f"CSeq: {cseq} {method}",
+        f"Contact: {OURSELVES.format(user=user)}",
+        *headers,
+        body=body,
+        again=method != "ACK",
+    )
+
+
 def reply(
     status: str,
     *headers: str,
@@ -173,13 +193,14 @@ def reply(
     via: str = "[last_Via:]",
     cseq: str = "[last_CSeq:]",
     contact: str | None = None,
+    from_: str = "[last_From:]",
 ) -> str:
     """A response to what came last; `tag` stands in To where the dialog begins."""
     return sent(
         f"SIP/2.0 {status}",
         via,
         "[last_Record-Route:]",
-        "[last_From:]",
+        from_,
         to + (f";tag=[pid]{tag}[call_number]" if tag else ""),
         "[last_Call-ID:]",
         cseq,
@@ -292,7 +313,7 @@ def is_hung_up(within_ms: int | None = None) -> list[str]:
 def answers(*headers: str, body: str | None = None, tag: str = "called") -> list[str]:
     """A called phone that answers at once."""
     return [
-        asked("INVITE", dialog=True),
+        asked("INVITE", dialog=True, keeps=PARTIES),
         reply("200 OK", *headers, tag=tag, body=sdp() if body is None else body, again=True),
         asked("ACK"),
     ]

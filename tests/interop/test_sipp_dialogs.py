@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from twilio.rest import Client
 
 from holdfast.testing.files import FileServer
 from holdfast.testing.server import HOST, Server, free_port
+from tests.interop.scenarios import alive
+from tests.interop.scenes import Scene
+from tests.interop.stage import plays
 from tests.interop.test_sipp import client_of, finished, sipp
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
@@ -35,19 +39,18 @@ def twiml(inside: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>'
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
     with FileServer() as files:
         numbers: dict[str, str | None] = {
             AT_ONCE: files.put("answer.xml", twiml('<Play digits="w"/><Pause length="60"/>')),
             LATER: files.put("ring.xml", twiml('<Pause length="1"/><Play digits="w"/><Pause length="60"/>')),
             NEVER: files.put("never.xml", twiml('<Pause length="60"/>')),
         }
-        # A phone that says nothing for a second is asked whether it is there.
-        async with Server(numbers=numbers, settings={"keepalive_s": "1"}) as server:
+        # A phone that says nothing for a second is asked whether it is there, and one must be heard every 4 seconds.
+        with Server(numbers=numbers, settings={"keepalive_s": "1", "rtp_timeout_s": "4"}) as server:
             yield server
             assert "Traceback" not in server.log()
-            assert "ERROR" not in server.log()
 
 
 async def test_callers_do_in_their_dialogs_what_phones_do(server: Server, tmp_path: Path) -> None:
@@ -58,43 +61,57 @@ async def test_callers_do_in_their_dialogs_what_phones_do(server: Server, tmp_pa
         target = f"{server.sip[0]}:{server.sip[1]}"
         running = await sipp(folder, scenario, target, "-s", number, "-p", str(port), "-m", str(CALLS), "-r", "10")
         await finished(running, folder)
-    calls = await asyncio.to_thread(client_of(server).calls.list)
-    assert len(calls) == CALLS * len(CALLERS)
-    assert {str(call.status) for call in calls} <= {"completed", "canceled", "no-answer"}
+    for number, scenarios in Counter(CALLERS.values()).items():
+        calls = await asyncio.to_thread(client_of(server).calls.list, to=number)
+        assert len(calls) == CALLS * scenarios
+        assert {str(call.status) for call in calls} <= {"completed", "canceled", "no-answer"}
 
 
 @pytest.mark.parametrize("scenario", ["called_prack.xml", "called_route.xml"])
 async def test_called_phones_are_acknowledged_and_followed(server: Server, tmp_path: Path, scenario: str) -> None:
-    await called(server, tmp_path, scenario, twiml('<Play digits="w"/><Hangup/>'))
-    ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
-    assert len(ended) == CALLS
+    assert await called(server, tmp_path, scenario, twiml('<Play digits="w"/><Hangup/>')) == "completed"
 
 
 async def test_a_phone_that_forgot_the_call_is_found_and_the_call_ends(server: Server, tmp_path: Path) -> None:
-    await called(server, tmp_path, "called_forgets.xml", twiml('<Pause length="60"/>'))
-    ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
-    assert len(ended) == CALLS
+    assert await called(server, tmp_path, "called_forgets.xml", twiml('<Pause length="60"/>')) == "completed"
 
 
 async def test_an_answer_that_crosses_the_cancel_is_ended(server: Server, tmp_path: Path) -> None:
-    await called(server, tmp_path, "called_crosses.xml", twiml('<Pause length="60"/>'), cancel=True)
-    given_up = await asyncio.to_thread(client_of(server).calls.list, status="canceled")
-    assert len(given_up) == CALLS
+    document = twiml('<Pause length="60"/>')
+    assert await called(server, tmp_path, "called_crosses.xml", document, cancel=True) == "canceled"
 
 
-async def called(server: Server, folder: Path, scenario: str, document: str, *, cancel: bool = False) -> None:
-    """Phones are called, one after the other, and do as the scenario says."""
+@pytest.mark.parametrize("scene", [alive.IS_THERE, alive.FORGETS])
+async def test_callers_that_say_nothing_are_asked_whether_they_are_there(
+    server: Server, tmp_path: Path, scene: Scene
+) -> None:
+    await plays(scene, tmp_path, to=server, called=AT_ONCE)
+
+
+async def test_callers_without_sound_are_hung_up_on_unless_they_hold(server: Server, tmp_path: Path) -> None:
+    """Both answer whoever asks them by OPTIONS whether they are there."""
+    scenes = (alive.SILENT, alive.SILENT_WHILE_IT_HOLDS)
+    await asyncio.gather(*(plays(scene, tmp_path, "-aa", to=server, called=AT_ONCE) for scene in scenes))
+    assert server.log().count("fact=Lost why=no sound") == len(scenes)
+
+
+async def called(server: Server, folder: Path, scenario: str, document: str, *, cancel: bool = False) -> str:
+    """Phones are called, one after the other, and do as the scenario says. Returns the status all of them ended with."""
     port = free_port(socket.SOCK_DGRAM)
     phone = await sipp(folder, scenario, "-p", str(port), "-m", str(CALLS))
     client: Client = client_of(server)
+    sids = []
     for _ in range(CALLS):
         call = await asyncio.to_thread(
             lambda: client.calls.create(to=f"sip:called@{HOST}:{port}", from_="+15550100", twiml=document)
         )
+        sids.append(str(call.sid))
         if cancel:
             await until_it_rings(client, str(call.sid))
             await asyncio.to_thread(client.calls(str(call.sid)).update, status="canceled")
     await finished(phone, folder)
+    (status,) = {str((await asyncio.to_thread(client.calls(sid).fetch)).status) for sid in sids}
+    return status
 
 
 async def until_it_rings(client: Client, sid: str) -> None:

@@ -1,5 +1,9 @@
-"""Every scenario by its name."""
+"""Every scenario in short, by its name."""
 
-from tests.interop.scenarios import lines
+from tests.interop.scenarios import alive, calling, holds, lines
 
-ALL = {**lines.ALL}
+ALL = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": found
+    for module in (lines, calling, holds, alive)
+    for name, found in module.ALL.items()
+}
