@@ -6,6 +6,7 @@ with a status that is not 0. `python -m tests.interop.scenes NAME` prints one as
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,14 +37,11 @@ class Scene:
         return path
 
     def xml(self) -> str:
+        """Its text. sipp wants each variable to be used somewhere: those that only check are named at the end."""
         numbers = count(1)
-        used = []
-        parts = "".join(self.steps).split('assign_to="?"')
-        text = parts[0]
-        for part in parts[1:]:
-            used.append(str(number := next(numbers)))
-            text += f'assign_to="{number}"{part}'
-        seen = f'  <Reference variables="{",".join(used)}"/>\n' if used else ""
+        text = re.sub(r'assign_to="\?"', lambda _: f'assign_to="{next(numbers)}"', "".join(self.steps))
+        named = ",".join(dict.fromkeys(re.findall(r'assign_to="(\w+)"', text)))
+        seen = f'  <Reference variables="{named}"/>\n' if named else ""
         name = quoteattr(self.about)
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name={name}>\n{text}{seen}</scenario>\n'
 

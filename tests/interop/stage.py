@@ -79,7 +79,7 @@ async def play(
     )
     started = Play(process=process, folder=own, port=port, about=scene.about)
     if to is None:
-        await listening(port, "tcp" if "t1" in arguments else "udp")
+        await listening(started, transport="tcp" if "t1" in arguments else "udp")
     return started
 
 
@@ -99,13 +99,16 @@ async def plays(
     return running
 
 
-async def listening(port: int, transport: str) -> None:
-    """A foreign program has its port by now. A call that comes before would be refused at once."""
+async def listening(started: Play, *, transport: str) -> None:
+    """sipp has its port by now. A call that comes before would be refused at once."""
     table, state = (Path("/proc/net/tcp"), " 0A ") if transport == "tcp" else (Path("/proc/net/udp"), " 07 ")
 
     def is_there() -> bool:
-        return any(f":{port:04X} " in line and state in line for line in table.read_text().splitlines())
+        return any(f":{started.port:04X} " in line and state in line for line in table.read_text().splitlines())
 
     async with asyncio.timeout(20.0):
-        while not is_there():  # noqa: ASYNC110  sipp tells nobody
+        while not is_there():  # sipp tells nobody
+            if started.process.returncode is not None:
+                await started.ends_well()
+                return
             await asyncio.sleep(0.05)

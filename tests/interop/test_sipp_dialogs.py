@@ -96,7 +96,7 @@ async def test_callers_without_sound_are_hung_up_on_unless_they_hold(server: Ser
 
 
 async def called(server: Server, folder: Path, scenario: str, document: str, *, cancel: bool = False) -> str:
-    """Phones are called, one after the other, and do as the scenario says. Returns the status all of them ended with."""
+    """Phones are called, one after the other, and do as the scenario says. Returns how all of them ended."""
     port = free_port(socket.SOCK_DGRAM)
     phone = await sipp(folder, scenario, "-p", str(port), "-m", str(CALLS))
     client: Client = client_of(server)
