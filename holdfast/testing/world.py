@@ -2,6 +2,7 @@
 
 Everything between is the engine's own: the board, the machines, the verbs. With `killed=True` all state goes through
 the journal's text after each message and every running generator is thrown away, as after a crash.
+Length: all that a story may do and look at, in one place.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from holdfast.voice.model.effects import (
     Effect,
     FetchDocument,
     HangUpLeg,
+    Listen,
     LogNotification,
     PlaceLeg,
     PlaySound,
@@ -56,6 +58,7 @@ from holdfast.voice.model.facts import (
     LegEnded,
     LegRefused,
     LegRinging,
+    LegSpeaks,
     SoundEnded,
     SoundFailed,
     TimerFired,
@@ -111,6 +114,8 @@ class World:
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
     beeps: list[Beep] = field(default_factory=list)
+    listening: set[CallSid] = field(default_factory=set)
+    """The calls whose speech is listened for."""
     """The tones laid over what ears hear, in order."""
     legs: dict[CallSid, str] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
@@ -218,6 +223,11 @@ class World:
         token, source, _ = (self.coming if call in self.coming else self.playing).pop(call)
         self.tell(SoundFailed(token=token, code=code, message=f"{source} failed"))
 
+    def speaks(self, call: CallSid, *, begins: bool = True) -> None:
+        """The party of a call begins to speak, or stops; nobody hears of it who does not listen."""
+        if call in self.listening:
+            self.tell(LegSpeaks(call=call, speaks=begins))
+
     def falls_silent(self, call: CallSid) -> None:
         """A recording of this call has silence alone for as long as it asked."""
         for recording, tape in list(self.captures.items()):
@@ -314,6 +324,8 @@ class World:
                 self.routes.update(dict(effect.hears))
             case Beep():
                 self.beeps.append(effect)
+            case Listen(calls=calls, wanted=wanted):
+                self.listening = self.listening | set(calls) if wanted else self.listening - set(calls)
             case PlaySound(token=token, source=source, rounds=rounds, meanwhile=None):
                 ears = self.coming if source in self.held_back else self.playing
                 self.coming.pop(owner(token), None)

@@ -394,3 +394,28 @@ async def test_nobody_calls_an_application_from_outside(server: Server) -> None:
             await call.answered()
         assert failed.value.status == 404
         assert web.requests == []
+
+
+# --- conferences ------------------------------------------------------------------------------------------------
+
+
+async def test_who_speaks_in_a_conference_is_told(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
+        web.on("/events", reply(status=204))
+        join = (
+            '<Dial><Conference beep="false" statusCallback="/events" statusCallbackEvent="speaker">'
+            "talk</Conference></Dial>"
+        )
+        await answers(server, OFFICE, web.on("/join", reply(twiml(join))))
+        bob.speak(None)
+        calls = [await phone.call(OFFICE) for phone in (alice, bob)]
+        for call in calls:
+            await call.answered()
+        await bob.hears("alice")
+        await web.came(3)
+        alice.speak(None)
+        await web.came(4)
+        await asyncio.gather(*(call.hang_up() for call in calls))
+        events = [(asked.form["StatusCallbackEvent"], asked.form["CallSid"]) for asked in web.asked("/events")]
+        speaker = web.asked("/join")[0].form["CallSid"]
+        assert events == [("participant-speech-start", speaker), ("participant-speech-stop", speaker)]

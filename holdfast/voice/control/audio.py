@@ -6,7 +6,7 @@ from typing import Literal
 
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.model import unconfirmed
-from holdfast.voice.model.effects import Beep, Hears, RouteAudio
+from holdfast.voice.model.effects import Beep, Hears, Listen, RouteAudio
 from holdfast.voice.model.ids import CallSid
 
 
@@ -80,6 +80,24 @@ def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
     ears = tuple(one.call for one in now.values() if not one.held and (own or one not in came))
     tones: tuple[tuple[Literal["entry", "exit"], list[Participant]], ...] = (("entry", came), ("exit", went))
     return tuple(Beep(ears=ears, tone=tone) for tone, moved in tones if moved and ears)
+
+
+def listened_to(room: Room) -> frozenset[CallSid]:
+    """Whose speech the application wants to hear of: of those who are heard. Source: TwiML <Conference> `speaker`."""
+    asked = room.callback is not None and "speaker" in room.callback.events
+    if room.kind != "conference" or not asked or room.status is not RoomStatus.IN_PROGRESS:
+        return frozenset()
+    unheard = unconfirmed.UNHEARD_SPEAKS
+    return frozenset(
+        one.call for one in _inside(room).values() if unheard or not (one.held or one.muted or one.phone_held)
+    )
+
+
+def listening(before: Room, after: Room) -> tuple[Listen, ...]:
+    """To whom to begin to listen, and to whom to stop."""
+    was, now = listened_to(before), listened_to(after)
+    orders = (Listen(calls=tuple(sorted(now - was)), wanted=True), Listen(calls=tuple(sorted(was - now)), wanted=False))
+    return tuple(order for order in orders if order.calls)
 
 
 def _inside(room: Room) -> dict[CallSid, Participant]:

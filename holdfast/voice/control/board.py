@@ -35,7 +35,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import NotFound, QueueNameTaken, RecordNotFinished
-from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, QueueMissing, RoomRefused
+from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, LegSpeaks, QueueMissing, RoomRefused
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid, is_sid, owner
 from holdfast.voice.model.orders import (
     BeginRecording,
@@ -169,7 +169,7 @@ class Board:
                 return self._moved(room_machine.step(self._room(room_sid), message, now, self))
             case EndRoom(room=room_sid) | AnnounceToRoom(room=room_sid):
                 return self._moved(room_machine.step(self._room(room_sid), message, now, self))
-            case LeaveRoom(call=sid) | RefuseEntry(call=sid) | NotePhoneHold(call=sid):
+            case LeaveRoom(call=sid) | RefuseEntry(call=sid) | NotePhoneHold(call=sid) | LegSpeaks(call=sid):
                 return self._in_room(sid, message, now)
             case NoteAnnouncing(call=sid) | NoteAnnounced(call=sid) | NoteParticipant(call=sid):
                 return self._in_room(sid, message, now)

@@ -140,6 +140,8 @@ class Participant:
     held: bool = False
     hold: WebRequest | None = None
     phone_held: bool = False
+    speaks: bool = False
+    """Whether its party speaks, as far as anybody wants to hear of it."""
     comforted: bool = False
     """Hears music because every party it could hear holds by its own phone."""
     announcement: WebRequest | None = None

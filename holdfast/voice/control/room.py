@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
-from holdfast.voice.control.audio import beeps, changed, needs_comfort, voices_of
+from holdfast.voice.control.audio import beeps, changed, listened_to, listening, needs_comfort, voices_of
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.control.participant import change
 from holdfast.voice.control.stage import Stage
@@ -26,7 +26,7 @@ from holdfast.voice.model.commands import (
     Role,
 )
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
-from holdfast.voice.model.facts import RoomEntered, RoomLeft, RoomRefused
+from holdfast.voice.model.facts import LegSpeaks, RoomEntered, RoomLeft, RoomRefused
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, RoomSid, derive, is_label, is_sid
 from holdfast.voice.model.orders import (
     BeginRecording,
@@ -86,6 +86,7 @@ RoomMessage = (
     | NoteAnnounced
     | NotePhoneHold
     | NoteParticipant
+    | LegSpeaks
 )
 
 
@@ -135,12 +136,26 @@ def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
             stage.put(replace(stage.one(call), phone_held=held))
         case NoteParticipant(call=call, status=status):
             stage.put(replace(stage.one(call), status=status, updated_at=now))
+        case LegSpeaks(call=call, speaks=speaks):
+            if call in listened_to(room):
+                _turn(stage, stage.one(call), speaks)
         case _:
             assert_never(message)
     _settle(stage)
+    for one in stage.room.participants:
+        if one.speaks and one.call not in listened_to(stage.room):
+            _turn(stage, one, False)
     if view.recordings_of(room.sid) and (voices := voices_of(stage.room)) != voices_of(room):
         stage.say(NoteVoices(room=room.sid, voices=voices))
-    return Moved(stage.room, (*changed(room, stage.room), *beeps(room, stage.room), *stage.said))
+    sound: tuple[Saying, ...] = (*changed(room, stage.room), *beeps(room, stage.room), *listening(room, stage.room))
+    return Moved(stage.room, (*sound, *stage.said))
+
+
+def _turn(stage: Stage, one: Participant, speaks: bool) -> None:
+    """A participant began to speak, or stopped."""
+    if one.speaks != speaks:
+        stage.put(replace(one, speaks=speaks))
+        stage.tell("participant-speech-start" if speaks else "participant-speech-stop", one)
 
 
 def _must_have(room: Room, call: CallSid) -> Participant:

@@ -45,6 +45,7 @@ ASKED = {
     "LegEnded": "leg ended",
     "PhoneHeld": "the phone holds",
     "PhoneResumed": "the phone resumes",
+    "LegSpeaks": "speech",
     "PhoneRefers": "the phone wants its peer put through",
     "LegReferred": "the phone answered our REFER",
     "ReferralTold": "the phone tells of the call we asked it for",
@@ -145,6 +146,8 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return f": {data['code']} {data['message']}"
         case "ChildEnded":
             return f": {data['status']}"
+        case "LegSpeaks":
+            return " begins" if data["speaks"] else " ends"
         case "PhoneRefers":
             return f" to {data['target']}"
         case "LegReferred" | "ReferralTold":

@@ -21,6 +21,7 @@ from holdfast.voice.media.jitter import G722, JitterBuffers
 from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, Routing, derive
 from holdfast.voice.media.rtp import HEADER, Headers, Packets
+from holdfast.voice.media.speech import Speech
 
 
 class Sound:
@@ -35,6 +36,9 @@ class Sound:
         self.keys = InbandKeys(rows)
         self.pressed: list[tuple[int, str]] = []
         """The rows in whose sound a key began in the newest tick, and the keys."""
+        self.speech = Speech(rows)
+        self.turned: list[tuple[int, bool]] = []
+        """The rows whose party began to speak in the newest tick, or stopped."""
         self.headers = Headers(rows)
         self.bank = ClipBank(self.frames[self.layout.clips(ULAW) :])
         self.players = Players(self.layout)
@@ -77,6 +81,7 @@ class Sound:
         """End a leg: whoever heard it hears silence in its place."""
         self.wideband.end(row)
         self.keys.listen(row, wanted=False)
+        self.speech.listen(row, wanted=False)
         self.beeps.end(row)
         self.players.stop(row)
         del self.hears[row]
@@ -121,6 +126,7 @@ class Sound:
             said, law=self.law[:n], missed=jitter.missed[:n], before=jitter.missed_before[:n], cut=cut
         )
         self.pressed = self.keys.hear(said, self.law)
+        self.turned = list(self.speech.hear(said, self.law))
         ended = self.players.play()
         ears = len(routing.mix.group_of_ear)
         if ears:

@@ -1,5 +1,5 @@
-"""Effects: what the runtime is to do. `RouteAudio`, `PlaySound`, `StopSound` and `Beep` leave at once, all others after
-the step they belong to is in the journal."""
+"""Effects: what the runtime is to do. `RouteAudio`, `PlaySound`, `StopSound`, `Beep` and `Listen` leave at once, all
+others after the step they belong to is in the journal."""
 
 from __future__ import annotations
 
@@ -55,6 +55,14 @@ class Beep:
 
     ears: tuple[CallSid, ...]
     tone: Literal["entry", "exit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Tell when these calls' parties begin to speak and stop (`LegSpeaks`), or no more."""
+
+    calls: tuple[CallSid, ...]
+    wanted: bool
 
 
 # --- the shell ----------------------------------------------------------------------------------------
@@ -241,7 +249,7 @@ class VerbBegan:
     verb: str
 
 
-SoundEffect = RouteAudio | PlaySound | StopSound | Beep
+SoundEffect = RouteAudio | PlaySound | StopSound | Beep | Listen
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg | ReferLeg | AnswerReferral
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture

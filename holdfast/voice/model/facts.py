@@ -75,6 +75,14 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegSpeaks:
+    """The party of a call that is listened to began to speak, or stopped."""
+
+    call: CallSid
+    speaks: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegReferred:
     """The phone answered our REFER: 202 when it will call the one we named, else it will not."""
 
@@ -395,6 +403,7 @@ LegFact = (
     | PhoneHeld
     | PhoneResumed
     | DigitPressed
+    | LegSpeaks
     | LegReferred
     | ReferralTold
     | PhoneRefers

@@ -93,6 +93,9 @@ beep: "played to the conference"."""
 BEEPS_BEFORE_START = False
 """Whether those who still wait for a conference to begin hear others come and go. Source: TwiML <Conference> beep."""
 
+UNHEARD_SPEAKS = False
+"""Whether one who is muted or on hold has speaker events. Source: TwiML <Conference> statusCallbackEvent."""
+
 FIRST_EVENT_NUMBER = 1
 """SequenceNumber of a conference's first event. Source: samples of conference status callbacks."""
 

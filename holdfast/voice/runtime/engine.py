@@ -29,6 +29,7 @@ from holdfast.voice.model.effects import (
     EraseCapture,
     FetchDocument,
     HangUpLeg,
+    Listen,
     LogNotification,
     PlaceLeg,
     PlaySound,
@@ -47,7 +48,7 @@ from holdfast.voice.model.effects import (
     VerbBegan,
 )
 from holdfast.voice.model.errors import VoiceError
-from holdfast.voice.model.facts import DigitPressed, LegEnded, SoundEnded
+from holdfast.voice.model.facts import DigitPressed, LegEnded, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token, owner
 from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.clock import Clock, Timers
@@ -286,6 +287,8 @@ class Engine:
                 self._play(effect)
             case Beep(ears=ears, tone=tone):
                 self.media.beep((ear for ear in ears if ear in self.legs.rows), tone=tone)
+            case Listen(calls=calls, wanted=wanted):
+                self.media.listen((call for call in calls if call in self.legs.rows), wanted=wanted)
             case _:
                 assert_never(effect)
 
@@ -314,7 +317,7 @@ class Engine:
                 self.legs.carry_out(effect)
             case StartCapture() | ChangeCapture() | StopCapture() | EraseCapture():
                 self.recorder.carry_out(effect)
-            case VerbBegan() | RouteAudio() | PlaySound() | StopSound() | Beep():
+            case VerbBegan() | RouteAudio() | PlaySound() | StopSound() | Beep() | Listen():
                 pass
             case _:
                 assert_never(effect)
@@ -338,6 +341,8 @@ class Engine:
                     self.switch.tell(SoundEnded(token=Token(token)))
                 case media_words.DigitPressed(leg=leg, digit=digit):
                     self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
+                case media_words.SpeechTurned(leg=leg, speaks=speaks):
+                    self.switch.tell(LegSpeaks(call=CallSid(leg), speaks=speaks))
                 case media_words.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.silent(CallSid(leg), silent_s)
                 case media_words.Refused(leg=leg):

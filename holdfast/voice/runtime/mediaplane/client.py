@@ -182,6 +182,10 @@ class MediaPlane:
         """Lay a short tone over whatever these legs are sent, from the next tick on."""
         self._post(m.Beep(legs=tuple(legs), tone=tone))
 
+    def listen(self, legs: Iterable[m.Leg], *, wanted: bool) -> None:
+        """Have it told (`SpeechTurned`) when these parties begin to speak and stop, or no more."""
+        self._post(m.Listen(legs=tuple(legs), wanted=wanted))
+
     def capture(self, command: CaptureCommand) -> None:
         """Record, change what is recorded, or stop. The end comes as the fact `CaptureClosed`."""
         self._post(command)
@@ -299,7 +303,7 @@ class MediaPlane:
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, CaptureCommand | m.Beep):
+            if isinstance(command, CaptureCommand | m.Beep | m.Listen):
                 continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
             legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
             token = command.token if isinstance(command, m.Play | m.Stop) else None

@@ -121,8 +121,17 @@ class Beep:
     kind: Literal["beep"] = "beep"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Tell when these parties speak, or no more; legs that are not open are no error."""
+
+    legs: tuple[Leg, ...]
+    wanted: bool
+    kind: Literal["listen"] = "listen"
+
+
 Command = Annotated[
-    DescribeRow | CloseRow | Play | Stop | Route | Beep | OpenCapture | ChangeCapture | CloseCapture,
+    DescribeRow | CloseRow | Play | Stop | Route | Beep | Listen | OpenCapture | ChangeCapture | CloseCapture,
     Field(discriminator="kind"),
 ]
 
@@ -322,6 +331,15 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechTurned:
+    """A party that is listened to began to speak, or stopped."""
+
+    leg: Leg
+    speaks: bool
+    kind: Literal["speech-turned"] = "speech-turned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RtpSilent:
     """A party that may send has sent nothing for this long, neither sound nor comfort noise nor a report; told every so
     often (ten seconds) while it lasts.
@@ -417,6 +435,7 @@ Fact = (
     | SoundStarted
     | SoundEnded
     | DigitPressed
+    | SpeechTurned
     | RtpSilent
     | Statistics
     | TicksSkipped

@@ -185,6 +185,9 @@ class Plane:
                 self._reroute()
             case m.Beep(legs=legs, tone=tone):
                 self._sound.beeps.begin((at for leg in legs if (at := self._rows.of.get(leg)) is not None), tone=tone)
+            case m.Listen(legs=legs, wanted=wanted):
+                for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
+                    self._sound.speech.listen(at, wanted=wanted)
             case c.OpenCapture() | c.ChangeCapture() | c.CloseCapture():
                 self._recorders.carry_out(command, self._rows.of)
             case _:
@@ -267,6 +270,8 @@ class Plane:
             self._recorders.tick(sound.frames, sound.heard, sound.law, skipped=skipped)
         for at, digit in sound.pressed:
             self._facts.put(m.DigitPressed(leg=rows.used[at].leg, digit=digit))
+        for at, speaks in sound.turned:
+            self._facts.put(m.SpeechTurned(leg=rows.used[at].leg, speaks=speaks))
         sent = self._outgoing.send(skipped=skipped)
         if self._unheard:
             self._tell_started(sent, time.monotonic())

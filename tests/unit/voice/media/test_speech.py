@@ -1,0 +1,76 @@
+"""Who speaks: levels over time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from holdfast.voice.media.codecs import ENCODE, SILENCE
+from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
+from holdfast.voice.media.speech import LOUD_FRAMES, QUIET_FRAMES, Speech
+
+
+def tone(level_db: float, law: int = 0) -> Bytes:
+    """One frame of a tone with this root mean square, full scale being 0."""
+    wave = np.sin(2 * np.pi * 500 * np.arange(SAMPLES) / 8000) * np.sqrt(2) * 32768 * 10 ** (level_db / 20)
+    encoded: Bytes = ENCODE[law][wave.astype(np.int32) + 32768]
+    return encoded
+
+
+def hears(speech: Speech, *frames: Bytes, law: Numbers | None = None) -> list[tuple[int, bool]]:
+    """What one row of three is heard to do, tick by tick, in row 1."""
+    turned = []
+    laws = np.zeros(3, dtype=np.intp) if law is None else law
+    for frame in frames:
+        said = np.full((3, SAMPLES), SILENCE[0], dtype=np.uint8)
+        said[1] = frame
+        turned += list(speech.hear(said, laws))
+    return turned
+
+
+def listening() -> Speech:
+    speech = Speech(3)
+    speech.listen(1, wanted=True)
+    return speech
+
+
+@pytest.mark.parametrize(("level_db", "speaks"), [(-20, True), (-38, True), (-42, False), (-60, False)])
+def test_what_is_loud_enough_is_speech(level_db: float, *, speaks: bool) -> None:
+    turned = hears(listening(), *[tone(level_db)] * 20)
+    assert turned == ([(1, True)] if speaks else [])
+
+
+def test_a_click_is_none_and_a_breath_does_not_end_one() -> None:
+    speech = listening()
+    loud, quiet = tone(-26), tone(-70)
+    assert hears(speech, *[loud] * (LOUD_FRAMES - 1), quiet, *[loud] * (LOUD_FRAMES - 1)) == []
+    assert hears(speech, loud) == [(1, True)]
+    assert hears(speech, *[quiet] * (QUIET_FRAMES - 1), loud, *[quiet] * (QUIET_FRAMES - 1)) == []
+    assert hears(speech, quiet) == [(1, False)]
+    assert hears(speech, *[quiet] * 200) == []
+
+
+def test_a_rows_own_law_counts() -> None:
+    law = np.ones(3, dtype=np.intp)
+    speech = listening()
+    assert hears(speech, *[tone(-26, law=1)] * LOUD_FRAMES, law=law) == [(1, True)]
+
+
+def test_nobody_is_listened_to_unasked_and_one_begins_quiet() -> None:
+    speech = Speech(3)
+    loud = tone(-20)
+    assert hears(speech, *[loud] * 20) == []
+    speech.listen(1, wanted=True)
+    assert hears(speech, *[loud] * 20) == [(1, True)]
+    speech.listen(1, wanted=True)
+    assert hears(speech, *[loud] * 20) == []
+    speech.listen(1, wanted=False)
+    assert hears(speech, *[loud] * 20) == []
+    speech.listen(1, wanted=True)
+    assert hears(speech, *[loud] * 20) == [(1, True)]
+
+
+def test_a_row_behind_those_in_use_is_passed_over() -> None:
+    speech = Speech(3)
+    speech.listen(2, wanted=True)
+    assert list(speech.hear(np.zeros((2, SAMPLES), dtype=np.uint8), np.zeros(3, dtype=np.intp))) == []
