@@ -1,30 +1,51 @@
-"""`make bench`: every figure beside its bar. `python -m bench --holds 100` is quicker."""
+"""`make bench`: every figure beside its bar. `--holds 100` is quicker; `--only media` is one measurement of them."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import gc
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from rich.console import Console
 
 from bench import call_rate, hold_latency, impaired, media, queue_wait, redirect_latency, steady_stream
-from bench.figures import Figure, show
+from bench.figures import Figure, NotMeasured, line, not_measured, show
+from bench.machine import Machine
 
-TABLE_COLUMNS = 130
+TABLE_COLUMNS = 150
+Measure = Callable[[], Awaitable[list[Figure]]]
 
 
-async def measure_all(console: Console, *, holds: int, seconds: int) -> list[Figure]:
-    """Each measurement in turn, on an engine of its own."""
-    return [
-        *await steady_stream.measure(console, holds=holds),
-        *await hold_latency.measure(console, holds=holds),
-        *await redirect_latency.measure(console, redirects=holds),
-        *await media.measure(console, seconds=seconds),
-        *await impaired.measure(console),
-        *await call_rate.measure(console),
-        *await queue_wait.measure(console),
-    ]
+def measurements(console: Console, *, holds: int, seconds: int) -> Mapping[str, Measure]:
+    """Each measurement by name, on an engine of its own."""
+    return {
+        "stream": lambda: steady_stream.measure(console, holds=holds),
+        "holds": lambda: hold_latency.measure(console, holds=holds),
+        "redirects": lambda: redirect_latency.measure(console, redirects=holds),
+        "media": lambda: media.measure(console, seconds=seconds),
+        "impaired": lambda: impaired.measure(console),
+        "calls": lambda: call_rate.measure(console),
+        "queue": lambda: queue_wait.measure(console),
+    }
+
+
+async def measure_all(console: Console, chosen: Mapping[str, Measure]) -> list[Figure]:
+    """One after the other. What each found is printed at once; one that fails keeps no other from being made."""
+    figures: list[Figure] = []
+    for number, (name, measure) in enumerate(chosen.items(), 1):
+        console.print(f"[bold]\\[{number}/{len(chosen)}] {name}[/]")
+        began_s = time.monotonic()
+        try:
+            found: Sequence[Figure] = await measure()
+        except (NotMeasured, OSError, TimeoutError) as error:
+            found = [not_measured(name, str(error) or type(error).__name__)]
+        for figure in found:
+            console.print(line(figure))
+        console.print(f"   [dim]{time.monotonic() - began_s:.0f} s[/]")
+        figures += found
+    return figures
 
 
 def main() -> int:
@@ -35,11 +56,15 @@ def main() -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=TABLE_COLUMNS)
+    names = list(measurements(console, holds=0, seconds=0))
+    parser.add_argument("--only", choices=names, nargs="+", default=names, help="some of the measurements")
+    given = parser.parse_args()
+    chosen = measurements(console, holds=given.holds, seconds=given.seconds)
     # The phones live in this process: what it stalls for is no figure of the engine.
     gc.freeze()
-    given = parser.parse_args()
-    figures = asyncio.run(measure_all(console, holds=given.holds, seconds=given.seconds))
-    show(figures, console)
+    machine = Machine()
+    figures = asyncio.run(measure_all(console, {name: chosen[name] for name in given.only}))
+    show(figures, console, caption=machine.told())
     return 0 if all(figure.within for figure in figures) else 1
 
 

@@ -4,26 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 
+class NotMeasured(RuntimeError):
+    """A measurement could not be made here, and why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table. `bar` is what `value` may at most be; None for a figure that is only told."""
+    """One line of the table. `bar` is what `value` may at most be; None for a figure that is only told.
+
+    A `value` that is no number was not measured; `note` says why.
+    """
 
     what: str
     value: float
-    unit: str
+    unit: str = ""
     bar: float | None = None
     note: str = ""
 
     @property
     def within(self) -> bool:
-        """Whether the figure keeps its bar; one without a bar always does."""
-        return self.bar is None or self.value <= self.bar
+        """Whether the figure was measured and keeps its bar; one without a bar always does."""
+        return not isnan(self.value) and (self.bar is None or self.value <= self.bar)
+
+    @property
+    def told(self) -> str:
+        """The value, with its unit."""
+        if isnan(self.value):
+            return "—"
+        return f"{self.value:.1f} ms" if self.unit == "ms" else f"{self.value:g} {self.unit}".rstrip()
+
+    @property
+    def verdict(self) -> str:
+        """Kept or not, where there is anything to keep."""
+        if self.bar is None and not isnan(self.value):
+            return ""
+        return "[green]✓[/]" if self.within else "[bold red]✗[/]"
+
+
+def not_measured(what: str, why: str) -> Figure:
+    """A line that says so."""
+    return Figure(what=what, value=nan, note=f"not measured: {why}")
 
 
 def percentiles(what: str, seconds: Sequence[float], *, p50_ms: float, p99_ms: float, note: str = "") -> list[Figure]:
@@ -37,14 +64,18 @@ def percentiles(what: str, seconds: Sequence[float], *, p50_ms: float, p99_ms: f
     ]
 
 
-def show(figures: Sequence[Figure], console: Console) -> None:
+def line(figure: Figure) -> str:
+    """The figure in one line, as it is printed when it is new."""
+    bar = "" if figure.bar is None else f" (bar {figure.bar:g})"
+    return f"   {figure.verdict or '[dim]·[/]'} {figure.what}: [bold]{figure.told}[/]{bar}"
+
+
+def show(figures: Sequence[Figure], console: Console, *, caption: str = "") -> None:
     """Print the table."""
-    table = Table(title="Measured from outside the engine, at the socket of the ear", title_justify="left")
+    table = Table(title="Every figure beside its bar", title_justify="left", caption=caption, caption_justify="left")
     for heading in ("what", "measured", "bar", "", "note"):
         table.add_column(heading, justify="right" if heading in ("measured", "bar") else "left")
     for figure in figures:
-        told = f"{figure.value:.1f}" if figure.unit == "ms" else f"{figure.value:g}"
         bar = "" if figure.bar is None else f"≤ {figure.bar:.1f}" if figure.unit == "ms" else f"≤ {figure.bar:g}"
-        verdict = "" if figure.bar is None else "[green]✓[/]" if figure.within else "[bold red]✗[/]"
-        table.add_row(figure.what, f"{told} {figure.unit}".rstrip(), bar, verdict, figure.note)
+        table.add_row(figure.what, figure.told, bar, figure.verdict, figure.note)
     console.print(table)

@@ -1,7 +1,8 @@
 """What the media process carries on one core: its own process and core, the phones in another.
 
-500 legs in 250 two-party calls, with everything on that a leg can have but encryption: jitter buffer, concealment,
-reports, keys listened for in the sound. Then 1,000 held legs that hear music, and go on speaking, as held phones do.
+500 legs in 250 two-party calls, with everything on that a leg can have: jitter buffer, concealment, reports, keys
+listened for in the sound, and a fifth of the legs sealed. The same with every leg sealed. Then 1,000 held legs that
+hear music, and go on speaking, as held phones do.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from bench.figures import Figure
-from bench.phones import SHARED, Heard, Task
+from bench.figures import Figure, NotMeasured
+from bench.phones import OUR_KEY, SHARED, THEIR_KEY, Heard, Task
+from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.sounds.made import music
@@ -27,6 +29,7 @@ from holdfast.voice.runtime.sounds.sound import sound_of
 
 TICK_S = 0.02
 CALL_LEGS, HELD_LEGS = 500, 1000
+SEALED_LEGS = 100
 SECONDS = 20
 FIRST_PORT, SPARE_ROWS = 24_576, 64
 TICK_BAR_MS, LEG_BAR_US = 8.0, 10.0
@@ -49,6 +52,11 @@ class Run:
         return worked_s * 1e6 / sum(load.ticks for load in self.loads) / len(self.rows)
 
     @property
+    def not_sent(self) -> int:
+        """Packets of a stream that never reached the phones, less what they were too slow to read."""
+        return max(0, self.heard.holes - self.heard.unread)
+
+    @property
     def not_taken(self) -> int:
         """Packets the phones sent that the process never took in."""
         return self.heard.sent - sum(row.packets_received for row in self.rows)
@@ -60,15 +68,21 @@ class Run:
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
-    """Both runs."""
-    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {seconds} s …")
-    calls = await run(legs=CALL_LEGS, held=False, seconds=seconds)
+    """All runs."""
+    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {SEALED_LEGS} of them sealed, {seconds} s …")
+    calls = await run(legs=CALL_LEGS, seconds=seconds, sealed=SEALED_LEGS)
+    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, all sealed, {seconds} s …")
+    sealed = await run(legs=CALL_LEGS, seconds=seconds, sealed=CALL_LEGS)
     console.print(f"{HELD_LEGS} held legs, {seconds} s …")
     held = await run(legs=HELD_LEGS, held=True, seconds=seconds)
-    return [*figures("500 legs in calls", calls), *figures("1000 held legs", held)]
+    return [
+        *figures("500 legs in calls, 100 of them SRTP", calls),
+        *figures("500 legs in calls, all SRTP", sealed, leg_bar_us=None),
+        *figures("1000 held legs", held),
+    ]
 
 
-def figures(name: str, run: Run) -> list[Figure]:
+def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> list[Figure]:
     """The lines of one run."""
     heard = run.heard
     p99s = [load.p99_tick_ms for load in run.loads]
@@ -87,13 +101,14 @@ def figures(name: str, run: Run) -> list[Figure]:
             unit="ms",
             note="the rest is this machine doing something else",
         ),
-        Figure(what=f"{name}: processor per leg and tick", value=round(run.us_per_leg, 2), unit="µs", bar=LEG_BAR_US),
+        Figure(what=f"{name}: processor per leg and tick", value=round(run.us_per_leg, 2), unit="µs", bar=leg_bar_us),
         Figure(
             what=f"{name}: packets lost by us",
-            value=run.not_taken + heard.holes,
+            value=run.not_taken + run.not_sent,
             unit="",
             bar=0,
-            note=f"{run.not_taken} of {heard.sent} not taken in, {heard.holes} of {heard.received} not sent",
+            note=f"{run.not_taken} of {heard.sent} not taken in, {run.not_sent} of {heard.received} not sent; "
+            f"the phones had no time to read {heard.unread}",
         ),
         Figure(
             what=f"{name}: ticks left out",
@@ -104,15 +119,17 @@ def figures(name: str, run: Run) -> list[Figure]:
     ]
 
 
-async def run(*, legs: int, held: bool, seconds: int) -> Run:
-    """One run on its own process."""
+async def run(*, legs: int, seconds: int, held: bool = False, sealed: int = 0) -> Run:
+    """One run on its own process, the first `sealed` legs with SRTP."""
     cores = sorted(os.sched_getaffinity(0))
     async with media_process(rows=legs, core=cores[0]) as plane, phones(legs) as (process, addresses):
-        ports = await _connect(plane, legs=legs, held=held, remotes=addresses)
+        ports = await _connect(plane, legs=legs, held=held, sealed=sealed, remotes=addresses)
         assert process.stdin is not None
         assert process.stdout is not None
         hears = [-1 if held else leg ^ 1 for leg in range(legs)]
-        task = Task(ports=ports, hears=hears, ticks=seconds * 50, core=cores[-1] if len(cores) > 1 else None)
+        task = Task(
+            ports=ports, hears=hears, ticks=seconds * 50, sealed=sealed, core=cores[-1] if len(cores) > 1 else None
+        )
         loads: list[m.Load] = []
         statistics: dict[str, m.Statistics] = {}
         listening = asyncio.create_task(_listen(plane, loads, statistics), name="bench-facts")
@@ -120,9 +137,11 @@ async def run(*, legs: int, held: bool, seconds: int) -> Run:
         heard = Heard(**json.loads(await process.stdout.readline()))
         rows = await plane.rows()
         listening.cancel()
-        # The first line still tells of opening the rows, the last one may be of silence.
+        if not loads:
+            raise NotMeasured(f"the media process made fewer than 250 ticks in {seconds} s")
         return Run(
-            loads=loads[1:],
+            # The first line still tells of opening the rows, the last one may be of silence.
+            loads=loads[1:] or loads,
             heard=heard,
             rows=rows,
             late=sum(each.packets_late for each in statistics.values()),
@@ -138,14 +157,15 @@ async def _listen(plane: MediaPlane, loads: list[m.Load], statistics: dict[str, 
             statistics[fact.leg] = fact
 
 
-async def _connect(plane: MediaPlane, *, legs: int, held: bool, remotes: list[m.Address]) -> list[int]:
+async def _connect(plane: MediaPlane, *, legs: int, held: bool, sealed: int, remotes: list[m.Address]) -> list[int]:
     """Open every leg and say who hears whom; the ports."""
+    keys = SrtpKeys(send=THEIR_KEY, receive=OUR_KEY)
     await plane.put_clip("music", sound_of(music()).audio)
     ports = []
     for leg in range(legs):
         ports.append((await plane.open_row(str(leg))).port)
         # No telephone events: keys are listened for in the sound of every leg.
-        plane.describe_row(str(leg), remote=remotes[leg // SHARED])
+        plane.describe_row(str(leg), remote=remotes[leg // SHARED], srtp=keys if leg < sealed else None)
         if held:
             plane.play(str(leg), "music", "music", loops=0)
     plane.route({str(leg): None if held else (str(leg ^ 1),) for leg in range(legs)})
@@ -163,6 +183,7 @@ async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaPlane]:
             # Ports of its own, and some to spare: another engine may run on this machine.
             *("--base", str(FIRST_PORT), "--rows", str(rows + SPARE_ROWS)),
             *("--socket", str(path), "--supervisor", str(os.getpid())),
+            stderr=asyncio.subprocess.DEVNULL,
         )
         os.sched_setaffinity(process.pid, {core})
         plane = MediaPlane(path)

@@ -2,8 +2,8 @@
 
 A hundred share a socket, because here the other end is measured; the port a packet comes from says whose ear it
 reached. Packets go and come by the hundred (`sendmmsg`, `recvmmsg`), so that the phones are not the limit; what they
-cost, and how late they ran, is told with the result. Run as `python -m bench.phones LEGS`, with a `Task` on standard
-input.
+cost, how late they ran, and how much they had no time to read, is told with the result. Run as
+`python -m bench.phones LEGS`, with a `Task` on standard input.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast.voice.media.rtcp import Interval, report
+from holdfast.voice.media.srtp import LONGEST_TAG, Srtp, SrtpKeys, lines
 
 TICK_S = 0.02
 SLICES = 10
 REPORT_TICKS = 250
 PACKET, HEADER = 172, 12
+THEIR_KEY, OUR_KEY = bytes(range(30)), bytes(range(30, 60))
+"""What the engine seals with, and what it opens."""
 BATCH = 512
 SHARED = 100
 MSG_DONTWAIT = 0x40
@@ -56,11 +59,14 @@ class _Message(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What the phones do. Shape: `ports[k]` is where phone k sends; `hears[k]` whom it is to hear, −1 for music."""
+    """What the phones do. Shape: `ports[k]` is where phone k sends; `hears[k]` whom it is to hear, −1 for music; the
+    first `sealed` speak SRTP.
+    """
 
     ports: list[int]
     hears: list[int]
     ticks: int
+    sealed: int = 0
     core: int | None = None
 
 
@@ -68,13 +74,15 @@ class Task:
 class Heard:
     """What came of it. Units: `busy` of one core; `latest_ms` how late the phones themselves were at worst.
 
-    `holes` counts missing packets in what was received, `frames_lost` frames of a partner that never were heard, and
-    `foreign` frames that are nobody's: concealed ones, or faults.
+    `holes` counts missing packets in what was received; `unread` is how many of them the system dropped because the
+    phones were too slow to read; `frames_lost` frames of a partner that never were heard, and `foreign` frames that are
+    nobody's: concealed ones, or faults.
     """
 
     sent: int
     received: int
     holes: int
+    unread: int
     frames_lost: int
     foreign: int
     busy: float
@@ -89,12 +97,21 @@ class Messages:
         self.names = np.zeros((count, 16), dtype=np.uint8)
         self._iovecs = (_Iovec * count)()
         self.headers = (_Message * count)()
+        self.lines = lines(self.data)
         for k in range(count):
             self._iovecs[k] = _Iovec(self.data.ctypes.data + k * size, size)
             self.headers[k].name = self.names.ctypes.data + 16 * k
             self.headers[k].name_length = 16
             self.headers[k].iovec = ctypes.addressof(self._iovecs[k])
             self.headers[k].iovec_length = 1
+
+    def cut(self, k: int, size: int) -> None:
+        """Datagram k has this many bytes."""
+        self._iovecs[k].length = size
+
+    def size(self, k: int) -> int:
+        """How many bytes of datagram k came."""
+        return int(self.headers[k].length)
 
     def at(self, k: int) -> int:
         """The address of a header."""
@@ -108,7 +125,10 @@ class Phones:
         self._socks = socks
         self._task = task
         self._count = len(task.ports)
-        self._out = Messages(self._count, PACKET)
+        self._out = Messages(self._count, PACKET + LONGEST_TAG)
+        self._plain = np.zeros((self._count, PACKET), dtype=np.uint8)
+        keys = SrtpKeys(send=OUR_KEY, receive=THEIR_KEY)
+        self._srtp = [Srtp(keys) for _ in range(task.sealed)]
         self._in = Messages(BATCH, 256)
         self._phone_of = np.full(65536, -1, dtype=np.intp)
         self._phone_of[task.ports] = np.arange(self._count)
@@ -117,13 +137,14 @@ class Phones:
         self._frames = np.zeros((self._count, task.ticks), dtype=np.bool_)
         self._received = self._holes = self._foreign = 0
         self._latest_s = 0.0
-        data = self._out.data
+        data = self._plain
         data[:, 0] = 0x80
         data.view(">u4")[:, 2] = np.arange(self._count) + 1
         # A frame says whose it is and which: six bytes, and a filling by which a concealed one is told from it.
         data[:, HEADER:] = 0x55
         data.view(">u2")[:, 6] = np.arange(self._count)
         for k, port in enumerate(task.ports):
+            self._out.cut(k, PACKET)
             self._out.names[k, :8] = np.frombuffer(
                 socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + bytes([127, 0, 0, 1]), np.uint8
             )
@@ -154,6 +175,7 @@ class Phones:
             sent=self._count * self._task.ticks,
             received=self._received,
             holes=self._holes,
+            unread=_unread([sock.getsockname()[1] for sock in self._socks]),
             frames_lost=int(frames.size - frames.sum()),
             foreign=self._foreign,
             busy=round(busy, 3),
@@ -161,10 +183,13 @@ class Phones:
         )
 
     def _number(self, tick: int) -> None:
-        data = self._out.data
+        data = self._plain
         data.view(">u2")[:, 1] = tick % 65536
         data.view(">u4")[:, 1] = tick * 160
         data.view(">u4")[:, 4] = tick
+        self._out.data[:, :PACKET] = data
+        for k, srtp in enumerate(self._srtp):
+            self._out.cut(k, srtp.seal_in_place(self._out.lines[k], PACKET))
 
     def _send(self, first: int, end: int) -> None:
         while first < end:
@@ -188,6 +213,8 @@ class Phones:
                 last_report=None,
                 last_report_ago_s=0.0,
             )
+            if k < len(self._srtp):
+                data = self._srtp[k].seal_report(data)
             self._socks[k // SHARED].sendto(data, ("127.0.0.1", self._task.ports[k] + 1))
 
     def _receive(self) -> None:
@@ -202,6 +229,9 @@ class Phones:
 
     def _take(self, data: np.ndarray, names: np.ndarray) -> None:
         phones = self._phone_of[names.view(">u2")[:, 1]]
+        for k in np.flatnonzero((phones >= 0) & (phones < len(self._srtp))).tolist():
+            if not self._srtp[phones[k]].open_in_place(self._in.lines[k], self._in.size(k)):
+                phones[k] = -1
         is_sound = (phones >= 0) & (data[:, 1] & 0x7F == 0)
         data, phones = data[is_sound], phones[is_sound]
         self._received += len(phones)
@@ -217,6 +247,13 @@ class Phones:
         self._frames[phones[right], frame[right]] = True
         silent = (data[:, HEADER:PACKET] == 0xFF).all(axis=1)
         self._foreign += int(((speaks >= 0) & ~right & ~silent).sum())
+
+
+def _unread(ports: Sequence[int]) -> int:
+    """Datagrams the system dropped at these ports. Source: proc(5), /proc/net/udp, its last column."""
+    with open("/proc/net/udp", encoding="ascii") as table:
+        sockets = [line.split() for line in table.readlines()[1:]]
+    return sum(int(fields[-1]) for fields in sockets if int(fields[1].partition(":")[2], 16) in ports)
 
 
 def main() -> None:

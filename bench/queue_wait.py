@@ -45,7 +45,7 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
     control_us, asked = await _control(program, seconds=seconds)
     console.print(f"{WAITING} legs that hear music, then {WAITING} in calls, {seconds} s each …")
     held = await media.run(legs=WAITING, held=True, seconds=seconds)
-    calls = await media.run(legs=WAITING, held=False, seconds=seconds)
+    calls = await media.run(legs=WAITING, seconds=seconds)
     note = f"{held.us_per_leg:.2f} for its sound, {control_us:.2f} for the wait: {asked} documents in {seconds} s"
     return [
         Figure(
