@@ -1,7 +1,8 @@
 """Calls set up and ended by sipp, 200 a second, on one core: how many fail, and what one costs.
 
 First SIP and sound alone, which answer every call at once. Then the whole server, 50 a second, each call put through
-its webhook and the journal; the web server of the application shares sipp's core.
+its webhook and the journal, and how long it takes from the webhook's asking to the phone's being answered; the web
+server of the application shares sipp's core.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import shutil
 import socket
 import sys
@@ -19,8 +21,8 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from bench.figures import Figure
-from holdfast.testing.files import FileServer
+from bench.application import Application
+from bench.figures import Figure, NotMeasured, percentiles
 from holdfast.testing.server import HOST, Server, free_port
 
 SCENARIO = Path(__file__).parents[1] / "tests" / "interop" / "sipp" / "uac.xml"
@@ -31,27 +33,28 @@ ROWS, BASE = 4000, 16384
 """A row rests for half a minute after its call, so that nobody's late packets are heard by the next."""
 DOCUMENT = '<?xml version="1.0"?><Response><Play digits="w"/><Pause length="60"/></Response>'
 PATIENCE_S = 60.0
+ANSWERS = "answers.log"
+CALLER = re.compile(r"caller(\d+)@")
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
-    """Failed calls, and time of the processor for each. Nothing, and said so, where sipp is not installed."""
+    """Failed calls, time of the processor for each, and how long an answer took. Raises: NotMeasured, without sipp."""
     program = shutil.which("sipp")
     if program is None:
-        console.print("calls per second: not measured, sipp is not installed (apt-get install sip-tester)")
-        return []
+        raise NotMeasured("sipp is not installed (apt-get install sip-tester)")
     with TemporaryDirectory() as name:
         folder = Path(name)
         console.print(f"{SIP_PER_S} calls per second for {seconds} s, SIP and sound on one core …")
         async with answering(folder) as (port, family):
             sip = await run(program, folder, port, family, rate=SIP_PER_S, seconds=seconds)
         console.print(f"{WHOLE_PER_S} calls per second for {seconds} s, the whole server on one core …")
-        with FileServer() as files:
-            numbers: dict[str, str | None] = {NUMBER: files.put("voice.xml", DOCUMENT)}
+        with Application(DOCUMENT) as application:
             settings = {"rtp_base": str(BASE), "rtp_rows": str(ROWS)}
-            async with Server(numbers=numbers, settings=settings) as server:
+            async with Server(numbers={NUMBER: application.url}, settings=settings) as server:
                 family = [server.pid, *children(server.pid)]
                 whole = await run(program, folder, server.sip[1], family, rate=WHOLE_PER_S, seconds=seconds)
-    return [*sip, *whole]
+        waited = waited_s(application, folder / ANSWERS)
+    return [*sip, *whole, *percentiles(f"{WHOLE_PER_S} calls/s: webhook asked → answered", waited)]
 
 
 @asynccontextmanager
@@ -115,10 +118,42 @@ async def run(program: str, folder: Path, port: int, family: Sequence[int], *, r
     ]
 
 
+def waited_s(application: Application, answers: Path) -> list[float]:
+    """From each call's webhook to the answer its phone got. Shape: sipp's log has a number and a time on each line."""
+    asked_at = {match[1]: at for caller, at in application.asked_at.items() if (match := CALLER.search(caller))}
+    answered = [line.split() for line in answers.read_text("ascii").splitlines()]
+    return [float(words[-1]) - asked_at[words[0]] for words in answered if words[0] in asked_at]
+
+
+def scenario(folder: Path) -> Path:
+    """The caller, with a number of its own in each call and a note of when it was answered."""
+    text = SCENARIO.read_text("utf-8").replace("sip:caller@", "sip:caller[call_number]@")
+    noted = '<action><log message="[call_number] [timestamp]"/></action>'
+    text = text.replace('<recv response="200" rrs="true"/>', f'<recv response="200" rrs="true">{noted}</recv>')
+    path = folder / "caller.xml"
+    path.write_text(text, "utf-8")
+    return path
+
+
 async def _sipp(program: str, folder: Path, port: int, *, rate: int, calls: int, core: int) -> dict[str, str]:
     """One run of sipp, to its end: its last line of statistics."""
     process = await asyncio.create_subprocess_exec(
-        *(program, "-sf", str(SCENARIO), "-i", HOST, "-mi", HOST, "-nostdin", "-trace_stat", "-stf", "stat.csv"),
+        *(
+            program,
+            "-sf",
+            str(scenario(folder)),
+            "-trace_logs",
+            "-log_file",
+            ANSWERS,
+            "-i",
+            HOST,
+            "-mi",
+            HOST,
+            "-nostdin",
+            "-trace_stat",
+            "-stf",
+            "stat.csv",
+        ),
         *("-fd", "1", "-s", NUMBER, "-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(calls), "-r", str(rate)),
         *("-l", str(ROWS), f"{HOST}:{port}"),
         cwd=folder,

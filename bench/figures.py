@@ -53,8 +53,12 @@ def not_measured(what: str, why: str) -> Figure:
     return Figure(what=what, value=nan, note=f"not measured: {why}")
 
 
-def percentiles(what: str, seconds: Sequence[float], *, p50_ms: float, p99_ms: float, note: str = "") -> list[Figure]:
-    """Median and 99th percentile of times, each beside its bar. Units: seconds in, ms out."""
+def percentiles(
+    what: str, seconds: Sequence[float], *, p50_ms: float | None = None, p99_ms: float | None = None, note: str = ""
+) -> list[Figure]:
+    """Median and 99th percentile of times, each beside its bar. Units: seconds in, ms out. Raises: NotMeasured."""
+    if not len(seconds):
+        raise NotMeasured(f"{what}: no times")
     times_ms = np.asarray(seconds) * 1000
     count = f"{len(times_ms)} times{', ' + note if note else ''}"
     return [

@@ -21,7 +21,7 @@ from twilio.twiml.voice_response import Enqueue, VoiceResponse
 
 from bench import media
 from bench.call_rate import BASE, NUMBER, PATIENCE_S, SCENARIO, children, confine, cpu_s
-from bench.figures import Figure
+from bench.figures import Figure, NotMeasured
 from holdfast.testing.files import FileServer
 from holdfast.testing.music import MUSIC_BOX, play
 from holdfast.testing.server import HOST, Server, free_port
@@ -36,11 +36,10 @@ ROUNDS = 4
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
-    """Microseconds of processor for each leg and tick. Nothing, and said so, where sipp is not installed."""
+    """Microseconds of processor for each leg and tick. Raises: NotMeasured, without sipp."""
     program = shutil.which("sipp")
     if program is None:
-        console.print("calls in a queue: not measured, sipp is not installed (apt-get install sip-tester)")
-        return []
+        raise NotMeasured("sipp is not installed (apt-get install sip-tester)")
     console.print(f"{WAITING} calls in one queue, {seconds} s …")
     control_us, asked = await _control(program, seconds=seconds)
     console.print(f"{WAITING} legs that hear music, then {WAITING} in calls, {seconds} s each …")

@@ -1,7 +1,8 @@
 """One SQLite file with many readers and one writer that commits in groups.
 
 What is written at the same time, by the engine and by the product, shares one transaction and so one flush: a
-writer waits for the commit that is under way, and then goes in together with all others that waited.
+writer waits for the commit that is under way, and then goes in together with all others that waited. A transaction is
+one errand to a thread: the asynchronous driver, which reads, makes one of each statement, and three times the work.
 Source: SQLite, "Write-Ahead Logging".
 """
 
@@ -10,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Executable, Row, event, text
+from sqlalchemy import URL, Connection, Executable, Row, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -48,6 +50,37 @@ class _Write:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+class _Pen:
+    """The one connection that writes, and the thread it is used in."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_engine(url.set(drivername=url.get_backend_name()))
+        event.listen(self._engine, "connect", _prepare)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._connection: Connection | None = None
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        """Keep all of them, or none. Raises: what `UNKEEPABLE` names."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, statements)
+
+    def close(self) -> None:
+        """Return when the transaction that is under way is over."""
+        self._thread.submit(self._put_down)
+        self._thread.shutdown()
+
+    def _write(self, statements: Sequence[Statement]) -> None:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        with self._connection.begin():
+            for statement in statements:
+                self._connection.execute(statement.sql, list(statement.rows) or None)
+
+    def _put_down(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+
 class Database:
     """An open store. Invariant: only the one writer task writes, so no write meets a locked file."""
 
@@ -75,12 +108,12 @@ class Database:
         """Commit what is written until cancelled. However it ends, nobody waits for it for ever."""
         group: list[_Write] = []
         try:
-            async with self._engine.connect() as connection:
+            with closing(_Pen(self._engine.url)) as pen:
                 while True:
                     group = [await self._waiting.get()]
                     while len(group) < GROUP and not self._waiting.empty():
                         group.append(self._waiting.get_nowait())
-                    await self._commit(connection, group)
+                    await self._commit(pen, group)
         finally:
             self._ended = True
             while not self._waiting.empty():
@@ -93,16 +126,13 @@ class Database:
         """Wait until everything written so far is committed."""
         await self.write()
 
-    async def _commit(self, connection: AsyncConnection, group: Sequence[_Write]) -> None:
+    async def _commit(self, pen: _Pen, group: Sequence[_Write]) -> None:
         try:
-            async with connection.begin():
-                for write in group:
-                    for statement in write.statements:
-                        await connection.execute(statement.sql, list(statement.rows) or None)
+            await pen.write([statement for write in group for statement in write.statements])
         except UNKEEPABLE as error:
             if len(group) > 1:  # one of them is at fault; the others must not suffer
                 for write in group:
-                    await self._commit(connection, [write])
+                    await self._commit(pen, [write])
                 return
             if not group[0].done.done():
                 known = isinstance(error, SQLAlchemyError)

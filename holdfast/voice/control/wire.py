@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
     return found
 
 
+_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
 CLASSES: Final = _classes((nouns, commands, orders, effects, facts, document, opened, script))
 
 
@@ -46,24 +47,33 @@ def decode(text: str) -> Any:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return {KIND: type(value).__name__, "value": value.value}
-    if isinstance(value, nouns.Member):
-        return _member(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _object(value)
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return {KIND: kind.__name__, "value": value.value}
+    if isinstance(value, nouns.Member):
+        return _member(value)
+    if is_dataclass(kind):
+        return _object(value)
     return value
 
 
 def _object(value: Any) -> dict[str, object]:
     plain: dict[str, object] = {KIND: type(value).__name__}
-    for item in fields(value):
-        held = getattr(value, item.name)
-        if held != item.default:
-            plain[item.name] = _plain(held)
+    for name, default in _defaults(value.__class__):
+        held = getattr(value, name)
+        if held is not default and held != default:
+            plain[name] = _plain(held)
     return plain
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
+    """What a class keeps, each with what it is if nothing is said."""
+    return tuple((item.name, item.default) for item in fields(kind))
 
 
 @lru_cache(maxsize=10_000)
