@@ -138,23 +138,9 @@ def scenario(folder: Path) -> Path:
 async def _sipp(program: str, folder: Path, port: int, *, rate: int, calls: int, core: int) -> dict[str, str]:
     """One run of sipp, to its end: its last line of statistics."""
     process = await asyncio.create_subprocess_exec(
-        *(
-            program,
-            "-sf",
-            str(scenario(folder)),
-            "-trace_logs",
-            "-log_file",
-            ANSWERS,
-            "-i",
-            HOST,
-            "-mi",
-            HOST,
-            "-nostdin",
-            "-trace_stat",
-            "-stf",
-            "stat.csv",
-        ),
-        *("-fd", "1", "-s", NUMBER, "-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(calls), "-r", str(rate)),
+        *(program, "-sf", str(scenario(folder)), "-i", HOST, "-mi", HOST, "-nostdin"),
+        *("-trace_logs", "-log_file", ANSWERS, "-trace_stat", "-stf", "stat.csv", "-fd", "1"),
+        *("-s", NUMBER, "-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(calls), "-r", str(rate)),
         *("-l", str(ROWS), f"{HOST}:{port}"),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,

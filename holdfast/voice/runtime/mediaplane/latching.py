@@ -33,7 +33,7 @@ class Latching:
             latch = reopen(row.latch)
         row.latch = latch
         self._io.aim(at, latch.sends_to)
-        rows.find_sending()
+        rows.find_sending(at)
 
     def settle(self, at: int, source: m.Address | None) -> bool:
         """A valid packet came to a row that listens to everybody: whether it is believed."""

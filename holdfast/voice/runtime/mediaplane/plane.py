@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from holdfast.voice.media.clips import ClipBroken, ClipTooLong
@@ -156,7 +156,7 @@ class Plane:
             self.reports.open(at, pair.rtcp, ssrc=ssrc)
             self._intake.reception.open(at)
             self._rows.open(at, Row(leg=leg, port=pair.port, latch=Latch()))
-            self._reroute()
+            self._reroute(self._rows.hearing(leg))
         return m.RowOpened(number=number, row=at, ip=self._ports.ip, port=self._rows.used[at].port)
 
     def _carry_out(self, command: m.Command, now: float) -> None:
@@ -179,10 +179,10 @@ class Plane:
                 if at is not None and self._rows.used[at].token == command.token:
                     self._silence(at)
             case m.Route():
-                for leg, hears in command.hears:
-                    if (at := self._rows.of.get(leg)) is not None:
-                        self._rows.used[at].hears = hears
-                self._reroute()
+                known = [(at, hears) for leg, hears in command.hears if (at := self._rows.of.get(leg)) is not None]
+                for at, hears in known:
+                    self._rows.used[at].hears = hears
+                self._reroute(at for at, _ in known)
             case m.Beep(legs=legs, tone=tone):
                 self._sound.beeps.begin((at for leg in legs if (at := self._rows.of.get(leg)) is not None), tone=tone)
             case m.Listen(legs=legs, wanted=wanted):
@@ -216,7 +216,7 @@ class Plane:
         self._unheard.discard(at)
         self._outgoing.let_go(at)
         self._sound.close(at)
-        self._reroute()
+        self._reroute(self._rows.hearing(leg))
 
     def _play(self, command: m.Play) -> None:
         at = self._rows.known(command.leg)
@@ -242,16 +242,13 @@ class Plane:
         row.token = row.clip_id = None
         self._unheard.discard(at)
 
-    def _reroute(self) -> None:
-        """Translate who hears whom into rows; legs that are not open are silent."""
+    def _reroute(self, ears: Iterable[int]) -> None:
+        """Translate whom these rows hear into rows; legs that are not open are silent."""
         hears: dict[int, Hears] = {}
-        for at, row in self._rows.used.items():
-            heard = row.hears
-            if heard is not None and heard:
-                heard_rows = (self._rows.of.get(leg) for leg in heard)
-                hears[at] = tuple(other for other in heard_rows if other is not None)
-            else:
-                hears[at] = () if heard is not None else None
+        for at in ears:
+            heard = self._rows.used[at].hears
+            known = None if heard is None else (self._rows.of.get(leg) for leg in heard)
+            hears[at] = None if known is None else tuple(other for other in known if other is not None)
         self._sound.route(hears)
         if self._recorders.in_use:
             self._recorders.rows_changed(self._rows.of)

@@ -55,6 +55,7 @@ class Rows:
         """One more than the highest row in use."""
         self.sending: Numbers = np.zeros(0, dtype=np.intp)
         """The rows we send from: it was agreed, and there is somewhere to send to."""
+        self._sends: Mask = np.zeros(rows, dtype=np.bool_)
         self.payload_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
@@ -78,6 +79,10 @@ class Rows:
         at = self.of.get(row.hears[0])
         return at if at is not None and self.used[at].hears == (row.leg,) else None
 
+    def hearing(self, leg: m.Leg) -> list[int]:
+        """The rows that are to hear this leg, open or not."""
+        return [at for at, row in self.used.items() if row.hears and leg in row.hears]
+
     def open(self, at: int, row: Row) -> None:
         """A leg begins: nothing is agreed yet, nothing came."""
         self.used[at] = row
@@ -98,7 +103,7 @@ class Rows:
             self.heard_at[at] = now
             row.silences_told = 0
         self.may_speak[at] = command.receive
-        self.find_sending()
+        self.find_sending(at)
 
     def close(self, at: int) -> Row:
         """A leg ends."""
@@ -106,10 +111,11 @@ class Rows:
         del self.of[row.leg]
         self.may_speak[at] = self.settled[at] = False
         self.high = max(self.used, default=-1) + 1
-        self.find_sending()
+        self.find_sending(at)
         return row
 
-    def find_sending(self) -> None:
-        """Whether we send, or where to, has changed."""
-        sending = sorted(at for at, row in self.used.items() if row.send and row.latch.sends_to is not None)
-        self.sending = np.array(sending, dtype=np.intp)
+    def find_sending(self, at: int) -> None:
+        """Whether we send from this row, or where to, has changed."""
+        row = self.used.get(at)
+        self._sends[at] = row is not None and row.send and row.latch.sends_to is not None
+        self.sending = np.flatnonzero(self._sends)
