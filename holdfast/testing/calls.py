@@ -222,7 +222,7 @@ class PhoneCall:
         return answered
 
     def press(self, digits: str) -> None:
-        """Press keys. Raises: ValueError for what is no key, or when the peer takes no telephone events."""
+        """Press keys, by events or by tones as was agreed. Raises: ValueError for what is no key."""
         self.line.press(digits)
 
     async def put_through(self, target: str, *, within_s: float = 5.0) -> int:

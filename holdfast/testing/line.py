@@ -19,10 +19,11 @@ from dataclasses import replace
 
 from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.ears import Ear, Packet
-from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord
+from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord, as_samples, sum_of_tones
 from holdfast.testing.wideband import G722_TYPE, Wideband
 from holdfast.voice.media import dtmf
 from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
+from holdfast.voice.media.inband import HIGH_HZ, KEYS, LOW_HZ
 from holdfast.voice.media.srtp import Srtp, SrtpKeys
 from holdfast.voice.sip.offer import Agreed, RtpAddress
 
@@ -33,6 +34,9 @@ MARKER = 0x80
 SO_TIMESTAMPNS = 35
 """Linux: stamp each datagram when it arrives. Source: socket(7) and asm-generic/socket.h; not in `socket`."""
 TIMESPEC = struct.Struct("@qq")
+
+InLaws = tuple[bytes, bytes]
+"""A frame of sound in each law."""
 
 DIGITS = "0123456789*#ABCD"
 DIGIT_END = 0x80
@@ -58,7 +62,7 @@ class Line:
         self._agreed: Agreed | None = None
         self._srtp: Srtp | None = None
         """What seals and opens; once there is one, plain packets are not heard any more."""
-        self._slots_out: deque[bytes | None] = deque()
+        self._slots_out: deque[bytes | InLaws | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
@@ -85,16 +89,17 @@ class Line:
         self._voice = _in_both_laws(chord)
 
     def press(self, digits: str) -> None:
-        """Press keys, one after the other, 100 ms each.
+        """Press keys, one after the other, 100 ms each: events, or tones in place of the hum where none were agreed.
 
-        Raises: ValueError for a key no telephone has, or when events were not agreed.
+        Raises: ValueError for a key no telephone has, or before anything was agreed.
         """
-        if self._agreed is None or self._agreed.dtmf_payload_type is None:
-            raise ValueError("the other side takes no telephone events on this call")
+        if self._agreed is None:
+            raise ValueError("nothing is agreed on this call yet")
         for digit in digits:
             if digit not in DIGITS:
                 raise ValueError(f"{digit!r} is no key of a telephone")
-            self._slots_out.extend(_digit_slots(DIGITS.index(digit)))
+            by_tones = self._agreed.dtmf_payload_type is None
+            self._slots_out.extend(_tone_slots(digit) if by_tones else _digit_slots(DIGITS.index(digit)))
 
     def close(self) -> None:
         """Stop at the next slot, and give the ports back."""
@@ -141,13 +146,13 @@ class Line:
         if agreed is None or agreed.remote is None or not agreed.send:
             return
         digit = self._slots_out.popleft() if self._slots_out else None
-        if digit is None or agreed.dtmf_payload_type is None:
+        if isinstance(digit, tuple) or digit is None or agreed.dtmf_payload_type is None:
+            voice = digit if isinstance(digit, tuple) else self._voice
             if agreed.codec == "G722":
-                said = self._wide.said(self._voice[ULAW])
-                self._send(agreed.remote, G722_TYPE, self._timestamp, said)
+                self._send(agreed.remote, G722_TYPE, self._timestamp, self._wide.said(voice[ULAW]))
                 return
             law = ULAW if agreed.codec == "PCMU" else ALAW
-            self._send(agreed.remote, PAYLOAD_TYPE[law], self._timestamp, self._voice[law])
+            self._send(agreed.remote, PAYLOAD_TYPE[law], self._timestamp, voice[law])
             return
         elapsed = int.from_bytes(digit[2:4])
         kind = agreed.dtmf_payload_type | (MARKER if elapsed == FRAME_SAMPLES else 0)
@@ -203,7 +208,7 @@ def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
         rtcp.close()
 
 
-def _in_both_laws(hum: Chord | None) -> tuple[bytes, bytes]:
+def _in_both_laws(hum: Chord | None) -> InLaws:
     """One frame of what is said, by law."""
     if hum is None:
         return bytes([SILENCE[ULAW]]) * FRAME_SAMPLES, bytes([SILENCE[ALAW]]) * FRAME_SAMPLES
@@ -215,6 +220,15 @@ def _digit_slots(event: int) -> Iterator[bytes | None]:
     for slot in range(1, DIGIT_SLOTS + 1):
         end = DIGIT_END if slot == DIGIT_SLOTS else 0
         yield struct.pack("!BBH", event, end | DIGIT_VOLUME, slot * FRAME_SAMPLES)
+    yield from [None] * DIGIT_GAP_SLOTS
+
+
+def _tone_slots(digit: str) -> Iterator[InLaws | None]:
+    """The same for a key that goes as two tones. Source: ITU-T Q.23."""
+    low, high = divmod(KEYS.tolist().index(digit), 4)
+    wave = as_samples(sum_of_tones((LOW_HZ[low], HIGH_HZ[high]), DIGIT_SLOTS * FRAME_SAMPLES))
+    for frame in wave.reshape(DIGIT_SLOTS, FRAME_SAMPLES):
+        yield encode(frame, ULAW), encode(frame, ALAW)
     yield from [None] * DIGIT_GAP_SLOTS
 
 

@@ -89,7 +89,7 @@ class Phone:
 
     `hum` is what it says (None: silence); a phone named after one of `HUMS` hums that. `sounds` is what its ear knows.
     With `transport` TLS a `certificate` is needed, a PEM file with its key: what the phone shows, and whom it believes.
-    `srtp` says what it thinks of sealed sound.
+    `srtp` says what it thinks of sealed sound. Without `events` its keys are tones, in what it says and hears.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class Phone:
         certificate: Path | None = None,
         srtp: Sealing = "refused",
         codecs: tuple[Codec, ...] = ("PCMU", "PCMA"),
+        events: bool = True,
         hum: Chord | None = None,
         sounds: Iterable[Sound] = KNOWN,
         manner: Manner = ALWAYS_ANSWERS,
@@ -120,6 +121,7 @@ class Phone:
         self._certificate = certificate
         self._srtp: Sealing = srtp
         self._codecs = codecs
+        self._events = events
         self._credentials = Credentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
@@ -324,6 +326,7 @@ class Phone:
             local=line.address,
             session_id=secrets.randbits(31),
             codecs=self._codecs,
+            events=self._events,
             sealing=self._srtp,
             crypto=sdes.make(secrets.token_bytes),
         )

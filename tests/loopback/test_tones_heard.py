@@ -124,3 +124,24 @@ async def test_digits_sent_to_a_dialled_phone_are_heard_there_before_the_parties
             assert keys[-1][0] < met
             heard = [packet.at_s for packet in bob.ear.packets()]
             assert keys[0][0] - heard[0] > 0.4, "the w comes before the first key"
+
+
+async def test_a_phone_without_events_hears_and_presses_keys_as_tones(server: Server) -> None:
+    five = Chord(name="5", tones_hz=(770.0, 1336.0))
+    async with WebServer() as web:
+        menu = '<Play digits="w5w5"/><Gather action="/chosen" numDigits="3" timeout="30"/>'
+        web.on("/chosen", reply(twiml('<Pause length="60"/>')))
+        await answers(server, OFFICE, web.on("/menu", reply(twiml(menu))))
+        async with Phone("alice", server=server.sip, sounds=[five], events=False) as alice:
+            call = await alice.call(OFFICE)
+            await call.answered()
+            for _ in range(2):
+                await alice.hears("5")
+                await alice.hears("silence")
+            await asyncio.sleep(0.2)
+            call.press("17#")
+            await web.came(2)
+            (chosen,) = web.asked("/chosen")
+            assert chosen.form["Digits"] + chosen.form["FinishedOnKey"] == "17#"
+            assert call.line.keys == []
+            await call.hang_up()

@@ -78,6 +78,8 @@ class Negotiation:
     """The number in our `o=`; unique among our sessions."""
     codecs: tuple[Codec, ...] = CODECS
     """What we speak, most wanted first."""
+    events: bool = True
+    """Whether keys may go as telephone events; else they are tones in the sound. Source: RFC 4733 §1.1."""
     wish: Direction = Direction.SENDRECV
     sealing: Sealing = "refused"
     crypto: tuple[sdes.Crypto, ...] = ()
@@ -99,16 +101,17 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
         raise WrongMoment("an offer is outstanding")
     payload_types = [PAYLOAD_TYPES[codec] for codec in state.codecs]
     sealed = _offers_sealed(state)
+    events = (OUR_DTMF_PAYLOAD_TYPE,) if state.events else ()
     ours = Media(
         kind="audio",
         port=state.local[1],
         proto=sdes.SAVP if sealed else PLAIN,
-        formats=(*payload_types, OUR_DTMF_PAYLOAD_TYPE),
+        formats=(*payload_types, *events),
         address=state.local[0],
         direction=state.wish,
         rtpmap=(
             *((PAYLOAD_TYPES[codec], codec, 8000) for codec in state.codecs),
-            (OUR_DTMF_PAYLOAD_TYPE, "telephone-event", 8000),
+            *((event, "telephone-event", 8000) for event in events),
         ),
         ptime_ms=20,
         crypto=state.crypto if sealed else (),
@@ -142,7 +145,7 @@ def take_answer(state: Negotiation, body: bytes) -> Negotiation:
     if medium.proto == sdes.SAVP and keys is None:
         raise NotAcceptableHere("the answer has no key for any suite of the offer")
     codec, _ = found
-    return replace(state, offered=False, agreed=_agree(medium, codec, _wanted(state), keys))
+    return replace(state, offered=False, agreed=_agree(state, medium, codec, _wanted(state), keys))
 
 
 def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
@@ -159,7 +162,7 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     place, (codec, payload_type), sealed = _chosen_line(state, offer.media, usable)
     medium = offer.media[place]
     direction = ANSWER_DIRECTION[_effective(medium), state.wish]
-    dtmf = _telephone_event(medium)
+    dtmf = _telephone_event(medium) if state.events else None
     events = () if dtmf is None else (dtmf,)
     ours = Media(
         kind="audio",
@@ -174,7 +177,7 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     )
     refused = [Media(kind=m.kind, port=0, proto=m.proto, formats=m.formats) for m in offer.media]
     media = (*refused[:place], ours, *refused[place + 1 :])
-    agreed = _agree(medium, codec, state.wish, None if sealed is None else sealed[1])
+    agreed = _agree(state, medium, codec, state.wish, None if sealed is None else sealed[1])
     return _say(replace(state, agreed=agreed), media)
 
 
@@ -264,10 +267,10 @@ def _effective(medium: Media) -> Direction:
     return medium.direction
 
 
-def _agree(medium: Media, codec: Codec, wish: Direction, srtp: sdes.Keys | None) -> Agreed:
+def _agree(state: Negotiation, medium: Media, codec: Codec, wish: Direction, srtp: sdes.Keys | None) -> Agreed:
     theirs = _effective(medium)
     ours = ANSWER_DIRECTION[theirs, wish]
-    dtmf = _telephone_event(medium)
+    dtmf = _telephone_event(medium) if state.events else None
     blackhole = medium.address is None or ip_address(medium.address).is_unspecified
     return Agreed(
         remote=None if blackhole or medium.address is None else (medium.address, medium.port),

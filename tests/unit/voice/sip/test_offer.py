@@ -318,3 +318,22 @@ def test_what_phones_really_send_is_read() -> None:
     state, _ = take_offer(US, body)
     assert state.agreed is not None
     assert state.agreed.remote == ("192.168.0.9", 7078)
+
+
+def test_who_wants_no_events_neither_offers_nor_agrees_to_them() -> None:
+    plain = replace(THEM, events=False)
+    asked, sdp = make_offer(plain)
+    assert b"telephone-event" not in sdp
+    answered, back = take_offer(US, sdp)
+    assert answered.agreed is not None
+    assert answered.agreed.dtmf_payload_type is None
+    assert take_answer(asked, back).agreed is not None
+
+    asked, sdp = make_offer(US)
+    assert b"telephone-event" in sdp
+    answered, back = take_offer(plain, sdp)
+    assert b"telephone-event" not in back
+    settled = take_answer(asked, back)
+    assert settled.agreed is not None
+    assert answered.agreed is not None
+    assert settled.agreed.dtmf_payload_type is answered.agreed.dtmf_payload_type is None
