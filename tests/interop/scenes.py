@@ -19,6 +19,7 @@ OURSELVES = "<sip:{user}@[local_ip]:[local_port];transport=[transport]>"
 PROVE = "[authentication username={user} password={password}]"
 """The header that answers the challenge that came last."""
 
+OPTIONAL = ' optional="true"'
 PARTIES = {"ours": "To:", "theirs": "From:"}
 """What a called phone keeps of the INVITE, for requests of its own."""
 
@@ -263,17 +264,26 @@ def asked(
     return f'  <recv request="{method}"{how}>\n{checks(says, lacks, keeps)}  </recv>\n'
 
 
-def nothing(within_ms: int, *, label: int) -> str:
-    """Nothing may come within this time. `label` and the next number are labels of sipp's, this step's own."""
-    wrong = "".join(
-        f'  <recv response="{status}" optional="true" next="{label}" timeout="{within_ms}" ontimeout="{label + 1}"/>\n'
-        for status in (200, 401, 403)
+def _silence(direction: str, wrong: Sequence[str], within_ms: int, label: int) -> str:
+    looks = "".join(
+        f'  <recv {direction}="{each}"{"" if each == wrong[-1] else OPTIONAL} next="{label}" timeout="{within_ms}"'
+        f' ontimeout="{label + 1}"/>\n'
+        for each in wrong
     )
     return (
-        f'{wrong}  <recv response="999" timeout="{within_ms}" ontimeout="{label + 1}"/>\n  <label id="{label}"/>\n'
-        f'  <nop><action><error message="something was answered"/></action></nop>\n'
+        f'{looks}  <label id="{label}"/>\n  <nop><action><error message="something came"/></action></nop>\n'
         f'  <label id="{label + 1}"/>\n  <nop/>\n'
     )
+
+
+def nothing(within_ms: int, *, label: int) -> str:
+    """No response may come within this time. `label` and the next number are labels of sipp's, this step's own."""
+    return _silence("response", ("200", "401", "403", "404", "503"), within_ms, label)
+
+
+def no_more(method: str, within_ms: int, *, label: int) -> str:
+    """No such request may come within this time."""
+    return _silence("request", (method,), within_ms, label)
 
 
 def wait(ms: int) -> str:

@@ -57,10 +57,11 @@ async def play(
     called: str = "+15550101",
     calls: int = 1,
     host: str = HOST,
+    port: int | None = None,
     keys: Mapping[str, str] | None = None,
 ) -> Play:
     """Begin a scene: with `to` sipp calls, else it waits to be called. `keys` are words of the scene in brackets."""
-    port = free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    port = port or free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
     own = folder / f"{port}"
     own.mkdir()
     target = [] if to is None else [f"{to.sip[0]}:{to.sip[1]}", "-s", called]

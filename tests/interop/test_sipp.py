@@ -5,7 +5,7 @@ import hashlib
 import re
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,9 @@ LOCALHOST = Path(__file__).parents[1] / "loopback" / "localhost.pem"
 CALLS = 50
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with Server() as server:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as server:
         yield server
 
 
@@ -81,19 +81,19 @@ async def finished(process: asyncio.subprocess.Process, folder: Path) -> None:
 
 
 async def test_callers_call_in_and_hang_up(server: Server, tmp_path: Path) -> None:
-    await call_in(server, tmp_path)
+    await call_in(server, tmp_path, "+15550121")
 
 
 async def test_callers_call_in_by_tcp(server: Server, tmp_path: Path) -> None:
     """All of them over one connection."""
-    await call_in(server, tmp_path, "-t", "t1")
+    await call_in(server, tmp_path, "+15550122", "-t", "t1")
 
 
 async def test_each_caller_has_a_connection_of_its_own(server: Server, tmp_path: Path) -> None:
-    await call_in(server, tmp_path, "-t", "tn", "-max_socket", "200")
+    await call_in(server, tmp_path, "+15550123", "-t", "tn", "-max_socket", "200")
 
 
-async def call_in(server: Server, tmp_path: Path, *transport: str) -> None:
+async def call_in(server: Server, tmp_path: Path, number: str, *transport: str) -> None:
     with FileServer() as files:
         answer = VoiceResponse()
         # A pause as the first verb would let the phone ring on: a sound answers.
@@ -101,14 +101,14 @@ async def call_in(server: Server, tmp_path: Path, *transport: str) -> None:
         answer.pause(length=5)
         url = files.put("voice.xml", str(answer))
         await asyncio.to_thread(
-            client_of(server).incoming_phone_numbers.create, phone_number="+15550123", voice_url=url, voice_method="GET"
+            client_of(server).incoming_phone_numbers.create, phone_number=number, voice_url=url, voice_method="GET"
         )
         callers = await sipp(
             tmp_path,
             "uac.xml",
             f"{server.sip[0]}:{server.sip[1]}",
             "-s",
-            "+15550123",
+            number,
             "-p",
             str(free_port(socket.SOCK_DGRAM)),
             "-m",
@@ -119,7 +119,7 @@ async def call_in(server: Server, tmp_path: Path, *transport: str) -> None:
         )
         await finished(callers, tmp_path)
 
-    ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+    ended = await asyncio.to_thread(client_of(server).calls.list, to=number, status="completed")
     assert len(ended) == CALLS
 
 
@@ -129,13 +129,12 @@ async def test_a_phone_is_called_and_hung_up_on(server: Server, tmp_path: Path) 
     answer = VoiceResponse()
     answer.play(digits="w")
     answer.hangup()
+    uri = f"sip:called@{HOST}:{port}"
     for _ in range(10):
-        await asyncio.to_thread(
-            client_of(server).calls.create, to=f"sip:called@{HOST}:{port}", from_="+15550100", twiml=str(answer)
-        )
+        await asyncio.to_thread(client_of(server).calls.create, to=uri, from_="+15550100", twiml=str(answer))
     await finished(phone, tmp_path)
 
-    ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+    ended = await asyncio.to_thread(client_of(server).calls.list, to=uri, status="completed")
     assert len(ended) == 10
 
 

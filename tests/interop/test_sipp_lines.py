@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 
 FRONT = "+15550101"
 LINES = {"alice": "wonderland", "bob": "builder"}
+TRUNK = free_port(socket.SOCK_DGRAM)
+ANSWER = '<Response><Play digits="w"/><Hangup/></Response>'
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,9 @@ def server() -> Iterator[Server]:
     with FileServer() as files:
         url = files.put("front.xml", '<Response><Play digits="w"/><Pause length="60"/></Response>')
         with_rights: dict[str, Value] = {**LINES, "door": {"password": "knock-knock", "may_call": ["+1555"]}}
-        with Server(lines=with_rights, numbers={FRONT: url}, settings={"sip_trust_loopback": False}) as server:
+        trunk: dict[str, Value] = {"host": HOST, "port": TRUNK, "user": "acme", "password": "trunk-secret"}
+        shut = {"sip_trust_loopback": False}
+        with Server(lines=with_rights, numbers={FRONT: url}, routes={"+33": trunk}, settings=shut) as server:
             yield server
             assert "Traceback" not in server.log()
 
@@ -51,10 +55,7 @@ async def test_lines_register_phones_and_take_them_away(server: Server, tmp_path
 async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(server: Server, tmp_path: Path) -> None:
     wins, loses = [await play(scene, tmp_path) for scene in (lines.WINS, lines.LOSES)]
     await plays(lines.PHONES, tmp_path, to=server, keys={"first": str(wins.port), "second": str(loses.port)})
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
-    document = '<Response><Play digits="w"/><Hangup/></Response>'
-    await asyncio.to_thread(client.calls.create, to="client:alice", from_=FRONT, twiml=document)
+    await call(server, "client:alice")
     await asyncio.gather(wins.ends_well(), loses.ends_well())
     await plays(lines.LET_IN, tmp_path, to=server)
 
@@ -109,6 +110,22 @@ async def test_lines_call_what_they_may_and_nobody_relays(server: Server, tmp_pa
             victim.recv(65536)
 
 
+async def test_trunks_get_a_proof_by_sha_256_and_nobody_else_gets_any(server: Server, tmp_path: Path) -> None:
+    trunk = await play(lines.TRUNK_BY_SHA, tmp_path, port=TRUNK)
+    await call(server, "+33123456789")
+    await trunk.ends_well()
+    (told,) = trunk.logged()
+    said = dict(re.findall(r'(\w+)="?([^",]*)"?', told))
+    assert {said["username"], said["realm"], said["nonce"], said["opaque"]} == {"acme", "carrier.example", "beef", "o"}
+    asked = f"INVITE:sip:+33123456789@{HOST}:{TRUNK}"
+    assert said["response"] == digest(
+        "acme:carrier.example:trunk-secret", f"beef:00000001:{said['cnonce']}:auth", asked, "SHA-256"
+    )
+    stranger = await play(lines.NO_TRUNK, tmp_path)
+    await call(server, f"sip:called@{HOST}:{stranger.port}")
+    await stranger.ends_well()
+
+
 async def test_scanners_and_strangers_hear_nothing_where_that_is_set(quiet: Server, tmp_path: Path) -> None:
     await plays(lines.SCANS, tmp_path, to=quiet, host="127.0.0.61")
     await plays(lines.UNKNOWN_HERE, tmp_path, to=quiet, host="127.0.0.62")
@@ -116,15 +133,25 @@ async def test_scanners_and_strangers_hear_nothing_where_that_is_set(quiet: Serv
     await plays(lines.SCANS, tmp_path, to=quiet, host="127.0.0.63")
 
 
-def proof(server: Server, nonce: str, algorithm: str) -> str:
-    """Credentials of alice for one REGISTER here. Source: RFC 7616 §3.4.1."""
+async def call(server: Server, to: str) -> None:
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    await asyncio.to_thread(client.calls.create, to=to, from_=FRONT, twiml=ANSWER)
+
+
+def digest(secret: str, once: str, asked: str, algorithm: str) -> str:
+    """What proves a secret. Source: RFC 7616 §3.4.1."""
 
     def hashed(text: str) -> str:
         return hashlib.new({"MD5": "md5", "SHA-256": "sha256"}[algorithm], text.encode()).hexdigest()
 
+    return hashed(f"{hashed(secret)}:{once}:{hashed(asked)}")
+
+
+def proof(server: Server, nonce: str, algorithm: str) -> str:
+    """Credentials of alice for one REGISTER here."""
     uri = f"sip:{HOST}:{server.sip[1]}"
-    secret, asked = hashed("alice:holdfast:wonderland"), hashed(f"REGISTER:{uri}")
-    response = hashed(f"{secret}:{nonce}:00000001:c0ffee:auth:{asked}")
+    response = digest("alice:holdfast:wonderland", f"{nonce}:00000001:c0ffee:auth", f"REGISTER:{uri}", algorithm)
     return (
         f'Digest username="alice", realm="holdfast", nonce="{nonce}", uri="{uri}", algorithm={algorithm}, qop=auth,'
         f' nc=00000001, cnonce="c0ffee", response="{response}"'

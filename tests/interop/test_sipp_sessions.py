@@ -36,6 +36,7 @@ async def test_a_caller_refreshes_its_session(server: Server, tmp_path: Path) ->
     await plays(alive.REFRESHES, tmp_path, to=server)
 
 
+@pytest.mark.timeout(120)
 async def test_sessions_are_refreshed_by_us_or_end(server: Server, tmp_path: Path) -> None:
     """All at once, for the least session lasts 90 s: half of it until a refresh, two thirds of it until its end."""
     client = Client(server.account_sid, server.auth_token)

@@ -12,6 +12,7 @@ from tests.interop.scenes import (
     gets,
     hangs_up,
     log,
+    no_more,
     nothing,
     reply,
     scene,
@@ -214,6 +215,33 @@ PASSED_ON = scene(
     gets(100, optional=True),
     gets(404),
     ack_of_refusal(cseq=2, user="alice"),
+)
+_ASKS_BY_SHA = (
+    'Proxy-Authenticate: Digest realm="carrier.example", nonce="f00d", algorithm=SHA-512-256, qop="auth"',
+    'Proxy-Authenticate: Digest realm="carrier.example", nonce="beef", algorithm=SHA-256, qop="auth", opaque="o"',
+    'Proxy-Authenticate: Digest realm="carrier.example", nonce="dead", algorithm=MD5',
+)
+TRUNK_BY_SHA = scene(
+    "A trunk asks for a proof in three ways and gets one by SHA-256; what it asks in another's name it does not get",
+    asked("INVITE", lacks=["Authorization: "]),
+    reply("407 Proxy Authentication Required", *_ASKS_BY_SHA, tag="asks"),
+    asked("ACK"),
+    asked("INVITE", "algorithm=SHA-256, qop=auth, nc=00000001", dialog=True, keeps={"proof": "Proxy-Authorization:"}),
+    log("[$proof]"),
+    reply("200 OK", tag="trunk", body=sdp(), again=True),
+    asked("ACK"),
+    asked("BYE"),
+    reply("401 Unauthorized", 'WWW-Authenticate: Digest realm="elsewhere.example", nonce="bad", algorithm=MD5'),
+    no_more("BYE", 1_000, label=1),
+)
+NO_TRUNK = scene(
+    "A phone that is no trunk asks for a proof: it gets none",
+    asked("INVITE", lacks=["Authorization: "]),
+    reply(
+        "401 Unauthorized", 'WWW-Authenticate: Digest realm="carrier.example", nonce="bad", algorithm=MD5', tag="asks"
+    ),
+    asked("ACK"),
+    no_more("INVITE", 1_000, label=1),
 )
 FLOODS = scene(
     "One of very many who ask at once: answered, or not at all",
