@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 
 from holdfast.testing.world import World
 from holdfast.voice.model.commands import DequeueMember, EndCall, WebRequest
+from holdfast.voice.model.effects import AnswerReferral
 from holdfast.voice.model.errors import AskedWrong, CallNotInProgress
+from holdfast.voice.model.facts import PhoneRefers
 from holdfast.voice.model.ids import CallSid
 from tests.stories.telling import APP, EVENTS, pages, redirect
 
 PAIR = ("redirect P", "redirect P again", "redirect C", "end P", "end C", "hang up P", "hang up C", "action answers")
+PUT_THROUGH = (
+    *("P asks", "C asks", "redirect P", "redirect C", "end P", "end C", "hang up P", "hang up C", "refer answers"),
+    *("C asks again", "time passes"),
+)
 QUEUED = (
     "redirect P",
     "redirect C",
@@ -41,6 +47,8 @@ class Scene:
         pages(
             world,
             dial=f'<Dial action="/action" timeout="20"><Client {LEG}>c</Client></Dial>',
+            transfer=f'<Dial action="/action" referUrl="/refer"><Client {LEG}>c</Client></Dial>',
+            refer=f'<Dial referUrl="/refer" action="/action"><Client {LEG}>d</Client></Dial>',
             wait='<Enqueue action="/action" waitUrl="/music">q</Enqueue>',
             take='<Dial action="/action" timeout="10"><Queue url="/whisper">q</Queue></Dial>',
             whisper="<Pause length='3'/>",
@@ -72,6 +80,10 @@ class Scene:
             "time is over": lambda: world.passes(25),
             "time passes": lambda: world.passes(4),
             "dequeue P": self.dequeue,
+            "P asks": lambda: self.asks(first),
+            "C asks": lambda: self.asks(second),
+            "C asks again": lambda: self.asks(second),
+            "refer answers": lambda: world.release(f"{APP}/refer"),
             "dialler comes": lambda: self.comes("d"),
         }
         deeds[deed]()
@@ -95,6 +107,16 @@ class Scene:
     def gone(self, call: CallSid) -> None:
         if self.world.legs.get(call) in ("up", "calling"):
             self.world.hangs_up(call)
+
+    def asks(self, call: CallSid) -> None:
+        """The phone asks that its peer is put through; it always gets one answer."""
+        if self.world.legs.get(call) == "up":
+            before = len(self.world.effects)
+            self.world.tell(PhoneRefers(call=call, target="<sip:d@192.0.2.9>"))
+            answered = [each for each in self.world.effects[before:] if isinstance(each, AnswerReferral)]
+            assert [each.call for each in answered] == [call]
+            if answered[0].sip_code == 202:
+                assert self.world.legs[call] == "gone", "who was let go is hung up"
 
     def comes(self, name: str) -> None:
         self.world.calls_in(name, f"{APP}/take", events=("completed",))
@@ -153,6 +175,12 @@ def orders(deeds: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
 @given(deeds=orders(PAIR))
 def test_two_who_talk(deeds: list[str]) -> None:
     tell("dial", ("C answers",), deeds)
+
+
+@settings(max_examples=100, deadline=None)
+@given(deeds=orders(PUT_THROUGH))
+def test_two_of_whom_one_puts_the_other_through(deeds: list[str]) -> None:
+    tell("transfer", ("C answers",), deeds)
 
 
 @settings(max_examples=150, deadline=None)

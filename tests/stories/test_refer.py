@@ -223,6 +223,7 @@ def test_only_a_call_to_a_sip_phone_may_be_sent_elsewhere(world: World, to: str,
 def test_keys_and_news_of_something_else_change_nothing(world: World) -> None:
     told = referred(world)
     world.tell(DigitPressed(call=told["X"], digit="1"))
+    world.tell(QueueMissing(call=told["X"]))
     world.tell(PhoneRefers(call=told["X"], target="<sip:c@192.0.2.9>"))
     assert told.news() == []
     assert [notice.code for notice in world.notices] == [13802]

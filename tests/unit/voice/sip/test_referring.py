@@ -13,6 +13,7 @@ from holdfast.voice.sip.effects import (
     Referred,
     SessionId,
 )
+from tests.unit.voice.sip.test_called import Scene as Called
 from tests.unit.voice.sip.test_running import CHALLENGE, A, Scene
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Wire, call, header, reply
 
@@ -300,3 +301,13 @@ def test_two_at_once_and_one_outside_a_call() -> None:
         statuses += scene.peer.statuses()
     assert statuses == [491, 603]
     assert scene.alice.events == [Referred(session=A, target="<tel:+15550111>")]
+
+
+def test_one_before_the_ack_is_declined() -> None:
+    scene = Called()
+    session = scene.called()
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
+    scene.say("REFER", "Refer-To: <sip:carol@192.0.2.9>", branch="z9hG4bKr", cseq=2)
+    assert scene.peer.statuses() == [603]
+    assert scene.bob.told(Referred) == []
