@@ -17,6 +17,7 @@ from holdfast.voice.model.facts import (
     PhoneHeld,
     PhoneRefers,
     PhoneResumed,
+    QueueMissing,
     ReferralTold,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
