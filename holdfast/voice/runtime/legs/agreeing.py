@@ -1,0 +1,84 @@
+"""What a leg agrees with its phone after the first description: changes, refreshes, and the phone's own hold."""
+
+from __future__ import annotations
+
+import logging
+
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.facts import LegEnded, PhoneHeld, PhoneResumed
+from holdfast.voice.runtime.legs.attached import Attached
+from holdfast.voice.runtime.legs.desk import LegDesk
+from holdfast.voice.sip import effects as s
+from holdfast.voice.sip.offer import Agreed, make_offer, take_answer, take_offer, withdraw_offer
+
+log = logging.getLogger(__name__)
+
+
+class Agreeing:
+    """Offers and answers of the legs, told to the media plane and to the engine."""
+
+    def __init__(self, desk: LegDesk) -> None:
+        self._desk = desk
+
+    def reoffered(self, leg: Attached, event: s.Reoffered) -> None:
+        """A phone changes the call: hold, resume, another address, another codec; one that is called may do so too."""
+        desk = self._desk
+        try:
+            if leg.negotiation is None:
+                agreed, ours = leg.forks[event.session].changes(event.fork, event.sdp or b"")
+                if agreed is not None and leg.early == (event.session, event.fork):
+                    desk.rows.describe(leg, agreed)
+            elif event.sdp is None:
+                leg.negotiation, ours = make_offer(leg.negotiation)
+            else:
+                leg.negotiation, ours = take_offer(leg.negotiation, event.sdp)
+        except VoiceError as wrong:
+            desk.do(desk.agent.refuse_reoffer(event.session, wrong.sip, now=desk.now()))
+            return
+        if event.sdp is not None and leg.negotiation is not None and leg.negotiation.agreed is not None:
+            self.agreed(leg, leg.negotiation.agreed)
+        desk.do(desk.agent.answer_reoffer(event.session, ours, now=desk.now()))
+
+    def refresh(self, leg: Attached) -> None:
+        """The session timer wants a re-INVITE: offer what we wish; a phone that holds answers so again."""
+        desk = self._desk
+        if leg.session is not None and leg.negotiation is not None and not leg.negotiation.offered:
+            leg.negotiation, offer = make_offer(leg.negotiation)
+            desk.do(desk.agent.reoffer(leg.session, offer, now=desk.now()))
+
+    def confirmed(self, leg: Attached, event: s.Confirmed) -> None:
+        """An ACK. One that owes us an answer and has none ends a call that begins, and leaves a running one alone."""
+        if leg.negotiation is None or not event.offered:
+            return
+        if event.sdp is None and leg.negotiation.agreed is not None:
+            leg.negotiation = withdraw_offer(leg.negotiation)
+        else:
+            self.take_answer(leg, event.sdp or b"")
+
+    def take_answer(self, leg: Attached, sdp: bytes) -> None:
+        """The phone answered an offer of ours. An answer that cannot be read ends the call: nothing is agreed."""
+        desk = self._desk
+        if leg.negotiation is None or leg.session is None:
+            return
+        try:
+            leg.negotiation = take_answer(leg.negotiation, sdp)
+        except VoiceError as wrong:
+            log.info("call=%s answer unusable: %s", leg.call, wrong.message)
+            session = leg.session
+            desk.forget(leg)
+            desk.tell(LegEnded(call=leg.call, cause="lost", sip_code=wrong.sip))
+            desk.do(desk.agent.bye(session, now=desk.now()))
+            return
+        if leg.negotiation.agreed is not None:
+            self.agreed(leg, leg.negotiation.agreed)
+
+    def agreed(self, leg: Attached, agreed: Agreed) -> None:
+        """Tell the media plane, and the engine if the phone's own hold began or ended."""
+        leg.agreed_at = self._desk.now()
+        self._desk.rows.describe(leg, agreed)
+        self.note_hold(leg, agreed)
+
+    def note_hold(self, leg: Attached, agreed: Agreed) -> None:
+        if agreed.peer_holds != leg.held:
+            leg.held = agreed.peer_holds
+            self._desk.tell(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))

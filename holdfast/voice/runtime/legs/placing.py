@@ -1,0 +1,189 @@
+"""Calls out: every way to reach a target is tried, one trunk after another where one fails, and the first that answers
+wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from holdfast.voice.model.effects import PlaceLeg
+from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.facts import LegAnswered, LegRefused, LegRinging
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.legs import applications
+from holdfast.voice.runtime.legs.agreeing import Agreeing
+from holdfast.voice.runtime.legs.arrivals import Directory
+from holdfast.voice.runtime.legs.attached import Attached, Fork
+from holdfast.voice.runtime.legs.desk import LegDesk
+from holdfast.voice.runtime.legs.reach import Goal, Unreachable, about, caller_of, goals, named
+from holdfast.voice.sip import effects as s
+from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.effects import Address, SessionId
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.offer import Codec, make_offer
+from holdfast.voice.sip.uri import Uri, address_of
+
+log = logging.getLogger(__name__)
+
+
+class Placing:
+    """What becomes of the legs the engine places, until they are answered or refused."""
+
+    def __init__(
+        self, desk: LegDesk, directory: Directory, known: applications.Applications, agreeing: Agreeing
+    ) -> None:
+        self._desk = desk
+        self._directory = directory
+        self._applications = known
+        self._agreeing = agreeing
+
+    async def place(self, leg: Attached, effect: PlaceLeg) -> None:
+        """Open a row and call every contact of the target at once."""
+        try:
+            found = self._goals(effect)
+            row = await self._desk.rows.open(leg)
+        except Unreachable as wrong:
+            self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
+            return
+        except VoiceError as wrong:
+            log.warning("call=%s not placed: %s", leg.call, wrong.message)
+            self._refused(leg, wrong.sip, wrong.message)
+            return
+        if row is None:
+            return
+        leg.row = row
+        for goal in found:
+            self._invite(leg, goal, effect)
+        if leg.all_refused():
+            self._refused(leg, *leg.best_refusal())
+
+    def _invite(self, leg: Attached, goal: Goal, effect: PlaceLeg) -> None:
+        """Call one contact."""
+        desk = self._desk
+        assert leg.row is not None
+        session = SessionId(f"{leg.call}/{len(leg.forks)}")
+        sealing, first = desk.settings.sealing(goal.transport), self._spoken_by(effect.beside)
+        negotiation, offer = make_offer(leg.begin(leg.row, sealing, first=first))
+        leg.forks[session] = fork = Fork(negotiation=negotiation, goal=goal, asked=effect)
+        desk.ladder.note(session, leg.call)
+        credentials = None
+        if effect.target.username:
+            credentials = Credentials(user=effect.target.username, password=effect.target.password or "")
+        try:
+            asked = desk.agent.invite(
+                session,
+                goal.uri,
+                now=desk.now(),
+                sdp=offer,
+                next_hop=goal.next_hop,
+                caller=goal.from_(caller_of(effect.from_)),
+                caller_name=effect.caller_name or "",
+                credentials=goal.credentials or credentials,
+                headers=(*goal.headers, *named(leg.call, desk.account)),
+            )
+        except UriUnreadable as wrong:
+            fork.refused = (wrong.sip, wrong.message)
+            return
+        desk.do(asked)
+        if goal.instead is not None:
+            asyncio.get_running_loop().call_later(desk.settings.trunk_patience_s, self._lose_patience, leg, session)
+
+    def _lose_patience(self, leg: Attached, session: SessionId) -> None:
+        """A trunk that says nothing at all is given up long before its transaction is, where there is another.
+
+        Deviation: RFC 3263 §4.3 waits for the transaction to fail, which takes 32 s over UDP.
+        """
+        desk = self._desk
+        if not leg.gone and leg.session is None and desk.agent.is_unheard(session):
+            desk.do(desk.agent.cancel(session, now=desk.now()))
+            self._give_up(leg, session, 408)
+
+    def _give_up(self, leg: Attached, session: SessionId, status: int) -> None:
+        """Try the next trunk in place of one that fails us."""
+        fork = leg.forks[session]
+        if fork.given_up or fork.goal.instead is None:
+            return
+        fork.given_up = True
+        if leg.early is not None and leg.early[0] == session:
+            leg.early = None
+        trunk = fork.goal.next_hop
+        log.warning("call=%s fact=TrunkFailed trunk=%s status=%d: the next is tried", leg.call, trunk, status)
+        self._invite(leg, fork.goal.instead, fork.asked)
+
+    def _goals(self, effect: PlaceLeg) -> tuple[Goal, ...]:
+        """Every way to reach whom a leg is for. Raises: Unreachable."""
+        if effect.target.to.startswith(applications.SCHEME):
+            return (self._applications.goal(effect, self._desk.sip.address),)
+        return goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
+
+    def _spoken_by(self, call: CallSid | None) -> Codec | None:
+        """The codec agreed with a call's phone, if any is."""
+        leg = None if call is None else self._desk.legs.get(call)
+        agreed = None if leg is None or leg.negotiation is None else leg.negotiation.agreed
+        return None if agreed is None else agreed.codec
+
+    def progressed(self, leg: Attached, event: s.Progressed) -> None:
+        """A called phone rings; its sound before the answer is heard if its description can be agreed with."""
+        early = None
+        if event.sdp is not None and leg.session is None:
+            try:
+                early = leg.forks[event.session].describes(event.fork, event.sdp)
+            except VoiceError as wrong:
+                log.info("call=%s early description unusable: %s", leg.call, wrong.message)
+        if leg.early is not None:
+            early = None
+        if early is not None:
+            leg.early = (event.session, event.fork)
+            self._desk.rows.describe(leg, early)
+        leg.forks[event.session].rang = True
+        if event.status in (180, 183) and (early is not None or not leg.rang):
+            leg.rang = True
+            self._desk.tell(LegRinging(call=leg.call, early_media=early is not None))
+
+    def accepted(self, leg: Attached, event: s.Accepted) -> None:
+        """A phone answered. The first of several wins; the others are told that it is over."""
+        desk = self._desk
+        if leg.session is not None:
+            desk.do(desk.agent.bye(event.session, now=desk.now()))
+            return
+        fork = leg.forks[event.session]
+        try:
+            leg.negotiation = fork.answers(event.fork, event.sdp)
+        except VoiceError as wrong:
+            fork.refused = (wrong.sip, wrong.message)
+            desk.do(desk.agent.bye(event.session, now=desk.now()))
+            if leg.all_refused():
+                self._refused(leg, *leg.best_refusal())
+            return
+        leg.session, leg.answered = event.session, True
+        for session, other in leg.forks.items():
+            if session != event.session and other.refused is None:
+                desk.do(desk.agent.cancel(session, now=desk.now()))
+        if leg.negotiation.agreed is not None:
+            leg.agreed_at = desk.now()
+            desk.rows.describe(leg, leg.negotiation.agreed)
+            desk.tell(LegAnswered(call=leg.call, sip=about(event.headers)))
+            self._agreeing.note_hold(leg, leg.negotiation.agreed)
+
+    def fork_refused(self, leg: Attached, event: s.Refused) -> None:
+        fork = leg.forks[event.session]
+        fork.refused = (event.status, event.reason)
+        if leg.session is None and fork.fails_us(event.status):
+            self._give_up(leg, event.session, event.status)
+        if leg.session is None and leg.all_refused():
+            self._refused(leg, *leg.best_refusal())
+
+    def _refused(self, leg: Attached, status: int, reason: str, *, code: int = 0) -> None:
+        if not leg.gone:
+            self._desk.forget(leg)
+            self._desk.tell(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))
+
+    def _contacts(self, line: str) -> tuple[tuple[str, Address], ...]:
+        return self._desk.agent.contacts(line, self._desk.now())
+
+    def _is_ours(self, uri: Uri) -> bool:
+        """Whether a SIP URI names one of our lines rather than a phone elsewhere."""
+        if uri.host == self._desk.settings.domain.lower():
+            return True
+        return address_of(uri) in self._desk.sip.addresses
