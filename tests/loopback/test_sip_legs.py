@@ -481,7 +481,7 @@ async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_
 
 def refresh(bench: Bench) -> None:
     """What the session timer asks for at half its time, which is 45 s at the least."""
-    (leg,) = bench.legs._legs.values()
+    (leg,) = bench.legs._desk.legs.values()
     assert leg.session is not None
     bench.legs._event(RefreshDue(session=leg.session))
 
