@@ -64,13 +64,6 @@ def test_a_plain_phone_is_nobodys_registrar() -> None:
     assert not policy.is_registrar()
 
 
-def test_a_message_of_no_kind_has_no_first_line() -> None:
-    message = decode(wired(invite()))
-    assert isinstance(message, Message)
-    with pytest.raises(NotImplementedError):
-        Message.start_line.fget(message)  # type: ignore[attr-defined] # mypy takes properties for values
-
-
 def test_a_description_of_nothing_cannot_be_written() -> None:
     refused = Media(kind="audio", port=0, proto="RTP/AVP", formats=("0",))
     nothing = SessionDescription(origin="- 1 1 IN IP4 x", media=(refused,))
