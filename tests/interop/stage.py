@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,19 @@ class Play:
         """What its calls logged."""
         return [line for path in self.folder.glob("*_logs.log") for line in path.read_text("utf-8").splitlines()]
 
+    async def tell(self, host: str = HOST) -> None:
+        """Send the call that logged its Call-ID a MESSAGE: a scene that waits for one goes on."""
+        async with asyncio.timeout(WITHIN_S):
+            while not self.logged():  # noqa: ASYNC110  sipp tells nobody
+                await asyncio.sleep(0.05)
+        me = "SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKtell"
+        fields = (
+            f"Via: {me}\r\nFrom: <sip:a@b>;tag=a\r\nTo: <sip:b@b>\r\nCall-ID: {self.logged()[0]}\r\nCSeq: 1 MESSAGE"
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            message = f"MESSAGE sip:b@b SIP/2.0\r\n{fields}\r\nContent-Length: 0\r\n\r\n"
+            sender.sendto(message.encode(), (host, self.port))
+
     def _errors(self) -> str:
         return "\n".join(
             path.read_text("utf-8", "replace")[-12_000:]
@@ -62,8 +76,7 @@ async def play(
 ) -> Play:
     """Begin a scene: with `to` sipp calls, else it waits to be called. `keys` are words of the scene in brackets."""
     port = port or free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    own = folder / f"{port}"
-    own.mkdir()
+    own = Path(tempfile.mkdtemp(dir=folder))
     target = [] if to is None else [f"{to.sip[0]}:{to.sip[1]}", "-s", called]
     words = [word for key, value in (keys or {}).items() for word in ("-key", key, value)]
     process = await asyncio.create_subprocess_exec(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from twilio.rest import Client
 
+from holdfast.cli.client import Client as HoldsClient
+from holdfast.store.account import Credentials
 from holdfast.testing.files import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server
@@ -17,11 +19,14 @@ from holdfast.voice.media.codecs import encode
 from tests.interop.scenarios import calling, holds
 from tests.interop.scenes import Scene
 from tests.interop.stage import play, plays
+from tests.loopback.test_hold_by_phone import hears_music
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 
-FRONT, SHORT, PATIENT, KEYS = "+15550101", "+15550102", "+15550103", "+15550104"
-"""Numbers that answer, that answer and hang up, that let another phone ring first, that wait for 2 and for 4."""
+FRONT, SHORT, PATIENT, KEYS, ROOM = "+15550101", "+15550102", "+15550103", "+15550104", "+15550105"
+"""Numbers that answer, that answer and hang up, that let another phone ring first, that wait for 2 and for 4,
+and that join a conference."""
+INTO_THE_ROOM = '<Response><Dial><Conference beep="false" waitUrl="">room</Conference></Dial></Response>'
 KEY = '<Response><Gather finishOnKey="{}" actionOnEmptyResult="true" timeout="20" action="{}"/></Response>'
 
 
@@ -38,6 +43,7 @@ def server(files: FileServer) -> Iterator[Server]:
     numbers: dict[str, str | None] = {
         FRONT: files.put("front.xml", '<Response><Play digits="w"/><Pause length="120"/></Response>'),
         SHORT: files.put("short.xml", '<Response><Play digits="w"/><Hangup/></Response>'),
+        ROOM: files.put("room.xml", INTO_THE_ROOM),
         PATIENT: files.url("patient.xml"),
         KEYS: files.put("keys.xml", KEY.format("2", files.put("two.xml", KEY.format("4", files.url("four.xml"))))),
     }
@@ -46,12 +52,12 @@ def server(files: FileServer) -> Iterator[Server]:
         assert "Traceback" not in server.log()
 
 
-async def call(server: Server, port: int, document: str) -> None:
-    """Have the server call sipp."""
+async def call(server: Server, port: int, document: str) -> str:
+    """Have the server call sipp; the SID of the call."""
     client = Client(server.account_sid, server.auth_token)
     client.api.base_url = server.url
     uri = f"sip:called@{HOST}:{port}"
-    await asyncio.to_thread(client.calls.create, to=uri, from_=FRONT, twiml=document)
+    return str((await asyncio.to_thread(client.calls.create, to=uri, from_=FRONT, twiml=document)).sid)
 
 
 async def called(server: Server, folder: Path, scene: Scene, document: str) -> None:
@@ -88,9 +94,7 @@ async def test_of_phones_that_a_proxy_calls_the_second_to_answer_is_ended(server
 
 
 async def test_a_phone_is_heard_before_it_answers(server: Server, files: FileServer, tmp_path: Path) -> None:
-    sound = tmp_path / "bob.ulaw"
-    sound.write_bytes(encode(BOB.frame()) * 50)
-    phone = await play(calling.rings_aloud(sound), tmp_path)
+    phone = await play(calling.rings_aloud(humming(tmp_path)), tmp_path)
     dial = f'<Dial answerOnBridge="true"><Sip>sip:called@{HOST}:{phone.port}</Sip></Dial>'
     files.put("patient.xml", f"<Response>{dial}</Response>")
     async with Phone("alice", server=server.sip) as alice:
@@ -118,7 +122,68 @@ async def test_codecs_are_agreed_or_refused(server: Server, tmp_path: Path) -> N
     await plays(calling.SPEAKS_OTHERWISE, tmp_path, to=server)
 
 
-async def test_telephone_events_are_keys(server: Server, files: FileServer, tmp_path: Path) -> None:
-    """sipp needs a raw socket for them, which root has."""
-    await plays(calling.PRESSES_KEYS, tmp_path, to=server, called=KEYS)
+async def test_who_is_called_changes_its_sound_before_it_answers(server: Server, tmp_path: Path) -> None:
+    await called(
+        server, tmp_path, calling.CHANGES_BEFORE_IT_ANSWERS, '<Response><Play digits="w"/><Hangup/></Response>'
+    )
+
+
+async def test_a_cancel_that_comes_too_late_changes_nothing(server: Server, tmp_path: Path) -> None:
+    await plays(calling.CANCELS_TOO_LATE, tmp_path, to=server)
+
+
+@pytest.mark.parametrize("scene", [calling.PRESSES_KEYS, calling.PRESSES_KEYS_BY_INFO])
+async def test_telephone_events_and_info_are_keys(
+    server: Server, files: FileServer, tmp_path: Path, scene: Scene
+) -> None:
+    """sipp needs a raw socket for telephone events, which root has."""
+    files.asked.clear()
+    await plays(scene, tmp_path, to=server, called=KEYS)
     assert [path for path in files.asked if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
+
+
+async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Server, tmp_path: Path) -> None:
+    """The other party hears music meanwhile, and the holds service shows a phone's own hold."""
+    client = Client(server.account_sid, server.auth_token)
+    client.api.base_url = server.url
+    phone = await play(holds.holds_until_told(humming(tmp_path)), tmp_path)
+    async with Phone("alice", server=server.sip) as alice:
+        listens = await alice.call(ROOM)
+        await listens.answered()
+        sid = await call(server, phone.port, INTO_THE_ROOM)
+        await alice.hears("bob")
+        (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
+        party = client.conferences(str(conference.sid)).participants(sid)
+        await phone.tell()
+        await hears_music(alice)
+        assert await by_phone(server, sid) == [("phone", "held")]
+        await asyncio.to_thread(party.update, hold=True)
+        await asyncio.to_thread(party.update, hold=False)
+        await hears_music(alice)
+        await asyncio.to_thread(party.update, hold=True)
+        await phone.tell()
+        await alice.hears("silence")
+        await asyncio.to_thread(party.update, hold=False)
+        await alice.hears("bob")
+        await asyncio.to_thread(client.calls(sid).update, status="completed")
+        await phone.ends_well()
+        await listens.hang_up()
+
+
+async def by_phone(server: Server, call: str) -> list[tuple[str, str]]:
+    """Who holds a call, and how it is, once somebody does."""
+    ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+    async with asyncio.timeout(15):
+        while True:
+            listed = (await asyncio.to_thread(ask.get, "/holds?active=true"))["holds"]
+            found = [(one["by"], one["status"]) for one in listed if one["call"] == call]
+            if found:
+                return found
+            await asyncio.sleep(0.1)
+
+
+def humming(folder: Path) -> Path:
+    """What bob says, as bare µ-law."""
+    sound = folder / "bob.ulaw"
+    sound.write_bytes(encode(BOB.frame()) * 50)
+    return sound

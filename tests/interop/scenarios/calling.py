@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.interop.scenes import (
+    PARTIES,
     TARGET,
     Scene,
     ack_of_refusal,
     answers,
     ask,
     asked,
+    back,
     calls,
     gets,
     hangs_up,
@@ -18,6 +20,7 @@ from tests.interop.scenes import (
     reply,
     scene,
     sdp,
+    sent,
     wait,
     within,
 )
@@ -172,6 +175,58 @@ PRESSES_KEYS = scene(
     wait(1_200),
     '  <nop><action><exec play_pcap_audio="/usr/share/sip-tester/dtmf_2833_4.pcap"/></action></nop>\n',
     is_hung_up(5_000),
+)
+PRESSES_KEYS_BY_INFO = scene(
+    "A caller presses keys that travel by INFO, in both ways of writing them, and something else that is none",
+    calls(),
+    within("INFO", cseq=2, body="Signal=2\nDuration=160", kind="application/dtmf-relay"),
+    gets(200, "CSeq: 2 INFO"),
+    within("INFO", cseq=3, body="<xml/>", kind="application/media_control+xml"),
+    gets(415, "Accept: .*application/dtmf"),
+    wait(1_000),
+    within("INFO", cseq=4, body="4", kind="application/dtmf"),
+    gets(200, "CSeq: 4 INFO"),
+    is_hung_up(5_000),
+)
+CANCELS_TOO_LATE = scene(
+    "A caller whose CANCEL meets our 200: the CANCEL is answered, and the call goes on",
+    ask("INVITE", body=sdp()),
+    gets(100, optional=True),
+    gets(180, optional=True),
+    gets(200, "CSeq: 1 INVITE", dialog=True),
+    sent(
+        f"CANCEL {TARGET} SIP/2.0",
+        "[last_Via:]",
+        "Max-Forwards: 70",
+        "[last_From:]",
+        f"To: <{TARGET}>",
+        "[last_Call-ID:]",
+        "CSeq: 1 CANCEL",
+        again=True,
+    ),
+    gets(200, "CSeq: 1 CANCEL"),
+    within("ACK", cseq=1),
+    within("OPTIONS", cseq=2),
+    gets(200, "CSeq: 2 OPTIONS"),
+    hangs_up(3),
+)
+CHANGES_BEFORE_IT_ANSWERS = scene(
+    "A called phone describes its sound reliably, changes it by UPDATE, and answers",
+    asked("INVITE", "Supported: .*100rel", keeps={**PARTIES, **_INVITE}, dialog=True),
+    reply(
+        "183 Session Progress", "Require: 100rel", "RSeq: 5", "Allow: INVITE, UPDATE, PRACK", tag="called", body=sdp()
+    ),
+    asked("PRACK", "RAck: 5 1 INVITE"),
+    reply("200 OK"),
+    back("UPDATE", cseq=1, body=sdp("inactive", version=2)),
+    gets(200, "CSeq: 1 UPDATE", "a=inactive"),
+    back("UPDATE", cseq=2, body=sdp(version=3)),
+    gets(200, "CSeq: 2 UPDATE", "a=sendrecv"),
+    reply(
+        "200 OK", tag="called", to="To:[$to]", via="Via:[$via]", cseq="CSeq:[$cseq]", from_="From:[$theirs]", again=True
+    ),
+    asked("ACK"),
+    is_hung_up(),
 )
 MERGED = scene(
     "An INVITE that reaches us a second time on another way is a loop",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 
-from tests.interop.scenes import Scene, answers, back, calls, gets, hangs_up, scene, sdp, within
+from tests.interop.scenes import Scene, answers, asked, back, calls, gets, hangs_up, is_hung_up, log, scene, sdp, within
 
 FORMS: tuple[tuple[str, str], ...] = (
     (sdp("sendonly", version=2), "recvonly"),
@@ -111,4 +112,21 @@ CALLED_HOLDS = scene(
     back("BYE", cseq=6),
     gets(200),
 )
+
+
+def holds_until_told(sound: Path) -> Scene:
+    """A called phone that hums, and holds from its first cue to its second."""
+    return scene(
+        "A called phone hums, and holds for as long as it is wanted",
+        answers(),
+        f'  <nop><action><exec rtp_stream="{sound},-1,0"/></action></nop>\n',
+        log("[call_id]"),
+        asked("MESSAGE"),
+        called_changes("INVITE", sdp("sendonly", version=2), "recvonly", cseq=1),
+        asked("MESSAGE"),
+        called_changes("UPDATE", sdp(version=3), "sendrecv", cseq=2),
+        is_hung_up(),
+    )
+
+
 ALL = {name.lower(): found for name, found in globals().items() if isinstance(found, Scene)}
