@@ -14,7 +14,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import PASSWORD
+from tests.loopback.house import PASSWORD, sdk
 
 NUMBER = "+15550124"
 
@@ -34,8 +34,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(server: Server) -> AsyncIterator[Stage]:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = sdk(server)
     with FileServer(HOLD_MUSIC_MP3) as files:
         async with Phone("alice", server=server.sip, password=PASSWORD) as alice:
             yield Stage(server=server, client=client, files=files, alice=alice)

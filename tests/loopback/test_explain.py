@@ -7,11 +7,10 @@ import os
 import sys
 
 import pytest
-from twilio.rest import Client
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import CUSTOMER, PASSWORD
+from tests.loopback.house import CUSTOMER, PASSWORD, sdk
 
 pytestmark = pytest.mark.anyio
 
@@ -37,8 +36,7 @@ async def test_a_held_call_is_explained_by_the_command(server: Server) -> None:
     ):
         for phone in (alice, bob):
             await phone.register()
-        client = Client(server.account_sid, server.auth_token)
-        client.api.base_url = server.url
+        client = sdk(server)
         document = "<Response><Dial><Conference>support</Conference></Dial></Response>"
 
         def place(name: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
 import pytest
-from twilio.rest import Client
 
 from holdfast.cli.client import Client as HoldsClient
 from holdfast.store.account import Credentials
@@ -21,7 +20,7 @@ from holdfast.testing.server import Server
 from holdfast.testing.signals import as_samples
 from holdfast.voice.media.codecs import encode
 from holdfast.voice.runtime.sounds.made import music
-from tests.loopback.house import answers
+from tests.loopback.house import answers, sdk
 
 pytestmark = pytest.mark.anyio
 
@@ -97,8 +96,7 @@ async def test_every_form_of_hold_in_a_call_of_two(server: Server, files: FileSe
 
 
 async def test_a_phone_and_rest_hold_one_party_and_both_must_let_go(server: Server) -> None:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = sdk(server)
     async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         call = await alice.call(ROOM)
         await call.answered()

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from twilio.rest import Client
 
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
+from tests.loopback.house import sdk
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +53,7 @@ def sealed_phone(office: Office) -> Phone:
 
 async def test_a_sealed_phone_and_a_plain_one_hear_each_other_through_a_hold(office: Office) -> None:
     server = office.server
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = sdk(server)
     async with (
         sealed_phone(office) as alice,
         Phone("bob", server=server.sip, password="builder") as bob,

@@ -58,7 +58,7 @@ async def test_a_tone_above_4_khz_gets_through_before_and_after_a_hold(tmp_path:
             await bob.hears_sound(part[-3])
             heard = bob.got[mark : bob.read()]
             passed = [each for each in heard if each.payload in part]
-            assert len(passed) > 35, "frames pass as they came"
+            assert len(passed) > 20, "frames pass as they came"
             sound = decoded(passed)[10 * FRAME :]
             assert level(sound, HIGH_HZ) > 2000
             assert level(sound, LOW_HZ) > 3500
