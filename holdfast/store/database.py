@@ -9,10 +9,11 @@ Source: SQLite, "Write-Ahead Logging".
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,11 +178,14 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
 
 
 def _look_at(path: Path) -> None:
-    """Refuse a file that is no store of ours, untouched. Raises: DatabaseWrong; sqlite3.Error.
+    """Make the file for its owner alone, or refuse one that is no store of ours, untouched.
 
     aiosqlite 0.22 leaves the thread of a connection that could not be made behind, to fail when the loop has closed:
-    so this look comes before its first connection.
+    so this look comes before its first connection. Raises: DatabaseWrong, OSError, sqlite3.Error.
     """
+    with suppress(FileExistsError):
+        # Passwords of lines and trunks are in it. SQLite gives the files beside it the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(path, timeout=5.0)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         connection.execute("PRAGMA schema_version").fetchone()

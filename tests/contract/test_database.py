@@ -149,6 +149,21 @@ async def test_a_failing_store_speaks_the_engines_words(tmp_path: Path) -> None:
             await database.read(text("SELECT * FROM entries"))
 
 
+async def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
+    """Passwords of lines and trunks are in it. A mode that somebody gave it stays."""
+    path = tmp_path / "holdfast.db"
+    async with open_database(path) as database:
+        await database.write(row("a"))
+        assert {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {
+            "holdfast.db": 0o600,
+            "holdfast.db-wal": 0o600,
+            "holdfast.db-shm": 0o600,
+        }
+    path.chmod(0o640)
+    async with open_database(path):
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
 async def test_a_file_of_another_version_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "holdfast.db"
     with sqlite3.connect(path) as other:
