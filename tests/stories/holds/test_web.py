@@ -229,3 +229,11 @@ async def test_the_documents_want_the_accounts_signature(stage: Stage) -> None:
         assert stage.account.web is not None
         status, _, body = await asgi(stage.account.web, "GET" if "music" in path else "POST", f"{PUBLIC}/twiml/{path}")
         assert (status, json.loads(body)["code"]) == (403, "not_signed"), path
+
+
+async def test_the_description_cannot_be_framed_by_another_page(stage: Stage) -> None:
+    assert stage.account.web is not None
+    status, told, page = await asgi(stage.account.web, "GET", f"{PUBLIC}/docs", b"", {})
+    assert status == 200
+    assert "frame-ancestors 'none'" in told["content-security-policy"]
+    assert b"Try it" in page
