@@ -1,9 +1,11 @@
-"""The application behind a number: answers every webhook with one document, and knows when each was asked."""
+"""The application behind a number: answers its webhooks with documents, and knows when each call was asked for."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -13,12 +15,20 @@ from urllib.parse import parse_qs
 class Application:
     """Serves on a free loopback port and keeps connections open, as web servers do.
 
-    Shape: `asked_at` is by the `From` of the webhook. Units: seconds since the Unix epoch.
+    Shape: `asked_at` is by the `From` of the webhook; a page is its documents, the first of which the first to ask
+    gets, and so on; all who come after the last get that. Units: seconds since the Unix epoch.
     """
 
-    def __init__(self, document: str) -> None:
-        self._document = document.encode()
+    def __init__(self, **pages: Sequence[str]) -> None:
+        self._pages = pages
+        self.asked: Counter[str] = Counter()
         self.asked_at: dict[str, float] = {}
+
+    def _next(self, page: str) -> bytes:
+        documents = self._pages[page]
+        number = min(self.asked[page], len(documents) - 1)
+        self.asked[page] += 1
+        return documents[number].encode()
 
     def __enter__(self) -> Self:
         application = self
@@ -31,11 +41,12 @@ class Application:
                 asked_at = time.time()
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 application.asked_at[parse_qs(body).get("From", [""])[0]] = asked_at
+                document = application._next(self.path.strip("/"))
                 self.send_response(200)
                 self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(application._document)))
+                self.send_header("Content-Length", str(len(document)))
                 self.end_headers()
-                self.wfile.write(application._document)
+                self.wfile.write(document)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing."""
@@ -55,7 +66,6 @@ class Application:
         self._server.server_close()
         self._thread.join()
 
-    @property
-    def url(self) -> str:
-        """Of its only page."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/voice"
+    def url(self, page: str) -> str:
+        """Of a page."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{page}"

@@ -48,9 +48,9 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
         async with answering(folder) as (port, family):
             sip = await run(program, folder, port, family, rate=SIP_PER_S, seconds=seconds)
         console.print(f"{WHOLE_PER_S} calls per second for {seconds} s, the whole server on one core …")
-        with Application(DOCUMENT) as application:
+        with Application(voice=[DOCUMENT]) as application:
             settings = {"rtp_base": str(BASE), "rtp_rows": str(ROWS)}
-            async with Server(numbers={NUMBER: application.url}, settings=settings) as server:
+            async with Server(numbers={NUMBER: application.url("voice")}, settings=settings) as server:
                 family = [server.pid, *children(server.pid)]
                 whole = await run(program, folder, server.sip[1], family, rate=WHOLE_PER_S, seconds=seconds)
         waited = waited_s(application, folder / ANSWERS)

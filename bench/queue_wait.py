@@ -1,8 +1,8 @@
 """1,000 calls that wait in one queue: what each costs the processor, beside a leg of a two-party call.
 
-Sound is measured by itself, with phones that speak: 1,000 legs that hear music, 1,000 legs in calls. What the waiting
-costs beyond sound is measured on the whole server, with calls made by sipp: asking for the wait document again and
-again, and the statistics of a thousand legs, which legs in calls have too. So it is told, and not held against a bar.
+Sound is measured by itself, with phones that speak: 1,000 legs that hear music, 1,000 legs in calls. What the rest of
+the server does meanwhile is measured with calls made by sipp: 1,000 in a queue, whose documents play three minutes of
+music and are asked for again, each caller at another place of its own; then 500 that talk to 500 others.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import asyncio
 import os
 import shutil
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import soundfile
 from rich.console import Console
 from twilio.rest import Client
-from twilio.twiml.voice_response import Enqueue, VoiceResponse
+from twilio.twiml.voice_response import VoiceResponse
 
 from bench import media
+from bench.application import Application
 from bench.call_rate import BASE, NUMBER, PATIENCE_S, SCENARIO, children, confine, cpu_s
 from bench.figures import Figure, NotMeasured
 from holdfast.testing.files import FileServer
@@ -30,9 +33,12 @@ from holdfast.testing.signals import RATE_HZ
 WAITING, PER_S = 1000, 40
 CALLERS = 1100
 """Some more than there is room for in the queue: sipp gives up a few of its calls on a busy machine."""
+PAIRS = WAITING // 2
 SECONDS, SETTLE_S = 15, 5.0
-ROUNDS = 4
-"""How often the music is played before its document is asked for again."""
+ROUNDS = 23
+"""How often the music of eight seconds is played before its document is asked for again."""
+Ready = Callable[[Server], Awaitable[None]]
+CALLED = SCENARIO.with_name("uas.xml")
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
@@ -40,64 +46,102 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
     program = shutil.which("sipp")
     if program is None:
         raise NotMeasured("sipp is not installed (apt-get install sip-tester)")
-    console.print(f"{WAITING} calls in one queue, {seconds} s …")
-    control_us, asked = await _control(program, seconds=seconds)
     console.print(f"{WAITING} legs that hear music, then {WAITING} in calls, {seconds} s each …")
     held = await media.run(legs=WAITING, held=True, seconds=seconds)
     calls = await media.run(legs=WAITING, seconds=seconds)
-    note = f"{held.us_per_leg:.2f} for its sound, {control_us:.2f} for the wait: {asked} documents in {seconds} s"
+    console.print(f"{WAITING} calls in one queue, {seconds} s …")
+    waiting_us, asked = await _waiting(program, seconds=seconds)
+    console.print(f"{PAIRS} calls that talk to {PAIRS} others, {seconds} s …")
+    talking_us = await _talking(program, seconds=seconds)
     return [
         Figure(
             what=f"{WAITING} calls in one queue: processor per waiting leg and tick",
-            value=round(held.us_per_leg + control_us, 2),
+            value=round(held.us_per_leg + waiting_us, 2),
             unit="µs",
-            note=note,
+            bar=round(calls.us_per_leg + talking_us, 2),
+            note=f"{held.us_per_leg:.2f} for its sound, {waiting_us:.2f} for the wait ({asked} documents anew); "
+            f"of a leg in a two-party call, which is the bar, {calls.us_per_leg:.2f} and {talking_us:.2f}",
         ),
-        Figure(what="the same of a leg in a two-party call", value=round(calls.us_per_leg, 2), unit="µs"),
     ]
 
 
-async def _control(program: str, *, seconds: int) -> tuple[float, int]:
+async def _waiting(program: str, *, seconds: int) -> tuple[float, int]:
     """Processor of all but the media process, for each waiting leg and tick; and how many documents were asked for."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         soundfile.write(folder / "music.wav", play(MUSIC_BOX, rate_hz=RATE_HZ) / 2, RATE_HZ, subtype="PCM_16")
-        scenario = folder / "waiting.xml"
-        scenario.write_text(SCENARIO.read_text("utf-8").replace('milliseconds="500"', 'milliseconds="600000"'), "utf-8")
         with FileServer(folder / "music.wav") as files:
-            wait = VoiceResponse()
-            wait.play(files.url("music.wav"), loop=ROUNDS)
-            response = VoiceResponse()
-            response.append(Enqueue(name="line", wait_url=files.put("wait.xml", str(wait)), wait_url_method="GET"))
-            numbers: dict[str, str | None] = {NUMBER: files.put("voice.xml", str(response))}
-            # These callers make no sound, and are not to be hung up for it.
-            settings = {"rtp_base": str(BASE), "rtp_rows": str(CALLERS), "rtp_timeout_s": "0"}
-            async with Server(numbers=numbers, settings=settings) as server:
-                family = [pid for pid in [server.pid, *children(server.pid)] if not _is_media(pid)]
-                cores = sorted(os.sched_getaffinity(0))
-                for pid in family:
-                    confine(pid, cores[0])
-                idle_s = await _spent_s(family, seconds=SETTLE_S) / SETTLE_S
-                callers = await asyncio.create_subprocess_exec(
-                    *(program, "-sf", str(scenario), "-i", HOST, "-mi", HOST, "-nostdin", "-s", NUMBER),
-                    *("-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(CALLERS), "-r", str(PER_S)),
-                    *("-l", str(CALLERS), f"{HOST}:{server.sip[1]}"),
-                    cwd=folder,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                )
-                try:
-                    await _all_wait(server)
-                    # Those who found no room are turned away meanwhile.
-                    await asyncio.sleep(SETTLE_S)
-                    before = files.asked.count("/wait.xml")
-                    spent_s = await _spent_s(family, seconds=seconds) - idle_s * seconds
-                    asked = files.asked.count("/wait.xml") - before
-                finally:
-                    callers.kill()
-                    await callers.wait()
-    return 1e6 * spent_s / seconds * media.TICK_S / WAITING, asked
+            # The first time, each caller is somewhere in its document, as it would be after an hour.
+            rounds = [1 + k % ROUNDS for k in range(CALLERS)] + [ROUNDS]
+            waits = [str(_playing(files.url("music.wav"), rounds=each)) for each in rounds]
+            with Application(wait=waits, voice=["<Response><Enqueue waitUrl='/wait'>line</Enqueue></Response>"]) as own:
+                async with _server(own.url("voice")) as server:
+                    spent_us = await _spent_us(
+                        program, folder, server, callers=CALLERS, ready=_all_wait, seconds=seconds
+                    )
+            return spent_us, own.asked["wait"] - CALLERS
+
+
+async def _talking(program: str, *, seconds: int) -> float:
+    """The same of a leg in a two-party call."""
+    port = free_port(socket.SOCK_DGRAM)
+    document = f"<Response><Dial><Sip>sip:called@{HOST}:{port}</Sip></Dial></Response>"
+    with TemporaryDirectory() as name, Application(voice=[document]) as own:
+        folder = Path(name)
+        arguments = ("-sf", str(CALLED), "-i", HOST, "-mi", HOST, "-nostdin", "-p", str(port), "-l", str(CALLERS))
+        async with _sipp(program, *arguments, folder=folder), _server(own.url("voice")) as server:
+            return await _spent_us(program, folder, server, callers=PAIRS, ready=_all_talk, seconds=seconds)
+
+
+def _playing(url: str, *, rounds: int) -> VoiceResponse:
+    response = VoiceResponse()
+    response.play(url, loop=rounds)
+    return response
+
+
+def _server(url: str) -> Server:
+    # These callers make no sound, and are not to be hung up for it.
+    settings = {"rtp_base": str(BASE), "rtp_rows": str(CALLERS), "rtp_timeout_s": "0"}
+    return Server(numbers={NUMBER: url}, settings=settings)
+
+
+async def _spent_us(program: str, folder: Path, server: Server, *, callers: int, ready: Ready, seconds: int) -> float:
+    """What all processes but the media process use while these calls are up, for each leg and tick."""
+    scenario = folder / "long.xml"
+    scenario.write_text(SCENARIO.read_text("utf-8").replace('milliseconds="500"', 'milliseconds="600000"'), "utf-8")
+    family = [pid for pid in [server.pid, *children(server.pid)] if not _is_media(pid)]
+    cores = sorted(os.sched_getaffinity(0))
+    for pid in family:
+        confine(pid, cores[0])
+    idle_s = await _spent_s(family, seconds=SETTLE_S) / SETTLE_S
+    arguments = (
+        *("-sf", str(scenario), "-i", HOST, "-mi", HOST, "-nostdin", "-s", NUMBER),
+        *("-p", str(free_port(socket.SOCK_DGRAM)), "-m", str(callers), "-r", str(PER_S)),
+        *("-l", str(callers), f"{HOST}:{server.sip[1]}"),
+    )
+    async with _sipp(program, *arguments, folder=folder):
+        await ready(server)
+        # Those who found no room are turned away meanwhile.
+        await asyncio.sleep(SETTLE_S)
+        spent_s = await _spent_s(family, seconds=seconds) - idle_s * seconds
+    return 1e6 * spent_s / seconds * media.TICK_S / WAITING
+
+
+@asynccontextmanager
+async def _sipp(program: str, *arguments: str, folder: Path) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *arguments,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def _spent_s(family: list[int], *, seconds: float) -> float:
@@ -108,15 +152,36 @@ async def _spent_s(family: list[int], *, seconds: float) -> float:
 
 
 async def _all_wait(server: Server) -> None:
-    """Return once they are all in the queue. Raises: TimeoutError."""
+    """Return once they are all in the queue. Raises: NotMeasured."""
+
+    def waiting(client: Client) -> int:
+        return sum(queue.current_size for queue in client.queues.list())
+
+    await _until(server, waiting)
+
+
+async def _all_talk(server: Server) -> None:
+    """Return once they and those they called talk. Raises: NotMeasured."""
+
+    def talking(client: Client) -> int:
+        return len(client.calls.list(status="in-progress", page_size=1000))
+
+    await _until(server, talking)
+
+
+async def _until(server: Server, legs: Callable[[Client], int]) -> None:
     client = Client(server.account_sid, server.auth_token)
     client.api.base_url = server.url
-    async with asyncio.timeout(PATIENCE_S + WAITING / PER_S):
-        while True:
-            queues = await asyncio.to_thread(client.queues.list)
-            if queues and queues[0].current_size == WAITING:
-                return
-            await asyncio.sleep(1.0)
+    found = 0
+    try:
+        async with asyncio.timeout(PATIENCE_S + WAITING / PER_S):
+            while True:
+                found = await asyncio.to_thread(legs, client)
+                if found >= WAITING:
+                    return
+                await asyncio.sleep(2.0)
+    except TimeoutError as error:
+        raise NotMeasured(f"{found} of {WAITING} legs came up") from error
 
 
 def _is_media(pid: int) -> bool:
