@@ -63,8 +63,8 @@ def _queue(call: Call, view: View, now: float) -> Form:
     queue = view.queue_of(call.sid)
     if queue is None:
         return ()
-    position = next((at for at, member in enumerate(queue.members, 1) if member.call == call.sid), 0)
-    waited = next((now - member.entered_at for member in queue.members if member.call == call.sid), 0.0)
+    places = ((at, now - member.entered_at) for at, member in enumerate(queue.members, 1) if member.call == call.sid)
+    position, waited = next(places, (0, 0.0))
     return (
         ("QueuePosition", str(position)),
         ("QueueSid", queue.sid),

@@ -240,7 +240,7 @@ class Queue:
         """Mean time those who wait have waited. Units: whole seconds, 0 when empty."""
         if not self.members:
             return 0
-        return int(sum(now - member.entered_at for member in self.members) / len(self.members))
+        return int(sum([now - member.entered_at for member in self.members]) / len(self.members))
 
 
 class RecordingStatus(StrEnum):
