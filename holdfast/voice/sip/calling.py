@@ -168,7 +168,7 @@ def _progressed(desk: Desk, session: Session, transaction: Transaction, response
                 status=response.status,
                 reason=clean(response.reason),
                 sdp=sdp_of(response),
-                fork=response.to.tag or "",
+                fork=clean(response.to.tag or ""),
             )
         )
 
@@ -199,7 +199,7 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
                 sdp=sdp_of(response),
                 offer_to_answer=not offered,
                 headers=cleaned(response.headers),
-                fork=dialog.remote_tag,
+                fork=clean(dialog.remote_tag),
             )
         )
         return

@@ -280,7 +280,7 @@ def _ask_owner(desk: Desk, session: Session, received: Request, key: str, method
     theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
     desk.put(replace(session, theirs=theirs))
     desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
-    fork = (received.from_.tag or "") if session.state is SessionState.CALLING else ""
+    fork = clean(received.from_.tag or "") if session.state is SessionState.CALLING else ""
     desk.tell(Reoffered(session=session.id, method=method, sdp=sdp, fork=fork))
 
 

@@ -376,3 +376,13 @@ def test_two_agents_change_a_call_before_its_answer_over_a_network() -> None:
     assert [event.cause for event in bob.told(Ended) if isinstance(event, Ended)] == [EndCause.CANCELLED]
     assert (alice.agent.transactions(), bob.agent.transactions()) == (0, 0)
     assert (alice.agent.timers(), bob.agent.timers()) == (0, 0)
+
+
+def test_a_phone_whose_tag_is_no_text_has_a_name_that_is() -> None:
+    _, alice, peer, sent = calling()
+    tag, name = "p\udc98", "p\ufffd"
+    peer.say(rings(sent, 183, 7, tag=tag, body=ANSWER.decode()))
+    peer.say(asks(sent, "UPDATE", tag=tag, body=HELD))
+    peer.say(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag=tag))
+    told = [event.fork for event in alice.events if isinstance(event, Progressed | Reoffered | Accepted)]
+    assert told == [name, name, name]
