@@ -152,6 +152,10 @@ class Baresip:
         """Call a number at the server."""
         await self._command("dial", f"sip:{number}@{self._server[0]}:{self._server[1]};transport={self._transport}")
 
+    async def transfer(self, uri: str) -> None:
+        """Ask the peer to call somebody else instead of us."""
+        await self._command("transfer", uri)
+
     async def hang_up(self) -> None:
         """End the call."""
         await self._command("hangup")

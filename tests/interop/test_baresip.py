@@ -13,9 +13,11 @@ from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
 from holdfast.testing.signals import ALICE, BOB
 from tests.interop.baresip import Baresip
+from tests.loopback.web_server import Behaviour, WebServer, reply
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 
@@ -138,3 +140,48 @@ async def test_a_softphone_calls_a_number_and_is_played_to(office: Office) -> No
         await office.alice.hang_up()
 
     assert [sound for sound in office.alice.heard() if sound != "silence"] == ["hold music"]
+
+
+# --- transfers ----------------------------------------------------------------------------------------------------
+
+
+def document(inside: str) -> Behaviour:
+    return reply(f"<Response>{inside}</Response>")
+
+
+async def answered_by(office: Office, url: str) -> str:
+    """A number that this document answers."""
+    number = "+15550123"
+    await asyncio.to_thread(office.client.incoming_phone_numbers.create, phone_number=number, voice_url=url)
+    return number
+
+
+async def test_a_softphone_is_sent_elsewhere_and_tells_how_it_went(office: Office) -> None:
+    async with WebServer() as web, Phone("carol") as carol:
+        web.on("/after", document('<Pause length="60"/>'))
+        refer = f'<Refer action="/after"><Sip>{carol.uri}</Sip></Refer>'
+        await office.alice.dial(await answered_by(office, web.on("/voice", document(refer))))
+        await carol.called()
+        await carol.hears("alice")
+        await web.came(2)
+        (after,) = web.asked("/after")
+        told = {name: value for name, value in after.form.items() if name.startswith(("Refer", "Notify"))}
+        assert told == {"ReferCallStatus": "in-progress", "ReferSipResponseCode": "202", "NotifySipResponseCode": "200"}
+
+
+async def test_a_softphone_puts_its_caller_through(office: Office) -> None:
+    async with WebServer() as web, Phone("carol") as carol:
+        web.on("/refer", document(f"<Dial><Sip>{carol.uri}</Sip></Dial>"))
+        dial = '<Dial referUrl="/refer"><Client>bob</Client></Dial>'
+        await office.alice.dial(await answered_by(office, web.on("/voice", document(dial))))
+        await office.bob.saw("CALL_ESTABLISHED")
+        await asyncio.sleep(LISTEN_S)
+        await office.bob.transfer(carol.uri)
+        await carol.called()
+        await carol.hears("alice")
+        await office.bob.saw("CALL_CLOSED")
+        (refer,) = web.asked("/refer")
+        assert refer.form["ReferTransferTarget"].strip("<>").startswith(f"sip:carol@{HOST}")
+        await asyncio.sleep(LISTEN_S)
+        await office.alice.hang_up()
+    assert [sound for sound in office.alice.heard() if sound in ("bob", "carol")] == ["bob", "carol"]
