@@ -21,7 +21,8 @@ from tests.interop.scenes import Scene
 from tests.interop.stage import play, plays
 from tests.loopback.test_hold_by_phone import hears_music
 
-pytestmark = [pytest.mark.interop, pytest.mark.anyio]
+# What lasts a minute is begun here, to be over when it is asked for.
+pytestmark = [pytest.mark.interop, pytest.mark.anyio, pytest.mark.usefixtures("sessions")]
 
 FRONT, SHORT, PATIENT, KEYS, ROOM = "+15550101", "+15550102", "+15550103", "+15550104", "+15550105"
 """Numbers that answer, that answer and hang up, that let another phone ring first, that wait for 2 and for 4,

@@ -49,7 +49,6 @@ def quiet() -> Iterator[Server]:
 async def test_lines_register_phones_and_take_them_away(server: Server, tmp_path: Path) -> None:
     await plays(lines.SEVERAL, tmp_path, to=server)
     await plays(lines.SEVERAL, tmp_path, "-t", "t1", to=server)
-    await plays(lines.EXPIRES, tmp_path, to=server)
 
 
 async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(server: Server, tmp_path: Path) -> None:
