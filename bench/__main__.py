@@ -39,13 +39,20 @@ async def measure_all(console: Console, chosen: Mapping[str, Measure]) -> list[F
         began_s = time.monotonic()
         try:
             found: Sequence[Figure] = await measure()
-        except (NotMeasured, OSError, TimeoutError) as error:
-            found = [not_measured(name, str(error) or type(error).__name__)]
+        except (NotMeasured, OSError, TimeoutError, ExceptionGroup) as error:
+            found = [not_measured(name, _reason(error))]
         for figure in found:
             console.print(line(figure))
         console.print(f"   [dim]{time.monotonic() - began_s:.0f} s[/]")
         figures += found
     return figures
+
+
+def _reason(error: Exception) -> str:
+    """The first thing that went wrong, in its own words."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def main() -> int:

@@ -1,12 +1,19 @@
 """The benches run, and what they count (not what they time) is as promised."""
 
+import asyncio
 from io import StringIO
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 from rich.console import Console
 
-from bench import hold_latency, impaired, media, steady_stream
-from bench.figures import Figure, percentiles, show
+from bench import call_rate, hold_latency, impaired, media, steady_stream
+from bench.__main__ import measure_all
+from bench.application import Application
+from bench.figures import Figure, NotMeasured, percentiles, show
+from bench.machine import Machine
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +38,12 @@ async def test_every_way_to_hold_is_timed() -> None:
 
 
 async def test_many_legs_are_carried_and_counted() -> None:
-    run = await media.run(legs=8, held=False, seconds=11)
+    run = await media.run(legs=8, sealed=2, seconds=11)
 
     assert len(run.loads) >= 1
     assert run.heard.sent == 8 * 11 * 50
-    assert run.not_taken == run.heard.holes == 0
+    assert run.not_taken == run.not_sent == 0
+    assert run.heard.frames_lost < run.heard.sent / 2, "the phones hear each other, sealed or not"
     assert run.us_per_leg > 0
 
 
@@ -65,3 +73,39 @@ def test_the_table_says_which_figure_keeps_its_bar() -> None:
         ["hold, longest", "30.0 ms", "", ""],
         ["holes", "0", "≤ 0", "✓"],
     ]
+
+
+async def test_a_measurement_that_fails_keeps_no_other_from_being_made() -> None:
+    async def fails() -> list[Figure]:
+        async with asyncio.TaskGroup():
+            raise NotMeasured("no such program")
+
+    async def works() -> list[Figure]:
+        return [Figure(what="holes", value=0, bar=0)]
+
+    console = paper()
+    first, second = await measure_all(console, {"one": fails, "two": works})
+
+    assert (first.what, first.told, first.within, first.note) == ("one", "—", False, "not measured: no such program")
+    assert second.within
+
+
+def test_how_busy_others_kept_the_machine_is_told() -> None:
+    machine = Machine()
+    assert 0.0 <= machine.others() <= 1.0
+    assert f"{machine.cores} cores, " in machine.told()
+
+
+def test_a_call_is_timed_from_its_webhook_to_its_answer(tmp_path: Path) -> None:
+    with Application(voice=["<Response/>", "<Response><Hangup/></Response>"]) as application:
+        documents = []
+        for number in (7, 8, 9):
+            form = urlencode({"From": f"sip:caller{number}@127.0.0.1:5062"}).encode()
+            with urlopen(Request(application.url("voice"), data=form)) as response:
+                documents.append(response.read())
+        asked_at = application.asked_at["sip:caller7@127.0.0.1:5062"]
+    answers = tmp_path / "answers.log"
+    answers.write_text(f"7 2026-01-01 10:00:00.0 {asked_at + 0.5}\n99 2026-01-01 10:00:00.0 {asked_at}\n")
+
+    assert documents == [b"<Response/>", *[b"<Response><Hangup/></Response>"] * 2]
+    assert call_rate.waited_s(application, answers) == pytest.approx([0.5])
