@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from holdfast import settings as settings_of
@@ -278,8 +279,9 @@ def application(
         )
     )
     app.router.routes.extend(console_routes(sip=sip))
-    app.mount("/2010-04-01", api)
-    return Guard(app, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))
+    # Side by side, so that the engine's API answers in its own words whatever comes in.
+    doors = Router([Mount("/2010-04-01", api), Mount("", app)])
+    return Guard(doors, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))
 
 
 def greeting(running: Running, credentials: Credentials, secured: int | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -11,6 +12,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -95,6 +99,21 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> No
         assert len(processes) == 3
     assert [pid for pid in processes if alive(pid)] == []
     assert "Traceback" not in server.log()
+
+
+async def test_each_api_refuses_a_body_that_is_too_long_in_its_own_words(server: Server) -> None:
+    pair = base64.b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
+
+    def told(path: str) -> Any:
+        request = Request(server.url + path, b"x" * 300_000, {"Authorization": f"Basic {pair}"})
+        with pytest.raises(HTTPError) as refused:
+            urlopen(request, timeout=10)
+        with refused.value as error:
+            assert error.code == 413
+            return json.load(error)
+
+    assert (await asyncio.to_thread(told, f"/2010-04-01/Accounts/{server.account_sid}/Calls.json"))["code"] == 20422
+    assert (await asyncio.to_thread(told, "/holds"))["code"] == "bad_input"
 
 
 async def test_it_is_not_ready_while_there_is_no_media_process(server: Server) -> None:
