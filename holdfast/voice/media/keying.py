@@ -22,10 +22,9 @@ _END, _VOLUME = 0x80, 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What is sent in one tick of a key. Units: `began_ago` and `duration` in samples."""
+    """What is sent in one tick of a key. Units: `duration` in samples."""
 
     code: int
-    began_ago: int
     duration: int
     first: bool
     last: bool
@@ -48,7 +47,6 @@ def _press(code: int) -> list[Event | None]:
         ticks.append(
             Event(
                 code=code,
-                began_ago=tick * SAMPLES,
                 duration=min(tick + 1, ON_FRAMES) * SAMPLES,
                 first=tick == 0,
                 last=tick >= ON_FRAMES - 1,
@@ -57,9 +55,11 @@ def _press(code: int) -> list[Event | None]:
     return ticks + [None] * (ON_FRAMES + OFF_FRAMES - len(ticks))
 
 
-def packet(event: Event, *, payload_type: int, sequence: int, timestamp: int, ssrc: int) -> bytes:
-    """The whole packet. Units: `timestamp` is that of the tick it leaves at."""
+def packet(event: Event, *, payload_type: int, sequence: int, began: int, ssrc: int) -> bytes:
+    """The whole packet. Units: `began` is the timestamp of the tick in which the key did.
+
+    It is the same for all packets of a key, through ticks that were left out between them: another one is another key.
+    """
     kind = payload_type | (0x80 if event.first else 0)
-    began = (timestamp - event.began_ago) % (1 << 32)
     payload = struct.pack("!BBH", event.code, (_END if event.last else 0) | _VOLUME, event.duration)
     return struct.pack("!BBHII", VERSION_2, kind, sequence, began, ssrc) + payload

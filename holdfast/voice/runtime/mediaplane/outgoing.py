@@ -30,6 +30,8 @@ class Outgoing:
         self._keying: dict[int, tuple[Sequence[Event | None], int, bool]] = {}
         """Keys being pressed for a leg: what is sent in each tick, how many ticks of it are over, and whether they are
         those of its peer, passed on."""
+        self._began: dict[int, int] = {}
+        """The timestamp at which the newest key of a leg began."""
 
     def press(self, at: int, digits: str, *, rounds: int) -> None:
         """Press these keys for a leg, from its next packet on."""
@@ -86,8 +88,10 @@ class Outgoing:
                 del self._keying[at]
             row = self._rows.used[at]
             event, kind = ticks[over], row.dtmf_payload_type
+            if event is not None and event.first:
+                self._began[at] = int(headers.timestamp[at])
             if event is not None and kind is not None and (row.hears is not None) is passed:
-                numbers = {"sequence": int(headers.sequence[at]), "timestamp": int(headers.timestamp[at])}
+                numbers = {"sequence": int(headers.sequence[at]), "began": self._began[at]}
                 self._put(at, packet(event, payload_type=kind, ssrc=headers.ssrc(at), **numbers))
                 pressed.append(at)
         return pressed
