@@ -95,7 +95,7 @@ def test_a_key_is_one_event_of_100_ms_that_ends_three_times() -> None:
 
 def test_keys_need_an_agreement_and_must_exist() -> None:
     with open_line(ALICE) as (alice, _):
-        with pytest.raises(ValueError, match="telephone events"):
+        with pytest.raises(ValueError, match="nothing is agreed"):
             alice.press("1")
         alice.agree(agreed_with(alice))
         with pytest.raises(ValueError, match="no key"):
