@@ -46,8 +46,8 @@ class Machine:
         if others < LOADED:
             return text
         return (
-            f"{text} (load {load:.1f}): THIS MACHINE IS LOADED. Figures in µs and ms of the processor hold; times on "
-            "the clock, and what was lost or left out, are partly of the others' making"
+            f"{text} (load {load:.1f}): THIS MACHINE IS LOADED. Times on the clock, and what was lost or left out, are "
+            "partly of the others' making; times of the processor are too, by some tenths"
         )
 
 

@@ -1,8 +1,9 @@
 """1,000 calls that wait in one queue: what each costs the processor, beside a leg of a two-party call.
 
 Sound is measured by itself, with phones that speak: 1,000 legs that hear music, 1,000 legs in calls. What the rest of
-the server does meanwhile is measured with calls made by sipp: 1,000 in a queue, whose documents play three minutes of
-music and are asked for again, each caller at another place of its own; then 500 that talk to 500 others.
+the server does meanwhile is measured with calls made by sipp: 1,000 in a queue that hear the built-in music; 1,000
+whose documents play three minutes of music and are asked for again, each caller at another place of its own; then 500
+that talk to 500 others.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from holdfast.testing.signals import RATE_HZ
 WAITING, PER_S = 1000, 40
 CALLERS = 1100
 """Some more than there is room for in the queue: sipp gives up a few of its calls on a busy machine."""
-PAIRS = WAITING // 2
+PAIRS, SPARE_PAIRS = WAITING // 2, 50
 SECONDS, SETTLE_S = 15, 5.0
 ROUNDS = 23
 """How often the music of eight seconds is played before its document is asked for again."""
-Ready = Callable[[Server], Awaitable[None]]
+Ready = Callable[[Server], Awaitable[int]]
+"""Waits until enough legs are up, and tells how many are."""
 CALLED = SCENARIO.with_name("uas.xml")
 
 
@@ -49,24 +51,40 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
     console.print(f"{WAITING} legs that hear music, then {WAITING} in calls, {seconds} s each …")
     held = await media.run(legs=WAITING, held=True, seconds=seconds)
     calls = await media.run(legs=WAITING, seconds=seconds)
-    console.print(f"{WAITING} calls in one queue, {seconds} s …")
+    console.print(f"{WAITING} calls in one queue, with the built-in music, {seconds} s …")
+    music_us = await _waiting_with_music(program, seconds=seconds)
+    console.print(f"{WAITING} calls in one queue, with documents of the application, {seconds} s …")
     waiting_us, asked = await _waiting(program, seconds=seconds)
     console.print(f"{PAIRS} calls that talk to {PAIRS} others, {seconds} s …")
     talking_us = await _talking(program, seconds=seconds)
+    bar = f"of a leg in a two-party call, which is the bar, {calls.us_per_leg:.2f} and {talking_us:.2f}"
     return [
         Figure(
-            what=f"{WAITING} calls in one queue: processor per waiting leg and tick",
+            what=f"{WAITING} calls in one queue, built-in music: processor per waiting leg and tick",
+            value=round(held.us_per_leg + music_us, 2),
+            unit="µs",
+            bar=round(calls.us_per_leg + talking_us, 2),
+            note=f"{held.us_per_leg:.2f} for its sound, {music_us:.2f} for the wait; {bar}",
+        ),
+        Figure(
+            what="the same with a waitUrl that is asked again every three minutes",
             value=round(held.us_per_leg + waiting_us, 2),
             unit="µs",
             bar=round(calls.us_per_leg + talking_us, 2),
-            note=f"{held.us_per_leg:.2f} for its sound, {waiting_us:.2f} for the wait ({asked} documents anew); "
-            f"of a leg in a two-party call, which is the bar, {calls.us_per_leg:.2f} and {talking_us:.2f}",
+            note=f"{held.us_per_leg:.2f} for its sound, {waiting_us:.2f} for the wait ({asked} documents anew)",
         ),
     ]
 
 
+async def _waiting_with_music(program: str, *, seconds: int) -> float:
+    """Processor of all but the media process, for each waiting leg and tick."""
+    with TemporaryDirectory() as name, Application(voice=["<Response><Enqueue>line</Enqueue></Response>"]) as own:
+        async with _server(own.url("voice")) as server:
+            return await _spent_us(program, Path(name), server, callers=CALLERS, ready=_all_wait, seconds=seconds)
+
+
 async def _waiting(program: str, *, seconds: int) -> tuple[float, int]:
-    """Processor of all but the media process, for each waiting leg and tick; and how many documents were asked for."""
+    """The same where the application says what they hear; and how many documents were asked for meanwhile."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         soundfile.write(folder / "music.wav", play(MUSIC_BOX, rate_hz=RATE_HZ) / 2, RATE_HZ, subtype="PCM_16")
@@ -83,14 +101,16 @@ async def _waiting(program: str, *, seconds: int) -> tuple[float, int]:
 
 
 async def _talking(program: str, *, seconds: int) -> float:
-    """The same of a leg in a two-party call."""
+    """The same for a leg in a two-party call."""
     port = free_port(socket.SOCK_DGRAM)
     document = f"<Response><Dial><Sip>sip:called@{HOST}:{port}</Sip></Dial></Response>"
     with TemporaryDirectory() as name, Application(voice=[document]) as own:
         folder = Path(name)
         arguments = ("-sf", str(CALLED), "-i", HOST, "-mi", HOST, "-nostdin", "-p", str(port), "-l", str(CALLERS))
         async with _sipp(program, *arguments, folder=folder), _server(own.url("voice")) as server:
-            return await _spent_us(program, folder, server, callers=PAIRS, ready=_all_talk, seconds=seconds)
+            return await _spent_us(
+                program, folder, server, callers=PAIRS + SPARE_PAIRS, ready=_all_talk, seconds=seconds
+            )
 
 
 def _playing(url: str, *, rounds: int) -> VoiceResponse:
@@ -123,8 +143,9 @@ async def _spent_us(program: str, folder: Path, server: Server, *, callers: int,
         await ready(server)
         # Those who found no room are turned away meanwhile.
         await asyncio.sleep(SETTLE_S)
+        legs = await ready(server)
         spent_s = await _spent_s(family, seconds=seconds) - idle_s * seconds
-    return 1e6 * spent_s / seconds * media.TICK_S / WAITING
+    return 1e6 * spent_s / seconds * media.TICK_S / legs
 
 
 @asynccontextmanager
@@ -151,25 +172,25 @@ async def _spent_s(family: list[int], *, seconds: float) -> float:
     return sum(cpu_s(pid) for pid in family) - before_s
 
 
-async def _all_wait(server: Server) -> None:
-    """Return once they are all in the queue. Raises: NotMeasured."""
+async def _all_wait(server: Server) -> int:
+    """Return once they are all in the queue: how many are. Raises: NotMeasured."""
 
     def waiting(client: Client) -> int:
         return sum(queue.current_size for queue in client.queues.list())
 
-    await _until(server, waiting)
+    return await _until(server, waiting)
 
 
-async def _all_talk(server: Server) -> None:
-    """Return once they and those they called talk. Raises: NotMeasured."""
+async def _all_talk(server: Server) -> int:
+    """Return once enough talk: how many do, those that were called among them. Raises: NotMeasured."""
 
     def talking(client: Client) -> int:
         return len(client.calls.list(status="in-progress", page_size=1000))
 
-    await _until(server, talking)
+    return await _until(server, talking)
 
 
-async def _until(server: Server, legs: Callable[[Client], int]) -> None:
+async def _until(server: Server, legs: Callable[[Client], int]) -> int:
     client = Client(server.account_sid, server.auth_token)
     client.api.base_url = server.url
     found = 0
@@ -178,7 +199,7 @@ async def _until(server: Server, legs: Callable[[Client], int]) -> None:
             while True:
                 found = await asyncio.to_thread(legs, client)
                 if found >= WAITING:
-                    return
+                    return found
                 await asyncio.sleep(2.0)
     except TimeoutError as error:
         raise NotMeasured(f"{found} of {WAITING} legs came up") from error
