@@ -25,7 +25,7 @@ from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip
 from holdfast.cli.client import credentials_of
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
-from holdfast.cli.serve import CONTROL_SETTINGS
+from holdfast.cli.serve import CONTROL_SETTINGS, GOODBYE_S
 from holdfast.cli.terminal import Stop, say, tell
 from holdfast.cli.web import bind_http, http_server
 from holdfast.console.app import console_routes
@@ -294,8 +294,11 @@ def greeting(running: Running, credentials: Credentials, secured: int | None) ->
     ]
 
 
-def stop_requested() -> asyncio.Event:
-    """Set when the supervisor asks for the end, or has gone: its end of our standard input closes with it."""
+def stop_requested(*, goodbye_s: float = GOODBYE_S) -> asyncio.Event:
+    """Set when the supervisor asks for the end, or has gone: its end of our standard input closes with it.
+
+    Once it has gone there is nobody who would end a goodbye that hangs: the kernel does, after `goodbye_s` seconds.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -305,6 +308,7 @@ def stop_requested() -> asyncio.Event:
         with suppress(BlockingIOError):
             if not os.read(sys.stdin.fileno(), 1024):
                 loop.remove_reader(sys.stdin.fileno())
+                signal.setitimer(signal.ITIMER_REAL, goodbye_s)
                 stop.set()
 
     os.set_blocking(sys.stdin.fileno(), False)

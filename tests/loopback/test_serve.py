@@ -187,6 +187,23 @@ async def test_children_end_with_a_supervisor_that_was_killed() -> None:
         await until(lambda: not any(alive(pid) for pid in processes.values()))
 
 
+HANGS = """
+import asyncio
+from holdfast.cli.control import stop_requested
+async def hang():
+    await stop_requested(goodbye_s=0.2).wait()
+    await asyncio.sleep(600)
+asyncio.run(hang())
+"""
+
+
+def test_control_that_hangs_ends_all_the_same_when_its_supervisor_has_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=60) == -signal.SIGALRM
+
+
 @pytest.fixture
 def taken() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as held:
