@@ -383,7 +383,17 @@ async def test_a_connection_there_is_no_room_for_is_told_as_none() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks, most_of_one_host=0)
-        async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0) as server:
+        ended = asyncio.Event()
+
+        async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            ended.set()
+
+        async with await asyncio.start_server(accepted, "127.0.0.1", 0) as server:
             streams.send(b"first", Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
             await until(lambda: owner.heard == ["gone"])
+            async with asyncio.timeout(5):
+                await ended.wait()
         streams.close()

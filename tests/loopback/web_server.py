@@ -95,6 +95,8 @@ class WebServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        for _ in range(4):  # what was accepted in this moment becomes a connection in the next rounds of the loop
+            await asyncio.sleep(0)
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
