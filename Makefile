@@ -8,8 +8,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 READY := .venv/.installed
 CODE := holdfast tests examples bench scripts
-# Four workers for two cores, the smallest machine we promise: tests with phones mostly wait.
-WORKERS ?= 4
+# Three workers for two cores, the smallest machine we promise: tests with phones mostly wait.
+WORKERS ?= 3
 ARGS ?=
 
 .PHONY: help install demo serve test check interop conformance-openapi bench diagrams lock clean

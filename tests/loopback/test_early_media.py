@@ -13,6 +13,7 @@ from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
 from tests.loopback.house import answers
+from tests.loopback.test_serve import until
 
 pytestmark = pytest.mark.anyio
 NUMBERS = {"+15550100": "front.xml", "+15550101": "patient.xml"}
@@ -57,7 +58,9 @@ async def test_a_caller_that_is_not_answered_hears_the_phone_that_rings(
         call = await alice.call("+15550101", acknowledges=acknowledges)
         called = await bob.called()
         await alice.hears("ringback")
-        assert (call.progress, call.state.value) == ([180, 183], "ringing")
+        # The sound does not wait for the 183, which waits for the PRACK of the 180.
+        await until(lambda: call.progress == [180, 183])
+        assert call.state.value == "ringing"
         called.ring_aloud()
         await alice.hears("bob")
         await bob.hears("silence")
