@@ -191,8 +191,7 @@ async def _all_talk(server: Server) -> int:
 
 
 async def _until(server: Server, legs: Callable[[Client], int]) -> int:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = server.sdk()
     found = 0
     try:
         async with asyncio.timeout(PATIENCE_S + WAITING / PER_S):

@@ -12,7 +12,6 @@ from urllib.request import Request, urlopen
 import numpy as np
 import soundfile
 from rich.console import Console
-from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
 from bench.figures import Figure, percentiles
@@ -48,8 +47,7 @@ async def measure(console: Console, *, redirects: int) -> list[Figure]:
                 Phone("alice", server=server.sip) as phone,
             ):
                 await (await phone.call(NUMBER)).answered()
-                client = Client(server.account_sid, server.auth_token)
-                client.api.base_url = server.url
+                client = server.sdk()
                 (call,) = await asyncio.to_thread(client.calls.list, status="in-progress")
                 path = f"/2010-04-01/Accounts/{server.account_sid}/Calls/{call.sid}.json"
                 times: list[float] = []

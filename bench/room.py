@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import soundfile
-from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from bench.requests import Door
@@ -72,8 +71,7 @@ async def a_room() -> AsyncIterator[Room]:
                 for phone in (customer, agent):
                     await (await phone.call(NUMBER)).answered()
                 await asyncio.gather(customer.hears("bob"), agent.hears("alice"))
-                client = Client(server.account_sid, server.auth_token)
-                client.api.base_url = server.url
+                client = server.sdk()
                 (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
                 calls = await asyncio.to_thread(client.calls.list, status="in-progress")
                 with closing(Door(server)) as door:

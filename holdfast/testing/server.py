@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from twilio.rest import Client
+
 HOST = "127.0.0.1"
 ROWS = 128
 PORTS = range(10240, 16384)
@@ -70,6 +72,12 @@ class Server:
             "TWILIO_AUTH_TOKEN": self.auth_token,
             "TWILIO_API_BASE_URL": self.url,
         }
+
+    def sdk(self) -> Client:
+        """The official SDK, pointed at this server."""
+        client = Client(self.account_sid, self.auth_token)
+        client.api.base_url = self.url
+        return client
 
     def log(self) -> str:
         """What the server has logged so far."""

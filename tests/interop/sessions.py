@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from twilio.rest import Client
-
 from holdfast.testing.files import FileServer
 from holdfast.testing.server import HOST, Server
 from tests.interop.scenarios import alive, lines
@@ -35,7 +33,7 @@ async def run(folder: Path) -> dict[str, str]:
                     group.create_task(_is_called(server, called, folder))
                 group.create_task(_calls(server, lines.EXPIRES, folder))
             assert "Traceback" not in server.log()
-            return {str(call.sid): str(call.status) for call in await asyncio.to_thread(_client(server).calls.list)}
+            return {str(call.sid): str(call.status) for call in await asyncio.to_thread(server.sdk().calls.list)}
 
 
 async def _calls(server: Server, scene: Scene, folder: Path) -> None:
@@ -45,11 +43,5 @@ async def _calls(server: Server, scene: Scene, folder: Path) -> None:
 async def _is_called(server: Server, scene: Scene, folder: Path) -> None:
     phone = await play(scene, folder)
     uri = f"sip:called@{HOST}:{phone.port}"
-    await asyncio.to_thread(_client(server).calls.create, to=uri, from_=FRONT, twiml=DOCUMENT)
+    await asyncio.to_thread(server.sdk().calls.create, to=uri, from_=FRONT, twiml=DOCUMENT)
     await phone.ends_well(within_s=WITHIN_S)
-
-
-def _client(server: Server) -> Client:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
-    return client

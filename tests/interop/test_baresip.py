@@ -39,8 +39,7 @@ class Office:
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     async with Server(lines={"alice": "wonderland", "bob": "builder"}) as server:
-        client = Client(server.account_sid, server.auth_token)
-        client.api.base_url = server.url
+        client = server.sdk()
         async with (
             Baresip("alice", hum=ALICE, server=server.sip, password="wonderland", folder=tmp_path / "alice") as alice,
             Baresip("bob", hum=BOB, server=server.sip, password="builder", folder=tmp_path / "bob") as bob,
@@ -106,8 +105,7 @@ async def test_a_softphone_on_tls_with_srtp_and_one_on_tcp_hear_a_hold_and_a_res
         "default_voice_url": "http://127.0.0.1:9/voice",
     }
     async with Server(lines={"alice": "wonderland", "bob": "builder"}, settings=settings) as server:
-        client = Client(server.account_sid, server.auth_token)
-        client.api.base_url = server.url
+        client = server.sdk()
         alice = Baresip(
             "alice",
             hum=ALICE,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twilio.rest import Client
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
@@ -49,8 +48,7 @@ async def test_requests_are_signed_as_the_sdk_expects(requirement: str, sdks: Pa
 
 
 def call_alice(server: Server, app: str) -> None:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = server.sdk()
     events = ["initiated", "completed"]
     client.calls.create(
         to="client:alice",

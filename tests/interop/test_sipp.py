@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
 from holdfast.testing.files import FileServer
@@ -52,12 +51,6 @@ def trunks() -> Iterator[Server]:
         numbers = {"+15550100": None, "+15550123": url}
         with Server(routes=routes, numbers=numbers, settings={"sip_trust_loopback": False}) as server:
             yield server
-
-
-def client_of(server: Server) -> Client:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
-    return client
 
 
 async def sipp(folder: Path, scenario: str, *arguments: str, host: str = HOST) -> asyncio.subprocess.Process:
@@ -125,7 +118,7 @@ async def call_in(server: Server, tmp_path: Path, number: str, *transport: str) 
         answer.pause(length=5)
         url = files.put("voice.xml", str(answer))
         await asyncio.to_thread(
-            client_of(server).incoming_phone_numbers.create, phone_number=number, voice_url=url, voice_method="GET"
+            server.sdk().incoming_phone_numbers.create, phone_number=number, voice_url=url, voice_method="GET"
         )
         callers = await sipp(
             tmp_path,
@@ -143,7 +136,7 @@ async def call_in(server: Server, tmp_path: Path, number: str, *transport: str) 
         )
         await finished(callers, tmp_path)
 
-    ended = await asyncio.to_thread(client_of(server).calls.list, to=number, status="completed")
+    ended = await asyncio.to_thread(server.sdk().calls.list, to=number, status="completed")
     assert len(ended) == CALLS
 
 
@@ -155,10 +148,10 @@ async def test_a_phone_is_called_and_hung_up_on(server: Server, tmp_path: Path) 
     answer.hangup()
     uri = f"sip:called@{HOST}:{port}"
     for _ in range(10):
-        await asyncio.to_thread(client_of(server).calls.create, to=uri, from_="+15550100", twiml=str(answer))
+        await asyncio.to_thread(server.sdk().calls.create, to=uri, from_="+15550100", twiml=str(answer))
     await finished(phone, tmp_path)
 
-    ended = await asyncio.to_thread(client_of(server).calls.list, to=uri, status="completed")
+    ended = await asyncio.to_thread(server.sdk().calls.list, to=uri, status="completed")
     assert len(ended) == 10
 
 
@@ -172,7 +165,7 @@ async def test_numbers_leave_by_a_trunk_that_wants_proof(trunks: Server, tmp_pat
     answer = VoiceResponse()
     answer.play(digits="w")
     answer.hangup()
-    client = client_of(trunks)
+    client = trunks.sdk()
     sids = []
     for number in range(5):
         call = await asyncio.to_thread(
@@ -215,7 +208,7 @@ async def test_calls_of_a_trunk_come_in_without_a_password_and_a_strangers_do_no
     port = str(free_port(socket.SOCK_DGRAM))
     stranger = await sipp(tmp_path, "refused.xml", *called, "-p", port, host="127.0.0.8")
     await finished(stranger, tmp_path)
-    calls = await asyncio.to_thread(client_of(trunks).calls.list, to="+15550123")
+    calls = await asyncio.to_thread(trunks.sdk().calls.list, to="+15550123")
     assert len(calls) == 5
 
 
@@ -234,6 +227,6 @@ async def test_a_caller_by_tls_holds_resumes_and_hangs_up(tmp_path: Path) -> Non
                 called = (f"{host}:{port}", "-s", "+15550123", "-t", "t1", "-m", "5", "-r", "5")
                 callers = await sipp(tmp_path, str(scenario), *called, "-p", str(free_port(socket.SOCK_STREAM)))
                 await finished(callers, tmp_path)
-            ended = await asyncio.to_thread(client_of(server).calls.list, status="completed")
+            ended = await asyncio.to_thread(server.sdk().calls.list, status="completed")
             assert len(ended) == 5
             assert "Traceback" not in server.log()

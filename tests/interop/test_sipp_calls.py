@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twilio.rest import Client
 
 from holdfast.cli.client import Client as HoldsClient
 from holdfast.store.account import Credentials
@@ -55,8 +54,7 @@ def server(files: FileServer) -> Iterator[Server]:
 
 async def call(server: Server, port: int, document: str) -> str:
     """Have the server call sipp; the SID of the call."""
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = server.sdk()
     uri = f"sip:called@{HOST}:{port}"
     return str((await asyncio.to_thread(client.calls.create, to=uri, from_=FRONT, twiml=document)).sid)
 
@@ -145,8 +143,7 @@ async def test_telephone_events_and_info_are_keys(
 
 async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Server, tmp_path: Path) -> None:
     """The other party hears music meanwhile, and the holds service shows a phone's own hold."""
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = server.sdk()
     phone = await play(holds.holds_until_told(humming(tmp_path)), tmp_path)
     async with Phone("alice", server=server.sip) as alice:
         listens = await alice.call(ROOM)

@@ -16,7 +16,7 @@ from holdfast.testing.server import HOST, Server, free_port
 from tests.interop.scenarios import alive
 from tests.interop.scenes import Scene
 from tests.interop.stage import plays
-from tests.interop.test_sipp import client_of, finished, sipp
+from tests.interop.test_sipp import finished, sipp
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 
@@ -62,7 +62,7 @@ async def test_callers_do_in_their_dialogs_what_phones_do(server: Server, tmp_pa
         running = await sipp(folder, scenario, target, "-s", number, "-p", str(port), "-m", str(CALLS), "-r", "10")
         await finished(running, folder)
     for number, scenarios in Counter(CALLERS.values()).items():
-        calls = await asyncio.to_thread(client_of(server).calls.list, to=number)
+        calls = await asyncio.to_thread(server.sdk().calls.list, to=number)
         assert len(calls) == CALLS * scenarios
         assert {str(call.status) for call in calls} <= {"completed", "canceled", "no-answer"}
 
@@ -99,7 +99,7 @@ async def called(server: Server, folder: Path, scenario: str, document: str, *, 
     """Phones are called, one after the other, and do as the scenario says. Returns how all of them ended."""
     port = free_port(socket.SOCK_DGRAM)
     phone = await sipp(folder, scenario, "-p", str(port), "-m", str(CALLS))
-    client: Client = client_of(server)
+    client: Client = server.sdk()
     sids = []
     for _ in range(CALLS):
         call = await asyncio.to_thread(

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twilio.rest import Client
 
 from holdfast.testing.files import FileServer
 from holdfast.testing.server import HOST, Server, Value, free_port
@@ -133,8 +132,7 @@ async def test_scanners_and_strangers_hear_nothing_where_that_is_set(quiet: Serv
 
 
 async def call(server: Server, to: str) -> None:
-    client = Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
+    client = server.sdk()
     await asyncio.to_thread(client.calls.create, to=to, from_=FRONT, twiml=ANSWER)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.testing.server import Server
-from tests.loopback.house import CUSTOMER, PASSWORD, client, sdk
+from tests.loopback.house import CUSTOMER, PASSWORD, client
 
 GONE_S = 20.0
 
@@ -28,6 +28,6 @@ def server(house: Server) -> Iterator[Server]:
     while (calls := client(house).get("/calls")["calls"]) and time.monotonic() < until_s:
         time.sleep(0.02)
     for call in calls:  # the next test is to fail of its own faults alone
-        sdk(house).calls(call["sid"]).update(status="completed")
+        house.sdk().calls(call["sid"]).update(status="completed")
     assert calls == [], "calls are left behind"
     assert "Traceback" not in house.log()[said:]

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from twilio import rest as twilio
-
 from holdfast.cli.client import Client
 from holdfast.store.account import Credentials
 from holdfast.testing.server import Server
@@ -17,13 +15,6 @@ CUSTOMER = "+15550123"
 def client(server: Server) -> Client:
     """The JSON API of a server."""
     return Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
-
-
-def sdk(server: Server) -> twilio.Client:
-    """The official SDK, pointed at a server."""
-    client = twilio.Client(server.account_sid, server.auth_token)
-    client.api.base_url = server.url
-    return client
 
 
 async def answers(server: Server, number: str, url: str) -> None:

@@ -22,8 +22,8 @@ def paper() -> Console:
     return Console(file=StringIO(), width=140)
 
 
-async def test_20_holds_are_one_stream_without_a_hole_or_a_foreign_byte() -> None:
-    figures = await steady_stream.measure(paper(), holds=20)
+async def test_50_holds_are_one_stream_without_a_hole_or_a_foreign_byte() -> None:
+    figures = await steady_stream.measure(paper(), holds=50)
 
     counted = {figure.what: figure.value for figure in figures if figure.unit == ""}
     assert counted == {"packets with foreign bytes at the held ear": 0, "SSRCs": 1, "holes in the sequence": 0}

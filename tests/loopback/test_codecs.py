@@ -61,8 +61,8 @@ async def test_two_phones_hear_each_other_whatever_they_speak(
             if types[0] == types[1] != 9:
                 law = ALAW if kind == 8 else ULAW
                 hum = BOB if other is bob else ALICE
-                whole = {packet.payload for packet in phone.ear.packets()}
-                assert encode(hum.frame(), law) in whole, "the same law: not a bit is changed"
+                latest = {packet.payload for packet in phone.ear.packets()[-10:]}
+                assert encode(hum.frame(), law) in latest, "the same law: not a bit is changed"
 
 
 async def test_three_codecs_in_one_conference_and_how_they_sound(server: Server, files: FileServer) -> None:

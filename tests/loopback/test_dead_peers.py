@@ -16,7 +16,6 @@ from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.sip.effects import EndCause, Ended
-from tests.loopback.house import sdk
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +33,7 @@ async def serving(**settings: str) -> AsyncIterator[tuple[Server, Client, FileSe
         files.put("told", "")
         numbers: dict[str, str | None] = {ROOM: files.put("room.xml", DOCUMENT.format(url=files.url("told")))}
         async with Server(numbers=numbers, settings=settings) as server:
-            client = sdk(server)
+            client = server.sdk()
             yield server, client, files
             assert "Traceback" not in server.log()
 

@@ -14,7 +14,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import PASSWORD, sdk
+from tests.loopback.house import PASSWORD
 
 NUMBER = "+15550124"
 
@@ -34,7 +34,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(server: Server) -> AsyncIterator[Stage]:
-    client = sdk(server)
+    client = server.sdk()
     with FileServer(HOLD_MUSIC_MP3) as files:
         async with Phone("alice", server=server.sip, password=PASSWORD) as alice:
             yield Stage(server=server, client=client, files=files, alice=alice)

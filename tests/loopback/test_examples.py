@@ -19,7 +19,7 @@ from holdfast.testing.files import FileServer
 from holdfast.testing.music import HOLD_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server, free_port
-from tests.loopback.house import CUSTOMER, PASSWORD, answers, sdk
+from tests.loopback.house import CUSTOMER, PASSWORD, answers
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ def into_a_room() -> str:
 
 async def call_from(caller: str, server: Server) -> str:
     """The SID of the call a phone has made."""
-    calls = await asyncio.to_thread(sdk(server).calls.list, status="in-progress")
+    calls = await asyncio.to_thread(server.sdk().calls.list, status="in-progress")
     return str(next(call.sid for call in calls if call.parent_call_sid is None and caller in str(call._from)))
 
 
@@ -108,7 +108,7 @@ async def test_a_and_b_hold_and_resume_a_participant(server: Server, files: File
         for phone in (alice, bob):
             await (await phone.call(OFFICE)).answered()
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-        client = sdk(server)
+        client = server.sdk()
         (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
         customer = await call_from("alice", server)
         music = files.url(HOLD_MUSIC_MP3.name)
@@ -146,7 +146,7 @@ async def test_c_d_and_e_hold_a_leg_and_keep_the_other(
         call = await bob.call(OFFICE)
         await call.answered()
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-        calls = await asyncio.to_thread(sdk(server).calls.list, status="in-progress")
+        calls = await asyncio.to_thread(server.sdk().calls.list, status="in-progress")
         parent = str(next(call.sid for call in calls if call.parent_call_sid is None))
         child = str(next(call.sid for call in calls if call.parent_call_sid == parent))
 
@@ -201,7 +201,7 @@ async def test_c_d_and_e_with_holds(server: Server, files: FileServer) -> None:
         await (await bob.call(OFFICE)).answered()
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         parent = await call_from("bob", server)
-        child = (await asyncio.to_thread(sdk(server).calls.list, parent_call_sid=parent))[0].sid
+        child = (await asyncio.to_thread(server.sdk().calls.list, parent_call_sid=parent))[0].sid
         music = files.url(HOLD_MUSIC_MP3.name)
 
         for call, held, other in ((child, alice, bob), (parent, bob, alice)):

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import CUSTOMER, PASSWORD, sdk
+from tests.loopback.house import CUSTOMER, PASSWORD
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_a_held_call_is_explained_by_the_command(server: Server) -> None:
     ):
         for phone in (alice, bob):
             await phone.register()
-        client = sdk(server)
+        client = server.sdk()
         document = "<Response><Dial><Conference>support</Conference></Dial></Response>"
 
         def place(name: str) -> str:

@@ -20,7 +20,7 @@ from holdfast.testing.server import Server
 from holdfast.testing.signals import as_samples
 from holdfast.voice.media.codecs import encode
 from holdfast.voice.runtime.sounds.made import music
-from tests.loopback.house import answers, sdk
+from tests.loopback.house import answers
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ async def test_every_form_of_hold_in_a_call_of_two(server: Server, files: FileSe
 
 
 async def test_a_phone_and_rest_hold_one_party_and_both_must_let_go(server: Server) -> None:
-    client = sdk(server)
+    client = server.sdk()
     async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         call = await alice.call(ROOM)
         await call.answered()

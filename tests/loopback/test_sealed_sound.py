@@ -13,7 +13,6 @@ import pytest
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
-from tests.loopback.house import sdk
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +52,7 @@ def sealed_phone(office: Office) -> Phone:
 
 async def test_a_sealed_phone_and_a_plain_one_hear_each_other_through_a_hold(office: Office) -> None:
     server = office.server
-    client = sdk(server)
+    client = server.sdk()
     async with (
         sealed_phone(office) as alice,
         Phone("bob", server=server.sip, password="builder") as bob,

@@ -20,7 +20,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS
-from tests.loopback.house import PASSWORD, answers, sdk
+from tests.loopback.house import PASSWORD, answers
 from tests.loopback.test_serve import children
 from tests.loopback.web_server import Request as Asked
 from tests.loopback.web_server import WebServer, reply, to
@@ -98,7 +98,7 @@ async def test_a_message_is_recorded_downloaded_and_deleted(server: Server) -> N
             assert progress.form["RecordingStatus"] == "completed"
             assert progress.form["RecordingUrl"] == recorded.form["RecordingUrl"]
 
-            client = sdk(server)
+            client = server.sdk()
             known = await asyncio.to_thread(client.recordings(recorded.form["RecordingSid"]).fetch)
             assert (known.status, known.channels) == ("completed", 1)
             status, kind, sound = await asyncio.to_thread(fetched, server, recorded.form["RecordingUrl"])
@@ -127,7 +127,7 @@ async def test_a_conversation_is_recorded_with_each_side_in_its_channel(server: 
             call = await alice.call(OFFICE)
             await call.answered()
             await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-            client = sdk(server)
+            client = server.sdk()
             live = next(
                 each for each in await asyncio.to_thread(client.recordings.list) if each.status == "in-progress"
             )
@@ -176,7 +176,7 @@ async def test_a_call_is_rejected_as_busy(server: Server) -> None:
         await answers(server, OFFICE, web.on("/voice", reply(twiml('<Reject reason="busy"/>'))))
         call = await alice.call(OFFICE)
         assert await call.over() == 486
-        (known,) = await asyncio.to_thread(sdk(server).calls.list, status="busy")
+        (known,) = await asyncio.to_thread(server.sdk().calls.list, status="busy")
         assert known.to == OFFICE
 
 
@@ -190,7 +190,7 @@ async def test_header_fields_of_a_document_arrive_at_the_called_phone(server: Se
             call = await alice.call(OFFICE)
             await call.answered()
             await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-            client = sdk(server)
+            client = server.sdk()
             child = next(each for each in await asyncio.to_thread(client.calls.list) if each.parent_call_sid)
             invite = next(seen.data.decode() for seen in bob.messages if seen.start_line.startswith("INVITE"))
             assert "x-order: 17\r\n" in invite
@@ -289,7 +289,7 @@ async def test_an_action_that_never_answers_is_given_up_and_the_fallback_asked(s
         web.on("/fallback", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
         await answers(server, number, web.on("/menu", reply(twiml(gather))))
         await answers(server, OFFICE, web.on("/other", reply(twiml('<Play loop="0">builtin:ringback</Play>'))))
-        client = sdk(server)
+        client = server.sdk()
         (known,) = await asyncio.to_thread(lambda: client.incoming_phone_numbers.list(phone_number=number))
         await asyncio.to_thread(lambda: known.update(voice_fallback_url=web.url("/fallback")))
         call = await alice.call(number)
@@ -319,7 +319,7 @@ async def test_a_document_that_is_sent_on_for_the_eleventh_time_is_given_up(serv
             await call.answered()
         assert len(web.requests) == 11
         sid = web.requests[0].form["CallSid"]
-        noted = await asyncio.to_thread(lambda: sdk(server).calls(sid).notifications.list())
+        noted = await asyncio.to_thread(lambda: server.sdk().calls(sid).notifications.list())
         assert [notice.error_code for notice in noted] == ["11215"]
 
 
@@ -332,7 +332,7 @@ async def test_an_application_is_dialled_hears_keys_and_is_heard(server: Server)
         voice = web.on("/menu", reply(twiml(menu)))
         web.on("/chosen", reply(twiml("<Hangup/>")))
         web.on("/after", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
-        made = await asyncio.to_thread(lambda: sdk(server).applications.create(voice_url=voice))
+        made = await asyncio.to_thread(lambda: server.sdk().applications.create(voice_url=voice))
         noun = (
             f'<Application copyParentTo="true"><ApplicationSid>{made.sid}</ApplicationSid>'
             '<Parameter name="Ticket" value="9 8"/></Application>'
@@ -365,7 +365,7 @@ async def test_an_application_is_dialled_hears_keys_and_is_heard(server: Server)
 async def test_an_application_in_a_conference_is_heard_by_all(server: Server) -> None:
     async with WebServer() as web, Phone("alice", server=server.sip) as alice:
         voice = web.on("/voice", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
-        client = sdk(server)
+        client = server.sdk()
         made = await asyncio.to_thread(lambda: client.applications.create(voice_url=voice))
         join = '<Dial><Conference beep="false" endConferenceOnExit="true">applied</Conference></Dial>'
         await answers(server, OFFICE, web.on("/join", reply(twiml(join))))
@@ -383,7 +383,7 @@ async def test_an_application_in_a_conference_is_heard_by_all(server: Server) ->
 async def test_nobody_calls_an_application_from_outside(server: Server) -> None:
     async with WebServer() as web, Phone("alice", server=server.sip) as alice:
         voice = web.on("/voice", reply(twiml("<Pause/>")))
-        made = await asyncio.to_thread(lambda: sdk(server).applications.create(voice_url=voice))
+        made = await asyncio.to_thread(lambda: server.sdk().applications.create(voice_url=voice))
         call = await alice.call(made.sid)
         with pytest.raises(CallFailed) as failed:
             await call.answered()
