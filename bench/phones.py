@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast.voice.media.rtcp import Interval, report
-from holdfast.voice.media.srtp import LONGEST_TAG, Srtp, SrtpKeys, lines
+from holdfast.voice.media.srtp import LONGEST_TAG, Lines, Srtp, SrtpKeys
 
 TICK_S = 0.02
 SLICES = 10
@@ -97,21 +97,19 @@ class Messages:
         self.names = np.zeros((count, 16), dtype=np.uint8)
         self._iovecs = (_Iovec * count)()
         self.headers = (_Message * count)()
-        self.lines = lines(self.data)
+        self.lines = Lines(self.data)
+        self.lengths = np.frombuffer(memoryview(self._iovecs), dtype=np.uint64).reshape(count, 2)[:, 1]
+        """How many bytes of each go out, or have room to come in."""
+        self.came = np.frombuffer(memoryview(self.headers), dtype=np.uint32).reshape(count, -1)[
+            :, _Message.length.offset // 4
+        ]
+        """How many bytes of each came."""
         for k in range(count):
             self._iovecs[k] = _Iovec(self.data.ctypes.data + k * size, size)
             self.headers[k].name = self.names.ctypes.data + 16 * k
             self.headers[k].name_length = 16
             self.headers[k].iovec = ctypes.addressof(self._iovecs[k])
             self.headers[k].iovec_length = 1
-
-    def cut(self, k: int, size: int) -> None:
-        """Datagram k has this many bytes."""
-        self._iovecs[k].length = size
-
-    def size(self, k: int) -> int:
-        """How many bytes of datagram k came."""
-        return int(self.headers[k].length)
 
     def at(self, k: int) -> int:
         """The address of a header."""
@@ -143,8 +141,8 @@ class Phones:
         # A frame says whose it is and which: six bytes, and a filling by which a concealed one is told from it.
         data[:, HEADER:] = 0x55
         data.view(">u2")[:, 6] = np.arange(self._count)
+        self._out.lengths[:] = PACKET
         for k, port in enumerate(task.ports):
-            self._out.cut(k, PACKET)
             self._out.names[k, :8] = np.frombuffer(
                 socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + bytes([127, 0, 0, 1]), np.uint8
             )
@@ -188,8 +186,11 @@ class Phones:
         data.view(">u4")[:, 1] = tick * 160
         data.view(">u4")[:, 4] = tick
         self._out.data[:, :PACKET] = data
-        for k, srtp in enumerate(self._srtp):
-            self._out.cut(k, srtp.seal_in_place(self._out.lines[k], PACKET))
+        sealed = len(self._srtp)
+        if sealed:
+            self._out.lines.sizes[:sealed] = PACKET
+            self._out.lines.seal(range(sealed), self._srtp)
+            self._out.lengths[:sealed] = self._out.lines.sizes[:sealed]
 
     def _send(self, first: int, end: int) -> None:
         while first < end:
@@ -229,9 +230,12 @@ class Phones:
 
     def _take(self, data: np.ndarray, names: np.ndarray) -> None:
         phones = self._phone_of[names.view(">u2")[:, 1]]
-        for k in np.flatnonzero((phones >= 0) & (phones < len(self._srtp))).tolist():
-            if not self._srtp[phones[k]].open_in_place(self._in.lines[k], self._in.size(k)):
-                phones[k] = -1
+        sealed = np.flatnonzero((phones >= 0) & (phones < len(self._srtp)))
+        if sealed.size:
+            sizes = self._in.lines.sizes
+            sizes[sealed] = self._in.came[sealed]
+            self._in.lines.open(sealed.tolist(), [self._srtp[phone] for phone in phones[sealed].tolist()])
+            phones[sealed[sizes[sealed] == 0]] = -1
         is_sound = (phones >= 0) & (data[:, 1] & 0x7F == 0)
         data, phones = data[is_sound], phones[is_sound]
         self._received += len(phones)

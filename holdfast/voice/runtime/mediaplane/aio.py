@@ -11,12 +11,14 @@ import ctypes
 import os
 import platform
 import socket
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
-from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO, PlainSockets, RowSockets
+from holdfast.voice.runtime.mediaplane.packets import Address, Arrived, PacketIO, PlainSockets, RowSockets
 
 _NUMBERS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
 """System call numbers: io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""
@@ -41,16 +43,50 @@ _IOCB = np.dtype(
 _EVENT = np.dtype([("data", "u8"), ("request", "u8"), ("result", "i8"), ("result_2", "i8")])
 
 _TURNS = 8
-"""A row that sends one packet per tick is asked for a second one in one tick of so many."""
+"""A row that is sent one packet per tick is asked for a second one in one tick of so many."""
 _EAGER_TICKS = 8
 """Ticks for which a row is asked for more after a tick without a packet, since a burst follows a gap, or with two."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def _system_call(*arguments: type) -> Callable[..., int]:
+    function = _libc["syscall"]  # each look-up makes a new one, with arguments of its own
+    function.argtypes, function.restype = (ctypes.c_long, *arguments), ctypes.c_long
+    return cast(Callable[..., int], function)
+
+
+_set_up = _system_call(ctypes.c_uint, ctypes.c_void_p)
+_destroy = _system_call(ctypes.c_ulong)
+_submit = _system_call(ctypes.c_ulong, ctypes.c_long, ctypes.c_void_p)
+_get_events = _system_call(ctypes.c_ulong, ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class _Requests:
+    """Requests of one kind, side by side, and what the kernel is handed: where each lies. Request k bears the number k.
+
+    Shape: `descriptors[k]`, `buffers[k]` (an address), `sizes[k]` are the columns.
+    """
+
+    def __init__(self, count: int, opcode: int) -> None:
+        self._requests = np.zeros(count, dtype=_IOCB)
+        self._requests["data"] = np.arange(count)
+        self._requests["opcode"] = opcode
+        self._pointers = self._requests.ctypes.data + _IOCB.itemsize * np.arange(count, dtype=np.uint64)
+        self.address: int = self._pointers.ctypes.data
+        self.descriptors = self._requests["descriptor"]
+        self.buffers = self._requests["buffer"]
+        self.sizes = self._requests["size"]
+
+    def address_of(self, k: int) -> int:
+        """Where the kernel finds the requests from number k on."""
+        return self.address + k * self._pointers.itemsize
+
+
 class AioSockets(RowSockets):
     """Rows that are connected are read and written together, all others one by one.
 
+    What is the same from tick to tick (whom to ask, the requests, who is written to) is kept until rows change.
     Raises: OSError when the system gives us no AIO context: its table is full (fs.aio-max-nr), or it is forbidden.
     """
 
@@ -60,25 +96,34 @@ class AioSockets(RowSockets):
         calls = _NUMBERS.get(platform.machine())
         if calls is None:
             raise OSError(f"no AIO numbers are known for {platform.machine()}")
-        setup, self._destroy, self._get_events, self._submit = calls
-        self._context = ctypes.c_ulong(0)
-        if _libc.syscall(setup, rows, ctypes.byref(self._context)) != 0:
+        set_up, self._destroying, self._getting_events, self._submitting = calls
+        context = ctypes.c_ulong(0)
+        if _set_up(set_up, rows, ctypes.addressof(context)) != 0:
             raise OSError(ctypes.get_errno(), f"io_setup for {rows} rows: {os.strerror(ctypes.get_errno())}")
-        self._packets = packets
-        self._stride = packets.strides[0]
-        self._base = packets.ctypes.data
+        self._context = context.value
+        self._addresses: NDArray[np.uint64] = packets.ctypes.data + packets.strides[0] * np.arange(
+            rows, dtype=np.uint64
+        )
         self._descriptors: NDArray[np.uint32] = np.zeros(rows, dtype=np.uint32)
-        self._reads, self._writes = np.zeros(rows, dtype=_IOCB), np.zeros(rows, dtype=_IOCB)
-        for requests, opcode in ((self._reads, _READ), (self._writes, _WRITE)):
-            requests["data"] = np.arange(rows)
-            requests["opcode"] = opcode
-        self._read_pointers = self._reads.ctypes.data + _IOCB.itemsize * np.arange(rows, dtype=np.uint64)
-        self._write_pointers = self._writes.ctypes.data + _IOCB.itemsize * np.arange(rows, dtype=np.uint64)
+        # Reading of everybody, of some again, and writing.
+        self._reads, self._more, self._writes = _Requests(rows, _READ), _Requests(rows, _READ), _Requests(rows, _WRITE)
         self._events = np.zeros(rows, dtype=_EVENT)
-        self._buffers: Bytes | None = None
+        self._events_address: int = self._events.ctypes.data
+        self._numbers, self._results = self._events["data"], self._events["result"]
+        self._in_order = np.arange(rows, dtype=np.uint64)
         self._in_use: Mask = np.zeros(rows, dtype=np.bool_)
-        self._eager: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._asked: Numbers = np.zeros(0, dtype=np.intp)
+        self._read_into: Bytes | None = None
+        self._together: Numbers = np.zeros(0, dtype=np.intp)
+        """The rows that are read in one call: those in use that are connected, and not to be looked at one by one."""
+        self._turns: list[Mask] = []
+        """Which of them have their turn to be asked again, by tick."""
+        self._alone: list[int] = []
+        self._written: Numbers | None = None
+        """The rows that the requests for writing stand for."""
+        self._sorted = False
+        self._eager_until: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._again: Numbers = self._together
+        self._again_alone: list[int] = []
         self._tick = 0
 
     def open(self, row: int, sock: socket.socket) -> None:
@@ -86,88 +131,112 @@ class AioSockets(RowSockets):
         super().open(row, sock)
         self._descriptors[row] = sock.fileno()
         self._in_use[row] = True
-        self._eager[row] = 0
+        self._eager_until[row] = 0
+        self._sorted = False
 
     def close(self, row: int) -> None:
         """Close the row's socket."""
         self._in_use[row] = False
+        self._sorted = False
         super().close(row)
+
+    def connect(self, row: int, address: Address) -> bool:
+        """Listen to this address alone; false if the system will not."""
+        self._sorted = False
+        return super().connect(row, address)
+
+    def disconnect(self, row: int) -> None:
+        """Listen to everybody."""
+        self._sorted = False
+        super().disconnect(row)
 
     def release(self) -> None:
         """Give the AIO context back."""
-        _libc.syscall(self._destroy, self._context)
+        _destroy(self._destroying, self._context)
+
+    def _sort(self) -> None:
+        """Rows came, went, or listen to somebody else: who is read together, and who alone."""
+        together = self._connected & self._in_use
+        together[list(self._wary)] = False
+        self._together = rows = np.flatnonzero(together)
+        self._alone = np.flatnonzero(self._in_use & ~together).tolist()
+        self._turns = [(rows + tick) % _TURNS == 0 for tick in range(_TURNS)]
+        self._reads.descriptors[: len(rows)] = self._descriptors[rows]
+        self._written = None
+        self._sorted = True
 
     # --- in ---------------------------------------------------------------------------------------------------
 
     def receive(self, arrived: Arrived, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many."""
         arrived.sources.clear()
-        rows = self._rows_to_ask(round_number)
-        alone = ~self._connected[rows]
-        if self._wary:
-            alone |= np.isin(rows, list(self._wary))
-        if not alone.any():
-            return self._receive_together(arrived, rows, first_round=round_number == 0)
-        count = self._receive_together(arrived, rows[~alone], first_round=round_number == 0)
-        self._eager[rows[alone]] = _EAGER_TICKS
-        for row in rows[alone].tolist():
+        if self._read_into is not arrived.data:
+            self._read_into = arrived.data
+            for requests in (self._reads, self._more):
+                requests.sizes[:] = arrived.data.shape[1]
+                requests.buffers[:] = arrived.data.ctypes.data + arrived.data.strides[0] * np.arange(len(arrived.data))
+        count = self._read_all(arrived) if round_number == 0 else self._read_more(arrived)
+        alone, self._again_alone = self._alone if round_number == 0 else self._again_alone, []
+        for row in alone:
+            self._eager_until[row] = self._tick + _EAGER_TICKS
             length, source = self._receive_from(row, arrived.views[count])
             if source is not None:
                 arrived.sources[count] = source
                 arrived.rows[count], arrived.lengths[count] = row, length
+                self._again_alone.append(row)
                 count += 1
-        self._asked = np.sort(arrived.rows[:count])
+            elif row not in self._wary and self._connected[row]:
+                self._sorted = False
         return count
 
-    def _rows_to_ask(self, round_number: int) -> Numbers:
-        """In the first round everybody; in later ones who may have more: a row after a gap, and each in its turn."""
-        if round_number == 0:
-            self._tick += 1
-            return np.flatnonzero(self._in_use)
-        rows = self._asked
-        if round_number > 1:
-            return rows
-        more: Mask = (self._eager[rows] > 0) | ((rows + self._tick) % _TURNS == 0) | ~self._connected[rows]
-        return rows[more]
-
-    def _receive_together(self, arrived: Arrived, rows: Numbers, *, first_round: bool) -> int:
-        """Read connected rows, and leave no gap where one has nothing."""
-        n = len(rows)
-        if not n:
-            self._asked = rows
-            return 0
-        if self._buffers is not arrived.data:
-            self._buffers = arrived.data
-            self._reads["size"] = arrived.data.shape[1]
-            self._reads["buffer"] = arrived.data.ctypes.data + arrived.data.strides[0] * np.arange(len(arrived.data))
-        self._reads["descriptor"][:n] = self._descriptors[rows]
-        got = self._run(self._read_pointers, n)
+    def _read_all(self, arrived: Arrived) -> int:
+        """The first round: everybody who is connected; and who is to be asked again in the next one."""
+        if not self._sorted:
+            self._sort()
+        self._tick += 1
+        rows, n = self._together, len(self._together)
+        got = self._run(self._reads, n)
         here = got > 0
+        eager = self._eager_until[rows] >= self._tick
+        eager |= self._turns[self._tick % _TURNS]
+        eager &= here
+        self._again = rows[eager]
         # None in one tick, or two: whoever is not in step is asked more than once for a while.
-        if first_round:
-            self._eager[rows] = np.where(here, self._eager[rows] - 1, _EAGER_TICKS)
-        else:
-            self._eager[rows[here]] = _EAGER_TICKS
-        if here.all():
-            arrived.rows[:n] = rows
-            arrived.lengths[:n] = got
-            self._asked = rows
-            return n
-        count = int(here.sum())
-        order = np.arange(n)
-        late = np.flatnonzero(here[count:]) + count
-        empty = np.flatnonzero(~here[:count])
-        arrived.data[empty] = arrived.data[late]
-        order[empty] = late
-        arrived.rows[:count] = rows[order[:count]]
-        arrived.lengths[:count] = got[order[:count]]
-        self._asked = rows[here]
+        missing = np.flatnonzero(~here)
+        self._eager_until[rows[missing]] = self._tick + _EAGER_TICKS
+        return self._close_up(arrived, rows, got, missing, here)
+
+    def _read_more(self, arrived: Arrived) -> int:
+        """A later round: rows after a gap, and each in its turn; whoever had more is asked once more."""
+        rows, n = self._again, len(self._again)
+        if not n:
+            return 0
+        self._more.descriptors[:n] = self._descriptors[rows]
+        got = self._run(self._more, n)
+        here = got > 0
+        self._again = rows[here]
+        self._eager_until[self._again] = self._tick + _EAGER_TICKS
+        return self._close_up(arrived, rows, got, np.flatnonzero(~here), here)
+
+    @staticmethod
+    def _close_up(arrived: Arrived, rows: Numbers, got: NDArray[np.int64], missing: Numbers, here: Mask) -> int:
+        """Leave no gap where a row had nothing: the last ones move there."""
+        n = len(rows)
+        count = n - len(missing)
+        arrived.rows[:n], arrived.lengths[:n] = rows, got
+        if count and len(missing):
+            empty = missing[missing < count]
+            late = np.flatnonzero(here[count:]) + count
+            arrived.data[empty] = arrived.data[late]
+            arrived.rows[empty], arrived.lengths[empty] = rows[late], got[late]
         return count
 
     # --- out --------------------------------------------------------------------------------------------------
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
         """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
+        if self._written is rows and self._sorted:
+            return self._write(rows, sizes)
         together = self._connected[rows]
         if together.all():
             return self._send_together(rows, sizes)
@@ -179,39 +248,40 @@ class AioSockets(RowSockets):
     def _send_together(self, rows: Numbers, sizes: Numbers) -> Numbers:
         """Write connected rows."""
         n = len(rows)
-        self._writes["descriptor"][:n] = self._descriptors[rows]
-        self._writes["buffer"][:n] = self._base + self._stride * rows
-        self._writes["size"][:n] = sizes
-        taken = self._run(self._write_pointers, n) == sizes
+        self._writes.descriptors[:n] = self._descriptors[rows]
+        self._writes.buffers[:n] = self._addresses[rows]
+        self._written = rows
+        return self._write(rows, sizes)
+
+    def _write(self, rows: Numbers, sizes: Numbers) -> Numbers:
+        n = len(rows)
+        self._writes.sizes[:n] = sizes
+        taken = self._run(self._writes, n) == sizes
         return rows if taken.all() else rows[taken]
 
-    def _run(self, pointers: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
+    def _run(self, requests: _Requests, count: int) -> NDArray[np.int64]:
         """Submit the first `count` requests; what each returned, −1 for one that never was submitted.
 
-        On sockets that do not block every request is over when it has been submitted.
+        On sockets that do not block every request is over when it has been submitted. What is returned is overwritten
+        by the next run.
         """
-        events, results = self._events, np.full(count, -1, dtype=np.int64)
+        results: NDArray[np.int64] | None = None
         at = 0
         while at < count:
-            submitted = _libc.syscall(
-                self._submit, self._context, ctypes.c_long(count - at), ctypes.c_void_p(pointers[at:].ctypes.data)
-            )
+            submitted = _submit(self._submitting, self._context, count - at, requests.address_of(at))
             if submitted <= 0:
                 # The first request cannot be carried out at all: leave it out.
                 at += 1
                 continue
-            got = _libc.syscall(
-                self._get_events,
-                self._context,
-                ctypes.c_long(submitted),
-                ctypes.c_long(submitted),
-                ctypes.c_void_p(events.ctypes.data),
-                ctypes.c_void_p(),
-            )
+            got = _get_events(self._getting_events, self._context, submitted, submitted, self._events_address, None)
+            if got == count and (self._numbers[:count] == self._in_order[:count]).all():
+                return self._results[:count]
+            if results is None:
+                results = np.full(count, -1, dtype=np.int64)
             if got > 0:
-                results[events["data"][:got].astype(np.intp)] = events["result"][:got]
+                results[self._numbers[:got].astype(np.intp)] = self._results[:got]
             at += submitted
-        return results
+        return np.full(count, -1, dtype=np.int64) if results is None else results
 
 
 def best_io(packets: Bytes) -> tuple[PacketIO, str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from holdfast.voice.media import dtmf, rtp
 from holdfast.voice.media.reception import Reception
-from holdfast.voice.media.srtp import lines
+from holdfast.voice.media.srtp import Lines
 from holdfast.voice.media.tick import Sound
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.latching import Latching
@@ -39,7 +39,7 @@ class Intake:
         self._outgoing = outgoing
         self._facts = facts
         self._arrived = Arrived.room_for(capacity)
-        self._sealed = lines(self._arrived.data)
+        self._lines = Lines(self._arrived.data)
 
     def receive(self, now: float) -> None:
         """Take in some packets of every row."""
@@ -53,9 +53,10 @@ class Intake:
         """One packet of each of some rows."""
         state, arrived = self._rows, self._arrived
         rows, data, lengths = arrived.rows[:count], arrived.data[:count], arrived.lengths[:count]
-        for k in np.flatnonzero(state.sealed[rows]).tolist():
-            srtp = state.used[int(rows[k])].srtp
-            lengths[k] = 0 if srtp is None else srtp.open_in_place(self._sealed[k], int(lengths[k]))
+        if state.srtp and (sealed := np.flatnonzero(state.sealed[rows])).size:
+            self._lines.sizes[sealed] = lengths[sealed]
+            self._lines.open(sealed.tolist(), [state.srtp[row] for row in rows[sealed].tolist()])
+            lengths[sealed] = self._lines.sizes[sealed]
         packets = rtp.read(data, lengths)
         is_event = packets.payload_type == state.dtmf_type[rows]
         believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND)

@@ -9,7 +9,7 @@ import numpy as np
 from holdfast.voice.media.frames import Numbers
 from holdfast.voice.media.keying import Event, packet, plan
 from holdfast.voice.media.rtp import PACKET, Headers
-from holdfast.voice.media.srtp import lines
+from holdfast.voice.media.srtp import Lines
 from holdfast.voice.runtime.mediaplane.packets import PacketIO
 from holdfast.voice.runtime.mediaplane.rows import Rows
 
@@ -24,9 +24,10 @@ class Outgoing:
         self._rows = rows
         self._io = io
         self._headers = headers
-        self._lines = [line.data for line in headers.packets]
-        self._sealable = lines(headers.packets)
-        self._sizes: Numbers = np.full(len(headers.packets), PACKET, dtype=np.intp)
+        self._packets = [line.data for line in headers.packets]
+        self._lines = Lines(headers.packets)
+        self._sizes = self._lines.sizes
+        self._sizes[:] = PACKET
         self._keying: dict[int, tuple[Sequence[Event | None], int, bool]] = {}
         """Keys being pressed for a leg: what is sent in each tick, how many ticks of it are over, and whether they are
         those of its peer, passed on."""
@@ -52,27 +53,23 @@ class Outgoing:
         """Send every packet that is to leave, after `skipped` ticks left out; the rows whose packet was taken."""
         rows, sending = self._rows, self._rows.sending
         pressed = self._press() if self._keying else []
-        sealed: list[int] = sending[rows.sealed[sending]].tolist()
-        for at in sealed:
-            self._seal(at)
+        sealed: list[int] = sending[rows.sealed[sending]].tolist() if rows.srtp else []
         if sealed:
-            sending = sending[self._sizes[sending] > 0]
-        sent = self._io.send(sending, self._sizes[sending])
+            self._lines.seal(sealed, [rows.srtp[at] for at in sealed])
+        sizes = self._sizes[sending].astype(np.intp)
+        if not sizes.all():
+            sending, sizes = sending[sizes > 0], sizes[sizes > 0]
+        sent = self._io.send(sending, sizes)
         # A number that was sealed is used up, whether its packet was taken or not: to seal another one with it would
         # tell what is in both. Source: RFC 3711 §9.1.
-        left = np.union1d(sent, np.array(sealed, dtype=np.intp)) if sealed else sent
+        left = sent if len(sent) == len(rows.sending) else np.union1d(sent, np.array(sealed, dtype=np.intp))
         self._headers.advance(rows.high, left, skipped=skipped)
         self._sizes[sealed] = self._sizes[pressed] = PACKET
         return sent
 
-    def _seal(self, at: int) -> None:
-        srtp = self._rows.used[at].srtp
-        if srtp is not None:
-            self._sizes[at] = srtp.seal_in_place(self._sealable[at], int(self._sizes[at]))
-
     def _put(self, at: int, data: bytes) -> None:
         """Send this in place of the row's packet."""
-        self._lines[at][: len(data)] = data
+        self._packets[at][: len(data)] = data
         self._sizes[at] = len(data)
 
     def _press(self) -> list[int]:

@@ -133,7 +133,7 @@ class Plane:
                 dtmf_payload_type=row.dtmf_payload_type,
                 send=row.send,
                 receive=bool(self._rows.may_speak[number]),
-                srtp=None if row.srtp is None else row.srtp.keys.profile,
+                srtp=self._rows.srtp[number].keys.profile if number in self._rows.srtp else None,
                 hears=row.hears,
                 playing=row.token,
                 clip_id=row.clip_id,
@@ -196,7 +196,7 @@ class Plane:
     def _describe(self, command: m.DescribeRow, now: float) -> None:
         at = self._rows.known(command.leg)
         row = self._rows.used[at]
-        srtp = _srtp(command.srtp, before=row.srtp)
+        srtp = _srtp(command.srtp, before=self._rows.srtp.get(at))
         speaks_again = command.receive and not self._rows.may_speak[at]
         self._latching.follow(at, describe(row.latch, named=usable(command.remote), may_speak_again=speaks_again))
         self.reports.seal(at, srtp)

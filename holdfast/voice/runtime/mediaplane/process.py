@@ -1,4 +1,4 @@
-"""The loop of the media process: wait for the next deadline, serve control and RTCP meanwhile, then tick."""
+"""The loop of the media process: wait for the next deadline, serve control meanwhile, then tick."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Process:
         self._facts = outbox
         self._supervisor = None if supervisor is None else os.pidfd_open(supervisor)
         self._epoll = select.epoll()
-        for descriptor in (door.listening, plane.reports.descriptor, self._supervisor):
+        for descriptor in (door.listening, self._supervisor):
             if descriptor is not None:
                 self._epoll.register(descriptor, select.EPOLLIN)
 
@@ -91,6 +91,7 @@ class Process:
                 took_s=time.monotonic() - began,
                 worked_s=time.thread_time() - began_worked,
             )
+            self._plane.hear_reports(time.monotonic())
             self._plane.tell(began)
             if effort.ticks == LOAD_TICKS:
                 self._facts.put(effort.load(self._plane.in_use))
@@ -100,7 +101,7 @@ class Process:
         self._door.close()
 
     def _serve_until(self, deadline: float) -> None:
-        """Serve control and RTCP until the deadline."""
+        """Serve control until the deadline."""
         while (left_s := deadline - time.monotonic()) > _EARLY_S and not self.ending:
             self._serve(left_s - _EARLY_S)
         if left_s > 0:
@@ -111,8 +112,6 @@ class Process:
         for descriptor, _ in self._epoll.poll(timeout_s, _EVENTS):
             if descriptor == self._door.listening:
                 self._admit()
-            elif descriptor == self._plane.reports.descriptor:
-                self._plane.hear_reports(time.monotonic())
             elif descriptor == self._supervisor:
                 self.ending = True
             else:

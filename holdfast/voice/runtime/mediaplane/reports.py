@@ -1,13 +1,17 @@
-"""RTCP of all legs, on the odd ports, outside the tick: what comes is read as it comes, ours goes every five seconds.
+"""RTCP of all legs, on the odd ports, outside the tick: what came is read after each, ours goes every five seconds.
 
-Source: RFC 3550 §6; RFC 3551 §2 (five seconds).
+When a packet came is what the system noted then, not when it is read: to wake for each costs more than to read it.
+Source: RFC 3550 §6; RFC 3551 §2 (five seconds); socket(7), SO_TIMESTAMPNS.
 """
 
 from __future__ import annotations
 
 import select
 import socket
+import struct
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from holdfast.voice.media import rtcp
@@ -16,7 +20,11 @@ from holdfast.voice.media.reception import Standing
 from holdfast.voice.media.srtp import Srtp
 
 _ROUNDS = 8
-"""Datagrams read of a socket before the others have their turn."""
+"""Datagrams read of a socket in one tick."""
+_TIMESTAMP = 35
+"""SO_TIMESTAMPNS: the option, and the kind of what comes of it, a `timespec`. Source: Linux, asm-generic/socket.h."""
+_TIMESPEC = struct.Struct("@ll")
+_ROOM = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Reports:
         self._rows[row] = Correspondent(sock=sock, ssrc=ssrc)
         self._row_of[sock.fileno()] = row
         self._epoll.register(sock.fileno(), select.EPOLLIN)
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
 
     def close(self, row: int, *, remote: Address | None) -> None:
         """Say goodbye and close."""
@@ -75,11 +85,6 @@ class Reports:
         trip_s = self._rows[row].round_trip_s
         return None if trip_s is None else round(trip_s * 1000, 2)
 
-    @property
-    def descriptor(self) -> int:
-        """Readable when any of the sockets is."""
-        return self._epoll.fileno()
-
     def waiting(self) -> list[int]:
         """The rows whose sockets have something to read."""
         return [self._row_of[fd] for fd, _ in self._epoll.poll(0)]
@@ -89,7 +94,7 @@ class Reports:
         correspondent = self._rows[row]
         for _ in range(_ROUNDS):
             try:
-                data, source = correspondent.sock.recvfrom(rtcp.LARGEST)
+                data, noted, _, source = correspondent.sock.recvmsg(rtcp.LARGEST, _ROOM)
             except BlockingIOError:
                 return
             except OSError:
@@ -100,11 +105,13 @@ class Reports:
             view = None if opened is None else rtcp.read(opened, our_ssrc=correspondent.ssrc)
             if view is None:
                 continue
+            clock = time.time()
+            came = min(clock, _came(noted, clock))
             correspondent.source = source
             correspondent.heard_at = now
             if view.last_report is not None:
-                correspondent.viewed_at = now
-            trip_s = rtcp.round_trip_s(view, time.time())
+                correspondent.viewed_at = now - (clock - came)
+            trip_s = rtcp.round_trip_s(view, came)
             if trip_s is not None:
                 correspondent.round_trip_s = trip_s
             correspondent.view = _newer(correspondent.view, view)
@@ -148,6 +155,15 @@ class Reports:
         except OSError:
             # A party need not speak RTCP: a closed port, or no way there, is no news.
             return
+
+
+def _came(noted: Iterable[tuple[int, int, bytes]], now: float) -> float:
+    """When a packet came, by what the system noted of it; now, if it notes nothing. Units: seconds since the epoch."""
+    for level, kind, data in noted:
+        if (level, kind) == (socket.SOL_SOCKET, _TIMESTAMP) and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return float(seconds + nanoseconds / 1e9)
+    return now
 
 
 def _newer(old: rtcp.View, new: rtcp.View) -> rtcp.View:

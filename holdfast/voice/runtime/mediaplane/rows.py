@@ -37,7 +37,6 @@ class Row:
     codec: m.Codec = "PCMU"
     dtmf_payload_type: int | None = None
     send: bool = False
-    srtp: Srtp | None = None
     hears: m.Hears = None
     token: str | None = None
     clip_id: str | None = None
@@ -59,6 +58,8 @@ class Rows:
         self.payload_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
+        self.srtp: dict[int, Srtp] = {}
+        """What opens and seals the packets of the rows that are `sealed`."""
         self.sealed: Mask = np.zeros(rows, dtype=np.bool_)
         self.settled: Mask = np.zeros(rows, dtype=np.bool_)
         self.heard_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
@@ -96,7 +97,10 @@ class Rows:
         """What offer and answer agreed."""
         row = self.used[at]
         row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send
-        row.srtp, self.sealed[at] = srtp, srtp is not None
+        self.sealed[at] = srtp is not None
+        self.srtp.pop(at, None)
+        if srtp is not None:
+            self.srtp[at] = srtp
         self.payload_type[at] = PAYLOAD_TYPES[command.codec]
         self.dtmf_type[at] = NO_TYPE if command.dtmf_payload_type is None else command.dtmf_payload_type
         if command.receive and not self.may_speak[at]:
@@ -109,7 +113,8 @@ class Rows:
         """A leg ends."""
         row = self.used.pop(at)
         del self.of[row.leg]
-        self.may_speak[at] = self.settled[at] = False
+        self.may_speak[at] = self.settled[at] = self.sealed[at] = False
+        self.srtp.pop(at, None)
         self.high = max(self.used, default=-1) + 1
         self.find_sending(at)
         return row

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.media.rtp import PACKET
-from holdfast.voice.media.srtp import KEY_BYTES, LONGEST_TAG, KeyWrong, Profile, Srtp, SrtpKeys, lines
+from holdfast.voice.media.srtp import KEY_BYTES, LONGEST_TAG, KeyWrong, Lines, Profile, Srtp, SrtpKeys
 
 A, B = bytes(range(30)), bytes(range(30, 60))
 
@@ -43,31 +43,56 @@ def test_what_one_seals_the_other_opens_once(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("profile", list(KEY_BYTES))
-def test_in_its_place_a_packet_is_sealed_and_opened_the_same(profile: Profile) -> None:
+def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile) -> None:
     ours, theirs = pair(profile)
     again, _ = pair(profile)
-    packets = np.zeros((2, PACKET + LONGEST_TAG), dtype=np.uint8)
-    packets[1, :PACKET] = np.frombuffer(rtp(1), dtype=np.uint8)
-    line = lines(packets)[1]
-    size = ours.seal_in_place(line, PACKET)
+    packets = np.zeros((3, PACKET + LONGEST_TAG), dtype=np.uint8)
+    lines = Lines(packets)
+
+    def write(line: int) -> None:
+        packets[line, :PACKET] = np.frombuffer(rtp(1), dtype=np.uint8)
+        lines.sizes[line] = PACKET
+
+    write(1)
+    lines.seal([1], [ours])
+    size = int(lines.sizes[1])
     assert packets[1, :size].tobytes() == again.seal(rtp(1))
     sealed = packets[1].copy()
-    assert theirs.open_in_place(line, size) == PACKET
+    lines.open([1], [theirs])
+    assert lines.sizes.tolist() == [0, PACKET, 0]
     assert packets[1, :PACKET].tobytes() == rtp(1)
-    packets[1] = sealed
-    assert theirs.open_in_place(line, size) == 0, "a replay"
-    packets[1, 20] ^= 1
-    assert pair(profile)[1].open_in_place(line, size) == 0, "a forgery"
-    packets[1, :PACKET] = np.frombuffer(rtp(1), dtype=np.uint8)
-    assert ours.seal_in_place(line, PACKET) == 0, "another packet of the same number"
+    packets[1], lines.sizes[1] = sealed, size
+    lines.open([1], [theirs])
+    assert lines.sizes[1] == 0, "a replay"
+    write(1)
+    lines.seal([1], [ours])
+    assert lines.sizes[1] == 0, "another packet of the same number"
     assert not packets[0].any()
+
+
+def test_one_that_cannot_be_opened_does_not_keep_the_others_shut() -> None:
+    legs = [pair() for _ in range(4)]
+    packets = np.zeros((4, 512), dtype=np.uint8)
+    lines = Lines(packets)
+    for line, (ours, _) in enumerate(legs):
+        sealed = ours.seal(rtp(line))
+        packets[line, : len(sealed)] = np.frombuffer(sealed, dtype=np.uint8)
+        lines.sizes[line] = len(sealed)
+    packets[1, 20] ^= 1
+    lines.sizes[2] = 11
+    lines.open(range(4), [theirs for _, theirs in legs])
+    assert lines.sizes.tolist() == [PACKET, 0, 0, PACKET]
+    assert [packets[line, :PACKET].tobytes() for line in (0, 3)] == [rtp(0), rtp(3)]
 
 
 @given(st.binary(max_size=300))
 def test_nothing_a_stranger_sends_is_opened_in_its_place(data: bytes) -> None:
     packets = np.zeros((1, 512), dtype=np.uint8)
     packets[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
-    assert pair()[1].open_in_place(lines(packets)[0], len(data)) == 0
+    lines = Lines(packets)
+    lines.sizes[0] = len(data)
+    lines.open([0], [pair()[1]])
+    assert lines.sizes[0] == 0
 
 
 def test_a_known_answer() -> None:
