@@ -69,6 +69,17 @@ class Concealment:
         Shape: `frames[n, 160]` hold silence where a frame is missing; `missed` and `before` count the missing frames
         in a row up to this tick, and up to the one before; `cut` are rows before whose frame one was left out.
         """
+        # Both are counts: one less, a row that misses nothing is larger than any.
+        some = np.minimum((missed - 1).view(np.uint64), (before - 1).view(np.uint64)) < NOTHING_TO_MISS - 1
+        if cut.size or some.any():
+            self._fill_in(frames, law=law, missed=missed, before=before, cut=cut)
+        self._newest = (self._newest + 1) % _KEPT
+        self._past[: len(frames), self._newest] = frames
+
+    def _fill_in(
+        self, frames: Bytes, *, law: Numbers, missed: NDArray[np.int64], before: NDArray[np.int64], cut: Numbers
+    ) -> None:
+        """Frames that are missing, or come after such."""
         first = np.flatnonzero((missed == 1) & (before == 0))
         if cut.size:
             first = np.union1d(first, cut)
@@ -87,8 +98,6 @@ class Concealment:
             made = np.take_along_axis(self._made[again], at, axis=1)
             real = DECODE[law[again][:, None], frames[again, :BLEND]]
             frames[again, :BLEND] = _encode(made * (1 - _RISE) + real * _RISE, law[again])
-        self._newest = (self._newest + 1) % _KEPT
-        self._past[: len(frames), self._newest] = frames
 
     def _carry_on(self, rows: Numbers, law: Numbers) -> None:
         """Make up 60 ms and a blend from what these rows said last."""

@@ -1,9 +1,10 @@
 """Keys pressed on a phone that sends them as tones in its sound, because telephone events were not agreed.
 
 All legs that are listened to are looked at together, 20 ms of sound every 10 ms: one matrix product gives the power at
-the eight frequencies, as eight Goertzel filters per leg would. Each half of a frame is filtered once, as the end of one
-look and as the beginning of the next. A key is one tone of each group, about equally strong, that together are nearly
-all there is to hear, for two looks in a row; it may come again after four looks without it.
+the eight frequencies, as eight Goertzel filters per leg would. A key is one tone of each group, about equally strong,
+that together are nearly all there is to hear, for two looks in a row; it may come again after four looks without it.
+Of two looks in a row one is at a whole frame: the look between two frames is taken only of rows where one of these two
+has a key, or one is pressed.
 Source: ITU-T Q.23 (frequencies), Q.24 (40 ms of tone are a key, 23 ms are none; tolerance; levels).
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import ALAW, DECODE, ULAW
+from holdfast.voice.media.codecs import ALAW, DECODE, SILENCE, ULAW
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 
 LOW_HZ, HIGH_HZ = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
@@ -28,19 +29,17 @@ LOOKS, LOOKS_WITHOUT = 2, 4
 
 _NONE = -1
 _SOUND: NDArray[np.float32] = (DECODE.astype(np.float32) / np.float32(32768)).astype(np.float32)
-_WAVES = 16
 _time = np.arange(SAMPLES) / 8000
-_look = np.concatenate(
+_FILTERS: NDArray[np.float32] = np.concatenate(
     [
         wave(2 * np.pi * hz * _time)[:, None] / (SAMPLES / np.sqrt(2))
         for wave in (np.cos, np.sin)
         for hz in (*LOW_HZ, *HIGH_HZ)
     ],
     axis=1,
-)
-_FILTERS: NDArray[np.float32] = np.concatenate([_look[:STEP], _look[STEP:]], axis=1).astype(np.float32)
-"""Shape: `[80, 32]`: what a half frame gives to the look it begins, then to the look it ends; of each first the eight
-cosines, then the eight sines. Scaled so that the squares of a tone's two are its mean square."""
+).astype(np.float32)
+"""Shape: `[160, 16]`, first the eight cosines, then the eight sines. Scaled so that the squares of a tone's two are its
+mean square."""
 _TWIST = 10 ** (MOST_TWIST_DB / 10)
 
 Floats = NDArray[np.float32]
@@ -52,8 +51,10 @@ class InbandKeys:
     def __init__(self, rows: int) -> None:
         self._listens: Mask = np.zeros(rows, dtype=np.bool_)
         self._rows: Numbers = np.zeros(0, dtype=np.intp)
-        self._waves: Floats = np.zeros((rows, _WAVES), dtype=np.float32)
-        self._energy: Floats = np.zeros(rows, dtype=np.float32)
+        self._sound: Floats = np.zeros((rows, SAMPLES), dtype=np.float32)
+        """Room to decode in: memory that is new each time costs more than the decoding."""
+        self._late: Bytes = np.zeros((rows, STEP), dtype=np.uint8)
+        """The second half of each row's last frame."""
         self._seen: Numbers = np.full(rows, _NONE, dtype=np.intp)
         self._looks: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._held: Numbers = np.full(rows, _NONE, dtype=np.intp)
@@ -63,7 +64,7 @@ class InbandKeys:
         """Whether keys are looked for in this row's sound; what was heard before is forgotten when that changes."""
         if wanted != self._listens[row]:
             self._listens[row] = wanted
-            self._waves[row] = self._energy[row] = 0
+            self._late[row] = SILENCE[ULAW]
             self._seen[row] = self._held[row] = _NONE
             self._rows = np.flatnonzero(self._listens)
 
@@ -73,25 +74,28 @@ class InbandKeys:
         if not rows.size:
             return []
         codes = frames[rows]
-        sound = np.take(_SOUND[ULAW], codes, mode="clip")
-        if (alaw := np.flatnonzero(law[rows] == ALAW)).size:
-            sound[alaw] = np.take(_SOUND[ALAW], codes[alaw], mode="clip")
-        halves = sound.reshape(len(rows), 2, STEP)
-        energy = np.einsum("nhs,nhs->hn", halves, halves)
-        waves = (sound.reshape(-1, STEP) @ _FILTERS).reshape(len(rows), 2, 2 * _WAVES)
-        pressed: list[tuple[int, str]] = []
-        self._look(rows, self._waves[rows] + waves[:, 0, _WAVES:], self._energy[rows] + energy[0], pressed)
-        self._look(rows, waves[:, 0, :_WAVES] + waves[:, 1, _WAVES:], energy[0] + energy[1], pressed)
-        self._waves[rows], self._energy[rows] = waves[:, 1, :_WAVES], energy[1]
-        return pressed
-
-    def _look(self, rows: Numbers, waves: Floats, energy: Floats, pressed: list[tuple[int, str]]) -> None:
-        keys = _keys(waves, energy)
+        keys = self._keys(codes, law[rows])
         # Where no key is, was, or is held, nothing changes.
         some = np.flatnonzero(keys & self._seen[rows] & self._held[rows] != _NONE)
-        if not some.size:
-            return
-        rows, keys = rows[some], keys[some]
+        pressed: list[tuple[int, str]] = []
+        if some.size:
+            at = rows[some]
+            between = np.concatenate([self._late[at], codes[some, :STEP]], axis=1)
+            self._look(at, self._keys(between, law[at]), pressed)
+            self._look(at, keys[some], pressed)
+        self._late[rows] = codes[:, STEP:]
+        return pressed
+
+    def _keys(self, codes: Bytes, law: Numbers) -> Numbers:
+        """The key in each 20 ms of sound, or none. Shape: `codes[n, 160]` of `law[n]`."""
+        sound = self._sound[: len(codes)]
+        np.take(_SOUND[ULAW], codes, out=sound, mode="clip")
+        if (alaw := np.flatnonzero(law == ALAW)).size:
+            sound[alaw] = np.take(_SOUND[ALAW], codes[alaw], mode="clip")
+        return _keys(sound @ _FILTERS, np.einsum("ns,ns->n", sound, sound))
+
+    def _look(self, rows: Numbers, keys: Numbers, pressed: list[tuple[int, str]]) -> None:
+        """One more look at these rows. Shape: `keys[n]`."""
         self._looks[rows] = np.where(keys == self._seen[rows], self._looks[rows] + 1, 1)
         self._seen[rows] = keys
         self._gone[rows] = np.where(keys == self._held[rows], 0, self._gone[rows] + 1)

@@ -41,6 +41,7 @@ PATIENCE = 500
 NOTHING_TO_MISS = 1 << 30
 """More missing frames in a row than there can be: nothing came yet, or what came is over."""
 _WRAP = 1 << 32
+_HALF = 1 << 31
 _SAMPLES_IN_RING = SLOTS * SAMPLES
 G722 = 2
 """The code of frames that are neither law. What lies in the ring is bytes; whether they are quiet cannot be seen."""
@@ -111,9 +112,22 @@ class JitterBuffers:
 
         No row may be named twice; at most 500 bytes each.
         """
-        ahead = (timestamp - self._head_timestamp[rows] + (_WRAP >> 1)) % _WRAP - (_WRAP >> 1)
+        ahead = (timestamp - self._head_timestamp[rows] + _HALF & _WRAP - 1) - _HALF
         last = (ahead + size - 1) // SAMPLES
         idle = self._idle[rows]
+        if (
+            (idle < MARKED_SILENCE).all()
+            and (last.view(np.uint64) < SLOTS).all()
+            and (ssrc == self._ssrc[rows]).all()
+            and (last * SAMPLES == ahead).all()
+            and (size == SAMPLES).all()
+            and (start == HEADER).all()
+        ):
+            # All come one after the other, frame by frame.
+            self._idle[rows] = self._astray[rows] = 0
+            self._watch(rows, last)
+            self._put_whole(rows, last, data[:, HEADER : HEADER + SAMPLES])
+            return
         jump = (last >= SLOTS) | (last < -SLOTS)
         late = (last < 0) & ~jump
         astray = self._astray[rows] + JUMP * jump + LATE * late
@@ -132,15 +146,11 @@ class JitterBuffers:
             self.late[rows[~kept]] += 1
             self._wait_longer(rows[late])
         whole = (size == SAMPLES) & (start == HEADER) & (ahead % SAMPLES == 0)
-        if kept.all() and whole.all():
-            self._watch(rows, last)
-            self._put_whole(rows, ahead, data[:, HEADER : HEADER + SAMPLES])
-            return
         self._watch(rows[kept], last[kept])
         pieces = np.flatnonzero(kept & ~whole & (size > 0))
         whole &= kept
         if whole.any():
-            self._put_whole(rows[whole], ahead[whole], data[:, HEADER : HEADER + SAMPLES][whole])
+            self._put_whole(rows[whole], last[whole], data[:, HEADER : HEADER + SAMPLES][whole])
         if pieces.size:
             self._put_pieces(rows[pieces], ahead[pieces], data[pieces], start[pieces], size[pieces])
 
@@ -153,7 +163,8 @@ class JitterBuffers:
         self._rewatch(rows)
 
     def _put_whole(self, rows: Numbers, ahead: NDArray[np.int64], payload: Bytes) -> None:
-        slot = self._base[rows] + ((self._head[rows] + ahead // SAMPLES) & (SLOTS - 1))
+        """Payloads that are one frame each, so many frames from now."""
+        slot = self._base[rows] + ((self._head[rows] + ahead) & (SLOTS - 1))
         self._ring[slot] = payload
         self._present[slot] = True
 
@@ -188,8 +199,8 @@ class JitterBuffers:
     def _watch(self, rows: Numbers, ahead: NDArray[np.int64]) -> None:
         """Note how early packets come; when all of many came earlier than needed, the buffer is too deep."""
         self._least_ahead[rows] = np.minimum(self._least_ahead[rows], ahead)
-        self._watched[rows] += 1
-        over = rows[self._watched[rows] >= CALM_PACKETS]
+        self._watched[rows] = watched = self._watched[rows] + 1
+        over = rows[watched >= CALM_PACKETS]
         if over.size:
             deep = self._least_ahead[over] > START_DEPTH
             self._too_deep[over] = np.where(deep, np.maximum(self._too_deep[over], 1), 0)
@@ -249,5 +260,5 @@ class JitterBuffers:
         np.take(self._ring, np.where(here, slot, silent), axis=0, out=frames, mode="clip")
         self._present[slot] = False
         self._head[:n] = (self._head[:n] + 1) & (SLOTS - 1)
-        self._head_timestamp[:n] = (self._head_timestamp[:n] + SAMPLES) % _WRAP
+        self._head_timestamp[:n] = self._head_timestamp[:n] + SAMPLES & _WRAP - 1
         return cut

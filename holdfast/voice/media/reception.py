@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media.frames import Numbers
 
 _WRAP = 1 << 32
+_HALF = 1 << 31
 _NOBODY = -1
 
 
@@ -59,7 +60,7 @@ class Reception:
         arrival: int,
     ) -> None:
         """Take note of one packet of each of these rows. Units: `arrival` in samples at 8 kHz."""
-        transit = (arrival - timestamp) % _WRAP
+        transit = arrival - timestamp & _WRAP - 1
         anew = np.flatnonzero(ssrc != self._ssrc[rows])
         if anew.size:
             new = rows[anew]
@@ -68,12 +69,14 @@ class Reception:
             self._received[new] = 0
             self._transit[new] = transit[anew]
             self._jitter[new] = 0
-        later_by = (sequence - self._highest[rows] + 0x8000) % 0x10000 - 0x8000
-        self._highest[rows] += np.maximum(later_by, 0)
+        highest = self._highest[rows]
+        later_by = (sequence - highest + 0x8000 & 0xFFFF) - 0x8000
+        self._highest[rows] = highest + np.maximum(later_by, 0)
         self._received[rows] += 1
-        change = (transit - self._transit[rows] + (_WRAP >> 1)) % _WRAP - (_WRAP >> 1)
+        change = (transit - self._transit[rows] + _HALF & _WRAP - 1) - _HALF
         # A leap of the sender's clock is no jitter: a second at most is counted.
-        self._jitter[rows] += (np.minimum(np.abs(change), 8000) - self._jitter[rows]) / 16
+        jitter = self._jitter[rows]
+        self._jitter[rows] = jitter + (np.minimum(np.abs(change), 8000) - jitter) / 16
         self._transit[rows] = transit
 
     def standing(self, row: int) -> Standing | None:

@@ -20,7 +20,8 @@ DATAGRAM = 512
 PACKET = HEADER + SAMPLES
 SEALED_PACKET = PACKET + 20
 """Room for what sealing adds: at most 16 bytes, and a line of memory comes out whole. Source: RFC 7714 §14.2."""
-VERSION_2 = 0x80
+VERSION = 2
+VERSION_2 = VERSION << 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Packets:
     """The headers of some datagrams, column by column. Shape: the payload of packet k is `size` bytes at `start`."""
 
     good: Mask
-    payload_type: NDArray[np.uint8]
+    payload_type: Numbers
     marker: Mask
     sequence: NDArray[np.int64]
     timestamp: NDArray[np.int64]
@@ -43,14 +44,15 @@ def read(data: Bytes, lengths: Numbers) -> Packets:
     RTCP that strayed onto the RTP port is told by its packet type, which reads as payload type 64 to 95.
     Source: RFC 5761 §4.
     """
-    flags, second = data[:, 0], data[:, 1]
-    words = data.view(">u4")
-    start = HEADER + 4 * (flags & 0x0F).astype(np.intp)
-    payload_type: NDArray[np.uint8] = (second & 0x7F).astype(np.uint8)
-    good = (lengths >= HEADER) & (lengths < data.shape[1]) & (flags & 0xC0 == VERSION_2)
-    good &= (payload_type < 64) | (payload_type > 95)
+    # Packets lie far from each other: each is looked at once, and all headers lie side by side from then on.
+    first, timestamp, ssrc = data.view(">u4")[:, :3].T.astype(np.int64, order="C")
+    payload_type = first >> 16 & 0x7F
+    start = HEADER + (first >> 22 & 0x3C)
     end = lengths.astype(np.intp)
-    if (flags & 0x30).any():
+    good = (lengths >= HEADER) & (lengths < data.shape[1]) & (first >> 30 == VERSION)
+    good &= payload_type & 0x60 != 0x40
+    if (first & 0x3000_0000).any():
+        flags = data[:, 0]
         _extensions(data, flags, start, end, good)
         _padding(data, flags, end, good)
     size = end - start
@@ -58,10 +60,10 @@ def read(data: Bytes, lengths: Numbers) -> Packets:
     return Packets(
         good=good,
         payload_type=payload_type,
-        marker=second >= 0x80,
-        sequence=data.view(">u2")[:, 1].astype(np.int64),
-        timestamp=words[:, 1].astype(np.int64),
-        ssrc=words[:, 2].astype(np.int64),
+        marker=first & 0x80_0000 != 0,
+        sequence=first & 0xFFFF,
+        timestamp=timestamp,
+        ssrc=ssrc,
         start=start,
         size=size,
     )

@@ -8,9 +8,10 @@ Source: RFC 3711; RFC 4568 §6.1, §6.2 (profiles and lengths); RFC 7714 (GCM).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,8 @@ _LIBSRTP: dict[Profile, int] = {
 
 _Function = Callable[[object, object, object], int]
 """Of libsrtp: 0 when it has done to a packet what it does."""
+
+_SEALS, _OPENS = attrgetter("seals"), attrgetter("opens")
 
 LONGEST_TAG = 16
 """Bytes that sealing adds at most, by any of the profiles."""
@@ -121,26 +124,32 @@ class Lines:
 
     def __init__(self, packets: Bytes) -> None:
         self.sizes: NDArray[np.int32] = np.zeros(len(packets), dtype=np.int32)
-        # What libsrtp wants of each line lives as long as the array.
-        self._packets = [ffi.from_buffer(line.data) for line in packets]
-        self._sizes = [ffi.from_buffer("int *", size.data) for size in self.sizes.reshape(-1, 1)]
+        self._kept = packets
+        """Where the pointers lead must not go away."""
+        self._packets = _pointers("unsigned char *", packets)
+        self._sizes = _pointers("int *", self.sizes)
 
-    def seal(self, at: Sequence[int], legs: Sequence[Srtp]) -> None:
+    def seal(self, at: Sequence[int], legs: Iterable[Srtp]) -> None:
         """Seal the RTP packets in these lines, one of each leg; every line has room for `LONGEST_TAG` bytes more.
 
         A packet whose number was sealed before becomes 0 bytes: nothing of it may leave.
         """
-        self._each(lib.srtp_protect, at, [leg.seals for leg in legs])
+        self._each(lib.srtp_protect, at, map(_SEALS, legs))
 
-    def open(self, at: Sequence[int], legs: Sequence[Srtp]) -> None:
+    def open(self, at: Sequence[int], legs: Iterable[Srtp]) -> None:
         """Open the RTP packets that came into these lines; one that is forged, damaged, or came before is 0 bytes."""
-        self._each(lib.srtp_unprotect, at, [leg.opens for leg in legs])
+        self._each(lib.srtp_unprotect, at, map(_OPENS, legs))
 
-    def _each(self, function: _Function, at: Sequence[int], contexts: Sequence[object]) -> None:
+    def _each(self, function: _Function, at: Sequence[int], contexts: Iterable[object]) -> None:
         packets, sizes = self._packets, self._sizes
-        failed = map(function, contexts, [packets[k] for k in at], [sizes[k] for k in at])
+        failed = map(function, contexts, map(packets.__getitem__, at), map(sizes.__getitem__, at))
         for k in compress(at, failed):
             self.sizes[k] = 0
+
+
+def _pointers(kind: str, array: NDArray[np.generic]) -> list[object]:
+    """Where each line of an array begins, as libsrtp is told."""
+    return [ffi.cast(kind, array.ctypes.data + array.strides[0] * k) for k in range(len(array))]
 
 
 def _session(key: bytes, profile: Profile, direction: int) -> Session:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from collections import deque
+from itertools import islice
 from pathlib import Path
 
 from holdfast.voice.model.errors import VoiceError
@@ -18,6 +19,8 @@ _READS = 4
 """Pieces read in one go: a quarter of a megabyte, so that a large clip does not keep a tick waiting."""
 _UNSENT_LIMIT = 8_000_000
 """Bytes of replies a control may leave unread before it is given up."""
+_TOGETHER = 64
+"""Messages handed to the system in one call."""
 
 
 class DoorTaken(VoiceError):
@@ -33,9 +36,9 @@ class Door:
         self._listening = _listen(path)
         self._control: socket.socket | None = None
         self._unpacker = m.Unpacker()
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: deque[tuple[memoryview, m.Fact | None]] = deque()
+        """What is left to send of each message, and the fact it is, if it is no reply."""
         self._unsent_bytes = 0
-        self._fact_underway: m.Fact | None = None
 
     @property
     def listening(self) -> int:
@@ -60,14 +63,14 @@ class Door:
         return True
 
     def dismiss(self) -> None:
-        """The control is gone; the fact it did not get whole is kept for the next one."""
+        """The control is gone; facts it did not get whole are kept for the next one."""
         if self._control is not None:
             self._control.close()
             self._control = None
-        if self._fact_underway is not None:
-            self._facts.put_back(self._fact_underway)
-            self._fact_underway = None
-        self._unsent.clear()
+        while self._unsent:
+            _, fact = self._unsent.pop()
+            if fact is not None:
+                self._facts.put_back(fact)
         self._unsent_bytes = 0
         self._unpacker = m.Unpacker()
 
@@ -93,35 +96,40 @@ class Door:
         """Answer control; it leaves with the next `flush`."""
         if self._control is None:
             return
-        data = memoryview(m.pack(answer))
-        self._unsent.append(data)
-        self._unsent_bytes += len(data)
+        self._add(answer, None)
         if self._unsent_bytes > _UNSENT_LIMIT:
             self.dismiss()
 
     def flush(self) -> None:
         """Send replies and facts, as many as control takes now."""
         while self._control is not None:
+            while len(self._unsent) < _TOGETHER and (fact := self._facts.take()) is not None:
+                self._add(fact, fact)
             if not self._unsent:
-                self._fact_underway = self._facts.take()
-                if self._fact_underway is None:
-                    return
-                self.reply(self._fact_underway)
-            data = self._unsent[0]
+                return
             try:
-                sent = self._control.send(data)
+                sent = self._control.sendmsg([data for data, _ in islice(self._unsent, _TOGETHER)])
             except BlockingIOError:
                 return
             except OSError:
                 self.dismiss()
                 return
-            self._unsent_bytes -= sent
+            self._strike_off(sent)
+
+    def _add(self, message: m.Answer, fact: m.Fact | None) -> None:
+        data = memoryview(m.pack(message))
+        self._unsent.append((data, fact))
+        self._unsent_bytes += len(data)
+
+    def _strike_off(self, sent: int) -> None:
+        """Control has taken so many bytes."""
+        self._unsent_bytes -= sent
+        while sent:
+            data, fact = self._unsent.popleft()
             if sent < len(data):
-                self._unsent[0] = data[sent:]
-                continue
-            self._unsent.popleft()
-            if not self._unsent:
-                self._fact_underway = None
+                self._unsent.appendleft((data[sent:], fact))
+                return
+            sent -= len(data)
 
     def close(self) -> None:
         """Nobody may come any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from holdfast.voice.media import dtmf, rtp
+from holdfast.voice.media.frames import Mask, Numbers
 from holdfast.voice.media.reception import Reception
 from holdfast.voice.media.srtp import Lines
 from holdfast.voice.media.tick import Sound
@@ -55,26 +56,29 @@ class Intake:
         rows, data, lengths = arrived.rows[:count], arrived.data[:count], arrived.lengths[:count]
         if state.srtp and (sealed := np.flatnonzero(state.sealed[rows])).size:
             self._lines.sizes[sealed] = lengths[sealed]
-            self._lines.open(sealed.tolist(), [state.srtp[row] for row in rows[sealed].tolist()])
+            self._lines.open(sealed.tolist(), map(state.srtp.__getitem__, rows[sealed].tolist()))
             lengths[sealed] = self._lines.sizes[sealed]
         packets = rtp.read(data, lengths)
+        is_sound = packets.good & (packets.payload_type == state.sound_type[rows]) & (packets.size <= MOST_SOUND)
+        if is_sound.all() and state.settled[rows].all():
+            self._believe(packets, rows, slice(None), now)
+            self._sound.put(packets, data, rows, packets.size > 0)
+        else:
+            self._choose(packets, rows, is_sound, now)
+
+    def _choose(self, packets: rtp.Packets, rows: Numbers, is_sound: Mask, now: float) -> None:
+        """Some are no sound, or come from who knows whom."""
+        state, arrived = self._rows, self._arrived
+        data = arrived.data[: len(rows)]
         is_event = packets.payload_type == state.dtmf_type[rows]
-        believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND)
         is_rest = is_event | (packets.payload_type == COMFORT_NOISE)
-        believed &= is_rest | (packets.payload_type == state.payload_type[rows])
+        believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND) & (is_rest | is_sound)
         for k in np.flatnonzero(~state.settled[rows]).tolist():
             believed[k] = believed[k] and self._latching.settle(int(rows[k]), arrived.sources.get(k))
         state.refused[rows[~believed]] += 1
-        heard = rows[believed]
-        state.received[heard] += 1
-        state.heard_at[heard] = now
-        self.reception.count(
-            heard,
-            ssrc=packets.ssrc[believed],
-            sequence=packets.sequence[believed],
-            timestamp=packets.timestamp[believed],
-            arrival=int(now * 8000),
-        )
+        if not believed.any():
+            return
+        self._believe(packets, rows, believed, now)
         self._sound.put(packets, data, rows, believed & ~is_rest & (packets.size > 0))
         resting = np.flatnonzero(believed & is_rest)
         if resting.size:
@@ -87,6 +91,19 @@ class Intake:
                 timestamp=int(packets.timestamp[k]),
                 marker=bool(packets.marker[k]),
             )
+
+    def _believe(self, packets: rtp.Packets, rows: Numbers, which: Mask | slice, now: float) -> None:
+        """These packets are their parties', whatever is in them."""
+        heard = rows[which]
+        self._rows.received[heard] += 1
+        self._rows.heard_at[heard] = now
+        self.reception.count(
+            heard,
+            ssrc=packets.ssrc[which],
+            sequence=packets.sequence[which],
+            timestamp=packets.timestamp[which],
+            arrival=int(now * 8000),
+        )
 
     def _hear_key(self, at: int, payload: bytes, *, timestamp: int, marker: bool) -> None:
         row = self._rows.used[at]

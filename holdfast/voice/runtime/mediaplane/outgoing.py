@@ -55,7 +55,7 @@ class Outgoing:
         pressed = self._press() if self._keying else []
         sealed: list[int] = sending[rows.sealed[sending]].tolist() if rows.srtp else []
         if sealed:
-            self._lines.seal(sealed, [rows.srtp[at] for at in sealed])
+            self._lines.seal(sealed, map(rows.srtp.__getitem__, sealed))
         sizes = self._sizes[sending].astype(np.intp)
         if not sizes.all():
             sending, sizes = sending[sizes > 0], sizes[sizes > 0]

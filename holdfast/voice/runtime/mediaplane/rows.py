@@ -55,7 +55,8 @@ class Rows:
         self.sending: Numbers = np.zeros(0, dtype=np.intp)
         """The rows we send from: it was agreed, and there is somewhere to send to."""
         self._sends: Mask = np.zeros(rows, dtype=np.bool_)
-        self.payload_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
+        self.sound_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
+        """The payload type of a party's sound, if it may speak."""
         self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
         self.srtp: dict[int, Srtp] = {}
@@ -88,7 +89,7 @@ class Rows:
         """A leg begins: nothing is agreed yet, nothing came."""
         self.used[at] = row
         self.of[row.leg] = at
-        self.payload_type[at] = self.dtmf_type[at] = NO_TYPE
+        self.sound_type[at] = self.dtmf_type[at] = NO_TYPE
         self.may_speak[at] = self.settled[at] = self.sealed[at] = False
         self.refused[at] = self.received[at] = 0
         self.high = max(self.high, at + 1)
@@ -101,7 +102,7 @@ class Rows:
         self.srtp.pop(at, None)
         if srtp is not None:
             self.srtp[at] = srtp
-        self.payload_type[at] = PAYLOAD_TYPES[command.codec]
+        self.sound_type[at] = PAYLOAD_TYPES[command.codec] if command.receive else NO_TYPE
         self.dtmf_type[at] = NO_TYPE if command.dtmf_payload_type is None else command.dtmf_payload_type
         if command.receive and not self.may_speak[at]:
             self.heard_at[at] = now
@@ -114,6 +115,7 @@ class Rows:
         row = self.used.pop(at)
         del self.of[row.leg]
         self.may_speak[at] = self.settled[at] = self.sealed[at] = False
+        self.sound_type[at] = NO_TYPE
         self.srtp.pop(at, None)
         self.high = max(self.used, default=-1) + 1
         self.find_sending(at)
