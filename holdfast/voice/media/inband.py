@@ -4,7 +4,7 @@ All legs that are listened to are looked at together, 20 ms of sound every 10 ms
 the eight frequencies, as eight Goertzel filters per leg would. A key is one tone of each group, about equally strong,
 that together are nearly all there is to hear, for two looks in a row; it may come again after four looks without it.
 Of two looks in a row one is at a whole frame: the look between two frames is taken only of rows where one of these two
-has a key, or one is pressed.
+has a key, or one is pressed. And a frame is looked at closely only where every other sample of it might be a key's.
 Source: ITU-T Q.23 (frequencies), Q.24 (40 ms of tone are a key, 23 ms are none; tolerance; levels).
 """
 
@@ -40,6 +40,9 @@ _FILTERS: NDArray[np.float32] = np.concatenate(
 ).astype(np.float32)
 """Shape: `[160, 16]`, first the eight cosines, then the eight sines. Scaled so that the squares of a tone's two are its
 mean square."""
+_COARSE_FILTERS: NDArray[np.float32] = np.ascontiguousarray(2 * _FILTERS[::2])
+"""The same for every other sample."""
+_COARSE_SHARE = 0.7 * LEAST_SHARE
 _TWIST = 10 ** (MOST_TWIST_DB / 10)
 
 Floats = NDArray[np.float32]
@@ -51,7 +54,7 @@ class InbandKeys:
     def __init__(self, rows: int) -> None:
         self._listens: Mask = np.zeros(rows, dtype=np.bool_)
         self._rows: Numbers = np.zeros(0, dtype=np.intp)
-        self._sound: Floats = np.zeros((rows, SAMPLES), dtype=np.float32)
+        self._sound: Floats = np.zeros((rows, SAMPLES // 2), dtype=np.float32)
         """Room to decode in: memory that is new each time costs more than the decoding."""
         self._late: Bytes = np.zeros((rows, STEP), dtype=np.uint8)
         """The second half of each row's last frame."""
@@ -73,26 +76,29 @@ class InbandKeys:
         rows = self._rows[: np.searchsorted(self._rows, len(frames))]
         if not rows.size:
             return []
-        codes = frames[rows]
-        keys = self._keys(codes, law[rows])
+        codes, laws = frames[rows], law[rows]
         # Where no key is, was, or is held, nothing changes.
-        some = np.flatnonzero(keys & self._seen[rows] & self._held[rows] != _NONE)
+        watched = self._seen[rows] & self._held[rows] != _NONE
+        some = np.flatnonzero(self._may_be_keys(codes[:, ::2], laws) | watched)
         pressed: list[tuple[int, str]] = []
         if some.size:
-            at = rows[some]
+            at, laws = rows[some], laws[some]
             between = np.concatenate([self._late[at], codes[some, :STEP]], axis=1)
-            self._look(at, self._keys(between, law[at]), pressed)
-            self._look(at, keys[some], pressed)
+            self._look(at, _keys(between, laws), pressed)
+            self._look(at, _keys(codes[some], laws), pressed)
         self._late[rows] = codes[:, STEP:]
         return pressed
 
-    def _keys(self, codes: Bytes, law: Numbers) -> Numbers:
-        """The key in each 20 ms of sound, or none. Shape: `codes[n, 160]` of `law[n]`."""
-        sound = self._sound[: len(codes)]
-        np.take(_SOUND[ULAW], codes, out=sound, mode="clip")
-        if (alaw := np.flatnonzero(law == ALAW)).size:
-            sound[alaw] = np.take(_SOUND[ALAW], codes[alaw], mode="clip")
-        return _keys(sound @ _FILTERS, np.einsum("ns,ns->n", sound, sound))
+    def _may_be_keys(self, codes: Bytes, law: Numbers) -> Mask:
+        """Whether there may be a key in each 20 ms of sound. Shape: `codes[n, 80]`, every other sample, of `law[n]`.
+
+        All tones of keys lie below half of 4 kHz; what lies above comes down as noise, and is as loud as it was.
+        """
+        sound = _decoded(codes, law, out=self._sound[: len(codes)])
+        total = np.einsum("ns,ns->n", sound, sound) / (SAMPLES // 2)
+        squares = np.square(sound @ _COARSE_FILTERS)
+        may: Mask = (squares.sum(axis=1) >= _COARSE_SHARE * total) & (total >= LEAST_POWER / 2)
+        return may
 
     def _look(self, rows: Numbers, keys: Numbers, pressed: list[tuple[int, str]]) -> None:
         """One more look at these rows. Shape: `keys[n]`."""
@@ -108,11 +114,19 @@ class InbandKeys:
             pressed.append((int(rows[k]), str(KEYS[keys[k]])))
 
 
-def _keys(waves: Floats, energy: Floats) -> Numbers:
-    """The key in each look, or none. Shape: `waves[n, 16]`; `energy[n]` is the sum of its 160 squares."""
-    total = energy / SAMPLES
+def _decoded(codes: Bytes, law: Numbers, out: Floats | None = None) -> Floats:
+    sound = np.take(_SOUND[ULAW], codes, out=out, mode="clip")
+    if (alaw := np.flatnonzero(law == ALAW)).size:
+        sound[alaw] = np.take(_SOUND[ALAW], codes[alaw], mode="clip")
+    return sound
+
+
+def _keys(codes: Bytes, law: Numbers) -> Numbers:
+    """The key in each 20 ms of sound, or none. Shape: `codes[n, 160]` of `law[n]`."""
+    sound = _decoded(codes, law)
+    total = np.einsum("ns,ns->n", sound, sound) / SAMPLES
     keys = np.full(len(total), _NONE, dtype=np.intp)
-    squares = np.square(waves)
+    squares = np.square(sound @ _FILTERS)
     power = squares[:, :8] + squares[:, 8:]
     # Two tones of one group may pass this; few other sounds do.
     tonal = power.sum(axis=1) >= LEAST_SHARE * total

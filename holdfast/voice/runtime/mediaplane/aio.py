@@ -42,10 +42,11 @@ _IOCB = np.dtype(
 )
 _EVENT = np.dtype([("data", "u8"), ("request", "u8"), ("result", "i8"), ("result_2", "i8")])
 
-_TURNS = 8
-"""A row that is sent one packet per tick is asked for a second one in one tick of so many."""
+_TURNS, _TURN_TICKS = 4, 4
+"""Rows that are sent one packet per tick are asked for a second one in turns: a quarter of them every fourth tick."""
 _EAGER_TICKS = 8
-"""Ticks for which a row is asked for more after a tick without a packet, since a burst follows a gap, or with two."""
+"""Ticks for which a row is asked for more after a tick without a packet, since a burst follows a gap, or with two. To
+leave the second one for the next tick would save work, and cost the delay that the jitter buffer counts on."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -116,7 +117,7 @@ class AioSockets(RowSockets):
         self._together: Numbers = np.zeros(0, dtype=np.intp)
         """The rows that are read in one call: those in use that are connected, and not to be looked at one by one."""
         self._turns: list[Mask] = []
-        """Which of them have their turn to be asked again, by tick."""
+        """Which of them have their turn to be asked again."""
         self._alone: list[int] = []
         self._written: Numbers | None = None
         """The rows that the requests for writing stand for."""
@@ -131,7 +132,7 @@ class AioSockets(RowSockets):
         super().open(row, sock)
         self._descriptors[row] = sock.fileno()
         self._in_use[row] = True
-        self._eager_until[row] = 0
+        self._eager_until[row] = -1
         self._sorted = False
 
     def close(self, row: int) -> None:
@@ -160,7 +161,7 @@ class AioSockets(RowSockets):
         together[list(self._wary)] = False
         self._together = rows = np.flatnonzero(together)
         self._alone = np.flatnonzero(self._in_use & ~together).tolist()
-        self._turns = [(rows + tick) % _TURNS == 0 for tick in range(_TURNS)]
+        self._turns = [(rows + turn) % _TURNS == 0 for turn in range(_TURNS)]
         self._reads.descriptors[: len(rows)] = self._descriptors[rows]
         self._written = None
         self._sorted = True
@@ -175,7 +176,7 @@ class AioSockets(RowSockets):
             for requests in (self._reads, self._more):
                 requests.sizes[:] = arrived.data.shape[1]
                 requests.buffers[:] = arrived.data.ctypes.data + arrived.data.strides[0] * np.arange(len(arrived.data))
-        count = self._read_all(arrived) if round_number == 0 else self._read_more(arrived)
+        count = self._read_more(arrived) if round_number else self._read_all(arrived)
         alone, self._again_alone = self._alone if round_number == 0 else self._again_alone, []
         for row in alone:
             self._eager_until[row] = self._tick + _EAGER_TICKS
@@ -198,9 +199,9 @@ class AioSockets(RowSockets):
         got = self._run(self._reads, n)
         here = got > 0
         eager = self._eager_until[rows] >= self._tick
-        eager |= self._turns[self._tick % _TURNS]
-        eager &= here
-        self._again = rows[eager]
+        if self._tick % _TURN_TICKS == 0:
+            eager |= self._turns[self._tick // _TURN_TICKS % _TURNS]
+        self._again = rows[eager & here]
         # None in one tick, or two: whoever is not in step is asked more than once for a while.
         missing = np.flatnonzero(~here)
         self._eager_until[rows[missing]] = self._tick + _EAGER_TICKS
