@@ -287,13 +287,8 @@ class Plane:
                 self._facts.put(m.SoundStarted(leg=row.leg, token=row.token, monotonic_s=handed_over))
 
     def tell(self, now: float) -> None:
-        """The packets of a tick have left: tell what is due of the rows."""
+        """The packets of a tick have left: tell what is due of the rows, hear what is told."""
         self._telling.tick(now)
-
-    def hear_reports(self, now: float) -> None:
-        """RTCP waits in some sockets."""
-        for at in self.reports.waiting():
-            self.reports.hear(at, remote=self._rows.used[at].latch.sends_to, now=now)
 
     def close(self, now: float) -> None:
         """End every recording and every leg."""

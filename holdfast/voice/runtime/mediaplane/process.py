@@ -91,7 +91,6 @@ class Process:
                 took_s=time.monotonic() - began,
                 worked_s=time.thread_time() - began_worked,
             )
-            self._plane.hear_reports(time.monotonic())
             self._plane.tell(began)
             if effort.ticks == LOAD_TICKS:
                 self._facts.put(effort.load(self._plane.in_use))

@@ -1,4 +1,4 @@
-"""What is told of the rows from time to time: who is silent, how the sound is, and RTCP to the parties."""
+"""What is told of the rows from time to time: who is silent, how the sound is, and RTCP both ways."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ SILENCE_S = 10.0
 CHECK_TICKS = 10
 TURNS, TURN_TICKS = 50, 5
 """Each row's turn to be reported comes once in 250 ticks, five seconds: rows together cost less than one by one."""
+HEARD_AT = 3
+"""The tick of these in which what came is read."""
 
 
 class Telling:
@@ -56,6 +58,9 @@ class Telling:
                 self._facts.put(self.statistics(at))
             for at in self._turn(turn + TURNS // 2):
                 self._report(at, now)
+        elif self._ticks % TURN_TICKS == HEARD_AT:
+            for at in self._reports.waiting():
+                self._reports.hear(at, remote=self._rows.used[at].latch.sends_to, now=now)
 
     def _turn(self, number: int) -> Iterator[int]:
         return (at for at in range(number % TURNS, self._rows.high, TURNS) if at in self._rows.used)
