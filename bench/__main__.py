@@ -7,12 +7,13 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 from rich.console import Console
 
 from bench import call_rate, hold_latency, impaired, media, queue_wait, redirect_latency, steady_stream
 from bench.figures import Figure, NotMeasured, line, not_measured, show
-from bench.machine import Machine
+from bench.machine import Machine, awake
 
 TABLE_COLUMNS = 150
 Measure = Callable[[], Awaitable[list[Figure]]]
@@ -65,12 +66,14 @@ def main() -> int:
         console = Console(width=TABLE_COLUMNS)
     names = list(measurements(console, holds=0, seconds=0))
     parser.add_argument("--only", choices=names, nargs="+", default=names, help="some of the measurements")
+    parser.add_argument("--asleep", action="store_true", help="let the cores sleep between packets, as they like")
     given = parser.parse_args()
     chosen = measurements(console, holds=given.holds, seconds=given.seconds)
     # The phones live in this process: what it stalls for is no figure of the engine.
     gc.freeze()
-    machine = Machine()
-    figures = asyncio.run(measure_all(console, {name: chosen[name] for name in given.only}))
+    with nullcontext(False) if given.asleep else awake() as is_awake:
+        machine = Machine(awake=is_awake)
+        figures = asyncio.run(measure_all(console, {name: chosen[name] for name in given.only}))
     show(figures, console, caption=machine.told())
     return 0 if all(figure.within for figure in figures) else 1
 

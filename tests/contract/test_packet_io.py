@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -43,10 +44,12 @@ class Bench:
         self.io = make(self.packets)
         self.arrived = Arrived.room_for(ROWS)
         self.ports: list[tuple[str, int]] = []
+        self.sockets: list[socket.socket] = []
         self.phones = [stack.enter_context(closing(udp())) for _ in range(ROWS)]
         for row in range(ROWS):
             sock = udp_on_a_port_of_its_own()
             self.ports.append(sock.getsockname())
+            self.sockets.append(sock)
             self.io.open(row, sock)
 
     def connect(self, *rows: int) -> None:
@@ -169,3 +172,26 @@ def test_a_closed_row_is_asked_no_more_and_may_be_opened_again(bench: Bench) -> 
     bench.io.open(1, sock)
     bench.say(1, b"y")
     assert bench.tick() == {1: [b"y"]}
+
+
+@pytest.mark.parametrize("bench", [AioSockets], indirect=True)
+def test_a_request_that_cannot_be_carried_out_is_left_out(bench: Bench) -> None:
+    """The system stops at it, and takes no more of those behind it."""
+    bench.connect(*range(ROWS))
+    bench.tick()
+    sizes = np.full(ROWS, 172)
+    assert bench.io.send(np.arange(ROWS), sizes).tolist() == [0, 1, 2, 3, 4]
+    for phone in bench.phones:
+        phone.recv(2000)
+    # The reading end of a pipe: nothing is written there, and nothing is read.
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    os.dup2(reading, bench.sockets[2].fileno())
+    try:
+        assert bench.io.send(np.arange(ROWS), sizes).tolist() == [0, 1, 3, 4]
+        for row in (0, 1, 3, 4):
+            assert bench.phones[row].recv(2000) == bench.packets[row, :172].tobytes()
+            bench.say(row, bytes([row]))
+        assert bench.tick() == {row: [bytes([row])] for row in (0, 1, 3, 4)}
+    finally:
+        os.close(reading)
+        os.close(writing)

@@ -13,7 +13,7 @@ from bench import call_rate, hold_latency, impaired, media, steady_stream
 from bench.__main__ import measure_all
 from bench.application import Application
 from bench.figures import Figure, NotMeasured, percentiles, show
-from bench.machine import Machine
+from bench.machine import Machine, awake
 
 pytestmark = pytest.mark.anyio
 
@@ -93,7 +93,9 @@ async def test_a_measurement_that_fails_keeps_no_other_from_being_made() -> None
 def test_how_busy_others_kept_the_machine_is_told() -> None:
     machine = Machine()
     assert 0.0 <= machine.others() <= 1.0
-    assert f"{machine.cores} cores, " in machine.told()
+    assert f"{machine.cores} cores that sleep" in machine.told()
+    with awake() as is_awake:
+        assert ("kept awake" in Machine(awake=is_awake).told()) is is_awake
 
 
 def test_a_call_is_timed_from_its_webhook_to_its_answer(tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ class InbandKeys:
         if some.size:
             at, laws = rows[some], laws[some]
             between = np.concatenate([self._late[at], codes[some, :STEP]], axis=1)
-            self._look(at, _keys(between, laws), pressed)
-            self._look(at, _keys(codes[some], laws), pressed)
+            self._look(at, keys_in(between, laws), pressed)
+            self._look(at, keys_in(codes[some], laws), pressed)
         self._late[rows] = codes[:, STEP:]
         return pressed
 
@@ -121,7 +121,7 @@ def _decoded(codes: Bytes, law: Numbers, out: Floats | None = None) -> Floats:
     return sound
 
 
-def _keys(codes: Bytes, law: Numbers) -> Numbers:
+def keys_in(codes: Bytes, law: Numbers) -> Numbers:
     """The key in each 20 ms of sound, or none. Shape: `codes[n, 160]` of `law[n]`."""
     sound = _decoded(codes, law)
     total = np.einsum("ns,ns->n", sound, sound) / SAMPLES

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from holdfast.voice.media import inband
 from holdfast.voice.media.codecs import ALAW, ENCODE, ULAW
-from holdfast.voice.media.inband import HIGH_HZ, KEYS, LOW_HZ, InbandKeys
+from holdfast.voice.media.inband import HIGH_HZ, KEYS, LOOKS, LOOKS_WITHOUT, LOW_HZ, InbandKeys
 
 Floats = NDArray[np.float64]
 
@@ -111,6 +112,57 @@ def test_a_voice_is_no_key(seed: int, pitch_hz: float) -> None:
     phase = 2 * np.pi * np.cumsum(pitch_hz * (1 + 0.1 * np.sin(2 * np.pi * 3 * time))) / 8000
     voice = sum((dice.random() / k * np.sin(k * phase) for k in range(1, 15)), start=np.zeros(8000))
     assert pressed(8000 * voice / np.abs(voice).max() + dice.normal(0, 100, 8000)) == ""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(KEYS)),
+            st.integers(20, 90),
+            st.floats(-40, -6),
+            st.floats(-9, 9),
+            st.floats(-0.03, 0.03),
+            st.integers(10, 70),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(0, 10**6),
+    st.floats(0, 3000),
+)
+def test_nothing_is_missed_by_looking_closely_at_some_frames_only(
+    pressings: list[tuple[str, int, float, float, float, int]], seed: int, noise: float
+) -> None:
+    """Against every look there is, each whole."""
+    parts = [
+        part
+        for digit, ms, level_db, twist_db, off, pause_ms in pressings
+        for part in (key(digit, ms, level_db=level_db, twist_db=twist_db, off=off), quiet(pause_ms))
+    ]
+    sound = np.concatenate([*parts, quiet(60)])
+    sound += np.random.default_rng(seed).normal(0, noise, len(sound))
+    assert pressed(sound) == by_every_look(sound)
+
+
+def by_every_look(sound: Floats) -> str:
+    """The keys of a sound, by the rules alone."""
+    sound = np.pad(sound, (0, -len(sound) % 160))
+    # As it is heard: a quiet half frame before, and 60 ms of quiet behind.
+    sound = np.concatenate([quiet(10), sound, quiet(60)])
+    codes = ENCODE[ULAW][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768]
+    looks = np.stack([codes[at : at + 160] for at in range(0, len(codes) - 159, 80)])
+    told, seen, times, held, gone = "", -1, 0, -1, 0
+    for found in inband.keys_in(looks, np.zeros(len(looks), dtype=np.intp)).tolist():
+        times = times + 1 if found == seen else 1
+        seen = found
+        gone = 0 if found == held else gone + 1
+        if gone >= LOOKS_WITHOUT:
+            held = -1
+        if found != -1 and times == LOOKS and found != held:
+            held, gone = found, 0
+            told += str(KEYS[found])
+    return told
 
 
 def test_rows_are_told_apart_and_others_not_looked_at() -> None:

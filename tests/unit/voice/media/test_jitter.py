@@ -371,17 +371,28 @@ moments = st.lists(
 @settings(max_examples=60)
 @given(moments)
 def test_no_leg_touches_another(walk: list[tuple[int, Packet] | str]) -> None:
+    """Whoever else's packets are taken in with its own."""
     together, apart = Bench(3), [Bench() for _ in range(3)]
+    waiting: dict[int, Packet] = {}
+
+    def take() -> None:
+        together.put(waiting)
+        waiting.clear()
+
     for moment in walk:
         if moment == "tick":
+            take()
             assert together.play() == [bench.play()[0] for bench in apart]
         elif moment == "skip":
+            take()
             together.jitter.skip(3, frames=2)
             for bench in apart:
                 bench.jitter.skip(1, frames=2)
         elif not isinstance(moment, str):
             row, packet = moment
-            together.put({row: packet})
+            if row in waiting:
+                take()
+            waiting[row] = packet
             apart[row].put({0: packet})
 
 

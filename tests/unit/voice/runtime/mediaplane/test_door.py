@@ -1,0 +1,87 @@
+"""Facts that a control did not take whole are the next one's."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.door import Door
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+
+FACTS = 20_000
+GREETING = m.Attached(pid=1, capacity=1, rows=())
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[tuple[Door, Outbox, Path]]:
+    outbox = Outbox(limit=FACTS)
+    made = Door(tmp_path / "media", outbox)
+    yield made, outbox, tmp_path / "media"
+    made.close()
+
+
+def come(door: Door, path: Path) -> socket.socket:
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.connect(str(path))
+    control.setblocking(False)
+    assert door.admit(GREETING)
+    return control
+
+
+def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.Answer]:
+    """What has come."""
+    answers: list[m.Answer] = []
+    while True:
+        try:
+            data = control.recv(1 << 16)
+        except BlockingIOError:
+            return answers
+        if not data:
+            return answers
+        answers += [m.read_answer(text) for text, _ in unpacker.feed(data)]
+
+
+def digits(answers: list[m.Answer]) -> list[str]:
+    return [answer.leg for answer in answers if isinstance(answer, m.DigitPressed)]
+
+
+def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[Door, Outbox, Path]) -> None:
+    its, outbox, path = door
+    said = [str(number) for number in range(FACTS)]
+    for number in said:
+        outbox.put(m.DigitPressed(leg=number, digit="1"))
+    with closing(come(its, path)) as first:
+        its.flush()
+        assert len(outbox) > 0, "all of it fits into the system's own buffer"
+        taken = digits(read(first, m.Unpacker()))
+        assert taken == said[: len(taken)]
+        assert 0 < len(taken) < FACTS
+    with closing(come(its, path)) as second:
+        unpacker, heard = m.Unpacker(), list[str]()
+        for _ in range(FACTS):
+            its.flush()
+            heard += digits(read(second, unpacker))
+            if len(taken) + len(heard) >= FACTS:
+                break
+        assert taken + heard == said
+
+
+def test_replies_go_between_the_facts_and_die_with_their_control(door: tuple[Door, Outbox, Path]) -> None:
+    its, outbox, path = door
+    with closing(come(its, path)) as first:
+        outbox.put(m.DigitPressed(leg="a", digit="1"))
+        its.reply(m.Done(number=7))
+        its.flush()
+        outbox.put(m.DigitPressed(leg="b", digit="2"))
+        its.flush()
+        answers = read(first, m.Unpacker())
+        assert [type(answer) for answer in answers] == [m.Attached, m.Done, m.DigitPressed, m.DigitPressed]
+        its.reply(m.Done(number=8))
+    with closing(come(its, path)) as second:
+        its.flush()
+        assert read(second, m.Unpacker()) == [GREETING]
