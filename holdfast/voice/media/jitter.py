@@ -253,12 +253,15 @@ class JitterBuffers:
         here = self._present[slot]
         missed = self.missed[:n]
         self.missed_before[:n] = missed
-        missed += 1
         self._idle[:n] += 1
-        missed[here] = 0
-        silent = self._rows * SLOTS + self._law[:n]
-        np.take(self._ring, np.where(here, slot, silent), axis=0, out=frames, mode="clip")
         self._present[slot] = False
+        if here.all():
+            missed[:] = 0
+        else:
+            missed += 1
+            missed[here] = 0
+            slot = np.where(here, slot, self._rows * SLOTS + self._law[:n])
+        np.take(self._ring, slot, axis=0, out=frames, mode="clip")
         self._head[:n] = (self._head[:n] + 1) & (SLOTS - 1)
         self._head_timestamp[:n] = self._head_timestamp[:n] + SAMPLES & _WRAP - 1
         return cut

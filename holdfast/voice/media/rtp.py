@@ -21,6 +21,7 @@ PACKET = HEADER + SAMPLES
 SEALED_PACKET = PACKET + 20
 """Room for what sealing adds: at most 16 bytes, and a line of memory comes out whole. Source: RFC 7714 §14.2."""
 VERSION = 2
+_MARKER = 0x80_0000
 VERSION_2 = VERSION << 6
 
 
@@ -38,14 +39,46 @@ class Packets:
     size: Numbers
 
 
+def plain(data: Bytes, lengths: Numbers, payload_types: Numbers, *, most: int) -> Packets | None:
+    """What `read` makes of datagrams that are all as simple as can be; None if any is not.
+
+    Of these every header is 12 bytes, nothing is padded, the payload type is `payload_types[k]`, and the payload is
+    `most` bytes at most.
+    """
+    first, timestamp, ssrc = _words(data)
+    size = lengths - HEADER
+    # One that fills its line was longer. And none is so short that its size is below zero: that is a large number here.
+    most = min(most, data.shape[1] - HEADER - 1)
+    if (first >> 16 & 0xFF7F != payload_types + (VERSION_2 << 8)).any() or (size.view(np.uint64) > most).any():
+        return None
+    return Packets(
+        good=np.ones(len(size), dtype=np.bool_),
+        payload_type=payload_types,
+        marker=first & _MARKER != 0,
+        sequence=first & 0xFFFF,
+        timestamp=timestamp,
+        ssrc=ssrc,
+        start=np.full(len(size), HEADER, dtype=np.intp),
+        size=size,
+    )
+
+
+def _words(data: Bytes) -> NDArray[np.int64]:
+    """The first three words of each datagram. Shape: `[3, k]`.
+
+    Datagrams lie far from each other: each is looked at once, and all headers lie side by side from then on.
+    """
+    words: NDArray[np.int64] = data.view(">u4")[:, :3].T.astype(np.int64, order="C")
+    return words
+
+
 def read(data: Bytes, lengths: Numbers) -> Packets:
     """Headers of datagrams. Shape: `data[k, DATAGRAM]`, of which `lengths[k]` bytes came.
 
     RTCP that strayed onto the RTP port is told by its packet type, which reads as payload type 64 to 95.
     Source: RFC 5761 §4.
     """
-    # Packets lie far from each other: each is looked at once, and all headers lie side by side from then on.
-    first, timestamp, ssrc = data.view(">u4")[:, :3].T.astype(np.int64, order="C")
+    first, timestamp, ssrc = _words(data)
     payload_type = first >> 16 & 0x7F
     start = HEADER + (first >> 22 & 0x3C)
     end = lengths.astype(np.intp)
@@ -60,7 +93,7 @@ def read(data: Bytes, lengths: Numbers) -> Packets:
     return Packets(
         good=good,
         payload_type=payload_type,
-        marker=first & 0x80_0000 != 0,
+        marker=first & _MARKER != 0,
         sequence=first & 0xFFFF,
         timestamp=timestamp,
         ssrc=ssrc,
@@ -135,8 +168,10 @@ class Headers:
 
         The marker is set on the packet that follows a pause. Source: RFC 3551 §4.1.
         """
-        self._marker[:rows] = 0x80
-        self._marker[left] = 0
-        self.sequence[left] += np.uint16(1)
-        self.sent[left] += 1
+        which: slice | Numbers = slice(rows) if len(left) == rows else left
+        if len(left) < rows:
+            self._marker[:rows] = 0x80
+        self._marker[which] = 0
+        self.sequence[which] += np.uint16(1)
+        self.sent[which] += 1
         self.timestamp[:rows] += np.uint32(SAMPLES * (1 + skipped) % (1 << 32))

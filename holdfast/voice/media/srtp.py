@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -41,8 +40,6 @@ _LIBSRTP: dict[Profile, int] = {
 _Function = Callable[[object, object, object], int]
 """Of libsrtp: 0 when it has done to a packet what it does."""
 
-_SEALS, _OPENS = attrgetter("seals"), attrgetter("opens")
-
 LONGEST_TAG = 16
 """Bytes that sealing adds at most, by any of the profiles."""
 
@@ -68,6 +65,8 @@ class Srtp:
 
     Raises: KeyWrong, at its making.
     """
+
+    __slots__ = ("_receiving", "_sending", "keys", "opens", "seals")
 
     def __init__(self, keys: SrtpKeys, before: Srtp | None = None) -> None:
         for key in (keys.send, keys.receive):
@@ -134,16 +133,49 @@ class Lines:
 
         A packet whose number was sealed before becomes 0 bytes: nothing of it may leave.
         """
-        self._each(lib.srtp_protect, at, map(_SEALS, legs))
+        self.sealing(at, legs).run()
+
+    def sealing(self, at: Sequence[int], legs: Iterable[Srtp]) -> Batch:
+        """The same, to be done again and again."""
+        legs = list(legs)
+        return self._batch(lib.srtp_protect, at, legs, [leg.seals for leg in legs])
 
     def open(self, at: Sequence[int], legs: Iterable[Srtp]) -> None:
         """Open the RTP packets that came into these lines; one that is forged, damaged, or came before is 0 bytes."""
-        self._each(lib.srtp_unprotect, at, map(_OPENS, legs))
+        legs = list(legs)
+        self._batch(lib.srtp_unprotect, at, legs, [leg.opens for leg in legs]).run()
 
-    def _each(self, function: _Function, at: Sequence[int], contexts: Iterable[object]) -> None:
+    def _batch(self, function: _Function, at: Sequence[int], legs: Sequence[Srtp], contexts: Sequence[object]) -> Batch:
         packets, sizes = self._packets, self._sizes
-        failed = map(function, contexts, map(packets.__getitem__, at), map(sizes.__getitem__, at))
-        for k in compress(at, failed):
+        return Batch(
+            function=function,
+            at=at,
+            legs=legs,
+            contexts=contexts,
+            packets=[packets[k] for k in at],
+            pointers=[sizes[k] for k in at],
+            sizes=self.sizes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Packets in some lines, and what is done to each."""
+
+    function: _Function
+    at: Sequence[int]
+    legs: Sequence[Srtp]
+    """Kept, because what libsrtp knows of a leg goes with it."""
+    contexts: Sequence[object]
+    packets: Sequence[object]
+    pointers: Sequence[object]
+    sizes: NDArray[np.int32]
+
+    def run(self) -> None:
+        """Do it; 0 bytes are left of a packet that it cannot be done to."""
+        # A loop of Python's own would cost more than the cipher.
+        failed = map(self.function, self.contexts, self.packets, self.pointers)
+        for k in compress(self.at, failed):
             self.sizes[k] = 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from holdfast.voice.media import dtmf, rtp
-from holdfast.voice.media.frames import Mask, Numbers
+from holdfast.voice.media.frames import Bytes, Mask, Numbers
 from holdfast.voice.media.reception import Reception
 from holdfast.voice.media.srtp import Lines
 from holdfast.voice.media.tick import Sound
@@ -58,18 +58,17 @@ class Intake:
             self._lines.sizes[sealed] = lengths[sealed]
             self._lines.open(sealed.tolist(), map(state.srtp.__getitem__, rows[sealed].tolist()))
             lengths[sealed] = self._lines.sizes[sealed]
-        packets = rtp.read(data, lengths)
-        is_sound = packets.good & (packets.payload_type == state.sound_type[rows]) & (packets.size <= MOST_SOUND)
-        if is_sound.all() and state.settled[rows].all():
+        packets = rtp.plain(data, lengths, state.sound_type[rows], most=MOST_SOUND)
+        if packets is not None and state.settled[rows].all():
             self._believe(packets, rows, slice(None), now)
             self._sound.put(packets, data, rows, packets.size > 0)
         else:
-            self._choose(packets, rows, is_sound, now)
+            self._choose(rtp.read(data, lengths), data, rows, now)
 
-    def _choose(self, packets: rtp.Packets, rows: Numbers, is_sound: Mask, now: float) -> None:
-        """Some are no sound, or come from who knows whom."""
+    def _choose(self, packets: rtp.Packets, data: Bytes, rows: Numbers, now: float) -> None:
+        """Some are no sound, or come from who knows whom, or have headers of their own kind."""
         state, arrived = self._rows, self._arrived
-        data = arrived.data[: len(rows)]
+        is_sound = packets.payload_type == state.sound_type[rows]
         is_event = packets.payload_type == state.dtmf_type[rows]
         is_rest = is_event | (packets.payload_type == COMFORT_NOISE)
         believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND) & (is_rest | is_sound)

@@ -28,6 +28,10 @@ class Outgoing:
         self._lines = Lines(headers.packets)
         self._sizes = self._lines.sizes
         self._sizes[:] = PACKET
+        self._known: Numbers | None = None
+        """The rows we send from, as they were when those that are sealed were looked for."""
+        self._sealed: Numbers = np.zeros(0, dtype=np.intp)
+        self._sealing = self._lines.sealing((), ())
         self._keying: dict[int, tuple[Sequence[Event | None], int, bool]] = {}
         """Keys being pressed for a leg: what is sent in each tick, how many ticks of it are over, and whether they are
         those of its peer, passed on."""
@@ -53,18 +57,22 @@ class Outgoing:
         """Send every packet that is to leave, after `skipped` ticks left out; the rows whose packet was taken."""
         rows, sending = self._rows, self._rows.sending
         pressed = self._press() if self._keying else []
-        sealed: list[int] = sending[rows.sealed[sending]].tolist() if rows.srtp else []
-        if sealed:
-            self._lines.seal(sealed, map(rows.srtp.__getitem__, sealed))
+        if self._known is not sending:
+            # There is another one whenever a leg was described.
+            self._known = sending
+            self._sealed = sending[rows.sealed[sending]]
+            at = self._sealed.tolist()
+            self._sealing = self._lines.sealing(at, [rows.srtp[row] for row in at])
+        self._sealing.run()
         sizes = self._sizes[sending].astype(np.intp)
         if not sizes.all():
             sending, sizes = sending[sizes > 0], sizes[sizes > 0]
         sent = self._io.send(sending, sizes)
         # A number that was sealed is used up, whether its packet was taken or not: to seal another one with it would
         # tell what is in both. Source: RFC 3711 §9.1.
-        left = sent if len(sent) == len(rows.sending) else np.union1d(sent, np.array(sealed, dtype=np.intp))
+        left = sent if len(sent) == len(rows.sending) else np.union1d(sent, self._sealed)
         self._headers.advance(rows.high, left, skipped=skipped)
-        self._sizes[sealed] = self._sizes[pressed] = PACKET
+        self._sizes[self._sealed] = self._sizes[pressed] = PACKET
         return sent
 
     def _put(self, at: int, data: bytes) -> None:

@@ -55,7 +55,7 @@ class Rows:
         self.sending: Numbers = np.zeros(0, dtype=np.intp)
         """The rows we send from: it was agreed, and there is somewhere to send to."""
         self._sends: Mask = np.zeros(rows, dtype=np.bool_)
-        self.sound_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
+        self.sound_type: Numbers = np.full(rows, NO_TYPE, dtype=np.intp)
         """The payload type of a party's sound, if it may speak."""
         self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.rtp import DATAGRAM, HEADER, PACKET, SEALED_PACKET, Headers, read
+from holdfast.voice.media.rtp import DATAGRAM, HEADER, PACKET, SEALED_PACKET, Headers, Packets, plain, read
 
 Naive = tuple[int, bool, int, int, int, int, int]
 
@@ -34,14 +34,22 @@ def naive(datagram: bytes) -> Naive | None:
     return second & 127, second >= 128, sequence, timestamp, ssrc, start, end - start
 
 
-def read_all(datagrams: list[bytes]) -> list[Naive | None]:
+def in_lines(datagrams: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     # Whatever an earlier datagram left in the buffer must not matter.
     data = np.full((len(datagrams), DATAGRAM), 0xA7, dtype=np.uint8)
     lengths = np.zeros(len(datagrams), dtype=np.intp)
     for k, datagram in enumerate(datagrams):
         data[k, : len(datagram)] = np.frombuffer(datagram, dtype=np.uint8)
         lengths[k] = len(datagram)
-    p = read(data, lengths)
+    return data, lengths
+
+
+def read_all(datagrams: list[bytes]) -> list[Naive | None]:
+    data, lengths = in_lines(datagrams)
+    return listed(read(data, lengths))
+
+
+def listed(p: Packets) -> list[Naive | None]:
     return [
         (
             int(p.payload_type[k]),
@@ -54,7 +62,7 @@ def read_all(datagrams: list[bytes]) -> list[Naive | None]:
         )
         if p.good[k]
         else None
-        for k in range(len(datagrams))
+        for k in range(len(p.good))
     ]
 
 
@@ -85,6 +93,28 @@ short_extension = st.builds(
 @example([bytes([0x80, 0]) + bytes(DATAGRAM - 2)])
 def test_reading_all_at_once_is_reading_each(datagrams: list[bytes]) -> None:
     assert read_all(datagrams) == [naive(datagram) for datagram in datagrams]
+
+
+simple_packet = st.builds(
+    lambda second, rest: bytes([0x80, second]) + rest,
+    st.sampled_from([0, 0x80, 8, 0x88, 72]),
+    st.binary(min_size=9, max_size=12) | st.binary(min_size=160, max_size=180) | st.binary(min_size=490, max_size=510),
+)
+
+
+@given(st.lists(simple_packet | likely_packet, min_size=1, max_size=4), st.integers(0, 600))
+def test_simple_packets_are_read_the_same_and_others_refused(datagrams: list[bytes], most: int) -> None:
+    data, lengths = in_lines(datagrams)
+    types = np.array([datagram[1] & 0x7F & ~64 for datagram in datagrams], dtype=np.intp)
+    packets = plain(data, lengths, types, most=most)
+    expected = [naive(datagram) for datagram in datagrams]
+    simple = [
+        each is not None and datagram[0] == 0x80 and each[0] == kind and each[6] <= most
+        for datagram, each, kind in zip(datagrams, expected, types.tolist(), strict=True)
+    ]
+    assert (packets is not None) == all(simple)
+    if packets is not None:
+        assert listed(packets) == expected
 
 
 def parsed(packet: np.ndarray) -> tuple[int, int, int, int, int, bytes]:
