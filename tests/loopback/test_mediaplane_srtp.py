@@ -71,6 +71,39 @@ async def test_a_sealed_leg_and_a_plain_one_hear_each_other(tmp_path: Path) -> N
     alice.close()
 
 
+async def test_new_keys_count_from_the_next_packet_on(tmp_path: Path) -> None:
+    """Whatever was kept of the old ones from tick to tick: they open and seal nothing more."""
+    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        to_alice = await sealed_leg(media, "alice", alice, SrtpKeys(send=THEIRS, receive=OURS))
+        to_bob = await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        for old, new in ((OURS, OTHER), (OTHER, OURS)):
+            mark = bob.read()
+            for _ in range(10):
+                alice.say(to_alice)
+                bob.say(to_bob)
+                await bob.hears_more(1)
+            await bob.hears_sound(alice.hum, after=mark)
+            await alice.hears_sound(bob.hum)
+            keys = SrtpKeys(send=new, receive=new)
+            media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
+            await media.plane.applied()
+            (before, _) = await media.plane.rows()
+            # What was on its way is over; what is sealed with the old key is nobody's.
+            await bob.hears_more(10)
+            mark = bob.read()
+            for _ in range(10):
+                alice.say(to_alice)
+                await bob.hears_more(1)
+            assert {each.payload for each in bob.got[mark:]} == {b"\xff" * 160}, old
+            (after, _) = await media.plane.rows()
+            assert after.packets_received == before.packets_received
+            alice.srtp = Srtp(keys)
+            alice.got.clear()
+    alice.close()
+
+
 async def test_plain_and_forged_packets_of_a_sealed_leg_are_nobodys(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS)
     alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))

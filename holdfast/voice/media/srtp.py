@@ -142,8 +142,12 @@ class Lines:
 
     def open(self, at: Sequence[int], legs: Iterable[Srtp]) -> None:
         """Open the RTP packets that came into these lines; one that is forged, damaged, or came before is 0 bytes."""
+        self.opening(at, legs).run()
+
+    def opening(self, at: Sequence[int], legs: Iterable[Srtp]) -> Batch:
+        """The same, to be done again and again."""
         legs = list(legs)
-        self._batch(lib.srtp_unprotect, at, legs, [leg.opens for leg in legs]).run()
+        return self._batch(lib.srtp_unprotect, at, legs, [leg.opens for leg in legs])
 
     def _batch(self, function: _Function, at: Sequence[int], legs: Sequence[Srtp], contexts: Sequence[object]) -> Batch:
         packets, sizes = self._packets, self._sizes

@@ -7,7 +7,7 @@ import numpy as np
 from holdfast.voice.media import dtmf, rtp
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
 from holdfast.voice.media.reception import Reception
-from holdfast.voice.media.srtp import Lines
+from holdfast.voice.media.srtp import Batch, Lines
 from holdfast.voice.media.tick import Sound
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.latching import Latching
@@ -41,6 +41,8 @@ class Intake:
         self._facts = facts
         self._arrived = Arrived.room_for(capacity)
         self._lines = Lines(self._arrived.data)
+        self._opening = self._lines.opening((), ())
+        self._asked: tuple[int, bytes, bytes] = (0, b"", b"")
 
     def receive(self, now: float) -> None:
         """Take in some packets of every row."""
@@ -56,7 +58,7 @@ class Intake:
         rows, data, lengths = arrived.rows[:count], arrived.data[:count], arrived.lengths[:count]
         if state.srtp and (sealed := np.flatnonzero(state.sealed[rows])).size:
             self._lines.sizes[sealed] = lengths[sealed]
-            self._lines.open(sealed.tolist(), map(state.srtp.__getitem__, rows[sealed].tolist()))
+            self._opening_of(sealed, rows[sealed]).run()
             lengths[sealed] = self._lines.sizes[sealed]
         packets = rtp.plain(data, lengths, state.sound_type[rows], most=MOST_SOUND)
         if packets is not None and state.settled[rows].all():
@@ -64,6 +66,14 @@ class Intake:
             self._sound.put(packets, data, rows, packets.size > 0)
         else:
             self._choose(rtp.read(data, lengths), data, rows, now)
+
+    def _opening_of(self, lines: Numbers, rows: Numbers) -> Batch:
+        """What opens the packets in these lines, which came to these rows: mostly the same as in the last tick."""
+        asked = (self._rows.rekeyed, lines.tobytes(), rows.tobytes())
+        if asked != self._asked:
+            self._asked = asked
+            self._opening = self._lines.opening(lines.tolist(), [self._rows.srtp[row] for row in rows.tolist()])
+        return self._opening
 
     def _choose(self, packets: rtp.Packets, data: Bytes, rows: Numbers, now: float) -> None:
         """Some are no sound, or come from who knows whom, or have headers of their own kind."""

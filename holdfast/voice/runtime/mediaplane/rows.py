@@ -61,6 +61,8 @@ class Rows:
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
         self.srtp: dict[int, Srtp] = {}
         """What opens and seals the packets of the rows that are `sealed`."""
+        self.rekeyed = 0
+        """How often any of them changed."""
         self.sealed: Mask = np.zeros(rows, dtype=np.bool_)
         self.settled: Mask = np.zeros(rows, dtype=np.bool_)
         self.heard_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
@@ -98,8 +100,8 @@ class Rows:
         """What offer and answer agreed."""
         row = self.used[at]
         row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send
+        self._unlock(at)
         self.sealed[at] = srtp is not None
-        self.srtp.pop(at, None)
         if srtp is not None:
             self.srtp[at] = srtp
         self.sound_type[at] = PAYLOAD_TYPES[command.codec] if command.receive else NO_TYPE
@@ -116,10 +118,14 @@ class Rows:
         del self.of[row.leg]
         self.may_speak[at] = self.settled[at] = self.sealed[at] = False
         self.sound_type[at] = NO_TYPE
-        self.srtp.pop(at, None)
+        self._unlock(at)
         self.high = max(self.used, default=-1) + 1
         self.find_sending(at)
         return row
+
+    def _unlock(self, at: int) -> None:
+        self.srtp.pop(at, None)
+        self.rekeyed += 1
 
     def find_sending(self, at: int) -> None:
         """Whether we send from this row, or where to, has changed."""
