@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -314,7 +314,27 @@ async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
         for _, writer in (*idle, *good):
             writer.close()
         await until(lambda: owner.heard[2:] == ["gone", "gone"])
+        for _, writer in (*idle, *good):
+            with suppress(OSError):
+                await writer.wait_closed()
         streams.close()
+
+
+async def shaken(where: Address) -> tuple[socket.socket, ssl.SSLObject, ssl.MemoryBIO]:
+    """A connection whose handshake is done but for its last packet, which waits in the memory that is returned."""
+    raw = socket.create_connection(where[:2])
+    raw.setblocking(False)
+    inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sealed = trusting().wrap_bio(inward, outward, server_hostname="127.0.0.1")
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                sealed.do_handshake()
+                return raw, sealed, outward
+            except ssl.SSLWantReadError:
+                await loop.sock_sendall(raw, outward.read())
+                inward.write(await loop.sock_recv(raw, 65536))
 
 
 async def test_what_comes_with_the_end_of_a_handshake_is_heard_and_so_is_a_goodbye() -> None:
@@ -322,25 +342,35 @@ async def test_what_comes_with_the_end_of_a_handshake_is_heard_and_so_is_a_goodb
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks)
         where = await streams.listen("127.0.0.1", 0, tls=tls.server)
-        raw = socket.create_connection(where[:2])
-        raw.setblocking(False)
-        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
-        sealed = trusting().wrap_bio(inward, outward, server_hostname="127.0.0.1")
-        loop = asyncio.get_running_loop()
+        raw, sealed, outward = await shaken(where)
         async with asyncio.timeout(5):
-            while True:
-                try:
-                    sealed.do_handshake()
-                    break
-                except ssl.SSLWantReadError:
-                    await loop.sock_sendall(raw, outward.read())
-                    inward.write(await loop.sock_recv(raw, 65536))
             sealed.write(options(1))
             # The end of the handshake, the message and the end of the connection in one packet.
-            await loop.sock_sendall(raw, outward.read())
+            await asyncio.get_running_loop().sock_sendall(raw, outward.read())
             raw.close()
         await until(lambda: owner.heard == [options(1), "gone"])
         streams.close()
+
+
+async def test_the_end_waits_for_no_goodbye_of_a_peer() -> None:
+    """It says its own; a peer that says none, and does not even close, holds up nothing and leaves nothing open."""
+    owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks)
+        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        raw, sealed, outward = await shaken(where)
+        with closing(raw):
+            sealed.write(options(1))
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(raw, outward.read())
+            await until(lambda: owner.heard == [options(1)])
+            said = options(2) * 100
+            streams.send(said, Address(*raw.getsockname(), "TLS"))
+            streams.close()
+            heard = 0
+            while data := await loop.sock_recv(raw, 65536):
+                heard += len(data)
+            assert heard > len(said), "all that was due, and a goodbye"
 
 
 async def test_the_end_waits_for_no_handshake() -> None:
