@@ -365,7 +365,8 @@ async def test_the_end_waits_for_no_goodbye_of_a_peer() -> None:
             await loop.sock_sendall(raw, outward.read())
             await until(lambda: owner.heard == [options(1)])
             said = options(2) * 100
-            streams.send(said, Address(*raw.getsockname(), "TLS"))
+            host, port = raw.getsockname()
+            streams.send(said, Address(host, port, "TLS"))
             streams.close()
             heard = 0
             while data := await loop.sock_recv(raw, 65536):
