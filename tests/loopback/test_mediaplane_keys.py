@@ -6,7 +6,10 @@ import struct
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from holdfast.voice.media import dtmf
+from holdfast.voice.media.inband import InbandKeys
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.sounds.made import touch_tones
 from tests.loopback.mediaplane import SILENT, Phone, assert_one_stream, phones, rtp, running
@@ -130,6 +133,54 @@ async def test_keys_of_one_of_two_are_passed_on_to_the_other(tmp_path: Path) -> 
         assert (keys(bob, mark), keys(carol), keys(alice)) == ("", "", "")
         pressed = [fact.digit for fact in media.facts if isinstance(fact, m.DigitPressed)]
         assert pressed == list("12#56")
+
+
+async def test_keys_are_passed_on_as_tones_where_no_events_were_agreed_and_nothing_of_them_after_a_hold(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice = await media.leg("alice", alice)
+        await media.plane.open_row("bob")
+        media.plane.describe_row("bob", remote=bob.address)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        await media.plane.applied()
+        for number, code in enumerate((1, 2, 11)):
+            alice.send(pressed_event(100 + number, code), to_alice)
+        await bob.hears_more(35)
+        assert tones_heard(bob) == "12#"
+        assert_one_stream(bob.got)
+        for number in range(5):
+            alice.send(pressed_event(200 + number, 5), to_alice)
+        await bob.hears_sound(tones("5")[:160])
+        media.plane.route({"alice": None, "bob": None})
+        await media.plane.applied()
+        mark = bob.read()
+        await bob.hears_more(20)
+        assert {each.payload for each in bob.got[mark + 1 :]} == {SILENT}
+
+
+async def test_keys_told_by_signalling_are_passed_on_like_others(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        await media.leg("alice", alice)
+        await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        for digit in "4#":
+            media.plane.pass_on("alice", digit)
+        media.plane.pass_on("nobody", "1")
+        await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
+        await bob.hears_more(3)
+        assert (keys(bob), keys(alice)) == ("4#", "")
+        assert [fact for fact in media.facts if isinstance(fact, m.DigitPressed)] == [], "control knows already"
+
+
+def tones_heard(phone: Phone) -> str:
+    """The keys a phone was sent as tones."""
+    ear, told = InbandKeys(1), ""
+    ear.listen(0, wanted=True)
+    for each in phone.got:
+        frame = np.frombuffer(each.payload, dtype=np.uint8)[None, :]
+        told += "".join(digit for _, digit in ear.hear(frame, np.zeros(1, dtype=np.intp)))
+    return told
 
 
 async def test_a_flood_of_keys_is_passed_on_in_part_and_ends(tmp_path: Path) -> None:

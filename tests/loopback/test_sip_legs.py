@@ -100,6 +100,9 @@ class Rows:
         self.told.append((leg, (codec, send, receive)))
         self.keys.append(srtp)
 
+    def pass_on(self, leg: str, digit: str) -> None:
+        self.told.append((leg, digit))
+
     def close_row(self, leg: str) -> None:
         self.bound.pop(leg).close()
         self.told.append((leg, "closed"))
@@ -313,7 +316,7 @@ async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: Ben
         ("+15550199", 404, 13224),
         ("sip:bob@example.com", 404, 13254),
         ("sip:bob@127.0.0.1:99999", 400, 13243),
-        ("sip:bob@127.0.0.1:5060;transport=tcp", 503, 0),
+        ("sip:bob@127.0.0.1:1;transport=tcp", 503, 0),
         ("sip:bob@127.0.0.1:5060;transport=sctp", 400, 13243),
         ("sips:bob@127.0.0.1:5061", 400, 0),
         ("sip:bob@holdfast", 480, 32009),
@@ -438,7 +441,7 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
         far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
         far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
         assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
-        assert bench.rows.told == [(came.call, ("PCMA", True, True))]
+        assert bench.rows.told == [(came.call, ("PCMA", True, True)), (came.call, "5")]
         far.sip.do(far.sip.agent.reoffer(session, None, now=time.time()))
         answered = await far.event(ReofferAnswered)
         assert answered.offer_to_answer

@@ -18,6 +18,7 @@ from holdfast.voice.media.g722 import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
 from holdfast.voice.media.g722 import WidebandLegs
 from holdfast.voice.media.inband import InbandKeys
 from holdfast.voice.media.jitter import G722, JitterBuffers
+from holdfast.voice.media.keytones import KeyTones
 from holdfast.voice.media.mixer import Mixer
 from holdfast.voice.media.routing import Hears, Routing, derive
 from holdfast.voice.media.rtp import HEADER, Headers, Packets
@@ -43,6 +44,7 @@ class Sound:
         self.bank = ClipBank(self.frames[self.layout.clips(ULAW) :])
         self.players = Players(self.layout)
         self.beeps = Beeps(rows)
+        self.key_tones = KeyTones()
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
         self.heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
@@ -83,6 +85,7 @@ class Sound:
         self.keys.listen(row, wanted=False)
         self.speech.listen(row, wanted=False)
         self.beeps.end(row)
+        self.key_tones.end(row)
         self.players.stop(row)
         del self.hears[row]
         self._routing = None
@@ -137,9 +140,10 @@ class Sound:
         for law, rows in enumerate(routing.recoded):
             if rows.size:
                 heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
-        beeped = self.beeps.lay(heard, self.law)
+        # A key must not be lost under a beep.
+        touched = np.concatenate((self.beeps.lay(heard, self.law), self.key_tones.lay(heard, self.law)))
         self.headers.write(heard)
         if self.wideband.rows.size:
             payloads = self.headers.packets[:n, HEADER : HEADER + SAMPLES]
-            self.wideband.encode(heard, payloads, source=routing.source, touched=beeped)
+            self.wideband.encode(heard, payloads, source=routing.source, touched=touched)
         return ended

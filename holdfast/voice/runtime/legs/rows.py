@@ -33,6 +33,10 @@ class Rows(Protocol):
         """What was agreed."""
         ...
 
+    def pass_on(self, leg: str, digit: str) -> None:
+        """A key that the party told of by signalling."""
+        ...
+
     def close_row(self, leg: str) -> None:
         """The leg is over."""
         ...
@@ -70,6 +74,11 @@ class RowBook:
             receive=agreed.receive,
             srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),
         )
+
+    def pass_on(self, leg: Attached, digit: str) -> None:
+        """Press a key of this party's for its peer. Source: RFC 6086."""
+        if leg.call in self._open:
+            self._media.pass_on(leg.call, digit)
 
     def close(self, leg: Attached) -> None:
         """The leg is over; its row, if it has one, goes."""

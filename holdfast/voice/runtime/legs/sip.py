@@ -335,6 +335,7 @@ class SipLegs:
                 self._agreeing.refresh(leg)
             case s.DigitSignalled():
                 desk.tell(DigitPressed(call=leg.call, digit=event.digit))
+                desk.rows.pass_on(leg, event.digit)
             case s.ReferralAnswered(status=status):
                 desk.tell(LegReferred(call=leg.call, sip_code=status))
             case s.Referral():

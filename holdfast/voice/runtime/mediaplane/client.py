@@ -182,6 +182,10 @@ class MediaPlane:
         """Lay a short tone over whatever these legs are sent, from the next tick on."""
         self._post(m.Beep(legs=tuple(legs), tone=tone))
 
+    def pass_on(self, leg: m.Leg, digit: str) -> None:
+        """Press for the leg's peer a key that the party told of by signalling. Nothing when it has no one peer."""
+        self._post(m.PassOn(leg=leg, digit=digit))
+
     def listen(self, legs: Iterable[m.Leg], *, wanted: bool) -> None:
         """Have it told (`SpeechTurned`) when these parties begin to speak and stop, or no more."""
         self._post(m.Listen(legs=tuple(legs), wanted=wanted))

@@ -12,8 +12,8 @@ from holdfast.voice.media.tick import Sound
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.latching import Latching
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.outgoing import Outgoing
 from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
+from holdfast.voice.runtime.mediaplane.passing import Passing
 from holdfast.voice.runtime.mediaplane.rows import Rows
 
 ROUNDS = 8
@@ -29,7 +29,7 @@ class Intake:
     """Takes packets from the sockets to the jitter buffers."""
 
     def __init__(
-        self, rows: Rows, *, io: PacketIO, sound: Sound, latching: Latching, outgoing: Outgoing, facts: Outbox
+        self, rows: Rows, *, io: PacketIO, sound: Sound, latching: Latching, passing: Passing, facts: Outbox
     ) -> None:
         capacity = len(rows.received)
         self.reception = Reception(capacity)
@@ -37,7 +37,7 @@ class Intake:
         self._io = io
         self._sound = sound
         self._latching = latching
-        self._outgoing = outgoing
+        self._passing = passing
         self._facts = facts
         self._arrived = Arrived.room_for(capacity)
         self._lines = Lines(self._arrived.data)
@@ -119,7 +119,4 @@ class Intake:
         row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker)
         if digit is not None:
             self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
-            peer = self._rows.peer_of(row)
-            if peer is not None:
-                # A key that came as tones is in the sound already.
-                self._outgoing.pass_on(peer, digit)
+            self._passing.pass_on(row, digit)

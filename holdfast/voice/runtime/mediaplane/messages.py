@@ -122,6 +122,15 @@ class Beep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassOn:
+    """The party told of this key elsewhere than in its packets: its peer, if it has one, is pressed it."""
+
+    leg: Leg
+    digit: Annotated[str, Field(pattern=r"^[0-9*#A-D]$")]
+    kind: Literal["pass-on"] = "pass-on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """Tell when these parties speak, or no more; legs that are not open are no error."""
 
@@ -131,7 +140,7 @@ class Listen:
 
 
 Command = Annotated[
-    DescribeRow | CloseRow | Play | Stop | Route | Beep | Listen | OpenCapture | ChangeCapture | CloseCapture,
+    DescribeRow | CloseRow | Play | Stop | Route | Beep | PassOn | Listen | OpenCapture | ChangeCapture | CloseCapture,
     Field(discriminator="kind"),
 ]
 

@@ -27,6 +27,7 @@ from holdfast.voice.runtime.mediaplane.latching import Latching
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
 from holdfast.voice.runtime.mediaplane.outgoing import Outgoing
 from holdfast.voice.runtime.mediaplane.packets import PacketIO
+from holdfast.voice.runtime.mediaplane.passing import Passing
 from holdfast.voice.runtime.mediaplane.ports import Ports
 from holdfast.voice.runtime.mediaplane.reports import Reports
 from holdfast.voice.runtime.mediaplane.rows import LAWS, Row, Rows
@@ -53,12 +54,13 @@ class Plane:
         self.reports = Reports(f"holdfast@{ports.ip}")
         self._latching = Latching(rows, self._io, outbox)
         self._outgoing = Outgoing(rows, io=self._io, headers=self._sound.headers)
+        self._passing = Passing(rows, outgoing=self._outgoing, tones=self._sound.key_tones)
         self._intake = Intake(
             rows,
             io=self._io,
             sound=self._sound,
             latching=self._latching,
-            outgoing=self._outgoing,
+            passing=self._passing,
             facts=outbox,
         )
         self._telling = Telling(
@@ -182,9 +184,14 @@ class Plane:
                 known = [(at, hears) for leg, hears in command.hears if (at := self._rows.of.get(leg)) is not None]
                 for at, hears in known:
                     self._rows.used[at].hears = hears
+                    self._passing.rerouted(at)
                 self._reroute(at for at, _ in known)
             case m.Beep(legs=legs, tone=tone):
                 self._sound.beeps.begin((at for leg in legs if (at := self._rows.of.get(leg)) is not None), tone=tone)
+            case m.PassOn(leg=leg, digit=digit):
+                at = self._rows.of.get(leg)
+                if at is not None:
+                    self._passing.pass_on(self._rows.used[at], digit)
             case m.Listen(legs=legs, wanted=wanted):
                 for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
                     self._sound.speech.listen(at, wanted=wanted)

@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES, PAUSE_FRAMES
+from holdfast.voice.media.keying import OFF_FRAMES, PAUSE_FRAMES
+from holdfast.voice.media.keytones import DTMF_HZ, tone
 from holdfast.voice.runtime.sounds.ringing import ringing
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
 
@@ -23,15 +24,6 @@ MUSIC_LEVEL = 0.1
 RINGBACK_HZ = (440.0, 480.0)
 """Source: ITU-T E.180 supplement 2, United States: 2 s on, 4 s off."""
 
-DTMF_HZ = {
-    digit: (low, high)
-    for low, row in ((697.0, "123A"), (770.0, "456B"), (852.0, "789C"), (941.0, "*0#D"))
-    for digit, high in zip(row, (1209.0, 1336.0, 1477.0, 1633.0), strict=True)
-}
-"""Source: ITU-T Q.23."""
-DTMF_ON_S, DTMF_OFF_S = 0.02 * ON_FRAMES, 0.02 * OFF_FRAMES
-DTMF_LEVELS = (0.18, 0.22)
-"""Low and high group; the high one a little stronger, for lines that swallow it. Source: ITU-T Q.24."""
 PAUSES_S = {sign: 0.02 * frames for sign, frames in PAUSE_FRAMES.items()}
 MAX_DIGITS = 200
 
@@ -113,16 +105,13 @@ def touch_tones(digits: str) -> Sound | None:
     if not digits or len(digits) > MAX_DIGITS:
         return None
     parts: list[Samples] = []
-    time = np.arange(int(DTMF_ON_S * RATE_HZ)) / RATE_HZ
     for digit in digits:
         if digit in PAUSES_S:
             parts.append(np.zeros(int(PAUSES_S[digit] * RATE_HZ)))
             continue
-        pair = DTMF_HZ.get(digit.upper())
-        if pair is None:
+        if digit.upper() not in DTMF_HZ:
             return None
-        waves = (level * np.sin(2 * np.pi * hz * time) for level, hz in zip(DTMF_LEVELS, pair, strict=True))
-        parts += [_eased(sum(waves, np.zeros_like(time))), np.zeros(int(DTMF_OFF_S * RATE_HZ))]
+        parts += [tone(digit.upper()), np.zeros(OFF_FRAMES * FRAME)]
     return sound_of(np.concatenate(parts))
 
 

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from holdfast.voice.media import codecs
-from holdfast.voice.runtime.sounds.made import DTMF_HZ, FRAME, built_in, music, touch_tones
+from holdfast.voice.media.keytones import DTMF_HZ
+from holdfast.voice.runtime.sounds.made import FRAME, built_in, music, touch_tones
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
 
 

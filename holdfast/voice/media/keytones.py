@@ -1,0 +1,84 @@
+"""The tones of keys, and those that a leg without telephone events is sent in place of its sound.
+
+Units: 8,000 samples a second; levels relative to full scale.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import chain, repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.voice.media.codecs import ENCODE
+from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
+from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES
+
+DTMF_HZ = {
+    digit: (low, high)
+    for low, row in ((697.0, "123A"), (770.0, "456B"), (852.0, "789C"), (941.0, "*0#D"))
+    for digit, high in zip(row, (1209.0, 1336.0, 1477.0, 1633.0), strict=True)
+}
+"""Source: ITU-T Q.23."""
+DTMF_LEVELS = (0.18, 0.22)
+"""Low and high group; the high one a little stronger, for lines that swallow it. Source: ITU-T Q.24."""
+MOST_WAITING = 100
+"""Frames of tones that wait for one leg."""
+_EASE_S = 0.006
+_RATE_HZ = 8000
+_NOBODY: Numbers = np.zeros(0, dtype=np.intp)
+
+
+def tone(digit: str) -> NDArray[np.float64]:
+    """One key, as long as we press it, without a click. Raises: KeyError."""
+    time = np.arange(ON_FRAMES * SAMPLES) / _RATE_HZ
+    ease = np.minimum(1.0, np.arange(len(time)) / (_EASE_S * _RATE_HZ))
+    waves = [level * np.sin(2 * np.pi * hz * time) for level, hz in zip(DTMF_LEVELS, DTMF_HZ[digit], strict=True)]
+    both: NDArray[np.float64] = (waves[0] + waves[1]) * ease * ease[::-1]
+    return both
+
+
+@cache
+def _frames(digit: str, law: int) -> Bytes:
+    """Shape: `[ON_FRAMES, 160]`, codes of a law."""
+    samples = np.rint(32767 * tone(digit)).astype(np.intp)
+    frames: Bytes = ENCODE[law][samples + 32768].reshape(ON_FRAMES, SAMPLES)
+    return frames
+
+
+class KeyTones:
+    """Which keys each leg is still to hear, and how far it is. Between two keys it hears its own sound."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, list[tuple[str, int] | None]] = {}
+        """For each frame the key and the number of its frame, or None for sound; the next one last."""
+
+    def press(self, row: int, digit: str) -> None:
+        """Let a leg hear a key behind those that wait; one too many is dropped."""
+        waiting = self._waiting.get(row, [])
+        if digit in DTMF_HZ and len(waiting) < MOST_WAITING:
+            frames = chain(zip(repeat(digit), range(ON_FRAMES), strict=False), repeat(None, OFF_FRAMES))
+            self._waiting[row] = [*reversed(tuple(frames)), *waiting]
+
+    def end(self, row: int) -> None:
+        """Nothing more for this leg."""
+        self._waiting.pop(row, None)
+
+    def lay(self, heard: Bytes, law: Numbers) -> Numbers:
+        """Put the next frame of each tone in place of what its leg hears; those rows.
+
+        Shape: `heard[n, 160]`, codes of `law[row]`.
+        """
+        if not self._waiting:
+            return _NOBODY
+        rows = []
+        for row, waiting in list(self._waiting.items()):
+            key = waiting.pop()
+            if not waiting:
+                del self._waiting[row]
+            if key is not None:
+                digit, number = key
+                heard[row] = _frames(digit, int(law[row]))[number]
+                rows.append(row)
+        return np.array(rows, dtype=np.intp)

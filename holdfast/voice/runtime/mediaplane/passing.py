@@ -1,0 +1,33 @@
+"""Keys of one of two who hear each other, passed on to the other in the way it understands."""
+
+from __future__ import annotations
+
+from holdfast.voice.media.keytones import KeyTones
+from holdfast.voice.runtime.mediaplane.outgoing import Outgoing
+from holdfast.voice.runtime.mediaplane.rows import Row, Rows
+
+
+class Passing:
+    """For keys that are not in the sound already."""
+
+    def __init__(self, rows: Rows, *, outgoing: Outgoing, tones: KeyTones) -> None:
+        self._rows = rows
+        self._outgoing = outgoing
+        self._tones = tones
+
+    def pass_on(self, row: Row, digit: str) -> None:
+        """Press this party's key for its peer: by telephone event where that was agreed, else by tones.
+
+        Of three who hear each other nobody knows whom it is for, and who is held is heard by nobody.
+        """
+        peer = self._rows.peer_of(row)
+        if peer is None:
+            return
+        if self._rows.used[peer].dtmf_payload_type is None:
+            self._tones.press(peer, digit)
+        else:
+            self._outgoing.pass_on(peer, digit)
+
+    def rerouted(self, at: int) -> None:
+        """This leg hears somebody else now: what waits for it was not meant for that ear."""
+        self._tones.end(at)

@@ -1,0 +1,52 @@
+"""Tones of keys: what is pressed for a leg is what an ear makes of its sound, and no other leg hears any of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.voice.media.codecs import ALAW, SILENCE, ULAW
+from holdfast.voice.media.inband import InbandKeys
+from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES
+from holdfast.voice.media.keytones import DTMF_HZ, MOST_WAITING, KeyTones
+
+LAWS = np.array([ULAW, ALAW, ULAW], dtype=np.intp)
+SILENT = np.array(SILENCE, dtype=np.uint8)[LAWS][:, None].repeat(160, axis=1)
+
+
+def heard(tones: KeyTones, *, ticks: int) -> list[str]:
+    """The keys each leg hears in the next ticks."""
+    ear, told = InbandKeys(3), ["", "", ""]
+    for row in range(3):
+        ear.listen(row, wanted=True)
+    for _ in range(ticks):
+        frames = SILENT.copy()
+        laid = tones.lay(frames, LAWS)
+        assert set(np.flatnonzero((frames != SILENT).any(axis=1))) <= set(laid.tolist())
+        for row, digit in ear.hear(frames, LAWS):
+            told[row] += digit
+    return told
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(sorted(DTMF_HZ))), max_size=20))
+def test_each_leg_hears_its_own_keys_in_order(pressed: list[tuple[int, str]]) -> None:
+    tones = KeyTones()
+    for row, digit in pressed:
+        tones.press(row, digit)
+
+    said = ["".join(digit for row, digit in pressed if row == leg) for leg in range(3)]
+    most = MOST_WAITING // (ON_FRAMES + OFF_FRAMES)
+    assert heard(tones, ticks=10 * 20 + 5) == [each[:most] for each in said]
+    assert tones.lay(SILENT.copy(), LAWS).size == 0
+
+
+def test_what_is_ended_is_heard_no_more_and_no_key_is_nothing() -> None:
+    tones = KeyTones()
+    tones.press(0, "1")
+    tones.press(1, "2")
+    tones.press(2, "x")
+    tones.end(0)
+    tones.end(0)
+
+    assert heard(tones, ticks=10) == ["", "2", ""]
