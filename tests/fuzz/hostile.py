@@ -196,7 +196,7 @@ def sip(dice: random.Random, dialog: Dialog = STRANGER, *, via: str = "127.0.0.1
 def answered(dice: random.Random, asked: bytes) -> bytes:
     """A response to a request of ours, whose reason, headers and body are now and then what no phone should send."""
     pick = dice.choice
-    status = pick((100, 180, 183, 183, 200, 200, 202, 299, 300, 302, 401, 407, 422, 486, 491, 500, 603, 699))
+    status = pick((100, 180, 183, 183, 200, 200, 202, 299, 300, 302, 401, 407, 422, 423, 486, 491, 500, 603, 699))
     reason = pick((b"OK", b"", b"occup\xe9", "\x9b2J".encode(), b"\xff" * 300, b"a" * 3000, b"\xed\xa0\x80"))
     lines = [b"SIP/2.0 %d %s" % (status, reason)]
     for line in asked.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
@@ -215,6 +215,9 @@ def answered(dice: random.Random, asked: bytes) -> bytes:
         b"Session-Expires: 90;refresher=uas",
         b"Session-Expires: 1",
         b"Min-SE: 4294967296",
+        b"Min-Expires: " + pick((b"99999999999", b"0", b"-1", b"\xff", b"%d" % dice.randrange(10**6))),
+        b"Expires: " + pick((b"0", b"1", b"-5", b"9" * 40, b"\xb2")),
+        b"Retry-After: " + pick((b"0", b"1", b"999999999999", b"18 (soon);duration=\xff")),
         b'WWW-Authenticate: Digest realm="\xff", nonce="\xe9", qop="auth"',
         b'Proxy-Authenticate: Digest realm="x", nonce="", algorithm=\xff',
     )

@@ -16,6 +16,7 @@ import numpy as np
 from holdfast.voice.media import dtmf, rtcp, rtp
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.sip.agent import Agent, AgentSettings
+from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import (
     Address,
     Confirmed,
@@ -39,6 +40,8 @@ SDP = (
     "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
 )
 PATIENCE_S = 4000.0
+REGISTERED_S, MOST_REGISTERS = 1000.0, 1200
+"""A second is the shortest time that we take a registrar to grant."""
 
 
 class Line:
@@ -249,6 +252,30 @@ def the_called(numbers: Iterable[int]) -> list[str]:
     return _verdict(line, call_lives=False)
 
 
+def the_registrar(numbers: Iterable[int]) -> list[str]:
+    """Answers of a registrar: whatever it says we go on trying, do not flood it, and leave when we are told to."""
+    line = Line()
+    for number in numbers:
+        dice, name = random.Random(f"registrar {number}"), f"trunk {number}"
+        line.sent.clear()
+        good = Credentials(user="us", password="secret")
+        line._do(line.agent.register(name, CALLER, "us", now=line.now, credentials=good, expires_s=300, insists=True))
+        began, asked = line.now, 0
+        while line.now < began + REGISTERED_S:
+            for each in [each for each in line.sent if each.startswith(b"REGISTER")]:
+                asked += 1
+                line.take(answered(dice, each), CALLER)
+                line.sent.remove(each)
+                if asked > MOST_REGISTERS:
+                    break
+            line.passes(dice.choice((0.1, 10.0, 100.0)))
+        if asked > MOST_REGISTERS:
+            line.wrong.append(f"registrar {number}: asked {asked} times in {line.now - began:.0f} s")
+        line._do(line.agent.unregister(name, now=line.now))
+        line.passes(PATIENCE_S)
+    return _verdict(line, call_lives=False)
+
+
 def descriptions(numbers: Iterable[int]) -> list[str]:
     """Descriptions as offers and as answers: taken, or refused by an error of ours with a status."""
     wrong = []
@@ -289,6 +316,7 @@ TARGETS: dict[str, Callable[[Iterable[int]], list[str]]] = {
     "strangers": strangers,
     "the peer": the_peer,
     "the called": the_called,
+    "the registrar": the_registrar,
     "descriptions": descriptions,
     "sound": sound,
 }

@@ -39,6 +39,8 @@ class Registration:
     cseq: int = 0
     failures: int = 0
     """How often in turn it has come to nothing."""
+    raised: bool = False
+    """Whether we asked for longer already since it last came to something or nothing, as the registrar wanted."""
 
 
 def contact_uri(desk: Desk, user: str, registrar: Address) -> str:
@@ -113,10 +115,15 @@ def responded(
         granted = _granted(desk, registration, response)
         desk.start(timer(registration.name), max(1.0, granted * REFRESH_AT))
         desk.tell(Registered(registration=registration.name, expires_s=granted))
-        return replace(registration, failures=0)
+        return replace(registration, failures=0, raised=False)
     longer = response.first("Min-Expires") or ""
-    if response.status == 423 and re.fullmatch(r"[0-9]{1,6}", longer) and int(longer) > registration.expires_s:
-        return send(desk, replace(registration, expires_s=int(longer)))
+    if (
+        response.status == 423
+        and not registration.raised
+        and re.fullmatch(r"[0-9]{1,6}", longer)
+        and int(longer) > registration.expires_s > 0
+    ):
+        return send(desk, replace(registration, expires_s=int(longer), raised=True))
     proof = desk.answer_challenge(response, transaction, registration.credentials)
     if proof is not None:
         return send(desk, registration, proof=proof, attempt=transaction.attempt + 1)
@@ -146,7 +153,7 @@ def failed(
             wait_s = min(LONGEST_WAIT_S, max(wait_s, float(asked[1])))
         desk.start(timer(registration.name), wait_s)
     desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=clean(reason), again_s=wait_s))
-    return None if wait_s is None else replace(registration, failures=registration.failures + 1)
+    return None if wait_s is None else replace(registration, failures=registration.failures + 1, raised=False)
 
 
 def disconnected(desk: Desk, registration: Registration, gone: Address) -> None:

@@ -383,6 +383,30 @@ def test_taking_it_back_ends_the_trying() -> None:
     assert (peer.heard(), alice.agent.timers()) == ([], 0)
 
 
+def test_a_registrar_that_always_wants_longer_is_asked_once_more_and_then_after_a_wait() -> None:
+    wire, alice, peer, text = insisting()
+    peer.say(reply(text, 423, "Min-Expires: 200"))
+    (text,) = peer.heard()
+    assert header(text, "Expires") == "200"
+    peer.say(reply(text, 423, "Min-Expires: 300"))
+    assert (peer.heard(), waits(alice)) == ([], [22.5])
+    wire.run(22.6)
+    (text,) = peer.heard()
+    peer.say(reply(text, 423, "Min-Expires: 300"))
+    assert header(peer.heard()[0], "Expires") == "300"
+
+
+def test_taking_it_back_never_becomes_a_registration() -> None:
+    wire, alice, peer, text = insisting()
+    peer.say(reply(text, 200))
+    wire.do(alice, alice.agent.unregister("r", now=wire.now))
+    (text,) = peer.heard()
+    peer.say(reply(text, 423, "Min-Expires: 300"))
+    assert waits(alice) == [None]
+    wire.run(3600)
+    assert peer.heard() == []
+
+
 def test_the_registrars_connection_is_kept_and_made_anew_when_it_ends() -> None:
     there = PROXY._replace(transport="TCP")
     wire, alice, peer, text = insisting(there)
