@@ -143,6 +143,34 @@ def test_what_a_stranger_sent_before_the_row_was_connected_is_not_heard(bench: B
     assert bench.tick() == {0: [b"anybody"]}
 
 
+def test_what_many_strangers_sent_before_is_passed_over_at_once(bench: Bench) -> None:
+    bench.tick()
+    for _ in range(100):
+        bench.phones[3].sendto(b"stranger", bench.ports[0])
+    bench.connect(0)
+    bench.say(0, b"friend")
+    assert bench.tick() == {0: [b"friend"]}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_party_is_heard_though_what_we_send_is_refused(bench: Bench, alone: bool) -> None:
+    """Each packet of ours is answered by ICMP "port unreachable", which stands before the next of theirs."""
+    bench.connect(0, 1)
+    bench.tick()
+    bench.phones[0].connect(("127.0.0.1", 9))  # takes packets of nobody else from now on
+    heard: list[bytes] = []
+    for k in range(30):
+        for _ in range(1 if k != 20 else 3):
+            bench.say(0, bytes([k]))
+        if not alone:
+            bench.say(1, b"x")
+        came = bench.tick()
+        heard += came.get(0, [])
+        assert came.get(1, []) == ([] if alone else [b"x"])
+        bench.io.send(np.array([0]), np.array([172]))
+    assert heard == [bytes([k]) for k in range(30) for _ in range(1 if k != 20 else 3)]
+
+
 def test_packets_leave_for_whom_the_row_is_connected_to_or_aimed_at(bench: Bench) -> None:
     bench.connect(0, 1)
     bench.io.aim(2, bench.phones[2].getsockname())

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from holdfast.voice.runtime.mediaplane import messages as m
 from tests.loopback.mediaplane import (
@@ -97,6 +100,9 @@ async def test_a_stranger_is_neither_heard_nor_answered(tmp_path: Path) -> None:
         assert (await media.told(m.FirstPacket, lambda fact: fact.leg == "alice")).source == alice.address
 
 
+THIEF = b"\x51" * 160
+
+
 async def test_a_flood_at_one_port_is_not_heard_at_another(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, stranger):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
@@ -130,6 +136,46 @@ async def test_a_phone_that_moves_is_followed_when_it_says_so(tmp_path: Path) ->
         sources = [fact.source for fact in media.facts if isinstance(fact, m.FirstPacket) and fact.leg == "alice"]
         assert sources == [desk.address, mobile.address]
         assert_one_stream(desk.got + mobile.got)
+
+
+async def test_a_phone_that_moves_is_followed_though_its_old_address_sends_on(tmp_path: Path) -> None:
+    """For as long as our answer is under way it cannot know; and what is behind it may never stop."""
+    async with running(tmp_path) as media, phones(0x21, 0x41, 0x31) as (desk, mobile, bob):
+        port, to_bob = await media.leg("alice", desk), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        async with humming((desk, port), (bob, to_bob)):
+            await bob.hears_sound(desk.hum)
+            media.plane.describe_row("alice", remote=mobile.address)
+            await media.plane.applied()
+            await mobile.hears_more(10)
+            mark = desk.read()
+            async with humming((mobile, port)):
+                await bob.hears_sound(mobile.hum, after=bob.read())
+                await mobile.hears_sound(bob.hum, after=mobile.read())
+        assert desk.read() == mark
+        sources = [fact.source for fact in media.facts if isinstance(fact, m.FirstPacket) and fact.leg == "alice"]
+        assert sources == [desk.address, mobile.address]
+
+
+async def test_a_muted_phone_is_no_strangers(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        port, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        async with humming((bob, to_bob)):
+            alice.say(port)
+            await alice.hears_sound(bob.hum)
+            await media.rows(lambda rows: not any(row.latched for row in rows if row.leg == "alice"))
+            with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as thief:
+                thief.bind(("127.0.0.2", 0))
+                thief.setblocking(False)
+                for k in range(10):
+                    thief.sendto(rtp(k, THIEF), ("127.0.0.1", port))
+                    await alice.hears_more(1)
+                with pytest.raises(BlockingIOError):
+                    thief.recv(2000)
+            async with humming((alice, port)):
+                await bob.hears_sound(alice.hum, after=bob.read())
+        assert THIEF not in {packet.payload for packet in bob.got}
 
 
 async def test_a_phone_that_has_gone_silent_may_come_back_from_elsewhere(tmp_path: Path) -> None:

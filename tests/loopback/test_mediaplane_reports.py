@@ -46,3 +46,27 @@ def test_a_round_trip_ends_when_the_answer_comes_not_when_it_is_read() -> None:
             assert reports.waiting() == []
         finally:
             reports.close(ROW, remote=None)
+
+
+def test_strangers_keep_no_report_from_us_and_are_not_read_for_ever() -> None:
+    reports = Reports("test")
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
+        ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        party.bind(("127.0.0.1", 0))
+        ours.bind(("127.0.0.1", 0))
+        ours.setblocking(False)
+        reports.open(ROW, ours, ssrc=OURS)
+        try:
+            with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as stranger:
+                stranger.bind(("127.0.0.2", 0))
+                for _ in range(50):
+                    stranger.sendto(answer(echoed=0), ours.getsockname())
+            party.sendto(answer(echoed=0), ours.getsockname())
+            remote = ("127.0.0.1", 1)
+            assert reports.hear(ROW, remote=remote, now=5.0, patience=29) == 29
+            assert reports.heard_at(ROW) == float("-inf")
+            assert reports.hear(ROW, remote=remote, now=6.0, patience=40) == 20
+            assert reports.heard_at(ROW) == 6.0
+            assert reports.hear(ROW, remote=remote, now=7.0, patience=40) == 0
+        finally:
+            reports.close(ROW, remote=None)

@@ -8,6 +8,7 @@ Source: io_submit(2), io_setup(2); linux/aio_abi.h.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import socket
@@ -24,6 +25,8 @@ _NUMBERS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
 """System call numbers: io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""
 
 _READ, _WRITE = 0, 1
+_LEFT_OUT = -1
+"""In place of the result of a request that never was submitted."""
 _IOCB = np.dtype(
     [
         ("data", "u8"),
@@ -125,6 +128,8 @@ class AioSockets(RowSockets):
         self._eager_until: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._again: Numbers = self._together
         self._again_alone: list[int] = []
+        self._failed: list[int] = []
+        """Rows of which an error was read, behind which a datagram may wait."""
         self._tick = 0
 
     def open(self, row: int, sock: socket.socket) -> None:
@@ -188,6 +193,13 @@ class AioSockets(RowSockets):
                 count += 1
             elif row not in self._wary and self._connected[row]:
                 self._sorted = False
+        failed, self._failed = self._failed, []
+        for row in failed:
+            length, source = self._receive_from(row, arrived.views[count])
+            if source is not None:
+                arrived.rows[count], arrived.lengths[count] = row, length
+                self._failed.append(row)
+                count += 1
         return count
 
     def _read_all(self, arrived: Arrived) -> int:
@@ -204,6 +216,10 @@ class AioSockets(RowSockets):
         self._again = rows[eager & here]
         # None in one tick, or two: whoever is not in step is asked more than once for a while.
         missing = np.flatnonzero(~here)
+        self._failed = []
+        if missing.size:
+            why = got[missing]
+            self._failed = rows[missing[(why < _LEFT_OUT) & (why != -errno.EAGAIN)]].tolist()
         self._eager_until[rows[missing]] = self._tick + _EAGER_TICKS
         return self._close_up(arrived, rows, got, missing, here)
 
@@ -261,7 +277,7 @@ class AioSockets(RowSockets):
         return rows if taken.all() else rows[taken]
 
     def _run(self, requests: _Requests, count: int) -> NDArray[np.int64]:
-        """Submit the first `count` requests; what each returned, −1 for one that never was submitted.
+        """Submit the first `count` requests; what each returned, `_LEFT_OUT` for one that never was submitted.
 
         On sockets that do not block every request is over when it has been submitted. What is returned is overwritten
         by the next run.
@@ -278,11 +294,11 @@ class AioSockets(RowSockets):
             if got == count and (self._numbers[:count] == self._in_order[:count]).all():
                 return self._results[:count]
             if results is None:
-                results = np.full(count, -1, dtype=np.int64)
+                results = np.full(count, _LEFT_OUT, dtype=np.int64)
             if got > 0:
                 results[self._numbers[:got].astype(np.intp)] = self._results[:got]
             at += submitted
-        return np.full(count, -1, dtype=np.int64) if results is None else results
+        return np.full(count, _LEFT_OUT, dtype=np.int64) if results is None else results
 
 
 def best_io(packets: Bytes) -> tuple[PacketIO, str]:

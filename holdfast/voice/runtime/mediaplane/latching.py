@@ -38,11 +38,12 @@ class Latching:
     def settle(self, at: int, source: m.Address | None) -> bool:
         """A valid packet came to a row that listens to everybody: whether it is believed."""
         if source is not None:
-            self.follow(at, hear(self._rows.used[at].latch, source))
+            proven = bool(self._rows.sealed[at])
+            self.follow(at, hear(self._rows.used[at].latch, source, proven=proven))
         return bool(self._rows.settled[at])
 
-    def reopen(self, at: int) -> None:
-        """The row's party is silent: whoever comes now may be it."""
+    def reopen(self, at: int, *, lost: bool) -> None:
+        """The row's party is silent: whoever comes now from its host may be it; when it is lost, whoever insists."""
         latch = self._rows.used[at].latch
-        if latch.settled is not None:
-            self.follow(at, reopen(latch))
+        if latch.settled is not None or lost > latch.lost:
+            self.follow(at, reopen(latch, lost=lost))

@@ -21,6 +21,8 @@ from holdfast.voice.media.rtp import DATAGRAM
 Address = tuple[str, int]
 
 _libc = ctypes.CDLL(None, use_errno=True)
+MOST_PASSED_OVER = 300
+"""Datagrams and errors before the one that is wanted: as many as the system keeps for a socket."""
 _NO_ADDRESS = bytes(16)
 """A sockaddr of family AF_UNSPEC. Source: connect(2), "dissolve the association"."""
 
@@ -135,16 +137,28 @@ class RowSockets:
         return True
 
     def _receive_from(self, row: int, into: memoryview) -> tuple[int, Address | None]:
-        """One datagram of a row that is not connected, or was not always; −1 when nothing is there to be believed."""
-        try:
-            length, source = self._sockets[row].recvfrom_into(into)
-        except BlockingIOError:
-            # The socket was empty once: from now on the kernel keeps strangers out.
-            self._wary.pop(row, None)
-            return -1, None
-        except OSError:
-            return -1, None
-        return (length, source) if source == self._wary.get(row, source) else (-1, None)
+        """One datagram of a row; −1 when nothing is there to be believed.
+
+        What strangers sent before it was connected is passed over, and so is an error that stands before a datagram:
+        the peer's port is closed (ECONNREFUSED of a packet that we sent).
+        """
+        sock, believed, errors = self._sockets[row], self._wary.get(row), 0
+        for _ in range(MOST_PASSED_OVER):
+            try:
+                length, source = sock.recvfrom_into(into)
+            except BlockingIOError:
+                # The socket was empty once: from now on the kernel keeps strangers out.
+                self._wary.pop(row, None)
+                break
+            except OSError:
+                errors += 1
+                if errors == 2:
+                    # It is more than what a packet of ours met with.
+                    break
+                continue
+            if believed is None or source == believed:
+                return length, source
+        return -1, None
 
 
 class PlainSockets(RowSockets):
@@ -178,16 +192,12 @@ class PlainSockets(RowSockets):
         if self._wary:
             self._wary = {row: address for row, address in self._wary.items() if row in ready}
         for row in ready:
-            if self._connected[row] and row not in self._wary:
-                try:
-                    length = self._sockets[row].recv_into(into[len(rows)])
-                except OSError:
-                    # The peer's port is closed (ECONNREFUSED), or a broken checksum woke us for nothing (EAGAIN).
-                    continue
-            else:
-                length, source = self._receive_from(row, into[len(rows)])
-                if source is None:
-                    continue
+            listens_to_all = not self._connected[row] or row in self._wary
+            length, source = self._receive_from(row, into[len(rows)])
+            if source is None:
+                # Nothing but errors or strangers, or a broken checksum woke us for nothing.
+                continue
+            if listens_to_all:
                 arrived.sources[len(rows)] = source
             lengths.append(length)
             rows.append(row)

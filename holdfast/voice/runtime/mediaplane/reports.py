@@ -88,22 +88,35 @@ class Reports:
         """The rows whose sockets have something to read."""
         return [self._row_of[fd] for fd, _ in self._epoll.poll(0)]
 
-    def hear(self, row: int, *, remote: Address | None, now: float) -> None:
-        """Read a packet that waits in a row's socket; only the host that the leg's sound goes to is believed."""
+    def hear(self, row: int, *, remote: Address | None, now: float, patience: int = 0) -> int:
+        """Read a packet that waits in a row's socket; how many of strangers were passed over before it.
+
+        Only the host that the leg's sound goes to is believed. Of strangers at most `patience` are passed over, so that
+        nobody can keep a party's reports from us with a few packets, nor us from our work with many.
+        """
         correspondent = self._rows[row]
-        try:
-            data, noted, _, source = correspondent.sock.recvmsg(rtcp.LARGEST, _ROOM)
-        except OSError:
-            # A party need not speak RTCP: that its port is closed is no news.
-            return
-        if remote is None or source[0] != remote[0]:
-            return
+        for strangers in range(patience + 1):
+            try:
+                data, noted, _, source = correspondent.sock.recvmsg(rtcp.LARGEST, _ROOM)
+            except BlockingIOError:
+                return strangers
+            except OSError:
+                # A party need not speak RTCP: that its port is closed is no news.
+                continue
+            if remote is not None and source[0] == remote[0]:
+                self._take(correspondent, data, came=_came(noted, time.time()), source=source, now=now)
+                return strangers
+        return patience
+
+    @staticmethod
+    def _take(correspondent: Correspondent, data: bytes, *, came: float, source: Address, now: float) -> None:
+        """A packet of the party's host. Units: `came` seconds since the Unix epoch."""
         opened = data if correspondent.srtp is None else correspondent.srtp.open_report(data)
         view = None if opened is None else rtcp.read(opened, our_ssrc=correspondent.ssrc)
         if view is None:
             return
         clock = time.time()
-        came = min(clock, _came(noted, clock))
+        came = min(clock, came)
         correspondent.source = source
         correspondent.heard_at = now
         if view.last_report is not None:

@@ -16,12 +16,16 @@ from holdfast.voice.runtime.mediaplane.rows import Rows
 from holdfast.voice.runtime.mediaplane.statistics import statistics
 
 RELATCH_S = 2.0
+LOST_S = 15.0
+"""Three reports at the pace of RFC 3550 §6.2."""
 SILENCE_S = 10.0
 CHECK_TICKS = 10
 TURNS, TURN_TICKS = 50, 5
 """Each row's turn to be reported comes once in 250 ticks, five seconds: rows together cost less than one by one."""
 HEARD_AT = 3
 """The tick of these in which what came is read."""
+ROW_PATIENCE, PATIENCE = 40, 400
+"""Packets of strangers that are passed over then, of one row and of all."""
 
 
 class Telling:
@@ -59,8 +63,10 @@ class Telling:
             for at in self._turn(turn + TURNS // 2):
                 self._report(at, now)
         elif self._ticks % TURN_TICKS == HEARD_AT:
+            patience = PATIENCE
             for at in self._reports.waiting():
-                self._reports.hear(at, remote=self._rows.used[at].latch.sends_to, now=now)
+                remote = self._rows.used[at].latch.sends_to
+                patience -= self._reports.hear(at, remote=remote, now=now, patience=min(ROW_PATIENCE, patience))
 
     def _turn(self, number: int) -> Iterator[int]:
         return (at for at in range(number % TURNS, self._rows.high, TURNS) if at in self._rows.used)
@@ -71,9 +77,9 @@ class Telling:
         quiet_s = now - rows.heard_at[: rows.high]
         for at in np.flatnonzero(rows.may_speak[: rows.high] & (quiet_s >= RELATCH_S)).tolist():
             row = rows.used[at]
-            self._latching.reopen(at)
             # A phone that suppresses silence says by its reports that it is there.
             silent_s = now - max(float(rows.heard_at[at]), self._reports.heard_at(at))
+            self._latching.reopen(at, lost=silent_s >= LOST_S)
             silences = int(silent_s / self._silence_s)
             if silences != row.silences_told:
                 row.silences_told = silences

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.latch import STRANGER_PACKETS, Latch, describe, hear, reopen
+from holdfast.voice.media.latch import INSISTING_PACKETS, STRANGER_PACKETS, Latch, describe, hear, reopen
 
 SDP, ROUTER, STRANGER = ("10.0.0.5", 4000), ("192.0.2.1", 61000), ("203.0.113.9", 5)
 
@@ -50,6 +50,45 @@ def test_sound_goes_to_the_sdp_then_to_the_source_and_on_to_it_while_it_is_silen
     assert heard(latch, ROUTER).settled == ROUTER
     assert heard(latch, SDP).settled == SDP
     assert reopen(reopen(latch)).sends_to == ROUTER
+
+
+def test_a_muted_party_is_no_other_hosts_but_its_router_may_give_it_another_port() -> None:
+    latch = reopen(heard(Latch(named=SDP), *[ROUTER] * STRANGER_PACKETS))
+    assert heard(latch, *[STRANGER] * 10_000) == latch
+    other = (ROUTER[0], 62000)
+    assert heard(latch, other, STRANGER, other, STRANGER, other).settled == other
+    assert heard(latch, STRANGER, ROUTER).settled == ROUTER
+
+
+def test_a_lost_party_may_come_back_from_anywhere_when_it_insists() -> None:
+    latch = reopen(heard(Latch(named=SDP), SDP), lost=True)
+    assert heard(latch, *[STRANGER] * (INSISTING_PACKETS - 1)).settled is None
+    assert heard(latch, *[STRANGER] * INSISTING_PACKETS).settled == STRANGER
+
+
+def test_who_has_the_key_may_come_from_anywhere() -> None:
+    latch = reopen(heard(Latch(named=SDP), SDP))
+    for _ in range(STRANGER_PACKETS):
+        latch = hear(latch, STRANGER, proven=True)
+    assert latch.settled == STRANGER
+
+
+def test_what_the_old_address_still_sends_carries_no_leg_back_and_holds_up_no_router() -> None:
+    moved = describe(heard(Latch(named=SDP), *[ROUTER] * STRANGER_PACKETS), named=STRANGER, may_speak_again=False)
+    elsewhere = ("192.0.2.200", 9000)
+    under_way = heard(moved, *[ROUTER] * (INSISTING_PACKETS - 1))
+    assert (under_way.settled, under_way.sends_to) == (None, STRANGER)
+    assert heard(under_way, STRANGER).settled == STRANGER
+    assert heard(moved, elsewhere, ROUTER, elsewhere, ROUTER, elsewhere).settled == elsewhere
+    assert heard(under_way, ROUTER).settled == ROUTER, "it never moved, whatever it said"
+
+
+def test_a_phone_that_was_held_by_the_address_0_0_0_0_is_where_it_was() -> None:
+    latch = heard(Latch(named=SDP), *[ROUTER] * STRANGER_PACKETS)
+    held = describe(latch, named=None, may_speak_again=False)
+    assert heard(held, ROUTER).settled == ROUTER
+    back = describe(held, named=SDP, may_speak_again=True)
+    assert heard(back, *[ROUTER] * STRANGER_PACKETS).settled == ROUTER
 
 
 def test_another_address_forgets_the_old_one() -> None:
