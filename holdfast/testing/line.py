@@ -136,7 +136,7 @@ class Line:
             self._ear.take(packet)
         elif packet is not None and self._agreed is not None and packet.payload_type == self._agreed.dtmf_payload_type:
             self._press, digit = dtmf.hear(
-                self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker
+                self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker, ssrc=packet.ssrc
             )
             if digit is not None:
                 self.keys.append((packet.at_s, digit))

@@ -307,7 +307,7 @@ def sound(numbers: Iterable[int]) -> list[str]:
             start, size = int(read.start[0]), int(read.size[0])
             if size < 0 or start < 12 or start + size > len(data):
                 wrong.append(f"rtp {number}: {size} bytes from {start} of {len(data)}")
-            dtmf.hear(None, data[start : start + size], timestamp=0, marker=False)
+            dtmf.hear(None, data[start : start + size], timestamp=0, marker=False, ssrc=7)
         rtcp.read(packet("rtcp", number), our_ssrc=1)
     return wrong
 

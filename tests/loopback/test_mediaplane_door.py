@@ -29,7 +29,7 @@ def come(door: Door, path: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.connect(str(path))
     control.setblocking(False)
-    assert door.admit(GREETING)
+    assert door.admit(lambda: GREETING)
     return control
 
 

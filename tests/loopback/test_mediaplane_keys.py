@@ -12,7 +12,11 @@ from holdfast.voice.media import dtmf
 from holdfast.voice.media.inband import InbandKeys
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.sounds.made import touch_tones
-from tests.loopback.mediaplane import SILENT, Phone, assert_one_stream, phones, rtp, running
+from tests.loopback.mediaplane import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
+
+
+def heard(last: dtmf.Press | None, each: Packet) -> tuple[dtmf.Press | None, str | None]:
+    return dtmf.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker, ssrc=each.ssrc)
 
 
 def tones(digits: str) -> bytes:
@@ -32,7 +36,7 @@ async def test_keys_leave_as_events_where_those_were_agreed(tmp_path: Path) -> N
         told, last = "", None
         for each in alice.got:
             if each.payload_type == 101:
-                last, digit = dtmf.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker)
+                last, digit = heard(last, each)
                 told += digit or ""
             else:
                 assert each.payload == SILENT, "the tones themselves are not sent"
@@ -54,9 +58,20 @@ async def test_keys_leave_as_tones_where_no_events_were_agreed(tmp_path: Path) -
         first = await alice.hears_sound(tones("5")[:160])
         await media.told(m.SoundEnded)
         await alice.hears_more(1)
-        heard = b"".join(each.payload for each in alice.got[first:])
-        assert heard.startswith(tones("5")[: len(heard)])
+        sound = b"".join(each.payload for each in alice.got[first:])
+        assert sound.startswith(tones("5")[: len(sound)])
         assert_one_stream(alice.got)
+
+
+async def test_a_press_of_no_key_is_no_press(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21) as (alice,):
+        await media.leg("alice", alice)
+        await media.plane.put_clip("digits:x", tones("1"))
+        media.plane.route({"alice": None})
+        media.plane.play("alice", "t", "digits:x", digits="x")
+        await media.told(m.SoundEnded)
+        await alice.hears_more(1)
+        assert {each.payload_type for each in alice.got} == {0}
 
 
 async def test_a_stopped_press_sends_no_more_events(tmp_path: Path) -> None:
@@ -102,7 +117,7 @@ def keys(phone: Phone, after: int = 0) -> str:
     told, last = "", None
     for each in phone.got[after:]:
         if each.payload_type == 101:
-            last, digit = dtmf.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker)
+            last, digit = heard(last, each)
             told += digit or ""
     return told
 

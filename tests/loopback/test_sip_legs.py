@@ -41,7 +41,7 @@ from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.runtime.mediaplane.client import RowAddress
-from holdfast.voice.runtime.mediaplane.errors import RowsFull
+from holdfast.voice.runtime.mediaplane.errors import MediaAway, RowsFull
 from holdfast.voice.sip.agent import AnybodyMayCall, Credentials
 from holdfast.voice.sip.effects import (
     Accepted,
@@ -74,11 +74,14 @@ class Rows:
     """A media plane that binds real ports and notes what it is told, and carries no sound."""
 
     full: bool = False
+    away: bool = False
     bound: dict[str, socket.socket] = field(default_factory=dict)
     told: list[tuple[str, object]] = field(default_factory=list)
     keys: list[SrtpKeys | None] = field(default_factory=list)
 
     async def open_row(self, leg: str) -> RowAddress:
+        if self.away:
+            raise MediaAway("the media process did not answer in 5 s")
         if self.full:
             raise RowsFull("every row is in use")
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -104,7 +107,8 @@ class Rows:
         self.told.append((leg, digit))
 
     def close_row(self, leg: str) -> None:
-        self.bound.pop(leg).close()
+        if leg in self.bound:
+            self.bound.pop(leg).close()
         self.told.append((leg, "closed"))
 
 
@@ -263,6 +267,11 @@ async def test_what_the_engine_never_hears_of_is_refused_all_the_same(bench: Ben
         assert await (await carol.call("+19995550123")).over() == 404
         bench.rows.full = True
         assert await (await carol.call("+15550123")).over() == 503
+        before = len(bench.rows.told)
+        bench.rows.away = True
+        assert await (await carol.call("+15550123")).over() == 503
+        ((_, told),) = bench.rows.told[before:]
+        assert told == "closed", "it may be opened yet, when the media process was only slow"
     async with Phone("mute", server=bench.legs.address, password="secret-m") as mute:
         assert await (await mute.call("+15550123")).over() in (403, 503)
     assert bench.said == []

@@ -19,23 +19,27 @@ _RECENT = 5 * 8000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """The press heard last. Units: `timestamp` and `duration` in samples."""
+    """The press heard last, in the stream `ssrc`. Units: `timestamp` and `duration` in samples."""
 
+    ssrc: int
     event: int
     timestamp: int
     duration: int
 
 
-def hear(last: Press | None, payload: bytes, *, timestamp: int, marker: bool) -> tuple[Press | None, str | None]:
+def hear(
+    last: Press | None, payload: bytes, *, timestamp: int, marker: bool, ssrc: int
+) -> tuple[Press | None, str | None]:
     """The press heard last from now on, and the digit if this packet is the first of a new press.
 
-    A press too long for the duration field goes on under a new timestamp, without a marker; it stays one press.
+    Another stream has a clock of its own, which tells nothing about presses of this one. A press too long for the
+    duration field goes on under a new timestamp, without a marker; it stays one press.
     Source: RFC 4733 §2.5.1.3.
     """
     if len(payload) < 4 or payload[0] >= len(DIGITS):
         return last, None
-    press = Press(event=payload[0], timestamp=timestamp, duration=int.from_bytes(payload[2:4], "big"))
-    if last is not None:
+    press = Press(ssrc=ssrc, event=payload[0], timestamp=timestamp, duration=int.from_bytes(payload[2:4], "big"))
+    if last is not None and last.ssrc == ssrc:
         later_by = (timestamp - last.timestamp) % _WRAP
         if later_by == 0:
             return (press if press.duration > last.duration else last), None

@@ -1,7 +1,7 @@
 """What has come of each leg's stream: lost packets and jitter, as RTCP reports them.
 
 Deviation: arrival is the tick that took the packet in, so jitter under 20 ms is blurred by the tick itself.
-Source: RFC 3550 §6.4.1, appendices A.3 and A.8.
+Source: RFC 3550 §6.4.1, appendices A.1, A.3 and A.8.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from holdfast.voice.media.frames import Numbers
 
+MAX_DROPOUT, MAX_MISORDER = 3000, 100
+"""Numbers further ahead or behind are believed when a second one follows. Source: RFC 3550 appendix A.1."""
 _WRAP = 1 << 32
 _HALF = 1 << 31
 _NOBODY = -1
@@ -41,6 +43,8 @@ class Reception:
         self._ssrc: NDArray[np.int64] = np.full(rows, _NOBODY, dtype=np.int64)
         self._first: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._highest: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._follows: NDArray[np.int64] = np.full(rows, _NOBODY, dtype=np.int64)
+        """The number after one that was far off."""
         self._received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._transit: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._jitter: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
@@ -66,18 +70,37 @@ class Reception:
             new = rows[anew]
             self._ssrc[new] = ssrc[anew]
             self._first[new] = self._highest[new] = sequence[anew]
+            self._follows[new] = _NOBODY
             self._received[new] = 0
             self._transit[new] = transit[anew]
             self._jitter[new] = 0
         highest = self._highest[rows]
-        later_by = (sequence - highest + 0x8000 & 0xFFFF) - 0x8000
-        self._highest[rows] = highest + np.maximum(later_by, 0)
+        ahead = sequence - highest + MAX_MISORDER & 0xFFFF
+        wild = ahead > MAX_DROPOUT + MAX_MISORDER
+        if wild.any():
+            self._leap(rows, sequence, np.flatnonzero(wild))
+            ahead[wild] = MAX_MISORDER
+            highest = self._highest[rows]
+        self._highest[rows] = highest + np.maximum(ahead - MAX_MISORDER, 0)
         self._received[rows] += 1
         change = (transit - self._transit[rows] + _HALF & _WRAP - 1) - _HALF
         # A leap of the sender's clock is no jitter: a second at most is counted.
         jitter = self._jitter[rows]
         self._jitter[rows] = jitter + (np.minimum(np.abs(change), 8000) - jitter) / 16
         self._transit[rows] = transit
+
+    def _leap(self, rows: Numbers, sequence: NDArray[np.int64], wild: Numbers) -> None:
+        """Numbers far off: one alone says nothing; where the next one follows on it the sender began anew there.
+
+        What was between was never sent, so it is not lost: the packet itself is all that was expected.
+        """
+        for k in wild.tolist():
+            row, number = int(rows[k]), int(sequence[k])
+            expected = self._highest[row] - self._first[row] + 1
+            if self._follows[row] == number:
+                self._highest[row] += number - self._highest[row] & 0xFFFF
+            self._first[row] = self._highest[row] - expected
+            self._follows[row] = number + 1 & 0xFFFF
 
     def standing(self, row: int) -> Standing | None:
         """Where a leg's stream stands; None before its first packet."""

@@ -357,6 +357,10 @@ class Engine:
                     self.recorder.media_went()
                 case media_words.Attached(rows=rows) if not rows:
                     await self._media_began_anew()
+                case media_words.Attached(rows=rows):
+                    # It lived on. Who ended while nobody could tell it so has a row still.
+                    for leg in {row.leg for row in rows} - self.legs.rows:
+                        self.media.close_row(leg)
                 case _:
                     pass
 

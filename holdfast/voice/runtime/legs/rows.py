@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import KeysView
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.legs.attached import Attached
 from holdfast.voice.runtime.mediaplane.client import RowAddress
+from holdfast.voice.runtime.mediaplane.errors import MediaAway
 from holdfast.voice.sip.offer import Agreed, Codec, RtpAddress
 
 
@@ -55,7 +57,12 @@ class RowBook:
 
     async def open(self, leg: Attached) -> RowAddress | None:
         """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
-        row = await self._media.open_row(leg.call)
+        try:
+            row = await self._media.open_row(leg.call)
+        except (MediaAway, asyncio.CancelledError):
+            # It may be opened yet, when the media process was only slow.
+            self._media.close_row(leg.call)
+            raise
         if leg.gone:
             self._media.close_row(leg.call)
             return None

@@ -307,7 +307,7 @@ class MediaPlane:
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, CaptureCommand | m.Beep | m.Listen):
+            if isinstance(command, CaptureCommand | m.Beep | m.PassOn | m.Listen):
                 continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
             legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
             token = command.token if isinstance(command, m.Play | m.Stop) else None

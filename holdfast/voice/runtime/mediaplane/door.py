@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -50,8 +51,8 @@ class Door:
         """The descriptor to watch for what control asks."""
         return None if self._control is None else self._control.fileno()
 
-    def admit(self, greeting: m.Attached) -> bool:
-        """A control comes: greet it. False if it was gone before."""
+    def admit(self, greet: Callable[[], m.Attached]) -> bool:
+        """A control comes: greet it. False, and nothing was said, if it was gone before."""
         try:
             control, _ = self._listening.accept()
         except OSError:
@@ -59,7 +60,7 @@ class Door:
         self.dismiss()
         control.setblocking(False)
         self._control = control
-        self.reply(greeting)
+        self.reply(greet())
         return True
 
     def dismiss(self) -> None:

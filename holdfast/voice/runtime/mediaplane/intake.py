@@ -99,6 +99,7 @@ class Intake:
                 data[k, start:end].tobytes(),
                 timestamp=int(packets.timestamp[k]),
                 marker=bool(packets.marker[k]),
+                ssrc=int(packets.ssrc[k]),
             )
 
     def _believe(self, packets: rtp.Packets, rows: Numbers, which: Mask | slice, now: float) -> None:
@@ -114,9 +115,9 @@ class Intake:
             arrival=int(now * 8000),
         )
 
-    def _hear_key(self, at: int, payload: bytes, *, timestamp: int, marker: bool) -> None:
+    def _hear_key(self, at: int, payload: bytes, *, timestamp: int, marker: bool, ssrc: int) -> None:
         row = self._rows.used[at]
-        row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker)
+        row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker, ssrc=ssrc)
         if digit is not None:
             self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
             self._passing.pass_on(row, digit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,19 @@ from holdfast.voice.runtime.mediaplane.rows import Rows
 
 MOST_PASSED_ON = 100
 """Ticks of keys that wait to be passed on to a peer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Keying:
+    """Keys being pressed for a leg: what is sent in each tick, of which so many are over, and how often all of it.
+
+    `passed_on` are those of its peer. Invariant: `ticks` is not empty, `over` is less than its length, `rounds` ≥ 1.
+    """
+
+    ticks: Sequence[Event | None]
+    over: int = 0
+    rounds: int = 1
+    passed_on: bool = False
 
 
 class Outgoing:
@@ -32,22 +46,22 @@ class Outgoing:
         """The rows we send from, as they were when those that are sealed were looked for."""
         self._sealed: Numbers = np.zeros(0, dtype=np.intp)
         self._sealing = self._lines.sealing((), ())
-        self._keying: dict[int, tuple[Sequence[Event | None], int, bool]] = {}
-        """Keys being pressed for a leg: what is sent in each tick, how many ticks of it are over, and whether they are
-        those of its peer, passed on."""
+        self._keying: dict[int, Keying] = {}
         self._began: dict[int, int] = {}
         """The timestamp at which the newest key of a leg began."""
 
     def press(self, at: int, digits: str, *, rounds: int) -> None:
         """Press these keys for a leg, from its next packet on."""
-        self._keying[at] = plan(digits) * rounds, 0, False
+        ticks = plan(digits)
+        if ticks:
+            self._keying[at] = Keying(ticks=ticks, rounds=rounds)
 
     def pass_on(self, at: int, digit: str) -> None:
         """Press a key of its peer's for a leg, behind those that wait; one too many is dropped."""
-        ticks, over, passed = self._keying.get(at, ((), 0, True))
-        left = tuple(ticks[over:]) if passed else ()
+        known = self._keying.get(at)
+        left = () if known is None or not known.passed_on else tuple(known.ticks[known.over :])
         if len(left) < MOST_PASSED_ON:
-            self._keying[at] = (*left, *plan(digit)), 0, True
+            self._keying[at] = Keying(ticks=(*left, *plan(digit)), passed_on=True)
 
     def let_go(self, at: int) -> None:
         """Press nothing more for a leg."""
@@ -87,15 +101,19 @@ class Outgoing:
         """
         headers = self._headers
         pressed = []
-        for at, (ticks, over, passed) in list(self._keying.items()):
-            self._keying[at] = ticks, over + 1, passed
-            if over + 1 >= len(ticks):
-                del self._keying[at]
+        for at, keying in list(self._keying.items()):
+            event = keying.ticks[keying.over]
+            keying.over += 1
+            if keying.over == len(keying.ticks):
+                keying.over = 0
+                keying.rounds -= 1
+                if not keying.rounds:
+                    del self._keying[at]
             row = self._rows.used[at]
-            event, kind = ticks[over], row.dtmf_payload_type
+            kind = row.dtmf_payload_type
             if event is not None and event.first:
                 self._began[at] = int(headers.timestamp[at])
-            if event is not None and kind is not None and (row.hears is not None) is passed:
+            if event is not None and kind is not None and (row.hears is not None) is keying.passed_on:
                 numbers = {"sequence": int(headers.sequence[at]), "began": self._began[at]}
                 self._put(at, packet(event, payload_type=kind, ssrc=headers.ssrc(at), **numbers))
                 pressed.append(at)

@@ -118,7 +118,7 @@ class Process:
 
     def _admit(self) -> None:
         """A control comes. The one before, if any, leaves the epoll by being closed."""
-        if self._door.admit(self._plane.greeting()) and (control := self._door.control) is not None:
+        if self._door.admit(self._plane.greeting) and (control := self._door.control) is not None:
             self._epoll.register(control, select.EPOLLIN)
             self._door.flush()
 

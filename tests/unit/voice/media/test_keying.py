@@ -21,7 +21,7 @@ def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[in
         if event is not None and tick not in lose:
             data = packet(event, payload_type=101, sequence=tick, began=began, ssrc=7)
             kind, named = data[1], struct.unpack_from("!I", data, 4)[0]
-            last, digit = dtmf.hear(last, data[12:], timestamp=named, marker=kind >= 128)
+            last, digit = dtmf.hear(last, data[12:], timestamp=named, marker=kind >= 128, ssrc=7)
             told += digit or ""
         timestamp = (timestamp + 160) % 2**32
     return told

@@ -77,3 +77,31 @@ def test_a_leap_of_the_clock_is_a_second_at_most() -> None:
     count(reception, sequence=0)
     count(reception, sequence=1, timestamp=2**31)
     assert standing(reception).jitter == 8000 // 16
+
+
+def test_a_number_that_is_far_off_alone_is_no_loss() -> None:
+    reception = Reception(2)
+    for sequence in (10, 11, 20_000, 12, 13, 60_000, 14):
+        count(reception, sequence=sequence)
+        count(reception, sequence=sequence if sequence < 100 else 12, row=1)
+    assert (standing(reception).highest, standing(reception).lost) == (14, 0)
+    assert standing(reception, 1).highest == 14
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535))
+def test_a_sender_that_begins_anew_loses_nothing_and_is_followed(first: int, then: int) -> None:
+    reception = Reception(1)
+    for sequence in (first, first + 1, first + 3, then, then + 1, then + 2, then + 4):
+        count(reception, sequence=sequence)
+    found = standing(reception)
+    assert found.highest % 2**16 == (then + 4) % 2**16 or abs((then - first + 0x8000) % 2**16 - 0x8000) <= 105
+    if 3100 < (then - first) % 2**16 < 2**16 - 3100:
+        assert (found.received, found.lost) == (7, 2)
+        assert found.highest >= 0
+
+
+def test_a_sender_that_begins_anew_with_smaller_numbers_has_gone_round() -> None:
+    reception = Reception(1)
+    for sequence in (40_000, 5, 6):
+        count(reception, sequence=sequence)
+    assert standing(reception).highest == 65536 + 6
