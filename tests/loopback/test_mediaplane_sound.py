@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,35 @@ async def test_two_laws_between_two_legs(tmp_path: Path) -> None:
             await alice.hears_more(1)
         await alice.hears_sound(bytes([TO_OTHER_LAW[ALAW][0x31]]) * 160)
         await bob.hears_sound(bytes([TO_OTHER_LAW[ULAW][0x21]]) * 160)
+
+
+async def test_a_party_may_speak_any_codec_of_its_answer_and_is_spoken_to_in_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        await media.plane.open_row("alice")
+        media.plane.describe_row("alice", remote=alice.address, codec="PCMU", also=("PCMA",))
+        to_alice = (await media.plane.open_row("alice")).port
+        to_bob = await media.leg("bob", bob)
+        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        async with humming((bob, to_bob)):
+            for payload_type, law in ((8, ALAW), (0, ULAW), (8, ALAW)):
+                task = asyncio.create_task(alice.hum_to(to_alice, payload_type=payload_type))
+                try:
+                    heard = alice.hum if law == ULAW else bytes([TO_OTHER_LAW[ALAW][0x21]]) * 160
+                    await bob.hears_sound(heard, after=bob.read())
+                    sent = bob.hum if law == ULAW else bytes([TO_OTHER_LAW[ULAW][0x31]]) * 160
+                    at = await alice.hears_sound(sent, after=alice.read())
+                    assert alice.got[at].payload_type == payload_type
+                    (row,) = (row for row in await media.plane.rows() if row.leg == "alice")
+                    assert row.codec == ("PCMU" if law == ULAW else "PCMA")
+                finally:
+                    task.cancel()
+                    await asyncio.wait([task])
+            # G.722 was not in the answer.
+            alice.say(to_alice, 5, payload_type=9)
+            await bob.hears_more(5)
+            (row,) = (row for row in await media.plane.rows() if row.leg == "alice")
+            assert row.codec == "PCMA"
+        assert_one_stream(alice.got)
 
 
 async def test_we_send_and_listen_only_as_agreed(tmp_path: Path) -> None:

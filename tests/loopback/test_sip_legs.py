@@ -95,6 +95,7 @@ class Rows:
         *,
         remote: RtpAddress | None,
         codec: Codec,
+        also: tuple[Codec, ...],
         dtmf_payload_type: int | None,
         send: bool,
         receive: bool,

@@ -62,6 +62,8 @@ class Agreed:
     peer_holds: bool
     srtp: sdes.Keys | None = None
     """With what RTP is sealed, both ways; None when it is plain."""
+    also: tuple[Codec, ...] = ()
+    """What the peer may send beside `codec`, and change to whenever it likes. Source: RFC 3264 §6.1, §5.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +140,14 @@ def take_answer(state: Negotiation, body: bytes) -> Negotiation:
         raise NotAcceptableHere("the answer has not as many m= lines as the offer")
     place = _audio_place(state.said)
     medium, said = answer.media[place], state.said[place]
-    found = _common(medium, state.codecs)
-    if found is None or medium.proto != said.proto:
+    shared = _in_their_order(medium, state.codecs)
+    if not shared or medium.proto != said.proto:
         raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
     keys = sdes.chosen(medium.crypto, said.crypto)
     if medium.proto == sdes.SAVP and keys is None:
         raise NotAcceptableHere("the answer has no key for any suite of the offer")
-    codec, _ = found
-    return replace(state, offered=False, agreed=_agree(state, medium, codec, _wanted(state), keys))
+    agreed = _agree(state, medium, shared[0], _wanted(state), keys)
+    return replace(state, offered=False, agreed=replace(agreed, also=shared[1:]))
 
 
 def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
@@ -235,18 +237,23 @@ def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | Non
     Our most wanted one, which telephones all have, so that what one says reaches the other untouched; but G.722 for
     a line that names it before every other codec of ours.
     """
-    if medium.kind != "audio" or medium.port == 0 or medium.proto not in (PLAIN, sdes.SAVP) or medium.address is None:
+    shared = _in_their_order(medium, codecs)
+    if not shared:
         return None
+    codec = shared[0] if shared[0] == "G722" else min(shared, key=codecs.index)
+    return codec, PAYLOAD_TYPES[codec]
+
+
+def _in_their_order(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """The codecs of ours that this line names, the peer's most wanted first; none of a line that is not for us."""
+    if medium.kind != "audio" or medium.port == 0 or medium.proto not in (PLAIN, sdes.SAVP) or medium.address is None:
+        return ()
     shared = [
         codec
         for codec in codecs
         if PAYLOAD_TYPES[codec] in medium.formats and medium.codec(PAYLOAD_TYPES[codec]) == (codec, 8000)
     ]
-    if not shared:
-        return None
-    first = min(shared, key=lambda codec: medium.formats.index(PAYLOAD_TYPES[codec]))
-    codec = first if first == "G722" else shared[0]
-    return codec, PAYLOAD_TYPES[codec]
+    return tuple(sorted(shared, key=lambda codec: medium.formats.index(PAYLOAD_TYPES[codec])))
 
 
 def _telephone_event(medium: Media) -> str | None:

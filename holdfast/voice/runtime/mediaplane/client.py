@@ -135,6 +135,7 @@ class MediaPlane:
         *,
         remote: m.Address | None,
         codec: m.Codec = "PCMU",
+        also: tuple[m.Codec, ...] = (),
         dtmf_payload_type: int | None = None,
         send: bool = True,
         receive: bool = True,
@@ -142,6 +143,7 @@ class MediaPlane:
     ) -> None:
         """What offer and answer agreed: where to send, in which law, and who may speak.
 
+        A party that begins to speak a codec of `also` is spoken to in that one from then on.
         With `srtp` packets are sealed both ways, and plain ones not believed; the same keys again change nothing.
         A new `remote`, or a party that may speak again, opens the window in which another source may be latched.
         """
@@ -150,6 +152,7 @@ class MediaPlane:
                 leg=leg,
                 remote=remote,
                 codec=codec,
+                also=also,
                 dtmf_payload_type=dtmf_payload_type,
                 send=send,
                 receive=receive,

@@ -14,7 +14,7 @@ from holdfast.voice.runtime.mediaplane.latching import Latching
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
 from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
 from holdfast.voice.runtime.mediaplane.passing import Passing
-from holdfast.voice.runtime.mediaplane.rows import Rows
+from holdfast.voice.runtime.mediaplane.rows import LAWS, Rows
 
 ROUNDS = 8
 """Packets taken of one socket in one tick. What else waits there is taken in the next one."""
@@ -79,6 +79,10 @@ class Intake:
         """Some are no sound, or come from who knows whom, or have headers of their own kind."""
         state, arrived = self._rows, self._arrived
         is_sound = packets.payload_type == state.sound_type[rows]
+        changes = np.zeros(len(rows), dtype=np.bool_)
+        if state.others:
+            for k in np.flatnonzero(~is_sound).tolist():
+                is_sound[k] = changes[k] = state.may_change_to(int(rows[k]), int(packets.payload_type[k]))
         is_event = packets.payload_type == state.dtmf_type[rows]
         is_rest = is_event | (packets.payload_type == COMFORT_NOISE)
         believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND) & (is_rest | is_sound)
@@ -87,6 +91,9 @@ class Intake:
         state.refused[rows[~believed]] += 1
         if not believed.any():
             return
+        for k in np.flatnonzero(believed & changes).tolist():
+            at, codec = int(rows[k]), state.change(int(rows[k]), int(packets.payload_type[k]))
+            self._sound.describe(at, law=LAWS[codec], may_speak=True, g722=codec == "G722")
         self._believe(packets, rows, believed, now)
         self._sound.put(packets, data, rows, believed & ~is_rest & (packets.size > 0))
         resting = np.flatnonzero(believed & is_rest)

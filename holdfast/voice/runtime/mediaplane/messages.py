@@ -59,7 +59,8 @@ class Srtp:
 class DescribeRow:
     """What offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet.
 
-    `srtp` None: packets are plain both ways; else only sealed ones are sent and believed.
+    `srtp` None: packets are plain both ways; else only sealed ones are sent and believed. A codec of `also` becomes
+    `codec` when the party begins to speak it.
     """
 
     leg: Leg
@@ -69,6 +70,7 @@ class DescribeRow:
     send: bool
     receive: bool
     srtp: Srtp | None = None
+    also: tuple[Codec, ...] = ()
     kind: Literal["describe-row"] = "describe-row"
 
 

@@ -57,6 +57,8 @@ class Rows:
         self._sends: Mask = np.zeros(rows, dtype=np.bool_)
         self.sound_type: Numbers = np.full(rows, NO_TYPE, dtype=np.intp)
         """The payload type of a party's sound, if it may speak."""
+        self.others: dict[int, Mapping[int, m.Codec]] = {}
+        """The rows whose party may change its codec, and all it may speak, by payload type."""
         self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
         self.srtp: dict[int, Srtp] = {}
@@ -105,6 +107,9 @@ class Rows:
         if srtp is not None:
             self.srtp[at] = srtp
         self.sound_type[at] = PAYLOAD_TYPES[command.codec] if command.receive else NO_TYPE
+        self.others.pop(at, None)
+        if command.also and command.receive:
+            self.others[at] = {PAYLOAD_TYPES[codec]: codec for codec in (command.codec, *command.also)}
         self.dtmf_type[at] = NO_TYPE if command.dtmf_payload_type is None else command.dtmf_payload_type
         if command.receive and not self.may_speak[at]:
             self.heard_at[at] = now
@@ -112,12 +117,23 @@ class Rows:
         self.may_speak[at] = command.receive
         self.find_sending(at)
 
+    def may_change_to(self, at: int, payload_type: int) -> bool:
+        """Whether the party may speak that from now on."""
+        return payload_type in self.others.get(at, ())
+
+    def change(self, at: int, payload_type: int) -> m.Codec:
+        """The party speaks that from now on; the codec it is."""
+        codec = self.others[at][payload_type]
+        self.used[at].codec, self.sound_type[at] = codec, payload_type
+        return codec
+
     def close(self, at: int) -> Row:
         """A leg ends."""
         row = self.used.pop(at)
         del self.of[row.leg]
         self.may_speak[at] = self.settled[at] = self.sealed[at] = False
         self.sound_type[at] = NO_TYPE
+        self.others.pop(at, None)
         self._unlock(at)
         self.high = max(self.used, default=-1) + 1
         self.find_sending(at)

@@ -209,6 +209,30 @@ def test_an_answer_that_answers_nothing_is_refused(answer: bytes) -> None:
         take_answer(state, answer)
 
 
+@pytest.mark.parametrize(
+    ("formats", "codec", "also"),
+    [
+        ("0 101", "PCMU", ()),
+        ("8 0 101", "PCMA", ("PCMU",)),
+        ("0 18 8 101", "PCMU", ("PCMA",)),
+        ("9 0 8", "G722", ("PCMU", "PCMA")),
+    ],
+)
+def test_of_several_codecs_in_an_answer_the_first_is_sent_and_any_may_come(
+    formats: str, codec: str, also: tuple[str, ...]
+) -> None:
+    state, _ = make_offer(US)
+    agreed = take_answer(state, offer(formats=formats)).agreed
+    assert agreed is not None
+    assert (agreed.codec, agreed.also) == (codec, also)
+
+
+def test_what_was_answered_to_an_offer_is_one_codec() -> None:
+    agreed = take_offer(US, offer(formats="8 0 9"))[0].agreed
+    assert agreed is not None
+    assert (agreed.codec, agreed.also) == ("PCMU", ())
+
+
 def test_an_answer_is_bound_by_what_we_offered() -> None:
     state, _ = make_offer(replace(US, wish=Direction.SENDONLY))
     agreed = take_answer(state, offer()).agreed
