@@ -163,6 +163,11 @@ class Route(BaseModel):
         return self
 
 
+def _can_be_reached(ip: str) -> bool:
+    address = ipaddress.ip_address(ip)
+    return address.version == 4 and not address.is_unspecified and not address.is_multicast
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Every field's `description` says what is allowed."""
 
@@ -208,7 +213,13 @@ class Settings(BaseSettings):
     rtp_timeout_held_s: Annotated[float, Field(ge=0)] = Field(
         3600.0, description="the same while the phone holds by itself; 0: never"
     )
-    rtp_ip: Numeric | None = Field(None, description="the numeric IP address phones send sound to (not 0.0.0.0)")
+    rtp_ip: Numeric | None = Field(
+        None, description="the numeric IP address of this machine that phones send sound to (not 0.0.0.0)"
+    )
+    public_ip: Numeric | None = Field(
+        None,
+        description="the numeric IPv4 address phones reach this machine at, when a router in front of it translates it",
+    )
     rtp_base: Annotated[int, Field(ge=1024, le=65534), AfterValidator(_even)] = Field(
         16384, description="an even port from 1024 to 65534, the first of the RTP ports"
     )
@@ -274,6 +285,8 @@ class Settings(BaseSettings):
             problems.append(
                 "rtp_ip: needed when sip_host is 0.0.0.0; set it to the address phones reach this machine at"
             )
+        if self.public_ip is not None and not _can_be_reached(self.public_ip):
+            problems.append("public_ip: an IPv4 address that phones can send to, not 0.0.0.0")
         if self.rtp_base + 2 * self.rtp_rows > 65536:
             fitting = (65536 - self.rtp_base) // 2
             problems.append(
@@ -289,8 +302,13 @@ class Settings(BaseSettings):
 
     @property
     def sound_ip(self) -> str:
-        """The address in our SDP: `rtp_ip`, else the one SIP listens on."""
+        """Where sound is awaited: `rtp_ip`, else where SIP is."""
         return self.rtp_ip or self.sip_host
+
+    @property
+    def shown_ip(self) -> str | None:
+        """The address that phones are told to reach us at, where that is not the one SIP listens on."""
+        return self.public_ip or (self.sound_ip if ipaddress.ip_address(self.sip_host).is_unspecified else None)
 
     @property
     def store_path(self) -> Path:

@@ -157,6 +157,7 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         account=AccountSid(wiring.credentials.sid),
         auth_token=wiring.credentials.token,
         sip=(settings.sip_host, settings.sip_port),
+        shown_ip=settings.shown_ip,
         media_socket=wiring.media_socket,
         loopback=is_loopback(settings.sip_host),
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],

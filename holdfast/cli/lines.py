@@ -90,7 +90,7 @@ def _registrar(settings: Settings) -> str:
     """Where phones register: where the running server listens, else where it would."""
     running = find_running(settings.store_path)
     host, _, port = running.sip.rpartition(":") if running else (settings.sip_host, ":", str(settings.sip_port))
-    return f"{settings.sound_ip if host in ('0.0.0.0', '::') else host}:{port}"
+    return f"{settings.shown_ip or host}:{port}"
 
 
 async def _names(directory: Directory) -> set[str]:

@@ -46,6 +46,10 @@ def serve(
         str | None, typer.Option(metavar="WISH", help=r"SRTP on TLS lines: accept, offer or require \[accept].")
     ] = None,
     rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help=r"Where phones send sound \[as --sip-host].")] = None,
+    public_ip: Annotated[
+        str | None,
+        typer.Option(metavar="IP", help="Where phones reach us, when a router in front translates addresses."),
+    ] = None,
     rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
     rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
     account_sid: Annotated[str | None, typer.Option(metavar="AC…", help=r"The account \[made on first start].")] = None,
@@ -91,6 +95,7 @@ def serve(
         sip_tls_port=sip_tls_port,
         sip_srtp=sip_srtp,
         rtp_ip=rtp_ip,
+        public_ip=public_ip,
         rtp_base=rtp_base,
         rtp_rows=rtp_rows,
         account_sid=account_sid,

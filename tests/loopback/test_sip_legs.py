@@ -7,7 +7,7 @@ import itertools
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
 
@@ -391,6 +391,29 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
         ("PCMU", True, True),
         "closed",
     ]
+
+
+async def test_phones_are_told_the_address_that_a_router_in_front_of_us_has() -> None:
+    phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    phone.bind(("127.0.0.1", 0))
+    phone.setblocking(False)
+    with closing(phone):
+        async with opened(SipSettings(address=("127.0.0.1", 0), shown_ip="203.0.113.7")) as bench:
+            port = bench.legs.address.port
+            bench.place(f"sip:bob@127.0.0.1:{phone.getsockname()[1]}")
+            async with asyncio.timeout(5):
+                asked = (await asyncio.get_running_loop().sock_recv(phone, 4000)).decode()
+            assert f"Via: SIP/2.0/UDP 203.0.113.7:{port};" in asked
+            assert f"Contact: <sip:holdfast@203.0.113.7:{port}>" in asked
+            assert f"@203.0.113.7:{port}>;tag=" in asked.partition("From: ")[2].partition("\r\n")[0]
+            assert "c=IN IP4 203.0.113.7\r\n" in asked
+            assert "127.0.0.1" not in asked.replace(f"sip:bob@127.0.0.1:{phone.getsockname()[1]}", "")
+            # Who calls us by that address means us.
+            bench.place(f"sip:alice@203.0.113.7:{port}", CallSid("CA" + "2" * 32))
+            refused = await bench.fact(LegRefused)
+            assert isinstance(refused, LegRefused)
+            assert (refused.sip_code, refused.code) == (480, 32009), "alice is a line of ours, and not registered"
+            bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
 class FarEnd:

@@ -98,6 +98,8 @@ def test_secrets_are_not_printed() -> None:
         ({"rtp_base": 16385}, "--rtp-base: 16385 is not allowed; allowed: an even port"),
         ({"rtp_base": 65000, "rtp_rows": 400}, "rtp_rows: 400 rows from port 65000 pass 65535; at most 268 fit"),
         ({"sip_host": "::1"}, "rtp_ip: sound is carried over IPv4 alone"),
+        ({"public_ip": "0.0.0.0"}, "public_ip: an IPv4 address that phones can send to"),
+        ({"public_ip": "2001:db8::1"}, "public_ip: an IPv4 address that phones can send to"),
         ({"sip_host": "0.0.0.0"}, "rtp_ip: needed when sip_host is 0.0.0.0"),
         ({"store": "postgresql://db"}, "--store: 'postgresql://db' is not allowed; allowed: sqlite:///"),
         ({"store": "sqlite:///"}, "--store: 'sqlite:///' is not allowed"),
@@ -250,3 +252,17 @@ def test_what_is_no_prefix_is_refused(tmp_path: Path) -> None:
 def test_tls_needs_a_certificate_before_anything_else() -> None:
     (problem,) = problems({"sip_tls_key": "key.pem"})
     assert problem.startswith("sip_tls_certificate: needed")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({}, None),
+        ({"sip_host": "192.0.2.1"}, None),
+        ({"sip_host": "0.0.0.0", "rtp_ip": "192.0.2.1"}, "192.0.2.1"),
+        ({"sip_host": "10.0.0.5", "public_ip": "203.0.113.7"}, "203.0.113.7"),
+        ({"sip_host": "0.0.0.0", "rtp_ip": "10.0.0.5", "public_ip": "203.0.113.7"}, "203.0.113.7"),
+    ],
+)
+def test_phones_are_never_told_to_reach_us_nowhere(given: dict[str, str], shown: str | None) -> None:
+    assert Settings.model_validate(given).shown_ip == shown

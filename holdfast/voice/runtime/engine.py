@@ -86,14 +86,15 @@ GOODBYE_S = 3.0
 class EngineSettings:
     """What an engine is told at its making.
 
-    Shape: `sip` is the numeric address SIP is awaited at; with `sip_tls` it is spoken over TLS too; `own_urls` are
-    addresses of our own web server, which webhooks may always reach; `webhook_allow` networks, addresses or hosts they
-    may reach besides the public ones.
+    Shape: `sip` is the numeric address SIP is awaited at; with `sip_tls` it is spoken over TLS too; `shown_ip` is what
+    phones are told in its place; `own_urls` are addresses of our own web server, which webhooks may always reach;
+    `webhook_allow` networks, addresses or hosts they may reach besides the public ones.
     """
 
     account: AccountSid
     auth_token: str
     sip: tuple[str, int]
+    shown_ip: str | None = None
     media_socket: Path
     loopback: bool
     recordings: Path
@@ -207,6 +208,7 @@ class Engine:
         self.legs = SipLegs(
             SipSettings(
                 address=settings.sip,
+                shown_ip=settings.shown_ip,
                 trust_loopback=settings.loopback and settings.sip_trust_loopback,
                 tls=settings.sip_tls,
                 tls_port=settings.sip_tls_port,

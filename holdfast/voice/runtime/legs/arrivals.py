@@ -34,6 +34,8 @@ class SipSettings:
     """
 
     address: tuple[str, int]
+    shown_ip: str | None = None
+    """The numeric address that phones are told to reach us at; None: the one they find us at. The ports are ours."""
     trust_loopback: bool = False
     tls: Tls | None = None
     tls_port: int = DEFAULT_PORTS["TLS"]

@@ -35,7 +35,7 @@ class LegDesk:
     ) -> None:
         self.settings = settings
         self.account = account
-        self.rows = RowBook(media)
+        self.rows = RowBook(media, shown_ip=settings.shown_ip)
         self.tell = tell
         self.ladder = Ladder(seen)
         self.now = now

@@ -45,6 +45,8 @@ class SipEndpoint:
         self.streams: Streams
         self.addresses: tuple[Address, ...] = ()
         """Where SIP is awaited, by each transport."""
+        self.shown: tuple[Address, ...] = ()
+        """Where peers are told to reach us, by each."""
         self.agent: Agent
 
     @property
@@ -145,10 +147,11 @@ async def open_endpoint(
     if tls is not None:
         secured = await made.streams.listen(connected.host, settings.tls_port, tls=tls.server)
         made.addresses += (secured,)
+    made.shown = tuple(each._replace(host=settings.shown_ip or each.host) for each in made.addresses)
     made.agent = Agent(
         AgentSettings(
-            address=made.address,
-            others=made.addresses[1:],
+            address=made.shown[0],
+            others=made.shown[1:],
             secret=secret,
             user_agent=settings.user_agent,
             realm=settings.domain,

@@ -186,4 +186,4 @@ class Placing:
         """Whether a SIP URI names one of our lines rather than a phone elsewhere."""
         if uri.host == self._desk.settings.domain.lower():
             return True
-        return address_of(uri) in self._desk.sip.addresses
+        return address_of(uri) in (*self._desk.sip.addresses, *self._desk.sip.shown)

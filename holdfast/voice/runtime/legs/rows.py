@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import KeysView
+from dataclasses import replace
 from typing import Protocol
 
 from holdfast.voice.media.srtp import SrtpKeys
@@ -46,10 +47,11 @@ class Rows(Protocol):
 
 
 class RowBook:
-    """Which calls have a row. Invariant: each row that was opened is closed once."""
+    """Which calls have a row, and where peers are told to send. Invariant: each row that was opened is closed once."""
 
-    def __init__(self, media: Rows) -> None:
+    def __init__(self, media: Rows, *, shown_ip: str | None = None) -> None:
         self._media = media
+        self._shown_ip = shown_ip
         self._open: dict[CallSid, RowAddress] = {}
 
     def calls(self) -> KeysView[CallSid]:
@@ -67,8 +69,9 @@ class RowBook:
         if leg.gone:
             self._media.close_row(leg.call)
             return None
-        self._open[leg.call] = row
-        return row
+        shown = replace(row, ip=self._shown_ip or row.ip)
+        self._open[leg.call] = shown
+        return shown
 
     def describe(self, leg: Attached, agreed: Agreed) -> None:
         """What was agreed for a leg."""
