@@ -43,7 +43,7 @@ def add(
     ] = None,
     tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in its certificate.")] = None,
     register: Annotated[bool, typer.Option("--register", help="Register there, so that calls come to us.")] = False,
-    domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", help="The name it knows us under.")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Its name, in what we send.")] = None,
     backup: Annotated[
         bool, typer.Option("--backup", help="Try it when the prefix's own trunk does not answer, or has no service.")
     ] = False,

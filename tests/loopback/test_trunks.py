@@ -106,9 +106,12 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("domain", [None, "carrier.example"])
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
-async def test_a_number_leaves_by_its_trunk(carrier: Carrier, bench: Bench, transport: Transport) -> None:
-    bench.book.routes = (trunk(carrier, transport),)
+async def test_a_number_leaves_by_its_trunk(
+    carrier: Carrier, bench: Bench, transport: Transport, domain: str | None
+) -> None:
+    bench.book.routes = (replace(trunk(carrier, transport), domain=domain),)
     bench.place("+442079460000")
     await bench.fact(LegAnswered)
     invited = await carrier.called()

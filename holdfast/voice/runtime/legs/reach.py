@@ -51,7 +51,7 @@ class Goal:
     credentials: Credentials | None = None
     """With what a challenge is answered there."""
     domain: str | None = None
-    """The host in From, when it is not ours."""
+    """The host in From, when it is not ours; it is the one in the Request-URI too."""
     instead: Goal | None = None
     """What is tried when nobody answers there, or it has no service."""
 
@@ -124,8 +124,13 @@ def _to_trunk(number: str, route: Route, headers: Headers) -> Goal:
     credentials = None
     if route.user is not None and route.password is not None:
         credentials = Credentials(user=route.user, password=route.password, realm=route.realm)
+    uri = contact_at(normal(number), route.address)
+    if route.domain is not None:
+        # Many trunks find their customer by the host in the Request-URI, and know themselves by name alone.
+        host, _, _ = uri.partition("@")[2].partition(";")
+        uri = uri.replace(f"@{host}", f"@{route.domain}", 1)
     return Goal(
-        uri=contact_at(normal(number), route.address),
+        uri=uri,
         next_hop=route.address,
         headers=headers,
         caller=route.caller_id,

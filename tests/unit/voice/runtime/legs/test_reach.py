@@ -28,7 +28,7 @@ def leads(to: str) -> tuple[Goal, ...]:
 
 def test_a_number_leads_to_its_trunk_and_to_the_next_one_after_it() -> None:
     (goal,) = leads("+442079460000")
-    assert (goal.uri, goal.transport) == ("sip:+442079460000@203.0.113.5:5060", "UDP")
+    assert (goal.uri, goal.transport) == ("sip:+442079460000@carrier.example", "UDP")
     assert goal.credentials is not None
     assert goal.instead is not None
     assert (goal.instead.uri, goal.instead.credentials) == ("sip:+442079460000@203.0.113.6:5061;transport=tls", None)
