@@ -289,6 +289,12 @@ async def test_a_peer_that_never_reads_is_cut_off() -> None:
         streams.close()
 
 
+async def test_tls_at_the_plain_port_is_named_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection(*bench.legs.address[:2], ssl=trusting())
+    assert "TLS at the port of plain TCP" in caplog.text
+
+
 def trusting() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(LOCALHOST))
 

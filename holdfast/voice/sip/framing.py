@@ -22,6 +22,8 @@ MESSAGE_WITHIN_S = 10.0
 PONG = b"\r\n"
 """The answer to a `Ping`."""
 
+_CLIENT_HELLO = b"\x16\x03"
+"""How TLS begins, in every version of it. Source: RFC 8446 §5.1."""
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
@@ -98,6 +100,8 @@ class Framer:
             return None
         if self._begun_at is None:
             self._begun_at = now
+        if kept.startswith(_CLIENT_HELLO):
+            return Broken(head=b"", status=400, reason="Bad Request (TLS at the port of plain TCP; it has its own)")
         end = kept.find(b"\r\n\r\n", max(0, self._searched - 3))
         self._searched = len(kept)
         if end > MAX_HEAD_BYTES or (end < 0 and len(kept) > MAX_HEAD_BYTES):

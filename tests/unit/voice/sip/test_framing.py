@@ -57,6 +57,12 @@ def test_a_stream_without_a_clear_length_cannot_be_read_on(head: bytes, status: 
     assert broken == Broken(head=first, status=status, reason=reason)
 
 
+def test_a_peer_that_begins_with_tls_is_told_apart_at_once() -> None:
+    (broken,) = fed(b"\x16", b"\x03\x01\x02\x00\x01\x00\x01")
+    assert isinstance(broken, Broken)
+    assert (broken.head, broken.reason.partition(" (")[2]) == (b"", "TLS at the port of plain TCP; it has its own)")
+
+
 def test_the_same_length_twice_is_clear() -> None:
     data = b"BYE sip:a SIP/2.0\r\nContent-Length: 0\r\nl: 0\r\n\r\n"
     assert fed(data) == [Whole(data=data)]
