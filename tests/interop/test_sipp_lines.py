@@ -76,8 +76,9 @@ async def test_a_proof_is_good_once_and_for_one_method(server: Server, tmp_path:
 async def test_who_guesses_is_locked_out_and_others_are_not(server: Server, tmp_path: Path) -> None:
     await plays(lines.GUESSES, tmp_path, to=server, host="127.0.0.31", calls=10)
     await plays(lines.LOCKED_OUT, tmp_path, to=server, host="127.0.0.31")
+    await plays(lines.ANOTHER_LET_IN, tmp_path, to=server, host="127.0.0.31")
     await plays(lines.LET_IN, tmp_path, to=server, host="127.0.0.32")
-    assert "fact=LockedOut" in server.log()
+    assert re.search(r"sip source=127\.0\.0\.31 user='alice' seconds=\d+ fact=LockedOut", server.log())
 
 
 async def test_who_asks_too_often_is_left_alone_and_others_are_not(server: Server, tmp_path: Path) -> None:

@@ -350,9 +350,14 @@ class OptionsAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedOut:
-    """Too many wrong passwords came from a host: for a while none of its is looked at. Said when the door closes."""
+    """Too many wrong passwords of a user's came from a host: until `again_s` have passed none of his from there is
+    looked at. Said when the door closes.
+    """
 
     source: Address
+    user: str | None
+    """None: they were of too many users; none is looked at but of those who proved theirs there."""
+    again_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

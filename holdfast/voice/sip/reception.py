@@ -14,7 +14,7 @@ from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
 from holdfast.voice.sip.digest import Verdict, Verifier
 from holdfast.voice.sip.doors import Doors
-from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, LockedOut, MessageDropped
+from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, reply_address, respond
 from holdfast.voice.sip.session import Session
@@ -238,22 +238,28 @@ class Reception:
             desk.tell(ContactsChanged(user=user, contacts=uris))
 
     def _authenticate(self, received: Request, source: Address) -> tuple[Verdict, str]:
-        """Who sent this, if it is proved. A host that guessed too often is answered as for a wrong password."""
+        """Who sent this, if it is proved. Who is locked out is answered as for a wrong password, after as much work."""
         desk, proof = self._desk, received.first("Authorization")
-        if proof is None or not self._doors.may_prove(source, desk.now):
+        if proof is None:
             return Verdict.BAD, ""
+
+        def password_of(user: str) -> str | None:
+            password = self._policy.password_of(user)
+            return password if self._doors.may_prove(user, source, desk.now) else None
+
         verdict, user = self._verifier.check(
             proof,
             method=received.method,
             uri=received.uri,
             source=source,
             now=desk.now,
-            password_of=self._policy.password_of,
+            password_of=password_of,
         )
         if verdict is Verdict.GOOD:
-            self._doors.proved(source, desk.now)
-        elif verdict is Verdict.BAD and self._doors.guessed(source, desk.now):
-            desk.tell(LockedOut(source=source))
+            self._doors.proved(user, source, desk.now)
+        elif verdict is Verdict.BAD:
+            for closed in self._doors.guessed(user, source, desk.now):
+                desk.tell(closed)
         return verdict, user
 
     def _challenge(self, received: Request, source: Address, *, stale: bool) -> None:

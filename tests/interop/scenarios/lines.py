@@ -164,6 +164,13 @@ LOCKED_OUT = scene(
     register(ALICE, "Expires: 300", cseq=2, contact=contact("alice")),
     gets(401, lacks=["stale"]),
 )
+ANOTHER_LET_IN = scene(
+    "The right password of another line is taken where too many wrong ones of one line came from",
+    register(cseq=1, line="bob"),
+    gets(401, challenge=True),
+    register(BOB, "Expires: 0", cseq=2, line="bob", contact="*"),
+    gets(200),
+)
 LET_IN = scene(
     "The right password is taken",
     register(cseq=1),

@@ -86,7 +86,7 @@ class SipEndpoint:
                 case StopTimer():
                     self._stop(effect.token)
                 case LockedOut():
-                    log.warning("sip source=%s fact=LockedOut: too many wrong passwords", effect.source.host)
+                    _tell_locked_out(effect)
                 case MessageDropped():
                     self._tell_dropped(effect)
                 case event:
@@ -125,6 +125,11 @@ class SipEndpoint:
         timer = self._timers.pop(token, None)
         if timer is not None:
             timer.cancel()
+
+
+def _tell_locked_out(locked: LockedOut) -> None:
+    told = (locked.source.host, "" if locked.user is None else f" user={locked.user!r}", locked.again_s)
+    log.warning("sip source=%s%s seconds=%.0f fact=LockedOut: too many wrong passwords", *told)
 
 
 async def open_endpoint(

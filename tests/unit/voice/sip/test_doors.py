@@ -240,14 +240,94 @@ def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.
     assert computed == ["alice", "alice", "nobody", "nobody"]  # once by whoever knocks, once by us
 
 
+def test_as_much_is_computed_for_who_is_locked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the time of the answer would tell who registers from behind the same address."""
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
+    scene.prove("REGISTER", "alice", "wrong")
+    asked: list[str] = []
+    password_of = Lines.password_of
+
+    def counted(lines: Lines, user: str) -> str | None:
+        asked.append(user)
+        return password_of(lines, user)
+
+    monkeypatch.setattr(Lines, "password_of", counted)
+    for user in ("alice", "nobody"):
+        assert status(scene.prove("REGISTER", user, "wrong")) == 401
+    assert asked == ["alice", "nobody"]
+
+
 def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() -> None:
     scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.1))
     wrong = [scene.prove("REGISTER", "alice", f"guess {number}") for number in range(3)]
-    assert scene.bob.told(LockedOut) == [LockedOut(source=STRANGER)]
+    (told,) = scene.bob.told(LockedOut)
+    assert isinstance(told, LockedOut)
+    assert (told.source, told.user, round(told.again_s)) == (STRANGER, "alice", 10)
     locked = scene.prove("REGISTER", "alice", "secret")
     assert alike(locked) == alike(wrong[0])
     assert status(scene.prove("REGISTER", "alice", "secret", source=HOME)) == 200
     scene.wire.run(11)
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
+def test_a_phone_with_a_wrong_password_locks_out_no_other_behind_its_address(method: str) -> None:
+    scene = Scene()
+    good = 200 if method == "REGISTER" else 100
+    for number in range(50):
+        assert status(scene.prove("REGISTER", "alice", f"guess {number}")) == 401
+    assert len(scene.bob.told(LockedOut)) == 1
+    assert status(scene.prove(method, "bob", "other", uri="sip:1@10.0.0.2")) == good
+
+
+def test_who_guesses_at_many_users_is_locked_out_but_not_lines_that_proved_themselves_there() -> None:
+    few = Limits(requests_burst=1e6, guesses_burst=3.0, host_guesses_burst=5.0, host_guesses_per_s=0.1)
+    scene = Scene(few)
+    assert status(scene.prove("REGISTER", "bob", "other")) == 200
+    wrong = [scene.prove("REGISTER", f"user{number}", "1234") for number in range(8)]
+    (told,) = scene.bob.told(LockedOut)
+    assert isinstance(told, LockedOut)
+    assert (told.source, told.user, round(told.again_s)) == (STRANGER, None, 10)
+    locked = scene.prove("REGISTER", "alice", "secret")
+    assert alike(locked) == alike(wrong[0])
+    assert status(scene.prove("REGISTER", "bob", "other")) == 200
+    assert status(scene.prove("INVITE", "bob", "other", uri="sip:1@10.0.0.2")) == 100
+    assert status(scene.prove("REGISTER", "alice", "secret", source=HOME)) == 200
+    scene.wire.run(11)
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+
+
+def test_a_line_that_proved_itself_is_guessed_at_no_more_often_than_others() -> None:
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0, host_guesses_burst=3.0))
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+    for number in range(3):
+        scene.prove("REGISTER", "alice", f"guess {number}")
+    assert [told.user for told in scene.bob.told(LockedOut) if isinstance(told, LockedOut)] == ["alice", None]
+    assert status(scene.prove("REGISTER", "alice", "secret")) == 401
+
+
+def test_a_line_that_proved_itself_long_ago_is_one_of_many() -> None:
+    scene = Scene(Limits(requests_burst=1e6, host_guesses_burst=5.0, host_guesses_per_s=0.0))
+    assert status(scene.prove("REGISTER", "bob", "other")) == 200
+    scene.wire.run(7201)
+    for number in range(5):
+        scene.prove("REGISTER", f"user{number}", "1234")
+    assert status(scene.prove("REGISTER", "bob", "other")) == 401
+
+
+def test_a_user_who_is_locked_out_is_told_in_clean_text_and_in_bounded_space() -> None:
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
+    scene.prove("REGISTER", "a\udcff" + "x" * 1000, "1234")
+    (told,) = scene.bob.told(LockedOut)
+    assert isinstance(told, LockedOut)
+    assert told.user == "a\ufffd" + "x" * 62
+    assert told.again_s == float("inf")
+
+
+def test_users_who_are_locked_out_or_proved_are_counted_too() -> None:
+    scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, hosts=2))
+    for user in ("alice", "one", "two"):
+        assert status(scene.prove("REGISTER", user, "1234")) == 401
     assert status(scene.prove("REGISTER", "alice", "secret")) == 200
 
 
