@@ -130,22 +130,29 @@ def write(
 
 
 def next_hop(dialog: Dialog) -> Address:
-    """Where our requests in this dialog go: the first route, else the Contact, else where the peer was seen.
+    """Where our requests in this dialog go: the first route, without routes the Contact.
 
     A peer that came over a connection is answered over it, as long as it lasts (RFC 5923 §4).
-    Deviation: a Contact that is a name, or a private address behind a public one, gives way to the address the
-    peer's messages come from; names are not resolved.
+    Deviation: a name, or a private address behind a public one, gives way to the address the peer's messages come
+    from; names are not resolved. With routes nothing goes to the Contact past them (RFC 3261 §12.2.1.1).
     """
-    for text in (*dialog.routes[:1], f"<{dialog.target}>"):
-        try:
-            uri = parse_uri(parse_name_addr(text).uri)
-        except UriUnreadable:
-            continue
-        address = address_of(uri)
-        if address is None or (_is_private(address) and not _is_private(dialog.seen_at)):
-            continue
-        return dialog.seen_at if _is_connected(uri, address, dialog.seen_at) else address
-    return dialog.seen_at
+    try:
+        uri = _first_hop(dialog)
+    except UriUnreadable:
+        return dialog.seen_at
+    address = _usable(uri, dialog.seen_at)
+    return dialog.seen_at if address is None or _is_connected(uri, address, dialog.seen_at) else address
+
+
+def _first_hop(dialog: Dialog) -> Uri:
+    """The first route, else the Contact. Raises: UriUnreadable."""
+    return parse_uri(parse_name_addr(dialog.routes[0]).uri if dialog.routes else dialog.target)
+
+
+def _usable(uri: Uri, seen_at: Address) -> Address | None:
+    """Where requests to this URI go, or None when it is a name, or hidden from us who see its sender there."""
+    address = address_of(uri)
+    return None if address is None or (_is_private(address) and not _is_private(seen_at)) else address
 
 
 def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
@@ -155,9 +162,9 @@ def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
 
 
 def disconnected(dialog: Dialog) -> Dialog:
-    """The dialog after the peer's connection ended: the way to it is its Contact again, over a new connection."""
+    """The dialog after the peer's connection ended: the way to it is its first hop again, over a new connection."""
     try:
-        address = address_of(parse_uri(dialog.target))
+        address = _usable(_first_hop(dialog), dialog.seen_at)
     except UriUnreadable:
         return dialog
     return dialog if address is None else replace(dialog, seen_at=address)

@@ -108,6 +108,17 @@ def test_requests_in_the_dialog_go_to_the_contact_along_the_recorded_route() -> 
     assert header(bye, "CSeq") == "2 BYE"
 
 
+def test_requests_never_go_past_a_recorded_route_that_is_a_name() -> None:
+    scene = Scene()
+    scene.answer("Record-Route: <sip:sbc.carrier.example;lr>")
+    (ack,) = scene.peer.heard()
+    assert ack.startswith("ACK sip:bob@10.0.0.9:5070 SIP/2.0")
+    assert header(ack, "Route") == "<sip:sbc.carrier.example;lr>"
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    (bye,) = scene.peer.heard()
+    assert header(bye, "Route") == "<sip:sbc.carrier.example;lr>"
+
+
 def test_a_strict_router_gets_the_request_uri() -> None:
     scene = Scene()
     scene.answer("Record-Route: <sip:10.0.0.4>")

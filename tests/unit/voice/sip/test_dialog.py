@@ -1,0 +1,60 @@
+"""Where requests in a dialog go."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.sip.dialog import Dialog, disconnected, next_hop
+from holdfast.voice.sip.effects import Address
+
+
+def dialog(target: str, *routes: str, seen_at: Address) -> Dialog:
+    return Dialog(
+        call_id="c",
+        local="<sip:a@b>;tag=1",
+        remote="<sip:c@d>;tag=2",
+        local_tag="1",
+        remote_tag="2",
+        target=target,
+        routes=routes,
+        local_cseq=0,
+        remote_cseq=None,
+        seen_at=seen_at,
+    )
+
+
+CARRIER = Address("52.1.2.3", 5060)
+ELSEWHERE = "sip:x@52.9.9.9:5070"
+
+
+@pytest.mark.parametrize(
+    ("route", "to"),
+    [
+        ("<sip:52.4.5.6:5080;lr>", Address("52.4.5.6", 5080)),
+        ("<sip:52.4.5.6>", Address("52.4.5.6", 5060)),
+        ("<sip:sbc.carrier.example;lr>", CARRIER),
+        ("<sip:sbc.carrier.example>", CARRIER),
+        ("<sip:10.0.0.1;lr>", CARRIER),
+        ("<sip:52.4.5.6;transport=ws;lr>", CARRIER),
+        ("garbage", CARRIER),
+    ],
+)
+def test_requests_go_to_the_first_route_or_where_the_peer_was_seen_and_never_past_it(route: str, to: Address) -> None:
+    assert next_hop(dialog(ELSEWHERE, route, "<sip:52.7.7.7;lr>", seen_at=CARRIER)) == to
+
+
+@pytest.mark.parametrize(
+    ("route", "to"),
+    [
+        ("<sip:52.1.2.3:5070;transport=tcp;lr>", Address("52.1.2.3", 5070, "TCP")),
+        ("<sip:sbc.carrier.example;transport=tcp;lr>", Address("52.1.2.3", 49152, "TCP")),
+        ("<sip:10.0.0.1;transport=tcp;lr>", Address("52.1.2.3", 49152, "TCP")),
+    ],
+)
+def test_after_the_connection_of_a_route_ended_requests_go_there_anew_and_not_to_the_contact(
+    route: str, to: Address
+) -> None:
+    seen_at = Address("52.1.2.3", 49152, "TCP")
+    there = dialog(f"{ELSEWHERE};transport=tcp", route, seen_at=seen_at)
+    assert next_hop(there) == seen_at
+    assert next_hop(disconnected(there)) == to
