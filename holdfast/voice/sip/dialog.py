@@ -6,7 +6,7 @@ Source: RFC 3261 §12; RFC 3311 for UPDATE; RFC 6141 for target refresh.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
@@ -133,14 +133,15 @@ def next_hop(dialog: Dialog) -> Address:
     """Where our requests in this dialog go: the first route, without routes the Contact.
 
     A peer that came over a connection is answered over it, as long as it lasts (RFC 5923 §4).
-    Deviation: a name, or a private address behind a public one, gives way to the address the peer's messages come
-    from; names are not resolved. With routes nothing goes to the Contact past them (RFC 3261 §12.2.1.1).
+    Deviation: a name, a route that is a private address behind a public one, and a Contact that is another address
+    than the peer's messages come from and no global one, give way to that; names are not resolved. With routes
+    nothing goes to the Contact past them (RFC 3261 §12.2.1.1).
     """
     try:
         uri = _first_hop(dialog)
     except UriUnreadable:
         return dialog.seen_at
-    address = _usable(uri, dialog.seen_at)
+    address = _usable(dialog, uri)
     return dialog.seen_at if address is None or _is_connected(uri, address, dialog.seen_at) else address
 
 
@@ -149,10 +150,14 @@ def _first_hop(dialog: Dialog) -> Uri:
     return parse_uri(parse_name_addr(dialog.routes[0]).uri if dialog.routes else dialog.target)
 
 
-def _usable(uri: Uri, seen_at: Address) -> Address | None:
-    """Where requests to this URI go, or None when it is a name, or hidden from us who see its sender there."""
-    address = address_of(uri)
-    return None if address is None or (_is_private(address) and not _is_private(seen_at)) else address
+def _usable(dialog: Dialog, first_hop: Uri) -> Address | None:
+    """Where requests to the first hop go, or None when it is a name, or hidden from us who see the peer elsewhere."""
+    address = address_of(first_hop)
+    if address is None:
+        return None
+    there, source = ip_address(address.host), ip_address(dialog.seen_at.host)
+    hidden = _openness(there) < _openness(source) if dialog.routes else _is_behind(there, source)
+    return None if hidden else address
 
 
 def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
@@ -164,14 +169,22 @@ def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
 def disconnected(dialog: Dialog) -> Dialog:
     """The dialog after the peer's connection ended: the way to it is its first hop again, over a new connection."""
     try:
-        address = _usable(_first_hop(dialog), dialog.seen_at)
+        address = _usable(dialog, _first_hop(dialog))
     except UriUnreadable:
         return dialog
     return dialog if address is None else replace(dialog, seen_at=address)
 
 
-def _is_private(address: Address) -> bool:
-    return ip_address(address.host).is_private
+def _is_behind(contact: IPv4Address | IPv6Address, source: IPv4Address | IPv6Address) -> bool:
+    """Whether a phone that writes this Contact is behind a NAT, as seen from where its messages come."""
+    if contact == source or (contact.is_loopback and source.is_loopback):
+        return False
+    return not contact.is_global
+
+
+def _openness(host: IPv4Address | IPv6Address) -> int:
+    """1: reached from everywhere, -1: from its own network, 0: that of a carrier's NAT, between. Source: RFC 6598."""
+    return int(host.is_global) - int(host.is_private)
 
 
 def _is_loose(route: str) -> bool:

@@ -542,10 +542,10 @@ def test_a_change_that_is_never_acknowledged_ends_the_call() -> None:
 def test_a_new_contact_is_where_the_next_request_goes() -> None:
     scene = Scene()
     session = scene.running()
-    moved = invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact="<sip:peer@10.0.0.7:5099>")
+    moved = invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact="<sip:peer@52.9.9.9:5099>")
     scene.peer.say(moved)
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
-    assert scene.wire.lost[-1][2] == Address("10.0.0.7", 5099)
+    assert scene.wire.lost[-1][2] == Address("52.9.9.9", 5099)
 
 
 @pytest.mark.parametrize("contact", ["<sip:peer@phone.example.com>", "<sip:peer@0.0.0.0:5060>", "<tel:+15550100>"])

@@ -35,6 +35,7 @@ ELSEWHERE = "sip:x@52.9.9.9:5070"
         ("<sip:sbc.carrier.example;lr>", CARRIER),
         ("<sip:sbc.carrier.example>", CARRIER),
         ("<sip:10.0.0.1;lr>", CARRIER),
+        ("<sip:100.64.0.1;lr>", CARRIER),
         ("<sip:52.4.5.6;transport=ws;lr>", CARRIER),
         ("garbage", CARRIER),
     ],
@@ -58,3 +59,40 @@ def test_after_the_connection_of_a_route_ended_requests_go_there_anew_and_not_to
     there = dialog(f"{ELSEWHERE};transport=tcp", route, seen_at=seen_at)
     assert next_hop(there) == seen_at
     assert next_hop(disconnected(there)) == to
+
+
+@pytest.mark.parametrize(
+    ("contact", "source", "is_followed"),
+    [
+        ("52.9.9.9", "52.1.2.3", True),
+        ("52.9.9.9", "10.0.0.3", True),
+        ("10.0.0.3", "10.0.0.3", True),
+        ("100.64.0.1", "100.64.0.1", True),
+        ("127.0.0.1", "127.0.0.2", True),
+        ("192.168.1.20", "52.1.2.3", False),
+        ("100.64.0.1", "52.1.2.3", False),
+        ("192.168.1.20", "100.64.0.1", False),
+        ("192.168.1.20", "10.8.0.5", False),
+        ("169.254.1.1", "10.8.0.5", False),
+        ("127.0.0.1", "10.8.0.5", False),
+        ("phone.example", "52.1.2.3", False),
+    ],
+)
+def test_a_contact_behind_a_nat_gives_way_to_where_the_phone_was_seen(
+    contact: str, source: str, is_followed: bool
+) -> None:
+    seen_at = Address(source, 40_000)
+    to = next_hop(dialog(f"sip:x@{contact}:5070", seen_at=seen_at))
+    assert to == (Address(contact, 5070) if is_followed else seen_at)
+
+
+@pytest.mark.parametrize(
+    ("route", "source", "is_followed"),
+    [("10.0.0.4", "192.168.1.1", True), ("10.0.0.4", "100.64.0.1", False), ("100.64.0.1", "10.0.0.4", True)],
+)
+def test_a_proxy_in_our_own_network_may_send_from_another_address_than_it_records(
+    route: str, source: str, is_followed: bool
+) -> None:
+    seen_at = Address(source, 5060)
+    to = next_hop(dialog(ELSEWHERE, f"<sip:{route};lr>", seen_at=seen_at))
+    assert to == (Address(route, 5060) if is_followed else seen_at)

@@ -9,7 +9,7 @@ from holdfast.voice.sip.digest import parse_digest
 from holdfast.voice.sip.effects import Accepted, Address, Ended, Refused, SessionId
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Peer, Wire, header, invite, reply
 
-ELSEWHERE = Address("10.0.0.77", 5060)
+ELSEWHERE = Address("52.9.9.9", 5060)
 ACME = Credentials(user="acme", password="secret")
 
 
