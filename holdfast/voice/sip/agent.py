@@ -27,7 +27,7 @@ from holdfast.voice.sip.effects import (
     TimerToken,
 )
 from holdfast.voice.sip.errors import MessageUnreadable
-from holdfast.voice.sip.message import Request, Response, respond, stamp_source
+from holdfast.voice.sip.message import Request, Response, stamp_source
 from holdfast.voice.sip.reception import Reception
 from holdfast.voice.sip.session import SessionState
 from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
@@ -96,14 +96,13 @@ class Agent:
     def disconnected(self, gone: Address, now: float) -> list[Effect]:
         """A connection ended, or could not be had.
 
-        Contacts registered over it go. Requests that nothing answered yet end as after 503; what is under way goes on
-        over a new connection. Source: RFC 3261 §8.1.3.1, §18.2.2, §18.4; RFC 5626 §5.3.
+        Contacts registered over it go. Requests that nothing answered yet end as after 503, which here is no sign of
+        life; what is under way goes on over a new connection. Source: RFC 3261 §8.1.3.1, §18.2.2, §18.4; RFC 5626 §5.3.
         """
         desk = self._turn(now)
         self._reception.disconnected(gone)
         for transaction in desk.disconnect(gone):
-            made = respond(transaction.request, 503, tag=desk.token())
-            outcomes.responded(desk, self._registrations, transaction, made, gone)
+            outcomes.disconnected(desk, self._registrations, transaction, gone)
         for known in self._registrations.values():
             registration.disconnected(desk, known, gone)
         return desk.take()

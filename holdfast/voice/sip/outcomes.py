@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.voice.sip import called, calling, referring, refreshing, registration, reliable, running
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.effects import Address, EndCause, OptionsAnswered
-from holdfast.voice.sip.message import Response
+from holdfast.voice.sip.message import Response, respond
 from holdfast.voice.sip.session import Session
 from holdfast.voice.sip.transaction import Purpose, Transaction, Trigger
 
@@ -38,6 +38,16 @@ def responded(
             desk.tell(OptionsAnswered(ping=transaction.subject, status=response.status))
         case _:
             pass
+
+
+def disconnected(desk: Desk, registrations: Registrations, transaction: Transaction, gone: Address) -> None:
+    """A request could not be sent, or its connection ended before anything answered. Source: RFC 3261 §8.1.3.1."""
+    session = desk.live(transaction.session) if transaction.session else None
+    if transaction.purpose is Purpose.KEEPALIVE and session is not None:
+        refreshing.unreached(desk, session)
+    else:
+        made = respond(transaction.request, 503, tag=desk.token())
+        responded(desk, registrations, transaction, made, gone)
 
 
 def _registered(desk: Desk, registrations: Registrations, transaction: Transaction, response: Response) -> None:

@@ -12,7 +12,7 @@ from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.desk import Desk, session_timer
 from holdfast.voice.sip.message import Response
 from holdfast.voice.sip.session import Session, SessionState
-from holdfast.voice.sip.transaction import Purpose, Transaction
+from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
 
 
 def refresh(desk: Desk, session: Session) -> None:
@@ -54,6 +54,17 @@ def ask(desk: Desk, session: Session) -> None:
         desk.start(session_timer("idle", session.id), left_s)
     else:
         running.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
+
+
+def unreached(desk: Desk, session: Session) -> None:
+    """No connection could be had to ask it: tried again, until as much time is over as an answer may take."""
+    if session.state is not SessionState.RUNNING:
+        return
+    left_s = TIMEOUT_S + alive.quiet_s(desk, session)
+    if left_s > 0:
+        desk.start(session_timer("idle", session.id), min(alive.TRY_AGAIN_S, left_s))
+    else:
+        running.lost(desk, session, 408)
 
 
 def told(desk: Desk, session: Session, response: Response) -> None:

@@ -7,6 +7,7 @@ import pytest
 from holdfast.voice.sip.agent import Agent, AgentSettings, Credentials
 from holdfast.voice.sip.effects import (
     Accepted,
+    Address,
     EndCause,
     Ended,
     Invited,
@@ -31,7 +32,11 @@ class Scene:
         self.wire = Wire()
         numbers = iter(range(10_000))
         settings = AgentSettings(
-            address=BOB, secret=b"key", session_expires_s=session_expires_s, keepalive_s=keepalive_s
+            address=BOB,
+            secret=b"key",
+            others=(BOB._replace(transport="TCP"),),
+            session_expires_s=session_expires_s,
+            keepalive_s=keepalive_s,
         )
         agent = Agent(settings, token=lambda: f"t{next(numbers)}", dice=lambda: 0.5)
         self.node = Node(address=BOB, agent=agent)
@@ -349,6 +354,65 @@ def test_a_peer_that_is_gone_ends_the_call_within_the_time_and_32_seconds() -> N
     assert scene.ends() == [(EndCause.LOST, 408)]
     scene.wire.run(60)
     assert (scene.node.agent.transactions(), scene.node.agent.timers()) == (0, 0)
+
+
+def unreachable(scene: Scene, phone: Address, seconds: int) -> list[str]:
+    """Time passes, and each connection to the phone fails after a second; what was tried to be sent."""
+    tried = []
+    for _ in range(seconds):
+        before = len(scene.node.sent)
+        scene.wire.run(1)
+        tried += words([data.decode() for data, to in scene.node.sent[before:] if to == phone])
+        if len(scene.node.sent) > before:
+            scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    return tried
+
+
+def connected() -> tuple[Scene, Address]:
+    """A call of a phone that is reached by TCP, and where."""
+    scene = Scene(keepalive_s=60.0)
+    phone = Address("10.0.0.3", 5060, "TCP")
+    target = "sip:x@10.0.0.3:5060;transport=tcp"
+    scene.peer = Peer(scene.wire, scene.node, phone)
+    scene.wire.do(scene.node, scene.node.agent.invite(A, target, now=scene.wire.now, sdp=SDP))
+    (scene.invite,) = scene.peer.heard()
+    scene.peer.say(reply(scene.invite, 200, f"Contact: <{target}>", WITH_SDP, body=ANSWER.decode()))
+    assert words(scene.peer.heard()) == ["ACK"]
+    return scene, phone
+
+
+def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_udp() -> None:
+    scene, phone = connected()
+    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    assert unreachable(scene, phone, 91) == ["OPTIONS"] * 4
+    assert scene.ends() == []
+    assert unreachable(scene, phone, 3) == ["OPTIONS"]
+    assert scene.node.sent[-1][0].startswith(b"BYE")
+    assert scene.ends() == [(EndCause.LOST, 408)]
+    scene.wire.run(60)
+    assert (scene.node.agent.transactions(), scene.node.agent.timers()) == (0, 0)
+
+
+def test_a_phone_that_can_be_connected_to_again_in_time_is_there() -> None:
+    scene, phone = connected()
+    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    assert unreachable(scene, phone, 75) == ["OPTIONS"] * 2
+    scene.peer.heard()
+    scene.wire.run(10)
+    (asked,) = scene.peer.heard()
+    scene.peer.say(reply(asked, 503))
+    assert unreachable(scene, phone, 59) == []
+    assert unreachable(scene, phone, 30) == ["OPTIONS"] * 3
+    assert scene.ends() == []
+
+
+def test_a_call_that_ends_while_no_connection_can_be_had_is_asked_no_more() -> None:
+    scene, phone = connected()
+    scene.wire.run(60.5)
+    assert words(scene.peer.heard()) == ["OPTIONS"]
+    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
 
 
 def test_answers_that_come_after_the_end_are_nothing() -> None:
