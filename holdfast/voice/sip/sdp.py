@@ -1,7 +1,8 @@
 """Session descriptions: hostile text in, frozen values out, and back.
 
 Lenient where phones in the field are (missing `s=` or `t=`, bare line feeds), strict where a wrong value would reach
-a socket or an array: addresses are numeric, ports and payload types in range, counts bounded.
+a socket or an array: addresses are numeric, ports and payload types in range, counts bounded. An attribute or address
+that cannot be read is as if it were not there; whoever needs it finds none, and what belongs to other media goes on.
 Source: RFC 8866; RFC 3264 §5; RFC 4568 §9.1; RFC 4733 §2.4.1.
 """
 
@@ -24,7 +25,8 @@ STATIC_CODECS = {"0": ("PCMU", 8000), "8": ("PCMA", 8000), "9": ("G722", 8000)}
 """Payload types that need no `a=rtpmap`. Source: RFC 3551 §6."""
 
 _PRINTABLE = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]*\Z")
-_RTPMAP = re.compile(r"(\d{1,3}) +([\w.+-]+)/(\d{1,9})(?:/\w+)?\s*\Z", re.ASCII)
+_RTPMAP = re.compile(r"\s*(\d{1,3})\s+([\w.+-]+)/(\d{1,9})(?:/\w+)?\s*\Z", re.ASCII)
+_PTIME = re.compile(r"\s*(\d{1,4})(?:\.\d*)?\s*\Z", re.ASCII)
 
 
 class Direction(Enum):
@@ -57,7 +59,7 @@ class Direction(Enum):
 class Media:
     """One `m=` line with what belongs to it. `direction` and `address` already account for the session level.
 
-    Invariant: port in 0..65535, 0 meaning refused; address numeric or None.
+    Invariant: port in 0..65535, 0 meaning refused; address numeric, or None when no `c=` says one.
     """
 
     kind: str
@@ -94,6 +96,8 @@ class _Section:
     """Lines seen so far of the session or of one medium."""
 
     address: str | None = None
+    connected: bool = False
+    """Whether there was a `c=` line, readable or not."""
     direction: Direction | None = None
     rtpmap: tuple[tuple[str, str, int], ...] = ()
     ptime_ms: int | None = None
@@ -120,12 +124,12 @@ def parse(body: bytes) -> SessionDescription:
                 section = _Section()
                 media.append((_media_line(value), section))
             case "c":
-                section.address = _connection(value)
+                section.address, section.connected = _connection(value), True
             case "a":
                 _attribute(section, value)
             case _:
                 pass
-    if origin is None or len(origin.split()) != 6:
+    if origin is None or len(origin.split()) < 6:
         raise SdpUnreadable("no usable o= line")
     return SessionDescription(
         origin=origin,
@@ -135,7 +139,7 @@ def parse(body: bytes) -> SessionDescription:
                 port=line.port,
                 proto=line.proto,
                 formats=line.formats,
-                address=own.address or session.address,
+                address=own.address if own.connected else session.address,
                 direction=own.direction or session.direction or Direction.SENDRECV,
                 rtpmap=own.rtpmap,
                 ptime_ms=own.ptime_ms or session.ptime_ms,
@@ -154,10 +158,11 @@ def _lines(body: bytes) -> list[tuple[str, str]]:
         raise SdpUnreadable(f"more than {MAX_LINES} lines")
     lines = []
     for text in texts:
-        if len(text) < 2 or text[1] != "=" or not _PRINTABLE.match(text):
-            raise SdpUnreadable("a line that is not <letter>=<value>")
-        lines.append((text[0], text[2:].strip()))
-    if lines[0] != ("v", "0"):
+        if not _PRINTABLE.match(text):
+            raise SdpUnreadable("a line with control characters")
+        if text[1:2] == "=":
+            lines.append((text[0], text[2:].strip()))
+    if lines[:1] != [("v", "0")]:
         raise SdpUnreadable("does not begin with v=0")
     return lines
 
@@ -172,17 +177,16 @@ def _media_line(value: str) -> Media:
     return Media(kind=parts[0].lower(), port=int(port), proto=parts[2].upper(), formats=tuple(parts[3:]))
 
 
-def _connection(value: str) -> str:
+def _connection(value: str) -> str | None:
+    """The address of a `c=` line; None for a name, a multicast address, and what is no address."""
     parts = value.split()
     if len(parts) != 3 or parts[0].upper() != "IN" or parts[1].upper() not in ("IP4", "IP6"):
-        raise SdpUnreadable("a c= line that is not IN IP4 or IN IP6")
+        return None
     try:
         address = ip_address(parts[2])
     except ValueError:
-        raise SdpUnreadable("a c= line whose address is not numeric") from None
-    if address.is_multicast:
-        raise SdpUnreadable("a c= line with a multicast address")
-    return str(address)
+        return None
+    return None if address.is_multicast else str(address)
 
 
 def _attribute(section: _Section, value: str) -> None:
@@ -191,22 +195,22 @@ def _attribute(section: _Section, value: str) -> None:
         case "sendrecv" | "sendonly" | "recvonly" | "inactive" if not rest:
             section.direction = Direction(name.lower())
         case "rtpmap":
-            section.rtpmap += (_rtpmap(rest),)
+            mapped = _rtpmap(rest)
+            section.rtpmap += () if mapped is None else (mapped,)
         case "crypto":
             line = sdes.read(rest)
             section.crypto += () if line is None else (line,)
         case "ptime":
-            if not (rest.isascii() and rest.isdigit() and 1 <= len(rest) <= 4):
-                raise SdpUnreadable("an impossible ptime")
-            section.ptime_ms = int(rest) or None
+            found = _PTIME.match(rest)
+            section.ptime_ms = int(found[1]) or None if found else section.ptime_ms
         case _:
             pass
 
 
-def _rtpmap(text: str) -> tuple[str, str, int]:
+def _rtpmap(text: str) -> tuple[str, str, int] | None:
     found = _RTPMAP.match(text)
     if not found or int(found[1]) > 127:
-        raise SdpUnreadable("an rtpmap that is not <0..127> <name>/<rate>")
+        return None
     return str(int(found[1])), found[2], int(found[3])
 
 

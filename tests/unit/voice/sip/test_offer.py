@@ -177,6 +177,11 @@ def test_audio_is_found_behind_other_lines() -> None:
         offer().replace(b"RTP/AVP", b"RTP/SAVP"),
         offer().replace(b"m=audio", b"m=video"),
         offer().replace(b"c=IN IP4 127.0.0.2\r\n", b""),
+        offer(address="phone.example.com"),
+        offer(address="224.0.0.1"),
+        offer(address="127.0.0.1 x"),
+        offer().replace(b"c=IN IP4", b"c=ATM X"),
+        offer("c=IN IP4 phone.example.com"),
         offer("a=rtpmap:0 OPUS/48000", formats="0"),
         b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\n",
     ],
@@ -286,17 +291,9 @@ HOSTILE = [
     offer().replace(b"4000", "\u0664\u0662".encode()),
     offer().replace(b"RTP/AVP 0 101", b"RTP/AVP"),
     offer().replace(b"RTP/AVP 0 101", b"RTP/AVP " + b"0 " * 80),
-    offer(address="phone.example.com"),
-    offer(address="224.0.0.1"),
-    offer(address="127.0.0.1 x"),
-    offer().replace(b"c=IN IP4", b"c=ATM X"),
-    offer("a=rtpmap:200 X/8000"),
-    offer("a=rtpmap:x X/8000"),
-    offer("a=rtpmap:96"),
-    offer("a=ptime:x"),
-    offer("a=ptime:999999"),
-    offer("no equals sign"),
     offer("a=\x01"),
+    b"\n" * 100,
+    b"no equals sign",
     offer() + b"m=audio 1 RTP/AVP 0\r\n" * 20,
 ]
 
@@ -306,6 +303,44 @@ def test_a_hostile_description_is_unreadable_and_nothing_worse(body: bytes) -> N
     with pytest.raises(SdpUnreadable) as caught:
         parse(body)
     assert caught.value.sip == 400
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("a=rtpmap:200 X/8000", "a=rtpmap:x X/8000", "a=rtpmap:96", "a=rtpmap:96 opus", "a=rtpmap:0 PCMU", "a=rtpmap"),
+        *("a=ptime:x", "a=ptime:999999", "a=ptime:", "a=ptime:20.0", "a=ptime: 20", "no equals sign", "", " ", "="),
+        "m=video 5000 RTP/AVP 96\r\nc=IN IP4 phone.example.com\r\na=rtpmap:96 H264\r\na=rtpmap:x\r\na=ptime:x",
+    ],
+)
+def test_a_line_that_cannot_be_read_costs_nothing_but_itself(line: str) -> None:
+    odd = offer("a=ptime:30", line)
+    assert parse(odd).media[0].ptime_ms in (20, 30)
+    state, _ = take_offer(US, odd)
+    assert state.agreed == Agreed(
+        remote=("127.0.0.2", 4000), codec="PCMU", dtmf_payload_type=101, send=True, receive=True, peer_holds=False
+    )
+    state, _ = make_offer(US)
+    odd = offer(line).replace(b"m=video 5000", b"m=video 0")
+    assert take_answer(replace(state, said=(*state.said, *parse(odd).media[1:])), odd).agreed is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "codec"),
+    [("a=rtpmap:\t96\tPCMU/8000", ("PCMU", 8000)), ("a=rtpmap: 096  opus/48000/2 ", ("OPUS", 48000))],
+)
+def test_blanks_in_an_rtpmap_are_blanks(line: str, codec: tuple[str, int]) -> None:
+    assert parse(offer(line)).media[0].codec("96") == codec
+
+
+def test_an_origin_may_name_its_user_in_several_words() -> None:
+    state, _ = take_offer(US, offer().replace(b"o=phone", b"o=my desk phone"))
+    assert state.agreed is not None
+
+
+def test_a_mediums_address_that_cannot_be_read_is_not_the_sessions() -> None:
+    named = offer() + b"m=audio 5000 RTP/AVP 0\r\nc=IN IP4 phone.example.com\r\n"
+    assert [medium.address for medium in parse(named).media] == ["127.0.0.2", None]
 
 
 @given(st.binary(max_size=300), st.integers(0, 200), st.integers(0, 255))
