@@ -135,7 +135,7 @@ def take_answer(state: Negotiation, body: bytes) -> Negotiation:
     """
     if not state.offered:
         raise WrongMoment("an answer without an offer")
-    answer = parse(body)
+    answer = _within_reach(parse(body), state.local[0])
     if len(answer.media) != len(state.said):
         raise NotAcceptableHere("the answer has not as many m= lines as the offer")
     place = _audio_place(state.said)
@@ -157,7 +157,7 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     """
     if state.offered:
         raise WrongMoment("both sides offered")
-    offer = parse(body)
+    offer = _within_reach(parse(body), state.local[0])
     usable = [(place, found) for place, m in enumerate(offer.media) if (found := _common(m, state.codecs))]
     if not usable:
         raise NotAcceptableHere("no audio with a codec of ours in the offer")
@@ -181,6 +181,20 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     media = (*refused[:place], ours, *refused[place + 1 :])
     agreed = _agree(state, medium, codec, state.wish, None if sealed is None else sealed[1])
     return _say(replace(state, agreed=agreed), media)
+
+
+def _within_reach(description: SessionDescription, local: str) -> SessionDescription:
+    """A peer's description without the addresses that nothing can be sent to from this address of ours.
+
+    `c=IN IP6 ::` takes nothing, whatever the family.
+    """
+
+    def reached(medium: Media) -> bool:
+        there = None if medium.address is None else ip_address(medium.address)
+        return there is not None and (there.is_unspecified or there.version == ip_address(local).version)
+
+    media = tuple(medium if reached(medium) else replace(medium, address=None) for medium in description.media)
+    return replace(description, media=media)
 
 
 def _offers_sealed(state: Negotiation) -> bool:

@@ -182,6 +182,7 @@ def test_audio_is_found_behind_other_lines() -> None:
         offer(address="127.0.0.1 x"),
         offer().replace(b"c=IN IP4", b"c=ATM X"),
         offer("c=IN IP4 phone.example.com"),
+        offer("c=IN IP6 2001:db8::2"),
         offer("a=rtpmap:0 OPUS/48000", formats="0"),
         b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\n",
     ],
@@ -206,7 +207,11 @@ def test_only_one_offer_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [offer(port=0), offer(formats="18"), offer() + b"m=video 0 RTP/AVP 96\r\n", offer().replace(b"m=", b"x=")]
+    "answer",
+    [
+        *(offer("c=IN IP6 2001:db8::2"), offer("c=IN IP4 phone.example.com")),
+        *(offer(port=0), offer(formats="18"), offer() + b"m=video 0 RTP/AVP 96\r\n", offer().replace(b"m=", b"x=")),
+    ],
 )
 def test_an_answer_that_answers_nothing_is_refused(answer: bytes) -> None:
     state, _ = make_offer(US)
@@ -253,6 +258,20 @@ def test_version_six_addresses() -> None:
     state = take_answer(state, offer().replace(b"IN IP4 127.0.0.2\r\nt=", b"IN IP6 ::2\r\nt="))
     assert state.agreed is not None
     assert state.agreed.remote == ("::2", 4000)
+
+
+def test_of_two_audio_lines_that_is_taken_which_we_can_reach() -> None:
+    six = offer("c=IN IP6 2001:db8::2") + b"m=audio 5000 RTP/AVP 0\r\nc=IN IP4 127.0.0.3\r\n"
+    state, answer = take_offer(US, six)
+    assert state.agreed is not None
+    assert state.agreed.remote == ("127.0.0.3", 5000)
+    assert [medium.port for medium in parse(answer).media] == [0, 16384]
+
+
+def test_the_old_way_to_hold_may_be_written_for_version_six() -> None:
+    state, _ = take_offer(US, offer("c=IN IP6 ::"))
+    assert state.agreed is not None
+    assert (state.agreed.remote, state.agreed.peer_holds) == (None, True)
 
 
 WISHES = st.sampled_from(list(Direction))
