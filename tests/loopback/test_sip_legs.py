@@ -46,6 +46,7 @@ from holdfast.voice.sip.agent import AnybodyMayCall, Credentials
 from holdfast.voice.sip.effects import (
     Accepted,
     Address,
+    Confirmed,
     EndCause,
     Ended,
     Event,
@@ -498,6 +499,22 @@ async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Be
         refresh(bench)
         await far.event(Reoffered)
         far.sip.do(far.sip.agent.refuse_reoffer(session, 488, now=time.time()))
+        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        assert (await far.event(ReofferAnswered)).sdp is not None
+
+
+async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to_hold(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        for _ in range(2):
+            refresh(bench)
+            await far.event(Reoffered)
+            far.sip.do(far.sip.agent.answer_reoffer(session, b"", now=time.time()))
+            await far.event(Confirmed)
         far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (await far.event(ReofferAnswered)).sdp is not None

@@ -325,7 +325,7 @@ class SipLegs:
                 self._agreeing.reoffered(leg, event)
             case s.ReofferAnswered(sdp=sdp) if sdp is not None:
                 self._agreeing.take_answer(leg, sdp)
-            case s.ReofferRefused() | s.ReofferWithdrawn():
+            case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferWithdrawn():
                 if leg.negotiation is not None:
                     leg.negotiation = withdraw_offer(leg.negotiation)
             case s.ProvisionalAcknowledged():
