@@ -33,7 +33,7 @@ def add(
     ] = None,
     may_call: Annotated[
         list[str] | None,
-        typer.Option("--may-call", metavar="PREFIX", help="What it may call begins so; repeatable [everything]."),
+        typer.Option("--may-call", metavar="PREFIX", help=r"What it may call begins so; repeatable \[everything]."),
     ] = None,
     no_calls: Annotated[bool, typer.Option("--no-calls", help="It may be called, and call nobody.")] = False,
     config: Config = None,

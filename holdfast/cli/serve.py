@@ -62,7 +62,7 @@ def serve(
         str | None, typer.Option(metavar="HOSTS", help="Private hosts or networks webhooks may reach, with commas.")
     ] = None,
     keep_days: Annotated[
-        str | None, typer.Option(metavar="DAYS", help="Delete recordings that are older [never].")
+        str | None, typer.Option(metavar="DAYS", help=r"Delete recordings that are older \[never].")
     ] = None,
     store: Store = None,
     config: Config = None,

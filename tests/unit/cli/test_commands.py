@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.text import Text
+from typer.main import get_command
 
 from holdfast.cli import terminal
-from holdfast.cli.app import run
+from holdfast.cli.app import app, run
 from holdfast.cli.control import sip_tls
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
@@ -64,6 +67,22 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Where phones send sound [as --sip-host]." in told
     assert "The account [made on first start]." in told
+
+
+def _texts(command: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text that is drawn as help: of a command, of what it takes, and of the commands below it."""
+    yield path, f"{command.help} {command.epilog}"
+    for parameter in command.params:
+        yield f"{path} {parameter.name}", getattr(parameter, "help", None) or ""
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _texts(below, f"{path} {name}")
+
+
+def test_no_help_loses_words_in_brackets() -> None:
+    texts = {at: text.replace("\b", "") for at, text in _texts(get_command(app), "holdfast")}
+    assert texts["holdfast serve keep_days"]
+    lost = {at for at, text in texts.items() if Text.from_markup(text).plain != text.replace("\\[", "[")}
+    assert not lost
 
 
 @pytest.mark.parametrize(
