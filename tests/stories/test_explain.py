@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
+from holdfast.voice.control.ending import dialled
 from holdfast.voice.control.explain import Arrivals, explain
 from holdfast.voice.model.commands import (
     ChangeCall,
@@ -28,7 +29,9 @@ BOB = CallSid("CA" + "b" * 32)
 def told(world: World, call: CallSid, arrivals: Arrivals | None = None) -> str:
     """The explanation, with the SIDs of calls in short."""
     entries = [entry for entry in world.entries if entry.call == call]
-    text = "\n".join(explain(world.call(call), world.board, entries, now=world.now, arrivals=arrivals))
+    children = {child: [entry for entry in world.entries if entry.call == child] for child in dialled(entries)}
+    sentences = explain(world.call(call), world.board, entries, now=world.now, arrivals=arrivals, children=children)
+    text = "\n".join(sentences)
     for sid in world.board.calls:
         text = text.replace(f" ({sid})", "")
     return text
@@ -204,7 +207,30 @@ def test_a_document_that_failed(world: World) -> None:
     alice = world.calls_in("alice", f"{APP}/gone")
     text = told(world, alice)
     assert text.startswith("The call is over: failed (SIP 500).")
+    assert "Error 11200 ended it: there was no fallback URL, or it failed too." in text
     assert f"It was noted: error 11200: {APP}/gone answered 404" in text
+
+
+@pytest.mark.parametrize("verb", ["Play", "Redirect"])
+def test_a_verb_that_failed_with_others_behind_it(world: World, verb: str) -> None:
+    world.pages[f"{APP}/voice"] = twiml(f"<Pause/><{verb}>/gone.mp3</{verb}><Say>sorry</Say><Pause/>")
+    alice = world.calls_in("alice", f"{APP}/voice")
+    world.passes(1)
+    if verb == "Play":
+        world.sound_fails(alice, 11200)
+    text = told(world, alice)
+    assert f"Error 11200 at <{verb}> ended it, and nothing behind it was run: there was no fallback URL" in text
+    assert "came to its end" not in text
+
+
+def test_a_dial_that_reached_nobody(world: World) -> None:
+    caller, (child,) = dials(world, "", "bob")
+    world.tell(LegRefused(call=child, sip_code=404, reason="there is no line bob", code=32009))
+    text = told(world, caller)
+    assert "Its document came to its end at <Dial>, with nothing behind it to run." in text
+    assert "Its <Dial> did not reach client:bob: there is no line bob." in text
+    lost = world.calls_in("alice", twiml="<Response><Dial><Queue>nobody</Queue></Dial><Pause length='9'/></Response>")
+    assert "There was no queue 'nobody' for its <Dial>." in told(world, lost)
 
 
 def test_a_phone_that_holds(world: World) -> None:
@@ -291,7 +317,9 @@ def test_why_the_calls_of_a_dial_are_over(world: World) -> None:
     world.passes(7)
     world.hangs_up(winner)
     assert told(world, winner) == "The call is over: completed after 7 s.\nIts phone hung up."
-    assert told(world, caller).endswith("Its document came to its end at <Dial>, with nothing behind it to run.")
+    text = told(world, caller)
+    assert "Its document came to its end at <Dial>, with nothing behind it to run." in text
+    assert text.endswith("Its <Dial> did not reach client:bob: busy.")
 
 
 def test_a_dial_that_nobody_answers_in_time(world: World) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from holdfast.voice.api.auth import Credentials
 from holdfast.voice.api.ports import Switch
 from holdfast.voice.api.told import Told
+from holdfast.voice.control.ending import dialled
 from holdfast.voice.control.explain import Arrivals, explain
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
@@ -43,12 +44,14 @@ def make_explaining(
         if noun is None:
             raise NotFound(f"there is no call {call}")
         entries = await journal.entries(call, limit=WHOLE_LIFE)
+        children = {child: await journal.entries(child, limit=WHOLE_LIFE) for child in dialled(entries)}
         says = explain(
             switch.board.calls.get(noun.sid, noun),
             switch.board,
             entries,
             now=switch.now(),
             arrivals=arrivals(quality, noun.sid),
+            children=children,
         )
         if request.headers.get("accept", "").startswith("text/plain"):
             return PlainTextResponse("".join(f"{sentence}\n" for sentence in says))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.control.work import limit_timer, ring_timer
+from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Entry
 
 RELEASED: Final = {
@@ -32,6 +33,10 @@ REFUSED: Final = {
     603: "declined",
 }
 """Source: RFC 3261 §21."""
+BROKEN: Final = 500
+"""The status of a call that an error in its document ended."""
+LAST_DIALLED: Final = 3
+"""How many legs that were dialled and not reached are named."""
 
 
 def ending(call: Call, entries: Sequence[Entry]) -> Iterator[str]:
@@ -42,7 +47,29 @@ def ending(call: Call, entries: Sequence[Entry]) -> Iterator[str]:
     tells = call.sip_code and not (call.status is CallStatus.COMPLETED and call.sip_code == 200)
     yield f"The call is over: {call.status}{spoken}{f' (SIP {call.sip_code})' if tells else ''}."
     why = next((words for entry in entries if (words := _why(entry, call)) is not None), None)
-    yield why or _document_over(entries)
+    yield why or _document_over(call, entries)
+
+
+def dialled(entries: Sequence[Entry]) -> tuple[CallSid, ...]:
+    """The newest legs of a call's `<Dial>`s that are over, oldest first."""
+    ended = [json.loads(entry.data)["child"] for entry in entries if entry.kind == "ChildEnded"]
+    return tuple(CallSid(child) for child in ended[-LAST_DIALLED:])
+
+
+def unreached(
+    entries: Sequence[Entry], children: Mapping[CallSid, Sequence[Entry]], calls: Mapping[CallSid, Call]
+) -> Iterator[str]:
+    """Whom a call's `<Dial>`s did not reach, and why, from the journals of those legs."""
+    for child, its in children.items():
+        refused = next((json.loads(entry.data) for entry in its if entry.kind == "LegRefused"), None)
+        if refused is not None and child in calls:
+            yield f"Its <Dial> did not reach {calls[child].to} ({child}): {_refused(refused)}."
+    missing = False
+    for entry in reversed(entries):
+        missing = missing or entry.kind == "QueueMissing"
+        if missing and entry.kind == "DialQueue":
+            yield f"There was no queue {json.loads(entry.data)['name']!r} for its <Dial>."
+            return
 
 
 def _why(entry: Entry, call: Call) -> str | None:
@@ -54,8 +81,7 @@ def _why(entry: Entry, call: Call) -> str | None:
         case "LegEnded":
             return _left(data.get("cause", "hangup"), data.get("sip_code", 200))
         case "LegRefused":
-            code = data["sip_code"]
-            return f"It was not answered: {data.get('reason') or REFUSED.get(code, f'SIP {code}')}."
+            return f"It was not answered: {_refused(data)}."
         case "EndCall":
             return "It was ended by REST, or with the engine."
         case "ReleaseChild":
@@ -66,6 +92,11 @@ def _why(entry: Entry, call: Call) -> str | None:
             return "Nobody answered in time."
         case _:
             return None
+
+
+def _refused(data: Mapping[str, Any]) -> str:
+    code = data["sip_code"]
+    return str(data.get("reason") or REFUSED.get(code, f"SIP {code}"))
 
 
 def _left(cause: str, sip_code: int) -> str:
@@ -80,9 +111,12 @@ def _left(cause: str, sip_code: int) -> str:
             return "Its phone hung up."
 
 
-def _document_over(entries: Sequence[Entry]) -> str:
-    verbs = [json.loads(entry.data) for entry in entries if entry.kind == "VerbBegan"]
-    last = next((each["verb"] for each in reversed(verbs) if each["role"] == "main"), None)
+def _document_over(call: Call, entries: Sequence[Entry]) -> str:
+    began = [json.loads(entry.data) for entry in entries if entry.kind == "VerbBegan"]
+    last = next((each["verb"] for each in reversed(began) if each["role"] == "main"), None)
+    if (code := _broken(call, entries)) is not None:
+        at, behind = (f" at <{last}>", ", and nothing behind it was run") if last else ("", "")
+        return f"Error {code}{at} ended it{behind}: there was no fallback URL, or it failed too."
     match last:
         case None:
             return "No verb of a document had run."
@@ -90,3 +124,15 @@ def _document_over(entries: Sequence[Entry]) -> str:
             return f"Its document said <{last}>."
         case _:
             return f"Its document came to its end at <{last}>, with nothing behind it to run."
+
+
+def _broken(call: Call, entries: Sequence[Entry]) -> int | None:
+    """The error that ended its document. Source: control.hearing, a broken document of the call itself."""
+    if call.sip_code != BROKEN:
+        return None
+    for entry in reversed(entries):
+        if entry.kind == "LogNotification" and entry.at == call.ended_at:
+            data = json.loads(entry.data)
+            if data["log"] == 0:
+                return int(data["code"])
+    return None

@@ -5,11 +5,11 @@ A function of the board, the call's journal, and what its leg receives; it asks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.voice.control.audio import hears
-from holdfast.voice.control.ending import ending
+from holdfast.voice.control.ending import ending, unreached
 from holdfast.voice.control.listening import Player, player, troubles
 from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
 from holdfast.voice.control.waiting import Sight, waits
@@ -26,14 +26,22 @@ class Arrivals:
 
 
 def explain(
-    call: Call, view: Sight, entries: Sequence[Entry], *, now: float, arrivals: Arrivals | None = None
+    call: Call,
+    view: Sight,
+    entries: Sequence[Entry],
+    *,
+    now: float,
+    arrivals: Arrivals | None = None,
+    children: Mapping[CallSid, Sequence[Entry]] | None = None,
 ) -> tuple[str, ...]:
     """Everything that matters of a call now, one sentence each, the most telling first.
 
-    `entries` is the call's journal, oldest first; `arrivals` None when nothing is known of its packets yet.
+    `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `arrivals` None when
+    nothing is known of its packets yet.
     """
+    missed = tuple(unreached(entries, children or {}, view.calls))
     if not call.live:
-        return (*ending(call, entries), *_troubles(entries))
+        return (*ending(call, entries), *missed, *_troubles(entries))
     plays = player(entries)
     return (
         _status(call, now),
@@ -42,6 +50,7 @@ def explain(
         *_mouth(call, view),
         *_packets(call, view, arrivals),
         *waits(call, view, now),
+        *missed,
         *_troubles(entries),
     )
 
