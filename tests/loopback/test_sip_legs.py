@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -264,9 +265,13 @@ async def test_a_call_in_is_refused_as_the_engine_says(bench: Bench) -> None:
     assert bench.said == [came]
 
 
-async def test_what_the_engine_never_hears_of_is_refused_all_the_same(bench: Bench) -> None:
+async def test_what_the_engine_never_hears_of_is_refused_all_the_same(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with Phone("carol", server=bench.legs.address) as carol:
         assert await (await carol.call("+19995550123")).over() == 404
+        assert "turned away: 404 for '+19995550123', dialled by 'carol' at 127.0.0.1: no voice URL" in caplog.text
         bench.rows.full = True
         assert await (await carol.call("+15550123")).over() == 503
         before = len(bench.rows.told)

@@ -142,6 +142,15 @@ def dialled(invited: Invited, trunks: Registered) -> str:
         return invited.called
 
 
+def unanswered(invited: Invited, lines: Lines) -> str:
+    """Why nothing answers a call in, for the log."""
+    called = invited.called[:64]
+    why = "no voice URL answers it"
+    if lines.line(called) is not None:
+        why = "a line is called by a document (<Dial>) or by REST, not by another phone"
+    return f"404 for {called!r}, dialled by {invited.caller[:64]!r} at {invited.source.host}: {why}"
+
+
 def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answer, ours: Address) -> ReceiveCall:
     """What the engine hears of a call in. Numbers stay numbers; any other name becomes a SIP URI, as on the cloud.
 

@@ -37,13 +37,14 @@ from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
 from holdfast.voice.runtime.legs import applications
 from holdfast.voice.runtime.legs.agreeing import Agreeing
-from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, dialled, may_call, received
+from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, dialled, may_call, received, unanswered
 from holdfast.voice.runtime.legs.attached import Attached, cause_of
 from holdfast.voice.runtime.legs.desk import LegDesk
 from holdfast.voice.runtime.legs.endpoint import open_endpoint
 from holdfast.voice.runtime.legs.placing import Placing
 from holdfast.voice.runtime.legs.rows import Rows
 from holdfast.voice.runtime.legs.trunks import Standing, Trunks
+from holdfast.voice.runtime.legs.turned_away import TurnedAway
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.effects import Address, SessionId
@@ -83,6 +84,7 @@ class SipLegs:
         self._tasks = tasks
         self._agreeing = Agreeing(self._desk)
         self._placing = Placing(self._desk, directory, self._applications, self._agreeing)
+        self._turned_away = TurnedAway(clock)
         self.trunks = Trunks()
 
     # --- life
@@ -272,7 +274,7 @@ class SipLegs:
         invited = replace(invited, called=dialled(invited, self._directory))
         line = self._directory.line(invited.user) if invited.user is not None else None
         if line is not None and not may_call(line, invited.called):
-            self._turn_away(leg, invited.session, 403)
+            self._turn_away(leg, invited.session, 403, f"line {line.name} may not call {invited.called[:64]!r}")
             return
         try:
             row = await desk.rows.open(leg)
@@ -286,27 +288,27 @@ class SipLegs:
             else:
                 leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
         except VoiceError as wrong:
-            log.info("call=%s turned away: %s", leg.call, wrong.message)
-            self._turn_away(leg, invited.session, wrong.sip, wrong.message)
+            self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
             return
         told = self._applications.received(leg.call, invited)
         if told is None:
             if invited.source == desk.sip.address:
-                self._turn_away(leg, invited.session, 403)
+                self._turn_away(leg, invited.session, 403, "only calls to applications are ours to make")
                 return
             answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
             if answer is None:
-                self._turn_away(leg, invited.session, 404)
+                self._turn_away(leg, invited.session, 404, unanswered(invited, self._directory))
                 return
             told = received(leg.call, desk.account, invited, answer, self.address)
         leg.known = True
         desk.tell(told)
 
-    def _turn_away(self, leg: Attached, session: SessionId, status: int, why: str | None = None) -> None:
-        """Refuse a call the engine never hears of. Source: RFC 3261 §20.43 for the warning."""
+    def _turn_away(self, leg: Attached, session: SessionId, status: int, why: str, *, tells: bool = False) -> None:
+        """Refuse a call the engine never hears of; the caller is told why with `tells`. Source: RFC 3261 §20.43."""
         desk = self._desk
         desk.forget(leg)
-        headers = () if why is None else (("Warning", f'399 {desk.settings.domain} "{why}"'),)
+        self._turned_away.tell(leg.call, why)
+        headers = (("Warning", f'399 {desk.settings.domain} "{why}"'),) if tells else ()
         desk.do(desk.agent.refuse(session, status, now=desk.now(), headers=headers))
 
     def _happened(self, leg: Attached, event: s.Event) -> None:

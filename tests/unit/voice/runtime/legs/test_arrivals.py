@@ -9,7 +9,8 @@ import pytest
 from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.arrivals import dialled, forwarded_from, received
+from holdfast.voice.runtime.legs.arrivals import dialled, forwarded_from, received, unanswered
+from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
 
 HERE = Address("127.0.0.1", 5060)
@@ -60,6 +61,24 @@ def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
         ("SipHeader_X-Ticket", "7"),
     )
     assert (heard.from_, heard.to) == ("sip:alice@example.com", "sip:anybody@office.example.com")
+
+
+class Lines:
+    """A directory of one line."""
+
+    def line(self, name: str) -> Line | None:
+        return Line(name=name, password="secret") if name == "anybody" else None
+
+    def route_for(self, number: str) -> Route | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("called", "why"), [("anybody", "a line is called by a document"), ("+15550199", "no voice URL answers it")]
+)
+def test_a_call_that_nothing_answers_is_told_to_the_log(called: str, why: str) -> None:
+    told = unanswered(replace(invited(), called=called), Lines())
+    assert told.startswith(f"404 for {called!r}, dialled by 'alice' at 127.0.0.1: {why}")
 
 
 class Registered:

@@ -1,0 +1,33 @@
+"""The log of calls in that the engine never hears of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from holdfast.voice.model.ids import CallSid
+
+MOST_TOLD = 10
+TOLD_EVERY_S = 10.0
+"""No more than `MOST_TOLD` lines in this time: whoever dials at random dials much."""
+
+log = logging.getLogger(__name__)
+
+
+class TurnedAway:
+    """Tells of each call that was turned away, and of many at once only how many there were."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._count = 0
+        self._until = 0.0
+
+    def tell(self, call: CallSid, why: str) -> None:
+        """One more."""
+        if self._now() >= self._until:
+            if self._count > MOST_TOLD:
+                log.info("%d more calls were turned away", self._count - MOST_TOLD)
+            self._count, self._until = 0, self._now() + TOLD_EVERY_S
+        self._count += 1
+        if self._count <= MOST_TOLD:
+            log.info("call=%s turned away: %s", call, why)
