@@ -36,6 +36,10 @@ class Everybody:
         """None."""
         return None
 
+    def unreachable(self, number: str) -> str:
+        """Source: arrivals.Directory."""
+        return f"{number} leads nowhere"
+
     def trunks(self) -> tuple[Route, ...]:
         """None."""
         return ()

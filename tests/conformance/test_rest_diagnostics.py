@@ -138,6 +138,10 @@ async def test_a_number_is_called_only_where_a_route_leads(place: Place) -> None
     assert (refused.status, refused.json["code"]) == (400, 21214)
     await post(place, "/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060})
     assert (await place.post("/Calls.json", form)).status == 201
+    await post(place, "/engine/routes", {"prefix": "+", "host": "203.0.113.5", "port": 5060})
+    refused = await place.post("/Calls.json", {**form, "To": "112"})
+    assert refused.json["code"] == 21214
+    assert "112 is no number or line of ours, and too short for a trunk" in refused.json["message"]
 
 
 async def test_numbers_are_added_changed_and_removed(place: Place) -> None:

@@ -132,6 +132,9 @@ class Book:
     def route_for(self, number: str) -> Route | None:
         return next((route for route in self.routes if number.startswith(route.prefix)), None)
 
+    def unreachable(self, number: str) -> str:
+        return f"{number} leads nowhere"
+
     def lets_in(self, host: str) -> bool:
         return any(route.lets_in(host) for route in self.routes)
 

@@ -67,9 +67,7 @@ def read_target(to: str, directory: Directory) -> Target:
             raise ToImplausible(f"'To' does not appear to be a phone number: {to}")
         raise ToInvalid(f"'To' is not a phone number, client:, sip: or a line of ours: {to}")
     if not directory.is_ours(number) and directory.route_for(number) is None:
-        raise ToUnreachable(
-            f"'To' phone number cannot be reached: {number} is no number or line of ours, and no route fits"
-        )
+        raise ToUnreachable(f"'To' phone number cannot be reached: {directory.unreachable(to)}")
     return Target(to=number)
 
 

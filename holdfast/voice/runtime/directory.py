@@ -246,6 +246,22 @@ class Directory:
         e164 = normal(number)
         return e164 in self._numbers or e164 in self._lines or number in self._lines
 
+    def unreachable(self, number: str) -> str:
+        """Why neither a line nor a trunk takes a call to a number."""
+        e164 = normal(number)
+        if e164 in self._numbers:
+            if self.answer_for(e164) is not None:
+                return f"{e164} is a number of yours that a voice URL answers, and only calls from outside reach that"
+            return f"{e164} is a number of yours with no voice URL, and no line of that name to ring"
+        if not E164.match(e164):
+            return f"{number} is no line of ours, and no phone number in E.164, such as +15550100"
+        if len(e164) <= SHORTEST_DIGITS:
+            return (
+                f"{number} is no number or line of ours, and too short for a trunk: "
+                "give the whole number with its country, such as +15550100"
+            )
+        return f"{e164} is no number or line of ours, and no route fits"
+
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         """What answers a call: the SIP domain of that host, the number's application, its own voice URL, else the
         default voice URL.

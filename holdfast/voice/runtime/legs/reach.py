@@ -38,6 +38,10 @@ class Lines(Protocol):
         """The trunk by which a number leaves."""
         ...
 
+    def unreachable(self, number: str) -> str:
+        """Why neither a line nor a trunk takes a call to a number."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
@@ -95,7 +99,7 @@ def goals(
     if not to.lower().startswith(("sip:", "sips:")):
         name = to if lines.line(to) is not None else to.removeprefix("+")
         if lines.line(name) is None and to[:1] in "+0123456789":
-            return (_by_trunk(to, lines.route_for(to), headers),)
+            return (_by_trunk(to, lines, headers),)
         return _of_line(name, lines, contacts, headers)
     bare, _, query = to.partition("?")
     try:
@@ -111,12 +115,11 @@ def goals(
     return (Goal(uri=bare, next_hop=None, headers=(*headers, *_query(query))),)
 
 
-def _by_trunk(number: str, route: Route | None, headers: Headers) -> Goal:
+def _by_trunk(number: str, lines: Lines, headers: Headers) -> Goal:
     """No route, no call. Source: Twilio, error 13224 for a number that cannot be called."""
+    route = lines.route_for(number)
     if route is None:
-        raise Unreachable(
-            f"no line is registered as {number}, and no route leads there", sip_code=404, twilio_code=NUMBER_UNREACHABLE
-        )
+        raise Unreachable(lines.unreachable(number), sip_code=404, twilio_code=NUMBER_UNREACHABLE)
     return _to_trunk(number, route, headers)
 
 

@@ -326,6 +326,16 @@ async def test_numbers_leave_by_the_longest_prefix_and_our_own_by_none() -> None
     assert again.route_for("+49301234567") is None
 
 
+async def test_why_a_number_leads_nowhere() -> None:
+    directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
+    await directory.put_route(route("+44"))
+    assert "yours that a voice URL answers, and only calls from outside reach that" in directory.unreachable(OURS)
+    assert "yours with no voice URL, and no line of that name" in directory.unreachable("+15550100003")
+    assert directory.unreachable("112").startswith("112 is no number or line of ours, and too short for a trunk")
+    assert "no phone number in E.164" in directory.unreachable("0123456789")
+    assert directory.unreachable("+49301234567").endswith("and no route fits")
+
+
 async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
     directory = await opened(Shelf())
     await directory.put_route(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))

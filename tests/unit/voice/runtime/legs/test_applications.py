@@ -30,6 +30,9 @@ class Book:
     def route_for(self, number: str) -> Route | None:
         return None
 
+    def unreachable(self, number: str) -> str:
+        return f"{number} leads nowhere"
+
     def lets_in(self, host: str) -> bool:
         return host == "198.51.100.7"
 

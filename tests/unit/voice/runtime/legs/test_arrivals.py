@@ -72,6 +72,9 @@ class Lines:
     def route_for(self, number: str) -> Route | None:
         return None
 
+    def unreachable(self, number: str) -> str:
+        return f"{number} leads nowhere"
+
 
 @pytest.mark.parametrize(
     ("called", "why"), [("anybody", "a line is called by a document"), ("+15550199", "no voice URL answers it")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.runtime.legs.reach import Goal, goals
+from holdfast.voice.runtime.legs.reach import Goal, Unreachable, goals
 from holdfast.voice.runtime.listings import Line, Route
 
 SECOND = Route(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
@@ -19,7 +19,10 @@ class Book:
         return None
 
     def route_for(self, number: str) -> Route | None:
-        return FIRST
+        return FIRST if number.startswith("+44") else None
+
+    def unreachable(self, number: str) -> str:
+        return f"{number} leads nowhere"
 
 
 def leads(to: str) -> tuple[Goal, ...]:
@@ -33,6 +36,12 @@ def test_a_number_leads_to_its_trunk_and_to_the_next_one_after_it() -> None:
     assert goal.instead is not None
     assert (goal.instead.uri, goal.instead.credentials) == ("sip:+442079460000@203.0.113.6:5061;transport=tls", None)
     assert goal.instead.instead is None
+
+
+def test_a_number_without_a_trunk_is_unreachable_for_the_reason_the_directory_gives() -> None:
+    with pytest.raises(Unreachable, match="112 leads nowhere") as refused:
+        leads("112")
+    assert refused.value.twilio_code == 13224
 
 
 @pytest.mark.parametrize(
