@@ -29,8 +29,10 @@ CODECS: tuple[Codec, ...] = get_args(Codec)
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
 """Source: RFC 3551 §6."""
 
-PLAIN = "RTP/AVP"
-"""The protocol of an `m=` line whose RTP is not sealed."""
+PLAIN, SEALED = ("RTP/AVP", "RTP/AVPF"), (sdes.SAVP, "RTP/SAVPF")
+"""The protocols of an `m=` line whose RTP is not sealed, and of one whose is. The second ones let both sides send
+feedback, which we do not. Source: RFC 4585 §4; RFC 5124 §3.
+"""
 
 OUR_DTMF_PAYLOAD_TYPE = "101"
 """What we offer for telephone-event; in an answer it is the offerer's number."""
@@ -104,10 +106,12 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
     payload_types = [PAYLOAD_TYPES[codec] for codec in state.codecs]
     sealed = _offers_sealed(state)
     events = (OUR_DTMF_PAYLOAD_TYPE,) if state.events else ()
+    place = _audio_place(state.said)
+    with_feedback = place < len(state.said) and state.said[place].proto in (PLAIN[1], SEALED[1])
     ours = Media(
         kind="audio",
         port=state.local[1],
-        proto=sdes.SAVP if sealed else PLAIN,
+        proto=(SEALED if sealed else PLAIN)[with_feedback],
         formats=(*payload_types, *events),
         address=state.local[0],
         direction=state.wish,
@@ -118,7 +122,6 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
         ptime_ms=20,
         crypto=state.crypto if sealed else (),
     )
-    place = _audio_place(state.said)
     media = (*state.said[:place], ours, *state.said[place + 1 :])
     return _say(replace(state, offered=True), media)
 
@@ -144,7 +147,7 @@ def take_answer(state: Negotiation, body: bytes) -> Negotiation:
     if not shared or medium.proto != said.proto:
         raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
     keys = sdes.chosen(medium.crypto, said.crypto)
-    if medium.proto == sdes.SAVP and keys is None:
+    if medium.proto in SEALED and keys is None:
         raise NotAcceptableHere("the answer has no key for any suite of the offer")
     agreed = _agree(state, medium, shared[0], _wanted(state), keys)
     return replace(state, offered=False, agreed=replace(agreed, also=shared[1:]))
@@ -213,15 +216,15 @@ def _chosen_line(
     """
     if state.sealing != "refused":
         for place, found in usable:
-            keys = sdes.choose(media[place].crypto, state.crypto) if media[place].proto == sdes.SAVP else None
+            keys = sdes.choose(media[place].crypto, state.crypto) if media[place].proto in SEALED else None
             if keys is not None:
                 return place, found, keys
     was_sealed = state.agreed is not None and state.agreed.srtp is not None
     if state.sealing != "required" and not was_sealed:
         for place, found in usable:
-            if media[place].proto == PLAIN:
+            if media[place].proto in PLAIN:
                 return place, found, None
-    if any(media[place].proto == PLAIN for place, _ in usable):
+    if any(media[place].proto in PLAIN for place, _ in usable):
         raise NotAcceptableHere("RTP/AVP is offered, and this line takes sealed sound alone (RTP/SAVP with a=crypto)")
     if state.sealing == "refused":
         raise NotAcceptableHere("RTP/SAVP is offered, and its keys would be open to everybody on the way: use TLS")
@@ -260,7 +263,7 @@ def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | Non
 
 def _in_their_order(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """The codecs of ours that this line names, the peer's most wanted first; none of a line that is not for us."""
-    if medium.kind != "audio" or medium.port == 0 or medium.proto not in (PLAIN, sdes.SAVP) or medium.address is None:
+    if medium.kind != "audio" or medium.port == 0 or medium.proto not in PLAIN + SEALED or medium.address is None:
         return ()
     shared = [
         codec

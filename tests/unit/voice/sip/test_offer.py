@@ -237,6 +237,15 @@ def test_of_several_codecs_in_an_answer_the_first_is_sent_and_any_may_come(
     assert (agreed.codec, agreed.also) == (codec, also)
 
 
+def test_a_line_that_allows_feedback_is_taken_and_stays_so() -> None:
+    state, answer = take_offer(US, offer("a=rtcp-fb:* trr-int 5000").replace(b"RTP/AVP", b"RTP/AVPF"))
+    assert b"m=audio 16384 RTP/AVPF 0 101\r\n" in answer
+    assert b"rtcp-fb" not in answer
+    state, again = make_offer(state)
+    assert b"m=audio 16384 RTP/AVPF 0 8 9 101\r\n" in again
+    assert take_answer(state, offer().replace(b"RTP/AVP", b"RTP/AVPF")).agreed is not None
+
+
 def test_what_was_answered_to_an_offer_is_one_codec() -> None:
     agreed = take_offer(US, offer(formats="8 0 9"))[0].agreed
     assert agreed is not None
