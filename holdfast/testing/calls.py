@@ -29,7 +29,9 @@ from holdfast.voice.sip.effects import (
     RefreshDue,
     Refused,
     ReofferAnswered,
+    ReofferDue,
     Reoffered,
+    ReofferPutOff,
     ReofferRefused,
     ReofferWithdrawn,
     SessionId,
@@ -50,6 +52,8 @@ SessionEvent = (
     | RefreshDue
     | ReofferAnswered
     | ReofferRefused
+    | ReofferPutOff
+    | ReofferDue
     | DigitSignalled
     | ReferralAnswered
     | Referral
@@ -118,6 +122,7 @@ class PhoneCall:
         self._changed: asyncio.Future[str] | None = None
         self._put_through: asyncio.Future[int] | None = None
         self._said = b""
+        self._form: HoldForm | None = None
         """The last offer of ours that changed the call."""
 
     @property
@@ -195,9 +200,8 @@ class PhoneCall:
         Raises: CallFailed when the peer does not agree, TimeoutError.
         """
         wish = Direction.SENDONLY if form.phone_sends else Direction.INACTIVE
-        self._negotiation, sdp = make_offer(replace(self._negotiation, wish=wish))
-        self._said = written(sdp, form, said_before=self._said or sdp)
-        answered = await self._change(self._said, by, f"answer to {form.value}", within_s)
+        self._negotiation, self._form = replace(self._negotiation, wish=wish), form
+        answered = await self._change(self._describe(), by, f"answer to {form.value}", within_s)
         self.state = CallState.HOLDING
         return answered
 
@@ -212,12 +216,8 @@ class PhoneCall:
 
         Raises: CallFailed, TimeoutError.
         """
-        self._negotiation = replace(self._negotiation, wish=Direction.SENDRECV)
-        sdp = None
-        if offer:
-            self._negotiation, sdp = make_offer(self._negotiation)
-            self._said = sdp
-        answered = await self._change(sdp, by, "answer to the un-hold", within_s)
+        self._negotiation, self._form = replace(self._negotiation, wish=Direction.SENDRECV), None
+        answered = await self._change(self._describe() if offer else None, by, "answer to the un-hold", within_s)
         self.state = CallState.TALKING if self._answered.done() else CallState.RINGING
         return answered
 
@@ -271,7 +271,7 @@ class PhoneCall:
                 self._negotiation = withdraw_offer(self._negotiation)
                 if self._changed is not None and not self._changed.done():
                     self._changed.set_exception(CallFailed("the change was refused", event.status, event.reason))
-            case ReofferWithdrawn():
+            case ReofferWithdrawn() | ReofferPutOff():
                 self._negotiation = withdraw_offer(self._negotiation)
             case ProvisionalAcknowledged():
                 self._take_answer(event.sdp)
@@ -279,6 +279,8 @@ class PhoneCall:
                 if not self._negotiation.offered:
                     self._negotiation, sdp = make_offer(self._negotiation)
                     self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
+            case ReofferDue(method=by):
+                self._endpoint.do(self._endpoint.agent.reoffer(self.session, self._describe(), now=now_s(), method=by))
             case DigitSignalled():
                 self.digits.append(event.digit)
             case Referred():
@@ -331,6 +333,12 @@ class PhoneCall:
         else:
             self._speak()
             self._endpoint.do(agent.answer_reoffer(self.session, sdp, now=now))
+
+    def _describe(self) -> bytes:
+        """An offer of what we wish, written in the form of our hold. Raises: WrongMoment."""
+        self._negotiation, sdp = make_offer(self._negotiation)
+        self._said = sdp if self._form is None else written(sdp, self._form, said_before=self._said or sdp)
+        return self._said
 
     async def _change(self, sdp: bytes | None, by: Literal["INVITE", "UPDATE"], what: str, within_s: float) -> str:
         self._changed = asyncio.get_running_loop().create_future()

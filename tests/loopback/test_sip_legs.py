@@ -528,6 +528,30 @@ async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to
         assert (await far.event(ReofferAnswered)).sdp is not None
 
 
+async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
+        await bench.fact(DigitPressed)  # so the ACK has come as well
+        refresh(bench)
+        first = await far.event(Reoffered)
+        far.sip.do(far.sip.agent.refuse_reoffer(session, 491, now=time.time()))
+        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        held = await far.event(ReofferAnswered)
+        again = await far.event(Reoffered)
+        assert version(first.sdp) < version(held.sdp) < version(again.sdp)
+
+
+def version(sdp: bytes | None) -> int:
+    """That of a description's `o=`."""
+    assert sdp is not None
+    return int(sdp.split()[3])
+
+
 async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_answered(bench: Bench) -> None:
     async with FarEnd() as far:
         session = far.call(bench.legs.address, FAR_SDP)

@@ -240,12 +240,32 @@ class ReofferAnswered:
 class ReofferRefused:
     """The peer did not agree to our `reoffer`; the session goes on as it was.
 
-    A 491 is only reported after the agent backed off and tried again.
+    A 491 is only reported as such when it came again each time the change was asked anew.
     """
 
     session: SessionId
     status: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReofferPutOff:
+    """Our `reoffer` met a change of the peer's (491): its offer is over, and the peer's is taken first.
+
+    `ReofferDue` follows, unless another `reoffer` was asked in the meantime, which is sent in its place. A change
+    without a description is sent again by the agent, and nothing of it is told.
+    Source: RFC 3261 §14.1.
+    """
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReofferDue:
+    """The wait after a `ReofferPutOff` is over: `reoffer` by this method what is wished now."""
+
+    session: SessionId
+    method: Literal["INVITE", "UPDATE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,6 +401,8 @@ Event = (
     | RefreshDue
     | ReofferAnswered
     | ReofferRefused
+    | ReofferPutOff
+    | ReofferDue
     | DigitSignalled
     | ReferralAnswered
     | Referral

@@ -16,7 +16,9 @@ from holdfast.voice.sip.effects import (
     EndCause,
     Headers,
     ReofferAnswered,
+    ReofferDue,
     Reoffered,
+    ReofferPutOff,
     ReofferRefused,
     ReofferWithdrawn,
 )
@@ -100,13 +102,21 @@ def next_reoffer(desk: Desk, session: Session) -> None:
 
 
 def back_off_over(desk: Desk, session: Session) -> None:
-    """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first."""
+    """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first.
+
+    What was offered may describe us no longer, so our owner is asked anew.
+    """
     own = session.own
     assert own is not None
     if session.theirs is not None or session.unacknowledged is not None:
         desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
+    elif own.sdp is None:
+        _send_reoffer(desk, session, own)
+    elif session.waiting is not None:
+        next_reoffer(desk, replace(session, own=None))
     else:
-        _send_reoffer(desk, session, replace(own, tries=own.tries + 1))
+        desk.put(replace(session, own=None))
+        desk.tell(ReofferDue(session=session.id, method=own.method))
 
 
 def _back_off_s(desk: Desk, session: Session) -> float:
@@ -137,11 +147,14 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
         _reoffer_accepted(desk, session, own, transaction, response)
     elif response.status in (408, 481):
         lost(desk, session, response.status)
-    elif response.status == 491 and own.tries < GLARE_TRIES:
-        desk.put(replace(session, own=replace(own, transaction="", backing_off=True)))
+    elif response.status == 491 and session.glares < GLARE_TRIES:
+        own = replace(own, transaction="", backing_off=True)
+        desk.put(replace(session, own=own, glares=session.glares + 1))
         desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
+        if own.sdp is not None:
+            desk.tell(ReofferPutOff(session=session.id))
     elif not tried_again(desk, session, transaction, response):
-        session = desk.put(replace(session, own=None))
+        session = desk.put(replace(session, own=None, glares=0))
         desk.tell(ReofferRefused(session=session.id, status=response.status, reason=clean(response.reason)))
         next_reoffer(desk, session)
 
@@ -150,7 +163,7 @@ def _reoffer_accepted(
     desk: Desk, session: Session, own: OwnReoffer, transaction: Transaction, response: Response
 ) -> None:
     assert session.dialog is not None
-    session = replace(session, own=None, dialog=dialogs.refresh(session.dialog, response))
+    session = replace(session, own=None, glares=0, dialog=dialogs.refresh(session.dialog, response))
     session = alive.keep(desk, session, alive.answered(response))
     cseq = transaction.request.cseq
     if own.sdp is None:

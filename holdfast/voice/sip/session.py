@@ -102,7 +102,6 @@ class OwnReoffer:
     transaction: str
     sdp: bytes | None
     method: Literal["INVITE", "UPDATE"] = "INVITE"
-    tries: int = 0
     backing_off: bool = False
 
 
@@ -143,6 +142,8 @@ class Session:
     unacknowledged: Unacknowledged | None = None
     own: OwnReoffer | None = None
     waiting: OwnReoffer | None = None
+    glares: int = 0
+    """How often in a row a change of ours met one of the peer's."""
     theirs: PeerReoffer | None = None
     last_provisional: tuple[int, bytes | None] = (180, None)
     rseq: int = 0

@@ -40,7 +40,10 @@ class Agreeing:
         desk.do(desk.agent.answer_reoffer(event.session, ours, now=desk.now()))
 
     def refresh(self, leg: Attached) -> None:
-        """The session timer wants a re-INVITE: offer what we wish; a phone that holds answers so again."""
+        """A re-INVITE is due, by the session timer or after one that met the phone's: offer what we wish.
+
+        A phone that holds answers so again.
+        """
         desk = self._desk
         if leg.session is not None and leg.negotiation is not None and not leg.negotiation.offered:
             leg.negotiation, offer = make_offer(leg.negotiation)

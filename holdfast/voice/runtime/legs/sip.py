@@ -327,13 +327,13 @@ class SipLegs:
                 self._agreeing.reoffered(leg, event)
             case s.ReofferAnswered(sdp=sdp) if sdp is not None:
                 self._agreeing.take_answer(leg, sdp)
-            case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferWithdrawn():
+            case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferPutOff() | s.ReofferWithdrawn():
                 if leg.negotiation is not None:
                     leg.negotiation = withdraw_offer(leg.negotiation)
             case s.ProvisionalAcknowledged():
                 leg.answer = b""
                 self._agreeing.take_answer(leg, event.sdp or b"")
-            case s.RefreshDue():
+            case s.RefreshDue() | s.ReofferDue():
                 self._agreeing.refresh(leg)
             case s.DigitSignalled():
                 desk.tell(DigitPressed(call=leg.call, digit=event.digit))
