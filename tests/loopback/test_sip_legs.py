@@ -249,6 +249,29 @@ async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
     assert {trace.call for trace in bench.traces} == {came.call}
 
 
+async def test_a_phone_is_heard_when_more_packets_have_come(bench: Bench) -> None:
+    async with Phone("carol", server=bench.legs.address) as carol:
+        call = await carol.call("+15550123")
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await call.answered()
+        sessions = bench.legs._desk.agent._desk.sessions
+
+        def sounded_at() -> float | None:
+            (session,) = sessions.values()
+            return session.sounded_at
+
+        bench.legs.heard(came.call, 0)
+        assert sounded_at() is None
+        bench.legs.heard(came.call, 250)
+        first = sounded_at()
+        assert first is not None
+        bench.legs.heard(came.call, 250)
+        assert sounded_at() == first
+        await call.hang_up()
+        bench.legs.heard(came.call, 500)
+
+
 async def test_a_phone_that_gives_up_is_a_cancelled_call(bench: Bench) -> None:
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")

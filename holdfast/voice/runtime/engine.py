@@ -349,7 +349,10 @@ class Engine:
                     self.legs.silent(CallSid(leg), silent_s)
                 case media_words.Refused(leg=leg):
                     self.library.refused((leg,))
-                case media_words.Statistics() | media_words.Load():
+                case media_words.Statistics(leg=leg, packets_received=packets):
+                    self.quality.note(fact)
+                    self.legs.heard(CallSid(leg), packets)
+                case media_words.Load():
                     self.quality.note(fact)
                 case captures.CaptureQuiet() | captures.CaptureClosed():
                     self.recorder.hear(fact)

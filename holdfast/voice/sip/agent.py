@@ -295,6 +295,13 @@ class Agent:
             running.send(desk, found, "INFO", Purpose.INFO, headers=headers, content=content)
         return desk.take()
 
+    def sounds(self, session: SessionId, *, now: float) -> None:
+        """The peer's sound is heard: it is there, though it may not answer when it is asked."""
+        desk = self._turn(now)
+        found = desk.live(session)
+        if found is not None:
+            desk.put(replace(found, sounded_at=now))
+
     def refer(self, session: SessionId, target: str, *, now: float) -> list[Effect]:
         """Ask the peer to call this URI instead (REFER): `ReferralAnswered`, then `Referral` until it is over."""
         desk = self._turn(now)

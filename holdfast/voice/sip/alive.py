@@ -21,6 +21,8 @@ LEAST_S = 90
 """The shortest session anybody may ask for. Source: RFC 4028 §4."""
 TRY_AGAIN_S = 10.0
 """A refresh that was refused for the moment is tried again after this long."""
+SOUND_S = 15.0
+"""A peer whose sound was heard so short a time ago is there, whether it answers OPTIONS or not."""
 RAISES = 3
 """How often a session is asked for anew because its time was called too short."""
 

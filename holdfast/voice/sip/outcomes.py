@@ -67,9 +67,9 @@ def transaction_timer(desk: Desk, registrations: Registrations, letter: Trigger,
     match transaction.purpose:
         case Purpose.INVITE if session is not None:
             calling.timed_out(desk, session)
-        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO | Purpose.REFER | Purpose.REFRESH | Purpose.KEEPALIVE if (
-            session is not None
-        ):
+        case Purpose.KEEPALIVE if session is not None:
+            refreshing.unanswered(desk, session)
+        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO | Purpose.REFER | Purpose.REFRESH if session is not None:
             running.timed_out(desk, session, transaction.purpose)
         case Purpose.REGISTER:
             known = registrations.get(transaction.subject)

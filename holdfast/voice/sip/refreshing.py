@@ -64,14 +64,30 @@ def unreached(desk: Desk, session: Session) -> None:
     if left_s > 0:
         desk.start(session_timer("idle", session.id), min(alive.TRY_AGAIN_S, left_s))
     else:
+        unanswered(desk, session)
+
+
+def unanswered(desk: Desk, session: Session) -> None:
+    """Nobody answered that.
+
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Border controllers that drop OPTIONS are met; whose sound is heard
+    is there all the same.
+    """
+    if session.state is not SessionState.RUNNING:
+        return
+    if session.sounded_at is not None and desk.now - session.sounded_at <= alive.SOUND_S:
+        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
+    else:
         running.lost(desk, session, 408)
 
 
 def told(desk: Desk, session: Session, response: Response) -> None:
-    """The answer to that. Whatever it is but "no such call", somebody is there."""
+    """The answer to that. Whatever it is but "no such call", or a proxy's "no answer", somebody is there."""
     if session.state is not SessionState.RUNNING:
         return
-    if response.status in (408, 481):
-        running.lost(desk, session, response.status)
+    if response.status == 481:
+        running.lost(desk, session, 481)
+    elif response.status == 408:
+        unanswered(desk, session)
     else:
         alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))

@@ -170,3 +170,5 @@ class Session:
     """Whether the peer takes UPDATE."""
     heard_at: float = 0.0
     """When the peer last said anything in the dialog."""
+    sounded_at: float | None = None
+    """When our owner last heard its sound."""

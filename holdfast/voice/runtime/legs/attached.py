@@ -104,6 +104,8 @@ class Attached:
     answered: bool = False
     agreed_at: float = 0.0
     """When the direction of its sound was last agreed."""
+    packets: int = 0
+    """How many packets of its sound had come when that was last told."""
     held: bool = False
     """Whether the phone holds us by itself."""
     known: bool = False

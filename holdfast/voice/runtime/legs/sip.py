@@ -164,6 +164,14 @@ class SipLegs:
             desk.tell(LegEnded(call=call, cause="lost", sip_code=408))
             desk.do(desk.agent.bye(leg.session, now=desk.now()))
 
+    def heard(self, call: CallSid, packets: int) -> None:
+        """So many packets of a leg's sound have come in all: if that is news, its phone is there."""
+        desk = self._desk
+        leg = desk.legs.get(call)
+        if leg is not None and leg.session is not None and packets != leg.packets:
+            leg.packets = packets
+            desk.agent.sounds(leg.session, now=desk.now())
+
     # --- the engine's effects
 
     def carry_out(self, effect: LegEffect) -> None:

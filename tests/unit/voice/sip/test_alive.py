@@ -415,6 +415,50 @@ def test_a_call_that_ends_while_no_connection_can_be_had_is_asked_no_more() -> N
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
 
 
+@pytest.mark.parametrize("status", [None, 408])
+def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int | None) -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered()
+    for _ in range(3):
+        scene.wire.run(60.2)
+        asked = scene.peer.heard()[0]
+        assert asked.startswith("OPTIONS")
+        scene.wire.run(20)
+        scene.node.agent.sounds(A, now=scene.wire.now)
+        if status is None:
+            scene.wire.run(12.1)
+        else:
+            scene.peer.say(reply(asked, status))
+        scene.peer.heard()
+    assert scene.ends() == []
+    scene.wire.run(92.5)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+    scene.node.agent.sounds(A, now=scene.wire.now)
+    assert scene.node.agent.sessions() == ()
+
+
+def test_who_cannot_be_connected_to_but_is_heard_keeps_the_call() -> None:
+    scene, phone = connected()
+    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    unreachable(scene, phone, 85)
+    scene.node.agent.sounds(A, now=scene.wire.now)
+    unreachable(scene, phone, 60)
+    assert scene.ends() == []
+    unreachable(scene, phone, 60)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+
+
+def test_who_knows_no_such_call_ends_it_though_it_is_heard() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered()
+    scene.wire.run(60.2)
+    scene.node.agent.sounds(A, now=scene.wire.now)
+    scene.peer.say(reply(scene.peer.heard()[0], 481))
+    assert scene.ends() == [(EndCause.LOST, 481)]
+
+
 def test_answers_that_come_after_the_end_are_nothing() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
