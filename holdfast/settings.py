@@ -1,6 +1,7 @@
 """Settings: one frozen value, read once at start from flags, environment, `holdfast.toml` and defaults, in that order.
 
 A wrong value is refused here, naming the setting, where it came from, the value and what is allowed.
+Length: every setting with what is allowed, those of lines, numbers and trunks too, and how each is explained.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -31,7 +33,6 @@ OTHER_VARIABLES = frozenset({"CONFIG", "API"})
 """What else may follow the prefix: where the file is, and where the holds library finds the engine."""
 MOST_FILE = 1_000_000
 """Longest settings file, in bytes."""
-SECRET = frozenset({"auth_token", "lines", "routes"})
 
 
 class SettingsWrong(Exception):
@@ -127,34 +128,46 @@ class Line(BaseModel):
     """A SIP user that may register, and call what begins with one of `may_call`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    password: Annotated[str, Field(min_length=1, repr=False)]
-    may_call: tuple[str, ...] = ("",)
+    password: Annotated[str, Field(min_length=1, repr=False, description="a text: what the phone signs in with")]
+    may_call: tuple[str, ...] = Field(
+        ("",), description='a list such as ["+1555", "100"]: what it may call begins so; []: nobody'
+    )
 
 
 class Number(BaseModel):
     """A phone number of ours. `voice_url` None: it rings the line registered under the number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    voice_url: WebAddress | None = None
-    voice_method: Literal["GET", "POST"] = "POST"
+    voice_url: WebAddress | None = Field(None, description="an http:// or https:// address")
+    voice_method: Literal["GET", "POST"] = Field("POST", description="GET or POST")
 
 
 class Route(BaseModel):
     """A trunk: where calls to numbers of a prefix are sent, and from where its calls come in without a password."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
-    host: Numeric
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] = "UDP"
-    user: str | None = None
-    password: str | None = Field(None, repr=False)
-    realm: str | None = None
-    caller_id: E164 | None = None
-    tls_name: str | None = None
-    sources: tuple[Network, ...] = ()
-    register_: bool = Field(False, alias="register")
-    domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$")] | None = None
-    backup: Annotated[Route, BeforeValidator(_lone_host)] | None = None
+    host: Numeric = Field(description="a numeric IP address")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="a port from 1 to 65535 (not set: 5060, over TLS 5061)"
+    )
+    transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] = Field(
+        "UDP", description="udp, tcp or tls"
+    )
+    user: str | None = Field(None, description="a text: who we are there")
+    password: str | None = Field(None, repr=False, description="a text: the password of user")
+    realm: str | None = Field(None, description="a text: the one realm whose challenges are answered")
+    caller_id: E164 | None = Field(None, description="a number such as +15550100, shown in place of the caller's")
+    tls_name: str | None = Field(None, description="a text: the name in its certificate")
+    sources: tuple[Network, ...] = Field(
+        (), description='a list of addresses or networks such as ["203.0.113.0/28"], from where its calls come in'
+    )
+    register_: bool = Field(False, alias="register", description="true or false: whether we register there as user")
+    domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$")] | None = Field(
+        None, description="a host name: the one it knows us under"
+    )
+    backup: Annotated[Route, BeforeValidator(_lone_host)] | None = Field(
+        None, description="a trunk of its own, tried when this one has no service"
+    )
 
     @model_validator(mode="after")
     def _may_register(self) -> Route:
@@ -316,6 +329,11 @@ class Settings(BaseSettings):
         return Path(self.store.removeprefix("sqlite:///"))
 
 
+SECTIONS: Mapping[str, type[BaseModel]] = {"lines": Line, "numbers": Number, "routes": Route}
+KEYS_OF_SECTION = 2
+"""The settings of a section stand behind its name and a key: lines.alice.password."""
+
+
 def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None) -> Settings:
     """The settings of this start. A flag that is None was not given. Raises: SettingsWrong."""
     from_file, file_name = _read_file(file)
@@ -375,16 +393,32 @@ def _explain(error: ValidationError, origins: Mapping[str, tuple[str, str]]) -> 
         name = where[0] if where else ""
         given, place = origins.get(name, (name, ""))
         origin = ".".join([given, *where[1:]]) + place
-        field = Settings.model_fields.get(name)
+        field, siblings = _field_at(where)
         match detail["type"]:
             case "extra_forbidden":
-                near = difflib.get_close_matches(name, Settings.model_fields, n=1) if field is None else []
+                near = difflib.get_close_matches(where[-1], siblings, n=1)
                 problem = "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
             case "missing":
                 problem = "is missing"
+            case "value_error" if isinstance(detail["input"], dict):
+                problem = str(detail["ctx"]["error"])
             case _:
-                value = "its value" if name in SECRET else repr(detail["input"])
+                hidden = field is None or not field.repr
+                value = "its value" if hidden else repr(detail["input"])
                 allowed = field.description if field else ""
                 problem = f"{value} is not allowed; allowed: {allowed}"
         problems[f"{origin}: {problem}"] = None
     return list(problems)
+
+
+def _field_at(where: Sequence[str]) -> tuple[FieldInfo | None, list[str]]:
+    """The field a place in the settings is of, and what else may stand beside it, by the names of the file."""
+    fields = dict(Settings.model_fields)
+    field = fields.get(where[0]) if where else None
+    model = SECTIONS.get(where[0]) if where else None
+    if model is not None and len(where) > KEYS_OF_SECTION:
+        fields = {each.alias or name: each for name, each in model.model_fields.items()}
+        for part in where[KEYS_OF_SECTION:]:
+            # What is in a list, or in a trunk behind a trunk, has the names of the same model.
+            field = fields.get(part, None if field is None or part.isidentifier() else field)
+    return field, list(fields)

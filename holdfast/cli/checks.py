@@ -62,7 +62,7 @@ def bad(what: str, fix: str) -> Finding:
 def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Variables that were meant to set something and do not."""
     for warning in unknown_variables(environment):
-        yield doubtful(warning, "holdfast serve --help lists every setting.")
+        yield doubtful(warning, "docs/settings.md lists every setting.")
 
 
 def check_http(settings: Settings, running: Running | None) -> Finding:

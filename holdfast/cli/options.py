@@ -27,4 +27,4 @@ def settings_from(*, config: Path | None = None, **flags: object) -> Settings:
         return read(flags, file=config)
     except SettingsWrong as error:
         message = "\n".join(["the settings cannot be used:", *error.problems])
-        raise Stop(message, fix="holdfast serve --help lists every setting.", status=WRONG_SETTINGS) from error
+        raise Stop(message, fix="docs/settings.md lists every setting.", status=WRONG_SETTINGS) from error

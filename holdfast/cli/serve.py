@@ -70,7 +70,8 @@ def serve(
     """Run the voice engine and the holds service until Ctrl-C.
 
     Each option can also stand in holdfast.toml (http_port = 8080) or in the environment (HOLDFAST_HTTP_PORT=8080).
-    An option wins over the environment, which wins over the file.
+    An option wins over the environment, which wins over the file. docs/settings.md lists every setting, and those too
+    that are no options.
 
     \b
     holdfast serve

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from holdfast.settings import Settings, SettingsWrong, read, unknown_variables
+from holdfast.cli.serve import serve
+from holdfast.settings import Line, Number, Route, Settings, SettingsWrong, read, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -112,12 +115,49 @@ def test_secrets_are_not_printed() -> None:
         ({"lines": {"bob": {"pass": "x"}}}, "--lines.bob.password: is missing"),
         ({"lines": {"bob": {"password": "x", "pass": "x"}}}, "--lines.bob.pass: there is no such setting"),
         ({"numbers": {"5550100": "http://h/"}}, "--numbers.5550100: '5550100' is not allowed; allowed: numbers such"),
+        ({"lines": {"bob": {"pasword": "x"}}}, "--lines.bob.pasword: there is no such setting; did you mean password?"),
+        ({"lines": {"bob": {"password": ""}}}, "--lines.bob.password: its value is not allowed; allowed: a text"),
+        ({"numbers": {"+15550100": "127.0.0.1:5000"}}, ".voice_url: '127.0.0.1:5000' is not allowed; allowed: an http"),
+        ({"numbers": {"+15550100": {"voice_method": "put"}}}, "'put' is not allowed; allowed: GET or POST"),
+        ({"routes": {"+": {"host": "192.0.2.1", "register": True}}}, "--routes.+: register needs user and password"),
+        ({"routes": {"+": {"host": "192.0.2.1", "transport": "sctp"}}}, "'SCTP' is not allowed; allowed: udp, tcp or"),
+        ({"routes": {"+": {"host": "192.0.2.1", "regster": True}}}, "no such setting; did you mean register?"),
+        (
+            {"routes": {"+": {"host": "192.0.2.1", "sources": ["x"]}}},
+            "--routes.+.sources.0: 'x' is not allowed; allowed",
+        ),
+        (
+            {"routes": {"+": {"host": "192.0.2.1", "backup": {"prt": 1}}}},
+            ".backup.prt: there is no such setting; did you",
+        ),
         ({"http_prot": 1}, "--http-prot: there is no such setting; did you mean http_port?"),
         ({"zzz": 1}, "--zzz: there is no such setting"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(flags: dict[str, object], says: str) -> None:
     assert any(says in problem for problem in problems(flags)), problems(flags)
+
+
+def test_the_manual_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
+    sections = re.split(r"^## .*$", page, flags=re.MULTILINE)
+    models: tuple[type[BaseModel], ...] = (Settings, Line, Number, Route)
+    for model, section in zip(models, sections, strict=True):
+        rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, flags=re.MULTILINE))
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        assert list(rows) == list(fields), model.__name__
+        for name, field in fields.items():
+            if isinstance(field.default, str | int | float):
+                default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default).lower()
+                assert rows[name].lower() == f"`{default}`", name
+            assert field.description, name
+
+
+def test_the_manual_says_which_settings_are_options() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (yes|no) \|", page, flags=re.MULTILINE))
+    options = inspect.signature(serve).parameters
+    assert rows == {name: "yes" if name in options else "no" for name in Settings.model_fields}
 
 
 def test_a_wrong_secret_is_refused_without_showing_it() -> None:
