@@ -86,6 +86,26 @@ def check_sip(settings: Settings, running: Running | None) -> Finding:
     return secured if secured.verdict is Verdict.BAD else connected
 
 
+def check_certificate(settings: Settings) -> Iterator[Finding]:
+    """Whether the certificate of SIP over TLS can be used, and whether phones will believe it."""
+    if settings.sip_tls_certificate is None:
+        return
+    from holdfast.voice.runtime.legs.tls import CertificateUnusable, TlsFiles, doubt, load_tls
+
+    certificate = settings.sip_tls_certificate
+    try:
+        tls = load_tls(
+            TlsFiles(certificate=certificate, key=settings.sip_tls_key, authorities=settings.sip_tls_authorities)
+        )
+    except CertificateUnusable as wrong:
+        yield bad(f"{wrong.setting}: {wrong.message}", "docs/trunks.md tells how to make a certificate")
+        return
+    if why := doubt(tls, certificate):
+        yield doubtful(why, f"See its dates: openssl x509 -noout -dates -in {certificate}")
+    else:
+        yield fine(f"the certificate in {certificate} can be used")
+
+
 def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
     """How a running server stands with the trunks it registers with, told by its list of routes."""
     for route in routes:

@@ -51,7 +51,7 @@ from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.engine import Engine, EngineSettings
 from holdfast.voice.runtime.fetch import trusting
 from holdfast.voice.runtime.legs.liveness import Liveness
-from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, load_tls
+from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, doubt, load_tls
 from holdfast.voice.runtime.listings import Line, Route, VoiceSettings
 from holdfast.voice.runtime.supervisor import GIVE_UP
 from holdfast.voice.runtime.web.errors import SettingWrong
@@ -104,7 +104,7 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
     free = check_sip(settings, None)  # the engine could only say that some address is in use
     if free.verdict is Verdict.BAD:
         raise Stop(free.what, fix=free.fix)
-    sip_tls(settings)
+    doubt_certificate(settings)
     _check_webhook_authorities(settings)
     with bind_http(settings) as listener:
         async with open_database(settings.store_path) as database:
@@ -191,6 +191,17 @@ def sip_tls(settings: Settings) -> Tls | None:
         return load_tls(files)
     except CertificateUnusable as wrong:
         raise Stop(f"{wrong.setting}: {wrong.message}", fix="docs/trunks.md tells how to make a certificate") from wrong
+
+
+def doubt_certificate(settings: Settings) -> None:
+    """Warn of a certificate that can be used, and that no phone will believe. Raises: Stop."""
+    tls = sip_tls(settings)
+    if (
+        tls is not None
+        and settings.sip_tls_certificate is not None
+        and (why := doubt(tls, settings.sip_tls_certificate))
+    ):
+        log.warning("sip_tls_certificate: %s", why)
 
 
 def _check_webhook_authorities(settings: Settings) -> None:

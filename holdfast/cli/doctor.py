@@ -22,7 +22,8 @@ COLOURS = {Verdict.FINE: "green", Verdict.DOUBTFUL: "yellow", Verdict.BAD: "bold
 def doctor(config: Config = None, store: Store = None) -> None:
     """Look for what could keep Holdfast from working here, and say what to do about it.
 
-    Ports, file descriptors, the clock, the store, the decoding of sound. Ends with 1 if something is broken.
+    Ports, certificates, file descriptors, the clock, the store, the decoding of sound. Ends with 1 if something is
+    broken.
 
     \b
     holdfast doctor
@@ -55,6 +56,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from checks.check_environment(os.environ)
     yield checks.check_http(settings, running)
     yield checks.check_sip(settings, running)
+    yield from checks.check_certificate(settings)
     if running is not None:
         yield from _trunks(settings)
     yield checks.check_rtp_ports(settings, running)

@@ -62,6 +62,21 @@ def test_an_address_of_another_machine(store: Path) -> None:
     assert checks.check_rtp_ports(settings(store, rtp_ip="192.0.2.1", rtp_rows=2), None).verdict is Verdict.BAD
 
 
+def test_certificates(store: Path) -> None:
+    def told(**given: object) -> list[tuple[Verdict, str]]:
+        return [(one.verdict, one.what) for one in checks.check_certificate(settings(store, **given))]
+
+    assert told() == []
+    here = Path(__file__)
+    assert told(sip_tls_certificate=here.with_name("localhost.pem"))[0][0] is Verdict.FINE
+    ((verdict, what),) = told(sip_tls_certificate=here.with_name("expired.pem"))
+    assert verdict is Verdict.DOUBTFUL
+    assert what.endswith("expired.pem: certificate has expired")
+    ((verdict, what),) = told(sip_tls_certificate=here.with_name("nowhere.pem"))
+    assert verdict is Verdict.BAD
+    assert what.endswith("nowhere.pem cannot be read: No such file or directory")
+
+
 def test_a_running_server_has_its_ports(store: Path) -> None:
     running = Running(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2", birth="")
     assert "127.0.0.1:1" in checks.check_http(settings(store), running).what

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run
-from holdfast.cli.control import sip_tls
+from holdfast.cli.control import doubt_certificate, sip_tls
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
 
@@ -210,6 +210,15 @@ def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path
     settings = read({"sip_tls_certificate": str(tmp_path / "cert.pem")})
     with pytest.raises(Stop, match=r"sip_tls_certificate: .*cert\.pem has no PEM certificate in it"):
         sip_tls(settings)
+
+
+def test_an_expired_certificate_is_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    loopback = Path(__file__).parents[2] / "loopback"
+    for name in ("localhost.pem", "expired.pem"):
+        doubt_certificate(read({"sip_tls_certificate": loopback / name}))
+    (message,) = caplog.messages
+    assert message.startswith("sip_tls_certificate: phones will not believe")
+    assert message.endswith("expired.pem: certificate has expired")
 
 
 def test_a_trunk_behind_another_is_listed_with_it(capsys: pytest.CaptureFixture[str]) -> None:

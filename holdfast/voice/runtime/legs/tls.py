@@ -63,6 +63,30 @@ def load_tls(files: TlsFiles) -> Tls:
     return Tls(server=server, client=client)
 
 
+def doubt(tls: Tls, certificate: Path) -> str:
+    """Why no phone will believe our certificate, though it was given as its authority; "" when it will.
+
+    Found by a handshake with ourselves in memory: an expired certificate loads as any other.
+    """
+    phone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    phone.check_hostname = False
+    phone.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    phone.load_verify_locations(certificate)
+    to_us, to_phone = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        phone.wrap_bio(to_phone, to_us),
+        tls.server.wrap_bio(to_us, to_phone, server_side=True),
+    )
+    for end in ends * 2:  # the phone judges after its hello and our answer
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLCertVerificationError as wrong:
+            return f"phones will not believe {certificate}: {wrong.verify_message}"
+    return ""
+
+
 def _load_certificate(context: ssl.SSLContext, files: TlsFiles) -> None:
     key = files.key or files.certificate
     for setting, path in (("sip_tls_certificate", files.certificate), ("sip_tls_key", key)):
