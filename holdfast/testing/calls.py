@@ -225,6 +225,10 @@ class PhoneCall:
         """Press keys, by events or by tones as was agreed. Raises: ValueError for what is no key."""
         self.line.press(digits)
 
+    def tell(self, digit: str) -> None:
+        """Tell the peer of a key by INFO, whatever was agreed."""
+        self._endpoint.do(self._endpoint.agent.press(self.session, digit, now=now_s()))
+
     async def put_through(self, target: str, *, within_s: float = 5.0) -> int:
         """Ask the peer to call somebody else instead of us (REFER); the last status told. Raises: TimeoutError."""
         self._put_through = asyncio.get_running_loop().create_future()

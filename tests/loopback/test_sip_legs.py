@@ -519,6 +519,22 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
         await bench.fact(LegEnded)
 
 
+@pytest.mark.parametrize("sdp", [FAR_SDP, FAR_SDP.replace(b" 96\r\n", b"\r\n", 1)])
+async def test_a_key_heard_in_the_sound_is_not_counted_again_when_info_tells_of_it(bench: Bench, sdp: bytes) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, sdp)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        bench.legs.pressed(came.call, "5")
+        for digit in "567":
+            far.sip.do(far.sip.agent.press(session, digit, now=time.time()))
+        seven = DigitPressed(call=came.call, digit="7")
+        await bench.until(lambda: seven in bench.said)
+        assert [fact.digit for fact in bench.said if isinstance(fact, DigitPressed)] == ["6", "7"]
+        assert [told for _, told in bench.rows.told[1:]] == ["6", "7"]
+
+
 async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Bench) -> None:
     async with FarEnd() as far:
         session = far.call(bench.legs.address, FAR_SDP)

@@ -132,6 +132,24 @@ async def test_digits_sent_to_a_dialled_phone_are_heard_there_before_the_parties
             assert len(bob.ear.packets(until_s=keys[0][0])) > 20, "the w comes before the first key"
 
 
+async def test_a_key_told_by_event_and_by_info_is_one_key(server: Server) -> None:
+    async with WebServer() as web:
+        web.on("/chosen", reply(twiml('<Pause length="60"/>')))
+        menu = web.on("/menu", reply(twiml('<Gather action="/chosen" numDigits="4" timeout="30"/>')))
+        await answers(server, OFFICE, menu)
+        async with Phone("alice", server=server.sip) as alice:
+            call = await alice.call(OFFICE)
+            await call.answered()
+            await web.came(1)
+            call.press("1")
+            call.tell("1")
+            call.tell("#")
+            await web.came(2)
+            (chosen,) = web.asked("/chosen")
+            assert chosen.form["Digits"] == "1"
+            await call.hang_up()
+
+
 async def test_a_phone_without_events_hears_and_presses_keys_as_tones(server: Server) -> None:
     five = Chord(name="5", tones_hz=(770.0, 1336.0))
     async with WebServer() as web:

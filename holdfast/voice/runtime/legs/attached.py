@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.legs.keys import Keys
 from holdfast.voice.runtime.legs.reach import Goal
 from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.sip import sdes
@@ -111,6 +112,7 @@ class Attached:
     known: bool = False
     """Whether the engine has heard of the call: one in that ends before is nobody's business."""
     gone: bool = False
+    keys: Keys = field(default_factory=Keys)
 
     def begin(self, row: RowAddress, sealing: Sealing, *, first: Codec | None = None) -> Negotiation:
         """A negotiation about this row, in which a codec may be wanted more than usual."""

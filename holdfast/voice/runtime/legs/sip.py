@@ -41,6 +41,7 @@ from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, d
 from holdfast.voice.runtime.legs.attached import Attached, cause_of
 from holdfast.voice.runtime.legs.desk import LegDesk
 from holdfast.voice.runtime.legs.endpoint import open_endpoint
+from holdfast.voice.runtime.legs.keys import TOGETHER_S, Told
 from holdfast.voice.runtime.legs.placing import Placing
 from holdfast.voice.runtime.legs.rows import Rows
 from holdfast.voice.runtime.legs.trunks import Standing, Trunks
@@ -171,6 +172,12 @@ class SipLegs:
         if leg is not None and leg.session is not None and packets != leg.packets:
             leg.packets = packets
             desk.agent.sounds(leg.session, now=desk.now())
+
+    def pressed(self, call: CallSid, digit: str) -> None:
+        """A key was heard in the sound of a leg; what INFO tells of it counts no more."""
+        leg = self._desk.legs.get(call)
+        if leg is not None:
+            leg.keys.press(digit, self._desk.now())
 
     # --- the engine's effects
 
@@ -344,8 +351,7 @@ class SipLegs:
             case s.RefreshDue() | s.ReofferDue():
                 self._agreeing.refresh(leg)
             case s.DigitSignalled():
-                desk.tell(DigitPressed(call=leg.call, digit=event.digit))
-                desk.rows.pass_on(leg, event.digit)
+                self._signalled(leg, event)
             case s.ReferralAnswered(status=status):
                 desk.tell(LegReferred(call=leg.call, sip_code=status))
             case s.Referral():
@@ -359,3 +365,20 @@ class SipLegs:
                     desk.tell(LegEnded(call=leg.call, cause=cause_of(event.cause), sip_code=event.status))
             case _:
                 pass
+
+    def _signalled(self, leg: Attached, event: s.DigitSignalled) -> None:
+        """A key told by INFO. Where telephone events are agreed it counts once its event has not come for a while."""
+        told = leg.keys.tell(event.digit, self._desk.now(), lasted_s=event.duration_ms / 1000)
+        agreed = None if leg.negotiation is None else leg.negotiation.agreed
+        if told is None:
+            return
+        if agreed is None or agreed.dtmf_payload_type is None:
+            self._signalled_alone(leg, told)
+        else:
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._signalled_alone, leg, told)
+
+    def _signalled_alone(self, leg: Attached, told: Told) -> None:
+        desk = self._desk
+        if leg.keys.settle(told) and not leg.gone:
+            desk.tell(DigitPressed(call=leg.call, digit=told.digit))
+            desk.rows.pass_on(leg, told.digit)
