@@ -1,7 +1,7 @@
 """Where lines can be reached: the contacts they register, each until it expires.
 
 A REGISTER is carried out whole or not at all.
-Source: RFC 3261 §10.3.
+Source: RFC 3261 §10.3; RFC 5626 §4.1 for who is the same phone with another address.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ MAX_EXPIRES_S = 3600
 MIN_EXPIRES_S = 10
 
 
+Instance = tuple[str, str]
+"""What stays the same of a phone whose address changes: `+sip.instance`, and `reg-id` of the flow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """One contact of a line.
@@ -31,13 +35,18 @@ class Binding:
 
     uri: str
     to: Address
+    registered_at: float
     expires_at: float
     call_id: str
     cseq: int
     preference: float
+    instance: Instance | None
 
 
-Bindings = Mapping[str, Binding]
+Key = tuple[str, str]
+"""What makes contacts equal: the address, and behind a NAT, where others have the same, the host it is seen at."""
+
+Bindings = Mapping[Key, Binding]
 """Contacts of one line by what makes them equal."""
 
 
@@ -54,18 +63,19 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
     contact: NameAddr
-    key: str
+    key: Key
     to: Address
     expires_s: int
     preference: float
+    instance: Instance | None
 
 
-def living(bindings: Bindings, now: float) -> dict[str, Binding]:
+def living(bindings: Bindings, now: float) -> dict[Key, Binding]:
     """Those that have not expired."""
     return {key: binding for key, binding in bindings.items() if binding.expires_at > now}
 
 
-def connected_elsewhere(bindings: Bindings, gone: Address) -> dict[str, Binding]:
+def connected_elsewhere(bindings: Bindings, gone: Address) -> dict[Key, Binding]:
     """Those that a connection that ended did not lead to. Source: RFC 5626 §5.3 (a flow that fails)."""
     return {key: binding for key, binding in bindings.items() if binding.to != gone}
 
@@ -78,6 +88,8 @@ def in_order(bindings: Bindings, now: float) -> tuple[Binding, ...]:
 def register(bindings: Bindings, received: Request, source: Address, now: float, *, max_contacts: int) -> Outcome:
     """Carry out one REGISTER of an authenticated line. Without a Contact it only asks.
 
+    A phone that comes back with another address replaces itself. Of more than `max_contacts` those that were
+    registered longest ago go; a REGISTER that names more by itself is refused.
     Source: RFC 3261 §10.3, steps 6 to 8.
     """
     before = living(bindings, now)
@@ -93,22 +105,28 @@ def register(bindings: Bindings, received: Request, source: Address, now: float,
         return Outcome(status=423, headers=headers, bindings=before, changed=False)
     after = dict(before)
     for wish in wishes:
-        known = after.get(wish.key)
-        if known is not None and not _is_newer(known, received):
+        replaced = [key for key, known in after.items() if _is_replaced(key, known, wish, received)]
+        if not all(_is_newer(after[key], received) for key in replaced):
             return Outcome(status=500, headers=(), bindings=before, changed=False)
-        if wish.expires_s == 0:
-            after.pop(wish.key, None)
-        else:
+        for key in replaced:
+            del after[key]
+        if wish.expires_s > 0:
             after[wish.key] = Binding(
                 uri=wish.contact.uri,
                 to=wish.to,
+                registered_at=now,
                 expires_at=now + min(wish.expires_s, MAX_EXPIRES_S),
                 call_id=received.call_id,
                 cseq=received.cseq,
                 preference=wish.preference,
+                instance=wish.instance,
             )
-    if len(after) > max_contacts:
+    named = {wish.key for wish in wishes}
+    if len(named & after.keys()) > max_contacts:
         return Outcome(status=403, headers=(), bindings=before, changed=False)
+    others = sorted(after.keys() - named, key=lambda key: after[key].registered_at)
+    for key in others[: max(0, len(after) - max_contacts)]:
+        del after[key]
     return _listed(after, now, changed=bool(wishes))
 
 
@@ -121,6 +139,15 @@ def _remove_all(before: Bindings, received: Request, now: float) -> Outcome:
     return _listed({}, now, changed=True)
 
 
+def _is_replaced(key: Key, known: Binding, wish: _Wish, received: Request) -> bool:
+    """Whether a contact is the one that is wished for, or the same phone at its former address.
+
+    One that keeps its Call-ID is the same though its NAT shows it elsewhere.
+    """
+    moved = wish.expires_s > 0 and wish.instance is not None and known.instance == wish.instance
+    return key == wish.key or moved or (key[0] == wish.key[0] and known.call_id == received.call_id)
+
+
 def _is_newer(known: Binding, received: Request) -> bool:
     return known.call_id != received.call_id or received.cseq > known.cseq
 
@@ -128,16 +155,18 @@ def _is_newer(known: Binding, received: Request) -> bool:
 def _wish(text: str, received: Request, source: Address) -> _Wish:
     contact = parse_name_addr(text)
     uri = parse_uri(contact.uri)
-    own = None if source.reliable else address_of(uri)
+    own = address_of(uri)
+    seen_there = own is not None and ip_address(own.host) == ip_address(source.host)
     expires = contact.param("expires")
     wanted = expires if expires is not None else received.first("Expires")
     transport = (uri.param("transport") or "udp").lower()
     return _Wish(
         contact=replace(contact, uri=uri.text.partition("?")[0]),
-        key=f"{uri.user}@{uri.host}:{uri.port or 5060};{transport}",
-        to=own if own is not None and ip_address(own.host) == ip_address(source.host) else source,
+        key=(f"{uri.user}@{uri.host}:{uri.port or 5060};{transport}", "" if seen_there else source.host),
+        to=own if own is not None and seen_there and not source.reliable else source,
         expires_s=int(wanted) if wanted and re.fullmatch(r"[0-9]{1,9}", wanted) else DEFAULT_EXPIRES_S,
         preference=_preference(contact.param("q")),
+        instance=(instance, contact.param("reg-id") or "") if (instance := contact.param("+sip.instance")) else None,
     )
 
 
@@ -145,7 +174,7 @@ def _preference(q: str | None) -> float:
     return float(q) if q and re.fullmatch(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", q) else 1.0
 
 
-def _listed(bindings: dict[str, Binding], now: float, *, changed: bool) -> Outcome:
+def _listed(bindings: dict[Key, Binding], now: float, *, changed: bool) -> Outcome:
     headers = tuple(
         ("Contact", f"<{binding.uri}>;expires={max(1, round(binding.expires_at - now))}")
         for binding in in_order(bindings, now)

@@ -148,8 +148,17 @@ class Scene:
         self.peer = Peer(self.wire, self.bob)
         self.count = 0
 
-    def say(self, *extra: str, cseq: int | None = None, call_id: str = "reg", user: str = "alice") -> str:
+    def say(
+        self,
+        *extra: str,
+        cseq: int | None = None,
+        call_id: str = "reg",
+        user: str = "alice",
+        source: Address | None = None,
+    ) -> str:
         """Send a REGISTER, answer its challenge, and return the final response."""
+        if source is not None:
+            self.peer = Peer(self.wire, self.bob, source)
         self.count += 1
         number = 2 * self.count if cseq is None else cseq
 
@@ -163,6 +172,7 @@ class Scene:
                 cseq=number,
                 call_id=call_id,
                 contact="",
+                sent_by=f"{self.peer.address.host}:{self.peer.address.port}",
             )
             return made.replace("To: <sip:bob@10.0.0.2>", f"To: <sip:{user}@10.0.0.2>")
 
@@ -260,6 +270,63 @@ def test_too_many_contacts_are_refused() -> None:
     many = ", ".join(f"<sip:p{number}@10.0.0.3>" for number in range(11))
     assert scene.say(f"Contact: {many}").startswith("SIP/2.0 403")
     assert scene.contacts() == []
+
+
+def test_a_phone_that_was_restarted_replaces_its_former_contact() -> None:
+    scene = Scene()
+    phone = ';+sip.instance="<urn:uuid:1>"'
+    scene.say('Contact: <sip:desk@10.0.0.3:5060>;+sip.instance="<urn:uuid:2>"', call_id="desk")
+    for port in range(6001, 6021):
+        said = scene.say(f"Contact: <sip:a@10.0.0.3:{port}>{phone}", call_id=f"start-{port}")
+        assert said.startswith("SIP/2.0 200")
+    assert sorted(scene.contacts()) == ["sip:a@10.0.0.3:6020", "sip:desk@10.0.0.3:5060"]
+    scene.say("Contact: <sip:a@10.0.0.3:6001>;expires=0" + phone, call_id="late")
+    assert sorted(scene.contacts()) == ["sip:a@10.0.0.3:6020", "sip:desk@10.0.0.3:5060"]
+
+
+def test_each_flow_of_a_phone_is_a_contact() -> None:
+    scene = Scene()
+    for flow in (1, 2):
+        scene.say(f'Contact: <sip:a@10.0.0.3:600{flow}>;+sip.instance="<urn:uuid:1>";reg-id={flow}')
+    assert len(scene.contacts()) == 2
+
+
+def test_a_register_from_before_the_restart_that_comes_late_replaces_nothing() -> None:
+    scene = Scene()
+    phone = ';+sip.instance="<urn:uuid:1>"'
+    scene.say(f"Contact: <sip:a@10.0.0.3:6002>{phone}", cseq=10)
+    assert scene.say(f"Contact: <sip:a@10.0.0.3:6001>{phone}", cseq=9).startswith("SIP/2.0 500")
+    assert scene.contacts() == ["sip:a@10.0.0.3:6002"]
+
+
+def test_of_too_many_contacts_the_one_registered_longest_ago_makes_room() -> None:
+    scene = Scene()
+    for number in range(10):
+        scene.say(f"Contact: <sip:p{number}@10.0.0.3>", "Expires: 3600", call_id=f"p{number}")
+        scene.wire.run(1)
+    scene.say("Contact: <sip:p0@10.0.0.3>", "Expires: 60", call_id="p0")
+    assert scene.say("Contact: <sip:new@10.0.0.3>", call_id="new").startswith("SIP/2.0 200")
+    assert sorted(scene.contacts()) == ["sip:new@10.0.0.3", "sip:p0@10.0.0.3"] + [
+        f"sip:p{number}@10.0.0.3" for number in range(2, 10)
+    ]
+
+
+def test_phones_with_the_same_private_address_behind_different_routers_are_kept_apart() -> None:
+    scene = Scene()
+    one, other = Address("10.0.0.4", 40_001), Address("10.0.0.5", 40_001)
+    for source in (one, other):
+        scene.say("Contact: <sip:a@192.168.1.20:5060>", call_id=source.host, source=source)
+    assert {to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)} == {one, other}
+    scene.say("Contact: <sip:a@192.168.1.20:5060>;expires=0", call_id=other.host)
+    assert [to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)] == [one]
+
+
+@pytest.mark.parametrize("source", [Address("10.0.0.4", 40_002), Address("10.0.0.5", 40_001)])
+def test_a_phone_that_its_router_shows_elsewhere_is_one_contact(source: Address) -> None:
+    scene = Scene()
+    scene.say("Contact: <sip:a@192.168.1.20:5060>", source=Address("10.0.0.4", 40_001))
+    scene.say("Contact: <sip:a@192.168.1.20:5060>", source=source)
+    assert scene.bob.agent.contacts("alice", scene.wire.now) == (("sip:a@192.168.1.20:5060", source),)
 
 
 def test_an_expiry_that_is_no_number_is_the_default() -> None:
