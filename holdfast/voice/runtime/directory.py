@@ -297,7 +297,7 @@ class Directory:
 def normal(number: str) -> str:
     """A phone number in E.164 when it can be read as one, else what was given.
 
-    Phones leave out the plus and write brackets; `sip:+1555…@host` and `tel:` are not read here.
+    Phones leave out the plus and write brackets; `sip:+1555…@host`, `tel:` and parameters are not read here.
     """
     bare = _PUNCTUATION.sub("", number)
     if E164.match(bare):

@@ -17,7 +17,7 @@ from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, clean, cleaned
 from holdfast.voice.sip.session import Session, SessionState, Unacknowledged
 from holdfast.voice.sip.transaction import T1_S, T2_S, TIMEOUT_S, State
-from holdfast.voice.sip.uri import parse_uri
+from holdfast.voice.sip.uri import as_sip, number_of, parse_uri
 
 RING_AGAIN_S = 60.0
 """A provisional response is sent again this often, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
@@ -43,13 +43,13 @@ def invited(desk: Desk, received: Request, key: str, source: Address, *, user: s
     desk.show(received.encode(), source, session.id, "in", again=False)
     desk.reply(key, 100)
     desk.start(session_timer("answer", session.id), _patience(desk, received))
-    called, caller = parse_uri(received.uri), _caller(received)
+    target, caller = as_sip(received.uri, desk.settings.address.host), _caller(received)
     desk.tell(
         Invited(
             session=session.id,
             source=source,
-            target=clean(received.uri),
-            called=clean(called.user),
+            target=clean(target),
+            called=clean(number_of(parse_uri(target).user)),
             caller=clean(caller[0]),
             caller_host=caller[1],
             caller_name=clean(received.from_.name),
@@ -67,8 +67,8 @@ def _caller(received: Request) -> tuple[str, str]:
     try:
         uri = parse_uri(received.from_.uri)
     except UriUnreadable:
-        return received.from_.uri.partition(":")[2].partition(";")[0], ""
-    return uri.user, uri.host
+        return number_of(received.from_.uri.partition(":")[2]).partition(";")[0], ""
+    return number_of(uri.user), uri.host
 
 
 def _patience(desk: Desk, received: Request) -> float:

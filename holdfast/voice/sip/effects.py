@@ -108,11 +108,11 @@ class Invited:
     session: SessionId
     source: Address
     target: str
-    """The Request-URI as it came."""
+    """The Request-URI as it came; a `tel:` URI as a SIP URI at our address."""
     called: str
-    """User part of the Request-URI, percent-decoded; "" when there is none."""
+    """User part of the Request-URI, percent-decoded; of a number without its parameters; "" when there is none."""
     caller: str
-    """User part of From, percent-decoded; "" when there is none."""
+    """The same of From."""
     caller_host: str
     caller_name: str
     user: str | None

@@ -32,6 +32,10 @@ _URI = re.compile(
     re.ASCII,
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):", re.ASCII)
+_SUBSCRIBER = re.compile(r"\+?[0-9*#().-]+\Z", re.ASCII)
+"""A number in front of its parameters. Source: RFC 3966 §3 (global-number-digits, local-number-digits)."""
+_VISUAL = re.compile(r"[().-]")
+_PREFIX = re.compile(r"\+[0-9]{1,15}\Z", re.ASCII)
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PARAM = re.compile(rf"\s*;\s*({TOKEN})\s*(?:=\s*({_QUOTED}|[^;,\"<>\s]+)\s*)?", re.DOTALL)
 _QUOTED_NAME = re.compile(rf"\s*({_QUOTED})\s*<", re.DOTALL)
@@ -82,6 +86,31 @@ def parse_uri(text: str) -> Uri:
         port=port,
         params=tuple(params),
     )
+
+
+def as_sip(text: str, host: str) -> str:
+    """A `tel:` URI as the SIP URI that it is at this host, any other as it is. Source: RFC 3261 §19.1.6."""
+    scheme, _, subscriber = text.partition(":")
+    host = f"[{host}]" if ":" in host else host
+    return f"sip:{subscriber}@{host};user=phone" if scheme.lower() == "tel" else text
+
+
+def number_of(user: str) -> str:
+    """The number in a user part that is one with parameters, any other user part as it is.
+
+    A local number gets the prefix that its `phone-context` is, unless it begins with that already. What is said of
+    number portability is for those who route.
+    Source: RFC 3966 §3, §5.1.5; RFC 4694.
+    """
+    number, semicolon, params = user.partition(";")
+    if not semicolon or not _SUBSCRIBER.match(number):
+        return user
+    fields = (field.partition("=") for field in params.split(";"))
+    context = next((value for name, _, value in fields if name.lower() == "phone-context"), "")
+    prefix, digits = _VISUAL.sub("", context), _VISUAL.sub("", number)
+    if number.startswith("+") or not _PREFIX.match(prefix):
+        return number
+    return f"+{digits}" if f"+{digits}".startswith(prefix) else f"{prefix}{digits}"
 
 
 def sip_uri(user: str, address: Address) -> str:

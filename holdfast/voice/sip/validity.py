@@ -13,7 +13,7 @@ from holdfast.voice.sip.dialog import contact_uri
 from holdfast.voice.sip.effects import Headers
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request
-from holdfast.voice.sip.uri import parse_uri, scheme_of
+from holdfast.voice.sip.uri import as_sip, parse_uri, scheme_of
 
 KNOWN_METHODS = frozenset(
     {
@@ -44,10 +44,10 @@ def objection(received: Request) -> Objection | None:
     wrong = _unreadable(received)
     if wrong is not None:
         return Objection(status=400, reason=f"Bad Request ({wrong})")
-    if scheme_of(received.uri) not in ("sip", "sips"):
+    if scheme_of(received.uri) not in ("sip", "sips", "tel"):
         return Objection(status=416)
     try:
-        parse_uri(received.uri)
+        parse_uri(as_sip(received.uri, "localhost"))
     except UriUnreadable:
         return Objection(status=400, reason="Bad Request (Request-URI that cannot be read)")
     if received.method != "CANCEL":

@@ -17,7 +17,7 @@ from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import clean
 from holdfast.voice.sip.offer import Sealing
-from holdfast.voice.sip.uri import DEFAULT_PORTS, parse_name_addr, parse_uri
+from holdfast.voice.sip.uri import DEFAULT_PORTS, number_of, parse_name_addr, parse_uri
 
 SrtpWish = Literal["accept", "offer", "require"]
 
@@ -137,7 +137,7 @@ def dialled(invited: Invited, trunks: Registered) -> str:
         return invited.called
     to = next((value for name, value in invited.headers if name.lower() in ("to", "t")), "")
     try:
-        return parse_uri(parse_name_addr(to).uri).user or invited.called
+        return number_of(parse_uri(parse_name_addr(to).uri).user) or invited.called
     except UriUnreadable:
         return invited.called
 
@@ -186,7 +186,7 @@ def forwarded_from(headers: Headers) -> str | None:
     if newest is None:
         return None
     try:
-        user = parse_uri(parse_name_addr(newest).uri).user
+        user = number_of(parse_uri(parse_name_addr(newest).uri).user)
     except UriUnreadable:
         return None
     return clean(user) or None

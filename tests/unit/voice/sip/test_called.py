@@ -94,6 +94,23 @@ def test_who_calls_is_told_with_all_that_came() -> None:
     assert scene.peer.statuses() == [100]
 
 
+@pytest.mark.parametrize(
+    ("uri", "called", "target"),
+    [
+        ("sip:+15550100;npdi;rn=+15550199@10.0.0.2", "+15550100", None),
+        ("sip:15550100;phone-context=+1@10.0.0.2;user=phone", "+15550100", None),
+        ("tel:+15550100;npdi", "+15550100", "sip:+15550100;npdi@10.0.0.2;user=phone"),
+        ("TEL:555-0100;phone-context=+1", "+15550100", "sip:555-0100;phone-context=+1@10.0.0.2;user=phone"),
+    ],
+)
+def test_a_number_is_called_without_its_parameters(uri: str, called: str, target: str | None) -> None:
+    scene = Scene()
+    scene.peer.say(invite(uri=uri).replace("<sip:+15550100@10.0.0.3>", "<sip:5550123;phone-context=+1@10.0.0.3>"))
+    (invited,) = scene.bob.told(Invited)
+    assert isinstance(invited, Invited)
+    assert (invited.called, invited.target, invited.caller) == (called, target or uri, "+15550123")
+
+
 def test_a_caller_without_a_sip_uri_is_its_number() -> None:
     scene = Scene()
     scene.peer.say(invite().replace("<sip:+15550100@10.0.0.3>", "<tel:+15550100;phone-context=x>"))

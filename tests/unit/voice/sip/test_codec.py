@@ -12,6 +12,8 @@ from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
 from holdfast.voice.sip.message import Request, Response, parse_via, reply_address, respond, stamp_source
 from holdfast.voice.sip.uri import (
+    as_sip,
+    number_of,
     numeric_address,
     parse_name_addr,
     parse_params,
@@ -278,6 +280,42 @@ def test_uris_are_read(text: str, user: str, host: str, port: int | None) -> Non
 def test_what_is_no_sip_uri_is_refused(text: str) -> None:
     with pytest.raises(UriUnreadable):
         parse_uri(text)
+
+
+@pytest.mark.parametrize(
+    ("user", "number"),
+    [
+        ("+15550100", "+15550100"),
+        ("+15550100;npdi;rn=+15550199", "+15550100"),
+        ("+1(555)01-00;isub=1", "+1(555)01-00"),
+        ("5550100;phone-context=+1", "+15550100"),
+        ("555-0100;ext=7;Phone-Context=+1-2", "+125550100"),
+        ("15550100;phone-context=+1", "+15550100"),
+        ("+15550100;phone-context=+44", "+15550100"),
+        ("100;phone-context=office.example", "100"),
+        ("100;phone-context=+", "100"),
+        ("100;phone-context", "100"),
+        ("*100#;x", "*100#"),
+        ("alice;x", "alice;x"),
+        (";x", ";x"),
+        ("alice", "alice"),
+    ],
+)
+def test_the_number_of_a_subscriber(user: str, number: str) -> None:
+    assert number_of(user) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "uri"),
+    [
+        ("tel:+15550100;npdi", "10.0.0.2", "sip:+15550100;npdi@10.0.0.2;user=phone"),
+        ("TEL:100", "::1", "sip:100@[::1];user=phone"),
+        ("sips:alice@example.com", "10.0.0.2", "sips:alice@example.com"),
+    ],
+)
+def test_a_tel_uri_is_a_sip_uri_at_a_host(text: str, host: str, uri: str) -> None:
+    assert as_sip(text, host) == uri
+    parse_uri(uri)
 
 
 def test_parameters_of_a_uri() -> None:

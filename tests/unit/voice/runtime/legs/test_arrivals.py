@@ -39,6 +39,7 @@ def invited(*headers: tuple[str, str]) -> Invited:
         ((), None),
         ((("Diversion", "<sip:+15550100999@carrier.example>;reason=unconditional"),), "+15550100999"),
         ((("diversion", '"Desk" <sip:desk@a.example>'), ("Diversion", "<sip:older@a.example>")), "desk"),
+        ((("Diversion", "<sip:+15550100999;npdi@c.example>"),), "+15550100999"),
         ((("Diversion", "<sip:a.example>"),), None),
         ((("Diversion", "rubbish"),), None),
         ((("Diversion", "<sip:a@"),), None),
@@ -96,6 +97,7 @@ class Registered:
     [
         ("<sip:+15550100@carrier.example>", "+15550100"),
         ('"Desk, 1" <sip:+15550100@carrier.example;user=phone>', "+15550100"),
+        ("<sip:15550100;phone-context=+1@carrier.example;user=phone>", "+15550100"),
         ("<sip:carrier.example>", "anybody"),
         ("<tel:+15550100>", "anybody"),
         ("rubbish", "anybody"),
