@@ -20,12 +20,13 @@ def calls(config: Config = None, store: Store = None) -> None:
     listed = client_of(settings_from(config=config, store=store)).get("/calls", has="calls")
     table(
         ("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"),
-        [_row(call) for call in listed["calls"]],
+        [row_of(call) for call in listed["calls"]],
         empty="no live calls; a phone can call in now (docs/phones.md), or an app can POST Calls",
     )
 
 
-def _row(call: dict[str, Any]) -> tuple[str, ...]:
+def row_of(call: dict[str, Any]) -> tuple[str, ...]:
+    """A call as the table shows it. HELD tells a hold of ours from one by the phone's own key."""
     shown = [call.get(key) for key in ("sid", "from", "to", "status")]
-    held = "held" if call.get("held") else ""
+    held = ", ".join(word for word, key in (("held", "held"), ("by phone", "held_by_phone")) if call.get(key))
     return (*(str(value or "") for value in shown), held, str(call.get("hears") or ""), str(call.get("hold") or ""))

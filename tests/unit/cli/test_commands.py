@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run
+from holdfast.cli.calls import row_of
 from holdfast.cli.control import doubt_certificate, sip_tls
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
@@ -191,6 +192,14 @@ def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
     run(["line", "list"])
     run(["number", "list"])
     assert capsys.readouterr().out.splitlines() == ["bob", "+15550102\thttp://127.0.0.1:7/"]
+
+
+@pytest.mark.parametrize(
+    ("held", "by_phone", "shown"),
+    [(False, False, ""), (True, False, "held"), (False, True, "by phone"), (True, True, "held, by phone")],
+)
+def test_a_hold_by_the_phone_itself_is_shown(held: bool, by_phone: bool, shown: str) -> None:
+    assert row_of({"sid": "CA1", "held": held, "held_by_phone": by_phone})[4] == shown
 
 
 def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPatch) -> None:
