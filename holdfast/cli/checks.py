@@ -22,6 +22,8 @@ from holdfast.store.account import account_file
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 OTHER_FILES = 128
 """Descriptors a process needs beside its RTP sockets."""
+SIP_STEP = 10
+"""From a SIP port that is taken to one that may be free; the next one is that of TLS."""
 LEAST_FREE_BYTES = 100_000_000
 LATE_MS = 15.0
 """A wake-up later than this makes the 20 ms clock of the media process skip."""
@@ -279,7 +281,8 @@ def _listen(kind: socket.SocketKind, host: str, port: int, what: str, flag: str)
         match error.errno:
             case errno.EADDRINUSE:
                 letter = "t" if kind == socket.SOCK_STREAM else "u"
-                fix = f"See who: ss -l{letter}np sport = :{port}. Or take another: holdfast serve --{flag} {port + 1}"
+                other = port + (SIP_STEP if flag == "sip-port" else 1)
+                fix = f"See who: ss -l{letter}np sport = :{port}. Or take another: holdfast serve --{flag} {other}"
                 return bad(f"{what} port {port} of {host} is taken by another program", fix)
             case errno.EACCES:
                 return bad(

@@ -45,7 +45,7 @@ def test_a_port_that_is_taken(taken: tuple[socket.SocketKind, int], store: Path)
         finding = checks.check_sip(settings(store, sip_port=port), None)
     assert finding.verdict is Verdict.BAD
     assert "is taken by another program" in finding.what
-    assert f"-port {port + 1}" in finding.fix
+    assert finding.fix.endswith(f"--http-port {port + 1}" if kind == socket.SOCK_STREAM else f"--sip-port {port + 10}")
 
 
 def test_a_port_that_is_free_or_any(store: Path) -> None:
