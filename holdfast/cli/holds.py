@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.client import Client, client_of
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, number_of, settings_from
 from holdfast.cli.terminal import Stop, note, say, table
 
 
@@ -19,7 +19,7 @@ def hold(
     by: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds them.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the history.")] = None,
     limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="The longest they wait; then they are brought back.")
+        str | None, typer.Option(metavar="SECONDS", help="The longest they wait; then they are brought back.")
     ] = None,
     config: Config = None,
     store: Store = None,
@@ -34,7 +34,8 @@ def hold(
     holdfast hold CA… --music https://example.com/music.mp3 --by alice
     holdfast resume CA…
     """
-    body: dict[str, object] = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit}
+    limit_s = None if limit is None else number_of("--limit", limit)
+    body: dict[str, object] = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit_s}
     done = client_of(settings_from(config=config, store=store)).post("/holds", body, has="status")
     say(f"{done['id']} {done['status']}")
 

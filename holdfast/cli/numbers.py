@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.voice.runtime.directory import E164, Directory
 from holdfast.voice.runtime.listings import PhoneNumber
@@ -22,6 +22,8 @@ app = typer.Typer(
     epilog="They are IncomingPhoneNumbers of Twilio's REST API too.",
 )
 
+_METHODS: dict[str, Literal["GET", "POST"]] = {"get": "GET", "post": "POST"}
+
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="In E.164, such as +15550100.")]
 
 
@@ -31,7 +33,7 @@ def add(
     voice_url: Annotated[
         str | None, typer.Option("--voice-url", metavar="URL", help="What answers; else the line of that name rings.")
     ] = None,
-    voice_method: Annotated[Literal["GET", "POST"], typer.Option("--voice-method", help="How it is asked.")] = "POST",
+    voice_method: Annotated[str, typer.Option("--voice-method", metavar="GET|POST", help="How it is asked.")] = "POST",
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -46,11 +48,12 @@ def add(
         urlsplit(voice_url).scheme not in ("http", "https") or not urlsplit(voice_url).netloc
     ):
         raise Stop(f"{voice_url!r} is not a web address", fix="Say http://host/path.", status=WRONG_SETTINGS)
+    method = word_of("--voice-method", voice_method, _METHODS)
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
-        server.post("/engine/numbers", {"phone_number": number, "voice_url": voice_url, "voice_method": voice_method})
+        server.post("/engine/numbers", {"phone_number": number, "voice_url": voice_url, "voice_method": method})
     else:
-        in_the_store(settings, lambda directory: _put(directory, number, voice_url, voice_method))
+        in_the_store(settings, lambda directory: _put(directory, number, voice_url, method))
     say(f"number {number} " + (f"is answered by {voice_url}" if voice_url else f"rings the line {number}"))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,6 +18,8 @@ Store = Annotated[
     str | None, typer.Option("--store", metavar="sqlite:///FILE", help="Where calls, holds and numbers are kept.")
 ]
 
+Word = TypeVar("Word")
+
 WRONG_SETTINGS = 2
 """The exit status for a command that was called in a wrong way, as of a shell's own commands."""
 
@@ -28,3 +31,21 @@ def settings_from(*, config: Path | None = None, **flags: object) -> Settings:
     except SettingsWrong as error:
         message = "\n".join(["the settings cannot be used:", *error.problems])
         raise Stop(message, fix="docs/settings.md lists every setting.", status=WRONG_SETTINGS) from error
+
+
+def number_of(flag: str, text: str) -> float:
+    """The number above 0 given with an option. Raises: Stop."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise Stop(f"{flag} {text!r} is not a number above 0", fix=f"Such as {flag} 90", status=WRONG_SETTINGS)
+    return number
+
+
+def word_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:
+    """What the word given with an option means, in capitals or not. Raises: Stop."""
+    if text.lower() not in words:
+        raise Stop(f"{flag} {text!r} is not one of {', '.join(words)}", status=WRONG_SETTINGS)
+    return words[text.lower()]

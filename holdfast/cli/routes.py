@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from holdfast.cli.client import NOT_FOUND, Refused
 from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
@@ -33,8 +33,8 @@ _TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 def add(
     prefix: Prefix,
     host: Annotated[str, typer.Option("--host", metavar="IP", help="The trunk, as a numeric address.")],
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Its port [5060, or 5061].")] = None,
-    transport: Annotated[Literal["udp", "tcp", "tls"], typer.Option("--transport", help="How to get there.")] = "udp",
+    port: Annotated[str | None, typer.Option("--port", metavar="PORT", help="Its port [5060, or 5061].")] = None,
+    transport: Annotated[str, typer.Option("--transport", metavar="udp|tcp|tls", help="How to get there.")] = "udp",
     user: Annotated[str | None, typer.Option("--user", help="Who we are there, when it asks.")] = None,
     password: Annotated[str | None, typer.Option("--password", help="Asked if left out and there is a user.")] = None,
     realm: Annotated[str | None, typer.Option("--realm", help="The one realm whose challenges are answered.")] = None,
@@ -62,7 +62,7 @@ def add(
     holdfast route add + --host 203.0.113.5 --user acme --register      we register there
     holdfast route add + --host 203.0.113.6 --user acme --backup        tried when that one fails
     """
-    kind = _TRANSPORTS[transport]
+    kind = word_of("--transport", transport, _TRANSPORTS)
     if user is not None and password is None:
         password = typer.prompt("Password", hide_input=True)
     if register and user is None:
@@ -70,7 +70,7 @@ def add(
     route = Route(
         prefix=_checked_prefix(prefix),
         host=_checked_host(host),
-        port=DEFAULT_PORTS[kind] if port is None else port,
+        port=DEFAULT_PORTS[kind] if port is None else _checked_port(port),
         transport=kind,
         user=user,
         password=password,
@@ -150,6 +150,12 @@ def _where(host: str, port: int, transport: str) -> str:
 
 def _wrong(what: str, fix: str) -> Stop:
     return Stop(what, fix=fix, status=WRONG_SETTINGS)
+
+
+def _checked_port(port: str) -> int:
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise _wrong(f"--port {port!r} is not a port from 1 to 65535", "Leave it out: 5060, over TLS 5061.")
+    return int(port)
 
 
 def _checked_prefix(prefix: str) -> str:

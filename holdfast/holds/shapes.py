@@ -2,7 +2,8 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from holdfast.holds.hold import Hold, Status, WayName
 from holdfast.holds.overview import CallView
@@ -13,13 +14,30 @@ from holdfast.holds.ways.pair import Pair
 A_CALL = "CA" + "0f" * 16
 A_HOLD = "HO" + "7c" * 16
 AN_INSTANT = 1764067200.0
+NO_OBJECT = "send a JSON object, with Content-Type: application/json"
 
 
-class HoldAsked(BaseModel):
+class Asked(BaseModel):
+    """A wish, as a JSON object. Whatever else is sent is told in words of ours."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_known(cls, sent: object) -> object:
+        if not isinstance(sent, dict):
+            raise PydanticCustomError("no_object", NO_OBJECT)
+        for name in sent:
+            if name not in cls.model_fields:
+                told = {"name": str(name)[:60], "allowed": ", ".join(cls.model_fields)}
+                raise PydanticCustomError("unknown_field", "there is no field {name}; allowed: {allowed}", told)
+        return sent
+
+
+class HoldAsked(Asked):
     """A wish to hold a call."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"call": A_CALL, "music": "https://example.com/music.mp3", "by": "alice", "reason": "lookup"}]
         },
@@ -33,18 +51,18 @@ class HoldAsked(BaseModel):
     limit_s: float | None = Field(None, description="Longest time on hold, in seconds. None: the service's limit.")
 
 
-class ResumeAsked(BaseModel):
+class ResumeAsked(Asked):
     """A wish to bring a party back."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"by": "alice"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "alice"}]})
     by: str | None = Field(None, description="Who resumes.")
 
 
-class PairAsked(BaseModel):
+class PairAsked(Asked):
     """Word that the continuation of a call's `<Dial>` is `/twiml/continue`."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"parent": A_CALL, "after": "https://example.com/after"}]}
+        json_schema_extra={"examples": [{"parent": A_CALL, "after": "https://example.com/after"}]}
     )
     parent: str = Field(description="The SID of the call that runs the Dial.")
     child: str | None = Field(None, description="The SID of the call the Dial made. None: its one answered child.")

@@ -18,6 +18,7 @@ from holdfast.holds.clock import SystemClock
 from holdfast.holds.errors import BadInput, HoldsError
 from holdfast.holds.service import Holds
 from holdfast.holds.shapes import (
+    NO_OBJECT,
     CallShown,
     CallsShown,
     EventShown,
@@ -185,9 +186,20 @@ async def _misread(request: Request, error: Exception) -> JSONResponse:
         raise error
     problems = []
     for one in error.errors():
-        where = ".".join(str(part) for part in one["loc"][1:]) or "the body"
-        problems.append(f"{where}: {one['msg']}")
+        problems.append(_problem(one["type"], tuple(one["loc"][1:]), one["msg"]))
     return _answer(400, code="bad_input", message="; ".join(problems), fix="/docs shows what is expected.")
+
+
+def _problem(kind: str, where: tuple[str | int, ...], words: str) -> str:
+    """What is wrong with one value, without words of the library that found it."""
+    if kind == "json_invalid":
+        return f"the body cannot be read as JSON: {NO_OBJECT}"
+    if not where:
+        return NO_OBJECT if kind == "missing" else words
+    name = ".".join(str(part) for part in where)
+    if kind == "missing":
+        return f"{name} is missing"
+    return f"{name} {words.partition(', unable')[0].replace('Input should be', 'must be')}"
 
 
 async def _not_served(request: Request, error: Exception) -> JSONResponse:

@@ -155,6 +155,31 @@ async def test_what_cannot_be_is_told_clearly(
     assert stage.account.writes() == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/holds", b"", "send a JSON object, with Content-Type: application/json"),
+        ("/holds", b"{", "the body cannot be read as JSON: send a JSON object, with Content-Type: application/json"),
+        ("/holds", [], "send a JSON object, with Content-Type: application/json"),
+        ("/holds", {}, "call is missing"),
+        ("/holds", {"call": 7}, "call must be a valid string"),
+        ("/holds", {"call": ANOTHER, "limit_s": "x"}, "limit_s must be a valid number"),
+        ("/holds", {"call": ANOTHER, "musik": 1}, "there is no field musik; allowed: call, music, by, reason, limit_s"),
+        (f"/holds/{ANOTHER}/resume", {"who": 1}, "there is no field who; allowed: by"),
+        ("/pairs", {"{call}": 1}, "there is no field {call}; allowed: parent, child, after"),
+    ],
+)
+async def test_a_wrong_body_is_told_in_plain_words(stage: Stage, path: str, body: object, says: str) -> None:
+    assert (await ask(stage, "POST", path, body))[1]["message"] == says
+
+
+async def test_a_form_is_told_to_be_json(stage: Stage) -> None:
+    assert stage.account.web is not None
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    status, _, answer = await asgi(stage.account.web, "POST", PUBLIC + "/holds", b"call=" + ANOTHER.encode(), form)
+    assert (status, json.loads(answer)["message"]) == (400, "send a JSON object, with Content-Type: application/json")
+
+
 async def test_troubles_have_their_own_statuses(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.troubles["conferences"] = [(AccountUnreachable("no answer"), False)]
     status, told = await ask(stage, "POST", "/holds", {"call": room[0]})
