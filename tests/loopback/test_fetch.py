@@ -449,7 +449,9 @@ async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
-        assert await code_of(web, Ask(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")) == 11220
+        with pytest.raises(VoiceError, match="it speaks plain HTTP there; use http://") as failure:
+            await web.ask(Ask(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+    assert failure.value.code == 11220
 
 
 @pytest.mark.parametrize("url", ["", "/relative", "ftp://127.0.0.1/", "http://127.0.0.1:1/\r\nX: y"])

@@ -34,6 +34,7 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
 CHILDLESS = frozenset({"Play", "Pause", "Redirect", "Hangup", "Reject", "Leave"})
 _VERSION = re.compile(r"""<\?xml\s+version\s*=\s*["']([^"']*)["']""")
+_PAGE = re.compile(r"\s*(<!doctype\s+html|<html)\b", re.IGNORECASE)
 
 VERBS: Final[Mapping[str, type[Element]]] = {
     "Say": Say,
@@ -134,9 +135,15 @@ def read(document: Document) -> Meaning:
         loops = document.role == "comfort" or (document.role == "wait" and unconfirmed.WAIT_FILE_LOOPS)
         rounds = 0 if loops else 1
         return Meaning((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
-    root = parse(document.text)
+    page = ""
+    if document.url and _PAGE.match(document.text):
+        page = f"; {document.url} answered with what looks like a web page (text/html)"
+    try:
+        root = parse(document.text)
+    except DocumentUnreadable as error:
+        raise type(error)(error.message + page) from error
     if root.tag != "Response":
-        raise RootWrong(f"the document's root is <{root.tag[:60]}>, not <Response>")
+        raise RootWrong(f"the document's root is <{root.tag[:60]}>, not <Response>{page}")
     verbs: list[Verb] = []
     warnings: list[Warned] = []
     for node in root.children:

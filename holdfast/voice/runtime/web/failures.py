@@ -21,6 +21,8 @@ def translated(error: aiohttp.ClientError | OSError | ValueError, url: str) -> V
             return errors.HostUnknown(f"{url}: the host name has no address")
         case aiohttp.ClientConnectorCertificateError():
             return _certificate_error(error.certificate_error, url)
+        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError(reason="WRONG_VERSION_NUMBER")):
+            return errors.TlsFailed(f"{url}: no TLS session: it speaks plain HTTP there; use http://")
         case aiohttp.ClientConnectorSSLError():
             return errors.TlsFailed(f"{url}: no TLS session: {error}")
         case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):

@@ -40,6 +40,18 @@ def test_a_sound_is_played_once() -> None:
     assert read(received("audio/mpeg", "", "abc")).verbs == (Play(source="clip:abc", rounds=1),)
 
 
+@pytest.mark.parametrize(
+    "page",
+    ["<!doctype html><html><body>404</body></html>", "<!DOCTYPE html>\n<html/>", "\n<HTML><br></HTML>", "<html/>"],
+)
+def test_a_web_page_is_told_as_one_with_its_address(page: str) -> None:
+    with pytest.raises(DocumentUnreadable) as wrong:
+        read(received("text/html", page))
+    assert wrong.value.message.endswith(f"; {URL} answered with what looks like a web page (text/html)")
+    with pytest.raises(DocumentUnreadable, match=r"no element found: line 1, column 10$"):
+        read(received("text/html", "<Response>"))
+
+
 @pytest.mark.parametrize("kind", ["application/json", "image/png", ""])
 def test_other_types_are_12300(kind: str) -> None:
     with pytest.raises(ContentTypeWrong) as wrong:
