@@ -289,6 +289,18 @@ async def test_a_peer_that_never_reads_is_cut_off() -> None:
         streams.close()
 
 
+async def test_a_connection_that_nobody_answers_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    owner = Recorder()
+    async with asyncio.TaskGroup() as tasks:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            streams = Streams(owner, now=time.time, tasks=tasks, client_tls=trusting(), connect_s=0.05)
+            to = Address("127.0.0.1", mute.getsockname()[1], "TLS")
+            streams.send(options(1), to)
+            await until(lambda: owner.heard == ["gone"])
+        streams.close()
+    assert f"sip connection to 127.0.0.1:{to.port} by TLS not made: no answer within 0.05 s" in caplog.text
+
+
 async def test_tls_at_the_plain_port_is_named_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConnectionError):
         await asyncio.open_connection(*bench.legs.address[:2], ssl=trusting())

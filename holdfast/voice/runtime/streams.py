@@ -162,6 +162,7 @@ class Streams:
         idle_s: float = IDLE_S,
         message_s: float = MESSAGE_WITHIN_S,
         handshake_s: float = HANDSHAKE_S,
+        connect_s: float = CONNECT_S,
         most_of_one_host: int = MAX_CONNECTIONS_OF_ONE_HOST,
     ) -> None:
         self.owner = owner
@@ -169,6 +170,7 @@ class Streams:
         self.idle_s = idle_s
         self.message_s = message_s
         self._handshake_s = handshake_s
+        self._connect_s = connect_s
         self._most_of_one_host = most_of_one_host
         self._tasks = tasks
         self._client_tls = client_tls
@@ -271,7 +273,7 @@ class Streams:
         try:
             if to.transport == "TLS" and tls is None:
                 raise OSError("TLS is not set up here")
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(self._connect_s):
                 await asyncio.get_running_loop().create_connection(
                     lambda: Connection(self, to.transport),
                     to.host,
@@ -280,7 +282,8 @@ class Streams:
                     server_hostname=None if tls is None else self._name_of(to) or to.host,
                 )
         except (OSError, TimeoutError) as error:
-            log.warning("sip connection to %s:%d by %s not made: %s", to.host, to.port, to.transport, error)
+            why = f"no answer within {self._connect_s:g} s" if isinstance(error, TimeoutError) else error
+            log.warning("sip connection to %s:%d by %s not made: %s", to.host, to.port, to.transport, why)
             self._opening.pop(to, None)
             self.owner.disconnected(to)
             return
