@@ -210,7 +210,7 @@ def test_only_one_offer_at_a_time() -> None:
     "answer",
     [
         *(offer("c=IN IP6 2001:db8::2"), offer("c=IN IP4 phone.example.com")),
-        *(offer(port=0), offer(formats="18"), offer() + b"m=video 0 RTP/AVP 96\r\n", offer().replace(b"m=", b"x=")),
+        *(offer(port=0), offer(formats="18"), offer().replace(b"m=", b"x=")),
     ],
 )
 def test_an_answer_that_answers_nothing_is_refused(answer: bytes) -> None:
@@ -250,6 +250,16 @@ def test_what_was_answered_to_an_offer_is_one_codec() -> None:
     agreed = take_offer(US, offer(formats="8 0 9"))[0].agreed
     assert agreed is not None
     assert (agreed.codec, agreed.also) == ("PCMU", ())
+
+
+def test_lines_too_many_in_an_answer_and_refused_ones_left_out_change_nothing() -> None:
+    state, _ = make_offer(US)
+    extra = offer() + b"m=video 5000 RTP/AVP 96\r\n"
+    assert take_answer(state, extra).agreed == take_answer(state, offer()).agreed
+    state, _ = take_offer(US, extra)
+    state, ours = make_offer(state)
+    assert len(parse(ours).media) == 2
+    assert take_answer(state, offer()).agreed is not None
 
 
 def test_an_answer_is_bound_by_what_we_offered() -> None:
