@@ -76,7 +76,8 @@ _VIA = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _CSEQ = re.compile(rf"(\d{{1,10}})\s+({TOKEN})\Z", re.ASCII)
-_RPORT = re.compile(r"(;\s*rport)\s*(?=;|\Z)", re.IGNORECASE)
+_RPORT = re.compile(r"(;\s*rport)\s*(?:=\s*)?(?=;|\Z)", re.IGNORECASE)
+"""One without a value. Some phones write its equals sign all the same."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _RECEIVED = re.compile(r";\s*received\s*=[^;]*", re.IGNORECASE)
 
@@ -238,7 +239,7 @@ def parse_via(text: str) -> Via:
     if found["port"] and (port is None or not 1 <= port <= 65535):
         raise MessageUnreadable("a Via with an impossible port")
     try:
-        params = dict(parse_params(found["params"] or ""))
+        params = dict(parse_params(_RPORT.sub(r"\1", found["params"] or "")))
     except UriUnreadable as wrong:
         raise MessageUnreadable("a Via whose parameters cannot be read") from wrong
     rport = params.get("rport")

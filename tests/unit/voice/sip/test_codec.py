@@ -127,6 +127,14 @@ def test_a_tag_that_is_there_stays() -> None:
             *("10.0.0.3:5060;branch=b;RPORT=6000;received=10.0.0.9", ("10.0.0.9", 6000)),
         ),
         (
+            *("10.0.0.3:5060;rport=;branch=b", ("10.0.0.3", 6000)),
+            *("10.0.0.3:5060;rport=6000;branch=b;received=10.0.0.3", ("10.0.0.3", 6000)),
+        ),
+        (
+            *("10.0.0.3:5060;branch=b;rport= ", ("10.0.0.3", 6000)),
+            *("10.0.0.3:5060;branch=b;rport=6000;received=10.0.0.3", ("10.0.0.3", 6000)),
+        ),
+        (
             *("phone.example.com:5070;received=1.1.1.1;branch=b, SIP/2.0/UDP next;branch=c", ("10.0.0.9", 6000)),
             "phone.example.com:5070;branch=b;received=10.0.0.9, SIP/2.0/UDP next;branch=c",
             ("10.0.0.9", 5070),
