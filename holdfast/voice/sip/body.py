@@ -15,6 +15,10 @@ DTMF_RELAY = "application/dtmf-relay"
 DTMF = "application/dtmf"
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_PART_TYPE = re.compile(r"^(?:content-type|c)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_FOLD = re.compile(r"\r\n[ \t]+")
+MAX_DEPTH = 3
+"""How deep bodies of several parts may stand in each other."""
 _SIGNAL = re.compile(r"^\s*Signal\s*=\s*([0-9A-Da-d*#]|1[01])\s*$", re.IGNORECASE | re.MULTILINE)
 _DURATION = re.compile(r"^\s*Duration\s*=\s*(\d{1,5})\s*$", re.IGNORECASE | re.MULTILINE)
 _DIGITS = {"10": "*", "11": "#"}
@@ -22,30 +26,34 @@ _DIGITS = {"10": "*", "11": "#"}
 
 def media_type(message: Message) -> str:
     """Content-Type without its parameters, in lower case; "" when there is none."""
-    return (message.first("Content-Type") or "").partition(";")[0].strip().lower()
+    return _bare(message.first("Content-Type") or "")
+
+
+def _bare(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def sdp_of(message: Message) -> bytes | None:
     """The session description in a message, alone or as a part of several; None when there is none."""
     if not message.body:
         return None
-    kind = media_type(message)
+    return _description(message.first("Content-Type") or "", message.body, MAX_DEPTH)
+
+
+def _description(content_type: str, body: bytes, depth: int) -> bytes | None:
+    """The session description that a body is, or that is the first among its parts."""
+    kind, found = _bare(content_type), _BOUNDARY.search(content_type)
     if kind == SDP:
-        return message.body
-    if kind.startswith("multipart/"):
-        return _part(message.first("Content-Type") or "", message.body)
-    return None
-
-
-def _part(content_type: str, body: bytes) -> bytes | None:
-    found = _BOUNDARY.search(content_type)
-    if not found:
+        return body
+    if not kind.startswith("multipart/") or found is None or depth == 0:
         return None
-    boundary = b"--" + (found[1] or found[2]).encode("utf-8", "surrogateescape")
-    for part in body.split(boundary)[1:]:
+    boundary = re.escape((found[1] or found[2]).encode("utf-8", "surrogateescape"))
+    for part in re.split(rb"(?:\A|\r?\n)--" + boundary + rb"(?:--)?[ \t]*(?=\r\n|\Z)", body)[1:]:
         head, blank, rest = part.partition(b"\r\n\r\n")
-        if blank and re.search(rb"(?im)^(?:content-type|c)[ \t]*:[ \t]*application/sdp[ \t]*\r?$", head + b"\r\n"):
-            return rest.removesuffix(b"\r\n")
+        inner = _PART_TYPE.search(_FOLD.sub(" ", head.decode("utf-8", "surrogateescape")))
+        within = _description(inner[1], rest, depth - 1) if blank and inner else None
+        if within is not None:
+            return within
     return None
 
 

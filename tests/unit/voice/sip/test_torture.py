@@ -143,6 +143,27 @@ def test_a_description_inside_several_parts_is_found() -> None:
     assert invited.sdp == SDP
 
 
+@pytest.mark.parametrize("kind", ["application/sdp;charset=utf-8", "APPLICATION/SDP ; x=y", "application/sdp"])
+def test_a_description_is_found_whatever_its_parameters_and_inside_parts_of_parts(kind: str) -> None:
+    _, bob, peer = scene()
+    inner = f"--bb\r\nContent-Type: {kind}\r\nContent-Disposition: session\r\n\r\n{SDP.decode()}\r\n--bb--\r\n"
+    parts = (
+        f"preamble\r\n--b\r\n\r\nno type\r\n--b\r\nContent-Type: multipart/alternative;\r\n boundary=bb\r\n\r\n{inner}"
+        "\r\n--b--\r\n"
+    )
+    peer.say(invite('Content-Type: multipart/mixed;boundary="b"', body=parts))
+    (invited,) = bob.told(Invited)
+    assert isinstance(invited, Invited)
+    assert invited.sdp == SDP
+
+
+def test_parts_in_parts_without_end_are_not_followed() -> None:
+    _, _, peer = scene()
+    endless = "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n" * 500
+    peer.say(invite("Content-Type: multipart/mixed;boundary=b", body=endless))
+    assert peer.statuses() == [415]
+
+
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed;boundary=c", "multipart/mixed;boundary=b"])
 def test_several_parts_without_a_description_get_415(kind: str) -> None:
     _, _, peer = scene()
