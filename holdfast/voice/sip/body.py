@@ -68,13 +68,16 @@ def refusal(message: Message) -> Headers | None:
 
 
 def digit_of(message: Message) -> tuple[str, int] | None:
-    """The key an INFO tells of, and for how many milliseconds it was pressed; None when it tells of none."""
+    """The key an INFO tells of, and for how many milliseconds it was pressed; None when it tells of none.
+
+    Some phones write the lines of `application/dtmf-relay` under `application/dtmf`.
+    """
     text = message.body[:200].decode("ascii", "replace")
     kind = media_type(message)
-    if kind == DTMF:
-        digit = text.strip().upper()
-        return (digit, 160) if re.fullmatch(r"[0-9A-D*#]", digit) else None
-    signal = _SIGNAL.search(text.replace("\r", "\n")) if kind == DTMF_RELAY else None
+    digit = text.strip().upper()
+    if kind == DTMF and re.fullmatch(r"[0-9A-D*#]", digit):
+        return digit, 160
+    signal = _SIGNAL.search(text.replace("\r", "\n")) if kind in (DTMF, DTMF_RELAY) else None
     if not signal:
         return None
     duration = _DURATION.search(text.replace("\r", "\n"))

@@ -395,6 +395,7 @@ def test_other_requests_in_the_dialog_are_answered_and_leave_it_alone(method: st
         ("application/dtmf-relay", "Signal= *\r\n", ("*", 160)),
         ("application/dtmf-relay", "signal=11\r\nduration=9", ("#", 9)),
         ("application/dtmf", "a", ("A", 160)),
+        ("application/dtmf", "Signal=5\r\nDuration=100\r\n", ("5", 100)),
     ],
 )
 def test_keys_by_info(kind: str, body: str, digit: tuple[str, int]) -> None:
