@@ -6,7 +6,7 @@ Source: RFC 3261 §12; RFC 3311 for UPDATE; RFC 6141 for target refresh.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
@@ -177,7 +177,10 @@ def disconnected(dialog: Dialog) -> Dialog:
 
 def _is_behind(contact: IPv4Address | IPv6Address, source: IPv4Address | IPv6Address) -> bool:
     """Whether a phone that writes this Contact is behind a NAT, as seen from where its messages come."""
-    if contact == source or (contact.is_loopback and source.is_loopback):
+    if contact in ip_network((str(source), 24 if source.version == 4 else 64), strict=False):
+        # Of one network: what came by a proxy that does not stay in the path goes past it.
+        return False
+    if contact.is_loopback and source.is_loopback:
         return False
     return not contact.is_global
 

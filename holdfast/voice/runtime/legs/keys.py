@@ -12,6 +12,9 @@ TOGETHER_S = 0.5
 LONGEST_S = 5.0
 """The longest press that an INFO is believed to tell of."""
 
+MOST_PRESSED = 50
+"""Nobody presses more in that time; more are a machine's."""
+
 
 @dataclass(slots=True, eq=False)
 class Told:
@@ -36,11 +39,11 @@ class Keys:
         if waiting is not None:
             self._told.remove(waiting)
         else:
-            self._pressed.append((digit, now))
+            self._pressed = [*self._recent(now), (digit, now)]
 
     def tell(self, digit: str, now: float, *, lasted_s: float) -> Told | None:
         """A key came by INFO: None when it is one that came as sound, else what `settle` is to be asked about."""
-        self._pressed = [(known, at_s) for known, at_s in self._pressed if now - at_s <= TOGETHER_S + LONGEST_S]
+        self._pressed = self._recent(now)
         since_s = now - TOGETHER_S - min(lasted_s, LONGEST_S)
         same = next(((known, at_s) for known, at_s in self._pressed if known == digit and at_s >= since_s), None)
         if same is not None:
@@ -49,6 +52,10 @@ class Keys:
         told = Told(digit)
         self._told.append(told)
         return told
+
+    def _recent(self, now: float) -> list[tuple[str, float]]:
+        recent = [(known, at_s) for known, at_s in self._pressed if now - at_s <= TOGETHER_S + LONGEST_S]
+        return recent[-MOST_PRESSED:]
 
     def settle(self, told: Told) -> bool:
         """Nothing more is waited for: whether the key came by INFO alone, and counts."""

@@ -73,6 +73,8 @@ def test_after_the_connection_of_a_route_ended_requests_go_there_anew_and_not_to
         ("100.64.0.1", "52.1.2.3", False),
         ("192.168.1.20", "100.64.0.1", False),
         ("192.168.1.20", "10.8.0.5", False),
+        ("192.168.1.20", "192.168.0.20", False),
+        ("192.168.1.20", "192.168.1.50", True),
         ("169.254.1.1", "10.8.0.5", False),
         ("127.0.0.1", "10.8.0.5", False),
         ("phone.example", "52.1.2.3", False),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.legs.keys import LONGEST_S, TOGETHER_S, Keys
+from holdfast.voice.runtime.legs.keys import LONGEST_S, MOST_PRESSED, TOGETHER_S, Keys
 
 
 def told_alone(keys: Keys, digit: str, now: float, *, lasted_s: float = 0.16) -> bool:
@@ -68,3 +68,10 @@ def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bo
             waiting.append(told)
     assert counted == len(keyed)
     assert not any(keys.settle(told) for told in waiting)
+
+
+def test_presses_that_nobody_tells_of_are_forgotten() -> None:
+    keys = Keys()
+    for number in range(10_000):
+        keys.press("1", number / 1000)
+    assert len(keys._pressed) <= MOST_PRESSED + 1
