@@ -6,12 +6,12 @@ Source: RFC 3261 §12; RFC 3311 for UPDATE; RFC 6141 for target refresh.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Message, Request, Response, request
-from holdfast.voice.sip.uri import Uri, address_of, parse_name_addr, parse_uri
+from holdfast.voice.sip.uri import Uri, address_of, is_behind_nat, parse_name_addr, parse_uri
 
 REFRESHES_TARGET = ("INVITE", "UPDATE")
 
@@ -156,7 +156,7 @@ def _usable(dialog: Dialog, first_hop: Uri) -> Address | None:
     if address is None:
         return None
     there, source = ip_address(address.host), ip_address(dialog.seen_at.host)
-    hidden = _openness(there) < _openness(source) if dialog.routes else _is_behind(there, source)
+    hidden = _openness(there) < _openness(source) if dialog.routes else is_behind_nat(there, source)
     return None if hidden else address
 
 
@@ -173,16 +173,6 @@ def disconnected(dialog: Dialog) -> Dialog:
     except UriUnreadable:
         return dialog
     return dialog if address is None else replace(dialog, seen_at=address)
-
-
-def _is_behind(contact: IPv4Address | IPv6Address, source: IPv4Address | IPv6Address) -> bool:
-    """Whether a phone that writes this Contact is behind a NAT, as seen from where its messages come."""
-    if contact in ip_network((str(source), 24 if source.version == 4 else 64), strict=False):
-        # Of one network: what came by a proxy that does not stay in the path goes past it.
-        return False
-    if contact.is_loopback and source.is_loopback:
-        return False
-    return not contact.is_global
 
 
 def _openness(host: IPv4Address | IPv6Address) -> int:

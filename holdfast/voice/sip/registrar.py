@@ -14,11 +14,16 @@ from ipaddress import ip_address
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request
-from holdfast.voice.sip.uri import NameAddr, address_of, parse_name_addr, parse_uri
+from holdfast.voice.sip.uri import NameAddr, address_of, is_behind_nat, parse_name_addr, parse_uri
 
 DEFAULT_EXPIRES_S = 3600
 MAX_EXPIRES_S = 3600
 MIN_EXPIRES_S = 10
+BEHIND_NAT_EXPIRES_S = 50
+"""The longest time for a phone behind a NAT by UDP: it registers anew so often that its router forgets no way back.
+
+Source: RFC 4787 §4.3 (two minutes), and routers in the field (half a minute to one).
+"""
 
 
 Instance = tuple[str, str]
@@ -65,6 +70,7 @@ class _Wish:
     contact: NameAddr
     key: Key
     to: Address
+    longest_s: int
     expires_s: int
     preference: float
     instance: Instance | None
@@ -115,7 +121,7 @@ def register(bindings: Bindings, received: Request, source: Address, now: float,
                 uri=wish.contact.uri,
                 to=wish.to,
                 registered_at=now,
-                expires_at=now + min(wish.expires_s, MAX_EXPIRES_S),
+                expires_at=now + min(wish.expires_s, wish.longest_s),
                 call_id=received.call_id,
                 cseq=received.cseq,
                 preference=wish.preference,
@@ -157,6 +163,7 @@ def _wish(text: str, received: Request, source: Address) -> _Wish:
     uri = parse_uri(contact.uri)
     own = address_of(uri)
     seen_there = own is not None and ip_address(own.host) == ip_address(source.host)
+    behind_nat = own is not None and is_behind_nat(ip_address(own.host), ip_address(source.host))
     expires = contact.param("expires")
     wanted = expires if expires is not None else received.first("Expires")
     transport = (uri.param("transport") or "udp").lower()
@@ -164,6 +171,7 @@ def _wish(text: str, received: Request, source: Address) -> _Wish:
         contact=replace(contact, uri=uri.text.partition("?")[0]),
         key=(f"{uri.user}@{uri.host}:{uri.port or 5060};{transport}", "" if seen_there else source.host),
         to=own if own is not None and seen_there and not source.reliable else source,
+        longest_s=BEHIND_NAT_EXPIRES_S if behind_nat and not source.reliable else MAX_EXPIRES_S,
         expires_s=int(wanted) if wanted and re.fullmatch(r"[0-9]{1,9}", wanted) else DEFAULT_EXPIRES_S,
         preference=_preference(contact.param("q")),
         instance=(instance, contact.param("reg-id") or "") if (instance := contact.param("+sip.instance")) else None,

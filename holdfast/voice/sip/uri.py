@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import quote, unquote
 
 from holdfast.voice.sip.effects import Address, Transport
@@ -248,3 +248,15 @@ def split_values(text: str) -> list[str]:
             begin = at + 1
     values.append(text[begin:].strip())
     return values
+
+
+def is_behind_nat(contact: IPv4Address | IPv6Address, source: IPv4Address | IPv6Address) -> bool:
+    """Whether a phone that says it is reached at `contact` is not, as seen from where its messages come.
+
+    Of one network both are reached: what came by a proxy that does not stay in the path goes past it.
+    """
+    if contact in ip_network((str(source), 24 if source.version == 4 else 64), strict=False):
+        return False
+    if contact.is_loopback and source.is_loopback:
+        return False
+    return not contact.is_global

@@ -311,6 +311,21 @@ def test_of_too_many_contacts_the_one_registered_longest_ago_makes_room() -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("contact", "source", "granted"),
+    [
+        ("192.168.1.20", Address("198.51.100.7", 40_000), 50),
+        ("100.64.3.4", Address("198.51.100.7", 40_000), 50),
+        ("192.168.1.20", Address("198.51.100.7", 40_000, "TCP"), 3600),
+        ("192.168.1.20", Address("192.168.1.1", 5060), 3600),
+        ("52.1.2.3", Address("52.1.2.9", 5060), 3600),
+    ],
+)
+def test_a_phone_behind_a_nat_registers_often_enough_to_be_reached(contact: str, source: Address, granted: int) -> None:
+    said = Scene().say(f"Contact: <sip:a@{contact}:5060>;expires=3600", source=source)
+    assert listed(said) == [f"Contact: <sip:a@{contact}:5060>;expires={granted}"]
+
+
 def test_phones_with_the_same_private_address_behind_different_routers_are_kept_apart() -> None:
     scene = Scene()
     one, other = Address("10.0.0.4", 40_001), Address("10.0.0.5", 40_001)
