@@ -3,6 +3,7 @@
 An `Effect` is either work for the shell (send a message, start or stop a timer) or an `Event`: news for whoever
 owns the session. The shell carries effects out in the order given. Point of view: *local* is this agent,
 *peer* the far end; *in* is from the peer to us.
+Length: every effect and every event there is, one class each.
 """
 
 from __future__ import annotations
