@@ -81,9 +81,11 @@ def doubt(tls: Tls, certificate: Path) -> str:
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:
-            pass
+            continue  # for the other end
         except ssl.SSLCertVerificationError as wrong:
             return f"phones will not believe {certificate}: {wrong.verify_message}"
+        except ssl.SSLError as wrong:
+            return f"no handshake comes about with {certificate}: {wrong.reason}"
     return ""
 
 
