@@ -94,9 +94,13 @@ class WebServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        self._server.close()
-        for _ in range(4):  # what was accepted in this moment becomes a connection in the next rounds of the loop
+        # What was accepted in this moment becomes a connection in the next rounds of the loop, which asyncio leaves
+        # open and forgets when its server was closed meanwhile: so first nothing more is accepted.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(4):
             await asyncio.sleep(0)
+        self._server.close()
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
