@@ -1,6 +1,6 @@
 """Every form in which phones in the field put their peer on hold, as an edit of a plain offer.
 
-Source: RFC 3264 §8.4; RFC 2543 §B.5 for `c=0.0.0.0`; RFC 8866 §6.7 for the level of a direction.
+Source: RFC 3264 §8.4, §8.2 for a port of 0; RFC 2543 §B.5 for `c=0.0.0.0`; RFC 8866 §6.7 for the level of a direction.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ class HoldForm(Enum):
     SESSION_LEVEL = "sendonly for the session"
     CODECS_TURNED = "a=sendonly, codecs in another order"
     SAME_VERSION = "a=sendonly, o= as it was"
+    NO_PORT = "m=audio 0"
+    """The sound is taken away and comes back with the next offer."""
 
     @property
     def phone_sends(self) -> bool:
         """Whether the phone may send while it holds so."""
-        return self not in (HoldForm.INACTIVE, HoldForm.NO_ADDRESS_INACTIVE)
+        return self not in (HoldForm.INACTIVE, HoldForm.NO_ADDRESS_INACTIVE, HoldForm.NO_PORT)
 
     @property
     def answer(self) -> str:
@@ -57,6 +59,8 @@ def written(offer: bytes, form: HoldForm, *, said_before: bytes) -> bytes:
         case HoldForm.SAME_VERSION:
             origin = re.search(r"o=[^\r]*", said_before.decode())
             text = re.sub(r"o=[^\r]*", origin[0] if origin else "o=- 1 1 IN IP4 0.0.0.0", text) + "a=sendonly\r\n"
+        case HoldForm.NO_PORT:
+            text = re.sub(r"m=audio [0-9]+", "m=audio 0", text)
     return text.encode()
 
 

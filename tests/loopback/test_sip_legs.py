@@ -621,6 +621,27 @@ async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
 
 
+async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Bench) -> None:
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        for unusable in (b"nonsense", FAR_SDP.replace(b"AVP 8", b"AVP 18")):
+            refresh(bench)
+            await far.event(Reoffered)
+            far.sip.do(far.sip.agent.answer_reoffer(session, unusable, now=time.time()))
+            await far.event(Confirmed)
+        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP.replace(b"40000", b"0"), now=time.time()))
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        assert (came.call, ("PCMA", False, False)) in bench.rows.told
+        # As long as it is so, a refresh asks for no sound.
+        refresh(bench)
+        asked = await far.event(Reoffered)
+        assert asked.sdp is not None
+        assert b"m=audio 0 " in asked.sdp
+
+
 @pytest.mark.parametrize(("sdp", "status"), [(b"nonsense", 400), (FAR_SDP.replace(b"AVP 8", b"AVP 18"), 488)])
 async def test_an_offer_that_cannot_be_answered_is_refused_before_anybody_is_told(
     bench: Bench, sdp: bytes, status: int

@@ -52,8 +52,8 @@ ANSWER_DIRECTION: dict[tuple[Direction, Direction], Direction] = {
 class Agreed:
     """What holds between the two sides now.
 
-    `remote` is None while the peer takes no RTP at all (`c=0.0.0.0`). `peer_holds` is true while the peer does not
-    want to hear us: `sendonly`, `inactive` or `c=0.0.0.0`.
+    `remote` is None while the peer takes no RTP at all (`c=0.0.0.0`, or its sound was taken away: port 0).
+    `peer_holds` is true while the peer does not want to hear us: `sendonly`, `inactive` or one of these.
     """
 
     remote: RtpAddress | None
@@ -126,13 +126,25 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
     return _say(replace(state, offered=True), media)
 
 
+def repeat_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
+    """Offer what holds, for a refresh: sound that the peer took away is not asked back.
+
+    Raises: WrongMoment while an offer of ours is outstanding.
+    """
+    if not state.said or any(medium.port for medium in state.said):
+        return make_offer(state)
+    if state.offered:
+        raise WrongMoment("an offer is outstanding")
+    return _say(replace(state, offered=True), state.said)
+
+
 def withdraw_offer(state: Negotiation) -> Negotiation:
     """Our offer was refused or came to nothing: what was agreed before stays."""
     return replace(state, offered=False)
 
 
 def take_answer(state: Negotiation, body: bytes) -> Negotiation:
-    """The peer answered our offer.
+    """The peer answered our offer. In a session that has sound, an answer without any takes it away.
 
     Raises: SdpUnreadable, NotAcceptableHere, WrongMoment (there was no offer).
     """
@@ -143,6 +155,8 @@ def take_answer(state: Negotiation, body: bytes) -> Negotiation:
     if len(answer.media) <= place:
         raise NotAcceptableHere("the answer has no m= line in the place of our audio")
     medium, said = answer.media[place], state.said[place]
+    if state.agreed is not None and not (medium.port and said.port):
+        return replace(state, offered=False, agreed=_silenced(state.agreed))
     shared = _in_their_order(medium, state.codecs)
     if not shared or medium.proto != said.proto:
         raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
@@ -162,6 +176,8 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
         raise WrongMoment("both sides offered")
     offer = _within_reach(parse(body), state.local[0])
     usable = [(place, found) for place, m in enumerate(offer.media) if (found := _common(m, state.codecs))]
+    if not usable and state.agreed is not None and _takes_audio_away(offer.media):
+        return _without_audio(state, state.agreed, offer.media)
     if not usable:
         raise NotAcceptableHere("no audio with a codec of ours in the offer")
     place, (codec, payload_type), sealed = _chosen_line(state, offer.media, usable)
@@ -184,6 +200,37 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     media = (*refused[:place], ours, *refused[place + 1 :])
     agreed = _agree(state, medium, codec, state.wish, None if sealed is None else sealed[1])
     return _say(replace(state, agreed=agreed), media)
+
+
+def _takes_audio_away(media: tuple[Media, ...]) -> bool:
+    """Whether an offer removes the sound of a session, which some phones do to hold.
+
+    Not where fax comes in its place (T.38): refused, a gateway goes on with fax as sound.
+    Source: RFC 3264 §8.2; RFC 3261 §14.2.
+    """
+    wanted = {medium.kind for medium in media if medium.port}
+    return any(medium.kind == "audio" for medium in media) and not wanted & {"audio", "image"}
+
+
+def _without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
+    """The answer to that: nothing is accepted, and nothing is sent, until a later offer has sound again."""
+    refused = tuple(
+        Media(
+            kind=medium.kind,
+            port=0,
+            proto=medium.proto,
+            formats=medium.formats,
+            address=state.local[0],
+            direction=Direction.INACTIVE,
+        )
+        for medium in media
+    )
+    return _say(replace(state, agreed=_silenced(agreed)), refused)
+
+
+def _silenced(agreed: Agreed) -> Agreed:
+    """What holds once the peer took its sound away; what it was sealed with stays, so that it is never made plain."""
+    return replace(agreed, remote=None, send=False, receive=False, peer_holds=True)
 
 
 def _within_reach(description: SessionDescription, local: str) -> SessionDescription:
@@ -245,7 +292,10 @@ def _wanted(state: Negotiation) -> Direction:
 
 
 def _audio_place(media: tuple[Media, ...]) -> int:
-    return next((place for place, medium in enumerate(media) if medium.port), 0)
+    """Where our audio stands, or stood before it was taken away."""
+    accepted = (place for place, medium in enumerate(media) if medium.port)
+    audio = (place for place, medium in enumerate(media) if medium.kind == "audio")
+    return next(accepted, next(audio, 0))
 
 
 def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:

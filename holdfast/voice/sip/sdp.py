@@ -215,11 +215,12 @@ def _rtpmap(text: str) -> tuple[str, str, int] | None:
 
 
 def build(description: SessionDescription) -> bytes:
-    """Write a description of ours. Its address stands at session level: that of the accepted lines.
+    """Write a description of ours. Its address stands at session level: that of the accepted lines, if any is.
 
-    Raises: NotAcceptableHere when no medium is accepted.
+    Raises: NotAcceptableHere when no line has an address.
     """
-    address = next((medium.address for medium in description.media if medium.port and medium.address), None)
+    ours = sorted((medium for medium in description.media if medium.address), key=lambda medium: not medium.port)
+    address = ours[0].address if ours else None
     if address is None:
         raise NotAcceptableHere("nothing in the description is accepted")
     family = "IP6" if ":" in address else "IP4"
@@ -227,6 +228,7 @@ def build(description: SessionDescription) -> bytes:
     for medium in description.media:
         lines.append(f"m={medium.kind} {medium.port} {medium.proto} {' '.join(medium.formats)}")
         if medium.port == 0:
+            lines += ["a=inactive"] if medium.direction is Direction.INACTIVE else []
             continue
         for payload_type, name, rate_hz in medium.rtpmap:
             lines.append(f"a=rtpmap:{payload_type} {name}/{rate_hz}")

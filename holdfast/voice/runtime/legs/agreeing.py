@@ -9,7 +9,7 @@ from holdfast.voice.model.facts import LegEnded, PhoneHeld, PhoneResumed
 from holdfast.voice.runtime.legs.attached import Attached
 from holdfast.voice.runtime.legs.desk import LegDesk
 from holdfast.voice.sip import effects as s
-from holdfast.voice.sip.offer import Agreed, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.offer import Agreed, make_offer, repeat_offer, take_answer, take_offer, withdraw_offer
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ class Agreeing:
     def refresh(self, leg: Attached) -> None:
         """A re-INVITE is due, by the session timer or after one that met the phone's: offer what we wish.
 
-        A phone that holds answers so again.
+        A phone that holds answers so again; one that took its sound away is not asked for it.
         """
         desk = self._desk
         if leg.session is not None and leg.negotiation is not None and not leg.negotiation.offered:
-            leg.negotiation, offer = make_offer(leg.negotiation)
+            leg.negotiation, offer = repeat_offer(leg.negotiation)
             desk.do(desk.agent.reoffer(leg.session, offer, now=desk.now()))
 
     def confirmed(self, leg: Attached, event: s.Confirmed) -> None:
@@ -59,7 +59,11 @@ class Agreeing:
             self.take_answer(leg, event.sdp or b"")
 
     def take_answer(self, leg: Attached, sdp: bytes) -> None:
-        """The phone answered an offer of ours. An answer that cannot be read ends the call: nothing is agreed."""
+        """The phone answered an offer of ours. An answer that cannot be used ends a call in which nothing is agreed.
+
+        Deviation: a call that runs goes on as it was, where RFC 3261 §13.2.2.4 has one that begins end in BYE: a
+        refresh that was answered carelessly must not cost a conversation.
+        """
         desk = self._desk
         if leg.negotiation is None or leg.session is None:
             return
@@ -67,6 +71,9 @@ class Agreeing:
             leg.negotiation = take_answer(leg.negotiation, sdp)
         except VoiceError as wrong:
             log.info("call=%s answer unusable: %s", leg.call, wrong.message)
+            if leg.negotiation.agreed is not None:
+                leg.negotiation = withdraw_offer(leg.negotiation)
+                return
             session = leg.session
             desk.forget(leg)
             desk.tell(LegEnded(call=leg.call, cause="lost", sip_code=wrong.sip))

@@ -14,6 +14,7 @@ from holdfast.voice.sip.offer import (
     Agreed,
     Negotiation,
     make_offer,
+    repeat_offer,
     take_answer,
     take_offer,
     withdraw_offer,
@@ -173,7 +174,8 @@ def test_audio_is_found_behind_other_lines() -> None:
     "body",
     [
         offer(formats="3 18"),
-        offer(port=0),
+        offer(port=0) + b"m=image 5000 udptl t38\r\n",
+        offer(port=0) + b"m=audio 5000 RTP/AVP 18\r\n",
         offer().replace(b"RTP/AVP", b"RTP/SAVP"),
         offer().replace(b"m=audio", b"m=video"),
         offer().replace(b"c=IN IP4 127.0.0.2\r\n", b""),
@@ -192,6 +194,62 @@ def test_an_offer_with_nothing_for_us_is_488_and_changes_nothing(body: bytes) ->
     with pytest.raises(NotAcceptableHere) as caught:
         take_offer(before, body)
     assert caught.value.sip == 488
+
+
+def test_a_call_does_not_begin_with_a_port_of_0() -> None:
+    with pytest.raises(NotAcceptableHere):
+        take_offer(US, offer(port=0))
+
+
+@pytest.mark.parametrize("lines", [(), ("c=IN IP4 0.0.0.0",), ("a=sendonly",)])
+@pytest.mark.parametrize("direction", ["a=sendrecv", "a=inactive"])
+def test_sound_that_is_taken_away_is_a_hold_until_it_comes_back(lines: tuple[str, ...], direction: str) -> None:
+    state, _ = take_offer(US, offer())
+    talking = state.agreed
+    state, answer = take_offer(state, offer(*lines, port=0, direction=direction))
+    assert answer.decode().split("\r\n") == [
+        *("v=0", "o=- 7 2 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
+        *("m=audio 0 RTP/AVP 0 101", "a=inactive", ""),
+    ]
+    assert state.agreed is not None
+    assert (state.agreed.remote, state.agreed.send, state.agreed.receive) == (None, False, False)
+    assert state.agreed.peer_holds
+    assert take_offer(state, offer(*lines, port=0, direction=direction)) == (state, answer)
+    state, answer = take_offer(state, offer())
+    assert b"o=- 7 3 IN" in answer
+    assert state.agreed == talking
+
+
+def test_video_that_stays_is_refused_while_the_sound_is_away() -> None:
+    video = b"m=video 5000 RTP/AVP 96\r\n"
+    state, _ = take_offer(US, video_first := offer().replace(b"m=audio", video + b"m=audio"))
+    state, answer = take_offer(state, video_first.replace(b"audio 4000", b"audio 0"))
+    assert [(medium.kind, medium.port) for medium in parse(answer).media] == [("video", 0), ("audio", 0)]
+    state, ours = make_offer(state)
+    assert [(medium.kind, medium.port) for medium in parse(ours).media] == [("video", 0), ("audio", 16384)]
+
+
+def test_a_refresh_does_not_ask_for_sound_that_was_taken_away() -> None:
+    state, plain = repeat_offer(US)
+    assert b"m=audio 16384 " in plain
+    state = take_answer(state, offer())
+    state, away = take_offer(state, offer(port=0))
+    state, again = repeat_offer(state)
+    assert again == away
+    with pytest.raises(WrongMoment):
+        repeat_offer(state)
+    state = take_answer(state, offer(port=0))
+    assert state.agreed is not None
+    assert state.agreed.peer_holds
+    assert take_answer(repeat_offer(state)[0], offer()).agreed == state.agreed
+
+
+def test_who_answers_a_refresh_with_a_port_of_0_holds() -> None:
+    state, _ = take_offer(US, offer())
+    state, _ = repeat_offer(state)
+    state = take_answer(state, offer(port=0))
+    assert state.agreed is not None
+    assert (state.agreed.remote, state.agreed.peer_holds) == (None, True)
 
 
 def test_only_one_offer_at_a_time() -> None:

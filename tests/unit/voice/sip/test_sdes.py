@@ -153,6 +153,19 @@ def test_a_sealed_session_is_never_made_plain() -> None:
         take_offer(us, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
 
 
+def test_a_sealed_session_whose_sound_was_taken_away_comes_back_sealed() -> None:
+    _, offer = make_offer(THEM)
+    state, _ = take_offer(US, offer)
+    state, away = take_offer(state, offer.replace(b"m=audio 4000", b"m=audio 0"))
+    assert b"m=audio 0 RTP/SAVP" in away
+    with pytest.raises(NotAcceptableHere):
+        take_offer(state, make_offer(replace(THEM, sealing="refused"))[1])
+    assert b"m=audio 16384 RTP/SAVP" in make_offer(state)[1]
+    state, _ = take_offer(state, offer)
+    assert state.agreed is not None
+    assert (state.agreed.srtp is not None, state.agreed.peer_holds) == (True, False)
+
+
 @pytest.mark.parametrize(
     "change", [(b"RTP/SAVP", b"RTP/AVP"), (b"a=crypto:1", b"a=crypto:9"), (b"a=crypto:", b"a=other:")]
 )
