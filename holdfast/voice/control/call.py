@@ -292,7 +292,7 @@ def _redirect(work: Work, instruction: Instruction) -> None:
     if call.send_digits:
         work.say(StopSound(token=digits_sound(call.sid)))
     if goodbye is not None:
-        form = (*ear(call, "main", work.view, work.now).form, *goodbye.form)
+        form = (*ear(call, "main", work.view, work.now).form(), *goodbye.form)
         work.say(PostCallback(call=call.sid, kind="superseded", request=replace(goodbye, form=form)))
     work.call = replace(work.call, updated_at=work.now)
     begin(work, "main", instruction)

@@ -43,19 +43,22 @@ def standard(call: Call) -> Form:
 
 def ear(call: Call, role: Role, view: View, now: float) -> Ear:
     """The call as a script of that role tells web servers of it."""
-    form = standard(call)
-    if role == "queue":
-        form += _queue(call, view, now)
-    elif role in ("wait", "hold", "announce"):
-        form += _conference(call, view)
     return Ear(
         call=call.sid,
         account=call.account,
         from_=call.from_,
         to=call.to,
         direction=call.direction,
-        form=form,
+        form=lambda: (*standard(call), *_of_role(call, role, view, now)),
     )
+
+
+def _of_role(call: Call, role: Role, view: View, now: float) -> Form:
+    if role == "queue":
+        return _queue(call, view, now)
+    if role in ("wait", "hold", "announce"):
+        return _conference(call, view)
+    return ()
 
 
 def _queue(call: Call, view: View, now: float) -> Form:

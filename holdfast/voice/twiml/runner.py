@@ -311,7 +311,7 @@ def _fetch(script: Script, request: WebRequest, ear: Ear, now: float) -> Turn:
     """Ask for the next document, with the standard parameters and the request's own."""
     script = replace(script, begun=script.begun + 1, asked=request, facts=(), opened=(), began_at=now)
     token = Token(f"{script.prefix}/{script.begun}.fetch")
-    whole = replace(request, form=(*ear.form, *request.form))
+    whole = replace(request, form=(*ear.form(), *request.form))
     keep = script.role in ("hold", "wait", "queue", "comfort") and request.method == "GET"
     doing = FetchDocument(token=token, call=script.call, request=whole, keep=keep)
     return Turn(replace(script, fetching=token), (doing,))

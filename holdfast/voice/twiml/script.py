@@ -7,6 +7,7 @@ left, for any reason, so no verb can forget.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -64,14 +65,18 @@ class Script:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ear:
-    """The call a script runs for, as its documents are told of it. Shape: `form` is the standard parameters."""
+    """The call a script runs for, as its documents are told of it.
+
+    `form` makes the standard parameters, and is asked within the turn. Only turns that ask a web server need them, and
+    those of a long queue cost a look at each of its members.
+    """
 
     call: CallSid
     account: AccountSid
     from_: str
     to: str
     direction: str
-    form: tuple[tuple[str, str], ...]
+    form: Callable[[], tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

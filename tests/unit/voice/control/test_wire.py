@@ -45,8 +45,8 @@ def hints(kind: type) -> dict[str, Any]:
     return {item.name: all_hints[item.name] for item in fields(kind)}
 
 
-# The meaning of a document is read from it anew, and never written.
-@pytest.mark.parametrize("name", sorted(set(CLASSES) - {"Meaning"}))
+# The meaning of a document is read from it anew, an ear is of one turn: neither is written.
+@pytest.mark.parametrize("name", sorted(set(CLASSES) - {"Meaning", "Ear"}))
 def test_what_is_written_is_read_again(name: str) -> None:
     kind = CLASSES[name]
     values = list(kind) if issubclass(kind, Enum) else [sample(kind)]
