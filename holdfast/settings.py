@@ -155,7 +155,7 @@ class Route(BaseModel):
     )
     user: str | None = Field(None, description="a text: who we are there")
     password: str | None = Field(None, repr=False, description="a text: the password of user")
-    realm: str | None = Field(None, description="a text: the one realm whose challenges are answered")
+    realm: str | None = Field(None, description="a text: the realm whose challenges are answered; several with commas")
     caller_id: E164 | None = Field(None, description="a number such as +15550100, shown in place of the caller's")
     tls_name: str | None = Field(None, description="a text: the name in its certificate")
     sources: tuple[Network, ...] = Field(

@@ -37,7 +37,9 @@ def add(
     transport: Annotated[str, typer.Option("--transport", metavar="udp|tcp|tls", help="How to get there.")] = "udp",
     user: Annotated[str | None, typer.Option("--user", help="Who we are there, when it asks.")] = None,
     password: Annotated[str | None, typer.Option("--password", help="Asked if left out and there is a user.")] = None,
-    realm: Annotated[str | None, typer.Option("--realm", help="The one realm whose challenges are answered.")] = None,
+    realm: Annotated[
+        str | None, typer.Option("--realm", help="The realm whose challenges are answered; several with commas.")
+    ] = None,
     caller_id: Annotated[
         str | None, typer.Option("--caller-id", metavar="NUMBER", help="Stands in From instead of the caller's own.")
     ] = None,

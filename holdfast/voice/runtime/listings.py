@@ -92,11 +92,11 @@ class Application:
 class Route:
     """A trunk, and the numbers that leave by it: those that begin with `prefix`, unless a longer prefix fits too.
 
-    `realm` None: the first challenge decides. `caller_id` stands in From instead of the call's own number. `tls_name`
-    is the name in the trunk's certificate, when that is not its address. From the networks in `sources` calls come in
-    without a password. With `register` we register there as `user`, and calls come in from its address too. `domain`
-    is the name under which it knows us, in From and in our registration. `backup` is the trunk that is tried when this
-    one does not answer.
+    `realm` None: the first challenge decides; several may be named, with commas between them. `caller_id` stands in
+    From instead of the call's own number. `tls_name` is the name in the trunk's certificate, when that is not its
+    address. From the networks in `sources` calls come in without a password. With `register` we register there as
+    `user`, and calls come in from its address too. `domain` is the name under which it knows us, in From and in our
+    registration. `backup` is the trunk that is tried when this one does not answer.
     """
 
     prefix: str
@@ -120,6 +120,12 @@ class Route:
     def address(self) -> Address:
         """Where calls are sent."""
         return Address(self.host, self.port, self.transport)
+
+    @property
+    def realms(self) -> tuple[str, ...]:
+        """The realms to which a request is proved, each that asks: `realm` as it stands, and what commas divide."""
+        named = (self.realm or "", *(self.realm or "").split(","))
+        return tuple(dict.fromkeys(realm.strip() for realm in named if realm.strip()))
 
     @property
     def trunks(self) -> tuple[Route, ...]:

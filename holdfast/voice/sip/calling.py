@@ -12,7 +12,7 @@ from holdfast.voice.sip import alive, early, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
-from holdfast.voice.sip.digest import Credentials, realm_of
+from holdfast.voice.sip.digest import Credentials, proofs_in
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, Response, clean, cleaned, request
@@ -255,17 +255,22 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
         again = renumbered(desk, transaction, *asked)
         session = replace(session, raises=session.raises + 1)
     else:
-        proof = desk.answer_challenge(response, transaction, session.credentials)
-        if proof is None:
+        proofs = desk.answer_challenge(response, transaction, session.credentials)
+        if not proofs:
             return False
-        again = renumbered(desk, transaction, proof)
+        again = renumbered(desk, transaction, *proofs)
         attempt += 1
-        assert session.credentials is not None  # or there would be no proof
-        # In this call no other realm is answered: a phone behind the trunk could ask for one of its choice.
-        session = replace(session, credentials=replace(session.credentials, realm=realm_of(proof)))
+        session = replace(session, credentials=_bound(session.credentials, proofs))
     key = desk.request(again, session.peer, purpose=Purpose.INVITE, session=session.id, attempt=attempt)
     desk.put(replace(desk.leave_early(session), invite=again, transaction=key, answerable=False))
     return True
+
+
+def _bound(credentials: Credentials | None, proofs: Headers) -> Credentials | None:
+    """The credentials for the rest of the call: a phone behind the trunk could ask for a realm of its choice."""
+    if credentials is None or credentials.realms:
+        return credentials
+    return replace(credentials, realms=tuple(realm for _, realm in proofs_in(proofs)))
 
 
 def renumbered(desk: Desk, transaction: Transaction, *fields: tuple[str, str]) -> Request:

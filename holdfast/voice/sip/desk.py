@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Literal
 
 from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.digest import Credentials, answer, is_stale
+from holdfast.voice.sip.digest import Credentials, answer
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -47,7 +47,7 @@ from holdfast.voice.sip.uri import contact_at, scheme_of
 
 ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY")
 MAX_TRIES = 2
-"""Answers to challenges for one request: the first, and one more when the nonce was stale."""
+"""Answers to challenges of a realm for one request: the first, and one more when the nonce was stale."""
 
 SESSION_TIMERS = (
     "again",
@@ -338,20 +338,24 @@ class Desk:
         """What every request of ours says about us."""
         return (ALLOW, ("User-Agent", self.settings.user_agent))
 
-    def answer_challenge(
-        self, challenged: Response, of: Transaction, credentials: Credentials | None
-    ) -> tuple[str, str] | None:
-        """The header with which to send the request again after 401 or 407, if that makes sense.
+    def answer_challenge(self, challenged: Response, of: Transaction, credentials: Credentials | None) -> Headers:
+        """What proves us when the request is sent again after 401 or 407; nothing where that makes no sense.
 
         Source: RFC 3261 §22.2: not again with the same credentials, but for a stale nonce.
         """
-        if credentials is None or challenged.status not in (401, 407) or of.attempt >= MAX_TRIES:
-            return None
-        if of.attempt > 0 and not is_stale(challenged):
-            return None
-        if credentials.at not in (None, of.peer.host):
-            return None
-        return answer(challenged, credentials, method=of.request.method, uri=of.request.uri, client_nonce=self.token())
+        if credentials is None or challenged.status not in (401, 407):
+            return ()
+        if of.attempt >= MAX_TRIES * max(1, len(credentials.realms)) or credentials.at not in (None, of.peer.host):
+            return ()
+        asked = of.request
+        return answer(
+            challenged,
+            credentials,
+            method=asked.method,
+            uri=asked.uri,
+            client_nonce=self.token(),
+            proved=asked.headers,
+        )
 
 
 def transaction_timer(letter: Trigger, key: str) -> TimerToken:

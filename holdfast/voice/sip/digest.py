@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.message import Response
 from holdfast.voice.sip.uri import TOKEN
 
@@ -29,13 +29,16 @@ _COUNT = re.compile(r"[0-9a-fA-F]{8}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """User and password with which we answer a challenge: with `realm` only one of that realm, with `at` only one that
-    came from that numeric host. Whoever else asks would learn something to guess the password by.
+    """User and password with which we answer a challenge.
+
+    With `realms` only one of theirs, with `at` only one that came from that numeric host: whoever else asks would learn
+    something to guess the password by. Without `realms` a request is proved to one realm, with several to each that
+    asks.
     """
 
     user: str
     password: str = field(repr=False)
-    realm: str | None = None
+    realms: tuple[str, ...] = ()
     at: str | None = None
 
 
@@ -163,56 +166,78 @@ class Verifier:
         return int(nonce.partition(".")[0], 16)
 
 
+PROOFS = ("Proxy-Authorization", "Authorization")
+"""The header fields that prove who we are, to proxies on the way and to who is called."""
+
+
+def proofs_in(headers: Headers) -> dict[tuple[str, str], tuple[str, str]]:
+    """What a request of ours proves: name and realm → header field."""
+    found = [(name, value, parse_digest(value)) for name, value in headers if name in PROOFS]
+    return {(name, params.get("realm", "")): (name, value) for name, value, params in found if params is not None}
+
+
 def answer(
-    challenged: Response, credentials: Credentials, *, method: str, uri: str, client_nonce: str
-) -> tuple[str, str] | None:
-    """The header that answers a 401 or 407, or None when nothing in it can be answered with these credentials.
+    challenged: Response,
+    credentials: Credentials,
+    *,
+    method: str,
+    uri: str,
+    client_nonce: str,
+    proved: Headers = (),
+) -> Headers:
+    """The header fields that answer a 401 or 407, together with those of `proved` that stand.
 
-    Among several challenges the first that we can do is taken. Source: RFC 8760 §2.4.
+    Empty when nothing in it can be answered with these credentials, or when a realm that had its proof asks again and
+    does not call the nonce stale. Of several challenges of a realm the first that we can do is taken.
+    Source: RFC 3261 §22.2, §22.3; RFC 8760 §2.4; RFC 3261 §16.7 for challenges of several proxies in one response.
     """
-    proxy = challenged.status == 407
-    asked, answering = ("Proxy-Authenticate", "Proxy-Authorization") if proxy else ("WWW-Authenticate", "Authorization")
-    for name, value in challenged.headers:
-        challenge = parse_digest(value) if name == asked else None
-        if challenge is None or not challenge.get("nonce"):
-            continue
-        if credentials.realm is not None and challenge.get("realm") != credentials.realm:
-            continue
-        qop = [word.strip() for word in challenge["qop"].split(",")] if "qop" in challenge else []
-        if qop and "auth" not in qop:
-            continue
-        params = {
-            "username": credentials.user,
-            "realm": challenge.get("realm", ""),
-            "nonce": challenge["nonce"],
-            "uri": uri,
-            "algorithm": challenge.get("algorithm", "MD5"),
-        }
-        if qop:
-            params |= {"qop": "auth", "nc": "00000001", "cnonce": client_nonce}
-        proof = response_of(params, password=credentials.password, method=method)
-        if proof is None:
-            continue
-        params["response"] = proof
-        if "opaque" in challenge:
-            params["opaque"] = challenge["opaque"]
-        return answering, "Digest " + ", ".join(f"{key}={_written(key, text)}" for key, text in params.items())
-    return None
+    known, made = proofs_in(proved), dict[tuple[str, str], tuple[str, str]]()
+    kinds = (("Proxy-Authenticate", PROOFS[0]), ("WWW-Authenticate", PROOFS[1]))
+    for asked, answering in kinds if challenged.status == 407 else kinds[::-1]:
+        for challenge in (parse_digest(value) for name, value in challenged.headers if name == asked):
+            if challenge is None or not challenge.get("nonce"):
+                continue
+            realm = challenge.get("realm", "")
+            place = answering, realm
+            others = realm not in credentials.realms if credentials.realms else bool(made)
+            if others or place in made:
+                continue
+            if place in known and not _is_stale(challenge):
+                return ()
+            proof = _proof(challenge, credentials, method=method, uri=uri, client_nonce=client_nonce)
+            if proof is not None:
+                made[place] = answering, proof
+    return tuple({**known, **made}.values()) if made else ()
 
 
-def realm_of(proof: tuple[str, str]) -> str | None:
-    """The realm for which a header of ours proves something."""
-    return (parse_digest(proof[1]) or {}).get("realm")
+def _proof(
+    challenge: Mapping[str, str], credentials: Credentials, *, method: str, uri: str, client_nonce: str
+) -> str | None:
+    """What answers a challenge; None for one that we cannot do."""
+    qop = [word.strip() for word in challenge["qop"].split(",")] if "qop" in challenge else []
+    if qop and "auth" not in qop:
+        return None
+    params = {
+        "username": credentials.user,
+        "realm": challenge.get("realm", ""),
+        "nonce": challenge["nonce"],
+        "uri": uri,
+        "algorithm": challenge.get("algorithm", "MD5"),
+    }
+    if qop:
+        params |= {"qop": "auth", "nc": "00000001", "cnonce": client_nonce}
+    response = response_of(params, password=credentials.password, method=method)
+    if response is None:
+        return None
+    params["response"] = response
+    if "opaque" in challenge:
+        params["opaque"] = challenge["opaque"]
+    return "Digest " + ", ".join(f"{key}={_written(key, text)}" for key, text in params.items())
 
 
-def is_stale(challenged: Response) -> bool:
+def _is_stale(challenge: Mapping[str, str]) -> bool:
     """Whether the server says that only the nonce was wrong."""
-    for name, value in challenged.headers:
-        if name in ("WWW-Authenticate", "Proxy-Authenticate"):
-            challenge = parse_digest(value)
-            if challenge and challenge.get("stale", "").lower() == "true":
-                return True
-    return False
+    return challenge.get("stale", "").lower() == "true"
 
 
 def _written(key: str, text: str) -> str:

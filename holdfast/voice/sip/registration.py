@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.voice.sip.desk import Desk
 from holdfast.voice.sip.digest import Credentials
-from holdfast.voice.sip.effects import Address, Registered, RegistrationFailed, TimerToken, Unregistered
+from holdfast.voice.sip.effects import Address, Headers, Registered, RegistrationFailed, TimerToken, Unregistered
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Response, clean, request
 from holdfast.voice.sip.transaction import Purpose, Transaction
@@ -74,9 +74,7 @@ def begin(
     return send(desk, made)
 
 
-def send(
-    desk: Desk, registration: Registration, *, proof: tuple[str, str] | None = None, attempt: int = 0
-) -> Registration:
+def send(desk: Desk, registration: Registration, *, proofs: Headers = (), attempt: int = 0) -> Registration:
     """Send a REGISTER; the registration with its number."""
     registration = replace(registration, cseq=registration.cseq + 1)
     aor = f"sip:{registration.user}@{registration.domain}"
@@ -90,7 +88,7 @@ def send(
         ("Contact", f"<{contact_uri(desk, registration.user, registration.registrar)}>"),
         ("Expires", str(registration.expires_s)),
         *desk.agent_headers(),
-        *(() if proof is None else (proof,)),
+        *proofs,
     )
     made = request("REGISTER", f"sip:{registration.domain}", fields)
     desk.request(made, registration.registrar, purpose=Purpose.REGISTER, subject=registration.name, attempt=attempt)
@@ -124,9 +122,9 @@ def responded(
         and int(longer) > registration.expires_s > 0
     ):
         return send(desk, replace(registration, expires_s=int(longer), raised=True))
-    proof = desk.answer_challenge(response, transaction, registration.credentials)
-    if proof is not None:
-        return send(desk, registration, proof=proof, attempt=transaction.attempt + 1)
+    proofs = desk.answer_challenge(response, transaction, registration.credentials)
+    if proofs:
+        return send(desk, registration, proofs=proofs, attempt=transaction.attempt + 1)
     return failed(desk, registration, response.status, response.reason, retry_after=response.first("Retry-After"))
 
 

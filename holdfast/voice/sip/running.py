@@ -176,8 +176,8 @@ def _reoffer_accepted(
 
 def tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
     """Answer a challenge in the dialog."""
-    proof = desk.answer_challenge(response, transaction, session.credentials)
-    if proof is None:
+    proofs = desk.answer_challenge(response, transaction, session.credentials)
+    if not proofs:
         return False
     sent = transaction.request
     kept = tuple(field for field in sent.headers if field[0] in KEPT)
@@ -186,7 +186,7 @@ def tried_again(desk: Desk, session: Session, transaction: Transaction, response
         session,
         sent.method,
         transaction.purpose,
-        headers=(*kept, proof),
+        headers=(*kept, *proofs),
         content=sent.body,
         attempt=transaction.attempt + 1,
     )

@@ -126,7 +126,7 @@ def _by_trunk(number: str, lines: Lines, headers: Headers) -> Goal:
 def _to_trunk(number: str, route: Route, headers: Headers) -> Goal:
     credentials = None
     if route.user is not None and route.password is not None:
-        credentials = Credentials(user=route.user, password=route.password, realm=route.realm)
+        credentials = Credentials(user=route.user, password=route.password, realms=route.realms)
     uri = contact_at(normal(number), route.address)
     if route.domain is not None:
         # Many trunks find their customer by the host in the Request-URI, and know themselves by name alone.

@@ -63,7 +63,7 @@ class Trunks:
                     trunk.user,
                     now=now,
                     domain=trunk.domain,
-                    credentials=Credentials(user=trunk.user, password=trunk.password or "", realm=trunk.realm),
+                    credentials=Credentials(user=trunk.user, password=trunk.password or "", realms=trunk.realms),
                     expires_s=EXPIRES_S,
                     insists=True,
                 )

@@ -375,6 +375,14 @@ def test_a_route_survives_the_shelf_and_keeps_its_password_to_itself() -> None:
     assert "hush" not in repr(kept)
 
 
+@pytest.mark.parametrize(
+    ("realm", "realms"),
+    [(None, ()), ("a b", ("a b",)), (" x.example,y.example, ", ("x.example,y.example,", "x.example", "y.example"))],
+)
+def test_a_route_names_realms_with_commas_and_a_realm_may_have_one(realm: str | None, realms: tuple[str, ...]) -> None:
+    assert route("+", realm=realm).realms == realms
+
+
 @pytest.mark.parametrize(("kept", "may_call"), [("true", ("",)), ("false", ()), ('["+1"]', ("+1",)), ("[]", ())])
 def test_a_line_of_an_earlier_version_is_read(kept: str, may_call: tuple[str, ...]) -> None:
     assert read_line('{"name": "a", "password": "b", "may_call": ' + kept + "}").may_call == may_call

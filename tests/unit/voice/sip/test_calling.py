@@ -267,7 +267,7 @@ def test_wrong_credentials_are_not_sent_twice_unless_the_nonce_was_stale() -> No
     assert [event.status for event in scene.alice.told(Refused)] == [407]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("credentials", [None, Credentials(user="alice", password="x", realm="somebody else")])
+@pytest.mark.parametrize("credentials", [None, Credentials(user="alice", password="x", realms=("somebody else",))])
 def test_a_challenge_we_have_nothing_for_refuses_the_call(credentials: Credentials | None) -> None:
     scene = Scene(credentials=credentials)
     scene.peer.say(reply(scene.invite, 401, CHALLENGE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -13,11 +14,10 @@ from holdfast.voice.sip.digest import (
     Verdict,
     Verifier,
     answer,
-    is_stale,
     parse_digest,
     response_of,
 )
-from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.message import Request, Response, respond
 from tests.unit.voice.sip.wire import invite, wired
 
@@ -82,10 +82,9 @@ class Server:
         self, user: str = "alice", password: str = 'pass"word', *, keep: int = 0, now: float = 1000.0, uri: str = URI
     ) -> str:
         values = self.verifier.challenges(HOME, now, stale=False)[keep:]
-        made = answer(
+        (made,) = answer(
             challenged(*values), Credentials(user=user, password=password), method="REGISTER", uri=uri, client_nonce="c"
         )
-        assert made is not None
         assert made[0] == "Authorization"
         return made[1]
 
@@ -235,8 +234,8 @@ def test_two_challenges_of_one_second_differ() -> None:
     ],
 )
 def test_a_challenge_we_cannot_do_is_not_answered(values: tuple[str, ...]) -> None:
-    credentials = Credentials(user="a", password="b", realm="r")
-    assert answer(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") is None
+    credentials = Credentials(user="a", password="b", realms=("r",))
+    assert answer(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") == ()
 
 
 def test_the_first_challenge_we_can_do_is_answered() -> None:
@@ -246,8 +245,7 @@ def test_the_first_challenge_we_can_do_is_answered() -> None:
         'Digest realm="r", nonce="n3", algorithm=SHA-256',
         status=407,
     )
-    made = answer(response, Credentials(user='a"b', password="p"), method="INVITE", uri="sip:x", client_nonce="c")
-    assert made is not None
+    (made,) = answer(response, Credentials(user='a"b', password="p"), method="INVITE", uri="sip:x", client_nonce="c")
     name, value = made
     params = parse_digest(value)
     assert name == "Proxy-Authorization"
@@ -258,8 +256,7 @@ def test_the_first_challenge_we_can_do_is_answered() -> None:
 
 def test_an_old_server_is_answered_the_old_way() -> None:
     response = challenged('Digest realm="r", nonce="n"')
-    made = answer(response, Credentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c")
-    assert made is not None
+    (made,) = answer(response, Credentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c")
     params = parse_digest(made[1])
     assert params is not None
     assert params["response"] == WITHOUT_QOP
@@ -280,6 +277,56 @@ def test_a_server_may_offer_less_and_still_takes_more() -> None:
     assert server.check(written(proof)) is Verdict.GOOD
 
 
-def test_stale_is_seen() -> None:
-    assert is_stale(challenged('Digest realm="r", nonce="n", stale=TRUE'))
-    assert not is_stale(challenged('Digest realm="r", nonce="n", stale=false', "Basic x"))
+NAMED = Credentials(user="u", password="p", realms=("proxy", "switch"))
+
+
+def answered(response: Response, credentials: Credentials, proved: Headers = ()) -> list[tuple[str, str, str]]:
+    """Which headers answer a challenge: name, realm, nonce."""
+    made = answer(response, credentials, method="INVITE", uri="sip:x", client_nonce="c", proved=proved)
+    told = [(name, parse_digest(value) or {}) for name, value in made]
+    return [(name, params["realm"], params["nonce"]) for name, params in told]
+
+
+def test_who_had_its_proof_gets_another_only_for_a_stale_nonce() -> None:
+    proved = answer(
+        challenged('Digest realm="r", nonce="n"'),
+        Credentials(user="u", password="p"),
+        method="INVITE",
+        uri="sip:x",
+        client_nonce="c",
+    )
+    again = challenged("Basic x", 'Digest realm="r", nonce="m", stale=TRUE')
+    assert answered(again, Credentials(user="u", password="p"), proved) == [("Authorization", "r", "m")]
+    refused = challenged('Digest realm="r", nonce="m", stale=false', "Basic x")
+    assert answered(refused, Credentials(user="u", password="p"), proved) == []
+
+
+def test_a_proof_for_one_stands_when_the_next_asks() -> None:
+    proxy = answer(
+        challenged('Digest realm="proxy", nonce="n1"', status=407),
+        NAMED,
+        method="INVITE",
+        uri="sip:x",
+        client_nonce="c",
+    )
+    headers = (("Subject", "x"), *proxy, ("Authorization", "Basic x"))
+    switch = challenged('Digest realm="switch", nonce="n2"')
+    both = [("Proxy-Authorization", "proxy", "n1"), ("Authorization", "switch", "n2")]
+    assert answered(switch, NAMED, headers) == both
+    # The next proxy, of another realm, wants the same header of its own.
+    second = challenged('Digest realm="switch", nonce="n2"', status=407)
+    assert answered(second, NAMED, headers) == [both[0], ("Proxy-Authorization", "switch", "n2")]
+
+
+def test_several_that_ask_at_once_are_answered_at_once() -> None:
+    """A proxy that forked gathers what was asked of it. Source: RFC 3261 §16.7, step 7."""
+    fields = (
+        ("WWW-Authenticate", 'Digest realm="switch", nonce="n1"'),
+        ("WWW-Authenticate", 'Digest realm="switch", nonce="n2"'),
+        ("Proxy-Authenticate", 'Digest realm="evil", nonce="n3"'),
+        ("Proxy-Authenticate", 'Digest realm="proxy", nonce="n4"'),
+    )
+    gathered = replace(challenged(), headers=fields)
+    both = [("Authorization", "switch", "n1"), ("Proxy-Authorization", "proxy", "n4")]
+    assert answered(gathered, NAMED) == both
+    assert answered(gathered, Credentials(user="u", password="p")) == both[:1]

@@ -93,14 +93,13 @@ def proof(challenge: str, user: str, password: str, *, method: str, uri: str) ->
         *(("Via", "SIP/2.0/UDP 10.0.0.3;branch=x"), ("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c")),
         *(("CSeq", "1 X"), ("WWW-Authenticate", header(challenge, "WWW-Authenticate"))),
     )
-    made = answer(
+    (made,) = answer(
         response(401, "", fields),
         Credentials(user=user, password=password),
         method=method,
         uri=uri,
         client_nonce="n",
     )
-    assert made is not None
     return f"{made[0]}: {made[1]}"
 
 

@@ -39,9 +39,13 @@ class Scene:
 
     def proved(self, text: str) -> str | None:
         """The realm for which a request of ours proves something."""
-        found = [line for line in text.split("\r\n") if "uthorization: Digest" in line]
-        params = parse_digest(found[0].partition(": ")[2]) if found else None
-        return None if params is None else params["realm"]
+        found = self.all_proved(text)
+        return found[0] if found else None
+
+    def all_proved(self, text: str) -> list[str]:
+        """Every such realm."""
+        found = [line.partition(": ")[2] for line in text.split("\r\n") if "uthorization: Digest" in line]
+        return [(parse_digest(value) or {})["realm"] for value in found]
 
     def answered(self, contact: str) -> str:
         """The trunk challenges as a proxy, and then the call is answered; our tag."""
@@ -67,13 +71,72 @@ def test_a_trunk_that_asks_gets_its_proof(proxy: bool) -> None:
 
 
 def test_a_route_with_a_realm_answers_no_other() -> None:
-    scene = Scene(Credentials(user="acme", password="secret", realm="carrier"))
+    scene = Scene(Credentials(user="acme", password="secret", realms=("carrier",)))
     scene.trunk.say(reply(scene.invite, 401, challenge("evil")))
     (ack,) = scene.trunk.heard()
     assert ack.startswith("ACK ")
     (refused,) = scene.alice.told(Refused)
     assert isinstance(refused, Refused)
     assert refused.status == 401
+
+
+TWO = Credentials(user="acme", password="secret", realms=("carrier", "switch"))
+
+
+@pytest.mark.parametrize("first", ["carrier", "switch"])
+def test_a_proxy_and_the_switch_behind_it_are_both_proved_what_they_ask(first: str) -> None:
+    scene = Scene(TWO)
+    (second,) = {"carrier", "switch"} - {first}
+    scene.trunk.say(reply(scene.invite, 407, challenge(first, proxy=True)))
+    _, again = scene.trunk.heard()
+    assert scene.all_proved(again) == [first]
+    scene.trunk.say(reply(again, 401, challenge(second)))
+    _, third = scene.trunk.heard()
+    assert header(third, "CSeq") == "3 INVITE"
+    assert scene.all_proved(third) == [first, second]
+    scene.trunk.say(reply(third, 200, "Contact: <sip:trunk@10.0.0.3>", body=ANSWER.decode()))
+    (ack,) = scene.trunk.heard()
+    assert scene.all_proved(ack) == [first, second]
+    # Inside the call both may ask again, and nobody else.
+    scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
+    (bye,) = scene.trunk.heard()
+    scene.trunk.say(reply(bye, 407, challenge(first, proxy=True)))
+    (bye,) = scene.trunk.heard()
+    scene.trunk.say(reply(bye, 401, challenge(second)))
+    (bye,) = scene.trunk.heard()
+    assert scene.all_proved(bye) == [first, second]
+    scene.trunk.say(reply(bye, 401, challenge("phone of the callee")))
+    assert scene.trunk.heard() == []
+    assert len(scene.alice.told(Ended)) == 1
+
+
+@pytest.mark.parametrize("asks", ["carrier", "switch", "evil"])
+def test_who_asks_a_third_time_has_refused_us(asks: str) -> None:
+    scene = Scene(TWO)
+    scene.trunk.say(reply(scene.invite, 407, challenge("carrier", proxy=True)))
+    scene.trunk.say(reply(scene.trunk.heard()[1], 407, challenge("switch", proxy=True)))
+    scene.trunk.say(reply(scene.trunk.heard()[1], 407, challenge(asks, proxy=True)))
+    (ack,) = scene.trunk.heard()
+    assert ack.startswith("ACK ")
+    assert [event.status for event in scene.alice.told(Refused)] == [407]  # type: ignore[union-attr]
+
+
+def test_nonces_that_are_always_stale_end() -> None:
+    scene = Scene(TWO)
+    asked = scene.invite
+    for _ in range(4):
+        scene.trunk.say(reply(asked, 407, challenge("carrier", proxy=True) + ", stale=true"))
+        asked = scene.trunk.heard()[1]
+    scene.trunk.say(reply(asked, 407, challenge("carrier", proxy=True) + ", stale=true"))
+    assert len(scene.alice.told(Refused)) == 1
+
+
+def test_without_names_the_realm_of_the_first_challenge_is_the_only_one() -> None:
+    scene = Scene()
+    scene.trunk.say(reply(scene.invite, 407, challenge("carrier", proxy=True)))
+    scene.trunk.say(reply(scene.trunk.heard()[1], 401, challenge("phone of the callee")))
+    assert [text.split(" ")[0] for text in scene.trunk.heard()] == ["ACK"]
+    assert len(scene.alice.told(Refused)) == 1
 
 
 def test_a_challenge_of_another_realm_inside_the_call_is_not_answered() -> None:
