@@ -533,6 +533,12 @@ async def test_a_key_heard_in_the_sound_is_not_counted_again_when_info_tells_of_
         await bench.until(lambda: seven in bench.said)
         assert [fact.digit for fact in bench.said if isinstance(fact, DigitPressed)] == ["6", "7"]
         assert [told for _, told in bench.rows.told[1:]] == ["6", "7"]
+        # A phone that tells by INFO alone is not waited for any more; what it presses after all is no second key.
+        far.sip.do(far.sip.agent.press(session, "8", now=time.time()))
+        eight = DigitPressed(call=came.call, digit="8")
+        await bench.until(lambda: eight in bench.said)
+        assert not bench.legs.pressed(came.call, "8")
+        assert bench.legs.pressed(came.call, "8")
 
 
 async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Bench) -> None:

@@ -342,8 +342,8 @@ class Engine:
                     self.library.ended(Token(token))
                     self.switch.tell(SoundEnded(token=Token(token)))
                 case media_words.DigitPressed(leg=leg, digit=digit):
-                    self.legs.pressed(CallSid(leg), digit)
-                    self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
+                    if self.legs.pressed(CallSid(leg), digit):
+                        self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
                 case media_words.SpeechTurned(leg=leg, speaks=speaks):
                     self.switch.tell(LegSpeaks(call=CallSid(leg), speaks=speaks))
                 case media_words.RtpSilent(leg=leg, silent_s=silent_s):

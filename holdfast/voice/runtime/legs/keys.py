@@ -18,28 +18,40 @@ MOST_PRESSED = 50
 
 @dataclass(slots=True, eq=False)
 class Told:
-    """A key told by INFO whose telephone event may still come."""
+    """A key told by INFO, whose telephone event may still come."""
 
     digit: str
+    at_s: float
 
 
 @dataclass(slots=True)
 class Keys:
     """The keys of one leg that may yet come the other way.
 
-    Invariant: each press makes one INFO of the same key nothing, whichever comes first, and no INFO two presses.
+    Invariant: each press makes one INFO of the same key nothing, and each INFO that counted one press, whichever comes
+    first; no INFO two presses, and no press two INFOs.
     """
 
+    alone: bool = False
+    """Whether this phone's last key came by INFO alone: then nothing is waited for, until it is heard to press one."""
     _pressed: list[tuple[str, float]] = field(default_factory=list)
     _told: list[Told] = field(default_factory=list)
+    _counted: list[Told] = field(default_factory=list)
+    """Told keys that counted, a short time ago."""
 
-    def press(self, digit: str, now: float) -> None:
-        """A key came as sound: it counts, and an INFO of it does not."""
+    def press(self, digit: str, now: float) -> bool:
+        """A key came as sound: whether it counts. If it does, an INFO of it does not."""
+        self.alone = False
+        self._counted = self._counted_since(now - TOGETHER_S)
+        counted = next((told for told in self._counted if told.digit == digit), None)
         waiting = next((told for told in self._told if told.digit == digit), None)
-        if waiting is not None:
+        if counted is not None:
+            self._counted.remove(counted)
+        elif waiting is not None:
             self._told.remove(waiting)
         else:
             self._pressed = [*self._recent(now), (digit, now)]
+        return counted is None
 
     def tell(self, digit: str, now: float, *, lasted_s: float) -> Told | None:
         """A key came by INFO: None when it is one that came as sound, else what `settle` is to be asked about."""
@@ -49,17 +61,26 @@ class Keys:
         if same is not None:
             self._pressed.remove(same)
             return None
-        told = Told(digit)
+        told = Told(digit, now)
         self._told.append(told)
         return told
+
+    def settle(self, told: Told) -> tuple[str, ...]:
+        """Nothing more is waited for: the keys that came by INFO alone and count now, in the order they came.
+
+        One that came as sound meanwhile does not. Those told after it are not waited for either: what this phone does
+        is known now.
+        """
+        if told not in self._told:
+            return ()
+        count, self._told = self._told, []
+        self.alone = True
+        self._counted = [*self._counted_since(count[0].at_s - TOGETHER_S), *count][-MOST_PRESSED:]
+        return tuple(counted.digit for counted in count)
+
+    def _counted_since(self, since_s: float) -> list[Told]:
+        return [told for told in self._counted if told.at_s >= since_s]
 
     def _recent(self, now: float) -> list[tuple[str, float]]:
         recent = [(known, at_s) for known, at_s in self._pressed if now - at_s <= TOGETHER_S + LONGEST_S]
         return recent[-MOST_PRESSED:]
-
-    def settle(self, told: Told) -> bool:
-        """Nothing more is waited for: whether the key came by INFO alone, and counts."""
-        if told not in self._told:
-            return False
-        self._told.remove(told)
-        return True

@@ -173,11 +173,13 @@ class SipLegs:
             leg.packets = packets
             desk.agent.sounds(leg.session, now=desk.now())
 
-    def pressed(self, call: CallSid, digit: str) -> None:
-        """A key was heard in the sound of a leg; what INFO tells of it counts no more."""
+    def pressed(self, call: CallSid, digit: str) -> bool:
+        """A key was heard in the sound of a leg: whether it counts, or INFO told of it before and it did already.
+
+        What INFO tells of it afterwards counts no more.
+        """
         leg = self._desk.legs.get(call)
-        if leg is not None:
-            leg.keys.press(digit, self._desk.now())
+        return leg is None or leg.keys.press(digit, self._desk.now())
 
     # --- the engine's effects
 
@@ -367,18 +369,24 @@ class SipLegs:
                 pass
 
     def _signalled(self, leg: Attached, event: s.DigitSignalled) -> None:
-        """A key told by INFO. Where telephone events are agreed it counts once its event has not come for a while."""
+        """A key told by INFO.
+
+        Where telephone events are agreed it counts once its event has not come for a while; of a phone whose last keys
+        came without, at once.
+        """
         told = leg.keys.tell(event.digit, self._desk.now(), lasted_s=event.duration_ms / 1000)
         agreed = None if leg.negotiation is None else leg.negotiation.agreed
         if told is None:
             return
-        if agreed is None or agreed.dtmf_payload_type is None:
+        if agreed is None or agreed.dtmf_payload_type is None or leg.keys.alone:
             self._signalled_alone(leg, told)
         else:
             asyncio.get_running_loop().call_later(TOGETHER_S, self._signalled_alone, leg, told)
 
     def _signalled_alone(self, leg: Attached, told: Told) -> None:
         desk = self._desk
-        if leg.keys.settle(told) and not leg.gone:
-            desk.tell(DigitPressed(call=leg.call, digit=told.digit))
-            desk.rows.pass_on(leg, told.digit)
+        if leg.gone:
+            return
+        for digit in leg.keys.settle(told):
+            desk.tell(DigitPressed(call=leg.call, digit=digit))
+            desk.rows.pass_on(leg, digit)

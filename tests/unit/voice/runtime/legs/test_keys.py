@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.legs.keys import LONGEST_S, MOST_PRESSED, TOGETHER_S, Keys
+from holdfast.voice.runtime.legs.keys import LONGEST_S, MOST_PRESSED, TOGETHER_S, Keys, Told
 
 
 def told_alone(keys: Keys, digit: str, now: float, *, lasted_s: float = 0.16) -> bool:
     """Whether an INFO that no event follows counts."""
     told = keys.tell(digit, now, lasted_s=lasted_s)
-    return told is not None and keys.settle(told)
+    return told is not None and keys.settle(told) == (digit,)
 
 
 def test_a_key_told_by_info_alone_counts() -> None:
@@ -43,8 +43,8 @@ def test_an_info_before_the_event_is_the_same_key() -> None:
     assert first is not None
     assert second is not None
     keys.press("1", 10.2)
-    assert not keys.settle(first)
-    assert keys.settle(second)
+    assert keys.settle(first) == ()
+    assert keys.settle(second) == ("1",)
     assert told_alone(keys, "1", 10.3), "the press was that of the first"
 
 
@@ -62,8 +62,7 @@ def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bo
     waiting = []
     for at_s, digit, is_event in due:
         if is_event:
-            keys.press(digit, at_s)
-            counted += 1
+            counted += keys.press(digit, at_s)
         elif (told := keys.tell(digit, at_s, lasted_s=0.0)) is not None:
             waiting.append(told)
     assert counted == len(keyed)
@@ -75,3 +74,55 @@ def test_presses_that_nobody_tells_of_are_forgotten() -> None:
     for number in range(10_000):
         keys.press("1", number / 1000)
     assert len(keys._pressed) <= MOST_PRESSED + 1
+
+
+def test_a_phone_known_to_tell_by_info_alone_is_not_waited_for_until_it_is_heard_to_press() -> None:
+    keys = Keys()
+    first, second = keys.tell("1", 10.0, lasted_s=0.1), keys.tell("2", 10.4, lasted_s=0.1)
+    known = [keys.alone]
+    assert first is not None
+    assert second is not None
+    assert keys.settle(first) == ("1", "2"), "or the third would be before the second"
+    assert keys.settle(second) == ()
+    known.append(keys.alone)
+    assert told_alone(keys, "3", 10.6)
+    assert keys.press("4", 11.0)
+    assert [*known, keys.alone] == [False, True, False]
+
+
+@pytest.mark.parametrize(("after_s", "counts"), [(0.0, False), (TOGETHER_S, False), (TOGETHER_S + 0.1, True)])
+def test_a_press_heard_after_its_info_counted_is_the_same_key(after_s: float, counts: bool) -> None:
+    keys = Keys()
+    assert told_alone(keys, "1", 10.0)
+    assert keys.press("2", 10.0), "another key"
+    assert keys.press("1", 10.0 + after_s) is counts
+    assert keys.press("1", 10.0 + after_s), "one INFO is one press"
+
+
+KEYED = st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.02, 0.6))
+
+
+@given(st.lists(KEYED, max_size=8), st.lists(KEYED, max_size=8), st.floats(0.0, 0.4), st.booleans())
+def test_whatever_a_phone_does_each_key_counts_once_and_in_order(
+    by_info: list[tuple[str, bool, float]], both: list[tuple[str, bool, float]], apart_s: float, events_agreed: bool
+) -> None:
+    """A phone that tells its keys by INFO alone begins to send them as sound too."""
+    keys, now, said, counted = Keys(), 0.0, "", ""
+    due: list[tuple[float, int, str, bool]] = []
+    for digit, event_first, pause_s in [*by_info, ("#", True, 2.0), *both]:
+        now, said = now + pause_s, said + digit
+        ways = (False,) if len(said) <= len(by_info) else (event_first, not event_first)
+        due += [(now + apart_s * place, len(said), digit, is_event) for place, is_event in enumerate(ways)]
+    waiting: list[tuple[float, Told]] = []
+    for at_s, _, digit, is_event in [*sorted(due), (now + 9, 0, "", False)]:
+        while waiting and waiting[0][0] <= at_s:
+            counted += "".join(keys.settle(waiting.pop(0)[1]))
+        if is_event:
+            counted += digit if keys.press(digit, at_s) else ""
+        elif digit and (told := keys.tell(digit, at_s, lasted_s=0.0)) is not None:
+            if events_agreed and not keys.alone:
+                waiting.append((at_s + TOGETHER_S, told))
+            else:
+                counted += "".join(keys.settle(told))
+    assert sorted(counted) == sorted(said)
+    assert counted.partition("#")[0] == said.partition("#")[0]
