@@ -318,6 +318,7 @@ def _participant(seen: ParticipantInstance) -> ParticipantSeen:
         conference=ConferenceSid(_text(seen.conference_sid)),
         hold=bool(seen.hold),
         muted=bool(seen.muted),
+        coaches=CallSid(seen.call_sid_to_coach) if seen.coaching and seen.call_sid_to_coach else None,
         label=seen.label,
         status=str(seen.status) if seen.status else "connected",
     )

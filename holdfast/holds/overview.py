@@ -131,10 +131,10 @@ def _hears(
         # A phone that holds takes no sound from us.
         return None
     if room is not None:
-        others = conference.others(call.sid, room)
+        others = [one for one in conference.others(call.sid, room) if one.coaches in (None, call.sid)]
         if room.conference.status == "init":
             return MUSIC
-        if any(not other.hold and other.call not in phones for other in others):
+        if any(not (other.hold or other.muted or other.call in phones) for other in others):
             return OTHER
         return MUSIC if any(other.call in phones for other in others) else SILENCE
     if any(end.sid in phones for end in ends) or (pair is not None and pair.other(call.sid).call in phones):

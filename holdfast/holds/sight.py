@@ -65,6 +65,8 @@ class ParticipantSeen:
     conference: ConferenceSid
     hold: bool
     muted: bool = False
+    coaches: CallSid | None = None
+    """Whom it coaches, who alone hears it."""
     label: str | None = None
     status: str = "connected"
 

@@ -313,13 +313,15 @@ async def test_traffic_is_reported_to_control_and_to_the_party(tmp_path: Path) -
 
 
 async def test_a_silent_party_is_told(tmp_path: Path) -> None:
-    """Told of a party that may speak and does not, again and again; not of one that may not."""
+    """Again and again: one that may speak and does not, and one that may not; not one of which nothing was agreed."""
     async with running(tmp_path, "--silence", "0.5") as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
         await media.plane.open_row("bob")
         media.plane.describe_row("bob", remote=bob.address, receive=False)
+        await media.plane.open_row("carol")
         await media.told(m.RtpSilent, lambda fact: fact.leg == "alice" and fact.silent_s >= 3)
-        assert not [fact for fact in media.facts if isinstance(fact, m.RtpSilent) and fact.leg == "bob"]
+        await media.told(m.RtpSilent, lambda fact: fact.leg == "bob" and fact.silent_s >= 3)
+        assert not [fact for fact in media.facts if isinstance(fact, m.RtpSilent) and fact.leg == "carol"]
 
 
 async def test_a_party_that_suppresses_silence_is_there_as_long_as_it_says_so(tmp_path: Path) -> None:

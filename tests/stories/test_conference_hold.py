@@ -290,6 +290,27 @@ def test_one_held_by_rest_and_one_by_phone_leave_the_third_with_music(world: Wor
     world.check()
 
 
+def test_who_listens_in_muted_or_as_a_coach_does_not_take_the_music_of_a_hold_by_phone_away(world: World) -> None:
+    alice, bob, room = meet(world)
+    world.pages[f"{APP}/coach"] = twiml(f'<Dial><Conference coach="{bob}">room</Conference></Dial>')
+    coach = world.calls_in("coach", f"{APP}/coach")
+    listener = world.calls_in("listener", f"{APP}/room")
+    world.tell(ChangeParticipant(room=room.sid, call=listener, muted=True))
+    world.tell(PhoneHeld(call=bob))
+    assert (world.ear(alice), world.ear(coach), world.ear(listener)) == ("builtin:hold", {alice}, {alice})
+    world.tell(ChangeParticipant(room=room.sid, call=listener, muted=False))
+    assert world.ear(alice) == {listener}
+    world.tell(ChangeParticipant(room=room.sid, call=listener, muted=True))
+    assert world.ear(alice) == "builtin:hold"
+    world.tell(PhoneResumed(call=bob))
+    assert (world.ear(alice), world.ear(bob)) == ({bob}, {alice, coach})
+    # A coach's own hold is nothing to those who never hear it.
+    world.tell(ChangeParticipant(room=room.sid, call=bob, muted=True))
+    world.tell(PhoneHeld(call=coach))
+    assert (world.ear(alice), world.ear(bob)) == ("silence", {alice})
+    world.check()
+
+
 @pytest.mark.parametrize("first", ["phone", "rest"])
 @pytest.mark.parametrize("lets_go", ["phone", "rest"])
 def test_held_by_its_phone_and_by_rest_a_party_is_back_when_both_let_go(world: World, first: str, lets_go: str) -> None:

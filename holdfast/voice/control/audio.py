@@ -43,14 +43,16 @@ def voices_of(room: Room) -> tuple[tuple[CallSid, Literal["says", "hears"]], ...
 
 
 def needs_comfort(room: Room, one: Participant) -> bool:
-    """Whether every other party in the room is on hold, one of them by its own phone, so that this ear hears nothing.
+    """Whether this ear hears nobody, and would hear somebody whose own phone holds: the others are on hold, muted, or
+    coach somebody else.
 
     Deviation: Twilio plays nothing of its own then; a phone that expects music at a hold would hear silence.
     """
     if one.held or one.phone_held or one.announcing:
         return False
     others = [other for other in room.participants if other.call != one.call and other.status == "connected"]
-    return any(other.phone_held for other in others) and all(other.phone_held or other.held for other in others)
+    awaited = any(other.phone_held and (not other.coaching or other.coach == one.call) for other in others)
+    return awaited and not any(_audible(other, one) for other in others)
 
 
 def changed(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:

@@ -43,6 +43,8 @@ class Call:
     room: str | None = None
     end_on_exit: bool = False
     held: bool = False
+    muted: bool = False
+    coaches: CallSid | None = None
     hold_url: str | None = None
     at: str | None = None
     """The application's own document it went on to."""
@@ -507,7 +509,13 @@ class PretendAccount:
         return troubles.pop(0) if troubles else None
 
     def _participant(self, call: Call) -> ParticipantSeen:
-        return ParticipantSeen(call=call.sid, conference=self._conference(call.room or ""), hold=call.held, muted=False)
+        return ParticipantSeen(
+            call=call.sid,
+            conference=self._conference(call.room or ""),
+            hold=call.held,
+            muted=call.muted,
+            coaches=call.coaches,
+        )
 
     def _conference(self, name: str) -> ConferenceSid:
         return ConferenceSid("CF" + name.encode().hex().rjust(32, "0")[-32:])

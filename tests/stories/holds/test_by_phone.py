@@ -29,6 +29,19 @@ async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Sta
     assert (shown[alice].held_by_phone, shown[bob].hears) == (False, "the other party")
 
 
+async def test_who_is_muted_or_coaches_is_not_what_others_hear(stage: Stage) -> None:
+    alice, bob, coach, muted = (stage.account.call_in(number) for number in (1, 2, 3, 4))
+    stage.account.meet("room", alice, bob, coach, muted)
+    stage.account.calls_[coach].coaches = bob
+    stage.account.calls_[muted].muted = True
+    hears = {view.sid: view.hears for view in await stage.holds.calls()}
+    assert set(hears.values()) == {"the other party"}
+    stage.account.phones[bob] = 1_700_000_005.0
+    await stage.holds.check()
+    hears = {view.sid: view.hears for view in await stage.holds.calls()}
+    assert (hears[alice], hears[bob], hears[coach]) == ("music", None, "the other party")
+
+
 async def test_only_the_phone_ends_its_hold_and_ours_is_another(stage: Stage) -> None:
     alice, bob = stage.account.call_in(1), stage.account.call_in(2)
     stage.account.meet("room", alice, bob)

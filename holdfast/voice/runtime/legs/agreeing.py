@@ -84,11 +84,9 @@ class Agreeing:
 
     def agreed(self, leg: Attached, agreed: Agreed) -> None:
         """Tell the media plane, and the engine if the phone's own hold began or ended."""
-        leg.agreed_at = self._desk.now()
         self._desk.rows.describe(leg, agreed)
         self.note_hold(leg, agreed)
 
     def note_hold(self, leg: Attached, agreed: Agreed) -> None:
-        if agreed.peer_holds != leg.held:
-            leg.held = agreed.peer_holds
+        if leg.turns(agreed, self._desk.now()):
             self._desk.tell(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))

@@ -104,7 +104,9 @@ class Attached:
     """The called phone that is heard before it answers: its session and its name there."""
     answered: bool = False
     agreed_at: float = 0.0
-    """When the direction of its sound was last agreed."""
+    """Since when, after the answer, its sound has had the direction it has; a refresh of the session changes nothing."""
+    may_speak: bool = False
+    """Whether its phone may send sound, as agreed."""
     packets: int = 0
     """How many packets of its sound had come when that was last told."""
     held: bool = False
@@ -123,6 +125,14 @@ class Attached:
             sealing=sealing,
             crypto=() if sealing == "refused" else sdes.make(secrets.token_bytes),
         )
+
+    def turns(self, agreed: Agreed, now: float) -> bool:
+        """Note what was agreed; whether the phone's own hold began or ended with it."""
+        began_or_ended = agreed.peer_holds != self.held
+        if began_or_ended or agreed.receive != self.may_speak:
+            self.agreed_at = now
+        self.held, self.may_speak = agreed.peer_holds, agreed.receive
+        return began_or_ended
 
     def all_refused(self) -> bool:
         """Whether nobody is left who could answer."""

@@ -159,7 +159,9 @@ class SipLegs:
         if leg is None or leg.session is None or not leg.answered:
             return
         agreed_s = desk.now() - leg.agreed_at
-        if desk.settings.liveness.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=leg.held):
+        if desk.settings.liveness.is_lost(
+            silent_s=silent_s, agreed_s=agreed_s, held=leg.held, may_speak=leg.may_speak
+        ):
             log.warning("call=%s fact=Lost why=no sound for %.0f s", call, silent_s)
             desk.forget(leg)
             desk.tell(LegEnded(call=call, cause="lost", sip_code=408))
@@ -236,7 +238,7 @@ class SipLegs:
         desk = self._desk
         if leg.session is None or leg.answered or leg.answer is None:
             return
-        leg.answered = True
+        leg.answered, leg.agreed_at = True, desk.now()
         desk.do(desk.agent.accept(leg.session, leg.answer or None, now=desk.now()))
         if leg.negotiation is not None and leg.negotiation.agreed is not None:
             self._agreeing.agreed(leg, leg.negotiation.agreed)

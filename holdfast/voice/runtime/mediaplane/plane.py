@@ -157,7 +157,7 @@ class Plane:
             self._sound.open(at, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
             self.reports.open(at, pair.rtcp, ssrc=ssrc)
             self._intake.reception.open(at)
-            self._rows.open(at, Row(leg=leg, port=pair.port, latch=Latch()))
+            self._rows.open(at, Row(leg=leg, port=pair.port, latch=Latch()), now=now)
             self._reroute(self._rows.hearing(leg))
         return m.RowOpened(number=number, row=at, ip=self._ports.ip, port=self._rows.used[at].port)
 

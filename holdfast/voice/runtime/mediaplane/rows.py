@@ -61,6 +61,8 @@ class Rows:
         """The rows whose party may change its codec, and all it may speak, by payload type."""
         self.dtmf_type: NDArray[np.uint8] = np.full(rows, NO_TYPE, dtype=np.uint8)
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
+        self.agreed: Mask = np.zeros(rows, dtype=np.bool_)
+        """The rows of which anything was agreed."""
         self.srtp: dict[int, Srtp] = {}
         """What opens and seals the packets of the rows that are `sealed`."""
         self.rekeyed = 0
@@ -89,12 +91,13 @@ class Rows:
         """The rows that are to hear this leg, open or not."""
         return [at for at, row in self.used.items() if row.hears and leg in row.hears]
 
-    def open(self, at: int, row: Row) -> None:
+    def open(self, at: int, row: Row, *, now: float) -> None:
         """A leg begins: nothing is agreed yet, nothing came."""
+        self.heard_at[at] = now
         self.used[at] = row
         self.of[row.leg] = at
         self.sound_type[at] = self.dtmf_type[at] = NO_TYPE
-        self.may_speak[at] = self.settled[at] = self.sealed[at] = False
+        self.may_speak[at] = self.agreed[at] = self.settled[at] = self.sealed[at] = False
         self.refused[at] = self.received[at] = 0
         self.high = max(self.high, at + 1)
 
@@ -115,6 +118,7 @@ class Rows:
             self.heard_at[at] = now
             row.silences_told = 0
         self.may_speak[at] = command.receive
+        self.agreed[at] = True
         self.find_sending(at)
 
     def may_change_to(self, at: int, payload_type: int) -> bool:
@@ -131,7 +135,7 @@ class Rows:
         """A leg ends."""
         row = self.used.pop(at)
         del self.of[row.leg]
-        self.may_speak[at] = self.settled[at] = self.sealed[at] = False
+        self.may_speak[at] = self.agreed[at] = self.settled[at] = self.sealed[at] = False
         self.sound_type[at] = NO_TYPE
         self.others.pop(at, None)
         self._unlock(at)

@@ -72,14 +72,15 @@ class Telling:
         return (at for at in range(number % TURNS, self._rows.high, TURNS) if at in self._rows.used)
 
     def _check_silence(self, now: float) -> None:
-        """Open the latch of rows whose party is silent; tell of those silent for long."""
+        """Open the latch of rows whose party is silent; tell of those silent for long, whether they may speak or not."""
         rows = self._rows
         quiet_s = now - rows.heard_at[: rows.high]
-        for at in np.flatnonzero(rows.may_speak[: rows.high] & (quiet_s >= RELATCH_S)).tolist():
+        for at in np.flatnonzero(rows.agreed[: rows.high] & (quiet_s >= RELATCH_S)).tolist():
             row = rows.used[at]
             # A phone that suppresses silence says by its reports that it is there.
             silent_s = now - max(float(rows.heard_at[at]), self._reports.heard_at(at))
-            self._latching.reopen(at, lost=silent_s >= LOST_S)
+            if rows.may_speak[at]:
+                self._latching.reopen(at, lost=silent_s >= LOST_S)
             silences = int(silent_s / self._silence_s)
             if silences != row.silences_told:
                 row.silences_told = silences

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.legs.attached import Attached
 from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
+from holdfast.voice.sip.offer import Agreed
 
 
 @pytest.mark.parametrize(
@@ -23,6 +28,32 @@ def test_a_leg_is_lost_when_it_should_have_been_heard_for_its_whole_time(
     silent_s: float, agreed_s: float, held: bool, lost: bool
 ) -> None:
     assert USUAL.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=held) is lost
+
+
+@pytest.mark.parametrize(("held", "lost"), [(False, False), (True, True)])
+def test_who_may_not_speak_is_lost_only_if_it_holds(held: bool, lost: bool) -> None:
+    """A phone that holds by `inactive` sends nothing either, and has the same time; one that only listens has no end."""
+    assert USUAL.is_lost(silent_s=3600.0, agreed_s=9000.0, held=held, may_speak=False) is lost
+
+
+def test_only_another_direction_begins_the_time_anew() -> None:
+    agreed = Agreed(
+        remote=("127.0.0.1", 4000), codec="PCMU", dtmf_payload_type=None, send=True, receive=True, peer_holds=False
+    )
+    by_sendonly = replace(agreed, send=False, peer_holds=True)
+    by_inactive = replace(by_sendonly, receive=False)
+    leg = Attached(call=CallSid("CA1"), way="in")
+    steps = [
+        (10.0, agreed, False, 10.0),
+        (20.0, replace(agreed, codec="PCMA"), False, 10.0),
+        (30.0, by_sendonly, True, 30.0),
+        (40.0, by_sendonly, False, 30.0),
+        (50.0, by_inactive, False, 50.0),
+        (60.0, agreed, True, 60.0),
+    ]
+    for now, news, turned, since in steps:
+        assert leg.turns(news, now) is turned
+        assert (leg.held, leg.may_speak, leg.agreed_at) == (news.peer_holds, news.receive, since)
 
 
 def test_a_watch_that_is_turned_off_loses_nobody() -> None:
