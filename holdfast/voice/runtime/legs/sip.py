@@ -159,9 +159,7 @@ class SipLegs:
         if leg is None or leg.session is None or not leg.answered:
             return
         agreed_s = desk.now() - leg.agreed_at
-        if desk.settings.liveness.is_lost(
-            silent_s=silent_s, agreed_s=agreed_s, held=leg.held, may_speak=leg.may_speak
-        ):
+        if desk.settings.liveness.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=leg.held, may_speak=leg.may_speak):
             log.warning("call=%s fact=Lost why=no sound for %.0f s", call, silent_s)
             desk.forget(leg)
             desk.tell(LegEnded(call=call, cause="lost", sip_code=408))
