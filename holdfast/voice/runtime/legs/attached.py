@@ -104,7 +104,7 @@ class Attached:
     """The called phone that is heard before it answers: its session and its name there."""
     answered: bool = False
     agreed_at: float = 0.0
-    """Since when, after the answer, its sound has had the direction it has; a refresh of the session changes nothing."""
+    """Since when, after the answer, its sound has had the direction it has; a refresh changes nothing."""
     may_speak: bool = False
     """Whether its phone may send sound, as agreed."""
     packets: int = 0

@@ -72,7 +72,7 @@ class Telling:
         return (at for at in range(number % TURNS, self._rows.high, TURNS) if at in self._rows.used)
 
     def _check_silence(self, now: float) -> None:
-        """Open the latch of rows whose party is silent; tell of those silent for long, whether they may speak or not."""
+        """Open the latch of rows whose party is silent; tell of those silent for long, who may speak or not."""
         rows = self._rows
         quiet_s = now - rows.heard_at[: rows.high]
         for at in np.flatnonzero(rows.agreed[: rows.high] & (quiet_s >= RELATCH_S)).tolist():

@@ -32,7 +32,7 @@ def test_a_leg_is_lost_when_it_should_have_been_heard_for_its_whole_time(
 
 @pytest.mark.parametrize(("held", "lost"), [(False, False), (True, True)])
 def test_who_may_not_speak_is_lost_only_if_it_holds(held: bool, lost: bool) -> None:
-    """A phone that holds by `inactive` sends nothing either, and has the same time; one that only listens has no end."""
+    """A phone that holds by `inactive` sends nothing either, and has as long; one that only listens has no end."""
     assert USUAL.is_lost(silent_s=3600.0, agreed_s=9000.0, held=held, may_speak=False) is lost
 
 
