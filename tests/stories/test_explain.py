@@ -241,7 +241,7 @@ def test_a_phone_that_holds(world: World) -> None:
     assert "RTP" not in told(world, bob, Arrivals(received=0, quiet=False))
     (carol,) = meet(world, "carol")
     change(world, carol, muted=True)
-    assert "client:bob holds by its own phone; client:carol is muted" in told(world, alice)
+    assert "Its ear hears the built-in" in told(world, alice)
 
 
 def test_no_packets_arrive(world: World) -> None:

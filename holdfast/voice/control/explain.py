@@ -149,14 +149,12 @@ def _ear(call: Call, view: Sight, plays: Player) -> str:
 
 
 def _unheard(other: Participant, call: Call, view: Sight) -> str:
-    """Why one participant is not heard by this call."""
+    """Why one participant is not heard by this call; an ear that waits for a phone that holds is played music."""
     name = _name(other.call, view)
     if other.held:
         return f"{name} is on hold"
     if other.muted:
         return f"{name} is muted"
-    if other.phone_held:
-        return f"{name} holds by its own phone"
     return f"{name} coaches somebody else"
 
 
