@@ -44,16 +44,22 @@ class Customers:
 
 
 class Carrier:
-    """A SIP endpoint that answers every call of a customer."""
+    """A SIP endpoint that answers every call of a customer, or sends it on to a URI."""
 
     def __init__(self) -> None:
+        self.sends_on: str | None = None
         self.invited: asyncio.Queue[Invited] = asyncio.Queue()
         self.sip: SipEndpoint
 
     def happened(self, event: Event) -> None:
         if isinstance(event, Invited):
             self.invited.put_nowait(event)
-            self.sip.do(self.sip.agent.accept(event.session, FAR_SDP, now=time.time()))
+            agent, now = self.sip.agent, time.time()
+            if self.sends_on is None:
+                self.sip.do(agent.accept(event.session, FAR_SDP, now=now))
+            else:
+                contact = (("Contact", f"<{self.sends_on}>"),)
+                self.sip.do(agent.refuse(event.session, 302, now=now, headers=contact))
 
     def contacts(self) -> tuple[tuple[str, Address], ...]:
         """Where its customer is reached."""
@@ -271,6 +277,36 @@ async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server
     finally:
         await asyncio.to_thread(ask.delete, "/engine/routes/+99")
     await until(lambda: not carrier.contacts())
+
+
+# --- a trunk that sends calls on
+
+
+async def test_a_trunk_sends_a_call_on_to_another_of_its_addresses(carrier: Carrier, bench: Bench) -> None:
+    async with Phone("switch", host="127.0.0.3") as switch:
+        bench.book.routes = (replace(trunk(carrier), sources=(f"{THEIRS}/32", "127.0.0.3")),)
+        carrier.sends_on = f"sip:+442079460000@127.0.0.3:{switch.address.port}"
+        bench.place("+442079460000")
+        await bench.fact(LegAnswered)
+        assert [call.peer for call in switch.calls] == ["+15550999"]
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+@pytest.mark.parametrize("number", ["+442079460000", "+449001234567"])
+async def test_nobody_is_called_where_a_trunk_has_no_business_to_send_us(
+    carrier: Carrier, bench: Bench, number: str
+) -> None:
+    """A stranger's address, and a number that nobody dialled: toll fraud by forwarding."""
+    async with Phone("stranger", host="127.0.0.3") as stranger:
+        sources = (f"{THEIRS}/32",) if number == "+442079460000" else ("127.0.0.0/8",)
+        bench.book.routes = (replace(trunk(carrier), sources=sources),)
+        carrier.sends_on = f"sip:{number}@127.0.0.3:{stranger.address.port}"
+        bench.place("+442079460000")
+        refused = await bench.fact(LegRefused)
+        assert isinstance(refused, LegRefused)
+        assert refused.sip_code == 302
+        assert "only a trunk may send us on" in refused.reason
+        assert stranger.calls == []
 
 
 # --- a second trunk for the same numbers

@@ -16,7 +16,16 @@ from holdfast.voice.runtime.legs.agreeing import Agreeing
 from holdfast.voice.runtime.legs.arrivals import Directory
 from holdfast.voice.runtime.legs.attached import Attached, Fork
 from holdfast.voice.runtime.legs.desk import LegDesk
-from holdfast.voice.runtime.legs.reach import Goal, Unreachable, about, caller_of, goals, named
+from holdfast.voice.runtime.legs.reach import (
+    Goal,
+    Unreachable,
+    about,
+    caller_of,
+    goals,
+    is_redirect,
+    named,
+    redirected,
+)
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.effects import Address, SessionId
@@ -25,6 +34,8 @@ from holdfast.voice.sip.offer import Codec, make_offer
 from holdfast.voice.sip.uri import Uri, address_of
 
 log = logging.getLogger(__name__)
+
+NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
 
 
 class Placing:
@@ -104,12 +115,17 @@ class Placing:
         fork = leg.forks[session]
         if fork.given_up or fork.goal.instead is None:
             return
+        trunk = fork.goal.next_hop
+        log.warning("call=%s fact=TrunkFailed trunk=%s status=%d: the next is tried", leg.call, trunk, status)
+        self._instead(leg, session, fork.goal.instead)
+
+    def _instead(self, leg: Attached, session: SessionId, goal: Goal) -> None:
+        """Call this in place of what was called; its refusal is nobody's."""
+        fork = leg.forks[session]
         fork.given_up = True
         if leg.early is not None and leg.early[0] == session:
             leg.early = None
-        trunk = fork.goal.next_hop
-        log.warning("call=%s fact=TrunkFailed trunk=%s status=%d: the next is tried", leg.call, trunk, status)
-        self._invite(leg, fork.goal.instead, fork.asked)
+        self._invite(leg, goal, fork.asked)
 
     def _goals(self, effect: PlaceLeg) -> tuple[Goal, ...]:
         """Every way to reach whom a leg is for. Raises: Unreachable."""
@@ -167,9 +183,15 @@ class Placing:
             self._agreeing.note_hold(leg, leg.negotiation.agreed)
 
     def fork_refused(self, leg: Attached, event: s.Refused) -> None:
+        """One of whom is called for a leg refuses, which ends the leg when nobody is left."""
         fork = leg.forks[event.session]
-        fork.refused = (event.status, event.reason)
-        if leg.session is None and fork.fails_us(event.status):
+        onward = redirected(fork.goal, event.status, event.headers)
+        said = f"{event.reason} ({NOT_FOLLOWED})" if is_redirect(event.status) else event.reason
+        fork.refused = (event.status, said)
+        if leg.session is None and onward is not None and not fork.given_up:
+            log.info("call=%s fact=Redirected from=%s to=%s", leg.call, fork.goal.next_hop, onward.next_hop)
+            self._instead(leg, event.session, onward)
+        elif leg.session is None and fork.fails_us(event.status):
             self._give_up(leg, event.session, event.status)
         if leg.session is None and leg.all_refused():
             self._refused(leg, *leg.best_refusal())

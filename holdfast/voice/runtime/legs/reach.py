@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import quote, unquote
 
@@ -15,10 +15,22 @@ from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.uri import Uri, address_of, contact_at, parse_uri, transport_of
+from holdfast.voice.sip.uri import (
+    Uri,
+    address_of,
+    contact_at,
+    number_of,
+    numeric_address,
+    parse_name_addr,
+    parse_uri,
+    split_values,
+    transport_of,
+)
 
 MOST_TOLD = 20
 """Header fields of an answer that an application is told of."""
+MOST_CONTACTS = 5
+"""Contacts of a redirection that are looked at."""
 NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
 NUMBER_UNREACHABLE = 13224
@@ -58,6 +70,10 @@ class Goal:
     """The host in From, when it is not ours; it is the one in the Request-URI too."""
     instead: Goal | None = None
     """What is tried when nobody answers there, or it has no service."""
+    trunk: Route | None = None
+    """The trunk it goes by."""
+    onward: bool = False
+    """Whether the trunk sent us on to there."""
 
     def from_(self, caller: str) -> str:
         """What stands in From: a user of ours, or a whole SIP URI."""
@@ -140,7 +156,49 @@ def _to_trunk(number: str, route: Route, headers: Headers) -> Goal:
         credentials=credentials,
         domain=route.domain,
         instead=None if route.backup is None else _to_trunk(number, route.backup, headers),
+        trunk=route,
     )
+
+
+def is_redirect(status: int) -> bool:
+    """Whether a refusal says where else to ask. Source: RFC 3261 §21.3."""
+    return 300 <= status < 400
+
+
+def redirected(goal: Goal, status: int, headers: Headers) -> Goal | None:
+    """Where a call goes that was redirected (300, 301, 302), or None when it goes nowhere else.
+
+    A trunk may send us on to another address of its own, for the same number, and once. Nobody else may: whoever is
+    called could have us call a number that costs, in the name of who dialled another.
+    Deviation: RFC 3261 §8.1.3.4 lets a user be asked; here a document asks again, which is told the status. 305 would
+    have whoever answers choose our proxy, and is never followed.
+    Source: RFC 3261 §26.1, §8.1.3.4, §21.3.
+    """
+    if goal.trunk is None or goal.onward or status not in (300, 301, 302):
+        return None
+    contacts = [
+        contact for name, value in headers if name.lower() in ("contact", "m") for contact in split_values(value)
+    ]
+    found = (_within(goal, goal.trunk, contact) for contact in contacts[:MOST_CONTACTS])
+    return next((onward for onward in found if onward is not None), None)
+
+
+def _within(goal: Goal, trunk: Route, contact: str) -> Goal | None:
+    """A contact as the next goal, if it is an address of the trunk and the number that was dialled."""
+    try:
+        uri = parse_uri(parse_name_addr(contact).uri.partition("?")[0])
+    except UriUnreadable:
+        return None
+    transport = trunk.transport if uri.param("transport") is None else transport_of(uri)
+    to = numeric_address(uri.host, uri.port, trunk.transport)
+    same_number = normal(number_of(uri.user)) == normal(number_of(parse_uri(goal.uri).user))
+    if to is None or transport != trunk.transport or to == goal.next_hop or not same_number:
+        return None
+    if uri.scheme == "sips" and trunk.transport != "TLS":
+        return None
+    if not any(known.host == to.host or known.lets_in(to.host) for known in trunk.trunks):
+        return None
+    return replace(goal, uri=uri.text, next_hop=to, onward=True)
 
 
 def _of_line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.runtime.legs.reach import Goal, Unreachable, goals
+from holdfast.voice.runtime.legs.reach import MOST_CONTACTS, Goal, Unreachable, goals, redirected
 from holdfast.voice.runtime.listings import Line, Route
 
 SECOND = Route(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
@@ -56,3 +56,86 @@ def test_who_calls_as_the_trunk_knows_us(caller: str, first: str, second: str) -
     (goal,) = leads("+442079460000")
     assert goal.instead is not None
     assert (goal.from_(caller), goal.instead.from_(caller)) == (first, second)
+
+
+MANY = Route(
+    prefix="+44",
+    host="203.0.113.5",
+    port=5060,
+    user="acme",
+    password="x",
+    sources=("198.51.100.0/24",),
+    backup=Route(prefix="+44", host="203.0.113.6", port=5060),
+)
+TO = "+442079460000"
+
+
+def sent_on(*contacts: str, status: int = 302, name: str = "Contact", route: Route = MANY) -> Goal | None:
+    """Where a call by this trunk goes that it redirected."""
+
+    class Trunks(Book):
+        def route_for(self, number: str) -> Route | None:
+            return route
+
+    (goal,) = goals(Target(to=TO), lines=Trunks(), contacts=lambda _: (), is_ours=lambda _: False)
+    return redirected(goal, status, (("Subject", "x"), *((name, contact) for contact in contacts)))
+
+
+@pytest.mark.parametrize("status", [300, 301, 302])
+@pytest.mark.parametrize(
+    ("contact", "uri", "host", "port"),
+    [
+        (f"<sip:{TO}@198.51.100.7>", f"sip:{TO}@198.51.100.7", "198.51.100.7", 5060),
+        (f"sip:{TO}@203.0.113.6:5070", f"sip:{TO}@203.0.113.6:5070", "203.0.113.6", 5070),
+        (f"<sip:{TO}@203.0.113.5:5062;transport=udp>", f"sip:{TO}@203.0.113.5:5062;transport=udp", "203.0.113.5", 5062),
+        ("<sip:442079460000;npdi;rn=+4416@198.51.100.7?Subject=x>;q=0.5", None, "198.51.100.7", 5060),
+        (f"<sip:x@example.com>, <sip:{TO}@198.51.100.7>", None, "198.51.100.7", 5060),
+    ],
+)
+def test_a_trunk_may_send_us_on_within_itself(contact: str, uri: str | None, host: str, port: int, status: int) -> None:
+    onward = sent_on(contact, status=status)
+    assert onward is not None
+    assert onward.next_hop is not None
+    assert (onward.next_hop.host, onward.next_hop.port) == (host, port)
+    assert uri in (None, onward.uri)
+    assert "?" not in onward.uri
+    assert onward.credentials is not None
+    assert onward.instead is not None, "its backup is still there when that fails"
+    assert redirected(onward, 302, (("Contact", f"<sip:{TO}@203.0.113.5>"),)) is None, "once"
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        *(
+            "*",
+            "",
+            "tel:+442079460000",
+            f"<sip:{TO}@sbc.example.com>",
+            f"<sip:{TO}@192.0.2.1>",
+            f"<sip:{TO}@203.0.113.5>",
+        ),
+        *("<sip:+449001234567@198.51.100.7>", "<sip:198.51.100.7>", f"<sip:{TO}@198.51.100.7;transport=tcp>"),
+        *(f"<sips:{TO}@198.51.100.7>", f"<sip:{TO}@198.51.100.7;transport=ws>", f"<sip:{TO}@198.51.100.7:0>"),
+    ],
+)
+def test_nowhere_else(contact: str) -> None:
+    assert sent_on(contact) is None
+
+
+def test_what_is_no_redirection_of_a_trunk_leads_nowhere() -> None:
+    there = f"<sip:{TO}@198.51.100.7>"
+    assert [sent_on(there, status=status) for status in (305, 380, 404)] == [None] * 3
+    assert sent_on() is None
+    assert sent_on(there, name="X-Contact") is None
+    assert sent_on(*["*"] * MOST_CONTACTS, there) is None
+    phone = Goal(uri=f"sip:{TO}@198.51.100.8", next_hop=None, headers=())
+    assert redirected(phone, 302, (("Contact", there),)) is None, "phones send nobody on"
+
+
+def test_a_sealed_trunk_stays_sealed() -> None:
+    sealed = Route(prefix="+", host="203.0.113.5", port=5061, transport="TLS", sources=("198.51.100.7",))
+    onward = sent_on(f"<sips:{TO}@198.51.100.7>", route=sealed)
+    assert onward is not None
+    assert onward.transport == "TLS"
+    assert sent_on(f"<sip:{TO}@198.51.100.7;transport=udp>", route=sealed) is None
