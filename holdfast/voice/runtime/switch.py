@@ -22,6 +22,7 @@ from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect, SoundEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
+from holdfast.voice.runtime.unclaimed import Unclaimed
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Switch:
         self._at_work: list[Taken] = []
         self._over = False
         self._noted: list[Entry] = []
+        self._unclaimed = Unclaimed()
         self._came = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -92,8 +94,12 @@ class Switch:
         """A SIP message or a webhook, for the ladder."""
         kind = "sip" if isinstance(trace, SipSeen) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
-        self._noted.append(Entry(at=self._now(), call=trace.call or "", kind=kind, data=json.dumps(data)))
-        self._wake()
+        entry = Entry(at=self._now(), call=trace.call or "", kind=kind, data=json.dumps(data))
+        if entry.call in self.board.calls:
+            self._noted.append(entry)
+            self._wake()
+        elif entry.call:
+            self._unclaimed.add(entry)
 
     def restore(self, snapshots: Iterable[Snapshot]) -> None:
         """Put what an earlier run wrote down on the board."""
@@ -139,7 +145,11 @@ class Switch:
             with self._together():
                 for effect in sounds:
                     self._sound(effect)
-        entries = tuple(lines.entries(step, now))
+        for noun in step.nouns:
+            if isinstance(noun, Call):
+                self._noted += self._unclaimed.claim(noun.sid)
+        # Lines are read by call: those of no call, or of one that is gone, would only stay.
+        entries = tuple(line for line in lines.entries(step, now) if line.call in self.board.calls)
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.board.gone()))
         self._taken.append(Taken(step=step, entries=entries, snapshots=snapshots, asker=asker))
         self._wake()

@@ -8,11 +8,12 @@ from contextlib import nullcontext
 
 import pytest
 
-from holdfast.voice.model.commands import CreateQueue, EndCall
+from holdfast.voice.model.commands import CreateQueue, EndCall, ForgetCall, Instruction, ReceiveCall
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
-from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.model.ports import Entry, SipSeen, Snapshot
 from holdfast.voice.runtime.switch import Switch
 
 pytestmark = pytest.mark.anyio
@@ -26,11 +27,13 @@ class Pages:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.failure: Exception | None = None
+        self.lines: list[Entry] = []
 
     async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
         await self.open.wait()
         if self.failure is not None:
             raise self.failure
+        self.lines += entries
 
     async def load(self) -> Sequence[Snapshot]:
         return []
@@ -101,3 +104,62 @@ async def test_a_store_that_fails_drops_no_call() -> None:
         pages.failure = None
     assert failures == ["the disk is full", None]
     running.cancel()
+
+
+def call_in() -> ReceiveCall:
+    return ReceiveCall(
+        call=CALL,
+        account=AccountSid("AC" + "0" * 32),
+        from_="+15550001",
+        to="+15550002",
+        instruction=Instruction(twiml="<Response/>"),
+    )
+
+
+def seen(call: CallSid | None, text: str = "INVITE") -> SipSeen:
+    return SipSeen(call=call or CallSid(""), received=True, summary=text, peer="127.0.0.1:5060", text=text)
+
+
+async def written(*doings: Callable[[Switch], None]) -> list[str]:
+    """The kinds of the lines that these doings leave in the journal."""
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    for doing in doings:
+        doing(switch)
+        await switch.settled()
+    running.cancel()
+    return [line.kind for line in pages.lines]
+
+
+async def test_what_comes_before_its_call_is_written_when_the_call_comes() -> None:
+    lines = await written(
+        lambda switch: switch.note(seen(CALL)),
+        lambda switch: switch.tell(call_in()),
+        lambda switch: switch.note(seen(CALL)),
+    )
+    assert lines[:2] == ["sip", "ReceiveCall"]
+    assert lines[-1] == "sip"
+    assert lines.count("sip") == 2
+
+
+async def test_what_belongs_to_no_call_is_not_written() -> None:
+    """A scanner's INVITEs are of calls that never come: they must not fill the disk."""
+    stranger = CallSid("CA" + "1" * 32)
+    assert not await written(
+        lambda switch: switch.note(seen(stranger)),
+        lambda switch: switch.note(seen(None)),
+        lambda switch: switch.tell(queue(1)),
+    )
+
+
+async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
+    lines = await written(
+        lambda switch: switch.tell(call_in()),
+        lambda switch: switch.tell(LegEnded(call=CALL, cause="hangup")),
+        lambda switch: switch.tell(ForgetCall(call=CALL)),
+        lambda switch: switch.note(seen(CALL)),
+    )
+    assert "ReceiveCall" in lines
+    assert not {"ForgetCall", "sip"} & set(lines)

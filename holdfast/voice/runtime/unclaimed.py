@@ -1,0 +1,35 @@
+"""Lines of the journal whose call is not on the board yet: an INVITE comes before its call does.
+
+Most such calls never come: a scanner's, one without the password. Their lines are not written down at all, else
+whoever can send us packets could fill the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.voice.model.ports import Entry
+
+MOST_BYTES = 1 << 22
+"""Of lines that wait for their calls; beyond it the call that began first loses its own."""
+
+
+class Unclaimed:
+    """The lines of the latest calls that are not there yet."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[Entry]] = {}
+        self._bytes = 0
+
+    def add(self, entry: Entry) -> None:
+        """Keep a line for when its call comes."""
+        self._lines.setdefault(entry.call, []).append(entry)
+        self._bytes += len(entry.data)
+        while self._bytes > MOST_BYTES:
+            self.claim(next(iter(self._lines)))
+
+    def claim(self, call: str) -> Sequence[Entry]:
+        """The lines of this call, in the order in which they happened; they are kept no longer."""
+        lines = self._lines.pop(call, [])
+        self._bytes -= sum(len(line.data) for line in lines)
+        return lines

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from holdfast.voice.model.ports import Entry
+from holdfast.voice.runtime.unclaimed import MOST_BYTES, Unclaimed
+
+
+def line(call: str, data: str = "") -> Entry:
+    return Entry(at=1.0, call=call, kind="sip", data=data)
+
+
+def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
+    waiting = Unclaimed()
+    for each in (line("CA1", "a"), line("CA2", "b"), line("CA1", "c")):
+        waiting.add(each)
+    assert waiting.claim("CA1") == [line("CA1", "a"), line("CA1", "c")]
+    assert waiting.claim("CA1") == []
+    assert waiting.claim("CA2") == [line("CA2", "b")]
+
+
+def test_the_oldest_make_room() -> None:
+    waiting = Unclaimed()
+    for number in range(5):
+        waiting.add(line(f"CA{number}", "x" * (MOST_BYTES // 3)))
+    assert [len(waiting.claim(f"CA{number}")) for number in range(5)] == [0, 0, 1, 1, 1]
+    waiting.add(line("CA9", "x" * (MOST_BYTES + 1)))
+    waiting.add(line("CA1"))
+    assert [len(waiting.claim(call)) for call in ("CA9", "CA1")] == [0, 1]
