@@ -53,6 +53,7 @@ from holdfast.voice.model.errors import (
     RecordNotFinished,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
+from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.listings import Line, VoiceSettings
 from holdfast.voice.runtime.notifications import Notifications
@@ -104,11 +105,15 @@ class Engine:
     def __init__(self) -> None:
         self.board = Nouns()
         self.asked: list[RestCommand] = []
+        self.turned_away: list[Entry] = []
         self.clock = NOON
         self._serial = count(1)
 
     def now(self) -> float:
         return self.clock
+
+    def unclaimed(self, call: str) -> list[Entry]:
+        return [line for line in self.turned_away if line.call == call]
 
     # --- the world, set by tests
 

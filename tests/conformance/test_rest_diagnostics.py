@@ -70,6 +70,14 @@ async def test_the_ladder_is_the_journal_of_the_call() -> None:
         assert (await place.ask("GET", f"/engine/ladder/{unknown}")).status == 404
 
 
+async def test_the_ladder_of_a_call_that_was_turned_away_can_be_read() -> None:
+    sid = f"CA{'1' * 32}"
+    place = await new_place()
+    place.engine.turned_away = [Entry(at=NOON, call=sid, kind="sip", data='{"summary": "INVITE"}')]
+    body = (await place.ask("GET", f"/engine/ladder/{sid}")).json
+    assert [line["data"]["summary"] for line in body["entries"]] == ["INVITE"]
+
+
 async def test_lines_are_added_shown_without_password_and_removed(place: Place) -> None:
     added = await post(place, "/engine/lines", {"name": "bob", "password": "pa55", "may_call": ["+1"]})
     assert (added.status, added.json) == (201, {"name": "bob", "may_call": ["+1"]})

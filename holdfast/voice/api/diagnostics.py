@@ -145,6 +145,7 @@ def make_diagnostics(
     @engine.get("/ladder/{call}", summary="All that happened to a call", response_model=Ladder)
     async def ladder(call: str, request: Request) -> Ladder | PlainTextResponse:
         entries = await journal.entries(call) if is_sid(call, "CA") else ()
+        entries = entries or switch.unclaimed(call)
         if not entries:
             raise NotFound(f"nothing is known of {call}")
         if request.headers.get("accept", "").startswith("text/plain"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from holdfast.voice.control.nouns import Call, Queue, Recording, Room
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
+from holdfast.voice.model.ports import Entry
 
 
 class Board(Protocol):
@@ -56,3 +57,6 @@ class Switch(Protocol):
 
     def now(self) -> float:
         """Seconds since the Unix epoch."""
+
+    def unclaimed(self, call: str) -> Sequence[Entry]:
+        """What the ladder shows of a call that was turned away, while it is remembered."""

@@ -59,6 +59,7 @@ class Switch:
         self.board = Board()
         self.store_failure: str | None = None
         """Why the newest step could not be written down; None when it was."""
+        self._unclaimed = Unclaimed()
         self._journal = journal
         self._now = now
         self._sound = sound
@@ -68,7 +69,6 @@ class Switch:
         self._at_work: list[Taken] = []
         self._over = False
         self._noted: list[Entry] = []
-        self._unclaimed = Unclaimed()
         self._came = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -100,6 +100,10 @@ class Switch:
             self._wake()
         elif entry.call:
             self._unclaimed.add(entry)
+
+    def unclaimed(self, call: str) -> Sequence[Entry]:
+        """The lines of a call that is not on the board, which the journal has not; the latest such calls have some."""
+        return self._unclaimed.of(call)
 
     def restore(self, snapshots: Iterable[Snapshot]) -> None:
         """Put what an earlier run wrote down on the board."""

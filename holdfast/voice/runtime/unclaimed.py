@@ -1,7 +1,7 @@
 """Lines of the journal whose call is not on the board yet: an INVITE comes before its call does.
 
-Most such calls never come: a scanner's, one without the password. Their lines are not written down at all, else
-whoever can send us packets could fill the disk.
+Many such calls never come: a scanner's, one to an unknown number. Their lines can be read for a while, and are not
+written down, else whoever can send us packets could fill the disk.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ class Unclaimed:
         while self._bytes > MOST_BYTES:
             self.claim(next(iter(self._lines)))
 
+    def of(self, call: str) -> Sequence[Entry]:
+        """The lines of this call, in the order in which they happened."""
+        return tuple(self._lines.get(call, ()))
+
     def claim(self, call: str) -> Sequence[Entry]:
-        """The lines of this call, in the order in which they happened; they are kept no longer."""
+        """The same, and they are kept no longer."""
         lines = self._lines.pop(call, [])
         self._bytes -= sum(len(line.data) for line in lines)
         return lines

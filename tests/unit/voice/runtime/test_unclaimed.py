@@ -12,8 +12,10 @@ def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
     waiting = Unclaimed()
     for each in (line("CA1", "a"), line("CA2", "b"), line("CA1", "c")):
         waiting.add(each)
+    assert waiting.of("CA1") == (line("CA1", "a"), line("CA1", "c"))
     assert waiting.claim("CA1") == [line("CA1", "a"), line("CA1", "c")]
     assert waiting.claim("CA1") == []
+    assert waiting.of("CA1") == ()
     assert waiting.claim("CA2") == [line("CA2", "b")]
 
 
