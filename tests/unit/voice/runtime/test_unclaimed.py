@@ -1,3 +1,5 @@
+"""The lines of calls that never come: readable for a while, and no more than so many."""
+
 from __future__ import annotations
 
 from holdfast.voice.model.ports import Entry
