@@ -53,6 +53,7 @@ REASONS = {
     486: "Busy Here",
     487: "Request Terminated",
     488: "Not Acceptable Here",
+    489: "Bad Event",
     491: "Request Pending",
     500: "Server Internal Error",
     501: "Not Implemented",
@@ -65,7 +66,7 @@ REASONS = {
     604: "Does Not Exist Anywhere",
     606: "Not Acceptable",
 }
-"""Source: RFC 3261 §21."""
+"""Source: RFC 3261 §21; RFC 6665 §8.3.2 for 489."""
 
 ECHOED = ("Via", "From", "To", "Call-ID", "CSeq")
 """What every response copies from its request. Source: RFC 3261 §8.2.6.2."""

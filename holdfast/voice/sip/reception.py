@@ -1,11 +1,13 @@
 """Requests that come in: to a transaction, into a dialog, or the beginning of something.
 
-Strangers' requests are refused without remembering anything where the RFC allows it.
-Source: RFC 3261 §8.2, §9.2, §10.3, §12.2.2, §17.2.3, §26.3.2.4.
+What begins nothing is answered without remembering anything, so that no stranger can fill the memory that calls need.
+Source: RFC 3261 §8.2, §8.2.7, §9.2, §10.3, §12.2.2, §17.2.3, §26.3.2.4.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import replace
 
 from holdfast.voice.sip import alive, called, early, referring, registrar, running
@@ -24,6 +26,9 @@ from holdfast.voice.sip.uri import parse_uri
 from holdfast.voice.sip.validity import KNOWN_METHODS, SUPPORTED_EXTENSIONS, objection
 
 SUPPORTED = ("Supported", ", ".join(sorted(SUPPORTED_EXTENSIONS)))
+ALLOW_EVENTS = ("Allow-Events", "refer")
+"""What a phone may hear of from us: how the call fares that it asked for. Source: RFC 6665 §8.2.2, §8.3.2."""
+TAG_CHARACTERS = 20
 REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 
 
@@ -60,8 +65,10 @@ class Reception:
         )
 
     def requested(self, received: Request, data: bytes, source: Address) -> None:
+        """A request came in. In a call there is room for some when there is none for strangers any more."""
         desk = self._desk
         known = desk.transactions.get(server_key(received))
+        most = desk.settings.max_transactions * (1 + self._belongs(received))
         if received.method == "ACK":
             self._acknowledged(received, data, source, known)
         elif known is not None:
@@ -69,16 +76,14 @@ class Reception:
             desk.trigger(known.key, Trigger.REQUEST)
         elif self._is_shut(received, source):
             return
-        elif len(desk.transactions) >= desk.settings.max_transactions:
-            self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+        elif len(desk.transactions) >= most:
+            self._answer_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
         elif received.method not in KNOWN_METHODS:
-            self._refuse_statelessly(received, source, 501, headers=(self._allow(),))
+            self._answer_statelessly(received, source, 501, headers=(self._allow(),))
         else:
             wrong = objection(received)
             if wrong is not None:
-                key = desk.open_server(received, reply_address(received, source), None)
-                headers = wrong.headers
-                desk.reply(key, wrong.status, headers=headers, reason=wrong.reason)
+                self._answer_statelessly(received, source, wrong.status, headers=wrong.headers, reason=wrong.reason)
             elif received.method == "CANCEL":
                 self._cancelled(received, data, source)
             elif received.to.tag is not None:
@@ -130,13 +135,13 @@ class Reception:
         desk = self._desk
         invite_key = server_key(replace(received, method="INVITE"))
         invite = desk.transactions.get(invite_key)
-        session = desk.live(invite.session) if invite is not None and invite.session else None
+        if invite is None:
+            self._answer_statelessly(received, source, 481)
+            return
+        session = desk.live(invite.session) if invite.session else None
         if session is not None:
             desk.show(data, source, session.id, "in", again=False)
         key = desk.open_server(received, reply_address(received, source), session.id if session else None)
-        if invite is None:
-            desk.reply(key, 481)
-            return
         desk.reply(key, 200, tag=session.local_tag if session else None)
         if session is not None:
             called.cancelled(desk, session, invite_key)
@@ -145,10 +150,10 @@ class Reception:
         """A request inside a dialog: found by its tags, whatever its Request-URI says."""
         desk = self._desk
         session = self._session_of(received)
-        key = desk.open_server(received, reply_address(received, source), session.id if session else None)
         if session is None:
-            desk.reply(key, 481)
+            self._answer_statelessly(received, source, 481)
             return
+        key = desk.open_server(received, reply_address(received, source), session.id)
         desk.show(data, source, session.id, "in", again=False)
         tag = session.local_tag
         if not dialogs.in_order(early.dialog_of(session, received), received):
@@ -172,29 +177,39 @@ class Reception:
                 referring.asked(desk, session, received, key)
             case "NOTIFY":
                 referring.notified(desk, session, received, key)
+            case "SUBSCRIBE":
+                desk.reply(key, 489, tag=tag, headers=(ALLOW_EVENTS,))
             case _:
                 desk.reply(key, 405, tag=tag, headers=(self._allow(),))
 
     def _outside(self, received: Request, source: Address) -> None:
         """A request that begins something, or only asks."""
-        desk = self._desk
         match received.method:
             case "INVITE":
                 self._first_invite(received, source)
             case "REGISTER" if self._policy.is_registrar():
                 self._register_asked(received, source)
             case "OPTIONS":
-                key = desk.open_server(received, reply_address(received, source), None)
-                desk.reply(key, 200, headers=self._abilities(source))
+                self._answer_statelessly(received, source, 200, headers=self._abilities(source))
+            case "SUBSCRIBE" | "PUBLISH":
+                # A phone that asks for its messages, or for others' state, does not ask for that again.
+                self._answer_statelessly(received, source, 489, headers=(ALLOW_EVENTS,))
+            case "NOTIFY" if self._is_message_count(received, source):
+                self._answer_statelessly(received, source, 200)
             case "BYE" | "UPDATE" | "INFO" | "PRACK" | "NOTIFY":
-                key = desk.open_server(received, reply_address(received, source), None)
-                desk.reply(key, 481)
+                self._answer_statelessly(received, source, 481)
             case "REFER":
-                key = desk.open_server(received, reply_address(received, source), None)
-                desk.reply(key, 603)
+                self._answer_statelessly(received, source, 603)
             case _:
-                key = desk.open_server(received, reply_address(received, source), None)
-                desk.reply(key, 405, headers=(self._allow(),))
+                self._answer_statelessly(received, source, 405, headers=(self._allow(),))
+
+    def _is_message_count(self, received: Request, source: Address) -> bool:
+        """Whether a trunk tells, without being asked, how many messages wait: it would say so again and again.
+
+        Deviation: RFC 6665 §4.1.3 answers what nobody subscribed to with 481.
+        """
+        event = (received.first("Event") or "").partition(";")[0].strip().lower()
+        return event == "message-summary" and self._policy.may_call_unauthenticated(source)
 
     def _first_invite(self, received: Request, source: Address) -> None:
         desk = self._desk
@@ -206,7 +221,7 @@ class Reception:
         if verdict is not Verdict.GOOD and not self._policy.may_call_unauthenticated(source):
             self._challenge(received, source, stale=verdict is Verdict.STALE)
         elif len(desk.sessions) >= desk.settings.max_sessions:
-            self._refuse_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
+            self._answer_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
         elif (short := alive.too_short(received)) is not None:
             desk.reply(desk.open_server(received, to, None), 422, headers=short)
         else:
@@ -266,12 +281,18 @@ class Reception:
         """401, without remembering anything: strangers must not fill our memory. Source: RFC 3261 §26.3.2.4."""
         values = self._verifier.challenges(source, self._desk.now, stale=stale)
         headers = tuple(("WWW-Authenticate", value) for value in values)
-        self._refuse_statelessly(received, source, 401, headers=headers)
+        self._answer_statelessly(received, source, 401, headers=headers)
 
-    def _refuse_statelessly(self, received: Request, source: Address, status: int, *, headers: Headers) -> None:
+    def _answer_statelessly(
+        self, received: Request, source: Address, status: int, *, headers: Headers = (), reason: str | None = None
+    ) -> None:
+        """A final response, of which nothing is remembered: the same request gets the same. Source: RFC 3261 §8.2.7."""
         desk = self._desk
         ours = (*headers, ("Server", desk.settings.user_agent))
-        made = respond(received, status, tag=desk.token(), headers=ours)
+        named = f"{received.via.branch} {received.call_id} {received.from_.tag} {received.cseq}"
+        secret, name = desk.settings.secret, named.encode("utf-8", "surrogateescape")
+        tag = hmac.new(secret, name, hashlib.sha256).hexdigest()[:TAG_CHARACTERS]
+        made = respond(received, status, tag=tag, headers=ours, reason=reason)
         desk.send(made.encode(), reply_address(received, source), None, again=False)
 
     def _session_of(self, received: Request) -> Session | None:

@@ -242,9 +242,9 @@ def test_a_cancel_of_nothing_gets_481() -> None:
 
 def test_a_cancel_of_a_refused_invite_is_answered() -> None:
     scene = Scene(max_sessions=10)
-    scene.peer.say(invite("Require: teleport"))
+    scene.peer.say(invite("Supported: timer", "Session-Expires: 10"))
     scene.peer.say(invite(method="CANCEL", contact=""))
-    assert scene.peer.statuses() == [420, 200]
+    assert scene.peer.statuses() == [422, 200]
 
 
 def test_a_refusal_is_repeated_until_its_ack_for_32_seconds() -> None:
@@ -354,6 +354,16 @@ def test_more_transactions_than_we_can_carry_get_503() -> None:
     assert scene.peer.statuses() == [503]
 
 
+def test_a_call_that_runs_goes_on_when_there_is_no_room_for_strangers() -> None:
+    scene = Scene(max_transactions=1)
+    scene.running()
+    scene.peer.say(invite(method="OPTIONS", branch="z9hG4bKtwo", call_id="call-2"))
+    assert scene.peer.statuses() == [503]
+    scene.say("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.peer.statuses() == [200]
+    assert scene.ends() == [(EndCause.HUNG_UP, 200)]
+
+
 # --- in the dialog
 
 
@@ -375,7 +385,8 @@ def test_a_repeated_bye_is_answered_again_and_one_for_nobody_gets_481() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("OPTIONS", 200), ("MESSAGE", 405), ("REFER", 400), ("NOTIFY", 489), ("INFO", 200)]
+    ("method", "status"),
+    [("OPTIONS", 200), ("MESSAGE", 405), ("REFER", 400), ("NOTIFY", 489), ("SUBSCRIBE", 489), ("INFO", 200)],
 )
 def test_other_requests_in_the_dialog_are_answered_and_leave_it_alone(method: str, status: int) -> None:
     scene = Scene()

@@ -376,6 +376,41 @@ def test_a_proof_is_good_for_its_own_request_once_and_from_its_own_host() -> Non
     assert status(scene.knock("REGISTER", line.replace("nc=00000001", "nc=00000002"))) == 401
 
 
+# --- nothing is remembered of who has no call
+
+
+@pytest.mark.parametrize(
+    "method", ["OPTIONS", "SUBSCRIBE", "PUBLISH", "MESSAGE", "BYE", "CANCEL", "REFER", "INVITE", "REGISTER", "NOTIFY"]
+)
+@pytest.mark.parametrize("extra", ["X: y", "Require: teleport"])
+def test_no_stranger_fills_the_memory_that_calls_need(method: str, extra: str) -> None:
+    scene = Scene()
+    for _ in range(50):
+        assert len(scene.knock(method, extra)) == 1
+    assert (scene.bob.agent.transactions(), scene.bob.timers) == (0, {})
+
+
+def test_what_is_asked_again_gets_the_same_answer_without_being_remembered() -> None:
+    scene = Scene()
+    said = scene.knock("OPTIONS")
+    scene._branch -= 1
+    assert scene.knock("OPTIONS") == said
+    assert scene.knock("OPTIONS") != said
+
+
+@pytest.mark.parametrize(
+    ("event", "host", "status_"),
+    [
+        ("message-summary", "203.0.113.5", 200),
+        ("Message-Summary;id=1", "203.0.113.5", 200),
+        ("message-summary", "198.51.100.7", 481),
+        ("refer", "203.0.113.5", 481),
+    ],
+)
+def test_how_many_messages_wait_is_heard_from_trunks_alone(event: str, host: str, status_: int) -> None:
+    assert status(Scene().knock("NOTIFY", f"Event: {event}", source=Address(host, 5060))) == status_
+
+
 # --- quiet
 
 

@@ -72,7 +72,10 @@ TORTURE = [
     ("UPDATE outside", invite(method="UPDATE"), [481], False),
     ("PRACK outside", invite(method="PRACK", contact=""), [481], False),
     ("MESSAGE outside", invite(method="MESSAGE", contact=""), [405], False),
-    ("SUBSCRIBE outside", invite(method="SUBSCRIBE"), [405], False),
+    ("SUBSCRIBE outside", invite("Event: message-summary", method="SUBSCRIBE"), [489], False),
+    ("SUBSCRIBE to nothing", invite(method="SUBSCRIBE"), [489], False),
+    ("PUBLISH outside", invite("Event: presence", method="PUBLISH", contact=""), [489], False),
+    ("NOTIFY outside", invite("Event: refer", method="NOTIFY"), [481], False),
     ("REGISTER where nobody registers", invite(method="REGISTER"), [405], False),
     ("OPTIONS", invite(method="OPTIONS", contact=""), [200], False),
     ("OPTIONS in no dialog", invite(method="OPTIONS", contact="", to_tag="nobody"), [481], False),
@@ -105,6 +108,7 @@ def test_a_refusal_says_what_would_do() -> None:
         (invite("Content-Encoding: gzip", body="x"), "Accept-Encoding", "identity"),
         (invite(method="MESSAGE", contact=""), "Allow", allowed),
         (invite(method="XYZ", contact=""), "Allow", allowed),
+        (invite("Event: dialog", method="SUBSCRIBE"), "Allow-Events", "refer"),
         (invite(method="OPTIONS", contact=""), "Accept", "application/sdp"),
     ):
         peer.say(text)
