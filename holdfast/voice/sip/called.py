@@ -99,7 +99,7 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
 
     Source: RFC 3261 §13.3.1.4; RFC 3262 §3.
     """
-    if session.unpracked is not None and session.unpracked.described:
+    if is_undescribed(session):
         desk.put(replace(session, accept_due=(sdp, headers)))
         return
     if sdp is None and not session.described:
@@ -111,6 +111,12 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
     waiting = replace(waiting, offered=waiting.offered and sdp is not None)
     session = desk.move(replace(session, unacknowledged=waiting), SessionState.ANSWERED)
     say_ok(desk, session.transaction, session, sdp, headers)
+
+
+def is_undescribed(session: Session) -> bool:
+    """Whether a description is on its way in a provisional response or its PRACK, which the 200 must not overtake."""
+    waits = session.unpracked is not None and session.unpracked.described
+    return waits or (session.theirs is not None and session.theirs.method == "PRACK")
 
 
 def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
@@ -133,10 +139,17 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> None:
         # What was described and acknowledged is not described again. Source: RFC 6337 §3.1.
         status, _ = acknowledged.last_provisional
         acknowledged = desk.put(replace(acknowledged, last_provisional=(status, None)))
-    if acknowledged.accept_due is not None:
-        accept(desk, acknowledged, *acknowledged.accept_due)
-    elif acknowledged.ring_due:
-        ring(desk, acknowledged, *acknowledged.last_provisional)
+    go_on(desk, acknowledged)
+
+
+def go_on(desk: Desk, session: Session) -> None:
+    """Send what waited for a PRACK, once that is answered too."""
+    if session.state is not SessionState.CALLED or is_undescribed(session):
+        return
+    if session.accept_due is not None:
+        accept(desk, session, *session.accept_due)
+    elif session.ring_due:
+        ring(desk, session, *session.last_provisional)
 
 
 def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, initial: bool) -> Unacknowledged:

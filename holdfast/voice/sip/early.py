@@ -8,17 +8,20 @@ Source: RFC 3261 §12.1; RFC 3311 §5; RFC 6337 §3.1.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import Desk, sdp_headers
-from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, ReofferRefused
+from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
+from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, Reoffered, ReofferRefused
 from holdfast.voice.sip.message import Request, Response, clean
-from holdfast.voice.sip.session import EarlyDialog, OwnReoffer, Session, SessionState
+from holdfast.voice.sip.session import EarlyDialog, OwnReoffer, PeerReoffer, Session, SessionState
 from holdfast.voice.sip.transaction import Purpose, Transaction
 
 UNANSWERED = (SessionState.CALLING, SessionState.CALLED)
 BEFORE_ACK = (*UNANSWERED, SessionState.ANSWERED)
+REOFFER_WITHIN_S = 20.0
+"""A re-INVITE that our owner leaves unanswered this long is refused, so that no owner can leave it open."""
 
 
 def of(session: Session, tag: str | None) -> EarlyDialog | None:
@@ -57,6 +60,21 @@ def refusal(desk: Desk, session: Session, received: Request) -> tuple[int, Heade
         return 491, ()
     early = of(session, received.from_.tag)
     return None if early is not None and early.described else (491, ())
+
+
+def ask_owner(
+    desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE", "PRACK"]
+) -> Session:
+    """Tell the owner of a change of the peer's, before the answer or after it, and wait for what it says."""
+    sdp = sdp_of(received)
+    if method == "INVITE":
+        desk.reply(key, 100)
+    theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
+    session = desk.put(replace(session, theirs=theirs))
+    desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
+    fork = clean(received.from_.tag or "") if session.state is SessionState.CALLING else ""
+    desk.tell(Reoffered(session=session.id, method=method, sdp=sdp, fork=fork))
+    return session
 
 
 def change(desk: Desk, session: Session, sdp: bytes | None) -> None:

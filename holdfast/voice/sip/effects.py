@@ -188,15 +188,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffered:
-    """The peer changes the session by re-INVITE or UPDATE; answer with `answer_reoffer` or `refuse_reoffer`.
+    """The peer changes the session by re-INVITE, UPDATE or PRACK; answer with `answer_reoffer` or `refuse_reoffer`.
 
     `sdp` is None in an offerless re-INVITE: then what the owner gives `answer_reoffer` is an offer of ours and the
     answer comes with `Confirmed`. (An UPDATE without SDP is answered by the agent.) An UPDATE may come before the
-    answer, once both sides have described themselves.
+    answer, once both sides have described themselves, and so may an offer in a PRACK.
     """
 
     session: SessionId
-    method: Literal["INVITE", "UPDATE"]
+    method: Literal["INVITE", "UPDATE", "PRACK"]
     sdp: bytes | None
     fork: str = ""
     """Of a call out that is not answered yet: which of the phones of `Progressed` it is."""

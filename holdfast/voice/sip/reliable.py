@@ -73,8 +73,8 @@ def repeat(desk: Desk, session: Session) -> bool:
 def pracked(desk: Desk, session: Session, received: Request, key: str) -> Session | None:
     """A PRACK came: the session when it acknowledges what we sent, else None and the PRACK is refused.
 
-    Deviation: an offer in a PRACK whose provisional response had our answer is refused with 488 (RFC 3262 §5 lets it
-    come); the call goes on with what was agreed.
+    An offer in it, once both sides have described themselves, is the owner's to answer, in the response to the PRACK.
+    Source: RFC 3262 §3, §5.
     """
     found = _RACK.match(received.first("RAck") or "")
     waiting = session.unpracked
@@ -83,8 +83,15 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> Sessio
         return None
     sdp = sdp_of(received)
     answers = waiting.described and sdp_of(session.invite) is None
-    desk.reply(key, 488 if sdp is not None and not answers else 200, tag=session.local_tag)
     session = desk.put(replace(settle(desk, session), described=session.described or waiting.described))
+    if sdp is None or answers:
+        desk.reply(key, 200, tag=session.local_tag)
+    elif not session.described:
+        desk.reply(key, 488, tag=session.local_tag)
+    elif session.own is not None or session.theirs is not None:
+        desk.reply(key, 491, tag=session.local_tag)
+    else:
+        return early.ask_owner(desk, session, received, key, "PRACK")
     if answers:
         desk.tell(ProvisionalAcknowledged(session=session.id, sdp=sdp))
     return session

@@ -17,13 +17,12 @@ from holdfast.voice.sip.effects import (
     Headers,
     ReofferAnswered,
     ReofferDue,
-    Reoffered,
     ReofferPutOff,
     ReofferRefused,
     ReofferWithdrawn,
 )
 from holdfast.voice.sip.message import Request, Response, clean
-from holdfast.voice.sip.session import OwnReoffer, PeerReoffer, Session, SessionState
+from holdfast.voice.sip.session import OwnReoffer, Session, SessionState
 from holdfast.voice.sip.transaction import Purpose, Transaction
 
 GLARE_TRIES = 2
@@ -31,9 +30,6 @@ GLARE_TRIES = 2
 
 KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "Referred-By")
 """What a request of ours keeps when it is sent again after a challenge."""
-
-REOFFER_WITHIN_S = 20.0
-"""A re-INVITE that our owner leaves unanswered this long is refused, so that no owner can leave it open."""
 
 
 # --- requests of ours
@@ -278,27 +274,15 @@ def change_asked(
         if too_soon is not None:
             desk.reply(key, too_soon[0], tag=tag, headers=too_soon[1])
         else:
-            _ask_owner(desk, session, received, key, method)
+            early.ask_owner(desk, session, received, key, method)
     elif session.state is not SessionState.RUNNING or session.unacknowledged is not None or session.ack_due is not None:
         desk.reply(key, 491, tag=tag)
     else:
-        _ask_owner(desk, session, received, key, method)
-
-
-def _ask_owner(desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]) -> None:
-    """Tell the owner of a change of the peer's, and wait for its answer."""
-    sdp = body.sdp_of(received)
-    if method == "INVITE":
-        desk.reply(key, 100)
-    theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
-    desk.put(replace(session, theirs=theirs))
-    desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
-    fork = clean(received.from_.tag or "") if session.state is SessionState.CALLING else ""
-    desk.tell(Reoffered(session=session.id, method=method, sdp=sdp, fork=fork))
+        early.ask_owner(desk, session, received, key, method)
 
 
 def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
-    """Answer the peer's re-INVITE or UPDATE."""
+    """Answer the peer's re-INVITE, UPDATE or PRACK."""
     theirs = session.theirs
     if theirs is None:
         return
@@ -310,17 +294,19 @@ def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
         session = replace(session, unacknowledged=waiting)
     session = desk.put(session)
     called.say_ok(desk, theirs.transaction, session, sdp)
+    called.go_on(desk, session)
     next_reoffer(desk, session)
 
 
 def refuse_change(desk: Desk, session: Session, status: int) -> None:
-    """Refuse the peer's re-INVITE or UPDATE."""
+    """Refuse the peer's re-INVITE, UPDATE or PRACK."""
     theirs = session.theirs
     if theirs is None:
         return
     desk.stop(session_timer("reoffer", session.id))
     session = desk.put(replace(session, theirs=None))
     desk.reply(theirs.transaction, status, tag=session.local_tag)
+    called.go_on(desk, session)
     next_reoffer(desk, session)
 
 

@@ -107,10 +107,10 @@ class OwnReoffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerReoffer:
-    """A re-INVITE or UPDATE of the peer's that our owner has not answered yet."""
+    """A re-INVITE or UPDATE of the peer's, or an offer in its PRACK, that our owner has not answered yet."""
 
     transaction: str
-    method: Literal["INVITE", "UPDATE"]
+    method: Literal["INVITE", "UPDATE", "PRACK"]
     cseq: int
     offerless: bool
 

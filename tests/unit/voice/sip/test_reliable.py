@@ -13,6 +13,7 @@ from holdfast.voice.sip.effects import (
     Progressed,
     ProvisionalAcknowledged,
     Refused,
+    Reoffered,
     SessionId,
 )
 from tests.unit.voice.sip.test_called import WITH_SDP, Scene
@@ -133,11 +134,75 @@ def test_what_was_described_and_acknowledged_is_not_described_again() -> None:
     assert header(scene.peer.heard()[-1], "Content-Length") == "0"
 
 
-def test_an_offer_in_a_prack_that_answers_nothing_is_refused_and_the_call_goes_on() -> None:
+HELD = ANSWER.replace(b"sendrecv", b"recvonly")
+
+
+def test_an_offer_in_a_prack_is_answered_in_its_response_and_the_200_waits_for_that() -> None:
     scene = Scene()
     session = ringing(scene, sdp=ANSWER)
+    assert prack(scene, body=SDP.decode()) == []
+    assert scene.bob.events == [Reoffered(session=session, method="PRACK", sdp=SDP)]
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    assert scene.peer.heard() == []
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, HELD, now=scene.wire.now))
+    pracked, ok = scene.peer.heard()
+    assert (header(pracked, "CSeq"), header(ok, "CSeq")) == ("2 PRACK", "1 INVITE")
+    assert pracked.encode().endswith(HELD)
+    assert header(ok, "Content-Length") == "0", "it was described already"
+    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    assert scene.bob.events[1:] == [Confirmed(session=session, sdp=None, offered=False)]
+
+
+def test_ringing_that_waited_goes_out_once_the_offer_in_the_prack_is_refused() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=ANSWER)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183))
+    prack(scene, body=SDP.decode())
+    scene.wire.do(scene.bob, scene.bob.agent.refuse_reoffer(session, 488, now=scene.wire.now))
+    assert scene.peer.statuses() == [488, 183]
+
+
+def test_an_offer_in_a_prack_that_nobody_answers_is_refused_in_time() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=ANSWER)
+    prack(scene, body=SDP.decode())
+    scene.wire.run(20.1)
+    assert scene.peer.statuses() == [500]
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+
+
+@pytest.mark.parametrize("ends", ["refuse", "cancel"])
+def test_a_call_may_end_while_an_offer_in_a_prack_waits(ends: str) -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=ANSWER)
+    prack(scene, body=SDP.decode())
+    if ends == "refuse":
+        scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    else:
+        scene.peer.say(invite(method="CANCEL", contact=""))
+    assert 487 in scene.peer.statuses()
+    scene.wire.run(60)
+    assert (scene.bob.agent.sessions(), scene.bob.agent.timers()) == ((), 0)
+
+
+def test_an_offer_in_a_prack_before_ours_was_answered_is_refused_and_the_call_goes_on() -> None:
+    scene = Scene()
+    session = ringing(scene)
     assert prack(scene, body=SDP.decode()) == [488]
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [200]
+
+
+def test_an_offer_in_a_prack_that_meets_an_update_is_told_to_wait() -> None:
+    scene = Scene()
+    session = ringing(scene, sdp=ANSWER)
+    prack(scene)
+    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.say("UPDATE", WITH_SDP, branch="z9hG4bKu", cseq=3, body=SDP.decode())
+    scene.peer.heard()
+    assert prack(scene, "2 1 INVITE", cseq=4, body=SDP.decode()) == [491]
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
     assert scene.peer.statuses() == [200]
 
 
