@@ -108,6 +108,21 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
         yield fine(f"the certificate in {certificate} can be used")
 
 
+def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
+    """Whether the authorities that webhooks trust beside the system's can be read."""
+    if settings.webhook_authorities is None:
+        return
+    from holdfast.voice.runtime.fetch import trusting
+    from holdfast.voice.runtime.web.errors import SettingWrong
+
+    try:
+        trusting(settings.webhook_authorities)
+    except SettingWrong as wrong:
+        yield bad(wrong.message, "Name a PEM file with the certificates of your own authority.")
+    else:
+        yield fine(f"webhooks trust the authorities in {settings.webhook_authorities} too")
+
+
 def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
     """How a running server stands with the trunks it registers with, told by its list of routes."""
     for route in routes:
@@ -127,12 +142,18 @@ def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             trunk = trunk.get("backup")
 
 
+def rtp_ports(settings: Settings) -> str:
+    """Where sound is served, in words."""
+    return f"RTP ports {settings.rtp_base}-{settings.rtp_base + 2 * settings.rtp_rows - 1} of {settings.sound_ip}"
+
+
 def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:
-    """Whether the RTP ports are free."""
-    first, last = settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows - 1
-    where = f"RTP ports {first}-{last} of {settings.sound_ip}"
+    """Whether the RTP ports are free; a server that runs has its own, whatever its options were."""
+    if running is not None:
+        return fine(f"sound is served at {running.rtp}")
+    where = rtp_ports(settings)
     taken = 0
-    for port in range(first, last + 1):
+    for port in range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows):
         try:
             with _socket(socket.SOCK_DGRAM, settings.sound_ip) as probe:
                 probe.bind((settings.sound_ip, port))
@@ -140,7 +161,7 @@ def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:
             if error.errno != errno.EADDRINUSE:
                 return bad(f"{where} cannot be opened: {error.strerror}", "Set rtp_ip to an address of this machine.")
             taken += 1
-    if taken and running is None:
+    if taken:
         return doubtful(f"{taken} of {where} are taken by other programs", "Give another range: --rtp-base 20000")
     return fine(f"{where}: {settings.rtp_rows} legs can have sound at once")
 

@@ -22,7 +22,7 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from holdfast import settings as settings_of
-from holdfast.cli.checks import Verdict, check_sip
+from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
 from holdfast.cli.serve import CONTROL_SETTINGS, GOODBYE_S
@@ -139,7 +139,13 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
                 supervisor = os.getppid()
-                running = Running(pid=supervisor, url=wiring.url, sip=f"{host}:{port}", birth=birth_of(supervisor))
+                running = Running(
+                    pid=supervisor,
+                    url=wiring.url,
+                    sip=f"{host}:{port}",
+                    rtp=rtp_ports(wiring.settings),
+                    birth=birth_of(supervisor),
+                )
                 announce(wiring.settings.store_path, running)
                 for line in greeting(running, wiring.credentials, secured):
                     say(line)

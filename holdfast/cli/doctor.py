@@ -57,6 +57,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield checks.check_http(settings, running)
     yield checks.check_sip(settings, running)
     yield from checks.check_certificate(settings)
+    yield from checks.check_webhook_authorities(settings)
     if running is not None:
         yield from _trunks(settings)
     yield checks.check_rtp_ports(settings, running)

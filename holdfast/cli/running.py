@@ -16,6 +16,7 @@ class Running:
     pid: int
     url: str
     sip: str
+    rtp: str
     birth: str
     """What tells this process from a later one of the same number: see `birth_of`."""
 

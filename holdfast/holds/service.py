@@ -283,7 +283,9 @@ class Holds:
         if is_hold_id(hold):
             return await self.ledger.get(HoldId(hold))
         if not is_call_sid(hold):
-            raise BadInput(f"{hold[:60]!r} is neither a hold (HO…) nor a call (CA…)")
+            raise BadInput(
+                f"{hold[:60]!r} is neither a hold (HO…) nor a call (CA…)", fix="Each is two letters and 32 hex digits."
+            )
         known = await self.ledger.last_of(CallSid(hold))
         if known is None:
             raise BadInput(f"{hold} is not on hold, and never was", fix="GET /holds lists the holds.")

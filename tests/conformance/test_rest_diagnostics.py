@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+from holdfast.voice.api.told import NO_OBJECT
 from holdfast.voice.control.nouns import CallStatus, RoomStatus
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.directory import Directory
@@ -15,6 +16,8 @@ from holdfast.voice.runtime.listings import Route
 from holdfast.voice.runtime.mediaplane.messages import Statistics
 from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
+
+ROUTE = {"prefix": "+44", "host": "203.0.113.5", "port": 5060}
 
 
 async def post(place: Place, path: str, body: Any, authorization: str = BASIC) -> Reply:
@@ -166,36 +169,46 @@ async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "body", "told"),
     [
-        ("/engine/lines", {"name": "a b", "password": "x"}),
-        ("/engine/lines", {"name": "bob\n", "password": "x"}),
-        ("/engine/lines", {"name": "bob"}),
-        ("/engine/lines", {"name": "bob", "password": ""}),
-        ("/engine/lines", {"name": "bob", "password": "x", "colour": "red"}),
-        ("/engine/lines", [1]),
-        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "register": True}),
-        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "backup": {"host": "x"}}),
-        ("/engine/routes", {"prefix": "44", "host": "203.0.113.5", "port": 5060}),
-        ("/engine/routes", {"prefix": "+44", "host": "sip.example", "port": 5060}),
-        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 0}),
-        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "transport": "WS"}),
-        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "sources": ["all"]}),
-        ("/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "a\r\nX: y"}),
-        ("/engine/numbers", {"phone_number": "alice"}),
-        ("/engine/numbers", {"phone_number": "+15550100007", "voice_url": "here"}),
-        ("/engine/numbers", {"phone_number": "+15550100007", "voice_method": "PUT"}),
+        ("lines", {"name": "a b", "password": "x"}, "name has characters, or a form, that are not allowed"),
+        ("lines", {"name": "bob\n", "password": "x"}, "name has characters, or a form, that are not allowed"),
+        ("lines", {"name": "bob"}, "password is missing"),
+        ("lines", {"name": "bob", "password": ""}, "password must have at least 1 character"),
+        ("lines", {"name": "bob", "password": "x", "colour": "red"}, "there is no field colour"),
+        ("lines", [1], NO_OBJECT),
+        ("routes", {**ROUTE, "register": True}, "register needs user and password"),
+        ("routes", {**ROUTE, "backup": {"host": "203.0.113.6"}}, "backup.port is missing"),
+        ("routes", {**ROUTE, "prefix": "44"}, "prefix has characters, or a form, that are not allowed"),
+        (
+            "routes",
+            {**ROUTE, "host": "sip.example"},
+            "host: 'sip.example' does not appear to be an IPv4 or IPv6 address",
+        ),
+        ("routes", {**ROUTE, "port": 0}, "port must be greater than or equal to 1"),
+        ("routes", {**ROUTE, "transport": "WS"}, "transport must be 'UDP', 'TCP' or 'TLS'"),
+        ("routes", {**ROUTE, "sources": ["all"]}, "sources.0: 'all' does not appear to be an IPv4 or IPv6 network"),
+        ("routes", {**ROUTE, "user": "a\r\nX: y"}, "user has characters, or a form, that are not allowed"),
+        ("numbers", {"phone_number": "alice"}, "phone_number must be in E.164, such as +15550100123"),
+        (
+            "numbers",
+            {"phone_number": OURS, "voice_url": "here"},
+            "voice_url must be absolute and begin with http:// or",
+        ),
+        ("numbers", {"phone_number": OURS, "voice_method": "PUT"}, "voice_method must be 'GET' or 'POST'"),
     ],
 )
-async def test_what_cannot_be_is_refused(place: Place, path: str, body: Any) -> None:
-    assert (await post(place, path, body)).status in (400, 422)
+async def test_what_cannot_be_is_refused_and_named(place: Place, path: str, body: Any, told: str) -> None:
+    reply = await post(place, f"/engine/{path}", body)
+    assert (reply.status, reply.json["code"]) == (400, 20422)
+    assert told in reply.json["message"]
     assert place.shelf.kept == {}
 
 
 async def test_bodies_that_are_no_json_are_refused(place: Place) -> None:
     for body in (b"{", b"\xff", b""):
         reply = await place.ask("POST", "/engine/lines", body=body, content_type="application/json")
-        assert reply.status in (400, 422)
+        assert (reply.status, reply.json["message"]) == (400, NO_OBJECT)
 
 
 async def test_metrics_count_what_lives_and_what_was_asked(place: Place) -> None:

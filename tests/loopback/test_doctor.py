@@ -77,10 +77,24 @@ def test_certificates(store: Path) -> None:
     assert what.endswith("nowhere.pem cannot be read: No such file or directory")
 
 
+def test_authorities_that_webhooks_trust(store: Path) -> None:
+    def told(**given: object) -> list[tuple[Verdict, str]]:
+        return [(one.verdict, one.what) for one in checks.check_webhook_authorities(settings(store, **given))]
+
+    here = Path(__file__)
+    assert told() == []
+    assert told(webhook_authorities=here.with_name("localhost.pem"))[0][0] is Verdict.FINE
+    for wrong, said in (("nowhere.pem", "cannot be read"), (here.name, "has no PEM certificate in it")):
+        ((verdict, what),) = told(webhook_authorities=here.with_name(wrong))
+        assert verdict is Verdict.BAD
+        assert said in what
+
+
 def test_a_running_server_has_its_ports(store: Path) -> None:
-    running = Running(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2", birth="")
+    running = Running(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2", rtp="RTP ports 4-7 of 127.0.0.3", birth="")
     assert "127.0.0.1:1" in checks.check_http(settings(store), running).what
     assert "127.0.0.1:2" in checks.check_sip(settings(store), running).what
+    assert "RTP ports 4-7 of 127.0.0.3" in checks.check_rtp_ports(settings(store), running).what
 
 
 def test_an_rtp_port_that_is_taken(store: Path) -> None:
@@ -154,16 +168,17 @@ def test_the_command_ends_with_one_when_something_is_broken(
 ) -> None:
     kind, port = taken
     monkeypatch.chdir(store.parents[1])
+    monkeypatch.setenv("HOLDFAST_WEBHOOK_AUTHORITIES", str(store))  # which is not there yet
     monkeypatch.setenv("HOLDFAST_HTTP_PORT", str(port if kind == socket.SOCK_STREAM else 0))
     monkeypatch.setenv("HOLDFAST_SIP_PORT", str(port if kind == socket.SOCK_DGRAM else 0))
     assert run(["doctor", "--store", f"sqlite:///{store}"]) == 1
-    assert "1 broken" in capsys.readouterr().out
+    assert "2 broken" in capsys.readouterr().out
 
 
 def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
     store.parent.mkdir()
     assert find_running(store) is None
-    alive = Running(pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2", birth=birth_of(os.getpid()))
+    alive = Running(pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2", rtp="", birth=birth_of(os.getpid()))
     announce(store, alive)
     assert find_running(store) == alive
     announce(store, replace(alive, pid=2**22 + 1))

@@ -1,15 +1,22 @@
-"""Routes of our own whose errors are told as the REST door tells them."""
+"""Routes of our own whose errors are told as the REST door tells them, wrong JSON too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
-from holdfast.voice.api.errors import told
+from holdfast.voice.api.errors import ParameterInvalid, told
 from holdfast.voice.model.errors import VoiceError
+
+NO_OBJECT = "send a JSON object, with Content-Type: application/json; /docs shows its fields"
+LONGEST_NAME = 60
+PYDANTIC_BEGINS = re.compile(r"^(Input|String|List) should ")
 
 
 class Told(APIRoute):
@@ -24,5 +31,30 @@ class Told(APIRoute):
                 return await handler(request)
             except VoiceError as error:
                 return told(error, request.url.path)
+            except HTTPException:  # a body that is no text
+                return told(ParameterInvalid(NO_OBJECT), request.url.path)
+            except RequestValidationError as wrong:
+                problems = [problem(one["type"], tuple(one["loc"][1:]), one["msg"]) for one in wrong.errors()]
+                return told(ParameterInvalid("; ".join(problems)), request.url.path)
 
         return told_on_error
+
+
+def problem(kind: str, where: tuple[str | int, ...], words: str) -> str:
+    """What is wrong with one value of a JSON body, without words of the library that found it."""
+    words = words.removeprefix("Value error, ").partition(", unable")[0]
+    if kind == "value_error" and not where:
+        return words
+    if kind == "json_invalid" or not where:
+        return NO_OBJECT
+    name = ".".join(str(part) for part in where)[:LONGEST_NAME]
+    match kind:
+        case "missing":
+            return f"{name} is missing"
+        case "extra_forbidden":
+            return f"there is no field {name}"
+        case "string_pattern_mismatch":
+            return f"{name} has characters, or a form, that are not allowed"
+        case _:
+            must = PYDANTIC_BEGINS.sub("must ", words, count=1)
+            return f"{name} {must}" if must != words else f"{name}: {words}"
