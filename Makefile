@@ -12,7 +12,7 @@ CODE := holdfast tests examples bench scripts
 WORKERS ?= 3
 ARGS ?=
 
-.PHONY: help install demo serve test check interop conformance-openapi bench diagrams lock clean
+.PHONY: help install demo serve test check interop conformance-openapi fuzz bench diagrams lock clean
 
 help:
 	@printf '%s\n' \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 
@@ -38,6 +39,17 @@ app.add_typer(routes.app, name="route", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(ladder.ladder)
 app.command(rich_help_panel=SETUP)(explain.explain)
 app.command(rich_help_panel=SETUP)(doctor.doctor)
+
+
+def unwrapped(documentation: str) -> str:
+    """A docstring as help: paragraphs lose the line ends of the source, examples (after a backspace) keep theirs."""
+    paragraphs = inspect.cleandoc(documentation).split("\n\n")
+    return "\n\n".join(each if each.startswith("\b") else each.replace("\n", " ") for each in paragraphs)
+
+
+for family in (app, lines.app, numbers.app, routes.app):
+    for command in family.registered_commands:
+        command.help = unwrapped(command.callback.__doc__ or "") if command.callback else None
 
 
 def run(arguments: Sequence[str]) -> int:

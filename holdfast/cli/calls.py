@@ -29,4 +29,5 @@ def row_of(call: dict[str, Any]) -> tuple[str, ...]:
     """A call as the table shows it. HELD tells a hold of ours from one by the phone's own key."""
     shown = [call.get(key) for key in ("sid", "from", "to", "status")]
     held = ", ".join(word for word, key in (("held", "held"), ("by phone", "held_by_phone")) if call.get(key))
-    return (*(str(value or "") for value in shown), held, str(call.get("hears") or ""), str(call.get("hold") or ""))
+    hears = call.get("hears") or ("nothing" if call.get("held_by_phone") else "")
+    return (*(str(value or "") for value in shown), held, str(hears), str(call.get("hold") or ""))

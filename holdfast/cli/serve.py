@@ -76,7 +76,8 @@ def serve(
     \b
     holdfast serve
     holdfast serve --http-port 9000 --default-voice-url http://127.0.0.1:5000/voice
-    holdfast serve --sip-host 192.168.1.20        phones of the local network may register
+    holdfast serve --sip-host 192.168.1.20 --webhook-allow 127.0.0.1
+                                    phones of the local network may register; documents come from this machine
 
     \b
     Then, in another terminal:

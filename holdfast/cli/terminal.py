@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -13,7 +14,7 @@ OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-WHOLE, SPARE = "CALL", "HOLD"
+SPARE = "HOLD"
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 GAP = 2
 """Columns between two columns of a table."""
@@ -58,8 +59,8 @@ def tell(stop: Stop) -> None:
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """A table; tab-separated lines without a terminal; `empty` when there are no rows.
 
-    The column CALL is whole in the narrowest terminal, because it is copied into the next command. HOLD, which does
-    no more than CALL does, is left out where it does not fit; others are folded.
+    HOLD, which does no more than CALL does, is left out where it does not fit. Where the others do not fit either, each
+    row is told in words instead, its first cell alone in a line: it is copied into the next command.
     """
     rows = [tuple(plain(cell) for cell in row) for row in rows]
     if not OUT.is_terminal:
@@ -71,12 +72,22 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str)
         return
     widths = [max(len(cell) for cell in column) + GAP for column in zip(headings, *rows, strict=True)]
     shown = [place for place, heading in enumerate(headings) if heading != SPARE or sum(widths) <= OUT.width + GAP]
+    if sum(widths[place] for place in shown) > OUT.width + GAP:
+        for row in rows:
+            _told([headings[place] for place in shown], [row[place] for place in shown])
+        return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for place in shown:
-        whole = headings[place] == WHOLE
-        drawn.add_column(
-            headings[place], overflow="fold", no_wrap=whole, min_width=widths[place] - GAP if whole else None
-        )
+        drawn.add_column(headings[place], no_wrap=True)
     for row in rows:
         drawn.add_row(*(Text(row[place]) for place in shown))
     OUT.print(drawn)
+
+
+def _told(headings: Sequence[str], row: Sequence[str]) -> None:
+    """A row in words, for a terminal too narrow for its table."""
+    OUT.print(Text(row[0], style="bold"))
+    cells = [(heading.lower(), cell) for heading, cell in zip(headings[1:], row[1:], strict=True) if cell]
+    words = " · ".join(cell if cell.startswith(heading) else f"{heading} {cell}" for heading, cell in cells)
+    for line in textwrap.wrap(words, max(OUT.width - GAP, GAP), break_on_hyphens=False):
+        OUT.print(Text("  " + line))

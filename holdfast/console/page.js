@@ -90,7 +90,7 @@ function draw() {
     if (had && had !== document.activeElement && had.isConnected) had.focus({ preventScroll: true });
   }
   $("nobody").hidden = calls.length > 0;
-  const held = calls.filter((call) => call.held).length;
+  const held = calls.filter((call) => call.held || call.held_by_phone).length;
   $("summary").textContent = calls.length
     ? `${calls.length} live ${calls.length === 1 ? "call" : "calls"}${held ? `, ${held} on hold` : ""}`
     : "No live calls";
@@ -142,7 +142,7 @@ function party(call, members) {
   const uri = call.direction === "inbound" ? call.from : call.to;
   text(item, ".status", [call.status, call.muted && "muted", uri !== name && uri].filter(Boolean).join(" · "));
   const hears = heard(call, members);
-  text(item, ".heard", hears ? `hears ${hears}` : "");
+  text(item, ".heard", hears ? `hears ${hears}` : call.held_by_phone ? "hears nothing" : "");
   const holdButton = item.querySelector(".hold");
   holdButton.disabled = !call.can_hold;
   holdButton.title = call.can_hold ? "" : call.why_not || "";

@@ -76,7 +76,7 @@ class Work:
             case Status.REFUSED:
                 raise HoldRefused(why, fix=chosen.fix if isinstance(chosen, Refusal) else None, hold=hold.id)
             case Status.GONE | Status.CALL_ENDED:
-                raise CallNotLive(why, hold=hold.id)
+                raise CallNotLive(why, fix="GET /calls lists who is on the phone.", hold=hold.id)
             case Status.FAILED:
                 raise HoldFailed(why, hold=hold.id)
             case _:

@@ -67,7 +67,7 @@ from holdfast.voice.model.orders import (
     StartScript,
     StopScript,
 )
-from holdfast.voice.model.refusals import SIP_FAILED, refused_as
+from holdfast.voice.model.refusals import SIP_FAILED, not_reached, refused_as
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
 
@@ -321,7 +321,7 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
                 status = CallStatus(refused_as(sip_code))
                 if fact.code or status is CallStatus.FAILED:
-                    message = f"{call.to} was not reached: SIP {sip_code} {fact.reason}".rstrip()
+                    message = not_reached(call.to, sip_code, fact.reason)
                     work.say(LogNotification(call=call.sid, code=fact.code or SIP_FAILED, log=0, message=message))
                 work.finish(status, sip_code, leg_is_gone=True)
         case LegEnded(sip_code=sip_code):

@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.main import get_command
 
 from holdfast.cli import terminal
-from holdfast.cli.app import app, run
+from holdfast.cli.app import app, run, unwrapped
 from holdfast.cli.calls import row_of
 from holdfast.cli.control import doubt_certificate, sip_tls
 from holdfast.cli.terminal import Stop
@@ -199,12 +199,23 @@ def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
     assert capsys.readouterr().out.splitlines() == ["bob", "+15550102\thttp://127.0.0.1:7/"]
 
 
+def test_help_is_wrapped_by_the_terminal_and_examples_are_not() -> None:
+    assert unwrapped("First line.\n\n    A paragraph\n    goes on.\n\n    \b\n    one\n    two\n") == (
+        "First line.\n\nA paragraph goes on.\n\n\b\none\ntwo"
+    )
+
+
 @pytest.mark.parametrize(
-    ("held", "by_phone", "shown"),
-    [(False, False, ""), (True, False, "held"), (False, True, "by phone"), (True, True, "held, by phone")],
+    ("held", "by_phone", "shown", "hears"),
+    [
+        (False, False, "", ""),
+        (True, False, "held", ""),
+        (False, True, "by phone", "nothing"),
+        (True, True, "held, by phone", "nothing"),
+    ],
 )
-def test_a_hold_by_the_phone_itself_is_shown(held: bool, by_phone: bool, shown: str) -> None:
-    assert row_of({"sid": "CA1", "held": held, "held_by_phone": by_phone})[4] == shown
+def test_a_hold_by_the_phone_itself_is_shown(held: bool, by_phone: bool, shown: str, hears: str) -> None:
+    assert row_of({"sid": "CA1", "held": held, "held_by_phone": by_phone})[4:6] == (shown, hears)
 
 
 def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,8 +226,11 @@ def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPa
     terminal.table(("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"), [row], empty="")
     assert isinstance(screen.file, StringIO)
     drawn = screen.file.getvalue()
-    assert call in drawn
-    assert all(len(line) <= 80 for line in Text.from_ansi(drawn).plain.splitlines())
+    assert Text.from_ansi(drawn).plain.splitlines() == [
+        call,
+        "  from sip:somebody@192.0.2.100 · to +15550100 · status in-progress · held ·",
+        "  hears the other party",
+    ]
 
 
 def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ class Reach:
             return
         if _is_public(inner):
             return
+        where = str(ip) if host == str(ip) else f"{host} is at {ip}, which"
         raise AddressRefused(
-            f"{host} is at {ip}, which is {_describe(inner)}; the setting webhook_allow lists what we may connect to"
+            f"{where} is {_describe(inner)}; the setting webhook_allow lists what we may connect to"
+            f" (holdfast serve --webhook-allow {host})"
         )
 
 

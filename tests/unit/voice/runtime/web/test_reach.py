@@ -67,6 +67,9 @@ def test_the_refusal_has_twilios_code_and_names_the_setting() -> None:
     with pytest.raises(AddressRefused, match=r"app\.lan is at 192\.168\.0\.7.*private.*webhook_allow") as refusal:
         Reach().judge("app.lan", 80, "192.168.0.7")
     assert refusal.value.code == 11205
+    assert refusal.value.message.endswith("(holdfast serve --webhook-allow app.lan)")
+    with pytest.raises(AddressRefused, match=r"^127\.0\.0\.1 is this machine; .* --webhook-allow 127\.0\.0\.1\)$"):
+        Reach().judge("127.0.0.1", 80, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
