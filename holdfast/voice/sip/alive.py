@@ -22,7 +22,7 @@ LEAST_S = 90
 TRY_AGAIN_S = 10.0
 """A refresh that was refused for the moment is tried again after this long."""
 SOUND_S = 15.0
-"""A peer whose sound was heard so short a time ago is there, whether it answers OPTIONS or not."""
+"""A peer whose sound was heard so short a time ago is there, whether it answers our requests or not."""
 RAISES = 3
 """How often a session is asked for anew because its time was called too short."""
 
@@ -133,6 +133,11 @@ def refresh_due(desk: Desk, session: Session) -> None:
 def allows_update(message: Message) -> bool:
     """Whether the sender takes UPDATE."""
     return "UPDATE" in (method.upper() for method in message.values("Allow"))
+
+
+def is_heard(desk: Desk, session: Session) -> bool:
+    """Whether the peer's sound was heard so short a time ago that it is there, whatever it does not answer."""
+    return session.sounded_at is not None and desk.now - session.sounded_at <= SOUND_S
 
 
 def begin_watch(desk: Desk, session: Session) -> None:

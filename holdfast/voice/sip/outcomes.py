@@ -69,7 +69,11 @@ def transaction_timer(desk: Desk, registrations: Registrations, letter: Trigger,
             calling.timed_out(desk, session)
         case Purpose.KEEPALIVE if session is not None:
             refreshing.unanswered(desk, session)
-        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO | Purpose.REFER | Purpose.REFRESH if session is not None:
+        case Purpose.REFRESH if session is not None:
+            refreshing.unrefreshed(desk, session)
+        case Purpose.REFER if session is not None:
+            referring.unanswered(desk, session)
+        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO if session is not None:
             running.timed_out(desk, session, transaction.purpose)
         case Purpose.REGISTER:
             known = registrations.get(transaction.subject)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import body, running
+from holdfast.voice.sip import alive, body, running
 from holdfast.voice.sip.desk import Desk, session_timer
 from holdfast.voice.sip.effects import Referral, ReferralAnswered, Referred
 from holdfast.voice.sip.errors import UriUnreadable
@@ -56,12 +56,28 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
     """A response to our REFER."""
     if response.status < 200 or session.state is not SessionState.RUNNING:
         return
-    if response.status in (408, 481):
+    if response.status == 481:
         running.lost(desk, session, response.status)
+    elif response.status == 408:
+        unanswered(desk, session)
     elif not running.tried_again(desk, session, transaction, response):
         if response.status >= 300:
             desk.put(replace(session, referral=""))
         desk.tell(ReferralAnswered(session=session.id, status=response.status))
+
+
+def unanswered(desk: Desk, session: Session) -> None:
+    """Nobody answered our REFER.
+
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Whose sound is heard is there, and only takes no REFER.
+    """
+    if session.state is not SessionState.RUNNING:
+        return
+    if alive.is_heard(desk, session):
+        desk.put(replace(session, referral=""))
+        desk.tell(ReferralAnswered(session=session.id, status=408))
+    else:
+        running.lost(desk, session, 408)
 
 
 def notified(desk: Desk, session: Session, received: Request, key: str) -> None:

@@ -10,9 +10,13 @@ from dataclasses import replace
 from holdfast.voice.sip import alive, running
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.effects import RefreshDue
 from holdfast.voice.sip.message import Response
 from holdfast.voice.sip.session import Session, SessionState
 from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
+
+SERVICE_UNAVAILABLE = 503
+"""Also what a request comes to for which there is no connection: nobody is heard by it."""
 
 
 def refresh(desk: Desk, session: Session) -> None:
@@ -32,17 +36,48 @@ def refreshed(desk: Desk, session: Session, transaction: Transaction, response: 
     """The final response to our refresh. One that only says "not now" is no end: the session timer itself decides."""
     if session.state is not SessionState.RUNNING or session.dialog is None or response.status < 200:
         return
+    if response.status == 408:
+        unrefreshed(desk, session)
+        return
+    if response.status != SERVICE_UNAVAILABLE:
+        session = replace(session, heard_at=desk.now)
+    assert session.dialog is not None
     if response.status < 300:
         alive.keep(desk, replace(session, dialog=dialogs.refresh(session.dialog, response)), alive.answered(response))
-    elif response.status in (408, 481):
+        return
+    desk.put(session)
+    if response.status == 481:
         running.lost(desk, session, response.status)
     elif response.status in (405, 501):
-        alive.refresh_due(desk, desk.put(replace(session, updates=False)))
+        _refresh_otherwise(desk, session)
     elif response.status == 422 and session.lasting is not None and session.raises < alive.RAISES:
         longer = replace(session.lasting, expires_s=max(session.lasting.expires_s, alive.least_s(response)))
         refresh(desk, desk.put(replace(session, lasting=longer, raises=session.raises + 1)))
-    elif not running.tried_again(desk, session, transaction, response):
+    elif not running.tried_again(desk, session, transaction, response) and session.lasting is not None:
         desk.start(session_timer("refresh", session.id), alive.TRY_AGAIN_S)
+
+
+def unrefreshed(desk: Desk, session: Session) -> None:
+    """Nobody answered our UPDATE.
+
+    Deviation: RFC 4028 §10 ends the call. Border controllers that drop UPDATE are met; whose sound is heard is asked by
+    re-INVITE.
+    """
+    if session.state is not SessionState.RUNNING:
+        return
+    if alive.is_heard(desk, session):
+        _refresh_otherwise(desk, session)
+    else:
+        running.lost(desk, session, 408)
+
+
+def _refresh_otherwise(desk: Desk, session: Session) -> None:
+    """The peer takes no UPDATE: our owner refreshes by re-INVITE, until that has come to something if a timer runs."""
+    session = desk.put(replace(session, updates=False))
+    if session.lasting is None:
+        desk.tell(RefreshDue(session=session.id))
+    else:
+        alive.refresh_due(desk, session)
 
 
 def ask(desk: Desk, session: Session) -> None:
@@ -63,22 +98,39 @@ def unreached(desk: Desk, session: Session) -> None:
     left_s = TIMEOUT_S + alive.quiet_s(desk, session)
     if left_s > 0:
         desk.start(session_timer("idle", session.id), min(alive.TRY_AGAIN_S, left_s))
+    elif alive.is_heard(desk, session):
+        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
     else:
-        unanswered(desk, session)
+        running.lost(desk, session, 408)
 
 
 def unanswered(desk: Desk, session: Session) -> None:
     """Nobody answered that.
 
-    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Border controllers that drop OPTIONS are met; whose sound is heard
-    is there all the same.
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Border controllers that drop OPTIONS are met: whose sound is heard is
+    there all the same, and who never answered one is asked by a refresh, for a phone that holds sends no sound.
     """
     if session.state is not SessionState.RUNNING:
         return
-    if session.sounded_at is not None and desk.now - session.sounded_at <= alive.SOUND_S:
+    if alive.is_heard(desk, session):
         alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
-    else:
+    elif session.answers or session.doubted_at == session.heard_at:
         running.lost(desk, session, 408)
+    else:
+        session = desk.put(replace(session, doubted_at=session.heard_at))
+        alive.begin_watch(desk, session)
+        _ask_otherwise(desk, session)
+
+
+def _ask_otherwise(desk: Desk, session: Session) -> None:
+    """Refresh the session, by which it is seen whether the peer is there. What is under way already shows it too."""
+    if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
+        return
+    if session.updates:
+        headers = (desk.contact_in(session), *alive.renewal(session))
+        running.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
+    else:
+        desk.tell(RefreshDue(session=session.id))
 
 
 def told(desk: Desk, session: Session, response: Response) -> None:
@@ -90,4 +142,4 @@ def told(desk: Desk, session: Session, response: Response) -> None:
     elif response.status == 408:
         unanswered(desk, session)
     else:
-        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
+        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now, answers=True)))

@@ -139,10 +139,14 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
         if invite and 200 <= response.status < 300 and session.dialog is not None and session.ack_due != response.cseq:
             calling.acknowledge(desk, session, response.cseq, None)
         return
+    if response.status not in (408, 503):
+        session = desk.put(replace(session, heard_at=desk.now))
     if response.status < 300:
         _reoffer_accepted(desk, session, own, transaction, response)
-    elif response.status in (408, 481):
+    elif response.status == 481:
         lost(desk, session, response.status)
+    elif response.status == 408:
+        _unanswered(desk, session, Purpose.REOFFER)
     elif response.status == 491 and session.glares < GLARE_TRIES:
         own = replace(own, transaction="", backing_off=True)
         desk.put(replace(session, own=own, glares=session.glares + 1))
@@ -199,8 +203,10 @@ def bye_responded(desk: Desk, session: Session, transaction: Transaction, respon
 
 def info_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our INFO."""
-    if response.status in (408, 481):
+    if response.status == 481:
         lost(desk, session, response.status)
+    elif response.status == 408:
+        _unanswered(desk, session, Purpose.INFO)
     else:
         tried_again(desk, session, transaction, response)
 
@@ -213,7 +219,21 @@ def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
     elif session.state in early.BEFORE_ACK:
         early.unheard(desk, session)
     else:
+        _unanswered(desk, session, purpose)
+
+
+def _unanswered(desk: Desk, session: Session, purpose: Purpose) -> None:
+    """Nobody answered a re-INVITE or an INFO of ours.
+
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. There are border controllers that drop what they do not expect; whose
+    sound is heard is there, and the change came to nothing.
+    """
+    if session.state is not SessionState.RUNNING or not alive.is_heard(desk, session):
         lost(desk, session, 408)
+    elif purpose is Purpose.REOFFER:
+        session = desk.put(replace(session, own=None, glares=0))
+        desk.tell(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
+        next_reoffer(desk, session)
 
 
 def lost(desk: Desk, session: Session, status: int) -> None:

@@ -170,5 +170,9 @@ class Session:
     """Whether the peer takes UPDATE."""
     heard_at: float = 0.0
     """When the peer last said anything in the dialog."""
+    doubted_at: float | None = None
+    """What `heard_at` was when a refresh was to show whether the peer is there."""
+    answers: bool = False
+    """Whether it answered an OPTIONS in the dialog: then one that goes unanswered says that it is gone."""
     sounded_at: float | None = None
     """When our owner last heard its sound."""

@@ -11,10 +11,12 @@ from holdfast.voice.sip.effects import (
     EndCause,
     Ended,
     Invited,
+    ReferralAnswered,
     RefreshDue,
     Refused,
     ReofferAnswered,
     Reoffered,
+    ReofferRefused,
     SessionId,
 )
 from tests.unit.voice.sip.test_called import WITH_SDP
@@ -334,26 +336,96 @@ def test_a_peer_that_talks_is_not_asked() -> None:
     assert words(scene.peer.heard()) == ["OPTIONS"]
 
 
-@pytest.mark.parametrize("status", [408, 481])
-def test_a_peer_that_knows_no_such_call_ends_it(status: int) -> None:
+def test_a_peer_that_knows_no_such_call_ends_it() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
     scene.wire.run(61)
-    scene.peer.say(reply(scene.peer.heard()[0], status))
-    assert scene.ends() == [(EndCause.LOST, status)]
+    scene.peer.say(reply(scene.peer.heard()[0], 481))
+    assert scene.ends() == [(EndCause.LOST, 481)]
 
 
-def test_a_peer_that_is_gone_ends_the_call_within_the_time_and_32_seconds() -> None:
+@pytest.mark.parametrize("status", [None, 408])
+def test_a_peer_that_answered_once_and_is_gone_ends_the_call_within_the_time_and_32_seconds(status: int | None) -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
-    scene.wire.run(91)
-    assert scene.ends() == []
-    scene.wire.run(2)
+    scene.wire.run(60.2)
+    scene.peer.say(reply(scene.peer.heard()[0], 200))
+    scene.wire.run(61)
+    if status is not None:
+        scene.peer.say(reply(scene.peer.heard()[0], status))
+    else:
+        scene.wire.run(30)
+        assert scene.ends() == []
+        scene.wire.run(2)
     assert scene.ends() == [(EndCause.LOST, 408)]
     scene.wire.run(60)
     assert (scene.node.agent.transactions(), scene.node.agent.timers()) == (0, 0)
+
+
+@pytest.mark.parametrize("allow", [TAKES_UPDATE, "Allow: INVITE, ACK, BYE"])
+@pytest.mark.parametrize("status", [None, 408])
+def test_a_peer_that_never_answered_is_asked_by_a_refresh_before_it_is_given_up(status: int | None, allow: str) -> None:
+    """A phone that holds sends no sound, and what is between it and us may drop OPTIONS."""
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered(allow)
+    for _ in range(3):
+        scene.wire.run(60.2)
+        asked = scene.peer.heard()[0]
+        assert asked.startswith("OPTIONS")
+        if status is None:
+            scene.wire.run(32)
+        else:
+            scene.peer.say(reply(asked, status))
+        refresh = refreshed(scene)
+        body = ANSWER.decode() if refresh.startswith("INVITE") else ""
+        kind = [WITH_SDP] if body else []
+        scene.peer.say(reply(refresh, 200, "Contact: <sip:x@10.0.0.3:5060>", *kind, body=body))
+        scene.peer.heard()
+        assert scene.ends() == []
+    scene.wire.run(93)
+    assert refreshed(scene).startswith("UPDATE" if "UPDATE" in allow else "INVITE")
+    scene.wire.run(30)
+    assert scene.ends() == []
+    scene.wire.run(3)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+    scene.wire.run(60)
+    assert (scene.node.agent.transactions(), scene.node.agent.timers()) == (0, 0)
+
+
+def refreshed(scene: Scene) -> str:
+    """The owner does what a refresh that is due wants; the refresh."""
+    for event in scene.node.told(RefreshDue):
+        assert isinstance(event, RefreshDue)
+        scene.wire.do(scene.node, scene.node.agent.reoffer(event.session, SDP, now=scene.wire.now))
+        scene.node.events.remove(event)
+    sent = [text for text in scene.peer.heard() if text.split(" ")[0] in ("UPDATE", "INVITE")]
+    return sent[-1]
+
+
+def test_a_peer_that_never_answers_anything_is_given_up_even_if_nobody_refreshes() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered()
+    scene.wire.run(60 + 32 + 60 + 31)
+    assert scene.ends() == []
+    scene.wire.run(2)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+
+
+def test_while_a_change_is_under_way_it_shows_whether_the_peer_is_there() -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered(TAKES_UPDATE)
+    scene.wire.run(80)
+    scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
+    scene.peer.heard()
+    scene.wire.run(13)
+    assert not any(text.startswith("UPDATE") for text in scene.peer.heard())
+    scene.wire.run(20)
+    assert scene.ends() == [(EndCause.LOST, 408)]
 
 
 def unreachable(scene: Scene, phone: Address, seconds: int) -> list[str]:
@@ -432,7 +504,7 @@ def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int
             scene.peer.say(reply(asked, status))
         scene.peer.heard()
     assert scene.ends() == []
-    scene.wire.run(92.5)
+    scene.wire.run(60 + 32 + 60 + 32 + 1)
     assert scene.ends() == [(EndCause.LOST, 408)]
     scene.node.agent.sounds(A, now=scene.wire.now)
     assert scene.node.agent.sessions() == ()
@@ -457,6 +529,66 @@ def test_who_knows_no_such_call_ends_it_though_it_is_heard() -> None:
     scene.node.agent.sounds(A, now=scene.wire.now)
     scene.peer.say(reply(scene.peer.heard()[0], 481))
     assert scene.ends() == [(EndCause.LOST, 481)]
+
+
+@pytest.mark.parametrize("status", [None, 408])
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_update_that_is_dropped_on_the_way_costs_no_call_that_is_heard(heard: bool, status: int | None) -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 600", TAKES_UPDATE)
+    scene.wire.run(300.2)
+    (update,) = scene.peer.heard()
+    scene.wire.run(30)
+    if heard:
+        scene.node.agent.sounds(A, now=scene.wire.now)
+    if status is None:
+        scene.wire.run(3)
+    else:
+        scene.peer.say(reply(update, status))
+    assert scene.ends() == ([] if heard else [(EndCause.LOST, 408)])
+    assert len(scene.node.told(RefreshDue)) == heard
+    if heard:
+        again = refreshed(scene)
+        assert again.startswith("INVITE")
+        said = ("Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP)
+        scene.peer.say(reply(again, 200, *said, body=ANSWER.decode()))
+        scene.peer.heard()
+        scene.wire.run(301)
+        assert len(scene.node.told(RefreshDue)) == 1, "from now on by re-INVITE"
+
+
+@pytest.mark.parametrize("status", [None, 408])
+@pytest.mark.parametrize("what", ["change", "key", "transfer"])
+def test_what_is_dropped_on_the_way_costs_no_call_that_is_heard(what: str, status: int | None) -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered()
+    agent, now = scene.node.agent, scene.wire.now
+    if what == "change":
+        scene.wire.do(scene.node, agent.reoffer(A, SDP, now=now))
+        scene.wire.do(scene.node, agent.reoffer(A, ANSWER, now=now))
+    elif what == "key":
+        scene.wire.do(scene.node, agent.press(A, "5", now=now))
+    else:
+        scene.wire.do(scene.node, agent.refer(A, "sip:carol@10.0.0.9", now=now))
+    asked = scene.peer.heard()[0]
+    scene.wire.run(30)
+    agent.sounds(A, now=scene.wire.now)
+    scene.node.events.clear()
+    scene.peer.heard()
+    if status is None:
+        scene.wire.run(3)
+    else:
+        scene.peer.say(reply(asked, status))
+    assert scene.ends() == []
+    if what == "change":
+        assert scene.node.events == [ReofferRefused(session=A, status=408, reason="Request Timeout")]
+        assert scene.peer.heard()[-1].encode().endswith(ANSWER), "the change that waited is tried"
+    elif what == "key":
+        assert scene.node.events == []
+    else:
+        assert scene.node.events == [ReferralAnswered(session=A, status=408)]
 
 
 def test_answers_that_come_after_the_end_are_nothing() -> None:
