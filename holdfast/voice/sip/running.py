@@ -246,7 +246,18 @@ def lost(desk: Desk, session: Session, status: int) -> None:
 
 
 def unacknowledged(desk: Desk, session: Session) -> None:
-    """The ACK of our 2xx never came: BYE. Source: RFC 3261 §13.3.1.4, §14.2."""
+    """The ACK of our 2xx never came: BYE. Source: RFC 3261 §13.3.1.4, §14.2.
+
+    Deviation: a call that runs, and whose sound is heard, goes on after a change that was never acknowledged.
+    """
+    waited = session.unacknowledged
+    assert waited is not None
+    if not waited.initial and alive.is_heard(desk, session):
+        session = desk.put(replace(session, unacknowledged=None))
+        if waited.offered:
+            desk.tell(ReofferWithdrawn(session=session.id))
+        next_reoffer(desk, session)
+        return
     session = settle(desk, session, 487)
     session, _ = send(desk, session, "BYE", Purpose.NOTHING)
     desk.end(session, EndCause.NO_ACK, 408)

@@ -39,6 +39,7 @@ class Objection:
 def objection(received: Request) -> Objection | None:
     """What is wrong with a request, or None. ACK is never objected to: it has no response.
 
+    Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 wants, is taken: the peer is where it was.
     Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
     """
     wrong = _unreadable(received)
@@ -58,7 +59,7 @@ def objection(received: Request) -> Objection | None:
         refused = body.refusal(received)
         if refused is not None:
             return Objection(status=415, headers=refused)
-        if contact_uri(received) is None:
+        if contact_uri(received) is None and received.to.tag is None:
             return Objection(status=400, reason="Bad Request (no usable Contact)")
     return None
 

@@ -568,6 +568,36 @@ def test_a_change_that_is_never_acknowledged_ends_the_call() -> None:
     assert scene.ends() == [(EndCause.NO_ACK, 408)]
 
 
+@pytest.mark.parametrize("offer", [True, False])
+def test_a_change_that_is_never_acknowledged_costs_no_call_that_is_heard(offer: bool) -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", *([WITH_SDP] if offer else []), branch="z9hG4bKre", cseq=2, body=SDP_TEXT if offer else "")
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, ANSWER, now=scene.wire.now))
+    scene.bob.events.clear()
+    scene.peer.heard()
+    scene.wire.run(31)
+    assert "INVITE" not in {text.split(" ")[0] for text in scene.peer.heard()}
+    scene.bob.agent.sounds(session, now=scene.wire.now)
+    scene.wire.run(2)
+    assert scene.bob.events == ([] if offer else [ReofferWithdrawn(session=session)])
+    assert scene.peer.heard()[-1].startswith("INVITE"), "the change of ours that waited"
+    scene.say("ACK", branch="z9hG4bKlate", cseq=2)
+    assert scene.ends() == []
+
+
+@pytest.mark.parametrize("contact", ["", "*", "<tel:+15550100>"])
+def test_a_change_that_does_not_say_where_the_phone_is_is_taken(contact: str) -> None:
+    scene = Scene()
+    session = scene.running()
+    hold = invite(WITH_SDP, branch="z9hG4bKre", cseq=2, to_tag=scene.tag, contact=contact, body=SDP_TEXT)
+    scene.peer.say(hold)
+    assert scene.bob.told(Reoffered) == [Reoffered(session=session, method="INVITE", sdp=SDP)]
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert scene.peer.heard()[-1].startswith("BYE sip:peer@10.0.0.3:5060")
+
+
 def test_a_new_contact_is_where_the_next_request_goes() -> None:
     scene = Scene()
     session = scene.running()
