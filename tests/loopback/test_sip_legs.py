@@ -670,6 +670,20 @@ async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: Bench) 
     assert bench.said == [refused]
 
 
+@pytest.mark.parametrize(("transport", "warned"), [("udp", True), ("tcp", False)])
+async def test_an_invite_too_large_for_a_datagram_is_sent_as_the_uri_says_and_warned_of(
+    bench: Bench, caplog: pytest.LogCaptureFixture, transport: str, warned: bool
+) -> None:
+    async with FarEnd() as far:
+        large = "&".join(f"X-Field-{number}={'x' * 90}" for number in range(9))
+        bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]};transport={transport}?{large}")
+        invited = await far.event(Invited)
+        assert dict(invited.headers)["X-Field-8"] == "x" * 90
+        assert ("LargeInvite" in caplog.text) is warned
+        far.sip.do(far.sip.agent.refuse(invited.session, 486, now=time.time()))
+        await bench.fact(LegRefused)
+
+
 async def test_two_phones_that_answer_at_once_are_one_call(bench: Bench) -> None:
     """The second 200 crosses our CANCEL; its end must not end the call."""
     async with FarEnd() as desk, FarEnd() as mobile:

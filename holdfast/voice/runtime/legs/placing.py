@@ -35,6 +35,8 @@ from holdfast.voice.sip.uri import Uri, address_of
 
 log = logging.getLogger(__name__)
 
+SAFE_BYTES = 1300
+"""A larger request may be cut in parts on its way. Source: RFC 3261 §18.1.1."""
 NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
 
 
@@ -96,6 +98,11 @@ class Placing:
         except UriUnreadable as wrong:
             fork.refused = (wrong.sip, wrong.message)
             return
+        largest = max((len(one.data) for one in asked if isinstance(one, s.SendMessage)), default=0)
+        if goal.transport == "UDP" and largest > SAFE_BYTES:
+            log.warning(
+                "call=%s fact=LargeInvite bytes=%d: one part lost on the way loses all; use tcp", leg.call, largest
+            )
         desk.do(asked)
         if goal.instead is not None:
             asyncio.get_running_loop().call_later(desk.settings.trunk_patience_s, self._lose_patience, leg, session)
