@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from holdfast.cli.terminal import Stop, say
 
 def ladder(
     call: Annotated[str, typer.Argument(metavar="CALL", help="The call's SID, CA….")],
+    sip: Annotated[bool, typer.Option("--sip", help="Its SIP messages instead, whole.")] = False,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -21,12 +23,27 @@ def ladder(
     \b
     holdfast ladder CA…
     holdfast ladder CA… | less
+    holdfast ladder CA… --sip
     """
+    client = client_of(settings_from(config=config, store=store))
+    path = f"/engine/ladder/{call}"
     try:
-        drawn = client_of(settings_from(config=config, store=store)).text(f"/engine/ladder/{call}")
+        drawn = "\n".join(messages(client.get(path, has="entries"))) if sip else client.text(path)
     except Refused as refused:
         if refused.http_status != NOT_FOUND:
             raise
         raise Stop(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
     for line in drawn.splitlines():
         say(line)
+
+
+def messages(ladder: Mapping[str, Any]) -> Iterator[str]:
+    """The SIP messages of a call as they were sent and came, the oldest first."""
+    began = ladder["entries"][0]["at"]
+    for entry in ladder["entries"]:
+        if entry["kind"] == "sip":
+            way = "from" if entry["data"]["received"] else "to"
+            yield f"{entry['at'] - began:9.3f}  {way} {entry['data']['peer']}"
+            yield ""
+            yield from entry["data"]["text"].splitlines()
+            yield ""

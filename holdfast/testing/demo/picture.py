@@ -22,7 +22,7 @@ from holdfast.testing.ears import Ear, Interval
 from holdfast.testing.recognise import NO_PACKETS, SILENCE, UNKNOWN, describe
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, GRID_HZ, HOLD_MUSIC, SECOND_MUSIC
 
-INK, FAINT, PAPER = "#1d2733", "#8a94a0", "#ffffff"
+INK, FAINT, PAPER = "#1d2733", "#5b6673", "#ffffff"
 VOICE_COLOURS = ("#2f6fb2", "#2a9d76")
 SOUND_COLOURS = {
     HOLD_MUSIC.name: "#e9a13b",
@@ -43,20 +43,22 @@ def draw(acts: list[Act], path: Path) -> None:
     """Write the picture as a PNG."""
     begin_s = min(phase.asked_s for act in acts for phase in act.phases)
     with plt.rc_context({"font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.labelcolor": INK}):
-        figure, panels = plt.subplots(len(acts), 1, figsize=(13.5, 3.6 * len(acts) + 1.2), sharex=True, squeeze=False)
+        figure, panels = plt.subplots(len(acts), 1, figsize=(13.5, 3.6 * len(acts) + 1.5), sharex=True, squeeze=False)
         for act, panel in zip(acts, panels[:, 0], strict=True):
             _draw_act(panel, act, begin_s)
         panels[-1, 0].set_xlabel("seconds")
         figure.text(0.018, 0.96, "Two calls, held and resumed: what each ear heard", fontsize=17, weight="bold")
         figure.text(
             0.018,
-            0.93,
-            "Each phone hums its own chord. Band: what arrived at that ear. Below it: the tones, pitch upwards. "
-            "Dashed: hold() or resume() is asked. Tinted: on hold.",
+            0.945,
+            "Each phone hums its own chord. Band: what arrived at that ear. Below it: the tones, pitch upwards.\n"
+            "Dashed: hold() or resume() is asked; ms: from then until every ear hears what it should. Tinted: on hold.",
             fontsize=10.5,
             color=FAINT,
+            va="top",
+            linespacing=1.4,
         )
-        figure.subplots_adjust(left=0.105, right=0.985, top=0.83, bottom=0.07, hspace=0.5)
+        figure.subplots_adjust(left=0.105, right=0.985, top=0.79, bottom=0.07, hspace=0.5)
         figure.savefig(path, dpi=110, facecolor=PAPER)
         plt.close(figure)
 

@@ -177,7 +177,7 @@ def _packets(call: Call, view: Sight, arrivals: Arrivals | None) -> Iterator[str
     if arrivals.received == 0:
         yield (
             "Not one RTP packet has come from its phone, so nobody can hear it: a firewall, or a wrong address in "
-            "its SDP, is the usual cause. `holdfast ladder` shows the SDP."
+            "its SDP, is the usual cause. `holdfast ladder` shows where each side wants sound."
         )
     elif arrivals.quiet:
         yield (

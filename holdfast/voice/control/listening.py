@@ -20,16 +20,20 @@ LAST_TROUBLES = 3
 SPOKEN = 60
 """How many characters of a spoken text are shown."""
 _MARK = re.compile(r"<[^>]*>")
+_OUR_PARAMETERS = re.compile(r"[?&]CallSid=.*")
+"""What we add to the URL of a document asked for by GET."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Player:
     """The newest sound of a call's player. `source` "" when it never played; `why` tells of a failure.
 
-    `until` is what is played until the sound is there.
+    `until` is what is played until the sound is there; `url` where a sound that was answered in a document's place
+    came from.
     """
 
     source: str = ""
+    url: str = ""
     token: str = ""
     state: Literal["never", "asked", "ended", "stopped", "failed"] = "never"
     why: str = ""
@@ -37,7 +41,7 @@ class Player:
 
     def heard(self) -> str:
         """What an ear that hears its own player hears, in words."""
-        name = _named(self.source)
+        name = self.url or _named(self.source)
         match self.state:
             case "asked":
                 if not self.source.startswith(("http://", "https://")):
@@ -69,15 +73,21 @@ def _named(source: str) -> str:
 def player(entries: Sequence[Entry]) -> Player:
     """The player as the journal leaves it. A sound that takes another's place meanwhile counts as the newest."""
     now = Player()
+    urls: dict[str, str] = {}
     for entry in entries:
         match entry.kind:
+            case "DocumentFetched":
+                data = json.loads(entry.data)
+                if data.get("clip"):
+                    urls[f"clip:{data['clip']}"] = _OUR_PARAMETERS.sub("", data["url"])
             case "PlaySound":
                 data = json.loads(entry.data)
                 if data.get("meanwhile") is not None:
                     if data["meanwhile"] == now.token and now.state == "asked":
                         now = replace(now, until=data["source"])
                     continue
-                now = Player(source=data["source"], token=data["token"], state="asked")
+                source = data["source"]
+                now = Player(source=source, url=urls.get(source, ""), token=data["token"], state="asked")
             case "StopSound" | "SoundEnded" | "SoundFailed":
                 data = json.loads(entry.data)
                 if data["token"] != now.token:

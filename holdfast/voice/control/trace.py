@@ -12,6 +12,7 @@ Sound is in the middle, because it is decided there: `♪` says what the ear hea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,12 +59,15 @@ ASKED = {
     "DocumentMissed": "no document",
     "DocumentFetched": "document came",
 }
+_ADDRESS = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
+_DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
 
 
 def ladder(call: str, entries: Sequence[Entry]) -> str:
     """The drawing of everything the journal knows of a call. Shape: lines of text, oldest first."""
     if not entries:
         return f"{call}: nothing is known of this call."
+    entries = sorted(entries, key=lambda entry: entry.at)  # a webhook stands in the journal when it was answered
     began = entries[0].at
     head = f"{'seconds':>9}  {'phone':<{PHONE}} {'engine':<{ENGINE}} web"
     lines = [f"{call}   begun {rfc2822(began)}", "", head, "─" * (13 + PHONE + ENGINE + WEB)]
@@ -84,6 +88,8 @@ def _rungs(entry: Entry) -> Iterable[str]:
                 else (f"◀{'─' * (PHONE - len(summary) - 3)} {summary}")
             )
             yield arrow
+            for sound in _sounds(data.get("text", "")):
+                yield _cut(f"   {sound}", PHONE + ENGINE)
         case "webhook":
             asked = _cut(f"{data['method']} {data['url']}", ENGINE - 3)
             answer = f"{data['status'] or 'no answer'} {data['content_type']}".strip()
@@ -118,6 +124,20 @@ def _rungs(entry: Entry) -> Iterable[str]:
             yield f"{'':<{PHONE}} {ASKED.get(kind, kind)}{_detail(kind, data)}"
         case _:
             pass
+
+
+def _sounds(message: str) -> Iterable[str]:
+    """Where and how a SIP message wants sound, for each line of its SDP that describes some. Source: RFC 8866 §5."""
+    _, _, body = message.partition("\r\n\r\n")
+    session, *descriptions = re.split(r"^m=", body, flags=re.MULTILINE)
+    for description in descriptions:
+        first = description.partition("\n")[0].split()
+        if len(first) < 3 or first[0] != "audio":
+            continue
+        host = _ADDRESS.search(description) or _ADDRESS.search(session)
+        direction = _DIRECTION.search(description) or _DIRECTION.search(session)
+        words = (f"{host[1] if host else '?'}:{first[1]}", *first[2:], direction[1] if direction else "sendrecv")
+        yield "sound " + " ".join(words)
 
 
 def _detail(kind: str, data: dict[str, Any]) -> str:

@@ -260,7 +260,7 @@ class Directory:
                 f"{number} is no number or line of ours, and too short for a trunk: "
                 "give the whole number with its country, such as +15550100"
             )
-        return f"{e164} is no number or line of ours, and no route fits"
+        return f"{e164} is no number or line of ours, and no route fits: holdfast route add {e164[:3]} --host …"
 
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         """What answers a call: the SIP domain of that host, the number's application, its own voice URL, else the

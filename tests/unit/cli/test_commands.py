@@ -15,6 +15,7 @@ from typer.main import get_command
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run, unwrapped
 from holdfast.cli.calls import row_of
+from holdfast.cli.ladder import messages
 from holdfast.cli.control import doubt_certificate, sip_tls
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
@@ -197,6 +198,26 @@ def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
     run(["line", "list"])
     run(["number", "list"])
     assert capsys.readouterr().out.splitlines() == ["bob", "+15550102\thttp://127.0.0.1:7/"]
+
+
+def test_sip_messages_are_shown_whole() -> None:
+    sent = {
+        "received": False,
+        "peer": "192.0.2.1:5060",
+        "text": "INVITE sip:a SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n",
+    }
+    came = {"received": True, "peer": "192.0.2.1:5060", "text": "SIP/2.0 200 OK\r\n\r\n"}
+    entries = [
+        {"at": 4.0, "kind": "CreateCall", "data": {}},
+        {"at": 4.5, "kind": "sip", "data": sent},
+        {"at": 5.0, "kind": "sip", "data": came},
+    ]
+    assert list(messages({"entries": entries})) == [
+        "    0.500  to 192.0.2.1:5060",
+        *("", "INVITE sip:a SIP/2.0", "CSeq: 1 INVITE", "", "v=0", ""),
+        "    1.000  from 192.0.2.1:5060",
+        *("", "SIP/2.0 200 OK", "", ""),
+    ]
 
 
 def test_help_is_wrapped_by_the_terminal_and_examples_are_not() -> None:

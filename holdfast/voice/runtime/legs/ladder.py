@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from holdfast.voice.model.ids import CallSid
@@ -10,6 +11,8 @@ from holdfast.voice.sip.effects import MessageSeen, SessionId
 
 SESSIONS_KEPT = 20_000
 """Sessions whose late messages still find their call."""
+_KEY = re.compile(rb"(?i)(inline:)[^|\s;]+")
+"""A key of SRTP: whoever reads the journal need not be able to open the sound. Source: RFC 4568 §6.1, §9.1."""
 
 
 class Ladder:
@@ -40,6 +43,6 @@ class Ladder:
                 received=message.direction == "in",
                 summary=f"{message.start_line} · {message.cseq}{again}",
                 peer=f"{message.peer[0]}:{message.peer[1]}",
-                text=message.data.decode("utf-8", "replace"),
+                text=_KEY.sub(rb"\1***", message.data).decode("utf-8", "replace"),
             )
         )

@@ -46,6 +46,18 @@ def test_sounds_are_named_in_words() -> None:
     assert heard("https://app/song.mp3") == "https://app/song.mp3, played to it alone (silence until that is fetched)"
 
 
+def test_a_sound_that_a_wait_url_answers_with_is_named_by_its_url() -> None:
+    url = "https://app/song.mp3"
+    playing = entry("PlaySound", token=A, source="clip:sound-1")
+    for asked in (f"{url}?CallSid=CA1&From=a", url):
+        fetched = entry("DocumentFetched", token=B, url=asked, clip="sound-1")
+        assert player([fetched, playing]).heard() == f"{url}, played to it alone"
+    kept = entry("DocumentFetched", token=B, url=f"{url}?set=2&CallSid=CA1&From=a", clip="sound-1")
+    assert player([kept, playing]).heard() == f"{url}?set=2, played to it alone"
+    other = entry("DocumentFetched", token=B, url=url, clip="sound-2")
+    assert player([other, entry("DocumentFetched", token=B, url=url), playing]).heard().startswith("sound-1,")
+
+
 def test_the_newest_troubles_are_told_once_each() -> None:
     notes = [entry("LogNotification", code=n, log=n % 2, message="x") for n in (1, 2, 3, 4, 1)]
     assert troubles(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]

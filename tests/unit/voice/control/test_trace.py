@@ -30,6 +30,30 @@ def test_nothing_is_known() -> None:
     assert ladder(CALL, []) == f"{CALL}: nothing is known of this call."
 
 
+SDP = "v=0\r\nc=IN IP4 192.0.2.1\r\na=inactive\r\nm=audio 4000 RTP/AVP 0 101\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sdp", "sounds"),
+    [
+        (SDP, ["sound 192.0.2.1:4000 RTP/AVP 0 101 inactive"]),
+        (SDP + "c=IN IP4 192.0.2.9\r\na=sendonly\r\n", ["sound 192.0.2.9:4000 RTP/AVP 0 101 sendonly"]),
+        ("v=0\r\nm=video 1 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 0\r\n", ["sound ?:4000 RTP/AVP 0 sendrecv"]),
+        ("m=\r\n", []),
+        ("m=", []),
+        ("", []),
+    ],
+)
+def test_a_sip_message_tells_where_it_wants_sound(sdp: str, sounds: list[str]) -> None:
+    message = entry("sip", received=True, summary="INVITE sip:a", text=f"INVITE sip:a SIP/2.0\r\nX: y\r\n\r\n{sdp}")
+    assert [line.split("  ")[-1].strip() for line in drawn(message)[1:]] == sounds
+
+
+def test_rungs_stand_in_the_order_of_time() -> None:
+    later = Entry(at=100.5, call=CALL, kind="LegAnswered", data="{}")
+    assert [line.split()[-1] for line in drawn(later, entry("LegRinging"))] == ["rings", "answered"]
+
+
 def test_the_head_says_which_call_and_when() -> None:
     head = ladder(CALL, [entry("LegRinging")]).splitlines()
     assert head[0] == f"{CALL}   begun Thu, 01 Jan 1970 00:01:40 +0000"

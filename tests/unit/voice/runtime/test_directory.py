@@ -333,7 +333,7 @@ async def test_why_a_number_leads_nowhere() -> None:
     assert "yours with no voice URL, and no line of that name" in directory.unreachable("+15550100003")
     assert directory.unreachable("112").startswith("112 is no number or line of ours, and too short for a trunk")
     assert "no phone number in E.164" in directory.unreachable("0123456789")
-    assert directory.unreachable("+49301234567").endswith("and no route fits")
+    assert directory.unreachable("+49301234567").endswith("and no route fits: holdfast route add +49 --host …")
 
 
 async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
