@@ -15,8 +15,8 @@ from typer.main import get_command
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run, unwrapped
 from holdfast.cli.calls import row_of
-from holdfast.cli.ladder import messages
 from holdfast.cli.control import doubt_certificate, sip_tls
+from holdfast.cli.ladder import messages
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
 
