@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs
 
+from holdfast.testing.serving import Handler, LoopbackServer
 
-class Application:
+
+class Application(LoopbackServer):
     """Serves on a free loopback port and keeps connections open, as web servers do.
 
     Shape: `asked_at` is by the `From` of the webhook; a page is its documents, the first of which the first to ask
@@ -30,42 +28,17 @@ class Application:
         self.asked[page] += 1
         return documents[number].encode()
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[Handler]:
+        """What answers with the documents."""
         application = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Webhooks(Handler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 asked_at = time.time()
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-                application.asked_at[parse_qs(body).get("From", [""])[0]] = asked_at
-                document = application._next(self.path.strip("/"))
-                self.send_response(200)
-                self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(document)))
-                self.end_headers()
-                self.wfile.write(document)
+                application.asked_at[parse_qs(self.body().decode()).get("From", [""])[0]] = asked_at
+                self.answer(application._next(self.path.strip("/")), kind="text/xml")
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="application", daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def url(self, page: str) -> str:
-        """Of a page."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/{page}"
+        return Webhooks

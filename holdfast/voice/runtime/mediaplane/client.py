@@ -228,11 +228,12 @@ class MediaPlane:
         """Read one connection to its end."""
         unpacker = m.Unpacker()
         self._writer = writer
-        why = "the media process closed the connection"
+        why = "control stops"
         try:
             while data := await reader.read(1 << 16):
                 for text, _ in unpacker.feed(data):
                     self._take(m.read_answer(text))
+            why = "the media process closed the connection"
         except (OSError, MessageUnreadable) as error:
             why = str(error)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipSeen, Trace
 from holdfast.voice.runtime.legs.ladder import Ladder
-from holdfast.voice.sip.effects import MessageSeen, SessionId
+from holdfast.voice.sip.effects import Address, MessageSeen, SessionId
 
 CALL, SESSION = CallSid("CA" + "1" * 32), SessionId("s")
 
@@ -25,7 +25,7 @@ def test_keys_of_srtp_are_not_kept() -> None:
             data="\r\n".join(lines).encode(),
             start_line="INVITE sip:a SIP/2.0",
             cseq="1 INVITE",
-            peer=("192.0.2.1", 5060),
+            peer=Address("192.0.2.1", 5060),
             again=False,
         )
     )

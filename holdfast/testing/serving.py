@@ -1,0 +1,56 @@
+"""What the small web servers of tests and benches have in common: how they begin and end, and what they do not say."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection. It logs nothing."""
+
+    def body(self) -> bytes:
+        """What the request brought."""
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def answer(self, body: bytes, *, kind: str, status: int = 200, **headers: str) -> None:
+        """A whole answer; in names of headers `_` stands for `-`."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+class LoopbackServer:
+    """A web server on a free loopback port, in threads of its own, for as long as it is entered."""
+
+    def handler(self) -> type[Handler]:
+        """The class that answers its connections."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self._server.daemon_threads = True
+        name = type(self).__name__
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name=name, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def url(self, name: str) -> str:
+        """The URL of a path, given without its first slash."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{name}"
