@@ -181,10 +181,21 @@ def repeat_ok(desk: Desk, session: Session) -> bool:
     return True
 
 
-def acknowledged(desk: Desk, session: Session, ack: Request) -> Session | None:
-    """The ACK of a 2xx came. None when it is one we had already, or of nothing."""
+def presumed_acknowledged(desk: Desk, session: Session) -> Session:
+    """The session when a re-INVITE came: who sends one has our 2xx to the one before, though its ACK is late or lost.
+
+    Not where the ACK brings an answer, or something of ours waits for it. Source: RFC 5407 §3.1.4.
+    """
     waiting = session.unacknowledged
-    if waiting is None or waiting.cseq != ack.cseq:
+    if waiting is None or waiting.offered or session.bye_due or session.refer_due is not None:
+        return session
+    return acknowledged(desk, session, waiting.cseq) or session
+
+
+def acknowledged(desk: Desk, session: Session, cseq: int, sdp: bytes | None = None) -> Session | None:
+    """The ACK of a 2xx came, and what it describes. None when it is one we had already, or of nothing."""
+    waiting = session.unacknowledged
+    if waiting is None or waiting.cseq != cseq:
         return None
     desk.stop(session_timer("again", session.id))
     session = replace(session, unacknowledged=None)
@@ -192,8 +203,7 @@ def acknowledged(desk: Desk, session: Session, ack: Request) -> Session | None:
         session = desk.move(session, SessionState.RUNNING)
         alive.begin_watch(desk, session)
     desk.put(session)
-    sdp = sdp_of(ack) if waiting.offered else None
-    desk.tell(Confirmed(session=session.id, sdp=sdp, offered=waiting.offered))
+    desk.tell(Confirmed(session=session.id, sdp=sdp if waiting.offered else None, offered=waiting.offered))
     return session
 
 

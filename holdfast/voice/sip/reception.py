@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from holdfast.voice.sip import alive, called, early, referring, registrar, running
 from holdfast.voice.sip import dialog as dialogs
+from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
 from holdfast.voice.sip.digest import Verdict, Verifier
@@ -123,7 +124,7 @@ class Reception:
             return
         waiting = session.unacknowledged
         desk.show(data, source, session.id, "in", again=waiting is None or waiting.cseq != ack.cseq)
-        confirmed = called.acknowledged(desk, session, ack)
+        confirmed = called.acknowledged(desk, session, ack.cseq, sdp_of(ack))
         if confirmed is not None and confirmed.bye_due:
             running.hang_up(desk, confirmed)
         elif confirmed is not None:

@@ -284,6 +284,8 @@ def change_asked(
     desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
 ) -> None:
     """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
+    if method == "INVITE":
+        session = called.presumed_acknowledged(desk, session)
     refused = body.refusal(received)
     short = alive.too_short(received)
     sdp = body.sdp_of(received)

@@ -53,11 +53,17 @@ class Scene:
         assert isinstance(invited, Invited)
         return invited.session
 
-    def running(self) -> SessionId:
-        """A call that was answered and acknowledged."""
+    def answered(self) -> SessionId:
+        """A call whose 200 is out, and whose ACK is not here."""
         session = self.called()
         self.wire.do(self.bob, self.bob.agent.accept(session, ANSWER, now=self.wire.now))
         self.tag = header(self.peer.heard()[-1], "To").partition("tag=")[2]
+        self.bob.events.clear()
+        return session
+
+    def running(self) -> SessionId:
+        """A call that was answered and acknowledged."""
+        session = self.answered()
         self.say("ACK", branch="z9hG4bKack", cseq=1)
         self.bob.events.clear()
         return session
@@ -440,12 +446,58 @@ def test_the_phone_changes_the_call_by_re_invite() -> None:
     assert scene.peer.statuses() == [100, 200]
     scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
     assert scene.peer.statuses() == []
-    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre2", cseq=3, body=SDP_TEXT)
-    assert scene.peer.statuses() == [491]
     scene.wire.run(0.6)
-    assert 200 in scene.peer.statuses()
+    assert scene.peer.statuses() == [200]
     scene.say("ACK", branch="z9hG4bKack2", cseq=2)
     assert scene.bob.events[-1] == Confirmed(session=session, sdp=None, offered=False)
+    scene.wire.run(10)
+    assert scene.peer.statuses() == []
+
+
+def test_a_change_whose_ack_is_lost_does_not_bar_the_next_one() -> None:
+    """Nor does the first 200, as when a phone holds, or moves its sound, on the heels of its ACK."""
+    scene = Scene()
+    session = scene.answered()
+    for cseq in (2, 3):
+        scene.say("INVITE", WITH_SDP, branch=f"z9hG4bKre{cseq}", cseq=cseq, body=SDP_TEXT)
+        assert scene.bob.events == [
+            Confirmed(session=session, sdp=None, offered=False),
+            Reoffered(session=session, method="INVITE", sdp=SDP),
+        ]
+        scene.bob.events.clear()
+        scene.peer.statuses()
+        scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+        assert scene.peer.statuses() == [200]
+    # What comes too late after all is nobody's business, and one 200 alone is repeated.
+    scene.say("ACK", branch="z9hG4bKack1", cseq=1)
+    scene.say("ACK", branch="z9hG4bKack2", cseq=2)
+    scene.wire.run(0.6)
+    assert (scene.bob.events, scene.peer.statuses()) == ([], [200])
+    scene.say("ACK", branch="z9hG4bKack3", cseq=3)
+    assert scene.bob.events == [Confirmed(session=session, sdp=None, offered=False)]
+    scene.wire.run(33)
+    assert scene.ends() == []
+
+
+def test_a_change_has_to_wait_for_an_ack_that_brings_an_answer() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", branch="z9hG4bKre2", cseq=2)
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, SDP, now=scene.wire.now))
+    scene.peer.statuses()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre3", cseq=3, body=SDP_TEXT)
+    assert scene.peer.statuses() == [491]
+
+
+def test_a_change_that_comes_in_place_of_the_ack_does_not_keep_a_call_we_hang_up() -> None:
+    scene = Scene()
+    session = scene.answered()
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre2", cseq=2, body=SDP_TEXT)
+    assert scene.peer.statuses() == [491]
+    scene.say("ACK", branch="z9hG4bKack1", cseq=1)
+    (bye,) = [text for text in scene.peer.heard() if text.startswith("BYE")]
+    assert bye
 
 
 def test_a_refer_on_the_heels_of_a_hold_is_declined_and_the_hold_goes_on() -> None:
