@@ -157,6 +157,9 @@ class Route(BaseModel):
     password: str | None = Field(None, repr=False, description="a text: the password of user")
     realm: str | None = Field(None, description="a text: the realm whose challenges are answered; several with commas")
     caller_id: E164 | None = Field(None, description="a number such as +15550100, shown in place of the caller's")
+    identity: Annotated[str, Field(pattern=r"^(caller|\+[1-9][0-9]{1,14})$")] | None = Field(
+        None, description="caller, or a number such as +15550100: who P-Asserted-Identity says is calling"
+    )
     tls_name: str | None = Field(None, description="a text: the name in its certificate")
     sources: tuple[Network, ...] = Field(
         (), description='a list of addresses or networks such as ["203.0.113.0/28"], from where its calls come in'

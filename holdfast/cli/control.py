@@ -248,6 +248,7 @@ def route_of(prefix: str, trunk: settings_of.Route) -> Route:
         password=trunk.password,
         realm=trunk.realm,
         caller_id=trunk.caller_id,
+        identity=trunk.identity,
         tls_name=trunk.tls_name,
         sources=trunk.sources,
         register=trunk.register_,

@@ -43,6 +43,9 @@ def add(
     caller_id: Annotated[
         str | None, typer.Option("--caller-id", metavar="NUMBER", help="Stands in From instead of the caller's own.")
     ] = None,
+    identity: Annotated[
+        str | None, typer.Option("--identity", metavar="caller|NUMBER", help="Stands in P-Asserted-Identity.")
+    ] = None,
     tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in its certificate.")] = None,
     register: Annotated[bool, typer.Option("--register", help="Register there, so that calls come to us.")] = False,
     domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Its name, in what we send.")] = None,
@@ -78,6 +81,7 @@ def add(
         password=password,
         realm=realm,
         caller_id=_checked_number(caller_id),
+        identity=identity if identity == "caller" else _checked_number(identity),
         tls_name=tls_name,
         sources=tuple(_checked_network(network) for network in source or ()),
         register=register,

@@ -96,7 +96,7 @@ async def test_routes_are_added_shown_without_password_and_removed(place: Place)
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "sources": ["203.0.113.9/28"]}
     added = await post(place, "/engine/routes", {**route, "password": "hush"})
     shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
-    shown |= dict.fromkeys(("realm", "caller_id", "tls_name", "domain", "registration", "backup"))
+    shown |= dict.fromkeys(("realm", "caller_id", "identity", "tls_name", "domain", "registration", "backup"))
     shown |= {"register": False}
     assert (added.status, added.json) == (201, shown)
     assert (await place.ask("GET", "/engine/routes")).json == {"routes": [shown]}

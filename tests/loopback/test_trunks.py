@@ -279,6 +279,16 @@ async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server
     await until(lambda: not carrier.contacts())
 
 
+async def test_a_trunk_that_wants_it_is_told_whom_we_vouch_for(carrier: Carrier, bench: Bench) -> None:
+    bench.book.routes = (replace(trunk(carrier), identity="caller", domain="carrier.example"),)
+    bench.place("+442079460000")
+    await bench.fact(LegAnswered)
+    invited = await carrier.called()
+    assert invited.caller == "+15550999", "From shows what the trunk wants there"
+    assert dict(invited.headers)["P-Asserted-Identity"] == "<sip:+15550100@carrier.example>"
+    bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
 # --- a trunk that sends calls on
 
 

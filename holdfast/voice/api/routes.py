@@ -36,6 +36,7 @@ class Trunk(BaseModel):
     user: Plain | None = None
     realm: Plain | None = None
     caller_id: Annotated[str, Field(pattern="^" + E164.pattern.replace(r"\Z", "$"))] | None = None
+    identity: Annotated[str, Field(pattern="^(caller|" + E164.pattern.replace(r"\Z", ")$"))] | None = None
     tls_name: Plain | None = None
     sources: list[Annotated[str, AfterValidator(_network)]] = []
     register_: bool = Field(False, alias="register")
@@ -160,12 +161,12 @@ def add_routes(engine: APIRouter, directory: Directory, registrations: Registrat
         registrations.follow_trunks()
 
 
+SHOWN = ("host", "port", "transport", "user", "realm", "caller_id", "identity", "tls_name", "register", "domain")
+
+
 def _fields(trunk: Route, registrations: Registrations) -> dict[str, Any]:
     """What is shown of a trunk."""
-    fields: dict[str, Any] = {
-        name: getattr(trunk, name)
-        for name in ("host", "port", "transport", "user", "realm", "caller_id", "tls_name", "register", "domain")
-    }
+    fields: dict[str, Any] = {name: getattr(trunk, name) for name in SHOWN}
     standing = registrations.standing(trunk)
     if standing is not None:
         told = {name: getattr(standing, name) for name in ShownRegistration.model_fields}

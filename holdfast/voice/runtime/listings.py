@@ -107,6 +107,8 @@ class Route:
     password: str | None = None
     realm: str | None = None
     caller_id: str | None = None
+    identity: str | None = None
+    """Who P-Asserted-Identity says is calling: a number, or `caller` for the call's own if that is a number."""
     tls_name: str | None = None
     sources: tuple[str, ...] = ()
     register: bool = False

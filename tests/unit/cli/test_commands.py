@@ -113,6 +113,7 @@ def test_no_help_loses_words_in_brackets() -> None:
         (["route", "add", "+44", "--host", "sip.example"], 2, "'sip.example' is not a numeric address"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--source", "all"], 2, "'all' is not a network"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--caller-id", "me"], 2, "'me' is not a phone number"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--identity", "me"], 2, "'me' is not a phone number"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--register"], 2, "--register needs a user"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--domain", "a b"], 2, "'a b' is not a name"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--backup"], 1, "there is no route for +44"),

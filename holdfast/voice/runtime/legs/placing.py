@@ -83,6 +83,7 @@ class Placing:
         credentials = None
         if effect.target.username:
             credentials = Credentials(user=effect.target.username, password=effect.target.password or "")
+        caller = caller_of(effect.from_)
         try:
             asked = desk.agent.invite(
                 session,
@@ -90,10 +91,10 @@ class Placing:
                 now=desk.now(),
                 sdp=offer,
                 next_hop=goal.next_hop,
-                caller=goal.from_(caller_of(effect.from_)),
+                caller=goal.from_(caller),
                 caller_name=effect.caller_name or "",
                 credentials=goal.credentials or credentials,
-                headers=(*goal.headers, *named(leg.call, desk.account)),
+                headers=(*goal.headers, *goal.asserted(caller), *named(leg.call, desk.account)),
             )
         except UriUnreadable as wrong:
             fork.refused = (wrong.sip, wrong.message)

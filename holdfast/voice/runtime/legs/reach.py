@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import normal
+from holdfast.voice.runtime.directory import E164, normal
 from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import Address, Headers, Transport
@@ -23,12 +23,15 @@ from holdfast.voice.sip.uri import (
     numeric_address,
     parse_name_addr,
     parse_uri,
+    sip_uri,
     split_values,
     transport_of,
 )
 
 MOST_TOLD = 20
 """Header fields of an answer that an application is told of."""
+WITHHELD = ("anonymous", "restricted", "unavailable", "unknown")
+"""How a number that is not to be shown is called. Source: Twilio docs, "From" of calls without a number."""
 MOST_CONTACTS = 5
 """Contacts of a redirection that are looked at."""
 NOT_REGISTERED = 32009
@@ -71,7 +74,7 @@ class Goal:
     instead: Goal | None = None
     """What is tried when nobody answers there, or it has no service."""
     trunk: Route | None = None
-    """The trunk it goes by."""
+    """The trunk it goes by, which may want to be told who calls."""
     onward: bool = False
     """Whether the trunk sent us on to there."""
 
@@ -81,6 +84,20 @@ class Goal:
         if self.domain is None or shown.startswith(("sip:", "sips:")):
             return shown
         return f"sip:{quote(shown, safe='+')}@{self.domain}"
+
+    def asserted(self, caller: str) -> Headers:
+        """Who we vouch for as the caller, where the trunk takes the number from there. Source: RFC 3325 §9.1, §9.3.
+
+        One who withholds his number is vouched for, if at all, with the wish that it is not shown.
+        """
+        identity = None if self.trunk is None else self.trunk.identity
+        number = caller if identity == "caller" else identity
+        if self.trunk is None or number is None or not E164.match(number):
+            return ()
+        said = sip_uri(number, self.trunk.address) if self.domain is None else f"sip:{number}@{self.domain}"
+        user = caller.lower().removeprefix("sip:").partition("@")[0]
+        privacy = (("Privacy", "id"),) if user in WITHHELD else ()
+        return (("P-Asserted-Identity", f"<{said}>"), *privacy)
 
     @property
     def transport(self) -> Transport:

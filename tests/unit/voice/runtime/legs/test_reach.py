@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.voice.model.commands import Target
@@ -139,3 +141,31 @@ def test_a_sealed_trunk_stays_sealed() -> None:
     assert onward is not None
     assert onward.transport == "TLS"
     assert sent_on(f"<sip:{TO}@198.51.100.7;transport=udp>", route=sealed) is None
+
+
+@pytest.mark.parametrize(
+    ("identity", "caller", "headers"),
+    [
+        (None, "+15550100", {}),
+        ("caller", "+15550100", {"P-Asserted-Identity": "<sip:+15550100@carrier.example>"}),
+        ("caller", "sip:bob@example.com", {}),
+        ("caller", "anonymous", {}),
+        ("+15550199", "alice", {"P-Asserted-Identity": "<sip:+15550199@carrier.example>"}),
+        (
+            "+15550199",
+            "sip:anonymous@anonymous.invalid",
+            {"P-Asserted-Identity": "<sip:+15550199@carrier.example>", "Privacy": "id"},
+        ),
+    ],
+)
+def test_whom_a_trunk_is_told_we_vouch_for(identity: str | None, caller: str, headers: dict[str, str]) -> None:
+    trunk = replace(FIRST, identity=identity)
+    goal = Goal(uri="sip:+44@carrier.example", next_hop=None, headers=(), domain=trunk.domain, trunk=trunk)
+    assert dict(goal.asserted(caller)) == headers
+    assert Goal(uri="sip:x@203.0.113.9", next_hop=None, headers=()).asserted(caller) == ()
+
+
+def test_a_trunk_without_a_name_is_told_by_its_address() -> None:
+    trunk = replace(SECOND, identity="caller")
+    goal = Goal(uri="sip:+44@203.0.113.6:5061", next_hop=None, headers=(), trunk=trunk)
+    assert goal.asserted("+15550100") == (("P-Asserted-Identity", "<sip:+15550100@203.0.113.6:5061>"),)
