@@ -12,6 +12,9 @@ CODE := holdfast tests examples bench scripts
 WORKERS ?= 3
 ARGS ?=
 
+# Tests and benches start programs of this tree by the dozen: they are compiled once, whatever the shell's habits.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help install demo serve test check interop conformance-openapi fuzz bench diagrams lock clean
 
 help:

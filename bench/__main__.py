@@ -22,7 +22,7 @@ Measure = Callable[[], Awaitable[list[Figure]]]
 def measurements(console: Console, *, holds: int, seconds: int) -> Mapping[str, Measure]:
     """Each measurement by name, on an engine of its own."""
     return {
-        "stream": lambda: steady_stream.measure(console, holds=holds),
+        "stream": lambda: steady_stream.measure(console, cycles=steady_stream.cycles(holds)),
         "holds": lambda: hold_latency.measure(console, holds=holds),
         "redirects": lambda: redirect_latency.measure(console, redirects=holds),
         "media": lambda: media.measure(console, seconds=seconds),

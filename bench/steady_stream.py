@@ -13,9 +13,13 @@ CYCLES = 50
 GAP_BAR_MS = 40.0
 
 
-async def measure(console: Console, *, holds: int) -> list[Figure]:
+def cycles(holds: int) -> int:
+    """How many are looked at when so many are timed: 50 to 100."""
+    return max(CYCLES, min(holds, 2 * CYCLES))
+
+
+async def measure(console: Console, *, cycles: int) -> list[Figure]:
     """Hold and resume, and look at every packet that reached the customer."""
-    cycles = max(CYCLES, min(holds, 2 * CYCLES))
     console.print(f"{cycles} holds and resumes, every packet looked at …")
     held: list[Packet] = []
     with IdleTicker() as idle:
