@@ -58,15 +58,14 @@ class _Tape:
     quiet: int = 0
     block: bytearray = field(default_factory=bytearray)
 
-    def add(self, frame: bytes, *, loud: bool) -> bool:
-        """Put a frame at the end; whether the silence has now lasted as long as was asked."""
+    def add(self, frame: bytes, *, loud: bool) -> None:
+        """Put a frame at the end."""
         self.block += frame
         if loud:
             self.first_loud = self.frames if self.first_loud is None else self.first_loud
             self.last_loud = self.frames
         self.frames += 1
         self.quiet = 0 if loud else self.quiet + 1
-        return self.quiet_frames > 0 and self.quiet == self.quiet_frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +152,11 @@ class Captures(Generic[K]):
         quiet: list[K] = []
         for key, first, end in plan.places:
             tape = self._tapes[key]
+            quiet_before = tape.quiet
             for _ in range(skipped):
                 tape.add(bytes(_FRAME_BYTES * (end - first)), loud=False)
-            frame = np.ascontiguousarray(sums[first:end].T).tobytes()
-            if tape.add(frame, loud=bool(loud[first:end].any())):
+            tape.add(np.ascontiguousarray(sums[first:end].T).tobytes(), loud=bool(loud[first:end].any()))
+            if 0 < tape.quiet_frames <= tape.quiet and quiet_before < tape.quiet_frames:
                 quiet.append(key)
         return quiet
 

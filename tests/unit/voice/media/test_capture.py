@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.capture import BLOCK_FRAMES, Captures, Channels, Voice
+from holdfast.voice.media.capture import BLOCK_FRAMES, Captures, Channels, Mode, Voice
 from holdfast.voice.media.codecs import ALAW, ENCODE, ULAW
 from holdfast.voice.media.frames import SAMPLES, Bytes
 
@@ -98,6 +98,21 @@ def test_a_pause_is_silence_or_nothing() -> None:
     assert captures.close("off").frames == 2
 
 
+def test_a_pause_is_as_long_in_each_channel() -> None:
+    captures: Captures[str] = Captures()
+    captures.open("r", (voices(0), voices(1)))
+    loud = said(5000, 5000, 0, 0)
+    steps: list[tuple[Mode, int]] = [("on", 0), ("silent", 0), ("silent", 2), ("on", 0)]
+    for mode, skipped in steps:
+        captures.set_mode("r", mode)
+        captures.tick(loud, SILENT, LAW, skipped=skipped)
+    assert captures.close("r").frames == 6
+    made = samples(captures, 2)
+    assert made.shape == (6 * SAMPLES, 2)
+    assert not made[SAMPLES : 5 * SAMPLES].any()
+    assert made[5 * SAMPLES :].all()
+
+
 def test_ticks_left_out_are_silence_so_that_its_length_is_true() -> None:
     captures: Captures[str] = Captures()
     captures.open("r", (voices(0), voices(1)))
@@ -117,6 +132,21 @@ def test_silence_is_told_once_each_time_it_has_lasted_as_long() -> None:
     assert told == [[], [], [], ["r"], [], [], []]
     length = captures.close("r")
     assert (length.first_loud, length.last_loud) == (0, 5)
+
+
+def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_out() -> None:
+    captures: Captures[str] = Captures()
+    loud = said(5000, 0, 0, 0)
+    for key in ("quiet", "speaks"):
+        captures.open(key, (voices(0 if key == "quiet" else 1),), quiet_frames=3)
+    both = said(5000, 5000, 0, 0)
+    assert captures.tick(both, SILENT, LAW) == []
+    assert captures.tick(SILENT, SILENT, LAW) == []
+    assert captures.tick(said(0, 5000, 0, 0), SILENT, LAW, skipped=4) == ["quiet"], "the other one speaks again"
+    assert captures.tick(SILENT, SILENT, LAW) == []
+    length = captures.close("quiet")
+    assert (length.frames, length.first_loud, length.last_loud) == (8, 0, 0)
+    assert captures.tick(loud, SILENT, LAW) == []
 
 
 def test_nothing_but_silence_is_known_as_such() -> None:

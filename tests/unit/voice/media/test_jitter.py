@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,20 @@ def test_half_a_frame_is_filled_up_with_silence() -> None:
         assert heard[-1] == bytes(80) + bytes([SILENCE[law]]) * 80
 
 
+def test_a_short_packet_touches_nothing_behind_it_whoever_sends_a_longer_one_meanwhile() -> None:
+    bench = Bench(2)
+    for k in range(3):
+        bench.put({0: voice(k), 1: voice(k)})
+        bench.play()
+    bench.put({0: voice(4)})
+    at = voice(3).timestamp
+    long = Packet(timestamp=at, payload=frame(3) + frame(4) + frame(5))
+    bench.put({0: Packet(timestamp=at, payload=frame(3)[:80]), 1: long})
+    heard = [bench.play() for _ in range(5)]
+    assert [row[0] for row in heard] == [frame(1), frame(2), frame(3)[:80] + SILENT[:80], frame(4), SILENT]
+    assert [row[1] for row in heard] == [frame(k) for k in range(1, 6)]
+
+
 def test_what_is_missing_is_silent_and_counted() -> None:
     bench = Bench()
     for k in range(3):
@@ -205,6 +220,7 @@ def test_it_waits_less_again_at_a_quiet_frame_once_all_packets_come_early() -> N
     loud = [sound for sound in heard if sound[0] not in (0xFE, 0xFF)][10:]
     first = next(k for k in range(60) if frame(k) == loud[0])
     assert loud == [frame(k) for k in range(first, first + 2 * len(loud)) if k % 20][: len(loud)]
+    assert heard[-1] == frame(14 + 4 * CALM_PACKETS - START_DEPTH), "it is heard as soon as in the beginning"
 
 
 def test_sound_that_is_never_quiet_is_cut_after_a_while_and_the_cut_is_told() -> None:
@@ -243,6 +259,18 @@ def test_one_wild_timestamp_changes_nothing() -> None:
     heard = [bench.hear(voice(10), Packet(timestamp=2_000_000_000, payload=frame(63)))]
     heard += [bench.hear(voice(k)) for k in range(11, 20)]
     assert heard == [frame(k) for k in range(10 - START_DEPTH, 20 - START_DEPTH)]
+
+
+@pytest.mark.parametrize(("ahead", "is_kept"), [(SLOTS - 1, True), (SLOTS, False)])
+def test_a_frame_is_kept_when_the_ring_has_a_place_for_it_and_never_in_anothers(ahead: int, is_kept: bool) -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.hear(voice(k))
+    far = 10 - START_DEPTH + ahead
+    bench.put({0: voice(far)})
+    heard = [bench.hear(voice(k)) for k in range(10, far)] + [bench.hear() for _ in range(START_DEPTH + 1)]
+    assert heard[:-1] == [frame(k) for k in range(10 - START_DEPTH, far)]
+    assert heard[-1] == (frame(far) if is_kept else SILENT)
 
 
 @given(st.sampled_from([SLOTS * 160, 10**6, 2**31, -SLOTS * 160 - 3200, -(10**6)]))

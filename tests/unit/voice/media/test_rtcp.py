@@ -70,9 +70,14 @@ def test_a_party_that_sent_nothing_is_not_reported() -> None:
     assert (count, kind, len(body)) == (0, 200, 24)
 
 
+def test_a_party_that_sent_no_report_is_echoed_none() -> None:
+    (_, _, body), _ = packets(written(last_report=None))
+    assert struct.unpack("!II", body[-8:]) == (0, 0)
+
+
 def test_goodbye() -> None:
-    kinds = [(kind, body[:4]) for _, kind, body in packets(goodbye(ssrc=0xBEEF, name="x"))]
-    assert kinds == [(kind, struct.pack("!I", 0xBEEF)) for kind in (201, 202, 203)]
+    told = [(count, kind, body[:4]) for count, kind, body in packets(goodbye(ssrc=0xBEEF, name="x"))]
+    assert told == [(count, kind, struct.pack("!I", 0xBEEF)) for count, kind in ((0, 201), (1, 202), (1, 203))]
 
 
 def test_what_the_party_says_of_us() -> None:
@@ -80,6 +85,10 @@ def test_what_the_party_says_of_us() -> None:
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
     assert view == View(lost=10, jitter=40, last_report=at, echoed=7, held_s=1.5)
     assert read(written(), our_ssrc=1) == View(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
+
+
+def test_a_party_that_hears_nobody_says_so_in_eight_bytes() -> None:
+    assert read(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == View()
 
 
 def test_a_negative_number_of_lost_packets_stays_negative() -> None:

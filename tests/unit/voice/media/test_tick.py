@@ -97,6 +97,45 @@ def test_between_two_g722_legs_frames_pass_as_they_came_and_recordings_hear_tele
     assert sent(sound, 0) != said[-1 - START_DEPTH], "a beep is laid over it"
 
 
+def test_ticks_that_were_left_out_delay_nothing_that_is_heard() -> None:
+    sound = opened([ULAW] * 2)
+    sound.route({0: (1,)})
+    for k in range(20):
+        say(sound, {1: bytes([0x20 + k]) * 160}, k)
+        if k == 8:
+            say(sound, {1: bytes([0x20 + 9]) * 160}, 9)
+            say(sound, {1: bytes([0x20 + 10]) * 160}, 10)
+        if k not in (9, 10):
+            sound.tick(2, skipped=2 if k == 11 else 0)
+        if k > 12:
+            assert sent(sound, 0) == bytes([0x20 + k - START_DEPTH]) * 160
+
+
+def test_a_leg_that_speaks_another_law_now_is_made_up_from_nothing_of_the_old_one() -> None:
+    fresh, changed = opened([ULAW] * 2), opened([ULAW] * 2)
+    for k in range(10):
+        say(changed, {1: bytes(range(0x10, 0xB0))}, k)
+        changed.tick(2, skipped=0)
+    heard = []
+    for sound in (fresh, changed):
+        sound.route({0: (1,)})
+        sound.describe(1, law=ALAW, may_speak=True)
+        for k in range(20, 28):
+            if k not in (22, 25):
+                say(sound, {1: bytes(range(0x30, 0xD0))}, k)
+            sound.tick(2, skipped=0)
+            heard.append(sent(sound, 0))
+    assert heard[:8] == heard[8:]
+    assert len(set(heard)) > 3, "something was made up"
+
+
+def test_packets_say_what_is_in_them() -> None:
+    sound = opened([ULAW, ALAW, ULAW])
+    sound.describe(2, law=ULAW, may_speak=True, g722=True)
+    sound.tick(3, skipped=0)
+    assert (sound.headers.packets[:3, 1] & 0x7F).tolist() == [0, 8, 9]
+
+
 def test_a_sound_that_ends_is_told() -> None:
     sound = opened([ULAW])
     clip = sound.bank.get("clip")

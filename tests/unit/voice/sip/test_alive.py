@@ -208,6 +208,16 @@ def test_a_refresh_nobody_makes_ends_the_call_a_little_early() -> None:
     assert scene.node.agent.timers() == 0
 
 
+def test_a_short_session_ends_a_third_early() -> None:
+    scene = Scene()
+    scene.call_out()
+    scene.answered("Session-Expires: 90")
+    scene.wire.run(59)
+    assert scene.ends() == []
+    scene.wire.run(2)
+    assert scene.ends() == [(EndCause.LOST, 408)]
+
+
 @pytest.mark.parametrize("status", [408, 481])
 def test_a_peer_that_lost_the_call_is_found_by_the_refresh(status: int) -> None:
     scene = Scene()

@@ -352,6 +352,15 @@ def test_more_calls_than_we_can_carry_get_503() -> None:
     assert scene.bob.agent.transactions() == 1
 
 
+def test_calls_that_are_over_take_up_no_room() -> None:
+    scene = Scene(max_sessions=2)
+    for number in range(6):
+        scene.peer.say(invite(branch=f"z9hG4bKc{number}", call_id=f"c-{number}"))
+        scene.wire.do(scene.bob, scene.bob.agent.refuse(scene.bob.agent.sessions()[0], 486, now=scene.wire.now))
+        scene.wire.run(40)
+        assert set(scene.peer.statuses()) == {100, 486}
+
+
 def test_more_transactions_than_we_can_carry_get_503() -> None:
     scene = Scene(max_transactions=1)
     scene.called()
@@ -565,6 +574,8 @@ def test_a_cancelled_change_leaves_the_call_as_it_was() -> None:
     assert scene.bob.events[-1] == ReofferWithdrawn(session=session)
     scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
     assert scene.bob.agent.sessions() == (session,)
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKagain", cseq=3, body=SDP_TEXT)
+    assert isinstance(scene.bob.events[-1], Reoffered), "the next change is asked about as if there had been none"
 
 
 def test_a_change_our_owner_forgets_is_refused() -> None:

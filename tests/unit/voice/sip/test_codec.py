@@ -110,7 +110,7 @@ def test_responses_echo_what_came_to_the_byte() -> None:
 def test_a_tag_that_is_there_stays() -> None:
     message = decode(wired(invite(to_tag="theirs")))
     assert isinstance(message, Request)
-    assert respond(message, 200, tag="ours").to.tag == "theirs"
+    assert respond(message, 200, tag="ours").first("To") == "<sip:bob@10.0.0.2>;tag=theirs"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,17 @@ def test_a_bad_request_is_told_what_is_wrong(text: str, why: str) -> None:
     assert said.endswith("\r\nContent-Length: 0\r\n\r\n")
     if "two To" not in why and "\r\nTo: " in said:
         assert ";tag=ours" in said
+
+
+def test_a_bad_request_goes_back_the_way_it_came() -> None:
+    """All Via, in their order; of other headers that came twice the first alone."""
+    second = "Via: SIP/2.0/UDP 10.0.0.4;branch=z9hG4bKtwo"
+    wrong = decode(wired(invite(second, "Call-ID: another", "Max-Forwards: x").replace("CSeq: 1", "CSeq: x")))
+    assert isinstance(wrong, Malformed)
+    lines = wrong.encode("ours").decode().split("\r\n")
+    vias = ["Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1", second]
+    assert [line for line in lines if line.startswith("Via")] == vias
+    assert [line for line in lines if line.startswith("Call-ID")] == ["Call-ID: call-1"]
 
 
 def test_half_a_request_is_told_so() -> None:

@@ -242,6 +242,7 @@ def test_a_contact_lives_no_longer_than_its_connection() -> None:
     assert scene.bob.agent.needs(PHONE, scene.wire.now)
     scene.gone(CARRIER)
     assert len(scene.bob.agent.contacts("peer", scene.wire.now)) == 1
+    assert len(scene.bob.told(ContactsChanged)) == 1, "nobody hears of connections that carried no contact"
     scene.gone()
     assert scene.bob.agent.contacts("peer", scene.wire.now) == ()
     assert scene.bob.told(ContactsChanged)[-1] == ContactsChanged(user="peer", contacts=())

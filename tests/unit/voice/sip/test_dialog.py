@@ -47,6 +47,21 @@ def test_requests_go_to_the_first_route_or_where_the_peer_was_seen_and_never_pas
 @pytest.mark.parametrize(
     ("route", "to"),
     [
+        ("<sip:52.1.2.3:5070;transport=tcp;lr>", Address("52.1.2.3", 49152, "TCP")),
+        ("<sip:52.1.2.3:5070;lr>", Address("52.1.2.3", 49152, "TCP")),
+        ("<sip:52.1.2.3:5070;transport=udp;lr>", Address("52.1.2.3", 5070)),
+        ("<sip:52.4.5.6:5070;transport=tcp;lr>", Address("52.4.5.6", 5070, "TCP")),
+    ],
+)
+def test_the_peers_connection_is_for_the_host_at_its_end_alone_and_as_the_route_travels(
+    route: str, to: Address
+) -> None:
+    assert next_hop(dialog(ELSEWHERE, route, seen_at=Address("52.1.2.3", 49152, "TCP"))) == to
+
+
+@pytest.mark.parametrize(
+    ("route", "to"),
+    [
         ("<sip:52.1.2.3:5070;transport=tcp;lr>", Address("52.1.2.3", 5070, "TCP")),
         ("<sip:sbc.carrier.example;transport=tcp;lr>", Address("52.1.2.3", 49152, "TCP")),
         ("<sip:10.0.0.1;transport=tcp;lr>", Address("52.1.2.3", 49152, "TCP")),

@@ -113,6 +113,13 @@ def test_a_proof_is_good_once() -> None:
     assert server.check(proof) is Verdict.STALE
 
 
+def test_a_proof_is_good_once_whoever_proves_something_meanwhile() -> None:
+    server = Server()
+    first, second = server.proof(now=1000.0), server.proof(now=1000.5)
+    assert first != second
+    assert [server.check(proof) for proof in (first, second, first, second)] == [Verdict.GOOD] * 2 + [Verdict.STALE] * 2
+
+
 def test_a_nonce_may_be_used_again_with_a_higher_count() -> None:
     server = Server()
     params = parse_digest(server.proof())

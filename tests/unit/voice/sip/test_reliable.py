@@ -285,10 +285,10 @@ def test_each_fork_has_its_own_numbers() -> None:
     assert alice.agent.timers() == 0
 
 
-@pytest.mark.parametrize("field", ["RSeq: x", "RSeq: 99999999999"])
-def test_a_number_that_is_none_is_taken_for_a_plain_response(field: str) -> None:
+@pytest.mark.parametrize("fields", [(REQUIRED, "RSeq: x"), (REQUIRED, "RSeq: 99999999999"), ("RSeq: 7",), (REQUIRED,)])
+def test_what_has_no_number_or_asks_for_nothing_is_taken_for_a_plain_response(fields: tuple[str, ...]) -> None:
     _, alice, peer, sent = calling()
-    peer.say(reply(sent, 180, REQUIRED, field))
+    peer.say(reply(sent, 180, *fields))
     assert peer.heard() == []
     assert len(alice.told(Progressed)) == 1
 
