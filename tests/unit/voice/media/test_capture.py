@@ -146,6 +146,10 @@ def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_ou
     assert captures.tick(SILENT, SILENT, LAW) == []
     length = captures.close("quiet")
     assert (length.frames, length.first_loud, length.last_loud) == (8, 0, 0)
+    assert captures.close("speaks").last_loud == 6
+    assert [(key, len(block)) for key, block in captures.take()] == [
+        (key, 8 * 2 * SAMPLES) for key in ("quiet", "speaks")
+    ]
     assert captures.tick(loud, SILENT, LAW) == []
 
 

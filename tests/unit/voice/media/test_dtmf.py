@@ -54,6 +54,11 @@ def test_a_press_longer_than_the_duration_field_is_one_digit() -> None:
     first = [(event(9, 0xFFFF), 1000, True)]
     second = [(event(9, 160), 1000 + 0xFFFF, False), (event(9, 320, end=True), 1000 + 0xFFFF, False)]
     assert digits(first + second) == "9"
+    # Its length is that of the longest packet of it that came.
+    grown = [(event(9, 160), 1000, True), (event(9, 0xFFFF), 1000, False), (event(9, 320), 1000, False)]
+    assert digits(grown + second) == "9"
+    # Another key is another press, though the packet with its marker was lost.
+    assert digits([*first, (event(8, 160), 1000 + 0xFFFF, False)]) == "98"
     # A new press has the marker even when it follows at once.
     assert digits([*first, (event(9, 160), 1000 + 0xFFFF, True)]) == "99"
 

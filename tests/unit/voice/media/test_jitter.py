@@ -197,6 +197,16 @@ def test_late_packets_make_it_wait_longer_up_to_six_frames() -> None:
     assert heard[-10:] == [frame(k) for k in range(130 - MOST_DEPTH, 140 - MOST_DEPTH)]
 
 
+def test_frames_that_wait_are_heard_though_an_earlier_one_comes_too_late() -> None:
+    bench = Bench()
+    heard = [bench.hear(voice(k)) for k in range(10)]
+    heard += [bench.hear() for _ in range(3)]
+    heard += [bench.hear(voice(11), voice(12), voice(10))]
+    heard += [bench.hear(voice(k)) for k in range(13, 30)]
+    assert bench.jitter.depth[0] == START_DEPTH + 1
+    assert [sound for sound in heard if sound != SILENT] == [frame(k) for k in (*range(10), *range(11, 28))]
+
+
 def deepened() -> Bench:
     """A buffer whose delay has grown, with frames 0 to 14 put."""
     bench = Bench()

@@ -52,6 +52,14 @@ def test_sound_goes_to_the_sdp_then_to_the_source_and_on_to_it_while_it_is_silen
     assert reopen(reopen(latch)).sends_to == ROUTER
 
 
+def test_a_party_back_from_a_hold_without_an_address_is_where_it_was_and_heard_as_soon() -> None:
+    latch = heard(Latch(named=SDP), *[ROUTER] * STRANGER_PACKETS)
+    held = heard(describe(latch, named=None, may_speak_again=False), ROUTER)
+    assert held.sends_to == ROUTER
+    back = describe(held, named=SDP, may_speak_again=True)
+    assert heard(back, *[ROUTER] * STRANGER_PACKETS).settled == ROUTER
+
+
 def test_a_muted_party_is_no_other_hosts_but_its_router_may_give_it_another_port() -> None:
     latch = reopen(heard(Latch(named=SDP), *[ROUTER] * STRANGER_PACKETS))
     assert heard(latch, *[STRANGER] * 10_000) == latch

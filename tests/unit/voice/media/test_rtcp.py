@@ -87,6 +87,12 @@ def test_what_the_party_says_of_us() -> None:
     assert read(written(), our_ssrc=1) == View(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
 
 
+def test_when_a_party_that_hears_nobody_reported_is_known() -> None:
+    at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
+    sent = struct.pack("!BBHIQIII", 0x80, 200, 6, 99, ntp(1_000_000_000.5), 123, 50, 8000)
+    assert read(sent, our_ssrc=5) == View(last_report=at)
+
+
 def test_a_party_that_hears_nobody_says_so_in_eight_bytes() -> None:
     assert read(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == View()
 

@@ -89,6 +89,8 @@ short_extension = st.builds(
 @example([bytes([0xA0, 0]) + bytes(170)])
 @example([bytes([0xA0, 0]) + bytes(168) + b"\xff\xff"])
 @example([bytes([0x81, 0]) + bytes(range(40))])
+@example([bytes([0xA0, 0]) + bytes(166) + b"\x04"])
+@example([bytes([0x91, 0]) + bytes(14) + b"\xbe\xde\0\x01" + bytes(24)])
 @example([bytes([0x8F, 0]) + bytes(20)])
 @example([bytes([0x80, 200]) + bytes(26)])
 @example([bytes([0x80, 0]) + bytes(DATAGRAM - 2)])

@@ -134,6 +134,27 @@ def test_packets_say_what_is_in_them() -> None:
     sound.describe(2, law=ULAW, may_speak=True, g722=True)
     sound.tick(3, skipped=0)
     assert (sound.headers.packets[:3, 1] & 0x7F).tolist() == [0, 8, 9]
+    sound.describe(2, law=ULAW, may_speak=True)
+    sound.tick(3, skipped=0)
+    assert (sound.headers.packets[2, 1] & 0x7F, sent(sound, 2)) == (0, bytes([SILENCE[ULAW]]) * 160)
+
+
+def test_a_row_that_is_used_again_has_nothing_of_who_had_it_before() -> None:
+    sound = opened([ULAW, ALAW])
+    sound.route({0: (1,)})
+    for k in (0, 2, 3, 4, 1, 5):
+        say(sound, {1: b"\x21" * 160}, k)
+        sound.tick(2, skipped=0)
+    assert (int(sound.jitter.late[1]), int(sound.jitter.depth[1])) == (1, START_DEPTH + 1)
+    clip = sound.bank.get("clip")
+    assert clip is not None
+    sound.players.start(1, clip, rounds=1000)
+    sound.close(1)
+    sound.open(1, ssrc=7, sequence=1, timestamp=1)
+    assert (int(sound.jitter.late[1]), int(sound.jitter.depth[1])) == (0, START_DEPTH)
+    sound.tick(2, skipped=0)
+    assert [sent(sound, leg) for leg in (0, 1)] == [bytes([SILENCE[ULAW]]) * 160] * 2
+    assert sound.headers.packets[1, 1] & 0x7F == 0
 
 
 def test_a_sound_that_ends_is_told() -> None:

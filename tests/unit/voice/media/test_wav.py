@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import pytest
 import soundfile
@@ -15,6 +16,15 @@ def test_another_reader_finds_the_samples(channels: int) -> None:
     data = bytes(8000 * channels)
     with soundfile.SoundFile(io.BytesIO(head(channels=channels, data_bytes=len(data)) + data)) as file:
         assert (file.samplerate, file.channels, file.frames, file.subtype) == (8000, channels, 4000, "PCM_16")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_each_field_is_the_formats(channels: int) -> None:
+    """Strict readers compare them with each other."""
+    made = head(channels=channels, data_bytes=800)
+    assert struct.unpack_from("<I", made, 4) == (len(made) + 800 - 8,)
+    assert struct.unpack_from("<IHHIIHH", made, 16) == (16, 1, channels, 8000, 16_000 * channels, 2 * channels, 16)
+    assert struct.unpack_from("<4sI", made, 36) == (b"data", 800)
 
 
 def test_we_know_our_own() -> None:
