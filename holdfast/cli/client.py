@@ -105,6 +105,17 @@ def client_of(settings: Settings) -> Client:
     return Client(url=address_of(settings), credentials=credentials_of(settings))
 
 
+@contextmanager
+def about_call(call: str) -> Iterator[None]:
+    """Within it, a server that does not know the call is told in words. Raises: Stop."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.http_status != NOT_FOUND:
+            raise
+        raise Stop(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
+
+
 def credentials_of(settings: Settings) -> Credentials:
     """The account of the settings, else the one kept beside the store, made on first use. Raises: Stop."""
     if settings.account_sid and settings.auth_token:

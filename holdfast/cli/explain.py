@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import NOT_FOUND, Refused, client_of
+from holdfast.cli.client import about_call, client_of
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.terminal import Stop, say
+from holdfast.cli.terminal import say
 
 
 def explain(
@@ -21,11 +22,17 @@ def explain(
     \b
     holdfast explain CA…
     """
-    try:
-        told = client_of(settings_from(config=config, store=store)).text(f"/engine/explain/{call}")
-    except Refused as refused:
-        if refused.http_status != NOT_FOUND:
-            raise
-        raise Stop(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
-    for line in told.splitlines():
+    client = client_of(settings_from(config=config, store=store))
+    with about_call(call):
+        told = client.text(f"/engine/explain/{call}")
+    for line in [*told.splitlines(), *holds_of(call, client.get("/calls", has="calls")["calls"])]:
         say(line)
+
+
+def holds_of(call: str, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the holds service knows and the engine does not: which hold keeps the call, or the one it talked to."""
+    live = {one["sid"]: one for one in calls}
+    this = live.get(call, {})
+    for whom, one in (("It", this), ("Whom it talked to", live.get(this.get("peer") or "", {}))):
+        if one.get("held") and one.get("hold"):
+            yield f"{whom} is kept by hold {one['hold']}, until `holdfast resume {one['hold']}`."

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import NOT_FOUND, Refused, client_of
+from holdfast.cli.client import about_call, client_of
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.terminal import Stop, say
+from holdfast.cli.terminal import say
 
 
 def ladder(
@@ -27,12 +27,8 @@ def ladder(
     """
     client = client_of(settings_from(config=config, store=store))
     path = f"/engine/ladder/{call}"
-    try:
+    with about_call(call):
         drawn = "\n".join(messages(client.get(path, has="entries"))) if sip else client.text(path)
-    except Refused as refused:
-        if refused.http_status != NOT_FOUND:
-            raise
-        raise Stop(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
     for line in drawn.splitlines():
         say(line)
 

@@ -31,10 +31,6 @@ class Documents:
             query["after"] = after
         return self._url("continue", **query)
 
-    def dial_url(self, to: str, *, caller_id: str | None = None, after: str | None = None) -> str:
-        """Where a document is that dials `to` and can be held from the start."""
-        return self._url("dial", **{k: v for k, v in (("to", to), ("caller_id", caller_id), ("after", after)) if v})
-
     def music_url(self, audio: str) -> str:
         """Where a document is that plays this audio over and over, for a participant's HoldUrl."""
         return self._url("music", url=audio)

@@ -34,31 +34,12 @@ from holdfast.voice.sip.effects import (
     ReofferPutOff,
     ReofferRefused,
     ReofferWithdrawn,
+    SessionEvent,
     SessionId,
 )
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
 from holdfast.voice.sip.offer import Agreed, Negotiation, make_offer, take_answer, take_offer, withdraw_offer
 from holdfast.voice.sip.sdp import Direction
-
-SessionEvent = (
-    Progressed
-    | Accepted
-    | Refused
-    | Confirmed
-    | Ended
-    | Reoffered
-    | ReofferWithdrawn
-    | ProvisionalAcknowledged
-    | RefreshDue
-    | ReofferAnswered
-    | ReofferRefused
-    | ReofferPutOff
-    | ReofferDue
-    | DigitSignalled
-    | ReferralAnswered
-    | Referral
-    | Referred
-)
 
 RINGING, SESSION_PROGRESS, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 183, 486, 400, 488, 491
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from holdfast.testing.calls import CallFailed, CallState, PhoneCall, SessionEvent
+from holdfast.testing.calls import CallFailed, CallState, PhoneCall
 from holdfast.testing.clock import now_s
 from holdfast.testing.ears import Ear
 from holdfast.testing.endpoint import open_endpoint
@@ -42,6 +42,7 @@ from holdfast.voice.sip.effects import (
     OptionsAnswered,
     Registered,
     RegistrationFailed,
+    SessionEvent,
     SessionId,
     Transport,
     Unregistered,

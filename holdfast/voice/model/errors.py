@@ -88,12 +88,6 @@ class ConferenceNotActive(AskedWrong):
     code = 16022
 
 
-class ConferenceFull(AskedWrong):
-    """The conference has `maxParticipants` already."""
-
-    code = 16020
-
-
 class LabelTaken(AskedWrong):
     """Another participant of this conference bears the label."""
 

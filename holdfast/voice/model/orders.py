@@ -69,7 +69,6 @@ class EnterConference:
     account: AccountSid
     admission: Admission
     new_room: RoomSid
-    request_base: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -389,9 +389,8 @@ class MessageDropped:
     reason: str
 
 
-Event = (
-    Invited
-    | Progressed
+SessionEvent = (
+    Progressed
     | Accepted
     | Refused
     | Confirmed
@@ -408,6 +407,11 @@ Event = (
     | ReferralAnswered
     | Referral
     | Referred
+)
+"""What happens within one session."""
+Event = (
+    Invited
+    | SessionEvent
     | MessageSeen
     | Registered
     | RegistrationFailed

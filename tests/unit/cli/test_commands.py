@@ -16,6 +16,7 @@ from holdfast.cli import terminal
 from holdfast.cli.app import app, run, unwrapped
 from holdfast.cli.calls import row_of
 from holdfast.cli.control import doubt_certificate, sip_tls
+from holdfast.cli.explain import holds_of
 from holdfast.cli.ladder import messages
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
@@ -219,6 +220,16 @@ def test_sip_messages_are_shown_whole() -> None:
         "    1.000  from 192.0.2.1:5060",
         *("", "SIP/2.0 200 OK", "", ""),
     ]
+
+
+def test_an_explanation_names_the_hold_that_keeps_a_call_or_its_peer() -> None:
+    held: dict[str, Any] = {"sid": "CA1", "peer": "CA2", "held": True, "hold": "HO1"}
+    by_phone: dict[str, Any] = {"sid": "CA3", "peer": "CA4", "held": False, "held_by_phone": True, "hold": "HO2"}
+    parked, free = {"sid": "CA2", "peer": "CA1", "held": False, "hold": None}, {"sid": "CA4", "peer": "CA3"}
+    calls: list[dict[str, Any]] = [held, parked, by_phone, free]
+    assert list(holds_of("CA1", calls)) == ["It is kept by hold HO1, until `holdfast resume HO1`."]
+    assert list(holds_of("CA2", calls)) == ["Whom it talked to is kept by hold HO1, until `holdfast resume HO1`."]
+    assert [list(holds_of(call, calls)) for call in ("CA3", "CA4", "CA5")] == [[], [], []]
 
 
 def test_help_is_wrapped_by_the_terminal_and_examples_are_not() -> None:
