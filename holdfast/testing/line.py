@@ -64,6 +64,8 @@ class Line:
         """What seals and opens; once there is one, plain packets are not heard any more."""
         self._slots_out: deque[bytes | InLaws | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
+        self._key_began = 0
+        """The timestamp of a key's events: the one of its beginning, though slots were skipped meanwhile."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
         self.sent = 0
@@ -155,10 +157,12 @@ class Line:
             self._send(agreed.remote, PAYLOAD_TYPE[law], self._timestamp, voice[law])
             return
         elapsed = int.from_bytes(digit[2:4])
-        kind = agreed.dtmf_payload_type | (MARKER if elapsed == FRAME_SAMPLES else 0)
-        began = (self._timestamp - elapsed + FRAME_SAMPLES) % 2**32
+        first = elapsed == FRAME_SAMPLES
+        if first:
+            self._key_began = self._timestamp
+        kind = agreed.dtmf_payload_type | (MARKER if first else 0)
         for _ in range(DIGIT_END_PACKETS if digit[1] & DIGIT_END else 1):
-            self._send(agreed.remote, kind, began, digit)
+            self._send(agreed.remote, kind, self._key_began, digit)
 
     def _send(self, remote: RtpAddress, kind: int, timestamp: int, payload: bytes) -> None:
         self._sequence = (self._sequence + 1) % 2**16

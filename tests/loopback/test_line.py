@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.testing.clock import now_s
 from holdfast.testing.ears import Ear, stream
 from holdfast.testing.line import Line, bind_pair, read
 from holdfast.testing.recognise import SILENCE
@@ -91,6 +92,22 @@ def test_a_key_is_one_event_of_100_ms_that_ends_three_times() -> None:
     assert [(b.sequence - a.sequence) % 2**16 for a, b in itertools.pairwise(packets)] == [1] * 19
     voice = [packet for packet in packets if packet.payload_type == 0]
     assert all((packet.timestamp - voice[0].timestamp) % FRAME_SAMPLES == 0 for packet in voice)
+
+
+def test_a_key_stays_one_event_though_slots_are_skipped_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver, control = bind_pair("127.0.0.1")
+    receiver.settimeout(5.0)
+    with receiver, control, open_line(None) as (alice, _):
+        # Each packet sent takes 50 ms of this clock: two slots pass before the next.
+        monkeypatch.setattr("holdfast.testing.line.now_s", lambda: now_s() + 0.05 * alice.sent)
+        alice.agree(replace(agreed_with(alice), remote=receiver.getsockname()[:2]))
+        alice.press("5")
+        packets = [packet for _ in range(12) if (packet := read(receiver.recv(2048), 0.0)) is not None]
+
+    assert alice.skipped > 5
+    events = [packet for packet in packets if packet.payload_type == 101]
+    assert len(events) == 7
+    assert len({packet.timestamp for packet in events}) == 1
 
 
 def test_keys_need_an_agreement_and_must_exist() -> None:
