@@ -601,6 +601,55 @@ def test_what_is_dropped_on_the_way_costs_no_call_that_is_heard(what: str, statu
         assert scene.node.events == [ReferralAnswered(session=A, status=408)]
 
 
+@pytest.mark.parametrize("what", ["refresh", "transfer", "OPTIONS"])
+@pytest.mark.parametrize("status", [None, 408])
+def test_what_goes_unanswered_after_the_end_is_nothing(what: str, status: int | None) -> None:
+    scene = Scene(keepalive_s=60.0 if what == "OPTIONS" else 0.0)
+    scene.call_out()
+    scene.answered("Session-Expires: 120", TAKES_UPDATE)
+    if what == "transfer":
+        scene.wire.do(scene.node, scene.node.agent.refer(A, "sip:carol@10.0.0.9", now=scene.wire.now))
+    else:
+        scene.wire.run(60.2)
+    asked = [text for text in scene.peer.heard() if what != "OPTIONS" or text.startswith("OPTIONS")][-1]
+    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    if status is not None:
+        scene.peer.say(reply(asked, status))
+    scene.wire.run(60)
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
+
+
+@pytest.mark.parametrize(("status", "due"), [(405, 1), (501, 1), (500, 0)])
+def test_whatever_answers_the_refresh_that_asked_is_there(status: int, due: int) -> None:
+    scene = Scene(keepalive_s=60.0)
+    scene.call_out()
+    scene.answered(TAKES_UPDATE)
+    scene.wire.run(92.5)
+    update = scene.peer.heard()[-1]
+    assert update.startswith("UPDATE")
+    scene.peer.say(reply(update, status))
+    assert len(scene.node.told(RefreshDue)) == due
+    scene.wire.run(59)
+    assert scene.peer.heard() == []
+    scene.wire.run(36)
+    assert scene.ends() == [], "it was there a short time ago, so a refresh asks again"
+
+
+def test_a_refresh_for_which_there_is_no_connection_is_no_sign_of_life() -> None:
+    scene = Scene(keepalive_s=70.0)
+    phone = Address("10.0.0.3", 5060, "TCP")
+    target = "sip:x@10.0.0.3:5060;transport=tcp"
+    scene.peer = Peer(scene.wire, scene.node, phone)
+    scene.wire.do(scene.node, scene.node.agent.invite(A, target, now=scene.wire.now, sdp=SDP))
+    (scene.invite,) = scene.peer.heard()
+    said = (f"Contact: <{target}>", WITH_SDP, TAKES_UPDATE, "Session-Expires: 120")
+    scene.peer.say(reply(scene.invite, 200, *said, body=ANSWER.decode()))
+    scene.peer.heard()
+    scene.wire.run(59)
+    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    assert unreachable(scene, phone, 13) == ["UPDATE", "OPTIONS", "UPDATE"]
+
+
 def test_answers_that_come_after_the_end_are_nothing() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()

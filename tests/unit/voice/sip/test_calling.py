@@ -366,3 +366,17 @@ def test_many_forks_are_not_remembered_without_end() -> None:
         scene.answer(tag=f"fork{number}")
     acks = [text for text in sent(scene) if text.startswith("ACK")]
     assert len(acks) == 16
+
+
+def test_a_call_is_unheard_until_anything_comes_of_it() -> None:
+    scene = Scene(credentials=Credentials(user="alice", password="secret"))
+    agent = scene.alice.agent
+    assert agent.is_unheard(A)
+    assert not agent.is_unheard(SessionId("nobody's"))
+    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
+    assert not agent.is_unheard(A), "it was challenged"
+    other = Scene()
+    other.peer.say(reply(other.invite, 100))
+    assert not other.alice.agent.is_unheard(A)
+    other.answer()
+    assert not other.alice.agent.is_unheard(A), "it is answered"
