@@ -292,7 +292,9 @@ def test_a_wait_url_that_fails_is_no_admission(world: World) -> None:
         "CallSidEndingConference=A",
         "A POST /after in-progress DialCallStatus=answered",
     ]
-    assert [notice.code for notice in world.notices] == [11200, 11200]
+    missed, refused = world.notices
+    assert (missed.code, refused.code) == (11200, 11200)
+    assert refused.message == f"not admitted to the conference, for its waitUrl failed: {missed.message}"
     assert told.hears() == {"A": "/after.mp3"}
 
 

@@ -176,7 +176,8 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
         case "queue" | "screen", HangUp():
             hang_up(work)
         case "wait", Broken(code=code, message=message) if script.document is None:
-            work.say(RefuseEntry(call=work.call.sid, code=code, message=message))
+            why = f"not admitted to the conference, for its waitUrl failed: {message}"
+            work.say(RefuseEntry(call=work.call.sid, code=code, message=why))
         case "hold", Broken():
             if script.impatient:
                 _builtin_music(work, script)
