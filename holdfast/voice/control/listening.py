@@ -20,7 +20,7 @@ LAST_TROUBLES = 3
 SPOKEN = 60
 """How many characters of a spoken text are shown."""
 _MARK = re.compile(r"<[^>]*>")
-_OUR_PARAMETERS = re.compile(r"[?&]CallSid=.*")
+_OUR_PARAMETERS = re.compile(r"[?&]CallSid=\S*?(?=:?(?:\s|$))")
 """What we add to the URL of a document asked for by GET."""
 
 
@@ -70,6 +70,11 @@ def _named(source: str) -> str:
     return BUILTIN.get(source, source.removeprefix("clip:"))
 
 
+def without_parameters(text: str) -> str:
+    """A text with the URLs in it as their owner wrote them: without the parameters that we add to a GET."""
+    return _OUR_PARAMETERS.sub("", text)
+
+
 def player(entries: Sequence[Entry]) -> Player:
     """The player as the journal leaves it. A sound that takes another's place meanwhile counts as the newest."""
     now = Player()
@@ -79,7 +84,7 @@ def player(entries: Sequence[Entry]) -> Player:
             case "DocumentFetched":
                 data = json.loads(entry.data)
                 if data.get("clip"):
-                    urls[f"clip:{data['clip']}"] = _OUR_PARAMETERS.sub("", data["url"])
+                    urls[f"clip:{data['clip']}"] = without_parameters(data["url"])
             case "PlaySound":
                 data = json.loads(entry.data)
                 if data.get("meanwhile") is not None:
@@ -110,7 +115,7 @@ def troubles(entries: Sequence[Entry]) -> list[str]:
             continue
         data = json.loads(entry.data)
         level = "warning " if entry.kind == "LogNotification" and data["log"] == 1 else "error "
-        told = f"{level}{data['code']}: {data['message']}"
+        told = f"{level}{data['code']}: {without_parameters(data['message'])}"
         found.pop(told, None)
         found[told] = None
     return list(found)[-LAST_TROUBLES:]

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from holdfast.voice.control.listening import without_parameters
 from holdfast.voice.model.moments import rfc2822
 from holdfast.voice.model.ports import Entry
 
@@ -119,7 +120,7 @@ def _rungs(entry: Entry) -> Iterable[str]:
             yield f"{'':<{PHONE}} ▌ <{data['verb']}>{role}"
         case "LogNotification":
             level = "error" if data["log"] == 0 else "warning"
-            yield f"{'':<{PHONE}} ! {level} {data['code']}: {data['message']}"
+            yield f"{'':<{PHONE}} ! {level} {data['code']}: {without_parameters(data['message'])}"
         case kind if kind not in QUIET:
             yield f"{'':<{PHONE}} {ASKED.get(kind, kind)}{_detail(kind, data)}"
         case _:
@@ -163,7 +164,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
         case "DigitPressed":
             return f" {data['digit']}"
         case "SoundFailed" | "DocumentMissed":
-            return f": {data['code']} {data['message']}"
+            return f": {data['code']} {without_parameters(data['message'])}"
         case "ChildEnded":
             return f": {data['status']}"
         case "LegSpeaks":
@@ -174,7 +175,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return f": {data['sip_code'] or 'nothing said'}"
         case "RedirectCall":
             request = data["instruction"].get("request")
-            return f" to {request['url']}" if request else " to a document given inline"
+            return f" to {without_parameters(request['url'])}" if request else " to a document given inline"
         case _:
             return ""
 

@@ -6,7 +6,7 @@ import json
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.explain import explain
-from holdfast.voice.control.listening import player, troubles
+from holdfast.voice.control.listening import player, troubles, without_parameters
 from holdfast.voice.model.commands import Admission, CreateCall, Instruction, ReserveSeat, Target
 from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
 from holdfast.voice.model.ports import Entry
@@ -56,6 +56,18 @@ def test_a_sound_that_a_wait_url_answers_with_is_named_by_its_url() -> None:
     assert player([kept, playing]).heard() == f"{url}?set=2, played to it alone"
     other = entry("DocumentFetched", token=B, url=url, clip="sound-2")
     assert player([other, entry("DocumentFetched", token=B, url=url), playing]).heard().startswith("sound-1,")
+
+
+def test_urls_are_shown_as_their_owner_wrote_them() -> None:
+    assert without_parameters("http://a/b?CallSid=CA1&From=%2B1: nobody listens there") == (
+        "http://a/b: nobody listens there"
+    )
+    assert without_parameters("http://a/b?x=1&CallSid=CA1&From=a:b answered with 404") == (
+        "http://a/b?x=1 answered with 404"
+    )
+    assert without_parameters("http://a/b?x=1: what") == "http://a/b?x=1: what"
+    missed = entry("DocumentMissed", code=11202, message="http://a/b?CallSid=CA1: nobody listens there")
+    assert troubles([missed]) == ["error 11202: http://a/b: nobody listens there"]
 
 
 def test_the_newest_troubles_are_told_once_each() -> None:
