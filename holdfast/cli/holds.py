@@ -19,7 +19,8 @@ def hold(
     by: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds them.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the history.")] = None,
     limit: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="The longest they wait; then they are brought back.")
+        str | None,
+        typer.Option(metavar="SECONDS", help="The longest they wait; then, within 5 s, they are brought back."),
     ] = None,
     config: Config = None,
     store: Store = None,

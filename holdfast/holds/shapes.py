@@ -48,7 +48,9 @@ class HoldAsked(Asked):
     )
     by: str | None = Field(None, description="Who holds: a name, or the SID of the owner's own call.")
     reason: str | None = Field(None, description="Why, for the history.")
-    limit_s: float | None = Field(None, description="Longest time on hold, in seconds. None: the service's limit.")
+    limit_s: float | None = Field(
+        None, description="Longest time on hold, in seconds, looked at every 5 s. None: the service's limit."
+    )
 
 
 class ResumeAsked(Asked):
