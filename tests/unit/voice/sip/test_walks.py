@@ -37,6 +37,8 @@ ACTIONS = st.sampled_from(
         "describe",
         "update a",
         "update b",
+        "sounds",
+        "refer",
     ]
 )
 STEPS = st.lists(st.tuples(ACTIONS, st.floats(0.0, 3.0)), min_size=3, max_size=14)
@@ -82,6 +84,10 @@ class Owner:
                     self.wire.do(self.node, agent.acknowledge(session, ANSWER, now=now))
                 case "key":
                     self.wire.do(self.node, agent.press(session, "5", now=now))
+                case "sounds":
+                    agent.sounds(session, now=now)
+                case "refer":
+                    self.wire.do(self.node, agent.refer(session, "sip:carol@10.0.0.9", now=now))
 
 
 def check(node: Node, other: Node) -> None:
@@ -114,7 +120,8 @@ def test_every_call_ends_once_on_both_sides_and_nothing_is_left(
 ) -> None:
     turn = iter(fates)
     wire = Wire(lambda _: next(turn, (0.01,)))
-    alice, bob = wire.node(ALICE, dice=0.3, answer_within_s=60), wire.node(BOB, dice=0.7, answer_within_s=60)
+    alice = wire.node(ALICE, dice=0.3, answer_within_s=60, keepalive_s=20)
+    bob = wire.node(BOB, dice=0.7, answer_within_s=60)
     owners = {"a": Owner(wire, alice, bob, "a"), "b": Owner(wire, bob, alice, "b")}
     owners["a"].call()
     for action, pause in steps:

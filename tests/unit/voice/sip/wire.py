@@ -78,6 +78,7 @@ class Wire:
         others: tuple[Address, ...] = (),
         limits: Limits | None = None,
         quiet: bool = False,
+        keepalive_s: float = 0.0,
     ) -> Node:
         """A new agent on the network."""
         numbers = itertools.count(1)
@@ -92,6 +93,7 @@ class Wire:
                 others=others,
                 limits=limits or Limits(requests_burst=1e6),
                 quiet=quiet,
+                keepalive_s=keepalive_s,
             ),
             token=lambda: f"{prefix}t{next(numbers)}",
             dice=lambda: dice,
