@@ -126,6 +126,14 @@ def test_requests_in_the_dialog_use_the_phones_own_connection() -> None:
     assert header(bye, "Via").startswith("SIP/2.0/TCP 10.0.0.2:5060;")
 
 
+def test_the_end_of_anothers_connection_is_nothing_to_a_call() -> None:
+    scene = Scene()
+    session, _ = scene.running()
+    scene.gone(CARRIER)
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    assert [text.split(" ", 1)[0] for text in scene.phone.heard()] == ["BYE"]
+
+
 def test_after_the_connection_ended_requests_go_to_the_contact() -> None:
     scene = Scene()
     session, _ = scene.running()

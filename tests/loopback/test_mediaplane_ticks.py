@@ -1,0 +1,331 @@
+"""The media plane tick by tick, in this process, its clock in the test's hand: real sockets, and nothing waits."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from holdfast.voice.media.codecs import encode
+from holdfast.voice.media.concealment import CONCEALED
+from holdfast.voice.media.keytones import tone
+from holdfast.voice.media.rtcp import RECEIVER_REPORT
+from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.runtime.mediaplane.captures import CaptureClosed, OpenCapture, Voices
+from holdfast.voice.runtime.mediaplane.intake import MOST_SOUND
+from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.runtime.mediaplane.packets import PlainSockets
+from holdfast.voice.runtime.mediaplane.plane import Plane
+from holdfast.voice.runtime.mediaplane.ports import Ports
+from tests.loopback.mediaplane import SILENT, TICK_S, Phone, fades, free_ports, rtp
+
+ROWS = 4
+F = TypeVar("F")
+
+
+class Bench:
+    """A plane with phones. Whatever they send is there when the next tick begins."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.facts: list[m.Fact] = []
+        self._outbox = Outbox(limit=1000)
+        self.ports = Ports(ip="127.0.0.1", base=free_ports(ROWS), rows=ROWS, rest_s=0.0)
+        self.plane = Plane(ports=self.ports, clip_frames=100, outbox=self._outbox, make_io=PlainSockets)
+        self._phones = ExitStack()
+
+    def close(self) -> None:
+        self.plane.close(self.now)
+        self._phones.close()
+
+    def phone(self, hum: int) -> Phone:
+        phone = Phone(hum)
+        self._phones.callback(phone.close)
+        return phone
+
+    def opened(self, leg: str) -> m.RowOpened:
+        told = self.plane.answer(m.OpenRow(number=1, leg=leg), b"", self.now)
+        assert isinstance(told, m.RowOpened)
+        return told
+
+    def leg(self, leg: str, phone: Phone, *, send: bool = True, receive: bool = True, events: bool = True) -> int:
+        """A leg for a phone; the port its packets go to."""
+        port = self.opened(leg).port
+        self.ask(self.described(leg, phone, send=send, receive=receive, events=events))
+        return port
+
+    @staticmethod
+    def described(
+        leg: str, phone: Phone, *, send: bool = True, receive: bool = True, events: bool = True
+    ) -> m.DescribeRow:
+        kind = 101 if events else None
+        return m.DescribeRow(
+            leg=leg, remote=phone.address, codec="PCMU", dtmf_payload_type=kind, send=send, receive=receive
+        )
+
+    def ask(self, *commands: m.Command) -> None:
+        assert self.plane.answer(m.Batch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
+
+    def clip(self, name: str, code: int, frames: int = 50) -> None:
+        sound = bytes([code]) * 160 * frames
+        put = m.PutClip(number=3, clip_id=name, total=len(sound), offset=0)
+        assert self.plane.answer(put, sound, self.now) == m.Done(number=3)
+
+    def tick(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.plane.receive(self.now)
+            self.plane.tick(skipped=0)
+            self.plane.tell(self.now)
+            self.now += TICK_S
+            while (fact := self._outbox.take()) is not None:
+                self.facts.append(fact)
+
+    def told(self, kind: type[F]) -> list[F]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def route(**hears: tuple[str, ...] | None) -> m.Route:
+    return m.Route(hears=tuple(hears.items()))
+
+
+def heard(phone: Phone, since: int = 0) -> set[bytes]:
+    phone.read()
+    return {each.payload for each in phone.got[since:]}
+
+
+def test_to_stop_a_sound_that_was_replaced_stops_nothing(bench: Bench) -> None:
+    bob = bench.phone(0x31)
+    bench.leg("bob", bob)
+    bench.clip("one", 0x60)
+    bench.clip("two", 0x61)
+    bench.ask(route(bob=None), *(m.Play(leg="bob", token=name, clip_id=name, loops=1) for name in ("one", "two")))
+    bench.ask(m.Stop(leg="bob", token="one"))
+    bench.tick(3)
+    assert heard(bob) == {bytes([0x61]) * 160}
+    assert [fact.token for fact in bench.told(m.SoundStarted)] == ["two"]
+    bench.ask(m.Stop(leg="bob", token="two"))
+    bench.tick(3)
+    assert heard(bob, since=3) == {SILENT}
+    assert bench.told(m.SoundEnded) == []
+
+
+def test_who_was_to_be_heard_before_its_leg_was_there_is_heard_once_it_is(bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    bench.leg("bob", bob)
+    bench.ask(route(bob=("alice",)))
+    bench.tick(2)
+    to_alice = bench.leg("alice", alice)
+    for _ in range(5):
+        alice.say(to_alice)
+        bench.tick()
+    assert heard(bob) == {SILENT, alice.hum}
+
+
+def test_the_next_leg_of_a_row_is_not_heard_by_who_heard_the_one_before(bench: Bench) -> None:
+    bob, alice, carol = bench.phone(0x31), bench.phone(0x21), bench.phone(0x41)
+    bench.leg("bob", bob)
+    to_alice = bench.leg("alice", alice)
+    bench.ask(route(bob=("alice",)))
+    for _ in range(5):
+        alice.say(to_alice)
+        bench.tick()
+    assert alice.hum in heard(bob)
+    bench.ask(m.CloseRow(leg="alice"))
+    assert bench.opened("carol").port == to_alice, "it has its row"
+    bench.ask(bench.described("carol", carol))
+    since = bob.read()
+    for _ in range(5):
+        carol.say(to_alice)
+        bench.tick()
+    assert heard(bob, since=since) == {SILENT}
+
+
+def test_a_leg_that_ends_before_its_sound_left_ends_nothing_else(bench: Bench) -> None:
+    bob, alice = bench.phone(0x31), bench.phone(0x21)
+    bench.clip("music", 0x60)
+    bench.leg("bob", bob)
+    bench.leg("alice", alice)
+    for name in ("bob", "alice"):
+        bench.ask(route(**{name: None}), m.Play(leg=name, token=name, clip_id="music", loops=1))
+    bench.ask(m.CloseRow(leg="alice"))
+    bench.tick(3)
+    assert heard(bob) == {bytes([0x60]) * 160}
+    assert [fact.token for fact in bench.told(m.SoundStarted)] == ["bob"]
+
+
+def test_a_sound_has_started_when_a_packet_of_it_left(bench: Bench) -> None:
+    bob = bench.phone(0x31)
+    bench.clip("music", 0x60)
+    bench.leg("bob", bob, send=False)
+    bench.ask(route(bob=None), m.Play(leg="bob", token="hold", clip_id="music", loops=1))
+    bench.tick(3)
+    assert (bench.told(m.SoundStarted), bob.read()) == ([], 0)
+    bench.ask(bench.described("bob", bob))
+    bench.tick(3)
+    assert [fact.token for fact in bench.told(m.SoundStarted)] == ["hold"]
+    assert heard(bob) == {bytes([0x60]) * 160}
+
+
+def test_half_a_clip_of_a_control_that_is_gone_is_forgotten(bench: Bench) -> None:
+    def part(offset: int) -> m.Reply:
+        return bench.plane.answer(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
+
+    assert part(0) == m.Done(number=4)
+    bench.plane.greeting()
+    assert isinstance(part(160), m.NotDone)
+    assert [part(0), part(160)] == [m.Done(number=4)] * 2
+
+
+def test_comfort_noise_and_keys_are_neither_sound_nor_missing(bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    to_alice = bench.leg("alice", alice)
+    bench.leg("bob", bob)
+    bench.ask(route(bob=("alice",)))
+    for _ in range(5):
+        alice.say(to_alice)
+        bench.tick()
+    for k in range(20):
+        rest = (13, b"\x40") if k < 10 else (101, struct.pack("!BBH", 5, 10, 160 * (k - 9)))
+        alice.send(rtp(alice.sent, rest[1], payload_type=rest[0]), to_alice)
+        alice.sent += 1
+        bench.tick()
+    bench.ask(m.CloseRow(leg="alice"))
+    bench.tick()
+    assert heard(bob) <= fades(alice.hum)
+    (last,) = [fact for fact in bench.told(m.Statistics) if fact.final]
+    # Two ticks pass until the buffer would have played what came last; keys come ten to a press here.
+    assert (last.packets_received, last.packets_refused) == (25, 0)
+    assert last.frames_concealed <= CONCEALED - 1
+
+
+def test_what_is_too_long_or_not_to_be_said_is_refused(bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob, receive=False)
+    alice.say(to_alice)
+    bench.tick()
+    alice.send(rtp(1, alice.hum[:1] * (MOST_SOUND + 1)), to_alice)
+    bob.say(to_bob)
+    bench.tick()
+    for kind, payload in ((13, b"\x40"), (101, b"\x05\x80\0\xa0")):
+        bob.send(rtp(1, payload, payload_type=kind, marker=True), to_bob)
+        bench.tick()
+    bench.ask(m.CloseRow(leg="alice"), m.CloseRow(leg="bob"))
+    bench.tick()
+    final = [(fact.packets_received, fact.packets_refused) for fact in bench.told(m.Statistics) if fact.final]
+    assert final == [(1, 1), (0, 3)]
+    assert bench.told(m.DigitPressed) == []
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_tones_in_the_sound_are_keys_where_there_are_no_events(events: bool, bench: Bench) -> None:
+    alice = bench.phone(0x21)
+    to_alice = bench.leg("alice", alice, events=events)
+    pressed = encode(np.rint(tone("5") * 32767).astype(np.int16))
+    for k, start in enumerate(range(0, len(pressed), 160)):
+        alice.send(rtp(k, pressed[start : start + 160]), to_alice)
+        bench.tick()
+    bench.tick(3)
+    assert [fact.digit for fact in bench.told(m.DigitPressed)] == ([] if events else ["5"])
+
+
+def test_reports_are_signs_of_life_and_silence_is_counted_from_the_last(bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob)
+    alice.say(to_alice)
+    bob.say(to_bob)
+    for _ in range(9):
+        bob.send(struct.pack("!BBHI", 0x80, RECEIVER_REPORT, 1, 7), to_bob + 1)
+        bench.tick(75)
+    silent = {leg: [f.silent_s for f in bench.told(m.RtpSilent) if f.leg == leg] for leg in ("alice", "bob")}
+    assert silent["bob"] == []
+    assert silent["alice"] == [pytest.approx(10.0, abs=0.5)]
+
+
+def test_a_party_that_was_silent_for_two_seconds_may_come_from_another_port(bench: Bench) -> None:
+    alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
+    to_alice = bench.leg("alice", alice)
+    alice.say(to_alice)
+    bench.tick()
+
+    def moves(count: int) -> int:
+        for _ in range(count):
+            elsewhere.say(to_alice)
+            bench.tick()
+        return elsewhere.read()
+
+    assert moves(5) == 0
+    bench.tick(120)
+    assert moves(5) > 0
+    assert [fact.source for fact in bench.told(m.FirstPacket)] == [alice.address, elsewhere.address]
+
+
+def test_a_party_that_may_speak_again_may_come_from_another_port_at_once(bench: Bench) -> None:
+    alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
+    to_alice = bench.leg("alice", alice)
+    alice.say(to_alice)
+    bench.tick()
+    bench.ask(bench.described("alice", alice, receive=False))
+    bench.tick()
+    bench.ask(bench.described("alice", alice))
+    for _ in range(5):
+        elsewhere.say(to_alice)
+        bench.tick()
+    assert elsewhere.read() > 0
+
+
+def test_keys_that_wait_for_a_leg_are_dropped_when_it_hears_somebody_else(bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    bench.leg("alice", alice)
+    bench.leg("bob", bob, events=False)
+    together = route(alice=("bob",), bob=("alice",))
+    bench.ask(together, m.PassOn(leg="alice", digit="5"))
+    bench.tick(3)
+    assert heard(bob) - {SILENT}, "tones"
+    bench.ask(m.PassOn(leg="alice", digit="6"), route(bob=None), together)
+    since = bob.read()
+    bench.tick(10)
+    assert heard(bob, since=since) == {SILENT}
+
+
+def test_what_a_control_that_is_gone_recorded_ends_when_the_next_one_comes(bench: Bench, tmp_path: Path) -> None:
+    bench.leg("alice", bench.phone(0x21))
+    voices: Voices = ((("alice", "says"),),)
+    bench.ask(OpenCapture(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
+    bench.tick(2)
+    bench.plane.greeting()
+    for _ in range(20_000):
+        bench.tick()
+        if told := bench.told(CaptureClosed):
+            break
+    assert [(fact.frames, fact.error) for fact in told] == [(2, "")]
+
+
+def test_the_number_of_a_sealed_packet_is_used_up_though_nothing_could_be_sent(bench: Bench) -> None:
+    """To seal another packet with it would tell what is in both. Source: RFC 3711 §9.1."""
+    keys = m.Srtp(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
+    bench.opened("alice")
+    bench.ask(
+        m.DescribeRow(
+            leg="alice",
+            remote=("192.0.2.1", 4000),
+            codec="PCMU",
+            dtmf_payload_type=None,
+            send=True,
+            receive=True,
+            srtp=keys,
+        )
+    )
+    bench.tick(5)
+    assert [row.packets_sent for row in bench.plane.states()] == [5]
