@@ -136,7 +136,7 @@ function party(call, members) {
   }
   const name = called(call);
   item.dataset.held = call.held ? "yes" : "no";
-  item.dataset.hears = { music: "music", "the other party": "talk" }[call.hears] || "silence";
+  item.dataset.hears = { music: "music", "the other party": "talk" }[call.hears] || (call.hears ? "silence" : "unknown");
   item.title = call.sid;
   text(item, ".name", name);
   const uri = call.direction === "inbound" ? call.from : call.to;

@@ -40,6 +40,7 @@ from holdfast.voice.sip.effects import (
     MessageDropped,
     MessageSeen,
     OptionsAnswered,
+    PasswordWrong,
     Registered,
     RegistrationFailed,
     SessionEvent,
@@ -277,7 +278,7 @@ class Phone:
             case Registered() | RegistrationFailed() | Unregistered():
                 if self._registration is not None and not self._registration.done():
                     self._registration.set_result(event)
-            case ContactsChanged() | OptionsAnswered() | LockedOut() | MessageDropped():
+            case ContactsChanged() | OptionsAnswered() | PasswordWrong() | LockedOut() | MessageDropped():
                 pass
             case in_session:
                 self._take_in_session(in_session)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+from holdfast.voice.api.explaining import TURNED_AWAY
 from holdfast.voice.api.told import NO_OBJECT
 from holdfast.voice.control.nouns import CallStatus, RoomStatus
 from holdfast.voice.model.ports import Entry
@@ -259,7 +260,10 @@ async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
     path = f"/engine/explain/{call.sid}"
     text = await over_asgi(place.app, "GET", path, query="", headers=headers, chunks=[b""])
     assert text.body.decode().splitlines() == body["says"]
-    assert (await place.ask("GET", f"/engine/explain/CA{'9' * 32}")).status == 404
+    unknown = "CA" + "9" * 32
+    assert (await place.ask("GET", f"/engine/explain/{unknown}")).status == 404
+    place.engine.turned_away.append(Entry(at=NOON, call=unknown, kind="sip", data="{}"))
+    assert (await place.ask("GET", f"/engine/explain/{unknown}")).json == {"call": unknown, "says": [TURNED_AWAY]}
 
 
 def figures(call: str) -> Statistics:

@@ -78,6 +78,7 @@ async def test_who_guesses_is_locked_out_and_others_are_not(server: Server, tmp_
     await plays(lines.LOCKED_OUT, tmp_path, to=server, host="127.0.0.31")
     await plays(lines.ANOTHER_LET_IN, tmp_path, to=server, host="127.0.0.31")
     await plays(lines.LET_IN, tmp_path, to=server, host="127.0.0.32")
+    assert "sip source=127.0.0.31 user='alice' fact=PasswordWrong: no such line, or not its password" in server.log()
     assert re.search(r"sip source=127\.0\.0\.31 user='alice' seconds=\d+ fact=LockedOut", server.log())
 
 

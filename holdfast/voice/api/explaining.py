@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
@@ -18,6 +20,7 @@ from holdfast.voice.runtime.quality import Quality
 
 WHOLE_LIFE = 1_000_000
 """More lines than a call's journal has: what is explained is its end."""
+TURNED_AWAY = "It was turned away before it became a call: `holdfast ladder` shows its SIP, the log says why."
 
 
 class Explanation(BaseModel):
@@ -42,7 +45,9 @@ def make_explaining(
     async def explained(call: str, request: Request) -> Explanation | PlainTextResponse:
         noun = switch.board.calls.get(CallSid(call))
         if noun is None:
-            raise NotFound(f"there is no call {call}")
+            if not switch.unclaimed(call):
+                raise NotFound(f"there is no call {call}")
+            return _answered(call, (TURNED_AWAY,), request)
         entries = await journal.entries(call, limit=WHOLE_LIFE)
         children = {child: await journal.entries(child, limit=WHOLE_LIFE) for child in dialled(entries)}
         says = explain(
@@ -53,11 +58,15 @@ def make_explaining(
             arrivals=arrivals(quality, noun.sid),
             children=children,
         )
-        if request.headers.get("accept", "").startswith("text/plain"):
-            return PlainTextResponse("".join(f"{sentence}\n" for sentence in says))
-        return Explanation(call=call, says=list(says))
+        return _answered(call, says, request)
 
     return engine
+
+
+def _answered(call: str, says: Sequence[str], request: Request) -> Explanation | PlainTextResponse:
+    if request.headers.get("accept", "").startswith("text/plain"):
+        return PlainTextResponse("".join(f"{sentence}\n" for sentence in says))
+    return Explanation(call=call, says=list(says))
 
 
 def arrivals(quality: Quality, call: CallSid) -> Arrivals | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from holdfast.voice.sip.effects import Address, LockedOut
+from holdfast.voice.sip.effects import Address, LockedOut, PasswordWrong
 from holdfast.voice.sip.message import Request, clean
 
 SCANNERS = (
@@ -122,20 +122,26 @@ class Doors:
             return False
         return self._host_guesses.left(source.host, now) >= 1.0 or _is_recent(self._proved, at, now)
 
-    def guessed(self, user: str, source: Address, now: float) -> tuple[LockedOut, ...]:
-        """A wrong password came from there: which doors that closes. Behind one that is closed nothing is counted."""
+    def guessed(self, user: str, source: Address, now: float) -> tuple[PasswordWrong | LockedOut, ...]:
+        """A wrong password came from there: what is to be told of it, and which doors that closes.
+
+        Behind a closed one nothing is counted and nothing told.
+        """
         if not self.may_prove(user, source, now):
             return ()
         at = _at(user, source)
         self._guesses.take(at, now)
         closes = self._host_guesses.take(source.host, now)
         user_s, host_s = self._guesses.again_s(at, now), self._host_guesses.again_s(source.host, now)
-        closed = []
+        name = clean(user[:LONGEST_NAME])
+        told: list[PasswordWrong | LockedOut] = []
         if user_s > 0.0:
-            closed.append(LockedOut(source=source, user=clean(user[:LONGEST_NAME]), again_s=user_s))
+            told.append(LockedOut(source=source, user=name, again_s=user_s))
+        else:
+            told.append(PasswordWrong(source=source, user=name))
         if closes and host_s > 0.0:
-            closed.append(LockedOut(source=source, user=None, again_s=host_s))
-        return tuple(closed)
+            told.append(LockedOut(source=source, user=None, again_s=host_s))
+        return tuple(told)
 
     def proved(self, user: str, source: Address, now: float) -> None:
         """Somebody there is this line of ours."""

@@ -370,6 +370,14 @@ class OptionsAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordWrong:
+    """A wrong password of a user's, or a user we do not have, came from a host, which may try again."""
+
+    source: Address
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedOut:
     """Too many wrong passwords of a user's came from a host: until `again_s` have passed none of his from there is
     looked at. Said when the door closes.
@@ -418,6 +426,7 @@ Event = (
     | Unregistered
     | ContactsChanged
     | OptionsAnswered
+    | PasswordWrong
     | LockedOut
     | MessageDropped
 )

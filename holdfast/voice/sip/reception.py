@@ -274,8 +274,8 @@ class Reception:
         if verdict is Verdict.GOOD:
             self._doors.proved(user, source, desk.now)
         elif verdict is Verdict.BAD:
-            for closed in self._doors.guessed(user, source, desk.now):
-                desk.tell(closed)
+            for told in self._doors.guessed(user, source, desk.now):
+                desk.tell(told)
         return verdict, user
 
     def _challenge(self, received: Request, source: Address, *, stale: bool) -> None:

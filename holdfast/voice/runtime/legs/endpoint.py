@@ -18,6 +18,7 @@ from holdfast.voice.sip.effects import (
     Event,
     LockedOut,
     MessageDropped,
+    PasswordWrong,
     SendMessage,
     StartTimer,
     StopTimer,
@@ -85,6 +86,9 @@ class SipEndpoint:
                     self._timers[effect.token] = loop.call_later(effect.after_s, self._fire, effect.token)
                 case StopTimer():
                     self._stop(effect.token)
+                case PasswordWrong():
+                    why = "no such line, or not its password"
+                    log.warning("sip source=%s user=%r fact=PasswordWrong: %s", effect.source.host, effect.user, why)
                 case LockedOut():
                     _tell_locked_out(effect)
                 case MessageDropped():

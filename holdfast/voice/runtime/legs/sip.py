@@ -267,7 +267,7 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-            case s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
+            case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
                 pass
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():
                 self.trunks.heard(event, desk.now())

@@ -14,7 +14,7 @@ from holdfast.voice.sip import digest
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.digest import answer, response_of
 from holdfast.voice.sip.doors import Buckets, Limits
-from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped
+from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped, PasswordWrong
 from holdfast.voice.sip.message import response
 from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
 
@@ -262,6 +262,7 @@ def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() 
     (told,) = scene.bob.told(LockedOut)
     assert isinstance(told, LockedOut)
     assert (told.source, told.user, round(told.again_s)) == (STRANGER, "alice", 10)
+    assert scene.bob.told(PasswordWrong) == [PasswordWrong(source=STRANGER, user="alice")] * 2
     locked = scene.prove("REGISTER", "alice", "secret")
     assert alike(locked) == alike(wrong[0])
     assert status(scene.prove("REGISTER", "alice", "secret", source=HOME)) == 200
@@ -337,6 +338,7 @@ def test_a_proof_for_no_challenge_of_ours_is_no_guess() -> None:
     for _ in range(10):
         said = scene.knock("REGISTER", proof(old, "alice", "secret", method="REGISTER", uri="sip:10.0.0.2"))
         assert status(said) == 401
+    assert scene.bob.told(PasswordWrong) == []
     assert status(scene.prove("REGISTER", "alice", "secret")) == 200
 
 
