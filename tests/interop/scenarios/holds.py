@@ -19,14 +19,16 @@ FORMS: tuple[tuple[str, str], ...] = (
     (sdp(None, of_session="inactive", version=10), "inactive"),
     (sdp("sendonly", formats="8 0 101", version=11), "recvonly"),
     (sdp("sendonly", version=1), "recvonly"),
+    (sdp("sendonly", version=12).replace("m=audio [media_port]", "m=audio 0"), "inactive"),
 )
 """Offers of a hold, and the direction that answers each: at the line, at the session, at both, in the old way, with
-the codecs turned, and under the version of the first offer."""
+the codecs turned, under the version of the first offer, and by taking the sound away."""
 
 
 def changes(method: str, offer: str, direction: str, *, cseq: int) -> list[str]:
     """A phone changes the call, and is answered so."""
-    answer = gets(200, f"CSeq: {cseq} {method}", "m=audio [1-9][0-9]* RTP/AVP 0 ", f"a={direction}")
+    port = "0" if "m=audio 0" in offer else "[1-9][0-9]*"
+    answer = gets(200, f"CSeq: {cseq} {method}", f"m=audio {port} RTP/AVP 0 ", f"a={direction}")
     if method == "UPDATE":
         return [within("UPDATE", cseq=cseq, body=offer), answer]
     return [within("INVITE", cseq=cseq, body=offer), gets(100, optional=True), answer, within("ACK", cseq=cseq)]

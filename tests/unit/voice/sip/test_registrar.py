@@ -72,6 +72,24 @@ def test_a_line_registers_stays_registered_and_leaves() -> None:
     assert alice.agent.unregister("r", now=wire.now) == []
 
 
+def test_a_registrar_behind_a_proxy_is_proved_to_beside_the_proxy() -> None:
+    wire = Wire()
+    alice = phone(wire)
+    peer = Peer(wire, alice, BOB)
+    credentials = Credentials(user="alice", password="secret", realms=("proxy", "registrar"))
+    wire.do(alice, alice.agent.register("r", BOB, "alice", now=wire.now, credentials=credentials))
+    (first,) = peer.heard()
+    peer.say(reply(first, 407, 'Proxy-Authenticate: Digest realm="proxy", nonce="n1"'))
+    (second,) = peer.heard()
+    peer.say(reply(second, 401, 'WWW-Authenticate: Digest realm="registrar", nonce="n2"'))
+    (third,) = peer.heard()
+    assert 'realm="proxy"' in header(third, "Proxy-Authorization")
+    assert 'realm="registrar"' in header(third, "Authorization")
+    assert header(third, "CSeq") == "3 REGISTER"
+    peer.say(reply(third, 401, 'WWW-Authenticate: Digest realm="registrar", nonce="n3"'))
+    assert alice.events == [RegistrationFailed(registration="r", status=401, reason="Whatever")]
+
+
 def test_a_line_that_goes_silent_is_forgotten() -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
