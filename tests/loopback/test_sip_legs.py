@@ -374,6 +374,16 @@ async def test_a_target_that_leads_nowhere_is_refused_with_its_code(
     assert refused.reason
 
 
+async def test_a_trunk_that_is_ourselves_makes_no_call_of_a_number_of_ours(bench: Bench) -> None:
+    """Else a document that dials would be called by what it dials, for ever."""
+    bench.book.routes = (Route(prefix="+1555", host="127.0.0.1", port=bench.legs.address.port),)
+    bench.place("+15550123")
+    refused = await bench.fact(LegRefused)
+    assert isinstance(refused, LegRefused)
+    assert refused.sip_code == 403
+    assert not any(isinstance(message, ReceiveCall) for message in bench.said)
+
+
 async def test_a_busy_phone_is_told_as_busy(bench: Bench) -> None:
     async with Phone("dave", manner=Refuses(status=486)) as dave:
         bench.place(dave.uri)
