@@ -142,6 +142,15 @@ def test_without_its_blends_it_would_click(
     assert any(found > natural + HALF_STEPS + BLENDING for found, natural in steps)
 
 
+@pytest.mark.parametrize("period", [90, 100, 116])
+def test_a_sound_that_fades_goes_round_without_a_seam(period: int) -> None:
+    """The last period is softer at its end than at its beginning, and what is made up repeats it."""
+    time = np.arange(14 * 160)
+    sound = 12_000 * np.exp(-time / 500) * np.cos(2 * np.pi * (time - 9 * 160) / period)
+    made = heard(sound, {9, 10})[9 * 160 : 11 * 160]
+    assert np.abs(np.diff(made)).max() < 1.5 * np.abs(np.diff(sound[8 * 160 :])).max()
+
+
 def test_concealed_frames_are_counted() -> None:
     ear = Ear([ULAW, ULAW])
     for k, frame in enumerate(codes(vowel(0.4), ULAW)):
