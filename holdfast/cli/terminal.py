@@ -16,6 +16,7 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SPARE = "HOLD"
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+GLUE = "\N{NO-BREAK SPACE}"
 GAP = 2
 """Columns between two columns of a table."""
 
@@ -88,6 +89,7 @@ def _told(headings: Sequence[str], row: Sequence[str]) -> None:
     """A row in words, for a terminal too narrow for its table."""
     OUT.print(Text(row[0], style="bold"))
     cells = [(heading.lower(), cell) for heading, cell in zip(headings[1:], row[1:], strict=True) if cell]
-    words = " · ".join(cell if cell.startswith(heading) else f"{heading} {cell}" for heading, cell in cells)
-    for line in textwrap.wrap(words, max(OUT.width - GAP, GAP), break_on_hyphens=False):
-        OUT.print(Text("  " + line))
+    words = [cell if cell.startswith(heading) else f"{heading} {cell}" for heading, cell in cells]
+    told = f"{GLUE}· ".join(each.replace(" ", GLUE) for each in words)
+    for line in textwrap.wrap(told, max(OUT.width - GAP, GAP), break_on_hyphens=False):
+        OUT.print(Text("  " + line.replace(GLUE, " ")))
