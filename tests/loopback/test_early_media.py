@@ -26,6 +26,9 @@ def files() -> Iterator[FileServer]:
         yield served
 
 
+INVITED = b"CSeq: 1 INVITE\r\n"
+
+
 @pytest.fixture(autouse=True)
 async def numbers(server: Server, files: FileServer) -> None:
     for number, page in NUMBERS.items():
@@ -70,6 +73,10 @@ async def test_a_caller_that_is_not_answered_hears_the_phone_that_rings(
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         said = [message.start_line.split(" ")[0] for message in alice.messages if message.direction == "out"]
         assert said.count("PRACK") == (2 if acknowledges else 0)
+        (ok,) = {
+            each.data for each in alice.messages if each.start_line.startswith("SIP/2.0 200") and INVITED in each.data
+        }
+        assert (b"m=audio" in ok) is not acknowledges, "what was described and acknowledged is not described again"
         await call.hang_up()
         await called.over()
 
