@@ -31,6 +31,7 @@ from holdfast.cli.web import bind_http, http_server
 from holdfast.console.app import console_routes
 from holdfast.console.guard import Guard, is_loopback
 from holdfast.holds.account import Account
+from holdfast.holds.figures import HoldsCollector
 from holdfast.holds.service import Holds
 from holdfast.holds.web import make_web
 from holdfast.settings import Settings
@@ -266,6 +267,7 @@ def application(
     metrics.registry.register(QualityCollector(engine.quality))
     metrics.count(engine.tally, engine.not_ready)
     metrics.registry.register(TrunkCollector(engine.legs.trunks))
+    metrics.registry.register(HoldsCollector(holds.ledger, time.time))
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,

@@ -1,10 +1,11 @@
 """The book of holds: every change of every hold, kept, and told to those who watch."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from holdfast.holds.errors import HoldUnknown
-from holdfast.holds.hold import Effect, Hold, Message, Tell, WayName, ask, seen, step
+from holdfast.holds.hold import Effect, Hold, Message, Status, Tell, WayName, ask, seen, step
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import Clock, HoldEvent, HoldStore
 
@@ -24,6 +25,8 @@ class Ledger:
         self._by_phone: dict[CallSid, HoldId] = {}
         self._news = asyncio.Event()
         self._closed = False
+        self.ended: Counter[tuple[WayName | None, Status]] = Counter()
+        """How many holds ended since the start, by their way and how they did."""
 
     async def load(self) -> None:
         """Take over the holds that were going on when the store was last closed."""
@@ -104,6 +107,7 @@ class Ledger:
             book = self._book(hold)
             if book.get(hold.call) == id:
                 del book[hold.call]
+            self.ended[hold.way, hold.status] += 1
         await self._keep(hold, tuple(effect for effect in effects if isinstance(effect, Tell)))
         return hold, effects
 

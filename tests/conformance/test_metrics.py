@@ -7,6 +7,10 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from holdfast.holds.clock import SystemClock
+from holdfast.holds.figures import HoldsCollector
+from holdfast.holds.ledger import Ledger
+from holdfast.holds.memory import MemoryStore
 from holdfast.voice.api.metrics import Metrics
 from holdfast.voice.api.quality import QualityCollector
 from holdfast.voice.api.trunks import TrunkCollector
@@ -42,6 +46,7 @@ def scraped(tally: Tally, *, not_ready: str | None = None) -> dict[str, float]:
     metrics.registry.register(QualityCollector(quality))
     metrics.count(tally, lambda: not_ready)
     metrics.registry.register(TrunkCollector(Trunks()))
+    metrics.registry.register(HoldsCollector(Ledger(MemoryStore(), SystemClock()), lambda: 0.0))
     found = {}
     for family in text_string_to_metric_families(metrics.exposition().decode()):
         found[f"family {family.name}"] = 1.0

@@ -1,0 +1,36 @@
+"""Figures of the holds for Prometheus."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from holdfast.holds.ledger import Ledger
+
+
+class HoldsCollector(Collector):
+    """What the book of holds says whenever somebody scrapes.
+
+    Units: `now` is seconds since the Unix epoch, by the clock of the holds.
+    """
+
+    def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._now = now
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """The gauges and counters."""
+        active = self._ledger.active()
+        standing = Counter((str(hold.way or ""), hold.status.value) for hold in active)
+        told = "Holds that go on, by the way they are held and where they stand."
+        family = GaugeMetricFamily("holdfast_holds", told, labels=["way", "status"])
+        for labels, count in sorted(standing.items()):
+            family.add_metric(labels, count)
+        yield family
+        longest = max((self._now() - hold.asked_at for hold in active), default=0.0)
+        yield GaugeMetricFamily("holdfast_holds_longest_seconds", "How long the oldest of them lasts.", value=longest)
+        ended = CounterMetricFamily("holdfast_holds_ended", "Holds that ended, by how.", labels=["way", "status"])
+        for (way, status), count in sorted(self._ledger.ended.items()):
+            ended.add_metric([str(way or ""), status.value], count)
+        yield ended
