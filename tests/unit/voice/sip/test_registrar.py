@@ -12,6 +12,7 @@ from holdfast.voice.sip.effects import (
     ContactsChanged,
     Invited,
     OptionsAnswered,
+    PasswordWrong,
     Registered,
     RegistrationFailed,
     SessionId,
@@ -107,7 +108,7 @@ def test_a_wrong_password_and_an_unknown_user_are_told_the_same(user: str, passw
     bob, alice = server(wire), phone(wire)
     register(wire, alice, user, password)
     assert alice.events == [RegistrationFailed(registration="r", status=401, reason="Unauthorized")]
-    assert bob.events == []
+    assert bob.events == [PasswordWrong(source=ALICE, user=user)], "our owner is told the same of both, too"
     assert bob.agent.transactions() == 0
 
 
