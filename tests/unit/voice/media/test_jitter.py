@@ -233,6 +233,17 @@ def test_it_waits_less_again_at_a_quiet_frame_once_all_packets_come_early() -> N
     assert heard[-1] == frame(14 + 4 * CALM_PACKETS - START_DEPTH), "it is heard as soon as in the beginning"
 
 
+def test_one_loud_sample_is_enough_for_a_frame_to_be_missed() -> None:
+    """Each frame has its one at another place."""
+    bench = deepened()
+    depth = int(bench.jitter.depth[0])
+    for k in range(15, 15 + PATIENCE):
+        sound = bytearray(b"\xfe" * 160)
+        sound[k % 160] = 0x00
+        bench.hear(Packet(timestamp=voice(k).timestamp, payload=bytes(sound)))
+    assert bench.jitter.depth[0] == depth
+
+
 def test_sound_that_is_never_quiet_is_cut_after_a_while_and_the_cut_is_told() -> None:
     bench = deepened()
     depth, cuts = int(bench.jitter.depth[0]), []
