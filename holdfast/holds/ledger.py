@@ -1,10 +1,15 @@
-"""The book of holds: every change of every hold, kept, and told to those who watch."""
+"""The book of holds: every change of every hold, kept, and told to those who watch.
+
+A store that fails keeps no new hold from being refused, untouched, and no other change from being made: a held party
+must come back on a full disk too. What was not kept is in force, shown, and written as soon as the store takes it.
+"""
 
 import asyncio
-from collections import Counter
+import logging
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from holdfast.holds.errors import HoldUnknown
+from holdfast.holds.errors import HoldUnknown, StoreTrouble
 from holdfast.holds.hold import Effect, Hold, Message, Status, Tell, WayName, ask, seen, step
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import Clock, HoldEvent, HoldStore
@@ -12,6 +17,8 @@ from holdfast.holds.ports import Clock, HoldEvent, HoldStore
 BATCH = 500
 MOST_ACTIVE = 1_000_000
 """More holds than can be going on at a time."""
+
+_log = logging.getLogger("holdfast.holds.ledger")
 
 
 class Ledger:
@@ -23,6 +30,9 @@ class Ledger:
         self._active: dict[HoldId, Hold] = {}
         self._by_call: dict[CallSid, HoldId] = {}
         self._by_phone: dict[CallSid, HoldId] = {}
+        self._late: deque[tuple[Hold, tuple[Tell, ...], float]] = deque()
+        """Changes the store has not kept yet, oldest first, each with when it was made."""
+        self._catching_up = asyncio.Lock()
         self._news = asyncio.Event()
         self._closed = False
         self.ended: Counter[tuple[WayName | None, Status]] = Counter()
@@ -56,18 +66,25 @@ class Ledger:
 
     async def get(self, id: HoldId) -> Hold:
         """A hold, going on or ended. Raises: HoldUnknown."""
-        hold = self._active.get(id) or await self._store.hold(id)
+        hold = self._active.get(id) or self._not_kept().get(id) or await self._store.hold(id)
         if hold is None:
             raise HoldUnknown(f"there is no hold {id}", fix="GET /holds lists them.", hold=id)
         return hold
 
     async def last_of(self, call: CallSid) -> Hold | None:
         """The hold that goes on for this call, else the newest that has ended."""
-        return self.of_call(call) or await self._store.last_of(call)
+        late = [hold for hold in self._not_kept().values() if hold.call == call]
+        return self.of_call(call) or (late[-1] if late else await self._store.last_of(call))
 
     async def list(self, *, active_only: bool, limit: int) -> list[Hold]:
         """Holds, newest first."""
-        return list(await self._store.holds(active_only=active_only, limit=limit))
+        known = {hold.id: hold for hold in await self._store.holds(active_only=active_only, limit=limit)}
+        known |= self._not_kept()
+        chosen = [hold for hold in known.values() if hold.active or not active_only]
+        return sorted(chosen, key=lambda hold: hold.asked_at, reverse=True)[:limit]
+
+    def _not_kept(self) -> dict[HoldId, Hold]:
+        return {hold.id: hold for hold, _, _ in self._late}
 
     async def ask(
         self,
@@ -79,11 +96,17 @@ class Ledger:
         music: str | None,
         limit_s: float | None,
     ) -> Hold:
-        """Open a hold."""
+        """Open a hold. Raises: StoreTrouble, when it cannot be kept: then there is none."""
         hold, tells = ask(id=id, call=call, now=self._clock.now(), by=by, reason=reason, music=music, limit_s=limit_s)
         self._active[id] = hold
         self._by_call[call] = id
-        await self._keep(hold, tells)
+        try:
+            await self._store.save_hold(hold, tells, at=self._clock.now())
+        except StoreTrouble:
+            # After a crash nobody would know that the party waits.
+            del self._active[id], self._by_call[call]
+            raise
+        self._wake()
         return hold
 
     async def see(self, id: HoldId, call: CallSid, *, since: float) -> Hold:
@@ -112,8 +135,29 @@ class Ledger:
         return hold, effects
 
     async def _keep(self, hold: Hold, tells: tuple[Tell, ...]) -> None:
-        await self._store.save_hold(hold, tells, at=self._clock.now())
+        at = self._clock.now()
+        if self._late:
+            self._late.append((hold, tells, at))
+            await self.catch_up()
+            return
+        try:
+            await self._store.save_hold(hold, tells, at=at)
+        except StoreTrouble as error:
+            _log.error("hold=%s call=%s fact=NotKept why=%s", hold.id, hold.call, error.message)
+            self._late.append((hold, tells, at))
         self._wake()
+
+    async def catch_up(self) -> None:
+        """Write what is not kept yet, in its order. A store that fails is left in peace until the next time."""
+        async with self._catching_up:
+            while self._late:
+                hold, tells, at = self._late[0]
+                try:
+                    await self._store.save_hold(hold, tells, at=at)
+                except StoreTrouble:
+                    return
+                self._late.popleft()
+                self._wake()
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()

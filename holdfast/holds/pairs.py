@@ -1,19 +1,24 @@
 """The two-leg calls whose continuations are ours, found by either call."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 
+from holdfast.holds.errors import StoreTrouble
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import HoldStore
 from holdfast.holds.ways.pair import Pair
 
 KEEP_SERVED = 10_000
 
+_log = logging.getLogger("holdfast.holds.pairs")
+
 
 class Pairs:
     """Every pair that goes on, kept in the store, with news when one changes.
 
-    A change is in force at once and awaits its keeping: webhooks about the same pair are answered meanwhile.
+    A change is in force at once and awaits its keeping: webhooks about the same pair are answered meanwhile. A store
+    that fails is told later: parties are brought together all the same.
     """
 
     def __init__(self, store: HoldStore) -> None:
@@ -21,6 +26,8 @@ class Pairs:
         self._by_call: dict[CallSid, Pair] = {}
         self._news: dict[CallSid, asyncio.Event] = {}
         self._served: OrderedDict[CallSid, str | None] = OrderedDict()
+        self._late: set[CallSid] = set()
+        """Parents of the pairs the store does not know as they are."""
 
     async def load(self) -> None:
         """Take over the pairs the store knows."""
@@ -46,7 +53,7 @@ class Pairs:
         for call in (pair.parent.call, pair.child.call):
             self._by_call[call] = pair
         self._tell(pair.parent.call)
-        await self._store.save_pair(pair)
+        await self._keep(pair.parent.call)
 
     async def forget(self, pair: Pair) -> None:
         """Let go of a pair that is over and done with."""
@@ -56,7 +63,27 @@ class Pairs:
                 del self._by_call[call]
         self._served.pop(pair.parent.call, None)
         self._tell(pair.parent.call)
-        await self._store.forget_pair(pair.parent.call)
+        await self._keep(pair.parent.call)
+
+    async def catch_up(self) -> None:
+        """Tell the store what it could not keep so far."""
+        for parent in tuple(self._late):
+            await self._keep(parent)
+
+    async def _keep(self, parent: CallSid) -> None:
+        """Let the store know of this parent's pair what we know."""
+        pair = self._by_call.get(parent)
+        try:
+            if pair is None or pair.parent.call != parent:
+                await self._store.forget_pair(parent)
+            else:
+                await self._store.save_pair(pair)
+        except StoreTrouble as error:
+            if parent not in self._late:
+                _log.error("call=%s fact=PairNotKept why=%s", parent, error.message)
+            self._late.add(parent)
+        else:
+            self._late.discard(parent)
 
     def news(self, pair: Pair) -> asyncio.Event:
         """Set when this pair changes next."""

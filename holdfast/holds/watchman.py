@@ -44,6 +44,8 @@ class Watchman:
 
     async def look(self) -> None:
         """Go round once. Trouble with one hold leaves the others looked at, and is looked at again next time."""
+        await self._ledger.catch_up()
+        await self._work.pairs.catch_up()
         rooms: dict[ConferenceSid, Room] = {}
         for hold in self._ledger.active():
             if hold.way is WayName.PHONE:

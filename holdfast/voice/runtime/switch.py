@@ -65,6 +65,8 @@ class Switch:
         self._sound = sound
         self._together = together
         self._carry_out = carry_out
+        self._late: dict[tuple[str, str], Snapshot] = {}
+        """The newest states that the store failed to take."""
         self._taken: list[Taken] = []
         self._at_work: list[Taken] = []
         self._over = False
@@ -164,14 +166,14 @@ class Switch:
             self._came.set()
 
     async def _commit(self, taken: Sequence[Taken], noted: Sequence[Entry]) -> None:
-        """Write a group of steps. A store that fails is no reason to drop a call."""
+        """Write a group of steps. A store that fails is no reason to drop a call; it is given the states again."""
         entries = [*noted, *(entry for one in taken for entry in one.entries)]
-        snapshots = [snapshot for one in taken for snapshot in one.snapshots]
+        newest = self._late | {(each.noun, each.sid): each for one in taken for each in one.snapshots}
         try:
-            await self._journal.commit(entries, snapshots)
-            self.store_failure = None
+            await self._journal.commit(entries, list(newest.values()))
+            self._late, self.store_failure = {}, None
         except StoreFailed as error:
-            self.store_failure = error.message
+            self._late, self.store_failure = newest, error.message
             log.error("the journal could not be written, calls go on: %s", error.message)
 
     def _perform(self, one: Taken) -> None:

@@ -28,12 +28,14 @@ class Pages:
         self.open = asyncio.Event()
         self.failure: Exception | None = None
         self.lines: list[Entry] = []
+        self.states: list[str] = []
 
     async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
         await self.open.wait()
         if self.failure is not None:
             raise self.failure
         self.lines += entries
+        self.states += [snapshot.sid for snapshot in snapshots]
 
     async def load(self) -> Sequence[Snapshot]:
         return []
@@ -163,3 +165,21 @@ async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
     )
     assert "ReceiveCall" in lines
     assert not {"ForgetCall", "sip"} & set(lines)
+
+
+async def test_states_the_store_failed_to_take_are_given_to_it_again() -> None:
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    pages.failure = StoreFailed("disk full")
+    await switch.ask(queue(1))
+    assert (switch.store_failure, pages.states) == ("disk full", [])
+    pages.failure = None
+    await switch.ask(queue(2))
+    assert switch.store_failure is None
+    assert pages.states == [queue(1).queue, queue(2).queue]
+    await switch.ask(queue(3))
+    assert pages.states == [queue(1).queue, queue(2).queue, queue(3).queue]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -1,0 +1,111 @@
+"""Stories of a store that takes nothing for a while, as on a full disk: nobody waits on hold for it."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.hold import Hold, Status, Tell
+from holdfast.holds.ids import CallSid
+from holdfast.holds.memory import MemoryStore
+from holdfast.holds.ports import HoldEvent
+from holdfast.holds.ways.pair import Pair
+from tests.stories.holds.conftest import Stage
+
+pytestmark = pytest.mark.anyio
+
+
+class FullStore(MemoryStore):
+    """Reads, and writes when there is room."""
+
+    full = False
+
+    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+        self._look()
+        return await super().save_hold(hold, tells, at=at)
+
+    async def save_pair(self, pair: Pair) -> None:
+        self._look()
+        await super().save_pair(pair)
+
+    async def forget_pair(self, parent: CallSid) -> None:
+        self._look()
+        await super().forget_pair(parent)
+
+    def _look(self) -> None:
+        if self.full:
+            raise StoreTrouble("the store failed: disk full")
+
+
+@pytest.fixture
+def disk() -> FullStore:
+    return FullStore()
+
+
+@pytest.fixture
+def stage(disk: FullStore) -> Stage:
+    return Stage(store=disk)
+
+
+async def test_a_party_of_a_conference_comes_back_and_the_record_is_written_when_there_is_room(
+    stage: Stage, disk: FullStore
+) -> None:
+    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", customer, agent)
+    hold = await stage.holds.hold(customer)
+    disk.full = True
+    assert (await stage.holds.resume(hold)).status is Status.RESUMED
+    assert stage.account.hears(customer) == agent
+    assert (await stage.holds.get(hold.id)).status is Status.RESUMED
+    assert await stage.holds.list(active_only=True) == []
+    assert (await stage.holds.resume(customer)).status is Status.RESUMED
+    kept = await disk.hold(hold.id)
+    assert kept is not None
+    assert kept.status is Status.HELD
+    await stage.holds.check()
+    disk.full = False
+    await stage.holds.check()
+    assert await disk.hold(hold.id) == await stage.holds.get(hold.id)
+    assert await stage.kinds(hold) == ["asked", "holding", "held", "resuming", "resumed"]
+
+
+async def test_nobody_is_put_on_hold_who_would_be_forgotten(stage: Stage, disk: FullStore) -> None:
+    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", customer, agent)
+    disk.full = True
+    for _ in range(2):
+        with pytest.raises(StoreTrouble, match="disk full"):
+            await stage.holds.hold(customer)
+    assert stage.account.hears(customer) == agent
+    assert await stage.holds.list() == []
+    disk.full = False
+    assert (await stage.holds.hold(customer)).status is Status.HELD
+
+
+async def test_two_legs_come_together_and_their_pair_is_known_after_a_restart(stage: Stage, disk: FullStore) -> None:
+    parent, child = await stage.two_legs()
+    hold = await stage.holds.hold(child)
+    disk.full = True
+    assert (await stage.holds.resume(hold)).status is Status.RESUMED
+    assert (stage.account.hears(child), stage.account.hears(parent)) == (parent, child)
+    await stage.holds.check()
+    disk.full = False
+    await stage.holds.check()
+    stage.start()
+    again = await stage.holds.hold(parent)
+    assert (again.status, stage.account.hears(parent)) == (Status.HELD, "music")
+
+
+async def test_a_conversation_that_ends_is_forgotten_when_there_is_room(stage: Stage, disk: FullStore) -> None:
+    parent, child = await stage.two_legs()
+    await stage.holds.hold(child)
+    disk.full = True
+    stage.account.party_hangs_up(parent)
+    stage.account.party_hangs_up(child)
+    await stage.settle()
+    await stage.holds.check()
+    assert [pair.parent.call for pair in await disk.pairs()] == [parent]
+    disk.full = False
+    await stage.holds.check()
+    assert list(await disk.pairs()) == []
+    assert await stage.holds.list(active_only=True) == []
