@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.cli.client import Client as HoldsClient
 from holdfast.store.account import Credentials
+from holdfast.testing.clock import now_s
 from holdfast.testing.files import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server
 from holdfast.testing.signals import BOB
 from holdfast.voice.media.codecs import encode
+from tests.interop.captured import capture
 from tests.interop.scenarios import calling, holds
 from tests.interop.scenes import Scene
 from tests.interop.stage import play, plays
@@ -23,9 +26,11 @@ from tests.loopback.test_hold_by_phone import hears_music
 # What lasts a minute is begun here, to be over when it is asked for.
 pytestmark = [pytest.mark.interop, pytest.mark.anyio, pytest.mark.usefixtures("sessions")]
 
-FRONT, SHORT, PATIENT, KEYS, ROOM = "+15550101", "+15550102", "+15550103", "+15550104", "+15550105"
+FRONT, SHORT, PATIENT, KEYS = "+15550101", "+15550102", "+15550103", "+15550104"
+ROOM, TAKE = "+15550105", "+15550106"
 """Numbers that answer, that answer and hang up, that let another phone ring first, that wait for 2 and for 4,
-and that join a conference."""
+that join a conference, and that take who waits in a queue."""
+INTO_THE_QUEUE = '<Response><Play digits="w"/><Enqueue waitUrl="">line</Enqueue></Response>'
 INTO_THE_ROOM = '<Response><Dial><Conference beep="false" waitUrl="">room</Conference></Dial></Response>'
 KEY = '<Response><Gather finishOnKey="{}" actionOnEmptyResult="true" timeout="20" action="{}"/></Response>'
 
@@ -44,6 +49,7 @@ def server(files: FileServer) -> Iterator[Server]:
         FRONT: files.put("front.xml", '<Response><Play digits="w"/><Pause length="120"/></Response>'),
         SHORT: files.put("short.xml", '<Response><Play digits="w"/><Hangup/></Response>'),
         ROOM: files.put("room.xml", INTO_THE_ROOM),
+        TAKE: files.put("take.xml", "<Response><Dial><Queue>line</Queue></Dial></Response>"),
         PATIENT: files.url("patient.xml"),
         KEYS: files.put("keys.xml", KEY.format("2", files.put("two.xml", KEY.format("4", files.url("four.xml"))))),
     }
@@ -141,6 +147,32 @@ async def test_telephone_events_and_info_are_keys(
     assert [path for path in files.asked if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
 
 
+async def test_loss_and_jitter_are_concealed_counted_and_shown(server: Server, tmp_path: Path) -> None:
+    """One packet of 20 lost, every other one up to 40 ms late. sipp needs a raw socket for this, which root has."""
+    packets = [(number, 0.04 * (number % 4) / 3) for number in range(400) if number % 20 != 9]
+    bob = capture(tmp_path / "bob.pcap", encode(BOB.frame()), packets)
+    phone = await play(calling.is_heard_badly(bob), tmp_path)
+    async with Phone("alice", server=server.sip) as alice:
+        sid = await call(server, phone.port, f"<Response><Dial><Sip>{alice.uri}</Sip></Dial></Response>")
+        await alice.called()
+        await alice.hears("bob")
+        began_s = now_s()
+        ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+        async with asyncio.timeout(15):
+            while not (sound := {one["sid"]: one["sound"] for one in await calls_shown(ask)}[sid]):  # noqa: ASYNC110  it is asked
+                await asyncio.sleep(0.2)
+        heard = frozenset().union(*(one.heard for one in alice.ear.intervals(since_s=began_s)))
+        quality = await asyncio.to_thread(ask.get, f"/engine/quality/{sid}")
+        assert heard - {"silence"} == {"bob"}
+        assert min(quality["packets_lost"], quality["frames_concealed"]) >= 5
+        assert 0.03 < sound["loss"] < 0.08
+        assert 10 < sound["jitter_ms"] < 60
+        assert 3 < sound["mos"] < 4.2
+        assert 'holdfast_media_mos{of="worst"}' in await asyncio.to_thread(ask.text, "/metrics")
+        await asyncio.to_thread(server.sdk().calls(sid).update, status="completed")
+        await phone.ends_well()
+
+
 async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Server, tmp_path: Path) -> None:
     """The other party hears music meanwhile, and the holds service shows a phone's own hold."""
     client = server.sdk()
@@ -166,6 +198,33 @@ async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Serve
         await asyncio.to_thread(client.calls(sid).update, status="completed")
         await phone.ends_well()
         await listens.hang_up()
+
+
+@pytest.mark.parametrize("where", ["a call of two", "a queue"])
+async def test_whom_a_phone_holds_hears_music(server: Server, tmp_path: Path, where: str) -> None:
+    client = server.sdk()
+    phone = await play(holds.holds_until_told(humming(tmp_path)), tmp_path)
+    async with Phone("alice", server=server.sip) as alice:
+        if where == "a queue":
+            await asyncio.to_thread(client.queues.create, friendly_name="line")
+            await (await alice.call(TAKE)).answered()
+            sid = await call(server, phone.port, INTO_THE_QUEUE)
+        else:
+            sid = await call(server, phone.port, f"<Response><Dial><Sip>{alice.uri}</Sip></Dial></Response>")
+            await alice.called()
+        await alice.hears("bob")
+        await phone.tell()
+        await hears_music(alice)
+        await phone.tell()
+        await alice.hears("bob")
+        await asyncio.to_thread(client.calls(sid).update, status="completed")
+        await phone.ends_well()
+
+
+async def calls_shown(ask: HoldsClient) -> list[dict[str, Any]]:
+    """The live calls, as the holds service shows them."""
+    shown: list[dict[str, Any]] = (await asyncio.to_thread(ask.get, "/calls"))["calls"]
+    return shown
 
 
 async def by_phone(server: Server, call: str) -> list[tuple[str, str]]:

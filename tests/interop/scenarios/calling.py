@@ -176,6 +176,18 @@ PRESSES_KEYS = scene(
     '  <nop><action><exec play_pcap_audio="/usr/share/sip-tester/dtmf_2833_4.pcap"/></action></nop>\n',
     is_hung_up(5_000),
 )
+
+
+def is_heard_badly(capture: Path) -> Scene:
+    """A called phone whose sound is played from a capture."""
+    return scene(
+        "A called phone is heard over a network that loses and delays",
+        answers(),
+        f'  <nop><action><exec play_pcap_audio="{capture}"/></action></nop>\n',
+        is_hung_up(),
+    )
+
+
 PRESSES_KEYS_BY_INFO = scene(
     "A caller presses keys that travel by INFO, in both ways of writing them, and something else that is none",
     calls(),
