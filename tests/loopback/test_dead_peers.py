@@ -16,6 +16,7 @@ from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.sip.effects import EndCause, Ended
+from tests.loopback.web_server import WebServer, reply
 
 pytestmark = pytest.mark.anyio
 
@@ -58,10 +59,13 @@ async def in_the_room(server: Server, phone: Phone) -> PhoneCall:
 
 async def test_a_phone_that_sends_no_sound_any_more_is_hung_up_on() -> None:
     async with (
+        WebServer() as web,
         serving(rtp_timeout_s="2", rtp_timeout_held_s="8") as (server, client, files),
         Phone("alice", server=server.sip) as alice,
         Phone("bob", server=server.sip) as bob,
     ):
+        (number,) = await asyncio.to_thread(client.incoming_phone_numbers.list)
+        await asyncio.to_thread(number.update, status_callback=web.on("/status", reply("")))
         await in_the_room(server, alice)
         held = await in_the_room(server, bob)
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
@@ -72,6 +76,11 @@ async def test_a_phone_that_sends_no_sound_any_more_is_hung_up_on() -> None:
         dead.line.close()
         await dead.over(within_s=15)
         await until_completed(client, 1, within_s=5)
+        await web.came(1)
+        (ended,) = await calls_of(client, "completed")
+        told = web.asked("/status")[0].form
+        assert (told["CallSid"], told["CallStatus"]) == (ended.sid, "completed")
+        assert int(told["CallDuration"]) == int(ended.duration) > 0
         # The one that holds and says nothing has longer, but not for ever, however often it says that it holds.
         assert len(await calls_of(client, "in-progress")) == 1
         await held.hold(HoldForm.INACTIVE, by="UPDATE")

@@ -1,4 +1,4 @@
-"""10,000 hostile packets at a server while a call is up, whose ears notice nothing."""
+"""Messages after RFC 4475 and 10,000 hostile packets at a server while a call is up, whose ears notice nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from holdfast.testing.clock import now_s
 from holdfast.testing.files import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
+from tests.conformance.test_rfc4475 import REQUESTS, Case
 from tests.fuzz.hostile import packet
+from tests.unit.voice.sip.wire import wired
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +41,9 @@ async def test_a_call_does_not_notice_10_000_hostile_packets() -> None:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
                 stranger.bind(("127.0.0.1", 0))
                 stranger.setblocking(False)
+                for number, case in enumerate(REQUESTS):
+                    stranger.sendto(torture(case, number, stranger), server.sip[:2])
+                await is_alive(stranger, server, -1)
                 for first in range(0, SIP, BURST):
                     for number in range(first, first + BURST):
                         stranger.sendto(packet("sip", number)[:60_000], server.sip[:2])
@@ -58,6 +63,19 @@ async def test_a_call_does_not_notice_10_000_hostile_packets() -> None:
             log = server.log()
     assert "Traceback" not in log
     assert "ERROR" not in log
+
+
+def torture(case: Case, number: int, sender: socket.socket) -> bytes:
+    """A message of a section, in a transaction of its own, to be answered where it comes from."""
+    host, port = sender.getsockname()
+    data = case.message if isinstance(case.message, bytes) else wired(case.message)
+    for was, now in (
+        ("10.0.0.3:5060", f"{host}:{port}"),
+        ("branch=z9hG4bKpeer1", f"branch=z9hG4bKt{number}"),
+        ("Call-ID: call-1", f"Call-ID: torture-{number}"),
+    ):
+        data = data.replace(was.encode(), now.encode())
+    return data
 
 
 async def is_alive(stranger: socket.socket, server: Server, number: int) -> None:

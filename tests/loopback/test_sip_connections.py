@@ -18,7 +18,7 @@ from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.runtime.legs.sip import SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.streams import Connection, Streams
-from holdfast.voice.sip.effects import Address, EndCause
+from holdfast.voice.sip.effects import Address, EndCause, Transport
 from holdfast.voice.sip.framing import MAX_HEAD_BYTES, Broken
 from tests.loopback.test_sip_legs import CALL, Bench, opened
 
@@ -203,19 +203,23 @@ async def test_nobody_there_is_known_at_once(bench: Bench) -> None:
     assert refused.sip_code == 503
 
 
-async def test_a_burst_of_calls_and_a_cut_does_no_harm(bench: Bench) -> None:
+@pytest.mark.parametrize("transport", ["TCP", "TLS"])
+async def test_a_burst_of_calls_and_a_cut_does_no_harm(bench: Bench, transport: Transport) -> None:
     """Callers whose connection is aborted right after their INVITEs: their calls end, and others work."""
     text = (
-        "INVITE sip:+15550123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:1;branch=z9hG4bK{number}\r\n"
+        f"INVITE sip:+15550123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1:1;branch=z9hG4bK{{number}}\r\n"
         "From: <sip:x@127.0.0.1>;tag={number}\r\nTo: <sip:+15550123@127.0.0.1>\r\nCall-ID: {number}\r\n"
         "CSeq: 1 INVITE\r\nContact: <sip:x@127.0.0.1:1;transport=tcp>\r\nContent-Length: 0\r\n\r\n"
     )
+    server = next(each for each in bench.legs.addresses if each.transport == transport)
     for round_ in range(5):
-        _, writer = await asyncio.open_connection(*bench.legs.address[:2])
+        sealed = trusting() if transport == "TLS" else None
+        _, writer = await asyncio.open_connection(server.host, server.port, ssl=sealed)
         writer.write("".join(text.format(number=f"{round_}x{number}") for number in range(20)).encode())
         await writer.drain()
         writer.transport.abort()
-    async with Phone("carol", server=bench.legs.address, transport="TCP") as carol:
+    shown = LOCALHOST if transport == "TLS" else None
+    async with Phone("carol", server=server, transport=transport, certificate=shown) as carol:
         call = await carol.call("+15550123")
         await bench.until(lambda: len(bench.said) >= 1)
         await call.hang_up()

@@ -80,6 +80,8 @@ class Rows:
     bound: dict[str, socket.socket] = field(default_factory=dict)
     told: list[tuple[str, object]] = field(default_factory=list)
     keys: list[SrtpKeys | None] = field(default_factory=list)
+    where: list[tuple[RtpAddress | None, int | None]] = field(default_factory=list)
+    """Where each description has sound sent, and as what payload type keys travel there."""
 
     async def open_row(self, leg: str) -> RowAddress:
         if self.away:
@@ -105,6 +107,7 @@ class Rows:
     ) -> None:
         self.told.append((leg, (codec, send, receive)))
         self.keys.append(srtp)
+        self.where.append((remote, dtmf_payload_type))
 
     def pass_on(self, leg: str, digit: str) -> None:
         self.told.append((leg, digit))
@@ -433,6 +436,34 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
         ("PCMU", True, True),
         "closed",
     ]
+
+
+async def test_a_phone_whose_sound_moves_is_sent_it_there(bench: Bench) -> None:
+    """By re-INVITE, by UPDATE and in the ACK of a re-INVITE without an offer, as music on hold is put in (RFC 7088)."""
+    async with FarEnd() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        moved = FAR_SDP.replace(b"40000", b"40002").replace(b" 96", b" 97").replace(b":96", b":97")
+        far.sip.do(far.sip.agent.reoffer(session, moved, now=time.time()))
+        await far.event(ReofferAnswered)
+        again = moved.replace(b"40002", b"40004")
+        far.sip.do(far.sip.agent.reoffer(session, again, now=time.time(), method="UPDATE"))
+        await far.event(ReofferAnswered)
+        far.sip.do(far.sip.agent.reoffer(session, None, now=time.time()))
+        assert (await far.event(ReofferAnswered)).offer_to_answer
+        elsewhere = again.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 127.0.0.2").replace(b"40004", b"40006")
+        far.sip.do(far.sip.agent.acknowledge(session, elsewhere + b"a=sendonly\r\n", now=time.time()))
+        await bench.fact(PhoneHeld)
+        assert bench.rows.where == [
+            (("127.0.0.1", 40000), 96),
+            (("127.0.0.1", 40002), 97),
+            (("127.0.0.1", 40004), 97),
+            (("127.0.0.2", 40006), 97),
+        ]
+        far.sip.do(far.sip.agent.bye(session, now=time.time()))
+        await bench.fact(LegEnded)
 
 
 async def test_phones_are_told_the_address_that_a_router_in_front_of_us_has() -> None:

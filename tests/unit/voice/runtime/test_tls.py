@@ -1,5 +1,6 @@
 """Certificates for TLS: loaded, or refused with the setting that is wrong."""
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ def test_one_file_with_both_is_enough() -> None:
     tls = load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     assert tls.client.check_hostname
     assert any((("commonName", "localhost"),) in each["subject"] for each in tls.client.get_ca_certs())
+
+
+def test_nothing_older_than_tls_1_2_is_spoken() -> None:
+    tls = load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
+    assert tls.server.minimum_version == tls.client.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert tls.client.verify_mode is ssl.CERT_REQUIRED
 
 
 @pytest.mark.parametrize(
