@@ -60,6 +60,10 @@ class Everybody:
         """The same for all."""
         return ANYTHING
 
+    def answer_of_number(self, number: str) -> Answer | None:
+        """None."""
+        return None
+
     def answer_of_application(self, sid: str) -> Answer | None:
         """None."""
         return None

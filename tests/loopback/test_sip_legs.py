@@ -79,6 +79,7 @@ class Rows:
     away: bool = False
     bound: dict[str, socket.socket] = field(default_factory=dict)
     told: list[tuple[str, object]] = field(default_factory=list)
+    remotes: dict[str, RtpAddress | None] = field(default_factory=dict)
     keys: list[SrtpKeys | None] = field(default_factory=list)
     where: list[tuple[RtpAddress | None, int | None]] = field(default_factory=list)
     """Where each description has sound sent, and as what payload type keys travel there."""
@@ -106,6 +107,7 @@ class Rows:
         srtp: SrtpKeys | None,
     ) -> None:
         self.told.append((leg, (codec, send, receive)))
+        self.remotes[leg] = remote
         self.keys.append(srtp)
         self.where.append((remote, dtmf_payload_type))
 
@@ -153,6 +155,9 @@ class Book:
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         return None if dialled.startswith("+1999") else VOICE
 
+    def answer_of_number(self, number: str) -> Answer | None:
+        return VOICE if number.startswith("+1556") else None
+
     def answer_of_application(self, sid: str) -> Answer | None:
         return VOICE if sid == "APshop" else None
 
@@ -199,9 +204,10 @@ class Bench:
         found = self.legs.standing(trunk)
         return None if found is None else found.state
 
-    def place(self, to: str, call: CallSid = CALL) -> None:
+    def place(self, to: str, call: CallSid = CALL, *, beside: CallSid | None = None) -> None:
         """Have a call placed."""
-        self.legs.carry_out(PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast"))
+        effect = PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast", beside=beside)
+        self.legs.carry_out(effect)
 
 
 @asynccontextmanager

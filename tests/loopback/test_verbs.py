@@ -27,7 +27,7 @@ from tests.loopback.web_server import WebServer, reply, to
 
 pytestmark = pytest.mark.anyio
 
-OFFICE = "+15550100"
+OFFICE, OTHER = "+15550100", "+15550102"
 
 
 def twiml(inside: str) -> str:
@@ -360,6 +360,32 @@ async def test_an_application_is_dialled_hears_keys_and_is_heard(server: Server)
         assert (chosen.form["Digits"], chosen.form["CallSid"]) == ("7", asked.form["CallSid"])
         assert (after.form["DialCallStatus"], after.form["DialBridged"]) == ("completed", "true")
         await alice.hears("ringback")
+
+
+async def test_a_number_of_ours_is_called_by_rest_and_its_document_answers(server: Server) -> None:
+    async with WebServer() as web, Phone("alice", server=server.sip) as alice:
+        client = server.sdk()
+        conference = '<Dial><Conference beep="false" waitUrl="">here</Conference></Dial>'
+        await answers(server, OFFICE, web.on("/join", reply(twiml(conference))))
+        voice = web.on("/voice", reply(twiml('<Play loop="0">builtin:ringback</Play>')))
+        web.on("/status", reply(status=204))
+        await answers(server, OTHER, voice)
+        call = await alice.call(OFFICE)
+        await call.answered()
+        status = web.url("/status")
+        made = await asyncio.to_thread(
+            lambda: client.calls.create(to=OTHER, from_=OFFICE, twiml=twiml(conference), status_callback=status)
+        )
+        await alice.hears("ringback")
+        (asked,) = web.asked("/voice")
+        told = [asked.form[name] for name in ("From", "To", "Direction", "CallStatus")]
+        assert told == [OFFICE, OTHER, "inbound", "ringing"]
+        assert asked.form["CallSid"] != made.sid
+        await asyncio.to_thread(lambda: client.calls(asked.form["CallSid"]).update(status="completed"))
+        await web.came(3)
+        (ended,) = web.asked("/status")
+        assert (ended.form["CallSid"], ended.form["CallStatus"]) == (made.sid, "completed")
+        await alice.hears("silence")
 
 
 async def test_an_application_in_a_conference_is_heard_by_all(server: Server) -> None:

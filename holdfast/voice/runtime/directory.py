@@ -250,8 +250,6 @@ class Directory:
         """Why neither a line nor a trunk takes a call to a number."""
         e164 = normal(number)
         if e164 in self._numbers:
-            if self.answer_for(e164) is not None:
-                return f"{e164} is a number of yours that a voice URL answers, and only calls from outside reach that"
             return f"{e164} is a number of yours with no voice URL, and no line of that name to ring"
         if not E164.match(e164):
             return f"{number} is no line of ours, and no phone number in E.164, such as +15550100"
@@ -284,6 +282,10 @@ class Directory:
             instruction=Instruction(request=WebRequest(url=self._default_voice_url)),
             phone_number_sid=number.sid if number is not None else None,
         )
+
+    def answer_of_number(self, number: str) -> Answer | None:
+        """What answers a call to a number of ours; None when it is none, or nothing does."""
+        return self.answer_for(number) if normal(number) in self._numbers else None
 
     def answer_of_application(self, sid: str) -> Answer | None:
         """What answers a call to an application itself; None when there is none, or it names no document."""

@@ -92,6 +92,10 @@ class Directory(Lines, Registered, Protocol):
         """What answers a call to this user or number at this host."""
         ...
 
+    def answer_of_number(self, number: str) -> Answer | None:
+        """What answers a call to a number of ours; None of any other."""
+        ...
+
     def answer_of_application(self, sid: str) -> Answer | None:
         """What answers a call to the application with that SID."""
         ...
@@ -100,12 +104,13 @@ class Directory(Lines, Registered, Protocol):
 class Door:
     """Who may call: authenticated lines, trunks, while we listen on loopback anybody on loopback, and we ourselves.
 
-    Calls from ourselves are to applications; who only pretends to be us does not know the word that goes with one.
+    Calls from ourselves are to applications and numbers of ours; who only pretends to be us does not know the word that
+    goes with one.
     """
 
     def __init__(self, lines: Directory, listening: Address, *, trust_loopback: bool) -> None:
         self._lines = lines
-        self._ours = listening
+        self._ours = reached_here(listening)
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
     def password_of(self, user: str) -> str | None:
@@ -121,6 +126,14 @@ class Door:
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""
         return True
+
+
+def reached_here(listening: Address) -> Address:
+    """Whence and where what we send to ourselves comes in: by loopback, when we listen everywhere."""
+    host = ip_address(listening.host)
+    if not host.is_unspecified:
+        return listening
+    return listening._replace(host="::1" if host.version == 6 else "127.0.0.1")
 
 
 def may_call(line: Line, called: str) -> bool:

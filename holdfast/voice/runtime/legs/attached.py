@@ -107,6 +107,8 @@ class Attached:
     """Since when, after the answer, its sound has had the direction it has; a refresh changes nothing."""
     may_speak: bool = False
     """Whether its phone may send sound, as agreed."""
+    hops: int = 0
+    """How many calls of ours to ourselves led to it."""
     packets: int = 0
     """How many packets of its sound had come when that was last told."""
     held: bool = False

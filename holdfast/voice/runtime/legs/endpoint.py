@@ -8,7 +8,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 
-from holdfast.voice.runtime.legs.arrivals import SipSettings
+from holdfast.voice.runtime.legs.arrivals import SipSettings, reached_here
 from holdfast.voice.runtime.sockets import SipSocket, open_sip_socket
 from holdfast.voice.runtime.streams import Streams
 from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
@@ -47,7 +47,9 @@ class SipEndpoint:
         self.addresses: tuple[Address, ...] = ()
         """Where SIP is awaited, by each transport."""
         self.shown: tuple[Address, ...] = ()
-        """Where peers are told to reach us, by each."""
+        """Where peers are told to reach us, by each; over UDP first."""
+        self.itself: Address
+        """Whence and where what we send to ourselves comes in."""
         self.agent: Agent
 
     @property
@@ -79,7 +81,7 @@ class SipEndpoint:
                     if effect.to.reliable:
                         self.streams.send(effect.data, effect.to)
                     else:
-                        self.socket.send(effect.data, effect.to)
+                        self.socket.send(effect.data, self._inside(effect.to))
                 case StartTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
@@ -97,6 +99,10 @@ class SipEndpoint:
                     self._happened(event)
         if self.agent.is_idle():
             self._at_rest.set()
+
+    def _inside(self, to: Address) -> Address:
+        """Where a datagram goes. A router need not lead back in what is sent to its outer address, nor 0.0.0.0."""
+        return self.itself if to == self.shown[0] else to
 
     def _tell_dropped(self, dropped: MessageDropped) -> None:
         """Warn of what nobody can be answered about, and not at every one: whoever sends garbage sends much of it."""
@@ -157,6 +163,7 @@ async def open_endpoint(
         secured = await made.streams.listen(connected.host, settings.tls_port, tls=tls.server)
         made.addresses += (secured,)
     made.shown = tuple(each._replace(host=settings.shown_ip or each.host) for each in made.addresses)
+    made.itself = reached_here(made.address)
     made.agent = Agent(
         AgentSettings(
             address=made.shown[0],

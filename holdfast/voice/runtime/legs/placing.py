@@ -11,11 +11,11 @@ from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import LegAnswered, LegRefused, LegRinging
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs import applications
 from holdfast.voice.runtime.legs.agreeing import Agreeing
 from holdfast.voice.runtime.legs.arrivals import Directory
 from holdfast.voice.runtime.legs.attached import Attached, Fork
 from holdfast.voice.runtime.legs.desk import LegDesk
+from holdfast.voice.runtime.legs.ourselves import Ourselves
 from holdfast.voice.runtime.legs.reach import (
     Goal,
     Unreachable,
@@ -43,12 +43,10 @@ NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
 class Placing:
     """What becomes of the legs the engine places, until they are answered or refused."""
 
-    def __init__(
-        self, desk: LegDesk, directory: Directory, known: applications.Applications, agreeing: Agreeing
-    ) -> None:
+    def __init__(self, desk: LegDesk, directory: Directory, ourselves: Ourselves, agreeing: Agreeing) -> None:
         self._desk = desk
         self._directory = directory
-        self._applications = known
+        self._ourselves = ourselves
         self._agreeing = agreeing
 
     async def place(self, leg: Attached, effect: PlaceLeg) -> None:
@@ -137,8 +135,10 @@ class Placing:
 
     def _goals(self, effect: PlaceLeg) -> tuple[Goal, ...]:
         """Every way to reach whom a leg is for. Raises: Unreachable."""
-        if effect.target.to.startswith(applications.SCHEME):
-            return (self._applications.goal(effect, self._desk.sip.address),)
+        beside = None if effect.beside is None else self._desk.legs.get(effect.beside)
+        here = self._ourselves.goal(effect, self._desk.sip.shown[0], hops=0 if beside is None else beside.hops)
+        if here is not None:
+            return (here,)
         return goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
 
     def _spoken_by(self, call: CallSid | None) -> Codec | None:

@@ -130,10 +130,10 @@ def goals(
     if to.lower().startswith("client:"):
         return _of_line(unquote(to[7:].partition("?")[0]), lines, contacts, headers)
     if not to.lower().startswith(("sip:", "sips:")):
-        name = to if lines.line(to) is not None else to.removeprefix("+")
-        if lines.line(name) is None and to[:1] in "+0123456789":
+        name = line_named(to, lines)
+        if name is None and to[:1] in "+0123456789":
             return (_by_trunk(to, lines, headers),)
-        return _of_line(name, lines, contacts, headers)
+        return _of_line(name or to, lines, contacts, headers)
     bare, _, query = to.partition("?")
     try:
         uri = parse_uri(bare)
@@ -146,6 +146,12 @@ def goals(
     if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
     return (Goal(uri=bare, next_hop=None, headers=(*headers, *_query(query))),)
+
+
+def line_named(number: str, lines: Lines) -> str | None:
+    """The name of the line that is rung for a number, which may be written in several ways, or for its own name."""
+    names = (number, number.removeprefix("+"), normal(number))
+    return next((name for name in names if lines.line(name) is not None), None)
 
 
 def _by_trunk(number: str, lines: Lines, headers: Headers) -> Goal:

@@ -53,6 +53,8 @@ class RowBook:
         self._media = media
         self._shown_ip = shown_ip
         self._open: dict[CallSid, RowAddress] = {}
+        self._inside: dict[int, str] = {}
+        """Where rows are by their ports, whatever peers are told."""
 
     def calls(self) -> KeysView[CallSid]:
         """The calls that have a row."""
@@ -71,6 +73,7 @@ class RowBook:
             return None
         shown = replace(row, ip=self._shown_ip or row.ip)
         self._open[leg.call] = shown
+        self._inside[row.port] = row.ip
         return shown
 
     def describe(self, leg: Attached, agreed: Agreed) -> None:
@@ -78,7 +81,7 @@ class RowBook:
         keys = agreed.srtp
         self._media.describe_row(
             leg.call,
-            remote=agreed.remote,
+            remote=self._reached(agreed.remote),
             codec=agreed.codec,
             also=agreed.also,
             dtmf_payload_type=agreed.dtmf_payload_type,
@@ -94,5 +97,13 @@ class RowBook:
 
     def close(self, leg: Attached) -> None:
         """The leg is over; its row, if it has one, goes."""
-        if self._open.pop(leg.call, None) is not None:
+        row = self._open.pop(leg.call, None)
+        if row is not None:
+            self._inside.pop(row.port, None)
             self._media.close_row(leg.call)
+
+    def _reached(self, remote: RtpAddress | None) -> RtpAddress | None:
+        """Where a peer awaits sound. When that is a row of ours, a router need not lead what we send back in."""
+        if remote is None or remote[0] != self._shown_ip:
+            return remote
+        return (self._inside.get(remote[1], remote[0]), remote[1])

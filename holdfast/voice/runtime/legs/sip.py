@@ -35,13 +35,13 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.legs import applications
 from holdfast.voice.runtime.legs.agreeing import Agreeing
 from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, dialled, may_call, received, unanswered
 from holdfast.voice.runtime.legs.attached import Attached, cause_of
 from holdfast.voice.runtime.legs.desk import LegDesk
 from holdfast.voice.runtime.legs.endpoint import open_endpoint
 from holdfast.voice.runtime.legs.keys import TOGETHER_S, Told
+from holdfast.voice.runtime.legs.ourselves import Ourselves
 from holdfast.voice.runtime.legs.placing import Placing
 from holdfast.voice.runtime.legs.rows import Rows
 from holdfast.voice.runtime.legs.trunks import Standing, Trunks
@@ -81,10 +81,10 @@ class SipLegs:
     ) -> None:
         self._desk = LegDesk(settings, account=account, media=media, tell=tell, seen=seen, now=clock)
         self._directory = directory
-        self._applications = applications.Applications(directory, account)
+        self._ourselves = Ourselves(directory, account)
         self._tasks = tasks
         self._agreeing = Agreeing(self._desk)
-        self._placing = Placing(self._desk, directory, self._applications, self._agreeing)
+        self._placing = Placing(self._desk, directory, self._ourselves, self._agreeing)
         self._turned_away = TurnedAway(clock)
         self.trunks = Trunks()
 
@@ -307,10 +307,12 @@ class SipLegs:
         except VoiceError as wrong:
             self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
             return
-        told = self._applications.received(leg.call, invited)
-        if told is None:
-            if invited.source == desk.sip.address:
-                self._turn_away(leg, invited.session, 403, "only calls to applications are ours to make")
+        returned = self._ourselves.received(leg.call, invited)
+        if returned is not None:
+            leg.hops, told = returned.hops, returned.told
+        else:
+            if invited.source == desk.sip.itself:
+                self._turn_away(leg, invited.session, 403, "a call from ourselves that we did not make")
                 return
             answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
             if answer is None:

@@ -326,10 +326,18 @@ async def test_numbers_leave_by_the_longest_prefix_and_our_own_by_none() -> None
     assert again.route_for("+49301234567") is None
 
 
+async def test_what_answers_a_number_of_ours_that_we_call() -> None:
+    directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
+    assert directory.answer_of_number(OURS) == directory.answer_for(OURS)
+    assert directory.answer_of_number(OURS.removeprefix("+")) is not None
+    assert directory.answer_of_number("+15550100003") is None
+    by_default = await opened(Shelf(), numbers={OURS: VOICE}, default="https://app.example/all")
+    assert by_default.answer_of_number("+15550100009") is None
+
+
 async def test_why_a_number_leads_nowhere() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
     await directory.put_route(route("+44"))
-    assert "yours that a voice URL answers, and only calls from outside reach that" in directory.unreachable(OURS)
     assert "yours with no voice URL, and no line of that name" in directory.unreachable("+15550100003")
     assert directory.unreachable("112").startswith("112 is no number or line of ours, and too short for a trunk")
     assert "no phone number in E.164" in directory.unreachable("0123456789")

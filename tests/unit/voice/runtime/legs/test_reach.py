@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.runtime.legs.reach import MOST_CONTACTS, Goal, Unreachable, goals, redirected
+from holdfast.voice.runtime.legs.reach import MOST_CONTACTS, Goal, Unreachable, goals, line_named, redirected
 from holdfast.voice.runtime.listings import Line, Route
 
 SECOND = Route(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
@@ -18,13 +18,28 @@ FIRST = Route(
 
 class Book:
     def line(self, name: str) -> Line | None:
-        return None
+        return Line(name=name, password="secret") if name in ("+15550123", "15550124", "100") else None
 
     def route_for(self, number: str) -> Route | None:
         return FIRST if number.startswith("+44") else None
 
     def unreachable(self, number: str) -> str:
         return f"{number} leads nowhere"
+
+
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("+15550123", "+15550123"),
+        ("15550123", "+15550123"),
+        ("+1 555-0123", "+15550123"),
+        ("+15550124", "15550124"),
+        ("100", "100"),
+        ("+15550125", None),
+    ],
+)
+def test_a_line_is_rung_by_its_number_however_that_is_written(to: str, name: str | None) -> None:
+    assert line_named(to, Book()) == name
 
 
 def leads(to: str) -> tuple[Goal, ...]:

@@ -1,15 +1,15 @@
-"""Calls to applications on their way to ourselves: only the word that went out with one brings it in."""
+"""Calls on their way to ourselves: only the word that went out with one brings it in."""
 
 from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.model.commands import Instruction, Target, WebRequest
+from holdfast.voice.model.commands import Callback, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.applications import HEADER, MOST_UNDER_WAY, Applications
+from holdfast.voice.runtime.directory import Answer, normal
 from holdfast.voice.runtime.legs.arrivals import Door
+from holdfast.voice.runtime.legs.ourselves import HEADER, MOST_HOPS, MOST_UNDER_WAY, Ourselves
 from holdfast.voice.runtime.legs.reach import Goal, Unreachable
 from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
@@ -19,13 +19,19 @@ OUT, IN = CallSid("CA" + "1" * 32), CallSid("CA" + "2" * 32)
 OURS = Address("192.0.2.1", 5060)
 SHOP = "AP" + "1" * 32
 ANSWER = Answer(instruction=Instruction(request=WebRequest(url="https://app.example/shop")))
+OFFICE, RUNG = "+15550100", "+15550107"
+OFFICE_ANSWER = Answer(
+    instruction=Instruction(request=WebRequest(url="https://app.example/office")),
+    callback=Callback(url="https://app.example/ended"),
+    phone_number_sid="PN" + "1" * 32,
+)
 
 
 class Book:
-    """A directory of one application and nothing else."""
+    """A directory of one application, one number that a document answers and one line named like a number."""
 
     def line(self, name: str) -> Line | None:
-        return None
+        return Line(name=name, password="secret") if name == RUNG else None
 
     def route_for(self, number: str) -> Route | None:
         return None
@@ -48,17 +54,26 @@ class Book:
     def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
         return None
 
+    def answer_of_number(self, number: str) -> Answer | None:
+        return OFFICE_ANSWER if normal(number) in (OFFICE, RUNG) else None
+
     def answer_of_application(self, sid: str) -> Answer | None:
         return ANSWER if sid == SHOP else None
 
 
-def applications() -> Applications:
-    return Applications(Book(), ACCOUNT)
+def ourselves() -> Ourselves:
+    return Ourselves(Book(), ACCOUNT)
 
 
-def goal(made: Applications, *parameters: tuple[str, str], sid: str = SHOP) -> Goal:
+def goal(made: Ourselves, *parameters: tuple[str, str], sid: str = SHOP) -> Goal:
     target = Target(to=f"app:{sid}", parameters=parameters)
-    return made.goal(PlaceLeg(call=OUT, target=target, from_="client:alice"), OURS)
+    found = made.goal(PlaceLeg(call=OUT, target=target, from_="client:alice"), OURS)
+    assert found is not None
+    return found
+
+
+def to_number(made: Ourselves, to: str, *, hops: int = 0) -> Goal | None:
+    return made.goal(PlaceLeg(call=OUT, target=Target(to=to), from_="+15550199"), OURS, hops=hops)
 
 
 def invited(headers: Headers) -> Invited:
@@ -80,25 +95,59 @@ def invited(headers: Headers) -> Invited:
 
 
 def test_a_call_comes_back_with_what_is_told_of_it() -> None:
-    made = applications()
+    made = ourselves()
     sent = goal(made, ("To", "+15550100"), ("customerId", "acme"), ("Ticket", "9"))
     assert (sent.uri, sent.next_hop) == (f"sip:{SHOP}@192.0.2.1:5060", OURS)
-    came = made.received(IN, invited(sent.headers))
-    assert came is not None
+    returned = made.received(IN, invited(sent.headers))
+    assert returned is not None
+    came = returned.told
     assert (came.call, came.account, came.from_, came.to) == (IN, ACCOUNT, "client:alice", "+15550100")
     assert came.extra == (("customerId", "acme"), ("Param_Ticket", "9"))
     assert came.instruction == ANSWER.instruction
 
 
+@pytest.mark.parametrize("to", [OFFICE, "+1 (555) 0100", "15550100"])
+def test_a_number_of_ours_is_answered_by_its_document(to: str) -> None:
+    made = ourselves()
+    sent = to_number(made, to)
+    assert sent is not None
+    assert (sent.uri, sent.next_hop) == (f"sip:{OFFICE}@192.0.2.1:5060", OURS)
+    returned = made.received(IN, invited(sent.headers))
+    assert returned is not None
+    came = returned.told
+    assert (came.call, came.from_, came.to, came.extra) == (IN, "+15550199", OFFICE, ())
+    assert (came.instruction, came.callback) == (OFFICE_ANSWER.instruction, OFFICE_ANSWER.callback)
+    assert came.phone_number_sid == OFFICE_ANSWER.phone_number_sid
+
+
+@pytest.mark.parametrize("to", ["+15550999", RUNG, "15550107", "client:+15550100", "sip:+15550100@192.0.2.9", "alice"])
+def test_what_is_no_number_of_ours_or_the_name_of_a_line_is_called_elsewhere(to: str) -> None:
+    assert to_number(ourselves(), to) is None
+
+
+def test_a_call_that_came_back_too_often_goes_no_further() -> None:
+    made = ourselves()
+    last = to_number(made, OFFICE, hops=MOST_HOPS - 1)
+    assert last is not None
+    returned = made.received(IN, invited(last.headers))
+    assert returned is not None
+    assert returned.hops == MOST_HOPS
+    with pytest.raises(Unreachable) as unreachable:
+        to_number(made, OFFICE, hops=returned.hops)
+    assert (unreachable.value.sip_code, unreachable.value.twilio_code) == (483, 13224)
+    with pytest.raises(Unreachable):
+        made.goal(PlaceLeg(call=OUT, target=Target(to=f"app:{SHOP}"), from_="x"), OURS, hops=MOST_HOPS)
+
+
 def test_by_default_it_is_told_its_own_sid_and_our_account() -> None:
-    made = applications()
+    made = ourselves()
     came = made.received(IN, invited(goal(made).headers))
     assert came is not None
-    assert (came.to, came.extra) == (SHOP, (("customerId", ACCOUNT),))
+    assert (came.told.to, came.told.extra) == (SHOP, (("customerId", ACCOUNT),))
 
 
 def test_a_word_is_good_once_and_another_never() -> None:
-    made = applications()
+    made = ourselves()
     sent = goal(made)
     assert made.received(IN, invited(((HEADER, "guessed"),))) is None
     assert made.received(IN, invited(())) is None
@@ -107,7 +156,7 @@ def test_a_word_is_good_once_and_another_never() -> None:
 
 
 def test_those_that_never_come_back_are_forgotten() -> None:
-    made = applications()
+    made = ourselves()
     first = goal(made)
     for _ in range(MOST_UNDER_WAY):
         last = goal(made)
@@ -117,7 +166,7 @@ def test_those_that_never_come_back_are_forgotten() -> None:
 
 def test_an_application_there_is_none() -> None:
     with pytest.raises(Unreachable) as unreachable:
-        goal(applications(), sid="AP" + "2" * 32)
+        goal(ourselves(), sid="AP" + "2" * 32)
     assert (unreachable.value.sip_code, unreachable.value.twilio_code) == (404, 21218)
 
 
@@ -133,3 +182,13 @@ def test_an_application_there_is_none() -> None:
 )
 def test_without_a_password_come_trunks_and_we_ourselves(source: Address, *, may: bool) -> None:
     assert Door(Book(), OURS, trust_loopback=True).may_call_unauthenticated(source) is may
+
+
+@pytest.mark.parametrize(
+    ("listening", "source"),
+    [(Address("0.0.0.0", 5060), Address("127.0.0.1", 5060)), (Address("::", 5060), Address("::1", 5060))],
+)
+def test_who_listens_everywhere_calls_himself_by_loopback(listening: Address, source: Address) -> None:
+    door = Door(Book(), listening, trust_loopback=True)
+    assert door.may_call_unauthenticated(source)
+    assert not door.may_call_unauthenticated(source._replace(port=5062))

@@ -1,0 +1,119 @@
+"""Calls to ourselves: to an application of ours, or to a number of ours that a document answers.
+
+So both ends are legs like any other, with sound and keys in both directions. What is told of the call does not travel:
+the INVITE carries a word nobody can guess, and what it stands for is kept here until it comes back.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from holdfast.voice.model.commands import ReceiveCall, Target
+from holdfast.voice.model.effects import PlaceLeg
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.runtime.directory import Answer, normal
+from holdfast.voice.runtime.legs.arrivals import Directory
+from holdfast.voice.runtime.legs.reach import NUMBER_UNREACHABLE, Goal, Unreachable, line_named
+from holdfast.voice.sip.effects import Address, Invited
+from holdfast.voice.sip.uri import contact_at
+
+SCHEME = "app:"
+HEADER = "X-Holdfast-Word"
+APPLICATION_INVALID = 21218
+"""Source: Twilio error dictionary, "invalid ApplicationSid"."""
+MOST_UNDER_WAY = 1000
+"""Calls to ourselves whose INVITE has not come back; the oldest are forgotten."""
+MOST_HOPS = 10
+"""How often a call may come back to us: a number whose document dials that number would take every row there is."""
+TOO_MANY_HOPS = 483
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UnderWay:
+    from_: str
+    to: str
+    answer: Answer
+    hops: int
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """A call to ourselves that came back: what the engine hears of it, and how many such calls led to it."""
+
+    told: ReceiveCall
+    hops: int
+
+
+@dataclass(slots=True)
+class Ourselves:
+    """The calls that are under way to ourselves."""
+
+    directory: Directory
+    account: AccountSid
+    _known: dict[str, _UnderWay] = field(default_factory=dict)
+
+    def goal(self, effect: PlaceLeg, ours: Address, *, hops: int = 0) -> Goal | None:
+        """The call to ourselves that reaches an application or a number of ours; None when the target is neither.
+
+        `hops` are the calls to ourselves that led to the one that calls. Raises: Unreachable.
+        """
+        target = effect.target
+        if target.to.startswith(SCHEME):
+            user, found = self._application(effect, hops + 1)
+        elif (answer := self._number(target)) is not None:
+            user = normal(target.to.strip())
+            found = _UnderWay(from_=effect.from_, to=user, answer=answer, hops=hops + 1)
+        else:
+            return None
+        if found.hops > MOST_HOPS:
+            message = f"{user[:40]!r} dials itself, or others that dial it: {MOST_HOPS} calls led to this one"
+            raise Unreachable(message, sip_code=TOO_MANY_HOPS, twilio_code=NUMBER_UNREACHABLE)
+        word = secrets.token_urlsafe(24)
+        self._known[word] = found
+        while len(self._known) > MOST_UNDER_WAY:
+            del self._known[next(iter(self._known))]
+        return Goal(uri=contact_at(user, ours), next_hop=ours, headers=((HEADER, word),))
+
+    def _application(self, effect: PlaceLeg, hops: int) -> tuple[str, _UnderWay]:
+        """The SID of an application, and its call.
+
+        Shape: the target's `parameters` may hold `To` and `customerId`; all others are the caller's own.
+        Source: TwiML <Application>. Raises: Unreachable.
+        """
+        sid = effect.target.to.removeprefix(SCHEME)
+        answer = self.directory.answer_of_application(sid)
+        if answer is None:
+            message = f"there is no application {sid[:40]!r} with a voice URL"
+            raise Unreachable(message, sip_code=404, twilio_code=APPLICATION_INVALID)
+        given = dict(effect.target.parameters)
+        to, customer = given.pop("To", sid), given.pop("customerId", self.account)
+        own = tuple((f"Param_{name}", value) for name, value in given.items())
+        extra = (("customerId", customer), *own)
+        return sid, _UnderWay(from_=effect.from_, to=to, answer=answer, hops=hops, extra=extra)
+
+    def _number(self, target: Target) -> Answer | None:
+        """What answers a number of ours; None of anything else, and where a line of that name is rung instead."""
+        to = target.to.strip()
+        if to[:1] not in "+0123456789" or line_named(to, self.directory) is not None:
+            return None
+        return self.directory.answer_of_number(to)
+
+    def received(self, call: CallSid, invited: Invited) -> Returned | None:
+        """What becomes of a call of ours to ourselves that came back; None of any other call."""
+        word = next((value for name, value in invited.headers if name.lower() == HEADER.lower()), "")
+        found = self._known.pop(word, None)
+        if found is None:
+            return None
+        told = ReceiveCall(
+            call=call,
+            account=self.account,
+            from_=found.from_,
+            to=found.to,
+            instruction=found.answer.instruction,
+            callback=found.answer.callback,
+            phone_number_sid=found.answer.phone_number_sid,
+            extra=found.extra,
+        )
+        return Returned(told=told, hops=found.hops)

@@ -1,0 +1,55 @@
+"""Calls to ourselves over real sockets: to an application, and to a number of ours that a document answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.voice.model.commands import ReceiveCall
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
+from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
+from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.legs.ourselves import MOST_HOPS
+from holdfast.voice.runtime.legs.sip import SipSettings
+from tests.loopback.test_sip_legs import CALL, Bench, opened
+
+pytestmark = pytest.mark.anyio
+
+OFFICE = "+15560100"
+
+
+def came(bench: Bench) -> list[ReceiveCall]:
+    """The calls in so far."""
+    return [message for message in bench.said if isinstance(message, ReceiveCall)]
+
+
+@pytest.mark.parametrize("to", [OFFICE, "app:APshop"])
+@pytest.mark.parametrize("where", ["here", "everywhere", "behind a router"])
+async def test_we_reach_ourselves_wherever_we_listen_and_whatever_phones_are_told(to: str, where: str) -> None:
+    settings = SipSettings(
+        address=("127.0.0.1" if where == "here" else "0.0.0.0", 0),
+        shown_ip={"here": None, "everywhere": "127.0.0.1", "behind a router": "203.0.113.7"}[where],
+    )
+    async with opened(settings) as bench:
+        bench.place(to)
+        came = await bench.received()
+        assert (came.from_, came.to, came.call != CALL) == ("+15550100", to.removeprefix("app:"), True)
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await bench.fact(LegAnswered)
+        ports = {leg: bound.getsockname() for leg, bound in bench.rows.bound.items()}
+        assert bench.rows.remotes == {CALL: ports[came.call], came.call: ports[CALL]}
+        bench.legs.carry_out(HangUpLeg(call=came.call))
+        assert await bench.fact(LegEnded) == LegEnded(call=CALL, cause="hangup", sip_code=200)
+
+
+async def test_a_number_that_dials_itself_is_refused_in_the_end() -> None:
+    async with opened(SipSettings(address=("127.0.0.1", 0))) as bench:
+        boss: CallSid | None = None
+        for hop in range(MOST_HOPS):
+            bench.place(OFFICE, CallSid(f"CA{hop:032d}"), beside=boss)
+            await bench.until(lambda known=hop: len(came(bench)) > known)  # type: ignore[misc]
+            boss = came(bench)[-1].call
+        bench.place(OFFICE, beside=boss)
+        refused = await bench.fact(LegRefused)
+        assert isinstance(refused, LegRefused)
+        assert (refused.call, refused.sip_code, "dials itself" in refused.reason) == (CALL, 483, True)
+        assert len(came(bench)) == MOST_HOPS
