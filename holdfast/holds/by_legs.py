@@ -280,6 +280,10 @@ class ByLegs:
                         after = pair.after if pair is not None and pair.parent.call == target else None
                         await self._account.redirect(target, twiml=self._documents.write(to, after=after))
                     case CloseQueue(name=name):
+                        if name in self._pairs.left_behind:
+                            # Its SID went with the run that opened it: this finds it, or opens one to be closed.
+                            self._pairs.left_behind.remove(name)
+                            await self._queue(name)
                         queue = self._queues.pop(name, None)
                         if queue is not None:
                             await self._close(queue, 0)

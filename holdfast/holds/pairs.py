@@ -7,7 +7,7 @@ from collections import OrderedDict
 from holdfast.holds.errors import StoreTrouble
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import HoldStore
-from holdfast.holds.ways.pair import Pair
+from holdfast.holds.ways.pair import Pair, queue_of
 
 KEEP_SERVED = 10_000
 
@@ -26,6 +26,8 @@ class Pairs:
         self._by_call: dict[CallSid, Pair] = {}
         self._news: dict[CallSid, asyncio.Event] = {}
         self._served: OrderedDict[CallSid, str | None] = OrderedDict()
+        self.left_behind: set[str] = set()
+        """Names of queues that an earlier run may have opened, for pairs that still go on."""
         self._late: set[CallSid] = set()
         """Parents of the pairs the store does not know as they are."""
 
@@ -34,6 +36,7 @@ class Pairs:
         for pair in await self._store.pairs():
             for call in (pair.parent.call, pair.child.call):
                 self._by_call.setdefault(call, pair)
+                self.left_behind.add(queue_of(call))
 
     def of(self, call: CallSid) -> Pair | None:
         """The pair this call is in."""

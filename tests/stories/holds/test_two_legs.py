@@ -13,6 +13,7 @@ from holdfast.holds.errors import (
 )
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid
+from holdfast.holds.ways.pair import queue_of
 from tests.stories.holds.conftest import Stage
 from tests.stories.holds.pretend import PUBLIC
 
@@ -363,6 +364,19 @@ async def test_a_restart_in_the_middle_of_a_hold(stage: Stage) -> None:
     stage.start()
     assert (await stage.holds.resume(hold.id)).status is Status.RESUMED
     assert ears(stage, parent, child) == [child, parent]
+
+
+async def test_queues_of_an_earlier_run_are_removed_with_the_conversation(stage: Stage) -> None:
+    parent, child = await stage.two_legs()
+    hold = await stage.holds.hold(child)
+    await stage.holds.resume(hold.id)
+    assert list(stage.account.queues_) == [queue_of(child)]
+    stage.start()
+    stage.account.party_hangs_up(child)
+    stage.account.party_hangs_up(parent)
+    await stage.settle()
+    await stage.holds.check()
+    assert stage.account.queues_ == {}
 
 
 async def test_a_crash_between_the_redirect_and_its_confirmation(stage: Stage) -> None:
