@@ -12,13 +12,10 @@ from holdfast.holds.hold import CallOver, Confirmed, Fail, Hold, Message, StillH
 from holdfast.holds.ids import CallSid, ConferenceSid
 from holdfast.holds.patience import Patience
 from holdfast.holds.ports import Account, Clock
+from holdfast.holds.search import Search
 from holdfast.holds.sight import ConferenceSeen, ParticipantSeen, Room
-from holdfast.holds.together import together
 from holdfast.holds.ways import conference
 from holdfast.holds.ways.steps import Refusal, SetHold
-
-AT_ONCE = 8
-"""How many rooms are looked into at the same time."""
 
 KEEP_SEEN = 10_000
 """Of how many calls it is remembered which room they were in last."""
@@ -40,6 +37,7 @@ class ByConference:
         self._clock = clock
         self._patience = patience
         self._documents = documents
+        self._search = Search(account)
         self._last_seen: OrderedDict[CallSid, ConferenceSid] = OrderedDict()
 
     async def find(self, call: CallSid) -> Found | None:
@@ -50,13 +48,8 @@ class ByConference:
             if found is not None:
                 return found
             self.forget(call)
-        conferences = await self._account.conferences()
-        for start in range(0, len(conferences), AT_ONCE):
-            looks = [self._look(one) for one in conferences[start : start + AT_ONCE]]
-            room = conference.find(call, await together("look into conferences", looks))
-            if room is not None:
-                return self._remember(call, room)
-        return None
+        room = await self._search.find(call)
+        return None if room is None else self._remember(call, room)
 
     async def await_forming(self, call: CallSid, *, beside: CallSid | None = None) -> Found | None:
         """The conference this call comes to be in, waited for a while; `beside`: with this one in it too."""
@@ -69,13 +62,10 @@ class ByConference:
 
     async def room(self, sid: ConferenceSid) -> Room:
         """Everybody in this conference now."""
-        return await self._look(ConferenceSeen(sid=sid, name="", status="in-progress"))
-
-    async def _look(self, seen: ConferenceSeen) -> Room:
-        return Room(conference=seen, participants=tuple(await self._account.participants(seen.sid)))
+        return await self._search.look(ConferenceSeen(sid=sid, name="", status="in-progress"))
 
     async def _in(self, seen: ConferenceSeen, call: CallSid) -> Found | None:
-        room = await self._look(seen)
+        room = await self._search.look(seen)
         return None if room.participant(call) is None else self._remember(call, room)
 
     def _remember(self, call: CallSid, room: Room) -> Found | None:
