@@ -65,6 +65,7 @@ async def test_a_softphone_holds_comes_back_and_presses_a_key(
         await bob.dial(FRONT)
         await alice.saw("CALL_ESTABLISHED")
         await asyncio.sleep(LISTEN_S)
+        await alice.saw("CALL_RTCP")
         await alice.hold()
         await asyncio.sleep(LISTEN_S)
         await alice.resume()

@@ -184,10 +184,10 @@ def repeat_ok(desk: Desk, session: Session) -> bool:
 def presumed_acknowledged(desk: Desk, session: Session) -> Session:
     """The session when a re-INVITE came: who sends one has our 2xx to the one before, though its ACK is late or lost.
 
-    Not where the ACK brings an answer, or something of ours waits for it. Source: RFC 5407 §3.1.4.
+    Not where the ACK brings an answer, or our BYE waits for it. Source: RFC 5407 §3.1.4.
     """
     waiting = session.unacknowledged
-    if waiting is None or waiting.offered or session.bye_due or session.refer_due is not None:
+    if waiting is None or waiting.offered or session.bye_due:
         return session
     return acknowledged(desk, session, waiting.cseq) or session
 

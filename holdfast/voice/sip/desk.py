@@ -61,6 +61,7 @@ SESSION_TIMERS = (
     "expire",
     "idle",
     "refer",
+    "referral",
 )
 
 _CSEQ_LINE = re.compile(rb"^CSeq\s*:\s*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)

@@ -111,6 +111,8 @@ def session_timer(desk: Desk, name: str, session: Session) -> None:
             calling.cancel_unheard(desk, session)
         case "glare":
             running.back_off_over(desk, session)
+        case "referral":
+            running.next_reoffer(desk, session)
         case "refer":
             referring.answer(desk, session, 603)
         case _:

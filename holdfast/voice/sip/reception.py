@@ -129,7 +129,6 @@ class Reception:
             running.hang_up(desk, confirmed)
         elif confirmed is not None:
             running.next_reoffer(desk, confirmed)
-            referring.refer_due(desk, desk.sessions[confirmed.id])
 
     def _cancelled(self, received: Request, data: bytes, source: Address) -> None:
         """A CANCEL: 200 if its INVITE is known here, whatever became of it. Source: RFC 3261 §9.2."""
@@ -146,6 +145,8 @@ class Reception:
         desk.reply(key, 200, tag=session.local_tag if session else None)
         if session is not None:
             called.cancelled(desk, session, invite_key)
+            if (left := desk.live(session.id)) is not None:
+                running.next_reoffer(desk, left)
 
     def _in_dialog(self, received: Request, data: bytes, source: Address) -> None:
         """A request inside a dialog: found by its tags, whatever its Request-URI says."""

@@ -34,22 +34,9 @@ _EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 
 
 def refer(desk: Desk, session: Session, target: str) -> None:
-    """Ask the peer to call this URI, once its ACK is here. One that is under way is not asked again."""
-    if session.state is not SessionState.RUNNING:
-        desk.put(replace(session, refer_due=target))
-        return
-    if session.referral == "asked":
-        return
-    assert session.dialog is not None
-    ours = parse_name_addr(session.dialog.local).uri
-    headers = (desk.contact_in(session), ("Refer-To", f"<{target}>"), ("Referred-By", f"<{ours}>"))
-    running.send(desk, replace(session, referral="asked", refer_due=None), "REFER", Purpose.REFER, headers=headers)
-
-
-def refer_due(desk: Desk, session: Session) -> None:
-    """The peer's ACK is here: send the REFER that waited for it."""
-    if session.refer_due is not None:
-        refer(desk, session, session.refer_due)
+    """Ask the peer to call this URI, once its ACK is here and no change is under way; not while it is asked already."""
+    if session.referral != "asked":
+        running.refer(desk, session, target)
 
 
 def responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
@@ -60,7 +47,12 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
         running.lost(desk, session, response.status)
     elif response.status == 408:
         unanswered(desk, session)
+    elif response.status == 491 and session.glares < running.GLARE_TRIES:
+        target = parse_name_addr(transaction.request.first("Refer-To") or "").uri
+        session = desk.put(replace(session, referral="", refer_due=target, glares=session.glares + 1))
+        desk.start(session_timer("referral", session.id), running.back_off_s(desk, session))
     elif not running.tried_again(desk, session, transaction, response):
+        session = desk.put(replace(session, glares=0))
         if response.status >= 300:
             desk.put(replace(session, referral=""))
         desk.tell(ReferralAnswered(session=session.id, status=response.status))

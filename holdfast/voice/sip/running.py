@@ -24,6 +24,7 @@ from holdfast.voice.sip.effects import (
 from holdfast.voice.sip.message import Request, Response, clean
 from holdfast.voice.sip.session import OwnReoffer, Session, SessionState
 from holdfast.voice.sip.transaction import Purpose, Transaction
+from holdfast.voice.sip.uri import parse_name_addr
 
 GLARE_TRIES = 2
 """How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
@@ -68,16 +69,21 @@ def settle(desk: Desk, session: Session, status: int) -> Session:
     for waits in (session.theirs.transaction if session.theirs is not None else None, session.referred):
         if waits is not None:
             desk.reply(waits, status, tag=session.local_tag)
-    for name in ("reoffer", "again", "glare", "refer"):
+    for name in ("reoffer", "again", "glare", "refer", "referral"):
         desk.stop(session_timer(name, session.id))
-    return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None, referred=None)
+    return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None, referred=None, refer_due=None)
+
+
+def is_changing(session: Session) -> bool:
+    """Whether a change by either side is under way, or waits for its ACK."""
+    under_way = session.own or session.theirs or session.unacknowledged
+    return under_way is not None or session.ack_due is not None
 
 
 def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE") -> None:
     """Send a re-INVITE or UPDATE now, or when what is under way is done."""
     wanted = OwnReoffer(transaction="", sdp=sdp, method=method)
-    busy = session.own or session.theirs or session.unacknowledged or session.ack_due is not None
-    if busy or session.state is not SessionState.RUNNING:
+    if is_changing(session) or session.state is not SessionState.RUNNING:
         desk.put(replace(session, waiting=wanted))
     else:
         _send_reoffer(desk, session, wanted)
@@ -91,10 +97,25 @@ def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
 
 
 def next_reoffer(desk: Desk, session: Session) -> None:
-    """Send the re-INVITE that waited, if nothing is in its way any more."""
-    if session.waiting is not None and session.state is SessionState.RUNNING:
+    """Send the re-INVITE that waited, if nothing is in its way any more, and the REFER that did only after it."""
+    if session.state is not SessionState.RUNNING:
+        return
+    if session.waiting is not None:
         waiting = session.waiting
         reoffer(desk, replace(session, waiting=None), waiting.sdp, waiting.method)
+    elif session.refer_due is not None and not is_changing(session):
+        refer(desk, session, session.refer_due)
+
+
+def refer(desk: Desk, session: Session, target: str) -> None:
+    """Ask the peer to call this URI, once no change is under way: meanwhile phones refuse it with 491."""
+    if is_changing(session) or session.waiting is not None or session.state is not SessionState.RUNNING:
+        desk.put(replace(session, refer_due=target))
+        return
+    assert session.dialog is not None
+    ours = parse_name_addr(session.dialog.local).uri
+    headers = (desk.contact_in(session), ("Refer-To", f"<{target}>"), ("Referred-By", f"<{ours}>"))
+    send(desk, replace(session, referral="asked", refer_due=None), "REFER", Purpose.REFER, headers=headers)
 
 
 def back_off_over(desk: Desk, session: Session) -> None:
@@ -105,7 +126,7 @@ def back_off_over(desk: Desk, session: Session) -> None:
     own = session.own
     assert own is not None
     if session.theirs is not None or session.unacknowledged is not None:
-        desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
+        desk.start(session_timer("glare", session.id), back_off_s(desk, session))
     elif own.sdp is None:
         _send_reoffer(desk, session, own)
     elif session.waiting is not None:
@@ -115,7 +136,7 @@ def back_off_over(desk: Desk, session: Session) -> None:
         desk.tell(ReofferDue(session=session.id, method=own.method))
 
 
-def _back_off_s(desk: Desk, session: Session) -> float:
+def back_off_s(desk: Desk, session: Session) -> float:
     """2.1 to 4 s for whoever made the Call-ID, up to 2 s for the other, in steps of 10 ms. Source: RFC 3261 §14.1."""
     low, high = (210, 400) if session.we_called else (0, 200)
     return (low + int(desk.dice() * (high - low + 1))) / 100
@@ -150,7 +171,7 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
     elif response.status == 491 and session.glares < GLARE_TRIES:
         own = replace(own, transaction="", backing_off=True)
         desk.put(replace(session, own=own, glares=session.glares + 1))
-        desk.start(session_timer("glare", session.id), _back_off_s(desk, session))
+        desk.start(session_timer("glare", session.id), back_off_s(desk, session))
         if own.sdp is not None:
             desk.tell(ReofferPutOff(session=session.id))
     elif not tried_again(desk, session, transaction, response):

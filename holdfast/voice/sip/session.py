@@ -143,7 +143,7 @@ class Session:
     own: OwnReoffer | None = None
     waiting: OwnReoffer | None = None
     glares: int = 0
-    """How often in a row a change of ours met one of the peer's."""
+    """How often in a row a change or a REFER of ours met a change of the peer's."""
     theirs: PeerReoffer | None = None
     last_provisional: tuple[int, bytes | None] = (180, None)
     rseq: int = 0
@@ -156,7 +156,7 @@ class Session:
     """The 2xx that waits for a PRACK."""
     early: tuple[EarlyDialog, ...] = ()
     refer_due: str | None = None
-    """What the peer is to be asked to call, as soon as its ACK is here."""
+    """What the peer is to be asked to call, as soon as its ACK is here and no change is under way."""
     referral: Literal["", "asked", "over"] = ""
     """Whether the peer was asked to call somebody else, and has told the end of it."""
     referred: str | None = None

@@ -578,6 +578,16 @@ def test_a_cancelled_change_leaves_the_call_as_it_was() -> None:
     assert len(scene.bob.told(Reoffered)) == 2, "the next change is asked about as if there had been none"
 
 
+def test_a_change_of_ours_that_waited_follows_a_cancelled_one() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, ANSWER, now=scene.wire.now))
+    scene.peer.heard()
+    scene.say("CANCEL", branch="z9hG4bKre", cseq=2)
+    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["SIP/2.0", "SIP/2.0", "INVITE"]
+
+
 def test_a_change_our_owner_forgets_is_refused() -> None:
     scene = Scene()
     session = scene.running()

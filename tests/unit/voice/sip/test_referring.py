@@ -110,6 +110,99 @@ def test_it_waits_for_the_ack() -> None:
     assert len(pair.alice.told(Referred)) == 1
 
 
+# --- and changes of the call, meanwhile
+
+
+class Changing(Scene):
+    """Alice has asked for a REFER to be sent in a call that somebody changes."""
+
+    def refer(self) -> list[str]:
+        """Ask; what she says."""
+        self.wire.do(self.alice, self.alice.agent.refer(A, CAROL, now=self.wire.now))
+        return self.methods()
+
+    def methods(self) -> list[str]:
+        """What Alice has said since the last time: methods and statuses."""
+        return [text.split(" ")[text.startswith("SIP/2.0")] for text in self.peer.heard()]
+
+
+def test_it_waits_for_our_own_change() -> None:
+    scene = Changing()
+    asked = scene.ask()
+    assert scene.refer() == []
+    assert [text.split(" ")[0] for text in scene.ok(asked)] == ["ACK", "REFER"]
+
+
+def test_a_change_that_waits_goes_before_it() -> None:
+    scene = Changing()
+    first = scene.ask()
+    assert scene.ask(SDP + b"a=x\r\n") == ""
+    assert scene.refer() == []
+    ack, second = scene.ok(first)
+    assert [ack.split(" ")[0], second.split(" ")[0]] == ["ACK", "INVITE"]
+    assert [text.split(" ")[0] for text in scene.ok(second)] == ["ACK", "REFER"]
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_it_waits_for_a_hold_of_the_peers_and_its_ack(asked_first: bool) -> None:
+    """Phones that hold and are sent elsewhere at once answer 491."""
+    scene = Changing()
+    scene.from_peer("INVITE", "z9hG4bKhold", 1, SDP.decode())
+    assert scene.methods() == ["100"]
+    if asked_first:
+        assert scene.refer() == []
+    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    assert scene.methods() == ["200"]
+    if not asked_first:
+        assert scene.refer() == []
+    scene.from_peer("ACK", "z9hG4bKack", 1)
+    assert scene.methods() == ["REFER"]
+
+
+def test_it_follows_a_hold_by_update_that_was_answered_or_refused() -> None:
+    for status in (200, 488):
+        scene = Changing()
+        scene.from_peer("UPDATE", "z9hG4bKhold", 1, SDP.decode())
+        assert scene.refer() == []
+        agent, now = scene.alice.agent, scene.wire.now
+        done = agent.answer_reoffer(A, ANSWER, now=now) if status == 200 else agent.refuse_reoffer(A, status, now=now)
+        scene.wire.do(scene.alice, done)
+        assert scene.methods() == [str(status), "REFER"]
+
+
+def test_one_that_meets_a_change_of_the_peers_is_sent_again() -> None:
+    scene = Changing(dice=0.0)
+    scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
+    for _ in range(2):
+        (asked,) = scene.peer.heard()
+        assert header(asked, "Refer-To") == f"<{CAROL}>"
+        scene.peer.say(reply(asked, 491))
+        assert scene.alice.told(ReferralAnswered) == []
+        scene.wire.run(2.0)
+        assert scene.peer.heard() == []
+        scene.wire.run(0.2)
+    (asked,) = scene.peer.heard()
+    scene.peer.say(reply(asked, 491))
+    assert scene.alice.told(ReferralAnswered) == [ReferralAnswered(session=A, status=491)]
+    # And the next one has as many tries.
+    scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
+    (again,) = scene.peer.heard()
+    scene.peer.say(reply(again, 491))
+    scene.wire.run(2.2)
+    (answered,) = scene.peer.heard()
+    scene.peer.say(reply(answered, 202))
+    assert scene.alice.told(ReferralAnswered)[1:] == [ReferralAnswered(session=A, status=202)]
+
+
+def test_one_that_waits_is_gone_with_the_call() -> None:
+    scene = Changing()
+    asked = scene.ask()
+    assert scene.refer() == []
+    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    assert scene.methods() == ["BYE"]
+    assert [text.split(" ")[0] for text in scene.ok(asked)] == ["ACK"]
+
+
 def test_one_at_a_time_and_none_that_is_left_open() -> None:
     pair = Pair().run()
     pair.refer()
