@@ -112,10 +112,7 @@ class Agent:
         desk = self._desk
         return (
             any(known.peer == address for known in desk.transactions.values())
-            or any(
-                session.peer == address or (session.dialog is not None and session.dialog.seen_at == address)
-                for session in desk.sessions.values()
-            )
+            or any(address in (session.peer, session.seen_at) for session in desk.sessions.values())
             or any(known.registrar == address for known in self._registrations.values())
             or self._reception.is_registered_from(address, now)
         )

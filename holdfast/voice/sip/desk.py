@@ -7,7 +7,7 @@ is stale and does nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -257,11 +257,17 @@ class Desk:
                 self.drop_transaction(transaction.key)
                 unheard.append(transaction)
         for session in tuple(self.sessions.values()):
-            if session.dialog is not None and session.dialog.seen_at == gone:
+            if session.dialog is not None and session.seen_at == gone:
                 self.put(replace(session, dialog=dialogs.disconnected(session.dialog)))
         return unheard
 
     # --- sessions
+
+    def reach(self, to: Address, sessions: Iterable[SessionId]) -> None:
+        """From now on the peers of these sessions, as far as they go on, are reached here."""
+        for session in [self.sessions[id] for id in sessions if id in self.sessions]:
+            if session.dialog is not None:
+                self.put(replace(session, dialog=replace(session.dialog, seen_at=to)))
 
     def put(self, session: Session) -> Session:
         """Store a session's new value."""

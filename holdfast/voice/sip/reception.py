@@ -17,7 +17,7 @@ from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
 from holdfast.voice.sip.digest import Verdict, Verifier
 from holdfast.voice.sip.doors import Doors
-from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped
+from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, reply_address, respond
 from holdfast.voice.sip.session import Session
@@ -36,7 +36,7 @@ REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 class Reception:
     """Takes what comes in for one agent: asks the policy, checks credentials, keeps the lines' contacts."""
 
-    __slots__ = ("_contacts", "_desk", "_doors", "_policy", "_verifier")
+    __slots__ = ("_adrift", "_contacts", "_desk", "_doors", "_policy", "_verifier")
 
     def __init__(self, desk: Desk, policy: Policy) -> None:
         self._desk = desk
@@ -45,16 +45,23 @@ class Reception:
         self._verifier = Verifier(realm=settings.realm, secret=settings.secret, algorithms=settings.algorithms)
         self._doors = Doors(settings.limits, quiet=settings.quiet)
         self._contacts: dict[str, registrar.Bindings] = {}
+        self._adrift: dict[SessionId, tuple[str, registrar.Key, registrar.Binding]] = {}
+        """Calls whose phone's connection ended, and the line and the contact it was registered by."""
 
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
         """The contacts a line has registered, most preferred first."""
         return tuple((known.uri, known.to) for known in registrar.in_order(self._contacts.get(user, {}), now))
 
     def disconnected(self, gone: Address) -> None:
-        """A connection ended: the contacts registered over it go."""
+        """A connection ended: the contacts registered over it go, and calls over it wait for the phone's next one."""
+        sessions = self._desk.sessions
+        self._adrift = {id: lost for id, lost in self._adrift.items() if id in sessions}
+        there = [id for id, one in sessions.items() if one.seen_at == gone]
         for user, bindings in self._contacts.items():
             left = registrar.connected_elsewhere(bindings, gone)
             if len(left) < len(bindings):
+                key = next(key for key in bindings if key not in left)
+                self._adrift |= {id: (user, key, bindings[key]) for id in there}
                 self._contacts[user] = left
                 uris = tuple(uri for uri, _ in self.contacts(user, self._desk.now))
                 self._desk.tell(ContactsChanged(user=user, contacts=uris))
@@ -245,14 +252,36 @@ class Reception:
         if registered != user:
             desk.reply(key, 403)
             return
-        outcome = registrar.register(
-            self._contacts.get(user, {}), received, source, desk.now, max_contacts=desk.settings.max_contacts
-        )
+        before = self._contacts.get(user, {})
+        outcome = registrar.register(before, received, source, desk.now, max_contacts=desk.settings.max_contacts)
         self._contacts[user] = outcome.bindings
+        self._follow(user, before, source)
         desk.reply(key, outcome.status, headers=outcome.headers)
         if outcome.changed:
             uris = tuple(uri for uri, _ in self.contacts(user, desk.now))
             desk.tell(ContactsChanged(user=user, contacts=uris))
+
+    def _follow(self, user: str, before: registrar.Bindings, source: Address) -> None:
+        """A phone has registered over this connection: calls that it had over another are reached by this one.
+
+        One that lost its network in mid-call comes back so, and tells its registrar alone. Without connections an
+        address may have become a stranger's meanwhile, and nothing is moved.
+        Source: RFC 5626 §5.3 (requests go by the newest flow), which speaks of contacts: calls take part.
+        """
+        if not source.reliable:
+            return
+        desk, here = self._desk, [new for new in self._contacts[user].items() if new[1].to == source]
+        for known in before.items():
+            if known[1].to.reliable and any(registrar.is_same_phone(known, new) for new in here):
+                desk.reach(source, [one.id for one in desk.sessions.values() if one.seen_at == known[1].to])
+        back = [
+            id
+            for id, (line, key, lost) in self._adrift.items()
+            if line == user and any(registrar.is_same_phone((key, lost), new) for new in here)
+        ]
+        desk.reach(source, back)
+        for id in back:
+            del self._adrift[id]
 
     def _authenticate(self, received: Request, source: Address) -> tuple[Verdict, str]:
         """Who sent this, if it is proved. Who is locked out is answered as for a wrong password, after as much work."""

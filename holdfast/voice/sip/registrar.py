@@ -136,6 +136,16 @@ def register(bindings: Bindings, received: Request, source: Address, now: float,
     return _listed(after, now, changed=bool(wishes))
 
 
+def is_same_phone(known: tuple[Key, Binding], new: tuple[Key, Binding]) -> bool:
+    """Whether two contacts of a line are of one phone: registered by one Call-ID, of one instance, or equal.
+
+    Source: RFC 3261 §10.2 (one Call-ID for all registrations of a user agent); RFC 5626 §4.1.
+    """
+    (key, before), (new_key, now) = known, new
+    instance = now.instance is not None and now.instance == before.instance
+    return key == new_key or instance or before.call_id == now.call_id
+
+
 def _remove_all(before: Bindings, received: Request, now: float) -> Outcome:
     """`Contact: *`, which must stand alone and with `Expires: 0`."""
     if len(received.values("Contact")) != 1 or received.first("Expires") != "0":

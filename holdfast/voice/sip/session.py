@@ -176,3 +176,8 @@ class Session:
     """Whether it answered an OPTIONS in the dialog: then one that goes unanswered says that it is gone."""
     sounded_at: float | None = None
     """When our owner last heard its sound."""
+
+    @property
+    def seen_at(self) -> Address | None:
+        """Where the peer's messages in the dialog come from."""
+        return None if self.dialog is None else self.dialog.seen_at

@@ -310,3 +310,87 @@ def test_what_cannot_be_reached_is_said_so(target: str, next_hop: Address | None
     node: Node = Wire().node(BOB)
     with pytest.raises(UriUnreadable, match=why):
         node.agent.invite(SessionId("a"), target, now=0, sdp=None, next_hop=next_hop)
+
+
+ANEW = Address("10.0.0.3", 50000, "TCP")
+"""The far end of the phone's next connection."""
+
+
+def registers(scene: Scene, at: Address, *, call_id: str = "r1", contact: str | None = None, cseq: int = 1) -> None:
+    """The phone registers over the connection from there."""
+    peer = Peer(scene.wire, scene.bob, at)
+    proof: tuple[str, ...] = ()
+    for number in (2 * cseq, 2 * cseq + 1):
+        lines = (
+            "REGISTER sip:10.0.0.2 SIP/2.0",
+            f"Via: SIP/2.0/TCP 10.0.0.3:{at.port};branch=z9hG4bK{call_id}{number}",
+            "Max-Forwards: 70",
+            "From: <sip:peer@10.0.0.2>;tag=f",
+            "To: <sip:peer@10.0.0.2>",
+            f"Call-ID: {call_id}",
+            f"CSeq: {number} REGISTER",
+            f"Contact: {contact or f'<sip:peer@10.0.0.3:{at.port};transport=tcp>'}",
+            *proof,
+            "Content-Length: 0",
+        )
+        peer.say("\n".join((*lines, "", "")))
+        (told,) = peer.heard()
+        proof = (proven(header(told, "WWW-Authenticate")),) if "401" in told[:11] else ()
+    assert told.startswith("SIP/2.0 200")
+
+
+def byed(scene: Scene, session: SessionId) -> Address:
+    """Where our BYE goes."""
+    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    return scene.wire.lost[-1][2]
+
+
+def test_a_phone_that_comes_back_by_another_connection_is_reached_by_it_in_its_call() -> None:
+    scene = Scene()
+    registers(scene, PHONE)
+    session, _ = scene.running()
+    scene.gone()
+    registers(scene, ANEW, cseq=2)
+    assert scene.bob.agent.needs(ANEW, scene.wire.now)
+    assert byed(scene, session) == ANEW
+
+
+def test_a_phone_whose_old_connection_is_not_known_to_be_dead_is_reached_by_its_new_one() -> None:
+    scene = Scene()
+    registers(scene, PHONE)
+    session, _ = scene.running()
+    registers(scene, ANEW, cseq=2)
+    scene.gone()
+    assert byed(scene, session) == ANEW
+
+
+def test_a_phone_is_known_again_by_its_instance() -> None:
+    scene = Scene()
+    contact = '<sip:peer@10.0.0.3:{};transport=tcp>;+sip.instance="<urn:uuid:1>"'
+    registers(scene, PHONE, contact=contact.format(1))
+    session, _ = scene.running()
+    scene.gone()
+    registers(scene, ANEW, call_id="r2", contact=contact.format(2))
+    assert byed(scene, session) == ANEW
+
+
+def test_another_phone_of_the_line_is_told_nothing_of_the_call() -> None:
+    scene = Scene()
+    registers(scene, PHONE)
+    session, _ = scene.running()
+    registers(scene, CARRIER._replace(transport="TCP"), call_id="other", contact="<sip:peer@10.0.0.9>")
+    scene.gone()
+    registers(scene, ANEW, call_id="another")
+    assert byed(scene, session) == Address("10.0.0.3", 5060, "TCP")
+
+
+def test_a_phone_that_comes_back_after_its_call_is_only_registered() -> None:
+    scene = Scene()
+    registers(scene, PHONE)
+    session, _ = scene.running()
+    scene.gone()
+    byed(scene, session)
+    scene.wire.run(40)
+    registers(scene, ANEW, cseq=2)
+    assert scene.bob.agent.sessions() == ()
+    scene.gone(ANEW)
