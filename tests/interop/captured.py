@@ -6,7 +6,7 @@ Source: the pcap file format (classic, microseconds); RFC 791, RFC 768 for the h
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES
@@ -14,10 +14,11 @@ from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES
 SSRC = 0x5EED
 
 
-def capture(path: Path, frame: bytes, sent: Iterable[tuple[int, float]]) -> Path:
-    """Write one frame of PCMU as the packets of these numbers, each of which leaves so many seconds late."""
-    leaves = sorted((number * FRAME_S + late_s, number) for number, late_s in sent)
-    packets = [_record(at_s, _udp(_rtp(number, frame))) for at_s, number in leaves]
+def capture(path: Path, frames: Sequence[bytes], sent: Iterable[tuple[int, float]] | None = None) -> Path:
+    """Write these frames of PCMU as packets. `sent`: the numbers of those that leave, each so many seconds late."""
+    leave = [(number, 0.0) for number in range(len(frames))] if sent is None else sent
+    moments = sorted((number * FRAME_S + late_s, number) for number, late_s in leave)
+    packets = [_record(at_s, _udp(_rtp(number, frames[number]))) for at_s, number in moments]
     path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(packets))
     return path
 

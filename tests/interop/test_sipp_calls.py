@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 
 from holdfast.cli.client import Client as HoldsClient
 from holdfast.store.account import Credentials
 from holdfast.testing.clock import now_s
+from holdfast.testing.ears import frames
 from holdfast.testing.files import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server
-from holdfast.testing.signals import BOB
+from holdfast.testing.signals import BOB, as_samples
 from holdfast.voice.media.codecs import encode
 from tests.interop.captured import capture
 from tests.interop.scenarios import calling, holds
@@ -148,9 +149,9 @@ async def test_telephone_events_and_info_are_keys(
 
 
 async def test_loss_and_jitter_are_concealed_counted_and_shown(server: Server, tmp_path: Path) -> None:
-    """One packet of 20 lost, every other one up to 40 ms late. sipp needs a raw socket for this, which root has."""
+    """One packet of 20 is lost, and of the others most are late, by up to 40 ms. sipp needs a raw socket for this, which root has."""
     packets = [(number, 0.04 * (number % 4) / 3) for number in range(400) if number % 20 != 9]
-    bob = capture(tmp_path / "bob.pcap", encode(BOB.frame()), packets)
+    bob = capture(tmp_path / "bob.pcap", [encode(BOB.frame())] * 400, packets)
     phone = await play(calling.is_heard_badly(bob), tmp_path)
     async with Phone("alice", server=server.sip) as alice:
         sid = await call(server, phone.port, f"<Response><Dial><Sip>{alice.uri}</Sip></Dial></Response>")
@@ -158,13 +159,16 @@ async def test_loss_and_jitter_are_concealed_counted_and_shown(server: Server, t
         await alice.hears("bob")
         began_s = now_s()
         ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+        quality = {"packets_received": 0}
         async with asyncio.timeout(15):
-            while not (sound := {one["sid"]: one["sound"] for one in await calls_shown(ask)}[sid]):  # noqa: ASYNC110  it is asked
+            while quality["packets_received"] < 100:
                 await asyncio.sleep(0.2)
+                figures = (await asyncio.to_thread(ask.get, "/engine/quality"))["calls"]
+                quality = next((one for one in figures if one["call"] == sid), quality)
+        (sound,) = [one["sound"] for one in (await asyncio.to_thread(ask.get, "/calls"))["calls"] if one["sid"] == sid]
         heard = frozenset().union(*(one.heard for one in alice.ear.intervals(since_s=began_s)))
-        quality = await asyncio.to_thread(ask.get, f"/engine/quality/{sid}")
         assert heard - {"silence"} == {"bob"}
-        assert min(quality["packets_lost"], quality["frames_concealed"]) >= 5
+        assert min(quality["packets_lost"], quality["frames_concealed"]) >= 4
         assert 0.03 < sound["loss"] < 0.08
         assert 10 < sound["jitter_ms"] < 60
         assert 3 < sound["mos"] < 4.2
@@ -200,6 +204,25 @@ async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Serve
         await listens.hang_up()
 
 
+async def test_tones_are_keys_where_there_are_no_events(server: Server, files: FileServer, tmp_path: Path) -> None:
+    """Each for 80 ms. Source: ITU-T Q.23 for the frequencies."""
+    files.asked.clear()
+    sound = [SILENCE] * 50
+    for tone in (key_tone(697, 1336), key_tone(770, 1209)):
+        sound += [*frames(tone), *[SILENCE] * 40]
+    await plays(calling.presses_keys_as_tones(capture(tmp_path / "keys.pcap", sound)), tmp_path, to=server, called=KEYS)
+    assert [path for path in files.asked if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
+
+
+def key_tone(low_hz: int, high_hz: int) -> bytes:
+    """80 ms of two tones."""
+    turns = 2 * np.pi * np.arange(640) / 8000
+    return encode(as_samples(0.2 * (np.sin(low_hz * turns) + np.sin(high_hz * turns))))
+
+
+SILENCE = b"\xff" * 160
+
+
 @pytest.mark.parametrize("where", ["a call of two", "a queue"])
 async def test_whom_a_phone_holds_hears_music(server: Server, tmp_path: Path, where: str) -> None:
     client = server.sdk()
@@ -219,12 +242,6 @@ async def test_whom_a_phone_holds_hears_music(server: Server, tmp_path: Path, wh
         await alice.hears("bob")
         await asyncio.to_thread(client.calls(sid).update, status="completed")
         await phone.ends_well()
-
-
-async def calls_shown(ask: HoldsClient) -> list[dict[str, Any]]:
-    """The live calls, as the holds service shows them."""
-    shown: list[dict[str, Any]] = (await asyncio.to_thread(ask.get, "/calls"))["calls"]
-    return shown
 
 
 async def by_phone(server: Server, call: str) -> list[tuple[str, str]]:

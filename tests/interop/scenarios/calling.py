@@ -188,6 +188,16 @@ def is_heard_badly(capture: Path) -> Scene:
     )
 
 
+def presses_keys_as_tones(capture: Path) -> Scene:
+    """A caller that knows no telephone events; the tones are in the capture."""
+    return scene(
+        "A caller presses keys that travel as tones in its sound",
+        calls(offer=sdp(formats="0")),
+        f'  <nop><action><exec play_pcap_audio="{capture}"/></action></nop>\n',
+        is_hung_up(8_000),
+    )
+
+
 PRESSES_KEYS_BY_INFO = scene(
     "A caller presses keys that travel by INFO, in both ways of writing them, and something else that is none",
     calls(),
