@@ -149,7 +149,7 @@ async def test_telephone_events_and_info_are_keys(
 
 
 async def test_loss_and_jitter_are_concealed_counted_and_shown(server: Server, tmp_path: Path) -> None:
-    """One packet of 20 is lost, and of the others most are late, by up to 40 ms. sipp needs a raw socket for this, which root has."""
+    """One packet of 20 is lost, and of the others most are late, by up to 40 ms. Root alone has the socket for it."""
     packets = [(number, 0.04 * (number % 4) / 3) for number in range(400) if number % 20 != 9]
     bob = capture(tmp_path / "bob.pcap", [encode(BOB.frame())] * 400, packets)
     phone = await play(calling.is_heard_badly(bob), tmp_path)
