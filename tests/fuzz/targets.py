@@ -16,6 +16,7 @@ import numpy as np
 from holdfast.voice.media import dtmf, rtcp, rtp
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.sip.agent import Agent, AgentSettings
+from holdfast.voice.sip.codec import decode
 from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import (
     Address,
@@ -31,6 +32,8 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
+from holdfast.voice.sip.errors import MessageUnreadable
+from holdfast.voice.sip.message import Message, Request, Response
 from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
 from tests.fuzz.hostile import Dialog, answered, packet, sip
 
@@ -40,6 +43,9 @@ SDP = (
     "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
 )
 PATIENCE_S = 4000.0
+STATUSES = frozenset({100, 180, 200, 400, 403, 405, 415, 416, 420, 422, 481, 482, 488, 489, 501, 503, 505, 603})
+UNREADABLE = frozenset({400, 505})
+"""What a stranger may be told by an engine whose door is open to all. Source: RFC 3261 §8.2; RFC 6665; RFC 4028."""
 REGISTERED_S, MOST_REGISTERS = 1000.0, 1200
 """A second is the shortest time that we take a registrar to grant."""
 
@@ -198,9 +204,34 @@ def strangers(numbers: Iterable[int]) -> list[str]:
     line = Line()
     line.answer_a_call()
     for number in numbers:
-        line.take(packet("sip", number), STRANGER)
+        asked, before = packet("sip", number), len(line.sent)
+        line.take(asked, STRANGER)
+        line.wrong += [f"sip {number}: {why}" for why in misanswered(asked, line.sent[before:])]
         line.passes(0.05)
     return _verdict(line, call_lives=True)
+
+
+def misanswered(asked: bytes, said: Iterable[bytes]) -> Iterator[str]:
+    """What is wrong with our responses to a packet: a status that is none for strangers, or another request's name."""
+    try:
+        request = decode(asked)
+    except MessageUnreadable:
+        request = None
+    for data in said:
+        if not data.startswith(b"SIP/2.0"):
+            continue
+        status = int(data[8:11])
+        if status not in (STATUSES if isinstance(request, Request) else UNREADABLE):
+            yield f"a {status}"
+        elif isinstance(request, Request):
+            answer = decode(data)
+            if not isinstance(answer, Response) or named(answer) != named(request):
+                yield f"a {status} to somebody else"
+
+
+def named(message: Message) -> tuple[str | None, ...]:
+    """What tells whose transaction a message belongs to. Source: RFC 3261 §8.2.6.2."""
+    return message.via.branch, *(message.first(name) for name in ("From", "Call-ID", "CSeq"))
 
 
 def the_peer(numbers: Iterable[int]) -> list[str]:
