@@ -131,7 +131,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
             journal = SqlJournal(wiring.database)
             directory = await open_directory(wiring)
             async with Engine(
-                engine_settings(wiring), journal=journal, directory=directory, notices=SqlKeyValues(wiring.database)
+                engine_settings(wiring), journal=journal, directory=directory, store=SqlKeyValues(wiring.database)
             ) as engine:
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)

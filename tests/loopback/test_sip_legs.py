@@ -10,10 +10,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Self, TypeVar
 
 import pytest
 
+from holdfast.store.database import open_database
+from holdfast.store.key_values import SqlKeyValues
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
@@ -39,6 +42,7 @@ from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Trace
 from holdfast.voice.runtime.directory import Answer
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
+from holdfast.voice.runtime.legs.registrations import Registrations
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.runtime.mediaplane.client import RowAddress
@@ -211,7 +215,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def opened(settings: SipSettings, book: Book | None = None) -> AsyncIterator[Bench]:
+async def opened(
+    settings: SipSettings, book: Book | None = None, registrations: Registrations | None = None
+) -> AsyncIterator[Bench]:
     """SIP legs that listen; in the end they leave no row open."""
     made = Bench(Rows(), book or Book())
     async with asyncio.TaskGroup() as tasks:
@@ -224,6 +230,7 @@ async def opened(settings: SipSettings, book: Book | None = None) -> AsyncIterat
             seen=made.traces.append,
             clock=time.time,
             tasks=tasks,
+            registrations=registrations,
         )
         await made.legs.open()
         yield made
@@ -333,6 +340,23 @@ async def test_a_line_registers_and_is_called(bench: Bench) -> None:
         assert await call.over() is EndCause.HUNG_UP
     assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
     assert not bench.legs.registered("bob")
+
+
+async def test_a_line_that_registered_before_a_restart_is_called(tmp_path: Path) -> None:
+    settings = SipSettings(address=("127.0.0.1", 0), trust_loopback=True)
+    async with (
+        open_database(tmp_path / "store.db") as database,
+        opened(settings, registrations=Registrations(SqlKeyValues(database))) as before,
+        Phone("bob", server=before.legs.address, password="secret-b") as bob,
+    ):
+        await bob.register()
+        await before.legs.registrations.write()
+        async with opened(settings, registrations=Registrations(SqlKeyValues(database))) as after:
+            assert after.legs.registered("bob")
+            after.place("client:bob")
+            await after.fact(LegAnswered)
+            await (await bob.called()).hang_up()
+            await after.fact(LegEnded)
 
 
 async def test_a_wrong_password_registers_nobody(bench: Bench) -> None:

@@ -56,6 +56,7 @@ from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient, trusting
 from holdfast.voice.runtime.legs.arrivals import SrtpWish
 from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
+from holdfast.voice.runtime.legs.registrations import Registrations
 from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.library import Library
@@ -117,12 +118,13 @@ class Engine:
     """A running engine. Invariant: between enter and exit, and nowhere else, its tasks live."""
 
     def __init__(
-        self, settings: EngineSettings, *, journal: Journal, directory: Directory, notices: KeyValues | None = None
+        self, settings: EngineSettings, *, journal: Journal, directory: Directory, store: KeyValues | None = None
     ) -> None:
         self.settings = settings
         self.directory = directory
         self.clock = Clock()
-        self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16), store=notices)
+        self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16), store=store)
+        self._registrations = Registrations(store)
         self.media = MediaPlane(settings.media_socket)
         self.quality = Quality()
         self.switch = Switch(
@@ -154,6 +156,7 @@ class Engine:
     ) -> bool | None:
         await self._say_goodbye()
         await self.notifications.write()
+        await self._registrations.write()
         self._timers.close()
         for task in self._background:
             task.cancel()
@@ -224,7 +227,9 @@ class Engine:
             seen=self._seen,
             clock=self.clock.now,
             tasks=tasks,
+            registrations=self._registrations,
         )
+        self._background.append(tasks.create_task(self._registrations.run(), name="registrations"))
         await self.notifications.load()
         self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))

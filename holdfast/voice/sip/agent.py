@@ -29,6 +29,7 @@ from holdfast.voice.sip.effects import (
 from holdfast.voice.sip.errors import MessageUnreadable
 from holdfast.voice.sip.message import Request, Response, stamp_source
 from holdfast.voice.sip.reception import Reception
+from holdfast.voice.sip.registrar import Bindings
 from holdfast.voice.sip.session import SessionState
 from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
 from holdfast.voice.sip.transaction import (
@@ -377,6 +378,15 @@ class Agent:
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
         """The contacts a line has registered, most preferred first: URI to call, address to send to."""
         return self._reception.contacts(user, now)
+
+    def lasting(self, user: str) -> Bindings:
+        """The contacts of a line that outlive a restart of ours, for `remember`."""
+        return self._reception.lasting(user)
+
+    def remember(self, user: str, contacts: Bindings, now: float) -> None:
+        """A line had these contacts before we were restarted."""
+        self._turn(now)
+        self._reception.remember(user, contacts)
 
     def is_unheard(self, session: SessionId) -> bool:
         """Whether a call out has had no response yet, not even 100."""

@@ -52,6 +52,14 @@ class Reception:
         """The contacts a line has registered, most preferred first."""
         return tuple((known.uri, known.to) for known in registrar.in_order(self._contacts.get(user, {}), now))
 
+    def lasting(self, user: str) -> registrar.Bindings:
+        """The contacts of a line that outlive a restart of ours."""
+        return registrar.without_connections(self._contacts.get(user, {}))
+
+    def remember(self, user: str, contacts: registrar.Bindings) -> None:
+        """A line had these contacts before we were restarted."""
+        self._contacts.setdefault(user, registrar.remembered(contacts, self._desk.now))
+
     def disconnected(self, gone: Address) -> None:
         """A connection ended: the contacts registered over it go, and calls over it wait for the phone's next one."""
         sessions = self._desk.sessions

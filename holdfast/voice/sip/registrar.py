@@ -86,6 +86,20 @@ def connected_elsewhere(bindings: Bindings, gone: Address) -> dict[Key, Binding]
     return {key: binding for key, binding in bindings.items() if binding.to != gone}
 
 
+def without_connections(bindings: Bindings) -> dict[Key, Binding]:
+    """Those that a restart of ours leaves where they are."""
+    return {key: binding for key, binding in bindings.items() if not binding.to.reliable}
+
+
+def remembered(bindings: Bindings, now: float) -> dict[Key, Binding]:
+    """Those of an earlier run that live, none for longer than it could be registered now, whatever clocks have done."""
+    bounded = {
+        key: replace(binding, expires_at=min(binding.expires_at, now + MAX_EXPIRES_S))
+        for key, binding in bindings.items()
+    }
+    return living(bounded, now)
+
+
 def in_order(bindings: Bindings, now: float) -> tuple[Binding, ...]:
     """Those that have not expired, most preferred first, newest first among equals."""
     return tuple(sorted(living(bindings, now).values(), key=lambda b: (-b.preference, -b.expires_at)))

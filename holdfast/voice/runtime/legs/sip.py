@@ -43,6 +43,7 @@ from holdfast.voice.runtime.legs.endpoint import open_endpoint
 from holdfast.voice.runtime.legs.keys import TOGETHER_S, Told
 from holdfast.voice.runtime.legs.ourselves import Ourselves
 from holdfast.voice.runtime.legs.placing import Placing
+from holdfast.voice.runtime.legs.registrations import Registrations
 from holdfast.voice.runtime.legs.rows import Rows
 from holdfast.voice.runtime.legs.trunks import Standing, Trunks
 from holdfast.voice.runtime.legs.turned_away import TurnedAway
@@ -78,6 +79,7 @@ class SipLegs:
         seen: Seen,
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
+        registrations: Registrations | None = None,
     ) -> None:
         self._desk = LegDesk(settings, account=account, media=media, tell=tell, seen=seen, now=clock)
         self._directory = directory
@@ -87,22 +89,25 @@ class SipLegs:
         self._placing = Placing(self._desk, directory, self._ourselves, self._agreeing)
         self._turned_away = TurnedAway(clock)
         self.trunks = Trunks()
+        self.registrations = registrations or Registrations()
 
     # --- life
 
     async def open(self) -> Address:
         """Listen; the address that was taken. Raises: OSError."""
         desk = self._desk
-        trusted = desk.settings.trust_loopback
+        known = await self.registrations.load()
         desk.sip = await open_endpoint(
             desk.settings,
             secret=secrets.token_bytes(32),
-            policy=lambda listening: Door(self._directory, listening, trust_loopback=trusted),
+            policy=lambda listening: Door(self._directory, listening, trust_loopback=desk.settings.trust_loopback),
             happened=self._event,
             now=desk.now,
             tasks=self._tasks,
             tls_name=self._directory.tls_name,
         )
+        for line, contacts in known.items():
+            desk.agent.remember(line, contacts, desk.now())
         self.follow_trunks()
         return desk.sip.address
 
@@ -267,6 +272,7 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
+                self.registrations.changed(event.user, desk.agent.lasting(event.user))
             case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
                 pass
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():

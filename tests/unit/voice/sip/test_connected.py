@@ -394,3 +394,10 @@ def test_a_phone_that_comes_back_after_its_call_is_only_registered() -> None:
     registers(scene, ANEW, cseq=2)
     assert scene.bob.agent.sessions() == ()
     scene.gone(ANEW)
+
+
+def test_a_contact_of_a_connection_does_not_outlast_us() -> None:
+    scene = Scene()
+    registers(scene, PHONE)
+    assert scene.bob.agent.contacts("peer", scene.wire.now)
+    assert scene.bob.agent.lasting("peer") == {}

@@ -556,3 +556,30 @@ def test_a_live_peer_answers_options_and_a_dead_one_does_not() -> None:
     assert alice.events == [OptionsAnswered(ping="live", status=200), OptionsAnswered(ping="dead", status=408)]
     with pytest.raises(UriUnreadable):
         alice.agent.options("x", "sip:nowhere.example", now=wire.now)
+
+
+def test_a_registration_outlives_the_registrar_whatever_its_clock_does() -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    register(wire, alice, expires_s=600)
+    contacts, known = bob.agent.contacts("alice", wire.now), bob.agent.lasting("alice")
+    anew = server(Wire())
+    anew.agent.remember("alice", known, wire.now + 10)
+    assert anew.agent.contacts("alice", wire.now + 10) == contacts
+    anew.agent.remember("bob", known, wire.now + 700)
+    assert anew.agent.contacts("bob", wire.now + 700) == (), "it has expired meanwhile"
+    set_back = server(Wire())
+    set_back.agent.remember("alice", known, wire.now - 10_000_000)
+    assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3599) == contacts
+    assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3601) == ()
+
+
+def test_what_was_registered_since_is_not_replaced_by_what_is_remembered() -> None:
+    wire = Wire()
+    bob, alice = server(wire), phone(wire)
+    register(wire, alice)
+    known = bob.agent.lasting("alice")
+    wire.do(alice, alice.agent.unregister("r", now=wire.now))
+    wire.run(0.2)
+    bob.agent.remember("alice", known, wire.now)
+    assert bob.agent.contacts("alice", wire.now) == ()

@@ -1,0 +1,91 @@
+"""Where phones have registered, kept over a restart: else nobody could call one before it registers anew, in an hour.
+
+Those that registered over a connection are not kept: they notice its end, and come by a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import Any
+
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.model.ports import KeyValues
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.registrar import Binding, Bindings
+from holdfast.voice.sip.uri import parse_uri
+
+log = logging.getLogger(__name__)
+
+_KIND = "registration"
+
+
+class Registrations:
+    """Writes down what changes, as far as `run` came to do it. Without a `store` nothing is kept."""
+
+    def __init__(self, store: KeyValues | None = None) -> None:
+        self._store = store
+        self._due: dict[str, str] = {}
+        """What is to be written for a line; "" when it has no contact any more."""
+        self._changed = asyncio.Event()
+
+    def changed(self, line: str, contacts: Bindings) -> None:
+        """These are the contacts of a line from now on."""
+        if self._store is not None:
+            kept = [[*key, asdict(binding)] for key, binding in contacts.items()]
+            self._due[line] = json.dumps(kept) if kept else ""
+            self._changed.set()
+
+    async def load(self) -> Mapping[str, Bindings]:
+        """What an earlier run has written. A line that cannot be read is left out. Raises: StoreFailed."""
+        if self._store is None:
+            return {}
+        return {line: _read(line, text) for line, text in (await self._store.get_all(_KIND)).items()}
+
+    async def run(self) -> None:
+        """Write what is new, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.write()
+
+    async def write(self) -> None:
+        """Write all that is due. What a store that fails does not take is written when the phone registers next."""
+        while self._store is not None and self._due:
+            line, text = self._due.popitem()
+            try:
+                if text:
+                    await self._store.put(_KIND, line, text)
+                else:
+                    await self._store.remove(_KIND, line)
+            except StoreFailed as error:
+                log.error("line=%s: its contacts could not be kept: %s", line, error.message)
+
+
+def _read(line: str, text: str) -> Bindings:
+    try:
+        return {(str(address), str(host)): _binding(told) for address, host, told in json.loads(text)}
+    except (KeyError, TypeError, ValueError, UriUnreadable) as error:
+        log.error("line=%s: its stored contacts cannot be read: %r", line, error)
+        return {}
+
+
+def _binding(told: Mapping[str, Any]) -> Binding:
+    """Raises: KeyError, TypeError, ValueError."""
+    host, port, _ = told["to"]
+    instance, flow = told["instance"] or ("", "")
+    return Binding(
+        uri=parse_uri(told["uri"]).text,
+        to=Address(str(ip_address(host)), int(port)),
+        registered_at=float(told["registered_at"]),
+        expires_at=float(told["expires_at"]),
+        call_id=str(told["call_id"]),
+        cseq=int(told["cseq"]),
+        preference=float(told["preference"]),
+        instance=(instance, flow) if instance else None,
+    )

@@ -1,0 +1,102 @@
+"""Where phones have registered, written down and read again."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.runtime.legs.registrations import Registrations
+from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.registrar import Binding, Bindings
+
+pytestmark = pytest.mark.anyio
+
+
+def bindings(**changes: object) -> Bindings:
+    binding = Binding(
+        uri="sip:alice@10.0.0.1:5062",
+        to=Address("192.0.2.1", 40000),
+        registered_at=1000.0,
+        expires_at=4600.0,
+        call_id="c",
+        cseq=3,
+        preference=0.5,
+        instance=("<urn:uuid:1>", "1"),
+    )
+    for name, value in changes.items():
+        object.__setattr__(binding, name, value)
+    return {("alice@10.0.0.1:5062;udp", "192.0.2.1"): binding}
+
+
+class Shelf:
+    """A store in memory, which can be full."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.full = False
+
+    async def put(self, kind: str, key: str, value: str) -> None:
+        if self.full:
+            raise StoreFailed("disk full")
+        assert kind == "registration"
+        self.texts[key] = value
+
+    async def get_all(self, kind: str) -> Mapping[str, str]:
+        return dict(self.texts)
+
+    async def remove(self, kind: str, key: str) -> None:
+        self.texts.pop(key, None)
+
+
+@pytest.mark.parametrize("known", [bindings(), bindings(instance=None)])
+async def test_what_is_written_is_read_again(known: Bindings) -> None:
+    shelf = Shelf()
+    first = Registrations(shelf)
+    running = asyncio.ensure_future(first.run())
+    first.changed("alice", known)
+    first.changed("bob", known)
+    first.changed("bob", {})
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    running.cancel()
+    assert await Registrations(shelf).load() == {"alice": known}
+    first.changed("alice", {})
+    await first.write()
+    assert shelf.texts == {}
+
+
+async def test_without_a_store_nothing_is_kept() -> None:
+    kept = Registrations()
+    kept.changed("alice", bindings())
+    await kept.write()
+    assert await kept.load() == {}
+
+
+async def test_a_store_that_fails_takes_the_next_registration(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf()
+    kept = Registrations(shelf)
+    shelf.full = True
+    kept.changed("alice", bindings())
+    await kept.write()
+    assert "line=alice: its contacts could not be kept: disk full" in caplog.text
+    shelf.full = False
+    kept.changed("alice", bindings(cseq=4))
+    await kept.write()
+    assert await kept.load() == {"alice": bindings(cseq=4)}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("to", ["host.example", 5060, "UDP"]), ("to", 5), ("uri", "nothing"), ("expires_at", "soon"), ("instance", "x")],
+)
+async def test_what_cannot_be_read_is_left_out(field: str, value: object, caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf()
+    kept = Registrations(shelf)
+    kept.changed("alice", bindings())
+    await kept.write()
+    ((address, host, told),) = json.loads(shelf.texts["alice"])
+    shelf.texts |= {"bob": json.dumps([[address, host, told | {field: value}]]), "carol": "["}
+    assert await kept.load() == {"alice": bindings(), "bob": {}, "carol": {}}
+    assert "line=bob: its stored contacts cannot be read" in caplog.text
