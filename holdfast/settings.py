@@ -201,6 +201,9 @@ class Settings(BaseSettings):
     sip_quiet: bool = Field(
         False, description="true or false: whether scanners, and strangers that do not register, get no answer"
     )
+    sip_sha256: bool = Field(
+        False, description="true or false: whether phones are asked to prove themselves by SHA-256, or else by MD5"
+    )
     sip_tls_certificate: Path | None = Field(
         None, description="a PEM file with the certificate SIP over TLS shows, and its chain"
     )

@@ -172,6 +172,7 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         webhook_authorities=settings.webhook_authorities,
         sip_trust_loopback=settings.sip_trust_loopback,
         sip_quiet=settings.sip_quiet,
+        sip_sha256=settings.sip_sha256,
         sip_tls=sip_tls(settings),
         sip_tls_port=settings.sip_tls_port,
         sip_srtp=settings.sip_srtp,

@@ -133,6 +133,14 @@ async def test_scanners_and_strangers_hear_nothing_where_that_is_set(quiet: Serv
     await plays(lines.SCANS, tmp_path, to=quiet, host="127.0.0.63")
 
 
+async def test_phones_are_asked_for_sha_256_where_that_is_set(tmp_path: Path) -> None:
+    async with Server(lines=LINES, settings={"sip_trust_loopback": False, "sip_sha256": True}) as server:
+        (told,) = (await plays(lines.CHALLENGED_BY_SHA, tmp_path, to=server)).logged()
+        nonce = re.search('nonce="([^"]+)"', told)
+        assert nonce is not None
+        await plays(lines.PROVED_TWICE, tmp_path, to=server, keys={"proof": proof(server, nonce[1], "SHA-256")})
+
+
 async def call(server: Server, to: str) -> None:
     client = server.sdk()
     await asyncio.to_thread(client.calls.create, to=to, from_=FRONT, twiml=ANSWER)

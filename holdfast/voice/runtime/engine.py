@@ -107,6 +107,7 @@ class EngineSettings:
     """A PEM file of authorities that webhooks trust beside the system's own."""
     sip_trust_loopback: bool = True
     sip_quiet: bool = False
+    sip_sha256: bool = False
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
@@ -216,6 +217,7 @@ class Engine:
                 tls=settings.sip_tls,
                 tls_port=settings.sip_tls_port,
                 quiet=settings.sip_quiet,
+                sha256=settings.sip_sha256,
                 srtp=settings.sip_srtp,
                 srtp_without_tls=settings.sip_srtp_without_tls,
                 liveness=settings.liveness,

@@ -137,6 +137,12 @@ CHALLENGED = scene(
     gets(401, keeps={"challenge": "WWW-Authenticate:"}),
     log("[$challenge]"),
 )
+CHALLENGED_BY_SHA = scene(
+    "A challenge by SHA-256 and, after it, by MD5, of which the nonce is told",
+    register(cseq=1),
+    gets(401, "algorithm=SHA-256.*algorithm=MD5", keeps={"challenge": "WWW-Authenticate:"}),
+    log("[$challenge]"),
+)
 PROVED_TWICE = scene(
     "A proof is taken once; overheard and sent again it is stale",
     register("Authorization: [proof]", "Expires: 60", cseq=1, contact=contact("alice")),

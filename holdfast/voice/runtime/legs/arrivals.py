@@ -50,13 +50,18 @@ class SipSettings:
     """How long a trunk may say nothing before its backup is tried."""
     domain: str = "holdfast"
     user_agent: str = "Holdfast"
-    algorithms: tuple[str, ...] = ("MD5",)
-    """What our digest challenges offer.
+    sha256: bool = False
+    """Whether our digest challenges offer SHA-256, before MD5.
 
-    Deviation: RFC 8760 §2.4 wants SHA-256 listed first. Phones on libre before 2.0 (baresip 1.0 of Debian 12) give a
-    registration up when any challenge in the list has an algorithm they do not know. A phone that proves itself by
-    SHA-256 unasked is let in.
+    Deviation: RFC 8760 §2.4 wants it always. Phones on libre before 2.0 (baresip 1.0 of Debian 12) give a registration
+    up when any challenge in the list has an algorithm they do not know. A phone that proves itself by SHA-256 unasked
+    is let in.
     """
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What our digest challenges offer, most wanted first."""
+        return ("SHA-256", "MD5") if self.sha256 else ("MD5",)
 
     def sealing(self, transport: Transport) -> Sealing:
         """What we think of SRTP in a session that is signalled so."""
