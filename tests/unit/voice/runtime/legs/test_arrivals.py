@@ -9,9 +9,17 @@ import pytest
 from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.arrivals import dialled, forwarded_from, received, unanswered
+from holdfast.voice.runtime.legs.arrivals import (
+    SipSettings,
+    SrtpWish,
+    dialled,
+    forwarded_from,
+    received,
+    unanswered,
+)
 from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
+from holdfast.voice.sip.offer import Sealing
 
 HERE = Address("127.0.0.1", 5060)
 
@@ -31,6 +39,29 @@ def invited(*headers: tuple[str, str]) -> Invited:
         call_id="call-id",
         headers=headers,
     )
+
+
+@pytest.mark.parametrize(
+    ("wish", "without_tls", "on_tls", "elsewhere"),
+    [
+        ("accept", False, "accepted", "refused"),
+        ("offer", False, "offered", "refused"),
+        ("require", False, "required", "refused"),
+        ("accept", True, "accepted", "accepted"),
+        ("require", True, "required", "accepted"),
+    ],
+)
+def test_sound_is_sealed_as_the_settings_say(
+    wish: SrtpWish, without_tls: bool, on_tls: Sealing, elsewhere: Sealing
+) -> None:
+    settings = SipSettings(address=("127.0.0.1", 0), srtp=wish, srtp_without_tls=without_tls)
+    assert settings.sealing("TLS") == on_tls
+    assert settings.sealing("UDP") == settings.sealing("TCP") == elsewhere
+
+
+@pytest.mark.parametrize(("sha256", "offered"), [(False, ("MD5",)), (True, ("SHA-256", "MD5"))])
+def test_phones_are_asked_for_sha_256_where_that_is_set(sha256: bool, offered: tuple[str, ...]) -> None:
+    assert SipSettings(address=("127.0.0.1", 0), sha256=sha256).algorithms == offered
 
 
 @pytest.mark.parametrize(
