@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 LOCALHOST = Path(__file__).parents[1] / "loopback" / "localhost.pem"
 FRONT = "+15550123"
 SECURED = free_port(socket.SOCK_STREAM)
-LISTEN_S = 1.2
+LISTEN_S = 1.5
 """Long enough for a stretch of sound to be recognised in a recording; nothing is timed."""
 
 

@@ -84,7 +84,8 @@ class Reception:
         """A request came in. In a call there is room for some when there is none for strangers any more."""
         desk = self._desk
         known = desk.transactions.get(server_key(received))
-        most = desk.settings.max_transactions * (1 + self._belongs(received))
+        in_call = self._belongs(received)
+        most = desk.settings.max_transactions * (1 + in_call)
         if received.method == "ACK":
             self._acknowledged(received, data, source, known)
         elif known is not None:
@@ -97,7 +98,7 @@ class Reception:
         elif received.method not in KNOWN_METHODS:
             self._answer_statelessly(received, source, 501, headers=(self._allow(),))
         else:
-            wrong = objection(received)
+            wrong = objection(received, in_call=in_call)
             if wrong is not None:
                 self._answer_statelessly(received, source, wrong.status, headers=wrong.headers, reason=wrong.reason)
             elif received.method == "CANCEL":

@@ -36,21 +36,19 @@ class Objection:
     headers: Headers = ()
 
 
-def objection(received: Request) -> Objection | None:
+def objection(received: Request, *, in_call: bool = False) -> Objection | None:
     """What is wrong with a request, or None. ACK is never objected to: it has no response.
 
+    `in_call`: it is one of a call that we know, and found by its tags, whatever Request-URI its sender made up.
     Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 wants, is taken: the peer is where it was.
     Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
     """
     wrong = _unreadable(received)
     if wrong is not None:
         return Objection(status=400, reason=f"Bad Request ({wrong})")
-    if scheme_of(received.uri) not in ("sip", "sips", "tel"):
-        return Objection(status=416)
-    try:
-        parse_uri(as_sip(received.uri, "localhost"))
-    except UriUnreadable:
-        return Objection(status=400, reason="Bad Request (Request-URI that cannot be read)")
+    astray = None if in_call else _astray(received.uri)
+    if astray is not None:
+        return astray
     if received.method != "CANCEL":
         unknown = [tag for tag in received.values("Require") if tag and tag.lower() not in SUPPORTED_EXTENSIONS]
         if unknown:
@@ -64,6 +62,18 @@ def objection(received: Request) -> Objection | None:
     return None
 
 
+def _astray(uri: str) -> Objection | None:
+    """What is wrong with the Request-URI of a request that begins something. Source: RFC 3261 §8.2.2.1."""
+    scheme = scheme_of(uri)
+    if scheme is not None and scheme not in ("sip", "sips", "tel"):
+        return Objection(status=416)
+    try:
+        parse_uri(as_sip(uri, "localhost"))
+    except UriUnreadable:
+        return Objection(status=400, reason="Bad Request (Request-URI that cannot be read)")
+    return None
+
+
 def _unreadable(received: Request) -> str | None:
     cseq = received.first("CSeq") or ""
     if cseq.split()[-1] != received.method:
@@ -71,6 +81,4 @@ def _unreadable(received: Request) -> str | None:
     hops = received.first("Max-Forwards")
     if hops is not None and not (re.fullmatch(r"[0-9]{1,9}", hops) and int(hops) <= 255):
         return "Max-Forwards out of range"
-    if scheme_of(received.uri) is None:
-        return "Request-URI that cannot be read"
     return None

@@ -120,10 +120,14 @@ def test_the_ack_of_a_200_has_a_branch_of_its_own_and_goes_to_the_contact() -> N
     assert bye.startswith("BYE sip:real@10.0.0.3:5060 SIP/2.0")
 
 
-def test_a_request_in_the_dialog_is_found_by_its_tags_whatever_its_uri_says() -> None:
+@pytest.mark.parametrize(
+    "uri",
+    ["sip:a@1127.0.0.1", "sip:a@10.0.0.2:99999", "sip:a@", "sip:a@h;;lr", "sip:a@[::1", "urn:x", "x"],
+)
+def test_a_request_in_the_dialog_is_found_by_its_tags_whatever_its_uri_says(uri: str) -> None:
     scene = Scene()
     scene.running()
-    text = invite(method="BYE", contact="", branch="z9hG4bKbye", cseq=2, to_tag=scene.tag, uri="sip:a@1127.0.0.1")
+    text = invite(method="BYE", contact="", branch="z9hG4bKbye", cseq=2, to_tag=scene.tag, uri=uri)
     scene.peer.say(text)
     assert scene.peer.statuses() == [200]
     assert scene.ends() == [(EndCause.HUNG_UP, 200)]
