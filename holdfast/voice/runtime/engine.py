@@ -54,6 +54,7 @@ from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
 from holdfast.voice.runtime.fetch import WebClient, trusting
+from holdfast.voice.runtime.group import ended_group
 from holdfast.voice.runtime.legs.arrivals import SrtpWish
 from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.registrations import Registrations
@@ -173,7 +174,7 @@ class Engine:
         stack.push_async_callback(decoder.close)
         speech = best_speech()
         stack.push_async_callback(speech.close)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = await stack.enter_async_context(ended_group())
         self._background = [tasks.create_task(self.media.run(), name="media-client")]
         async with asyncio.timeout(ATTACH_S):
             await self.media.attached()
@@ -274,7 +275,8 @@ class Engine:
         await self.recorder.drained(timeout_s=GOODBYE_S)
         await self.switch.settled()
         await self.legs.drained(timeout_s=GOODBYE_S)
-        await self.webhooks.drained(timeout_s=GOODBYE_S)
+        if not await self.webhooks.drained(timeout_s=GOODBYE_S):
+            log.warning("some web servers did not take the last callbacks in %.0f s; they are not told", GOODBYE_S)
 
     # --- effects ----------------------------------------------------------------------------------------
 
