@@ -101,7 +101,7 @@ def answer(received: Request, before: Lasting | None, settings: AgentSettings) -
         refresher = _refresher(received) or ("uas" if before is not None and before.we_refresh else "uac")
     required: Headers = (("Require", OPTION),) if refresher == "uac" else ()
     agreed = Lasting(expires_s=expires, we_refresh=refresher == "uas")
-    return agreed, (*required, ("Supported", OPTION), ("Session-Expires", f"{expires};refresher={refresher}"))
+    return agreed, (*required, ("Session-Expires", f"{expires};refresher={refresher}"))
 
 
 def answered(accepted: Response) -> Lasting | None:

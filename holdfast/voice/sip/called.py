@@ -18,6 +18,7 @@ from holdfast.voice.sip.message import Request, clean, cleaned
 from holdfast.voice.sip.session import Session, SessionState, Unacknowledged
 from holdfast.voice.sip.transaction import T1_S, T2_S, TIMEOUT_S, State
 from holdfast.voice.sip.uri import as_sip, number_of, parse_uri
+from holdfast.voice.sip.validity import SUPPORTED
 
 RING_AGAIN_S = 60.0
 """A provisional response is sent again this often, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
@@ -120,13 +121,16 @@ def is_undescribed(session: Session) -> bool:
 
 
 def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
-    """A 200 with a description, and with what it makes of the session timer."""
+    """A 200 with a description, with what we can do, and with what it makes of the session timer.
+
+    Source: RFC 3261 §13.3.1.4.
+    """
     asked = desk.transactions.get(key)
     if asked is not None and session.state not in early.UNANSWERED:
         lasting, said = alive.answer(asked.request, session.lasting, desk.settings)
         session = alive.keep(desk, session, lasting)
         headers = (*headers, *said)
-    headers = (desk.contact_in(session), ALLOW, *headers)
+    headers = (desk.contact_in(session), ALLOW, SUPPORTED, *headers)
     desk.reply(key, 200, tag=session.local_tag, headers=headers, body=sdp or b"")
 
 

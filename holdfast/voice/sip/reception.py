@@ -24,9 +24,8 @@ from holdfast.voice.sip.session import Session
 from holdfast.voice.sip.settings import Policy
 from holdfast.voice.sip.transaction import State, Transaction, Trigger, server_key
 from holdfast.voice.sip.uri import parse_uri
-from holdfast.voice.sip.validity import KNOWN_METHODS, SUPPORTED_EXTENSIONS, objection
+from holdfast.voice.sip.validity import KNOWN_METHODS, SUPPORTED, objection
 
-SUPPORTED = ("Supported", ", ".join(sorted(SUPPORTED_EXTENSIONS)))
 ALLOW_EVENTS = ("Allow-Events", "refer")
 """What a phone may hear of from us: how the call fares that it asked for. Source: RFC 6665 §8.2.2, §8.3.2."""
 TAG_CHARACTERS = 20

@@ -25,6 +25,7 @@ KNOWN_METHODS = frozenset(
 
 SUPPORTED_EXTENSIONS = frozenset({"100rel", "timer"})
 """Option tags a peer may require of us. Source: RFC 3261 §8.2.2.3."""
+SUPPORTED = ("Supported", ", ".join(sorted(SUPPORTED_EXTENSIONS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

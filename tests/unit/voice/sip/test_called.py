@@ -190,6 +190,17 @@ def test_the_200_is_repeated_until_its_ack() -> None:
     assert scene.bob.told(Confirmed) == [Confirmed(session=session, sdp=None, offered=False)]
 
 
+def test_a_200_says_what_we_can_do_once() -> None:
+    """With a session timer and without, or the caller would neither refresh nor change the call by UPDATE."""
+    for extra in ((), ("Supported: timer", "Session-Expires: 600")):
+        scene = Scene()
+        session = scene.called(*extra)
+        scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+        ok = scene.peer.heard()[-1]
+        assert (ok.count("\r\nSupported:"), header(ok, "Supported")) == (1, "100rel, timer")
+        assert "UPDATE" in header(ok, "Allow").split(", ")
+
+
 def test_a_200_that_is_never_acknowledged_ends_in_bye() -> None:
     scene = Scene()
     session = scene.called()
