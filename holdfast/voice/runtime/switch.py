@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 
 GROUP = 200
 """The most steps in one commit."""
+AGAIN_S = 5.0
+"""After this long a store that failed is tried again, though nothing new has happened: who asks whether we are ready
+sends no calls until we are."""
+MOST_LATE = 2000
+"""How many lines wait for a store that fails; the oldest are lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,9 @@ class Switch:
         self._carry_out = carry_out
         self._late: dict[tuple[str, str], Snapshot] = {}
         """The newest states that the store failed to take."""
+        self._late_lines: list[Entry] = []
+        self._due_again = False
+        self._trying: asyncio.TimerHandle | None = None
         self._taken: list[Taken] = []
         self._at_work: list[Taken] = []
         self._over = False
@@ -117,7 +125,8 @@ class Switch:
             while True:
                 await self._came.wait()
                 self._came.clear()
-                while self._taken or self._noted:
+                while self._taken or self._noted or self._due_again:
+                    self._due_again = False
                     self._at_work, self._taken = self._taken[:GROUP], self._taken[GROUP:]
                     noted, self._noted = self._noted, []
                     await self._commit(self._at_work, noted)
@@ -136,6 +145,8 @@ class Switch:
 
     def _end(self) -> None:
         self._over = True
+        if self._trying is not None:
+            self._trying.cancel()
         for one in (*self._at_work, *self._taken):
             if one.asker is not None and not one.asker.done():
                 one.asker.set_exception(StoreFailed("the switch has stopped"))
@@ -166,15 +177,24 @@ class Switch:
             self._came.set()
 
     async def _commit(self, taken: Sequence[Taken], noted: Sequence[Entry]) -> None:
-        """Write a group of steps. A store that fails is no reason to drop a call; it is given the states again."""
-        entries = [*noted, *(entry for one in taken for entry in one.entries)]
+        """Write a group of steps. A store that fails is no reason to drop a call; it is given all of it again."""
+        entries = [*self._late_lines, *noted, *(entry for one in taken for entry in one.entries)]
         newest = self._late | {(each.noun, each.sid): each for one in taken for each in one.snapshots}
         try:
             await self._journal.commit(entries, list(newest.values()))
-            self._late, self.store_failure = {}, None
+            self._late, self._late_lines, self.store_failure = {}, [], None
         except StoreFailed as error:
-            self._late, self.store_failure = newest, error.message
+            self._late, self._late_lines, self.store_failure = newest, entries[-MOST_LATE:], error.message
+            if self._trying is None:
+                self._trying = asyncio.get_running_loop().call_later(AGAIN_S, self._again)
             log.error("the journal could not be written, calls go on: %s", error.message)
+
+    def _again(self) -> None:
+        """Have the store tried, until it takes what it is given."""
+        self._trying = None
+        if self.store_failure is not None:
+            self._due_again = True
+            self._wake()
 
     def _perform(self, one: Taken) -> None:
         if one.asker is not None and not one.asker.done():

@@ -167,6 +167,37 @@ async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
     assert not {"ForgetCall", "sip"} & set(lines)
 
 
+async def test_a_store_that_failed_is_tried_again_though_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.voice.runtime.switch.AGAIN_S", 0.0)
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    pages.failure = StoreFailed("disk full")
+    switch.tell(call_in())
+    switch.note(seen(CALL))
+    await switch.settled()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (switch.store_failure, pages.lines) == ("disk full", [])
+    pages.failure = None
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert switch.store_failure is None
+    assert pages.states == [CALL]
+    assert [line.kind for line in pages.lines][:1] == ["sip"]
+    written = len(pages.lines)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(pages.lines) == written
+    pages.failure = StoreFailed("disk full")
+    await switch.ask(queue(1))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def test_states_the_store_failed_to_take_are_given_to_it_again() -> None:
     pages = Pages()
     pages.open.set()
