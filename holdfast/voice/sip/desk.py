@@ -257,7 +257,7 @@ class Desk:
                 self.drop_transaction(transaction.key)
                 unheard.append(transaction)
         for session in tuple(self.sessions.values()):
-            if session.dialog is not None and session.seen_at == gone:
+            if session.dialog is not None and session.dialog.seen_at == gone:
                 self.put(replace(session, dialog=dialogs.disconnected(session.dialog)))
         return unheard
 
@@ -268,6 +268,10 @@ class Desk:
         for session in [self.sessions[id] for id in sessions if id in self.sessions]:
             if session.dialog is not None:
                 self.put(replace(session, dialog=replace(session.dialog, seen_at=to)))
+            elif session.transaction in self.transactions:
+                invite = self.transactions[session.transaction]
+                self.transactions[session.transaction] = replace(invite, peer=to)
+                self.put(replace(session, peer=to))
 
     def put(self, session: Session) -> Session:
         """Store a session's new value."""

@@ -179,5 +179,7 @@ class Session:
 
     @property
     def seen_at(self) -> Address | None:
-        """Where the peer's messages in the dialog come from."""
-        return None if self.dialog is None else self.dialog.seen_at
+        """Where the peer's messages in the dialog come from; before that, where our INVITE went."""
+        if self.dialog is not None:
+            return self.dialog.seen_at
+        return self.peer if self.we_called else None

@@ -364,6 +364,29 @@ def test_a_phone_whose_old_connection_is_not_known_to_be_dead_is_reached_by_its_
     assert byed(scene, session) == ANEW
 
 
+def test_a_phone_that_comes_back_while_it_rings_is_told_when_its_caller_gives_up() -> None:
+    scene = Scene()
+    registers(scene, PHONE)
+    session = SessionId("a")
+    effects = scene.bob.agent.invite(
+        session, "sip:peer@10.0.0.3:49152;transport=tcp", now=scene.wire.now, sdp=SDP, next_hop=PHONE
+    )
+    scene.wire.do(scene.bob, effects)
+    (said,) = scene.phone.heard()
+    scene.phone.say(reply(said, 180, "Contact: <sip:peer@10.0.0.3>", tag="t"))
+    scene.gone()
+    registers(scene, ANEW, cseq=2)
+    scene.wire.do(scene.bob, scene.bob.agent.cancel(session, now=scene.wire.now))
+    back = Peer(scene.wire, scene.bob, ANEW)
+    (cancel,) = back.heard()
+    assert cancel.startswith("CANCEL ")
+    back.say(reply(cancel, 200))
+    back.say(reply(said, 487, tag="t"))
+    (ack,) = back.heard()
+    assert ack.startswith("ACK ")
+    assert len(scene.bob.told(Refused)) == 1
+
+
 def test_a_phone_is_known_again_by_its_instance() -> None:
     scene = Scene()
     contact = '<sip:peer@10.0.0.3:{};transport=tcp>;+sip.instance="<urn:uuid:1>"'
