@@ -2,7 +2,9 @@
 
 What is written at the same time, by the engine and by the product, shares one transaction and so one flush: a
 writer waits for the commit that is under way, and then goes in together with all others that waited. A transaction is
-one errand to a thread: the asynchronous driver, which reads, makes one of each statement, and three times the work.
+one errand to a thread, and so is a read: a caller that is cancelled, as the reader of an event stream is, leaves at
+once, and what it asked for ends by itself, its connection whole. The asynchronous driver would make an errand of each
+statement, three times the work, and end the connection of a caller that left in a task that no group waits for.
 Source: SQLite, "Write-Ahead Logging".
 """
 
@@ -18,15 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Executable, Row, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from holdfast.store.tables import METADATA, VERSION
 
 GROUP = 256
 """The most writes that share one transaction, so that the first of them does not wait for ever."""
+
+READERS = 4
+"""How many reads go on at a time; others wait."""
 
 UNKEEPABLE = (SQLAlchemyError, ValueError, OverflowError)
 """What a write may fail with. The driver lets two of them pass as they are: text that is no Unicode, and an integer of
@@ -54,9 +58,8 @@ class _Write:
 class _Pen:
     """The one connection that writes, and the thread it is used in."""
 
-    def __init__(self, url: URL) -> None:
-        self._engine = create_engine(url.set(drivername=url.get_backend_name()))
-        event.listen(self._engine, "connect", _prepare)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self._connection: Connection | None = None
 
@@ -79,14 +82,14 @@ class _Pen:
     def _put_down(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._engine.dispose()
 
 
 class Database:
     """An open store. Invariant: only the one writer task writes, so no write meets a locked file."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="store-reader")
         self._waiting: asyncio.Queue[_Write] = asyncio.Queue()
         self._ended = False
         self.commits = 0
@@ -102,14 +105,21 @@ class Database:
 
     async def read(self, sql: Executable) -> Sequence[Row[Any]]:
         """Every row of a query. Raises: SQLAlchemyError."""
-        async with self._engine.connect() as connection:
-            return (await connection.execute(sql)).all()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, sql)
+
+    def _read(self, sql: Executable) -> Sequence[Row[Any]]:
+        with self._engine.connect() as connection:
+            return connection.execute(sql).all()
+
+    def close(self) -> None:
+        """Return when the reads that are under way are over; those that still wait do not begin."""
+        self._readers.shutdown(cancel_futures=True)
 
     async def run_writer(self) -> None:
         """Commit what is written until cancelled. However it ends, nobody waits for it for ever."""
         group: list[_Write] = []
         try:
-            with closing(_Pen(self._engine.url)) as pen:
+            with closing(_Pen(self._engine)) as pen:
                 while True:
                     group = [await self._waiting.get()]
                     while len(group) < GROUP and not self._waiting.empty():
@@ -148,14 +158,13 @@ class Database:
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncIterator[Database]:
     """The store in this file, made if it is not there. Raises: DatabaseWrong."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    event.listen(engine.sync_engine, "connect", _prepare)
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", _prepare)
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             await asyncio.to_thread(_look_at, path)
-            async with engine.begin() as connection:
-                await _settle_schema(connection)
+            await asyncio.to_thread(_settle_schema, engine)
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             reason = str(getattr(error, "orig", error))
             raise DatabaseWrong(
@@ -163,25 +172,27 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             ) from error
         database = Database(engine)
         failure: Exception | None = None
-        async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(database.run_writer(), name="store-writer")
-            try:
-                yield database
-            except Exception as error:
-                failure = error  # raised again below, outside the group, which would wrap it
-            await database.drain()
-            writer.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(database.run_writer(), name="store-writer")
+                try:
+                    yield database
+                except Exception as error:
+                    failure = error  # raised again below, outside the group, which would wrap it
+                await database.drain()
+                writer.cancel()
+        finally:
+            database.close()
         if failure is not None:
             raise failure
     finally:
-        await engine.dispose()
+        engine.dispose()
 
 
 def _look_at(path: Path) -> None:
     """Make the file for its owner alone, or refuse one that is no store of ours, untouched.
 
-    aiosqlite 0.22 leaves the thread of a connection that could not be made behind, to fail when the loop has closed:
-    so this look comes before its first connection. Raises: DatabaseWrong, OSError, sqlite3.Error.
+    Raises: DatabaseWrong, OSError, sqlite3.Error.
     """
     with suppress(FileExistsError):
         # Passwords of lines and trunks are in it. SQLite gives the files beside it the same mode.
@@ -196,9 +207,10 @@ def _look_at(path: Path) -> None:
         )
 
 
-async def _settle_schema(connection: AsyncConnection) -> None:
-    await connection.run_sync(METADATA.create_all)
-    await connection.execute(text(f"PRAGMA user_version={VERSION}"))
+def _settle_schema(engine: Engine) -> None:
+    with engine.begin() as connection:
+        METADATA.create_all(connection)
+        connection.execute(text(f"PRAGMA user_version={VERSION}"))
 
 
 def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from holdfast.store.database import Database, DatabaseWrong, Statement, open_database
 from holdfast.store.journal import SqlJournal
@@ -85,7 +86,7 @@ async def test_a_value_no_store_keeps_is_refused_and_the_writer_goes_on(tmp_path
 
 
 async def test_when_the_writer_has_ended_nobody_waits_for_it(tmp_path: Path) -> None:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
+    engine = create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
     database = Database(engine)
     writer = asyncio.ensure_future(database.run_writer())
     with pytest.raises(SQLAlchemyError, match="no such table"):
@@ -98,7 +99,7 @@ async def test_when_the_writer_has_ended_nobody_waits_for_it(tmp_path: Path) -> 
         await waiting
     with pytest.raises(SQLAlchemyError, match="has ended"):
         await database.write(row("c"))
-    await engine.dispose()
+    engine.dispose()
 
 
 async def test_a_caller_that_left_does_not_stop_the_writer(tmp_path: Path) -> None:
@@ -108,6 +109,25 @@ async def test_a_caller_that_left_does_not_stop_the_writer(tmp_path: Path) -> No
         leaver.cancel()
         await database.write(row("b"))
         assert len(await database.read(select(KEY_VALUES))) == 2
+
+
+async def test_a_reader_that_left_leaves_nothing_behind(tmp_path: Path) -> None:
+    """However far its read is: nothing is left to a task that no group waits for."""
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    slow = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) SELECT max(i) FROM n")
+    async with open_database(tmp_path / "holdfast.db") as database:
+        await database.write(row("a"))
+        tasks = asyncio.all_tasks()
+        for part in range(20):
+            async with anyio.create_task_group() as leavers:  # it cancels until they have left, as the web server does
+                leavers.start_soon(database.read, slow)
+                await asyncio.sleep(part / 4000)
+                leavers.cancel_scope.cancel()
+            assert asyncio.all_tasks() == tasks
+        assert len(await database.read(select(KEY_VALUES))) == 1
+    gc.collect()
+    assert told == []
 
 
 async def test_what_was_asked_for_before_closing_is_kept(tmp_path: Path) -> None:

@@ -116,6 +116,20 @@ async def test_each_api_refuses_a_body_that_is_too_long_in_its_own_words(server:
     assert (await asyncio.to_thread(told, "/holds"))["code"] == "bad_input"
 
 
+async def test_event_streams_that_are_cut_off_leave_nothing_behind(server: Server) -> None:
+    pair = base64.b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
+    ask = f"GET /events?after=0 HTTP/1.1\r\nHost: {server.http[0]}\r\nAuthorization: Basic {pair}\r\n\r\n"
+    for part in range(40):
+        reader, writer = await asyncio.open_connection(*server.http)
+        writer.write(ask.encode())
+        assert b"200" in await reader.readline()
+        await asyncio.sleep(part % 10 / 1000)
+        writer.transport.abort()
+    assert await asyncio.to_thread(client(server).get, "/calls") == {"calls": []}
+    assert "Task was destroyed" not in server.log()
+    assert "Traceback" not in server.log()
+
+
 async def test_it_is_not_ready_while_there_is_no_media_process(server: Server) -> None:
     ask = client(server)
     os.kill(server.pid, signal.SIGSTOP)  # so that nobody restarts it
