@@ -80,6 +80,20 @@ async def test_a_call_is_placed_with_everything_that_was_said_of_it(place: Place
     )
 
 
+@pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
+@pytest.mark.parametrize("name", ["X-Twilio-CallSid", "x-twilio-accountsid", "X-TWILIO", "X-Holdfast-Word"])
+async def test_header_fields_that_are_ours_to_set_are_left_out_with_a_warning(
+    place: Place, path: str, name: str
+) -> None:
+    form = {"To": f"sip:bob@127.0.0.1:5070?{name}=forged&x-order=17&{name}=again", "From": "desk", "Url": VOICE_URL}
+    if "Participants" in path:
+        del form["Url"]
+    reply = await place.post(path, form)
+    assert reply.status == 201
+    assert asked_call(place).target == Target(to="sip:bob@127.0.0.1:5070", headers=(("x-order", "17"),))
+    assert place.warnings() == [32113]
+
+
 async def test_what_is_not_said_of_a_call_is_as_the_reference_says(place: Place) -> None:
     await place.post("/Calls.json", {"To": "client:bob?order=17", "From": OURS, "Twiml": "<Response/>"})
     command = asked_call(place)

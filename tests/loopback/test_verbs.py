@@ -206,6 +206,29 @@ async def test_header_fields_of_a_document_arrive_at_the_called_phone(server: Se
             assert f"Call-ID: {after.form['DialSipCallId']}\r\n" in invite
 
 
+async def test_a_rest_caller_cannot_say_for_another_which_call_it_is(server: Server) -> None:
+    async with Phone("bob") as bob:
+        to = f"sip:bob@127.0.0.1:{bob.address.port}?X-Twilio-CallSid=CA0&x-twilio-accountsid=AC0&x-order=17"
+        client = server.sdk()
+        made = await asyncio.to_thread(
+            client.calls.create,
+            to=to,
+            from_="desk",
+            twiml='<Response><Play loop="0">builtin:ringback</Play></Response>',
+        )
+        await bob.hears("ringback")
+        invite = next(seen.data.decode() for seen in bob.messages if seen.start_line.startswith("INVITE"))
+        told = [line for line in invite.split("\r\n") if line.lower().startswith("x-")]
+        assert told == [
+            "x-order: 17",
+            f"X-Twilio-CallSid: {made.sid}",
+            f"X-Twilio-AccountSid: {server.account_sid}",
+            "X-Twilio-ApiVersion: 2010-04-01",
+        ]
+        notices = await asyncio.to_thread(client.calls(made.sid).notifications.list)
+        assert [notice.error_code for notice in notices] == ["32113"]
+
+
 async def test_a_message_survives_a_crash_of_control() -> None:
     async with WebServer() as web:
         record = '<Record playBeep="false" finishOnKey="" recordingStatusCallback="/progress"/>'

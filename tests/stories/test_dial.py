@@ -235,12 +235,31 @@ def test_what_is_wrong_in_an_application(world: World, noun: str, codes: list[in
         ("x-a%0d%0aVia=b", 13252),
         ("x-a=b%0d%0aVia:%20c", 13253),
         ("x-a=" + "b" * 1100, 13251),
+        ("X-Twilio-CallSid=CA1", 13252),
+        ("x-TWILIO-accountsid=AC1", 13252),
+        ("x-twilio=1", 13252),
+        ("X-Holdfast-Word=1", 13252),
+        *((f"{name}=x", 13252) for name in ("From", "f", "Via", "Call-ID", "Authorization", "P-Asserted-Identity")),
     ],
 )
 def test_header_fields_that_may_not_be_set_are_left_out(world: World, query: str, code: int) -> None:
     dial(world, f"<Sip>sip:bob@192.0.2.1?{query}</Sip>")
     assert target(world) == Target(to="sip:bob@192.0.2.1")
     assert codes(world) == [code]
+
+
+@pytest.mark.parametrize("noun", ["<Number>{}</Number>", "{}"])
+def test_a_sip_uri_in_another_place_is_read_by_the_rules_of_sip(world: World, noun: str) -> None:
+    dial(world, noun.format("sip:bob@192.0.2.1?X-Twilio-CallSid=CA1&amp;x-order=17"))
+    assert target(world) == Target(to="sip:bob@192.0.2.1", headers=(("x-order", "17"),))
+    assert codes(world) == [13252]
+
+
+def test_header_elements_that_are_ours_to_set_are_left_out(world: World) -> None:
+    fields = '<Header name="X-Twilio-CallSid" value="CA1"/><Header name="x-order" value="17"/>'
+    dial(world, f"<Sip><Uri>sip:bob@192.0.2.1</Uri><Headers>{fields}</Headers></Sip>")
+    assert target(world) == Target(to="sip:bob@192.0.2.1", headers=(("x-order", "17"),))
+    assert codes(world) == [13252]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.wishes import (
     MAX_TIME_LIMIT_S,
     RECORDING,
+    addressed,
     read_application,
     read_callback,
     read_digits,
@@ -22,7 +23,6 @@ from holdfast.voice.api.wishes import (
     read_time_limit,
     read_timeout,
     refuse_relative,
-    with_credentials,
 )
 from holdfast.voice.control.nouns import Call, CallStatus
 from holdfast.voice.model.commands import (
@@ -90,7 +90,7 @@ async def create(door: Door, asked: Asked) -> Answer:
         CreateCall(
             call=sid,
             account=door.account,
-            target=with_credentials(target, form),
+            target=addressed(target, form, door, call=sid),
             from_=from_,
             instruction=instruction,
             callback=callback,

@@ -19,11 +19,11 @@ from holdfast.voice.api.wishes import (
     CONFERENCE_EVENTS,
     MAX_TIME_LIMIT_S,
     RECORDING,
+    addressed,
     read_callback,
     read_recording,
     read_time_limit,
     read_timeout,
-    with_credentials,
 )
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.model.commands import (
@@ -168,7 +168,7 @@ async def create(door: Door, asked: Asked) -> Answer:
     command = CreateCall(
         call=call,
         account=door.account,
-        target=with_credentials(target, form),
+        target=addressed(target, form, door, call=call),
         from_=from_,
         instruction=Instruction(twiml=document(admission)),
         callback=read_callback(form, door),

@@ -20,6 +20,7 @@ from holdfast.voice.api.errors import (
 )
 from holdfast.voice.api.forms import Form
 from holdfast.voice.model.commands import Target
+from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
 
 MAX_IDENTITY = 256
@@ -29,9 +30,7 @@ MAX_SIP_HEADERS = 1024
 _IDENTITY = re.compile(r"""[^\s"<>?&]{1,256}\Z""")
 _SIP = re.compile(r"sips?:[^\s\"<>@?]+@[^\s\"<>@?]+\Z", re.IGNORECASE)
 _CALLER = re.compile(r"""[^\s"<>,;?&=]{1,256}\Z""")
-_HEADER = re.compile(
-    r"(x-[A-Za-z0-9.!%*_+`'~-]+|User-to-User|Remote-Party-ID|P-Preferred-Identity|P-Called-Party-ID)\Z", re.IGNORECASE
-)
+_HEADER = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{3,127}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -88,12 +87,13 @@ def _application(to: str, directory: Directory) -> Target:
 
 
 def _sip(to: str) -> Target:
+    """A SIP URI and its header fields; those that are ours to set are left out later, with a warning."""
     address, _, query = to.partition("?")
     if not _SIP.match(address) or len(address) >= MAX_SIP_URI or len(query) >= MAX_SIP_HEADERS:
         raise ToInvalid("'To' is not a SIP URI of user and host, below 255 characters with headers below 1024")
     headers = _pairs(query)
     for name, value in headers:
-        if not _HEADER.match(name) or _CONTROL.search(value):
+        if not _HEADER.match(name) or belongs_to(name) == "protocol" or _CONTROL.search(value):
             raise ToInvalid(f"'To' has a SIP header that may not be set: {name[:64]}")
     return Target(to=address, headers=headers)
 

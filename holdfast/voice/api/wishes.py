@@ -25,6 +25,7 @@ from holdfast.voice.model.commands import (
     Target,
 )
 from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
+from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.twiml.document import parse
 from holdfast.voice.twiml.reading import Node
 
@@ -40,6 +41,8 @@ RECORDING: Final = frozenset(
         *("RecordingChannels", "RecordingTrack", "Trim"),
     }
 )
+HEADER_NOT_ALLOWED: Final = 32113
+"""Source: Twilio error dictionary, "SIP: Header name is not allowed"."""
 _ADDRESSES = ("url", "action", "statuscallback")
 _DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
 
@@ -164,6 +167,14 @@ def read_digits(form: Form) -> str:
     return digits
 
 
-def with_credentials(target: Target, form: Form) -> Target:
-    """The target with the credentials its SIP endpoint asks for."""
-    return replace(target, username=form.text("SipAuthUsername"), password=form.text("SipAuthPassword"))
+def addressed(target: Target, form: Form, door: Door, *, call: str) -> Target:
+    """The target of a call with the credentials its SIP endpoint asks for, and without header fields that we set.
+
+    Source: Twilio error 32113: the header field is omitted.
+    """
+    ours = [name for name, _ in target.headers if belongs_to(name) == "us"]
+    if ours:
+        door.warn(HEADER_NOT_ALLOWED, f"The header field {ours[0][:60]!r} may not be set: it is left out", call=call)
+    kept = tuple((name, value) for name, value in target.headers if name not in ours)
+    username, password = form.text("SipAuthUsername"), form.text("SipAuthPassword")
+    return replace(target, headers=kept, username=username, password=password)

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import E164, normal
 from holdfast.voice.runtime.listings import Line, Route
@@ -134,7 +135,7 @@ def goals(
         if name is None and to[:1] in "+0123456789":
             return (_by_trunk(to, lines, headers),)
         return _of_line(name or to, lines, contacts, headers)
-    bare, _, query = to.partition("?")
+    bare = to.partition("?")[0]
     try:
         uri = parse_uri(bare)
     except UriUnreadable as wrong:
@@ -145,7 +146,7 @@ def goals(
         raise Unreachable("SIP is spoken over UDP, TCP and TLS", sip_code=400, twilio_code=URI_INVALID)
     if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
-    return (Goal(uri=bare, next_hop=None, headers=(*headers, *_query(query))),)
+    return (Goal(uri=bare, next_hop=None, headers=headers),)
 
 
 def line_named(number: str, lines: Lines) -> str | None:
@@ -236,15 +237,12 @@ def _of_line(
 
 
 def _headers(target: Target) -> Headers:
-    """The header fields a target carries along; parameters of a client travel as headers of their own."""
-    parameters = tuple((f"X-Holdfast-{name}", value) for name, value in target.parameters)
-    return (*target.headers, *parameters)
+    """The header fields a target carries along; parameters of a client travel as headers of their own.
 
-
-def _query(text: str) -> Headers:
-    """Header fields written behind a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
-    pairs = (part.partition("=") for part in text.split("&") if part)
-    return tuple((unquote(name), unquote(value)) for name, _, value in pairs if name.lower().startswith("x-"))
+    Whatever led to the target, none stands for one that we set: the first of two is the one that is read.
+    """
+    own = tuple((name, value) for name, value in target.headers if belongs_to(name) == "application")
+    return (*own, *((f"X-Holdfast-{name}", value) for name, value in target.parameters))
 
 
 def named(call: CallSid, account: AccountSid) -> Headers:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from holdfast.voice.model.commands import Target
+from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import is_sid
 from holdfast.voice.twiml.reading import Node, Reader
 from holdfast.voice.twiml.verbs.dial_legs import Noun
@@ -17,8 +19,6 @@ MAX_IDENTITY = 256
 MAX_URI = 255
 MAX_HEADERS = 1024
 MAX_PARAMETERS = 50
-ALLOWED_HEADERS = frozenset({"user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"})
-"""Header fields that may be set besides those whose name begins with X-. Source: TwiML <Sip>."""
 CODES = {
     "Application": {"method": 13221},
     "Number": {"method": 13221, "sendDigits": 13222},
@@ -70,9 +70,14 @@ def _cannot(reader: Reader, why: str) -> None:
 
 
 def _number(reader: Reader) -> Target | None:
-    """A phone number, written with or without its usual punctuation, or the name of a line of ours."""
+    """A phone number, written with or without its usual punctuation, or the name of a line of ours.
+
+    A SIP URI, which belongs in `<Sip>`, is read by the same rules as there.
+    """
     _no_children(reader, ())
     text = reader.node.text.strip()
+    if sip_uri(text.partition("?")[0]):
+        return _uri(reader, text)
     to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
     if not to or len(to) > 64 or not to.isprintable() or any(character in to for character in ' <>"'):
         _cannot(reader, "it is no phone number")
@@ -130,6 +135,21 @@ def _sip(reader: Reader) -> Target | None:
     text = reader.node.text.strip() if inside is None else inside.text.strip()
     if inside is not None:
         username, password = inside.attributes.get("username", username), inside.attributes.get("password", password)
+    more = [
+        (one.attributes.get("name", ""), one.attributes.get("value", ""))
+        for child in children
+        if child.tag == "Headers"
+        for one in child.children
+    ]
+    target = _uri(reader, text, more)
+    if password is not None and username is None:
+        reader.warn("a password without a username is not used", code=13249)
+        password = None
+    return None if target is None else replace(target, username=username, password=password)
+
+
+def _uri(reader: Reader, text: str, more: Sequence[tuple[str, str]] = ()) -> Target | None:
+    """A SIP URI with the header fields behind its question mark, and these."""
     uri, _, query = text.partition("?")
     if not sip_uri(uri):
         _cannot(reader, "it is no SIP URI")
@@ -140,15 +160,8 @@ def _sip(reader: Reader) -> Target | None:
     if len(query) >= MAX_HEADERS:
         reader.warn(f"header fields of {len(query)} characters, the most are {MAX_HEADERS}: left out", code=13251)
         query = ""
-    pairs = _pairs(query)
-    for child in children:
-        if child.tag == "Headers":
-            pairs += [(one.attributes.get("name", ""), one.attributes.get("value", "")) for one in child.children]
-    if password is not None and username is None:
-        reader.warn("a password without a username is not used", code=13249)
-        password = None
-    target = Target(to=uri, username=username, password=password)
-    return replace(target, headers=tuple((name, value) for name, value in pairs if _may_be_set(reader, name, value)))
+    pairs = (*_pairs(query), *more)
+    return Target(to=uri, headers=tuple((name, value) for name, value in pairs if _may_be_set(reader, name, value)))
 
 
 def sip_uri(text: str) -> bool:
@@ -159,7 +172,7 @@ def sip_uri(text: str) -> bool:
 
 def _may_be_set(reader: Reader, name: str, value: str) -> bool:
     """Whether a document may set this header field; a warning when not. Source: Twilio errors 13252, 13253."""
-    if not _HEADER.match(name) or not (name.lower().startswith("x-") or name.lower() in ALLOWED_HEADERS):
+    if not _HEADER.match(name) or belongs_to(name) != "application":
         reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
         return False
     if _UNSEEN.search(value) or len(value) > MAX_HEADERS:

@@ -184,3 +184,10 @@ def test_a_trunk_without_a_name_is_told_by_its_address() -> None:
     trunk = replace(SECOND, identity="caller")
     goal = Goal(uri="sip:+44@203.0.113.6:5061", next_hop=None, headers=(), trunk=trunk)
     assert goal.asserted("+15550100") == (("P-Asserted-Identity", "<sip:+15550100@203.0.113.6:5061>"),)
+
+
+def test_no_header_field_of_a_target_stands_for_one_that_we_set() -> None:
+    fields = (("X-Twilio-CallSid", "CA0"), ("x-holdfast-word", "w"), ("Via", "v"), ("X-Order", "17"))
+    target = Target(to="sip:bob@192.0.2.1?X-Twilio-CallSid=CA0", headers=fields, parameters=(("order", "18"),))
+    (goal,) = goals(target, lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)
+    assert (goal.uri, goal.headers) == ("sip:bob@192.0.2.1", (("X-Order", "17"), ("X-Holdfast-order", "18")))
