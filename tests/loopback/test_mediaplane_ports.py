@@ -39,6 +39,9 @@ class Taking:
         pair.rtcp.close()
         return pair.row
 
+    def are_left(self, now: float) -> bool:
+        return self._ports.are_left(now)
+
     def port(self, row: int) -> int:
         return self._ports.base + 2 * row
 
@@ -82,3 +85,28 @@ def test_rows_whose_ports_others_hold_are_no_rows() -> None:
         with pytest.raises(RowsFull, match="1 of 2 rest or are held"):
             rows.take(REST_S)
     assert rows.take(2 * REST_S) == 1
+
+
+def test_rows_are_left_until_all_are_taken_and_again_once_one_has_rested() -> None:
+    rows = Taking(2)
+    assert rows.are_left(0.0)
+    assert [rows.take(0.0), rows.take(0.0)] == [0, 1]
+    assert not rows.are_left(0.0)
+    rows.give_back(1, 1.0)
+    assert not rows.are_left(1.0 + LEAST_REST_S - 0.1)
+    assert rows.are_left(1.0 + LEAST_REST_S)
+    assert rows.take(1.0 + LEAST_REST_S) == 1
+
+
+def test_rows_whose_ports_others_hold_are_not_left_until_those_go() -> None:
+    rows = Taking(2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", rows.port(1)))
+        assert rows.take(0.0) == 0
+        with pytest.raises(RowsFull):
+            rows.take(0.0)
+        told = [rows.are_left(now / 2) for now in range(20)]
+        assert told == [False] * 20
+    assert rows.are_left(12.0)
+    assert rows.are_left(12.5)
+    assert rows.take(12.5) == 1

@@ -159,6 +159,38 @@ def is_ready(ask: Client) -> bool:
         return False
 
 
+def readiness(server: Server) -> str:
+    """ "ready", or why not."""
+    try:
+        with urlopen(server.url + "/readyz", timeout=10) as answer:
+            return str(json.load(answer)["status"])
+    except HTTPError as error:
+        with error:
+            return str(json.load(error)["reason"])
+
+
+async def test_it_is_not_ready_while_no_media_row_is_free() -> None:
+    settings: dict[str, str | int] = {"rtp_rows": 2, "default_voice_url": "http://127.0.0.1:9/voice"}
+    async with Server(settings=settings) as server, Phone("bob") as bob, Phone("carol") as carol:
+        ask, calls = client(server), server.sdk().calls
+        assert await asyncio.to_thread(readiness, server) == "ready"
+        for phone in (bob, carol):
+            document = '<Response><Pause length="600"/></Response>'
+            await asyncio.to_thread(calls.create, to=phone.uri, from_="desk", twiml=document)
+            await phone.called()
+        await until(lambda: readiness(server) != "ready")
+        assert "no media row is free" in readiness(server)
+        assert "each of the 2 (setting rtp_rows)" in readiness(server)
+        assert "holdfast_ready 0.0\n" in ask.text("/metrics")
+        assert ask.get("/healthz") == {"status": "ok"}
+        async with Phone("dan", server=server.sip) as dan:
+            assert await (await dan.call("100")).over() == 503
+        for call in await asyncio.to_thread(calls.list):
+            await asyncio.to_thread(server.sdk().calls(call.sid).update, status="completed")
+        await until(lambda: readiness(server) == "ready")
+        assert "holdfast_ready 1.0\n" in ask.text("/metrics")
+
+
 VIA = "Via: SIP/2.0/UDP 127.0.0.1:5999;branch=z9hG4bKx"
 OPTIONS = (
     f"OPTIONS sip:127.0.0.1 SIP/2.0\r\n{VIA}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>\r\n"

@@ -259,6 +259,9 @@ class Engine:
             return "SIP is not open"
         if not self.media.is_attached:
             return "the media process is away; it is being restarted"
+        if not self.media.rows_left:
+            why = "is in use, rests after use, or has its ports held by another program"
+            return f"no media row is free for another call: each of the {self.media.capacity} (setting rtp_rows) {why}"
         if self.switch.store_failure is not None:
             return f"the store cannot be written: {self.switch.store_failure}"
         return None

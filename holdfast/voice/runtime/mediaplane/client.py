@@ -64,6 +64,10 @@ class MediaPlane:
         self._facts = Outbox(limit=FACTS_KEPT)
         self._facts_came = asyncio.Event()
         self._attached = asyncio.Event()
+        self.capacity = 0
+        """How many rows the media process has."""
+        self.rows_left = True
+        """Whether another leg can have a row."""
         self._writer: asyncio.StreamWriter | None = None
         self._numbers = 0
         self._putting = asyncio.Lock()
@@ -249,7 +253,10 @@ class MediaPlane:
                     waiting.set_result(answer)
             case _:
                 if isinstance(answer, m.Attached):
+                    self.capacity, self.rows_left = answer.capacity, True
                     self._attached.set()
+                elif isinstance(answer, m.RowsLeft):
+                    self.rows_left = answer.some
                 elif isinstance(answer, m.Refused):
                     log.warning("leg=%s command=%s refused: %s", answer.leg, answer.command, answer.message)
                 self._tell(answer)

@@ -419,6 +419,14 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsLeft:
+    """Whether another leg can have a row, each time that turns, and after `Attached` if it cannot."""
+
+    some: bool
+    kind: Literal["rows-left"] = "rows-left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """A posted command could not be carried out; the others of its batch were. Shape: `command` is its `kind`;
     `token` the sound it was about, if any.
@@ -451,6 +459,7 @@ Fact = (
     | Statistics
     | TicksSkipped
     | Load
+    | RowsLeft
     | Refused
     | FactsLost
     | CaptureQuiet

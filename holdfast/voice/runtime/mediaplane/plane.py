@@ -33,6 +33,9 @@ from holdfast.voice.runtime.mediaplane.reports import Reports
 from holdfast.voice.runtime.mediaplane.rows import LAWS, Row, Rows
 from holdfast.voice.runtime.mediaplane.telling import SILENCE_S, Telling
 
+LOOK_S = 0.5
+"""How often it is looked whether a row is free: of one that has rested nothing else tells."""
+
 
 class Plane:
     """Everything here happens between ticks, or is one."""
@@ -74,6 +77,9 @@ class Plane:
         )
         self._recorders = c.Recorders(outbox.put)
         self._unheard: set[int] = set()
+        self._rows_left = True
+        """Whether control believes that a row is free."""
+        self._look_at = 0.0
 
     @property
     def in_use(self) -> int:
@@ -119,6 +125,7 @@ class Plane:
         """
         self._sound.bank.forget_parts()
         self._recorders.end_all()
+        self._rows_left, self._look_at = True, 0.0
         return m.Attached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:
@@ -149,6 +156,7 @@ class Plane:
         """A row for a leg; the one it has, if it has one. Raises: RowsFull."""
         at = self._rows.of.get(leg)
         if at is None:
+            self._look_at = now
             pair = self._ports.take(now)
             at = pair.row
             self._io.open(at, pair.rtp)
@@ -220,6 +228,7 @@ class Plane:
         self.reports.close(at, remote=row.latch.sends_to)
         self._io.close(at)
         self._ports.give_back(at, now)
+        self._look_at = now
         self._unheard.discard(at)
         self._outgoing.let_go(at)
         self._sound.close(at)
@@ -296,6 +305,11 @@ class Plane:
     def tell(self, now: float) -> None:
         """The packets of a tick have left: tell what is due of the rows, hear what is told."""
         self._telling.tick(now)
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            if (left := self._ports.are_left(now)) is not self._rows_left:
+                self._rows_left = left
+                self._facts.put(m.RowsLeft(some=left))
 
     def close(self, now: float) -> None:
         """End every recording and every leg."""

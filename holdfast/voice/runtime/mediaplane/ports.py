@@ -8,7 +8,9 @@ from __future__ import annotations
 import heapq
 import socket
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, takewhile
 
 from holdfast.voice.runtime.mediaplane.errors import RowsFull
 
@@ -51,6 +53,8 @@ class Ports:
         self._free = list(range(rows))
         self._resting: deque[tuple[float, int]] = deque()
         """Since when, and which, in that order."""
+        self._held: set[int] = set()
+        """Rows whose ports another program held when they were last tried."""
 
     @property
     def last(self) -> int:
@@ -73,6 +77,29 @@ class Ports:
                 self.give_back(row, now)
         why = f"{len(self._resting)} of {self.rows} rest or are held by others, no other is free"
         raise RowsFull(f"no row is free: {why}")
+
+    def are_left(self, now: float) -> bool:
+        """Whether a row could be taken now. Where only such are left whose ports others held, one of them is tried."""
+        if any(row not in self._held for row in self._waiting(now)):
+            return True
+        row = self._next(now)
+        if row is None:
+            return False
+        try:
+            pair = self._bind(row)
+        except OSError:
+            self.give_back(row, now)
+            return False
+        pair.rtp.close()
+        pair.rtcp.close()
+        heapq.heappush(self._free, row)
+        return True
+
+    def _waiting(self, now: float) -> Iterator[int]:
+        """The rows that could be tried now."""
+        rested_s = min(self._rest_s, LEAST_REST_S)
+        rested = takewhile(lambda one: one[0] + rested_s <= now, self._resting)
+        return chain(self._free, (row for _, row in rested))
 
     def give_back(self, row: int, now: float) -> None:
         """The row's sockets are closed; it may be taken again after its rest."""
@@ -97,5 +124,7 @@ class Ports:
         except OSError:
             rtp.close()
             rtcp.close()
+            self._held.add(row)
             raise
+        self._held.discard(row)
         return Pair(row=row, port=port, rtp=rtp, rtcp=rtcp)

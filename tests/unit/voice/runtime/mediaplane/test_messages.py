@@ -68,6 +68,7 @@ ANSWERS: list[m.Answer] = [
     m.DigitPressed(leg="CA1", digit="#"),
     m.RtpSilent(leg="CA1", silent_s=10.0),
     m.TicksSkipped(count=3),
+    m.RowsLeft(some=False),
     m.Load(
         rows=1,
         ticks=250,
