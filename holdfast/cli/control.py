@@ -43,7 +43,7 @@ from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.diagnostics import make_diagnostics
 from holdfast.voice.api.explaining import make_explaining
-from holdfast.voice.api.metrics import Metrics
+from holdfast.voice.api.metrics import CallbackCollector, Metrics
 from holdfast.voice.api.quality import QualityCollector, make_quality
 from holdfast.voice.api.trunks import TrunkCollector
 from holdfast.voice.model.errors import StoreFailed
@@ -265,10 +265,11 @@ def application(
     """The engine's API, the holds service and the console as one application behind one guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
-    metrics.registry.register(QualityCollector(engine.quality))
+    metrics.show("media", QualityCollector(engine.quality))
     metrics.count(engine.tally, engine.not_ready)
-    metrics.registry.register(TrunkCollector(engine.legs.trunks))
-    metrics.registry.register(HoldsCollector(holds.ledger, time.time))
+    metrics.show("callbacks", CallbackCollector(engine.webhooks.callbacks))
+    metrics.show("trunks", TrunkCollector(engine.legs.trunks))
+    metrics.show("holds", HoldsCollector(holds.ledger, time.time))
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,
@@ -297,7 +298,12 @@ def application(
     app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))
     app.include_router(
         make_explaining(
-            switch=engine.switch, journal=journal, quality=engine.quality, account_sid=sid, auth_token=token
+            switch=engine.switch,
+            journal=journal,
+            quality=engine.quality,
+            unsent=engine.webhooks.callbacks.unsent,
+            account_sid=sid,
+            auth_token=token,
         )
     )
     app.router.routes.extend(console_routes(sip=sip))

@@ -23,14 +23,16 @@ class HoldsCollector(Collector):
         """The gauges and counters."""
         active = self._ledger.active()
         standing = Counter((str(hold.way or ""), hold.status.value) for hold in active)
-        told = "Holds that go on, by the way they are held and where they stand."
-        family = GaugeMetricFamily("holdfast_holds", told, labels=["way", "status"])
+        meaning = "Holds that go on, by the way they are held and where they stand."
+        family = GaugeMetricFamily("holdfast_holds", meaning, labels=["way", "status"])
         for labels, count in sorted(standing.items()):
             family.add_metric(labels, count)
         yield family
         longest = max((self._now() - hold.asked_at for hold in active), default=0.0)
         yield GaugeMetricFamily("holdfast_holds_longest_seconds", "How long the oldest of them lasts.", value=longest)
         ended = CounterMetricFamily("holdfast_holds_ended", "Holds that ended, by how.", labels=["way", "status"])
-        for (way, status), count in sorted(self._ledger.ended.items()):
-            ended.add_metric([str(way or ""), status.value], count)
+        # A hold that was refused ended before it had a way: the labels are compared, not what they stand for.
+        told = {(str(way or ""), status.value): count for (way, status), count in self._ledger.ended.items()}
+        for labels, count in sorted(told.items()):
+            ended.add_metric(labels, count)
         yield ended

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.figures import HoldsCollector
 from holdfast.holds.ledger import Ledger
 from holdfast.holds.memory import MemoryStore
-from holdfast.voice.api.metrics import Metrics
+from holdfast.voice.api.metrics import CallbackCollector, Metrics
 from holdfast.voice.api.quality import QualityCollector
 from holdfast.voice.api.trunks import TrunkCollector
 from holdfast.voice.model.effects import LogNotification
@@ -43,10 +47,23 @@ def scraped(tally: Tally, *, not_ready: str | None = None) -> dict[str, float]:
         )
     )
     metrics = Metrics(switch=engine)
-    metrics.registry.register(QualityCollector(quality))
+    metrics.show("media", QualityCollector(quality))
     metrics.count(tally, lambda: not_ready)
-    metrics.registry.register(TrunkCollector(Trunks()))
-    metrics.registry.register(HoldsCollector(Ledger(MemoryStore(), SystemClock()), lambda: 0.0))
+    metrics.show("callbacks", CallbackCollector(NoCallbacks()))
+    metrics.show("trunks", TrunkCollector(Trunks()))
+    metrics.show("holds", HoldsCollector(Ledger(MemoryStore(), SystemClock()), lambda: 0.0))
+    return read(metrics)
+
+
+class NoCallbacks:
+    """Web servers that took everything."""
+
+    def backlog(self) -> tuple[int, float]:
+        return 0, 0.0
+
+
+def read(metrics: Metrics) -> dict[str, float]:
+    """Every sample that is shown, by its name with its labels, and the name of each family."""
     found = {}
     for family in text_string_to_metric_families(metrics.exposition().decode()):
         found[f"family {family.name}"] = 1.0
@@ -81,3 +98,26 @@ def test_webhooks_and_notifications_are_counted() -> None:
 def test_readiness_is_a_figure_too() -> None:
     assert scraped(Tally())["holdfast_ready"] == 1
     assert scraped(Tally(), not_ready="the media process is away")["holdfast_ready"] == 0
+
+
+class Broken(Collector):
+    """Gives one figure, and fails on the next."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("holdfast_half", "A figure of a part that fails.", value=1)
+        raise TypeError("'<' not supported between instances of 'NoneType' and 'str'")
+
+
+def test_a_part_that_fails_spoils_no_other_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics(switch=Engine())
+    metrics.show("the broken part", Broken())
+    metrics.count(Tally(), lambda: None)
+    for _ in range(3):
+        found = read(metrics)
+        assert found["holdfast_figures_missing|the broken part"] == 1
+        assert [found[f"holdfast_figures_missing|{part}"] for part in ("calls", "webhooks")] == [0, 0]
+        assert (found["holdfast_ready"], found["holdfast_conferences"]) == (1, 0)
+        assert "family holdfast_half" not in found
+    assert [record.message for record in caplog.records] == [
+        "the figures of the broken part cannot be made; /metrics shows the others"
+    ]

@@ -400,6 +400,29 @@ async def test_a_receiver_that_hangs_holds_up_neither_documents_nor_other_calls_
         assert not await shell.webhooks.drained(timeout_s=0.01)
 
 
+async def test_what_a_dead_receiver_does_not_take_is_counted_and_told_by_call() -> None:
+    async with WebServer() as server, open_shell() as shell:
+        callbacks = shell.webhooks.callbacks
+        assert (callbacks.backlog(), callbacks.unsent(ALICE)) == ((0, 0.0), None)
+        dead = server.on("/hangs", nothing)
+        for number in range(3):
+            shell.webhooks.carry_out(callback(dead, number))
+        shell.webhooks.carry_out(callback(dead, room="CF1"))
+        await server.came(2)
+        first = callbacks.unsent(ALICE)
+        assert first is not None
+        assert (first.count, first.method, first.url) == (4, "POST", dead)
+        assert (callbacks.backlog()[0], callbacks.unsent(BOB)) == (4, None)
+        shell.now += 7.0
+        assert callbacks.backlog() == (4, 7.0)
+
+    async with WebServer() as server, open_shell() as shell:
+        shell.webhooks.carry_out(callback(server.on("/bad", reply(status=500)), 0))
+        shell.webhooks.carry_out(callback(server.on("/good", reply()), 1))
+        assert await shell.webhooks.drained(timeout_s=5)
+        assert (shell.webhooks.callbacks.backlog(), shell.webhooks.callbacks.unsent(ALICE)) == ((0, 0.0), None)
+
+
 async def test_callbacks_of_a_conference_are_one_line_whichever_call_they_name() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/room", reply())

@@ -20,17 +20,26 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.facts import LegEnded, LegRefused, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ports import Unsent
 
 APP = "https://app.example"
 BOB = CallSid("CA" + "b" * 32)
 """In place of a call that is not there yet."""
 
 
-def told(world: World, call: CallSid, arrivals: Arrivals | None = None) -> str:
+def told(world: World, call: CallSid, arrivals: Arrivals | None = None, *, unsent: Unsent | None = None) -> str:
     """The explanation, with the SIDs of calls in short."""
     entries = [entry for entry in world.entries if entry.call == call]
     children = {child: [entry for entry in world.entries if entry.call == child] for child in dialled(entries)}
-    sentences = explain(world.call(call), world.board, entries, now=world.now, arrivals=arrivals, children=children)
+    sentences = explain(
+        world.call(call),
+        world.board,
+        entries,
+        now=world.now,
+        arrivals=arrivals,
+        children=children,
+        unsent=unsent,
+    )
     text = "\n".join(sentences)
     for sid in world.board.calls:
         text = text.replace(f" ({sid})", "")
@@ -394,3 +403,18 @@ def test_an_announcement(world: World) -> None:
     world.tell(ChangeParticipant(room=room.sid, call=alice, announce=WebRequest(url=f"{APP}/news")))
     assert "It hears an announcement, and nobody else meanwhile." in told(world, alice)
     assert "Its announcement runs <Play>" in told(world, alice)
+
+
+def test_callbacks_that_are_not_taken_are_named_while_the_call_goes_on_and_after_it(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    unsent = Unsent(count=3, method="POST", url=f"{APP}/status", since=world.now)
+    world.passes(40)
+    wait = (
+        f"3 callbacks of it wait: the oldest, POST {APP}/status, for 40 s; those of one call leave one after the "
+        "other, and a web server has 15 s for each."
+    )
+    assert told(world, alice, unsent=unsent).endswith(wait)
+    world.tell(EndCall(call=alice))
+    text = told(world, alice, unsent=replace(unsent, count=1))
+    assert text.startswith("The call is over: completed")
+    assert f"A callback of it waits: POST {APP}/status, for 40 s;" in text

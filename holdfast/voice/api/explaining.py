@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from holdfast.voice.control.ending import dialled
 from holdfast.voice.control.explain import Arrivals, explain
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import Journal
+from holdfast.voice.model.ports import Journal, Unsent
 from holdfast.voice.runtime.quality import Quality
 
 WHOLE_LIFE = 1_000_000
@@ -31,7 +31,13 @@ class Explanation(BaseModel):
 
 
 def make_explaining(
-    *, switch: Switch, journal: Journal, quality: Quality, account_sid: AccountSid, auth_token: str
+    *,
+    switch: Switch,
+    journal: Journal,
+    quality: Quality,
+    unsent: Callable[[CallSid], Unsent | None],
+    account_sid: AccountSid,
+    auth_token: str,
 ) -> APIRouter:
     """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
     credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
@@ -57,6 +63,7 @@ def make_explaining(
             now=switch.now(),
             arrivals=arrivals(quality, noun.sid),
             children=children,
+            unsent=unsent(noun.sid),
         )
         return _answered(call, says, request)
 

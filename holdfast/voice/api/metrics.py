@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter as Count
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,27 +19,76 @@ from holdfast.voice.runtime.tally import Tally
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
+log = logging.getLogger(__name__)
+
 
 class Metrics:
-    """One registry of its own, so that two engines in one process do not meet."""
+    """One registry of its own, so that two engines in one process do not meet.
+
+    Invariant: a part whose figures cannot be made is missing from them, and `holdfast_figures_missing` says so; the
+    figures of all others are shown.
+    """
 
     def __init__(self, *, switch: Switch) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(BoardCollector(switch))
+        self._registry = CollectorRegistry()
+        self._parts: list[Part] = []
+        self._registry.register(Parts(self._parts))
+        self.show("calls", BoardCollector(switch))
         self.requests = Counter(
-            "holdfast_api_requests", "REST requests answered.", ("method", "status"), registry=self.registry
+            "holdfast_api_requests", "REST requests answered.", ("method", "status"), registry=self._registry
         )
         self.seconds = Histogram(
-            "holdfast_api_request_seconds", "Time to answer a REST request.", buckets=BUCKETS_S, registry=self.registry
+            "holdfast_api_request_seconds", "Time to answer a REST request.", buckets=BUCKETS_S, registry=self._registry
         )
+
+    def show(self, name: str, collector: Collector) -> None:
+        """Show the figures of one more part; `name` is what an operator calls it."""
+        self._parts.append(Part(name, collector))
 
     def count(self, tally: Tally, not_ready: Callable[[], str | None]) -> None:
         """Show an engine's counts and whether it is ready, too."""
-        self.registry.register(TallyCollector(tally, not_ready))
+        self.show("webhooks", TallyCollector(tally, not_ready))
 
     def exposition(self) -> bytes:
         """Everything in the text format. Source: Prometheus exposition format 0.0.4."""
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)
+
+
+class Part:
+    """One collector, whose faults stay its own."""
+
+    def __init__(self, name: str, collector: Collector) -> None:
+        self.name = name
+        self._collector = collector
+        self._said = False
+
+    def figures(self) -> Sequence[Metric] | None:
+        """Its figures, or None when they cannot be made; the log says why, the first time."""
+        try:
+            return list(self._collector.collect())
+        except Exception:
+            # A fault of ours in one figure must not blind an operator for all of them.
+            if not self._said:
+                log.exception("the figures of %s cannot be made; /metrics shows the others", self.name)
+            self._said = True
+            return None
+
+
+class Parts(Collector):
+    """The figures of every part that can make its own, and which part cannot."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures, part by part."""
+        told = "1 when the figures of this part cannot be made (the log says why), else 0."
+        missing = GaugeMetricFamily("holdfast_figures_missing", told, labels=["part"])
+        for part in self._parts:
+            figures = part.figures()
+            missing.add_metric([part.name], 1 if figures is None else 0)
+            yield from figures or ()
+        yield missing
 
 
 class BoardCollector(Collector):
@@ -98,6 +149,27 @@ class TallyCollector(Collector):
         for level in ("error", "warning"):
             noted.add_metric([level], tally.notifications[level])
         yield noted
+
+
+class Backlog(Protocol):
+    """Those who send callbacks."""
+
+    def backlog(self) -> tuple[int, float]:
+        """How many are not taken yet, and how long the oldest of them waits. Units: seconds."""
+
+
+class CallbackCollector(Collector):
+    """Callbacks that no web server has taken yet, so that a receiver that is dead is seen while calls go on."""
+
+    def __init__(self, callbacks: Backlog) -> None:
+        self._callbacks = callbacks
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges."""
+        count, longest_s = self._callbacks.backlog()
+        yield GaugeMetricFamily("holdfast_callbacks_waiting", "Callbacks that are not taken yet.", value=count)
+        told = "How long the oldest of them waits."
+        yield GaugeMetricFamily("holdfast_callbacks_longest_seconds", told, value=longest_s)
 
 
 class Counted:

@@ -12,9 +12,9 @@ from holdfast.voice.control.audio import hears
 from holdfast.voice.control.ending import ending, unreached
 from holdfast.voice.control.listening import Player, player, troubles
 from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
-from holdfast.voice.control.waiting import Sight, waits
+from holdfast.voice.control.waiting import WEB_SERVER_HAS_S, Sight, waits
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import Entry, Unsent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,16 @@ def explain(
     now: float,
     arrivals: Arrivals | None = None,
     children: Mapping[CallSid, Sequence[Entry]] | None = None,
+    unsent: Unsent | None = None,
 ) -> tuple[str, ...]:
     """Everything that matters of a call now, one sentence each, the most telling first.
 
     `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `arrivals` None when
-    nothing is known of its packets yet.
+    nothing is known of its packets yet; `unsent` None when web servers took all that was to be told of it.
     """
     missed = tuple(unreached(entries, children or {}, view.calls))
     if not call.live:
-        return (*ending(call, entries), *missed, *_troubles(entries))
+        return (*ending(call, entries), *missed, *_callbacks(unsent, now), *_troubles(entries))
     plays = player(entries)
     return (
         _status(call, now),
@@ -51,6 +52,7 @@ def explain(
         *_packets(call, view, arrivals),
         *waits(call, view, now),
         *missed,
+        *_callbacks(unsent, now),
         *_troubles(entries),
     )
 
@@ -184,6 +186,18 @@ def _packets(call: Call, view: Sight, arrivals: Arrivals | None) -> Iterator[str
             f"No RTP packet has come from its phone lately ({arrivals.received} before): it sends nothing, "
             "or its network is gone."
         )
+
+
+def _callbacks(unsent: Unsent | None, now: float) -> Iterator[str]:
+    """What an application was not told yet, because its web server does not take it."""
+    if unsent is None:
+        return
+    what = "A callback of it waits" if unsent.count == 1 else f"{unsent.count} callbacks of it wait"
+    oldest = "" if unsent.count == 1 else "the oldest, "
+    yield (
+        f"{what}: {oldest}{unsent.method} {unsent.url}, for {max(0.0, now - unsent.since):.0f} s; those of one call "
+        f"leave one after the other, and a web server has {WEB_SERVER_HAS_S} s for each."
+    )
 
 
 def _troubles(entries: Sequence[Entry]) -> Iterator[str]:

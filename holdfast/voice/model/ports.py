@@ -98,6 +98,16 @@ Tell = Callable[[LegFact], None]
 Seen = Callable[[Trace], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """Callbacks that no web server has taken yet: how many, and the oldest of them. Units: `since` on the clock."""
+
+    count: int
+    method: str
+    url: str
+    since: float
+
+
 class Legs(Protocol):
     """Attachments to the outside of one kind (SIP, later WebRTC)."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 
 from holdfast.voice.model.effects import LogNotification, PostCallback
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.model.ports import Unsent, WebSeen
 from holdfast.voice.runtime.fetch import WebClient
 from holdfast.voice.runtime.web.destination import without_secrets
 from holdfast.voice.runtime.web.exchange import Answer, Ask
@@ -44,7 +45,10 @@ class Callbacks:
         self._seen = seen
         self._clock = clock
         self._tasks = tasks
-        self._lanes: dict[str, deque[PostCallback]] = {}
+        self._lanes: dict[str, deque[tuple[int, PostCallback]]] = {}
+        self._numbers = count()
+        self._unsent: dict[int, tuple[float, PostCallback]] = {}
+        """Callbacks that no answer has ended yet, oldest first, each with when it was given to us."""
         self._superseded: dict[CallSid, set[asyncio.Task[None]]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,7 +70,27 @@ class Callbacks:
         if len(lane) >= WAITING:
             self._failed(effect, GIVEN_UP, f"{WAITING} callbacks wait before it")
             return
-        lane.append(effect)
+        lane.append((self._lined_up(effect), effect))
+
+    def _lined_up(self, effect: PostCallback) -> int:
+        """Take note that a callback is to be sent; its number."""
+        number = next(self._numbers)
+        self._unsent[number] = (self._clock(), effect)
+        return number
+
+    def backlog(self) -> tuple[int, float]:
+        """How many callbacks are not taken yet, and how long the oldest of them waits. Units: seconds."""
+        oldest = next(iter(self._unsent.values()), None)
+        return len(self._unsent), 0.0 if oldest is None else max(0.0, self._clock() - oldest[0])
+
+    def unsent(self, call: CallSid) -> Unsent | None:
+        """The callbacks about this call that are not taken yet; None when all are."""
+        of_call = [(since, effect) for since, effect in self._unsent.values() if effect.call == call]
+        if not of_call:
+            return None
+        since, oldest = of_call[0]
+        url = without_secrets(oldest.request.url)
+        return Unsent(count=len(of_call), method=oldest.request.method, url=url, since=since)
 
     async def superseded_sent(self, call: CallSid, *, timeout_s: float) -> None:
         """Wait until the call's superseded requests were answered, but no longer than this."""
@@ -83,7 +107,7 @@ class Callbacks:
         return True
 
     def _post_superseded(self, effect: PostCallback, call: CallSid) -> None:
-        task = self._tasks.create_task(self._send(effect), name=f"superseded {call}")
+        task = self._tasks.create_task(self._send(self._lined_up(effect), effect), name=f"superseded {call}")
         self._superseded.setdefault(call, set()).add(task)
         self._idle.clear()
         task.add_done_callback(lambda done: self._superseded_done(call, done))
@@ -95,20 +119,29 @@ class Callbacks:
             del self._superseded[call]
         self._rest()
 
-    async def _drain(self, name: str, lane: deque[PostCallback]) -> None:
+    async def _drain(self, name: str, lane: deque[tuple[int, PostCallback]]) -> None:
         """Send the callbacks of a lane in order until there are none."""
         try:
             while lane:
-                await self._send(lane.popleft())
+                await self._send(*lane.popleft())
         finally:
             del self._lanes[name]
+            for number, _ in lane:
+                self._unsent.pop(number, None)
             self._rest()
 
     def _rest(self) -> None:
         if not self._lanes and not self._superseded:
             self._idle.set()
 
-    async def _send(self, effect: PostCallback) -> None:
+    async def _send(self, number: int, effect: PostCallback) -> None:
+        """Send a callback, which waits no longer once that is done, whatever came of it."""
+        try:
+            await self._sent(effect)
+        finally:
+            self._unsent.pop(number, None)
+
+    async def _sent(self, effect: PostCallback) -> None:
         """Send a callback. Its answer is looked at only to be shown; a failure is logged, and not made good."""
         request = effect.request
         began = self._clock()

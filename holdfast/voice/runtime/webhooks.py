@@ -75,7 +75,7 @@ class Webhooks:
         self._pages: AnswerCache[Page] = AnswerCache(budget_bytes=DOCUMENTS_BYTES)
         self._awaited: set[Token] = set()
         self._asking_behind: set[Key] = set()
-        self._callbacks = Callbacks(web=web, notify=notify, seen=seen, clock=clock, tasks=tasks)
+        self.callbacks = Callbacks(web=web, notify=notify, seen=seen, clock=clock, tasks=tasks)
 
     def carry_out(self, effect: WebEffect) -> None:
         """Begin what is asked; what comes of it is told as a fact."""
@@ -87,7 +87,7 @@ class Webhooks:
             case StopFetch():
                 self._awaited.discard(effect.token)
             case PostCallback():
-                self._callbacks.post(effect)
+                self.callbacks.post(effect)
             case LogNotification():
                 self._notify(effect)
             case _:
@@ -99,7 +99,7 @@ class Webhooks:
 
     async def drained(self, *, timeout_s: float) -> bool:
         """Wait until every callback has left, but no longer than this; whether all have. For an orderly stop."""
-        return await self._callbacks.drained(timeout_s=timeout_s)
+        return await self.callbacks.drained(timeout_s=timeout_s)
 
     # --- documents ----------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Webhooks:
 
     async def _fetch(self, effect: FetchDocument) -> None:
         """Ask for a page and tell what came of it, if anybody still waits."""
-        await self._callbacks.superseded_sent(effect.call, timeout_s=SUPERSEDED_WAIT_S)
+        await self.callbacks.superseded_sent(effect.call, timeout_s=SUPERSEDED_WAIT_S)
         try:
             self._tell_page(effect, await self._ask(effect, kind="document"))
         except VoiceError as error:

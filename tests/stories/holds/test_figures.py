@@ -1,7 +1,9 @@
 """What Prometheus is told of the holds."""
 
+import pytest
 from prometheus_client import CollectorRegistry
 
+from holdfast.holds.errors import AccountRefused, CallNotLive, HoldFailed, HoldRefused
 from holdfast.holds.figures import HoldsCollector
 from tests.stories.holds.conftest import Stage
 
@@ -35,3 +37,43 @@ async def test_holds_are_counted_while_they_go_on_and_when_they_end(stage: Stage
     assert "holdfast_holds|conference|held" not in found
     assert found["holdfast_holds|phone|held"] == 1
     assert found["holdfast_holds_ended_total|conference|resumed"] == 1
+
+
+OUTCOMES = ("resumed", "call-ended", "gone", "refused", "failed")
+
+
+async def bring_about(stage: Stage, outcome: str) -> None:
+    """Let one hold end like this."""
+    number = len(stage.account.calls_) + 1
+    call, other = stage.account.call_in(number), stage.account.call_in(number + 1)
+    stage.account.meet(f"room {number}", call, other)
+    match outcome:
+        case "resumed":
+            await stage.holds.resume(await stage.holds.hold(call))
+        case "call-ended":
+            hold = await stage.holds.hold(call)
+            stage.account.party_hangs_up(call)
+            await stage.holds.resume(hold)
+        case "gone":
+            stage.account.party_hangs_up(call)
+            with pytest.raises(CallNotLive):
+                await stage.holds.hold(call)
+        case "refused":
+            with pytest.raises(HoldRefused):
+                await stage.holds.hold(stage.account.call_in(number + 2))
+        case _:
+            stage.account.troubles["set_hold"] = [(AccountRefused("no", status=400), False)]
+            with pytest.raises(HoldFailed):
+                await stage.holds.hold(call)
+
+
+@pytest.mark.parametrize("second", OUTCOMES)
+@pytest.mark.parametrize("first", OUTCOMES)
+async def test_figures_are_told_after_every_outcome_whatever_ended_before(
+    stage: Stage, first: str, second: str
+) -> None:
+    await bring_about(stage, first)
+    await bring_about(stage, second)
+    found = scraped(stage)
+    ended = {name.split("|")[2]: value for name, value in found.items() if name.startswith("holdfast_holds_ended_")}
+    assert ended == ({first: 2} if first == second else {first: 1, second: 1})
