@@ -23,6 +23,7 @@ from holdfast.holds.errors import (
     OutcomeUnknown,
     StoreTrouble,
     WrongCredentials,
+    WrongEventLoop,
 )
 from holdfast.holds.hold import Hold, Status
 from holdfast.holds.memory import MemoryStore
@@ -59,4 +60,5 @@ __all__ = [
     "Status",
     "StoreTrouble",
     "WrongCredentials",
+    "WrongEventLoop",
 ]

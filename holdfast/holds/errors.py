@@ -63,6 +63,13 @@ class HoldUnknown(AskedWrong):
     http = 404
 
 
+class WrongEventLoop(AskedWrong):
+    """A service was used from a second event loop, where it would wait for ever. `fix` names the way."""
+
+    code = "wrong_event_loop"
+    http = 500
+
+
 class AccountTrouble(HoldsError):
     """The account did not do what it was told, or could not be asked."""
 

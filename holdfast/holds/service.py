@@ -20,6 +20,7 @@ from holdfast.holds.clock import SystemClock
 from holdfast.holds.documents import Documents, checked_url
 from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, NotAllowed
 from holdfast.holds.hold import CallOver, Hold, Message, MusicFailed, Status, Unheld, WayName
+from holdfast.holds.home import Home
 from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
 from holdfast.holds.inputs import call_sid, check_hold, check_words
 from holdfast.holds.lanes import Lanes
@@ -52,6 +53,8 @@ class Holds:
     `public_url`: where the account reaches our web door (`holdfast.holds.web`); None: there is none, and only
     conferences can be held. Use it as `async with Holds(…) as holds`: then connections are kept open, and limits,
     owners and parties that left are looked after. Without it each call of a method still works by itself.
+
+    A service lives in the event loop of its first use; from any other each method raises `WrongEventLoop` at once.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Holds:
         )
         self._by_phone = ByPhone(account, self.ledger, clock, every_s=patience.phones_every_s, new_id=self._new_id)
         self._watchman = Watchman(self._work, self.ledger, self.policy, clock, patience)
+        self._home = Home()
         self._loading = asyncio.Lock()
         self._loaded = False
         self._running: AsyncExitStack | None = None
@@ -123,6 +127,7 @@ class Holds:
         NotAllowed; BadInput; HoldFailed; AccountUnreachable; OutcomeUnknown, when the account stopped answering in
         the middle: the hold stays open and is settled when it answers again.
         """
+        self._home.enter()
         sid = call_sid(call)
         check_hold(by=by, music=music, reason=reason, limit_s=limit_s)
         denied = why_not_hold(self.policy, by)
@@ -152,6 +157,7 @@ class Holds:
         Raises: HoldUnknown; NotAllowed; HoldFailed when the account did not bring the party back: it is held as
         before; OutcomeUnknown; BadInput.
         """
+        self._home.enter()
         check_words(by=by)
         await self.load()
         current = await self._find(hold)
@@ -184,6 +190,7 @@ class Holds:
 
         Raises: CallNotLive; HoldRefused when these are no parent and child; BadInput; AccountUnreachable.
         """
+        self._home.enter()
         if after is not None:
             checked_url("after", after)
         parent_sid = call_sid(parent)
@@ -201,6 +208,7 @@ class Holds:
 
     async def introduce(self, parent: CallSid, child: CallSid, *, after: str | None) -> None:
         """Take note of the child of a Dial we served, once it has answered."""
+        self._home.enter()
         if after is not None:
             checked_url("after", after)
         if self.legs is not None and self.pairs.of(parent) is None and self.pairs.of(child) is None:
@@ -208,6 +216,7 @@ class Holds:
 
     async def follow(self, call: CallSid, result: Continued) -> None:
         """Do what follows from a continuation that was answered: let the other go on, end the holds it ended."""
+        self._home.enter()
         if self.legs is None:
             return
         async with self._lanes.lane(result.pair.parent.call):
@@ -220,6 +229,7 @@ class Holds:
 
     async def ended(self, call: CallSid) -> None:
         """Act on word that this call is over."""
+        self._home.enter()
         pair = self.pairs.of(call)
         if self.legs is None or pair is None:
             return
@@ -295,6 +305,7 @@ class Holds:
 
     async def load(self) -> None:
         """Take over what the store knows, once."""
+        self._home.enter()
         if self._loaded:
             return
         async with self._loading:
@@ -304,6 +315,7 @@ class Holds:
                 self._loaded = True
 
     async def __aenter__(self) -> "Holds":
+        self._home.enter()
         async with AsyncExitStack() as stack:
             await self.account.open()
             stack.push_async_callback(self.account.close)
@@ -320,6 +332,7 @@ class Holds:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._home.enter()
         running, self._running = self._running, None
         if running is not None:
             # Whatever ended the block is the caller's to see as it is, not as part of a group.
