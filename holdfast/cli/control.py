@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -127,12 +127,13 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
         public_url=wiring.settings.public_url or wiring.url,
     )
     async with asyncio.TaskGroup() as tasks:
-        async with holds:
+        async with holds, AsyncExitStack() as after_calls:
             journal = SqlJournal(wiring.database)
             directory = await open_directory(wiring)
             async with Engine(
                 engine_settings(wiring), journal=journal, directory=directory, store=SqlKeyValues(wiring.database)
             ) as engine:
+                after_calls.push_async_callback(holds.all_ended, why="the server was stopped, and hung up every call")
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 app = application(wiring, engine, journal, holds, sip=f"{host}:{port}", stop=stop)

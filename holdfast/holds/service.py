@@ -239,6 +239,18 @@ class Holds:
                 await self.legs.gone(call)
                 await self._tell_ends(gone(pair, call).pair, gone=call)
 
+    async def all_ended(self, *, why: str) -> None:
+        """End every hold that goes on, because every call of the account is over: its engine was stopped.
+
+        Work that is under way is not waited for: what it finds out after this changes nothing.
+        """
+        self._home.enter()
+        await self.load()
+        for hold in self.ledger.active():
+            await self.ledger.tell(hold.id, CallOver(why=why))
+        for pair in self.pairs.all():
+            await self.pairs.forget(pair)
+
     async def _tell_ends(self, pair: Pair, *, gone: CallSid | None) -> None:
         """End the holds of a pair that is over, or together again."""
         for party in (pair.parent, pair.child):

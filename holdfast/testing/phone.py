@@ -336,8 +336,13 @@ class Phone:
     async def _leave(self) -> None:
         if self.call_now is not None:
             await self.call_now.hang_up()
+        await self.unregister()
+
+    async def unregister(self) -> None:
+        """Tell the registrar that this phone is not there any more; a call it has goes on."""
         if self._registered:
             await self._registering(self._endpoint.agent.unregister(REGISTRATION, now=now_s()), within_s=2.0)
+            self._registered = False
 
     async def _registering(
         self, effects: Iterable[Effect], within_s: float

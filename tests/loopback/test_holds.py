@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import pytest
 
 from holdfast.cli.client import Client, Refused
 from holdfast.cli.web import http_server
-from holdfast.holds import Account, Holds
+from holdfast.holds import Account, AccountUnreachable, Hold, Holds
 from holdfast.holds.web import make_web
 from holdfast.store.database import open_database
 from holdfast.store.holds import SqlHolds
@@ -207,6 +208,60 @@ async def test_control_killed_in_the_middle_of_a_hold_ends_the_hold_and_keeps_it
         ended = await talk.resume(hold["id"])
         assert (ended["status"], ended["by"]) == ("call-ended", "bob")
         assert await talk.get("/calls") == {"calls": []}
+
+
+async def kept(store: Path) -> list[Hold]:
+    """The holds in a store whose server has ended, oldest first."""
+    async with open_database(store) as database:
+        return list(reversed(await (await SqlHolds.open(database)).holds()))
+
+
+@pytest.mark.parametrize("number", [MEETING, SUPPORT], ids=["conference", "legs"])
+async def test_a_clean_stop_ends_what_is_held_with_the_time_of_the_stop(
+    files: FileServer, number: str, tmp_path: Path
+) -> None:
+    store = tmp_path / "serve.db"
+    settings = {"store": f"sqlite:///{store}"}
+    async with (
+        Server(lines={"bob": PASSWORD}, settings=settings) as server,
+        talking(server, files, number=number) as talk,
+    ):
+        before = await talk.hold(talk.alice_call)
+        await talk.resume(before["id"])
+        held = [await talk.hold(call) for call in (talk.alice_call, talk.bob_call)]
+        await talk.bob.unregister()
+        asked_to_stop = time.time()
+        os.kill(server.pid, signal.SIGTERM)
+        await until(lambda: not children(server.pid))
+        stopped = time.time()
+    first, *both = await kept(store)
+    assert (first.id, first.status) == (before["id"], "resumed")
+    assert [hold.id for hold in both] == [hold["id"] for hold in held]
+    for hold in both:
+        assert hold.status == "call-ended"
+        assert hold.ended_at is not None
+        assert asked_to_stop - 1 <= hold.ended_at <= stopped + 1
+    async with open_database(store) as database:
+        assert await (await SqlHolds.open(database)).pairs() == []
+
+
+async def test_holds_of_a_program_of_its_own_stay_with_it_when_the_server_stops(
+    files: FileServer, tmp_path: Path
+) -> None:
+    """Its account may be another one's, or come back: it says what became of them once it can look."""
+    own = tmp_path / "own.db"
+    async with Server(lines={"bob": PASSWORD}) as server, talking(server, files, number=MEETING) as talk:
+        account = Account.engine(url=server.url, sid=server.account_sid, token=server.auth_token)
+        async with open_database(own) as database:
+            beside = Holds(account, store=await SqlHolds.open(database))
+            hold = await beside.hold(talk.alice_call, by="a program beside it")
+            await talk.bob.unregister()
+            os.kill(server.pid, signal.SIGTERM)
+            await until(lambda: not children(server.pid))
+            with pytest.raises(AccountUnreachable):
+                await beside.check()
+            assert (await beside.get(hold.id)).status == "held"
+    assert [one.status for one in await kept(own)] == ["held"]
 
 
 class Service:

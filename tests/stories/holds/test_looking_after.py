@@ -1,9 +1,11 @@
 """Stories of what happens to a hold that nobody resumes: limits, owners who leave, parties left alone, reminders."""
 
+import asyncio
+
 import pytest
 
 from holdfast.holds.errors import AccountUnreachable, NotAllowed, NotThere
-from holdfast.holds.hold import Hold, Status, Tell, WayName
+from holdfast.holds.hold import Hold, Resume, Status, Tell, WayName
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Follow, Policy
 from tests.stories.holds.conftest import Stage
@@ -161,3 +163,45 @@ async def test_a_hold_of_long_ago_is_found_by_its_call(stage: Stage, room: Room)
         )
         await stage.store.save_hold(other, (Tell(kind="asked"),), at=other.asked_at)
     assert await stage.holds.resume(room[0]) == ended
+
+
+@pytest.mark.parametrize("way", ["conference", "legs"])
+async def test_when_every_call_of_the_account_is_over_each_hold_has_ended_then(stage: Stage, way: str) -> None:
+    if way == "legs":
+        call, other = await stage.two_legs()
+    else:
+        call, other = stage.account.call_in(1), stage.account.call_in(2)
+        stage.account.meet("support", call, other)
+    resumed = await stage.holds.resume(await stage.holds.hold(other))
+    held, on_the_way_back = await stage.holds.hold(call), await stage.holds.hold(other)
+    stage.account.phones[other] = stage.clock.now()
+    await stage.holds.check()
+    await stage.holds.ledger.tell(on_the_way_back.id, Resume(by="carol"))
+    stage.clock.time += 7.0
+    await stage.holds.all_ended(why="the server was stopped")
+    now = stage.clock.now()
+    assert await stage.holds.list(active_only=True) == []
+    ended = [hold for hold in await stage.store.holds() if hold.id != resumed.id]
+    assert [(hold.status, hold.ended_at, hold.cause) for hold in ended] == [
+        (Status.CALL_ENDED, now, "the server was stopped")
+    ] * 3
+    assert (await stage.holds.get(resumed.id)) == resumed
+    assert await stage.store.pairs() == []
+    for hold in (held, on_the_way_back):
+        assert (await stage.kinds(hold)).count("call-ended") == 1
+
+
+async def test_a_resume_under_way_while_everything_ends_changes_nothing_after_it(stage: Stage) -> None:
+    call, other = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", call, other)
+    hold = await stage.holds.hold(call)
+    stage.account.before["set_hold"] = [lambda: ending.append(asyncio.create_task(end(), name="the end"))]
+    ending: list[asyncio.Task[None]] = []
+
+    async def end() -> None:
+        await stage.holds.all_ended(why="the server was stopped")
+
+    assert (await stage.holds.resume(hold)).status in (Status.RESUMED, Status.CALL_ENDED)
+    await ending[0]
+    assert sum(kind in ("resumed", "call-ended") for kind in await stage.kinds(hold)) == 1
+    assert await stage.holds.list(active_only=True) == []

@@ -38,6 +38,7 @@ METHODS: dict[str, Callable[[Holds], Coroutine[Any, Any, object]]] = {
     "introduce": lambda holds: holds.introduce(ALICE, BOB, after=None),
     "follow": lambda holds: holds.follow(ALICE, NEWS),
     "ended": lambda holds: holds.ended(ALICE),
+    "all_ended": lambda holds: holds.all_ended(why="the server was stopped"),
     "get": lambda holds: holds.get("HO" + "1" * 32),
     "calls": lambda holds: holds.calls(),
     "list": lambda holds: holds.list(),
