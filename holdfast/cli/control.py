@@ -136,7 +136,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 after_calls.push_async_callback(holds.all_ended, why="the server was stopped, and hung up every call")
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
-                app = application(wiring, engine, journal, holds, sip=f"{host}:{port}", stop=stop)
+                app = application(wiring, engine, journal, holds, sip=f"{host}:{port}")
                 server = http_server(app)
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
@@ -153,6 +153,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                     say(line)
                 try:
                     await stop.wait()
+                    engine.begin_end()
                 finally:
                     withdraw(wiring.settings.store_path)
         server.should_exit = True
@@ -260,9 +261,7 @@ def route_of(prefix: str, trunk: settings_of.Route) -> Route:
     )
 
 
-def application(
-    wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Holds, *, sip: str, stop: asyncio.Event
-) -> ASGIApp:
+def application(wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Holds, *, sip: str) -> ASGIApp:
     """The engine's API, the holds service and the console as one application behind one guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
@@ -282,8 +281,9 @@ def application(
         requests_per_s=wiring.settings.api_requests_per_s,
         calls_per_s=wiring.settings.calls_per_s,
         sounds=engine.recorder,
+        is_ending=lambda: engine.is_ending,
     )
-    app = make_web(holds)
+    app = make_web(holds, is_ending=lambda: engine.is_ending)
     app.include_router(
         make_diagnostics(
             switch=engine.switch,
@@ -292,7 +292,7 @@ def application(
             account_sid=sid,
             auth_token=token,
             metrics=metrics,
-            not_ready=lambda: "it is being stopped" if stop.is_set() else engine.not_ready(),
+            not_ready=engine.not_ready,
             registrations=engine.legs,
         )
     )

@@ -123,6 +123,13 @@ class HoldFailed(AccountTrouble):
     code = "hold_failed"
 
 
+class BeingStopped(HoldsError):
+    """The server that carries the calls is being stopped and hangs them up: none can be kept on hold."""
+
+    code = "being_stopped"
+    http = 503
+
+
 class StoreTrouble(HoldsError):
     """The store could not keep or find something."""
 

@@ -209,7 +209,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "There is no such hold.",
         409: "The call is over, or cannot be held without harm: nothing was touched.",
         502: "The account refused.",
-        503: "The store failed.",
+        503: "The store failed, or the server is being stopped.",
         504: "The account did not answer.",
     }
     return {status: {"model": ErrorShown, "description": words[status]} for status in statuses}

@@ -4,7 +4,7 @@
 `/twiml` are for the account alone, by its signature.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.holds.clock import SystemClock
-from holdfast.holds.errors import BadInput, HoldsError
+from holdfast.holds.errors import BadInput, BeingStopped, HoldsError
 from holdfast.holds.service import Holds
 from holdfast.holds.shapes import (
     NO_OBJECT,
@@ -35,6 +35,8 @@ from holdfast.holds.webhooks import make_webhooks
 BEAT_S = 15.0
 """How often a quiet event stream shows that it is alive."""
 EVENTS_AT_ONCE = 500
+BACK_IN_S = 10
+"""When a server that is being stopped has most often been started again."""
 MOST_BODY = 65_536
 """Longest request body, in bytes."""
 
@@ -56,11 +58,14 @@ Holding twice and resuming twice are no errors: each gives the one outcome there
 """
 
 
-def make_web(holds: Holds) -> FastAPI:
-    """The application of one service. Run it inside `async with holds`."""
+def make_web(holds: Holds, *, is_ending: Callable[[], bool] = lambda: False) -> FastAPI:
+    """The application of one service. Run it inside `async with holds`.
+
+    While `is_ending` the calls behind it are being hung up: no hold begins, and those that are there can be resumed.
+    """
     app = FastAPI(title="Holdfast", version="1", description=ABOUT, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit)
-    _add_holds(app, holds)
+    _add_holds(app, holds, is_ending)
     _add_looking(app, holds)
     app.include_router(make_webhooks(holds))
     app.add_exception_handler(HoldsError, _told)
@@ -69,7 +74,7 @@ def make_web(holds: Holds) -> FastAPI:
     return app
 
 
-def _add_holds(app: FastAPI, holds: Holds) -> None:
+def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> None:
     @app.post(
         "/holds",
         status_code=201,
@@ -83,6 +88,9 @@ def _add_holds(app: FastAPI, holds: Holds) -> None:
     )
     async def hold(asked: HoldAsked, response: Response) -> HoldShown:
         """Put a live call on hold; answers once its party hears its hold sound."""
+        if is_ending():
+            why = "the server is being stopped: it hangs up its calls, and no hold begins"
+            raise BeingStopped(why, fix=f"Ask again in {BACK_IN_S} s, when it has been started again.")
         known = set(holds.ledger.ids())
         held = await holds.hold(asked.call, by=asked.by, music=asked.music, reason=asked.reason, limit_s=asked.limit_s)
         if held.id in known:
@@ -178,7 +186,10 @@ async def _stream(holds: Holds, after: int) -> AsyncIterator[str]:
 async def _told(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HoldsError):
         raise error
-    return _answer(error.http, code=error.code, message=error.message, fix=error.fix, hold=error.hold)
+    answer = _answer(error.http, code=error.code, message=error.message, fix=error.fix, hold=error.hold)
+    if isinstance(error, BeingStopped):
+        answer.headers["Retry-After"] = str(BACK_IN_S)
+    return answer
 
 
 async def _misread(request: Request, error: Exception) -> JSONResponse:

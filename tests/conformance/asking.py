@@ -167,6 +167,7 @@ async def new_place(
     not_ready: str | None = None,
     sounds: Recordings | None = None,
     registrations: Registrations | None = None,
+    is_ending: bool = False,
 ) -> Place:
     """The REST door and the diagnostics under one root, as `serve` puts them."""
     engine, shelf, journal, quality = Engine(), Shelf(), journal or Diary(), Quality()
@@ -204,6 +205,7 @@ async def new_place(
         auth_token=TOKEN,
         metrics=metrics,
         sounds=sounds,
+        is_ending=lambda: is_ending,
     )
     app.mount("/2010-04-01", api)
     return Place(quality=quality, engine=engine, directory=directory, notifications=notifications, shelf=shelf, app=app)

@@ -26,7 +26,7 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.ids import CallSid
-from tests.conformance.asking import BASE, Place
+from tests.conformance.asking import BASE, Place, new_place
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
 
 CALLBACK = "http://127.0.0.1:9/callback"
@@ -92,6 +92,15 @@ async def test_header_fields_that_are_ours_to_set_are_left_out_with_a_warning(
     assert reply.status == 201
     assert asked_call(place).target == Target(to="sip:bob@127.0.0.1:5070", headers=(("x-order", "17"),))
     assert place.warnings() == [32113]
+
+
+@pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
+async def test_a_server_that_is_being_stopped_places_no_call(path: str) -> None:
+    place = await new_place(is_ending=True)
+    reply = await place.post(path, {"To": "client:bob", "From": OURS, "Url": VOICE_URL})
+    assert (reply.status, reply.code, reply.headers["retry-after"]) == (503, 20503, "10")
+    assert place.engine.asked == []
+    assert (await place.get("/Calls.json")).status == 200
 
 
 async def test_what_is_not_said_of_a_call_is_as_the_reference_says(place: Place) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
 
 import pytest
 
@@ -24,6 +25,8 @@ from holdfast.store.account import Credentials
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.runtime.supervisor import GIVE_UP
+from holdfast.voice.sip.codec import decode
+from holdfast.voice.sip.message import Request, respond
 from tests.loopback.house import client
 
 
@@ -105,7 +108,7 @@ async def test_each_api_refuses_a_body_that_is_too_long_in_its_own_words(server:
     pair = base64.b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
 
     def told(path: str) -> Any:
-        request = Request(server.url + path, b"x" * 300_000, {"Authorization": f"Basic {pair}"})
+        request = HttpRequest(server.url + path, b"x" * 300_000, {"Authorization": f"Basic {pair}"})
         with pytest.raises(HTTPError) as refused:
             urlopen(request, timeout=10)
         with refused.value as error:
@@ -189,6 +192,66 @@ async def test_it_is_not_ready_while_no_media_row_is_free() -> None:
             await asyncio.to_thread(server.sdk().calls(call.sid).update, status="completed")
         await until(lambda: readiness(server) == "ready")
         assert "holdfast_ready 1.0\n" in ask.text("/metrics")
+
+
+def deaf_phone(sock: socket.socket) -> None:
+    """Answer one call, and no BYE."""
+    data, source = sock.recvfrom(65_536)
+    asked = decode(data)
+    assert isinstance(asked, Request)
+    headers = (("Contact", f"<sip:deaf@127.0.0.1:{sock.getsockname()[1]}>"), ("Content-Type", "application/sdp"))
+    media = "m=audio 40000 RTP/AVP 0\r\n"
+    body = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}".encode()
+    sock.sendto(respond(asked, 200, tag="deaf", headers=headers, body=body).encode(), source)
+
+
+async def test_a_server_that_is_being_stopped_takes_no_more_calls_and_says_when_to_try_again() -> None:
+    settings = {"default_voice_url": "http://127.0.0.1:9/voice"}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(20)
+        async with Server(settings=settings) as server, Phone("dan", server=server.sip) as dan:
+            form = f"To=sip:deaf@127.0.0.1:{sock.getsockname()[1]}&From=desk&Twiml=<Response><Pause/></Response>"
+            pair = base64.b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
+
+            def post(path: str, body: str, kind: str) -> tuple[int, str | None, Any]:
+                headers = {"Authorization": f"Basic {pair}", "Content-Type": kind}
+                try:
+                    with urlopen(HttpRequest(server.url + path, body.encode(), headers), timeout=10) as answer:
+                        return answer.status, answer.headers["Retry-After"], json.load(answer)["sid"]
+                except HTTPError as error:
+                    with error:
+                        return error.code, error.headers["Retry-After"], json.load(error)["code"]
+
+            async def place() -> tuple[int, str | None, Any]:
+                path = f"/2010-04-01/Accounts/{server.account_sid}/Calls.json"
+                return await asyncio.to_thread(post, path, form, "application/x-www-form-urlencoded")
+
+            async def hold(call: str) -> tuple[int, str | None, Any]:
+                return await asyncio.to_thread(post, "/holds", json.dumps({"call": call}), "application/json")
+
+            async def asked_for_a_call() -> list[str]:
+                call = await dan.call("100")
+                assert await call.over() == 503
+                told = [seen.data.decode() for seen in dan.messages if seen.start_line.startswith("SIP/2.0 503")]
+                return [line for line in told[-1].split("\r\n") if line.startswith("Retry-After")]
+
+            status, _, sid = await place()
+            assert status == 201
+            await asyncio.to_thread(deaf_phone, sock)
+            assert (await asyncio.to_thread(sock.recv, 65_536)).startswith(b"ACK ")
+            os.kill(server.pid, signal.SIGTERM)
+            assert (await asyncio.to_thread(sock.recv, 65_536)).startswith(b"BYE ")  # it waits for the answer
+            outcomes = await asyncio.gather(
+                asked_for_a_call(), place(), hold(sid), asyncio.to_thread(readiness, server), return_exceptions=True
+            )
+            assert outcomes == [
+                ["Retry-After: 10"],
+                (503, "10", 20503),
+                (503, "10", "being_stopped"),
+                "it is being stopped",
+            ]
+            assert alive(server.pid)
 
 
 VIA = "Via: SIP/2.0/UDP 127.0.0.1:5999;branch=z9hG4bKx"

@@ -6,6 +6,8 @@ the Twilio kind (repeated names, `StartTime>`, booleans in any case) are read be
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -73,8 +75,9 @@ def make_api(
     requests_per_s: float | None = None,
     calls_per_s: float | None = None,
     sounds: Recordings | None = None,
+    is_ending: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """The application. It owns nothing: whoever made the parts closes them."""
+    """The application. It owns nothing: whoever made the parts closes them. No call is placed while `is_ending`."""
     door = Door(
         switch=switch,
         directory=directory,
@@ -85,6 +88,7 @@ def make_api(
         opened_at=switch.now(),
         recordings=sounds,
         turns=Turns(per_s=calls_per_s, now=switch.now),
+        is_ending=is_ending,
     )
     metrics = metrics or Metrics(switch=switch)
     bucket = None if requests_per_s is None else Bucket(per_s=requests_per_s, now=switch.now)

@@ -75,6 +75,7 @@ def find(door: Door, sid: str) -> Call:
 
 async def create(door: Door, asked: Asked) -> Answer:
     """Place a call. The application brings its own settings, and those beside it are not looked at."""
+    door.begin_call()
     form = asked.form
     target, from_ = read_parties(form, door.directory)
     application = read_application(form, door)

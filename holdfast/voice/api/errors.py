@@ -12,6 +12,8 @@ from starlette.responses import Response
 from holdfast.voice.model.errors import AskedWrong, NotFound, ParameterMissing, VoiceError
 
 MORE = "https://www.twilio.com/docs/errors/"
+BACK_IN_S = 10
+"""When a call may be asked for again of a server that is being stopped: by then another has most often been started."""
 OTHER_FORMS = (".csv", ".xml", ".html")
 """Suffixes for which Twilio has had other forms than JSON. Deviation: they are unknown here, and it is said so."""
 
@@ -61,6 +63,13 @@ class BacklogFull(AskedWrong):
 
     code = 22005
     http = 429
+
+
+class BeingStopped(VoiceError):
+    """A call to be placed while the server is being stopped, which hangs up every call. Source: Twilio error 20503."""
+
+    code = 20503
+    http = 503
 
 
 class NameInvalid(AskedWrong):
@@ -209,5 +218,7 @@ def told(error: VoiceError, path: str) -> Response:
         body["message"] = "Authenticate"
         body["detail"] = error.message
         headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
+    if isinstance(error, BeingStopped):
+        headers["Retry-After"] = str(BACK_IN_S)
     body["status"] = error.http
     return Response(json.dumps(body), status_code=error.http, headers=headers, media_type="application/json")

@@ -151,8 +151,9 @@ async def listed(door: Door, asked: Asked) -> Answer:
 async def create(door: Door, asked: Asked) -> Answer:
     """Call somebody whose only document is to join the conference: an active one by SID, or any by name.
 
-    Raises: ConferenceNotActive, LabelInvalid, LabelTaken, and those of each parameter.
+    Raises: ConferenceNotActive, LabelInvalid, LabelTaken, BeingStopped, and those of each parameter.
     """
+    door.begin_call()
     form = asked.form
     room = _room(door, asked.names["ConferenceSid"])
     target, from_ = read_parties(form, door.directory, applications=True)

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from holdfast.voice.api.errors import MethodNotAllowed, told
+from holdfast.voice.api.errors import BeingStopped, MethodNotAllowed, told
 from holdfast.voice.api.forms import Form, read_form
 from holdfast.voice.api.pacing import Turns
 from holdfast.voice.api.ports import Recordings, Switch
@@ -45,6 +45,13 @@ class Door:
     opened_at: float
     recordings: Recordings | None = None
     turns: Turns
+    is_ending: Callable[[], bool] = lambda: False
+    """Whether the server is being stopped."""
+
+    def begin_call(self) -> None:
+        """Whoever asked wants a call placed. Raises: BeingStopped."""
+        if self.is_ending():
+            raise BeingStopped("The server is being stopped: no call begins any more")
 
     def warn(self, code: int, message: str, *, call: str | None = None) -> None:
         """Log a warning that the caller does not see in the answer."""

@@ -142,6 +142,8 @@ class Engine:
         self._background: list[asyncio.Task[None]] = []
         self.tally = Tally()
         self._sip_is_up = False
+        self.is_ending = False
+        """Whether the engine is being stopped, so that no call begins any more."""
         self._overheard: dict[CallSid, Token] = {}
         """Ears that hear another leg in place of a sound, and the sound's token."""
         self._in_doubt: tuple[CallSid, ...] = ()
@@ -255,6 +257,8 @@ class Engine:
 
     def not_ready(self) -> str | None:
         """Why calls cannot be made now; None when they can."""
+        if self.is_ending:
+            return "it is being stopped"
         if not self._sip_is_up:
             return "SIP is not open"
         if not self.media.is_attached:
@@ -266,20 +270,31 @@ class Engine:
             return f"the store cannot be written: {self.switch.store_failure}"
         return None
 
+    def begin_end(self) -> None:
+        """The engine is about to be left: from now on no call begins, by a phone or by REST."""
+        self.is_ending = True
+        self.legs.begin_end()
+
     async def _say_goodbye(self) -> None:
         """Hang up every call, and give phones and callbacks a moment."""
-        self._sip_is_up = False
-        for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
-            try:
-                self.switch.tell(EndCall(call=call))
-            except VoiceError as error:
-                log.warning("call=%s could not be ended: %s", call, error.message)
+        self.begin_end()
+        self._hang_up_all()
+        await self.switch.settled()
+        # Those that were on their way to the switch when the end began.
+        self._hang_up_all()
         await self.switch.settled()
         await self.recorder.drained(timeout_s=GOODBYE_S)
         await self.switch.settled()
         await self.legs.drained(timeout_s=GOODBYE_S)
         if not await self.webhooks.drained(timeout_s=GOODBYE_S):
             log.warning("some web servers did not take the last callbacks in %.0f s; they are not told", GOODBYE_S)
+
+    def _hang_up_all(self) -> None:
+        for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
+            try:
+                self.switch.tell(EndCall(call=call))
+            except VoiceError as error:
+                log.warning("call=%s could not be ended: %s", call, error.message)
 
     # --- effects ----------------------------------------------------------------------------------------
 

@@ -108,6 +108,10 @@ class Agent:
             registration.disconnected(desk, known, gone)
         return desk.take()
 
+    def begin_end(self) -> None:
+        """We are going: from now on calls in are refused with 503 and Retry-After, and calls that are on go on."""
+        self._reception.begin_end()
+
     def needs(self, address: Address, now: float) -> bool:
         """Whether the connection to this address is worth keeping: something is under way, or a contact, or ours."""
         desk = self._desk

@@ -29,13 +29,15 @@ from holdfast.voice.sip.validity import KNOWN_METHODS, SUPPORTED, objection
 ALLOW_EVENTS = ("Allow-Events", "refer")
 """What a phone may hear of from us: how the call fares that it asked for. Source: RFC 6665 §8.2.2, §8.3.2."""
 TAG_CHARACTERS = 20
+BACK_IN_S = 10
+"""When a call may be tried again with a server that is being stopped: by then another has most often been started."""
 REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 
 
 class Reception:
     """Takes what comes in for one agent: asks the policy, checks credentials, keeps the lines' contacts."""
 
-    __slots__ = ("_adrift", "_contacts", "_desk", "_doors", "_policy", "_verifier")
+    __slots__ = ("_adrift", "_contacts", "_desk", "_doors", "_is_ending", "_policy", "_verifier")
 
     def __init__(self, desk: Desk, policy: Policy) -> None:
         self._desk = desk
@@ -44,6 +46,7 @@ class Reception:
         self._verifier = Verifier(realm=settings.realm, secret=settings.secret, algorithms=settings.algorithms)
         self._doors = Doors(settings.limits, quiet=settings.quiet)
         self._contacts: dict[str, registrar.Bindings] = {}
+        self._is_ending = False
         self._adrift: dict[SessionId, tuple[str, registrar.Key, registrar.Binding]] = {}
         """Calls whose phone's connection ended, and the line and the contact it was registered by."""
 
@@ -58,6 +61,13 @@ class Reception:
     def remember(self, user: str, contacts: registrar.Bindings) -> None:
         """A line had these contacts before we were restarted."""
         self._contacts.setdefault(user, registrar.remembered(contacts, self._desk.now))
+
+    def begin_end(self) -> None:
+        """From now on no call begins here, and who asks by OPTIONS is told so; all else goes on.
+
+        Source: RFC 3261 §21.5.4; §11.2 (OPTIONS is answered as an INVITE would be).
+        """
+        self._is_ending = True
 
     def disconnected(self, gone: Address) -> None:
         """A connection ended: the contacts registered over it go, and calls over it wait for the phone's next one."""
@@ -202,6 +212,8 @@ class Reception:
     def _outside(self, received: Request, source: Address) -> None:
         """A request that begins something, or only asks."""
         match received.method:
+            case "INVITE" | "OPTIONS" if self._is_ending:
+                self._answer_statelessly(received, source, 503, headers=(("Retry-After", str(BACK_IN_S)),))
             case "INVITE":
                 self._first_invite(received, source)
             case "REGISTER" if self._policy.is_registrar():

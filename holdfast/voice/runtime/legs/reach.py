@@ -135,7 +135,7 @@ def goals(
         if name is None and to[:1] in "+0123456789":
             return (_by_trunk(to, lines, headers),)
         return _of_line(name or to, lines, contacts, headers)
-    bare = to.partition("?")[0]
+    bare, _, query = to.partition("?")
     try:
         uri = parse_uri(bare)
     except UriUnreadable as wrong:
@@ -146,7 +146,7 @@ def goals(
         raise Unreachable("SIP is spoken over UDP, TCP and TLS", sip_code=400, twilio_code=URI_INVALID)
     if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
-    return (Goal(uri=bare, next_hop=None, headers=headers),)
+    return (Goal(uri=bare, next_hop=None, headers=(*headers, *_settable(_query(query)))),)
 
 
 def line_named(number: str, lines: Lines) -> str | None:
@@ -241,8 +241,17 @@ def _headers(target: Target) -> Headers:
 
     Whatever led to the target, none stands for one that we set: the first of two is the one that is read.
     """
-    own = tuple((name, value) for name, value in target.headers if belongs_to(name) == "application")
-    return (*own, *((f"X-Holdfast-{name}", value) for name, value in target.parameters))
+    return (*_settable(target.headers), *((f"X-Holdfast-{name}", value) for name, value in target.parameters))
+
+
+def _settable(headers: Headers) -> Headers:
+    return tuple((name, value) for name, value in headers if belongs_to(name) == "application")
+
+
+def _query(text: str) -> Headers:
+    """Header fields written behind a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
+    pairs = (part.partition("=") for part in text.split("&") if part)
+    return tuple((unquote(name), unquote(value)) for name, _, value in pairs)
 
 
 def named(call: CallSid, account: AccountSid) -> Headers:

@@ -51,6 +51,7 @@ from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.offer import make_offer, take_offer, withdraw_offer
+from holdfast.voice.sip.reception import BACK_IN_S
 from holdfast.voice.sip.uri import parse_uri
 
 __all__ = ["SipLegs", "SipSettings"]
@@ -88,6 +89,7 @@ class SipLegs:
         self._agreeing = Agreeing(self._desk)
         self._placing = Placing(self._desk, directory, self._ourselves, self._agreeing)
         self._turned_away = TurnedAway(clock)
+        self._is_ending = False
         self.trunks = Trunks()
         self.registrations = registrations or Registrations()
 
@@ -134,6 +136,11 @@ class SipLegs:
                 await self.trunks.gone()
         except TimeoutError:
             log.info("some phones or trunks did not answer our goodbye")
+
+    def begin_end(self) -> None:
+        """From now on no call begins by a phone's INVITE. Calls that are on go on until they are hung up."""
+        self._is_ending = True
+        self._desk.agent.begin_end()
 
     async def close(self) -> None:
         """Say goodbye to every phone that is left, wait a moment for their answers, and give the port back."""
@@ -313,6 +320,10 @@ class SipLegs:
         except VoiceError as wrong:
             self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
             return
+        if self._is_ending:
+            headers = (("Retry-After", str(BACK_IN_S)),)
+            self._turn_away(leg, invited.session, 503, "the server is being stopped", headers=headers)
+            return
         returned = self._ourselves.received(leg.call, invited)
         if returned is not None:
             leg.hops, told = returned.hops, returned.told
@@ -328,12 +339,21 @@ class SipLegs:
         leg.known = True
         desk.tell(told)
 
-    def _turn_away(self, leg: Attached, session: SessionId, status: int, why: str, *, tells: bool = False) -> None:
+    def _turn_away(
+        self,
+        leg: Attached,
+        session: SessionId,
+        status: int,
+        why: str,
+        *,
+        tells: bool = False,
+        headers: s.Headers = (),
+    ) -> None:
         """Refuse a call the engine never hears of; the caller is told why with `tells`. Source: RFC 3261 §20.43."""
         desk = self._desk
         desk.forget(leg)
         self._turned_away.tell(leg.call, why)
-        headers = (("Warning", f'399 {desk.settings.domain} "{why}"'),) if tells else ()
+        headers = (*headers, *((("Warning", f'399 {desk.settings.domain} "{why}"'),) if tells else ()))
         desk.do(desk.agent.refuse(session, status, now=desk.now(), headers=headers))
 
     def _happened(self, leg: Attached, event: s.Event) -> None:

@@ -728,3 +728,39 @@ def test_a_stranger_is_challenged_without_being_remembered() -> None:
     assert (bob.agent.transactions(), bob.agent.sessions()) == (0, ())
     peer.say(invite(method="ACK", contact=""))
     assert peer.heard() == []
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_who_asks_an_agent_that_is_going_for_a_call_is_sent_away_for_a_while(method: str) -> None:
+    scene = Scene()
+    scene.bob.agent.begin_end()
+    scene.peer.say(invite(method=method))
+    (response,) = scene.peer.heard()
+    assert response.startswith("SIP/2.0 503 ")
+    assert header(response, "Retry-After") == "10"
+    assert scene.bob.told(Invited) == []
+    assert scene.bob.agent.sessions() == ()
+
+
+def test_a_call_that_is_on_goes_on_while_the_agent_is_going() -> None:
+    scene = Scene()
+    session = scene.running()
+    scene.bob.agent.begin_end()
+    scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
+    assert kinds(scene.bob.events) == [Reoffered]
+    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses()[-1] == 200
+    scene.say("ACK", branch="z9hG4bKreack", cseq=2)
+    scene.say("OPTIONS", branch="z9hG4bKopt", cseq=3)
+    scene.say("BYE", branch="z9hG4bKbye", cseq=4)
+    assert scene.peer.statuses()[-2:] == [200, 200]
+    assert scene.ends() == [(EndCause.HUNG_UP, 200)]
+
+
+def test_a_call_that_rings_is_answered_while_the_agent_is_going() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.bob.agent.begin_end()
+    scene.peer.say(invite(WITH_SDP, body=SDP_TEXT))  # again
+    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    assert scene.peer.statuses() == [100, 100, 200]
