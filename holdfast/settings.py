@@ -127,7 +127,7 @@ E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
 class Line(BaseModel):
     """A SIP user that may register, and call what begins with one of `may_call`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     password: Annotated[str, Field(min_length=1, repr=False, description="a text: what the phone signs in with")]
     may_call: tuple[str, ...] = Field(
         ("",), description='a list such as ["+1555", "100"]: what it may call begins so; []: nobody'
@@ -137,7 +137,7 @@ class Line(BaseModel):
 class Number(BaseModel):
     """A phone number of ours. `voice_url` None: it rings the line registered under the number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     voice_url: WebAddress | None = Field(None, description="an http:// or https:// address")
     voice_method: Literal["GET", "POST"] = Field("POST", description="GET or POST")
 
@@ -145,7 +145,9 @@ class Number(BaseModel):
 class Route(BaseModel):
     """A trunk: where calls to numbers of a prefix are sent, and from where its calls come in without a password."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True
+    )
     host: Numeric = Field(description="a numeric IP address")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         None, description="a port from 1 to 65535 (not set: 5060, over TLS 5061)"
@@ -188,7 +190,12 @@ class Settings(BaseSettings):
     """Everything that can be set. Every field's `description` says what is allowed."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, validate_default=False
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        validate_default=False,
+        hide_input_in_errors=True,
     )
 
     http_host: str = Field("127.0.0.1", min_length=1, description="an address or host name to listen on")
@@ -328,6 +335,11 @@ class Settings(BaseSettings):
     def shown_ip(self) -> str | None:
         """The address that phones are told to reach us at, where that is not the one SIP listens on."""
         return self.public_ip or (self.sound_ip if ipaddress.ip_address(self.sip_host).is_unspecified else None)
+
+    @property
+    def sip_on_loopback(self) -> bool:
+        """Whether SIP listens on loopback alone, so that only this machine can try a password."""
+        return ipaddress.ip_address(self.sip_host).is_loopback
 
     @property
     def store_path(self) -> Path:

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
-from holdfast.cli.serve import CONTROL_SETTINGS, GOODBYE_S
+from holdfast.cli.serve import GOODBYE_S
 from holdfast.cli.terminal import Stop, say, tell
 from holdfast.cli.web import bind_http, http_server
 from holdfast.console.app import console_routes
@@ -53,7 +54,7 @@ from holdfast.voice.runtime.engine import Engine, EngineSettings
 from holdfast.voice.runtime.fetch import trusting
 from holdfast.voice.runtime.legs.liveness import Liveness
 from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, doubt, load_tls
-from holdfast.voice.runtime.listings import Line, Route, VoiceSettings
+from holdfast.voice.runtime.listings import LEAST_PASSWORD, Line, Route, VoiceSettings
 from holdfast.voice.runtime.supervisor import GIVE_UP
 from holdfast.voice.runtime.web.errors import SettingWrong
 from holdfast.voice.sip.uri import DEFAULT_PORTS
@@ -79,8 +80,8 @@ class Wiring:
 
 def main(arguments: list[str]) -> int:
     """Run control until its supervisor ends it. Returns its exit status."""
-    given = os.environ.pop(CONTROL_SETTINGS, None)
-    if given is None or len(arguments) != 1:
+    given = settings_given() if len(arguments) == 1 and not sys.stdin.isatty() else b""
+    if not given:
         tell(Stop("control is a part of `holdfast serve`", fix="holdfast serve"))
         return GIVE_UP
     settings = Settings.model_validate_json(given)
@@ -97,6 +98,17 @@ def main(arguments: list[str]) -> int:
             tell(Stop(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
         status = GIVE_UP
     return status
+
+
+def settings_given() -> bytes:
+    """The settings, as the supervisor wrote them to our standard input: one line of JSON. Nothing follows it there.
+
+    They hold tokens and passwords, which an environment would show as long as we live.
+    """
+    given = bytearray()
+    while not given.endswith(b"\n") and (part := os.read(sys.stdin.fileno(), 65536)):
+        given += part
+    return bytes(given)
 
 
 async def run(settings: Settings, *, media_socket: Path) -> None:
@@ -223,14 +235,15 @@ def _check_webhook_authorities(settings: Settings) -> None:
 
 
 async def open_directory(wiring: Wiring) -> Directory:
-    """Lines and numbers of the store, with those of the settings laid over them."""
+    """Lines and numbers of the store, with those of the settings laid over them. Raises: Stop."""
     settings = wiring.settings
-    return await Directory.open(
+    directory = await Directory.open(
         SqlKeyValues(wiring.database),
         account=AccountSid(wiring.credentials.sid),
         now=time.time(),
         lines=[
-            Line(name=name, password=line.password, may_call=line.may_call) for name, line in settings.lines.items()
+            Line.with_password(name=name, password=line.password, may_call=line.may_call)
+            for name, line in settings.lines.items()
         ],
         routes=[route_of(prefix, route) for prefix, route in settings.routes.items()],
         numbers={
@@ -239,6 +252,19 @@ async def open_directory(wiring: Wiring) -> Directory:
         },
         default_voice_url=settings.default_voice_url,
     )
+    refuse_short_passwords(settings, directory.lines())
+    return directory
+
+
+def refuse_short_passwords(settings: Settings, lines: Iterable[Line]) -> None:
+    """Start with no line whose password others than this machine could guess. Raises: Stop."""
+    short = [line.name for line in lines if line.short]
+    if short and not settings.sip_on_loopback:
+        raise Stop(
+            f"the password of line {', '.join(short)} has fewer than {LEAST_PASSWORD} characters, "
+            f"and SIP listens at {settings.sip_host}, not on loopback alone",
+            fix="Give it a longer one, in holdfast.toml if it stands there: holdfast line add " + short[0],
+        )
 
 
 def route_of(prefix: str, trunk: settings_of.Route) -> Route:
@@ -294,6 +320,7 @@ def application(wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Hold
             metrics=metrics,
             not_ready=engine.not_ready,
             registrations=engine.legs,
+            least_password=1 if wiring.settings.sip_on_loopback else LEAST_PASSWORD,
         )
     )
     app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))

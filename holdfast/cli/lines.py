@@ -9,11 +9,12 @@ import typer
 
 from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.passwords import FromStdin, password_from
 from holdfast.cli.running import find_running
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory import LINE_NAME, Directory
-from holdfast.voice.runtime.listings import Line
+from holdfast.voice.runtime.listings import LEAST_PASSWORD, Line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +32,7 @@ def add(
         str | None,
         typer.Option("--password", metavar="PASSWORD", help="What the phone signs in with; asked if left out."),
     ] = None,
+    password_stdin: FromStdin = False,
     may_call: Annotated[
         list[str] | None,
         typer.Option("--may-call", metavar="PREFIX", help=r"What it may call begins so; repeatable \[everything]."),
@@ -46,6 +48,7 @@ def add(
     \b
     holdfast line add alice --password correct-horse
     holdfast line add +15550100        asks for the password
+    holdfast line add bob --password-stdin < file
     holdfast line add door --password … --may-call +1555 --may-call 100
     """
     if not re.match(LINE_NAME, name):
@@ -54,12 +57,18 @@ def add(
             fix="Use letters, digits and . _ + -, at most 64: holdfast line add alice",
             status=WRONG_SETTINGS,
         )
-    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = password_from(password, stdin=password_stdin, confirm=True)
     allowed = () if no_calls else tuple(may_call or [""])
-    line = Line(name=name, password=password, may_call=allowed)
+    line = Line.with_password(name=name, password=password, may_call=allowed)
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
         server.post("/engine/lines", {"name": name, "password": password, "may_call": list(allowed)})
+    elif line.short and not settings.sip_on_loopback:
+        raise Stop(
+            f"the password must have at least {LEAST_PASSWORD} characters: SIP does not listen on loopback alone",
+            fix=f"holdfast line add {name}",
+            status=WRONG_SETTINGS,
+        )
     else:
         in_the_store(settings, lambda directory: directory.put_line(line))
     say(f"line {name} may register at sip:{_registrar(settings)}")

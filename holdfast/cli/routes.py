@@ -11,6 +11,7 @@ import typer
 from holdfast.cli.client import NOT_FOUND, Refused
 from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
+from holdfast.cli.passwords import FromStdin, password_from
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
@@ -37,6 +38,7 @@ def add(
     transport: Annotated[str, typer.Option("--transport", metavar="udp|tcp|tls", help="How to get there.")] = "udp",
     user: Annotated[str | None, typer.Option("--user", help="Who we are there, when it asks.")] = None,
     password: Annotated[str | None, typer.Option("--password", help="Asked if left out and there is a user.")] = None,
+    password_stdin: FromStdin = False,
     realm: Annotated[
         str | None, typer.Option("--realm", help="The realm whose challenges are answered; several with commas.")
     ] = None,
@@ -68,8 +70,8 @@ def add(
     holdfast route add + --host 203.0.113.6 --user acme --backup        tried when that one fails
     """
     kind = word_of("--transport", transport, _TRANSPORTS)
-    if user is not None and password is None:
-        password = typer.prompt("Password", hide_input=True)
+    if password_stdin or (user is not None and password is None):
+        password = password_from(password, stdin=password_stdin)
     if register and user is None:
         raise _wrong("--register needs a user to register", "Say who we are there: --user NAME")
     route = Route(

@@ -40,6 +40,7 @@ def running_file(store: Path) -> Path:
 def announce(store: Path, running: Running) -> None:
     """Say that the server is ready."""
     draft = running_file(store).with_suffix(f".running.{running.pid}")
+    draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(running)), "utf-8")
     draft.replace(running_file(store))
 

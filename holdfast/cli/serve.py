@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -18,15 +19,15 @@ from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.process import command
 from holdfast.cli.running import find_running
 from holdfast.cli.terminal import Stop, note
-from holdfast.settings import Settings, unknown_variables
+from holdfast.settings import PREFIX, Settings, unknown_variables
 
 SILENCE_S = 10.0
 """How often the media process tells of a party that is silent, at the latest."""
 GOODBYE_S = 15.0
 """How long control may take to hang up calls and deliver the last callbacks."""
 MEDIA_CANNOT_START = 2
-CONTROL_SETTINGS = "HOLDFAST_CONTROL_SETTINGS"
-"""The variable control is given its settings in, as JSON; nobody else is to set it."""
+OWNER_ONLY = 0o077
+"""What others may not do with any file that a server makes: umask(2)."""
 
 
 def serve(
@@ -66,6 +67,7 @@ def serve(
     ] = None,
     store: Store = None,
     config: Config = None,
+    settings_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the voice engine and the holds service until Ctrl-C.
 
@@ -84,7 +86,8 @@ def serve(
     eval "$(holdfast account)"      point an SDK at it
     holdfast line add alice         let a phone register
     """
-    settings = settings_from(
+    given = settings_from_descriptor(settings_fd) if settings_fd is not None else None
+    settings = given or settings_from(
         config=config,
         store=store,
         http_host=http_host,
@@ -116,9 +119,43 @@ def serve(
         )
     credentials = credentials_of(settings)
     settings = settings.model_copy(update={"account_sid": credentials.sid, "auth_token": credentials.token})
+    urls = (default_voice_url or "", public_url or "")
+    if given is None and (auth_token is not None or any("@" in url for url in urls) or may_hold_secrets(os.environ)):
+        start_again(settings)
+    os.umask(OWNER_ONLY)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         raise typer.Exit(asyncio.run(_supervised(settings, Path(folder) / "media")))
+
+
+def may_hold_secrets(environment: Mapping[str, str]) -> bool:
+    """Whether there are settings of ours, or an account of an SDK, among these variables."""
+    return any(name.startswith((PREFIX, "TWILIO_")) for name in environment)
+
+
+def start_again(settings: Settings) -> NoReturn:
+    """Become the same program with these settings, none of them in its arguments or its environment.
+
+    Both are kept by the kernel as they were at the start, whatever the program does with its own copy. The process
+    stays the same. Source: Linux, proc_pid_environ(5), proc_pid_cmdline(5), memfd_create(2).
+    """
+    from holdfast.voice.runtime.environment import inherited
+
+    descriptor = os.memfd_create("holdfast-settings", 0)
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(settings.model_dump_json(by_alias=True).encode())
+    program = [sys.executable, "-m", "holdfast", "serve", "--settings-fd", str(descriptor)]
+    os.execve(sys.executable, program, inherited(os.environ))
+
+
+def settings_from_descriptor(descriptor: int) -> Settings:
+    """The settings that `start_again` wrote. Raises: Stop."""
+    try:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with os.fdopen(descriptor, "rb") as file:
+            return Settings.model_validate_json(file.read())
+    except (OSError, ValueError) as error:
+        raise Stop("--settings-fd is what `holdfast serve` starts itself with", fix="holdfast serve") from error
 
 
 async def _supervised(settings: Settings, media_socket: Path) -> int:
@@ -146,7 +183,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
     control = Child(
         name="control",
         argv=command("holdfast.cli.control", str(media_socket)),
-        environment={CONTROL_SETTINGS: settings.model_dump_json(by_alias=True)},
+        given=settings.model_dump_json(by_alias=True).encode() + b"\n",
         grace_s=GOODBYE_S,
     )
     return await supervise([media, control], stop=stop, hurry=hurry)

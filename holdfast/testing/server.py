@@ -109,6 +109,7 @@ class Server:
         self.sip: tuple[str, int] = (HOST, free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM))
         self.http: tuple[str, int] = (HOST, free_port(socket.SOCK_STREAM))
         self.url = f"http://{HOST}:{self.http[1]}"
+        (folder / "holdfast.toml").touch(mode=0o600)
         (folder / "holdfast.toml").write_text(self._configuration(folder), "utf-8")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220  starting a process does not wait for it

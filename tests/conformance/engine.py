@@ -327,7 +327,7 @@ async def open_directory(shelf: Shelf | None = None) -> Directory:
         shelf or Shelf(),
         account=ACCOUNT,
         now=NOON,
-        lines=[Line(name="alice", password="secret")],
+        lines=[Line.with_password(name="alice", password="secret")],
         numbers={OURS: VoiceSettings(voice_url=VOICE_URL), ALSO_OURS: VoiceSettings()},
     )
 

@@ -11,6 +11,7 @@ from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.access import Access
 from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.sip.digest import Ha1
 from tests.conformance import facts
 from tests.conformance.asking import BASE, Diary, Place, Reply, new_place
 from tests.conformance.engine import ACCOUNT, NOON, OURS, VOICE_URL
@@ -104,7 +105,7 @@ async def test_a_user_is_a_line_once_its_list_is_at_a_gate(place: Place) -> None
     assert facts.wrong(registrations.json, facts.GATE) == []
     line = place.directory.line("carol")
     assert line is not None
-    assert (line.password, line.may_call) == (PASSWORD, ())
+    assert (line.ha1, line.may_call) == (Ha1.of("carol", PASSWORD), ())
 
     calls = await place.post(f"{gates}/CredentialListMappings.json", form)
     assert facts.wrong(calls.json, facts.OLD_GATE) == []
@@ -118,9 +119,20 @@ async def test_a_user_is_a_line_once_its_list_is_at_a_gate(place: Place) -> None
     assert (await place.post(f"{users}/{user.json['sid']}.json", {"Password": PASSWORD + "2"})).status == 200
     line = place.directory.line("carol")
     assert line is not None
-    assert line.password == PASSWORD + "2"
+    assert line.ha1 == Ha1.of("carol", PASSWORD + "2")
     assert (await place.delete(f"{users}/{user.json['sid']}.json")).status == 204
     assert place.directory.line("carol") is None
+
+
+async def test_the_shelf_has_no_password_of_a_credential(place: Place) -> None:
+    credentials = (await place.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+    users = f"/SIP/CredentialLists/{credentials['sid']}/Credentials"
+    made = await place.post(f"{users}.json", {"Username": "carol", "Password": PASSWORD})
+    for password in (PASSWORD, PASSWORD + "2"):
+        await place.post(f"{users}/{made.json['sid']}.json", {"Password": password})
+        kept = place.shelf.kept["credential-list", credentials["sid"]]
+        assert PASSWORD not in kept
+        assert Ha1.of("carol", password).sha256 in kept
 
 
 async def test_a_line_of_our_own_goes_before_a_user_of_that_name(place: Place) -> None:
@@ -132,7 +144,7 @@ async def test_a_line_of_our_own_goes_before_a_user_of_that_name(place: Place) -
     await place.post(gate, {"CredentialListSid": credentials["sid"]})
     line = place.directory.line("alice")
     assert line is not None
-    assert line.password == "secret"
+    assert line.ha1 == Ha1.of("alice", "secret")
 
 
 async def test_lists_at_the_gates_are_listed_read_and_taken_away(place: Place) -> None:

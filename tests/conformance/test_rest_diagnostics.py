@@ -83,7 +83,7 @@ async def test_the_ladder_of_a_call_that_was_turned_away_can_be_read() -> None:
 
 
 async def test_lines_are_added_shown_without_password_and_removed(place: Place) -> None:
-    added = await post(place, "/engine/lines", {"name": "bob", "password": "pa55", "may_call": ["+1"]})
+    added = await post(place, "/engine/lines", {"name": "bob", "password": "correct-horse", "may_call": ["+1"]})
     assert (added.status, added.json) == (201, {"name": "bob", "may_call": ["+1"]})
     shown = (await place.ask("GET", "/engine/lines")).json
     assert shown == {"lines": [{"name": "alice", "may_call": [""]}, {"name": "bob", "may_call": ["+1"]}]}
@@ -176,6 +176,7 @@ async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
         ("lines", {"name": "bob\n", "password": "x"}, "name has characters, or a form, that are not allowed"),
         ("lines", {"name": "bob"}, "password is missing"),
         ("lines", {"name": "bob", "password": ""}, "password must have at least 1 character"),
+        ("lines", {"name": "bob", "password": "7letter"}, "password must have at least 8 characters: SIP does not"),
         ("lines", {"name": "bob", "password": "x", "colour": "red"}, "there is no field colour"),
         ("lines", [1], NO_OBJECT),
         ("routes", {**ROUTE, "register": True}, "register needs user and password"),

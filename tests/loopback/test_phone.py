@@ -12,6 +12,7 @@ from holdfast.testing.endpoint import open_endpoint
 from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Answers, NotHeard, Phone, Refuses, Rings
 from holdfast.testing.signals import CAROL
+from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import Address, EndCause
 from holdfast.voice.sip.errors import UriUnreadable
 
@@ -164,8 +165,8 @@ class Lines:
     def __init__(self, passwords: dict[str, str]) -> None:
         self._passwords = passwords
 
-    def password_of(self, user: str) -> str | None:
-        return self._passwords.get(user)
+    def ha1_of(self, user: str) -> Ha1 | None:
+        return Ha1.of(user, self._passwords[user]) if user in self._passwords else None
 
     def is_registrar(self) -> bool:
         return True

@@ -133,7 +133,7 @@ class Book:
     def line(self, name: str) -> Line | None:
         lines = {"alice": "secret-a", "bob": "secret-b", "mute": "secret-m"}
         return (
-            Line(name=name, password=lines[name], may_call=("+1555", "+1999") if name != "mute" else ())
+            Line.with_password(name=name, password=lines[name], may_call=("+1555", "+1999") if name != "mute" else ())
             if name in lines
             else None
         )

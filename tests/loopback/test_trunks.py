@@ -20,6 +20,7 @@ from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.legs.sip import SipSettings
 from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.listings import Route
+from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from tests.loopback.house import client
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, opened
@@ -28,13 +29,14 @@ pytestmark = pytest.mark.anyio
 
 LOCALHOST = Path(__file__).with_name("localhost.pem")
 OURS, THEIRS = "127.0.0.1", "127.0.0.9"
+REALM = "carrier.example"
 
 
 class Customers:
     """A carrier's policy: who calls must be one of its customers."""
 
-    def password_of(self, user: str) -> str | None:
-        return "trunk-secret" if user == "acme" else None
+    def ha1_of(self, user: str) -> Ha1 | None:
+        return Ha1.of("acme", "trunk-secret", realm=REALM) if user == "acme" else None
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         return False
@@ -75,7 +77,7 @@ async def carrier() -> AsyncIterator[Carrier]:
     made = Carrier()
     async with asyncio.TaskGroup() as tasks:
         made.sip = await open_endpoint(
-            SipSettings(address=(THEIRS, 0), domain="carrier.example"),
+            SipSettings(address=(THEIRS, 0), domain=REALM),
             secret=b"far",
             policy=lambda _: Customers(),
             happened=made.happened,

@@ -18,6 +18,7 @@ from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import MAX_NAME
 from holdfast.voice.model.errors import NotFound, ParameterMissing
 from holdfast.voice.runtime.access import CredentialList, SipUser
+from holdfast.voice.sip.digest import Ha1
 
 NAME: Final = frozenset({"FriendlyName"})
 SHORTEST_PASSWORD: Final = 12
@@ -118,7 +119,8 @@ async def create_user(door: Door, asked: Asked) -> Answer:
     if len(within.users) >= MOST_USERS:
         raise ParameterInvalid(f"A credential list has up to {MOST_USERS} users")
     now = door.switch.now()
-    user = SipUser(sid=new_sid("CR"), username=name, password=_password(asked.form), created_at=now, updated_at=now)
+    ha1 = Ha1.of(name, _password(asked.form))
+    user = SipUser(sid=new_sid("CR"), username=name, ha1=ha1, created_at=now, updated_at=now)
     await _put(door, within, (*within.users, user))
     return Answer(status=201, body=render_access.credential(door.account, within, user))
 
@@ -133,7 +135,8 @@ async def change_user(door: Door, asked: Asked) -> Answer:
     within, stored = _find_user(door, asked)
     user = stored
     if asked.form.raw("Password") is not None:
-        user = replace(stored, password=_password(asked.form), updated_at=door.switch.now())
+        ha1 = Ha1.of(stored.username, _password(asked.form))
+        user = replace(stored, ha1=ha1, updated_at=door.switch.now())
     await _put(door, within, tuple(user if each.sid == user.sid else each for each in within.users))
     return Answer(body=render_access.credential(door.account, within, user))
 

@@ -23,6 +23,7 @@ from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.listings import LEAST_PASSWORD
 
 NO_REGISTRATIONS = NoRegistrations()
 
@@ -66,8 +67,12 @@ def make_diagnostics(
     metrics: Metrics,
     not_ready: Callable[[], str | None] = lambda: None,
     registrations: Registrations = NO_REGISTRATIONS,
+    least_password: int = LEAST_PASSWORD,
 ) -> APIRouter:
-    """The router, to be included at the root. `not_ready` says why we are not ready, or None when we are."""
+    """The router, to be included at the root. `not_ready` says why we are not ready, or None when we are.
+
+    `least_password` is how many characters the password of a line has at least.
+    """
     credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
@@ -113,7 +118,7 @@ def make_diagnostics(
             ]
         )
 
-    add_lines(engine, directory)
+    add_lines(engine, directory, least_password=least_password)
     add_numbers(engine, directory, now=switch.now)
     add_routes(engine, directory, registrations)
     router.include_router(engine)

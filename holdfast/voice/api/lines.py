@@ -19,9 +19,13 @@ from holdfast.voice.runtime.listings import Line, PhoneNumber, VoiceSettings
 class NewLine(BaseModel):
     """A SIP user who may register, and call what begins with one of `may_call`: [""] is everything, [] nothing."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "alice", "password": "pa55"}})
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"example": {"name": "alice", "password": "correct-horse"}},
+    )
     name: Annotated[str, Field(pattern="^" + LINE_NAME.pattern.replace(r"\Z", "$"))]
-    password: Annotated[str, Field(min_length=1, max_length=256)]
+    password: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
     may_call: list[Annotated[str, Field(max_length=64)]] = [""]
 
 
@@ -63,7 +67,7 @@ class Numbers(BaseModel):
     numbers: list[ShownNumber]
 
 
-def add_lines(engine: APIRouter, directory: Directory) -> None:
+def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -> None:
     """Lines: listed, added or replaced, removed."""
 
     @engine.get("/lines", summary="Every line")
@@ -72,7 +76,11 @@ def add_lines(engine: APIRouter, directory: Directory) -> None:
 
     @engine.post("/lines", status_code=201, summary="Add a line, or replace it")
     async def add_line(line: NewLine) -> ShownLine:
-        added = Line(name=line.name, password=line.password, may_call=tuple(line.may_call))
+        if len(line.password) < least_password:
+            raise ParameterInvalid(
+                f"password must have at least {least_password} characters: SIP does not listen on loopback alone"
+            )
+        added = Line.with_password(name=line.name, password=line.password, may_call=tuple(line.may_call))
         await directory.put_line(added)
         return _shown_line(added)
 

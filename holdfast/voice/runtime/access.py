@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.collection import Collection
 from holdfast.voice.runtime.listings import Line, VoiceSettings
+from holdfast.voice.sip.digest import Ha1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +30,13 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipUser:
-    """A user name and password in a credential list. The password is kept as it is: see `Line`."""
+    """A user name in a credential list, and what proves its password, which is not kept."""
 
     sid: str
     username: str
-    password: str
+    ha1: Ha1
     created_at: float
     updated_at: float
-
-    def __repr__(self) -> str:
-        return f"SipUser(username={self.username!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +137,7 @@ class Access:
             for credentials in lists:
                 if credentials.sid in mapped:
                     for user in credentials.users:
-                        yield user.username, Line(name=user.username, password=user.password, may_call=allowed)
+                        yield user.username, Line(name=user.username, ha1=user.ha1, may_call=allowed)
 
     def domain_of(self, host: str) -> Domain | None:
         """The domain of that host name, in any case."""
@@ -166,7 +164,8 @@ def digest(secret: str) -> str:
 
 def _read_list(text: str) -> CredentialList:
     values = json.loads(text)
-    return CredentialList(**(values | {"users": tuple(SipUser(**user) for user in values["users"])}))
+    users = tuple(SipUser(**(user | {"ha1": Ha1(**user["ha1"])})) for user in values["users"])
+    return CredentialList(**(values | {"users": users}))
 
 
 def _read_domain(text: str) -> Domain:

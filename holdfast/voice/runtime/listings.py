@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -14,23 +14,30 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import Address, Transport
+
+LEAST_PASSWORD = 8
+"""How many characters the password of a line has at least where others than this machine can try it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A SIP user who may register, and call the numbers and names that begin with one of `may_call`.
 
-    Shape: `may_call` ("",) is everything we answer, () nothing.
-    The password is kept as it is: a digest response is computed from it anew for each algorithm and realm (RFC 8760).
+    Shape: `may_call` ("",) is everything we answer, () nothing. The password is not kept: `ha1` proves it in our realm.
     """
 
     name: str
-    password: str
+    ha1: Ha1
     may_call: tuple[str, ...] = ("",)
+    short: bool = False
+    """Whether the password has fewer than `LEAST_PASSWORD` characters, which is enough on loopback alone."""
 
-    def __repr__(self) -> str:
-        return f"Line(name={self.name!r})"
+    @classmethod
+    def with_password(cls, *, name: str, password: str, may_call: tuple[str, ...] = ("",)) -> Line:
+        """The line that this password proves."""
+        return cls(name=name, ha1=Ha1.of(name, password), may_call=may_call, short=len(password) < LEAST_PASSWORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +111,7 @@ class Route:
     port: int
     transport: Transport = "UDP"
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     realm: str | None = None
     caller_id: str | None = None
     identity: str | None = None
@@ -114,9 +121,6 @@ class Route:
     register: bool = False
     domain: str | None = None
     backup: Route | None = None
-
-    def __repr__(self) -> str:
-        return f"Route(prefix={self.prefix!r}, host={self.host!r})"
 
     @property
     def address(self) -> Address:
@@ -150,12 +154,9 @@ def read_line(text: str) -> Line:
     """The line that `write` wrote. Raises: StoreFailed."""
     try:
         values = json.loads(text)
-        allowed = values.get("may_call", ("",))
-        # Earlier versions kept yes or no.
-        values["may_call"] = tuple(allowed) if isinstance(allowed, list | tuple) else ("",) if allowed else ()
-        return Line(**values)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise StoreFailed(f"a stored line cannot be read: {error}") from error
+        return Line(**(values | {"ha1": Ha1(**values["ha1"]), "may_call": tuple(values["may_call"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreFailed(f"a stored line cannot be read: {error!r}") from error
 
 
 def read_route(text: str) -> Route:

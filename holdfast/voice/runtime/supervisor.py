@@ -10,9 +10,11 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+from holdfast.voice.runtime.environment import inherited
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +30,13 @@ HEALTHY_S = 30.0
 class Child:
     """A process to keep alive.
 
-    Shape: `gives_up` are the exit statuses by which it says that another start would not help. Units: `grace_s`
-    seconds from the request to stop until it is killed.
+    Shape: `given` is what it finds in its standard input at each start; `gives_up` are the exit statuses by which it
+    says that another start would not help. Units: `grace_s` seconds from the request to stop until it is killed.
     """
 
     name: str
     argv: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    given: bytes = field(default=b"", repr=False)
     grace_s: float = 5.0
     gives_up: frozenset[int] = frozenset({GIVE_UP})
 
@@ -123,17 +125,20 @@ class Keeper:
 
     async def _run_once(self) -> int:
         # A session of its own: Ctrl-C in the terminal reaches the supervisor only, which stops all in order. Its
-        # standard input is a pipe from us that closes when we are gone, however we went.
+        # standard input is a pipe from us that closes when we are gone, however we went. What it is given goes
+        # that way, because arguments and environment can be read as long as it lives.
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            self._process = started = await asyncio.create_subprocess_exec(
                 *self.child.argv,
-                env={**os.environ, **self.child.environment},
+                env=inherited(os.environ),
                 stdin=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
         except OSError as error:
             log.error("process=%s cannot be started: %s", self.child.name, error)
             return GIVE_UP
+        if self.child.given and started.stdin is not None:
+            started.stdin.write(self.child.given)
         if self._stopping.is_set():  # the request to stop came while it was being started
-            self._process.terminate()
-        return await self._process.wait()
+            started.terminate()
+        return await started.wait()

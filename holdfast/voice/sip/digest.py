@@ -21,6 +21,9 @@ from holdfast.voice.sip.uri import TOKEN
 ALGORITHMS = ("SHA-256", "MD5")
 """Most wanted first. Source: RFC 8760 §2.4."""
 
+REALM = "holdfast"
+"""The realm of our challenges. It never changes: what is kept of a password holds in this realm alone."""
+
 NONCE_LIFETIME_S = 300
 
 _PARAM = re.compile(rf'\s*({TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|\Z)', re.DOTALL)
@@ -40,6 +43,28 @@ class Credentials:
     password: str = field(repr=False)
     realms: tuple[str, ...] = ()
     at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ha1:
+    """What a digest response is computed from in place of the password, for each algorithm.
+
+    It is kept as a password is, for its owner alone: it proves the user in its realm, and can be used to guess at the
+    password. Source: RFC 7616 §3.4.2, §5.13.
+    """
+
+    md5: str = field(repr=False)
+    sha256: str = field(repr=False)
+
+    @classmethod
+    def of(cls, user: str, password: str, *, realm: str = REALM) -> Ha1:
+        """That of a user with a password in a realm."""
+        text = f"{user}:{realm}:{password}"
+        return cls(md5=_digest(text, "MD5"), sha256=_digest(text, "SHA-256"))
+
+
+_NO_HA1 = Ha1(md5="", sha256="")
+"""What a user that does not exist is checked with, for the same work."""
 
 
 class Verdict(Enum):
@@ -70,27 +95,25 @@ def parse_digest(value: str) -> dict[str, str] | None:
     return params
 
 
-def response_of(params: Mapping[str, str], *, password: str, method: str) -> str | None:
+def response_of(params: Mapping[str, str], *, ha1: Ha1, method: str) -> str | None:
     """The hash that proves the password, or None for an algorithm or quality of protection we do not speak.
 
-    Source: RFC 7616 §3.4.1; without qop RFC 2617 §3.2.2.1.
+    Source: RFC 7616 §3.4.1; without qop RFC 2617 §3.2.2.1. `auth-int` would need the body, and nothing asks for it.
     """
     algorithm = params.get("algorithm", "MD5").upper()
     if algorithm not in ALGORITHMS or params.get("qop", "auth") != "auth":
         return None
-
-    def digest(text: str) -> str:
-        data = text.encode("utf-8", "surrogateescape")
-        return (
-            hashlib.sha256(data) if algorithm == "SHA-256" else hashlib.md5(data, usedforsecurity=False)
-        ).hexdigest()
-
-    secret = digest(f"{params.get('username', '')}:{params.get('realm', '')}:{password}")
-    asked = digest(f"{method}:{params.get('uri', '')}")
+    secret = ha1.sha256 if algorithm == "SHA-256" else ha1.md5
+    asked = _digest(f"{method}:{params.get('uri', '')}", algorithm)
     if "qop" in params:
         count = f"{params.get('nc', '')}:{params.get('cnonce', '')}:auth"
-        return digest(f"{secret}:{params.get('nonce', '')}:{count}:{asked}")
-    return digest(f"{secret}:{params.get('nonce', '')}:{asked}")
+        return _digest(f"{secret}:{params.get('nonce', '')}:{count}:{asked}", algorithm)
+    return _digest(f"{secret}:{params.get('nonce', '')}:{asked}", algorithm)
+
+
+def _digest(text: str, algorithm: str) -> str:
+    data = text.encode("utf-8", "surrogateescape")
+    return (hashlib.sha256(data) if algorithm == "SHA-256" else hashlib.md5(data, usedforsecurity=False)).hexdigest()
 
 
 class Verifier:
@@ -98,7 +121,7 @@ class Verifier:
 
     __slots__ = ("_algorithms", "_counts", "_made", "_realm", "_secret")
 
-    def __init__(self, *, realm: str, secret: bytes, algorithms: Sequence[str] = ALGORITHMS) -> None:
+    def __init__(self, *, realm: str = REALM, secret: bytes, algorithms: Sequence[str] = ALGORITHMS) -> None:
         self._algorithms = algorithms
         self._realm = realm
         self._secret = secret
@@ -125,7 +148,7 @@ class Verifier:
         uri: str,
         source: Address,
         now: float,
-        password_of: Callable[[str], str | None],
+        ha1_of: Callable[[str], Ha1 | None],
     ) -> tuple[Verdict, str]:
         """Check an Authorization value; with the user it speaks of.
 
@@ -135,13 +158,13 @@ class Verifier:
         if params is None or params.get("realm") != self._realm or params.get("uri") != uri:
             return Verdict.UNASKED, ""
         user, nonce, count = params.get("username", ""), params.get("nonce", ""), params.get("nc", "")
-        password = password_of(user)
-        expected = response_of(params, password="" if password is None else password, method=method)
+        known = ha1_of(user)
+        expected = response_of(params, ha1=known or _NO_HA1, method=method)
         given = params.get("response", "").lower()
         same = hmac.compare_digest((expected or "").encode(), given.encode("utf-8", "surrogateescape"))
         if not self._is_ours(nonce, source):
             return Verdict.UNASKED, user
-        if not same or password is None or expected is None:
+        if not same or known is None or expected is None:
             return Verdict.BAD, user
         if "qop" in params and not _COUNT.match(count):
             return Verdict.BAD, user
@@ -226,7 +249,8 @@ def _proof(
     }
     if qop:
         params |= {"qop": "auth", "nc": "00000001", "cnonce": client_nonce}
-    response = response_of(params, password=credentials.password, method=method)
+    ha1 = Ha1.of(credentials.user, credentials.password, realm=params["realm"])
+    response = response_of(params, ha1=ha1, method=method)
     if response is None:
         return None
     params["response"] = response

@@ -15,7 +15,7 @@ from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
 from holdfast.voice.sip.codec import Malformed
 from holdfast.voice.sip.desk import ALLOW, Desk
-from holdfast.voice.sip.digest import Verdict, Verifier
+from holdfast.voice.sip.digest import Ha1, Verdict, Verifier
 from holdfast.voice.sip.doors import Doors
 from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
@@ -309,9 +309,9 @@ class Reception:
         if proof is None:
             return Verdict.BAD, ""
 
-        def password_of(user: str) -> str | None:
-            password = self._policy.password_of(user)
-            return password if self._doors.may_prove(user, source, desk.now) else None
+        def ha1_of(user: str) -> Ha1 | None:
+            ha1 = self._policy.ha1_of(user)
+            return ha1 if self._doors.may_prove(user, source, desk.now) else None
 
         verdict, user = self._verifier.check(
             proof,
@@ -319,7 +319,7 @@ class Reception:
             uri=received.uri,
             source=source,
             now=desk.now,
-            password_of=password_of,
+            ha1_of=ha1_of,
         )
         if verdict is Verdict.GOOD:
             self._doors.proved(user, source, desk.now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from holdfast.voice.sip.digest import ALGORITHMS
+from holdfast.voice.sip.digest import ALGORITHMS, REALM, Ha1
 from holdfast.voice.sip.doors import Limits
 from holdfast.voice.sip.effects import Address, Transport
 
@@ -22,7 +22,7 @@ class AgentSettings:
     secret: bytes
     user_agent: str = "Holdfast"
     contact_user: str = "holdfast"
-    realm: str = "holdfast"
+    realm: str = REALM
     algorithms: tuple[str, ...] = ALGORITHMS
     """What our challenges offer, most wanted first. Credentials of any algorithm we know are checked."""
     max_sessions: int = 4000
@@ -53,8 +53,8 @@ class AgentSettings:
 class Policy(Protocol):
     """Who may do what, asked for each request that begins something."""
 
-    def password_of(self, user: str) -> str | None:
-        """The password of a line, or None when there is no such line."""
+    def ha1_of(self, user: str) -> Ha1 | None:
+        """What proves a line, in the realm of our challenges; None when there is no such line."""
         ...
 
     def may_call_unauthenticated(self, source: Address) -> bool:
@@ -71,7 +71,7 @@ class AnybodyMayCall:
 
     __slots__ = ()
 
-    def password_of(self, user: str) -> str | None:
+    def ha1_of(self, user: str) -> Ha1 | None:
         """No lines."""
         return None
 

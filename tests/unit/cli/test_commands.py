@@ -15,11 +15,15 @@ from typer.main import get_command
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run, unwrapped
 from holdfast.cli.calls import row_of
-from holdfast.cli.control import doubt_certificate, sip_tls
+from holdfast.cli.control import doubt_certificate, refuse_short_passwords, sip_tls
+from holdfast.cli.directory import in_the_store
 from holdfast.cli.explain import holds_of
 from holdfast.cli.ladder import messages
+from holdfast.cli.options import settings_from
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
+from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.listings import Line, Route
 
 COMMANDS = [
     "demo",
@@ -179,6 +183,47 @@ def test_lines_are_kept_while_no_server_runs(capsys: pytest.CaptureFixture[str])
     assert run(["line", "remove", "alice"]) == 0
     assert run(["line", "list"]) == 0
     assert capsys.readouterr().out.splitlines() == ["line alice is removed", "+15550100"]
+
+
+def test_a_password_comes_by_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse\nnot this\n"))
+    assert run(["line", "add", "alice", "--password-stdin"]) == 0
+    (line,) = in_the_store(settings_from(), _lines)
+    assert line == Line.with_password(name="alice", password="correct horse")
+    monkeypatch.setattr("sys.stdin", StringIO("hush\n"))
+    assert run(["route", "add", "+", "--host", "192.0.2.1", "--user", "acme", "--password-stdin"]) == 0
+    (route,) = in_the_store(settings_from(), _routes)
+    assert route.password == "hush"
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", StringIO("\n"))
+    assert run(["line", "add", "alice", "--password-stdin"]) == 2
+    assert "no password came by standard input" in capsys.readouterr().err
+    assert run(["line", "add", "alice", "--password-stdin", "--password", "x"]) == 2
+    assert "--password and --password-stdin are both given" in capsys.readouterr().err
+
+
+async def _lines(directory: Directory) -> tuple[Line, ...]:
+    return directory.lines()
+
+
+async def _routes(directory: Directory) -> tuple[Route, ...]:
+    return directory.routes()
+
+
+def test_where_others_reach_sip_a_short_password_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "open.toml").write_text('sip_host = "192.0.2.1"')
+    there = ["--config", str(tmp_path / "open.toml")]
+    assert run(["line", "add", "alice", "--password", "7letter", *there]) == 2
+    assert "the password must have at least 8 characters" in capsys.readouterr().err
+    assert run(["line", "add", "alice", "--password", "8letters", *there]) == 0
+    assert run(["line", "add", "bob", "--password", "7letter"]) == 0
+    kept = in_the_store(settings_from(), _lines)
+    refuse_short_passwords(Settings(), kept)
+    with pytest.raises(Stop, match="the password of line bob has fewer than 8 characters") as refused:
+        refuse_short_passwords(Settings(sip_host="192.0.2.1"), kept)
+    assert refused.value.fix.endswith("holdfast line add bob")
 
 
 def test_numbers_are_kept_while_no_server_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
 from holdfast.voice.runtime.legs.reach import Lines
 from holdfast.voice.runtime.legs.tls import Tls
 from holdfast.voice.runtime.listings import Line, Route
+from holdfast.voice.sip.digest import REALM, Ha1
 from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import clean
@@ -48,7 +49,7 @@ class SipSettings:
     liveness: Liveness = USUAL
     trunk_patience_s: float = 4.0
     """How long a trunk may say nothing before its backup is tried."""
-    domain: str = "holdfast"
+    domain: str = REALM
     user_agent: str = "Holdfast"
     sha256: bool = False
     """Whether our digest challenges offer SHA-256, before MD5.
@@ -118,10 +119,10 @@ class Door:
         self._ours = reached_here(listening)
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
-    def password_of(self, user: str) -> str | None:
+    def ha1_of(self, user: str) -> Ha1 | None:
         """Source: sip.settings.Policy."""
         line = self._lines.line(user)
-        return None if line is None else line.password
+        return None if line is None else line.ha1
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         """Source: sip.settings.Policy."""

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
+from holdfast.voice.runtime.environment import inherited
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
 from holdfast.voice.runtime.web.errors import SoundUnplayable
 
@@ -84,7 +85,7 @@ class Decoder:
                 # Codecs write complaints about hostile files there, without limit.
                 stderr=asyncio.subprocess.DEVNULL,
                 limit=LINE_LIMIT,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={**inherited(os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 start_new_session=True,
             )
         return self._process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import (
     Address,
     Confirmed,
@@ -26,8 +27,8 @@ WITH_SDP = "Content-Type: application/sdp"
 class Strangers:
     """A policy under which nobody may call without being a line, and there is one line."""
 
-    def password_of(self, user: str) -> str | None:
-        return "secret" if user == "alice" else None
+    def ha1_of(self, user: str) -> Ha1 | None:
+        return Ha1.of("alice", "secret") if user == "alice" else None
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from holdfast.voice.sip.dialog import Dialog, disconnected
-from holdfast.voice.sip.digest import Credentials, answer
+from holdfast.voice.sip.digest import Credentials, Ha1, answer
 from holdfast.voice.sip.effects import (
     Accepted,
     Address,
@@ -39,8 +39,8 @@ class Lines:
     trusted: bool = True
     passwords: dict[str, str] = field(default_factory=lambda: {"peer": "secret"})
 
-    def password_of(self, user: str) -> str | None:
-        return self.passwords.get(user)
+    def ha1_of(self, user: str) -> Ha1 | None:
+        return Ha1.of(user, self.passwords[user]) if user in self.passwords else None
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         return self.trusted

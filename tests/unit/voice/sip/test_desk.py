@@ -59,7 +59,7 @@ def test_a_session_without_a_dialog_can_end() -> None:
 
 def test_a_plain_phone_is_nobodys_registrar() -> None:
     policy = AnybodyMayCall()
-    assert policy.password_of("alice") is None
+    assert policy.ha1_of("alice") is None
     assert policy.may_call_unauthenticated(BOB)
     assert not policy.is_registrar()
 

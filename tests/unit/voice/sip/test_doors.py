@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.voice.sip import digest
 from holdfast.voice.sip.agent import Credentials
-from holdfast.voice.sip.digest import answer, response_of
+from holdfast.voice.sip.digest import Ha1, answer, response_of
 from holdfast.voice.sip.doors import Buckets, Limits
 from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped, PasswordWrong
 from holdfast.voice.sip.message import response
@@ -30,8 +30,8 @@ class Lines:
     trunk: str = "203.0.113.5"
     passwords: dict[str, str] = field(default_factory=lambda: {"alice": "secret", "bob": "other"})
 
-    def password_of(self, user: str) -> str | None:
-        return self.passwords.get(user)
+    def ha1_of(self, user: str) -> Ha1 | None:
+        return Ha1.of(user, self.passwords[user]) if user in self.passwords else None
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         return source.host == self.trunk
@@ -228,9 +228,9 @@ def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.
     """Or the time of the answer would tell the names that exist."""
     computed: list[str] = []
 
-    def counted(params: Mapping[str, str], *, password: str, method: str) -> str | None:
+    def counted(params: Mapping[str, str], *, ha1: Ha1, method: str) -> str | None:
         computed.append(params["username"])
-        return response_of(params, password=password, method=method)
+        return response_of(params, ha1=ha1, method=method)
 
     monkeypatch.setattr(digest, "response_of", counted)
     scene = Scene()
@@ -244,13 +244,13 @@ def test_as_much_is_computed_for_who_is_locked_out(monkeypatch: pytest.MonkeyPat
     scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
     scene.prove("REGISTER", "alice", "wrong")
     asked: list[str] = []
-    password_of = Lines.password_of
+    ha1_of = Lines.ha1_of
 
-    def counted(lines: Lines, user: str) -> str | None:
+    def counted(lines: Lines, user: str) -> Ha1 | None:
         asked.append(user)
-        return password_of(lines, user)
+        return ha1_of(lines, user)
 
-    monkeypatch.setattr(Lines, "password_of", counted)
+    monkeypatch.setattr(Lines, "ha1_of", counted)
     for user in ("alice", "nobody"):
         assert status(scene.prove("REGISTER", user, "wrong")) == 401
     assert asked == ["alice", "nobody"]

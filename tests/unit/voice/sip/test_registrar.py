@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.digest import answer
+from holdfast.voice.sip.digest import Ha1, answer
 from holdfast.voice.sip.effects import (
     Address,
     ContactsChanged,
@@ -26,8 +26,9 @@ from tests.unit.voice.sip.wire import ALICE, BOB, PROXY, SDP, Node, Peer, Wire, 
 class Lines:
     """Two lines; nobody else may call."""
 
-    def password_of(self, user: str) -> str | None:
-        return {"alice": "secret", "bob": "hidden"}.get(user)
+    def ha1_of(self, user: str) -> Ha1 | None:
+        passwords = {"alice": "secret", "bob": "hidden"}
+        return Ha1.of(user, passwords[user]) if user in passwords else None
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         return source[0] == "10.0.0.99"
