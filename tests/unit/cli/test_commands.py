@@ -220,9 +220,9 @@ def test_where_others_reach_sip_a_short_password_is_refused(capsys: pytest.Captu
     assert run(["line", "add", "alice", "--password", "8letters", *there]) == 0
     assert run(["line", "add", "bob", "--password", "7letter"]) == 0
     kept = in_the_store(settings_from(), _lines)
-    refuse_short_passwords(Settings(), kept)
+    refuse_short_passwords(read({}), kept)
     with pytest.raises(Stop, match="the password of line bob has fewer than 8 characters") as refused:
-        refuse_short_passwords(Settings(sip_host="192.0.2.1"), kept)
+        refuse_short_passwords(read({"sip_host": "192.0.2.1"}), kept)
     assert refused.value.fix.endswith("holdfast line add bob")
 
 
