@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,8 +18,13 @@ from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
 from holdfast.holds.records import hold_of, hold_record, numbered, pair_of, pair_record
 from holdfast.holds.ways.pair import Pair
-from holdfast.store.database import Database, Statement
+from holdfast.store.database import Database, Statement, Write
+from holdfast.store.fitting import misfit
 from holdfast.store.tables import HOLD_EVENTS, HOLDS, PAIRS
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _INSERT_EVENTS = insert(HOLD_EVENTS)
 _PUT_HOLD = insert_or(HOLDS)
@@ -34,6 +41,10 @@ class SqlHolds:
     def __init__(self, database: Database, *, last_event: int) -> None:
         self._database = database
         self._last = last_event
+        self._on_their_way: dict[Write, tuple[Hold, Sequence[HoldEvent]]] = {}
+        """What was given to the database and is not in the file yet, oldest first. It is read like what is."""
+        self._told_of: set[object] = set()
+        """Rows that could not be read, of which the log knows."""
 
     @classmethod
     async def open(cls, database: Database) -> SqlHolds:
@@ -45,54 +56,78 @@ class SqlHolds:
     async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
         """Keep this state of a hold together with its new lines of history. Raises: StoreTrouble."""
         events = numbered(hold, tells, after=self._last, at=at)
-        self._last += len(events)
         record = json.dumps(hold_record(hold))
         row = {"id": hold.id, "asked_at": hold.asked_at, "active": hold.active, "record": record}
         statements = [Statement(sql=_PUT_HOLD, rows=[row])]
         if events:
             statements.append(Statement(sql=_INSERT_EVENTS, rows=[_event_row(event) for event in events]))
         async with _told_as_theirs():
-            await self._database.write(*statements)
+            write = self._database.enter(*statements)
+            self._last += len(events)
+            self._on_their_way[write] = (hold, events)
+            write.done.add_done_callback(lambda _: self._on_their_way.pop(write))
+            await self._database.wait_for(write)
         return events
 
     async def hold(self, hold: HoldId) -> Hold | None:
         """One hold, if it is known. Raises: StoreTrouble."""
+        late = self._late().get(hold)
+        if late is not None:
+            return late
         async with _told_as_theirs():
             rows = await self._database.read(select(HOLDS.c.record).where(HOLDS.c.id == hold))
             return hold_of(json.loads(rows[0].record)) if rows else None
 
     async def holds(self, *, active_only: bool = False, limit: int = 1000) -> Sequence[Hold]:
-        """Holds, newest first. Raises: StoreTrouble."""
-        query = select(HOLDS.c.record).order_by(HOLDS.c.asked_at.desc()).limit(limit)
+        """Holds, newest first; those that cannot be read left out. Raises: StoreTrouble."""
+        query = select(HOLDS.c.id, HOLDS.c.record).order_by(HOLDS.c.asked_at.desc()).limit(limit)
         if active_only:
             query = query.where(HOLDS.c.active)
+        late = self._late()
         async with _told_as_theirs():
-            return [hold_of(json.loads(row.record)) for row in await self._database.read(query)]
+            rows = await self._database.read(query)
+        known = {hold.id: hold for row in rows if (hold := self._read(row.id, _hold_of_row, row)) is not None} | late
+        chosen = [hold for hold in known.values() if hold.active or not active_only]
+        return sorted(chosen, key=lambda hold: hold.asked_at, reverse=True)[:limit]
 
     async def last_of(self, call: CallSid) -> Hold | None:
-        """The newest hold of this call. Raises: StoreTrouble."""
+        """The newest hold of this call, going on or ended. Raises: StoreTrouble."""
+        late = [hold for hold in self._late().values() if hold.call == call]
         query = select(HOLD_EVENTS.c.hold).where(HOLD_EVENTS.c.call == call).order_by(HOLD_EVENTS.c.id.desc()).limit(1)
+        if late:
+            return max(late, key=lambda hold: hold.asked_at)
         async with _told_as_theirs():
             rows = await self._database.read(query)
         return await self.hold(HoldId(rows[0].hold)) if rows else None
 
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
-        """History after this event, oldest first. Raises: StoreTrouble."""
+        """History after this event, oldest first; what cannot be read left out. Raises: StoreTrouble."""
         query = select(HOLD_EVENTS).where(HOLD_EVENTS.c.id > after).order_by(HOLD_EVENTS.c.id).limit(limit)
+        late = [event for _, events in self._on_their_way.values() for event in events]
         async with _told_as_theirs():
-            return [
-                HoldEvent(
-                    id=row.id,
-                    at=row.at,
-                    hold=HoldId(row.hold),
-                    call=CallSid(row.call),
-                    kind=row.kind,
-                    status=Status(row.status),
-                    by=row.by,
-                    detail=row.detail,
-                )
-                for row in await self._database.read(query)
-            ]
+            rows = await self._database.read(query)
+        found = [event for row in rows if (event := self._read(row.id, _event_of_row, row)) is not None]
+        if len(rows) == limit:
+            return found
+        written = max((row.id for row in rows), default=after)
+        return [*found, *(event for event in late if event.id > written)][:limit]
+
+    def _late(self) -> dict[HoldId, Hold]:
+        return {hold.id: hold for hold, _ in self._on_their_way.values()}
+
+    def _read(self, key: object, read: Callable[[Row[Any]], T], row: Row[Any]) -> T | None:
+        """What a row says; None, and a line in the log, when it says nothing we understand."""
+        try:
+            value = read(row)
+            wrong = misfit(value)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            wrong = type(error).__name__
+        if wrong is None:
+            return value
+        if (read, key) not in self._told_of:
+            self._told_of.add((read, key))
+            log.error("what the store has of %s cannot be read, and is left out: %s", key, wrong)
+        return None
 
     async def last_event(self) -> int:
         """The id of the newest event; 0 when there is none."""
@@ -113,6 +148,23 @@ class SqlHolds:
         """Every pair. Raises: StoreTrouble."""
         async with _told_as_theirs():
             return [pair_of(json.loads(row.record)) for row in await self._database.read(select(PAIRS.c.record))]
+
+
+def _hold_of_row(row: Row[Any]) -> Hold:
+    return hold_of(json.loads(row.record))
+
+
+def _event_of_row(row: Row[Any]) -> HoldEvent:
+    return HoldEvent(
+        id=row.id,
+        at=row.at,
+        hold=HoldId(row.hold),
+        call=CallSid(row.call),
+        kind=row.kind,
+        status=Status(row.status),
+        by=row.by,
+        detail=row.detail,
+    )
 
 
 def _event_row(event: HoldEvent) -> dict[str, object]:

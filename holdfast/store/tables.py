@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-VERSION = 1
-"""Rises with every change of the tables; a file of another version is refused, untouched."""
+VERSION = 2
+"""Rises with every change of the tables, or of what their rows say; a file of another version is refused, untouched."""
 
 METADATA = MetaData()
 
@@ -25,7 +25,10 @@ SNAPSHOTS = Table(
     Column("noun", String, primary_key=True),
     Column("sid", String, primary_key=True),
     Column("data", Text, nullable=False),
+    Column("over_at", Float),
 )
+RECENCY = Index("snapshots_by_end", SNAPSHOTS.c.over_at, SNAPSHOTS.c.noun, SNAPSHOTS.c.sid)
+"""By which the newest of those that are over are found, and the rest deleted, without reading any other."""
 
 KEY_VALUES = Table(
     "key_values",
@@ -63,3 +66,15 @@ PAIRS = Table(
     Column("parent", String, primary_key=True),
     Column("record", Text, nullable=False),
 )
+
+SET_ASIDE = Table(
+    "set_aside",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("from_table", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+"""Rows that could not be read at a start, as JSON: text that is no UTF-8 stands there in hexadecimal."""

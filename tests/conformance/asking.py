@@ -154,7 +154,13 @@ class Diary:
     async def commit(self, entries: Iterable[Entry], snapshots: Iterable[object]) -> None:
         self.lines += entries
 
-    async def load(self) -> list[Any]:
+    def trouble(self) -> str | None:
+        return None
+
+    async def prune(self) -> bool:
+        return False
+
+    async def load(self, *, kept: int) -> list[Any]:
         return []
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.store.database import Database, DatabaseWrong, Statement, open_database
 from holdfast.store.journal import SqlJournal
+from holdfast.store.sift import Readers
 from holdfast.store.tables import KEY_VALUES
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ports import Entry, Snapshot
@@ -38,6 +40,10 @@ asyncio.run(main())
 """
 
 
+def readers() -> Readers:
+    return Readers(noun=lambda noun, sid, data: None, key_values={}, kept=10)
+
+
 def row(key: str, value: str | None = "v") -> Statement:
     return Statement(sql=insert(KEY_VALUES), rows=[{"kind": "k", "key": key, "value": value}])
 
@@ -49,7 +55,7 @@ async def test_what_was_committed_survives_a_crash(tmp_path: Path) -> None:
     async with open_database(path) as database:
         journal = SqlJournal(database)
         assert [line.kind for line in await journal.entries("CA1")] == [str(n) for n in range(20)]
-        assert await journal.load() == [Snapshot(noun="call", sid="CA1", data="19")]
+        assert await journal.load(kept=10) == [Snapshot(noun="call", sid="CA1", data="19")]
 
 
 async def test_writes_at_the_same_time_share_a_commit(tmp_path: Path) -> None:
@@ -184,16 +190,32 @@ async def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o640
 
 
-async def test_a_file_of_another_version_is_refused_untouched(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "told"), [(1, "an earlier"), (99, "a later")])
+async def test_a_file_of_another_version_is_refused_untouched_in_a_sentence(
+    version: int, told: str, tmp_path: Path
+) -> None:
     path = tmp_path / "holdfast.db"
-    with sqlite3.connect(path) as other:
-        other.execute("PRAGMA user_version=99")
-    other.close()
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("CREATE TABLE key_values (kind, key, value)")
+        other.execute("INSERT INTO key_values VALUES ('line', 'alice', 'of another version')")
+        other.execute(f"PRAGMA user_version={version}")
     before = path.read_bytes()
-    with pytest.raises(DatabaseWrong, match=r"another version .*schema 99"):
+    with pytest.raises(DatabaseWrong, match=rf"was written by {told} version of Holdfast \(schema {version}, ours is"):
+        async with open_database(path, readers=readers()):
+            pass
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["holdfast.db"]
+
+
+async def test_a_database_of_another_program_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "photos.db"
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("CREATE TABLE photos (name)")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseWrong, match="is a database of another program"):
         async with open_database(path):
             pass
-    assert path.read_bytes()[100:] == before[100:]
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["text", "directory", "below a file"])

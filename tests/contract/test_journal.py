@@ -43,24 +43,24 @@ async def test_lines_can_be_read_in_pieces(journal: Journal) -> None:
 async def test_the_newest_snapshot_of_each_noun_is_loaded(journal: Journal) -> None:
     await journal.commit([], [state("CA1", "old"), state("CA2", "two")])
     await journal.commit([], [state("CA1", "new"), Snapshot(noun="room", sid="CA1", data="room")])
-    loaded = {(snapshot.noun, snapshot.sid): snapshot.data for snapshot in await journal.load()}
+    loaded = {(snapshot.noun, snapshot.sid): snapshot.data for snapshot in await journal.load(kept=10)}
     assert loaded == {("call", "CA1"): "new", ("call", "CA2"): "two", ("room", "CA1"): "room"}
 
 
 async def test_an_empty_snapshot_deletes(journal: Journal) -> None:
     await journal.commit([], [state("CA1", "one"), state("CA2", "two")])
     await journal.commit([], [state("CA1", ""), state("CA9", "")])
-    assert await journal.load() == [state("CA2", "two")]
+    assert await journal.load(kept=10) == [state("CA2", "two")]
 
 
 async def test_the_last_snapshot_of_one_commit_wins(journal: Journal) -> None:
     await journal.commit([], [state("CA1", "a"), state("CA1", ""), state("CA2", ""), state("CA2", "b")])
-    assert await journal.load() == [state("CA2", "b")]
+    assert await journal.load(kept=10) == [state("CA2", "b")]
 
 
 async def test_an_empty_commit_is_no_error(journal: Journal) -> None:
     await journal.commit([], [])
-    assert await journal.load() == []
+    assert await journal.load(kept=10) == []
     assert await journal.entries("") == []
 
 
@@ -69,4 +69,42 @@ async def test_a_call_that_is_gone_takes_its_lines_along(journal: Journal) -> No
     await journal.commit([entry("CA1", "ForgetCall")], [state("CA1", ""), Snapshot(noun="room", sid="CA2", data="")])
     assert await journal.entries("CA1") == []
     assert await journal.entries("") == [entry("CA2")]
-    assert await journal.load() == [state("CA2", "two")]
+    assert await journal.load(kept=10) == [state("CA2", "two")]
+
+
+async def test_of_what_is_over_only_the_newest_is_loaded_and_the_rest_is_pruned(journal: Journal) -> None:
+    over = [
+        Snapshot(noun="room" if n == 3 else "call", sid=f"CA{n:03}", data=str(n), over_at=float(n // 2))
+        for n in range(9)
+    ]
+    live = [state("CA900", "live"), Snapshot(noun="queue", sid="QU1", data="queue")]
+    lines = [entry(one.sid) for one in (*over, *live)]
+    await journal.commit(lines, [*over[5:], *live, *over[:5]])
+    assert sorted((one.sid, one.data) for one in await journal.load(kept=3)) == [
+        ("CA006", "6"),
+        ("CA007", "7"),
+        ("CA008", "8"),
+        ("CA900", "live"),
+        ("QU1", "queue"),
+    ]
+    # What is written after the load is on the board, though the clock was set back meanwhile.
+    await journal.commit([entry("CA950")], [Snapshot(noun="call", sid="CA950", data="new", over_at=0.0)])
+    while await journal.prune():
+        pass
+    assert sorted(one.sid for one in await journal.load(kept=100)) == [
+        "CA006",
+        "CA007",
+        "CA008",
+        "CA900",
+        "CA950",
+        "QU1",
+    ]
+    left = {line.call for line in await journal.entries("")}
+    assert left == {"CA003", "CA006", "CA007", "CA008", "CA900", "CA950", "QU1"}, "a conference has no lines"
+
+
+async def test_what_is_kept_whole_leaves_nothing_to_prune(journal: Journal) -> None:
+    await journal.commit([], [Snapshot(noun="call", sid=f"CA{n}", data="x", over_at=1.0) for n in range(5)])
+    assert len(await journal.load(kept=5)) == 5
+    assert not await journal.prune()
+    assert len(await journal.load(kept=5)) == 5

@@ -29,25 +29,37 @@ class Entry:
 class Snapshot:
     """The whole state of one noun after a step.
 
-    Shape: `noun` is call, room, queue or recording; `data` JSON, "" when deleted.
+    Shape: `noun` is call, room, queue or recording; `data` JSON, "" when deleted. `over_at` is when a call or a
+    conference ended: those that are over are kept as long as they are among the newest.
     """
 
     noun: str
     sid: str
     data: str
+    over_at: float | None = None
 
 
 class Journal(Protocol):
     """Remembers what happened. One writer."""
 
     async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
-        """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed.
+        """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed, with nothing written.
 
-        A snapshot without data deletes that noun, and with a call its lines.
+        A snapshot without data deletes that noun, and with a call its lines. A store that is late for more than a
+        quarter of a second is waited for no longer: it writes later what it was given, in order.
         """
 
-    async def load(self) -> Sequence[Snapshot]:
-        """The newest snapshot of every noun, deleted ones left out."""
+    def trouble(self) -> str | None:
+        """Why nothing can be written now; None when it can."""
+
+    async def load(self, *, kept: int) -> Sequence[Snapshot]:
+        """The newest snapshot of every noun that is not over, and of the `kept` that were over last."""
+
+    async def prune(self) -> bool:
+        """Delete some of those that `load` left out, with their lines; whether there may be more.
+
+        Raises: StoreFailed.
+        """
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
         """The lines of one call, oldest first; of all calls when `call` is ""."""

@@ -48,11 +48,12 @@ from holdfast.voice.model.effects import (
     VerbBegan,
 )
 from holdfast.voice.model.errors import VoiceError
-from holdfast.voice.model.facts import DigitPressed, LegEnded, LegSpeaks, SoundEnded
+from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token, owner
 from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.endings import bury_the_dead, hang_up_all, prune
 from holdfast.voice.runtime.fetch import WebClient, trusting
 from holdfast.voice.runtime.group import ended_group
 from holdfast.voice.runtime.legs.arrivals import SrtpWish
@@ -159,6 +160,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         await self._say_goodbye()
+        await self.switch.written()
         await self.notifications.write()
         await self._registrations.write()
         self._timers.close()
@@ -239,21 +241,13 @@ class Engine:
         self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))
         self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
-        await self._bury_the_dead()
+        await bury_the_dead(self.switch, self._journal, self.recorder)
         sweeping = keep_sweeping(self.switch, keep_days=settings.keep_days)
         self._background.append(tasks.create_task(sweeping, name="recordings-sweep"))
+        self._background.append(tasks.create_task(prune(self._journal), name="journal-prune"))
         await self.legs.open()
         self._sip_is_up = True
         stack.push_async_callback(self.legs.close)
-
-    async def _bury_the_dead(self) -> None:
-        """End the calls of an earlier run: their phones' dialogs ended with it."""
-        self.switch.restore(await self._journal.load())
-        for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
-            self.switch.tell(LegEnded(call=call, cause="lost", sip_code=503))
-        for recording in [one for one in self.switch.board.recordings.values() if one.unfinished]:
-            self.recorder.tell_of_earlier(recording.sid)
-        await self.switch.settled()
 
     def not_ready(self) -> str | None:
         """Why calls cannot be made now; None when they can."""
@@ -266,8 +260,8 @@ class Engine:
         if not self.media.rows_left:
             why = "is in use, rests after use, or has its ports held by another program"
             return f"no media row is free for another call: each of the {self.media.capacity} (setting rtp_rows) {why}"
-        if self.switch.store_failure is not None:
-            return f"the store cannot be written: {self.switch.store_failure}"
+        if (trouble := self._journal.trouble() or self.switch.store_failure) is not None:
+            return f"the store cannot be written: {trouble}"
         return None
 
     def begin_end(self) -> None:
@@ -278,23 +272,16 @@ class Engine:
     async def _say_goodbye(self) -> None:
         """Hang up every call, and give phones and callbacks a moment."""
         self.begin_end()
-        self._hang_up_all()
+        hang_up_all(self.switch)
         await self.switch.settled()
         # Those that were on their way to the switch when the end began.
-        self._hang_up_all()
+        hang_up_all(self.switch)
         await self.switch.settled()
         await self.recorder.drained(timeout_s=GOODBYE_S)
         await self.switch.settled()
         await self.legs.drained(timeout_s=GOODBYE_S)
         if not await self.webhooks.drained(timeout_s=GOODBYE_S):
             log.warning("some web servers did not take the last callbacks in %.0f s; they are not told", GOODBYE_S)
-
-    def _hang_up_all(self) -> None:
-        for call in [call.sid for call in self.switch.board.calls.values() if call.live]:
-            try:
-                self.switch.tell(EndCall(call=call))
-            except VoiceError as error:
-                log.warning("call=%s could not be ended: %s", call, error.message)
 
     # --- effects ----------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The switch: one mailbox, one writer. A message and all it causes are one step, one commit, one routing batch.
 
 Sound leaves at once, because a held ear waits for nothing. Everything else (replies, callbacks, SIP, fetches) leaves
-after the step is in the journal, in the order it was said.
+after the step is in the journal, in the order it was said; where the journal is late, before it is.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from holdfast.voice.control import lines
 from holdfast.voice.control.board import Board, Step
-from holdfast.voice.control.nouns import Call, Queue, Recording, Room
+from holdfast.voice.control.nouns import Call, Queue, Recording, Room, RoomStatus
 from holdfast.voice.control.view import Message
 from holdfast.voice.control.wire import decode, encode
 from holdfast.voice.model.commands import RestCommand
@@ -28,11 +28,15 @@ log = logging.getLogger(__name__)
 
 GROUP = 200
 """The most steps in one commit."""
-AGAIN_S = 5.0
+AGAIN_S = 1.0
 """After this long a store that failed is tried again, though nothing new has happened: who asks whether we are ready
 sends no calls until we are."""
+END_S = 1.0
+"""How long a store that fails is waited for at the end."""
 MOST_LATE = 2000
 """How many lines wait for a store that fails; the oldest are lost."""
+MOST_GONE = 20_000
+"""How many nouns that are gone wait to be deleted from it. The rest stay in it until a start finds them too old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,7 @@ class Switch:
         self._late: dict[tuple[str, str], Snapshot] = {}
         """The newest states that the store failed to take."""
         self._late_lines: list[Entry] = []
+        self._lines_lost = 0
         self._due_again = False
         self._trying: asyncio.TimerHandle | None = None
         self._taken: list[Taken] = []
@@ -141,6 +146,20 @@ class Switch:
         """Return when every step taken so far is in the journal and carried out, or never will be."""
         await self._idle.wait()
 
+    async def written(self, *, timeout_s: float = END_S) -> None:
+        """Wait a moment for a store that fails to take what it is given after all, else say what is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.store_failure is not None and not self._over:
+                    self._again()
+                    await self.settled()
+                    await asyncio.sleep(0.1)
+        if self.store_failure is not None:
+            log.error(
+                "the newest state of %d calls, conferences and queues and %d lines of ladders are lost: %s",
+                *(len(self._late), len(self._late_lines) + self._lines_lost, self.store_failure),
+            )
+
     # --- within -----------------------------------------------------------------------------------------
 
     def _end(self) -> None:
@@ -182,12 +201,17 @@ class Switch:
         newest = self._late | {(each.noun, each.sid): each for one in taken for each in one.snapshots}
         try:
             await self._journal.commit(entries, list(newest.values()))
-            self._late, self._late_lines, self.store_failure = {}, [], None
         except StoreFailed as error:
-            self._late, self._late_lines, self.store_failure = newest, entries[-MOST_LATE:], error.message
+            if self.store_failure is None:
+                log.error("the journal could not be written, calls go on: %s", error.message)
+            self._late, self._late_lines, self.store_failure = _bounded(newest), entries[-MOST_LATE:], error.message
+            self._lines_lost += len(entries) - len(self._late_lines)
             if self._trying is None:
                 self._trying = asyncio.get_running_loop().call_later(AGAIN_S, self._again)
-            log.error("the journal could not be written, calls go on: %s", error.message)
+        else:
+            if self.store_failure is not None:
+                log.warning("the journal has what was late, without %d lines of ladders", self._lines_lost)
+            self._late, self._late_lines, self.store_failure, self._lines_lost = {}, [], None, 0
 
     def _again(self) -> None:
         """Have the store tried, until it takes what it is given."""
@@ -204,15 +228,24 @@ class Switch:
                 self._carry_out(effect)
 
 
+def _bounded(late: dict[tuple[str, str], Snapshot]) -> dict[tuple[str, str], Snapshot]:
+    """Without the oldest of many nouns that are gone; what is still there is bounded by itself."""
+    gone = [each for each, one in late.items() if not one.data]
+    for each in gone[: max(0, len(gone) - MOST_GONE)]:
+        del late[each]
+    return late
+
+
 def _snapshots(step: Step) -> Iterable[Snapshot]:
     for noun in step.nouns:
+        over_at: float | None = None
         match noun:
             case Call():
-                kind = "call"
+                kind, over_at = "call", None if noun.live else noun.updated_at
             case Queue():
                 kind = "queue"
             case Recording():
                 kind = "recording"
             case Room():
-                kind = "room"
-        yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun))
+                kind, over_at = "room", noun.updated_at if noun.status is RoomStatus.COMPLETED else None
+        yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun), over_at=over_at)

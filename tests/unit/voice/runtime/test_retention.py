@@ -72,7 +72,13 @@ class Notes:
     async def commit(self, entries: Iterable[Entry], snapshots: Iterable[Snapshot]) -> None:
         self.kept |= {each.sid: each.data for each in snapshots}
 
-    async def load(self) -> list[Snapshot]:
+    def trouble(self) -> str | None:
+        return None
+
+    async def prune(self) -> bool:
+        return False
+
+    async def load(self, *, kept: int) -> list[Snapshot]:
         return []
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:

@@ -37,7 +37,13 @@ class Pages:
         self.lines += entries
         self.states += [snapshot.sid for snapshot in snapshots]
 
-    async def load(self) -> Sequence[Snapshot]:
+    def trouble(self) -> str | None:
+        return None
+
+    async def prune(self) -> bool:
+        return False
+
+    async def load(self, *, kept: int) -> Sequence[Snapshot]:
         return []
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
