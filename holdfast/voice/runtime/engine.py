@@ -5,6 +5,7 @@
 
 It attaches to a media process that is started beside it, opens the SIP socket, and runs until it is left; then every
 call is hung up, the last callbacks leave, and only then the sockets close.
+Length: every part is made here from the settings, and each effect and each fact of the media process has its case.
 """
 
 from __future__ import annotations
@@ -98,6 +99,12 @@ class EngineSettings:
     auth_token: str
     sip: tuple[str, int]
     shown_ip: str | None = None
+    rtp_ip: str | None = None
+    """Where the media process awaits sound; None: where SIP listens."""
+    rtp_ports: range = range(0)
+    """All the ports it may have."""
+    http: tuple[str, int] | None = None
+    """Where our own web server listens."""
     media_socket: Path
     loopback: bool
     recordings: Path
@@ -218,6 +225,9 @@ class Engine:
             SipSettings(
                 address=settings.sip,
                 shown_ip=settings.shown_ip,
+                rtp_ip=settings.rtp_ip or settings.sip[0],
+                rtp_ports=settings.rtp_ports,
+                http=settings.http,
                 trust_loopback=settings.loopback and settings.sip_trust_loopback,
                 tls=settings.sip_tls,
                 tls_port=settings.sip_tls_port,

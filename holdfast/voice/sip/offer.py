@@ -7,9 +7,9 @@ Source: RFC 3264; RFC 6337; RFC 4568 for keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
@@ -25,6 +25,24 @@ Sealing = Literal["refused", "accepted", "offered", "required"]
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
 """What we speak, most wanted first."""
+
+
+class Destinations(Protocol):
+    """Where RTP may be sent."""
+
+    def objection(self, host: str, port: int) -> str | None:
+        """Why nothing may be sent to this numeric address, in words for a peer; None when it may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anywhere:
+    """No destination is refused."""
+
+    def objection(self, host: str, port: int) -> str | None:
+        """None."""
+        return None
+
 
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
 """Source: RFC 3551 §6."""
@@ -94,6 +112,7 @@ class Negotiation:
     offered: bool = False
     """Whether an offer of ours is outstanding."""
     agreed: Agreed | None = None
+    destinations: Destinations = field(default=Anywhere(), repr=False)
 
 
 def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
@@ -342,12 +361,16 @@ def _effective(medium: Media) -> Direction:
 
 
 def _agree(state: Negotiation, medium: Media, codec: Codec, wish: Direction, srtp: sdes.Keys | None) -> Agreed:
+    """What holds once this line of the peer's is taken. Raises: NotAcceptableHere."""
     theirs = _effective(medium)
     ours = ANSWER_DIRECTION[theirs, wish]
     dtmf = _telephone_event(medium) if state.events else None
     blackhole = medium.address is None or ip_address(medium.address).is_unspecified
+    remote = None if blackhole or medium.address is None else (medium.address, medium.port)
+    if remote is not None and (why := state.destinations.objection(*remote)) is not None:
+        raise NotAcceptableHere(why)
     return Agreed(
-        remote=None if blackhole or medium.address is None else (medium.address, medium.port),
+        remote=remote,
         codec=codec,
         dtmf_payload_type=None if dtmf is None else int(dtmf),
         send=ours.sends,

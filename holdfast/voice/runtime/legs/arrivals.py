@@ -37,6 +37,12 @@ class SipSettings:
     address: tuple[str, int]
     shown_ip: str | None = None
     """The numeric address that phones are told to reach us at; None: the one they find us at. The ports are ours."""
+    rtp_ip: str | None = None
+    """Where media rows await sound; None: where SIP listens, which may be everywhere."""
+    rtp_ports: range = range(0)
+    """All ports that media rows may have."""
+    http: tuple[str, int] | None = None
+    """Where our web server listens."""
     trust_loopback: bool = False
     tls: Tls | None = None
     tls_port: int = DEFAULT_PORTS["TLS"]

@@ -14,7 +14,7 @@ from holdfast.voice.runtime.mediaplane.client import RowAddress
 from holdfast.voice.sip import sdes
 from holdfast.voice.sip.effects import EndCause, SessionId
 from holdfast.voice.sip.errors import WrongMoment
-from holdfast.voice.sip.offer import CODECS, Agreed, Codec, Negotiation, Sealing, take_answer, take_offer
+from holdfast.voice.sip.offer import CODECS, Agreed, Codec, Destinations, Negotiation, Sealing, take_answer, take_offer
 from holdfast.voice.sip.reliable import MAX_EARLY
 
 REQUEST_TIMEOUT, SERVICE_UNAVAILABLE = 408, 503
@@ -118,7 +118,9 @@ class Attached:
     gone: bool = False
     keys: Keys = field(default_factory=Keys)
 
-    def begin(self, row: RowAddress, sealing: Sealing, *, first: Codec | None = None) -> Negotiation:
+    def begin(
+        self, row: RowAddress, sealing: Sealing, *, destinations: Destinations, first: Codec | None = None
+    ) -> Negotiation:
         """A negotiation about this row, in which a codec may be wanted more than usual."""
         return Negotiation(
             local=(row.ip, row.port),
@@ -126,6 +128,7 @@ class Attached:
             codecs=tuple(sorted(CODECS, key=lambda codec: codec != first)),
             sealing=sealing,
             crypto=() if sealing == "refused" else sdes.make(secrets.token_bytes),
+            destinations=destinations,
         )
 
     def turns(self, agreed: Agreed, now: float) -> bool:

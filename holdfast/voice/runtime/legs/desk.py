@@ -12,6 +12,7 @@ from holdfast.voice.runtime.legs.arrivals import SipSettings
 from holdfast.voice.runtime.legs.attached import Attached
 from holdfast.voice.runtime.legs.endpoint import SipEndpoint
 from holdfast.voice.runtime.legs.ladder import Ladder
+from holdfast.voice.runtime.legs.own_ports import OwnPorts
 from holdfast.voice.runtime.legs.rows import RowBook, Rows
 from holdfast.voice.sip.agent import Agent
 from holdfast.voice.sip.effects import Effect
@@ -36,6 +37,13 @@ class LegDesk:
         self.settings = settings
         self.account = account
         self.rows = RowBook(media, shown_ip=settings.shown_ip)
+        self.own_ports = OwnPorts(
+            shown_ip=settings.shown_ip,
+            rtp_ip=settings.rtp_ip,
+            rows=settings.rtp_ports,
+            open_rows=self.rows.ports,
+            now=now,
+        )
         self.tell = tell
         self.ladder = Ladder(seen)
         self.now = now

@@ -30,7 +30,7 @@ from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Codec, make_offer
+from holdfast.voice.sip.offer import Anywhere, Codec, make_offer
 from holdfast.voice.sip.uri import Uri, address_of
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class Placing:
         assert leg.row is not None
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
         sealing, first = desk.settings.sealing(goal.transport), self._spoken_by(effect.beside)
-        negotiation, offer = make_offer(leg.begin(leg.row, sealing, first=first))
+        destinations = Anywhere() if goal.is_ours else desk.own_ports
+        negotiation, offer = make_offer(leg.begin(leg.row, sealing, first=first, destinations=destinations))
         leg.forks[session] = fork = Fork(negotiation=negotiation, goal=goal, asked=effect)
         desk.ladder.note(session, leg.call)
         credentials = None

@@ -78,6 +78,8 @@ class Goal:
     """The trunk it goes by, which may want to be told who calls."""
     onward: bool = False
     """Whether the trunk sent us on to there."""
+    is_ours: bool = False
+    """Whether it is a call of ours to ourselves."""
 
     def from_(self, caller: str) -> str:
         """What stands in From: a user of ours, or a whole SIP URI."""

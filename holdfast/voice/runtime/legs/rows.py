@@ -60,6 +60,10 @@ class RowBook:
         """The calls that have a row."""
         return self._open.keys()
 
+    def ports(self) -> KeysView[int]:
+        """The ports at which the rows await sound."""
+        return self._inside.keys()
+
     async def open(self, leg: Attached) -> RowAddress | None:
         """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
         try:

@@ -2,6 +2,7 @@
 
 A thin shell: the one SIP agent decides what is said, offer and answer decide what is agreed, and this file moves
 bytes, timers and rows. Point of view: *in* is a phone that calls us, *out* a phone that we call.
+Length: one case for each effect of the engine and each event of the agent; what is done is in the modules beside it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from holdfast.voice.runtime.legs.turned_away import TurnedAway
 from holdfast.voice.runtime.listings import Route
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.effects import Address, SessionId
-from holdfast.voice.sip.offer import make_offer, take_offer, withdraw_offer
+from holdfast.voice.sip.offer import Anywhere, make_offer, take_offer, withdraw_offer
 from holdfast.voice.sip.reception import BACK_IN_S
 from holdfast.voice.sip.uri import parse_uri
 
@@ -108,6 +109,10 @@ class SipLegs:
             tasks=self._tasks,
             tls_name=self._directory.tls_name,
         )
+        for address in (*desk.sip.addresses, *desk.sip.shown):
+            desk.own_ports.listen(address.host, address.port)
+        if desk.settings.http is not None:
+            desk.own_ports.listen(*desk.settings.http)
         for line, contacts in known.items():
             desk.agent.remember(line, contacts, desk.now())
         self.follow_trunks()
@@ -306,11 +311,16 @@ class SipLegs:
         if line is not None and not may_call(line, invited.called):
             self._turn_away(leg, invited.session, 403, f"line {line.name} may not call {invited.called[:64]!r}")
             return
+        returned = self._ourselves.received(leg.call, invited)
+        if returned is None and invited.source == desk.sip.itself:
+            self._turn_away(leg, invited.session, 403, "a call from ourselves that we did not make")
+            return
         try:
             row = await desk.rows.open(leg)
             if row is None:
                 return
-            negotiation = leg.begin(row, desk.settings.sealing(invited.source.transport))
+            destinations = desk.own_ports if returned is None else Anywhere()
+            negotiation = leg.begin(row, desk.settings.sealing(invited.source.transport), destinations=destinations)
             leg.reliable = invited.reliable
             if invited.sdp is None:
                 leg.negotiation, leg.answer = make_offer(negotiation)
@@ -324,13 +334,9 @@ class SipLegs:
             headers = (("Retry-After", str(BACK_IN_S)),)
             self._turn_away(leg, invited.session, 503, "the server is being stopped", headers=headers)
             return
-        returned = self._ourselves.received(leg.call, invited)
         if returned is not None:
             leg.hops, told = returned.hops, returned.told
         else:
-            if invited.source == desk.sip.itself:
-                self._turn_away(leg, invited.session, 403, "a call from ourselves that we did not make")
-                return
             answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
             if answer is None:
                 self._turn_away(leg, invited.session, 404, unanswered(invited, self._directory))

@@ -1,0 +1,111 @@
+"""The ports of ours, to which no phone's description may send what we send it: media rows, SIP, HTTP.
+
+A stranger who names one has us send a call's sound into another call, or into our own signalling.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Address, IPv4Interface, ip_address
+
+from holdfast.voice.runtime.interfaces import addresses
+
+FRESH_S = 5.0
+"""For how long the addresses of this machine are taken to be the same."""
+EVERYBODY = IPv4Address("255.255.255.255")
+
+
+class OwnPorts:
+    """Which destinations are ours, at every address that leads to us, or are many hosts at once.
+
+    Shape: `shown_ip` is what peers are told in place of our address: whatever comes in there, comes to us. `rows` are
+    the ports media rows may have at `rtp_ip`, the even ones for sound, `open_rows` the even ones of those in use.
+    Units: `now` seconds, of any clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        shown_ip: str | None,
+        rtp_ip: str | None,
+        rows: range,
+        open_rows: Callable[[], Collection[int]],
+        now: Callable[[], float],
+        machine: Callable[[], tuple[IPv4Interface, ...]] = addresses,
+    ) -> None:
+        self._shown = shown_ip
+        self._rtp_ip = rtp_ip
+        self._rows = rows
+        self._open_rows = open_rows
+        self._now = now
+        self._machine = machine
+        self._listening: list[tuple[str, int]] = []
+        self._known: tuple[IPv4Interface, ...] = ()
+        self._known_until = float("-inf")
+
+    def listen(self, host: str, port: int) -> None:
+        """A socket of ours listens there."""
+        self._listening.append((host, port))
+
+    def objection(self, host: str, port: int) -> str | None:
+        """Source: sip.offer.Destinations. RTCP goes to the port above the one that is named."""
+        address = _ipv4(host)
+        if address is None:
+            return None
+        if self._is_many(address):
+            return f"{host} is many hosts, and a call has one"
+        for listening, its_port in self._listening:
+            if its_port in (port, port + 1) and self._leads_to(address, listening):
+                return f"{host} port {port} is a port of this server"
+        if self._leads_to(address, self._rtp_ip) and self._is_row(address, port):
+            return f"{host} port {port} is a port of this server, where it awaits sound"
+        return None
+
+    def _is_row(self, address: IPv4Address, port: int) -> bool:
+        """Whether a row is there, or may come to be there.
+
+        A program of this machine may have a port that no row has: then it is the one that awaits sound there.
+        """
+        rows = self._open_rows()
+        if any(row in rows for row in (port, port - 1, port + 1)):
+            return True
+        return port in self._rows and not _is_held(str(address), port)
+
+    def _leads_to(self, address: IPv4Address, listening: str | None) -> bool:
+        """Whether what is sent to an address comes to who listens at another."""
+        if str(address) == self._shown:
+            return True
+        ours = None if listening is None else ip_address(listening)
+        if ours is None or ours.is_unspecified:
+            return address.is_loopback or any(address == known.ip for known in self._addresses())
+        return address == ours
+
+    def _is_many(self, address: IPv4Address) -> bool:
+        """Multicast, and broadcast in a network of this machine, by its first address too as of old."""
+        if address.is_multicast or address == EVERYBODY:
+            return True
+        networks = (known.network for known in self._addresses() if known.network.prefixlen < 31)
+        return any(address in (each.broadcast_address, each.network_address) for each in networks)
+
+    def _addresses(self) -> tuple[IPv4Interface, ...]:
+        if self._now() >= self._known_until:
+            self._known, self._known_until = self._machine(), self._now() + FRESH_S
+        return self._known
+
+
+def _ipv4(host: str) -> IPv4Address | None:
+    """The address, from IPv6's form of it too; None of any other."""
+    address = ip_address(host)
+    return address if isinstance(address, IPv4Address) else address.ipv4_mapped
+
+
+def _is_held(host: str, port: int) -> bool:
+    """Whether a program of this machine has the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False

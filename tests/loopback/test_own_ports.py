@@ -1,0 +1,242 @@
+"""Descriptions that name a port of ours, or many hosts at once: refused whatever message brings them."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from ipaddress import IPv4Interface
+from typing import Literal
+
+import pytest
+
+from holdfast.cli.running import find_running
+from holdfast.testing.server import Server
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
+from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused, LegRinging, PhoneHeld
+from holdfast.voice.runtime.interfaces import addresses
+from holdfast.voice.runtime.legs.own_ports import OwnPorts
+from holdfast.voice.runtime.legs.sip import SipSettings
+from holdfast.voice.sip.effects import (
+    Accepted,
+    Address,
+    EndCause,
+    Ended,
+    Invited,
+    Refused,
+    ReofferAnswered,
+    ReofferRefused,
+    SessionId,
+)
+from tests.loopback.mediaplane import free_ports
+from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, FarEnd, opened
+
+pytestmark = pytest.mark.anyio
+
+MACHINE = tuple(IPv4Interface(text) for text in ("127.0.0.1/8", "192.0.2.2/24", "192.0.2.3/24", "10.1.2.3/31"))
+PUBLIC = "203.0.113.7"
+ROWS = 4
+
+
+def sends_to(host: str, port: int) -> bytes:
+    """A description of a phone's that awaits sound there."""
+    return FAR_SDP.replace(b"c=IN IP4 127.0.0.1", f"c=IN IP4 {host}".encode()).replace(b"40000", str(port).encode())
+
+
+# --- what is ours -----------------------------------------------------------------------------------------
+
+
+def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384, 16392)) -> OwnPorts:
+    """SIP at 5060 and HTTP at 8080; the row at 16386 is in use."""
+    made = OwnPorts(
+        shown_ip=PUBLIC,
+        rtp_ip=rtp_ip or listening,
+        rows=rows,
+        open_rows=lambda: {16386},
+        now=lambda: 0.0,
+        machine=lambda: MACHINE,
+    )
+    made.listen(listening, 5060)
+    made.listen(listening, 8080)
+    return made
+
+
+@pytest.mark.parametrize("host", ["192.0.2.2", PUBLIC, "::ffff:192.0.2.2"])
+@pytest.mark.parametrize("port", [5060, 5059, 8080, 8079, 16385, 16386, 16387])
+def test_each_port_of_ours_is_ours_at_the_address_we_listen_at_and_at_the_one_phones_are_told(
+    host: str, port: int
+) -> None:
+    assert "of this server" in str(ours(listening="192.0.2.2").objection(host, port))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "192.0.2.2", "192.0.2.3", "10.1.2.3", PUBLIC])
+@pytest.mark.parametrize("port", [5060, 8080, 16386])
+def test_who_listens_everywhere_is_reached_at_every_address_of_the_machine(host: str, port: int) -> None:
+    assert "of this server" in str(ours(listening="0.0.0.0").objection(host, port))
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        *((PUBLIC, port) for port in (5058, 5061, 8081, 16382, 16392)),
+        *(("192.0.2.9", port) for port in (5060, 8080, 16386)),
+        *(("192.0.2.3", port) for port in (5060, 16386)),
+        ("10.1.2.2", 16386),
+        ("2001:db8::1", 5060),
+    ],
+)
+def test_other_ports_and_other_hosts_are_others(host: str, port: int) -> None:
+    assert ours(listening="192.0.2.2").objection(host, port) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["255.255.255.255", "192.0.2.255", "192.0.2.0", "127.255.255.255", "224.0.0.1", "239.255.255.250"]
+)
+def test_many_hosts_are_no_destination(host: str) -> None:
+    assert "is many hosts" in str(ours(listening="127.0.0.1").objection(host, 4000))
+
+
+def test_a_port_of_a_row_that_is_not_in_use_is_ours_unless_a_program_here_has_it() -> None:
+    base = free_ports(ROWS)
+    made = ours(listening="127.0.0.1", rows=range(base, base + 2 * ROWS))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as softphone:
+        softphone.bind(("127.0.0.1", base + 2))
+        assert made.objection("127.0.0.1", base + 2) is None
+        assert made.objection(PUBLIC, base + 2) is not None
+        assert made.objection("127.0.0.1", base + 4) is not None
+    assert made.objection("127.0.0.1", base + 2) is not None
+
+
+def test_the_kernel_tells_the_addresses_of_this_machine() -> None:
+    told = addresses()
+    assert IPv4Interface("127.0.0.1/8") in told
+    for address in told:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+            here.bind((str(address.ip), 0))
+
+
+# --- whatever message brings it -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with opened(SipSettings(address=("127.0.0.1", 0), trust_loopback=True)) as made:
+        yield made
+
+
+def sip_port(bench: Bench) -> bytes:
+    return sends_to("127.0.0.1", bench.legs.address.port)
+
+
+def anothers_row(bench: Bench) -> bytes:
+    """The row of a call that rings somewhere."""
+    return sends_to("127.0.0.1", bench.rows.bound[CALL].getsockname()[1])
+
+
+def everybody(bench: Bench) -> bytes:
+    return sends_to("255.255.255.255", 4000)
+
+
+def loopbacks_everybody(bench: Bench) -> bytes:
+    return sends_to("127.255.255.255", 4000)
+
+
+class Trusting(Book):
+    """Calls from loopback come in, wherever we listen."""
+
+    def lets_in(self, host: str) -> bool:
+        return host == "127.0.0.1"
+
+
+UNUSABLE = [sip_port, anothers_row, everybody, loopbacks_everybody]
+Describes = Callable[[Bench], bytes]
+
+
+async def rings_somewhere(bench: Bench, far: FarEnd) -> None:
+    """A call out has a row, and is not answered."""
+    bench.place(f"sip:far@{far.sip.address.host}:{far.sip.address.port}")
+    await far.event(Invited)
+
+
+@pytest.mark.parametrize("listening", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("describes", UNUSABLE)
+async def test_a_call_in_that_names_a_port_of_ours_is_refused(listening: str, describes: Describes) -> None:
+    settings = SipSettings(address=(listening, 0), rtp_ip="127.0.0.1", shown_ip="127.0.0.1")
+    async with opened(settings, Trusting()) as bench, FarEnd() as other, FarEnd() as far:
+        await rings_somewhere(bench, other)
+        far.call(Address("127.0.0.1", bench.legs.address.port), describes(bench))
+        assert (await far.event(Refused)).status == 488
+        assert list(bench.rows.bound) == [CALL]
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+    assert bench.said == []
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("describes", UNUSABLE)
+async def test_a_change_that_names_a_port_of_ours_is_refused_and_the_call_goes_on(
+    bench: Bench, describes: Describes, method: Literal["INVITE", "UPDATE"]
+) -> None:
+    async with FarEnd() as other, FarEnd() as far:
+        await rings_somewhere(bench, other)
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.do(far.sip.agent.reoffer(session, describes(bench), now=time.time(), method=method))
+        assert (await far.event(ReofferRefused)).status == 488
+        assert bench.rows.remotes == {came.call: ("127.0.0.1", 40000)}
+        # The hold of old, which names no host, is one still.
+        far.sip.do(far.sip.agent.reoffer(session, sends_to("0.0.0.0", 40000), now=time.time()))
+        await far.event(ReofferAnswered)
+        assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+@pytest.mark.parametrize("describes", UNUSABLE)
+async def test_an_answer_in_an_ack_that_names_a_port_of_ours_ends_the_call(bench: Bench, describes: Describes) -> None:
+    async with FarEnd() as other, FarEnd() as far:
+        await rings_somewhere(bench, other)
+        session = far.call(bench.legs.address, None)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.do(far.sip.agent.acknowledge(session, describes(bench), now=time.time()))
+        assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="lost", sip_code=488)
+        assert (await far.event(Ended)).cause is EndCause.HUNG_UP
+        assert bench.rows.remotes == {}
+        bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+@pytest.mark.parametrize("describes", UNUSABLE)
+async def test_a_called_phone_that_names_a_port_of_ours_is_acknowledged_and_hung_up_on(
+    bench: Bench, describes: Describes
+) -> None:
+    async with FarEnd() as far:
+        bench.place(f"sip:far@{far.sip.address.host}:{far.sip.address.port}")
+        invited = await far.event(Invited)
+        wrong = describes(bench)
+        far.sip.do(far.sip.agent.ring(invited.session, now=time.time(), status=183, sdp=wrong))
+        assert await bench.fact(LegRinging) == LegRinging(call=CALL, early_media=False)
+        far.sip.do(far.sip.agent.accept(invited.session, wrong, now=time.time()))
+        refused = await bench.fact(LegRefused)
+        assert isinstance(refused, LegRefused)
+        assert refused.sip_code == 488
+        assert (await far.event(Ended)).cause is EndCause.HUNG_UP  # which needs our ACK before our BYE
+    assert bench.rows.remotes == {}
+    assert not any(isinstance(fact, LegAnswered) for fact in bench.said)
+
+
+async def test_a_server_knows_its_own_ports() -> None:
+    async with Server(settings={"default_voice_url": "http://127.0.0.1:9/voice"}) as server, FarEnd() as far:
+        running = find_running(server.store)
+        assert running is not None
+        found = re.search(r"(\d+)-(\d+)", running.rtp)
+        assert found is not None
+        for number, port in enumerate((server.sip[1], server.http[1], int(found[1]), int(found[2]))):
+            target = f"sip:+15550123@{server.sip[0]}:{server.sip[1]}"
+            session, sdp = SessionId(f"far{number}"), sends_to("127.0.0.1", port)
+            far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
+            refused = await far.event(Refused)
+            assert refused.status == 488
+            assert f"port {port} is a port of this server" in dict(refused.headers)["Warning"]
