@@ -22,11 +22,11 @@ help:
 	  'Holdfast: hold and resume live phone calls, on Twilio or on the engine inside.' \
 	  '' \
 	  '  make demo      two calls held and resumed on this machine; a picture of what each ear heard' \
-	  '  make serve     the engine and the holds service, until Ctrl-C (console: http://127.0.0.1:8080/)' \
+	  '  make serve     the engine and the holds service, until Ctrl-C; it prints a link to the console' \
 	  '' \
 	  '  make test      every test that needs only this tree (ARGS="-k hold" narrows)' \
 	  '  make check     ruff, mypy --strict, import contracts' \
-	  '  make interop   foreign phones, SDKs and a browser (sudo apt-get install -y baresip chromium sip-tester nodejs npm)' \
+	  '  make interop   foreign phones, SDKs and a browser (sudo apt-get install -y baresip chromium nginx sip-tester nodejs npm)' \
 	  '  make conformance-openapi OPENAPI=twilio_api_v2010.json' \
 	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
 	  '  make fuzz      hostile packets for a minute (ARGS="--seconds 600 --from 5000000" looks elsewhere)' \

@@ -275,6 +275,9 @@ class Settings(BaseSettings):
     calls_per_s: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         None, description="how many calls asked for by REST are placed in a second (not set: all at once)"
     )
+    metrics_open: bool = Field(
+        False, description="true or false: whether anybody who reaches us may read /metrics, without the account"
+    )
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )

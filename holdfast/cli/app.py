@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import typer
 
 from holdfast.__main__ import INTERRUPTED
-from holdfast.cli import account, calls, demo, doctor, explain, holds, ladder, lines, numbers, routes, serve
+from holdfast.cli import account, calls, console, demo, doctor, explain, holds, ladder, lines, numbers, routes, serve
 from holdfast.cli import run as run_command
 from holdfast.cli.terminal import Stop, tell
 
 app = typer.Typer(
     name="holdfast",
     help="Put live phone calls on hold and bring them back: on Twilio, or on the voice engine inside.",
-    epilog="First steps: holdfast demo  ·  holdfast serve, then open http://127.0.0.1:8080/",
+    epilog="First steps: holdfast demo  ·  holdfast serve, then open the link it prints",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -32,6 +32,7 @@ app.command(rich_help_panel=LOOK)(calls.calls)
 app.command(rich_help_panel=LOOK)(holds.hold)
 app.command(rich_help_panel=LOOK)(holds.resume)
 app.command(rich_help_panel=LOOK)(holds.holds)
+app.command(rich_help_panel=LOOK)(console.console)
 app.command(rich_help_panel=SETUP)(account.account)
 app.add_typer(lines.app, name="line", rich_help_panel=SETUP)
 app.add_typer(numbers.app, name="number", rich_help_panel=SETUP)

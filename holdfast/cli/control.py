@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,11 +31,12 @@ from holdfast.cli.serve import GOODBYE_S
 from holdfast.cli.terminal import Stop, say, tell
 from holdfast.cli.web import bind_http, http_server
 from holdfast.console.app import console_routes
-from holdfast.console.guard import Guard, is_loopback
+from holdfast.console.guard import Guard
+from holdfast.console.sessions import Sessions, link
 from holdfast.holds.account import Account
 from holdfast.holds.figures import HoldsCollector
 from holdfast.holds.service import Holds
-from holdfast.holds.web import make_web
+from holdfast.holds.web import DOCS, DOCS_HEADERS, make_web
 from holdfast.settings import Settings
 from holdfast.store.account import Credentials
 from holdfast.store.database import Database, DatabaseWrong, open_database
@@ -148,7 +150,8 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 after_calls.push_async_callback(holds.all_ended, why="the server was stopped, and hung up every call")
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
-                app = application(wiring, engine, journal, holds, sip=f"{host}:{port}")
+                sessions = Sessions()
+                app = application(wiring, engine, journal, holds, sessions, sip=f"{host}:{port}")
                 server = http_server(app)
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
@@ -161,7 +164,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                     birth=birth_of(supervisor),
                 )
                 announce(wiring.settings.store_path, running)
-                for line in greeting(running, wiring.credentials, secured):
+                for line in greeting(running, wiring.credentials, secured, signs_in=first_link(wiring, sessions)):
                     say(line)
                 try:
                     await stop.wait()
@@ -183,7 +186,7 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         rtp_ports=range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows),
         http=wiring.listener.getsockname()[:2],
         media_socket=wiring.media_socket,
-        loopback=is_loopback(settings.sip_host),
+        loopback=ip_address(settings.sip_host).is_loopback,
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
         webhook_allow=settings.webhook_allow,
         webhook_authorities=settings.webhook_authorities,
@@ -290,7 +293,9 @@ def route_of(prefix: str, trunk: settings_of.Route) -> Route:
     )
 
 
-def application(wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Holds, *, sip: str) -> ASGIApp:
+def application(
+    wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Holds, sessions: Sessions, *, sip: str
+) -> ASGIApp:
     """The engine's API, the holds service and the console as one application behind one guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
@@ -337,17 +342,28 @@ def application(wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Hold
             auth_token=token,
         )
     )
-    app.router.routes.extend(console_routes(sip=sip))
+    app.router.routes.extend(console_routes(sip=sip, sessions=sessions, docs=DOCS, docs_headers=DOCS_HEADERS))
     # Side by side, so that the engine's API answers in its own words whatever comes in.
     doors = Router([Mount("/2010-04-01", api), Mount("", app)])
-    return Guard(doors, sid=sid, token=token, trusts_loopback=is_loopback(wiring.settings.http_host))
+    return Guard(doors, sid=sid, token=token, sessions=sessions, metrics_open=wiring.settings.metrics_open)
 
 
-def greeting(running: Running, credentials: Credentials, secured: int | None) -> list[str]:
+def first_link(wiring: Wiring, sessions: Sessions) -> str | None:
+    """A link to the console for the person who starts the server; none where a log is all that reads it."""
+    if not sys.stdout.isatty():
+        return None
+    return link(wiring.settings.public_url or wiring.url, sessions.new_key())
+
+
+def greeting(running: Running, credentials: Credentials, secured: int | None, *, signs_in: str | None) -> list[str]:
     """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
+    console = "holdfast console prints a link to the console, good once, for ten minutes"
+    if signs_in is not None:
+        console = f"console, by this link once, for ten minutes: {signs_in} (another: holdfast console)"
     tls = "" if secured is None else f", over TLS at port {secured}"
     return [
         f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}{tls}",
+        f"  {console}",
         f"  account {credentials.sid}; holdfast account prints the lines for your program",
         "  Ctrl-C hangs up every call and stops",
     ]

@@ -1,14 +1,20 @@
-"""The console's three files over HTTP. It asks the JSON API for all the rest."""
+"""The console over HTTP: its files, which are open and hold no data, and the sessions of those who sign in.
+
+The page asks the JSON API for all the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from holdfast.console.sessions import SESSION_LASTS_S, Sessions
 
 FOLDER = Path(__file__).parent
 HEADERS = {
@@ -19,19 +25,71 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+UNKEPT = {"Cache-Control": "no-store"}
+
+PAGE, STYLE, SCRIPT, DOCS = "/", "/console/page.css", "/console/page.js", "/console/docs"
+FILES = frozenset({PAGE, STYLE, SCRIPT, DOCS})
+SESSION = "/console/session"
+KEYS = "/console/keys"
 
 
-def console_routes(*, sip: str) -> Sequence[Route]:
-    """The page at `/`, and what it loads. `sip` is the address a phone registers at, which the empty page tells."""
+def console_routes(*, sip: str, sessions: Sessions, docs: str, docs_headers: Mapping[str, str]) -> Sequence[Route]:
+    """The page at `/`, and what it loads and asks.
+
+    `sip` is the address a phone registers at, which the empty page tells; `docs` the page that describes the JSON API.
+    """
     page = (FOLDER / "page.html").read_text("utf-8").replace("{{sip}}", escape(sip))
     files = {
-        "/": (page, "text/html"),
-        "/console/page.css": ((FOLDER / "page.css").read_text("utf-8"), "text/css"),
-        "/console/page.js": ((FOLDER / "page.js").read_text("utf-8"), "text/javascript"),
+        PAGE: (page, "text/html", HEADERS),
+        STYLE: ((FOLDER / "page.css").read_text("utf-8"), "text/css", HEADERS),
+        SCRIPT: ((FOLDER / "page.js").read_text("utf-8"), "text/javascript", HEADERS),
+        DOCS: (docs, "text/html", {**HEADERS, **docs_headers}),
     }
 
     async def answer(request: Request) -> Response:
-        content, media_type = files[request.url.path]
-        return Response(content, media_type=media_type, headers=HEADERS)
+        content, media_type, headers = files[request.url.path]
+        return Response(content, media_type=media_type, headers=headers)
 
-    return [Route(path, answer) for path in files]
+    async def make_key(request: Request) -> Response:
+        return JSONResponse({"key": sessions.new_key()}, 201, UNKEPT)
+
+    async def sign_in(request: Request) -> Response:
+        token = sessions.trade(_key(await request.body()))
+        if token is None:
+            return _refused()
+        return JSONResponse({"session": token, "lasts_s": SESSION_LASTS_S}, 201, UNKEPT)
+
+    async def sign_out(request: Request) -> Response:
+        session = sessions.of(request.headers.get("authorization", ""))
+        if session is not None:
+            session.end()
+        return Response(status_code=204)
+
+    return [
+        *(Route(path, answer) for path in files),
+        Route(KEYS, make_key, methods=["POST"]),
+        Route(SESSION, sign_in, methods=["POST"]),
+        Route(SESSION, sign_out, methods=["DELETE"]),
+    ]
+
+
+def _key(body: bytes) -> str:
+    """The key in a request, or "", which is none."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    key = told.get("key") if isinstance(told, dict) else None
+    return key if isinstance(key, str) else ""
+
+
+def _refused() -> JSONResponse:
+    return JSONResponse(
+        {
+            "code": "key_not_good",
+            "message": "this link was used already, is older than ten minutes, or is of a server that has ended",
+            "fix": "`holdfast console` prints a new one.",
+        },
+        403,
+        UNKEPT,
+    )

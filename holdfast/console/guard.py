@@ -1,9 +1,10 @@
 """Who may use the console and the JSON API, which can hold and listen to the state of every call.
 
-On the machine itself nobody needs a password: a request that came to a loopback name, through no proxy, of no other
-web page. Anybody else proves to be the account by HTTP Basic. Twilio's API under `/2010-04-01`, the engine's own
-`/engine`, and the signed webhooks under `/twiml` have their own locks; but no page of another site changes anything
-there either, because a browser that was given the password sends it along with whatever such a page asks for.
+The account, by HTTP Basic, or a browser that signed in with a link the account made. The address a request comes from,
+and what a proxy says of it, open nothing: behind a proxy every request comes from loopback. Open are the page's own
+files, which hold no data. Twilio's API under `/2010-04-01`, the engine's own `/engine`, and the signed webhooks under
+`/twiml` have their own locks; but no page of another site changes anything anywhere, because a browser that was given
+the password sends it along with whatever such a page asks for.
 """
 
 from __future__ import annotations
@@ -11,57 +12,55 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import ipaddress
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.console.app import FILES, KEYS, SESSION
+from holdfast.console.sessions import Session, Sessions
 
 OTHER_LOCKS = ("/2010-04-01/", "/engine/", "/twiml/")
-OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+METRICS = "/metrics"
+OPEN = frozenset({"/healthz", "/readyz", SESSION, *FILES})
+FOR_THE_ACCOUNT_ALONE = frozenset({KEYS})
+"""A session makes no new sessions: it would never end."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?\Z", re.ASCII)
-PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip")
+BASIC = 'Basic realm="holdfast", charset="UTF-8"'
+BEARER = 'Bearer realm="holdfast", error="invalid_token"'
 
 
 class Guard:
-    """ASGI middleware: lets through who may, and tells the others what is missing.
+    """ASGI middleware: lets through who may, and tells the others what is missing."""
 
-    `trusts_loopback` is whether the server listens on loopback alone, so that who reaches it is on this machine.
-    """
-
-    def __init__(self, app: ASGIApp, *, sid: str, token: str, trusts_loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, sid: str, token: str, sessions: Sessions, metrics_open: bool = False) -> None:
         self._app = app
         self._pair = f"{sid}:{token}".encode()
-        self._trusts_loopback = trusts_loopback
+        self._sessions = sessions
+        self._open = OPEN | {METRICS} if metrics_open else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 401 or 403."""
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, path = Headers(scope=scope), scope["path"]
         if scope["method"] not in SAFE_METHODS and of_another_page(headers):
             answer = _told(403, "this request was made by a page of another site", "Use the console's own page.")
-        elif scope["path"].startswith(OTHER_LOCKS) or self._is_local(headers) or self._is_account(headers):
+        elif path in self._open or path.startswith(OTHER_LOCKS) or self._is_account(headers):
             await self._app(scope, receive, send)
             return
+        elif path in FOR_THE_ACCOUNT_ALONE or (session := self._session(headers)) is None:
+            answer = _unknown(headers)
         else:
-            answer = _told(
-                401,
-                "this needs the account's SID and token in HTTP Basic authentication",
-                "`holdfast account` prints them. On the machine itself, use the address 127.0.0.1.",
-                {"WWW-Authenticate": 'Basic realm="holdfast", charset="UTF-8"'},
-            )
+            await self._pass(session, scope, receive, send)
+            return
         await answer(scope, receive, send)
 
-    def _is_local(self, headers: Headers) -> bool:
-        # A name that leads to 127.0.0.1 but is not loopback's own may belong to a hostile page that rebinds it.
-        proxied = any(name in headers for name in PROXY_HEADERS)
-        return self._trusts_loopback and not proxied and is_loopback(_host_name(headers.get("host", "")))
+    def _session(self, headers: Headers) -> Session | None:
+        return self._sessions.of(headers.get("authorization", ""))
 
     def _is_account(self, headers: Headers) -> bool:
         scheme, _, encoded = headers.get("authorization", "").partition(" ")
@@ -71,15 +70,26 @@ class Guard:
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(given, self._pair)
 
+    async def _pass(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what ends with its session: a stream of events is cut off whole, as at the end of the server."""
+        started = complete = False
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own and nobody else's. Source: RFC 6761 §6.3."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        async def still() -> Message:
+            try:
+                async with session.lasting():
+                    return await receive()
+            except TimeoutError:
+                return {"type": "http.disconnect"}
+
+        async def noted(message: Message) -> None:
+            nonlocal started, complete
+            started = True
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        await self._app(scope, still, noted)
+        if started and not complete:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def of_another_page(headers: Headers) -> bool:
@@ -90,10 +100,21 @@ def of_another_page(headers: Headers) -> bool:
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
-def _host_name(host: str) -> str:
-    """The name in a Host field, or "" when it is not of its form. Source: RFC 9110 §7.2."""
-    found = _HOST.match(host)
-    return found[1].strip("[]").lower() if found else ""
+def _unknown(headers: Headers) -> JSONResponse:
+    """What somebody without rights is answered; a page whose session is over makes no browser ask for a password."""
+    if headers.get("authorization", "").lower().startswith("bearer"):
+        return _told(
+            401,
+            "your session has ended, or is none",
+            "`holdfast console` prints a link that begins a new one.",
+            {"WWW-Authenticate": BEARER},
+        )
+    return _told(
+        401,
+        "this needs the account's SID and token in HTTP Basic authentication",
+        "`holdfast account` prints them; `holdfast console` prints a link that signs a browser in.",
+        {"WWW-Authenticate": BASIC},
+    )
 
 
 def _told(status: int, message: str, fix: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

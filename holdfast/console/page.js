@@ -1,21 +1,81 @@
 // The console: what GET /calls says, drawn; Hold and Resume; kept current by /events, and by asking every two seconds.
+// Who opens a link of `holdfast console` is signed in: its key is traded for a session, which this tab alone keeps.
 
 const ASK_AGAIN_MS = 2000;
+const LISTEN_AGAIN_MS = 1000;
+const KEPT = "holdfast.session"; // the page at /console/docs reads it too
 const $ = (id) => document.getElementById(id);
 const shown = new Map(); // call SID -> its <li>, kept across redraws so that the focus and the screen reader stay
 let calls = [];
 let selected = null;
+let session = sessionStorage.getItem(KEPT);
+
+// Without the browser's own credentials: it would ask for a password when a session has ended.
+function asked(more = {}) {
+  const mine = session ? { Authorization: `Bearer ${session}` } : {};
+  return { credentials: "omit", cache: "no-store", ...more, headers: { ...more.headers, ...mine } };
+}
 
 async function ask(method, path, body) {
-  const answer = await fetch(path, {
+  const mine = session;
+  const answer = await fetch(path, asked({
     method,
     headers: body ? { "Content-Type": "application/json" } : {},
     body: body && JSON.stringify(body),
-  });
+  }));
   const told = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && mine && mine === session) signedOut("Your session has ended.");
   if (!answer.ok) throw Object.assign(new Error(told.message || `${answer.status} ${answer.statusText}`), { fix: told.fix });
   return told;
 }
+
+// --- signing in and out ------------------------------------------------------------------------------
+
+// The key leaves the address at once, so that neither the history nor a bookmark has it.
+async function arrive() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (location.hash) history.replaceState(null, "", location.pathname);
+  if (key) {
+    try {
+      const told = await ask("POST", "/console/session", { key });
+      session = told.session;
+      sessionStorage.setItem(KEPT, session);
+    } catch (error) {
+      if (!session) return signedOut(`Not signed in: ${error.message}.`);
+    }
+  }
+  if (!session) return signedOut("");
+  signedIn();
+}
+
+function signedIn() {
+  $("signed-out").hidden = true;
+  $("sign-out").hidden = $("api").hidden = $("link").hidden = $("keys").hidden = false;
+  link("waiting");
+  $("summary").textContent = "Live calls";
+  listen();
+  refresh();
+}
+
+function signedOut(why) {
+  session = null;
+  sessionStorage.removeItem(KEPT);
+  listening.abort();
+  calls = [];
+  draw();
+  trouble("");
+  $("signed-out").hidden = false;
+  $("sign-out").hidden = $("api").hidden = $("link").hidden = $("keys").hidden = $("nobody").hidden = true;
+  $("why-out").textContent = why;
+  $("why-out").hidden = !why;
+  $("summary").textContent = "signed out";
+}
+
+$("sign-out").addEventListener("click", async () => {
+  await fetch("/console/session", asked({ method: "DELETE" })).catch(() => {});
+  signedOut("You have signed out.");
+});
+addEventListener("hashchange", () => location.hash && arrive());
 
 // --- keeping current ---------------------------------------------------------------------------------
 
@@ -23,12 +83,15 @@ let asking = null;
 let askAgain = false;
 
 async function refresh() {
+  if (!session) return;
   if (asking) {
     askAgain = true;
     return asking;
   }
+  const mine = session;
   asking = ask("GET", "/calls")
     .then((told) => {
+      if (mine !== session) return;
       calls = told.calls;
       link("live");
       draw();
@@ -46,15 +109,47 @@ async function refresh() {
 
 function link(state) {
   $("link").dataset.state = state;
-  $("link-text").textContent = { live: "live", broken: "no answer; trying again" }[state];
+  $("link-text").textContent = { waiting: "connecting", live: "live", broken: "no answer; trying again" }[state];
 }
 
-const events = new EventSource("/events");
-events.addEventListener("hold", refresh);
+// What EventSource does, which can send no Authorization: reads events, and comes back where they were cut off.
+// Source: HTML, "Server-sent events".
+let listening = new AbortController();
+let lastEvent = null;
+
+async function listen() {
+  listening.abort();
+  const mine = (listening = new AbortController());
+  while (!mine.signal.aborted) {
+    try {
+      const headers = lastEvent === null ? {} : { "Last-Event-ID": lastEvent };
+      const answer = await fetch("/events", asked({ headers, signal: mine.signal }));
+      if (answer.status === 401) return refresh();
+      if (answer.ok) await read(answer.body.pipeThrough(new TextDecoderStream()).getReader());
+    } catch {
+      // no answer, or cut off: tried again
+    }
+    await new Promise((again) => setTimeout(again, LISTEN_AGAIN_MS));
+  }
+}
+
+async function read(stream) {
+  let rest = "";
+  for (;;) {
+    const { done, value } = await stream.read();
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) {
+      lastEvent = /^id: (.*)$/m.exec(event)?.[1] ?? lastEvent;
+      if (/^event: hold$/m.test(event)) refresh();
+    }
+  }
+}
+
 setInterval(() => document.hidden || refresh(), ASK_AGAIN_MS);
 setInterval(() => calls.forEach((call) => call.held && detail(shown.get(call.sid), call)), 1000);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
-refresh();
 
 // --- drawing -----------------------------------------------------------------------------------------
 
@@ -254,3 +349,5 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
   }
 });
+
+arrive();

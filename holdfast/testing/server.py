@@ -26,6 +26,11 @@ from typing import Self, TypeAlias
 
 from twilio.rest import Client
 
+from holdfast.cli.client import Client as JsonClient
+from holdfast.console.app import KEYS
+from holdfast.console.sessions import link
+from holdfast.store.account import Credentials
+
 HOST = "127.0.0.1"
 ROWS = 128
 PORTS = range(10240, 16384)
@@ -78,6 +83,11 @@ class Server:
         client = Client(self.account_sid, self.auth_token)
         client.api.base_url = self.url
         return client
+
+    def console_link(self) -> str:
+        """A link that signs a browser in to the console, good once, for ten minutes."""
+        account = Credentials(sid=self.account_sid, token=self.auth_token)
+        return link(self.url, str(JsonClient(url=self.url, credentials=account).post(KEYS, has="key")["key"]))
 
     def log(self) -> str:
         """What the server has logged so far."""

@@ -6,6 +6,7 @@ Source: Chrome DevTools Protocol, domains Page, Runtime and Input.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,10 @@ class Page:
             text = await self.value("document.body.innerText")
             raise AssertionError(f"never came true: {expression}\nThe page says:\n{text}") from None
 
+    async def picture(self, file: Path) -> None:
+        """Take a picture of what is seen, as a PNG."""
+        file.write_bytes(base64.b64decode((await self._ask("Page.captureScreenshot", format="png"))["data"]))
+
     async def click(self, selector: str) -> None:
         """Press the mouse on the first element that a selector finds: what lies over it gets the click."""
         box = await self.value(
@@ -87,10 +92,10 @@ class Page:
 
 
 @asynccontextmanager
-async def browser(folder: Path) -> AsyncIterator[Page]:
-    """A browser with a profile of its own in this folder, and its one page."""
+async def browser(folder: Path, *switches: str) -> AsyncIterator[Page]:
+    """A browser with a profile of its own in this folder, and its one page; `switches` are Chromium's own."""
     process = await asyncio.create_subprocess_exec(
-        *(program("chromium"), *SWITCHES, f"--user-data-dir={folder}", "about:blank"),
+        *(program("chromium"), *SWITCHES, *switches, f"--user-data-dir={folder}", "about:blank"),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -4,12 +4,12 @@ import shutil
 
 import pytest
 
-PACKAGES = {"baresip": "baresip", "chromium": "chromium", "sipp": "sip-tester"}
+PACKAGES = {"baresip": "baresip", "chromium": "chromium", "nginx": "nginx", "sipp": "sip-tester"}
 
 
 def program(name: str) -> str:
     """Where the program is."""
-    path = shutil.which(name)
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if path is None:
         pytest.fail(f"{name} is not installed; install it with: sudo apt-get install -y {PACKAGES[name]}")
     return path

@@ -39,7 +39,7 @@ async def console(folder: Path) -> AsyncIterator[tuple[Server, Page, Phone, Phon
             Phone("alice", server=server.sip) as alice,
             Phone("bob", server=server.sip) as bob,
         ):
-            await page.open(server.url)
+            await page.open(server.console_link())
             await page.until("document.getElementById('link-text').textContent === 'live'")
             assert not await page.value("document.getElementById('nobody').hidden")
             for phone in (alice, bob):
@@ -87,7 +87,7 @@ async def test_the_page_follows_what_others_do_and_runs_nothing_it_is_told(tmp_p
         await asyncio.to_thread(api.post, f"/holds/{hold['id']}/resume", None)
         await page.until(says("alice", ".heard", "hears bob"))
 
-        await page.open(server.url)
+        await page.open(server.url)  # this tab stays signed in
         assert alice.call_now is not None
         await alice.call_now.hang_up()
         await page.until(f"{CALLER.format('bob')} && !{CALLER.format('alice')}")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,6 +103,94 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> No
         assert len(processes) == 3
     assert [pid for pid in processes if alive(pid)] == []
     assert "Traceback" not in server.log()
+
+
+OPEN = ["/healthz", "/readyz", "/", "/console/page.css", "/console/page.js", "/console/docs"]
+
+
+async def test_no_http_door_is_open_by_address_alone(server: Server) -> None:
+    """As a bare `proxy_pass` asks for anybody: from loopback, by its name, with no other word of who asks."""
+    ask = client(server)
+    described = await asyncio.to_thread(ask.get, "/openapi.json")
+    asked = [(method.upper(), path) for path, told in described["paths"].items() for method in told]
+    asked = [each for each in asked if each[1] not in OPEN]
+    assert {("POST", "/holds"), ("GET", "/calls"), ("GET", "/events"), ("GET", "/metrics")} <= set(asked)
+    asked += [("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/console/keys"), ("GET", "/x"), ("GET", "//calls")]
+    asked += [("GET", f"/2010-04-01/Accounts/{server.account_sid}/Calls.json"), ("POST", "/twiml/dial")]
+
+    def answered(method: str, path: str) -> int:
+        request = Request(server.url + path, method=method, data=b"{}" if method == "POST" else None)
+        try:
+            with urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            with error:
+                return error.code
+
+    answers = {each: await asyncio.to_thread(answered, *each) for each in asked}
+    assert {each: status for each, status in answers.items() if status not in (401, 403)} == {}
+    assert [await asyncio.to_thread(answered, "GET", path) for path in OPEN] == [200] * len(OPEN)
+
+
+async def test_figures_are_open_where_that_is_set() -> None:
+    async with Server(settings={"metrics_open": True}) as server:
+        with await asyncio.to_thread(urlopen, f"{server.url}/metrics", timeout=10) as answer:
+            assert b"holdfast_ready 1" in answer.read()
+
+
+async def test_the_link_signs_in_once_and_its_key_is_in_no_log(server: Server) -> None:
+    store = f"sqlite:///{server.store}"
+    account = {"HOLDFAST_ACCOUNT_SID": server.account_sid, "HOLDFAST_AUTH_TOKEN": server.auth_token}
+    printed = await asyncio.to_thread(holdfast, "console", "--store", store, **account)
+    assert (printed.returncode, printed.stderr.strip()) == (0, "good once, for ten minutes")
+    address, _, key = printed.stdout.strip().partition("/#key=")
+    assert address == server.url
+
+    def trade() -> Any:
+        asked = Request(f"{server.url}/console/session", json.dumps({"key": key}).encode())
+        with urlopen(asked, timeout=10) as answer:
+            return json.load(answer)
+
+    session = (await asyncio.to_thread(trade))["session"]
+    calls = Request(f"{server.url}/calls", headers={"Authorization": f"Bearer {session}"})
+    with await asyncio.to_thread(urlopen, calls, timeout=10) as answer:
+        assert json.load(answer) == {"calls": []}
+    with pytest.raises(HTTPError, match="403") as again:
+        await asyncio.to_thread(trade)
+    again.value.close()
+    assert "holdfast console prints a link" in server.log()
+    assert [each for each in (key, session, "#key=", server.auth_token) if each in server.log()] == []
+
+
+async def test_the_media_socket_and_the_store_are_its_owners_alone(server: Server) -> None:
+    found = re.search(r"socket=(\S+)", server.log())
+    assert found is not None
+    assert Path(found[1]).is_socket()
+    assert Path(found[1]).parent.stat().st_mode & 0o777 == 0o700
+    assert server.store.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_person_who_starts_it_gets_a_link_and_a_log_gets_none(tmp_path: Path) -> None:
+    ours, its = os.openpty()
+    settings = ["--http-port", "0", "--sip-port", "0", "--rtp-rows", "2", "--rtp-base", "30000"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "holdfast", "serve", *settings, "--store", f"sqlite:///{tmp_path}/holdfast.db"),
+        *("--public-url", "https://holdfast.example"),
+        stdout=its,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    os.close(its)
+    try:
+        said = ""
+        async with asyncio.timeout(30):
+            while "Ctrl-C" not in said:
+                said += (await asyncio.to_thread(os.read, ours, 4096)).decode()
+        assert re.search(r"https://holdfast\.example/#key=[\w-]{43} ", said)
+    finally:
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            await process.wait()
+        os.close(ours)
 
 
 async def test_each_api_refuses_a_body_that_is_too_long_in_its_own_words(server: Server) -> None:

@@ -40,3 +40,18 @@ def test_every_row_that_says_yes_names_its_proof(page: str) -> None:
     assert len(rows) > 50
     unproved = [row[0] for row in rows if len(row) > 2 and row[1].strip() == "yes" and "`tests/" not in " ".join(row)]
     assert unproved == []
+
+
+def test_every_door_names_a_test_that_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text("utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    doors = [row for row in rows if row[0] != "Door"]
+    assert len(doors) > 20
+    assert [row[0] for row in doors if len(row) != len(("door", "who", "may", "proof"))] == []
+    assert [row[0] for row in doors if not NAMED.search(row[3])] == []
+    wrong = [
+        f"{file}::{name}"
+        for file, name in sorted(set(NAMED.findall(text)))
+        if not name or not (ROOT / file).exists() or name not in defined_in(ROOT / file)
+    ]
+    assert wrong == []

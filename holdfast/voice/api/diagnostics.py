@@ -1,6 +1,7 @@
 """What operators ask: is it alive, what does it carry, what happened to this call; and the directory by JSON.
 
-`/engine/…` wants the account's SID and token; `/healthz`, `/readyz` and `/metrics` tell no secrets and want nothing.
+`/engine/…` wants the account's SID and token, here. `/healthz` and `/readyz` tell no secrets and want nothing; who may
+read `/metrics` is decided in front of it.
 """
 
 from __future__ import annotations

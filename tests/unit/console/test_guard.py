@@ -1,19 +1,48 @@
-"""Who may use the console and the JSON API: this machine without a password, others with one, hostile pages never."""
+"""Who may use the console and the JSON API: the account, a browser that signed in, and hostile pages never."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
 
 import pytest
 from starlette.responses import PlainTextResponse
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.console.guard import Guard, is_loopback
+from holdfast.console.guard import Guard
+from holdfast.console.sessions import SESSION_LASTS_S, Sessions
 
 SID = "AC" + "1" * 32
 TOKEN = "f" * 32
+INSIDE = PlainTextResponse("inside")
+
+
+class Time:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def guarded(app: ASGIApp = INSIDE, *, sessions: Sessions | None = None, metrics_open: bool = False) -> Guard:
+    return Guard(app, sid=SID, token=TOKEN, sessions=sessions or Sessions(), metrics_open=metrics_open)
+
+
+def asking(headers: Mapping[str, str], *, path: str = "/holds", method: str = "GET") -> Scope:
+    given = {"host": "127.0.0.1:8080", **headers}
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "client": ("127.0.0.1", 50000),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
+    }
 
 
 async def ask(
@@ -21,7 +50,7 @@ async def ask(
     *,
     path: str = "/holds",
     method: str = "GET",
-    trusts_loopback: bool = True,
+    guard: Guard | None = None,
     password: str | None = None,
 ) -> tuple[int, dict[str, str], str]:
     """Status, header fields and body of the answer to one request."""
@@ -33,18 +62,10 @@ async def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    given = {"host": "127.0.0.1:8080", **(headers or {})}
+    given = dict(headers or {})
     if password is not None:
         given["authorization"] = password
-    scope: Scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
-    }
-    guard = Guard(PlainTextResponse("inside"), sid=SID, token=TOKEN, trusts_loopback=trusts_loopback)
-    await guard(scope, receive, send)
+    await (guard or guarded())(asking(given, path=path, method=method), receive, send)
     fields = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], fields, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
@@ -53,37 +74,39 @@ def basic(user: str = SID, password: str = TOKEN) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "localhost", "[::1]:8080", "127.0.0.2"])
-async def test_this_machine_needs_no_password(host: str) -> None:
-    assert await ask({"host": host}) == (
-        200,
-        {"content-length": "6", "content-type": "text/plain; charset=utf-8"},
-        "inside",
-    )
+def signed_in(sessions: Sessions) -> str:
+    token = sessions.trade(sessions.new_key())
+    assert token is not None
+    return f"Bearer {token}"
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "10.0.0.1"),
-        *("evil.example@localhost", "localhost#.evil.example", "localhost/", "localhost:x", "localhost evil"),
-    ],
-)
-async def test_a_name_that_is_not_loopbacks_own_is_not_trusted(host: str) -> None:
-    status, fields, body = await ask({"host": host})
+PATHS = ["/calls", "/holds", "/holds/HO1/resume", "/pairs", "/events", "/docs", "/openapi.json", "/metrics", "/x"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080", "evil.example", "", "["])
+async def test_no_address_and_no_name_opens_a_door(host: str, path: str) -> None:
+    """A proxy in front asks from loopback, by loopback's name, with header fields of anybody's making or none."""
+    status, fields, body = await ask({"host": host}, path=path)
     assert status == 401
     assert fields["www-authenticate"].startswith("Basic ")
     assert json.loads(body)["code"] == "not_authenticated"
 
 
-@pytest.mark.parametrize("name", ["forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"])
-async def test_what_came_through_a_proxy_is_not_from_this_machine(name: str) -> None:
-    assert (await ask({name: "203.0.113.9"}))[0] == 401
+@pytest.mark.parametrize("name", ["forwarded", "x-forwarded-for", "x-real-ip", "x-forwarded-user", "x-remote-user"])
+@pytest.mark.parametrize("value", ["127.0.0.1", "for=127.0.0.1", SID])
+async def test_what_a_proxy_adds_gives_no_right(name: str, value: str) -> None:
+    assert (await ask({name: value}))[0] == 401
+    assert (await ask({name: value}, path="/console/keys", method="POST"))[0] == 401
 
 
-async def test_a_server_on_a_network_asks_everybody() -> None:
-    assert (await ask(trusts_loopback=False))[0] == 401
-    assert (await ask(trusts_loopback=False, password=basic()))[0] == 200
+async def test_the_account_may() -> None:
+    assert await ask(password=basic()) == (
+        200,
+        {"content-length": "6", "content-type": "text/plain; charset=utf-8"},
+        "inside",
+    )
+    assert (await ask(path="/console/keys", method="POST", password=basic()))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -96,43 +119,113 @@ async def test_a_server_on_a_network_asks_everybody() -> None:
         basic(user="AC0"),
         basic(TOKEN, SID),
         "Bearer " + TOKEN,
+        "Bearer",
+        "Bearer \xff",
         "Basic é",
     ],
 )
 async def test_a_wrong_password_is_none(authorization: str) -> None:
-    assert (await ask(trusts_loopback=False, password=authorization))[0] == 401
+    assert (await ask(password=authorization))[0] == 401
 
 
 async def test_the_scheme_may_be_written_in_any_case() -> None:
-    assert (await ask(trusts_loopback=False, password=basic().replace("Basic", "bAsIc")))[0] == 200
+    assert (await ask(password=basic().replace("Basic", "bAsIc")))[0] == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"origin": "https://evil.example"},
-        {"origin": "http://127.0.0.1:9999"},
-        {"origin": "null"},
-        {"sec-fetch-site": "cross-site"},
-        {"sec-fetch-site": "same-site"},
-    ],
-)
+async def test_a_session_may_what_the_account_may_but_make_sessions() -> None:
+    sessions = Sessions()
+    guard, session = guarded(sessions=sessions), signed_in(sessions)
+    assert [(await ask(path=path, guard=guard, password=session))[0] for path in PATHS] == [200] * len(PATHS)
+    assert (await ask(path="/console/keys", method="POST", guard=guard, password=session))[0] == 401
+    assert (await ask(path="/holds", password=session))[0] == 401, "it is a session of another server"
+
+
+async def test_a_session_ends_after_twelve_hours_and_makes_no_browser_ask_for_a_password() -> None:
+    time = Time()
+    sessions = Sessions(now=time)
+    guard, session = guarded(sessions=sessions), signed_in(sessions)
+    time.now_s += SESSION_LASTS_S - 1
+    assert (await ask(guard=guard, password=session))[0] == 200
+    time.now_s += 1
+    status, fields, body = await ask(guard=guard, password=session)
+    assert (status, json.loads(body)["message"]) == (401, "your session has ended, or is none")
+    assert fields["www-authenticate"].startswith("Bearer ")
+
+
+async def test_a_stream_ends_with_its_session() -> None:
+    sessions = Sessions()
+    authorization = signed_in(sessions)
+    sent: list[Message] = []
+    begun = asyncio.Event()
+
+    async def events(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        begun.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = asking({"authorization": authorization}, path="/events")
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(guarded(events, sessions=sessions)(scope, receive, send))
+        await begun.wait()
+        session = sessions.of(authorization)
+        assert session is not None
+        session.end()
+        session.end()
+    assert sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
+    assert sessions.of(authorization) is None
+
+
+OTHER_PAGES = [
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {"origin": "http://127.0.0.1:9090"},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", OTHER_PAGES)
 async def test_another_page_cannot_hold_a_call_through_the_browser(headers: dict[str, str]) -> None:
     status, _, body = await ask(headers, method="POST", password=basic())
     assert status == 403
     assert json.loads(body)["code"] == "other_site"
 
 
+@pytest.mark.parametrize("headers", OTHER_PAGES)
+async def test_another_page_cannot_sign_a_browser_in(headers: dict[str, str]) -> None:
+    assert (await ask(headers, path="/console/session", method="POST"))[0] == 403
+
+
 async def test_the_consoles_own_page_may() -> None:
     own = {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
-    assert (await ask(own, method="POST"))[0] == 200
+    assert (await ask(own, method="POST", password=basic()))[0] == 200
+    assert (await ask(own, path="/console/session", method="POST"))[0] == 200
 
 
 @pytest.mark.parametrize(
-    "path", ["/2010-04-01/Accounts/x", "/engine/ladder/CA1", "/twiml/continue", "/healthz", "/readyz", "/metrics"]
+    "path",
+    [
+        *("/2010-04-01/Accounts/x", "/engine/ladder/CA1", "/twiml/continue", "/healthz", "/readyz"),
+        *("/", "/console/page.css", "/console/page.js", "/console/docs", "/console/session"),
+    ],
 )
-async def test_doors_with_locks_of_their_own_are_left_to_them(path: str) -> None:
+async def test_doors_with_locks_of_their_own_are_left_to_them_and_files_are_open(path: str) -> None:
     assert (await ask({"host": "public.example"}, path=path, method="POST"))[0] == 200
+
+
+async def test_the_figures_are_for_the_account_unless_they_are_set_open() -> None:
+    assert (await ask(path="/metrics"))[0] == 401
+    assert (await ask(path="/metrics", password=basic()))[0] == 200
+    assert (await ask(path="/metrics", guard=guarded(metrics_open=True)))[0] == 200
+    assert (await ask(path="/calls", guard=guarded(metrics_open=True)))[0] == 401
 
 
 @pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Calls.json", "/engine/x", "/twiml/continue"])
@@ -155,13 +248,5 @@ async def test_other_protocols_pass() -> None:
     async def no_answer(message: Message) -> None:
         raise AssertionError(message)
 
-    await Guard(inner, sid=SID, token=TOKEN, trusts_loopback=False)({"type": "lifespan"}, nothing, no_answer)
+    await guarded(inner)({"type": "lifespan"}, nothing, no_answer)
     assert seen == ["lifespan"]
-
-
-@pytest.mark.parametrize(
-    ("host", "own"),
-    [("localhost", True), ("a.localhost", True), ("127.9.9.9", True), ("::1", True), ("0.0.0.0", False), ("x", False)],
-)
-def test_what_is_loopback(host: str, own: bool) -> None:
-    assert is_loopback(host) is own

@@ -1,0 +1,108 @@
+"""Who has signed in to the console: keys that are good once, and the sessions they are traded for.
+
+A key stands in the fragment of a link, which a browser sends to no server; the page trades it by POST. Keys and the
+tokens of sessions are 256 random bits, kept as digests, in memory alone: they end with the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+KEY_LASTS_S = 600.0
+SESSION_LASTS_S = 12 * 3600.0
+TOKEN_BYTES = 32
+MOST_KEYS = 20
+MOST_SESSIONS = 100
+"""Of more than these the oldest end: only the account can make a key, and so a session."""
+
+
+class Session:
+    """A browser that signed in. Units: `ends_at` seconds of the clock of `Sessions`."""
+
+    def __init__(self, *, ends_at: float, now: Callable[[], float]) -> None:
+        self.ends_at = ends_at
+        self._now = now
+        self._waits: set[asyncio.Timeout] = set()
+
+    @property
+    def lasts_s(self) -> float:
+        """How long it goes on, 0 when it is over."""
+        return max(0.0, self.ends_at - self._now())
+
+    @asynccontextmanager
+    async def lasting(self) -> AsyncIterator[None]:
+        """Within it, what still waits when the session ends is cut off. Raises: TimeoutError."""
+        async with asyncio.timeout(self.lasts_s) as wait:
+            self._waits.add(wait)
+            try:
+                yield
+            finally:
+                self._waits.discard(wait)
+
+    def end(self) -> None:
+        """End it now, and what waits within it."""
+        self.ends_at = min(self.ends_at, self._now())
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(asyncio.get_running_loop().time())
+
+
+class Sessions:
+    """The keys and sessions of one server."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._keys: dict[bytes, float] = {}
+        self._sessions: dict[bytes, Session] = {}
+
+    def new_key(self) -> str:
+        """A key for one link, good once and for ten minutes."""
+        key = secrets.token_urlsafe(TOKEN_BYTES)
+        self._keys[_digest(key)] = self._now() + KEY_LASTS_S
+        while len(self._keys) > MOST_KEYS:
+            del self._keys[next(iter(self._keys))]
+        return key
+
+    def trade(self, key: str) -> str | None:
+        """A new session's token for a key, which is used up by it; None for a key that is none, or no longer."""
+        found = _found(key, self._keys)
+        if found is None or self._keys.pop(found) <= self._now():
+            return None
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        self._sessions = {digest: each for digest, each in self._sessions.items() if each.lasts_s}
+        while len(self._sessions) >= MOST_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions))).end()
+        self._sessions[_digest(token)] = Session(ends_at=self._now() + SESSION_LASTS_S, now=self._now)
+        return token
+
+    def of(self, authorization: str) -> Session | None:
+        """The session that an Authorization header proves, while it lasts. Source: RFC 6750 §2.1."""
+        scheme, _, token = authorization.partition(" ")
+        found = _found(token.strip(), self._sessions) if scheme.lower() == "bearer" else None
+        session = None if found is None else self._sessions[found]
+        return session if session is not None and session.lasts_s else None
+
+
+def link(base_url: str, key: str) -> str:
+    """The link that signs a browser in."""
+    return f"{base_url.rstrip('/')}/#key={key}"
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _found(token: str, digests: Iterable[bytes]) -> bytes | None:
+    """The digest of this token among these; how long the search takes does not say how near a guess is."""
+    wanted = _digest(token)
+    found = None
+    for each in digests:
+        if hmac.compare_digest(each, wanted):
+            found = each
+    return found
