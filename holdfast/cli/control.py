@@ -26,13 +26,14 @@ from starlette.types import ASGIApp
 from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
+from holdfast.cli.greeting import first_link, greeting
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
 from holdfast.cli.serve import GOODBYE_S
 from holdfast.cli.terminal import Stop, say, tell
 from holdfast.cli.web import bind_http, http_server
 from holdfast.console.app import console_routes
 from holdfast.console.guard import Guard
-from holdfast.console.sessions import Sessions, link
+from holdfast.console.sessions import Sessions
 from holdfast.holds.account import Account
 from holdfast.holds.figures import HoldsCollector
 from holdfast.holds.service import Holds
@@ -164,7 +165,12 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                     birth=birth_of(supervisor),
                 )
                 announce(wiring.settings.store_path, running)
-                for line in greeting(running, wiring.credentials, secured, signs_in=first_link(wiring, sessions)):
+                for line in greeting(
+                    running,
+                    wiring.credentials,
+                    secured,
+                    signs_in=first_link(wiring.settings.public_url or wiring.url, sessions),
+                ):
                     say(line)
                 try:
                     await stop.wait()
@@ -346,27 +352,6 @@ def application(
     # Side by side, so that the engine's API answers in its own words whatever comes in.
     doors = Router([Mount("/2010-04-01", api), Mount("", app)])
     return Guard(doors, sid=sid, token=token, sessions=sessions, metrics_open=wiring.settings.metrics_open)
-
-
-def first_link(wiring: Wiring, sessions: Sessions) -> str | None:
-    """A link to the console for the person who starts the server; none where a log is all that reads it."""
-    if not sys.stdout.isatty():
-        return None
-    return link(wiring.settings.public_url or wiring.url, sessions.new_key())
-
-
-def greeting(running: Running, credentials: Credentials, secured: int | None, *, signs_in: str | None) -> list[str]:
-    """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
-    console = "holdfast console prints a link to the console, good once, for ten minutes"
-    if signs_in is not None:
-        console = f"console, by this link once, for ten minutes: {signs_in} (another: holdfast console)"
-    tls = "" if secured is None else f", over TLS at port {secured}"
-    return [
-        f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}{tls}",
-        f"  {console}",
-        f"  account {credentials.sid}; holdfast account prints the lines for your program",
-        "  Ctrl-C hangs up every call and stops",
-    ]
 
 
 def stop_requested(*, goodbye_s: float = GOODBYE_S) -> asyncio.Event:

@@ -119,7 +119,7 @@ async def test_no_http_door_is_open_by_address_alone(server: Server) -> None:
     asked += [("GET", f"/2010-04-01/Accounts/{server.account_sid}/Calls.json"), ("POST", "/twiml/dial")]
 
     def answered(method: str, path: str) -> int:
-        request = Request(server.url + path, method=method, data=b"{}" if method == "POST" else None)
+        request = HttpRequest(server.url + path, method=method, data=b"{}" if method == "POST" else None)
         try:
             with urlopen(request, timeout=10) as answer:
                 return int(answer.status)
@@ -147,12 +147,12 @@ async def test_the_link_signs_in_once_and_its_key_is_in_no_log(server: Server) -
     assert address == server.url
 
     def trade() -> Any:
-        asked = Request(f"{server.url}/console/session", json.dumps({"key": key}).encode())
+        asked = HttpRequest(f"{server.url}/console/session", json.dumps({"key": key}).encode())
         with urlopen(asked, timeout=10) as answer:
             return json.load(answer)
 
     session = (await asyncio.to_thread(trade))["session"]
-    calls = Request(f"{server.url}/calls", headers={"Authorization": f"Bearer {session}"})
+    calls = HttpRequest(f"{server.url}/calls", headers={"Authorization": f"Bearer {session}"})
     with await asyncio.to_thread(urlopen, calls, timeout=10) as answer:
         assert json.load(answer) == {"calls": []}
     with pytest.raises(HTTPError, match="403") as again:

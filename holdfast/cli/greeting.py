@@ -1,0 +1,30 @@
+"""What `holdfast serve` says to the person who started it."""
+
+from __future__ import annotations
+
+import sys
+
+from holdfast.cli.running import Running
+from holdfast.console.sessions import Sessions, link
+from holdfast.store.account import Credentials
+
+
+def first_link(base_url: str, sessions: Sessions) -> str | None:
+    """A link to the console for the person who starts the server; none where a log is all that reads it."""
+    if not sys.stdout.isatty():
+        return None
+    return link(base_url, sessions.new_key())
+
+
+def greeting(running: Running, credentials: Credentials, secured: int | None, *, signs_in: str | None) -> list[str]:
+    """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
+    console = "holdfast console prints a link to the console, good once, for ten minutes"
+    if signs_in is not None:
+        console = f"console, by this link once, for ten minutes: {signs_in} (another: holdfast console)"
+    tls = "" if secured is None else f", over TLS at port {secured}"
+    return [
+        f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}{tls}",
+        f"  {console}",
+        f"  account {credentials.sid}; holdfast account prints the lines for your program",
+        "  Ctrl-C hangs up every call and stops",
+    ]
