@@ -142,7 +142,7 @@ async def test_the_console_works_behind_nginx_and_no_secret_is_in_a_log(tmp_path
             Phone("bob", server=server.sip) as bob,
         ):
             api = client(server)
-            number = {"phone_number": NUMBER, "voice_url": files.put("talk.xml", TALK)}
+            number: dict[str, object] = {"phone_number": NUMBER, "voice_url": files.put("talk.xml", TALK)}
             await asyncio.to_thread(api.post, "/engine/numbers", number)
             link = await printed_link(server)
             address, _, key = link.partition("/#key=")
