@@ -8,6 +8,7 @@ import logging
 
 from holdfast.holds.documents import Documents
 from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, NotThere
+from holdfast.holds.gathering import Gathering
 from holdfast.holds.hold import CallOver, Confirmed, Fail, Message, StillHeld, Unheld
 from holdfast.holds.ids import CallSid, QueueSid
 from holdfast.holds.pairs import Pairs
@@ -55,16 +56,17 @@ class ByLegs:
         self._pairs = pairs
         self._queues: dict[str, QueueSid] = {}
         self._closing: dict[QueueSid, int] = {}
+        self._gathering = Gathering(account, pairs)
 
     # What the service asks for, one thing at a time per pair.
 
-    async def hold(self, call: CallSid, music: str | None) -> Message:
+    async def hold(self, call: CallSid, music: str | None, *, limit_s: float | None) -> Message:
         """Hold one party of a known pair; what to tell the hold.
 
         Raises: AccountTrouble when it was asked for and cannot be seen.
         """
         before = self._known(call)
-        plan = legs.hold(before, call, music=music)
+        plan = legs.hold(before, call, music=music, limit_s=limit_s)
         if isinstance(plan, Refusal):
             return CallOver(why=plan.why) if plan.gone else Fail(why=plan.why)
         await self._pairs.put(plan.pair)
@@ -174,6 +176,13 @@ class ByLegs:
                     if seen is None or not seen.live:
                         pair = legs.gone(pair, party.call).pair
                 await self._carry(legs.leftovers(pair))
+                continue
+            for again in await self._gathering.look(pair):
+                seen = await self._account.call(again.call)
+                if seen is None or not seen.live:
+                    await self.gone(again.call)
+                    break
+                await self._carry(legs.Plan(pair=self._pairs.of(again.call) or pair, steps=(again,)))
         for queue, tries in tuple(self._closing.items()):
             await self._close(queue, tries)
 

@@ -2,27 +2,37 @@
 
 Every document that can end has a continuation, and it is ours: `/twiml/continue`, with the turn the document was
 given in. So no leg falls off the line because another one moved.
+
+A document that is there for a hold lasts by itself as long as the hold may: what ends it comes by REST. An account
+hangs up a call whose next document does not come, so none is asked for while our web door may be away.
 """
 
 from urllib.parse import urlencode, urlsplit
+from xml.sax.saxutils import escape
 
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from holdfast.holds.errors import BadInput
+from holdfast.holds.policy import LONGEST_CALL_S, Policy, lasts_s
 from holdfast.holds.ways.steps import Bye, Document, Enter, GoOn, Park, Take, Wait
 
 AUDIO = (".mp3", ".wav", ".wave", ".ulaw", ".au", ".aif", ".aiff", ".aifc", ".gsm", ".ogg", ".flac")
-PARK_S = 60
-"""How long a parked leg stays silent before it asks again: a sign of life, and the way out when we forgot it."""
+ROUNDS = 1_000
+"""How often a `<Play loop="0">` is heard at most. Source: TwiML <Play> loop."""
+SHORTEST_S = 1
+"""The shortest music that still lasts as long as a call may: fifteen `<Play>` of a thousand rounds of a second."""
+MOST_DOCUMENT = 60_000
+"""Units: bytes, a little less than the 64 kB that an account reads. Source: Twilio error 11750."""
 TAKE_TIMEOUT_S = 15
 MOST_URL = 2_000
 
 
 class Documents:
-    """Writes documents whose URLs begin with the address the account reaches us at."""
+    """Writes documents for one policy, with URLs that begin with the address the account reaches us at."""
 
-    def __init__(self, public_url: str) -> None:
+    def __init__(self, public_url: str, policy: Policy) -> None:
         self._base = public_url.rstrip("/")
+        self._policy = policy
 
     def continue_url(self, *, turn: int = 0, after: str | None = None) -> str:
         """What an application puts as `action` on its own `<Dial>`, so that the call can be held."""
@@ -43,11 +53,15 @@ class Documents:
                 action = self.continue_url(turn=turn, after=after)
                 if music is None:
                     response.enqueue(queue, action=action, method="POST")
-                else:
+                elif is_audio(music):
                     wait = self._url("wait")
                     response.enqueue(queue, action=action, method="POST", wait_url=wait, wait_url_method="POST")
-            case Park():
-                response.pause(length=PARK_S)
+                else:
+                    # The account asks a waitUrl again whenever its document ends: the application's own server, then.
+                    response.enqueue(queue, action=action, method="POST", wait_url=music, wait_url_method="GET")
+            case Park(limit_s=limit_s):
+                response.pause(length=lasts_s(self._policy, limit_s))
+                # A sign of life after a hold that lasted longer than it may, and the way out when we forgot the call.
                 response.redirect(self._url("park"), method="POST")
             case Take(queue=queue, turn=turn):
                 dial = Dial(action=self.continue_url(turn=turn, after=after), method="POST", timeout=TAKE_TIMEOUT_S)
@@ -67,13 +81,15 @@ class Documents:
         return str(response)
 
     def music(self, url: str, *, again: str | None = None) -> str:
-        """Hold sound without an end: audio is looped, a document is handed over to.
+        """Hold sound as long as a call may last: audio is looped, a document is handed over to.
 
         `again`: where this document is, when nobody asks for it again by itself (a HoldUrl, unlike a waitUrl).
         """
         response = VoiceResponse()
         if is_audio(url):
-            response.play(url, loop=0)
+            one = len(escape(url).encode()) + len('<Play loop="0"></Play>')
+            for _ in range(min(-(-LONGEST_CALL_S // (ROUNDS * SHORTEST_S)), MOST_DOCUMENT // one)):
+                response.play(url, loop=0)
             if again is not None:
                 response.redirect(again, method="GET")
         else:

@@ -4,10 +4,16 @@ The default never leaves anybody with music for ever: a hold ends after half an 
 has left is not kept waiting for nobody.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from holdfast.holds.hold import Hold, Status
+
+SPARE_S = 600
+"""How long the service may be away at the end of a hold before a document that it gave ends."""
+LONGEST_CALL_S = 14_400
+"""Source: Twilio REST, Call TimeLimit: four hours, unless an account has the option of more."""
 
 
 class Follow(StrEnum):
@@ -115,6 +121,17 @@ def due(policy: Policy, hold: Hold, sight: Sight, now: float) -> Decision | None
         if now - last >= policy.remind_every_s:
             return RemindOwner()
     return None
+
+
+def lasts_s(policy: Policy, limit_s: float | None) -> int:
+    """How long a document for a hold goes on without another request to us: the hold's limit and ten minutes.
+
+    `limit_s` is the hold's own limit; None: the policy's. A hold that nothing ends lasts as long as a call may.
+    """
+    limit_s = limit_s if limit_s is not None else policy.limit_s
+    if limit_s is None or policy.on_limit is Follow.KEEP:
+        return LONGEST_CALL_S
+    return math.ceil(min(limit_s + SPARE_S, LONGEST_CALL_S))
 
 
 def _follow(follow: Follow, why: str) -> BringBack | EndCall | None:

@@ -75,7 +75,7 @@ class Holds:
         self.policy = policy or Policy()
         self.public_url = public_url
         clock, patience, store = clock or SystemClock(), patience or Patience(), store or MemoryStore()
-        self.documents = None if public_url is None else Documents(public_url)
+        self.documents = None if public_url is None else Documents(public_url, self.policy)
         usable = self.documents if public_url is not None and account.can_reach(public_url) else None
         self._new_id = new_id or _new_id
         self._lanes = Lanes()

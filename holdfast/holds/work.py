@@ -94,7 +94,7 @@ class Work:
                 await self._ledger.tell(hold.id, Begin(way=WayName.LEGS, queue=queue_of(hold.call)))
                 if self.legs is None:
                     return Fail(why=NO_ADDRESS)
-                return await self.legs.hold(hold.call, hold.music)
+                return await self.legs.hold(hold.call, hold.music, limit_s=hold.limit_s)
 
     async def bring_back(self, hold: Hold, *, by: str | None, why: str | None) -> Hold:
         """Resume the party: a person's wish, or the policy's. Raises: HoldFailed, OutcomeUnknown."""

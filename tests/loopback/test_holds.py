@@ -295,7 +295,7 @@ async def test_a_service_that_is_restarted_goes_on_with_what_is_held(
     server: Server, files: FileServer, number: str, tmp_path: Path
 ) -> None:
     port = free_port(socket.SOCK_STREAM)
-    url = files.put("dial.xml", _dial(f"http://{HOST}:{port}/twiml/continue"))
+    url = files.put("dial.xml", dial_document(f"http://{HOST}:{port}/twiml/continue"))
     async with talking(server, files, number=number, support_url=url) as talk:
         service = Service(talk.server, port=port, store=tmp_path / "holds.db")
         async with service.running() as holds:
@@ -318,5 +318,6 @@ async def test_a_service_that_is_restarted_goes_on_with_what_is_held(
             await talk.bob.call_now.hang_up()
 
 
-def _dial(action: str) -> str:
+def dial_document(action: str) -> str:
+    """A Dial of an application that says what is ours: where it goes on."""
     return f'<Response><Dial action="{action}"><Client>bob</Client></Dial></Response>'

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ways import legs
-from holdfast.holds.ways.pair import Pair, Place, document, onward
-from holdfast.holds.ways.steps import Bye, Document, LegStep, Park
+from holdfast.holds.ways.pair import Pair, Place, document, onward, park_for
+from holdfast.holds.ways.steps import Bye, Document, LegStep
 
 QUEUE_REFUSED = frozenset({"queue-full", "error", "system-error"})
 """QueueResult values of a call that never came to wait. Source: TwiML <Enqueue> action parameters."""
@@ -90,6 +90,6 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
         moved = pair.put(arrived)
         return Continued(pair=moved, answer=document(moved, call))
     if me.place is Place.TAKING and report.dial_status in NOT_TAKEN:
-        return Continued(pair=legs.held_again(pair, other.call), answer=Park(), not_taken=other.call)
+        return Continued(pair=legs.held_again(pair, other.call), answer=park_for(other), not_taken=other.call)
     plan = legs.gone(pair, call)
     return Continued(pair=plan.pair, answer=onward(plan.pair, call), steps=plan.steps)

@@ -9,8 +9,8 @@ Source: TwiML <Dial>, "modifying a live call"; TwiML <Enqueue>; <Dial><Queue>.
 from dataclasses import dataclass, replace
 
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ways.pair import Pair, Party, Place, onward, queue_of, room_of
-from holdfast.holds.ways.steps import CloseQueue, Enter, LegStep, OpenQueue, Park, Redirect, Refusal, Take, Wait
+from holdfast.holds.ways.pair import Pair, Party, Place, onward, park_for, queue_of, room_of
+from holdfast.holds.ways.steps import CloseQueue, Enter, LegStep, OpenQueue, Redirect, Refusal, Take, Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ def unknown(continue_url: str | None) -> Refusal:
     )
 
 
-def hold(pair: Pair, call: CallSid, *, music: str | None) -> Plan | Refusal:
+def hold(pair: Pair, call: CallSid, *, music: str | None, limit_s: float | None = None) -> Plan | Refusal:
     """Hold one party: it waits in its private queue, the other in silence, or in its own queue when it is held too."""
     me, other = pair.me(call), pair.other(call)
     missing = _missing(pair, me, other)
@@ -43,15 +43,13 @@ def hold(pair: Pair, call: CallSid, *, music: str | None) -> Plan | Refusal:
     if me.place is Place.ROOM:
         return Refusal(why="the pair is in a conference by now", fix="Hold the party there.")
     turn = pair.turn + 1
+    held = replace(me, place=Place.WAITING, held=True, arriving=True, music=music, limit_s=limit_s)
     if me.place is Place.PARENT:
         return Plan(
-            pair=pair.moved(
-                replace(me, place=Place.WAITING, held=True, arriving=True, music=music),
-                replace(other, place=Place.PARKED, turn=turn),
-            ),
-            steps=(OpenQueue(name=queue_of(call)), Redirect(call=other.call, to=Park())),
+            pair=pair.moved(held, replace(other, place=Place.PARKED, turn=turn)),
+            steps=(OpenQueue(name=queue_of(call)), Redirect(call=other.call, to=park_for(held))),
         )
-    held = replace(me, place=Place.WAITING, held=True, arriving=True, music=music, turn=turn)
+    held = replace(held, turn=turn)
     # One who is held already, or parked for want of the other, stays where it is.
     left = other if other.held or other.place is Place.PARKED else replace(other, place=Place.PARKED, arriving=True)
     return Plan(
@@ -73,7 +71,7 @@ def resume(pair: Pair, call: CallSid) -> Plan | Refusal:
     turn = pair.turn + 1
     if other.held:
         parked = replace(me, place=Place.PARKED, held=False, arriving=False, turn=turn, music=None)
-        return Plan(pair=pair.moved(parked), steps=(Redirect(call=call, to=Park()),))
+        return Plan(pair=pair.moved(parked), steps=(Redirect(call=call, to=park_for(other)),))
     taking = replace(other, place=Place.TAKING, arriving=False, turn=turn)
     back = replace(me, held=False, arriving=False)
     return Plan(
@@ -111,13 +109,31 @@ def fall_back(pair: Pair, call: CallSid, *, answered: bool = False) -> Plan:
     here = replace(me, held=False, music=None, turn=turn, arriving=False)
     if other.held:
         parked = replace(here, place=Place.PARKED)
-        return Plan(pair=pair.moved(parked), steps=() if answered else (Redirect(call=call, to=Park()),))
+        steps: tuple[LegStep, ...] = () if answered else (Redirect(call=call, to=park_for(other)),)
+        return Plan(pair=pair.moved(parked), steps=steps)
     room = room_of(pair)
     enter = Enter(room=room, turn=turn)
     there = replace(other, place=Place.ROOM, music=None, turn=turn, arriving=True)
     moved = pair.moved(replace(here, place=Place.ROOM, arriving=not answered), there)
     steps = (Redirect(call=other.call, to=enter),)
     return Plan(pair=replace(moved, room=room), steps=steps if answered else (Redirect(call=call, to=enter), *steps))
+
+
+def astray(pair: Pair) -> tuple[Party, ...]:
+    """Those who were sent into the pair's conference by a redirect and were not seen there yet.
+
+    Nobody asks on behalf of a party whose redirect was not taken: it stays where it was, in silence. Two who still
+    talk by their plain Dial are left alone.
+    """
+    if pair.over or pair.room is None or expected(pair):
+        return ()
+    return tuple(party for party in (pair.parent, pair.child) if party.place is Place.ROOM and party.arriving)
+
+
+def seen_in_room(pair: Pair, call: CallSid) -> Pair:
+    """The pair after this call was seen in the conference."""
+    me = pair.me(call)
+    return pair.put(replace(me, arriving=False)) if me.place is Place.ROOM else pair
 
 
 def undo(before: Pair, planned: Pair, current: Pair, call: CallSid) -> Plan:
@@ -168,7 +184,7 @@ def give_up(pair: Pair, call: CallSid) -> Plan:
             replace(me, held=True, place=Place.WAITING, arriving=False),
             replace(other, place=Place.PARKED, arriving=False, turn=turn),
         ),
-        steps=(Redirect(call=other.call, to=Park()),),
+        steps=(Redirect(call=other.call, to=park_for(me)),),
     )
 
 

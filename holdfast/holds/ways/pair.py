@@ -49,6 +49,8 @@ class Party:
     held: bool = False
     arriving: bool = False
     music: str | None = None
+    limit_s: float | None = None
+    """The limit of its latest hold, where that has one of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,11 @@ def onward(pair: Pair, call: CallSid) -> Document:
     return Bye()
 
 
+def park_for(other: Party) -> Park:
+    """What a party does while the other one is held."""
+    return Park(limit_s=other.limit_s)
+
+
 def document(pair: Pair, call: CallSid) -> Document:
     """What a party is to run, from where the pair stands.
 
@@ -126,7 +133,7 @@ def document(pair: Pair, call: CallSid) -> Document:
         case Place.WAITING | Place.JOINED:
             return Wait(queue=queue_of(call), music=me.music, turn=me.turn)
         case Place.PARKED:
-            return Park()
+            return park_for(other)
         case Place.TAKING:
             return Take(queue=queue_of(other.call), turn=me.turn)
         case Place.ROOM:

@@ -18,7 +18,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
-    """Stay on the line in silence until told otherwise."""
+    """Stay on the line in silence until told otherwise. `limit_s`: the own limit of the hold it waits for, if any."""
+
+    limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

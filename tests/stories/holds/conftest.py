@@ -48,6 +48,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.clock.account = self.account
+        self.account.clock = self.clock
         self.start()
 
     def start(self, **options: Any) -> None:
@@ -68,6 +69,16 @@ class Stage:
         parent, child = self.account.dial(1, 2, action=self.holds.continue_url)
         await self.holds.adopt(parent, child, after=after)
         return parent, child
+
+    async def passes(self, seconds: float, *, looked_after: bool = True) -> None:
+        """Let time pass: documents end, and the service looks after what is held, if it is there."""
+        until = self.clock.time + seconds
+        while self.clock.time < until:
+            self.clock.time = min(until, self.clock.time + 5.0)
+            await self.settle()
+            if looked_after:
+                await self.holds.check()
+                await self.settle()
 
     async def settle(self) -> None:
         """Let everything that is under way come to its end."""

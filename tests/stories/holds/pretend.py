@@ -1,8 +1,9 @@
 """An account that follows Twilio's rules for two legs, queues and conferences, in memory, with a clock that is told.
 
 It keeps to what is documented: what a redirect does to each end of a Dial, when `action` is asked and when its answer
-is thrown away, that a document's end hangs up. Its webhooks go to the real web door, signed. Nothing happens by
-itself: `pump` delivers the webhooks that wait, in order or in the order a test chooses.
+is thrown away, that a document's end hangs up, and that a call whose next document does not come is over. Its webhooks
+go to the real web door, signed. Nothing happens by itself: `pump` delivers the webhooks that wait, in order or in the
+order a test chooses, and those of documents that have come to their end by now.
 
 Source: TwiML <Dial>, <Enqueue>, <Queue>, <Conference>; Twilio REST, Call, Participant, Queue and Member resources.
 """
@@ -25,6 +26,10 @@ PUBLIC = "https://holds.example"
 TOKEN = "the account's secret token"
 SID = "AC" + "1" * 32
 MOST_DELIVERIES = 200
+TRACK_S = 1.0
+"""How long the music is that is played over and over."""
+ROUNDS = 1_000
+"""How often `loop="0"` plays it. Source: TwiML <Play>."""
 
 
 @dataclass(slots=True)
@@ -67,6 +72,8 @@ class Pending:
     run: bool
     """Whether the answer is run, or thrown away."""
     wait: bool = False
+    at: float = 0.0
+    """When the document that asks it comes to its end."""
 
 
 class PretendClock:
@@ -111,6 +118,11 @@ class PretendAccount:
     before: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     """By method: what happens in the world just before it is carried out."""
     web: ASGIApp | None = None
+    away: bool = False
+    """Whether the web door cannot be reached: what is asked of it fails."""
+    clock: PretendClock | None = None
+    timed: list[Pending] = field(default_factory=list)
+    """What documents will ask for that still last."""
     delivers: bool = True
     opened: int = 0
     after_answers: set[asyncio.Task[None]] = field(default_factory=set)
@@ -158,20 +170,39 @@ class PretendAccount:
     async def pump(self) -> None:
         """Deliver every webhook that waits, and those that follow."""
         for _ in range(MOST_DELIVERIES):
+            self._come_to_their_end()
             if not self.pending:
                 return
             await self.deliver(0)
         raise AssertionError("webhooks without an end")
 
+    def _come_to_their_end(self) -> None:
+        """Let the documents end whose time is over."""
+        now = 0.0 if self.clock is None else self.clock.now()
+        ended = [hook for hook in self.timed if hook.at <= now]
+        self.timed = [hook for hook in self.timed if hook.at > now and self._current(hook)]
+        self.pending += [hook for hook in ended if self._current(hook)]
+
+    def _current(self, hook: Pending) -> bool:
+        """Whether the call still runs the document that asks."""
+        call = self.calls_[hook.call]
+        return hook.session == call.session and call.live and not (hook.wait and call.peer is not None)
+
     async def deliver(self, index: int) -> None:
         hook = self.pending.pop(index)
         call = self.calls_[hook.call]
         current = hook.session == call.session and call.live
-        if hook.wait and not current:
+        if hook.wait and not self._current(hook):
             return
         if not hook.url.startswith(PUBLIC):
-            if hook.run and current:
+            if hook.run and current and not hook.wait:
                 call.verb, call.at = "app", hook.url
+            return
+        if self.away:
+            if hook.wait:
+                self._leaves_queue(call, "error")
+            elif hook.run and current:
+                self._over(call, by="a document that did not come")
             return
         status, twiml = await self.ask(hook.call, hook.url, hook.values)
         assert status == 200, twiml
@@ -227,6 +258,7 @@ class PretendAccount:
 
     async def quiet(self) -> None:
         """Deliver every webhook, and let what follows the answers come to its end."""
+        self._come_to_their_end()
         while self.pending or self.after_answers:
             await self.pump()
             for task in tuple(self.after_answers):
@@ -244,6 +276,7 @@ class PretendAccount:
 
     def _run(self, call: Call, twiml: str) -> None:
         verbs = list(ElementTree.fromstring(twiml))
+        lasts_s = 0.0
         call.session += 1
         call.verb, call.action, call.queue, call.peer, call.room = "idle", None, None, None, None
         call.held = False
@@ -251,6 +284,9 @@ class PretendAccount:
             match verb.tag:
                 case "Pause":
                     call.verb = "park"
+                    lasts_s += float(verb.get("length", "1"))
+                case "Redirect" if lasts_s:
+                    self._after(lasts_s, call, verb.text or "")
                     return
                 case "Redirect":
                     self._later(call, verb.text or "", run=True)
@@ -275,12 +311,25 @@ class PretendAccount:
         self._over(call, by="the end of its document")
 
     def _heard(self, call: Call, twiml: str) -> None:
-        verbs = [verb.tag for verb in ElementTree.fromstring(twiml)]
-        if verbs == ["Leave"]:
-            self.queues_[call.queue or ""].remove(call.sid)
-            self._later(call, call.action, run=True, QueueResult="leave")
-        else:
-            assert verbs in (["Play"], ["Redirect"]), twiml
+        verbs = list(ElementTree.fromstring(twiml))
+        if [verb.tag for verb in verbs] == ["Leave"]:
+            self._leaves_queue(call, "leave")
+            return
+        assert {verb.tag for verb in verbs} == {"Play"}, twiml
+        assert {verb.get("loop") for verb in verbs} == {"0"}, twiml
+        # Its waitUrl is asked again when the document has ended.
+        self._after(len(verbs) * ROUNDS * TRACK_S, call, call.wait_url or "", wait=True)
+
+    def _leaves_queue(self, call: Call, result: str) -> None:
+        self.queues_[call.queue or ""].remove(call.sid)
+        self._later(call, call.action, run=True, QueueResult=result)
+
+    def _after(self, seconds: float, call: Call, url: str, *, wait: bool = False) -> None:
+        """Ask for a document when the one that runs now has come to its end."""
+        at = (0.0 if self.clock is None else self.clock.now()) + seconds
+        values: dict[str, str] = {"QueueSid": self._queue_sid(call.queue or "")} if wait else {}
+        hook = Pending(call=call.sid, session=call.session, url=url, values=values, run=True, wait=wait, at=at)
+        self.timed.append(hook)
 
     def _enqueue(self, call: Call, name: str, action: str | None, wait_url: str | None) -> None:
         call.verb, call.queue, call.action, call.wait_url = "enqueue", name, action, wait_url

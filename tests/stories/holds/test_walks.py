@@ -33,6 +33,7 @@ quiet_moves = st.one_of(
     st.tuples(st.just("hold and resume at once"), who),
     st.tuples(st.just("look"), who),
     st.tuples(st.just("restart"), who),
+    st.tuples(st.just("away"), who),
     st.tuples(st.just("deliver"), who),
     st.tuples(st.just("refuse"), who),
     st.tuples(st.just("lose the answer"), who),
@@ -81,6 +82,12 @@ class Walk:
             case "restart":
                 await account.quiet()
                 stage.start()
+            case "away":
+                await account.quiet()
+                account.away = True
+                await stage.passes(600.0, looked_after=index == 0)
+                account.away = False
+                await stage.holds.check()
             case "deliver":
                 if account.pending:
                     await account.deliver(-1 if index else 0)

@@ -1,0 +1,43 @@
+"""Seeing that two parties who were sent into a conference by redirects come to be there.
+
+No document of theirs asks again: one whose redirect the account did not take stays in silence until it is sent again.
+"""
+
+from holdfast.holds.ids import CallSid
+from holdfast.holds.pairs import Pairs
+from holdfast.holds.ports import Account
+from holdfast.holds.ways import legs
+from holdfast.holds.ways.pair import Pair, document
+from holdfast.holds.ways.steps import Redirect
+
+
+class Gathering:
+    """Looks for those who are not where they were sent."""
+
+    def __init__(self, account: Account, pairs: Pairs) -> None:
+        self._account = account
+        self._pairs = pairs
+        self._missed: set[CallSid] = set()
+        """Those who were not there at the last look. Once is no proof: a document may be on its way."""
+
+    async def look(self, pair: Pair) -> tuple[Redirect, ...]:
+        """Whom to send again, now that it was missed twice. Raises: AccountTrouble."""
+        calls = [party.call for party in legs.astray(pair)]
+        if not calls:
+            return ()
+        inside = await self._inside(pair.room)
+        if self._pairs.of(pair.parent.call) != pair:
+            return ()
+        for call in calls:
+            if call in inside:
+                pair = legs.seen_in_room(pair, call)
+        await self._pairs.put(pair)
+        missing = {call for call in calls if call not in inside}
+        again = missing & self._missed
+        self._missed = (self._missed - set(calls)) | (missing - again)
+        return tuple(Redirect(call=call, to=document(pair, call)) for call in calls if call in again)
+
+    async def _inside(self, room: str | None) -> set[CallSid]:
+        """Who is in the live conferences of this name."""
+        rooms = [one.sid for one in await self._account.conferences() if one.name == room]
+        return {one.call for sid in rooms for one in await self._account.participants(sid)}
