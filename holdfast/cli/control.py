@@ -27,6 +27,7 @@ from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
 from holdfast.cli.greeting import first_link, greeting
+from holdfast.cli.reading import READERS
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
 from holdfast.cli.serve import GOODBYE_S
 from holdfast.cli.terminal import Stop, say, tell
@@ -123,7 +124,7 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
     doubt_certificate(settings)
     _check_webhook_authorities(settings)
     with bind_http(settings) as listener:
-        async with open_database(settings.store_path) as database:
+        async with open_database(settings.store_path, readers=READERS, watched=True) as database:
             wiring = Wiring(
                 settings=settings,
                 credentials=credentials_of(settings),

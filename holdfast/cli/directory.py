@@ -45,11 +45,12 @@ def remind_of_file(section: Section, key: str, listed: Collection[str]) -> None:
 def in_the_store(settings: Settings, work: Callable[[Directory], Awaitable[R]]) -> R:
     """Work on the stored directory while no server runs. Raises: Stop."""
     # The database is a quarter of a second of imports, which other commands need not wait for.
+    from holdfast.cli.reading import READERS
     from holdfast.store.database import DatabaseWrong, open_database
     from holdfast.store.key_values import SqlKeyValues
 
     async def opened() -> R:
-        async with open_database(settings.store_path) as database:
+        async with open_database(settings.store_path, readers=READERS) as database:
             account = AccountSid(credentials_of(settings).sid)
             return await work(await Directory.open(SqlKeyValues(database), account=account, now=time.time()))
 

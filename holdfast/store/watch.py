@@ -54,7 +54,7 @@ class FileWatch:
                 return f"the store's file {file} {what} while it was open: {_REMEDY}"
         mark = _mark(self._path)
         known_marks = [*self._marks, self.wants]  # of one that is being written it is not known when it is
-        if mark in known_marks:
+        if mark is not None and mark in known_marks:
             self._doubts = 0
             if mark in self._marks:
                 del self._marks[: self._marks.index(mark)]

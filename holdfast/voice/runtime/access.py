@@ -98,9 +98,9 @@ class Access:
     async def open(cls, kv: KeyValues) -> Access:
         """What is stored. Raises: StoreFailed."""
         return cls(
-            keys=await Collection.open(kv, "api-key", lambda text: ApiKey(**json.loads(text))),
-            lists=await Collection.open(kv, "credential-list", _read_list),
-            domains=await Collection.open(kv, "sip-domain", _read_domain),
+            keys=await Collection.open(kv, "api-key", read_key),
+            lists=await Collection.open(kv, "credential-list", read_list),
+            domains=await Collection.open(kv, "sip-domain", read_domain),
         )
 
     def proves(self, sid: str, secret: str) -> bool:
@@ -162,13 +162,20 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _read_list(text: str) -> CredentialList:
+def read_key(text: str) -> ApiKey:
+    """The API key that was written."""
+    return ApiKey(**json.loads(text))
+
+
+def read_list(text: str) -> CredentialList:
+    """The credential list that was written."""
     values = json.loads(text)
     users = tuple(SipUser(**(user | {"ha1": Ha1(**user["ha1"])})) for user in values["users"])
     return CredentialList(**(values | {"users": users}))
 
 
-def _read_domain(text: str) -> Domain:
+def read_domain(text: str) -> Domain:
+    """The domain that was written."""
     values = json.loads(text)
     doors = {name: tuple(Mapping(**each) for each in values[name]) for name in ("calls", "registrations")}
     return Domain(**(values | doors | {"voice": VoiceSettings(**values["voice"])}))

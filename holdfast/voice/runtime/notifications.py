@@ -20,6 +20,8 @@ from holdfast.voice.model.ports import KeyValues
 log = logging.getLogger(__name__)
 
 KEPT = 1000
+AGAIN_S = 5.0
+"""After this long a store that failed is tried again."""
 _KIND = "notification"
 
 
@@ -51,6 +53,7 @@ class Notifications:
         self._to_write: deque[Notice] = deque()
         self._to_remove: deque[str] = deque()
         self._changed = asyncio.Event()
+        self._failed = False
 
     def add(self, said: LogNotification) -> None:
         """Keep and log a notification."""
@@ -78,25 +81,38 @@ class Notifications:
         self._forget_old()
 
     async def run(self) -> None:
-        """Write what is new and remove what is forgotten, until cancelled. A store that fails loses that one."""
+        """Write what is new and remove what is forgotten, until cancelled. A store that fails is tried again."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self.write()
+            if not await self.write():
+                await asyncio.sleep(AGAIN_S)
+                self._changed.set()
 
-    async def write(self) -> None:
-        """Write and remove all that is due."""
-        if self._store is None:
-            return
-        while self._to_write or self._to_remove:
+    async def write(self) -> bool:
+        """Write and remove all that is due; whether the store took it."""
+        while self._store is not None and (self._to_write or self._to_remove):
+            notice = self._to_write[0] if self._to_write else None
+            sid = self._to_remove[0] if notice is None else notice.sid
             try:
-                if self._to_write:
-                    notice = self._to_write.popleft()
-                    await self._store.put(_KIND, notice.sid, json.dumps({"at": notice.at, "said": asdict(notice.said)}))
+                if notice is None:
+                    await self._store.remove(_KIND, sid)
                 else:
-                    await self._store.remove(_KIND, self._to_remove.popleft())
+                    await self._store.put(_KIND, sid, json.dumps({"at": notice.at, "said": asdict(notice.said)}))
             except StoreFailed as error:
-                log.error("a notification could not be kept: %s", error.message)
+                if not self._failed:
+                    log.error("notifications could not be kept yet: %s", error.message)
+                self._failed = True
+                return False
+            self._failed = False
+            # While it was written it may have been forgotten, and have taken itself off.
+            if notice is not None and self._to_write and self._to_write[0] is notice:
+                self._to_write.popleft()
+            elif notice is not None:
+                self._to_remove.append(sid)
+            elif self._to_remove and self._to_remove[0] == sid:
+                self._to_remove.popleft()
+        return True
 
     def _forget_old(self) -> None:
         while len(self._notices) > self._kept:
@@ -108,10 +124,15 @@ class Notifications:
         self._changed.set()
 
 
+def read_notice(sid: str, text: str) -> Notice:
+    """The notification that was written. Raises: KeyError, TypeError, ValueError."""
+    values = json.loads(text)
+    return Notice(sid=sid, at=float(values["at"]), said=LogNotification(**values["said"]))
+
+
 def _read(sid: str, text: str) -> Notice | None:
     try:
-        values = json.loads(text)
-        return Notice(sid=sid, at=float(values["at"]), said=LogNotification(**values["said"]))
+        return read_notice(sid, text)
     except (KeyError, TypeError, ValueError) as error:
         log.error("a stored notification cannot be read: %r", error)
         return None

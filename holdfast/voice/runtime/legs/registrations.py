@@ -23,6 +23,8 @@ from holdfast.voice.sip.uri import parse_uri
 log = logging.getLogger(__name__)
 
 _KIND = "registration"
+AGAIN_S = 5.0
+"""After this long a store that failed is tried again."""
 
 
 class Registrations:
@@ -33,6 +35,7 @@ class Registrations:
         self._due: dict[str, str] = {}
         """What is to be written for a line; "" when it has no contact any more."""
         self._changed = asyncio.Event()
+        self._failed = False
 
     def changed(self, line: str, contacts: Bindings) -> None:
         """These are the contacts of a line from now on."""
@@ -48,14 +51,16 @@ class Registrations:
         return {line: _read(line, text) for line, text in (await self._store.get_all(_KIND)).items()}
 
     async def run(self) -> None:
-        """Write what is new, until cancelled."""
+        """Write what is new, until cancelled. A store that fails is tried again."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self.write()
+            if not await self.write():
+                await asyncio.sleep(AGAIN_S)
+                self._changed.set()
 
-    async def write(self) -> None:
-        """Write all that is due. What a store that fails does not take is written when the phone registers next."""
+    async def write(self) -> bool:
+        """Write all that is due; whether the store took it."""
         while self._store is not None and self._due:
             line, text = self._due.popitem()
             try:
@@ -64,12 +69,26 @@ class Registrations:
                 else:
                     await self._store.remove(_KIND, line)
             except StoreFailed as error:
-                log.error("line=%s: its contacts could not be kept: %s", line, error.message)
+                if not self._failed:
+                    log.error("line=%s: its contacts could not be kept yet: %s", line, error.message)
+                self._due.setdefault(line, text)  # else the phone has registered anew meanwhile
+                self._failed = True
+                return False
+            self._failed = False
+        return True
+
+
+def read_contacts(text: str) -> Bindings:
+    """The contacts that were written. Raises: KeyError, TypeError, ValueError, UriUnreadable."""
+    kept = json.loads(text)
+    if not isinstance(kept, list):
+        raise TypeError(f"a {type(kept).__name__} is no list of contacts")
+    return {(str(address), str(host)): _binding(told) for address, host, told in kept}
 
 
 def _read(line: str, text: str) -> Bindings:
     try:
-        return {(str(address), str(host)): _binding(told) for address, host, told in json.loads(text)}
+        return read_contacts(text)
     except (KeyError, TypeError, ValueError, UriUnreadable) as error:
         log.error("line=%s: its stored contacts cannot be read: %r", line, error)
         return {}

@@ -98,11 +98,42 @@ async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog:
     shelf.fails = True
     notifications.add(said(None, 1))
     await notifications.write()
-    assert "could not be kept: the disk is full" in caplog.text
+    assert "could not be kept yet: the disk is full" in caplog.text
     shelf.kept |= {"NO1": "{}", "NO2": "no json"}
     await notifications.load()
     assert [notice.said.code for notice in notifications.of()] == [1]
     assert caplog.text.count("a stored notification cannot be read") == 2
+
+
+async def test_what_a_store_failed_to_take_is_given_to_it_again() -> None:
+    shelf = Shelf()
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", kept=2, store=shelf)
+    notifications.add(said(None, 0))
+    await notifications.write()
+    shelf.fails = True
+    for code in (1, 2, 3):
+        notifications.add(said(None, code))
+        assert not await notifications.write()
+    shelf.fails = False
+    assert await notifications.write()
+    assert set(shelf.kept) == {notice.sid for notice in notifications.of()}
+
+
+async def test_one_that_is_forgotten_while_it_is_written_is_removed() -> None:
+    shelf = Shelf()
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", kept=1, store=shelf)
+    put = shelf.put
+
+    async def meanwhile(kind: str, key: str, value: str) -> None:
+        await put(kind, key, value)
+        if len(shelf.kept) == 1:
+            notifications.add(said(None, 2))
+
+    shelf.put = meanwhile  # type: ignore[method-assign]  # what happens while the store is at work
+    notifications.add(said(None, 1))
+    await notifications.write()
+    assert [notice.said.code for notice in notifications.of()] == [2]
+    assert set(shelf.kept) == {notice.sid for notice in notifications.of()}
 
 
 async def test_without_a_store_nothing_is_written() -> None:

@@ -80,11 +80,32 @@ async def test_a_store_that_fails_takes_the_next_registration(caplog: pytest.Log
     shelf.full = True
     kept.changed("alice", bindings())
     await kept.write()
-    assert "line=alice: its contacts could not be kept: disk full" in caplog.text
+    assert "line=alice: its contacts could not be kept yet: disk full" in caplog.text
     shelf.full = False
     kept.changed("alice", bindings(cseq=4))
     await kept.write()
     assert await kept.load() == {"alice": bindings(cseq=4)}
+
+
+async def test_what_a_store_failed_to_take_is_given_to_it_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("holdfast.voice.runtime.legs.registrations.AGAIN_S", 0.0)
+    shelf = Shelf()
+    shelf.full = True
+    kept = Registrations(shelf)
+    running = asyncio.ensure_future(kept.run())
+    kept.changed("alice", bindings())
+    kept.changed("bob", bindings())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert caplog.text.count("could not be kept yet") == 1
+    shelf.full = False
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await kept.load() == {"alice": bindings(), "bob": bindings()}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""How each kind of text in the store is read: what no reader understands is set aside before anything else sees it."""
+
+from __future__ import annotations
+
+from holdfast.store.sift import Readers
+from holdfast.voice.control.board import KEPT
+from holdfast.voice.control.nouns import Call, Queue, Recording, Room
+from holdfast.voice.control.wire import decode
+from holdfast.voice.runtime.access import read_domain, read_key, read_list
+from holdfast.voice.runtime.legs.registrations import read_contacts
+from holdfast.voice.runtime.listings import read_application, read_line, read_number, read_route
+from holdfast.voice.runtime.notifications import read_notice
+
+_NOUNS: dict[str, type] = {"call": Call, "room": Room, "queue": Queue, "recording": Recording}
+
+
+def _noun(noun: str, sid: str, data: str) -> object:
+    value: object = decode(data)
+    if not isinstance(value, _NOUNS[noun]):
+        raise ValueError(f"{sid} is no {noun}")
+    return value
+
+
+READERS = Readers(
+    noun=_noun,
+    key_values={
+        "line": lambda key, text: read_line(text),
+        "number": lambda key, text: read_number(text),
+        "application": lambda key, text: read_application(text),
+        "route": lambda key, text: read_route(text),
+        "api-key": lambda key, text: read_key(text),
+        "credential-list": lambda key, text: read_list(text),
+        "sip-domain": lambda key, text: read_domain(text),
+        "registration": lambda key, text: read_contacts(text),
+        "notification": read_notice,
+    },
+    kept=KEPT,
+)
