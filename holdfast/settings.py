@@ -387,10 +387,14 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     return warnings
 
 
+def settings_file(named: Path | None) -> Path:
+    """Where settings are read from: the file that was named, else that of the environment, else `holdfast.toml`."""
+    return named or Path(os.environ.get("HOLDFAST_CONFIG") or FILE)
+
+
 def _read_file(file: Path | None) -> tuple[dict[str, Any], str]:
-    named = file or (Path(os.environ["HOLDFAST_CONFIG"]) if os.environ.get("HOLDFAST_CONFIG") else None)
-    path = named or Path(FILE)
-    if named is None and not path.exists():
+    path = settings_file(file)
+    if file is None and not os.environ.get("HOLDFAST_CONFIG") and not path.exists():
         return {}, str(path)
     try:
         with path.open("rb") as content:
@@ -424,8 +428,9 @@ def _explain(error: ValidationError, origins: Mapping[str, tuple[str, str]]) -> 
             case "value_error" if isinstance(detail["input"], dict):
                 problem = str(detail["ctx"]["error"])
             case _:
-                hidden = field is None or not field.repr
-                value = "its value" if hidden else repr(detail["input"])
+                entered = detail["input"]  # with @ it may be a URL that has a password in it
+                hidden = field is None or not field.repr or (isinstance(entered, str) and "@" in entered)
+                value = "its value" if hidden else repr(entered)
                 allowed = field.description if field else ""
                 problem = f"{value} is not allowed; allowed: {allowed}"
         problems[f"{origin}: {problem}"] = None

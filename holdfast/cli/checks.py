@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.cli.running import Running
-from holdfast.settings import Settings, unknown_variables
+from holdfast.settings import Settings, settings_file, unknown_variables
 from holdfast.store.account import account_file
 
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -238,9 +238,29 @@ def check_account(settings: Settings) -> Finding:
     path = account_file(settings.store_path)
     if not path.exists():
         return fine("the account will be made on first start")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    if _is_open_to_others(path):
         return doubtful(f"others can read the account's token in {path}", f"chmod 600 {path}")
     return fine(f"the account is kept in {path}, for you alone")
+
+
+def check_privacy(settings: Settings, config: Path | None) -> Iterator[Finding]:
+    """Whether what holds passwords, calls and sound is kept from other users of this machine."""
+    store = settings.store_path
+    beside = [store.with_name(store.name + end) for end in ("", "-wal", "-shm")]
+    for path in (*beside, store.parent / "recordings"):
+        if _is_open_to_others(path):
+            mode = "700" if path.is_dir() else "600"
+            yield doubtful(f"others can read {path}, where calls are kept", f"chmod {mode} {path}")
+    file = settings_file(config)
+    if (settings.auth_token or settings.lines or settings.routes) and _is_open_to_others(file):
+        yield doubtful(f"others can read {file}, and what stands in it of tokens and passwords", f"chmod 600 {file}")
+
+
+def _is_open_to_others(path: Path) -> bool:
+    try:
+        return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+    except OSError:
+        return False
 
 
 def check_sound() -> Finding:

@@ -27,6 +27,7 @@ from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
 from holdfast.cli.greeting import first_link, greeting
+from holdfast.cli.logs import log_to_standard_error
 from holdfast.cli.reading import READERS
 from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
 from holdfast.cli.serve import GOODBYE_S
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> int:
         tell(Stop("control is a part of `holdfast serve`", fix="holdfast serve"))
         return GIVE_UP
     settings = Settings.model_validate_json(given)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s control %(levelname)s %(message)s")
+    log_to_standard_error("%(asctime)s control %(levelname)s %(message)s", secrets=[settings.auth_token or ""])
     status = 0
     try:
         asyncio.run(run(settings, media_socket=Path(arguments[0])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 from rich.text import Text
@@ -29,7 +30,7 @@ def doctor(config: Config = None, store: Store = None) -> None:
     holdfast doctor
     holdfast doctor --config production.toml
     """
-    findings = list(examine(settings_from(config=config, store=store)))
+    findings = list(examine(settings_from(config=config, store=store), config))
     for finding in findings:
         OUT.print(Text(f"{finding.verdict} ", style=COLOURS[finding.verdict]).append(finding.what, style="default"))
         if finding.fix:
@@ -50,7 +51,7 @@ def _trunks(settings: Settings) -> Iterator[Finding]:
         yield from checks.check_trunks(routes)
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings, config: Path | None) -> Iterator[Finding]:
     """Everything that can be found out without starting anything."""
     running = find_running(settings.store_path)
     yield from checks.check_environment(os.environ)
@@ -67,4 +68,5 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield checks.check_clock()
     yield checks.check_store(settings)
     yield checks.check_account(settings)
+    yield from checks.check_privacy(settings, config)
     yield checks.check_sound()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from holdfast.cli.client import credentials_of
+from holdfast.cli.logs import log_to_standard_error
 from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.process import command
 from holdfast.cli.running import find_running
@@ -123,7 +123,7 @@ def serve(
     if given is None and (auth_token is not None or any("@" in url for url in urls) or may_hold_secrets(os.environ)):
         start_again(settings)
     os.umask(OWNER_ONLY)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_standard_error("%(asctime)s %(levelname)s %(message)s", secrets=[credentials.token])
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         raise typer.Exit(asyncio.run(_supervised(settings, Path(folder) / "media")))
 

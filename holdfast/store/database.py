@@ -296,7 +296,7 @@ async def open_database(
     With `readers`, rows that they cannot read are set aside first. Who keeps it open for long has the file `watched`;
     of the processes that have it open, one.
     """
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}", hide_parameters=True)  # or errors would show what was to be kept
     event.listen(engine, "connect", prepare)
     try:
         try:

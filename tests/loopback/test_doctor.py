@@ -15,7 +15,7 @@ from holdfast.cli import checks
 from holdfast.cli.app import run
 from holdfast.cli.checks import Verdict
 from holdfast.cli.running import Running, announce, birth_of, find_running, withdraw
-from holdfast.settings import Settings
+from holdfast.settings import Settings, read
 from holdfast.store.account import account_file, keep_account
 
 
@@ -149,6 +149,27 @@ def test_an_account_that_others_can_read(store: Path) -> None:
     finding = checks.check_account(settings(store))
     assert finding.verdict is Verdict.DOUBTFUL
     assert finding.fix.startswith("chmod 600")
+
+
+def test_files_that_others_can_read(store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "holdfast.toml"
+    file.write_text("[lines]\nalice = 'hush'")
+    assert checks.check_store(settings(store)).verdict is Verdict.FINE
+    (store.parent / "recordings").mkdir(mode=0o700)
+    file.chmod(0o600)
+    known = settings(store).model_copy(update={"lines": read(file=file).lines})
+    assert list(checks.check_privacy(known, file)) == []
+    for path in (store, store.parent / "recordings", file):
+        path.chmod(0o755)
+    findings = list(checks.check_privacy(known, file))
+    assert [finding.verdict for finding in findings] == [Verdict.DOUBTFUL] * 3
+    assert [finding.fix for finding in findings] == [
+        f"chmod 600 {store}",
+        f"chmod 700 {store.parent / 'recordings'}",
+        f"chmod 600 {file}",
+    ]
+    assert "hush" not in str(findings)
+    assert len(list(checks.check_privacy(settings(store), file))) == 2, "a file without secrets may be read"
 
 
 def test_sound_is_decoded_here() -> None:

@@ -160,6 +160,8 @@ def test_a_sip_uri_brings_header_fields_and_credentials(world: World) -> None:
         password="secret",
     )
     assert world.notices == []
+    assert [entry for entry in world.entries if "secret" in entry.data] == []
+    assert "secret" not in repr(target(world))
 
 
 def test_a_sip_uri_may_stand_in_elements_of_its_own(world: World) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ class Door:
     notifications: Notifications
     journal: Journal
     account: AccountSid
-    auth_token: str
+    auth_token: str = field(repr=False)
     opened_at: float
     recordings: Recordings | None = None
     turns: Turns

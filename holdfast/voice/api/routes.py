@@ -69,7 +69,7 @@ class ShownRoute(ShownTrunk):
 class NewTrunk(Trunk):
     """A trunk, and the one that is tried after it."""
 
-    password: Plain | None = None
+    password: Annotated[Plain | None, Field(repr=False)] = None
     backup: NewTrunk | None = None
 
     @model_validator(mode="after")

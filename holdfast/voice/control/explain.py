@@ -14,6 +14,7 @@ from holdfast.voice.control.listening import Player, player, troubles
 from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
 from holdfast.voice.control.waiting import WEB_SERVER_HAS_S, Sight, waits
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry, Unsent
 
 
@@ -35,12 +36,26 @@ def explain(
     children: Mapping[CallSid, Sequence[Entry]] | None = None,
     unsent: Unsent | None = None,
 ) -> tuple[str, ...]:
-    """Everything that matters of a call now, one sentence each, the most telling first.
+    """Everything that matters of a call now, one sentence each, the most telling first, and no password in them.
 
     `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `arrivals` None when
     nothing is known of its packets yet; `unsent` None when web servers took all that was to be told of it.
     """
-    missed = tuple(unreached(entries, children or {}, view.calls))
+    told = _sentences(call, view, entries, now=now, arrivals=arrivals, children=children or {}, unsent=unsent)
+    return tuple(masked(sentence) for sentence in told)
+
+
+def _sentences(
+    call: Call,
+    view: Sight,
+    entries: Sequence[Entry],
+    *,
+    now: float,
+    arrivals: Arrivals | None,
+    children: Mapping[CallSid, Sequence[Entry]],
+    unsent: Unsent | None,
+) -> tuple[str, ...]:
+    missed = tuple(unreached(entries, children, view.calls))
     if not call.live:
         return (*ending(call, entries), *missed, *_callbacks(unsent, now), *_troubles(entries))
     plays = player(entries)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from holdfast.voice.control.board import Step
 from holdfast.voice.control.view import Message
 from holdfast.voice.control.wire import encode
 from holdfast.voice.model.effects import Beep, LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
 from holdfast.voice.model.ids import owner
+from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry
 
 
 def entries(step: Step, now: float) -> Iterator[Entry]:
-    """The lines of a step, in the order in which it happened."""
+    """The lines of a step, in the order in which it happened, without the passwords in them."""
+    for entry in _entries(step, now):
+        yield replace(entry, data=masked(entry.data))
+
+
+def _entries(step: Step, now: float) -> Iterator[Entry]:
     for message in step.messages:
         yield Entry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
     for effect in step.effects:

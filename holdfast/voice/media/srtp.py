@@ -9,7 +9,7 @@ Source: RFC 3711; RFC 4568 §6.1, §6.2 (profiles and lengths); RFC 7714 (GCM).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Literal
 
@@ -52,12 +52,9 @@ class KeyWrong(AskedWrong):
 class SrtpKeys:
     """The keys of a leg. Shape: master key followed by master salt, each way."""
 
-    send: bytes
-    receive: bytes
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
     profile: Profile = "AES_CM_128_HMAC_SHA1_80"
-
-    def __repr__(self) -> str:
-        return f"SrtpKeys(profile={self.profile!r})"
 
 
 class Srtp:

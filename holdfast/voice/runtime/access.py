@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.collection import Collection
@@ -23,7 +23,7 @@ class ApiKey:
 
     sid: str
     friendly_name: str
-    digest: str
+    digest: str = field(repr=False)
     created_at: float
     updated_at: float
 

@@ -15,7 +15,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
@@ -96,7 +96,7 @@ class EngineSettings:
     """
 
     account: AccountSid
-    auth_token: str
+    auth_token: str = field(repr=False)
     sip: tuple[str, int]
     shown_ip: str | None = None
     rtp_ip: str | None = None

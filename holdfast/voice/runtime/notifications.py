@@ -10,11 +10,12 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import CallSid, derive
+from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import KeyValues
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,9 @@ class Notifications:
         self._failed = False
 
     def add(self, said: LogNotification) -> None:
-        """Keep and log a notification."""
+        """Keep and log a notification, without the passwords in it."""
         self._count += 1
+        said = replace(said, url=masked(said.url), message=masked(said.message))
         notice = Notice(sid=derive("NO", self._seed, str(self._count)), at=self._clock(), said=said)
         self._notices.append(notice)
         if self._store is not None:

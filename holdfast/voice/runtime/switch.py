@@ -21,6 +21,7 @@ from holdfast.voice.control.wire import decode, encode
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect, SoundEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
+from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
 from holdfast.voice.runtime.unclaimed import Unclaimed
 
@@ -106,10 +107,10 @@ class Switch:
         await asker
 
     def note(self, trace: Trace) -> None:
-        """A SIP message or a webhook, for the ladder."""
+        """A SIP message or a webhook, for the ladder. Passwords in it are not kept."""
         kind = "sip" if isinstance(trace, SipSeen) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
-        entry = Entry(at=self._now(), call=trace.call or "", kind=kind, data=json.dumps(data))
+        entry = Entry(at=self._now(), call=trace.call or "", kind=kind, data=masked(json.dumps(data)))
         if entry.call in self.board.calls:
             self._noted.append(entry)
             self._wake()

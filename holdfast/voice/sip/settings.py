@@ -19,7 +19,7 @@ class AgentSettings:
     """
 
     address: Address
-    secret: bytes
+    secret: bytes = field(repr=False)
     user_agent: str = "Holdfast"
     contact_user: str = "holdfast"
     realm: str = REALM

@@ -31,6 +31,7 @@ from holdfast.voice.model.facts import (
     Interrupted,
 )
 from holdfast.voice.model.ids import Token
+from holdfast.voice.model.masking import masked
 from holdfast.voice.model.orders import (
     CallChild,
     EnterConference,
@@ -172,7 +173,7 @@ class Runner:
 
     def _fail(self, script: Script, code: int, message: str, ear: Ear, now: float) -> Turn:
         """An error: ask the fallback once, else the script is broken. Source: Twilio docs, fallback URLs."""
-        url = script.asked.url if script.asked else script.document.url if script.document else ""
+        url = masked(script.asked.url if script.asked else script.document.url if script.document else "")
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
         if script.fallback is None or script.fell_back:
             return Turn(replace(script, fetching=None), (logged,), Broken(code=code, message=message))

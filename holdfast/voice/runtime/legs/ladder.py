@@ -13,6 +13,12 @@ SESSIONS_KEPT = 20_000
 """Sessions whose late messages still find their call."""
 _KEY = re.compile(rb"(?i)(inline:)[^|\s;]+")
 """A key of SRTP: whoever reads the journal need not be able to open the sound. Source: RFC 4568 §6.1, §9.1."""
+_PROOF = re.compile(rb'(?i)(\bresponse[ \t]*=[ \t]*"?)[^",\s]+')
+"""What proves a password, and with its nonce is enough to guess at one. Source: RFC 7616 §3.4, §5.13."""
+_OTHER_PROOF = re.compile(
+    rb"(?im)^((?:proxy-)?authorization[ \t]*:[ \t]*(?!digest\b)[^\s]+)[ \t]+[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*"
+)
+"""Of any other scheme all that follows it. Source: RFC 3261 §20.7, §25.1 (a folded line goes on)."""
 
 
 class Ladder:
@@ -43,6 +49,12 @@ class Ladder:
                 received=message.direction == "in",
                 summary=f"{message.start_line} · {message.cseq}{again}",
                 peer=f"{message.peer[0]}:{message.peer[1]}",
-                text=_KEY.sub(rb"\1***", message.data).decode("utf-8", "replace"),
+                text=_without_secrets(message.data).decode("utf-8", "replace"),
             )
         )
+
+
+def _without_secrets(data: bytes) -> bytes:
+    for secret in (_KEY, _PROOF):
+        data = secret.sub(rb"\1***", data)
+    return _OTHER_PROOF.sub(rb"\1 ***", data)

@@ -5,6 +5,7 @@ The tick never touches a file: blocks go to a thread that does nothing but write
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -214,7 +215,7 @@ class Writer:
             try:
                 match what:
                     case Path():
-                        files[name] = what.open("xb", buffering=0)
+                        files[name] = _made_for_its_owner(what)
                         _write_all(files[name], head(channels=channels, data_bytes=0))
                     case bytes():
                         if name in files:
@@ -229,6 +230,11 @@ class Writer:
                 self.done.put((name, error.strerror or str(error)))
         for file in files.values():
             file.close()
+
+
+def _made_for_its_owner(path: Path) -> BinaryIO:
+    """A new file that others cannot read, whatever the mask of this process. Raises: OSError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
@@ -42,7 +42,7 @@ class Destination:
     url: URL
     host: str
     port: int
-    credentials: tuple[str, str] | None = None
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
     overrides: Overrides = Overrides()
 
     @property
@@ -60,17 +60,17 @@ def read_destination(text: str) -> Destination:
     if len(text) > MAX_URL:
         raise UrlMalformed(f"a URL of {len(text)} characters; we take {MAX_URL}")
     if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
-        raise UrlMalformed(f"{text[:200]!r} holds control characters")
+        raise UrlMalformed(f"{_shown(text)!r} holds control characters")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise UrlMalformed(f"{text[:200]!r} is no URL: {error}") from error
+        raise UrlMalformed(f"{_shown(text)!r} is no URL{_why(error, text)}") from error
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if scheme not in ("http", "https"):
-        raise UrlMalformed(f"{text[:200]!r} is not an absolute http or https URL")
+        raise UrlMalformed(f"{_shown(text)!r} is not an absolute http or https URL")
     if not host or set(parts.netloc) & set("\\ <>\"'`{}|^") or port == 0:
-        raise UrlMalformed(f"{text[:200]!r} names no host we could ask")
+        raise UrlMalformed(f"{_shown(text)!r} names no host we could ask")
     try:
         plain = host if host.isascii() else URL.build(scheme="http", host=host).raw_host or ""
         authority = (f"[{plain}]" if ":" in plain else plain) + (f":{port}" if port is not None else "")
@@ -79,9 +79,9 @@ def read_destination(text: str) -> Destination:
         url = URL(f"{scheme}://{authority}{path}{query}", encoded=True)
         asked_host = url.raw_host
     except ValueError as error:
-        raise UrlMalformed(f"{text[:200]!r} is no URL: {error}") from error
+        raise UrlMalformed(f"{_shown(text)!r} is no URL{_why(error, text)}") from error
     if not asked_host or url.port is None:
-        raise UrlMalformed(f"{text[:200]!r} names no host we could ask")
+        raise UrlMalformed(f"{_shown(text)!r} names no host we could ask")
     credentials = None
     if parts.username is not None:
         credentials = (unquote(parts.username), unquote(parts.password or ""))
@@ -95,6 +95,18 @@ def without_secrets(text: str) -> str:
     head, separator, rest = text.split("#", 1)[0].partition("://")
     authority, slash, path = rest.partition("/")
     return head + separator + authority.rpartition("@")[2] + slash + path
+
+
+def _shown(text: str) -> str:
+    """A URL that cannot be read, as it may be told: what stands before an @ may be a password, wherever it ends."""
+    before, at, rest = text.rpartition("@")
+    scheme = before.partition("://")[0] + "://" if "://" in before else ""
+    return (f"{scheme}***@{rest}" if at else text)[:200]
+
+
+def _why(error: ValueError, text: str) -> str:
+    """What is wrong with it; the error quotes pieces of it."""
+    return "" if "@" in text else f": {error}"
 
 
 def read_overrides(fragment: str) -> Overrides:

@@ -30,7 +30,7 @@ class Visitor:
     """
 
     cookies: aiohttp.CookieJar = field(default_factory=_jar)
-    credentials: dict[Origin, tuple[str, str]] = field(default_factory=dict)
+    credentials: dict[Origin, tuple[str, str]] = field(default_factory=dict, repr=False)
 
 
 class Visitors:

@@ -142,4 +142,4 @@ def test_keys_have_the_length_of_their_profile_and_are_never_printed() -> None:
     with pytest.raises(KeyWrong, match="30"):
         Srtp(SrtpKeys(send=A, receive=B[:16]))
     assert "0, 1" not in repr(SrtpKeys(send=A, receive=B))
-    assert repr(SrtpKeys(send=A, receive=B)) == "SrtpKeys(profile='AES_CM_128_HMAC_SHA1_80')"
+    assert "SrtpKeys(profile=" in repr(SrtpKeys(send=A, receive=B))

@@ -48,6 +48,15 @@ def test_an_error_is_logged_as_one(caplog: pytest.LogCaptureFixture) -> None:
     assert f"call={ALICE} code=11200 url=http://x/ message=gone" in caplog.text
 
 
+def test_no_password_is_kept_or_logged(caplog: pytest.LogCaptureFixture) -> None:
+    notifications = Notifications(clock=lambda: 0.0, seed="seed")
+    url = "http://user:hush@x/a"
+    notifications.add(LogNotification(call=ALICE, code=11200, log=0, message=f"{url} is gone", url=url))
+    (notice,) = notifications.of()
+    assert (notice.said.url, notice.said.message) == ("http://x/a", "http://x/a is gone")
+    assert "hush" not in caplog.text
+
+
 class Shelf:
     """A store in memory."""
 

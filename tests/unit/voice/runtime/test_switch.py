@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
-from holdfast.voice.model.commands import CreateQueue, EndCall, ForgetCall, Instruction, ReceiveCall
+from holdfast.voice.model.commands import CreateQueue, EndCall, ForgetCall, Instruction, ReceiveCall, WebRequest
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
-from holdfast.voice.model.ports import Entry, SipSeen, Snapshot
+from holdfast.voice.model.ports import Entry, SipSeen, Snapshot, WebSeen
 from holdfast.voice.runtime.switch import Switch
 
 pytestmark = pytest.mark.anyio
@@ -114,13 +115,13 @@ async def test_a_store_that_fails_drops_no_call() -> None:
     running.cancel()
 
 
-def call_in() -> ReceiveCall:
+def call_in(request: WebRequest | None = None) -> ReceiveCall:
     return ReceiveCall(
         call=CALL,
         account=AccountSid("AC" + "0" * 32),
         from_="+15550001",
         to="+15550002",
-        instruction=Instruction(twiml="<Response/>"),
+        instruction=Instruction(twiml=None if request else "<Response/>", request=request),
     )
 
 
@@ -150,6 +151,23 @@ async def test_what_comes_before_its_call_is_written_when_the_call_comes() -> No
     assert lines[:2] == ["sip", "ReceiveCall"]
     assert lines[-1] == "sip"
     assert lines.count("sip") == 2
+
+
+async def test_no_password_is_written() -> None:
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    body = '<Response><Dial><Sip username="me" password="hush">sip:b@h</Sip></Dial></Response>'
+    running = asyncio.ensure_future(switch.run())
+    switch.tell(call_in(WebRequest(url="http://user:hush@h/voice")))
+    switch.note(replace(seen(CALL), text="INVITE sip:bob:hush@192.0.2.1 SIP/2.0"))
+    switch.note(
+        WebSeen(call=CALL, kind="document", method="GET", url="http://h/", form=(), status=200, took_ms=1, body=body)
+    )
+    await switch.settled()
+    running.cancel()
+    assert {"ReceiveCall", "sip", "webhook"} <= {line.kind for line in pages.lines}
+    assert [line for line in pages.lines if "hush" in line.data] == []
 
 
 async def test_what_belongs_to_no_call_is_not_written() -> None:

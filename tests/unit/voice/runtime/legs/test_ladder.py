@@ -10,14 +10,11 @@ from holdfast.voice.sip.effects import Address, MessageSeen, SessionId
 CALL, SESSION = CallSid("CA" + "1" * 32), SessionId("s")
 
 
-def test_keys_of_srtp_are_not_kept() -> None:
+def shown(*lines: str) -> str:
+    """What is kept of a message of these lines."""
     seen: list[Trace] = []
     ladder = Ladder(seen.append)
     ladder.note(SESSION, CALL)
-    lines = (
-        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:32 UNENCRYPTED_SRTCP",
-        "A=CRYPTO:2 AES_CM_128_HMAC_SHA1_32 INLINE:c2VjcmV0;inline:c2VjcmV0",
-    )
     ladder.show(
         MessageSeen(
             session=SESSION,
@@ -31,5 +28,34 @@ def test_keys_of_srtp_are_not_kept() -> None:
     )
     (told,) = seen
     assert isinstance(told, SipSeen)
-    assert "c2VjcmV0" not in told.text
-    assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20|1:32 UNENCRYPTED_SRTCP" in told.text
+    return told.text
+
+
+def test_keys_of_srtp_are_not_kept() -> None:
+    lines = (
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:32 UNENCRYPTED_SRTCP",
+        "A=CRYPTO:2 AES_CM_128_HMAC_SHA1_32 INLINE:c2VjcmV0;inline:c2VjcmV0",
+    )
+    text = shown(*lines)
+    assert "c2VjcmV0" not in text
+    assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20|1:32 UNENCRYPTED_SRTCP" in text
+
+
+def test_what_proves_a_password_is_not_kept() -> None:
+    text = shown(
+        "INVITE sip:a SIP/2.0",
+        'Authorization: Digest username="alice", realm="holdfast", nonce="n", response="0f00"',
+        "proxy-authorization:digest username=alice,RESPONSE = 0f00 , uri=sip:a",
+        'Authorization: Digest username="bob",',
+        ' response="0f00", algorithm=MD5',
+        "AUTHORIZATION : Basic 0f00",
+        "Authorization: Bearer 0f00,",
+        "\t0f00",
+        "Subject: a response=is needed",
+        "",
+        "0f00 in a body",
+    )
+    assert text.count("0f00") == 1
+    assert 'Authorization: Digest username="alice", realm="holdfast", nonce="n", response="***"' in text
+    assert "proxy-authorization:digest username=alice,RESPONSE = *** , uri=sip:a" in text
+    assert "AUTHORIZATION : Basic ***\r\nAuthorization: Bearer ***\r\nSubject: " in text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,16 @@ def test_everything_captured_is_in_the_file(bench: Bench, tmp_path: Path) -> Non
     assert channels_in(data) == 1
     assert len(data) == HEAD_BYTES + 60 * 2 * SAMPLES
     assert not bench.recorders.in_use
+
+
+def test_a_recording_is_for_its_owner_alone(bench: Bench, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        bench.open(tmp_path / "a.part")
+        bench.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.part").stat().st_mode) == 0o600
 
 
 def test_a_leg_that_comes_later_is_heard_from_then_on(bench: Bench, tmp_path: Path) -> None:

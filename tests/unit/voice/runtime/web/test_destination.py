@@ -77,6 +77,27 @@ def test_what_is_refused(text: str) -> None:
     assert refusal.value.code == 11100
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://user:hush@h/",
+        "http://user:hush@",
+        "http://user:hush@h:99999/",
+        "http://user:hush/hush@h/",
+        "http://us er:hu\\sh@h o/",
+        "http://user:hush\u2100@h/",
+        "http://user:hush@[h/",
+        "http://user:hush@h/\x01",
+        "user:hush@h",
+    ],
+)
+def test_what_is_refused_is_told_without_a_password(text: str) -> None:
+    with pytest.raises(UrlMalformed) as refusal:
+        read_destination(text)
+    assert "hush" not in refusal.value.message
+    assert "user" not in refusal.value.message
+
+
 @given(st.text(max_size=60) | st.text(alphabet="htp:/@[]%#?.\\ü0", max_size=30).map("http://".__add__))
 def test_any_text_is_read_or_refused_and_what_is_read_is_what_is_sent(text: str) -> None:
     try:

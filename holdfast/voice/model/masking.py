@@ -1,0 +1,32 @@
+"""Texts without the passwords in them, for what is shown: logs, ladders, explanations and notifications.
+
+It works on plain text and on JSON in which that text stands. What is behind a question mark of a URL stays: what of it
+is secret is known to its owner alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+_LONGEST = 1024
+"""Of a password. A bound, so that a text which opens many quotation marks and closes none costs no more."""
+
+_IN_URL = re.compile(r"(?<=//)[^/?#\s\"'<>\\]+@")
+"""Name and password before the host of a URL. Source: RFC 3986 §3.2.1."""
+_IN_SIP_URI = re.compile(r"(?i)(?<![a-z0-9])(sips?:[^:@;>\s\"'\\/]+):[^@>;?\s\"'\\/]+(?=@)")
+"""The password of a SIP URI. Source: RFC 3261 §19.1.1."""
+_ATTRIBUTE = re.compile(rf"(?i)(\bpassword\s{{0,9}}=\s{{0,9}}(\\?[\"']))(?:(?!\2)[^<]){{1,{_LONGEST}}}")
+"""Of `<Sip>` and `<Uri>`. Source: TwiML <Sip>."""
+_JSON = re.compile(r'("password"\s{0,9}:\s{0,9}")(?:[^"\\]|\\.)+')
+_JSON_IN_JSON = re.compile(r'(\\"password\\"\s{0,9}:\s{0,9}\\")(?:[^"\\]|\\\\\\"|\\\\)+')
+
+
+def masked(text: str) -> str:
+    """The text, its passwords left out."""
+    if "@" in text:
+        text = _IN_SIP_URI.sub(rf"\1:{MASK}", _IN_URL.sub("", text))
+    if "assword" in text.lower():
+        for each in (_ATTRIBUTE, _JSON, _JSON_IN_JSON):
+            text = each.sub(rf"\1{MASK}", text)
+    return text
