@@ -97,6 +97,24 @@ def test_hold_music_that_cannot_be_loaded(world: World) -> None:
     assert "Its ear hears the built-in hold music" in told(world, alice)
 
 
+def test_a_password_in_a_url_is_not_told_and_not_given_to_the_fallback(world: World) -> None:
+    url, told_url = "https://user:hush@web.example/voice", "https://web.example/voice"
+    asked: list[dict[str, str]] = []
+
+    def sorry(form: dict[str, str]) -> str:
+        asked.append(form)
+        return twiml("<Pause length='9'/>")
+
+    world.held_back.add(url)
+    world.pages[f"{APP}/sorry"] = sorry
+    alice = world.calls_in("alice", url, fallback=f"{APP}/sorry")
+    assert f"POST {told_url} was sent" in told(world, alice)
+    world.release(url)
+    assert [form["ErrorUrl"] for form in asked] == [told_url]
+    assert f"error 11200: {told_url} answered 404" in told(world, alice)
+    assert "hush" not in told(world, alice) + "".join(entry.data for entry in world.entries)
+
+
 def test_a_sound_that_cannot_be_played(world: World) -> None:
     world.pages |= {f"{APP}/voice": twiml("<Play>/bad.mp3</Play>"), f"{APP}/sorry": twiml("<Pause length='9'/>")}
     alice = world.calls_in("alice", f"{APP}/voice", fallback=f"{APP}/sorry")
