@@ -200,6 +200,9 @@ class Settings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", min_length=1, description="an address or host name to listen on")
     http_port: Port = Field(8080, description="a port from 0 to 65535 (0: any that is free)")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="addresses or networks of proxies in front of us, separated by commas"
+    )
     sip_host: Numeric = Field("127.0.0.1", description="a numeric IP address to listen on")
     sip_port: Port = Field(5060, description="a port from 0 to 65535 (0: any that is free)")
     sip_trust_loopback: bool = Field(

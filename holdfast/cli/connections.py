@@ -1,7 +1,8 @@
-"""HTTP connections with an end: a request has to come whole in time, and only so many are open at once.
+"""HTTP connections with an end: each has to bring its request in time, and no host shuts the door for the others.
 
-Uvicorn gives idle connections an end, but none to one that never finishes its request; each costs a file descriptor,
-of which webhooks and SIP over TCP need some too.
+Uvicorn bounds neither. A connection is counted by the host it comes from, and a request that a trusted proxy passes on
+by the host it is passed on for. Connections from our own address are counted apart: room is kept for what we ask
+ourselves, and for health checks of this machine.
 """
 
 from __future__ import annotations
@@ -9,42 +10,112 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import h11
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from holdfast.cli.forwarded import Proxies
+from holdfast.voice.runtime.crowd import Crowd, TurnedAway, host_of, share_of_files
 
 log = logging.getLogger(__name__)
 
 REQUEST_WITHIN_S = 20.0
+LEAST_READ_BYTES = 16_384
+"""What a peer has to read of its answer in that time."""
 MOST = 1000
+MOST_FILES = 65_536
+STREAMS = frozenset({"/events"})
+"""The paths whose answers have no end."""
+RETRY_S = "5"
 COMING = (h11.IDLE, h11.SEND_BODY)
 """The states in which a request has still to come, or the rest of it."""
 
+faults = logging.getLogger(f"{__name__}.faults")
+faults.setLevel(logging.ERROR)
+"""What uvicorn logs: a fault of ours, but no line for each request that cannot be read."""
 
-def most_connections() -> int:
-    """How many may be open at once: a quarter of the file descriptors there are, and never more than `MOST`."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 4)
+
+def raise_file_limit() -> None:
+    """Let as many files be open as the system lets us, within reason: every bound on connections is a share of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Door:
+    """Who is inside. Units: `within_s` seconds for a request, from its connection's opening or its first byte.
+
+    `most`: connections from elsewhere at once, a quarter of them of one host; as many again from our own address, of
+    which requests that a proxy passes on leave a quarter free; None: an eighth of the files that may be open.
+    `most_streams` of one host are answers without end.
+    """
+
+    def __init__(
+        self,
+        *,
+        trusted_proxies: Sequence[str] = (),
+        most: int | None = None,
+        most_of_one_host: int | None = None,
+        most_streams: int | None = None,
+        within_s: float = REQUEST_WITHIN_S,
+    ) -> None:
+        most = share_of_files(8, MOST) if most is None else most
+        of_one = max(1, most // 4) if most_of_one_host is None else most_of_one_host
+        self.within_s = within_s
+        self.proxies = Proxies(trusted_proxies)
+        self.turned_away = TurnedAway(log, "HTTP connections")
+        self._hosts: Crowd[BoundedConnection] = Crowd(most=most, most_of_one_host=of_one)
+        self._trusted: Crowd[BoundedConnection] = Crowd(most=most, most_of_one_host=most)
+        self._ours: Crowd[BoundedConnection] = Crowd(most=most, most_of_one_host=most)
+        self.forwarded: Crowd[BoundedConnection] = Crowd(most=max(1, most * 3 // 4), most_of_one_host=of_one)
+        self.streams: Crowd[BoundedConnection] = Crowd(
+            most=max(1, most // 2), most_of_one_host=max(1, of_one // 2) if most_streams is None else most_streams
+        )
+
+    def crowd(self, ip: str, *, ours: bool) -> Crowd[BoundedConnection]:
+        """Among whom a connection from that address is counted; `ours`: it is the one that it came to."""
+        if ours:
+            return self._ours
+        return self._trusted if self.proxies.has(ip) else self._hosts
+
+    def __call__(self, *args: Any, **kwargs: Any) -> BoundedConnection:
+        """A connection of uvicorn's."""
+        return BoundedConnection(self, *args, **kwargs)
 
 
 class BoundedConnection(H11Protocol):
-    """A connection of the HTTP server. Units: `within_s` seconds from its opening, or a request's first byte."""
+    """A connection of the HTTP server."""
 
-    within_s: ClassVar[float] = REQUEST_WITHIN_S
-    most: ClassVar[int | None] = None
-    """None: `most_connections()`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.logger = faults
+        self._door = door
+        self._inside: ASGIApp = self.app
+        self.app = self._enter
+        self._crowd: Crowd[BoundedConnection] | None = None
+        self._ip = self._host = ""
         self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Source: asyncio.Protocol."""
-        if len(self.connections) >= (most_connections() if self.most is None else self.most):
-            log.warning("fact=ConnectionRefused why=%d HTTP connections are open", len(self.connections))
-            transport.abort()
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self._ip = "" if peer is None else str(peer[0])
+        self._host = host_of(self._ip)
+        crowd = self._door.crowd(self._ip, ours=peer is not None and own is not None and peer[0] == own[0])
         super().connection_made(transport)
+        # Told of the first byte that the peer does not take, not of the first 64 kB.
+        transport.set_write_buffer_limits(high=0)
+        if peer is None or not crowd.enter(self, self._host, self.loop.time()):
+            self._tell("there are too many")
+            transport.abort()
+            return
+        self._crowd = crowd
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -55,14 +126,76 @@ class BoundedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Source: asyncio.Protocol."""
         self._stop()
+        self._read()
+        for crowd in (self._crowd, self._door.forwarded, self._door.streams):
+            if crowd is not None:
+                crowd.leave(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Source: asyncio.Protocol. The peer does not read its answer as fast as we give it."""
+        super().pause_writing()
+        if self._unread is None:
+            self._look_again()
+
+    def resume_writing(self) -> None:
+        """Source: asyncio.Protocol."""
+        self._read()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """Source: H11Protocol. The next request is awaited, for as long as uvicorn awaits one."""
+        super().on_response_complete()
+        self._count()
+
+    def send_400_response(self, msg: str) -> None:
+        """Source: H11Protocol."""
+        self._tell("what they send is no HTTP")
+        super().send_400_response(msg)
+
+    def give_way(self) -> None:
+        """End at once. Source: crowd.Member."""
+        self._tell("there are too many, and they are slow")
+        self.transport.abort()
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, unless its host has too many under way."""
+        door, now = self._door, self.loop.time()
+        passed_on = door.proxies.host(self._ip, scope["headers"])
+        if passed_on is not None and not door.forwarded.enter(self, passed_on, now):
+            door.turned_away.tell(passed_on, "there are too many, through a proxy", now)
+            await _refusal(503, "too many requests of your host are under way")(scope, receive, send)
+            return
+        try:
+            self._count()
+            if scope["path"] in STREAMS:
+                host = self._host if passed_on is None else passed_on
+                if not door.streams.enter(self, host, now):
+                    door.turned_away.tell(host, "there are too many event streams", now)
+                    await _refusal(429, "your host watches too many event streams")(scope, receive, send)
+                    return
+                door.streams.works(self)
+            await self._inside(scope, receive, send)
+        finally:
+            door.forwarded.leave(self)
+            door.streams.leave(self)
+
+    def _count(self) -> None:
+        """Say whether we wait for it, or it for us."""
+        for crowd in (self._crowd, self._door.forwarded):
+            if crowd is not None:
+                if self.conn.their_state in COMING:
+                    crowd.waits(self, self.loop.time())
+                else:
+                    crowd.works(self)
 
     def _watch(self) -> None:
         """Give what is still to come its time; the time runs from the first byte, not from the latest."""
+        self._count()
         if self.conn.their_state not in COMING:
             self._stop()
         elif self._late is None:
-            self._late = asyncio.get_running_loop().call_later(self.within_s, self._cut)
+            self._late = self.loop.call_later(self._door.within_s, self._cut)
 
     def _stop(self) -> None:
         if self._late is not None:
@@ -73,3 +206,30 @@ class BoundedConnection(H11Protocol):
         self._late = None
         if self.conn.their_state in COMING:
             self.transport.close()
+
+    def _look_again(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(self._door.within_s, self._cut_unread, left)
+
+    def _cut_unread(self, before: int) -> None:
+        self._unread = None
+        if self.transport.get_write_buffer_size() > before - LEAST_READ_BYTES:
+            self._tell("they do not read their answers")
+            self.transport.abort()
+        else:
+            self._look_again()
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _tell(self, why: str) -> None:
+        self._door.turned_away.tell(self._host, why, self.loop.time())
+
+
+def _refusal(status: int, message: str) -> JSONResponse:
+    fix = "Ask again when some of them are over."
+    # The connection closes, so that the rest of the request need not be awaited.
+    headers = {"Retry-After": RETRY_S, "Connection": "close"}
+    return JSONResponse({"code": "too_many", "message": message, "fix": fix, "hold": None}, status, headers)

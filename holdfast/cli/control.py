@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from holdfast import settings as settings_of
 from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
+from holdfast.cli.connections import Door, raise_file_limit
 from holdfast.cli.greeting import first_link, greeting
 from holdfast.cli.logs import log_to_standard_error
 from holdfast.cli.reading import READERS
@@ -89,6 +90,7 @@ def main(arguments: list[str]) -> int:
     if not given:
         tell(Stop("control is a part of `holdfast serve`", fix="holdfast serve"))
         return GIVE_UP
+    raise_file_limit()
     settings = Settings.model_validate_json(given)
     log_to_standard_error("%(asctime)s control %(levelname)s %(message)s", secrets=[settings.auth_token or ""])
     status = 0
@@ -155,7 +157,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 sessions = Sessions()
                 app = application(wiring, engine, journal, holds, sessions, sip=f"{host}:{port}")
-                server = http_server(app)
+                server = http_server(app, Door(trusted_proxies=wiring.settings.trusted_proxies))
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
                 supervisor = os.getppid()

@@ -1,39 +1,57 @@
-"""The HTTP server's connections: one that never finishes its request ends, and too many are turned away."""
+"""The HTTP server's connections: slow ones end, and no host shuts the door for the others."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from holdfast.cli.connections import MOST, BoundedConnection, most_connections
+from holdfast.cli.connections import Door
 from holdfast.cli.web import http_server
 from holdfast.testing.server import HOST
 
 pytestmark = pytest.mark.anyio
 
 Address = tuple[str, int]
+Open = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+ASK = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+HALF = b"GET / HTTP/1.1\r\nHost: a\r\n"
+HALF_BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\na="
+EVENTS = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
+MUCH = b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+SLOW_HOST, OTHER_HOST = "127.0.0.9", "127.0.0.2"
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers once the request is whole."""
+    """Answers once the request is whole; with more than a connection takes at once, or with no end."""
+    if scope["path"] == "/events":
+        await StreamingResponse(without_end())(scope, receive, send)
+        return
     try:
         await Request(scope, receive).body()
     except ClientDisconnect:
         return
-    await PlainTextResponse("inside")(scope, receive, send)
+    text = "much" * 4_000_000 if scope["path"] == "/much" else "inside"
+    await PlainTextResponse(text)(scope, receive, send)
+
+
+async def without_end() -> AsyncIterator[str]:
+    yield "begun"
+    await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Address]:
+async def serving(door: Door | None = None) -> AsyncIterator[Address]:
     with socket.create_server((HOST, 0)) as listener:
-        server = http_server(inside)
+        server = http_server(inside, door)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         await server.ready.wait()
         yield listener.getsockname()
@@ -41,19 +59,60 @@ async def serving() -> AsyncIterator[Address]:
         await running
 
 
-async def said(address: Address, *pieces: bytes, pause_s: float = 0.0) -> bytes:
+async def said(address: Address, *pieces: bytes, pause_s: float = 0.0, source: str = HOST) -> bytes:
     """What the server says until it closes, to these pieces one after the other."""
-    reader, writer = await asyncio.open_connection(*address)
+    reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
     async with asyncio.timeout(10):
         for piece in pieces:
             writer.write(piece)
             await asyncio.sleep(pause_s)
-        try:
-            return await reader.read()
-        except ConnectionResetError:
-            return b""
-        finally:
-            writer.close()
+        return await rest(reader, writer)
+
+
+async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """What comes until the far end closes."""
+    heard = b""
+    with suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            heard += piece
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return heard
+
+
+async def opened(address: Address, count: int, words: bytes, *, source: str = SLOW_HOST) -> list[Open]:
+    """So many connections of that host that say this, and no more."""
+    made = []
+    for _ in range(count):
+        reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
+        writer.write(words)
+        made.append((reader, writer))
+    return made
+
+
+async def closed(connections: list[Open]) -> int:
+    """How many of them the far end has closed."""
+    return len([reader for reader, _ in connections if reader.at_eof() or reader.exception() is not None])
+
+
+async def shut(connections: list[Open]) -> None:
+    for _, writer in connections:
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def come_to(count: int, connections: list[Open]) -> None:
+    """Wait until so many of them are closed."""
+    async with asyncio.timeout(10):
+        while await closed(connections) < count:  # noqa: ASYNC110  streams tell nobody that they are closed
+            await asyncio.sleep(0.01)
+
+
+def by_proxy(host: str, words: bytes) -> bytes:
+    """The same request as a proxy passes it on for that host."""
+    return words.replace(b"Host: a\r\n", b"Host: a\r\nX-Forwarded-For: 1.1.1.1, " + host.encode() + b"\r\n")
 
 
 @pytest.mark.parametrize(
@@ -65,34 +124,134 @@ async def said(address: Address, *pieces: bytes, pause_s: float = 0.0) -> bytes:
     ],
     ids=["nothing", "half a header, byte by byte", "half a body"],
 )
-async def test_a_request_that_never_comes_whole_is_cut(
-    pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(BoundedConnection, "within_s", 0.3)
-    async with serving() as address:
+async def test_a_request_that_never_comes_whole_is_cut(pieces: tuple[bytes, ...]) -> None:
+    async with serving(Door(within_s=0.3)) as address:
         await said(address, *pieces, pause_s=0.05)
-        assert (await said(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).endswith(b"inside")
+        assert (await said(address, ASK)).endswith(b"inside")
 
 
-async def test_a_kept_connection_is_used_again_after_the_time_of_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BoundedConnection, "within_s", 0.2)
+async def test_a_kept_connection_is_used_again_after_the_time_of_one_request() -> None:
     ask = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    async with serving() as address:
+    async with serving(Door(within_s=0.2)) as address:
         heard = await said(address, ask, ask, ask[:-2] + b"Connection: close\r\n\r\n", pause_s=0.3)
     assert heard.count(b"inside") == 3
 
 
-async def test_more_connections_than_there_may_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BoundedConnection, "most", 3)
-    async with serving() as address:
-        kept = [await asyncio.open_connection(*address) for _ in range(3)]
-        await asyncio.sleep(0.05)
-        assert await said(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") == b""
-        for _, writer in kept:
-            writer.close()
-        await asyncio.sleep(0.05)
-        assert (await said(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).endswith(b"inside")
+@pytest.mark.parametrize("words", [b"", HALF, HALF_BODY], ids=["nothing", "half a header", "half a body"])
+async def test_slow_connections_of_a_host_make_room_for_others_and_for_its_own_newest(words: bytes) -> None:
+    async with serving(Door(most=40)) as address:
+        slow = await opened(address, 110, words)
+        for source in (HOST, OTHER_HOST, SLOW_HOST) * 10:
+            assert (await said(address, HEALTH, source=source)).endswith(b"inside")
+        await come_to(100, slow)
+        assert await closed(slow) <= 110 - 10 + 1
+        await shut(slow)
 
 
-def test_connections_leave_most_file_descriptors_to_others() -> None:
-    assert 0 < most_connections() <= MOST
+async def test_slow_hosts_that_take_all_the_room_make_room_for_one_that_is_not_slow() -> None:
+    async with serving(Door(most=20)) as address:
+        slow = [each for number in range(40) for each in await opened(address, 2, HALF, source=f"127.0.2.{number + 1}")]
+        await come_to(60, slow)
+        for source in (HOST, OTHER_HOST) * 10:
+            assert (await said(address, HEALTH, source=source)).endswith(b"inside")
+        await shut(slow)
+
+
+async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_and_is_cut_off() -> None:
+    door = Door(most=16, within_s=0.5)
+    crowd = door.crowd(SLOW_HOST, ours=False)
+    async with serving(door) as address:
+        slow = await opened(address, 4, MUCH)
+        assert (await said(address, HEALTH)).endswith(b"inside")
+        async with asyncio.timeout(10):
+            while crowd.of(SLOW_HOST):
+                for source in (HOST, OTHER_HOST):
+                    assert (await said(address, HEALTH, source=source)).endswith(b"inside")
+        for reader, writer in slow:
+            async with asyncio.timeout(10):
+                heard = await rest(reader, writer)
+            assert len(heard) < 16_000_000
+        assert (await said(address, HEALTH, source=SLOW_HOST)).endswith(b"inside")
+
+
+async def test_who_reads_slowly_but_reads_gets_all() -> None:
+    async with serving(Door(within_s=1.0)) as address:
+        reader, writer = await asyncio.open_connection(*address, limit=4096)
+        writer.write(MUCH.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+        heard = 0
+        async with asyncio.timeout(30):
+            while piece := await reader.read(1_000_000):
+                heard += len(piece)
+                await asyncio.sleep(0.05)
+        assert heard > 16_000_000
+        writer.close()
+
+
+async def test_event_streams_of_a_host_leave_it_room_to_ask() -> None:
+    async with serving(Door(most=32)) as address:
+        watching = await opened(address, 4, EVENTS)
+        for reader, _ in watching:
+            await reader.readuntil(b"begun")
+        refused = await said(address, EVENTS, source=SLOW_HOST)
+        assert refused.startswith(b"HTTP/1.1 429 ")
+        assert b"retry-after: 5" in refused.lower()
+        assert (await said(address, HEALTH, source=SLOW_HOST)).endswith(b"inside")
+        others = await opened(address, 1, EVENTS, source=OTHER_HOST)
+        await others[0][0].readuntil(b"begun")
+        await shut(watching)
+        again = await opened(address, 1, EVENTS)
+        await again[0][0].readuntil(b"begun")
+        await shut(others + again)
+
+
+async def test_hosts_behind_a_trusted_proxy_count_by_the_address_it_forwards() -> None:
+    async with serving(Door(most=16, trusted_proxies=["127.0.0.8"])) as address:
+        slow = await opened(address, 30, by_proxy("198.51.100.7", HALF_BODY), source="127.0.0.8")
+        for host in ("198.51.100.8", "198.51.100.9") * 5:
+            assert (await said(address, by_proxy(host, HEALTH), source="127.0.0.8")).endswith(b"inside")
+        await come_to(26, slow)
+        await shut(slow)
+
+
+async def test_a_forwarded_host_whose_requests_are_all_being_answered_gets_503_and_others_do_not() -> None:
+    async with serving(Door(most=16, most_streams=9, trusted_proxies=["127.0.0.8"])) as address:
+        busy = await opened(address, 4, by_proxy("198.51.100.7", EVENTS), source="127.0.0.8")
+        for reader, _ in busy:
+            await reader.readuntil(b"begun")
+        refused = await said(address, by_proxy("198.51.100.7", HEALTH), source="127.0.0.8")
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert (await said(address, by_proxy("198.51.100.8", HEALTH), source="127.0.0.8")).endswith(b"inside")
+        assert (await said(address, HEALTH)).endswith(b"inside")
+        await shut(busy)
+
+
+@pytest.mark.parametrize("trusted", [["127.0.0.1"], []], ids=["trusted", "not trusted"])
+async def test_a_proxy_on_this_machine_leaves_room_for_what_we_ask_ourselves(trusted: list[str]) -> None:
+    async with serving(Door(most=16, most_of_one_host=4, most_streams=9, trusted_proxies=trusted)) as address:
+        crowd = []
+        for number in range(8):
+            words = by_proxy(f"198.51.100.{number}", EVENTS)
+            crowd += await opened(address, 4, words, source=HOST)
+        for _ in range(20):
+            assert (await said(address, HEALTH)).endswith(b"inside")
+        await shut(crowd)
+
+
+@pytest.mark.parametrize("words", [HALF, b"no HTTP\r\n\r\n", HALF[:-2] + b"Connection: upgrade\r\nUpgrade: x\r\n\r\n"])
+async def test_the_log_has_one_line_for_a_host(words: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(Door(most=8)) as address:
+        slow = await opened(address, 100, words)
+        assert (await said(address, ASK, source=OTHER_HOST)).endswith(b"inside")
+        await shut(slow)
+    assert caplog.text.count("fact=TurnedAway host=127.0.0.9 what='HTTP connections' count=1 ") == 1
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
+
+
+async def test_aborted_connections_are_counted_no_more() -> None:
+    async with serving(Door(most=8)) as address:
+        for words in (b"", HALF, HALF_BODY, EVENTS, MUCH) * 20:
+            await shut(await opened(address, 1, words))
+        busy = await opened(address, 1, EVENTS)
+        await busy[0][0].readuntil(b"begun")
+        assert (await said(address, HEALTH, source=SLOW_HOST)).endswith(b"inside")
+        await shut(busy)

@@ -316,13 +316,15 @@ def trusting() -> ssl.SSLContext:
 
 
 async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
-    """Two connections a host may have: while two only shake hands, there is no room for a third."""
+    """Two connections a host may have, two newcomers too: while two only shake hands, there is no room for a third."""
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=0.3, most_of_one_host=2)
+        streams = Streams(
+            owner, now=time.time, tasks=tasks, handshake_s=0.3, most=9, most_of_one_host=2, most_newcomers_of_one_host=2
+        )
         where = await streams.listen("127.0.0.1", 0, tls=tls.server)
         idle = [await asyncio.open_connection(where.host, where.port) for _ in range(2)]
-        await until(lambda: len(streams.shaking) == 2)
+        await until(lambda: len(streams.newcomers) == 2)
         with pytest.raises(ConnectionError):
             await asyncio.open_connection(where.host, where.port, ssl=trusting())
         async with asyncio.timeout(5):
@@ -402,7 +404,7 @@ async def test_the_end_waits_for_no_handshake() -> None:
         streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=60)
         where = await streams.listen("127.0.0.1", 0, tls=tls.server)
         _, writer = await asyncio.open_connection(where.host, where.port)
-        await until(lambda: len(streams.shaking) == 1)
+        await until(lambda: len(streams.newcomers) == 1)
         streams.close()
     writer.close()
 
@@ -435,7 +437,7 @@ async def test_what_waited_for_a_connection_goes_before_what_came_meanwhile() ->
 async def test_a_connection_there_is_no_room_for_is_told_as_none() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, most_of_one_host=0)
+        streams = Streams(owner, now=time.time, tasks=tasks, most=0)
         ended = asyncio.Event()
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -72,6 +72,8 @@ def test_lines_and_numbers_of_the_file(tmp_path: Path) -> None:
 
 def test_a_list_in_the_environment_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_WEBHOOK_ALLOW", "10.0.0.0/8, intranet.example ,::1")
+    monkeypatch.setenv("HOLDFAST_TRUSTED_PROXIES", "127.0.0.1, 10.1.2.3/8")
+    assert read().trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
     assert read().webhook_allow == ("10.0.0.0/8", "intranet.example", "::1")
 
 
@@ -110,6 +112,7 @@ def test_secrets_are_not_printed() -> None:
         ({"account_sid": "AC1"}, "--account-sid: 'AC1' is not allowed; allowed: AC and 32 of"),
         ({"default_voice_url": "ftp://h/x"}, "--default-voice-url: 'ftp://h/x' is not allowed"),
         ({"public_url": "https://h:99999"}, "--public-url: 'https://h:99999' is not allowed"),
+        ({"trusted_proxies": "proxy.example"}, "--trusted-proxies.0: 'proxy.example' is not allowed"),
         ({"webhook_allow": "10.0.0.0/99"}, "--webhook-allow.0: '10.0.0.0/99' is not allowed"),
         ({"lines": {"a b": "x"}}, "--lines.a b: its value is not allowed; allowed: names of letters"),
         ({"lines": {"bob": {"pass": "x"}}}, "--lines.bob.password: is missing"),

@@ -1,100 +1,233 @@
-"""TLS handshakes of connections that come in: counted from their first packet, and given up when they dawdle.
+"""TLS of connections that come in: the handshake, counted from its first packet, and what is encrypted after it.
 
-asyncio's own TLS server shows a connection once its handshake is done; whoever only opens many would be counted never.
+asyncio's own TLS server takes 300 kB for each connection before it has said anything, in a cycle of references that
+only a collection ends; half-open connections would fill the memory for good. This takes nothing before the first
+bytes, 70 kB then, and gives it back at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import Protocol, cast
 
+from holdfast.voice.runtime.crowd import host_of
+
 HANDSHAKE_S = 10.0
+MOST_HELLO_BYTES = 32_768
+"""The longest a peer's part of a handshake may be. OpenSSL alone would keep 128 kB for each."""
+PIECE_BYTES = 16_384
+"""The longest TLS record. Source: RFC 8446 §5.1."""
 
 
 class Gate(Protocol):
     """Who counts connections, and takes those whose handshake is done."""
 
-    def admit(self, host: str) -> bool:
+    def admit(self, handshake: Handshake, host: str) -> bool:
         """Count a handshake from this host; False when there are too many connections already."""
         ...
 
-    def release(self, host: str) -> None:
-        """That handshake is over, however it went."""
+    def displaced(self, host: str) -> None:
+        """One of this host was cut off, to make room for another."""
         ...
 
-    @property
-    def shaking(self) -> set[asyncio.Transport]:
-        """The connections whose handshake is under way."""
+    def release(self, handshake: Handshake) -> None:
+        """That handshake came to nothing."""
         ...
 
-    def sealed(self) -> asyncio.Protocol:
-        """Who takes a connection from here on."""
+    def encrypted(self, handshake: Handshake) -> asyncio.Protocol:
+        """Who takes a connection whose handshake is done."""
         ...
 
 
 class Handshake(asyncio.Protocol):
-    """One handshake. Invariant: one that was admitted is released once, before its connection is taken over."""
+    """One handshake. Invariant: one that was admitted is released, or its connection is taken over."""
 
-    def __init__(self, gate: Gate, tls: ssl.SSLContext, tasks: asyncio.TaskGroup, *, within_s: float) -> None:
+    def __init__(self, gate: Gate, tls: ssl.SSLContext, *, within_s: float) -> None:
         self._gate = gate
-        self._tls = tls
-        self._tasks = tasks
+        self._context = tls
         self._within_s = within_s
+        self._tls: _Tls | None = None
+        self._received = 0
+        self._late: asyncio.TimerHandle | None = None
+        self._raw: asyncio.Transport | None = None
+        self._host = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Source: asyncio.Protocol."""
-        raw = cast("asyncio.Transport", transport)
+        self._raw = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        if peer is None or not self._gate.admit(str(peer[0])):
-            raw.abort()
+        self._host = "" if peer is None else host_of(str(peer[0]))
+        if peer is None or not self._gate.admit(self, self._host):
+            self._raw.abort()
             return
-        raw.pause_reading()
-        self._tasks.create_task(self._shake(raw, str(peer[0])), name=f"sip-handshake {peer[0]}")
-
-    async def _shake(self, raw: asyncio.Transport, host: str) -> None:
-        waiting = Early(self._gate)
-        self._gate.shaking.add(raw)
-        try:
-            made = await asyncio.get_running_loop().start_tls(
-                raw, waiting, self._tls, server_side=True, ssl_handshake_timeout=self._within_s
-            )
-        except OSError:
-            # It spoke no TLS, or none we speak, or it took too long, or it went away.
-            made = None
-        finally:
-            self._gate.shaking.discard(raw)
-            self._gate.release(host)
-        if made is not None:
-            waiting.take_over(made)
-
-
-class Early(asyncio.Protocol):
-    """Keeps what comes with the end of the handshake, until its connection is taken over."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._then: asyncio.Protocol | None = None
-        self._kept: list[bytes] = []
-        self._lost: tuple[Exception | None] | None = None
-
-    def take_over(self, transport: asyncio.Transport) -> None:
-        """Hand the connection on, with all that came so far."""
-        self._then = self._gate.sealed()
-        transport.set_protocol(self._then)
-        self._then.connection_made(transport)
-        for data in self._kept:
-            self._then.data_received(data)
-        if self._lost is not None:
-            self._then.connection_lost(*self._lost)
+        self._late = asyncio.get_running_loop().call_later(self._within_s, self.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Source: asyncio.Protocol. Once it is taken over nothing comes here any more."""
-        self._kept.append(data)
+        """Source: asyncio.Protocol."""
+        raw = self._raw
+        if raw is None or raw.is_closing():
+            return
+        tls = self._tls = self._tls or _Tls(self._context)
+        tls.incoming.write(data)
+        self._received += len(data)
+        try:
+            tls.object.do_handshake()
+        except ssl.SSLWantReadError:
+            tls.flush(raw)
+            if self._received > MOST_HELLO_BYTES:
+                raw.abort()
+        except ssl.SSLError:
+            # It spoke no TLS, or none we speak; it is answered why.
+            tls.flush(raw)
+            raw.close()
+        else:
+            tls.flush(raw)
+            self._take_over(raw, tls)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Source: asyncio.Protocol. It may have been on its way here when the connection was taken over."""
-        if self._then is None:
-            self._lost = (exc,)
-        else:
-            self._then.connection_lost(exc)
+        """Source: asyncio.Protocol. After the handshake the raw connection has another protocol."""
+        self._stop()
+        self._tls = None
+        self._raw = None
+        self._gate.release(self)
+
+    def give_way(self) -> None:
+        """End at once, in the handshake or after it. Source: crowd.Member."""
+        self._gate.displaced(self._host)
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._raw is not None:
+            self._raw.abort()
+
+    def _take_over(self, raw: asyncio.Transport, tls: _Tls) -> None:
+        self._stop()
+        self._tls = None
+        encrypted = Encrypted(raw, tls, self._gate.encrypted(self))
+        raw.set_protocol(encrypted)
+        encrypted.begin()
+
+    def _stop(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Tls:
+    """One end of a TLS connection, in memory."""
+
+    __slots__ = ("incoming", "object", "outgoing")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+
+    def flush(self, raw: asyncio.Transport) -> None:
+        """Send what TLS has to say."""
+        if self.outgoing.pending:
+            raw.write(self.outgoing.read())
+
+
+class Encrypted(asyncio.Transport, asyncio.Protocol):
+    """A connection after its handshake: the transport of `protocol`, and the protocol of the raw connection.
+
+    Invariant: `protocol` is told of its end once, and refers to nothing of ours after that.
+    """
+
+    def __init__(self, raw: asyncio.Transport, tls: _Tls, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._raw = raw
+        self._tls: _Tls | None = tls
+        self._protocol: asyncio.Protocol | None = protocol
+        self._closing = False
+
+    def begin(self) -> None:
+        """Hand the connection on, with what came right behind the handshake."""
+        if self._protocol is not None:
+            self._protocol.connection_made(self)
+        self._read()
+
+    # --- what the raw connection says
+
+    def data_received(self, data: bytes) -> None:
+        """Source: asyncio.Protocol."""
+        if self._tls is not None:
+            self._tls.incoming.write(data)
+            self._read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Source: asyncio.Protocol."""
+        self._closing = True
+        self._tls = None
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Source: asyncio.Protocol."""
+        if self._protocol is not None:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Source: asyncio.Protocol."""
+        if self._protocol is not None:
+            self._protocol.resume_writing()
+
+    # --- what the protocol asks
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Source: asyncio.BaseTransport."""
+        return self._raw.get_extra_info(name, default)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Source: asyncio.WriteTransport."""
+        self._raw.set_write_buffer_limits(high, low)
+
+    def is_closing(self) -> bool:
+        """Source: asyncio.BaseTransport."""
+        return self._closing or self._raw.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Source: asyncio.WriteTransport."""
+        if self._tls is not None and not self.is_closing():
+            rest = memoryview(data)
+            while rest:  # a record at a time
+                rest = rest[self._tls.object.write(rest) :]
+            self._tls.flush(self._raw)
+
+    def close(self) -> None:
+        """Say goodbye, send what is due and end; the peer's goodbye is not awaited. Source: RFC 8446 §6.1."""
+        if self._tls is not None and not self.is_closing():
+            self._closing = True
+            with suppress(ssl.SSLError):  # the peer's goodbye is missing
+                self._tls.object.unwrap()
+            self._tls.flush(self._raw)
+        self._closing = True
+        self._raw.close()
+
+    def abort(self) -> None:
+        """Source: asyncio.WriteTransport."""
+        self._closing = True
+        self._raw.abort()
+
+    def _read(self) -> None:
+        while self._tls is not None and self._protocol is not None and not self.is_closing():
+            try:
+                data = self._tls.object.read(PIECE_BYTES)
+            except ssl.SSLWantReadError:
+                self._tls.flush(self._raw)  # such as an answer to a change of keys
+                return
+            except ssl.SSLZeroReturnError:
+                self.close()
+            except ssl.SSLError:
+                # What came cannot be decrypted; it is answered why.
+                self._tls.flush(self._raw)
+                self.abort()
+            else:
+                if not data:
+                    self.close()
+                    return
+                self._protocol.data_received(data)

@@ -1,7 +1,8 @@
 """The connections SIP is spoken over, by TCP and TLS: those that peers open, and our own.
 
 One connection per far end, whichever side opened it, used for everything said to that end. Nothing a peer sends, and
-nothing it leaves unread, keeps a connection open for ever or fills our memory.
+nothing it leaves unread, keeps a connection open for ever or fills our memory. Connections that come in are counted by
+host; ours are counted apart, so that no crowd at the door keeps us from calling out.
 Source: RFC 3261 §18; RFC 5626 §3.5.1 for keep-alives.
 """
 
@@ -10,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from holdfast.voice.runtime.crowd import Crowd, TurnedAway, host_of, share_of_files
 from holdfast.voice.runtime.handshakes import HANDSHAKE_S, Handshake
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.framing import MESSAGE_WITHIN_S, PONG, Broken, Framer, Ping, Whole
@@ -27,6 +28,12 @@ MAX_UNREAD_BYTES = 1 << 20
 """What we keep for a peer that does not read, before it is cut off."""
 MAX_CONNECTIONS = 4000
 MAX_CONNECTIONS_OF_ONE_HOST = 1000
+MAX_NEWCOMERS = 256
+"""TLS connections that have not said one whole message, with 100 kB each at the worst."""
+MAX_NEWCOMERS_OF_ONE_HOST = 64
+SLOW = "there are too many, and they are slow"
+PATIENCE_S = 1.0
+"""How long a connection may take when its own host has more at the door."""
 
 
 class Owner(Protocol):
@@ -50,10 +57,17 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. `address` is that of its far end."""
+    """One connection. `address` is that of its far end.
 
-    def __init__(self, streams: Streams, transport: Transport) -> None:
+    `handshake`: what it came of, which counts until the first whole message. `ours`: it is one that we opened.
+    """
+
+    def __init__(
+        self, streams: Streams, transport: Transport, *, ours: bool = False, handshake: Handshake | None = None
+    ) -> None:
         self._streams = streams
+        self._handshake = handshake
+        self.ours = ours
         self._kind = transport
         self._framer = Framer(streams.now(), within_s=streams.message_s)
         self._timer: asyncio.TimerHandle | None = None
@@ -68,6 +82,7 @@ class Connection(asyncio.Protocol):
         if peer is None:
             self.address = Address("0.0.0.0", 1, self._kind)
             self._transport.abort()
+            self._proved()
             return
         self.address = Address(str(peer[0]), int(peer[1]), self._kind)
         self._transport.set_write_buffer_limits(high=MAX_UNREAD_BYTES)
@@ -80,11 +95,17 @@ class Connection(asyncio.Protocol):
         """Source: asyncio.Protocol."""
         if self._timer is not None:
             self._timer.cancel()
+        self._proved()
         self._streams.remove(self)
+
+    def give_way(self) -> None:
+        """End at once. Source: crowd.Member."""
+        self._streams.turned_away.tell(host_of(self.address.host), SLOW, self._now())
+        self._transport.abort()
 
     def pause_writing(self) -> None:
         """The peer does not read what we send."""
-        log.warning("sip connection to %s:%d cut: it does not read", self.address.host, self.address.port)
+        self._streams.turned_away.tell(host_of(self.address.host), "it does not read", self._now())
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -93,6 +114,7 @@ class Connection(asyncio.Protocol):
         for piece in self._framer.feed(data, now):
             match piece:
                 case Whole():
+                    self._proved()
                     self._streams.owner.received(piece.data, self.address)
                 case Ping():
                     self.write(PONG)
@@ -120,6 +142,15 @@ class Connection(asyncio.Protocol):
         """End at once; what is due is lost."""
         self._transport.abort()
 
+    def _now(self) -> float:
+        return self._streams.now()
+
+    def _proved(self) -> None:
+        """It said something, or is over: it is no newcomer any more."""
+        if self._handshake is not None:
+            self._streams.release(self._handshake)
+            self._handshake = None
+
     def _break(self, broken: Broken) -> None:
         self._streams.owner.unframed(broken, self.address)
         self._transport.close()
@@ -130,6 +161,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         now = self._streams.now()
         due = self._framer.due_at()
+        self._streams.heard(self, waits=due is not None)
         wait = self._heard_at + self._streams.idle_s - now if due is None else due - now
         self._timer = asyncio.get_running_loop().call_later(max(0.01, wait), self._look)
 
@@ -163,7 +195,10 @@ class Streams:
         message_s: float = MESSAGE_WITHIN_S,
         handshake_s: float = HANDSHAKE_S,
         connect_s: float = CONNECT_S,
+        most: int | None = None,
         most_of_one_host: int = MAX_CONNECTIONS_OF_ONE_HOST,
+        most_newcomers: int = MAX_NEWCOMERS,
+        most_newcomers_of_one_host: int = MAX_NEWCOMERS_OF_ONE_HOST,
     ) -> None:
         self.owner = owner
         self.now = now
@@ -171,17 +206,21 @@ class Streams:
         self.message_s = message_s
         self._handshake_s = handshake_s
         self._connect_s = connect_s
-        self._most_of_one_host = most_of_one_host
         self._tasks = tasks
         self._client_tls = client_tls
         self._name_of = name_of
         self._servers: list[asyncio.Server] = []
         self._open: dict[Address, Connection] = {}
         self._opening: dict[Address, list[bytes]] = {}
-        self._hosts: Counter[str] = Counter()
-        """Connections and handshakes by host. Invariant: none is counted twice, and hosts without any are not there."""
-        self.shaking: set[asyncio.Transport] = set()
-        """Source: handshakes.Gate."""
+        if most is None:
+            most = share_of_files(4, MAX_CONNECTIONS)
+            most_of_one_host = min(most_of_one_host, max(1, most // 4))
+        self._came: Crowd[Connection] = Crowd(most=most, most_of_one_host=most_of_one_host, patience_s=PATIENCE_S)
+        self._ours: Crowd[Connection] = Crowd(most=most, most_of_one_host=most)
+        self.newcomers: Crowd[Handshake] = Crowd(
+            most=share_of_files(16, most_newcomers), most_of_one_host=most_newcomers_of_one_host, patience_s=PATIENCE_S
+        )
+        self.turned_away = TurnedAway(log, "SIP connections")
         self._closed = False
 
     async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> Address:
@@ -191,7 +230,7 @@ class Streams:
         def greeted() -> asyncio.Protocol:
             if tls is None:
                 return Connection(self, kind)
-            return Handshake(self, tls, self._tasks, within_s=self._handshake_s)
+            return Handshake(self, tls, within_s=self._handshake_s)
 
         server = await asyncio.get_running_loop().create_server(greeted, host, port)
         self._servers.append(server)
@@ -215,8 +254,8 @@ class Streams:
         self._closed = True
         for server in self._servers:
             server.close()
-        for raw in tuple(self.shaking):
-            raw.abort()
+        for handshake in self.newcomers.members():
+            handshake.abort()
         for connection in tuple(self._open.values()):
             connection.close()
 
@@ -230,7 +269,12 @@ class Streams:
     def add(self, connection: Connection) -> bool:
         """Take a connection in; False when there are too many, or one to the same end."""
         address = connection.address
-        if address in self._open or not self.admit(address.host):
+        host, now = host_of(address.host), self.now()
+        crowd = self._ours if connection.ours else self._came
+        if self._closed or address in self._open:
+            return False
+        if not crowd.enter(connection, host, now):
+            self.turned_away.tell(host, "there are too many", now)
             return False
         self._open[address] = connection
         for data in self._opening.pop(address, ()):
@@ -240,33 +284,47 @@ class Streams:
 
     def remove(self, connection: Connection) -> None:
         """A connection ended."""
+        self._came.leave(connection)
+        self._ours.leave(connection)
         address = connection.address
         if self._open.get(address) is not connection:
             return
         del self._open[address]
-        self.release(address.host)
         if not self._closed:
             self.owner.disconnected(address)
 
+    def heard(self, connection: Connection, *, waits: bool) -> None:
+        """A connection said something, and the rest of its message is awaited, or it is not."""
+        if connection.ours:
+            return
+        if waits:
+            self._came.waits(connection, self.now())
+        else:
+            self._came.works(connection)
+
     # --- for handshakes
 
-    def admit(self, host: str) -> bool:
-        """Source: handshakes.Gate. A connection that is done with its handshake is counted the same way."""
-        crowded = self._hosts.get(host, 0) >= self._most_of_one_host or self._hosts.total() >= MAX_CONNECTIONS
-        if self._closed or crowded:
+    def admit(self, handshake: Handshake, host: str) -> bool:
+        """Source: handshakes.Gate."""
+        now = self.now()
+        if self._closed:
             return False
-        self._hosts[host] += 1
+        if not self._came.has_room(host, now) or not self.newcomers.enter(handshake, host, now):
+            self.turned_away.tell(host, "there are too many", now)
+            return False
         return True
 
-    def release(self, host: str) -> None:
+    def displaced(self, host: str) -> None:
         """Source: handshakes.Gate."""
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
+        self.turned_away.tell(host, SLOW, self.now())
 
-    def sealed(self) -> Connection:
+    def release(self, handshake: Handshake) -> None:
         """Source: handshakes.Gate."""
-        return Connection(self, "TLS")
+        self.newcomers.leave(handshake)
+
+    def encrypted(self, handshake: Handshake) -> Connection:
+        """Source: handshakes.Gate."""
+        return Connection(self, "TLS", handshake=handshake)
 
     async def _connect(self, to: Address) -> None:
         tls = self._client_tls if to.transport == "TLS" else None
@@ -275,7 +333,7 @@ class Streams:
                 raise OSError("TLS is not set up here")
             async with asyncio.timeout(self._connect_s):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self, to.transport),
+                    lambda: Connection(self, to.transport, ours=True),
                     to.host,
                     to.port,
                     ssl=tls,

@@ -49,6 +49,7 @@ def load_tls(files: TlsFiles) -> Tls:
     for context in (server, client):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         _load_certificate(context, files)
+    server.options |= ssl.OP_NO_RENEGOTIATION  # costs us much and a peer nothing, and no phone asks for it
     if files.authorities is not None:
         try:
             client.load_verify_locations(files.authorities)

@@ -1,0 +1,137 @@
+"""Crowds at the doors of a server: half-open TLS, from one host and from many, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.connections import raise_file_limit
+from holdfast.testing.phone import Phone
+from holdfast.testing.server import HOST, Server, Value, free_port
+from holdfast.voice.runtime.streams import MAX_NEWCOMERS, MAX_NEWCOMERS_OF_ONE_HOST
+from holdfast.voice.sip.effects import Address
+from tests.loopback.test_serve import children, until
+from tests.loopback.test_sip_connections import LOCALHOST
+
+pytestmark = pytest.mark.anyio
+
+MANY = 1800
+MB = 1 << 20
+
+
+@asynccontextmanager
+async def encrypted() -> AsyncIterator[tuple[Server, Address]]:
+    """A server that speaks SIP over TLS, and where."""
+    port = free_port(socket.SOCK_STREAM)
+    settings: dict[str, Value] = {"sip_tls_certificate": str(LOCALHOST), "sip_tls_port": port}
+    async with Server(settings=settings, lines={"bob": "secret-bob"}) as server:
+        yield server, Address(HOST, port, "TLS")
+
+
+def memory(pid: int) -> int:
+    """What a process has in memory, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def first_words() -> bytes:
+    """How a handshake begins."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+    raise AssertionError("a handshake with nobody")
+
+
+LONG = b"".join(
+    b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part
+    for part in (b"\x01" + (100_000).to_bytes(3, "big") + b"\x03\x03" + bytes(16_300), bytes(16_000))
+)
+"""Most of what a handshake may begin with, of a hello that is longer still."""
+
+
+@contextmanager
+def half_open(to: Address, count: int, hosts: int) -> Iterator[list[socket.socket]]:
+    """So many connections of so many hosts: some say nothing, some begin, and some begin at great length."""
+    raise_file_limit()
+    words = (first_words(), LONG, b"", first_words())
+    with ExitStack() as stack:
+        made = []
+        for number in range(count):
+            source = (f"127.0.1.{1 + number % hosts}", 0)
+            one = stack.enter_context(socket.create_connection(to[:2], timeout=10, source_address=source))
+            one.setblocking(False)
+            with suppress(OSError):  # it was turned away already
+                one.send(words[number // hosts % len(words)])
+            made.append(one)
+        yield made
+
+
+def still_open(sockets: list[socket.socket]) -> Counter[str]:
+    """By host, how many are not closed by the far end."""
+    count: Counter[str] = Counter()
+    for one in sockets:
+        try:
+            while one.recv(65536):
+                pass
+        except BlockingIOError:
+            count[one.getsockname()[0]] += 1
+        except OSError:
+            pass
+    return count
+
+
+def is_bounded(sockets: list[socket.socket]) -> bool:
+    """Whether no host has more than it may, and all together no more than they may."""
+    count = still_open(sockets)
+    return count.total() <= MAX_NEWCOMERS and max(count.values()) <= MAX_NEWCOMERS_OF_ONE_HOST
+
+
+@pytest.mark.parametrize("hosts", [1, 30])
+async def test_half_open_handshakes_are_few_of_a_host_cost_little_and_leave_nothing(hosts: int) -> None:
+    async with encrypted() as (server, to):
+        pid = children(server.pid)["control"]
+        async with Phone("bob", server=to, password="secret-bob", transport="TLS", certificate=LOCALHOST) as bob:
+            await bob.register()
+        before = memory(pid)
+        for count in (MANY, MANY // 3):  # what the first crowd leaves, the second must not add to
+            with half_open(to, count, hosts) as sockets:
+                await until(partial(is_bounded, sockets))
+                assert memory(pid) - before < 64 * MB
+                async with Phone(
+                    "bob", server=to, password="secret-bob", transport="TLS", certificate=LOCALHOST
+                ) as bob:
+                    await bob.register()
+        await until(lambda: memory(pid) - before < 32 * MB)
+        log = server.log()
+    lines = Counter(line.partition("host=")[2].partition(" ")[0] for line in log.splitlines() if "TurnedAway" in line)
+    assert len(lines) <= hosts
+    assert set(lines.values()) == {1}
+    assert len(log) < 20_000
+
+
+async def test_a_host_that_shakes_hands_and_says_nothing_is_a_newcomer_still() -> None:
+    async with encrypted() as (_, to):
+        trusting = ssl.create_default_context(cafile=str(LOCALHOST))
+        silent: list[asyncio.StreamWriter] = []
+        for _ in range(MAX_NEWCOMERS_OF_ONE_HOST + 20):
+            try:
+                _, writer = await asyncio.open_connection(*to[:2], ssl=trusting, local_addr=("127.0.1.1", 0))
+            except OSError:
+                continue
+            silent.append(writer)
+        here = [writer for writer in silent if not writer.transport.is_closing()]
+        assert MAX_NEWCOMERS_OF_ONE_HOST // 2 < len(here) <= MAX_NEWCOMERS_OF_ONE_HOST
+        async with Phone("bob", server=to, password="secret-bob", transport="TLS", certificate=LOCALHOST) as bob:
+            await bob.register()
+        for writer in silent:
+            writer.transport.abort()
