@@ -109,7 +109,7 @@ class BoundedConnection(H11Protocol):
         self._host = host_of(self._ip)
         crowd = self._door.crowd(self._ip, ours=peer is not None and own is not None and peer[0] == own[0])
         super().connection_made(transport)
-        # Told of the first byte that the peer does not take, not of the first 64 kB.
+        # So that `pause_writing` comes with the first byte that the peer does not take, not after 64 kB.
         transport.set_write_buffer_limits(high=0)
         if peer is None or not crowd.enter(self, self._host, self.loop.time()):
             self._tell("there are too many")

@@ -49,7 +49,7 @@ def first_words() -> bytes:
         ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
     except ssl.SSLWantReadError:
         return outgoing.read()
-    raise AssertionError("a handshake with nobody")
+    raise AssertionError("a handshake without a far end")
 
 
 LONG = b"".join(

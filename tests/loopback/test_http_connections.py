@@ -106,7 +106,7 @@ async def shut(connections: list[Open]) -> None:
 async def come_to(count: int, connections: list[Open]) -> None:
     """Wait until so many of them are closed."""
     async with asyncio.timeout(10):
-        while await closed(connections) < count:  # noqa: ASYNC110  streams tell nobody that they are closed
+        while await closed(connections) < count:  # noqa: ASYNC110  streams do not tell when they are closed
             await asyncio.sleep(0.01)
 
 

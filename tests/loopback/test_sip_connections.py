@@ -344,6 +344,56 @@ async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
         streams.close()
 
 
+@pytest.mark.parametrize("words", [b"", options(1)[:40], b"\r\n\r\n"], ids=["nothing", "half a message", "pings"])
+async def test_slow_hosts_that_take_all_connections_make_room_for_one_that_speaks(
+    words: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    owner = Recorder()
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks, most=6, most_of_one_host=3)
+        where = await streams.listen("127.0.0.1", 0)
+        slow = []
+        for number in range(10):
+            _, writer = await asyncio.open_connection(
+                where.host, where.port, local_addr=(f"127.0.1.{1 + number % 2}", 0)
+            )
+            writer.write(words)
+            slow.append(writer)
+        _, good = await asyncio.open_connection(where.host, where.port)
+        good.write(options(2))
+        await until(lambda: options(2) in owner.heard)
+        assert streams.open == 6
+        for writer in (*slow, good):
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+        streams.close()
+    assert 0 < caplog.text.count("fact=TurnedAway") <= 2, "one line for each host"
+
+
+async def test_a_crowd_at_the_door_does_not_keep_us_from_calling_out() -> None:
+    owner = Recorder()
+    async with asyncio.TaskGroup() as tasks:
+        streams = Streams(owner, now=time.time, tasks=tasks, most=2, most_of_one_host=1)
+        where = await streams.listen("127.0.0.1", 0)
+        _, crowd = await asyncio.open_connection(where.host, where.port)
+        crowd.write(options(1))
+        await until(lambda: options(1) in owner.heard)
+        called = asyncio.Event()
+
+        async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(len(options(2)))
+            called.set()
+            writer.close()
+
+        async with await asyncio.start_server(accepted, "127.0.0.1", 0) as server:
+            streams.send(options(2), Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
+            async with asyncio.timeout(5):
+                await called.wait()
+        crowd.close()
+        streams.close()
+
+
 async def shaken(where: Address) -> tuple[socket.socket, ssl.SSLObject, ssl.MemoryBIO]:
     """A connection whose handshake is done but for its last packet, which waits in the memory that is returned."""
     raw = socket.create_connection(where[:2])

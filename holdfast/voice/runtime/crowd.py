@@ -92,7 +92,7 @@ class Crowd(Generic[M]):
             self._waiting.setdefault(host, {}).setdefault(member, now)
 
     def works(self, member: M) -> None:
-        """Its request is whole: it gives way to nobody."""
+        """Its request is whole: it keeps its place."""
         host = self._host.get(member)
         waiting = self._waiting.get(host) if host is not None else None
         if host is not None and waiting is not None:

@@ -134,7 +134,7 @@ class _Tls:
 class Encrypted(asyncio.Transport, asyncio.Protocol):
     """A connection after its handshake: the transport of `protocol`, and the protocol of the raw connection.
 
-    Invariant: `protocol` is told of its end once, and refers to nothing of ours after that.
+    Invariant: `protocol` hears of its end once, and refers to nothing of ours after that.
     """
 
     def __init__(self, raw: asyncio.Transport, tls: _Tls, protocol: asyncio.Protocol) -> None:

@@ -68,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._streams = streams
         self._handshake = handshake
         self.ours = ours
+        self._spoke = False
+        """Whether it has said one whole message; pings are none."""
         self._kind = transport
         self._framer = Framer(streams.now(), within_s=streams.message_s)
         self._timer: asyncio.TimerHandle | None = None
@@ -114,6 +116,7 @@ class Connection(asyncio.Protocol):
         for piece in self._framer.feed(data, now):
             match piece:
                 case Whole():
+                    self._spoke = True
                     self._proved()
                     self._streams.owner.received(piece.data, self.address)
                 case Ping():
@@ -161,7 +164,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         now = self._streams.now()
         due = self._framer.due_at()
-        self._streams.heard(self, waits=due is not None)
+        self._streams.heard(self, waits=due is not None or not self._spoke)
         wait = self._heard_at + self._streams.idle_s - now if due is None else due - now
         self._timer = asyncio.get_running_loop().call_later(max(0.01, wait), self._look)
 
@@ -236,6 +239,11 @@ class Streams:
         self._servers.append(server)
         bound = server.sockets[0].getsockname()
         return Address(str(bound[0]), int(bound[1]), kind)
+
+    @property
+    def open(self) -> int:
+        """How many connections there are, ours too."""
+        return len(self._open)
 
     def send(self, data: bytes, to: Address) -> None:
         """Send over the connection to that end, or open one first."""

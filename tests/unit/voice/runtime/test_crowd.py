@@ -61,7 +61,7 @@ def test_when_all_room_is_taken_the_host_with_most_gives_way() -> None:
     assert [guest.gone for guest in (*many, *few)] == [True, False, False, False]
 
 
-def test_many_hosts_with_one_each_shut_the_door_for_nobody() -> None:
+def test_many_hosts_with_one_each_keep_no_other_out() -> None:
     crowd = Crowd[Guest](most=3, most_of_one_host=2)
     slow = [entered(crowd, f"192.0.2.{number}", 1, at=number)[0] for number in (9, 8, 7)]
     entered(crowd, ONE, 1, at=20.0)
@@ -106,7 +106,7 @@ def told(log: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
     return [(m[1], int(m[2])) for m in re.finditer(r"fact=TurnedAway host=(\S+) what='\w+' count=(\d+)", log.text)]
 
 
-def test_a_host_is_told_of_once_in_a_minute_with_how_many(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_a_host_once_in_a_minute_with_how_many(caplog: pytest.LogCaptureFixture) -> None:
     away = TurnedAway(logging.getLogger("away"), "things")
     for second in range(100):
         for host in (ONE, TWO):
