@@ -152,6 +152,11 @@ class Account:
             found = await self._listed(self._client.queues)
             return [(QueueSid(_text(one.sid)), one.friendly_name or "") for one in found if one.current_size]
 
+    async def find_queue(self, name: str) -> QueueSid | None:
+        async with _translated():
+            found = await self._listed(self._client.queues)
+            return next((QueueSid(_text(one.sid)) for one in found if one.friendly_name == name), None)
+
     async def members(self, queue: QueueSid) -> Sequence[CallSid]:
         try:
             async with _translated():
@@ -240,11 +245,10 @@ class Account:
             raise
         except AccountRefused:
             # A queue of this name exists: the account tells so by an error without its SID.
-            async with _translated():
-                for one in await self._listed(self._client.queues):
-                    if one.friendly_name == name:
-                        return QueueSid(_text(one.sid))
-            raise
+            found = await self.find_queue(name)
+            if found is None:
+                raise
+            return found
 
     async def close_queue(self, queue: QueueSid) -> None:
         try:

@@ -57,6 +57,8 @@ class ByLegs:
         self._queues: dict[str, QueueSid] = {}
         self._closing: dict[QueueSid, int] = {}
         self._gathering = Gathering(account, pairs)
+        self.taken_over: set[CallSid] = set()
+        """Calls that another service held: once back, their queue is removed, by which that service sees it."""
 
     # What the service asks for, one thing at a time per pair.
 
@@ -188,7 +190,16 @@ class ByLegs:
 
     async def waits(self, call: CallSid) -> bool:
         """Whether the account shows this call in its queue."""
-        return await self._account.waits(await self._queue(queue_of(call)), call)
+        name = queue_of(call)
+        queue = self._queues.get(name) or await self._account.find_queue(name)
+        if queue is None:
+            return False
+        self._queues[name] = queue
+        return await self._account.waits(queue, call)
+
+    async def taken_elsewhere(self, call: CallSid) -> bool:
+        """Whether another service brought this call back: its queue, which we would keep, is not there any more."""
+        return await self._account.find_queue(queue_of(call)) is None
 
     async def shown(self, call: CallSid) -> bool | None:
         """Whether this call is on hold now; None when it is over. What was left in the middle is put straight."""
@@ -210,6 +221,9 @@ class ByLegs:
         pair = self._pairs.of(call)
         if pair is not None:
             await self._pairs.put(legs.seen_taken(pair, call))
+        if call in self.taken_over:
+            self.taken_over.discard(call)
+            await self._carry_close(queue_of(call))
 
     # What webhooks tell.
 
@@ -289,20 +303,24 @@ class ByLegs:
                         after = pair.after if pair is not None and pair.parent.call == target else None
                         await self._account.redirect(target, twiml=self._documents.write(to, after=after))
                     case CloseQueue(name=name):
-                        if name in self._pairs.left_behind:
-                            # Its SID went with the run that opened it: this finds it, or opens one to be closed.
-                            self._pairs.left_behind.remove(name)
-                            await self._queue(name)
-                        queue = self._queues.pop(name, None)
-                        if queue is not None:
-                            await self._close(queue, 0)
+                        await self._carry_close(name)
             except AccountTrouble as error:
                 raise StepFailed(error, call) from error
+
+    async def _carry_close(self, name: str) -> None:
+        if name in self._pairs.left_behind:
+            # Its SID went with the run that opened it: this finds it, or opens one to be closed.
+            self._pairs.left_behind.remove(name)
+            await self._queue(name)
+        queue = self._queues.pop(name, None)
+        if queue is not None:
+            await self._close(queue, 0)
 
     async def _queue(self, name: str) -> QueueSid:
         known = self._queues.get(name)
         if known is None:
             known = self._queues[name] = await self._account.open_queue(name)
+            self._closing.pop(known, None)
         return known
 
     async def _close(self, queue: QueueSid, tries: int) -> None:

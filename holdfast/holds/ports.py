@@ -87,6 +87,10 @@ class Account(Protocol):
         """Make the queue of this name, or find the one there is."""
         ...
 
+    async def find_queue(self, name: str) -> QueueSid | None:
+        """The queue of this name, empty or not, if there is one."""
+        ...
+
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
         """Queues that somebody waits in, with their names."""
         ...

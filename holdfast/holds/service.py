@@ -18,8 +18,8 @@ from holdfast.holds.by_phone import ByPhone
 from holdfast.holds.choice import Choice
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.documents import Documents, checked_url
-from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, NotAllowed
-from holdfast.holds.hold import CallOver, Hold, Message, MusicFailed, Status, Unheld, WayName
+from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, HoldsError, NotAllowed
+from holdfast.holds.hold import CallOver, Fail, Hold, Message, MusicFailed, Status, Unheld, WayName, ask
 from holdfast.holds.home import Home
 from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
 from holdfast.holds.inputs import call_sid, check_hold, check_words
@@ -31,6 +31,7 @@ from holdfast.holds.pairs import Pairs
 from holdfast.holds.patience import Patience
 from holdfast.holds.policy import Policy, why_not_hold, why_not_resume
 from holdfast.holds.ports import Account, Clock, HoldEvent, HoldStore
+from holdfast.holds.takeover import Takeover
 from holdfast.holds.watchman import Watchman, other_left
 from holdfast.holds.ways.continuation import Continued
 from holdfast.holds.ways.legs import gone
@@ -92,6 +93,7 @@ class Holds:
             continue_url=None if usable is None else usable.continue_url(),
         )
         self._work = Work(account, self.ledger, self.pairs, self._lanes, self.conferences, self.legs, self._choice)
+        self._takeover = Takeover(account, self.conferences, self.legs, self.pairs)
         self.overview = Overview(
             account,
             self.ledger,
@@ -154,13 +156,17 @@ class Holds:
         Takes a hold, a hold's id, or the SID of a held call. The outcome is the hold that comes back: `resumed`, or
         `call-ended` when the party had hung up. Resuming what has ended already gives that same outcome.
 
+        A call that another service holds, or an earlier run that kept no store, is taken over and brought back: what
+        the account shows is enough in a conference; by two legs this needs a `public_url`, and the parent hangs up at
+        the end of the conversation, since where it was to go on is not shown.
+
         Raises: HoldUnknown; NotAllowed; HoldFailed when the account did not bring the party back: it is held as
-        before; OutcomeUnknown; BadInput.
+        before; HoldRefused, before anything was touched, when a hold cannot be taken over; OutcomeUnknown; BadInput.
         """
         self._home.enter()
         check_words(by=by)
         await self.load()
-        current = await self._find(hold)
+        current = await self._find(hold, by=by, taken_over=True)
         if current.way is WayName.PHONE and current.active:
             raise HoldRefused(
                 "the party's own phone holds, and only it can take the call back",
@@ -179,6 +185,30 @@ class Holds:
                 if not current.active:
                     return current
             return await self._work.bring_back(current, by=by, why=None)
+
+    async def _take_over(self, call: CallSid, by: str | None) -> Hold | None:
+        """The hold of another service, as ours from now on; None when the account shows none. Raises as `resume`."""
+        async with self._work.lane(call):
+            going_on = self.ledger.of_call(call)
+            if going_on is not None:
+                return going_on
+            shown = await self._takeover.look(call)
+            if shown is None:
+                return None
+            nobodys, _ = ask(id=HoldId(""), call=call, now=0.0)
+            denied = why_not_resume(self.policy, nobodys, by)
+            if denied is not None:
+                raise NotAllowed(denied)
+            hold = await self.ledger.ask(self._new_id(), call, by=None, reason=None, music=None, limit_s=None)
+            await self.ledger.tell(hold.id, shown.begin)
+            try:
+                confirmed = await self._takeover.make_ours(call, shown)
+            except HoldsError as error:
+                await self.ledger.tell(hold.id, Fail(why=error.message))
+                error.hold = hold.id
+                raise
+            hold, _ = await self.ledger.tell(hold.id, confirmed)
+            return hold
 
     # Pairs of independent legs.
 
@@ -299,7 +329,8 @@ class Holds:
         await self._by_phone.look()
         await self._watchman.look()
 
-    async def _find(self, hold: Hold | str) -> Hold:
+    async def _find(self, hold: Hold | str, *, by: str | None = None, taken_over: bool = False) -> Hold:
+        """A hold by itself, its id or its call; `taken_over`: also one of another service, for whoever asks."""
         if isinstance(hold, Hold):
             return await self.ledger.get(hold.id)
         if is_hold_id(hold):
@@ -309,8 +340,17 @@ class Holds:
                 f"{hold[:60]!r} is neither a hold (HO…) nor a call (CA…)", fix="Each is two letters and 32 hex digits."
             )
         known = await self.ledger.last_of(CallSid(hold))
+        if taken_over and (known is None or not known.active):
+            try:
+                known = await self._take_over(CallSid(hold), by) or known
+            except AccountUnreachable:
+                if known is None:
+                    raise
         if known is None:
-            raise BadInput(f"{hold} is not on hold, and never was", fix="GET /holds lists the holds.")
+            raise BadInput(
+                f"{hold} is not on hold, and never was as far as we know",
+                fix="GET /calls lists who is, and GET /holds.",
+            )
         return known
 
     # Running.

@@ -11,7 +11,7 @@ from holdfast.holds.policy import BringBack, EndCall, Policy, RemindOwner, Sight
 from holdfast.holds.ports import Clock
 from holdfast.holds.sight import Room
 from holdfast.holds.ways.conference import others
-from holdfast.holds.ways.pair import onward
+from holdfast.holds.ways.pair import Pair, onward
 from holdfast.holds.ways.steps import GoOn
 from holdfast.holds.work import Work
 
@@ -103,8 +103,19 @@ class Watchman:
 
     def _doubt(self, hold: Hold) -> bool:
         """Whether what was not expected has been seen often enough to be believed."""
-        doubts = self._doubts[hold.id] = self._doubts.get(hold.id, 0) + 1
-        return doubts >= SURE_AFTER
+        self._doubts[hold.id] = self._doubts.get(hold.id, 0) + 1
+        return self._sure(hold)
+
+    def _sure(self, hold: Hold) -> bool:
+        return self._doubts.get(hold.id, 0) >= SURE_AFTER
+
+    async def _let_go(self, pair: Pair) -> None:
+        """Leave two parties to the service that took one of them back: whoever is moved now could lose the other."""
+        await self._work.pairs.forget(pair)
+        for party in (pair.parent, pair.child):
+            hold = self._ledger.of_call(party.call)
+            if hold is not None:
+                await self._ledger.tell(hold.id, Unheld(why="another service has taken the hold over"))
 
     async def _legs_changed(self, hold: Hold) -> bool:
         """Whether something happened to one of the legs, and was dealt with."""
@@ -128,7 +139,9 @@ class Watchman:
             await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), GoOn))
             return True
         if not await legs.waits(hold.call):
-            if self._doubt(hold):
+            if self._doubt(hold) and await legs.taken_elsewhere(hold.call):
+                await self._let_go(pair)
+            elif self._sure(hold):
                 await legs.gone(hold.call)
                 await self._ledger.tell(hold.id, Unheld(why="somebody else moved the party"))
             return True

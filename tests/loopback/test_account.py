@@ -35,6 +35,7 @@ READS: dict[str, Callable[[Account], Awaitable[object]]] = {
     "participants": lambda account: account.participants(ROOM),
     "participant": lambda account: account.participant(ROOM, CALL),
     "queues": lambda account: account.queues(),
+    "find queue": lambda account: account.find_queue("hold"),
     "members": lambda account: account.members(QUEUE),
     "waits": lambda account: account.waits(QUEUE, CALL),
 }

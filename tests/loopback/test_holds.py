@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ import pytest
 
 from holdfast.cli.client import Client, Refused
 from holdfast.cli.web import http_server
-from holdfast.holds import Account, AccountUnreachable, Hold, Holds
+from holdfast.holds import Account, AccountUnreachable, BadInput, Hold, Holds
 from holdfast.holds.web import make_web
 from holdfast.store.database import open_database
 from holdfast.store.holds import SqlHolds
@@ -28,7 +29,7 @@ from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
 from tests.loopback.house import PASSWORD, answers, client
-from tests.loopback.test_serve import children, until
+from tests.loopback.test_serve import alive, children, until
 
 pytestmark = pytest.mark.anyio
 
@@ -232,7 +233,7 @@ async def test_a_clean_stop_ends_what_is_held_with_the_time_of_the_stop(
         await talk.bob.unregister()
         asked_to_stop = time.time()
         os.kill(server.pid, signal.SIGTERM)
-        await until(lambda: not children(server.pid))
+        await until(lambda: not alive(server.pid))
         stopped = time.time()
     first, *both = await kept(store)
     assert (first.id, first.status) == (before["id"], "resumed")
@@ -257,7 +258,7 @@ async def test_holds_of_a_program_of_its_own_stay_with_it_when_the_server_stops(
             hold = await beside.hold(talk.alice_call, by="a program beside it")
             await talk.bob.unregister()
             os.kill(server.pid, signal.SIGTERM)
-            await until(lambda: not children(server.pid))
+            await until(lambda: not alive(server.pid))
             with pytest.raises(AccountUnreachable):
                 await beside.check()
             assert (await beside.get(hold.id)).status == "held"
@@ -316,6 +317,60 @@ async def test_a_service_that_is_restarted_goes_on_with_what_is_held(
             await talk.hear(alice="bob", bob="alice")
             assert talk.bob.call_now is not None
             await talk.bob.call_now.hang_up()
+
+
+HOLDS_AND_ENDS = """
+import asyncio, sys
+from holdfast import Account, Holds
+
+async def main() -> None:
+    hold = await Holds(Account.engine(url=sys.argv[1], sid=sys.argv[2], token=sys.argv[3])).hold(sys.argv[4], by="bob")
+    print(hold.status)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_one_program_held_another_one_brings_back_by_its_sid(server: Server, files: FileServer) -> None:
+    account = (server.url, server.account_sid, server.auth_token)
+    async with talking(server, files, number=MEETING) as talk:
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", HOLDS_AND_ENDS, *account, talk.alice_call), stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await asyncio.wait_for(program.communicate(), 30)
+        assert output.decode().split() == ["held"]
+        await talk.bob.hears("silence")
+        there = Holds(Account.engine(url=account[0], sid=account[1], token=account[2]))
+        assert (await there.resume(talk.alice_call)).status == "resumed"
+        await talk.hear(alice="bob", bob="alice")
+        with pytest.raises(BadInput, match="not on hold"):
+            await there.resume(talk.bob_call)
+
+
+async def test_a_leg_that_one_service_held_another_one_brings_back_and_holds(
+    server: Server, files: FileServer, tmp_path: Path
+) -> None:
+    ports = [free_port(socket.SOCK_STREAM) for _ in range(2)]
+    url = files.put("dial.xml", dial_document(f"http://{HOST}:{ports[0]}/twiml/continue"))
+    async with (
+        talking(server, files, number=SUPPORT, support_url=url) as talk,
+        Service(server, port=ports[0], store=tmp_path / "one.db").running() as one,
+        Service(server, port=ports[1], store=tmp_path / "two.db").running() as two,
+    ):
+        await one.adopt(talk.alice_call)
+        held = await one.hold(talk.bob_call, music=files.url(HOLD_MUSIC_MP3.name))
+        await talk.hear(alice="silence", bob="hold music")
+        assert (await two.resume(talk.bob_call)).status == "resumed"
+        await talk.hear(alice="bob", bob="alice")
+        for _ in range(3):
+            await one.check()
+        assert (await one.get(held.id)).status == "resumed"
+        again = await two.hold(talk.alice_call, music=files.url(SECOND_MUSIC_MP3.name))
+        await talk.hear(alice="second music", bob="silence")
+        assert (await two.resume(again)).status == "resumed"
+        await talk.hear(alice="bob", bob="alice")
+        assert talk.bob.call_now is not None
+        await talk.bob.call_now.hang_up()
 
 
 def dial_document(action: str) -> str:

@@ -118,6 +118,8 @@ class PretendAccount:
     before: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     """By method: what happens in the world just before it is carried out."""
     web: ASGIApp | None = None
+    doors: dict[str, ASGIApp] = field(default_factory=dict)
+    """The web doors of other services, by their addresses."""
     away: bool = False
     """Whether the web door cannot be reached: what is asked of it fails."""
     clock: PretendClock | None = None
@@ -194,7 +196,7 @@ class PretendAccount:
         current = hook.session == call.session and call.live
         if hook.wait and not self._current(hook):
             return
-        if not hook.url.startswith(PUBLIC):
+        if self._door(hook.url) is None:
             if hook.run and current and not hook.wait:
                 call.verb, call.at = "app", hook.url
             return
@@ -214,7 +216,6 @@ class PretendAccount:
 
     async def ask(self, call: CallSid, url: str, values: dict[str, str], *, method: str = "POST") -> tuple[int, str]:
         """One signed request to the web door."""
-        assert self.web is not None
         status = "in-progress" if self.calls_[call].live else "completed"
         form = {"CallSid": call, "AccountSid": self.sid, "CallStatus": status, **values}
         parent = self.calls_[call].parent
@@ -224,8 +225,14 @@ class PretendAccount:
             url += ("&" if "?" in url else "?") + urlencode(form)
             form = {}
         signature = RequestValidator(self.token).compute_signature(url, form)
+        door = self._door(url)
+        assert door is not None
+
+        async def followed(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.followed(door, scope, receive, send)
+
         code, _, body = await asgi(
-            self.followed,
+            followed,
             method,
             url,
             urlencode(form).encode(),
@@ -233,9 +240,13 @@ class PretendAccount:
         )
         return code, body.decode()
 
-    async def followed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The web door, left as soon as it has answered: what it does after that goes on by itself."""
-        assert self.web is not None
+    def _door(self, url: str) -> ASGIApp | None:
+        """Whose web door an address is; None: the application's."""
+        door = next((door for base, door in self.doors.items() if url.startswith(base)), None)
+        return door or (self.web if url.startswith(PUBLIC) else None)
+
+    async def followed(self, door: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """A web door, left as soon as it has answered: what it does after that goes on by itself."""
         answered = asyncio.Event()
 
         async def tell(message: Message) -> None:
@@ -249,7 +260,7 @@ class PretendAccount:
             finally:
                 answered.set()
 
-        task = asyncio.create_task(work(self.web), name="after the answer")
+        task = asyncio.create_task(work(door), name="after the answer")
         self.after_answers.add(task)
         task.add_done_callback(self.after_answers.discard)
         await answered.wait()
@@ -484,6 +495,10 @@ class PretendAccount:
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
         await self._asked("queues")
         return [(self._queue_sid(name), name) for name, inside in self.queues_.items() if inside]
+
+    async def find_queue(self, name: str) -> QueueSid | None:
+        await self._asked("find_queue", name)
+        return self._queue_sid(name) if name in self.queues_ else None
 
     async def members(self, queue: QueueSid) -> Sequence[CallSid]:
         await self._asked("members", queue)

@@ -1,0 +1,201 @@
+"""Stories of two services on one account: what one holds, the other can bring back by the call's SID."""
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+
+from holdfast.holds.errors import AccountRefused, AccountUnreachable, BadInput, HoldFailed, HoldRefused, NotAllowed
+from holdfast.holds.hold import Status, WayName
+from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.memory import MemoryStore
+from holdfast.holds.patience import Patience
+from holdfast.holds.policy import Policy
+from holdfast.holds.service import Holds
+from holdfast.holds.web import make_web
+from tests.stories.holds.conftest import Stage
+
+pytestmark = pytest.mark.anyio
+
+ELSEWHERE = "https://elsewhere.example"
+MUSIC = "https://cdn.example/m.mp3"
+AFTER = "https://app.example/after"
+
+
+@dataclass(kw_only=True)
+class Two:
+    """The service that holds, and another one that knows nothing of it."""
+
+    stage: Stage
+    ours: Holds
+    theirs: Holds
+
+    def ears(self, *calls: CallSid) -> list[str]:
+        return [self.stage.account.hears(call) for call in calls]
+
+    async def look(self) -> None:
+        """Both look after what is held, until whatever they see is believed."""
+        for _ in range(4):
+            await self.stage.settle()
+            for holds in (self.ours, self.theirs):
+                await holds.check()
+        await self.stage.settle()
+
+
+def other_service(stage: Stage, **options: object) -> Holds:
+    ids = itertools.count(1_000)
+    holds = Holds(
+        stage.account,
+        store=MemoryStore(),
+        clock=stage.clock,
+        patience=Patience(check_every_s=1.0),
+        new_id=lambda: HoldId(f"HO{next(ids):032x}"),
+        **{"public_url": ELSEWHERE, **options},  # type: ignore[arg-type]  # options of Holds
+    )
+    stage.account.doors[ELSEWHERE] = make_web(holds)
+    return holds
+
+
+@pytest.fixture
+def two(stage: Stage) -> Two:
+    return Two(stage=stage, ours=stage.holds, theirs=other_service(stage))
+
+
+@pytest.fixture
+def room(stage: Stage) -> tuple[CallSid, CallSid]:
+    calls = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", *calls)
+    return calls
+
+
+async def test_a_party_held_in_a_conference_is_brought_back_by_another_service(
+    two: Two, room: tuple[CallSid, CallSid]
+) -> None:
+    customer, agent = room
+    held = await two.ours.hold(customer, music=MUSIC)
+    back = await two.theirs.resume(customer, by="alice")
+    assert (back.status, back.way, back.resumed_by) == (Status.RESUMED, WayName.CONFERENCE, "alice")
+    assert two.ears(customer, agent) == [agent, customer]
+    assert [one.kind for one in await two.theirs.ledger.events(after=0, limit=10)] == [
+        "asked",
+        "holding",
+        "held",
+        "resuming",
+        "resumed",
+    ]
+    assert await two.theirs.resume(customer) == back
+    await two.look()
+    assert (await two.ours.get(held.id)).status is Status.RESUMED
+    again = await two.ours.hold(customer)
+    second = await two.theirs.resume(customer)
+    assert (second.id != back.id, second.status, again.status) == (True, Status.RESUMED, Status.HELD)
+
+
+async def test_who_is_on_no_hold_is_left_alone(two: Two, room: tuple[CallSid, CallSid]) -> None:
+    parent, child = two.stage.account.dial(3, 4, action=AFTER)
+    waits = two.stage.account.call_in(5)
+    two.stage.account._enqueue(two.stage.account.calls_[waits], "sales", None, None)
+    for call in (*room, parent, child, waits, CallSid("CA" + "f" * 32)):
+        with pytest.raises(BadInput, match="not on hold"):
+            await two.theirs.resume(call)
+    assert two.stage.account.writes() == []
+    assert await two.theirs.list() == []
+
+
+async def test_an_account_that_does_not_answer_is_not_taken_for_no(two: Two, room: tuple[CallSid, CallSid]) -> None:
+    await two.ours.hold(room[0])
+    two.stage.account.troubles["conferences"] = [(AccountUnreachable("no connection"), False)]
+    with pytest.raises(AccountUnreachable):
+        await two.theirs.resume(room[0])
+    assert (await two.theirs.resume(room[0])).status is Status.RESUMED
+
+
+async def test_who_may_not_resume_takes_nothing_over(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+    await stage.holds.hold(room[0])
+    theirs = other_service(stage, policy=Policy(holders=frozenset({"alice"})))
+    with pytest.raises(NotAllowed):
+        await theirs.resume(room[0], by="mallory")
+    assert await theirs.list() == []
+    assert (await theirs.resume(room[0], by="alice")).status is Status.RESUMED
+
+
+@pytest.mark.parametrize("music", [None, MUSIC])
+@pytest.mark.parametrize("held", ["parent", "child"])
+async def test_a_leg_is_brought_back_by_another_service_and_held_there_from_then_on(
+    two: Two, held: str, music: str | None
+) -> None:
+    parent, child = await two.stage.two_legs(after=AFTER)
+    call, other = (parent, child) if held == "parent" else (child, parent)
+    first = await two.ours.hold(call, music=music)
+    assert (await two.theirs.resume(call)).status is Status.RESUMED
+    await two.look()
+    assert two.ears(call, other) == [other, call]
+    assert (await two.ours.get(first.id)).status is Status.RESUMED
+    for one, left in ((other, call), (call, other), (other, call)):
+        hold = await two.theirs.hold(one, music=MUSIC)
+        await two.look()
+        assert two.ears(one, left) == ["music", "silence"]
+        assert (await two.theirs.resume(hold)).status is Status.RESUMED
+        await two.look()
+        assert two.ears(one, left) == [left, one]
+    two.stage.account.party_hangs_up(child)
+    await two.look()
+    assert not two.stage.account.calls_[parent].live
+    assert [await holds.list(active_only=True) for holds in (two.ours, two.theirs)] == [[], []]
+    assert two.stage.account.queues_ == {}
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+async def test_both_legs_held_are_brought_back_by_another_service(two: Two, first: str) -> None:
+    parent, child = await two.stage.two_legs()
+    for call in (parent, child):
+        await two.ours.hold(call)
+    one, last = (parent, child) if first == "parent" else (child, parent)
+    assert (await two.theirs.resume(one)).status is Status.RESUMED
+    await two.look()
+    assert two.ears(one, last) == ["silence", "music"]
+    assert (await two.theirs.resume(last)).status is Status.RESUMED
+    await two.look()
+    assert two.ears(one, last) == [last, one]
+    assert await two.ours.list(active_only=True) == []
+
+
+async def test_a_service_that_ended_left_a_leg_on_hold(two: Two) -> None:
+    """It kept no store: its web door answers, and knows nobody."""
+    parent, child = await two.stage.two_legs()
+    await two.ours.hold(child)
+    two.stage.store = MemoryStore()
+    two.stage.start()
+    assert (await two.theirs.resume(child)).status is Status.RESUMED
+    await two.look()
+    assert two.ears(parent, child) == [child, parent]
+
+
+async def test_a_leg_is_refused_untouched_where_it_could_be_lost(two: Two) -> None:
+    parent, child = await two.stage.two_legs()
+    await two.ours.hold(parent)
+    writes = len(two.stage.account.writes())
+    blind = other_service(two.stage, public_url=None)
+    with pytest.raises(HoldRefused) as caught:
+        await blind.resume(parent)
+    assert "public_url" in str(caught.value.fix)
+    two.stage.account.call_in(7, parent=parent)
+    with pytest.raises(HoldRefused, match="who it talked to is not shown"):
+        await two.theirs.resume(parent)
+    assert len(two.stage.account.writes()) == writes
+    assert two.ears(parent, child) == ["music", "silence"]
+    assert await two.theirs.list() == []
+
+
+async def test_a_take_over_that_the_account_refuses_leaves_the_party_held(two: Two) -> None:
+    parent, child = await two.stage.two_legs()
+    held = await two.ours.hold(child)
+    two.stage.account.troubles["redirect"] = [(AccountRefused("no", status=429), False)]
+    with pytest.raises(HoldFailed, match="could not be taken over"):
+        await two.theirs.resume(child)
+    await two.look()
+    assert two.ears(parent, child) == ["silence", "music"]
+    assert (await two.ours.get(held.id)).status is Status.HELD
+    assert (await two.theirs.resume(child)).status is Status.RESUMED
+    await two.look()
+    assert two.ears(parent, child) == [child, parent]
