@@ -202,6 +202,11 @@ class PhoneCall:
         self.state = CallState.TALKING if self._answered.done() else CallState.RINGING
         return answered
 
+    def leave_microphone_open(self) -> None:
+        """Send sound until the next agreement, though it was agreed that this phone sends none."""
+        if self._negotiation.agreed is not None:
+            self.line.agree(replace(self._negotiation.agreed, send=True))
+
     def press(self, digits: str) -> None:
         """Press keys, by events or by tones as was agreed. Raises: ValueError for what is no key."""
         self.line.press(digits)

@@ -25,6 +25,8 @@ from holdfast.voice.model.commands import (
     EndCall,
     EndRoom,
     Instruction,
+    RecordCall,
+    RecordingTerms,
     RedirectCall,
     RemoveParticipant,
     ReserveSeat,
@@ -33,13 +35,17 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.errors import AskedWrong
-from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
-from holdfast.voice.model.ids import CallSid, RoomSid, derive
+from holdfast.voice.model.facts import LegRinging, LegSpeaks, PhoneHeld, PhoneResumed
+from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid, derive
 
 APP = "https://app.example"
 PAGES = {
-    "/room": '<Dial action="/park"><Conference statusCallback="/ev">r</Conference></Dial>',
-    "/dial": '<Dial action="/park"><Client>agent</Client></Dial>',
+    "/room": '<Dial action="/park"><Conference record="record-from-start" statusCallback="/ev" '
+    'statusCallbackEvent="start end join leave mute hold speaker">r</Conference></Dial>',
+    "/dial": '<Dial action="/park" record="record-from-answer-dual"><Client>agent</Client></Dial>',
+    "/keyed": '<Dial action="/park" record="record-from-ringing"><Number sendDigits="ww">+15550123</Number></Dial>',
+    "/late bridge": '<Dial answerOnBridge="true"><Client url="/song">agent</Client></Dial>',
+    "/message": '<Record action="/park" playBeep="false"/>',
     "/race": '<Dial action="/park" timeout="9"><Client>a</Client><Client>b</Client></Dial>',
     "/wait": '<Enqueue waitUrl="/song" action="/park">q</Enqueue>',
     "/take": '<Dial action="/park" timeout="7"><Queue>q</Queue></Dial>',
@@ -69,6 +75,11 @@ DEEDS = [
     "unhold",
     "mute",
     "phone",
+    "phone",
+    "early",
+    "hold at answer",
+    "speaks",
+    "tape",
     "time",
     "time",
     "sound",
@@ -99,14 +110,22 @@ STARTS = (
     "/boss",
     "/late",
     "/menu",
+    "/keyed",
+    "/late bridge",
+    "/message",
 )
 
 
 def world_of(*, killed: bool) -> World:
     world = World(killed=killed)
+    prepare(world)
+    return world
+
+
+def prepare(world: World) -> None:
+    """Give a world the documents of the walks."""
     world.pages = {APP + path: twiml(inside) for path, inside in PAGES.items() if path != "/bad"}
     world.pages[f"{APP}/bad"] = PAGES["/bad"]
-    return world
 
 
 def live(world: World) -> list[CallSid]:
@@ -128,8 +147,19 @@ def act(world: World, dice: Random, number: int) -> None:
             world.place(f"callee{number}", APP + dice.choice(STARTS))
         case "ring" if leg == "called":
             world.rings(call)
+        case "early" if leg == "called":
+            world.tell(LegRinging(call=call, early_media=True))
         case "answer" if leg == "called":
             world.answers(call)
+        case "hold at answer" if leg == "called":
+            world.tell(PhoneHeld(call=call))
+            world.answers(call)
+        case "speaks":
+            # Also of one who is listened to no more: such news may be on its way.
+            world.tell(LegSpeaks(call=call, speaks=dice.random() < 0.7))
+        case "tape":
+            terms = RecordingTerms(source="StartCallRecordingAPI", dual=dice.random() < 0.5)
+            world.tell(RecordCall(call=call, recording=RecordingSid(derive("RE", f"tape{number}")), terms=terms))
         case "refuse" if leg == "called":
             world.refuses(call, dice.choice((486, 404, 480)))
         case "hangup" if leg in ("up", "calling"):
@@ -267,6 +297,9 @@ def test_whatever_happens_the_board_stays_whole(seed: int) -> None:
     for room in straight.board.rooms.values():
         assert room.status is RoomStatus.COMPLETED
     started = [effect.token for effect in straight.effects if isinstance(effect, StartTimer | PlaySound)]
+    # What a caller hears while a phone rings has one token: our ringing, or what that phone sends.
+    sounds = [effect for effect in straight.effects if isinstance(effect, PlaySound)]
+    ringing = {sound.token for sound in sounds if sound.source.startswith("leg:")}
     # A time limit is stopped and begun anew when it is changed.
-    started = [token for token in started if not token.endswith("/limit")]
+    started = [token for token in started if not token.endswith("/limit") and token not in ringing]
     assert len(started) == len(set(started)), "a token names two things"

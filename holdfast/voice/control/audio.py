@@ -6,7 +6,7 @@ from typing import Literal
 
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.model import unconfirmed
-from holdfast.voice.model.effects import Beep, Hears, Listen, RouteAudio
+from holdfast.voice.model.effects import Beep, DropUnheard, Hears, Listen, RouteAudio
 from holdfast.voice.model.ids import CallSid
 
 
@@ -62,6 +62,20 @@ def changed(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:
     ears = [(call, heard) for call, heard in new.items() if call not in old or old[call] != heard]
     ears += [(call, None) for call in old if call not in new and old[call] is not None]
     return (RouteAudio(hears=tuple(ears)),) if ears else ()
+
+
+def heard_again(before: Room, after: Room) -> tuple[DropUnheard, ...]:
+    """The participants who may be heard from now on, and were not until now: held, muted, or not in the room.
+
+    Invariant: what was said on hold is heard by nobody, also not a moment after the hold, out of a buffer.
+    """
+    calls = tuple(sorted(_may_be_heard(after) - _may_be_heard(before)))
+    return (DropUnheard(calls=calls),) if calls else ()
+
+
+def _may_be_heard(room: Room) -> set[CallSid]:
+    begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
+    return {call for call, one in _inside(room).items() if begun and not (one.held or one.muted or one.phone_held)}
 
 
 def beeps(before: Room, after: Room) -> tuple[Beep, ...]:

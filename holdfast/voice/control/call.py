@@ -38,6 +38,7 @@ from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
+    ChildKeyed,
     ChildRinging,
     DigitPressed,
     DocumentFetched,
@@ -349,6 +350,8 @@ def _answered(work: Work) -> None:
         work.say(BeginRecording(recording=recording, account=call.account, terms=call.record, call=call.sid))
     if call.send_digits:
         work.say(PlaySound(token=digits_sound(call.sid), source=f"digits:{call.send_digits}"))
+        if call.boss is not None:
+            work.say(ChildKeyed(call=call.boss, child=call.sid))
     else:
         _connected(work)
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
-from holdfast.voice.control.audio import beeps, changed, listened_to, listening, needs_comfort, voices_of
+from holdfast.voice.control.audio import (
+    beeps,
+    changed,
+    heard_again,
+    listened_to,
+    listening,
+    needs_comfort,
+    voices_of,
+)
 from holdfast.voice.control.nouns import Participant, Room, RoomStatus
 from holdfast.voice.control.participant import change
 from holdfast.voice.control.stage import Stage
@@ -145,10 +153,13 @@ def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
     for one in stage.room.participants:
         if one.speaks and one.call not in listened_to(stage.room):
             _turn(stage, one, False)
-    if view.recordings_of(room.sid) and (voices := voices_of(stage.room)) != voices_of(room):
-        stage.say(NoteVoices(room=room.sid, voices=voices))
-    sound: tuple[Saying, ...] = (*changed(room, stage.room), *beeps(room, stage.room), *listening(room, stage.room))
-    return Moved(stage.room, (*sound, *stage.said))
+    after = stage.room
+    sound: list[Saying] = [*heard_again(room, after), *changed(room, after), *beeps(room, after)]
+    sound += listening(room, after)
+    if view.recordings_of(room.sid) and (voices := voices_of(after)) != voices_of(room):
+        # Before anything is said that ends the recording: until that is carried out it has no more of anybody.
+        sound.append(NoteVoices(room=room.sid, voices=voices))
+    return Moved(after, (*sound, *stage.said))
 
 
 def _turn(stage: Stage, one: Participant, speaks: bool) -> None:

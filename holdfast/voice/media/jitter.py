@@ -93,6 +93,11 @@ class JitterBuffers:
         self.missed[row] = self.missed_before[row] = self._idle[row] = NOTHING_TO_MISS
         self._too_deep[row] = 0
 
+    def drop(self, row: int) -> None:
+        """Leave out what waits to be played, as if it had never been said: nothing is missing where it was."""
+        self._present[row * SLOTS : (row + 1) * SLOTS] = False
+        self.missed[row] = NOTHING_TO_MISS
+
     def rest(self, rows: Numbers) -> None:
         """These rows send keys in place of sound: until sound comes again, nothing is missing."""
         self.missed[rows] = NOTHING_TO_MISS

@@ -7,7 +7,7 @@ is given that leg's own row; only who hears several gets a mix.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -58,8 +58,11 @@ class Routing:
     mix: MixPlan
 
 
-def derive(hears: Mapping[int, Hears], *, laws: Sequence[int], layout: Layout, rows: int) -> Routing:
-    """The routing of the first `rows` rows. Rows that `hears` does not name, and rows they hear, are silent.
+def derive(
+    hears: Mapping[int, Hears], *, laws: Sequence[int], layout: Layout, rows: int, deaf: Collection[int] = ()
+) -> Routing:
+    """The routing of the first `rows` rows. Rows that `hears` does not name, and rows they hear, are silent; so is what
+    the `deaf` rows hear.
 
     Shape: `laws[row]`.
     """
@@ -68,6 +71,8 @@ def derive(hears: Mapping[int, Hears], *, laws: Sequence[int], layout: Layout, r
     recoded: tuple[list[int], list[int]] = ([], [])
     mixed: dict[int, tuple[int, ...]] = {}
     for ear, heard in hears.items():
+        if ear in deaf:
+            continue
         if heard is None:
             own.append(ear)
             continue

@@ -47,6 +47,9 @@ class Sound:
         self.key_tones = KeyTones()
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
+        self._dropping: set[int] = set()
+        self._deaf: set[int] = set()
+        """The rows that are sent nothing."""
         self.heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
         """What each leg was sent in the last tick, in its law."""
         self._mixer = Mixer()
@@ -58,6 +61,7 @@ class Sound:
         self.jitter.open(row, law=0)
         self.concealment.open(row, silence=SILENCE[0])
         self.players.stop(row)
+        self._deaf.discard(row)
         self.route({row: None})
         self.describe(row, law=0, may_speak=False)
 
@@ -95,6 +99,17 @@ class Sound:
         self.hears.update(hears)
         self._routing = None
 
+    def let_hear(self, row: int, *, wanted: bool) -> None:
+        """Whether a leg is sent anything. One that is not, because its own phone holds, hears silence: a recording of
+        what it hears has nothing of those whom it keeps on hold.
+        """
+        self._deaf = self._deaf - {row} if wanted else self._deaf | {row}
+        self._routing = None
+
+    def drop(self, row: int) -> None:
+        """Let nobody hear what a leg has said until the next tick: what waits to be played, or is made up from it."""
+        self._dropping.add(row)
+
     def put(self, packets: Packets, data: Bytes, rows: Numbers, chosen: Mask) -> None:
         """Take in the chosen packets of some rows. Shape: as `rtp.read` gave them, one per row."""
         if chosen.all():
@@ -118,11 +133,15 @@ class Sound:
         """Make the next packet of the first `n` rows, after `skipped` ticks left out; the rows whose sound ended."""
         frames, layout, heard = self.frames, self.layout, self.heard[:n]
         if self._routing is None or len(self._routing.source) != n:
-            self._routing = derive(self.hears, laws=self.law[:n].tolist(), layout=layout, rows=n)
+            self._routing = derive(self.hears, laws=self.law[:n].tolist(), layout=layout, rows=n, deaf=self._deaf)
         routing = self._routing
         if skipped:
             self.jitter.skip(n, frames=skipped)
         said, jitter = frames[:n], self.jitter
+        while self._dropping:
+            row = self._dropping.pop()
+            jitter.drop(row)
+            self.concealment.forget(row, silence=SILENCE[self.law[row]])
         cut = jitter.play(said)
         self.wideband.decode(said, jitter.missed)
         self.concealment.conceal(

@@ -1,5 +1,5 @@
-"""Effects: what the runtime is to do. `RouteAudio`, `PlaySound`, `StopSound`, `Beep` and `Listen` leave at once, all
-others after the step they belong to is in the journal."""
+"""Effects: what the runtime is to do. Those of `SoundEffect` leave at once, all others after the step they belong to
+is in the journal."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ class RouteAudio:
     """Who hears whom from the next tick on. Shape: only the ears that change."""
 
     hears: tuple[tuple[CallSid, Hears], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropUnheard:
+    """What waits to be played of these calls was said while they were not to be heard: nobody hears it later."""
+
+    calls: tuple[CallSid, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +222,10 @@ class StartCapture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCapture:
-    """Capture other voices from now on; or go `on`, put in `silent` instead, or leave out (`off`) what is heard."""
+    """Capture other voices from now on; or go `on`, put in `silent` instead, or leave out (`off`) what is heard.
+
+    It leaves at once, because who is on hold is in no recording of the conference from that moment on.
+    """
 
     recording: RecordingSid
     voices: Voices | None = None
@@ -249,7 +259,7 @@ class VerbBegan:
     verb: str
 
 
-SoundEffect = RouteAudio | PlaySound | StopSound | Beep | Listen
+SoundEffect = RouteAudio | DropUnheard | PlaySound | StopSound | Beep | Listen | ChangeCapture
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg | ReferLeg | AnswerReferral
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture

@@ -205,6 +205,14 @@ class ChildRinging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildKeyed:
+    """A leg dialled by this call answered, and is sent touch tones before anything else."""
+
+    call: CallSid
+    child: CallSid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChildAnswered:
     """A leg dialled by this call answered. `sip` is what `action` is told of the phone, when it was dialled by SIP."""
 
@@ -412,6 +420,7 @@ CaptureFact = CaptureBegan | CaptureQuiet | CaptureEnded
 ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentMissed | CaptureFact
 NounFact = (
     ChildRinging
+    | ChildKeyed
     | ChildAnswered
     | ChildScreened
     | ChildEnded

@@ -26,6 +26,7 @@ from holdfast.voice.model.effects import (
     AnswerReferral,
     Beep,
     ChangeCapture,
+    DropUnheard,
     Effect,
     EraseCapture,
     FetchDocument,
@@ -39,7 +40,6 @@ from holdfast.voice.model.effects import (
     RefuseLeg,
     RingLeg,
     RouteAudio,
-    SoundEffect,
     StartCapture,
     StartTimer,
     StopCapture,
@@ -50,7 +50,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
-from holdfast.voice.model.ids import AccountSid, CallSid, Token, owner
+from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.directory import Directory
@@ -70,6 +70,7 @@ from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.recorder import Recorder
 from holdfast.voice.runtime.retention import keep_sweeping
+from holdfast.voice.runtime.sounding import Sounding
 from holdfast.voice.runtime.sounds.decoder import Decoder
 from holdfast.voice.runtime.sounds.speech import best_speech
 from holdfast.voice.runtime.switch import Switch
@@ -79,8 +80,6 @@ from holdfast.voice.runtime.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
-LEG = "leg:"
-"""Begins the source of a sound that is what another leg's phone sends."""
 ATTACH_S = 20.0
 GOODBYE_S = 3.0
 """How long the engine waits at its end for the last BYE to be answered and the last callback to be taken."""
@@ -140,7 +139,7 @@ class Engine:
         self.switch = Switch(
             journal=journal,
             now=self.clock.now,
-            sound=self._sound,
+            sound=lambda effect: self._sounding.carry_out(effect),
             together=self.media.batch,
             carry_out=self._carry_out,
         )
@@ -152,8 +151,6 @@ class Engine:
         self._sip_is_up = False
         self.is_ending = False
         """Whether the engine is being stopped, so that no call begins any more."""
-        self._overheard: dict[CallSid, Token] = {}
-        """Ears that hear another leg in place of a sound, and the sound's token."""
         self._in_doubt: tuple[CallSid, ...] = ()
         """The calls that had a row when the media process went away."""
 
@@ -246,6 +243,9 @@ class Engine:
             tasks=tasks,
             registrations=self._registrations,
         )
+        self._sounding = Sounding(
+            media=self.media, rows=lambda: self.legs.rows, clips=self.library, tapes=self.recorder
+        )
         self._background.append(tasks.create_task(self._registrations.run(), name="registrations"))
         await self.notifications.load()
         self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
@@ -295,44 +295,6 @@ class Engine:
 
     # --- effects ----------------------------------------------------------------------------------------
 
-    def _sound(self, effect: SoundEffect) -> None:
-        """Sound, at once. A leg whose row is closed hears nothing and is heard by nobody."""
-        match effect:
-            case RouteAudio(hears=hears):
-                rows = self.legs.rows
-                routed: dict[str, tuple[str, ...] | None] = {
-                    ear: None if heard is None else tuple(other for other in heard if other in rows)
-                    for ear, heard in hears
-                    if ear in rows
-                }
-                for ear in routed:
-                    self._overheard.pop(CallSid(ear), None)
-                if routed:
-                    self.media.route(routed)
-            case PlaySound() | StopSound():
-                self._play(effect)
-            case Beep(ears=ears, tone=tone):
-                self.media.beep((ear for ear in ears if ear in self.legs.rows), tone=tone)
-            case Listen(calls=calls, wanted=wanted):
-                self.media.listen((call for call in calls if call in self.legs.rows), wanted=wanted)
-            case _:
-                assert_never(effect)
-
-    def _play(self, effect: PlaySound | StopSound) -> None:
-        """A sound from the library, or what another leg's phone sends, in the place of one."""
-        ear, rows = owner(effect.token), self.legs.rows
-        if isinstance(effect, PlaySound) and effect.source.startswith(LEG):
-            other = CallSid(effect.source.removeprefix(LEG))
-            self.library.forget(ear)
-            if ear in rows and other in rows:
-                self._overheard[ear] = effect.token
-                self.media.route({ear: (other,)})
-            return
-        ends = isinstance(effect, PlaySound) or self._overheard.get(ear) == effect.token
-        if ends and self._overheard.pop(ear, None) is not None and ear in rows:
-            self.media.route({ear: None})
-        self.library.carry_out(effect)
-
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StartTimer() | StopTimer():
@@ -341,9 +303,11 @@ class Engine:
                 self.webhooks.carry_out(effect)
             case PlaceLeg() | RingLeg() | AnswerLeg() | RefuseLeg() | HangUpLeg() | ReferLeg() | AnswerReferral():
                 self.legs.carry_out(effect)
-            case StartCapture() | ChangeCapture() | StopCapture() | EraseCapture():
+            case StartCapture() | StopCapture() | EraseCapture():
                 self.recorder.carry_out(effect)
-            case VerbBegan() | RouteAudio() | PlaySound() | StopSound() | Beep() | Listen():
+            case RouteAudio() | DropUnheard() | PlaySound() | StopSound() | Beep() | Listen() | ChangeCapture():
+                pass
+            case VerbBegan():
                 pass
             case _:
                 assert_never(effect)
@@ -391,6 +355,7 @@ class Engine:
                     # It lived on. Who ended while nobody could tell it so has a row still.
                     for leg in {row.leg for row in rows} - self.legs.rows:
                         self.media.close_row(leg)
+                    self._sounding.repeat(self.switch.board.rooms.values())
                 case _:
                     pass
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -56,6 +57,8 @@ class Recorder:
         self._tasks = tasks
         self._tapes: dict[RecordingSid, bool] = {}
         """What is captured, and whether its silent ends are to be cut off."""
+        self._early: dict[RecordingSid, ChangeCapture] = {}
+        """What changed of recordings whose beginning still waits for the journal."""
         self._finishing: set[RecordingSid] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -71,13 +74,22 @@ class Recorder:
                 self._tapes[recording] = False
                 self._idle.clear()
                 path = str(self._part(recording))
+                early = self._early.pop(recording, None)
+                voices = effect.voices if early is None or early.voices is None else early.voices
                 self._media.capture(
-                    words.OpenCapture(recording=recording, path=path, voices=effect.voices, quiet_s=effect.quiet_s)
+                    words.OpenCapture(recording=recording, path=path, voices=voices, quiet_s=effect.quiet_s)
                 )
+                if early is not None and early.mode is not None:
+                    self._media.capture(words.ChangeCapture(recording=recording, mode=early.mode))
                 self._tell(CaptureBegan(recording=recording, url=f"{self._url}/{recording}"))
+            case ChangeCapture(recording=recording) if not (recording in self._tapes or recording in self._finishing):
+                before = self._early.get(recording, effect)
+                newest = before.voices if effect.voices is None else effect.voices
+                self._early[recording] = replace(effect, voices=newest, mode=effect.mode or before.mode)
             case ChangeCapture(recording=recording):
                 self._media.capture(words.ChangeCapture(recording=recording, voices=effect.voices, mode=effect.mode))
             case StopCapture(recording=recording, trim=trim):
+                self._early.pop(recording, None)
                 if recording in self._tapes:
                     self._tapes[recording] = trim
                     self._media.capture(words.CloseCapture(recording=recording))

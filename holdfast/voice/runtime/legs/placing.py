@@ -188,8 +188,9 @@ class Placing:
         if leg.negotiation.agreed is not None:
             leg.agreed_at = desk.now()
             desk.rows.describe(leg, leg.negotiation.agreed)
-            desk.tell(LegAnswered(call=leg.call, sip=about(event.headers)))
+            # A phone may answer and hold at once: then nobody hears it first.
             self._agreeing.note_hold(leg, leg.negotiation.agreed)
+            desk.tell(LegAnswered(call=leg.call, sip=about(event.headers)))
 
     def fork_refused(self, leg: Attached, event: s.Refused) -> None:
         """One of whom is called for a leg refuses, which ends the leg when nobody is left."""

@@ -185,6 +185,10 @@ class MediaPlane:
         """Who hears whom from the next tick on. Shape: only the ears that change."""
         self._post(m.Route(hears=tuple(hears.items())))
 
+    def drop(self, legs: Iterable[m.Leg]) -> None:
+        """Drop what waits to be played of what these parties said."""
+        self._post(m.Drop(legs=tuple(legs)))
+
     def beep(self, legs: Iterable[m.Leg], *, tone: Tone) -> None:
         """Lay a short tone over whatever these legs are sent, from the next tick on."""
         self._post(m.Beep(legs=tuple(legs), tone=tone))
@@ -318,7 +322,7 @@ class MediaPlane:
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, CaptureCommand | m.Beep | m.PassOn | m.Listen):
+            if isinstance(command, CaptureCommand | m.Drop | m.Beep | m.PassOn | m.Listen):
                 continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
             legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
             token = command.token if isinstance(command, m.Play | m.Stop) else None

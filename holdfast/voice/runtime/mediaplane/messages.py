@@ -115,6 +115,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """What waits to be played of what these parties said is dropped; legs that are not open are no error."""
+
+    legs: tuple[Leg, ...]
+    kind: Literal["drop"] = "drop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Beep:
     """Lay a short tone over whatever these legs are sent; legs that are not open are no error."""
 
@@ -142,7 +150,18 @@ class Listen:
 
 
 Command = Annotated[
-    DescribeRow | CloseRow | Play | Stop | Route | Beep | PassOn | Listen | OpenCapture | ChangeCapture | CloseCapture,
+    DescribeRow
+    | CloseRow
+    | Play
+    | Stop
+    | Route
+    | Drop
+    | Beep
+    | PassOn
+    | Listen
+    | OpenCapture
+    | ChangeCapture
+    | CloseCapture,
     Field(discriminator="kind"),
 ]
 

@@ -63,6 +63,12 @@ class Outgoing:
         if len(left) < MOST_PASSED_ON:
             self._keying[at] = Keying(ticks=(*left, *plan(digit)), passed_on=True)
 
+    def pass_on_no_more(self, at: int) -> None:
+        """Press no more keys of its peer's for a leg; its own go on."""
+        known = self._keying.get(at)
+        if known is not None and known.passed_on:
+            self.let_go(at)
+
     def let_go(self, at: int) -> None:
         """Press nothing more for a leg."""
         self._keying.pop(at, None)

@@ -31,3 +31,4 @@ class Passing:
     def rerouted(self, at: int) -> None:
         """This leg hears somebody else now: what waits for it was not meant for that ear."""
         self._tones.end(at)
+        self._outgoing.pass_on_no_more(at)

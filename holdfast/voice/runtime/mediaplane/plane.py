@@ -194,6 +194,9 @@ class Plane:
                     self._rows.used[at].hears = hears
                     self._passing.rerouted(at)
                 self._reroute(at for at, _ in known)
+            case m.Drop(legs=legs):
+                for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
+                    self._sound.drop(at)
             case m.Beep(legs=legs, tone=tone):
                 self._sound.beeps.begin((at for leg in legs if (at := self._rows.of.get(leg)) is not None), tone=tone)
             case m.PassOn(leg=leg, digit=digit):
@@ -216,6 +219,7 @@ class Plane:
         self._latching.follow(at, describe(row.latch, named=usable(command.remote), may_speak_again=speaks_again))
         self.reports.seal(at, srtp)
         self._sound.describe(at, law=LAWS[command.codec], may_speak=command.receive, g722=command.codec == "G722")
+        self._sound.let_hear(at, wanted=command.send)
         self._sound.keys.listen(at, wanted=command.dtmf_payload_type is None and command.receive)
         self._rows.describe(at, command, srtp=srtp, now=now)
 

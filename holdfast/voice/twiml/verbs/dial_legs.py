@@ -21,6 +21,7 @@ from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
     ChildEnded,
+    ChildKeyed,
     ChildRefers,
     ChildRinging,
     ChildScreened,
@@ -166,6 +167,9 @@ class DialLegs(Verb):
                         if overheard:
                             # Whoever is screened is not heard meanwhile.
                             yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
+                    case ChildKeyed(child=child) if overheard and child in ringing:
+                        # Nor whoever is sent touch tones: its early sound ended with its answer.
+                        yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
                     case ChildRinging(child=child, early_media=True) if self._overhears(child, ringing):
                         overheard = True
                         yield PlaySound(token=ringback, source=f"leg:{child}", rounds=0)

@@ -1,0 +1,269 @@
+"""Who holds is heard by nobody: whatever happens, in whatever order, and whatever of it the journal has already.
+
+Random walks over every input there is (holds by REST, by a phone and by legs, mutes, coaches, announcements, queues,
+screenings, early sound, keys, recordings, redirects), with the media process's own arrays behind the board. Phones hum
+without a rest, packets are lost or come late, and each thing that anybody is sent or that is recorded is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.testing.world import World
+from holdfast.voice.control.nouns import RoomStatus
+from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall, RecordingTerms
+from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.model.facts import LegRinging, PhoneHeld, PhoneResumed
+from holdfast.voice.model.ids import CallSid, RecordingSid, derive
+from tests.stories.studio import HOLDS, ROWS, Studio
+from tests.stories.telling import APP, redirect
+from tests.stories.test_walk import act, live, prepare
+
+WALKS, STEPS = 40, 30
+
+
+def studio(seed: int = 1) -> Studio:
+    made = Studio(dice=Random(seed))
+    prepare(made)
+    return made
+
+
+# --- where walks begin ---------------------------------------------------------------------------------------------
+
+
+def conference(world: World) -> list[CallSid]:
+    return [world.calls_in(name, f"{APP}/room") for name in ("a", "b", "c")]
+
+
+def conference_of_two(world: World) -> list[CallSid]:
+    return [world.calls_in(name, f"{APP}/room") for name in ("a", "b")]
+
+
+def pair(world: World) -> list[CallSid]:
+    parent = world.calls_in("p", f"{APP}/dial")
+    (child,) = world.children(parent)
+    world.answers(child)
+    return [parent, child]
+
+
+def peers_of_a_queue(world: World) -> list[CallSid]:
+    return [world.calls_in("c", f"{APP}/wait"), world.calls_in("p", f"{APP}/take")]
+
+
+def one_who_rings_aloud(world: World) -> list[CallSid]:
+    parent = world.calls_in("p", f"{APP}/keyed")
+    (child,) = world.children(parent)
+    world.tell(LegRinging(call=child, early_media=True))
+    return [parent, child]
+
+
+STARTS: tuple[Callable[[World], list[CallSid]], ...] = (
+    conference,
+    conference_of_two,
+    pair,
+    peers_of_a_queue,
+    one_who_rings_aloud,
+)
+
+
+def holding(world: World, sid: CallSid) -> bool:
+    """Whether a call is on hold, or its phone holds: told by its own values alone."""
+    room = world.board.room_of(sid)
+    one = None if room is None else room.participant(sid)
+    return world.board.calls[sid].phone_held or world.board.queue_of(sid) is not None or bool(one and one.held)
+
+
+def look(world: World) -> None:
+    """What control says of who hears whom, of what is recorded, and of whose speech is listened for."""
+    for ear, heard in world.routes.items():
+        for other in heard or ():
+            assert not holding(world, other), f"{ear} is to hear {other}"
+            assert not (heard and holding(world, ear) and not world.board.calls[ear].phone_held), f"{ear} is held"
+    for ear, (_, source, _) in world.playing.items():
+        if source.startswith("leg:"):
+            rings = world.board.calls[CallSid(source.removeprefix("leg:"))]
+            assert rings.answered_at is None, f"{ear} overhears {rings.sid}, which has answered"
+            assert not rings.phone_held
+    for sid, tape in world.captures.items():
+        recording = world.board.recordings[sid]
+        voices = [voice for channel in tape.voices for voice in channel]
+        if recording.room is not None:
+            assert not [call for call, _ in voices if holding(world, call)], f"{sid} has who is on hold"
+            assert {side for _, side in voices} <= {"says"}
+        else:
+            assert {call for call, _ in voices} == {recording.call}, "a call's recording has its own party alone"
+    assert not [call for call in world.listening if holding(world, call)], "who is on hold is listened to"
+    for room in world.board.rooms.values():
+        for one in room.participants:
+            assert not (one.speaks and holding(world, one.call)), "who is on hold is said to speak"
+
+
+@settings(max_examples=WALKS, deadline=None)
+@given(seed=st.integers(0, 2**32), start=st.sampled_from(STARTS))
+def test_whatever_happens_who_holds_is_heard_by_nobody(seed: int, start: Callable[[World], list[CallSid]]) -> None:
+    world, dice = studio(seed), Random(seed)
+    start(world)
+    for number in range(STEPS):
+        if len(live(world)) > ROWS // 2:
+            world.tell(EndCall(call=dice.choice(live(world))))
+        with suppress(AskedWrong):
+            act(world, dice, number)
+        look(world)
+        if dice.random() < 0.5:
+            world.commit()
+        world.listen(dice.choice((1, 2, 5, 9)))
+    world.end()
+
+
+# --- the ways in which somebody was heard ---------------------------------------------------------------------------
+
+ROUNDS = range(4)
+"""Phones of other codecs, other losses."""
+
+
+def held(world: World, call: CallSid, *, hold: bool) -> None:
+    """Hold, or resume, by REST."""
+    room = world.board.room_of(call)
+    assert room is not None
+    world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold))
+
+
+def muted(world: World, call: CallSid, *, mute: bool) -> None:
+    room = world.board.room_of(call)
+    assert room is not None
+    world.tell(ChangeParticipant(room=room.sid, call=call, muted=mute))
+
+
+def phone(world: World, call: CallSid, *, hold: bool) -> None:
+    world.tell(PhoneHeld(call=call) if hold else PhoneResumed(call=call))
+
+
+@pytest.mark.parametrize("seed", ROUNDS)
+@pytest.mark.parametrize("by", ["REST", "phone", "mute"])
+def test_what_was_said_on_hold_is_not_heard_after_it(seed: int, by: str) -> None:
+    """Out of no jitter buffer, and made up from nothing of it, by ears and by the recording of the conference."""
+    world = studio(seed)
+    one, other = conference_of_two(world)
+    world.commit()
+    for _ in range(6):
+        world.listen(12)
+        assert (other, one) in world.heard
+        for hold in (True, False):
+            match by:
+                case "REST":
+                    held(world, one, hold=hold)
+                case "phone":
+                    phone(world, one, hold=hold)
+                case _:
+                    muted(world, one, mute=hold)
+            look(world)
+            world.listen(12)
+    world.end()
+
+
+@pytest.mark.parametrize("seed", ROUNDS)
+def test_what_was_said_in_a_queue_is_not_heard_by_who_takes_the_caller_out_of_it(seed: int) -> None:
+    world = studio(seed)
+    waiting, agent = peers_of_a_queue(world)
+    world.commit()
+    for _ in range(3):
+        world.listen(12)
+        assert (agent, waiting) in world.heard
+        redirect(world, waiting, "/wait")
+        world.listen(12)
+        redirect(world, agent, "/take")
+    world.end()
+
+
+@pytest.mark.parametrize("seed", ROUNDS)
+@pytest.mark.parametrize("by", [held, phone])
+def test_keys_pressed_before_a_hold_are_pressed_for_nobody_after_it(seed: int, by: Callable[..., None]) -> None:
+    world = studio(seed)
+    one, _ = conference_of_two(world)
+    world.commit()
+    world.listen(8)
+    for _ in range(4):
+        world.presses(one, "1")
+        world.listen(3)
+        by(world, one, hold=True)
+        world.listen(30)
+        by(world, one, hold=False)
+        world.listen(8)
+    world.end()
+
+
+@pytest.mark.parametrize("by", [held, phone])
+def test_a_recording_of_the_conference_has_nothing_of_a_hold_the_journal_has_not_yet(by: Callable[..., None]) -> None:
+    world = studio()
+    one, _ = conference_of_two(world)
+    by(world, one, hold=True)
+    world.listen(5)
+    world.commit()
+    world.listen(10)
+    by(world, one, hold=False)
+    world.commit()
+    world.listen(10)
+    by(world, one, hold=True)
+    world.listen(10)
+    world.end()
+
+
+def test_a_recording_of_a_conference_that_is_over_has_nothing_of_who_was_in_it() -> None:
+    world = studio()
+    one, other = conference_of_two(world)
+    world.commit()
+    world.listen(10)
+    room = world.board.room_of(one)
+    assert room is not None
+    redirect(world, one, "/wait")
+    redirect(world, other, "/park")
+    assert world.board.rooms[room.sid].status is RoomStatus.COMPLETED
+    world.listen(10)
+    world.end()
+
+
+@pytest.mark.parametrize("seed", ROUNDS)
+def test_who_answers_and_is_sent_keys_is_heard_no_more_until_they_meet(seed: int) -> None:
+    """Its early sound was heard; what it says now is not, though it holds or not."""
+    world = studio(seed)
+    parent, child = one_who_rings_aloud(world)
+    world.commit()
+    world.listen(10)
+    assert (parent, child) in world.heard
+    world.answers(child)
+    look(world)
+    world.listen(10)
+    phone(world, child, hold=True)
+    world.listen(10)
+    world.sound_ends(child)
+    look(world)
+    world.listen(10)
+    world.end()
+
+
+@pytest.mark.parametrize("seed", ROUNDS)
+@pytest.mark.parametrize("by", [held, phone])
+def test_a_recording_of_a_call_keeps_its_own_party_through_a_hold(seed: int, by: Callable[..., None]) -> None:
+    """As Twilio does; and of whom its phone keeps on hold there is nothing in it."""
+    world = studio(seed)
+    one, _ = conference_of_two(world)
+    tape = RecordingSid(derive("RE", "own"))
+    terms = RecordingTerms(source="StartCallRecordingAPI", dual=True)
+    world.tell(RecordCall(call=one, recording=tape, terms=terms))
+    world.commit()
+    world.listen(20)
+    world.holds = HOLDS[:1]
+    by(world, one, hold=True)
+    world.listen(30)
+    world.end()
+    says, hears = world.recorded(tape)
+    assert {(world.moments[-1].rows[one], True)} == set().union(*says[-20:])
+    assert set().union(*says[5:15]) == {(world.moments[-1].rows[one], False)}
+    assert set().union(*hears[-28:]) == set()
+    assert set().union(*hears[5:20]) != set()
