@@ -114,10 +114,13 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
         "/holds/{id}/resume",
         tags=["Holds"],
         summary="Bring a party back",
-        responses=errors(400, 403, 404, 502, 503, 504),
+        responses=errors(400, 403, 404, 409, 502, 503, 504),
     )
     async def resume(id: str, asked: Annotated[ResumeAsked | None, Body()] = None) -> HoldShown:
-        """Resume a hold, by its id or by the call's SID. `status` tells how it ended: `resumed`, or `call-ended`."""
+        """Resume a hold, by its id or by the call's SID. `status` tells how it ended: `resumed`, or `call-ended`.
+
+        A call that another program holds on this account is brought back too, as far as the account shows it.
+        """
         return HoldShown.of(await holds.resume(id, by=None if asked is None else asked.by))
 
     @app.get("/holds", tags=["Holds"], summary="List holds", responses=errors(400, 503))
