@@ -150,6 +150,8 @@ class Database:
         """Return when it is committed, or late. Raises: SQLAlchemyError, when it failed before that."""
         try:
             await asyncio.wait((write.done,), timeout=max(0.0, PATIENCE_S - self._age()))
+            while not write.done.done() and self._age() < PATIENCE_S:  # what was oldest is written meanwhile
+                await asyncio.wait((write.done,), timeout=PATIENCE_S - self._age())
         finally:
             write.left = not write.done.done()
         if not write.left:

@@ -3,104 +3,120 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 FARTHEST = 62_135_596_800.0
 """No moment of ours is so many seconds from the Unix epoch: before it lies the year 1. No other number is larger."""
 LARGEST = 1 << 63
 """No whole number that a store keeps is."""
 
+Check: TypeAlias = Callable[[Any], str | None]
+"""What stands there that must not, and where; None when nothing does. Values are not told: they may be secrets."""
+
 
 def misfit(value: object) -> str | None:
-    """What is wrong with a value of a class of ours, or with a collection of such; None when nothing is.
-
-    What is said names the place and what stands there, and not the value: it may be a secret.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        return next(_wrong_fields(value), None)
+    """What is wrong with a value of a class of ours, or with a collection of such; None when nothing is."""
+    kind = type(value)
+    if is_dataclass(kind):
+        for name, default, check in _plan(kind):
+            held = getattr(value, name)
+            if held is not default and (wrong := check(held)) is not None:
+                return wrong if "." in wrong else f"{kind.__name__}.{name} is {wrong}"
+        return None
     if isinstance(value, Mapping):
-        return misfit([*value.keys(), *value.values()])
+        return _first(misfit, [*value.keys(), *value.values()])
     if isinstance(value, list | tuple | set | frozenset):
-        return next((wrong for each in value if (wrong := misfit(each)) is not None), None)
-    return None if _is_kept(value) else f"a {type(value).__name__} that cannot be kept"
+        return _first(misfit, value)
+    if isinstance(value, bool | str | bytes | Enum | NoneType):
+        return None
+    return _plain(float if isinstance(value, float) else int)(value)
 
 
-def _wrong_fields(value: Any) -> Iterator[str]:
-    for name, hint in _hints(type(value)).items():
-        held = getattr(value, name)
-        if not _fits(held, hint):
-            yield f"{type(value).__name__}.{name} is {_told(held)}"
-        elif (deeper := misfit(held)) is not None:
-            yield deeper
+_plans: dict[type, tuple[tuple[str, object, Check], ...]] = {}
 
 
-def _told(value: Any) -> str:
-    if value is None:
-        return "missing"
-    far = _is_number(value) and not (_is_kept(value) and abs(value) <= FARTHEST)
-    return "a number out of range" if far else f"a {type(value).__name__}"
-
-
-_known: dict[type, dict[str, Any]] = {}
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    """What the fields of a class are to be."""
-    if kind not in _known:
+def _plan(kind: type) -> tuple[tuple[str, object, Check], ...]:
+    """Each field of a class with its default and its check."""
+    if kind not in _plans:
         told = get_type_hints(kind)
-        _known[kind] = {each.name: told[each.name] for each in fields(kind)}
-    return _known[kind]
+        _plans[kind] = tuple((each.name, each.default, _check(told[each.name])) for each in fields(kind))
+    return _plans[kind]
 
 
-def _fits(value: object, hint: Any) -> bool:
+def _check(hint: Any) -> Check:
+    """The check that an annotation asks for."""
     if isinstance(hint, NewType):
-        return _fits(value, hint.__supertype__)
+        return _check(hint.__supertype__)
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any or hint is object:
-        return True
+        return misfit
     if origin in (Union, UnionType):
-        return any(_fits(value, each) for each in arguments)
+        return _any_of([_check(each) for each in arguments])
     if origin is Literal:
-        return any(value == each and type(value) is type(each) for each in arguments)
-    if origin is tuple:
-        return isinstance(value, tuple) and _fit_each(value, arguments)
+        allowed = {(type(each), each) for each in arguments}
+        return lambda value: None if isinstance(value, str | int) and (type(value), value) in allowed else _told(value)
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+        return _each_of([_check(each) for each in arguments])
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(
-            _fits(key, arguments[0]) and _fits(held, arguments[1]) for key, held in value.items()
+        keys, values = (_check(each) for each in arguments)
+        return lambda value: (
+            _first(keys, value) or _first(values, value.values()) if isinstance(value, Mapping) else _told(value)
         )
     if isinstance(origin, type) and issubclass(origin, Collection):
-        return isinstance(value, origin) and all(_fits(each, arguments[0]) for each in value)
-    if origin is not None or not isinstance(hint, type):
-        return True  # a kind of annotation that no class which is kept has
-    return _PLAIN.get(hint, lambda held: isinstance(held, hint))(value)
+        kind, check = origin, _check(arguments[0])
+        return lambda value: _first(check, value) if isinstance(value, kind) else _told(value)
+    return _plain(hint) if origin is None and isinstance(hint, type) else misfit
 
 
-def _fit_each(value: tuple[object, ...], arguments: tuple[Any, ...]) -> bool:
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return all(_fits(each, arguments[0]) for each in value)
-    return len(value) == len(arguments) and all(map(_fits, value, arguments))
+def _any_of(checks: list[Check]) -> Check:
+    def check(value: object) -> str | None:
+        wrongs = [wrong for each in checks if (wrong := each(value)) is not None]
+        if len(wrongs) < len(checks):
+            return None
+        return next((wrong for wrong in wrongs if "." in wrong), wrongs[0])  # the one that looked inside knows best
+
+    return check
 
 
-def _is_kept(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value) and abs(value) <= FARTHEST
-    if isinstance(value, int):
-        return abs(value) < LARGEST
-    return isinstance(value, str | bytes | Enum | NoneType)
+def _each_of(checks: list[Check]) -> Check:
+    def check(value: object) -> str | None:
+        if not isinstance(value, tuple) or len(value) != len(checks):
+            return _told(value)
+        return next((wrong for each, held in zip(checks, value, strict=True) if (wrong := each(held))), None)
+
+    return check
 
 
-def _is_number(value: Any) -> bool:
-    """Whether it may stand for a float: JSON makes a whole number of one that is whole."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _plain(kind: type) -> Check:
+    """The check of a class that is no container."""
+    if kind is float:  # JSON makes a whole number of one that is whole
+
+        def is_float(value: object) -> str | None:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return _told(value)
+            kept = math.isfinite(value) if isinstance(value, float) else abs(value) < LARGEST
+            return None if kept and abs(value) <= FARTHEST else "a number out of range"
+
+        return is_float
+    if kind is int:
+
+        def is_int(value: object) -> str | None:
+            if isinstance(value, bool) or not isinstance(value, int):
+                return _told(value)
+            return None if abs(value) < LARGEST else "a number out of range"
+
+        return is_int
+    inside = misfit if is_dataclass(kind) else lambda value: None
+    return lambda value: inside(value) if isinstance(value, kind) else _told(value)
 
 
-_PLAIN: dict[type, Callable[[Any], bool]] = {
-    bool: lambda value: isinstance(value, bool),
-    int: lambda value: isinstance(value, int) and not isinstance(value, bool) and _is_kept(value),
-    float: lambda value: _is_number(value) and _is_kept(value) and abs(value) <= FARTHEST,
-    NoneType: lambda value: value is None,
-}
+def _first(check: Check, values: Collection[Any]) -> str | None:
+    return next((wrong for each in values if (wrong := check(each)) is not None), None)
+
+
+def _told(value: object) -> str:
+    return "missing" if value is None else f"a {type(value).__name__}"

@@ -29,7 +29,7 @@ _UPSERT = _UPSERT.on_conflict_do_update(
 ROWID = literal_column("snapshots.rowid", Integer)
 NEWEST_FIRST = (SNAPSHOTS.c.over_at.desc(), SNAPSHOTS.c.noun.desc(), SNAPSHOTS.c.sid.desc())
 
-PRUNED_AT_ONCE = 100
+PRUNED_AT_ONCE = 25
 """How many of those that are over longest go in one transaction, so that no other write waits long for it."""
 
 

@@ -88,8 +88,9 @@ def set_aside_unreadable(path: Path, readers: Readers) -> None:
 
 def _all_rows(connection: sqlite3.Connection, readers: Readers) -> Iterator[Unreadable | None]:
     """For every row that is read at a start, what is wrong with it."""
-    over = f"SELECT rowid FROM snapshots WHERE over_at IS NOT NULL ORDER BY over_at DESC LIMIT {readers.kept:d}"
-    nouns = f"SELECT rowid, noun, sid, data, over_at FROM snapshots WHERE over_at IS NULL OR rowid IN ({over})"
+    columns_of = "SELECT rowid, noun, sid, data, over_at FROM snapshots"
+    over = f"SELECT * FROM ({columns_of} WHERE over_at IS NOT NULL ORDER BY over_at DESC LIMIT {readers.kept:d})"
+    nouns = f"{columns_of} WHERE over_at IS NULL UNION ALL {over}"  # each by the index: the rest is not looked at
     for rowid, *columns in connection.execute(nouns):
         yield _tried("snapshots", rowid, columns, lambda told: _read_noun(readers, *told), ("{} {}", 2))
     for rowid, *columns in connection.execute("SELECT rowid, kind, key, value FROM key_values"):
