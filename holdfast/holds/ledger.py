@@ -15,6 +15,10 @@ from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import Clock, HoldEvent, HoldStore
 
 BATCH = 500
+MOST_LATE = 10_000
+"""How many changes wait for a store that takes nothing, unless there are more holds."""
+AT_ONCE = 20
+"""How many of them a party waits for that is held or comes back; the rest is written at the next look."""
 MOST_ACTIVE = 1_000_000
 """More holds than can be going on at a time."""
 
@@ -137,27 +141,49 @@ class Ledger:
     async def _keep(self, hold: Hold, tells: tuple[Tell, ...]) -> None:
         at = self._clock.now()
         if self._late:
-            self._late.append((hold, tells, at))
-            await self.catch_up()
+            self._put_off(hold, tells, at)
+            self._wake()
+            if not self._catching_up.locked():
+                await self.catch_up(most=AT_ONCE)
             return
         try:
             await self._store.save_hold(hold, tells, at=at)
         except StoreTrouble as error:
             _log.error("hold=%s call=%s fact=NotKept why=%s", hold.id, hold.call, error.message)
-            self._late.append((hold, tells, at))
+            self._put_off(hold, tells, at)
         self._wake()
 
-    async def catch_up(self) -> None:
+    def _put_off(self, hold: Hold, tells: tuple[Tell, ...], at: float) -> None:
+        """Keep a change for later. Of very many the oldest goes of which a newer one has all but the history."""
+        self._late.append((hold, tells, at))
+        if len(self._late) > MOST_LATE:
+            newest = {hold.id: number for number, (hold, _, _) in enumerate(self._late)}
+            stale = next((n for n, (hold, _, _) in enumerate(self._late) if newest[hold.id] > n), None)
+            if stale is not None:
+                gone, _, _ = self._late[stale]
+                del self._late[stale]
+                _log.error("hold=%s call=%s fact=HistoryLost why=the store takes nothing", gone.id, gone.call)
+
+    async def catch_up(self, *, most: int = MOST_ACTIVE) -> None:
         """Write what is not kept yet, in its order. A store that fails is left in peace until the next time."""
         async with self._catching_up:
-            while self._late:
-                hold, tells, at = self._late[0]
+            for _ in range(most):
+                if not self._late:
+                    return
+                oldest = self._late[0]
+                hold, tells, at = oldest
                 try:
                     await self._store.save_hold(hold, tells, at=at)
                 except StoreTrouble:
                     return
-                self._late.popleft()
+                if self._late[0] is oldest:  # else it was let go of meanwhile
+                    self._late.popleft()
                 self._wake()
+
+    def tell_what_is_lost(self) -> None:
+        """Say which holds the store has not kept as they are; this is the end."""
+        for id, hold in self._not_kept().items():
+            _log.error("hold=%s call=%s fact=Lost status=%s", id, hold.call, hold.status)
 
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()

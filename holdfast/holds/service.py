@@ -389,6 +389,8 @@ class Holds:
         if running is not None:
             # Whatever ended the block is the caller's to see as it is, not as part of a group.
             await running.__aexit__(None, None, None)
+            await self.ledger.catch_up()
+            self.ledger.tell_what_is_lost()
 
 
 def _new_id() -> HoldId:

@@ -109,3 +109,60 @@ async def test_a_conversation_that_ends_is_forgotten_when_there_is_room(stage: S
     await stage.holds.check()
     assert list(await disk.pairs()) == []
     assert await stage.holds.list(active_only=True) == []
+
+
+async def test_of_very_many_changes_history_is_lost_and_no_state(
+    stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("holdfast.holds.ledger.MOST_LATE", 2)
+    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", customer, agent)
+    holds = [await stage.holds.hold(call) for call in (customer, agent)]
+    disk.full = True
+    for hold in holds:
+        assert (await stage.holds.resume(hold)).status is Status.RESUMED
+    assert caplog.text.count("fact=HistoryLost") == 2
+    disk.full = False
+    await stage.holds.check()
+    for hold in holds:
+        kept = await disk.hold(hold.id)
+        assert kept is not None
+        assert kept.status is Status.RESUMED
+        assert (await stage.kinds(hold))[-1] == "resumed"
+
+
+async def test_what_is_very_late_is_written_at_the_next_look_and_no_party_waits_for_it(
+    stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.holds.ledger.AT_ONCE", 1)
+    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", customer, agent)
+    first, second = await stage.holds.hold(customer), await stage.holds.hold(agent)
+    disk.full = True
+    await stage.holds.resume(first)
+    disk.full = False
+    await stage.holds.resume(second)
+    kept = await disk.hold(second.id)
+    assert kept is not None
+    assert kept.status is Status.HELD, "it stands behind what is late"
+    assert (await stage.holds.get(second.id)).status is Status.RESUMED
+    await stage.holds.check()
+    assert await disk.hold(second.id) == await stage.holds.get(second.id)
+
+
+@pytest.mark.parametrize("room", [True, False])
+async def test_what_is_late_at_the_end_is_written_or_said(
+    room: bool, disk: FullStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(store=disk)
+    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    stage.account.meet("support", customer, agent)
+    async with stage.holds as holds:
+        hold = await holds.hold(customer)
+        disk.full = True
+        await holds.resume(hold)
+        disk.full = not room
+    kept = await disk.hold(hold.id)
+    assert kept is not None
+    assert kept.status is (Status.RESUMED if room else Status.HELD)
+    assert (f"hold={hold.id} call={customer} fact=Lost status=resumed" in caplog.text) is not room
