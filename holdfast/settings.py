@@ -124,6 +124,10 @@ Prefix = Annotated[str, Field(pattern=r"^\+[0-9]{0,15}$")]
 E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
 
 
+RtpSource = Literal["named", "signalling", "any"]
+RTP_SOURCE = "named, signalling or any: from where RTP is believed beside the address that a description names"
+
+
 class Line(BaseModel):
     """A SIP user that may register, and call what begins with one of `may_call`."""
 
@@ -132,6 +136,7 @@ class Line(BaseModel):
     may_call: tuple[str, ...] = Field(
         ("",), description='a list such as ["+1555", "100"]: what it may call begins so; []: nobody'
     )
+    rtp_source: RtpSource | None = Field(None, description=RTP_SOURCE)
 
 
 class Number(BaseModel):
@@ -170,6 +175,7 @@ class Route(BaseModel):
     domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$")] | None = Field(
         None, description="a host name: the one it knows us under"
     )
+    rtp_source: RtpSource | None = Field(None, description=RTP_SOURCE)
     backup: Annotated[Route, BeforeValidator(_lone_host)] | None = Field(
         None, description="a trunk of its own, tried when this one has no service"
     )
@@ -255,6 +261,7 @@ class Settings(BaseSettings):
     rtp_rows: Annotated[int, Field(ge=2, le=4096)] = Field(
         512, description="how many legs can have sound at once: 2 to 4096, two ports each, the last below 65536"
     )
+    rtp_source: RtpSource = Field("signalling", description=RTP_SOURCE)
     store: Annotated[str, AfterValidator(_sqlite)] = Field(
         default_factory=default_store, description="sqlite:/// and the path of a file"
     )

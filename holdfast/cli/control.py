@@ -207,6 +207,8 @@ def engine_settings(wiring: Wiring) -> EngineSettings:
         sip_tls_port=settings.sip_tls_port,
         sip_srtp=settings.sip_srtp,
         sip_srtp_without_tls=settings.sip_srtp_without_tls,
+        rtp_source=settings.rtp_source,
+        trusted_proxies=settings.trusted_proxies,
         recordings=settings.store_path.parent / "recordings",
         keep_days=settings.keep_days,
         liveness=Liveness(
@@ -258,7 +260,7 @@ async def open_directory(wiring: Wiring) -> Directory:
         account=AccountSid(wiring.credentials.sid),
         now=time.time(),
         lines=[
-            Line.with_password(name=name, password=line.password, may_call=line.may_call)
+            Line.with_password(name=name, password=line.password, may_call=line.may_call, rtp_source=line.rtp_source)
             for name, line in settings.lines.items()
         ],
         routes=[route_of(prefix, route) for prefix, route in settings.routes.items()],
@@ -299,6 +301,7 @@ def route_of(prefix: str, trunk: settings_of.Route) -> Route:
         sources=trunk.sources,
         register=trunk.register_,
         domain=trunk.domain,
+        rtp_source=trunk.rtp_source,
         backup=None if trunk.backup is None else route_of(prefix, trunk.backup),
     )
 

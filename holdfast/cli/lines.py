@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from
 from holdfast.cli.passwords import FromStdin, password_from
 from holdfast.cli.running import find_running
 from holdfast.cli.terminal import Stop, say, table
@@ -38,6 +38,9 @@ def add(
         typer.Option("--may-call", metavar="PREFIX", help=r"What it may call begins so; repeatable \[everything]."),
     ] = None,
     no_calls: Annotated[bool, typer.Option("--no-calls", help="It may be called, and call nobody.")] = False,
+    rtp_source: Annotated[
+        str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is believed.")
+    ] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -59,10 +62,17 @@ def add(
         )
     password = password_from(password, stdin=password_stdin, confirm=True)
     allowed = () if no_calls else tuple(may_call or [""])
-    line = Line.with_password(name=name, password=password, may_call=allowed)
+    believed = rtp_source_from(rtp_source)
+    line = Line.with_password(name=name, password=password, may_call=allowed, rtp_source=believed)
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
-        server.post("/engine/lines", {"name": name, "password": password, "may_call": list(allowed)})
+        fields: dict[str, object] = {
+            "name": name,
+            "password": password,
+            "may_call": list(allowed),
+            "rtp_source": believed,
+        }
+        server.post("/engine/lines", fields)
     elif line.short and not settings.sip_on_loopback:
         raise Stop(
             f"the password must have at least {LEAST_PASSWORD} characters: SIP does not listen on loopback alone",

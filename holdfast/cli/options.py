@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from holdfast.cli.terminal import Stop
-from holdfast.settings import Settings, SettingsWrong, read
+from holdfast.settings import RtpSource, Settings, SettingsWrong, read
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A settings file, instead of ./holdfast.toml.")
@@ -42,6 +42,12 @@ def number_of(flag: str, text: str) -> float:
     if not 0 < number < float("inf"):
         raise Stop(f"{flag} {text!r} is not a number above 0", fix=f"Such as {flag} 90", status=WRONG_SETTINGS)
     return number
+
+
+def rtp_source_from(text: str | None) -> RtpSource | None:
+    """From where RTP is believed, as given with --rtp-source; None when it was not given. Raises: Stop."""
+    words: dict[str, RtpSource] = {"named": "named", "signalling": "signalling", "any": "any"}
+    return None if text is None else word_of("--rtp-source", text, words)
 
 
 def word_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:

@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.client import NOT_FOUND, Refused
 from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from, word_of
 from holdfast.cli.passwords import FromStdin, password_from
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
@@ -51,6 +51,9 @@ def add(
     tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in its certificate.")] = None,
     register: Annotated[bool, typer.Option("--register", help="Register there, so that calls come to us.")] = False,
     domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Its name, in what we send.")] = None,
+    rtp_source: Annotated[
+        str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is believed.")
+    ] = None,
     backup: Annotated[
         bool, typer.Option("--backup", help="Try it when the prefix's own trunk does not answer, or has no service.")
     ] = False,
@@ -88,6 +91,7 @@ def add(
         sources=tuple(_checked_network(network) for network in source or ()),
         register=register,
         domain=_checked_domain(domain),
+        rtp_source=rtp_source_from(rtp_source),
     )
     settings = settings_from(config=config, store=store)
     there = _where(route.host, route.port, route.transport)

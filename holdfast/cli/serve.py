@@ -53,6 +53,12 @@ def serve(
     ] = None,
     rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
     rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
+    rtp_source: Annotated[
+        str | None, typer.Option(metavar="RULE", help=r"Whose RTP is believed: named, signalling or any \[signalling].")
+    ] = None,
+    trusted_proxies: Annotated[
+        str | None, typer.Option(metavar="NETWORKS", help="Proxies in front of us, with commas.")
+    ] = None,
     account_sid: Annotated[str | None, typer.Option(metavar="AC…", help=r"The account \[made on first start].")] = None,
     auth_token: Annotated[str | None, typer.Option(metavar="TOKEN", help="Its token; better in the file.")] = None,
     default_voice_url: Annotated[
@@ -103,6 +109,8 @@ def serve(
         public_ip=public_ip,
         rtp_base=rtp_base,
         rtp_rows=rtp_rows,
+        rtp_source=rtp_source,
+        trusted_proxies=trusted_proxies,
         account_sid=account_sid,
         auth_token=auth_token,
         default_voice_url=default_voice_url,

@@ -45,6 +45,8 @@ async def test_every_live_call_is_listed_and_each_can_be_asked_for() -> None:
         "packets_lost": 10,
         "packets_late": 1,
         "packets_refused": 0,
+        "strange": 0,
+        "stranger": None,
         "frames_concealed": 11,
         "reported_lost": 2,
         "reported_jitter_ms": None,

@@ -83,18 +83,21 @@ async def test_the_ladder_of_a_call_that_was_turned_away_can_be_read() -> None:
 
 
 async def test_lines_are_added_shown_without_password_and_removed(place: Place) -> None:
-    added = await post(place, "/engine/lines", {"name": "bob", "password": "correct-horse", "may_call": ["+1"]})
-    assert (added.status, added.json) == (201, {"name": "bob", "may_call": ["+1"]})
+    bob = {"name": "bob", "may_call": ["+1"], "rtp_source": "any"}
+    added = await post(place, "/engine/lines", {**bob, "password": "correct-horse"})
+    assert (added.status, added.json) == (201, bob)
     shown = (await place.ask("GET", "/engine/lines")).json
-    assert shown == {"lines": [{"name": "alice", "may_call": [""]}, {"name": "bob", "may_call": ["+1"]}]}
+    assert shown == {"lines": [{"name": "alice", "may_call": [""], "rtp_source": None}, bob]}
+    assert (await post(place, "/engine/lines", {**bob, "password": "correct-horse", "rtp_source": "all"})).status == 400
     again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
-    assert [line.name for line in again.lines()] == ["bob"]
+    assert [(line.name, line.rtp_source) for line in again.lines()] == [("bob", "any")]
     assert (await place.ask("DELETE", "/engine/lines/bob")).status == 204
     assert (await place.ask("DELETE", "/engine/lines/bob")).status == 404
 
 
 async def test_routes_are_added_shown_without_password_and_removed(place: Place) -> None:
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "sources": ["203.0.113.9/28"]}
+    route |= {"rtp_source": "named"}
     added = await post(place, "/engine/routes", {**route, "password": "hush"})
     shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
     shown |= dict.fromkeys(("realm", "caller_id", "identity", "tls_name", "domain", "registration", "backup"))
@@ -102,7 +105,7 @@ async def test_routes_are_added_shown_without_password_and_removed(place: Place)
     assert (added.status, added.json) == (201, shown)
     assert (await place.ask("GET", "/engine/routes")).json == {"routes": [shown]}
     again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
-    assert [kept.password for kept in again.routes()] == ["hush"]
+    assert [(kept.password, kept.rtp_source) for kept in again.routes()] == [("hush", "named")]
     assert (await place.ask("DELETE", "/engine/routes/+44")).status == 204
     assert (await place.ask("DELETE", "/engine/routes/+44")).status == 404
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from holdfast.voice.media.frames import Bytes
+from holdfast.voice.media.latch import Admitted
 from holdfast.voice.runtime.mediaplane.aio import AioSockets
 from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO, PlainSockets
 
@@ -223,3 +224,51 @@ def test_a_request_that_cannot_be_carried_out_is_left_out(bench: Bench) -> None:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_a_row_that_is_not_connected_hears_whom_it_admits_and_counts_the_others(bench: Bench) -> None:
+    named, admitted = bench.phones[0].getsockname(), bench.phones[1].getsockname()
+    bench.io.admit(0, Admitted(addresses=frozenset([named, admitted])))
+    for k in range(1000):
+        if k % 50 == 0:
+            bench.phones[k // 50 % 2].sendto(bytes([k // 50]), bench.ports[0])
+        bench.phones[2].sendto(b"stranger", bench.ports[0])
+        if k % 200 == 199:
+            bench.tick()
+    assert bench.io.strangers(0)[0] > 500
+    assert bench.io.strangers(0)[1] == bench.phones[2].getsockname()
+    bench.phones[0].sendto(b"named", bench.ports[0])
+    assert bench.tick()[0] == [b"named"]
+    assert bench.io.strangers(1) == (0, None)
+
+
+def watched(bench: Bench) -> list[bytes]:
+    count = bench.io.receive_watched(bench.arrived)
+    return [bench.arrived.data[k, : bench.arrived.lengths[k]].tobytes() for k in range(count)]
+
+
+def test_a_row_hears_a_second_address_beside_the_one_it_is_connected_to_and_nobody_else(bench: Bench) -> None:
+    bench.connect(0)
+    second, stranger = bench.phones[1], bench.phones[2]
+    bench.io.watch(0, second.getsockname())
+    assert bench.io.watches
+    for k in range(3):
+        bench.say(0, bytes([k]))
+        second.sendto(b"second", bench.ports[0])
+        stranger.sendto(b"stranger", bench.ports[0])
+    assert bench.tick().get(0, []) + bench.tick().get(0, []) == [b"\0", b"\1", b"\2"]
+    assert [watched(bench) for _ in range(4)] == [[b"second"]] * 3 + [[]]
+    assert bench.io.send(np.array([0]), np.array([12])).tolist() == [0]
+    assert bench.phones[0].recv(100)[0] == 100, "what is sent still goes to the first"
+    with pytest.raises(OSError, match="in use"):
+        udp_at(bench.ports[0])
+    bench.io.watch(0, None)
+    second.sendto(b"second", bench.ports[0])
+    assert (watched(bench), bench.tick(), bench.io.watches) == ([], {}, False)
+
+
+def udp_at(address: tuple[str, int]) -> None:
+    """Another program that wants a part of the port. Raises: OSError."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)

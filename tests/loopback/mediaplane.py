@@ -78,12 +78,12 @@ def fades(hum: bytes) -> set[bytes]:
 class Phone:
     """A UDP socket that may hum one byte, a packet every 20 ms, and keeps all that it is sent."""
 
-    def __init__(self, hum: int) -> None:
+    def __init__(self, hum: int, *, host: str = "127.0.0.1") -> None:
         self.hum = bytes([hum]) * 160
         self.got: list[Packet] = []
         self.sent = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind((host, 0))
         self._socket.setblocking(False)
         self._humming: asyncio.Task[None] | None = None
 

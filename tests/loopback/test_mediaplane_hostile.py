@@ -179,10 +179,12 @@ async def test_a_muted_phone_is_no_strangers(tmp_path: Path) -> None:
 
 
 async def test_a_phone_that_has_gone_silent_may_come_back_from_elsewhere(tmp_path: Path) -> None:
-    """After two seconds without a packet another source may be believed; it has to insist."""
+    """After two seconds without a packet another port of the host that signals may be believed; it has to insist."""
     async with running(tmp_path) as media, phones(0x21, 0x22, 0x31) as (alice, again, bob):
         port, _ = await media.leg("alice", alice), await media.leg("bob", bob)
+        media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, signalled_from="127.0.0.1")
         media.plane.route({"bob": ("alice",)})
+        await media.plane.applied()
         alice.say(port)
         await media.told(m.FirstPacket, lambda fact: fact.leg == "alice")
         await media.rows(lambda rows: not any(row.latched for row in rows))

@@ -203,12 +203,12 @@ async def test_we_send_and_listen_only_as_agreed(tmp_path: Path) -> None:
         assert paused >= 160 * 10
 
 
-async def test_without_an_address_the_first_packet_says_where_to_send(tmp_path: Path) -> None:
+async def test_without_an_address_packets_from_the_host_that_signals_say_where_to_send(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         address = await media.plane.open_row("alice")
-        media.plane.describe_row("alice", remote=None)
+        media.plane.describe_row("alice", remote=None, signalled_from="127.0.0.1")
         await media.plane.applied()
-        alice.say(address.port)
+        alice.say(address.port, 3)
         await alice.hears_more(1)
         first = await media.told(m.FirstPacket)
         assert (first.leg, first.source) == ("alice", alice.address)

@@ -9,7 +9,7 @@ from pathlib import Path
 from holdfast.voice.media import rtcp
 from holdfast.voice.media.srtp import Srtp, SrtpKeys
 from holdfast.voice.runtime.mediaplane import messages as m
-from tests.loopback.mediaplane import Media, Packet, Phone, assert_one_stream, packet, phones, rtp, running
+from tests.loopback.mediaplane import Media, Packet, Phone, assert_one_stream, humming, packet, phones, rtp, running
 
 THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90))
 
@@ -17,8 +17,8 @@ THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90
 class SealedPhone(Phone):
     """A phone whose packets are sealed."""
 
-    def __init__(self, hum: int, keys: SrtpKeys) -> None:
-        super().__init__(hum)
+    def __init__(self, hum: int, keys: SrtpKeys, *, host: str = "127.0.0.1") -> None:
+        super().__init__(hum, host=host)
         self.srtp = Srtp(keys)
         self.unreadable = 0
 
@@ -124,6 +124,29 @@ async def test_plain_and_forged_packets_of_a_sealed_leg_are_nobodys(tmp_path: Pa
         assert {each.payload for each in bob.got} == {b"\xff" * 160}
     alice.close()
     forger.close()
+
+
+async def test_a_key_opens_no_other_address_unless_that_is_set(tmp_path: Path) -> None:
+    """Copies of packets open as well as the packets: who sends them may be anybody."""
+    keys = SrtpKeys(send=THEIRS, receive=OURS)
+    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    elsewhere = SealedPhone(0x22, SrtpKeys(send=OURS, receive=THEIRS), host="127.0.0.9")
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        to_alice, to_bob = await sealed_leg(media, "alice", alice, keys), await media.leg("bob", bob)
+        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        async with humming((bob, to_bob)):
+            for _ in range(20):
+                elsewhere.say(to_alice)
+                await bob.hears_more(1)
+            assert (elsewhere.read(), {each.payload for each in bob.got}) == (0, {b"\xff" * 160})
+            media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys, rtp_source="any")
+            await media.plane.applied()
+            for _ in range(5):
+                elsewhere.say(to_alice)
+                await bob.hears_more(1)
+            await elsewhere.hears_more(1)
+    alice.close()
+    elsewhere.close()
 
 
 async def test_reports_are_sealed_both_ways(tmp_path: Path) -> None:

@@ -65,7 +65,13 @@ class Bench:
     ) -> m.DescribeRow:
         kind = 101 if events else None
         return m.DescribeRow(
-            leg=leg, remote=phone.address, codec="PCMU", dtmf_payload_type=kind, send=send, receive=receive
+            leg=leg,
+            remote=phone.address,
+            codec="PCMU",
+            dtmf_payload_type=kind,
+            send=send,
+            receive=receive,
+            signalled_from="127.0.0.1",
         )
 
     def ask(self, *commands: m.Command) -> None:
@@ -256,7 +262,7 @@ def test_reports_are_signs_of_life_and_silence_is_counted_from_the_last(bench: B
 def test_a_party_that_was_silent_for_two_seconds_may_come_from_another_port(bench: Bench) -> None:
     alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
     to_alice = bench.leg("alice", alice)
-    alice.say(to_alice)
+    alice.say(to_alice, 3)
     bench.tick()
 
     def moves(count: int) -> int:
@@ -274,7 +280,7 @@ def test_a_party_that_was_silent_for_two_seconds_may_come_from_another_port(benc
 def test_a_party_that_may_speak_again_may_come_from_another_port_at_once(bench: Bench) -> None:
     alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
     to_alice = bench.leg("alice", alice)
-    alice.say(to_alice)
+    alice.say(to_alice, 3)
     bench.tick()
     bench.ask(bench.described("alice", alice, receive=False))
     bench.tick()

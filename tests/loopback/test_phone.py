@@ -171,6 +171,9 @@ class Lines:
     def is_registrar(self) -> bool:
         return True
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        return False
+
     def may_call_unauthenticated(self, source: Address) -> bool:
         return False
 

@@ -20,6 +20,7 @@ from holdfast.store.key_values import SqlKeyValues
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.holding import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.model.commands import (
     Instruction,
@@ -87,6 +88,8 @@ class Rows:
     keys: list[SrtpKeys | None] = field(default_factory=list)
     where: list[tuple[RtpAddress | None, int | None]] = field(default_factory=list)
     """Where each description has sound sent, and as what payload type keys travel there."""
+    sources: list[tuple[str | None, RtpSource]] = field(default_factory=list)
+    """For each description: the host that signalling comes from, and from where sound is believed."""
 
     async def open_row(self, leg: str) -> RowAddress:
         if self.away:
@@ -109,11 +112,14 @@ class Rows:
         send: bool,
         receive: bool,
         srtp: SrtpKeys | None,
+        signalled_from: str | None,
+        rtp_source: RtpSource,
     ) -> None:
         self.told.append((leg, (codec, send, receive)))
         self.remotes[leg] = remote
         self.keys.append(srtp)
         self.where.append((remote, dtmf_payload_type))
+        self.sources.append((signalled_from, rtp_source))
 
     def pass_on(self, leg: str, digit: str) -> None:
         self.told.append((leg, digit))

@@ -44,6 +44,9 @@ class Customers:
     def is_registrar(self) -> bool:
         return True
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        return False
+
 
 class Carrier:
     """A SIP endpoint that answers every call of a customer, or sends it on to a URI."""

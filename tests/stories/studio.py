@@ -29,6 +29,7 @@ from holdfast.voice.media.codecs import DECODE, ENCODE
 from holdfast.voice.media.dtmf import DIGITS
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 from holdfast.voice.media.keytones import tone
+from holdfast.voice.media.latch import Address, Admitted
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -49,7 +50,7 @@ from holdfast.voice.runtime.mediaplane import captures
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.client import MediaPlane
 from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import Address, Arrived
+from holdfast.voice.runtime.mediaplane.packets import Arrived
 from holdfast.voice.runtime.mediaplane.plane import Plane
 from holdfast.voice.runtime.mediaplane.ports import Pair, Ports
 from holdfast.voice.runtime.recorder import Recorder
@@ -115,6 +116,22 @@ class Wire:
 
     def disconnect(self, row: int) -> None:
         self._connected.discard(row)
+
+    def admit(self, row: int, admitted: Admitted) -> None:
+        pass
+
+    def watch(self, row: int, address: Address | None) -> None:
+        pass
+
+    @property
+    def watches(self) -> bool:
+        return False
+
+    def strangers(self, row: int) -> tuple[int, Address | None]:
+        return 0, None
+
+    def receive_watched(self, arrived: Arrived) -> int:
+        return 0
 
     def deliver(self, row: int, data: bytes) -> None:
         if row in self._waiting:

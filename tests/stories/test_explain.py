@@ -280,6 +280,18 @@ def test_no_packets_arrive(world: World) -> None:
     assert "RTP" not in told(world, alice, Arrivals(received=50, quiet=False))
 
 
+def test_packets_that_are_refused_are_told_with_the_setting_that_refuses_them(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    arrivals = Arrivals(received=0, quiet=False, strange=40, stranger=("203.0.113.9", 4000))
+    said = told(world, alice, arrivals)
+    assert "40 RTP packets were refused, the newest from 203.0.113.9:4000, which is not the address that" in said
+    assert '(rtp_source = "signalling"). If its phone sends them, set rtp_source = "any" for its line or route' in said
+    assert "Not one RTP packet that is believed has come from its phone" in said
+    said = told(world, alice, replace(arrivals, received=9, rtp_source="named"))
+    assert '(rtp_source = "named"). If its phone sends them, set rtp_source = "signalling" for its line or' in said
+    assert "Not one" not in said
+
+
 def test_a_phone_that_holds_while_it_is_held(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
     change(world, alice, hold=True)

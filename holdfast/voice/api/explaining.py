@@ -79,4 +79,12 @@ def _answered(call: str, says: Sequence[str], request: Request) -> Explanation |
 def arrivals(quality: Quality, call: CallSid) -> Arrivals | None:
     """What comes from a call's party, if it was measured yet."""
     figures = quality.of(call)
-    return None if figures is None else Arrivals(received=figures.packets_received, quiet=quality.quiet(call))
+    if figures is None:
+        return None
+    return Arrivals(
+        received=figures.packets_received,
+        quiet=quality.quiet(call),
+        strange=figures.strange,
+        stranger=figures.stranger,
+        rtp_source=figures.rtp_source,
+    )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import is_web_address
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
 from holdfast.voice.runtime.listings import Line, PhoneNumber, VoiceSettings
@@ -27,6 +28,7 @@ class NewLine(BaseModel):
     name: Annotated[str, Field(pattern="^" + LINE_NAME.pattern.replace(r"\Z", "$"))]
     password: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
     may_call: list[Annotated[str, Field(max_length=64)]] = [""]
+    rtp_source: RtpSource | None = None
 
 
 class ShownLine(BaseModel):
@@ -34,6 +36,7 @@ class ShownLine(BaseModel):
 
     name: str
     may_call: list[str]
+    rtp_source: RtpSource | None = None
 
 
 class Lines(BaseModel):
@@ -80,7 +83,12 @@ def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -
             raise ParameterInvalid(
                 f"password must have at least {least_password} characters: SIP does not listen on loopback alone"
             )
-        added = Line.with_password(name=line.name, password=line.password, may_call=tuple(line.may_call))
+        added = Line.with_password(
+            name=line.name,
+            password=line.password,
+            may_call=tuple(line.may_call),
+            rtp_source=line.rtp_source,
+        )
         await directory.put_line(added)
         return _shown_line(added)
 
@@ -124,7 +132,7 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
 
 
 def _shown_line(line: Line) -> ShownLine:
-    return ShownLine(name=line.name, may_call=list(line.may_call))
+    return ShownLine(name=line.name, may_call=list(line.may_call), rtp_source=line.rtp_source)
 
 
 def _shown_number(number: PhoneNumber) -> ShownNumber:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from statistics import fmean
 
 from fastapi import APIRouter, Depends, Request
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
@@ -23,7 +23,8 @@ class CallQuality(BaseModel):
     """One call's sound so far. Units: milliseconds.
 
     `mos` is the estimated opinion (1 to 4.5, ITU-T G.107) of who hears the party, `reported_mos` that of the party;
-    `reported_…` are the party's own words, by RTCP, and null while it has said nothing.
+    `reported_…` are the party's own words, by RTCP, and null while it has said nothing. `strange` packets, which are
+    among the refused, came from where `rtp_source` lets none in, the newest from `stranger` (address and port).
     """
 
     call: str
@@ -39,6 +40,8 @@ class CallQuality(BaseModel):
     packets_lost: int
     packets_late: int
     packets_refused: int
+    strange: int
+    stranger: tuple[str, int] | None
     frames_concealed: int
     reported_lost: int | None
     reported_jitter_ms: float | None
@@ -85,7 +88,7 @@ class QualityCollector(Collector):
     def __init__(self, quality: Quality) -> None:
         self._quality = quality
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """The gauges."""
         live = list(self._quality.live.values())
         scores = [each.mos for each in live if each.mos is not None]
@@ -112,6 +115,11 @@ class QualityCollector(Collector):
             ("holdfast_media_ticks_skipped", "Ticks left out since the start.", self._quality.ticks_skipped),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
+        yield CounterMetricFamily(
+            "holdfast_media_packets_strange",
+            "Packets of all legs that came from where rtp_source lets none in.",
+            value=self._quality.strange,
+        )
         if (load := self._quality.load) is not None:
             yield GaugeMetricFamily("holdfast_media_rows", "Legs the media process carries.", value=load.rows)
             yield GaugeMetricFamily(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Protocol, Self
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
 from holdfast.voice.runtime.legs.trunks import Standing
@@ -41,6 +42,7 @@ class Trunk(BaseModel):
     sources: list[Annotated[str, AfterValidator(_network)]] = []
     register_: bool = Field(False, alias="register")
     domain: Annotated[str, Field(pattern=f"^{DOMAIN}$")] | None = None
+    rtp_source: RtpSource | None = None
 
 
 class ShownRegistration(BaseModel):
@@ -161,7 +163,10 @@ def add_routes(engine: APIRouter, directory: Directory, registrations: Registrat
         registrations.follow_trunks()
 
 
-SHOWN = ("host", "port", "transport", "user", "realm", "caller_id", "identity", "tls_name", "register", "domain")
+SHOWN = (
+    *("host", "port", "transport", "user", "realm", "caller_id", "identity", "tls_name", "register", "domain"),
+    "rtp_source",
+)
 
 
 def _fields(trunk: Route, registrations: Registrations) -> dict[str, Any]:

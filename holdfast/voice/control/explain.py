@@ -20,10 +20,17 @@ from holdfast.voice.model.ports import Entry, Unsent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """What comes from the party by RTP. Shape: `received` packets so far; `quiet` when none came lately."""
+    """What comes from the party by RTP. Shape: `received` packets so far; `quiet` when none came lately.
+
+    `strange` more came from addresses that are not the party's by the setting `rtp_source`, the newest of them from
+    `stranger`.
+    """
 
     received: int
     quiet: bool
+    strange: int = 0
+    stranger: tuple[str, int] | None = None
+    rtp_source: str = "signalling"
 
 
 def explain(
@@ -191,7 +198,11 @@ def _packets(call: Call, view: Sight, arrivals: Arrivals | None) -> Iterator[str
     """Whether its voice arrives. Source: field experience: a firewall or a wrong address in SDP."""
     if arrivals is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
         return
-    if arrivals.received == 0:
+    if arrivals.stranger is not None:
+        yield _refused(arrivals, arrivals.stranger)
+    if arrivals.received == 0 and arrivals.strange:
+        yield "Not one RTP packet that is believed has come from its phone, so nobody can hear it."
+    elif arrivals.received == 0:
         yield (
             "Not one RTP packet has come from its phone, so nobody can hear it: a firewall, or a wrong address in "
             "its SDP, is the usual cause. `holdfast ladder` shows where each side wants sound."
@@ -212,6 +223,21 @@ def _callbacks(unsent: Unsent | None, now: float) -> Iterator[str]:
     yield (
         f"{what}: {oldest}{unsent.method} {unsent.url}, for {max(0.0, now - unsent.since):.0f} s; those of one call "
         f"leave one after the other, and a web server has {WEB_SERVER_HAS_S} s for each."
+    )
+
+
+def _refused(arrivals: Arrivals, stranger: tuple[str, int]) -> str:
+    """Whose packets are not believed, and by which setting. Source: RFC 7362 §5."""
+    host, port = stranger
+    believed = {
+        "named": "the address that its description names",
+        "signalling": "the address that its description names or the host that its signalling comes from",
+    }.get(arrivals.rtp_source, "its own address")
+    wider = "signalling" if arrivals.rtp_source == "named" else "any"
+    return (
+        f"{arrivals.strange} RTP packets were refused, the newest from {host}:{port}, which is not {believed} "
+        f'(rtp_source = "{arrivals.rtp_source}"). If its phone sends them, set rtp_source = "{wider}" for its line or '
+        "route; if not, they are a stranger's."
     )
 
 

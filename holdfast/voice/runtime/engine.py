@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -120,6 +121,8 @@ class EngineSettings:
     sip_tls_port: int = 5061
     sip_srtp: SrtpWish = "accept"
     sip_srtp_without_tls: bool = False
+    rtp_source: RtpSource = "signalling"
+    trusted_proxies: tuple[str, ...] = ()
     liveness: Liveness = USUAL
 
 
@@ -232,6 +235,8 @@ class Engine:
                 sha256=settings.sip_sha256,
                 srtp=settings.sip_srtp,
                 srtp_without_tls=settings.sip_srtp_without_tls,
+                rtp_source=settings.rtp_source,
+                trusted_proxies=settings.trusted_proxies,
                 liveness=settings.liveness,
             ),
             account=settings.account,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.commands import (
     Callback,
     Instruction,
@@ -33,11 +34,26 @@ class Line:
     may_call: tuple[str, ...] = ("",)
     short: bool = False
     """Whether the password has fewer than `LEAST_PASSWORD` characters, which is enough on loopback alone."""
+    rtp_source: RtpSource | None = None
+    """From where its phones' sound is believed; None: as the settings say."""
 
     @classmethod
-    def with_password(cls, *, name: str, password: str, may_call: tuple[str, ...] = ("",)) -> Line:
+    def with_password(
+        cls,
+        *,
+        name: str,
+        password: str,
+        may_call: tuple[str, ...] = ("",),
+        rtp_source: RtpSource | None = None,
+    ) -> Line:
         """The line that this password proves."""
-        return cls(name=name, ha1=Ha1.of(name, password), may_call=may_call, short=len(password) < LEAST_PASSWORD)
+        return cls(
+            name=name,
+            ha1=Ha1.of(name, password),
+            may_call=may_call,
+            short=len(password) < LEAST_PASSWORD,
+            rtp_source=rtp_source,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +136,8 @@ class Route:
     sources: tuple[str, ...] = ()
     register: bool = False
     domain: str | None = None
+    rtp_source: RtpSource | None = None
+    """From where its sound is believed; None: as the settings say."""
     backup: Route | None = None
 
     @property

@@ -21,11 +21,17 @@ class Quality:
         self.load: Load | None = None
         """What the process did in its last five seconds; None before."""
         self.ticks_skipped = 0
+        self._strange_ended = 0
 
     @property
     def live(self) -> Mapping[CallSid, Statistics]:
         """Legs that have a row, by call. One that is younger than five seconds may be missing."""
         return self._live
+
+    @property
+    def strange(self) -> int:
+        """How many packets of all legs since the start came from where their rule lets none in."""
+        return self._strange_ended + sum(each.strange for each in self._live.values())
 
     def of(self, call: CallSid) -> Statistics | None:
         """The newest figures of a call, ended ones too for a while."""
@@ -46,6 +52,7 @@ class Quality:
                 self._live.pop(call, None)
                 self._quiet.discard(call)
                 self._ended[call] = fact
+                self._strange_ended += fact.strange
                 if len(self._ended) > ENDED_KEPT:
                     del self._ended[next(iter(self._ended))]
             case Statistics():
@@ -63,3 +70,4 @@ class Quality:
             self._quiet.discard(call)
             if (last := self._live.pop(call, None)) is not None:
                 self._ended[call] = last
+                self._strange_ended += last.strange

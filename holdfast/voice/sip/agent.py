@@ -392,6 +392,19 @@ class Agent:
         self._turn(now)
         self._reception.remember(user, contacts)
 
+    def origin(self, session: SessionId, *, fork: str = "") -> str | None:
+        """The host that a peer's own signalling comes from; of a call out that is not answered, that of a fork's."""
+        found = self._desk.sessions.get(session)
+        if found is None:
+            return None
+        early_one = early.of(found, fork) if found.dialog is None else None
+        dialog = found.dialog if early_one is None else early_one.dialog
+        return found.peer.host if dialog is None else dialog.origin
+
+    def registered_behind(self, uri: str, now: float) -> str | None:
+        """The host at which a contact is, as a trusted proxy by which it registered says; None without one."""
+        return self._reception.registered_behind(uri, now)
+
     def is_unheard(self, session: SessionId) -> bool:
         """Whether a call out has had no response yet, not even 100."""
         found = self._desk.live(session)

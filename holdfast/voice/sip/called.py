@@ -24,8 +24,10 @@ RING_AGAIN_S = 60.0
 """A provisional response is sent again this often, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
 
 
-def invited(desk: Desk, received: Request, key: str, source: Address, *, user: str | None) -> None:
-    """Begin a session for a first INVITE that passed all checks."""
+def invited(
+    desk: Desk, received: Request, key: str, source: Address, *, user: str | None, behind: str | None = None
+) -> None:
+    """Begin a session for a first INVITE that passed all checks; `behind`: see `Dialog`."""
     session = Session(
         id=SessionId(desk.token()),
         state=SessionState.CALLED,
@@ -37,7 +39,7 @@ def invited(desk: Desk, received: Request, key: str, source: Address, *, user: s
         updates=alive.allows_update(received),
         heard_at=desk.now,
     )
-    session = replace(session, dialog=dialogs.as_called(received, session.local_tag, source))
+    session = replace(session, dialog=dialogs.as_called(received, session.local_tag, source, behind=behind))
     desk.transactions[key] = replace(desk.transactions[key], session=session.id)
     desk.invites[received.call_id, received.from_.tag or "", received.cseq] = key
     desk.enter_dialog(session)

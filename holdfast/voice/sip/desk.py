@@ -267,7 +267,7 @@ class Desk:
         """From now on the peers of these sessions, as far as they go on, are reached here."""
         for session in [self.sessions[id] for id in sessions if id in self.sessions]:
             if session.dialog is not None:
-                self.put(replace(session, dialog=replace(session.dialog, seen_at=to)))
+                self.put(replace(session, dialog=replace(session.dialog, seen_at=to, behind=None)))
             elif session.transaction in self.transactions:
                 invite = self.transactions[session.transaction]
                 self.transactions[session.transaction] = replace(invite, peer=to)

@@ -35,6 +35,13 @@ class Dialog:
     remote_cseq: int | None
     seen_at: Address
     """Where the peer's messages come from: the way to it when its Contact leads nowhere."""
+    behind: str | None = None
+    """The host that they come from at first hand, as a proxy says whose word is taken."""
+
+    @property
+    def origin(self) -> str:
+        """The host that the peer's own signalling comes from."""
+        return self.behind or self.seen_at.host
 
 
 def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
@@ -53,7 +60,7 @@ def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
     )
 
 
-def as_called(invite: Request, local_tag: str, source: Address) -> Dialog:
+def as_called(invite: Request, local_tag: str, source: Address, *, behind: str | None = None) -> Dialog:
     """The dialog that our response to an INVITE makes. Source: RFC 3261 §12.1.1."""
     return Dialog(
         call_id=invite.call_id,
@@ -66,6 +73,7 @@ def as_called(invite: Request, local_tag: str, source: Address) -> Dialog:
         local_cseq=0,
         remote_cseq=invite.cseq,
         seen_at=source,
+        behind=behind,
     )
 
 
@@ -85,9 +93,9 @@ def in_order(dialog: Dialog, received: Request) -> bool:
     return dialog.remote_cseq is None or received.cseq > dialog.remote_cseq
 
 
-def hear(dialog: Dialog, received: Request, source: Address) -> Dialog:
-    """Note a request of the peer's: its number, and its Contact if it refreshes the target."""
-    heard = replace(dialog, remote_cseq=received.cseq, seen_at=source)
+def hear(dialog: Dialog, received: Request, source: Address, *, behind: str | None = None) -> Dialog:
+    """Note a request of the peer's: its number, where it came from, and its Contact if it refreshes the target."""
+    heard = replace(dialog, remote_cseq=received.cseq, seen_at=source, behind=behind)
     return refresh(heard, received)
 
 

@@ -39,9 +39,9 @@ def dialog_of(session: Session, received: Request) -> dialogs.Dialog:
     return found
 
 
-def heard(session: Session, received: Request, source: Address, now: float) -> Session:
-    """The session with the peer's request noted in its dialog."""
-    dialog = dialogs.hear(dialog_of(session, received), received, source)
+def heard(session: Session, received: Request, source: Address, now: float, *, behind: str | None) -> Session:
+    """The session with the peer's request noted in its dialog; `behind`: see `Dialog`."""
+    dialog = dialogs.hear(dialog_of(session, received), received, source, behind=behind)
     if session.dialog is not None:
         return replace(session, dialog=dialog, heard_at=now)
     return replace(session, early=_with(session, dialog))

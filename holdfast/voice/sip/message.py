@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
@@ -80,7 +82,7 @@ _CSEQ = re.compile(rf"(\d{{1,10}})\s+({TOKEN})\Z", re.ASCII)
 _RPORT = re.compile(r"(;\s*rport)\s*(?:=\s*)?(?=;|\Z)", re.IGNORECASE)
 """One without a value. Some phones write its equals sign all the same."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_RECEIVED = re.compile(r";\s*received\s*=[^;]*", re.IGNORECASE)
+_RECEIVED = re.compile(r";\s*received\s*=([^;]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +275,29 @@ def stamp_source(received: Request, source: Address) -> Request:
     top += f";received={source[0]}"
     headers[at] = ("Via", ", ".join([top, *others]))
     return request(received.method, received.uri, tuple(headers), received.body)
+
+
+def forwarded_by(received: Request, source: Address, is_trusted: Callable[[str], bool]) -> str | None:
+    """The numeric host that the proxies say a request comes from, each of which must be trusted; None without any.
+
+    A Via below the topmost was written by who sent the request to that proxy, and `received` by the proxy itself, which
+    leaves it out where it is the host in the Via. A host that is no number is not believed, nor what is below it.
+    Source: RFC 3261 §18.2.1.
+    """
+    host: str | None = None
+    for text in received.values("Via")[1:]:
+        if not is_trusted(host or source.host):
+            break
+        try:
+            below = parse_via(text)
+        except MessageUnreadable:
+            break
+        seen = _RECEIVED.search(text)
+        try:
+            host = str(ip_address(seen[1].strip(" \t[]") if seen else below.host))
+        except ValueError:
+            break
+    return host
 
 
 def reply_address(received: Request, source: Address) -> Address:

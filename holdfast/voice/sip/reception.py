@@ -19,7 +19,7 @@ from holdfast.voice.sip.digest import Ha1, Verdict, Verifier
 from holdfast.voice.sip.doors import Doors
 from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request, reply_address, respond
+from holdfast.voice.sip.message import Request, forwarded_by, reply_address, respond
 from holdfast.voice.sip.session import Session
 from holdfast.voice.sip.settings import Policy
 from holdfast.voice.sip.transaction import State, Transaction, Trigger, server_key
@@ -53,6 +53,11 @@ class Reception:
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
         """The contacts a line has registered, most preferred first."""
         return tuple((known.uri, known.to) for known in registrar.in_order(self._contacts.get(user, {}), now))
+
+    def registered_behind(self, uri: str, now: float) -> str | None:
+        """The host at which a contact is, as a trusted proxy by which it registered says."""
+        known = (each for bindings in self._contacts.values() for each in registrar.in_order(bindings, now))
+        return next((each.behind for each in known if each.uri == uri), None)
 
     def lasting(self, user: str) -> registrar.Bindings:
         """The contacts of a line that outlive a restart of ours."""
@@ -186,7 +191,7 @@ class Reception:
         if not dialogs.in_order(early.dialog_of(session, received), received):
             desk.reply(key, 500, tag=tag, reason="Server Internal Error (CSeq out of order)")
             return
-        session = desk.put(early.heard(session, received, source, desk.now))
+        session = desk.put(early.heard(session, received, source, desk.now, behind=self._behind(received, source)))
         match received.method:
             case "BYE":
                 running.byed(desk, session, key)
@@ -232,6 +237,10 @@ class Reception:
             case _:
                 self._answer_statelessly(received, source, 405, headers=(self._allow(),))
 
+    def _behind(self, received: Request, source: Address) -> str | None:
+        """The host that a request comes from at first hand, where a proxy whose word is taken passed it on."""
+        return forwarded_by(received, source, self._policy.is_trusted_proxy)
+
     def _is_message_count(self, received: Request, source: Address) -> bool:
         """Whether a trunk tells, without being asked, how many messages wait: it would say so again and again.
 
@@ -255,7 +264,8 @@ class Reception:
             desk.reply(desk.open_server(received, to, None), 422, headers=short)
         else:
             key = desk.open_server(received, to, None)
-            called.invited(desk, received, key, source, user=user if verdict is Verdict.GOOD else None)
+            proven, behind = user if verdict is Verdict.GOOD else None, self._behind(received, source)
+            called.invited(desk, received, key, source, user=proven, behind=behind)
 
     def _register_asked(self, received: Request, source: Address) -> None:
         """A REGISTER: always with credentials, and of the line's own address only. Source: RFC 3261 §10.3."""
@@ -273,7 +283,14 @@ class Reception:
             desk.reply(key, 403)
             return
         before = self._contacts.get(user, {})
-        outcome = registrar.register(before, received, source, desk.now, max_contacts=desk.settings.max_contacts)
+        outcome = registrar.register(
+            before,
+            received,
+            source,
+            desk.now,
+            max_contacts=desk.settings.max_contacts,
+            behind=self._behind(received, source),
+        )
         self._contacts[user] = outcome.bindings
         self._follow(user, before, source)
         desk.reply(key, outcome.status, headers=outcome.headers)

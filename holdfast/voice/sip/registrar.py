@@ -46,6 +46,8 @@ class Binding:
     cseq: int
     preference: float
     instance: Instance | None
+    behind: str | None = None
+    """The host that its REGISTER came from at first hand, as a proxy says whose word is taken."""
 
 
 Key = tuple[str, str]
@@ -105,7 +107,15 @@ def in_order(bindings: Bindings, now: float) -> tuple[Binding, ...]:
     return tuple(sorted(living(bindings, now).values(), key=lambda b: (-b.preference, -b.expires_at)))
 
 
-def register(bindings: Bindings, received: Request, source: Address, now: float, *, max_contacts: int) -> Outcome:
+def register(
+    bindings: Bindings,
+    received: Request,
+    source: Address,
+    now: float,
+    *,
+    max_contacts: int,
+    behind: str | None = None,
+) -> Outcome:
     """Carry out one REGISTER of an authenticated line. Without a Contact it only asks.
 
     A phone that comes back with another address replaces itself. Of more than `max_contacts` those that were
@@ -140,6 +150,7 @@ def register(bindings: Bindings, received: Request, source: Address, now: float,
                 cseq=received.cseq,
                 preference=wish.preference,
                 instance=wish.instance,
+                behind=behind,
             )
     named = {wish.key for wish in wishes}
     if len(named & after.keys()) > max_contacts:

@@ -65,6 +65,10 @@ class Policy(Protocol):
         """Whether lines may register here at all."""
         ...
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        """Whether this numeric host is believed when its Via says whose request it passes on."""
+        ...
+
 
 class AnybodyMayCall:
     """The policy of a plain phone: it takes every call and has no lines, so it is nobody's registrar."""
@@ -81,4 +85,8 @@ class AnybodyMayCall:
 
     def is_registrar(self) -> bool:
         """It is not."""
+        return False
+
+    def is_trusted_proxy(self, host: str) -> bool:
+        """No proxy is known."""
         return False

@@ -27,7 +27,7 @@ class Agreeing:
             if leg.negotiation is None:
                 agreed, ours = leg.forks[event.session].changes(event.fork, event.sdp or b"")
                 if agreed is not None and leg.early == (event.session, event.fork):
-                    desk.rows.describe(leg, agreed)
+                    desk.describe(leg, agreed, session=event.session, fork=event.fork)
             elif event.sdp is None:
                 leg.negotiation, ours = make_offer(leg.negotiation)
             else:
@@ -84,7 +84,7 @@ class Agreeing:
 
     def agreed(self, leg: Attached, agreed: Agreed) -> None:
         """Tell the media plane, and the engine if the phone's own hold began or ended."""
-        self._desk.rows.describe(leg, agreed)
+        self._desk.describe(leg, agreed)
         self.note_hold(leg, agreed)
 
     def note_hold(self, leg: Attached, agreed: Agreed) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Literal, Protocol
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory import Answer, normal
@@ -50,6 +52,10 @@ class SipSettings:
     """What we think of SRTP on TLS lines: take it, ask for it, or do nothing without it."""
     quiet: bool = False
     """Whether scanners, and strangers that do not register, get no answer at all."""
+    rtp_source: RtpSource = "signalling"
+    """From where a phone's sound is believed, where neither its line nor its trunk says so."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies whose word is taken for whose signalling they pass on."""
     srtp_without_tls: bool = False
     """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
     liveness: Liveness = USUAL
@@ -120,8 +126,11 @@ class Door:
     goes with one.
     """
 
-    def __init__(self, lines: Directory, listening: Address, *, trust_loopback: bool) -> None:
+    def __init__(
+        self, lines: Directory, listening: Address, *, trust_loopback: bool, trusted_proxies: Iterable[str] = ()
+    ) -> None:
         self._lines = lines
+        self._proxies = tuple(trusted_proxies)
         self._ours = reached_here(listening)
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
@@ -138,6 +147,23 @@ class Door:
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""
         return True
+
+    def is_trusted_proxy(self, host: str) -> bool:
+        """Source: sip.settings.Policy."""
+        return passes_on(host, self._proxies, self._lines)
+
+
+def passes_on(host: str, proxies: Iterable[str], lines: Directory) -> bool:
+    """Whether a host is believed when it says whose signalling it passes on: proxies of ours, and trunks."""
+    address = ip_address(host)
+    return any(address in ip_network(network) for network in proxies) or lines.lets_in(host)
+
+
+def rtp_source_of(invited: Invited, line: Line | None, trunks: Iterable[Route]) -> RtpSource | None:
+    """From where the sound of a phone that calls is believed, as its line says, or the trunk it comes from."""
+    if line is not None:
+        return line.rtp_source
+    return next((trunk.rtp_source for trunk in trunks if trunk.lets_in(invited.source.host)), None)
 
 
 def reached_here(listening: Address) -> Address:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.legs.keys import Keys
@@ -117,6 +118,8 @@ class Attached:
     """Whether the engine has heard of the call: one in that ends before is nobody's business."""
     gone: bool = False
     keys: Keys = field(default_factory=Keys)
+    rtp_source: RtpSource | None = None
+    """From where the sound of a phone that called is believed; None: as the settings say."""
 
     def begin(
         self, row: RowAddress, sealing: Sealing, *, destinations: Destinations, first: Codec | None = None

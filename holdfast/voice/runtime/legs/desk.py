@@ -15,7 +15,8 @@ from holdfast.voice.runtime.legs.ladder import Ladder
 from holdfast.voice.runtime.legs.own_ports import OwnPorts
 from holdfast.voice.runtime.legs.rows import RowBook, Rows
 from holdfast.voice.sip.agent import Agent
-from holdfast.voice.sip.effects import Effect
+from holdfast.voice.sip.effects import Effect, SessionId
+from holdfast.voice.sip.offer import Agreed
 
 
 class LegDesk:
@@ -33,6 +34,7 @@ class LegDesk:
         tell: Callable[[LegFact | ReceiveCall], None],
         seen: Seen,
         now: Callable[[], float],
+        trusts: Callable[[str], bool],
     ) -> None:
         self.settings = settings
         self.account = account
@@ -47,6 +49,8 @@ class LegDesk:
         self.tell = tell
         self.ladder = Ladder(seen)
         self.now = now
+        self.trusts = trusts
+        """Whether a numeric host is a proxy whose word is taken for whose signalling it passes on."""
         self.legs: dict[CallSid, Attached] = {}
         self.sip: SipEndpoint
 
@@ -58,6 +62,20 @@ class LegDesk:
     def do(self, effects: list[Effect]) -> None:
         """Carry out what the agent asks for."""
         self.sip.do(effects)
+
+    def describe(self, leg: Attached, agreed: Agreed, *, session: SessionId | None = None, fork: str = "") -> None:
+        """Tell the media plane what was agreed with a leg's phone; before it answered, in this session with this fork.
+
+        Beside the address in its description its sound is believed from the host that its own signalling comes from: of
+        a call in its request, of a call out its answer, or its registration where that answer came by a trusted proxy.
+        """
+        session = session or leg.session
+        asked = None if session is None else leg.forks.get(session)
+        rtp_source = leg.rtp_source if asked is None else asked.goal.rtp_source
+        origin = None if session is None else self.agent.origin(session, fork=fork)
+        if asked is not None and origin is not None and self.trusts(origin):
+            origin = self.agent.registered_behind(asked.goal.uri, self.now()) or origin
+        self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 
     def forget(self, leg: Attached) -> None:
         """The engine hears no more of this leg, and its row goes."""

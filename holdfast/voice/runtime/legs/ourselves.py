@@ -74,7 +74,13 @@ class Ourselves:
         self._known[word] = found
         while len(self._known) > MOST_UNDER_WAY:
             del self._known[next(iter(self._known))]
-        return Goal(uri=contact_at(user, ours), next_hop=ours, headers=((HEADER, word),), is_ours=True)
+        return Goal(
+            uri=contact_at(user, ours),
+            next_hop=ours,
+            headers=((HEADER, word),),
+            is_ours=True,
+            rtp_source="named",
+        )
 
     def _application(self, effect: PlaceLeg, hops: int) -> tuple[str, _UnderWay]:
         """The SID of an application, and its call.

@@ -160,7 +160,7 @@ class Placing:
             early = None
         if early is not None:
             leg.early = (event.session, event.fork)
-            self._desk.rows.describe(leg, early)
+            self._desk.describe(leg, early, session=event.session, fork=event.fork)
         leg.forks[event.session].rang = True
         if event.status in (180, 183) and (early is not None or not leg.rang):
             leg.rang = True
@@ -187,7 +187,7 @@ class Placing:
                 desk.do(desk.agent.cancel(session, now=desk.now()))
         if leg.negotiation.agreed is not None:
             leg.agreed_at = desk.now()
-            desk.rows.describe(leg, leg.negotiation.agreed)
+            desk.describe(leg, leg.negotiation.agreed)
             # A phone may answer and hold at once: then nobody hears it first.
             self._agreeing.note_hold(leg, leg.negotiation.agreed)
             desk.tell(LegAnswered(call=leg.call, sip=about(event.headers)))

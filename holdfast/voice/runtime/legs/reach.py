@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import quote, unquote
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.header_names import belongs_to
@@ -80,6 +81,8 @@ class Goal:
     """Whether the trunk sent us on to there."""
     is_ours: bool = False
     """Whether it is a call of ours to ourselves."""
+    rtp_source: RtpSource | None = None
+    """From where sound of there is believed; None: as the settings say."""
 
     def from_(self, caller: str) -> str:
         """What stands in From: a user of ours, or a whole SIP URI."""
@@ -183,6 +186,7 @@ def _to_trunk(number: str, route: Route, headers: Headers) -> Goal:
         domain=route.domain,
         instead=None if route.backup is None else _to_trunk(number, route.backup, headers),
         trunk=route,
+        rtp_source=route.rtp_source,
     )
 
 
@@ -230,12 +234,13 @@ def _within(goal: Goal, trunk: Route, contact: str) -> Goal | None:
 def _of_line(
     name: str, lines: Lines, contacts: Callable[[str], tuple[tuple[str, Address], ...]], headers: Headers
 ) -> tuple[Goal, ...]:
-    if lines.line(name) is None:
+    line = lines.line(name)
+    if line is None:
         raise Unreachable(f"there is no line {name}", sip_code=404, twilio_code=NOT_REGISTERED)
     found = contacts(name)
     if not found:
         raise Unreachable(f"line {name} is not registered", sip_code=480, twilio_code=NOT_REGISTERED)
-    return tuple(Goal(uri=uri, next_hop=to, headers=headers) for uri, to in found)
+    return tuple(Goal(uri=uri, next_hop=to, headers=headers, rtp_source=line.rtp_source) for uri, to in found)
 
 
 def _headers(target: Target) -> Headers:

@@ -107,4 +107,5 @@ def _binding(told: Mapping[str, Any]) -> Binding:
         cseq=int(told["cseq"]),
         preference=float(told["preference"]),
         instance=(instance, flow) if instance else None,
+        behind=None if told.get("behind") is None else str(ip_address(told["behind"])),
     )

@@ -7,6 +7,7 @@ from collections.abc import KeysView
 from dataclasses import replace
 from typing import Protocol
 
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.legs.attached import Attached
@@ -33,6 +34,8 @@ class Rows(Protocol):
         send: bool,
         receive: bool,
         srtp: SrtpKeys | None,
+        signalled_from: str | None,
+        rtp_source: RtpSource,
     ) -> None:
         """What was agreed."""
         ...
@@ -80,8 +83,8 @@ class RowBook:
         self._inside[row.port] = row.ip
         return shown
 
-    def describe(self, leg: Attached, agreed: Agreed) -> None:
-        """What was agreed for a leg."""
+    def describe(self, leg: Attached, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
+        """What was agreed for a leg, and from where its packets are believed beside the address in its description."""
         keys = agreed.srtp
         self._media.describe_row(
             leg.call,
@@ -92,6 +95,8 @@ class RowBook:
             send=agreed.send,
             receive=agreed.receive,
             srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),
+            signalled_from=signalled_from,
+            rtp_source=rtp_source,
         )
 
     def pass_on(self, leg: Attached, digit: str) -> None:

@@ -37,7 +37,17 @@ from holdfast.voice.model.facts import (
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
 from holdfast.voice.runtime.legs.agreeing import Agreeing
-from holdfast.voice.runtime.legs.arrivals import Directory, Door, SipSettings, dialled, may_call, received, unanswered
+from holdfast.voice.runtime.legs.arrivals import (
+    Directory,
+    Door,
+    SipSettings,
+    dialled,
+    may_call,
+    passes_on,
+    received,
+    rtp_source_of,
+    unanswered,
+)
 from holdfast.voice.runtime.legs.attached import Attached, cause_of
 from holdfast.voice.runtime.legs.desk import LegDesk
 from holdfast.voice.runtime.legs.endpoint import open_endpoint
@@ -83,7 +93,15 @@ class SipLegs:
         tasks: asyncio.TaskGroup,
         registrations: Registrations | None = None,
     ) -> None:
-        self._desk = LegDesk(settings, account=account, media=media, tell=tell, seen=seen, now=clock)
+        self._desk = LegDesk(
+            settings,
+            account=account,
+            media=media,
+            tell=tell,
+            seen=seen,
+            now=clock,
+            trusts=lambda host: passes_on(host, settings.trusted_proxies, directory),
+        )
         self._directory = directory
         self._ourselves = Ourselves(directory, account)
         self._tasks = tasks
@@ -103,7 +121,12 @@ class SipLegs:
         desk.sip = await open_endpoint(
             desk.settings,
             secret=secrets.token_bytes(32),
-            policy=lambda listening: Door(self._directory, listening, trust_loopback=desk.settings.trust_loopback),
+            policy=lambda listening: Door(
+                self._directory,
+                listening,
+                trust_loopback=desk.settings.trust_loopback,
+                trusted_proxies=desk.settings.trusted_proxies,
+            ),
             happened=self._event,
             now=desk.now,
             tasks=self._tasks,
@@ -319,6 +342,7 @@ class SipLegs:
             row = await desk.rows.open(leg)
             if row is None:
                 return
+            leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
             destinations = desk.own_ports if returned is None else Anywhere()
             negotiation = leg.begin(row, desk.settings.sealing(invited.source.transport), destinations=destinations)
             leg.reliable = invited.reliable
@@ -336,6 +360,7 @@ class SipLegs:
             return
         if returned is not None:
             leg.hops, told = returned.hops, returned.told
+            leg.rtp_source = "named"
         else:
             answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
             if answer is None:

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
-from holdfast.voice.runtime.mediaplane.packets import Address, Arrived, PacketIO, PlainSockets, RowSockets
+from holdfast.voice.media.latch import Address
+from holdfast.voice.runtime.mediaplane.packets import PATIENCE, Arrived, PacketIO, PlainSockets, RowSockets
 
 _NUMBERS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
 """System call numbers: io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""
@@ -181,6 +182,8 @@ class AioSockets(RowSockets):
             for requests in (self._reads, self._more):
                 requests.sizes[:] = arrived.data.shape[1]
                 requests.buffers[:] = arrived.data.ctypes.data + arrived.data.strides[0] * np.arange(len(arrived.data))
+        if round_number == 0:
+            self._patience = PATIENCE
         count = self._read_more(arrived) if round_number else self._read_all(arrived)
         alone, self._again_alone = self._alone if round_number == 0 else self._again_alone, []
         for row in alone:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.voice.media.beeps import Tone
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.media.srtp import SrtpKeys
 from holdfast.voice.runtime.mediaplane import messages as m
 from holdfast.voice.runtime.mediaplane.captures import CaptureCommand
@@ -144,12 +145,15 @@ class MediaPlane:
         send: bool = True,
         receive: bool = True,
         srtp: SrtpKeys | None = None,
+        signalled_from: str | None = None,
+        rtp_source: RtpSource = "signalling",
     ) -> None:
         """What offer and answer agreed: where to send, in which law, and who may speak.
 
         A party that begins to speak a codec of `also` is spoken to in that one from then on.
         With `srtp` packets are sealed both ways, and plain ones not believed; the same keys again change nothing.
-        A new `remote`, or a party that may speak again, opens the window in which another source may be latched.
+        The party is heard from `remote`, and by `rtp_source` from the host that it is `signalled_from`, or anywhere. A
+        new `remote`, or a party that may speak again, opens the window in which another of these may be latched.
         """
         self._post(
             m.DescribeRow(
@@ -161,6 +165,8 @@ class MediaPlane:
                 send=send,
                 receive=receive,
                 srtp=None if srtp is None else m.Srtp(send=srtp.send, receive=srtp.receive, profile=srtp.profile),
+                signalled_from=signalled_from,
+                rtp_source=rtp_source,
             )
         )
 

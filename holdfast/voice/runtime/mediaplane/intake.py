@@ -6,6 +6,7 @@ import numpy as np
 
 from holdfast.voice.media import dtmf, rtp
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
+from holdfast.voice.media.latch import Heard
 from holdfast.voice.media.reception import Reception
 from holdfast.voice.media.srtp import Batch, Lines
 from holdfast.voice.media.tick import Sound
@@ -49,7 +50,12 @@ class Intake:
         for round_number in range(ROUNDS):
             count = self._io.receive(self._arrived, round_number=round_number)
             if not count:
-                return
+                break
+            self._take(count, now)
+        for _ in range(ROUNDS if self._io.watches else 0):
+            count = self._io.receive_watched(self._arrived)
+            if not count:
+                break
             self._take(count, now)
 
     def _take(self, count: int, now: float) -> None:
@@ -61,7 +67,7 @@ class Intake:
             self._opening_of(sealed, rows[sealed]).run()
             lengths[sealed] = self._lines.sizes[sealed]
         packets = rtp.plain(data, lengths, state.sound_type[rows], most=MOST_SOUND)
-        if packets is not None and state.settled[rows].all():
+        if packets is not None and not arrived.sources and state.settled[rows].all():
             self._believe(packets, rows, slice(None), now)
             self._sound.put(packets, data, rows, packets.size > 0)
         else:
@@ -86,8 +92,10 @@ class Intake:
         is_event = packets.payload_type == state.dtmf_type[rows]
         is_rest = is_event | (packets.payload_type == COMFORT_NOISE)
         believed = packets.good & state.may_speak[rows] & (packets.size <= MOST_SOUND) & (is_rest | is_sound)
-        for k in np.flatnonzero(~state.settled[rows]).tolist():
-            believed[k] = believed[k] and self._latching.settle(int(rows[k]), arrived.sources.get(k))
+        for k, source in arrived.sources.items():
+            if believed[k]:
+                heard = Heard(source=source, ssrc=int(packets.ssrc[k]), sequence=int(packets.sequence[k]))
+                believed[k] = self._latching.settle(int(rows[k]), heard)
         state.refused[rows[~believed]] += 1
         if not believed.any():
             return

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from holdfast.voice.media.beeps import Tone
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.media.srtp import Profile
 from holdfast.voice.runtime.mediaplane.captures import (
     CaptureClosed,
@@ -59,6 +60,7 @@ class Srtp:
 class DescribeRow:
     """What offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet.
 
+    From where its packets are believed says `rtp_source`; `signalled_from` is the host that its signalling comes from.
     `srtp` None: packets are plain both ways; else only sealed ones are sent and believed. A codec of `also` becomes
     `codec` when the party begins to speak it.
     """
@@ -71,6 +73,8 @@ class DescribeRow:
     receive: bool
     srtp: Srtp | None = None
     also: tuple[Codec, ...] = ()
+    signalled_from: str | None = None
+    rtp_source: RtpSource = "signalling"
     kind: Literal["describe-row"] = "describe-row"
 
 
@@ -388,6 +392,8 @@ class Statistics:
 
     `reported_lost` and `reported_jitter_ms` are the party's own view of what we send, by RTCP; None if it has not said.
     `mos` is the estimated opinion of who hears the party, `reported_mos` of the party itself; `round_trip_ms` by RTCP.
+    `strange` packets came from where `rtp_source` lets none in, the newest of them from `stranger`; they are among the
+    refused. While a leg listens to one address alone, the system drops those of others, and nothing counts them.
     """
 
     leg: Leg
@@ -405,6 +411,9 @@ class Statistics:
     round_trip_ms: float | None
     mos: float | None
     reported_mos: float | None
+    strange: int = 0
+    stranger: Address | None = None
+    rtp_source: RtpSource = "signalling"
     final: bool = False
     kind: Literal["statistics"] = "statistics"
 

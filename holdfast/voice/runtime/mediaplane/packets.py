@@ -2,7 +2,8 @@
 
 Kernel AIO (`aio.py`) takes the place of plain sockets behind the same contract where the system lets us; it needs
 sockets that are connected, so a row is connected as soon as it is known whom it listens to. That also keeps strangers
-out.
+out. The address that a row still listens to beside that one, it listens to by a second socket at the same port: the
+system gives each datagram to the socket that is connected to its source.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Protocol
 import numpy as np
 
 from holdfast.voice.media.frames import Bytes, Numbers
+from holdfast.voice.media.latch import Address, Admitted
 from holdfast.voice.media.rtp import DATAGRAM
-
-Address = tuple[str, int]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MOST_PASSED_OVER = 300
 """Datagrams and errors before the one that is wanted: as many as the system keeps for a socket."""
+LEAST_PASSED_OVER, PATIENCE = 8, 2000
+"""Datagrams of strangers before the one that is wanted, in each tick: of one row at least, and of all about so many."""
 _NO_ADDRESS = bytes(16)
 """A sockaddr of family AF_UNSPEC. Source: connect(2), "dissolve the association"."""
 
@@ -67,7 +69,23 @@ class PacketIO(Protocol):
         """Listen to this address alone; false if the system will not."""
 
     def disconnect(self, row: int) -> None:
-        """Listen to everybody."""
+        """Listen to everybody who is admitted."""
+
+    def admit(self, row: int, admitted: Admitted) -> None:
+        """From where datagrams are given out while the row is not connected; until that is said, from anywhere."""
+
+    def watch(self, row: int, address: Address | None) -> None:
+        """Listen to this address too while the row is connected to another; None: to no other any more."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether any row listens to a second address."""
+
+    def strangers(self, row: int) -> tuple[int, Address | None]:
+        """How many datagrams of the row came from where nobody is admitted, and from where the newest did."""
+
+    def receive_watched(self, arrived: Arrived) -> int:
+        """Fill in one datagram from the second address of each row that has any; how many."""
 
     def receive(self, arrived: Arrived, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many. Rounds of one tick are counted from 0."""
@@ -84,6 +102,13 @@ class RowSockets:
         self._connected = np.zeros(len(packets), dtype=np.bool_)
         self._wary: dict[int, Address] = {}
         """Rows connected while something waited in them: the kernel filters what comes, not what is there already."""
+        self._admitted: dict[int, Admitted] = {}
+        self._strangers: dict[int, tuple[int, Address | None]] = {}
+        self._patience = PATIENCE
+        self._watched: dict[int, tuple[socket.socket, Address]] = {}
+        self._watching = select.epoll()
+        self._watcher: dict[int, int] = {}
+        """Rows by the descriptors of their second sockets."""
         self._aims: list[Address | None] = [None] * len(packets)
         self._lines = [line.data for line in packets]
 
@@ -92,9 +117,12 @@ class RowSockets:
         self._sockets[row] = sock
         self._connected[row] = False
         self._aims[row] = None
+        self._admitted.pop(row, None)
+        self._strangers.pop(row, None)
 
     def close(self, row: int) -> None:
         """Close the row's socket."""
+        self.watch(row, None)
         self._connected[row] = False
         self._wary.pop(row, None)
         self._sockets.pop(row).close()
@@ -114,8 +142,53 @@ class RowSockets:
         self._wary[row] = address
         return True
 
+    def admit(self, row: int, admitted: Admitted) -> None:
+        """From where datagrams are given out while the row is not connected."""
+        self._admitted[row] = admitted
+
+    def strangers(self, row: int) -> tuple[int, Address | None]:
+        """How many datagrams of the row came from where nobody is admitted, and from where the newest did."""
+        return self._strangers.get(row, (0, None))
+
+    @property
+    def watches(self) -> bool:
+        """Whether any row listens to a second address."""
+        return bool(self._watched)
+
+    def watch(self, row: int, address: Address | None) -> None:
+        """Listen to this address too while the row is connected to another; None: to no other any more.
+
+        Where the system has no socket left, the address is heard again only once the row is not connected.
+        """
+        known = self._watched.get(row)
+        if known is not None and known[1] == address:
+            return
+        if known is not None:
+            del self._watched[row], self._watcher[known[0].fileno()]
+            self._watching.unregister(known[0].fileno())
+            known[0].close()
+        made = None if address is None else _beside(self._sockets[row], address)
+        if made is not None and address is not None:
+            self._watched[row] = (made, address)
+            self._watcher[made.fileno()] = row
+            self._watching.register(made.fileno(), select.EPOLLIN)
+
+    def receive_watched(self, arrived: Arrived) -> int:
+        """Fill in one datagram from the second address of each row that has any; how many."""
+        arrived.sources.clear()
+        count = 0
+        for descriptor, _ in self._watching.poll(0):
+            row = self._watcher[descriptor]
+            sock, address = self._watched[row]
+            length = _receive_only(sock, address, arrived.views[count])
+            if length is not None:
+                arrived.sources[count] = address
+                arrived.rows[count], arrived.lengths[count] = row, length
+                count += 1
+        return count
+
     def disconnect(self, row: int) -> None:
-        """Listen to everybody."""
+        """Listen to everybody who is admitted."""
         if self._connected[row]:
             _libc.connect(self._sockets[row].fileno(), _NO_ADDRESS, len(_NO_ADDRESS))
             self._connected[row] = False
@@ -143,7 +216,11 @@ class RowSockets:
         the peer's port is closed (ECONNREFUSED of a packet that we sent).
         """
         sock, believed, errors = self._sockets[row], self._wary.get(row), 0
-        for _ in range(MOST_PASSED_OVER):
+        admitted = self._admitted.get(row)
+        most = (
+            MOST_PASSED_OVER if believed is not None else max(LEAST_PASSED_OVER, min(MOST_PASSED_OVER, self._patience))
+        )
+        for _ in range(most):
             try:
                 length, source = sock.recvfrom_into(into)
             except BlockingIOError:
@@ -156,9 +233,51 @@ class RowSockets:
                     # It is more than what a packet of ours met with.
                     break
                 continue
-            if believed is None or source == believed:
+            is_stranger = admitted is not None and not admitted.admits(source)
+            if is_stranger:
+                self._strangers[row] = self.strangers(row)[0] + 1, source
+                self._patience -= 1
+            if source == believed or (believed is None and not is_stranger):
                 return length, source
         return -1, None
+
+
+def _beside(bound: socket.socket, address: Address) -> socket.socket | None:
+    """A second socket at the port of this one that hears one address alone; None where the system has none.
+
+    Both share the port only while it is made: no other program can take a part in it. Source: socket(7), SO_REUSEADDR.
+    """
+    made = None
+    try:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        for each in (bound, made):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(bound.getsockname())
+        made.connect(address)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError:
+        if made is not None:
+            made.close()
+        return None
+    finally:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return made
+
+
+def _receive_only(sock: socket.socket, source: Address, into: memoryview) -> int | None:
+    """One datagram from this address; its length, None when there is none."""
+    for _ in range(MOST_PASSED_OVER):
+        try:
+            length, came_from = sock.recvfrom_into(into)
+        except BlockingIOError:
+            return None
+        except OSError:
+            continue
+        # What came before it was connected may be anybody's.
+        if came_from == source:
+            return length
+    return None
 
 
 class PlainSockets(RowSockets):
@@ -185,6 +304,8 @@ class PlainSockets(RowSockets):
     def receive(self, arrived: Arrived, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many."""
         arrived.sources.clear()
+        if round_number == 0:
+            self._patience = PATIENCE
         row_of, into = self._row_of, arrived.views
         rows: list[int] = []
         lengths: list[int] = []

@@ -216,7 +216,14 @@ class Plane:
         row = self._rows.used[at]
         srtp = _srtp(command.srtp, before=self._rows.srtp.get(at))
         speaks_again = command.receive and not self._rows.may_speak[at]
-        self._latching.follow(at, describe(row.latch, named=usable(command.remote), may_speak_again=speaks_again))
+        latch = describe(
+            row.latch,
+            named=usable(command.remote),
+            may_speak_again=speaks_again,
+            host=command.signalled_from,
+            rule=command.rtp_source,
+        )
+        self._latching.follow(at, latch)
         self.reports.seal(at, srtp)
         self._sound.describe(at, law=LAWS[command.codec], may_speak=command.receive, g722=command.codec == "G722")
         self._sound.let_hear(at, wanted=command.send)

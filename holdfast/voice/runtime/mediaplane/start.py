@@ -28,6 +28,8 @@ from holdfast.voice.runtime.mediaplane.telling import SILENCE_S
 log = logging.getLogger("holdfast.media")
 
 OTHER_FILES = 64
+FILES_OF_ROW = 3
+"""RTP, RTCP, and a second socket for RTP while a party is heard from elsewhere than its description names."""
 FACTS_KEPT = 20_000
 CLIP_FRAMES = 1_600_000
 """Almost nine hours of sound. Memory is taken as clips come."""
@@ -36,13 +38,13 @@ CLIP_FRAMES = 1_600_000
 def rows_allowed(wanted: int) -> int:
     """How many of the wanted rows the limit on open files allows, once it is raised as far as it goes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * wanted + OTHER_FILES
+    needed = FILES_OF_ROW * wanted + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
-    return max(1, (soft - OTHER_FILES) // 2)
+    return max(1, (soft - OTHER_FILES) // FILES_OF_ROW)
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.media import rtcp
+from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.media.quality import estimate
 from holdfast.voice.media.reception import Standing
 from holdfast.voice.runtime.mediaplane import messages as m
@@ -25,6 +26,8 @@ def statistics(
     refused: int,
     concealed: int,
     depth: int,
+    strangers: tuple[int, m.Address | None],
+    rtp_source: RtpSource,
     final: bool,
 ) -> m.Statistics:
     """The figures of a leg so far. A packet that came too late is as good as lost to who hears it."""
@@ -37,7 +40,10 @@ def statistics(
         packets_received=received,
         packets_lost=lost,
         packets_late=late,
-        packets_refused=refused,
+        packets_refused=refused + strangers[0],
+        strange=strangers[0],
+        stranger=strangers[1],
+        rtp_source=rtp_source,
         frames_concealed=concealed,
         jitter_ms=0.0 if standing is None else round(standing.jitter / 8, 2),
         depth=depth,

@@ -114,5 +114,7 @@ class Telling:
             refused=int(self._rows.refused[at]),
             concealed=int(self._sound.concealment.concealed[at]),
             depth=int(jitter.depth[at]),
+            strangers=self._latching.strangers(at),
+            rtp_source=row.latch.rule,
             final=final,
         )

@@ -243,6 +243,7 @@ def test_of_a_password_the_shelf_keeps_what_proves_it_in_our_realm_and_whether_i
         },
         "may_call": ["+1"],
         "short": False,
+        "rtp_source": None,
     }
     assert [Line.with_password(name="a", password="x" * n).short for n in (0, 7, 8)] == [True, True, False]
 

@@ -70,6 +70,16 @@ def test_legs_lost_with_their_process_are_over() -> None:
     assert quality.of(call) == ONE
 
 
+def test_packets_of_strangers_add_up_over_the_end_of_legs() -> None:
+    quality = Quality()
+    quality.note(replace(ONE, strange=5))
+    quality.note(replace(ONE, leg="CA2", strange=3))
+    quality.note(replace(ONE, strange=7, final=True))
+    assert quality.strange == 10
+    quality.lost([CallSid("CA2")])
+    assert quality.strange == 10
+
+
 def test_left_out_ticks_add_up() -> None:
     quality = Quality()
     quality.note(load(2))

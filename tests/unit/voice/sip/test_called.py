@@ -36,6 +36,9 @@ class Strangers:
     def is_registrar(self) -> bool:
         return True
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        return False
+
 
 class Scene:
     """Bob is called by a scripted far end."""

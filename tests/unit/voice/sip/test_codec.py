@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holdfast.voice.sip.codec import Malformed, decode
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
-from holdfast.voice.sip.message import Request, Response, parse_via, reply_address, respond, stamp_source
+from holdfast.voice.sip.message import Request, Response, forwarded_by, parse_via, reply_address, respond, stamp_source
 from holdfast.voice.sip.uri import (
     as_sip,
     number_of,
@@ -385,3 +385,30 @@ def test_schemes() -> None:
 
 def test_via_default_port_is_part_of_its_name() -> None:
     assert parse_via("SIP/2.0/UDP host;branch=x").sent_by == parse_via("SIP/2.0/UDP HOST:5060;branch=x").sent_by
+
+
+@pytest.mark.parametrize(
+    ("below", "origin"),
+    [
+        ((), None),
+        (("10.0.0.7:5062;received=192.0.2.7;rport=61000",), "192.0.2.7"),
+        (("192.0.2.7;branch=z9hG4bKa",), "192.0.2.7"),
+        (("[2001:db8::7]:5060;branch=z9hG4bKa",), "2001:db8::7"),
+        (("10.0.0.7; Received = 192.0.2.7 ;branch=z9hG4bKa",), "192.0.2.7"),
+        (("192.0.2.100", "192.0.2.7"), "192.0.2.7"),
+        (("192.0.2.7", "198.51.100.1;received=198.51.100.2"), "192.0.2.7"),
+        (("phone.example",), None),
+        (("10.0.0.7;received=elsewhere.example",), None),
+        (("192.0.2.100", "phone.example"), "192.0.2.100"),
+    ],
+)
+def test_whose_request_a_proxy_passes_on_is_what_trusted_ones_say(below: tuple[str, ...], origin: str | None) -> None:
+    """192.0.2.99 and 192.0.2.100 are trusted."""
+    proxies = {"192.0.2.99", "192.0.2.100"}
+    vias = "".join(f"Via: SIP/2.0/UDP {via}\n" for via in below)
+    text = f"OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKx\n{vias}"
+    text += "From: <sip:c@d>;tag=1\nTo: <sip:a@b>\nCall-ID: x\nCSeq: 1 OPTIONS\n\n"
+    received = decode(wired(text))
+    assert isinstance(received, Request)
+    assert forwarded_by(received, Address("192.0.2.99", 5060), proxies.__contains__) == origin
+    assert forwarded_by(received, Address("203.0.113.9", 5060), proxies.__contains__) is None

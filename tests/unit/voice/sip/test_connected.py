@@ -48,6 +48,9 @@ class Lines:
     def is_registrar(self) -> bool:
         return True
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        return False
+
 
 class Scene:
     """A node that speaks all three transports, and a phone behind a connection."""

@@ -39,6 +39,9 @@ class Lines:
     def is_registrar(self) -> bool:
         return True
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        return False
+
 
 class Scene:
     """A server with closed doors, and whoever knocks."""

@@ -36,6 +36,9 @@ class Lines:
     def is_registrar(self) -> bool:
         return True
 
+    def is_trusted_proxy(self, host: str) -> bool:
+        return False
+
 
 def server(wire: Wire) -> Node:
     return wire.node(BOB, policy=Lines())

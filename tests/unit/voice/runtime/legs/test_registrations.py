@@ -24,6 +24,7 @@ def bindings(**changes: object) -> Bindings:
         cseq=3,
         preference=0.5,
         instance=("<urn:uuid:1>", "1"),
+        behind="198.51.100.7",
     )
     for name, value in changes.items():
         object.__setattr__(binding, name, value)
@@ -110,7 +111,14 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("to", ["host.example", 5060, "UDP"]), ("to", 5), ("uri", "nothing"), ("expires_at", "soon"), ("instance", "x")],
+    [
+        ("to", ["host.example", 5060, "UDP"]),
+        ("to", 5),
+        ("uri", "nothing"),
+        ("expires_at", "soon"),
+        ("instance", "x"),
+        ("behind", "a name"),
+    ],
 )
 async def test_what_cannot_be_read_is_left_out(field: str, value: object, caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
