@@ -97,7 +97,10 @@ def of_another_page(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:  # no browser writes it, and it is no page of ours
+        return True
 
 
 def _unknown(headers: Headers) -> JSONResponse:

@@ -186,6 +186,7 @@ async def test_a_stream_ends_with_its_session() -> None:
 OTHER_PAGES = [
     {"origin": "https://evil.example"},
     {"origin": "null"},
+    {"origin": "http://["},
     {"origin": "http://127.0.0.1:9090"},
     {"sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "same-site"},

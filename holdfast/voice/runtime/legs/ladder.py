@@ -11,14 +11,17 @@ from holdfast.voice.sip.effects import MessageSeen, SessionId
 
 SESSIONS_KEPT = 20_000
 """Sessions whose late messages still find their call."""
-_KEY = re.compile(rb"(?i)(inline:)[^|\s;]+")
+_SPACE = rb"(?:[ \t]|\r?\n[ \t])*"
+"""Between the parts of a field, which may go on in the next line. Source: RFC 3261 §25.1 (LWS)."""
+_KEY = re.compile(rb"(?i)(inline:[ \t]*)[^|\s;]+")
 """A key of SRTP: whoever reads the journal need not be able to open the sound. Source: RFC 4568 §6.1, §9.1."""
-_PROOF = re.compile(rb'(?i)(\bresponse[ \t]*=[ \t]*"?)[^",\s]+')
+_PROOF = re.compile(rb"(?i)(\bresponse%b=%b)(?!%b\")[^\",\s]+" % (_SPACE, _SPACE, _SPACE))
 """What proves a password, and with its nonce is enough to guess at one. Source: RFC 7616 §3.4, §5.13."""
+_QUOTED_PROOF = re.compile(rb"(?is)(\bresponse%b=%b\")(?:[^\"\\]|\\.)+" % (_SPACE, _SPACE))
 _OTHER_PROOF = re.compile(
-    rb"(?im)^((?:proxy-)?authorization[ \t]*:[ \t]*(?!digest\b)[^\s]+)[ \t]+[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*"
+    rb"(?im)^((?:proxy-)?authorization[ \t]*:%b)(?=\S)(?!digest\b)[^\r\n]+(?:\r?\n[ \t]+[^\r\n]*)*" % _SPACE
 )
-"""Of any other scheme all that follows it. Source: RFC 3261 §20.7, §25.1 (a folded line goes on)."""
+"""All that follows any other scheme, which some write in one word with the proof. Source: RFC 3261 §20.7."""
 
 
 class Ladder:
@@ -55,6 +58,6 @@ class Ladder:
 
 
 def _without_secrets(data: bytes) -> bytes:
-    for secret in (_KEY, _PROOF):
+    for secret in (_KEY, _QUOTED_PROOF, _PROOF, _OTHER_PROOF):
         data = secret.sub(rb"\1***", data)
-    return _OTHER_PROOF.sub(rb"\1 ***", data)
+    return data
