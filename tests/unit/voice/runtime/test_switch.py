@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from holdfast.voice.model.commands import CreateQueue, EndCall, ForgetCall, Instruction, ReceiveCall, WebRequest
+from holdfast.voice.model.commands import (
+    CreateQueue,
+    DeleteQueue,
+    EndCall,
+    ForgetCall,
+    Instruction,
+    ReceiveCall,
+    WebRequest,
+)
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.facts import LegEnded
@@ -236,5 +245,57 @@ async def test_states_the_store_failed_to_take_are_given_to_it_again() -> None:
     assert pages.states == [queue(1).queue, queue(2).queue]
     await switch.ask(queue(3))
     assert pages.states == [queue(1).queue, queue(2).queue, queue(3).queue]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_end_waits_a_moment_for_a_store_that_fails_and_says_what_is_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    await switch.written()
+    pages.failure = StoreFailed("disk full")
+    for number in (1, 2):
+        await switch.ask(queue(number))
+    assert caplog.text.count("could not be written") == 1
+    await switch.written(timeout_s=0.0)
+    assert (
+        "the newest state of 2 calls, conferences and queues and 0 lines of ladders are lost: disk full" in caplog.text
+    )
+    pages.failure = None
+    await switch.written(timeout_s=30)
+    assert (switch.store_failure, pages.states) == (None, [queue(1).queue, queue(2).queue])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_of_very_much_that_is_late_the_oldest_lines_and_deletions_are_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("holdfast.voice.runtime.switch.MOST_LATE", 2)
+    monkeypatch.setattr("holdfast.voice.runtime.switch.MOST_GONE", 1)
+    pages = Pages()
+    pages.open.set()
+    switch = switch_on(pages)
+    running = asyncio.ensure_future(switch.run())
+    switch.tell(call_in())
+    for number in (1, 2, 3):
+        await switch.ask(queue(number))
+    pages.states.clear()
+    pages.lines.clear()
+    pages.failure = StoreFailed("disk full")
+    for number in (1, 2):
+        await switch.ask(DeleteQueue(queue=queue(number).queue))
+    for number in range(4):
+        switch.note(seen(CALL, str(number)))
+    await switch.settled()
+    pages.failure = None
+    await switch.written(timeout_s=30)
+    assert pages.states == [queue(2).queue]
+    assert [json.loads(line.data)["summary"] for line in pages.lines] == ["2", "3"]
+    assert "the journal has what was late, without 2 lines of ladders" in caplog.text
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
