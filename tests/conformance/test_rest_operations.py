@@ -95,6 +95,17 @@ async def test_header_fields_that_are_ours_to_set_are_left_out_with_a_warning(
 
 
 @pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
+@pytest.mark.parametrize("name", ["SipAuthUsername", "SipAuthPassword"])
+async def test_credentials_are_of_one_line(place: Place, path: str, name: str) -> None:
+    form = {"To": "sip:bob@127.0.0.1:5070", "From": "desk", "SipAuthUsername": "u", "SipAuthPassword": "p"}
+    if "Participants" not in path:
+        form["Url"] = VOICE_URL
+    reply = await place.post(path, form | {name: "u\r\nX-Twilio-CallSid: CA0"})
+    assert (reply.status, reply.code) == (400, 20422)
+    assert place.engine.asked == []
+
+
+@pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
 async def test_a_server_that_is_being_stopped_places_no_call(path: str) -> None:
     place = await new_place(is_ending=True)
     reply = await place.post(path, {"To": "client:bob", "From": OURS, "Url": VOICE_URL})

@@ -257,6 +257,15 @@ def test_a_sip_uri_in_another_place_is_read_by_the_rules_of_sip(world: World, no
     assert codes(world) == [13252]
 
 
+@pytest.mark.parametrize("name", ["username", "password"])
+@pytest.mark.parametrize("noun", ["<Sip {}>sip:bob@192.0.2.1</Sip>", "<Sip><Uri {}>sip:bob@192.0.2.1</Uri></Sip>"])
+def test_credentials_set_no_header_field(world: World, noun: str, name: str) -> None:
+    given = {"username": "u", "password": "p"} | {name: "u&#13;&#10;X-Twilio-CallSid: CA0"}
+    dial(world, noun.format(" ".join(f'{each}="{value}"' for each, value in given.items())))
+    assert target(world) == Target(to="sip:bob@192.0.2.1")
+    assert codes(world) == [13249]
+
+
 def test_header_elements_that_are_ours_to_set_are_left_out(world: World) -> None:
     fields = '<Header name="X-Twilio-CallSid" value="CA1"/><Header name="x-order" value="17"/>'
     dial(world, f"<Sip><Uri>sip:bob@192.0.2.1</Uri><Headers>{fields}</Headers></Sip>")

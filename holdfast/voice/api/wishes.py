@@ -44,6 +44,7 @@ RECORDING: Final = frozenset(
 HEADER_NOT_ALLOWED: Final = 32113
 """Source: Twilio error dictionary, "SIP: Header name is not allowed"."""
 _ADDRESSES = ("url", "action", "statuscallback")
+_LINE_END = re.compile(r"[\r\n]")
 _DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
 
 
@@ -170,8 +171,11 @@ def read_digits(form: Form) -> str:
 def addressed(target: Target, form: Form, door: Door, *, call: str) -> Target:
     """The target of a call with the credentials its SIP endpoint asks for, and without header fields that we set.
 
-    Source: Twilio error 32113: the header field is omitted.
+    Source: Twilio error 32113: the header field is omitted. Raises: ParameterInvalid.
     """
+    for name in ("SipAuthUsername", "SipAuthPassword"):
+        if _LINE_END.search(form.text(name) or ""):
+            raise ParameterInvalid(f"{name} must be one line")
     ours = [name for name, _ in target.headers if belongs_to(name) == "us"]
     if ours:
         door.warn(HEADER_NOT_ALLOWED, f"The header field {ours[0][:60]!r} may not be set: it is left out", call=call)

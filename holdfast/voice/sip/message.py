@@ -129,11 +129,17 @@ class Message(ABC):
         """The first line on the wire."""
 
     def encode(self) -> bytes:
-        """The bytes on the wire. Content-Length is written here, never taken from the headers."""
+        """The bytes on the wire. Content-Length is written here, never taken from the headers.
+
+        A line end within a value is written as a space: behind it would begin a header field that was not set.
+        """
         lines = [self.start_line]
         lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
         lines += [f"Content-Length: {len(self.body)}", "", ""]
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        head = "\r\n".join(lines)
+        if head.count("\r") + head.count("\n") > 2 * (len(lines) - 1):
+            head = "\r\n".join(line.replace("\r", " ").replace("\n", " ") for line in lines)
+        return head.encode("utf-8", "surrogateescape") + self.body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,6 +145,9 @@ def _sip(reader: Reader) -> Target | None:
     if password is not None and username is None:
         reader.warn("a password without a username is not used", code=13249)
         password = None
+    if _UNSEEN.search(f"{username}{password}"):
+        reader.warn("a username or password that is not printable is not used", code=13249)
+        username = password = None
     return None if target is None else replace(target, username=username, password=password)
 
 

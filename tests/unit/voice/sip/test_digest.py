@@ -268,6 +268,19 @@ def test_the_first_challenge_we_can_do_is_answered() -> None:
     assert (params["qop"], params["nc"], params["cnonce"]) == ("auth", "00000001", "c")
 
 
+def test_a_name_cannot_begin_another_field() -> None:
+    user = 'u"\r\nX-Twilio-CallSid: CA0\rX: y\nX: z'
+    response = challenged('Digest realm="r", nonce="n"')
+    made_of = Credentials(user=user, password="p")
+    proof = answer(response, made_of, method="INVITE", uri="sip:x", client_nonce="c")
+    made = decode(wired(invite()))
+    assert isinstance(made, Request)
+    sent = decode(replace(made, headers=(*made.headers, *proof)).encode())
+    assert isinstance(sent, Request)
+    assert "Authorization" in dict(sent.headers)
+    assert [name for name, _ in sent.headers if name.startswith("X")] == []
+
+
 def test_an_old_server_is_answered_the_old_way() -> None:
     response = challenged('Digest realm="r", nonce="n"')
     (made,) = answer(response, Credentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c")
