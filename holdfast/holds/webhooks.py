@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
+from holdfast.holds.clock import SystemClock
 from holdfast.holds.documents import Documents, checked_url
 from holdfast.holds.errors import BadInput, HoldsError
 from holdfast.holds.ids import CallSid, QueueSid, is_call_sid
@@ -22,6 +23,8 @@ from holdfast.holds.ways.continuation import FINAL, Continued, Report
 from holdfast.holds.ways.steps import Bye, Document, GoOn
 
 MOST_FIELDS = 200
+TOLD_EVERY_S = 60.0
+"""How often the log tells of requests without our signature: anybody can send as many as they like."""
 
 _log = logging.getLogger("holdfast.holds.webhooks")
 
@@ -45,13 +48,31 @@ class Hook:
         return self.values.get(name) or None
 
 
+class Forgeries:
+    """Requests without our signature, for the log: the first at once, those that follow by their number."""
+
+    def __init__(self, *, now: Callable[[], float]) -> None:
+        self._now = now
+        self._told_at = float("-inf")
+        self._untold = 0
+
+    def tell(self, path: str, public_url: str | None) -> None:
+        """One more came."""
+        self._untold += 1
+        if self._now() - self._told_at < TOLD_EVERY_S:
+            return
+        _log.warning("path=%s fact=SignatureWrong count=%d public_url=%s", path, self._untold, public_url)
+        self._told_at, self._untold = self._now(), 0
+
+
 def make_webhooks(holds: Holds) -> APIRouter:
     """The routes under `/twiml`."""
     router = APIRouter(prefix="/twiml", include_in_schema=False)
     validator = RequestValidator(holds.account.token)
+    forgeries = Forgeries(now=SystemClock().now)
 
     async def signed(request: Request) -> Hook:
-        return await _checked(request, validator, holds)
+        return await _checked(request, validator, holds, forgeries)
 
     Signed = Annotated[Hook, Depends(signed)]
 
@@ -119,7 +140,7 @@ def make_webhooks(holds: Holds) -> APIRouter:
     return router
 
 
-async def _checked(request: Request, validator: RequestValidator, holds: Holds) -> Hook:
+async def _checked(request: Request, validator: RequestValidator, holds: Holds, forgeries: Forgeries) -> Hook:
     try:
         fields = parse_qsl(
             (await request.body()).decode("utf-8"),
@@ -132,7 +153,7 @@ async def _checked(request: Request, validator: RequestValidator, holds: Holds) 
     form: ImmutableMultiDict[str, str] = ImmutableMultiDict(fields)
     signature = request.headers.get("X-Twilio-Signature", "")
     if not any(_valid(validator, url, form, signature) for url in _addresses(request, holds.public_url)):
-        _log.warning("path=%s fact=SignatureWrong public_url=%s", request.url.path, holds.public_url)
+        forgeries.tell(request.url.path, holds.public_url)
         raise Forged(
             "the X-Twilio-Signature of this request is missing or wrong",
             fix="public_url must be the address the account uses for us, and the auth token the account's own.",

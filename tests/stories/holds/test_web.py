@@ -11,6 +11,7 @@ from holdfast.holds.ids import CallSid
 from holdfast.holds.policy import Policy
 from holdfast.holds.sight import SoundSeen
 from holdfast.holds.web import MOST_BODY
+from holdfast.holds.webhooks import Forgeries
 from tests.stories.holds.conftest import Stage
 from tests.stories.holds.pretend import PUBLIC, asgi
 
@@ -254,6 +255,25 @@ async def test_the_documents_want_the_accounts_signature(stage: Stage) -> None:
         assert stage.account.web is not None
         status, _, body = await asgi(stage.account.web, "GET" if "music" in path else "POST", f"{PUBLIC}/twiml/{path}")
         assert (status, json.loads(body)["code"]) == (403, "not_signed"), path
+
+
+async def test_requests_without_the_signature_do_not_fill_the_log(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert stage.account.web is not None
+    caplog.set_level("WARNING", logger="holdfast.holds.webhooks")
+    for _ in range(20):
+        status, _, _ = await asgi(stage.account.web, "POST", f"{PUBLIC}/twiml/continue")
+        assert status == 403
+    told = [record.getMessage() for record in caplog.records if "SignatureWrong" in record.getMessage()]
+    assert len(told) <= 1  # the application may have told of another test's
+
+
+def test_requests_without_the_signature_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    forgeries = Forgeries(now=iter((0.0, 0.0, 1.0, 59.0, 61.0, 61.0)).__next__)
+    for _ in range(4):
+        forgeries.tell("/twiml/park", PUBLIC)
+    assert [text.split()[2] for text in caplog.messages] == ["count=1", "count=3"]
 
 
 async def test_the_description_cannot_be_framed_by_another_page(stage: Stage) -> None:
