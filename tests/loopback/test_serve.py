@@ -88,7 +88,7 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> No
         assert ask.get("/calls") == {"calls": []}
         assert ask.get("/holds") == {"holds": []}
         assert ask.get(f"/2010-04-01/Accounts/{server.account_sid}/Calls.json")["calls"] == []
-        assert {"name": "alice", "may_call": [""]} in ask.get("/engine/lines")["lines"]
+        assert {"name": "alice", "may_call": [""], "rtp_source": None} in ask.get("/engine/lines")["lines"]
         assert ask.get("/readyz") == {"status": "ready"}
         assert "/holds" in ask.get("/openapi.json")["paths"]
         assert "holdfast_" in ask.text("/metrics")
