@@ -266,7 +266,7 @@ def test_a_route_may_register_and_have_another_behind_it(tmp_path: Path) -> None
 def test_what_is_handed_to_another_process_is_read_there_as_it_was() -> None:
     proof = {"user": "acme", "password": "hush", "register": True}
     trunk = {"host": "203.0.113.5", **proof, "backup": {"host": "203.0.113.6", "sources": ["203.0.113.0/28"]}}
-    lines = {"alice": {"password": "hush", "may_call": ["+1555"]}}
+    lines = {"alice": {"password": "hush", "may_call": ["+1555"], "rtp_source": "any"}}
     settings = Settings.model_validate({"routes": {"+": trunk}, "lines": lines, "sip_tls_certificate": "cert.pem"})
     assert Settings.model_validate_json(settings.model_dump_json(by_alias=True)) == settings
 
@@ -278,6 +278,7 @@ def test_what_is_handed_to_another_process_is_read_there_as_it_was() -> None:
         *('{ host = "1.2.3.4", backup = "sip.example" }', '{ host = "1.2.3.4", backup = { port = 5060 } }'),
         *('"sip.carrier.example"', '"203.0.113.5:0"', '"203.0.113.5:70000"', "{}", "5"),
         *('{ host = "1.2.3.4", transport = "ws" }', '{ host = "1.2.3.4", sources = ["everybody"] }'),
+        '{ host = "1.2.3.4", rtp_source = "everybody" }',
         *('{ host = "1.2.3.4", caller_id = "me" }', '{ host = "1.2.3.4", secret = "x" }'),
     ],
 )

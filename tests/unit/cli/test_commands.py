@@ -108,6 +108,12 @@ def test_no_help_loses_words_in_brackets() -> None:
         (["hold", "CA" + "0" * 32, "--limit", "-1"], 2, "--limit '-1' is not a number above 0"),
         (["number", "add", "+15550100", "--voice-method", "PUT"], 2, "--voice-method 'PUT' is not one of get, post"),
         (["route", "add", "+", "--host", "192.0.2.1", "--transport", "sctp"], 2, "'sctp' is not one of udp, tcp, tls"),
+        (["route", "add", "+", "--host", "192.0.2.1", "--rtp-source", "x"], 2, "is not one of named, signalling, any"),
+        (
+            ["line", "add", "a", "--password", "correct-horse", "--rtp-source", "x"],
+            2,
+            "is not one of named, signalling",
+        ),
         (["route", "add", "+", "--host", "192.0.2.1", "--port", "x"], 2, "--port 'x' is not a port from 1 to 65535"),
         (["resume", "XX"], 2, "'XX' is neither a call"),
         (["ladder", "caf\u00e9 \n"], 1, "no Holdfast answers"),
