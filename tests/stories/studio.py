@@ -181,8 +181,12 @@ class Direct(MediaPlane):
     def __init__(self, plane: Plane) -> None:
         super().__init__(Path("none"))
         self._plane = plane
+        self.away = False
+        """Whether what is told is lost."""
 
     def _send_batch(self, commands: tuple[m.Command, ...]) -> None:
+        if self.away:
+            return
         assert self._plane.answer(m.Batch(number=1, commands=commands), b"", 0.0) == m.Done(number=1)
 
 
@@ -246,8 +250,8 @@ class Handset:
     packets: int = 0
     presses: int = 0
     coder: G722 = field(default_factory=lambda: G722(8000, 64_000))
-    said: deque[bytes] = field(default_factory=lambda: deque(maxlen=25))
-    """Payloads of the latest half second."""
+    said: deque[tuple[bytes, bool]] = field(default_factory=lambda: deque(maxlen=25))
+    """Payloads of the latest half second, and whether nobody is to hear them."""
 
 
 @dataclass(slots=True)
@@ -257,6 +261,8 @@ class Studio(World):
     dice: Random = field(default_factory=lambda: Random(1))
     holds: tuple[tuple[bool, bool], ...] = HOLDS
     """The forms in which phones hold."""
+    codecs: tuple[m.Codec, ...] = CODECS
+    """What phones speak, one of these each."""
     ticks: int = 0
     handsets: dict[CallSid, Handset] = field(default_factory=dict)
     began: dict[str, int] = field(default_factory=dict)
@@ -329,6 +335,16 @@ class Studio(World):
                 self._press(call, handset)
         World.presses(self, call, digits)
 
+    def media_comes_back(self) -> None:
+        """The media process went on; it can be told again, and is."""
+        self.media.away = False
+        self.plane.greeting()
+        with self.media.batch():
+            for call, handset in self.handsets.items():
+                if handset.described:
+                    self._describe(call, sends=handset.sends, receives=handset.speaks)
+            self.sounding.repeat(self.board.rooms.values())
+
     def commit(self) -> None:
         """The journal has it all: what waited for that is carried out."""
         while self._late:
@@ -390,7 +406,9 @@ class Studio(World):
             self.commit()
         opened = self.plane.answer(m.OpenRow(number=1, leg=call), b"", self.ticks * 0.02)
         assert isinstance(opened, m.RowOpened)
-        self.handsets[call] = Handset(row=opened.row, codec=self.dice.choice(CODECS), events=self.dice.random() < 0.6)
+        self.handsets[call] = Handset(
+            row=opened.row, codec=self.dice.choice(self.codecs), events=self.dice.random() < 0.6
+        )
 
     def _describe(self, call: CallSid, *, sends: bool = True, receives: bool = True) -> None:
         if call not in self.handsets and self.legs.get(call) == "called":
@@ -422,13 +440,14 @@ class Studio(World):
 
     def _say(self, call: CallSid, handset: Handset) -> None:
         """A frame of its hum leaves a phone, and comes, comes late, or is lost."""
-        samples = np.rint(hum(handset.row, secret=self.unheard(call))).astype(np.int16)
+        secret = self.unheard(call)
+        samples = np.rint(hum(handset.row, secret=secret)).astype(np.int16)
         if handset.codec == "G722":
             payload, kind = bytes(handset.coder.encode(samples)), 9
         else:
             law = ("PCMU", "PCMA").index(handset.codec)
             payload, kind = ENCODE[law][samples.astype(np.intp) + 32768].tobytes(), (0, 8)[law]
-        handset.said.append(payload)
+        handset.said.append((payload, secret))
         data = self._packet(handset, kind, payload, at=self.ticks)
         match self.dice.random():
             case lost if lost < 0.08:
@@ -504,7 +523,8 @@ class Studio(World):
             packet = self.wire.sent.get(handset.row)
             if packet is not None and handset.codec == "G722" and packet[1] & 127 == 9:
                 for other, theirs in self.handsets.items():
-                    if packet[12:] in theirs.said and not self.may_hear(ear, other):
+                    secret = (packet[12:], True) in theirs.said
+                    if secret or ((packet[12:], False) in theirs.said and not self.may_hear(ear, other)):
                         raise Leak(f"{ear} is sent the very frames of {other}")
         while (fact := self.facts.take()) is not None:
             if isinstance(fact, m.SpeechTurned) and fact.speaks and self.unheard(CallSid(fact.leg)):

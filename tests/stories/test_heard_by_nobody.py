@@ -21,7 +21,8 @@ from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.facts import LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid, RecordingSid, derive
-from tests.stories.studio import HOLDS, ROWS, Studio
+from holdfast.voice.runtime.mediaplane.messages import Codec
+from tests.stories.studio import CODECS, HOLDS, ROWS, Studio
 from tests.stories.telling import APP, redirect
 from tests.stories.test_walk import act, live, prepare
 
@@ -35,6 +36,13 @@ def studio(seed: int = 1) -> Studio:
 
 
 # --- where walks begin ---------------------------------------------------------------------------------------------
+
+
+def one_who_is_screened(world: World) -> list[CallSid]:
+    parent = world.calls_in("p", f"{APP}/late bridge")
+    (child,) = world.children(parent)
+    world.tell(LegRinging(call=child, early_media=True))
+    return [parent, child]
 
 
 def conference(world: World) -> list[CallSid]:
@@ -69,6 +77,7 @@ STARTS: tuple[Callable[[World], list[CallSid]], ...] = (
     pair,
     peers_of_a_queue,
     one_who_rings_aloud,
+    one_who_is_screened,
 )
 
 
@@ -112,9 +121,13 @@ def test_whatever_happens_who_holds_is_heard_by_nobody(seed: int, start: Callabl
     for number in range(STEPS):
         if len(live(world)) > ROWS // 2:
             world.tell(EndCall(call=dice.choice(live(world))))
+        told = len(world.callbacks)
         with suppress(AskedWrong):
             act(world, dice, number)
         look(world)
+        for each in world.callbacks[told:]:
+            if each.kind == "conference" and each["StatusCallbackEvent"] == "participant-speech-start":
+                assert not holding(world, CallSid(each["CallSid"])), "who is on hold is said to speak"
         if dice.random() < 0.5:
             world.commit()
         world.listen(dice.choice((1, 2, 5, 9)))
@@ -134,34 +147,34 @@ def held(world: World, call: CallSid, *, hold: bool) -> None:
     world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold))
 
 
-def muted(world: World, call: CallSid, *, mute: bool) -> None:
+def muted(world: World, call: CallSid, *, hold: bool) -> None:
+    """Mute, which is heard as little as a hold."""
     room = world.board.room_of(call)
     assert room is not None
-    world.tell(ChangeParticipant(room=room.sid, call=call, muted=mute))
+    world.tell(ChangeParticipant(room=room.sid, call=call, muted=hold))
 
 
 def phone(world: World, call: CallSid, *, hold: bool) -> None:
+    """Hold, or resume, by the call's own phone."""
     world.tell(PhoneHeld(call=call) if hold else PhoneResumed(call=call))
 
 
+@pytest.mark.parametrize("codecs", [CODECS, ("G722",)])
 @pytest.mark.parametrize("seed", ROUNDS)
-@pytest.mark.parametrize("by", ["REST", "phone", "mute"])
-def test_what_was_said_on_hold_is_not_heard_after_it(seed: int, by: str) -> None:
-    """Out of no jitter buffer, and made up from nothing of it, by ears and by the recording of the conference."""
+@pytest.mark.parametrize("by", [held, phone, muted])
+def test_what_was_said_on_hold_is_not_heard_after_it(
+    by: Callable[..., None], seed: int, codecs: tuple[Codec, ...]
+) -> None:
+    """Out of no buffer, in no frame that passes untouched, by no ear and in no recording of the conference."""
     world = studio(seed)
+    world.codecs = codecs
     one, other = conference_of_two(world)
     world.commit()
     for _ in range(6):
         world.listen(12)
         assert (other, one) in world.heard
         for hold in (True, False):
-            match by:
-                case "REST":
-                    held(world, one, hold=hold)
-                case "phone":
-                    phone(world, one, hold=hold)
-                case _:
-                    muted(world, one, mute=hold)
+            by(world, one, hold=hold)
             look(world)
             world.listen(12)
     world.end()
@@ -182,8 +195,8 @@ def test_what_was_said_in_a_queue_is_not_heard_by_who_takes_the_caller_out_of_it
 
 
 @pytest.mark.parametrize("seed", ROUNDS)
-@pytest.mark.parametrize("by", [held, phone])
-def test_keys_pressed_before_a_hold_are_pressed_for_nobody_after_it(seed: int, by: Callable[..., None]) -> None:
+@pytest.mark.parametrize("by", [held, phone, muted])
+def test_keys_pressed_before_a_hold_or_during_it_are_pressed_for_nobody(seed: int, by: Callable[..., None]) -> None:
     world = studio(seed)
     one, _ = conference_of_two(world)
     world.commit()
@@ -192,7 +205,9 @@ def test_keys_pressed_before_a_hold_are_pressed_for_nobody_after_it(seed: int, b
         world.presses(one, "1")
         world.listen(3)
         by(world, one, hold=True)
-        world.listen(30)
+        world.listen(20)
+        world.presses(one, "1")
+        world.listen(20)
         by(world, one, hold=False)
         world.listen(8)
     world.end()
@@ -228,11 +243,14 @@ def test_a_recording_of_a_conference_that_is_over_has_nothing_of_who_was_in_it()
     world.end()
 
 
+@pytest.mark.parametrize("start", [one_who_rings_aloud, one_who_is_screened])
 @pytest.mark.parametrize("seed", ROUNDS)
-def test_who_answers_and_is_sent_keys_is_heard_no_more_until_they_meet(seed: int) -> None:
+def test_who_answers_and_is_sent_keys_or_screened_is_heard_no_more_until_they_meet(
+    seed: int, start: Callable[[World], list[CallSid]]
+) -> None:
     """Its early sound was heard; what it says now is not, though it holds or not."""
     world = studio(seed)
-    parent, child = one_who_rings_aloud(world)
+    parent, child = start(world)
     world.commit()
     world.listen(10)
     assert (parent, child) in world.heard
@@ -267,3 +285,54 @@ def test_a_recording_of_a_call_keeps_its_own_party_through_a_hold(seed: int, by:
     assert set().union(*says[5:15]) == {(world.moments[-1].rows[one], False)}
     assert set().union(*hears[-28:]) == set()
     assert set().union(*hears[5:20]) != set()
+
+
+@pytest.mark.parametrize("by", [held, phone])
+def test_who_is_put_on_hold_while_nothing_can_be_told_to_the_media_process_is_heard_no_more_once_it_can(
+    by: Callable[..., None],
+) -> None:
+    world = studio()
+    one, other, _ = conference(world)
+    world.commit()
+    world.listen(10)
+    world.media.away = True
+    by(world, one, hold=True)
+    world.media_comes_back()
+    world.listen(20)
+    by(world, one, hold=False)
+    world.heard.clear()
+    world.listen(10)
+    assert {(other, one), (one, other)} <= world.heard
+    world.end()
+
+
+def test_who_rings_aloud_is_heard_on_after_the_media_process_could_not_be_told_anything() -> None:
+    world = studio()
+    parent, child = one_who_rings_aloud(world)
+    world.commit()
+    world.media_comes_back()
+    world.listen(10)
+    assert (parent, child) in world.heard
+    world.answers(child)
+    world.listen(10)
+    world.end()
+
+
+@pytest.mark.parametrize("seed", ROUNDS)
+def test_a_coach_is_heard_by_one_alone_and_on_hold_by_nobody(seed: int) -> None:
+    world = studio(seed)
+    coach, coached, customer = conference(world)
+    room = world.board.room_of(coach)
+    assert room is not None
+    world.tell(ChangeParticipant(room=room.sid, call=coach, coaching=True, coach=coached))
+    world.commit()
+    world.listen(15)
+    assert (coached, coach) in world.heard
+    assert (customer, coach) not in world.heard
+    for by in (held, phone):
+        by(world, coach, hold=True)
+        world.listen(10)
+        by(world, coach, hold=False)
+        world.listen(10)
+    assert (customer, coach) not in world.heard
+    world.end()

@@ -107,7 +107,9 @@ class Sound:
         self._routing = None
 
     def drop(self, row: int) -> None:
-        """Let nobody hear what a leg has said until the next tick: what waits to be played, or is made up from it."""
+        """Let nobody hear what a leg has said until the next tick: neither what waits to be played nor, since a frame
+        of silence takes its place, anything made up from it.
+        """
         self._dropping.add(row)
 
     def put(self, packets: Packets, data: Bytes, rows: Numbers, chosen: Mask) -> None:
@@ -139,9 +141,7 @@ class Sound:
             self.jitter.skip(n, frames=skipped)
         said, jitter = frames[:n], self.jitter
         while self._dropping:
-            row = self._dropping.pop()
-            jitter.drop(row)
-            self.concealment.forget(row, silence=SILENCE[self.law[row]])
+            jitter.drop(self._dropping.pop())
         cut = jitter.play(said)
         self.wideband.decode(said, jitter.missed)
         self.concealment.conceal(

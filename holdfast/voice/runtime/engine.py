@@ -360,7 +360,9 @@ class Engine:
                     # It lived on. Who ended while nobody could tell it so has a row still.
                     for leg in {row.leg for row in rows} - self.legs.rows:
                         self.media.close_row(leg)
-                    self._sounding.repeat(self.switch.board.rooms.values())
+                    with self.media.batch():
+                        self.legs.describe_again()
+                        self._sounding.repeat(self.switch.board.rooms.values())
                 case _:
                     pass
 

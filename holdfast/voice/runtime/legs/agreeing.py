@@ -87,6 +87,12 @@ class Agreeing:
         self._desk.describe(leg, agreed)
         self.note_hold(leg, agreed)
 
+    def repeat(self) -> None:
+        """Tell the media plane again what holds for every answered leg."""
+        for leg in self._desk.legs.values():
+            if leg.answered and leg.negotiation is not None and leg.negotiation.agreed is not None:
+                self._desk.rows.describe(leg, leg.negotiation.agreed)
+
     def note_hold(self, leg: Attached, agreed: Agreed) -> None:
         if leg.turns(agreed, self._desk.now()):
             self._desk.tell(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))

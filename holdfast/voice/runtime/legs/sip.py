@@ -192,6 +192,10 @@ class SipLegs:
         """Whether a line can be reached now."""
         return bool(self._desk.agent.contacts(line, self._desk.now()))
 
+    def describe_again(self) -> None:
+        """Tell the media process, to which nothing could be told for a while, what was agreed with each phone."""
+        self._agreeing.repeat()
+
     def silent(self, call: CallSid, silent_s: float) -> None:
         """Nothing was heard of a leg for so long: one that should have been heard is lost, and hung up on."""
         desk = self._desk

@@ -129,6 +129,48 @@ def test_a_leg_that_speaks_another_law_now_is_made_up_from_nothing_of_the_old_on
     assert len(set(heard)) > 3, "something was made up"
 
 
+def test_what_is_made_up_after_a_drop_is_made_up_from_nothing_of_before() -> None:
+    """A leg whose past is dropped sounds, losses and all, as one that had been silent.
+
+    Its packets come as late as they may, so that the first loss is as near to its past as can be.
+    """
+    quiet, spoke = opened([ULAW] * 2), opened([ULAW] * 2)
+    heard = []
+    for sound, before in ((quiet, b"\xff" * 160), (spoke, bytes(range(0x10, 0xB0)))):
+        for k in range(10):
+            say(sound, {1: before}, k)
+            sound.tick(2, skipped=0)
+            if k in (4, 5):
+                sound.tick(2, skipped=0)
+        sound.route({0: (1,)})
+        sound.drop(1)
+        for k in range(10, 20):
+            if k not in (12, 15):
+                say(sound, {1: bytes(range(0x30, 0xD0))}, k)
+            sound.tick(2, skipped=0)
+            heard.append(sent(sound, 0))
+    assert heard[:10] == heard[10:]
+    assert heard[0] == b"\xff" * 160
+    assert len(set(heard)) > 3, "something was made up"
+
+
+def test_a_leg_that_is_sent_nothing_hears_nothing_and_its_player_goes_on() -> None:
+    sound = opened([ULAW] * 2)
+    sound.route({0: (1,)})
+    for k in range(8):
+        say(sound, {1: b"\x21" * 160}, k)
+        sound.let_hear(0, wanted=k != 5)
+        sound.tick(2, skipped=0)
+        if k >= START_DEPTH:
+            assert bytes(sound.heard[0]) == (b"\xff" if k == 5 else b"\x21") * 160
+    clip = sound.bank.get("clip")
+    assert clip is not None
+    sound.players.start(0, clip, rounds=1)
+    sound.route({0: None})
+    sound.let_hear(0, wanted=False)
+    assert [sound.tick(2, skipped=0).tolist() for _ in range(2)] == [[], [0]]
+
+
 def test_packets_say_what_is_in_them() -> None:
     sound = opened([ULAW, ALAW, ULAW])
     sound.describe(2, law=ULAW, may_speak=True, g722=True)

@@ -204,3 +204,19 @@ async def test_only_recordings_have_a_path(tmp_path: Path, name: str) -> None:
     (tmp_path.parent / "secret.wav").write_bytes(b"")
     async with asyncio.TaskGroup() as tasks:
         assert Bench(tmp_path, tasks).recorder.path(RecordingSid(name)) is None
+
+
+async def test_what_changes_before_it_begins_counts_from_its_first_sample(tmp_path: Path) -> None:
+    """A change leaves at once, a beginning when the journal has it."""
+    nobody: Voices = ((),)
+    async with asyncio.TaskGroup() as tasks:
+        bench = Bench(tmp_path, tasks)
+        bench.recorder.carry_out(ChangeCapture(recording=TAPE, voices=nobody))
+        bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="silent"))
+        assert bench.media.asked == []
+        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
+        opened, changed = bench.media.asked
+        assert isinstance(opened, words.OpenCapture)
+        assert opened.voices == nobody
+        assert changed == words.ChangeCapture(recording=TAPE, mode="silent")
+        bench.closed()
