@@ -91,7 +91,7 @@ class Agreeing:
         """Tell the media plane again what holds for every answered leg."""
         for leg in self._desk.legs.values():
             if leg.answered and leg.negotiation is not None and leg.negotiation.agreed is not None:
-                self._desk.rows.describe(leg, leg.negotiation.agreed)
+                self._desk.describe(leg, leg.negotiation.agreed)
 
     def note_hold(self, leg: Attached, agreed: Agreed) -> None:
         if leg.turns(agreed, self._desk.now()):
