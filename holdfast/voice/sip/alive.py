@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.desk import Desk, session_timer_token
 from holdfast.voice.sip.effects import Headers, RefreshDue
 from holdfast.voice.sip.message import Message, Request, Response
 from holdfast.voice.sip.session import Lasting, Session
@@ -115,18 +115,18 @@ def answered(accepted: Response) -> Lasting | None:
 def keep(desk: Desk, session: Session, lasting: Lasting | None) -> Session:
     """Run the session timer anew from now on. Source: RFC 4028 §10."""
     for name in ("refresh", "expire"):
-        desk.stop(session_timer(name, session.id))
+        desk.stop(session_timer_token(name, session.id))
     if lasting is not None:
         if lasting.we_refresh:
-            desk.start(session_timer("refresh", session.id), lasting.expires_s / 2)
+            desk.start(session_timer_token("refresh", session.id), lasting.expires_s / 2)
         margin = min(32.0, lasting.expires_s / 3)
-        desk.start(session_timer("expire", session.id), lasting.expires_s - margin)
+        desk.start(session_timer_token("expire", session.id), lasting.expires_s - margin)
     return desk.put(replace(session, lasting=lasting))
 
 
 def refresh_due(desk: Desk, session: Session) -> None:
     """Our owner must refresh the session by a re-INVITE; if it does not, we ask again."""
-    desk.start(session_timer("refresh", session.id), TRY_AGAIN_S)
+    desk.start(session_timer_token("refresh", session.id), TRY_AGAIN_S)
     desk.tell(RefreshDue(session=session.id))
 
 
@@ -143,7 +143,7 @@ def is_heard(desk: Desk, session: Session) -> bool:
 def begin_watch(desk: Desk, session: Session) -> None:
     """From now on ask the peer whether it is there, when nothing is heard of it for long."""
     if desk.settings.keepalive_s > 0:
-        desk.start(session_timer("idle", session.id), desk.settings.keepalive_s)
+        desk.start(session_timer_token("idle", session.id), desk.settings.keepalive_s)
 
 
 def quiet_s(desk: Desk, session: Session) -> float:

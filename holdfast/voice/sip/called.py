@@ -11,7 +11,7 @@ from dataclasses import replace
 from holdfast.voice.sip import alive, early, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
+from holdfast.voice.sip.desk import ALLOW, Desk, session_timer_token
 from holdfast.voice.sip.effects import Address, Confirmed, EndCause, Headers, Invited, ReofferWithdrawn, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import Request, clean, cleaned
@@ -45,7 +45,7 @@ def invited(
     desk.enter_dialog(session)
     desk.show(received.encode(), source, session.id, "in", again=False)
     desk.reply(key, 100)
-    desk.start(session_timer("answer", session.id), _patience(desk, received))
+    desk.start(session_timer_token("answer", session.id), _patience(desk, received))
     target, caller = as_sip(received.uri, desk.settings.address.host), _caller(received)
     desk.tell(
         Invited(
@@ -94,7 +94,7 @@ def ring(desk: Desk, session: Session, status: int, sdp: bytes | None, *, acknow
     else:
         headers = (desk.contact_in(session), ALLOW)
         desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
-    desk.start(session_timer("ring", session.id), RING_AGAIN_S)
+    desk.start(session_timer_token("ring", session.id), RING_AGAIN_S)
 
 
 def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) -> None:
@@ -108,8 +108,8 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
     if sdp is None and not session.described:
         _, sdp = session.last_provisional  # It was described there, and nobody acknowledged that.
     session = reliable.settle(desk, session)
-    desk.stop(session_timer("answer", session.id))
-    desk.stop(session_timer("ring", session.id))
+    desk.stop(session_timer_token("answer", session.id))
+    desk.stop(session_timer_token("ring", session.id))
     waiting = wait_for_ack(desk, session, session.transaction, session.invite, initial=True)
     waiting = replace(waiting, offered=waiting.offered and sdp is not None)
     session = desk.move(replace(session, unacknowledged=waiting), SessionState.ANSWERED)
@@ -160,7 +160,7 @@ def go_on(desk: Desk, session: Session) -> None:
 
 def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, initial: bool) -> Unacknowledged:
     """Begin to wait for the ACK of a 2xx."""
-    desk.start(session_timer("again", session.id), T1_S)
+    desk.start(session_timer_token("again", session.id), T1_S)
     return Unacknowledged(
         cseq=answered.cseq,
         transaction=key,
@@ -183,7 +183,7 @@ def repeat_ok(desk: Desk, session: Session) -> bool:
         desk.send(transaction.last, transaction.peer, session.id, again=True)
     interval = min(waiting.interval_s * 2, T2_S, TIMEOUT_S - waited)
     desk.put(replace(session, unacknowledged=replace(waiting, waited_s=waited, interval_s=interval)))
-    desk.start(session_timer("again", session.id), interval)
+    desk.start(session_timer_token("again", session.id), interval)
     return True
 
 
@@ -203,7 +203,7 @@ def acknowledged(desk: Desk, session: Session, cseq: int, sdp: bytes | None = No
     waiting = session.unacknowledged
     if waiting is None or waiting.cseq != cseq:
         return None
-    desk.stop(session_timer("again", session.id))
+    desk.stop(session_timer_token("again", session.id))
     session = replace(session, unacknowledged=None)
     if waiting.initial:
         session = desk.move(session, SessionState.RUNNING)
@@ -228,6 +228,6 @@ def cancelled(desk: Desk, session: Session, invite_key: str) -> None:
         refuse(desk, session, 487, EndCause.CANCELLED)
     else:
         desk.reply(invite_key, 487, tag=session.local_tag)
-        desk.stop(session_timer("reoffer", session.id))
+        desk.stop(session_timer_token("reoffer", session.id))
         desk.put(replace(session, theirs=None))
         desk.tell(ReofferWithdrawn(session=session.id))

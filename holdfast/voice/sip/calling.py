@@ -11,7 +11,7 @@ from dataclasses import replace
 from holdfast.voice.sip import alive, early, reliable
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
+from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer_token
 from holdfast.voice.sip.digest import Credentials, proofs_in
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
@@ -123,7 +123,7 @@ def _send_cancel(desk: Desk, session: Session) -> None:
     )
     made = request("CANCEL", invited.uri, fields)
     desk.request(made, session.peer, purpose=Purpose.CANCEL, session=session.id)
-    desk.start(session_timer("cancel", session.id), TIMEOUT_S)
+    desk.start(session_timer_token("cancel", session.id), TIMEOUT_S)
 
 
 def cancel_unheard(desk: Desk, session: Session) -> None:

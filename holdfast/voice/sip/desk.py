@@ -221,13 +221,13 @@ class Desk:
         for data in taken.sends:
             self.send(data, transaction.peer, transaction.session, again=taken.again)
         for letter in taken.stops:
-            self.stop(transaction_timer(letter, transaction.key))
+            self.stop(transaction_timer_token(letter, transaction.key))
         if transaction.state is State.TERMINATED:
             self.drop_transaction(transaction.key)
             return
         self.transactions[transaction.key] = transaction
         for letter, after_s in taken.starts:
-            self.start(transaction_timer(letter, transaction.key), after_s)
+            self.start(transaction_timer_token(letter, transaction.key), after_s)
 
     def drop_transaction(self, key: str) -> None:
         """Forget a transaction, and a session that is over and only waited for it."""
@@ -235,7 +235,7 @@ class Desk:
         if gone is None:
             return
         for letter in Trigger:
-            self.stop(transaction_timer(letter, key))
+            self.stop(transaction_timer_token(letter, key))
         if gone.machine is Machine.INVITE_SERVER:
             heard = gone.request
             self.invites.pop((heard.call_id, heard.from_.tag or "", heard.cseq), None)
@@ -316,7 +316,7 @@ class Desk:
             self.reply(session.theirs.transaction, 487, tag=session.local_tag)
         session = self.leave_early(session)
         for name in SESSION_TIMERS:
-            self.stop(session_timer(name, session.id))
+            self.stop(session_timer_token(name, session.id))
         dialog = session.dialog
         if dialog is not None:
             self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
@@ -369,12 +369,12 @@ class Desk:
         )
 
 
-def transaction_timer(letter: Trigger, key: str) -> TimerToken:
+def transaction_timer_token(letter: Trigger, key: str) -> TimerToken:
     """Names a timer of a transaction."""
     return TimerToken(f"transaction {letter.value} {key}")
 
 
-def session_timer(name: str, session: SessionId) -> TimerToken:
+def session_timer_token(name: str, session: SessionId) -> TimerToken:
     """Names a timer of a session."""
     return TimerToken(f"session {name} {session}")
 

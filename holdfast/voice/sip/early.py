@@ -12,7 +12,7 @@ from typing import Literal
 
 from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
+from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer_token
 from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, Reoffered, ReofferRefused
 from holdfast.voice.sip.message import Request, Response, clean
 from holdfast.voice.sip.session import EarlyDialog, OwnReoffer, PeerReoffer, Session, SessionState
@@ -71,7 +71,7 @@ def ask_owner(
         desk.reply(key, 100)
     theirs = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
     session = desk.put(replace(session, theirs=theirs))
-    desk.start(session_timer("reoffer", session.id), REOFFER_WITHIN_S)
+    desk.start(session_timer_token("reoffer", session.id), REOFFER_WITHIN_S)
     fork = clean(received.from_.tag or "") if session.state is SessionState.CALLING else ""
     desk.tell(Reoffered(session=session.id, method=method, sdp=sdp, fork=fork))
     return session

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip import alive, body, running
-from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.desk import Desk, session_timer_token
 from holdfast.voice.sip.effects import Referral, ReferralAnswered, Referred
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import REASONS, Request, Response, clean
@@ -50,7 +50,7 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
     elif response.status == 491 and session.glares < running.GLARE_TRIES:
         target = parse_name_addr(transaction.request.first("Refer-To") or "").uri
         session = desk.put(replace(session, referral="", refer_due=target, glares=session.glares + 1))
-        desk.start(session_timer("referral", session.id), running.back_off_s(desk, session))
+        desk.start(session_timer_token("referral", session.id), running.back_off_s(desk, session))
     elif not running.tried_again(desk, session, transaction, response):
         session = desk.put(replace(session, glares=0))
         if response.status >= 300:
@@ -110,7 +110,7 @@ def asked(desk: Desk, session: Session, received: Request, key: str) -> None:
         desk.reply(key, 491, tag=tag)
     else:
         desk.put(replace(session, referred=key))
-        desk.start(session_timer("refer", session.id), ANSWER_WITHIN_S)
+        desk.start(session_timer_token("refer", session.id), ANSWER_WITHIN_S)
         desk.tell(Referred(session=session.id, target=clean(targets[0])))
 
 
@@ -125,7 +125,7 @@ def answer(desk: Desk, session: Session, status: int) -> None:
     """Answer the peer's REFER: 202, and a first NOTIFY, or a refusal."""
     if session.referred is None:
         return
-    desk.stop(session_timer("refer", session.id))
+    desk.stop(session_timer_token("refer", session.id))
     accepted = 200 <= status < 300
     desk.reply(session.referred, 202 if accepted else status, tag=session.local_tag)
     session = desk.put(replace(session, referred=None, following=accepted))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from holdfast.voice.sip import alive, running
 from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.desk import Desk, session_timer
+from holdfast.voice.sip.desk import Desk, session_timer_token
 from holdfast.voice.sip.effects import RefreshDue
 from holdfast.voice.sip.message import Response
 from holdfast.voice.sip.session import Session, SessionState
@@ -24,7 +24,7 @@ def refresh(desk: Desk, session: Session) -> None:
     if session.state is not SessionState.RUNNING:
         return
     if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
-        desk.start(session_timer("refresh", session.id), alive.TRY_AGAIN_S)
+        desk.start(session_timer_token("refresh", session.id), alive.TRY_AGAIN_S)
     elif session.updates:
         headers = (desk.contact_in(session), *alive.renewal(session))
         running.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
@@ -54,7 +54,7 @@ def refreshed(desk: Desk, session: Session, transaction: Transaction, response: 
         longer = replace(session.lasting, expires_s=max(session.lasting.expires_s, alive.least_s(response)))
         refresh(desk, desk.put(replace(session, lasting=longer, raises=session.raises + 1)))
     elif not running.tried_again(desk, session, transaction, response) and session.lasting is not None:
-        desk.start(session_timer("refresh", session.id), alive.TRY_AGAIN_S)
+        desk.start(session_timer_token("refresh", session.id), alive.TRY_AGAIN_S)
 
 
 def unrefreshed(desk: Desk, session: Session) -> None:
@@ -86,7 +86,7 @@ def ask(desk: Desk, session: Session) -> None:
         return
     left_s = alive.quiet_s(desk, session)
     if left_s > 0:
-        desk.start(session_timer("idle", session.id), left_s)
+        desk.start(session_timer_token("idle", session.id), left_s)
     else:
         running.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
 
@@ -97,7 +97,7 @@ def unreached(desk: Desk, session: Session) -> None:
         return
     left_s = TIMEOUT_S + alive.quiet_s(desk, session)
     if left_s > 0:
-        desk.start(session_timer("idle", session.id), min(alive.TRY_AGAIN_S, left_s))
+        desk.start(session_timer_token("idle", session.id), min(alive.TRY_AGAIN_S, left_s))
     elif alive.is_heard(desk, session):
         alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
     else:

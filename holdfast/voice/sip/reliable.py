@@ -14,7 +14,7 @@ from holdfast.voice.sip import dialog as dialogs
 from holdfast.voice.sip import early
 from holdfast.voice.sip.alive import allows_update
 from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import ALLOW, Desk, session_timer
+from holdfast.voice.sip.desk import ALLOW, Desk, session_timer_token
 from holdfast.voice.sip.effects import Address, EndCause, ProvisionalAcknowledged
 from holdfast.voice.sip.message import Message, Request, Response
 from holdfast.voice.sip.session import EarlyDialog, Session, Unpracked
@@ -51,7 +51,7 @@ def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
     desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
     waiting = Unpracked(rseq=rseq, interval_s=T1_S, waited_s=0.0, described=sdp is not None)
     desk.put(replace(session, rseq=rseq, unpracked=waiting, ring_due=False))
-    desk.start(session_timer("prack", session.id), T1_S)
+    desk.start(session_timer_token("prack", session.id), T1_S)
 
 
 def repeat(desk: Desk, session: Session) -> bool:
@@ -66,7 +66,7 @@ def repeat(desk: Desk, session: Session) -> bool:
         desk.send(transaction.last, transaction.peer, session.id, again=True)
     interval = min(waiting.interval_s * 2, TIMEOUT_S - waited)
     desk.put(replace(session, unpracked=replace(waiting, waited_s=waited, interval_s=interval)))
-    desk.start(session_timer("prack", session.id), interval)
+    desk.start(session_timer_token("prack", session.id), interval)
     return True
 
 
@@ -99,7 +99,7 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> Sessio
 
 def settle(desk: Desk, session: Session) -> Session:
     """Wait for no PRACK any more."""
-    desk.stop(session_timer("prack", session.id))
+    desk.stop(session_timer_token("prack", session.id))
     return replace(session, unpracked=None)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from holdfast.voice.sip import alive, body, called, calling, early
 from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer
+from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer_token
 from holdfast.voice.sip.effects import (
     DigitSignalled,
     EndCause,
@@ -70,7 +70,7 @@ def settle(desk: Desk, session: Session, status: int) -> Session:
         if waits is not None:
             desk.reply(waits, status, tag=session.local_tag)
     for name in ("reoffer", "again", "glare", "refer", "referral"):
-        desk.stop(session_timer(name, session.id))
+        desk.stop(session_timer_token(name, session.id))
     return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None, referred=None, refer_due=None)
 
 
@@ -126,7 +126,7 @@ def back_off_over(desk: Desk, session: Session) -> None:
     own = session.own
     assert own is not None
     if session.theirs is not None or session.unacknowledged is not None:
-        desk.start(session_timer("glare", session.id), back_off_s(desk, session))
+        desk.start(session_timer_token("glare", session.id), back_off_s(desk, session))
     elif own.sdp is None:
         _send_reoffer(desk, session, own)
     elif session.waiting is not None:
@@ -171,7 +171,7 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
     elif response.status == 491 and session.glares < GLARE_TRIES:
         own = replace(own, transaction="", backing_off=True)
         desk.put(replace(session, own=own, glares=session.glares + 1))
-        desk.start(session_timer("glare", session.id), back_off_s(desk, session))
+        desk.start(session_timer_token("glare", session.id), back_off_s(desk, session))
         if own.sdp is not None:
             desk.tell(ReofferPutOff(session=session.id))
     elif not tried_again(desk, session, transaction, response):
@@ -340,7 +340,7 @@ def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
     theirs = session.theirs
     if theirs is None:
         return
-    desk.stop(session_timer("reoffer", session.id))
+    desk.stop(session_timer_token("reoffer", session.id))
     transaction = desk.transactions.get(theirs.transaction)
     session = replace(session, theirs=None)
     if theirs.method == "INVITE" and transaction is not None:
@@ -357,7 +357,7 @@ def refuse_change(desk: Desk, session: Session, status: int) -> None:
     theirs = session.theirs
     if theirs is None:
         return
-    desk.stop(session_timer("reoffer", session.id))
+    desk.stop(session_timer_token("reoffer", session.id))
     session = desk.put(replace(session, theirs=None))
     desk.reply(theirs.transaction, status, tag=session.local_tag)
     called.go_on(desk, session)
