@@ -1,0 +1,1 @@
+"""Commands about lines, numbers, routes and the account."""

@@ -1,0 +1,1 @@
+"""`holdfast doctor`: checks of this machine."""

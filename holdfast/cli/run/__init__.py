@@ -1,0 +1,1 @@
+"""`holdfast run`: programs whose Twilio SDK talks to the engine."""

@@ -1,0 +1,1 @@
+"""`holdfast serve`: the processes of a server and their HTTP server."""

@@ -1,0 +1,1 @@
+"""The account behind the holds service: client, transport, credentials and snapshots."""

@@ -1,0 +1,1 @@
+"""Concurrency within one event loop: per-call locks, gathered tasks, the home loop."""

@@ -1,0 +1,1 @@
+"""Holding by conference: the planner and the executor side by side."""

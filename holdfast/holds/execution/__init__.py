@@ -1,0 +1,1 @@
+"""Carrying out holds: way selection and the executor."""

@@ -1,0 +1,1 @@
+"""The log of holds: events, the in-memory store and the stored form."""

@@ -1,0 +1,1 @@
+"""Holding by independent legs: the planner and the executor side by side."""

@@ -1,0 +1,1 @@
+"""The HTTP side of the holds service: JSON API, webhooks, schemas and metrics."""

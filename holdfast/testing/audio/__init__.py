@@ -1,0 +1,1 @@
+"""What test phones send and receive: RTP streams, ears, known sounds."""

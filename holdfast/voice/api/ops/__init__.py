@@ -1,0 +1,1 @@
+"""The engine's own JSON for operators: diagnostics, directory, metrics."""

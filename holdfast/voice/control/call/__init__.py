@@ -1,0 +1,1 @@
+"""The call machine, its scripts and its step."""

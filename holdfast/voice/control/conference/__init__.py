@@ -1,0 +1,1 @@
+"""The conference machine: participants, audio, announcements, callbacks."""

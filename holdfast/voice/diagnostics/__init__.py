@@ -1,0 +1,1 @@
+"""Explanations of calls from state and journal: `explain` and `ladder`."""

@@ -1,0 +1,1 @@
+"""G.711 tables and the WAV header."""

@@ -1,0 +1,1 @@
+"""Audio of all legs as arrays: routing, mixing, clips, beeps, concealment."""

@@ -1,0 +1,1 @@
+"""The local socket between control and the media process: protocol, server, fact queue."""

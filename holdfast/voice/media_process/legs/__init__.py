@@ -1,0 +1,1 @@
+"""The legs of the media process: RTP in and out, RTCP, reports, recordings."""

@@ -1,0 +1,1 @@
+"""RTP sockets: ports, plain sockets, kernel AIO."""

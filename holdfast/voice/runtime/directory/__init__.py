@@ -1,0 +1,1 @@
+"""The directory: lines, numbers, routes, API keys and SIP domains."""

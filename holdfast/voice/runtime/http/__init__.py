@@ -1,0 +1,1 @@
+"""The HTTP client: URL checks, cache, cookies, traces."""

@@ -1,1 +1,0 @@
-"""Legs: how a call is attached to the outside."""

@@ -1,0 +1,1 @@
+"""Recordings: WAV files, formats, retention."""

@@ -1,0 +1,1 @@
+"""The SIP shell: legs in and out, dial plan, trunks, registrations."""

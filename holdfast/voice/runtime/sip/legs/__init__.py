@@ -1,0 +1,1 @@
+"""One SIP leg: its state, media row, DTMF and trace."""

@@ -1,0 +1,1 @@
+"""SIP sockets: UDP, TCP, TLS, and the endpoint around the agent."""

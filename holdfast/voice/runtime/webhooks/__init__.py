@@ -1,0 +1,1 @@
+"""Webhooks: documents fetched and status callbacks posted."""

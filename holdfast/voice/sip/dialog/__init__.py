@@ -1,0 +1,1 @@
+"""Dialogs and sessions as values (RFC 3261 §12)."""

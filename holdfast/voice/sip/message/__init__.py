@@ -1,0 +1,1 @@
+"""SIP messages on the wire: URIs, headers, framing, bodies, digest."""

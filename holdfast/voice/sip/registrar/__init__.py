@@ -1,0 +1,1 @@
+"""REGISTER in both directions (RFC 3261 §10)."""

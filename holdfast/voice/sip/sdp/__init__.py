@@ -1,0 +1,1 @@
+"""Session descriptions, offer and answer, SDES keys."""

@@ -1,0 +1,1 @@
+"""Sessions: INVITE, re-INVITE, PRACK, REFER and session timers."""
