@@ -15,11 +15,11 @@ from holdfast.voice.model.commands import Instruction, ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg
 from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid
-from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.arrivals import SipSettings
-from holdfast.voice.runtime.legs.sip import SipLegs
-from holdfast.voice.runtime.listings import Line, Route
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.runtime.directory.directory import Answer
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.sip.inbound import SipSettings
+from holdfast.voice.runtime.sip.sip_legs import SipLegs
 from holdfast.voice.sip.effects import Address
 
 ANYTHING = Answer(instruction=Instruction(twiml="<Response/>"))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
-from holdfast.testing.serving import Handler, LoopbackServer
+from holdfast.testing.loopback_server import Handler, LoopbackServer
 
 
 class Application(LoopbackServer):

@@ -63,7 +63,7 @@ async def answering(folder: Path) -> AsyncIterator[tuple[int, list[int]]]:
     port, path = free_port(socket.SOCK_DGRAM), folder / "media"
     async with (
         _process(
-            *("holdfast.voice.runtime.mediaplane", "--socket", str(path), "--ip", HOST),
+            *("holdfast.voice.media_process", "--socket", str(path), "--ip", HOST),
             *("--base", str(BASE), "--rows", str(ROWS)),
         ) as media,
         _process("bench.answering", "--socket", str(path), "--port", str(port)) as legs,

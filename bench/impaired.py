@@ -13,8 +13,8 @@ from rich.console import Console
 
 from bench.figures import Figure
 from bench.media import media_process
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.runtime.media_client import MediaPlane
 
 LEGS, SECONDS, TICK_S = 20, 16, 0.02
 LOSS, JITTER_S = 0.05, 0.04

@@ -21,10 +21,10 @@ from rich.console import Console
 
 from bench.figures import Figure, NotMeasured
 from bench.phones import OUR_KEY, SHARED, THEIR_KEY, Heard, Task
-from holdfast.voice.media.srtp import SrtpKeys
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
-from holdfast.voice.runtime.sounds.made import music
+from holdfast.voice.media.rtp.srtp import SrtpKeys
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.sounds.generated import music
 from holdfast.voice.runtime.sounds.sound import sound_of
 
 TICK_S = 0.02
@@ -195,7 +195,7 @@ async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaPlane]:
     with TemporaryDirectory(prefix="holdfast-bench-") as folder:
         path = Path(folder) / "media"
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+            *(sys.executable, "-m", "holdfast.voice.media_process"),
             # Ports of its own, and some to spare: another engine may run on this machine.
             *("--base", str(FIRST_PORT), "--rows", str(rows + SPARE_ROWS)),
             *("--socket", str(path), "--supervisor", str(os.getpid())),

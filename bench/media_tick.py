@@ -24,11 +24,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from holdfast.voice.media import rtp
-from holdfast.voice.media.routing import Hears
+from holdfast.voice.media.mix.routing import Hears
+from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media.tick import Sound
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.runtime.media_client import MediaPlane
 
 TICK_S = 0.02
 TICKS = 300
@@ -92,7 +92,7 @@ async def with_sockets(kind: Kind, legs: int, *, loads: int = 1) -> list[m.Load]
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         path = Path(folder) / "media"
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+            *(sys.executable, "-m", "holdfast.voice.media_process"),
             *("--socket", str(path), "--rows", str(legs), "--supervisor", str(os.getpid())),
             stderr=asyncio.subprocess.DEVNULL,
         )

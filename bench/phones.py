@@ -20,8 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.voice.media.rtcp import Interval, report
-from holdfast.voice.media.srtp import LONGEST_TAG, Lines, Srtp, SrtpKeys
+from holdfast.voice.media.rtp.rtcp import Interval, report
+from holdfast.voice.media.rtp.srtp import (
+    LONGEST_TAG,
+    Lines,
+    Srtp,
+    SrtpKeys,
+)
 
 TICK_S = 0.02
 SLICES = 10

@@ -27,8 +27,8 @@ from bench import media
 from bench.application import Application
 from bench.call_rate import BASE, NUMBER, PATIENCE_S, SCENARIO, children, confine, cpu_s
 from bench.figures import Figure, NotMeasured
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import MUSIC_BOX, play
+from holdfast.testing.audio.music import MUSIC_BOX, play
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 from holdfast.testing.signals import RATE_HZ
 

@@ -17,13 +17,18 @@ from twilio.twiml.voice_response import VoiceResponse
 from bench.figures import Figure, percentiles
 from bench.requests import Door
 from bench.room import a_moment, first_of
-from holdfast.testing.ears import frames
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import MUSIC_BOX, SLOW_BELLS, Score, play
+from holdfast.testing.audio.ears import frames
+from holdfast.testing.audio.music import (
+    MUSIC_BOX,
+    SLOW_BELLS,
+    Score,
+    play,
+)
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import RATE_HZ, as_samples
-from holdfast.voice.media.codecs import decode, encode
+from holdfast.voice.media.codec.g711 import decode, encode
 
 NUMBER = "+15550100"
 BAR_MS = 40.0

@@ -14,14 +14,14 @@ import soundfile
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from bench.requests import Door
+from holdfast.testing.audio.ears import Ear, frames
+from holdfast.testing.audio.music import MUSIC_BOX, play
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import Ear, frames
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import MUSIC_BOX, play
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB, FRAME_S, RATE_HZ, as_samples
-from holdfast.voice.media.codecs import decode, encode
+from holdfast.voice.media.codec.g711 import decode, encode
 
 NUMBER = "+15550100"
 ROOM = "bench"

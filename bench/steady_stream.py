@@ -7,7 +7,7 @@ from rich.console import Console
 from bench.figures import Figure
 from bench.idle_ticker import IdleTicker
 from bench.room import AGENT, MUSIC, QUIET, a_moment, a_room, first_of
-from holdfast.testing.ears import Packet, foreign, stream
+from holdfast.testing.audio.ears import Packet, foreign, stream
 
 CYCLES = 50
 GAP_BAR_MS = 40.0

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from holdfast.holds import Account, Holds
-from holdfast.holds.web import make_web
+from holdfast.holds.web.app import make_web
 
 
 async def main(public_url: str) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.holds import hold
-from holdfast.voice.control import nouns
-from holdfast.voice.sip import session, transaction
+from holdfast.voice.control import entities
+from holdfast.voice.sip.dialog import session_state
+from holdfast.voice.sip.transaction import machines
 
 PAGE = Path(__file__).parents[1] / "docs" / "machines.md"
 HEADING = """# State machines
@@ -25,27 +26,35 @@ def page() -> str:
     """The whole page."""
     parts = [
         drawn("A hold", "holdfast/holds/hold.py", hold.Status.ASKED, edges_of(hold.TRANSITIONS)),
-        drawn("A call", "holdfast/voice/control/nouns.py", nouns.CallStatus.QUEUED, edges_of(nouns.CALL_TRANSITIONS)),
         drawn(
-            "A conference", "holdfast/voice/control/nouns.py", nouns.RoomStatus.INIT, edges_of(nouns.ROOM_TRANSITIONS)
+            "A call",
+            "holdfast/voice/control/entities.py",
+            entities.CallStatus.QUEUED,
+            edges_of(entities.CALL_TRANSITIONS),
+        ),
+        drawn(
+            "A conference",
+            "holdfast/voice/control/entities.py",
+            entities.RoomStatus.INIT,
+            edges_of(entities.ROOM_TRANSITIONS),
         ),
         drawn(
             "A recording",
-            "holdfast/voice/control/nouns.py",
-            nouns.RecordingStatus.IN_PROGRESS,
-            edges_of(nouns.RECORDING_TRANSITIONS),
+            "holdfast/voice/control/entities.py",
+            entities.RecordingStatus.IN_PROGRESS,
+            edges_of(entities.RECORDING_TRANSITIONS),
         ),
         drawn(
             "A SIP session",
-            "holdfast/voice/sip/session.py",
-            session.SessionState.CALLING,
-            edges_of(session.TRANSITIONS),
+            "holdfast/voice/sip/dialog/session_state.py",
+            session_state.SessionState.CALLING,
+            edges_of(session_state.TRANSITIONS),
         ),
     ]
-    for machine, table in transaction.TRANSITIONS.items():
+    for machine, table in machines.TRANSITIONS.items():
         name = machine.name.replace("_", " ").lower()
         edges = [(before, after, _word(trigger)) for (before, trigger), after in table.items()]
-        parts.append(drawn(f"A transaction: {name}", "holdfast/voice/sip/transaction.py", edges[0][0], edges))
+        parts.append(drawn(f"A transaction: {name}", "holdfast/voice/sip/transaction/machines.py", edges[0][0], edges))
     return "\n".join([HEADING, *parts])
 
 

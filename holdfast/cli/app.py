@@ -9,8 +9,22 @@ from collections.abc import Sequence
 import typer
 
 from holdfast.__main__ import INTERRUPTED
-from holdfast.cli import account, calls, console, demo, doctor, explain, holds, ladder, lines, numbers, routes, serve
-from holdfast.cli import run as run_command
+from holdfast.cli import console, demo
+from holdfast.cli.calls import (
+    calls,
+    explain,
+    holds,
+    ladder,
+)
+from holdfast.cli.directory import (
+    account,
+    lines,
+    numbers,
+    routes,
+)
+from holdfast.cli.doctor import doctor
+from holdfast.cli.run import run as run_command
+from holdfast.cli.server import serve
 from holdfast.cli.terminal import Stop, tell
 
 app = typer.Typer(

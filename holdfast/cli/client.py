@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.cli.running import address_of
+from holdfast.cli.run_file import address_of
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings
-from holdfast.store.account import AccountFileWrong, Credentials, keep_account
+from holdfast.store.account_file import AccountFileWrong, Credentials, keep_account
 
 TIMEOUT_S = 20.0
 NOT_FOUND = 404

@@ -7,7 +7,8 @@ async with Holds(Account.twilio()) as holds:    # or Account.engine()
     await holds.resume(hold)
 """
 
-from holdfast.holds.account import Account
+from holdfast.holds.account.client import Account
+from holdfast.holds.call_overview import CallView
 from holdfast.holds.errors import (
     AccountRefused,
     AccountTrouble,
@@ -25,13 +26,12 @@ from holdfast.holds.errors import (
     WrongCredentials,
     WrongEventLoop,
 )
+from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold, Status
-from holdfast.holds.memory import MemoryStore
-from holdfast.holds.overview import CallView
-from holdfast.holds.patience import Patience
 from holdfast.holds.policy import Follow, Policy
 from holdfast.holds.ports import HoldEvent, HoldStore
 from holdfast.holds.service import Holds, Legs
+from holdfast.holds.timeouts import Patience
 
 __all__ = [
     "Account",

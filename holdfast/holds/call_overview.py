@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from holdfast.holds.account.snapshots import CallSeen, Room, SoundSeen
+from holdfast.holds.concurrency.gather import together
+from holdfast.holds.conference import planner as conference_planner
+from holdfast.holds.history.hold_log import Ledger
 from holdfast.holds.hold import Hold, Status, WayName
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ledger import Ledger
-from holdfast.holds.pairs import Pairs
+from holdfast.holds.legs import planner as legs_planner
+from holdfast.holds.legs.pair_index import Pairs
 from holdfast.holds.ports import Account
-from holdfast.holds.sight import CallSeen, Room, SoundSeen
-from holdfast.holds.together import together
-from holdfast.holds.ways import conference, legs
-from holdfast.holds.ways.pair import Pair, Place
+from holdfast.holds.steps.pair import Pair, Place
 
 MUSIC, OTHER, SILENCE, RINGING = "music", "the other party", "silence", "ringing"
 
@@ -68,7 +69,7 @@ def views(known: Known) -> tuple[CallView, ...]:
 
 
 def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> CallView:
-    room = conference.find(call.sid, known.rooms)
+    room = conference_planner.find(call.sid, known.rooms)
     me = None if room is None else room.participant(call.sid)
     pair = known.pairs.get(call.sid)
     if room is not None or (pair is not None and (pair.over or pair.room is not None)):
@@ -131,7 +132,7 @@ def _hears(
         # A phone that holds takes no sound from us.
         return None
     if room is not None:
-        others = [one for one in conference.others(call.sid, room) if one.coaches in (None, call.sid)]
+        others = [one for one in conference_planner.others(call.sid, room) if one.coaches in (None, call.sid)]
         if room.conference.status == "init":
             return MUSIC
         if any(not (other.hold or other.muted or other.call in phones) for other in others):
@@ -166,9 +167,9 @@ def _why_not(
     if in_room or pair is not None:
         return None, None
     if ends:
-        refusal = legs.unknown(known.continue_url)
+        refusal = legs_planner.unknown(known.continue_url)
         return refusal.why, refusal.fix
-    return "it is in no conference and talks to nobody", conference.WAYS_IN
+    return "it is in no conference and talks to nobody", conference_planner.WAYS_IN
 
 
 class Overview:

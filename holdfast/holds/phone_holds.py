@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 
 from holdfast.holds.errors import HoldsError
+from holdfast.holds.history.hold_log import Ledger
 from holdfast.holds.hold import CallOver, Message, Unheld
 from holdfast.holds.ids import HoldId
-from holdfast.holds.ledger import Ledger
 from holdfast.holds.ports import Account, Clock
 
-_log = logging.getLogger("holdfast.holds.by_phone")
+_log = logging.getLogger("holdfast.holds.phone_holds")
 
 
 class ByPhone:

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.holds.account.snapshots import (
+    CallSeen,
+    ConferenceSeen,
+    ParticipantSeen,
+    PhoneHoldSeen,
+    SoundSeen,
+)
 from holdfast.holds.hold import Hold, Status, Tell
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen, SoundSeen
-from holdfast.holds.ways.pair import Pair
+from holdfast.holds.steps.pair import Pair
 
 
 class Clock(Protocol):

@@ -2,18 +2,18 @@
 
 import logging
 
+from holdfast.holds.account.snapshots import Room
+from holdfast.holds.conference.planner import others
 from holdfast.holds.errors import HoldsError, NotThere
+from holdfast.holds.execution.hold_executor import Work
+from holdfast.holds.history.hold_log import Ledger
 from holdfast.holds.hold import CallOver, Hold, Remind, Status, Unheld, WayName
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
-from holdfast.holds.ledger import Ledger
-from holdfast.holds.patience import Patience
 from holdfast.holds.policy import BringBack, EndCall, Policy, RemindOwner, Sight, due
 from holdfast.holds.ports import Clock
-from holdfast.holds.sight import Room
-from holdfast.holds.ways.conference import others
-from holdfast.holds.ways.pair import Pair, onward
-from holdfast.holds.ways.steps import GoOn
-from holdfast.holds.work import Work
+from holdfast.holds.steps.account_steps import GoOn
+from holdfast.holds.steps.pair import Pair, onward
+from holdfast.holds.timeouts import Patience
 
 SURE_AFTER = 2
 """Looks in a row that must show a change nobody told us of: a read right after a change may show the state before it.
@@ -21,7 +21,7 @@ SURE_AFTER = 2
 Source: Twilio REST, consistency of reads.
 """
 
-_log = logging.getLogger("holdfast.holds.watchman")
+_log = logging.getLogger("holdfast.holds.reconciler")
 
 
 class Watchman:

@@ -12,32 +12,32 @@ from contextlib import AsyncExitStack
 from enum import StrEnum
 from types import TracebackType
 
-from holdfast.holds.by_conference import ByConference
-from holdfast.holds.by_legs import ByLegs
-from holdfast.holds.by_phone import ByPhone
-from holdfast.holds.choice import Choice
+from holdfast.holds.call_overview import CallView, Overview
 from holdfast.holds.clock import SystemClock
-from holdfast.holds.documents import Documents, checked_url
+from holdfast.holds.concurrency.home_loop import Home
+from holdfast.holds.concurrency.keyed_locks import Lanes
+from holdfast.holds.conference.executor import ByConference
 from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, HoldsError, NotAllowed
+from holdfast.holds.execution.hold_executor import Work
+from holdfast.holds.execution.takeover import Takeover
+from holdfast.holds.execution.way_selection import Choice
+from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import CallOver, Fail, Hold, Message, MusicFailed, Status, Unheld, WayName, ask
-from holdfast.holds.home import Home
 from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
-from holdfast.holds.inputs import call_sid, check_hold, check_words
-from holdfast.holds.lanes import Lanes
-from holdfast.holds.ledger import Ledger
-from holdfast.holds.memory import MemoryStore
-from holdfast.holds.overview import CallView, Overview
-from holdfast.holds.pairs import Pairs
-from holdfast.holds.patience import Patience
+from holdfast.holds.legs.continuation import Continued
+from holdfast.holds.legs.executor import ByLegs
+from holdfast.holds.legs.pair_index import Pairs
+from holdfast.holds.legs.planner import gone
+from holdfast.holds.phone_holds import ByPhone
 from holdfast.holds.policy import Policy, why_not_hold, why_not_resume
 from holdfast.holds.ports import Account, Clock, HoldEvent, HoldStore
-from holdfast.holds.takeover import Takeover
-from holdfast.holds.watchman import Watchman, other_left
-from holdfast.holds.ways.continuation import Continued
-from holdfast.holds.ways.legs import gone
-from holdfast.holds.ways.pair import Pair, join, onward
-from holdfast.holds.ways.steps import GoOn
-from holdfast.holds.work import Work
+from holdfast.holds.reconciler import Watchman, other_left
+from holdfast.holds.steps.account_steps import GoOn
+from holdfast.holds.steps.documents import Documents, checked_url
+from holdfast.holds.steps.pair import Pair, join, onward
+from holdfast.holds.timeouts import Patience
+from holdfast.holds.validation import call_sid, check_hold, check_words
 
 
 class Legs(StrEnum):
@@ -51,7 +51,7 @@ class Legs(StrEnum):
 class Holds:
     """Holds on one account.
 
-    `public_url`: where the account reaches our web door (`holdfast.holds.web`); None: there is none, and only
+    `public_url`: where the account reaches our web door (`holdfast.holds.web.app`); None: there is none, and only
     conferences can be held. Use it as `async with Holds(…) as holds`: then connections are kept open, and limits,
     owners and parties that left are looked after. Without it each call of a method still works by itself.
 

@@ -1,8 +1,8 @@
 """What callers give us, checked before anything is done with it."""
 
-from holdfast.holds.documents import checked_url
 from holdfast.holds.errors import BadInput
 from holdfast.holds.ids import CallSid, is_call_sid
+from holdfast.holds.steps.documents import checked_url
 
 MOST_TEXT = 500
 """Longest `by` or `reason`, in characters."""

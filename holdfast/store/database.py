@@ -32,10 +32,17 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-from holdfast.store.pen import FAILING, LOCKED, UNKEEPABLE, Pen, Statement, prepare
-from holdfast.store.sift import Readers, TooManyUnreadable, set_aside_unreadable
+from holdfast.store.file_watch import FileWatch
+from holdfast.store.row_check import Readers, TooManyUnreadable, set_aside_unreadable
 from holdfast.store.tables import METADATA, VERSION
-from holdfast.store.watch import FileWatch
+from holdfast.store.writer_connection import (
+    FAILING,
+    LOCKED,
+    UNKEEPABLE,
+    Pen,
+    Statement,
+    prepare,
+)
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,19 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.history.serialization import (
+    hold_of,
+    hold_record,
+    numbered,
+    pair_of,
+    pair_record,
+)
 from holdfast.holds.hold import Hold, Status, Tell
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
-from holdfast.holds.records import hold_of, hold_record, numbered, pair_of, pair_record
-from holdfast.holds.ways.pair import Pair
+from holdfast.holds.steps.pair import Pair
 from holdfast.store.database import Database, Statement, Write
-from holdfast.store.fitting import misfit
+from holdfast.store.row_types import misfit
 from holdfast.store.tables import HOLD_EVENTS, HOLDS, PAIRS
 
 log = logging.getLogger(__name__)

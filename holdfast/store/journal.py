@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.store.database import Database, Statement
-from holdfast.store.fitting import misfit
+from holdfast.store.row_types import misfit
 from holdfast.store.tables import ENTRIES, SNAPSHOTS
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ports import Entry, Snapshot

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.holds.records import hold_of, pair_of
-from holdfast.store.fitting import FARTHEST, misfit
+from holdfast.holds.history.serialization import hold_of, pair_of
+from holdfast.store.row_types import FARTHEST, misfit
 from holdfast.voice.model.errors import VoiceError
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Literal
 
+from holdfast.testing.audio.rtp_stream import Line
 from holdfast.testing.clock import now_s
-from holdfast.testing.endpoint import Endpoint
-from holdfast.testing.holding import HoldForm, written
-from holdfast.testing.line import Line
+from holdfast.testing.hold_forms import HoldForm, written
+from holdfast.testing.sip_endpoint import Endpoint
 from holdfast.voice.sip.effects import (
     Accepted,
     Confirmed,
@@ -38,8 +38,15 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
-from holdfast.voice.sip.offer import Agreed, Negotiation, make_offer, take_answer, take_offer, withdraw_offer
-from holdfast.voice.sip.sdp import Direction
+from holdfast.voice.sip.sdp.offer import (
+    Agreed,
+    Negotiation,
+    make_offer,
+    take_answer,
+    take_offer,
+    withdraw_offer,
+)
+from holdfast.voice.sip.sdp.sdp import Direction
 
 RINGING, SESSION_PROGRESS, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 183, 486, 400, 488, 491
 

@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from holdfast.testing.serving import Handler, LoopbackServer
+from holdfast.testing.loopback_server import Handler, LoopbackServer
 
 
 class FileServer(LoopbackServer):

@@ -21,14 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast.testing.audio.ears import Ear
+from holdfast.testing.audio.recogniser import Heard, describe
+from holdfast.testing.audio.rtp_stream import Line
 from holdfast.testing.calls import CallFailed, CallState, PhoneCall
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import Ear
-from holdfast.testing.endpoint import open_endpoint
-from holdfast.testing.line import Line
-from holdfast.testing.recognise import Heard, describe
 from holdfast.testing.signals import HUMS, KNOWN, Chord, Sound
-from holdfast.voice.sip import sdes
+from holdfast.testing.sip_endpoint import open_endpoint
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.effects import (
     Address,
@@ -49,8 +48,14 @@ from holdfast.voice.sip.effects import (
     Unregistered,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Codec, Negotiation, Sealing, make_offer
-from holdfast.voice.sip.uri import contact_at
+from holdfast.voice.sip.message.uri import contact_at
+from holdfast.voice.sip.sdp import sdes
+from holdfast.voice.sip.sdp.offer import (
+    Codec,
+    Negotiation,
+    Sealing,
+    make_offer,
+)
 
 BUSY_HERE = 486
 LOOK_EVERY_S = 0.01

@@ -29,7 +29,7 @@ from twilio.rest import Client
 from holdfast.cli.client import Client as JsonClient
 from holdfast.console.app import KEYS
 from holdfast.console.sessions import link
-from holdfast.store.account import Credentials
+from holdfast.store.account_file import Credentials
 
 HOST = "127.0.0.1"
 ROWS = 128

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.testing.clock import now_s
-from holdfast.voice.runtime.legs.tls import Tls, TlsFiles, load_tls
-from holdfast.voice.runtime.streams import Streams
+from holdfast.voice.runtime.sip.transport.streams import Streams
+from holdfast.voice.runtime.sip.transport.tls import Tls, TlsFiles, load_tls
 from holdfast.voice.sip.agent import Agent, AgentSettings, AnybodyMayCall, Policy
 from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
-from holdfast.voice.sip.framing import Broken
+from holdfast.voice.sip.message.framing import Broken
 
 ANYBODY_MAY_CALL = AnybodyMayCall()
 

@@ -11,12 +11,12 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.voice.control import lines
-from holdfast.voice.control.audio import hears
-from holdfast.voice.control.board import Board
-from holdfast.voice.control.nouns import Call, RoomStatus
-from holdfast.voice.control.view import Message
-from holdfast.voice.control.wire import decode, encode
+from holdfast.voice.control import journal_entries
+from holdfast.voice.control.conference.audio import hears
+from holdfast.voice.control.entities import Call, RoomStatus
+from holdfast.voice.control.read_only_state import Message
+from holdfast.voice.control.serialization import decode, encode
+from holdfast.voice.control.state import Board
 from holdfast.voice.model.commands import (
     Callback,
     CreateCall,
@@ -255,7 +255,7 @@ class World:
     def tell(self, message: Message) -> None:
         """Give the board a message, and carry out all that follows from it. Raises: AskedWrong."""
         step = self.board.apply(message, self.now)
-        self.entries += lines.entries(step, self.now)
+        self.entries += journal_entries.entries(step, self.now)
         if self.killed:
             self.crash()
         for effect in step.effects:

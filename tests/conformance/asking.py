@@ -17,12 +17,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Scope
 
 from holdfast.voice.api.app import make_api
-from holdfast.voice.api.diagnostics import make_diagnostics
-from holdfast.voice.api.explaining import make_explaining
+from holdfast.voice.api.ops.diagnostics import make_diagnostics
+from holdfast.voice.api.ops.explain import make_explaining
+from holdfast.voice.api.ops.routes import NoRegistrations, Registrations
 from holdfast.voice.api.ports import Recordings
-from holdfast.voice.api.routes import NoRegistrations, Registrations
 from holdfast.voice.model.ports import Entry, Journal
-from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from tests.conformance.answers import faults

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import assert_never
 
-from holdfast.voice.api.metrics import Metrics
-from holdfast.voice.control.nouns import (
+from holdfast.voice.api.ops.metrics import Metrics
+from holdfast.voice.control.entities import (
     FINAL,
     Call,
     CallStatus,
@@ -23,7 +23,7 @@ from holdfast.voice.control.nouns import (
     Room,
     RoomStatus,
 )
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     ChangeCall,
@@ -54,8 +54,8 @@ from holdfast.voice.model.errors import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.ports import Entry
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.listings import Line, VoiceSettings
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.directory.records import Line, VoiceSettings
 from holdfast.voice.runtime.notifications import Notifications
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
@@ -209,7 +209,7 @@ class Engine:
                     name=command.name,
                     created_at=now,
                     updated_at=now,
-                    max_size=unconfirmed.QUEUE_DEFAULT_SIZE if command.max_size is None else command.max_size,
+                    max_size=twilio_assumptions.QUEUE_DEFAULT_SIZE if command.max_size is None else command.max_size,
                 )
             case ChangeQueue(queue=queue_sid, name=name, max_size=max_size):
                 queue = board.queues[queue_sid]

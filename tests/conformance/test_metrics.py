@@ -12,19 +12,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from holdfast.holds.clock import SystemClock
-from holdfast.holds.figures import HoldsCollector
-from holdfast.holds.ledger import Ledger
-from holdfast.holds.memory import MemoryStore
-from holdfast.voice.api.metrics import CallbackCollector, Metrics
-from holdfast.voice.api.quality import QualityCollector
-from holdfast.voice.api.trunks import TrunkCollector
+from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.history.memory_store import MemoryStore
+from holdfast.holds.web.metrics import HoldsCollector
+from holdfast.voice.api.ops.metrics import CallbackCollector, Metrics
+from holdfast.voice.api.ops.quality import QualityCollector
+from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
+from holdfast.voice.media_process.control_link.protocol import Load
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipSeen, WebSeen
-from holdfast.voice.runtime.legs.trunks import Trunks
-from holdfast.voice.runtime.mediaplane.messages import Load
+from holdfast.voice.runtime.counters import Tally
 from holdfast.voice.runtime.quality import Quality
-from holdfast.voice.runtime.tally import Tally
+from holdfast.voice.runtime.sip.trunks import Trunks
 from tests.conformance.engine import Engine
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"

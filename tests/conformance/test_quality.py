@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
-from holdfast.voice.api.quality import QualityCollector, make_quality
+from holdfast.voice.api.ops.quality import QualityCollector, make_quality
 from holdfast.voice.runtime.quality import Quality
 from tests.conformance.asking import BASIC, Place, new_place
 from tests.conformance.engine import ACCOUNT, TOKEN

@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ports import Entry
-from holdfast.voice.runtime.access import Access
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.sip.digest import Ha1
+from holdfast.voice.runtime.directory.access import Access
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.sip.message.digest import Ha1
 from tests.conformance import facts
 from tests.conformance.asking import BASE, Diary, Place, Reply, new_place
 from tests.conformance.engine import ACCOUNT, NOON, OURS, VOICE_URL

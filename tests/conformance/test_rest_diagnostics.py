@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import pytest
 
-from holdfast.voice.api.explaining import TURNED_AWAY
-from holdfast.voice.api.told import NO_OBJECT
-from holdfast.voice.control.nouns import CallStatus, RoomStatus
+from holdfast.voice.api.ops.explain import TURNED_AWAY
+from holdfast.voice.api.ops.json_errors import NO_OBJECT
+from holdfast.voice.control.entities import CallStatus, RoomStatus
+from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.ports import Entry
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.legs.trunks import Standing
-from holdfast.voice.runtime.listings import Route
-from holdfast.voice.runtime.mediaplane.messages import Statistics
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.sip.trunks import Standing
 from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
 

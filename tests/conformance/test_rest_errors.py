@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from holdfast.voice.control.nouns import CallStatus, RoomStatus
+from holdfast.voice.control.entities import CallStatus, RoomStatus
 from tests.conformance import facts
 from tests.conformance.asking import BASE, BASIC, FORM, Place, Reply, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, OURS, TOKEN, VOICE_URL

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from holdfast.voice.control.nouns import CallStatus, RoomStatus
+from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.model.effects import LogNotification
 from tests.conformance.asking import BASE, Place
 from tests.conformance.engine import NOON, OURS

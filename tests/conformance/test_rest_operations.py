@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.control.nouns import CallStatus
+from holdfast.voice.control.entities import CallStatus
 from holdfast.voice.model.commands import (
     Admission,
     AnnounceToRoom,

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.errors import BacklogFull
-from holdfast.voice.api.pacing import BACKLOG_S, Bucket, Turns
+from holdfast.voice.api.rate_limit import BACKLOG_S, Bucket, Turns
 from holdfast.voice.model.commands import CreateCall
 from tests.conformance.asking import BASE, BASIC, FORM, Diary, over_asgi
 from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from holdfast.voice.api import recordings
-from holdfast.voice.control.nouns import CallStatus, Recording, RecordingStatus
+from holdfast.voice.api.twilio import recordings
+from holdfast.voice.control.entities import CallStatus, Recording, RecordingStatus
 from holdfast.voice.model.commands import Callback, ChangeRecording, CreateCall, RecordCall, RecordingTerms
 from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid
-from holdfast.voice.runtime.web.errors import SoundUnplayable
+from holdfast.voice.runtime.http.errors import SoundUnplayable
 from tests.conformance import facts
 from tests.conformance.asking import BASE, BASIC, Place, Reply, new_place, served
 from tests.conformance.engine import ACCOUNT, NOON, OURS, VOICE_URL

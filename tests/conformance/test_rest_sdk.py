@@ -15,7 +15,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from holdfast.voice.control.nouns import CallStatus
+from holdfast.voice.control.entities import CallStatus
 from holdfast.voice.model.commands import CreateCall
 from tests.conformance.asking import BASE, BASIC, Place, new_place, served
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, VOICE_URL

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from holdfast.voice.sip.effects import Accepted, Invited, MessageDropped, Progressed, Refused, SessionId
-from tests.unit.voice.sip.test_registrar import Scene as Line
+from tests.unit.voice.sip.registrar.test_registrar import Scene as Line
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
 
 SDP_TYPE = "Content-Type: application/sdp"

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.store.database import Database, DatabaseWrong, Statement, open_database
 from holdfast.store.journal import SqlJournal
-from holdfast.store.sift import Readers
+from holdfast.store.row_check import Readers
 from holdfast.store.tables import KEY_VALUES
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ports import Entry, Snapshot

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold, Status, Tell, WayName
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
-from holdfast.holds.memory import MemoryStore
 from holdfast.holds.ports import HoldStore
-from holdfast.holds.ways.pair import Pair, Party, Place
+from holdfast.holds.steps.pair import Pair, Party, Place
 from holdfast.store.database import Statement, open_database
 from holdfast.store.holds import SqlHolds
 

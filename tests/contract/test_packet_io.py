@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from holdfast.voice.media.frames import Bytes
-from holdfast.voice.media.latch import Admitted
-from holdfast.voice.runtime.mediaplane.aio import AioSockets
-from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO, PlainSockets
+from holdfast.voice.media.rtp.latch import Admitted
+from holdfast.voice.media_process.sockets.aio import AioSockets
+from holdfast.voice.media_process.sockets.plain import Arrived, PacketIO, PlainSockets
 
 ROWS = 5
 Make = Callable[[Bytes], PacketIO]

@@ -16,32 +16,51 @@ from typing import Any
 import anyio
 import pytest
 
-from holdfast.cli.reading import READERS
+from holdfast.cli.server.stored_row_readers import READERS
 from holdfast.holds.hold import Hold, Status, Tell, WayName
 from holdfast.holds.ids import CallSid as HoldCall
 from holdfast.holds.ids import HoldId
-from holdfast.holds.ways.pair import Pair, Party, Place
-from holdfast.store import sift
+from holdfast.holds.steps.pair import Pair, Party, Place
+from holdfast.store import row_check
 from holdfast.store.database import DatabaseWrong, open_database
 from holdfast.store.holds import SqlHolds
 from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
-from holdfast.voice.control.board import Board
-from holdfast.voice.control.nouns import Call, CallStatus, Member, Participant, Queue, Recording, RecordingStatus, Room
-from holdfast.voice.control.wire import encode
+from holdfast.voice.control.entities import (
+    Call,
+    CallStatus,
+    Member,
+    Participant,
+    Queue,
+    Recording,
+    RecordingStatus,
+    Room,
+)
+from holdfast.voice.control.serialization import encode
+from holdfast.voice.control.state import Board
 from holdfast.voice.model.commands import Instruction, RecordingTerms
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.ports import Entry, Journal, Snapshot
-from holdfast.voice.runtime.access import ApiKey, CredentialList, Domain, Mapping
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.legs.registrations import Registrations
-from holdfast.voice.runtime.listings import Application, Line, Route, VoiceSettings
+from holdfast.voice.runtime.directory.access import (
+    ApiKey,
+    CredentialList,
+    Domain,
+    Mapping,
+)
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.directory.records import (
+    Application,
+    Line,
+    Route,
+    VoiceSettings,
+)
 from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.sip.registrations import Registrations
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.registrar import Binding
+from holdfast.voice.sip.registrar.registrar import Binding
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 VOICE = VoiceSettings(voice_url="http://127.0.0.1/voice")
@@ -376,7 +395,7 @@ async def test_what_is_read_later_is_left_out_and_the_rest_is_shown(
 async def test_beyond_so_many_the_start_is_refused_and_nothing_is_moved(
     bad: int, most: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sift, "MOST", most)
+    monkeypatch.setattr(row_check, "MOST", most)
     for number in range(bad):
         change(path, "INSERT INTO key_values VALUES ('line', ?, '{')", f"line {number}")
     if bad <= most:
@@ -391,7 +410,7 @@ async def test_beyond_so_many_the_start_is_refused_and_nothing_is_moved(
 
 
 async def test_one_in_ten_of_a_large_store_may_be_unreadable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sift, "MOST", 3)
+    monkeypatch.setattr(row_check, "MOST", 3)
     with closing(sqlite3.connect(path)) as connection, connection:
         [(good,)] = connection.execute("SELECT value FROM key_values WHERE kind = 'line'").fetchall()
         lines = [("line", f"line {number}", "{" if number % 12 == 0 else good) for number in range(240)]

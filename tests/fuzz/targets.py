@@ -13,11 +13,10 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
-from holdfast.voice.media import dtmf, rtcp, rtp
+from holdfast.voice.media.dtmf import event_receiver
+from holdfast.voice.media.rtp import rtcp, rtp
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.sip.agent import Agent, AgentSettings
-from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import (
     Address,
     Confirmed,
@@ -33,8 +32,16 @@ from holdfast.voice.sip.effects import (
     TimerToken,
 )
 from holdfast.voice.sip.errors import MessageUnreadable
-from holdfast.voice.sip.message import Message, Request, Response
-from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.message import Message, Request, Response
+from holdfast.voice.sip.sdp.offer import (
+    Negotiation,
+    make_offer,
+    take_answer,
+    take_offer,
+    withdraw_offer,
+)
 from tests.fuzz.hostile import Dialog, answered, packet, sip
 
 US, CALLER, STRANGER = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
@@ -338,7 +345,7 @@ def sound(numbers: Iterable[int]) -> list[str]:
             start, size = int(read.start[0]), int(read.size[0])
             if size < 0 or start < 12 or start + size > len(data):
                 wrong.append(f"rtp {number}: {size} bytes from {start} of {len(data)}")
-            dtmf.hear(None, data[start : start + size], timestamp=0, marker=False, ssrc=7)
+            event_receiver.hear(None, data[start : start + size], timestamp=0, marker=False, ssrc=7)
         rtcp.read(packet("rtcp", number), our_ssrc=1)
     return wrong
 

@@ -19,12 +19,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import soundfile
 
-from holdfast.testing.ears import frames
-from holdfast.testing.recognise import Recogniser, describe
+from holdfast.testing.audio.ears import frames
+from holdfast.testing.audio.recogniser import Recogniser, describe
 from holdfast.testing.server import HOST, free_port
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Chord, as_samples
-from holdfast.voice.media.codecs import encode
-from holdfast.voice.runtime.sounds.made import music
+from holdfast.voice.media.codec.g711 import encode
+from holdfast.voice.runtime.sounds.generated import music
 from tests.interop.programs import program
 
 MODULES = Path("/usr/lib/baresip/modules")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server
 from tests.interop.scenarios import alive, lines
 from tests.interop.scenes import Scene

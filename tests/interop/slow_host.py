@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import suppress
 
-from holdfast.cli.connections import raise_file_limit
+from holdfast.cli.server.http_limits import raise_file_limit
 
 FIRST = (
     b"",

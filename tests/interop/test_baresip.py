@@ -11,8 +11,8 @@ import pytest
 from twilio.rest import Client
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
 from holdfast.testing.signals import ALICE, BOB

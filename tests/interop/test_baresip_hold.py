@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 from holdfast.testing.signals import ALICE, BOB
 from tests.interop.baresip import Baresip

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.interop.browser import Page, browser

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3
 from holdfast.testing.clock import now_s
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import Server
 from tests.loopback.house import PASSWORD
 from tests.loopback.test_holds import MEETING, ROOM, talking

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.environment import child_environment
+from holdfast.cli.run.environment import child_environment
 from tests.interop.sdks import node
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.interop.sdks import node, python

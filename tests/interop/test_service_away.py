@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 from tests.loopback.house import PASSWORD
 from tests.loopback.test_holds import ROOM, SUPPORT, Service, dial_document, talking

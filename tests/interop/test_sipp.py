@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from twilio.twiml.voice_response import VoiceResponse
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, Value, free_port
 from tests.interop.programs import program
 from tests.interop.tls_tunnel import tunnel

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from holdfast.cli.client import Client as HoldsClient
-from holdfast.store.account import Credentials
+from holdfast.store.account_file import Credentials
+from holdfast.testing.audio.ears import frames
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import frames
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server
 from holdfast.testing.signals import BOB, as_samples
-from holdfast.voice.media.codecs import encode
+from holdfast.voice.media.codec.g711 import encode
 from tests.interop.captured import capture
 from tests.interop.scenarios import calling, holds
 from tests.interop.scenes import Scene

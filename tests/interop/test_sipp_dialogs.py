@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from twilio.rest import Client
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 from tests.interop.scenarios import alive
 from tests.interop.scenes import Scene

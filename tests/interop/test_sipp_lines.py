@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, Value, free_port
 from tests.interop.scenarios import lines
 from tests.interop.scenes import Scene

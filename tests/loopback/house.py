@@ -3,7 +3,7 @@
 import asyncio
 
 from holdfast.cli.client import Client
-from holdfast.store.account import Credentials
+from holdfast.store.account_file import Credentials
 from holdfast.testing.server import Server
 
 PASSWORD = "wonderland"

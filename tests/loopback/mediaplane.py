@@ -16,10 +16,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from holdfast.voice.media.concealment import CONCEALED, Concealment
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
-from holdfast.voice.runtime.mediaplane.errors import MediaAway
+from holdfast.voice.media.mix.concealment import CONCEALED, Concealment
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.errors import MediaAway
+from holdfast.voice.runtime.media_client import MediaPlane
 
 WAIT_S = 20.0
 TICK_S = 0.02
@@ -220,7 +220,7 @@ async def start(*given: str, path: Path, rows: int = 8, under: tuple[str, ...] =
     """The media process, ending with the tests at the latest."""
     return await asyncio.create_subprocess_exec(
         *under,
-        *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+        *(sys.executable, "-m", "holdfast.voice.media_process"),
         *("--socket", str(path), "--rows", str(rows), "--base", str(free_ports(rows))),
         *("--supervisor", str(os.getpid())),
         *given,

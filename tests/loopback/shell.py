@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+from holdfast.voice.media_process.errors import MediaAway
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import DocumentFetched, DocumentMissed, SoundFailed
 from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import WebSeen
-from holdfast.voice.runtime.fetch import WebClient
-from holdfast.voice.runtime.library import Library
-from holdfast.voice.runtime.mediaplane.errors import MediaAway
-from holdfast.voice.runtime.sounds.decoder import Decoder
-from holdfast.voice.runtime.sounds.speech import NoSpeech, Speech
-from holdfast.voice.runtime.web.exchange import Timing
-from holdfast.voice.runtime.web.reach import Reach
-from holdfast.voice.runtime.webhooks import Webhooks
+from holdfast.voice.runtime.http.client import WebClient
+from holdfast.voice.runtime.http.exchange import Timing
+from holdfast.voice.runtime.http.ssrf_policy import Reach
+from holdfast.voice.runtime.sounds.decode_client import Decoder
+from holdfast.voice.runtime.sounds.sound_cache import Library
+from holdfast.voice.runtime.sounds.tts_client import NoSpeech, Speech
+from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 
 FAST = Timing(connect_s=0.5, read_s=0.5, total_s=1.5)
 AUDIO_LIMIT = 1_000_000

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from holdfast.holds.account import Account
+from holdfast.holds.account.client import Account
 from holdfast.holds.errors import (
     AccountRefused,
     AccountTrouble,

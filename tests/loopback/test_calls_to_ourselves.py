@@ -8,8 +8,8 @@ from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs.ourselves import MOST_HOPS
-from holdfast.voice.runtime.legs.sip import SipSettings
+from holdfast.voice.runtime.sip.loopback_calls import MOST_HOPS
+from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from tests.loopback.test_sip_legs import CALL, Bench, opened
 
 pytestmark = pytest.mark.anyio

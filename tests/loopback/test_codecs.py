@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB, Chord
-from holdfast.voice.media.codecs import PAYLOAD_TYPE, decode, encode
-from holdfast.voice.sip.offer import Codec
+from holdfast.voice.media.codec.g711 import PAYLOAD_TYPE, decode, encode
+from holdfast.voice.sip.sdp.offer import Codec
 from tests.loopback.house import PASSWORD, answers, client
 
 pytestmark = pytest.mark.anyio

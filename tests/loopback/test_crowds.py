@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.connections import raise_file_limit
+from holdfast.cli.server.http_limits import raise_file_limit
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, Value, free_port
-from holdfast.voice.runtime.streams import MAX_NEWCOMERS, MAX_NEWCOMERS_OF_ONE_HOST
+from holdfast.voice.runtime.sip.transport.streams import MAX_NEWCOMERS, MAX_NEWCOMERS_OF_ONE_HOST
 from holdfast.voice.sip.effects import Address
 from tests.loopback.test_serve import children, until
 from tests.loopback.test_sip_connections import LOCALHOST

@@ -11,8 +11,8 @@ import pytest
 from twilio.rest import Client
 
 from holdfast.testing.calls import PhoneCall
-from holdfast.testing.files import FileServer
-from holdfast.testing.holding import HoldForm
+from holdfast.testing.file_server import FileServer
+from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.sip.effects import EndCause, Ended

@@ -11,12 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli import checks
 from holdfast.cli.app import run
-from holdfast.cli.checks import Verdict
-from holdfast.cli.running import Running, announce, birth_of, find_running, withdraw
+from holdfast.cli.doctor import checks
+from holdfast.cli.doctor.checks import Verdict
+from holdfast.cli.run_file import (
+    Running,
+    announce,
+    birth_of,
+    find_running,
+    withdraw,
+)
 from holdfast.settings import Settings, read
-from holdfast.store.account import account_file, keep_account
+from holdfast.store.account_file import account_file, keep_account
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.loopback.house import PASSWORD

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.testing.calls import CallState
-from holdfast.testing.files import FileServer
-from holdfast.testing.holding import HoldForm
+from holdfast.testing.file_server import FileServer
+from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
 from tests.loopback.house import answers

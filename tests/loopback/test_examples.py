@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 import pytest
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server, free_port
 from tests.loopback.house import CUSTOMER, PASSWORD, answers

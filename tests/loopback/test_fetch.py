@@ -14,10 +14,10 @@ from twilio.request_validator import RequestValidator
 
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.fetch import WebClient, trusting
-from holdfast.voice.runtime.web.errors import SettingWrong
-from holdfast.voice.runtime.web.exchange import Ask, Timing
-from holdfast.voice.runtime.web.reach import Reach, reach_of
+from holdfast.voice.runtime.http.client import WebClient, trusting
+from holdfast.voice.runtime.http.errors import SettingWrong
+from holdfast.voice.runtime.http.exchange import Ask, Timing
+from holdfast.voice.runtime.http.ssrf_policy import Reach, reach_of
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from holdfast.testing.clock import now_s
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.conformance.test_rfc4475 import REQUESTS, Case

@@ -9,17 +9,17 @@ from typing import Any, Literal
 import pytest
 
 from holdfast.cli.client import Client as HoldsClient
-from holdfast.store.account import Credentials
+from holdfast.store.account_file import Credentials
+from holdfast.testing.audio.ears import frames
 from holdfast.testing.calls import PhoneCall
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import frames
-from holdfast.testing.files import FileServer
-from holdfast.testing.holding import HoldForm
+from holdfast.testing.file_server import FileServer
+from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import as_samples
-from holdfast.voice.media.codecs import encode
-from holdfast.voice.runtime.sounds.made import music
+from holdfast.voice.media.codec.g711 import encode
+from holdfast.voice.runtime.sounds.generated import music
 from tests.loopback.house import answers
 
 pytestmark = pytest.mark.anyio

@@ -18,14 +18,14 @@ from urllib.parse import quote
 import pytest
 
 from holdfast.cli.client import Client, Refused
-from holdfast.cli.web import http_server
+from holdfast.cli.server.http_server import http_server
 from holdfast.holds import Account, AccountUnreachable, BadInput, Hold, Holds
-from holdfast.holds.web import make_web
+from holdfast.holds.web.app import make_web
 from holdfast.store.database import open_database
 from holdfast.store.holds import SqlHolds
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
 from holdfast.testing.clock import now_s
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
 from tests.loopback.house import PASSWORD, answers, client

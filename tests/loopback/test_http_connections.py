@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from holdfast.cli.connections import Door
-from holdfast.cli.web import http_server
+from holdfast.cli.server.http_limits import Door
+from holdfast.cli.server.http_server import http_server
 from holdfast.testing.server import HOST
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from holdfast.voice.model.effects import PlaySound, StopSound
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import Token
-from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.runtime.sounds.decode_client import Decoder
 from tests.loopback.shell import ALICE, BOB, Shell, open_shell, token
 from tests.loopback.test_fetch import drip, endless, endless_chunks, nothing, reset
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to

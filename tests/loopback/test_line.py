@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.testing.audio.ears import Ear, stream
+from holdfast.testing.audio.recogniser import SILENCE
+from holdfast.testing.audio.rtp_stream import Line, bind_pair, read
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import Ear, stream
-from holdfast.testing.line import Line, bind_pair, read
-from holdfast.testing.recognise import SILENCE
 from holdfast.testing.signals import ALICE, BOB, FRAME_SAMPLES, Chord
-from holdfast.voice.sip.offer import Agreed
+from holdfast.voice.sip.sdp.offer import Agreed
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def test_a_key_stays_one_event_though_slots_are_skipped_meanwhile(monkeypatch: p
     receiver.settimeout(5.0)
     with receiver, control, open_line(None) as (alice, _):
         # Each packet sent takes 50 ms of this clock: two slots pass before the next.
-        monkeypatch.setattr("holdfast.testing.line.now_s", lambda: now_s() + 0.05 * alice.sent)
+        monkeypatch.setattr("holdfast.testing.audio.rtp_stream.now_s", lambda: now_s() + 0.05 * alice.sent)
         alice.agree(replace(agreed_with(alice), remote=receiver.getsockname()[:2]))
         alice.press("5")
         packets = [packet for _ in range(12) if (packet := read(receiver.recv(2048), 0.0)) is not None]

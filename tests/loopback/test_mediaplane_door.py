@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.door import Door
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.control_socket import Door
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
 
 FACTS = 20_000
 GREETING = m.Attached(pid=1, capacity=1, rows=())

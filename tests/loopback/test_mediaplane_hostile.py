@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.media_process.control_link import protocol as m
 from tests.loopback.mediaplane import (
     SILENT,
     assert_one_stream,

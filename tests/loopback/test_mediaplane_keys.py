@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.voice.media import dtmf
-from holdfast.voice.media.inband import InbandKeys
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.sounds.made import touch_tones
+from holdfast.voice.media.dtmf import event_receiver
+from holdfast.voice.media.dtmf.tone_detector import InbandKeys
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.runtime.sounds.generated import touch_tones
 from tests.loopback.mediaplane import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
 
 
-def heard(last: dtmf.Press | None, each: Packet) -> tuple[dtmf.Press | None, str | None]:
-    return dtmf.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker, ssrc=each.ssrc)
+def heard(last: event_receiver.Press | None, each: Packet) -> tuple[event_receiver.Press | None, str | None]:
+    return event_receiver.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker, ssrc=each.ssrc)
 
 
 def tones(digits: str) -> bytes:

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from holdfast.voice.runtime.mediaplane.errors import RowsFull
-from holdfast.voice.runtime.mediaplane.ports import LEAST_REST_S, REST_S, Ports
+from holdfast.voice.media_process.errors import RowsFull
+from holdfast.voice.media_process.sockets.ports import LEAST_REST_S, REST_S, Ports
 from tests.loopback.mediaplane import free_ports
 
 

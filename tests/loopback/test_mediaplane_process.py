@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.voice.media import rtcp
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
-from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, RowsFull
+from holdfast.voice.media.rtp import rtcp
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.errors import MediaAway, MediaRefused, RowsFull
+from holdfast.voice.runtime.media_client import MediaPlane
 from tests.loopback.mediaplane import (
     WAIT_S,
     Media,

@@ -7,8 +7,8 @@ import struct
 import time
 from contextlib import closing
 
-from holdfast.voice.media.rtcp import RECEIVER_REPORT, ntp
-from holdfast.voice.runtime.mediaplane.reports import Reports
+from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT, ntp
+from holdfast.voice.media_process.legs.rtcp_sockets import Reports
 
 ROW, OURS, THEIRS = 3, 7, 9
 

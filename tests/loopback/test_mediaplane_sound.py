@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, TO_OTHER_LAW, ULAW
-from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    TO_OTHER_LAW,
+    ULAW,
+)
+from holdfast.voice.media_process.control_link import protocol as m
 from tests.loopback.mediaplane import (
     SILENT,
     assert_one_stream,

@@ -6,9 +6,9 @@ import socket
 import struct
 from pathlib import Path
 
-from holdfast.voice.media import rtcp
-from holdfast.voice.media.srtp import Srtp, SrtpKeys
-from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.media.rtp import rtcp
+from holdfast.voice.media.rtp.srtp import Srtp, SrtpKeys
+from holdfast.voice.media_process.control_link import protocol as m
 from tests.loopback.mediaplane import Media, Packet, Phone, assert_one_stream, humming, packet, phones, rtp, running
 
 THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90))

@@ -11,17 +11,17 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from holdfast.voice.media.codecs import encode
-from holdfast.voice.media.concealment import CONCEALED
-from holdfast.voice.media.keytones import tone
-from holdfast.voice.media.rtcp import RECEIVER_REPORT
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.captures import CaptureClosed, OpenCapture, Voices
-from holdfast.voice.runtime.mediaplane.intake import MOST_SOUND
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import PlainSockets
-from holdfast.voice.runtime.mediaplane.plane import Plane
-from holdfast.voice.runtime.mediaplane.ports import Ports
+from holdfast.voice.media.codec.g711 import encode
+from holdfast.voice.media.dtmf.tone_generator import tone
+from holdfast.voice.media.mix.concealment import CONCEALED
+from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.legs.recording_files import CaptureClosed, OpenCapture, Voices
+from holdfast.voice.media_process.legs.rtp_receive import MOST_SOUND
+from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.sockets.plain import PlainSockets
+from holdfast.voice.media_process.sockets.ports import Ports
 from tests.loopback.mediaplane import SILENT, TICK_S, Phone, fades, free_ports, rtp
 
 ROWS = 4

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from holdfast.testing.audio.recogniser import Recogniser
 from holdfast.testing.calls import PhoneCall
 from holdfast.testing.clock import now_s
-from holdfast.testing.holding import HoldForm
+from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone
-from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB, DAVE, HUMS, Chord
 from tests.loopback.house import answers

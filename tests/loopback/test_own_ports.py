@@ -11,13 +11,13 @@ from typing import Literal
 
 import pytest
 
-from holdfast.cli.running import find_running
+from holdfast.cli.run_file import find_running
 from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused, LegRinging, PhoneHeld
-from holdfast.voice.runtime.interfaces import addresses
-from holdfast.voice.runtime.legs.own_ports import OwnPorts
-from holdfast.voice.runtime.legs.sip import SipSettings
+from holdfast.voice.runtime.interface_addresses import addresses
+from holdfast.voice.runtime.sip.own_ports import OwnPorts
+from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import (
     Accepted,
     Address,

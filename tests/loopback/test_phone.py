@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from holdfast.testing.audio.ears import stream
 from holdfast.testing.calls import CallFailed, CallState
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import stream
-from holdfast.testing.endpoint import open_endpoint
-from holdfast.testing.holding import HoldForm
+from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Answers, NotHeard, Phone, Refuses, Rings
 from holdfast.testing.signals import CAROL
-from holdfast.voice.sip.digest import Ha1
+from holdfast.testing.sip_endpoint import open_endpoint
 from holdfast.voice.sip.effects import Address, EndCause
 from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.message.digest import Ha1
 
 pytestmark = pytest.mark.anyio
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import Server
-from holdfast.voice.media.latch import RtpSource
-from holdfast.voice.media.rtcp import RECEIVER_REPORT
-from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
+from holdfast.voice.media_process.control_link import protocol as m
 from tests.loopback.house import client
 from tests.loopback.mediaplane import (
     SILENT,

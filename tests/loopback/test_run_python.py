@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.environment import child_environment
+from holdfast.cli.run.environment import child_environment
 
 SID = "AC" + "1" * 32
 TOKEN = "f" * 32

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.client import Client
-from holdfast.cli.running import find_running
-from holdfast.store.account import Credentials
+from holdfast.cli.run_file import find_running
+from holdfast.store.account_file import Credentials
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, free_rtp_base
 from tests.loopback.test_serve import holdfast
@@ -94,7 +94,7 @@ async def whole_family(pid: int) -> list[int]:
         while True:
             found = family(pid)
             commands = " ".join(command(each) for each in found)
-            if all(part in commands for part in ("holdfast.cli.control", "mediaplane", "sounds.worker")):
+            if all(part in commands for part in ("holdfast.cli.server.control", "mediaplane", "sounds.worker")):
                 return found
             await asyncio.sleep(0.05)
 

@@ -21,13 +21,13 @@ from urllib.request import urlopen
 import pytest
 
 from holdfast.cli.client import Client, Refused
-from holdfast.cli.running import find_running, running_file
-from holdfast.store.account import Credentials
+from holdfast.cli.run_file import find_running, running_file
+from holdfast.store.account_file import Credentials
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.runtime.supervisor import GIVE_UP
-from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.message import Request, respond
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.message import Request, respond
 from tests.loopback.house import client
 
 
@@ -48,7 +48,7 @@ def children(pid: int) -> dict[str, int]:
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         command = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-        found["control" if "holdfast.cli.control" in command else "media"] = int(child)
+        found["control" if "holdfast.cli.server.control" in command else "media"] = int(child)
     return found
 
 
@@ -430,7 +430,7 @@ def test_a_taken_sip_port_is_told(tmp_path: Path) -> None:
 
 def test_control_alone_says_how_it_is_started() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast.cli.control"], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "holdfast.cli.server.control"], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == GIVE_UP
     assert "→ holdfast serve" in done.stderr

@@ -13,10 +13,10 @@ import pytest
 from holdfast.testing.phone import Phone
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered
-from holdfast.voice.runtime.legs.sip import SipSettings
-from holdfast.voice.runtime.listings import Line, Route
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.registrar import Binding
+from holdfast.voice.sip.registrar.registrar import Binding
 from tests.loopback.test_sip_legs import CALL, Bench, Book, opened
 
 pytestmark = pytest.mark.anyio

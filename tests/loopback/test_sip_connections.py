@@ -15,11 +15,11 @@ import pytest
 from holdfast.testing.phone import Answers, Phone
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
-from holdfast.voice.runtime.legs.sip import SipSettings
-from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
-from holdfast.voice.runtime.streams import Connection, Streams
+from holdfast.voice.runtime.sip.sip_legs import SipSettings
+from holdfast.voice.runtime.sip.transport.streams import Connection, Streams
+from holdfast.voice.runtime.sip.transport.tls import TlsFiles, load_tls
 from holdfast.voice.sip.effects import Address, EndCause, Transport
-from holdfast.voice.sip.framing import MAX_HEAD_BYTES, Broken
+from holdfast.voice.sip.message.framing import MAX_HEAD_BYTES, Broken
 from tests.loopback.test_sip_legs import CALL, Bench, opened
 
 LOCALHOST = Path(__file__).with_name("localhost.pem")

@@ -18,10 +18,11 @@ import pytest
 from holdfast.store.database import open_database
 from holdfast.store.key_values import SqlKeyValues
 from holdfast.testing.calls import CallFailed
-from holdfast.testing.holding import HoldForm
+from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
-from holdfast.voice.media.latch import RtpSource
-from holdfast.voice.media.srtp import SrtpKeys
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media.rtp.srtp import SrtpKeys
+from holdfast.voice.media_process.errors import MediaAway, RowsFull
 from holdfast.voice.model.commands import (
     Instruction,
     ReceiveCall,
@@ -41,13 +42,12 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Trace
-from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
-from holdfast.voice.runtime.legs.registrations import Registrations
-from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
-from holdfast.voice.runtime.listings import Line, Route
-from holdfast.voice.runtime.mediaplane.client import RowAddress
-from holdfast.voice.runtime.mediaplane.errors import MediaAway, RowsFull
+from holdfast.voice.runtime.directory.directory import Answer
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.media_client import RowAddress
+from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
+from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.sip.agent import AnybodyMayCall, Credentials
 from holdfast.voice.sip.effects import (
     Accepted,
@@ -65,7 +65,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
-from holdfast.voice.sip.offer import Codec, RtpAddress
+from holdfast.voice.sip.sdp.offer import Codec, RtpAddress
 
 pytestmark = pytest.mark.anyio
 

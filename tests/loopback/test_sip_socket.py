@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from holdfast.voice.runtime.sockets import SipSocket, open_sip_socket
+from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket, open_sip_socket
 from holdfast.voice.sip.effects import Address
 
 pytestmark = pytest.mark.anyio

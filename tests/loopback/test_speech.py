@@ -7,14 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from holdfast.voice.media.codecs import decode
+from holdfast.voice.media.codec.g711 import decode
 from holdfast.voice.model.effects import PlaySound
+from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.sound import Sound
-from holdfast.voice.runtime.sounds.speech import Espeak, Speech, Utterance
-from holdfast.voice.runtime.web.errors import SoundUnplayable
+from holdfast.voice.runtime.sounds.tts_client import Espeak, Speech, Utterance
 from tests.loopback.house import answers
 from tests.loopback.shell import ALICE, BOB, open_shell, token
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import decode
-from holdfast.voice.runtime.sounds.made import built_in
+from holdfast.voice.media.codec.g711 import decode
+from holdfast.voice.runtime.sounds.generated import built_in
 from holdfast.voice.runtime.sounds.sound import Sound
-from holdfast.voice.runtime.sounds.speech import Espeak, Utterance
+from holdfast.voice.runtime.sounds.tts_client import Espeak, Utterance
 from holdfast.voice.twiml.voices import LANGUAGES
 
 BUSY = "All of our agents are busy at the moment. Please hold the line, your call is important to us."

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 import pytest
 
 from holdfast.cli.client import Refused
-from holdfast.testing.files import FileServer
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.loopback.house import PASSWORD

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
+from holdfast.testing.audio.ears import SETTLED, Ear
 from holdfast.testing.clock import now_s
-from holdfast.testing.ears import SETTLED, Ear
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS, Chord
-from holdfast.voice.media.beeps import STEPS_HZ
+from holdfast.voice.media.mix.beeps import STEPS_HZ
 from tests.loopback.house import answers
 from tests.loopback.web_server import WebServer, reply
 

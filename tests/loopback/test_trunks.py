@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.checks import Finding, Verdict, check_trunks
+from holdfast.cli.doctor.checks import Finding, Verdict, check_trunks
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Answers, Phone, Refuses
 from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
-from holdfast.voice.runtime.legs.endpoint import SipEndpoint, open_endpoint
-from holdfast.voice.runtime.legs.sip import SipSettings
-from holdfast.voice.runtime.legs.tls import TlsFiles, load_tls
-from holdfast.voice.runtime.listings import Route
-from holdfast.voice.sip.digest import Ha1
+from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.sip.sip_legs import SipSettings
+from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
+from holdfast.voice.runtime.sip.transport.tls import TlsFiles, load_tls
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
+from holdfast.voice.sip.message.digest import Ha1
 from tests.loopback.house import client
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, opened
 

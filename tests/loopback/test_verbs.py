@@ -15,9 +15,9 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from holdfast.testing.audio.recogniser import Recogniser
 from holdfast.testing.calls import CallFailed, CallState
 from holdfast.testing.phone import Phone
-from holdfast.testing.recognise import Recogniser
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS
 from tests.loopback.house import PASSWORD, answers

@@ -12,7 +12,7 @@ import numpy as np
 from G722 import G722
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import decode
+from holdfast.voice.media.codec.g711 import decode
 from tests.loopback.mediaplane import TICK_S, WAIT_S, Packet, Phone, phones, rtp, running
 
 RATE_HZ, FRAME = 16_000, 320

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.control.nouns import Room
+from holdfast.voice.control.entities import Room
 from holdfast.voice.model.commands import Admission, Callback, CreateCall, Instruction, ReserveSeat, Target
 from holdfast.voice.model.ids import CallSid, RoomSid
 from tests.stories.telling import APP, EVENTS, Told, pages

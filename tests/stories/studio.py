@@ -23,13 +23,19 @@ from G722 import G722
 from numpy.typing import NDArray
 
 from holdfast.testing.world import World
-from holdfast.voice.control.nouns import RoomStatus
-from holdfast.voice.control.view import Message
-from holdfast.voice.media.codecs import DECODE, ENCODE
-from holdfast.voice.media.dtmf import DIGITS
+from holdfast.voice.control.entities import RoomStatus
+from holdfast.voice.control.read_only_state import Message
+from holdfast.voice.media.codec.g711 import DECODE, ENCODE
+from holdfast.voice.media.dtmf.event_receiver import DIGITS
+from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.keytones import tone
-from holdfast.voice.media.latch import Address, Admitted
+from holdfast.voice.media.rtp.latch import Address, Admitted
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.legs import recording_files
+from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.sockets.plain import Arrived
+from holdfast.voice.media_process.sockets.ports import Pair, Ports
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -46,15 +52,9 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.facts import LegAnswered, LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, owner
-from holdfast.voice.runtime.mediaplane import captures
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import Arrived
-from holdfast.voice.runtime.mediaplane.plane import Plane
-from holdfast.voice.runtime.mediaplane.ports import Pair, Ports
-from holdfast.voice.runtime.recorder import Recorder
-from holdfast.voice.runtime.sounding import Sounding
+from holdfast.voice.runtime.audio_effects import Sounding
+from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.recordings.recorder import Recorder
 
 ROWS = 14
 EVENTS = 101
@@ -206,7 +206,7 @@ class Clips:
         pass
 
 
-class Memory(captures.Writer):
+class Memory(recording_files.Writer):
     """What is written down, kept in memory."""
 
     def __init__(self) -> None:

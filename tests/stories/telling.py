@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.world import ACCOUNT, Asked, World, twiml
-from holdfast.voice.control.geography import places
+from holdfast.voice.control.caller_geography import places
 from holdfast.voice.model.commands import EndCall, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.ids import CallSid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import World, twiml
-from holdfast.voice.control.nouns import Participant, Room
+from holdfast.voice.control.entities import Participant, Room
 from holdfast.voice.model.commands import (
     ChangeParticipant,
     WebRequest,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.control.ending import dialled
-from holdfast.voice.control.explain import Arrivals, explain
+from holdfast.voice.diagnostics.explain import Arrivals, explain
+from holdfast.voice.diagnostics.explain_end import dialled
 from holdfast.voice.model.commands import (
     ChangeCall,
     ChangeParticipant,

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.testing.world import World
-from holdfast.voice.control.nouns import RoomStatus
+from holdfast.voice.control.entities import RoomStatus
 from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall, RecordingTerms
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.facts import LegRinging, PhoneHeld, PhoneResumed

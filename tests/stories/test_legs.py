@@ -24,7 +24,7 @@ from holdfast.voice.model.effects import HangUpLeg, LogNotification, PlaceLeg
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import LegRefused
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.refusals import NO_COMMON_SOUND
+from holdfast.voice.model.sip_status_mapping import NO_COMMON_SOUND
 
 APP = "https://app.example"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World
-from holdfast.voice.control.nouns import Queue
+from holdfast.voice.control.entities import Queue
 from holdfast.voice.model.commands import ChangeQueue, CreateQueue, DeleteQueue, DequeueMember, WebRequest
 from holdfast.voice.model.errors import NotFound, QueueNameTaken, QueueNotEmpty
 from holdfast.voice.model.ids import QueueSid

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.control.nouns import Recording
+from holdfast.voice.control.entities import Recording
 from holdfast.voice.model.commands import (
     Callback,
     ChangeParticipant,
@@ -35,7 +35,7 @@ from holdfast.voice.model.facts import (
     RecordingFinished,
 )
 from holdfast.voice.model.ids import CallSid, RecordingSid
-from holdfast.voice.model.orders import EndRecording
+from holdfast.voice.model.internal_commands import EndRecording
 
 APP = "https://app.example"
 TAPE = RecordingSid("RE" + "1" * 32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import World
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import CreateCall, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import AnswerReferral, ReferLeg
 from holdfast.voice.model.facts import (
@@ -144,7 +144,7 @@ def test_a_caller_who_hangs_up_meanwhile_has_canceled_it(world: World) -> None:
 
 @pytest.mark.parametrize("asks", [True, False])
 def test_a_redirect_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, *, asks: bool) -> None:
-    monkeypatch.setattr(unconfirmed, "REFER_LEFT_ASKS_ACTION", asks)
+    monkeypatch.setattr(twilio_assumptions, "REFER_LEFT_ASKS_ACTION", asks)
     told = referred(world)
     world.tell(LegReferred(call=told["X"], sip_code=202))
     redirect(world, told["X"], "/new")
@@ -231,7 +231,7 @@ def test_keys_and_news_of_something_else_change_nothing(world: World) -> None:
 
 
 def test_word_for_a_referral_that_was_cut_short(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "REFERRAL_CUT_SHORT", "no-answer")
+    monkeypatch.setattr(twilio_assumptions, "REFERRAL_CUT_SHORT", "no-answer")
     told = referred(world)
     tells(world, told["X"], 180, over=True)
     assert told.news() == ["X POST /after in-progress ReferCallStatus=no-answer NotifySipResponseCode=180"]

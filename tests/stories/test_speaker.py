@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import World
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import ChangeParticipant, EndRoom
 from holdfast.voice.model.facts import LegSpeaks
 from tests.stories.conference_telling import PLAIN, room_of, room_page, two
@@ -82,7 +82,7 @@ def test_in_a_bridge_nobody_is_listened_to(world: World) -> None:
 
 
 def test_those_who_are_not_heard_may_have_events_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "UNHEARD_SPEAKS", True)
+    monkeypatch.setattr(twilio_assumptions, "UNHEARD_SPEAKS", True)
     told = Told(world, A=world.calls_in("a", room_page(world, "first", f'muted="true" {SPEAKER}')))
     told.name(B=world.calls_in("b", room_page(world, "second")))
     told.news()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.testing.world import World
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import AnnounceToRoom, ChangeParticipant, EndRoom, RemoveParticipant, WebRequest
 from holdfast.voice.twiml.document import read
 from tests.stories.conference_telling import EVERY, room_of, room_page, two
@@ -38,7 +38,7 @@ def dialled(world: World, nouns: str = "<Client>a</Client>") -> Told:
 
 
 def test_the_word_for_a_child_that_was_redirected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "CHILD_REDIRECTED", "answered")
+    monkeypatch.setattr(twilio_assumptions, "CHILD_REDIRECTED", "answered")
     told = dialled(world)
     world.answers(told["C"])
     redirect(world, told["C"], "/new")
@@ -46,7 +46,7 @@ def test_the_word_for_a_child_that_was_redirected(world: World, monkeypatch: pyt
 
 
 def test_a_parent_that_is_gone_asks_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "PARENT_GONE_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "PARENT_GONE_ASKS_ACTION", False)
     told = dialled(world)
     world.answers(told["C"])
     world.hangs_up(told["P"])
@@ -55,21 +55,21 @@ def test_a_parent_that_is_gone_asks_nothing(world: World, monkeypatch: pytest.Mo
 
 
 def test_the_last_status_of_a_child_whose_parent_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "CHILD_OF_GONE_PARENT", "no-answer")
+    monkeypatch.setattr(twilio_assumptions, "CHILD_OF_GONE_PARENT", "no-answer")
     told = dialled(world)
     world.hangs_up(told["P"])
     assert told.statuses() == {"P": "completed", "C": "no-answer"}
 
 
 def test_the_word_for_a_parent_redirected_while_it_rings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "PARENT_REDIRECTED_RINGING", "completed")
+    monkeypatch.setattr(twilio_assumptions, "PARENT_REDIRECTED_RINGING", "completed")
     told = dialled(world)
     redirect(world, told["P"], "/new")
     assert told.news()[0] == "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialBridged=false"
 
 
 def test_a_child_redirected_out_of_its_screening(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "SCREENED_CHILD_BRIDGED", "true")
+    monkeypatch.setattr(twilio_assumptions, "SCREENED_CHILD_BRIDGED", "true")
     told = dialled(world, '<Client url="/screen">a</Client>')
     world.answers(told["C"])
     redirect(world, told["C"], "/new")
@@ -77,14 +77,14 @@ def test_a_child_redirected_out_of_its_screening(world: World, monkeypatch: pyte
 
 
 def test_the_losers_of_a_race(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "RACE_LOSER", "no-answer")
+    monkeypatch.setattr(twilio_assumptions, "RACE_LOSER", "no-answer")
     told = dialled(world, "<Client>a</Client><Client>b</Client>")
     world.answers(told["C"])
     assert told.statuses() == {"P": "in-progress", "C": "in-progress", "D": "no-answer"}
 
 
 def test_several_were_tried_and_the_last_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "SEVERAL_TRIED_NAME_LAST", True)
+    monkeypatch.setattr(twilio_assumptions, "SEVERAL_TRIED_NAME_LAST", True)
     told = dialled(world, "<Client>a</Client><Client>b</Client>")
     world.refuses(told["D"], 486)
     world.refuses(told["C"], 486)
@@ -92,7 +92,7 @@ def test_several_were_tried_and_the_last_is_named(world: World, monkeypatch: pyt
 
 
 def test_in_turn_one_screened_off_ends_the_dial(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "SCREENED_OFF_TRIES_NEXT", False)
+    monkeypatch.setattr(twilio_assumptions, "SCREENED_OFF_TRIES_NEXT", False)
     nouns = '<Client url="/screen">a</Client><Client>b</Client>'
     pages(
         world,
@@ -110,7 +110,7 @@ def test_in_turn_one_screened_off_ends_the_dial(world: World, monkeypatch: pytes
 
 
 def test_the_action_of_a_recorded_dial_has_the_address_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "DIAL_ACTION_TELLS_LENGTH", False)
+    monkeypatch.setattr(twilio_assumptions, "DIAL_ACTION_TELLS_LENGTH", False)
     pages(
         world,
         start='<Dial action="/after" record="record-from-answer"><Client>a</Client></Dial>',
@@ -125,7 +125,7 @@ def test_the_action_of_a_recorded_dial_has_the_address_alone(world: World, monke
 
 @pytest.mark.parametrize("typed", ["", "12"])
 def test_a_redirect_out_of_a_gather_asks_its_action(world: World, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
-    monkeypatch.setattr(unconfirmed, "GATHER_LEFT_ASKS_ACTION", True)
+    monkeypatch.setattr(twilio_assumptions, "GATHER_LEFT_ASKS_ACTION", True)
     pages(world, start='<Gather action="/after"/>', new="<Pause length='60'/>", after="<Pause/>")
     told = Told(world, X=world.calls_in("x", f"{APP}/start"))
     told.news()
@@ -136,7 +136,7 @@ def test_a_redirect_out_of_a_gather_asks_its_action(world: World, monkeypatch: p
 
 
 def test_a_redirect_out_of_a_record_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "RECORD_LEFT_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "RECORD_LEFT_ASKS_ACTION", False)
     pages(world, start='<Record playBeep="false" action="/after"/>', new="<Pause length='60'/>")
     told = Told(world, X=world.calls_in("x", f"{APP}/start"))
     told.news()
@@ -145,7 +145,7 @@ def test_a_redirect_out_of_a_record_asks_no_action(world: World, monkeypatch: py
 
 
 def test_a_redirect_out_of_a_conference_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "CONFERENCE_LEFT_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "CONFERENCE_LEFT_ASKS_ACTION", False)
     told = two(world, "")
     redirect(world, told["A"], "/music")
     assert told.news() == ["A POST /music in-progress"]
@@ -155,7 +155,7 @@ def test_a_redirect_out_of_a_conference_asks_no_action(world: World, monkeypatch
 def test_a_redirect_out_of_a_queue_asks_no_action(
     world: World, monkeypatch: pytest.MonkeyPatch, *, bridged: bool
 ) -> None:
-    monkeypatch.setattr(unconfirmed, "QUEUE_DIAL_LEFT_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "QUEUE_DIAL_LEFT_ASKS_ACTION", False)
     told = queue_dialled(world, bridged=bridged)
     redirect(world, told["D"], "/new")
     assert told.news() == ["D POST /new in-progress"]
@@ -179,7 +179,7 @@ def queue_dialled(world: World, *, bridged: bool) -> Told:
 
 
 def test_the_last_one_in_a_conference_hears_the_wait_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "LAST_PARTICIPANT_HEARS_WAIT", True)
+    monkeypatch.setattr(twilio_assumptions, "LAST_PARTICIPANT_HEARS_WAIT", True)
     told = two(world, 'waitUrl="/music"', 'waitUrl="/music"')
     world.hangs_up(told["B"])
     assert told.hears() == {"A": "/music.mp3", "B": "nothing"}
@@ -188,14 +188,14 @@ def test_the_last_one_in_a_conference_hears_the_wait_again(world: World, monkeyp
 
 
 def test_a_wait_file_is_played_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "WAIT_FILE_LOOPS", False)
+    monkeypatch.setattr(twilio_assumptions, "WAIT_FILE_LOOPS", False)
     world.pages[f"{APP}/song"] = "audio"
     call = world.calls_in("a", room_page(world, "first", 'waitUrl="/song"'))
     assert world.playing[call][2] == 1
 
 
 def test_those_on_hold_hear_what_is_announced_to_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "HELD_HEARS_ROOM_ANNOUNCEMENT", True)
+    monkeypatch.setattr(twilio_assumptions, "HELD_HEARS_ROOM_ANNOUNCEMENT", True)
     told = two(world)
     room = room_of(world, told["A"]).sid
     world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
@@ -204,7 +204,7 @@ def test_those_on_hold_hear_what_is_announced_to_all(world: World, monkeypatch: 
 
 
 def test_one_on_hold_does_not_hear_what_is_announced_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "HELD_HEARS_OWN_ANNOUNCEMENT", False)
+    monkeypatch.setattr(twilio_assumptions, "HELD_HEARS_OWN_ANNOUNCEMENT", False)
     told = two(world)
     room = room_of(world, told["A"]).sid
     world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
@@ -213,14 +213,14 @@ def test_one_on_hold_does_not_hear_what_is_announced_to_it(world: World, monkeyp
 
 
 def test_a_removed_participant_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "KICKED_GOES_ON", False)
+    monkeypatch.setattr(twilio_assumptions, "KICKED_GOES_ON", False)
     told = two(world)
     world.tell(RemoveParticipant(room=room_of(world, told["A"]).sid, call=told["A"]))
     assert told.statuses() == {"A": "completed", "B": "in-progress"}
 
 
 def test_the_first_events_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "FIRST_EVENT_NUMBER", 0)
+    monkeypatch.setattr(twilio_assumptions, "FIRST_EVENT_NUMBER", 0)
     told = Told(world, A=world.calls_in("a", room_page(world, "first", EVERY)))
     world.tell(EndRoom(room=room_of(world, told["A"]).sid))
     assert [asked["SequenceNumber"] for asked in world.callbacks] == ["0", "1", "2"]
@@ -230,7 +230,7 @@ def test_the_first_events_number(world: World, monkeypatch: pytest.MonkeyPatch) 
 def test_the_words_for_a_queue_without_a_member(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str, *, exists: bool
 ) -> None:
-    monkeypatch.setattr(unconfirmed, name, "canceled")
+    monkeypatch.setattr(twilio_assumptions, name, "canceled")
     if exists:
         told = queue_dialled(world, bridged=False)
         world.passes(21)
@@ -243,14 +243,14 @@ def test_the_words_for_a_queue_without_a_member(
 def test_the_action_of_a_queues_dialler_says_nothing_of_the_queue(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unconfirmed, "QUEUE_DIAL_TELLS_QUEUE", False)
+    monkeypatch.setattr(twilio_assumptions, "QUEUE_DIAL_TELLS_QUEUE", False)
     told = queue_dialled(world, bridged=True)
     world.hangs_up(told["Q"])
     assert told.news() == ["D POST /after in-progress DialCallStatus=completed DialCallDuration=0 DialBridged=true"]
 
 
 def test_the_dialler_of_an_empty_queue_hears_ringing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "DIALLER_HEARS", "builtin:ringback")
+    monkeypatch.setattr(twilio_assumptions, "DIALLER_HEARS", "builtin:ringback")
     told = queue_dialled(world, bridged=False)
     assert told.hears() == {"Q": "nothing", "D": "builtin:ringback"}
     told.name(R=world.calls_in("r", f"{APP}/wait"))
@@ -259,8 +259,8 @@ def test_the_dialler_of_an_empty_queue_hears_ringing(world: World, monkeypatch: 
 
 
 def test_a_dialler_whose_member_left_gives_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "MEMBER_LOST_TRIES_NEXT", False)
-    monkeypatch.setattr(unconfirmed, "BRIDGING_INTERRUPTED", "hangup")
+    monkeypatch.setattr(twilio_assumptions, "MEMBER_LOST_TRIES_NEXT", False)
+    monkeypatch.setattr(twilio_assumptions, "BRIDGING_INTERRUPTED", "hangup")
     pages(
         world,
         wait='<Enqueue action="/left">line</Enqueue>',
@@ -279,32 +279,32 @@ def test_a_dialler_whose_member_left_gives_up(world: World, monkeypatch: pytest.
 
 
 def test_the_size_of_a_queue_that_states_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "QUEUE_DEFAULT_SIZE", 100)
+    monkeypatch.setattr(twilio_assumptions, "QUEUE_DEFAULT_SIZE", 100)
     queue_dialled(world, bridged=False)
     assert [queue.max_size for queue in world.board.queues.values()] == [100]
 
 
 @pytest.mark.parametrize("word", ["failed", "no-answer"])
 def test_a_call_whose_document_failed_unanswered(world: World, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
-    monkeypatch.setattr(unconfirmed, "BROKEN_UNANSWERED", word)
+    monkeypatch.setattr(twilio_assumptions, "BROKEN_UNANSWERED", word)
     told = Told(world, A=world.calls_in("a", f"{APP}/gone"))
     assert told.statuses() == {"A": word}
 
 
 def test_what_the_fallback_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "FALLBACK_TELLS", ("Code", "Url"))
+    monkeypatch.setattr(twilio_assumptions, "FALLBACK_TELLS", ("Code", "Url"))
     pages(world, mended="<Pause length='5'/>")
     told = Told(world, A=world.calls_in("a", f"{APP}/gone", fallback=f"{APP}/mended"))
     assert told.news()[-1] == "A POST /mended ringing Code=11200 Url=/gone"
 
 
 def test_the_entrant_does_not_hear_its_own_beep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "ENTRANT_HEARS_OWN_BEEP", False)
+    monkeypatch.setattr(twilio_assumptions, "ENTRANT_HEARS_OWN_BEEP", False)
     assert two(world).beeps() == ["entry A"]
 
 
 def test_those_who_wait_for_the_start_hear_who_comes_and_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unconfirmed, "BEEPS_BEFORE_START", True)
+    monkeypatch.setattr(twilio_assumptions, "BEEPS_BEFORE_START", True)
     page = room_page(world, "first", 'startConferenceOnEnter="false"')
     told = Told(world, A=world.calls_in("a", page), B=world.calls_in("b", page))
     world.hangs_up(told["B"])
@@ -313,5 +313,5 @@ def test_those_who_wait_for_the_start_hear_who_comes_and_goes(world: World, monk
 
 def test_each_constant_is_turned_by_a_test() -> None:
     text = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
-    constants = [name for name in vars(unconfirmed) if name.isupper()]
+    constants = [name for name in vars(twilio_assumptions) if name.isupper()]
     assert [name for name in constants if f'"{name}"' not in text] == []

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.control.nouns import RoomStatus
+from holdfast.voice.control.entities import RoomStatus
 from holdfast.voice.model.commands import (
     Admission,
     AnnounceToRoom,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "legs.md").read_text("utf-8")
@@ -40,4 +40,4 @@ def test_every_numbered_row_and_every_recipe_is_on_it() -> None:
 
 
 def test_every_constant_it_names_exists() -> None:
-    assert [name for name in re.findall(r"`([A-Z][A-Z_]+)`", PAGE) if not hasattr(unconfirmed, name)] == []
+    assert [name for name in re.findall(r"`([A-Z][A-Z_]+)`", PAGE) if not hasattr(twilio_assumptions, name)] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from holdfast.cli.serve import serve
+from holdfast.cli.server.serve import serve
 from holdfast.settings import Line, Number, Route, Settings, SettingsWrong, read, unknown_variables
 
 

@@ -6,7 +6,7 @@ import shlex
 
 from holdfast.cli.client import credentials_of
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.running import address_of
+from holdfast.cli.run_file import address_of
 from holdfast.cli.terminal import OUT, note, say
 
 

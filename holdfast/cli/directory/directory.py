@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Literal, TypeVar
 
 from holdfast.cli.client import Client, client_of, credentials_of
-from holdfast.cli.running import find_running
+from holdfast.cli.run_file import find_running
 from holdfast.cli.terminal import Stop, note
 from holdfast.settings import Settings
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
-from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.directory.directory import Directory
 
 R = TypeVar("R")
 
@@ -45,7 +45,7 @@ def remind_of_file(section: Section, key: str, listed: Collection[str]) -> None:
 def in_the_store(settings: Settings, work: Callable[[Directory], Awaitable[R]]) -> R:
     """Work on the stored directory while no server runs. Raises: Stop."""
     # The database is a quarter of a second of imports, which other commands need not wait for.
-    from holdfast.cli.reading import READERS
+    from holdfast.cli.server.stored_row_readers import READERS
     from holdfast.store.database import DatabaseWrong, open_database
     from holdfast.store.key_values import SqlKeyValues
 

@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
+from holdfast.cli.directory.directory import (
+    in_the_store,
+    remind_of_file,
+    remove_entry,
+    server_of,
+)
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from
 from holdfast.cli.passwords import FromStdin, password_from
-from holdfast.cli.running import find_running
+from holdfast.cli.run_file import find_running
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
-from holdfast.voice.runtime.directory import LINE_NAME, Directory
-from holdfast.voice.runtime.listings import LEAST_PASSWORD, Line
+from holdfast.voice.runtime.directory.directory import LINE_NAME, Directory
+from holdfast.voice.runtime.directory.records import LEAST_PASSWORD, Line
 
 app = typer.Typer(
     no_args_is_help=True,

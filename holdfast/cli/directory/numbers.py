@@ -10,11 +10,16 @@ from urllib.parse import urlsplit
 
 import typer
 
-from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
+from holdfast.cli.directory.directory import (
+    in_the_store,
+    remind_of_file,
+    remove_entry,
+    server_of,
+)
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
 from holdfast.cli.terminal import Stop, say, table
-from holdfast.voice.runtime.directory import E164, Directory
-from holdfast.voice.runtime.listings import PhoneNumber
+from holdfast.voice.runtime.directory.directory import E164, Directory
+from holdfast.voice.runtime.directory.records import PhoneNumber
 
 app = typer.Typer(
     no_args_is_help=True,

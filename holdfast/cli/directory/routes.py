@@ -9,15 +9,25 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.client import NOT_FOUND, Refused
-from holdfast.cli.directory import in_the_store, remind_of_file, remove_entry, server_of
+from holdfast.cli.directory.directory import (
+    in_the_store,
+    remind_of_file,
+    remove_entry,
+    server_of,
+)
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from, word_of
 from holdfast.cli.passwords import FromStdin, password_from
 from holdfast.cli.terminal import Stop, say, table
 from holdfast.settings import Settings
-from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
-from holdfast.voice.runtime.listings import Route
+from holdfast.voice.runtime.directory.directory import (
+    DOMAIN,
+    E164,
+    PREFIX,
+    Directory,
+)
+from holdfast.voice.runtime.directory.records import Route
 from holdfast.voice.sip.effects import Transport
-from holdfast.voice.sip.uri import DEFAULT_PORTS
+from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 app = typer.Typer(
     no_args_is_help=True,

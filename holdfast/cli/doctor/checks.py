@@ -15,9 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from holdfast.cli.running import Running
+from holdfast.cli.run_file import Running
 from holdfast.settings import Settings, settings_file, unknown_variables
-from holdfast.store.account import account_file
+from holdfast.store.account_file import account_file
 
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 OTHER_FILES = 128
@@ -92,7 +92,12 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
     """Whether the certificate of SIP over TLS can be used, and whether phones will believe it."""
     if settings.sip_tls_certificate is None:
         return
-    from holdfast.voice.runtime.legs.tls import CertificateUnusable, TlsFiles, doubt, load_tls
+    from holdfast.voice.runtime.sip.transport.tls import (
+        CertificateUnusable,
+        TlsFiles,
+        doubt,
+        load_tls,
+    )
 
     certificate = settings.sip_tls_certificate
     try:
@@ -112,8 +117,8 @@ def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
     """Whether the authorities that webhooks trust beside the system's can be read."""
     if settings.webhook_authorities is None:
         return
-    from holdfast.voice.runtime.fetch import trusting
-    from holdfast.voice.runtime.web.errors import SettingWrong
+    from holdfast.voice.runtime.http.client import trusting
+    from holdfast.voice.runtime.http.errors import SettingWrong
 
     try:
         trusting(settings.webhook_authorities)
@@ -273,9 +278,9 @@ def check_sound() -> Finding:
         import numpy as np
         import soundfile
 
-        from holdfast.voice.runtime.sounds.decoder import Decoder
-        from holdfast.voice.runtime.sounds.sniffing import SoundKind
-        from holdfast.voice.runtime.web.errors import SoundUnplayable
+        from holdfast.voice.runtime.http.content_sniffing import SoundKind
+        from holdfast.voice.runtime.http.errors import SoundUnplayable
+        from holdfast.voice.runtime.sounds.decode_client import Decoder
     except (ImportError, OSError) as error:
         return bad(f"sound cannot be decoded: {error}", remedy)
 

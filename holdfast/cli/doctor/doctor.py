@@ -9,11 +9,11 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
-from holdfast.cli import checks
-from holdfast.cli.checks import Finding, Verdict
 from holdfast.cli.client import client_of
+from holdfast.cli.doctor import checks
+from holdfast.cli.doctor.checks import Finding, Verdict
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.running import find_running
+from holdfast.cli.run_file import find_running
 from holdfast.cli.terminal import OUT, Stop, say
 from holdfast.settings import Settings
 

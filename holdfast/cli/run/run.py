@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.client import credentials_of
-from holdfast.cli.environment import child_environment
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.running import address_of, find_running
+from holdfast.cli.run.environment import child_environment
+from holdfast.cli.run_file import address_of, find_running
 from holdfast.cli.terminal import Stop, note
 
 NOT_FOUND, NOT_STARTED = 127, 126

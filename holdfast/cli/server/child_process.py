@@ -1,4 +1,4 @@
-"""`python -m holdfast.cli.process MODULE …`: one process of a server, begun and ended without waste.
+"""`python -m holdfast.cli.server.child_process MODULE …`: one process of a server, begun and ended without waste.
 
 What is imported stays to the end, so the garbage collector is kept from looking through it: neither while it comes,
 which is a tenth of a start, nor in any later collection. At the end nothing is taken apart that ends with the process

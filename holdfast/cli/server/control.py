@@ -24,46 +24,63 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from holdfast import settings as settings_of
-from holdfast.cli.checks import Verdict, check_sip, rtp_ports
 from holdfast.cli.client import credentials_of
-from holdfast.cli.connections import Door, raise_file_limit
-from holdfast.cli.greeting import first_link, greeting
-from holdfast.cli.logs import log_to_standard_error
-from holdfast.cli.reading import READERS
-from holdfast.cli.running import Running, announce, birth_of, http_url, withdraw
-from holdfast.cli.serve import GOODBYE_S
+from holdfast.cli.doctor.checks import Verdict, check_sip, rtp_ports
+from holdfast.cli.run_file import (
+    Running,
+    announce,
+    birth_of,
+    http_url,
+    withdraw,
+)
+from holdfast.cli.server.greeting import first_link, greeting
+from holdfast.cli.server.http_limits import Door, raise_file_limit
+from holdfast.cli.server.http_server import bind_http, http_server
+from holdfast.cli.server.logs import log_to_standard_error
+from holdfast.cli.server.serve import GOODBYE_S
+from holdfast.cli.server.stored_row_readers import READERS
 from holdfast.cli.terminal import Stop, say, tell
-from holdfast.cli.web import bind_http, http_server
 from holdfast.console.app import console_routes
 from holdfast.console.guard import Guard
 from holdfast.console.sessions import Sessions
-from holdfast.holds.account import Account
-from holdfast.holds.figures import HoldsCollector
+from holdfast.holds.account.client import Account
 from holdfast.holds.service import Holds
-from holdfast.holds.web import DOCS, DOCS_HEADERS, make_web
+from holdfast.holds.web.app import DOCS, DOCS_HEADERS, make_web
+from holdfast.holds.web.metrics import HoldsCollector
 from holdfast.settings import Settings
-from holdfast.store.account import Credentials
+from holdfast.store.account_file import Credentials
 from holdfast.store.database import Database, DatabaseWrong, open_database
 from holdfast.store.holds import SqlHolds
 from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
-from holdfast.voice.api.diagnostics import make_diagnostics
-from holdfast.voice.api.explaining import make_explaining
-from holdfast.voice.api.metrics import CallbackCollector, Metrics
-from holdfast.voice.api.quality import QualityCollector, make_quality
-from holdfast.voice.api.trunks import TrunkCollector
+from holdfast.voice.api.ops.diagnostics import make_diagnostics
+from holdfast.voice.api.ops.explain import make_explaining
+from holdfast.voice.api.ops.metrics import CallbackCollector, Metrics
+from holdfast.voice.api.ops.quality import QualityCollector, make_quality
+from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
-from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.directory.records import (
+    LEAST_PASSWORD,
+    Line,
+    Route,
+    VoiceSettings,
+)
 from holdfast.voice.runtime.engine import Engine, EngineSettings
-from holdfast.voice.runtime.fetch import trusting
-from holdfast.voice.runtime.legs.liveness import Liveness
-from holdfast.voice.runtime.legs.tls import CertificateUnusable, Tls, TlsFiles, doubt, load_tls
-from holdfast.voice.runtime.listings import LEAST_PASSWORD, Line, Route, VoiceSettings
+from holdfast.voice.runtime.http.client import trusting
+from holdfast.voice.runtime.http.errors import SettingWrong
+from holdfast.voice.runtime.sip.liveness import Liveness
+from holdfast.voice.runtime.sip.transport.tls import (
+    CertificateUnusable,
+    Tls,
+    TlsFiles,
+    doubt,
+    load_tls,
+)
 from holdfast.voice.runtime.supervisor import GIVE_UP
-from holdfast.voice.runtime.web.errors import SettingWrong
-from holdfast.voice.sip.uri import DEFAULT_PORTS
+from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from holdfast.voice.runtime.crowd import host_of
+from holdfast.voice.runtime.connection_limits import host_of
 
 FIELDS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"cf-connecting-ip"})
 """What proxies add for the host they ask for."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from holdfast.cli.running import Running
+from holdfast.cli.run_file import Running
 from holdfast.console.sessions import Sessions, link
-from holdfast.store.account import Credentials
+from holdfast.store.account_file import Credentials
 
 
 def first_link(base_url: str, sessions: Sessions) -> str | None:

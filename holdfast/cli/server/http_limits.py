@@ -18,8 +18,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from holdfast.cli.forwarded import Proxies
-from holdfast.voice.runtime.crowd import Crowd, TurnedAway, host_of, share_of_files
+from holdfast.cli.server.forwarded_for import Proxies
+from holdfast.voice.runtime.connection_limits import (
+    Crowd,
+    TurnedAway,
+    host_of,
+    share_of_files,
+)
 
 log = logging.getLogger(__name__)
 

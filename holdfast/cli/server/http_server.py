@@ -12,7 +12,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from holdfast.cli.connections import Door
+from holdfast.cli.server.http_limits import Door
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings
 

@@ -14,10 +14,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from holdfast.cli.client import credentials_of
-from holdfast.cli.logs import log_to_standard_error
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.process import command
-from holdfast.cli.running import find_running
+from holdfast.cli.run_file import find_running
+from holdfast.cli.server.child_process import command
+from holdfast.cli.server.logs import log_to_standard_error
 from holdfast.cli.terminal import Stop, note
 from holdfast.settings import PREFIX, Settings, unknown_variables
 
@@ -147,7 +147,7 @@ def start_again(settings: Settings) -> NoReturn:
     Both are kept by the kernel as they were at the start, whatever the program does with its own copy. The process
     stays the same. Source: Linux, proc_pid_environ(5), proc_pid_cmdline(5), memfd_create(2).
     """
-    from holdfast.voice.runtime.environment import inherited
+    from holdfast.voice.runtime.child_environment import inherited
 
     descriptor = os.memfd_create("holdfast-settings", 0)
     with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -180,7 +180,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
     media = Child(
         name="media",
         argv=[
-            *(sys.executable, "-m", "holdfast.voice.runtime.mediaplane"),
+            *(sys.executable, "-m", "holdfast.voice.media_process"),
             *("--socket", str(media_socket), "--ip", settings.sound_ip),
             *("--base", str(settings.rtp_base), "--rows", str(settings.rtp_rows)),
             *("--silence", str(min(SILENCE_S, settings.rtp_timeout_s / 2 or SILENCE_S))),
@@ -190,7 +190,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
     )
     control = Child(
         name="control",
-        argv=command("holdfast.cli.control", str(media_socket)),
+        argv=command("holdfast.cli.server.control", str(media_socket)),
         given=settings.model_dump_json(by_alias=True).encode() + b"\n",
         grace_s=GOODBYE_S,
     )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from holdfast.store.sift import Readers
-from holdfast.voice.control.board import KEPT
-from holdfast.voice.control.nouns import Call, Queue, Recording, Room
-from holdfast.voice.control.wire import decode
-from holdfast.voice.runtime.access import read_domain, read_key, read_list
-from holdfast.voice.runtime.legs.registrations import read_contacts
-from holdfast.voice.runtime.listings import read_application, read_line, read_number, read_route
+from holdfast.store.row_check import Readers
+from holdfast.voice.control.entities import (
+    Call,
+    Queue,
+    Recording,
+    Room,
+)
+from holdfast.voice.control.serialization import decode
+from holdfast.voice.control.state import KEPT
+from holdfast.voice.runtime.directory.access import read_domain, read_key, read_list
+from holdfast.voice.runtime.directory.records import (
+    read_application,
+    read_line,
+    read_number,
+    read_route,
+)
 from holdfast.voice.runtime.notifications import read_notice
+from holdfast.voice.runtime.sip.registrations import read_contacts
 
 _NOUNS: dict[str, type] = {"call": Call, "room": Room, "queue": Queue, "recording": Recording}
 

@@ -18,8 +18,16 @@ from twilio.rest import Client
 from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
 
-from holdfast.holds import credentials
-from holdfast.holds.credentials import CLOUD, Credentials
+from holdfast.holds.account import credentials
+from holdfast.holds.account.credentials import CLOUD, Credentials
+from holdfast.holds.account.snapshots import (
+    CallSeen,
+    ConferenceSeen,
+    ParticipantSeen,
+    PhoneHoldSeen,
+    SoundSeen,
+)
+from holdfast.holds.account.transport import Transport
 from holdfast.holds.errors import (
     AccountRefused,
     AccountTrouble,
@@ -29,8 +37,6 @@ from holdfast.holds.errors import (
     WrongCredentials,
 )
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen, SoundSeen
-from holdfast.holds.transport import Transport
 
 T = TypeVar("T")
 

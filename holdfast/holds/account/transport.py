@@ -15,7 +15,7 @@ READS = frozenset({"GET", "HEAD"})
 MAX_BODY = 8_000_000
 """Longest answer read, in bytes; a page of 1,000 calls is about a tenth of it."""
 
-_log = logging.getLogger("holdfast.holds.transport")
+_log = logging.getLogger("holdfast.holds.account.transport")
 
 
 class Transport(AsyncHttpClient):  # type: ignore[misc]  # the SDK carries no types

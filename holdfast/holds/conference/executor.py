@@ -6,16 +6,16 @@ What was sent and not answered is settled by a read, and repeated only when the 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from holdfast.holds.documents import Documents, is_audio
+from holdfast.holds.account.snapshots import ConferenceSeen, ParticipantSeen, Room
+from holdfast.holds.conference import planner
+from holdfast.holds.conference.search import Search
 from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, NotThere, OutcomeUnknown
 from holdfast.holds.hold import CallOver, Confirmed, Fail, Hold, Message, StillHeld, Unheld
 from holdfast.holds.ids import CallSid, ConferenceSid
-from holdfast.holds.patience import Patience
 from holdfast.holds.ports import Account, Clock
-from holdfast.holds.search import Search
-from holdfast.holds.sight import ConferenceSeen, ParticipantSeen, Room
-from holdfast.holds.ways import conference
-from holdfast.holds.ways.steps import Refusal, SetHold
+from holdfast.holds.steps.account_steps import Refusal, SetHold
+from holdfast.holds.steps.documents import Documents, is_audio
+from holdfast.holds.timeouts import Patience
 
 KEEP_SEEN = 10_000
 """Of how many calls it is remembered which room they were in last."""
@@ -93,7 +93,7 @@ class ByConference:
 
     async def hold(self, me: ParticipantSeen, music: str | None) -> Message:
         """Hold a participant; what to tell the hold."""
-        step = conference.hold(me, self.music_url(music))
+        step = planner.hold(me, self.music_url(music))
         match step:
             case Refusal(why=why, gone=True):
                 return CallOver(why=why)
@@ -106,7 +106,7 @@ class ByConference:
 
     async def resume(self, me: ParticipantSeen) -> Message:
         """Bring a participant back; what to tell the hold."""
-        step = conference.resume(me)
+        step = planner.resume(me)
         return Unheld() if step is None else await self._set(step)
 
     async def _set(self, step: SetHold) -> Message:

@@ -6,9 +6,9 @@ Source: Twilio REST, Participant resource: Hold, HoldUrl, HoldMethod.
 
 from collections.abc import Iterable
 
+from holdfast.holds.account.snapshots import ParticipantSeen, Room
 from holdfast.holds.ids import CallSid
-from holdfast.holds.sight import ParticipantSeen, Room
-from holdfast.holds.ways.steps import Refusal, SetHold
+from holdfast.holds.steps.account_steps import Refusal, SetHold
 
 WAYS_IN = "Put the party into <Dial><Conference>…</Conference></Dial>, then hold it by its own call SID."
 

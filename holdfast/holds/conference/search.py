@@ -7,12 +7,12 @@ Invariant: nobody is given a search that began before they asked.
 import asyncio
 from dataclasses import dataclass, field
 
+from holdfast.holds.account.snapshots import ConferenceSeen, Room
+from holdfast.holds.concurrency.gather import together
+from holdfast.holds.conference import planner
 from holdfast.holds.errors import HoldsError
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import Account
-from holdfast.holds.sight import ConferenceSeen, Room
-from holdfast.holds.together import together
-from holdfast.holds.ways import conference
 
 AT_ONCE = 8
 """How many rooms are looked into at the same time."""
@@ -61,7 +61,7 @@ class Search:
                     "look into conferences", [self.look(one) for one in conferences[start : start + AT_ONCE]]
                 )
                 for call in mine.wanted - mine.found.keys():
-                    room = conference.find(call, rooms)
+                    room = planner.find(call, rooms)
                     if room is not None:
                         mine.found[call] = room
                 if len(mine.found) == len(mine.wanted):

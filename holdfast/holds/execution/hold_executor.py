@@ -5,10 +5,11 @@ Whoever calls this is alone with the call: inside its lane.
 
 from contextlib import AbstractAsyncContextManager
 
-from holdfast.holds.by_conference import ByConference
-from holdfast.holds.by_legs import ByLegs
-from holdfast.holds.choice import Choice, InPair, InRoom
+from holdfast.holds.concurrency.keyed_locks import Lanes
+from holdfast.holds.conference.executor import ByConference
 from holdfast.holds.errors import AccountTrouble, CallNotLive, HoldFailed, HoldRefused, HoldsError, OutcomeUnknown
+from holdfast.holds.execution.way_selection import Choice, InPair, InRoom
+from holdfast.holds.history.hold_log import Ledger
 from holdfast.holds.hold import (
     Begin,
     CallOver,
@@ -24,12 +25,11 @@ from holdfast.holds.hold import (
     WayName,
 )
 from holdfast.holds.ids import CallSid
-from holdfast.holds.lanes import Lanes
-from holdfast.holds.ledger import Ledger
-from holdfast.holds.pairs import Pairs
+from holdfast.holds.legs.executor import ByLegs
+from holdfast.holds.legs.pair_index import Pairs
 from holdfast.holds.ports import Account
-from holdfast.holds.ways.pair import queue_of
-from holdfast.holds.ways.steps import Refusal
+from holdfast.holds.steps.account_steps import Refusal
+from holdfast.holds.steps.pair import queue_of
 
 
 class Work:

@@ -6,15 +6,20 @@ it, and which call was the other end of its Dial; where the parent was to go on 
 
 from dataclasses import dataclass
 
-from holdfast.holds.by_conference import ByConference
-from holdfast.holds.by_legs import ByLegs
+from holdfast.holds.account.snapshots import CallSeen
+from holdfast.holds.conference.executor import ByConference
 from holdfast.holds.errors import AccountTrouble, HoldFailed, HoldRefused
 from holdfast.holds.hold import Begin, CallOver, Confirmed, Fail, Message, WayName
 from holdfast.holds.ids import CallSid
-from holdfast.holds.pairs import Pairs
+from holdfast.holds.legs.executor import ByLegs
+from holdfast.holds.legs.pair_index import Pairs
 from holdfast.holds.ports import Account
-from holdfast.holds.sight import CallSeen
-from holdfast.holds.ways.pair import Pair, Party, Place, queue_of
+from holdfast.holds.steps.pair import (
+    Pair,
+    Party,
+    Place,
+    queue_of,
+)
 
 ELSEWHERE = "another service held the party"
 HELD_BY_LEGS = "the party is on hold by two legs, by another service"

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
-from holdfast.holds.by_conference import ByConference, Found
-from holdfast.holds.by_legs import ByLegs
+from holdfast.holds.account.snapshots import CallSeen
+from holdfast.holds.conference import planner as conference_planner
+from holdfast.holds.conference.executor import ByConference, Found
 from holdfast.holds.errors import BadInput, CallNotLive, HoldFailed, HoldRefused
 from holdfast.holds.hold import CallOver
 from holdfast.holds.ids import CallSid, is_call_sid
-from holdfast.holds.pairs import Pairs
+from holdfast.holds.legs import planner as legs_planner
+from holdfast.holds.legs.executor import ByLegs
+from holdfast.holds.legs.pair_index import Pairs
 from holdfast.holds.ports import Account
-from holdfast.holds.sight import CallSeen
-from holdfast.holds.ways import conference, legs
-from holdfast.holds.ways.pair import Pair, Place, join
-from holdfast.holds.ways.steps import Refusal
+from holdfast.holds.steps.account_steps import Refusal
+from holdfast.holds.steps.pair import Pair, Place, join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +73,11 @@ class Choice:
         if not seen.talking:
             return Refusal(why=f"the call has not been answered yet (it is {seen.status})", fix="Hold it once it is.")
         if await self._joined_by_dial(seen):
-            return legs.unknown(self._continue_url)
+            return legs_planner.unknown(self._continue_url)
         found = await self._conferences.await_forming(call)
         if found is not None:
             return _in_room(found, owner)
-        return Refusal(why="the call is in no conference and talks to nobody", fix=conference.WAYS_IN)
+        return Refusal(why="the call is in no conference and talks to nobody", fix=conference_planner.WAYS_IN)
 
     async def _converted(self, pair: Pair, call: CallSid, owner: str | None) -> InRoom | Refusal:
         if self._legs is None:
@@ -119,7 +120,7 @@ class Choice:
         if self._legs is None:
             raise BadInput(
                 "two legs are held by webhooks, and there is no address the account reaches us at",
-                fix="Give Holds(…, public_url=…) and serve holdfast.holds.web there.",
+                fix="Give Holds(…, public_url=…) and serve holdfast.holds.web.app there.",
             )
         known = self._pairs.of(parent)
         if known is not None and not known.over and child in (None, known.child.call):

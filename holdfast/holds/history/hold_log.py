@@ -22,7 +22,7 @@ AT_ONCE = 20
 MOST_ACTIVE = 1_000_000
 """More holds than can be going on at a time."""
 
-_log = logging.getLogger("holdfast.holds.ledger")
+_log = logging.getLogger("holdfast.holds.history.hold_log")
 
 
 class Ledger:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from holdfast.holds.history.serialization import numbered
 from holdfast.holds.hold import Hold, Tell
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
-from holdfast.holds.records import numbered
-from holdfast.holds.ways.pair import Pair
+from holdfast.holds.steps.pair import Pair
 
 KEEP_EVENTS = 10_000
 KEEP_ENDED = 10_000

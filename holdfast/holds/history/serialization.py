@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.holds.hold import Hold, Status, Tell, WayName
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import HoldEvent
-from holdfast.holds.ways.pair import Pair, Party, Place
+from holdfast.holds.steps.pair import Pair, Party, Place
 
 
 def hold_record(hold: Hold) -> dict[str, Any]:

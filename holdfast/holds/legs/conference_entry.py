@@ -4,11 +4,11 @@ No document of theirs asks again: one whose redirect the account did not take st
 """
 
 from holdfast.holds.ids import CallSid
-from holdfast.holds.pairs import Pairs
+from holdfast.holds.legs import planner
+from holdfast.holds.legs.pair_index import Pairs
 from holdfast.holds.ports import Account
-from holdfast.holds.ways import legs
-from holdfast.holds.ways.pair import Pair, document
-from holdfast.holds.ways.steps import Redirect
+from holdfast.holds.steps.account_steps import Redirect
+from holdfast.holds.steps.pair import Pair, document
 
 
 class Gathering:
@@ -22,7 +22,7 @@ class Gathering:
 
     async def look(self, pair: Pair) -> tuple[Redirect, ...]:
         """Whom to send again, now that it was missed twice. Raises: AccountTrouble."""
-        calls = [party.call for party in legs.astray(pair)]
+        calls = [party.call for party in planner.astray(pair)]
         if not calls:
             return ()
         inside = await self._inside(pair.room)
@@ -30,7 +30,7 @@ class Gathering:
             return ()
         for call in calls:
             if call in inside:
-                pair = legs.seen_in_room(pair, call)
+                pair = planner.seen_in_room(pair, call)
         await self._pairs.put(pair)
         missing = {call for call in calls if call not in inside}
         again = missing & self._missed

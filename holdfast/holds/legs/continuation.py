@@ -8,9 +8,15 @@ Source: TwiML <Dial> action, <Enqueue> action; Twilio changelog 2021-05 on the a
 from dataclasses import dataclass, replace
 
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ways import legs
-from holdfast.holds.ways.pair import Pair, Place, document, onward, park_for
-from holdfast.holds.ways.steps import Bye, Document, LegStep
+from holdfast.holds.legs import planner
+from holdfast.holds.steps.account_steps import Bye, Document, LegStep
+from holdfast.holds.steps.pair import (
+    Pair,
+    Place,
+    document,
+    onward,
+    park_for,
+)
 
 QUEUE_REFUSED = frozenset({"queue-full", "error", "system-error"})
 """QueueResult values of a call that never came to wait. Source: TwiML <Enqueue> action parameters."""
@@ -69,7 +75,7 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
     """Where a party goes on, whose document came to its end."""
     me, other = pair.me(call), pair.other(call)
     if report.hung_up:
-        plan = legs.gone(pair, call)
+        plan = planner.gone(pair, call)
         return Continued(pair=plan.pair, answer=Bye(), steps=plan.steps, gone=call)
     stale = report.superseded or report.turn < me.turn
     if pair.over and not stale:
@@ -83,13 +89,13 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
         plain = pair.put(replace(me, music=None))
         return Continued(pair=plain, answer=document(plain, call), music_failed=me.music)
     if me.held and report.queue_result in QUEUE_REFUSED:
-        plan = legs.fall_back(pair, call, answered=True)
+        plan = planner.fall_back(pair, call, answered=True)
         return Continued(pair=plan.pair, answer=document(plan.pair, call), steps=plan.steps, not_queued=call)
     if me.arriving and me.turn < pair.turn:
         arrived = replace(me, turn=pair.turn, arriving=me.place is not Place.PARKED)
         moved = pair.put(arrived)
         return Continued(pair=moved, answer=document(moved, call))
     if me.place is Place.TAKING and report.dial_status in NOT_TAKEN:
-        return Continued(pair=legs.held_again(pair, other.call), answer=park_for(other), not_taken=other.call)
-    plan = legs.gone(pair, call)
+        return Continued(pair=planner.held_again(pair, other.call), answer=park_for(other), not_taken=other.call)
+    plan = planner.gone(pair, call)
     return Continued(pair=plan.pair, answer=onward(plan.pair, call), steps=plan.steps)

@@ -6,18 +6,30 @@ them here is woken. A leg that is found gone lets the other go on.
 
 import logging
 
-from holdfast.holds.documents import Documents
 from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, NotThere
-from holdfast.holds.gathering import Gathering
 from holdfast.holds.hold import CallOver, Confirmed, Fail, Message, StillHeld, Unheld
 from holdfast.holds.ids import CallSid, QueueSid
-from holdfast.holds.pairs import Pairs
-from holdfast.holds.patience import Patience
+from holdfast.holds.legs import planner
+from holdfast.holds.legs.conference_entry import Gathering
+from holdfast.holds.legs.continuation import Continued, Report, continued
+from holdfast.holds.legs.pair_index import Pairs
 from holdfast.holds.ports import Account, Clock
-from holdfast.holds.ways import legs
-from holdfast.holds.ways.continuation import Continued, Report, continued
-from holdfast.holds.ways.pair import Pair, Place, document, queue_of
-from holdfast.holds.ways.steps import CloseQueue, Document, LegStep, OpenQueue, Redirect, Refusal
+from holdfast.holds.steps.account_steps import (
+    CloseQueue,
+    Document,
+    LegStep,
+    OpenQueue,
+    Redirect,
+    Refusal,
+)
+from holdfast.holds.steps.documents import Documents
+from holdfast.holds.steps.pair import (
+    Pair,
+    Place,
+    document,
+    queue_of,
+)
+from holdfast.holds.timeouts import Patience
 
 CLOSING_TRIES = 20
 
@@ -68,7 +80,7 @@ class ByLegs:
         Raises: AccountTrouble when it was asked for and cannot be seen.
         """
         before = self._known(call)
-        plan = legs.hold(before, call, music=music, limit_s=limit_s)
+        plan = planner.hold(before, call, music=music, limit_s=limit_s)
         if isinstance(plan, Refusal):
             return CallOver(why=plan.why) if plan.gone else Fail(why=plan.why)
         await self._pairs.put(plan.pair)
@@ -102,7 +114,7 @@ class ByLegs:
             # Neither continuation nor queue has seen anybody: nothing was moved.
             await self._take_back(before, plan.pair, call)
         elif current is not None and not current.over:
-            await self._carry(legs.fall_back(current, call))
+            await self._carry(planner.fall_back(current, call))
         return Fail(why="the call did not come to wait in its queue")
 
     async def resume(self, call: CallSid) -> Message:
@@ -111,7 +123,7 @@ class ByLegs:
         Raises: AccountTrouble when it was asked for and cannot be seen.
         """
         before = self._known(call)
-        plan = legs.resume(before, call)
+        plan = planner.resume(before, call)
         if isinstance(plan, Refusal):
             return CallOver(why=plan.why)
         await self._pairs.put(plan.pair)
@@ -143,12 +155,12 @@ class ByLegs:
                 break
         current = self._pairs.of(call)
         if current is not None and not current.over and not current.me(call).held:
-            await self._carry(legs.give_up(current, call))
+            await self._carry(planner.give_up(current, call))
         return StillHeld(why=why)
 
     async def convert(self, pair: Pair) -> CallOver | Fail | None:
         """Move a pair's plain Dial into a conference; None when both are there, or what to tell the hold."""
-        plan = legs.convert(pair)
+        plan = planner.convert(pair)
         if isinstance(plan, Refusal):
             return CallOver(why=plan.why) if plan.gone else Fail(why=plan.why)
         await self._pairs.put(plan.pair)
@@ -167,24 +179,24 @@ class ByLegs:
         """Act on it that this call is over: the other one goes on."""
         pair = self._pairs.of(call)
         if pair is not None:
-            await self._carry(legs.gone(pair, call))
+            await self._carry(planner.gone(pair, call))
 
     async def tidy(self) -> None:
         """Finish what is left of pairs that are over, and of their queues."""
         for pair in self._pairs.all():
             if pair.over:
-                for party in legs.expected(pair):
+                for party in planner.expected(pair):
                     seen = await self._account.call(party.call)
                     if seen is None or not seen.live:
-                        pair = legs.gone(pair, party.call).pair
-                await self._carry(legs.leftovers(pair))
+                        pair = planner.gone(pair, party.call).pair
+                await self._carry(planner.leftovers(pair))
                 continue
             for again in await self._gathering.look(pair):
                 seen = await self._account.call(again.call)
                 if seen is None or not seen.live:
                     await self.gone(again.call)
                     break
-                await self._carry(legs.Plan(pair=self._pairs.of(again.call) or pair, steps=(again,)))
+                await self._carry(planner.Plan(pair=self._pairs.of(again.call) or pair, steps=(again,)))
         for queue, tries in tuple(self._closing.items()):
             await self._close(queue, tries)
 
@@ -207,9 +219,9 @@ class ByLegs:
             pair = self._pairs.of(call)
             if pair is not None and not pair.over:
                 if pair.me(call).held:
-                    await self._pairs.put(legs.seen_waiting(pair, call))
+                    await self._pairs.put(planner.seen_waiting(pair, call))
                 else:
-                    await self._carry(legs.give_up(pair, call))
+                    await self._carry(planner.give_up(pair, call))
             return True
         seen = await self._account.call(call)
         if seen is None or not seen.live:
@@ -220,7 +232,7 @@ class ByLegs:
     async def _taken(self, call: CallSid) -> None:
         pair = self._pairs.of(call)
         if pair is not None:
-            await self._pairs.put(legs.seen_taken(pair, call))
+            await self._pairs.put(planner.seen_taken(pair, call))
         if call in self.taken_over:
             self.taken_over.discard(call)
             await self._carry_close(queue_of(call))
@@ -242,10 +254,10 @@ class ByLegs:
         if pair is None:
             return
         if pair.over:
-            await self._carry(legs.leftovers(pair))
+            await self._carry(planner.leftovers(pair))
         elif result.not_queued is not None:
             late = tuple(step for step in result.steps if not isinstance(step, Redirect) or pair.me(step.call).arriving)
-            await self._carry(legs.Plan(pair=pair, steps=late))
+            await self._carry(planner.Plan(pair=pair, steps=late))
 
     async def seen_waiting(self, call: CallSid, queue: QueueSid | None) -> str | None:
         """Take note that a call asks for its hold sound, and so waits; the music it is to hear."""
@@ -254,7 +266,7 @@ class ByLegs:
             return None
         if queue is not None:
             self._queues[queue_of(call)] = queue
-        await self._pairs.put(legs.seen_waiting(pair, call))
+        await self._pairs.put(planner.seen_waiting(pair, call))
         return pair.me(call).music
 
     def document(self, call: CallSid) -> Document | None:
@@ -264,7 +276,7 @@ class ByLegs:
 
     # Steps.
 
-    async def _carry(self, plan: legs.Plan) -> None:
+    async def _carry(self, plan: planner.Plan) -> None:
         """Make a plan so as far as it goes; a pair that is over is forgotten once nobody is left behind."""
         await self._pairs.put(plan.pair)
         done = True
@@ -282,14 +294,14 @@ class ByLegs:
             if isinstance(step, Redirect):
                 await self._went_on(step.call)
         pair = self._pairs.of(plan.pair.parent.call)
-        if done and pair is not None and pair.over and not legs.expected(pair):
+        if done and pair is not None and pair.over and not planner.expected(pair):
             await self._pairs.forget(pair)
 
     async def _went_on(self, call: CallSid) -> None:
         """Take note that a party of a pair that is over was sent on, so that it is not sent again."""
         pair = self._pairs.of(call)
         if pair is not None and pair.over:
-            await self._pairs.put(legs.gone(pair, call).pair)
+            await self._pairs.put(planner.gone(pair, call).pair)
 
     async def _take(self, steps: tuple[LegStep, ...]) -> None:
         for step in steps:
@@ -337,7 +349,7 @@ class ByLegs:
     async def _take_back(self, before: Pair, planned: Pair, call: CallSid) -> None:
         current = self._pairs.of(planned.parent.call)
         if current is not None:
-            await self._carry(legs.undo(before, planned, current, call))
+            await self._carry(planner.undo(before, planned, current, call))
 
     # Seeing that it is so.
 
@@ -352,7 +364,7 @@ class ByLegs:
             if pair.me(call).arriving and await self._seen_in_queue(call):
                 current = self._pairs.of(call)
                 if current is not None:
-                    await self._pairs.put(legs.seen_waiting(current, call))
+                    await self._pairs.put(planner.seen_waiting(current, call))
         return self._pairs.of(call)
 
     async def _left_queue(self, call: CallSid) -> bool:

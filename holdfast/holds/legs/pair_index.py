@@ -7,11 +7,11 @@ from collections import OrderedDict
 from holdfast.holds.errors import StoreTrouble
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import HoldStore
-from holdfast.holds.ways.pair import Pair, queue_of
+from holdfast.holds.steps.pair import Pair, queue_of
 
 KEEP_SERVED = 10_000
 
-_log = logging.getLogger("holdfast.holds.pairs")
+_log = logging.getLogger("holdfast.holds.legs.pair_index")
 
 
 class Pairs:

@@ -9,8 +9,25 @@ Source: TwiML <Dial>, "modifying a live call"; TwiML <Enqueue>; <Dial><Queue>.
 from dataclasses import dataclass, replace
 
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ways.pair import Pair, Party, Place, onward, park_for, queue_of, room_of
-from holdfast.holds.ways.steps import CloseQueue, Enter, LegStep, OpenQueue, Redirect, Refusal, Take, Wait
+from holdfast.holds.steps.account_steps import (
+    CloseQueue,
+    Enter,
+    LegStep,
+    OpenQueue,
+    Redirect,
+    Refusal,
+    Take,
+    Wait,
+)
+from holdfast.holds.steps.pair import (
+    Pair,
+    Party,
+    Place,
+    onward,
+    park_for,
+    queue_of,
+    room_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

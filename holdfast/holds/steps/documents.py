@@ -14,7 +14,15 @@ from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from holdfast.holds.errors import BadInput
 from holdfast.holds.policy import LONGEST_CALL_S, Policy, lasts_s
-from holdfast.holds.ways.steps import Bye, Document, Enter, GoOn, Park, Take, Wait
+from holdfast.holds.steps.account_steps import (
+    Bye,
+    Document,
+    Enter,
+    GoOn,
+    Park,
+    Take,
+    Wait,
+)
 
 AUDIO = (".mp3", ".wav", ".wave", ".ulaw", ".au", ".aif", ".aiff", ".aifc", ".gsm", ".ogg", ".flac")
 ROUNDS = 1_000

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ways.steps import Bye, Document, Enter, GoOn, Park, Take, Wait
+from holdfast.holds.steps.account_steps import (
+    Bye,
+    Document,
+    Enter,
+    GoOn,
+    Park,
+    Take,
+    Wait,
+)
 
 
 class Place(StrEnum):

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.errors import BadInput, BeingStopped, HoldsError
 from holdfast.holds.service import Holds
-from holdfast.holds.shapes import (
+from holdfast.holds.web.schemas import (
     NO_OBJECT,
     CallShown,
     CallsShown,
@@ -32,7 +32,7 @@ from holdfast.holds.shapes import (
     ResumeAsked,
     errors,
 )
-from holdfast.holds.webhooks import make_webhooks
+from holdfast.holds.web.webhooks import make_webhooks
 
 BEAT_S = 15.0
 """How often a quiet event stream shows that it is alive."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from holdfast.holds.ledger import Ledger
+from holdfast.holds.history.hold_log import Ledger
 
 
 class HoldsCollector(Collector):

@@ -5,11 +5,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from holdfast.holds.call_overview import CallView
+from holdfast.holds.history.serialization import hold_record
 from holdfast.holds.hold import Hold, Status, WayName
-from holdfast.holds.overview import CallView
 from holdfast.holds.ports import HoldEvent
-from holdfast.holds.records import hold_record
-from holdfast.holds.ways.pair import Pair
+from holdfast.holds.steps.pair import Pair
 
 A_CALL = "CA" + "0f" * 16
 A_HOLD = "HO" + "7c" * 16

@@ -15,18 +15,18 @@ from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from holdfast.holds.clock import SystemClock
-from holdfast.holds.documents import Documents, checked_url
 from holdfast.holds.errors import BadInput, HoldsError
 from holdfast.holds.ids import CallSid, QueueSid, is_call_sid
+from holdfast.holds.legs.continuation import FINAL, Continued, Report
 from holdfast.holds.service import Holds
-from holdfast.holds.ways.continuation import FINAL, Continued, Report
-from holdfast.holds.ways.steps import Bye, Document, GoOn
+from holdfast.holds.steps.account_steps import Bye, Document, GoOn
+from holdfast.holds.steps.documents import Documents, checked_url
 
 MOST_FIELDS = 200
 TOLD_EVERY_S = 60.0
 """How often the log tells of requests without our signature: anybody can send as many as they like."""
 
-_log = logging.getLogger("holdfast.holds.webhooks")
+_log = logging.getLogger("holdfast.holds.web.webhooks")
 
 
 class Forged(HoldsError):

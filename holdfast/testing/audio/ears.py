@@ -17,10 +17,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from holdfast.testing.recognise import NO_PACKETS, SILENCE, Heard, Recogniser, describe
+from holdfast.testing.audio.g722 import G722_TYPE
+from holdfast.testing.audio.recogniser import (
+    NO_PACKETS,
+    SILENCE,
+    Heard,
+    Recogniser,
+    describe,
+)
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Samples, Sound
-from holdfast.testing.wideband import G722_TYPE
-from holdfast.voice.media.codecs import PAYLOAD_TYPE, decode
+from holdfast.voice.media.codec.g711 import PAYLOAD_TYPE, decode
 
 GONE_AFTER_S = 0.2
 """Without a packet for this long, the ear hears nothing at all; a leg in good order sends silence instead."""

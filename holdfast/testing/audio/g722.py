@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from G722 import G722
 
-from holdfast.voice.media.codecs import decode, encode
+from holdfast.voice.media.codec.g711 import decode, encode
 
 G722_TYPE = 9
 """Source: RFC 3551 §6."""

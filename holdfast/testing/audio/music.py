@@ -1,7 +1,7 @@
 """The two pieces of hold music that ship with Holdfast, and how they are made.
 
 Both are composed here, from sines alone, and belong to nobody else: they may be copied with the program. Each is a loop
-whose end leads into its beginning. `python -m holdfast.testing.music` writes the files again.
+whose end leads into its beginning. `python -m holdfast.testing.audio.music` writes the files again.
 """
 
 from __future__ import annotations

@@ -17,15 +17,21 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
+from holdfast.testing.audio.ears import Ear, Packet
+from holdfast.testing.audio.g722 import G722_TYPE, Wideband
 from holdfast.testing.clock import from_wall_s, now_s
-from holdfast.testing.ears import Ear, Packet
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord, as_samples, sum_of_tones
-from holdfast.testing.wideband import G722_TYPE, Wideband
-from holdfast.voice.media import dtmf
-from holdfast.voice.media.codecs import ALAW, PAYLOAD_TYPE, SILENCE, ULAW, encode
-from holdfast.voice.media.inband import HIGH_HZ, KEYS, LOW_HZ
-from holdfast.voice.media.srtp import Srtp, SrtpKeys
-from holdfast.voice.sip.offer import Agreed, RtpAddress
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    PAYLOAD_TYPE,
+    SILENCE,
+    ULAW,
+    encode,
+)
+from holdfast.voice.media.dtmf import event_receiver
+from holdfast.voice.media.dtmf.tone_detector import HIGH_HZ, KEYS, LOW_HZ
+from holdfast.voice.media.rtp.srtp import Srtp, SrtpKeys
+from holdfast.voice.sip.sdp.offer import Agreed, RtpAddress
 
 RTP_HEADER = struct.Struct("!BBHII")
 RTP_VERSION = 0x80
@@ -72,7 +78,7 @@ class Line:
         self.skipped = 0
         self.keys: list[tuple[float, str]] = []
         """The keys the other side pressed, by telephone events, and when the first packet of each came."""
-        self._press: dtmf.Press | None = None
+        self._press: event_receiver.Press | None = None
 
     def open(self) -> None:
         """Begin to listen; sound goes out once something is agreed."""
@@ -137,7 +143,7 @@ class Line:
         elif packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
         elif packet is not None and self._agreed is not None and packet.payload_type == self._agreed.dtmf_payload_type:
-            self._press, digit = dtmf.hear(
+            self._press, digit = event_receiver.hear(
                 self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker, ssrc=packet.ssrc
             )
             if digit is not None:

@@ -17,9 +17,14 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
+from holdfast.testing.audio.ears import Ear, Interval
+from holdfast.testing.audio.recogniser import (
+    NO_PACKETS,
+    SILENCE,
+    UNKNOWN,
+    describe,
+)
 from holdfast.testing.demo.story import Act, findings
-from holdfast.testing.ears import Ear, Interval
-from holdfast.testing.recognise import NO_PACKETS, SILENCE, UNKNOWN, describe
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, GRID_HZ, HOLD_MUSIC, SECOND_MUSIC
 
 INK, FAINT, PAPER = "#1d2733", "#5b6673", "#ffffff"

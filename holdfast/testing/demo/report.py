@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from holdfast.testing.audio.ears import stream
+from holdfast.testing.audio.recogniser import describe
 from holdfast.testing.demo.story import Act, as_expected, findings
-from holdfast.testing.ears import stream
-from holdfast.testing.recognise import describe
 from holdfast.testing.signals import RATE_HZ
 
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import uvicorn
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from holdfast.holds.account import Account
+from holdfast.holds.account.client import Account
 from holdfast.holds.service import Holds
-from holdfast.holds.web import make_web
-from holdfast.testing.files import FileServer
-from holdfast.testing.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
+from holdfast.holds.web.app import make_web
+from holdfast.testing.audio.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
+from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, free_port
 
 MEETING, SUPPORT = "+15550101", "+15550102"

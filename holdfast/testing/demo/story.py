@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from holdfast.testing.ears import Ear
-from holdfast.testing.recognise import describe
+from holdfast.testing.audio.ears import Ear
+from holdfast.testing.audio.recogniser import describe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

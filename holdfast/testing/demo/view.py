@@ -14,8 +14,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.testing.audio.recogniser import (
+    NO_PACKETS,
+    SILENCE,
+    UNKNOWN,
+    describe,
+)
 from holdfast.testing.demo.story import Act, Finding, findings, status_of
-from holdfast.testing.recognise import NO_PACKETS, SILENCE, UNKNOWN, describe
 from holdfast.testing.signals import HOLD_MUSIC, SECOND_MUSIC
 
 VOICE_STYLES = ("bold blue", "bold green")

@@ -16,32 +16,32 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.voice.api import (
+from holdfast.voice.api.authentication import AccountOnly, Credentials
+from holdfast.voice.api.errors import told
+from holdfast.voice.api.ops.metrics import Counted, Metrics
+from holdfast.voice.api.ports import Recordings, Switch
+from holdfast.voice.api.rate_limit import Bucket, Paced, Turns
+from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
+from holdfast.voice.api.twilio import (
     accounts,
     applications,
+    call_events,
     calls,
     conferences,
+    credential_list_mappings,
     credential_lists,
-    domain_gates,
     domains,
-    events,
     keys,
     notifications,
-    numbers,
     participants,
+    phone_numbers,
     queues,
     recordings,
 )
-from holdfast.voice.api.auth import AccountOnly, Credentials
-from holdfast.voice.api.errors import told
-from holdfast.voice.api.metrics import Counted, Metrics
-from holdfast.voice.api.pacing import Bucket, Paced, Turns
-from holdfast.voice.api.ports import Recordings, Switch
-from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
 from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.ports import Journal
-from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 
 RESOURCES: tuple[Resource, ...] = (
@@ -50,14 +50,14 @@ RESOURCES: tuple[Resource, ...] = (
     *conferences.RESOURCES,
     *participants.RESOURCES,
     *queues.RESOURCES,
-    *numbers.RESOURCES,
+    *phone_numbers.RESOURCES,
     *applications.RESOURCES,
     *notifications.RESOURCES,
     *keys.RESOURCES,
     *domains.RESOURCES,
-    *domain_gates.RESOURCES,
+    *credential_list_mappings.RESOURCES,
     *credential_lists.RESOURCES,
-    *events.RESOURCES,
+    *call_events.RESOURCES,
     *recordings.RESOURCES,
 )
 """Everything below `/Accounts/{AccountSid}`."""

@@ -26,8 +26,8 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
 from holdfast.voice.model.header_names import belongs_to
+from holdfast.voice.twiml.attributes import Node
 from holdfast.voice.twiml.document import parse
-from holdfast.voice.twiml.reading import Node
 
 MAX_TWIML: Final = 4000
 MAX_TIMEOUT_S: Final = 600

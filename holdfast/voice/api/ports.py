@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from holdfast.voice.control.nouns import Call, Queue, Recording, Room
+from holdfast.voice.control.entities import (
+    Call,
+    Queue,
+    Recording,
+    Room,
+)
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.ports import Entry

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from typing import Final, Literal, assert_never
 
-from holdfast.voice.control.nouns import Call, CallStatus, Member, Participant, Queue, Recording, RecordingStatus, Room
+from holdfast.voice.control.entities import (
+    Call,
+    CallStatus,
+    Member,
+    Participant,
+    Queue,
+    Recording,
+    RecordingStatus,
+    Room,
+)
 from holdfast.voice.model.ids import AccountSid
-from holdfast.voice.model.moments import rfc2822
-from holdfast.voice.runtime.directory import formatted
-from holdfast.voice.runtime.listings import Application, PhoneNumber, VoiceSettings
+from holdfast.voice.model.timestamps import rfc2822
+from holdfast.voice.runtime.directory.directory import formatted
+from holdfast.voice.runtime.directory.records import Application, PhoneNumber, VoiceSettings
 from holdfast.voice.runtime.notifications import Notice
 
 Json = dict[str, object]

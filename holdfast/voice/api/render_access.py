@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from holdfast.voice.api.render import VERSION, Json, date, uri
 from holdfast.voice.model.ids import AccountSid
-from holdfast.voice.runtime.access import ApiKey, CredentialList, Domain, Mapping, SipUser
+from holdfast.voice.runtime.directory.access import (
+    ApiKey,
+    CredentialList,
+    Domain,
+    Mapping,
+    SipUser,
+)
 
 
 def key(noun: ApiKey, *, secret: str | None = None) -> Json:

@@ -18,14 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.voice.api.errors import BeingStopped, MethodNotAllowed, told
 from holdfast.voice.api.forms import Form, read_form
-from holdfast.voice.api.pacing import Turns
 from holdfast.voice.api.ports import Recordings, Switch
+from holdfast.voice.api.rate_limit import Turns
 from holdfast.voice.api.render import Json
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import AccountSid, CallSid, is_sid
 from holdfast.voice.model.ports import Journal
-from holdfast.voice.runtime.directory import Directory
+from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 
 PATH: Final = "holdfast.path"

@@ -21,7 +21,12 @@ from holdfast.voice.api.errors import (
 from holdfast.voice.api.forms import Form
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.header_names import belongs_to
-from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
+from holdfast.voice.runtime.directory.directory import (
+    E164,
+    LINE_NAME,
+    Directory,
+    normal,
+)
 
 MAX_IDENTITY = 256
 MAX_SIP_URI = 255

@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.voice.api.errors import NameInvalid, VoiceUrlInvalid
 from holdfast.voice.api.forms import Form
-from holdfast.voice.runtime.listings import VoiceSettings
+from holdfast.voice.runtime.directory.records import VoiceSettings
 
 VOICE: Final = frozenset(
     {

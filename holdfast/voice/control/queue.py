@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, assert_never
 
-from holdfast.voice.control.nouns import Dialler, Introduction, Member, Queue
-from holdfast.voice.control.view import Saying
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.entities import (
+    Dialler,
+    Introduction,
+    Member,
+    Queue,
+)
+from holdfast.voice.control.read_only_state import Saying
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     ChangeQueue,
     DeleteQueue,
@@ -28,7 +33,7 @@ from holdfast.voice.model.facts import (
     QueueTaken,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     DialQueue,
     JoinQueue,
     LeaveQueue,
@@ -77,7 +82,7 @@ class Line:
 
 def empty(sid: QueueSid, account: AccountSid, name: str, now: float, max_size: int | None = None) -> Queue:
     """A queue in which nobody waits."""
-    size = unconfirmed.QUEUE_DEFAULT_SIZE if max_size is None else max_size
+    size = twilio_assumptions.QUEUE_DEFAULT_SIZE if max_size is None else max_size
     return Queue(sid=sid, account=account, name=name, created_at=now, updated_at=now, max_size=size)
 
 
@@ -145,8 +150,8 @@ def _leave(line: Line, call: CallSid, result: Literal["leave", "redirected", "er
         line.said.append(QueueLeft(call=call, result=result, waited_s=line.now - gone.entered_at))
     if (introduced := line.take_introduction(call)) is not None:
         dialler = introduced.dialler
-        line.said.append(MemberLost(call=dialler.call, final=not unconfirmed.MEMBER_LOST_TRIES_NEXT))
-        if unconfirmed.MEMBER_LOST_TRIES_NEXT:
+        line.said.append(MemberLost(call=dialler.call, final=not twilio_assumptions.MEMBER_LOST_TRIES_NEXT))
+        if twilio_assumptions.MEMBER_LOST_TRIES_NEXT:
             line.put(diallers=(dialler, *line.queue.diallers))
             _pair(line)
 

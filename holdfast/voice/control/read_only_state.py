@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from holdfast.voice.control.nouns import Call, Queue, Recording, Room
+from holdfast.voice.control.entities import (
+    Call,
+    Queue,
+    Recording,
+    Room,
+)
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact
 from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
-from holdfast.voice.model.orders import NounCommand
+from holdfast.voice.model.internal_commands import NounCommand
 
 Message = RestCommand | NounCommand | Fact
 Saying = Effect | RestCommand | NounCommand | Fact

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from holdfast.voice.control.audio import voices_of
-from holdfast.voice.control.nouns import RECORDING_TRANSITIONS, Recording, RecordingStatus
-from holdfast.voice.control.view import Message, Saying, View
+from holdfast.voice.control.conference.audio import voices_of
+from holdfast.voice.control.entities import RECORDING_TRANSITIONS, Recording, RecordingStatus
+from holdfast.voice.control.read_only_state import Message, Saying, View
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordingTerms, WebRequest
 from holdfast.voice.model.effects import (
     ChangeCapture,
@@ -32,8 +32,8 @@ from holdfast.voice.model.facts import (
     RecordingQuiet,
 )
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.moments import rfc2822
-from holdfast.voice.model.orders import BeginRecording, EndRecording, NoteVoices
+from holdfast.voice.model.internal_commands import BeginRecording, EndRecording, NoteVoices
+from holdfast.voice.model.timestamps import rfc2822
 
 TOO_SHORT = 16101
 """The recording is absent: nothing was left of it."""

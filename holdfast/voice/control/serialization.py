@@ -10,9 +10,14 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final
 
-from holdfast.voice.control import nouns
-from holdfast.voice.model import commands, effects, facts, orders
-from holdfast.voice.twiml import document, opened, script
+from holdfast.voice.control import entities
+from holdfast.voice.model import (
+    commands,
+    effects,
+    facts,
+    internal_commands,
+)
+from holdfast.voice.twiml import document, open_resources, script
 
 KIND = "$"
 """The key under which an object names its class."""
@@ -29,7 +34,7 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
 
 
 _AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
-CLASSES: Final = _classes((nouns, commands, orders, effects, facts, document, opened, script))
+CLASSES: Final = _classes((entities, commands, internal_commands, effects, facts, document, open_resources, script))
 
 
 def encode(value: object) -> str:
@@ -54,7 +59,7 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if isinstance(value, Enum):
         return {KIND: kind.__name__, "value": value.value}
-    if isinstance(value, nouns.Member):
+    if isinstance(value, entities.Member):
         return _member(value)
     if is_dataclass(kind):
         return _object(value)
@@ -77,7 +82,7 @@ def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
 
 
 @lru_cache(maxsize=10_000)
-def _member(value: nouns.Member) -> dict[str, object]:
+def _member(value: entities.Member) -> dict[str, object]:
     """A long queue is written whole at each change of it: what is known of its members is kept."""
     return _object(value)
 

@@ -10,12 +10,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
-from holdfast.voice.control import call as calls_machine
 from holdfast.voice.control import queue as queue_machine
 from holdfast.voice.control import recording as recording_machine
-from holdfast.voice.control import room as room_machine
-from holdfast.voice.control.nouns import Call, Queue, Recording, RecordingStatus, Room, RoomStatus
-from holdfast.voice.control.view import Message, Saying
+from holdfast.voice.control.call import machine as calls_machine
+from holdfast.voice.control.conference import machine as room_machine
+from holdfast.voice.control.entities import (
+    Call,
+    Queue,
+    Recording,
+    RecordingStatus,
+    Room,
+    RoomStatus,
+)
+from holdfast.voice.control.read_only_state import Message, Saying
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     ChangeParticipant,
@@ -37,7 +44,7 @@ from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import NotFound, QueueNameTaken, RecordNotFinished
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, LegSpeaks, QueueMissing, RoomRefused
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid, is_sid, owner
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     BeginRecording,
     Bridge,
     CallChild,

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.geography import places
-from holdfast.voice.control.nouns import Call, Recording
-from holdfast.voice.control.view import View
+from holdfast.voice.control.caller_geography import places
+from holdfast.voice.control.entities import Call, Recording
+from holdfast.voice.control.read_only_state import View
 from holdfast.voice.model.commands import (
     Role,
     WebRequest,
 )
 from holdfast.voice.model.effects import PostCallback
-from holdfast.voice.model.moments import rfc2822
+from holdfast.voice.model.timestamps import rfc2822
 from holdfast.voice.twiml.script import Ear
 
 Form = tuple[tuple[str, str], ...]

@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.voice.control.audio import hears
-from holdfast.voice.control.ending import ending, unreached
-from holdfast.voice.control.listening import Player, player, troubles
-from holdfast.voice.control.nouns import Call, CallStatus, Participant, Queue, Room, RoomStatus
-from holdfast.voice.control.waiting import WEB_SERVER_HAS_S, Sight, waits
+from holdfast.voice.control.conference.audio import hears
+from holdfast.voice.control.entities import (
+    Call,
+    CallStatus,
+    Participant,
+    Queue,
+    Room,
+    RoomStatus,
+)
+from holdfast.voice.diagnostics.explain_end import ending, unreached
+from holdfast.voice.diagnostics.explain_player import Player, player, troubles
+from holdfast.voice.diagnostics.explain_scripts import WEB_SERVER_HAS_S, Sight, waits
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry, Unsent

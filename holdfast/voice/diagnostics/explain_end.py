@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from holdfast.voice.control.nouns import Call, CallStatus
-from holdfast.voice.control.work import limit_timer, ring_timer
+from holdfast.voice.control.call.step import limit_timer, ring_timer
+from holdfast.voice.control.entities import Call, CallStatus
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Entry
 

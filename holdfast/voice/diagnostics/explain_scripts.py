@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from holdfast.voice.control.nouns import Call, Queue, Room
+from holdfast.voice.control.entities import Call, Queue, Room
 from holdfast.voice.model.commands import Role
 from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.twiml.document import read

@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from holdfast.voice.control.listening import without_parameters
-from holdfast.voice.model.moments import rfc2822
+from holdfast.voice.diagnostics.explain_player import without_parameters
 from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.timestamps import rfc2822
 
 PHONE, ENGINE, WEB = 44, 46, 56
 QUIET = frozenset({"TimerFired", "RoomEntered", "QueueEntered", "StopScript", "StartScript", "NoteParticipant"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import SILENCE
+from holdfast.voice.media.codec.g711 import SILENCE
 
 SAMPLES = 160
 """Samples, which are bytes, in a frame: 20 ms at 8 kHz. Source: RFC 3551 §4.2."""

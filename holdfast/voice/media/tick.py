@@ -9,20 +9,25 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from holdfast.voice.media.beeps import Beeps
-from holdfast.voice.media.clips import ClipBank, Players
-from holdfast.voice.media.codecs import PAYLOAD_TYPE, SILENCE, TO_OTHER_LAW, ULAW
-from holdfast.voice.media.concealment import Concealment
+from holdfast.voice.media.codec.g711 import (
+    PAYLOAD_TYPE,
+    SILENCE,
+    TO_OTHER_LAW,
+    ULAW,
+)
+from holdfast.voice.media.dtmf.tone_detector import InbandKeys
+from holdfast.voice.media.dtmf.tone_generator import KeyTones
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
-from holdfast.voice.media.g722 import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
-from holdfast.voice.media.g722 import WidebandLegs
-from holdfast.voice.media.inband import InbandKeys
-from holdfast.voice.media.jitter import G722, JitterBuffers
-from holdfast.voice.media.keytones import KeyTones
-from holdfast.voice.media.mixer import Mixer
-from holdfast.voice.media.routing import Hears, Routing, derive
-from holdfast.voice.media.rtp import HEADER, Headers, Packets
-from holdfast.voice.media.speech import Speech
+from holdfast.voice.media.mix.beeps import Beeps
+from holdfast.voice.media.mix.clips import ClipBank, Players
+from holdfast.voice.media.mix.concealment import Concealment
+from holdfast.voice.media.mix.g722_legs import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
+from holdfast.voice.media.mix.g722_legs import WidebandLegs
+from holdfast.voice.media.mix.mixer import Mixer
+from holdfast.voice.media.mix.routing import Hears, Routing, derive
+from holdfast.voice.media.mix.vad import Speech
+from holdfast.voice.media.rtp.jitter import G722, JitterBuffers
+from holdfast.voice.media.rtp.rtp import HEADER, Headers, Packets
 
 
 class Sound:

@@ -1,4 +1,4 @@
-"""`python -m holdfast.voice.runtime.mediaplane --socket PATH [--ip 127.0.0.1 --base 16384 --rows N]`."""
+"""`python -m holdfast.voice.media_process --socket PATH [--ip 127.0.0.1 --base 16384 --rows N]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def main() -> int:
     # products are small, and the cores are not ours alone. It reads this once, when it is loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     gc.disable()  # nothing here makes reference cycles, and a collection would be a late tick
-    from holdfast.voice.runtime.mediaplane.start import run
+    from holdfast.voice.media_process.start import run
 
     return run()
 

@@ -7,11 +7,11 @@ import select
 import time
 from dataclasses import dataclass, field
 
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.door import Door
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.plane import Plane
-from holdfast.voice.runtime.mediaplane.ticker import TICK_S, Ticker
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.control_socket import Door
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.ticker import TICK_S, Ticker
 
 _EARLY_S = 0.0015
 """Epoll counts whole milliseconds and rounds up; it is left this early, and the rest is slept through."""

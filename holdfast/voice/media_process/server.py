@@ -11,27 +11,27 @@ import time
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
-from holdfast.voice.media.clips import ClipBroken, ClipTooLong
 from holdfast.voice.media.frames import Bytes, Numbers
-from holdfast.voice.media.latch import Latch, describe
-from holdfast.voice.media.routing import Hears
-from holdfast.voice.media.srtp import KeyWrong, Srtp, SrtpKeys
+from holdfast.voice.media.mix.clips import ClipBroken, ClipTooLong
+from holdfast.voice.media.mix.routing import Hears
+from holdfast.voice.media.rtp.latch import Latch, describe
+from holdfast.voice.media.rtp.srtp import KeyWrong, Srtp, SrtpKeys
 from holdfast.voice.media.tick import Sound
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.errors import RowsFull
+from holdfast.voice.media_process.legs import recording_files as c
+from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable
+from holdfast.voice.media_process.legs.dtmf_relay import Passing
+from holdfast.voice.media_process.legs.latching import Latching
+from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S, Telling
+from holdfast.voice.media_process.legs.rows import LAWS, Row, Rows
+from holdfast.voice.media_process.legs.rtcp_sockets import Reports
+from holdfast.voice.media_process.legs.rtp_receive import Intake
+from holdfast.voice.media_process.legs.rtp_send import Outgoing
+from holdfast.voice.media_process.sockets.plain import PacketIO
+from holdfast.voice.media_process.sockets.ports import Ports
 from holdfast.voice.model.errors import AskedWrong
-from holdfast.voice.runtime.mediaplane import captures as c
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible, usable
-from holdfast.voice.runtime.mediaplane.errors import RowsFull
-from holdfast.voice.runtime.mediaplane.intake import Intake
-from holdfast.voice.runtime.mediaplane.latching import Latching
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.outgoing import Outgoing
-from holdfast.voice.runtime.mediaplane.packets import PacketIO
-from holdfast.voice.runtime.mediaplane.passing import Passing
-from holdfast.voice.runtime.mediaplane.ports import Ports
-from holdfast.voice.runtime.mediaplane.reports import Reports
-from holdfast.voice.runtime.mediaplane.rows import LAWS, Row, Rows
-from holdfast.voice.runtime.mediaplane.telling import SILENCE_S, Telling
 
 LOOK_S = 0.5
 """How often it is looked whether a row is free: of one that has rested nothing else tells."""

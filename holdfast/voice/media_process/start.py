@@ -16,14 +16,14 @@ from pathlib import Path
 from types import FrameType
 
 from holdfast.voice.media.frames import Bytes
-from holdfast.voice.runtime.mediaplane.aio import best_io
-from holdfast.voice.runtime.mediaplane.door import Door, DoorTaken
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import PacketIO, PlainSockets
-from holdfast.voice.runtime.mediaplane.plane import Plane
-from holdfast.voice.runtime.mediaplane.ports import REST_S, Ports
-from holdfast.voice.runtime.mediaplane.process import Process
-from holdfast.voice.runtime.mediaplane.telling import SILENCE_S
+from holdfast.voice.media_process.control_link.control_socket import Door, DoorTaken
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S
+from holdfast.voice.media_process.loop import Process
+from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.sockets.aio import best_io
+from holdfast.voice.media_process.sockets.plain import PacketIO, PlainSockets
+from holdfast.voice.media_process.sockets.ports import REST_S, Ports
 
 log = logging.getLogger("holdfast.media")
 

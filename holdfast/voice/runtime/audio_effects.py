@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import AbstractContextManager
 from typing import Protocol, assert_never
 
-from holdfast.voice.control.audio import hears, listened_to
-from holdfast.voice.control.nouns import Room
-from holdfast.voice.media.beeps import Tone
+from holdfast.voice.control.conference.audio import hears, listened_to
+from holdfast.voice.control.entities import Room
+from holdfast.voice.media.mix.beeps import Tone
+from holdfast.voice.media_process.control_link.protocol import Hears
 from holdfast.voice.model.effects import (
     Beep,
     ChangeCapture,
@@ -23,7 +24,6 @@ from holdfast.voice.model.effects import (
     StopSound,
 )
 from holdfast.voice.model.ids import CallSid, Token, owner
-from holdfast.voice.runtime.mediaplane.messages import Hears
 
 LEG = "leg:"
 """Begins the source of a sound that is what another leg's phone sends."""

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from typing import Final
 
-from holdfast.voice.control.board import KEPT
+from holdfast.voice.control.state import KEPT
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ports import Journal
-from holdfast.voice.runtime.recorder import Recorder
+from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.switch import Switch
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
 
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media_process.control_link import protocol as media_words
+from holdfast.voice.media_process.legs import recording_files
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -53,31 +55,29 @@ from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.model.ports import Journal, KeyValues, Trace
+from holdfast.voice.runtime.audio_effects import Sounding
+from holdfast.voice.runtime.call_endings import bury_the_dead, hang_up_all, prune
 from holdfast.voice.runtime.clock import Clock, Timers
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.endings import bury_the_dead, hang_up_all, prune
-from holdfast.voice.runtime.fetch import WebClient, trusting
-from holdfast.voice.runtime.group import ended_group
-from holdfast.voice.runtime.legs.arrivals import SrtpWish
-from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
-from holdfast.voice.runtime.legs.registrations import Registrations
-from holdfast.voice.runtime.legs.sip import SipLegs, SipSettings
-from holdfast.voice.runtime.legs.tls import Tls
-from holdfast.voice.runtime.library import Library
-from holdfast.voice.runtime.mediaplane import captures
-from holdfast.voice.runtime.mediaplane import messages as media_words
-from holdfast.voice.runtime.mediaplane.client import MediaPlane
+from holdfast.voice.runtime.counters import Tally
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.http.client import WebClient, trusting
+from holdfast.voice.runtime.http.ssrf_policy import reach_of
+from holdfast.voice.runtime.media_client import MediaPlane
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
-from holdfast.voice.runtime.recorder import Recorder
-from holdfast.voice.runtime.retention import keep_sweeping
-from holdfast.voice.runtime.sounding import Sounding
-from holdfast.voice.runtime.sounds.decoder import Decoder
-from holdfast.voice.runtime.sounds.speech import best_speech
+from holdfast.voice.runtime.recordings.recorder import Recorder
+from holdfast.voice.runtime.recordings.retention import keep_sweeping
+from holdfast.voice.runtime.sip.inbound import SrtpWish
+from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
+from holdfast.voice.runtime.sip.transport.tls import Tls
+from holdfast.voice.runtime.sounds.decode_client import Decoder
+from holdfast.voice.runtime.sounds.sound_cache import Library
+from holdfast.voice.runtime.sounds.tts_client import best_speech
 from holdfast.voice.runtime.switch import Switch
-from holdfast.voice.runtime.tally import Tally
-from holdfast.voice.runtime.web.reach import reach_of
-from holdfast.voice.runtime.webhooks import Webhooks
+from holdfast.voice.runtime.task_group import ended_group
+from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -348,7 +348,7 @@ class Engine:
                     self.legs.heard(CallSid(leg), packets)
                 case media_words.Load():
                     self.quality.note(fact)
-                case captures.CaptureQuiet() | captures.CaptureClosed():
+                case recording_files.CaptureQuiet() | recording_files.CaptureClosed():
                     self.recorder.hear(fact)
                 case media_words.Detached():
                     self._in_doubt = tuple(self.legs.rows)

@@ -24,13 +24,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.voice.media.beeps import Tone
-from holdfast.voice.media.latch import RtpSource
-from holdfast.voice.media.srtp import SrtpKeys
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.captures import CaptureCommand
-from holdfast.voice.runtime.mediaplane.errors import MediaAway, MediaRefused, MessageUnreadable, RowsFull
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.media.mix.beeps import Tone
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media.rtp.srtp import SrtpKeys
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.errors import (
+    MediaAway,
+    MediaRefused,
+    MessageUnreadable,
+    RowsFull,
+)
+from holdfast.voice.media_process.legs.recording_files import CaptureCommand
 
 log = logging.getLogger(__name__)
 

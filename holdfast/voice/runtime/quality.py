@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from holdfast.voice.media_process.control_link.protocol import Load, Statistics
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.mediaplane.messages import Load, Statistics
 
 ENDED_KEPT = 1000
 """Legs that are over whose last figures can still be asked for."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from holdfast.voice.runtime.environment import inherited
+from holdfast.voice.runtime.child_environment import inherited
 
 log = logging.getLogger(__name__)
 

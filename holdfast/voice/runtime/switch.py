@@ -13,17 +13,23 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
-from holdfast.voice.control import lines
-from holdfast.voice.control.board import Board, Step
-from holdfast.voice.control.nouns import Call, Queue, Recording, Room, RoomStatus
-from holdfast.voice.control.view import Message
-from holdfast.voice.control.wire import decode, encode
+from holdfast.voice.control import journal_entries
+from holdfast.voice.control.entities import (
+    Call,
+    Queue,
+    Recording,
+    Room,
+    RoomStatus,
+)
+from holdfast.voice.control.read_only_state import Message
+from holdfast.voice.control.serialization import decode, encode
+from holdfast.voice.control.state import Board, Step
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect, SoundEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
-from holdfast.voice.runtime.unclaimed import Unclaimed
+from holdfast.voice.runtime.orphan_traces import Unclaimed
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +192,7 @@ class Switch:
             if isinstance(noun, Call):
                 self._noted += self._unclaimed.claim(noun.sid)
         # Lines are read by call: those of no call, or of one that is gone, would only stay.
-        entries = tuple(line for line in lines.entries(step, now) if line.call in self.board.calls)
+        entries = tuple(line for line in journal_entries.entries(step, now) if line.call in self.board.calls)
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.board.gone()))
         self._taken.append(Taken(step=step, entries=entries, snapshots=snapshots, asker=asker))
         self._wake()

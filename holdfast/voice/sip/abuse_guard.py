@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from holdfast.voice.sip.effects import Address, LockedOut, PasswordWrong
-from holdfast.voice.sip.message import Request, clean
+from holdfast.voice.sip.message.message import Request, clean
 
 SCANNERS = (
     *("friendly-scanner", "friendly-request", "sipvicious", "sipcli", "sip-scan", "sipscan", "sipsak", "sippts"),

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from holdfast.voice.sip import called, calling, early, outcomes, referring, registration, running
-from holdfast.voice.sip.codec import Malformed, decode, unframed
-from holdfast.voice.sip.desk import Desk
-from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.dialog.session_state import SessionState
+from holdfast.voice.sip.dispatch import response_dispatch
+from holdfast.voice.sip.dispatch.uas import Reception
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -27,12 +26,21 @@ from holdfast.voice.sip.effects import (
     TimerToken,
 )
 from holdfast.voice.sip.errors import MessageUnreadable
-from holdfast.voice.sip.message import Request, Response, stamp_source
-from holdfast.voice.sip.reception import Reception
-from holdfast.voice.sip.registrar import Bindings
-from holdfast.voice.sip.session import SessionState
+from holdfast.voice.sip.message.codec import Malformed, decode, unframed
+from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.message import Request, Response, stamp_source
+from holdfast.voice.sip.registrar import register_client
+from holdfast.voice.sip.registrar.registrar import Bindings
+from holdfast.voice.sip.session import (
+    early_dialog,
+    invite_client,
+    invite_server,
+    refer,
+    reinvite,
+)
 from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
-from holdfast.voice.sip.transaction import (
+from holdfast.voice.sip.stack import Desk
+from holdfast.voice.sip.transaction.machines import (
     Purpose,
     State,
     Trigger,
@@ -61,7 +69,7 @@ class Agent:
     ) -> None:
         self._desk = Desk(settings, token=token, dice=dice)
         self._reception = Reception(self._desk, policy or AnybodyMayCall())
-        self._registrations: dict[str, registration.Registration] = {}
+        self._registrations: dict[str, register_client.Registration] = {}
 
     # --- from the shell
 
@@ -103,9 +111,9 @@ class Agent:
         desk = self._turn(now)
         self._reception.disconnected(gone)
         for transaction in desk.disconnect(gone):
-            outcomes.disconnected(desk, self._registrations, transaction, gone)
+            response_dispatch.disconnected(desk, self._registrations, transaction, gone)
         for known in self._registrations.values():
-            registration.disconnected(desk, known, gone)
+            register_client.disconnected(desk, known, gone)
         return desk.take()
 
     def begin_end(self) -> None:
@@ -131,11 +139,11 @@ class Agent:
         kind, _, rest = timer.partition(" ")
         name, _, subject = rest.partition(" ")
         if kind == "transaction":
-            outcomes.transaction_timer(desk, self._registrations, Trigger(name), subject)
+            response_dispatch.transaction_timer(desk, self._registrations, Trigger(name), subject)
         elif kind == "registration":
-            self._registrations[rest] = registration.send(desk, self._registrations[rest])
+            self._registrations[rest] = register_client.send(desk, self._registrations[rest])
         else:
-            outcomes.session_timer(desk, name, desk.sessions[SessionId(subject)])
+            response_dispatch.session_timer(desk, name, desk.sessions[SessionId(subject)])
         return desk.take()
 
     # --- a call out
@@ -160,7 +168,7 @@ class Agent:
         Raises: UriUnreadable when the target is no SIP URI or leads to no numeric host.
         """
         desk = self._turn(now)
-        calling.invite(
+        invite_client.invite(
             desk,
             session,
             target,
@@ -179,8 +187,8 @@ class Agent:
         found = desk.live(session)
         if found is not None and found.ack_due is not None and found.state is SessionState.RUNNING:
             cseq = found.ack_due
-            found = calling.acknowledge(desk, replace(found, ack_due=None), cseq, sdp)
-            running.next_reoffer(desk, found)
+            found = invite_client.acknowledge(desk, replace(found, ack_due=None), cseq, sdp)
+            reinvite.next_reoffer(desk, found)
         return desk.take()
 
     def cancel(self, session: SessionId, *, now: float) -> list[Effect]:
@@ -188,7 +196,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state is SessionState.CALLING:
-            calling.cancel(desk, found)
+            invite_client.cancel(desk, found)
         return desk.take()
 
     # --- a call in
@@ -206,7 +214,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state is SessionState.CALLED:
-            called.ring(desk, found, status, sdp, acknowledged=acknowledged)
+            invite_server.ring(desk, found, status, sdp, acknowledged=acknowledged)
         return desk.take()
 
     def accept(self, session: SessionId, sdp: bytes | None, *, now: float, headers: Headers = ()) -> list[Effect]:
@@ -218,7 +226,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state is SessionState.CALLED:
-            called.accept(desk, found, sdp, headers)
+            invite_server.accept(desk, found, sdp, headers)
         return desk.take()
 
     def refuse(self, session: SessionId, status: int, *, now: float, headers: Headers = ()) -> list[Effect]:
@@ -226,7 +234,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state is SessionState.CALLED:
-            called.refuse(desk, found, status if 300 <= status <= 699 else 480, EndCause.WE_REFUSED, headers)
+            invite_server.refuse(desk, found, status if 300 <= status <= 699 else 480, EndCause.WE_REFUSED, headers)
         return desk.take()
 
     # --- a call that runs
@@ -241,13 +249,13 @@ class Agent:
         if found is not None:
             match found.state:
                 case SessionState.CALLING:
-                    calling.cancel(desk, found)
+                    invite_client.cancel(desk, found)
                 case SessionState.CALLED:
-                    called.refuse(desk, found, 603, EndCause.WE_REFUSED)
+                    invite_server.refuse(desk, found, 603, EndCause.WE_REFUSED)
                 case SessionState.ANSWERED:
                     desk.put(replace(found, bye_due=True))
                 case SessionState.RUNNING:
-                    running.hang_up(desk, found)
+                    reinvite.hang_up(desk, found)
                 case SessionState.CANCELLING | SessionState.ENDING | SessionState.OVER:
                     pass
                 case _:
@@ -266,9 +274,9 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
-            running.reoffer(desk, found, sdp, method if sdp is not None else "INVITE")
-        elif found is not None and found.state in early.UNANSWERED:
-            early.change(desk, found, sdp if method == "UPDATE" else None)
+            reinvite.reoffer(desk, found, sdp, method if sdp is not None else "INVITE")
+        elif found is not None and found.state in early_dialog.UNANSWERED:
+            early_dialog.change(desk, found, sdp if method == "UPDATE" else None)
         return desk.take()
 
     def answer_reoffer(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:
@@ -276,7 +284,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None:
-            running.answer_change(desk, found, sdp)
+            reinvite.answer_change(desk, found, sdp)
         return desk.take()
 
     def refuse_reoffer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
@@ -284,7 +292,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None:
-            running.refuse_change(desk, found, status if 300 <= status <= 699 else 488)
+            reinvite.refuse_change(desk, found, status if 300 <= status <= 699 else 488)
         return desk.take()
 
     def press(self, session: SessionId, digit: str, *, now: float, duration_ms: int = 160) -> list[Effect]:
@@ -294,7 +302,7 @@ class Agent:
         if found is not None and found.state is SessionState.RUNNING:
             headers = (("Content-Type", "application/dtmf-relay"),)
             content = f"Signal={digit[:1]}\r\nDuration={duration_ms}\r\n".encode()
-            running.send(desk, found, "INFO", Purpose.INFO, headers=headers, content=content)
+            reinvite.send(desk, found, "INFO", Purpose.INFO, headers=headers, content=content)
         return desk.take()
 
     def sounds(self, session: SessionId, *, now: float) -> None:
@@ -309,7 +317,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
-            referring.refer(desk, found, target)
+            refer.refer(desk, found, target)
         return desk.take()
 
     def answer_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
@@ -317,7 +325,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None:
-            referring.answer(desk, found, status)
+            refer.answer(desk, found, status)
         return desk.take()
 
     def notify_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
@@ -325,7 +333,7 @@ class Agent:
         desk = self._turn(now)
         found = desk.live(session)
         if found is not None:
-            referring.notify(desk, found, status)
+            refer.notify(desk, found, status)
         return desk.take()
 
     # --- outside calls
@@ -347,7 +355,7 @@ class Agent:
         With `insists` a failure is not the end: it is tried again, after a wait that grows.
         """
         desk = self._turn(now)
-        self._registrations[registration_name] = registration.begin(
+        self._registrations[registration_name] = register_client.begin(
             desk,
             registration_name,
             registrar,
@@ -364,8 +372,8 @@ class Agent:
         desk = self._turn(now)
         known = self._registrations.get(registration_name)
         if known is not None:
-            desk.stop(registration.timer(registration_name))
-            self._registrations[registration_name] = registration.send(desk, replace(known, expires_s=0))
+            desk.stop(register_client.timer(registration_name))
+            self._registrations[registration_name] = register_client.send(desk, replace(known, expires_s=0))
         return desk.take()
 
     def options(self, ping: str, target: str, *, now: float, next_hop: Address | None = None) -> list[Effect]:
@@ -374,7 +382,7 @@ class Agent:
         Raises: UriUnreadable.
         """
         desk = self._turn(now)
-        calling.ask_options(desk, ping, target, next_hop)
+        invite_client.ask_options(desk, ping, target, next_hop)
         return desk.take()
 
     # --- what is known
@@ -397,7 +405,7 @@ class Agent:
         found = self._desk.sessions.get(session)
         if found is None:
             return None
-        early_one = early.of(found, fork) if found.dialog is None else None
+        early_one = early_dialog.of(found, fork) if found.dialog is None else None
         dialog = found.dialog if early_one is None else early_one.dialog
         return found.peer.host if dialog is None else dialog.origin
 
@@ -444,4 +452,4 @@ class Agent:
         again = transaction.state not in (State.CALLING, State.TRYING, State.PROCEEDING)
         desk.show(data, source, transaction.session, "in", again=again)
         if desk.trigger(transaction.key, trigger_of(response.status), response):
-            outcomes.responded(desk, self._registrations, transaction, response, source)
+            response_dispatch.responded(desk, self._registrations, transaction, response, source)

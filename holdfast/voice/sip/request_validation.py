@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from holdfast.voice.sip import body
-from holdfast.voice.sip.dialog import contact_uri
+from holdfast.voice.sip.dialog.dialog import contact_uri
 from holdfast.voice.sip.effects import Headers
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request
-from holdfast.voice.sip.uri import as_sip, parse_uri, scheme_of
+from holdfast.voice.sip.message import body
+from holdfast.voice.sip.message.message import Request
+from holdfast.voice.sip.message.uri import as_sip, parse_uri, scheme_of
 
 KNOWN_METHODS = frozenset(
     {

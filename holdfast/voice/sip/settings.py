@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from holdfast.voice.sip.digest import ALGORITHMS, REALM, Ha1
-from holdfast.voice.sip.doors import Limits
+from holdfast.voice.sip.abuse_guard import Limits
 from holdfast.voice.sip.effects import Address, Transport
+from holdfast.voice.sip.message.digest import ALGORITHMS, REALM, Ha1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.digest import Credentials, answer
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import (
+    TRANSITIONS,
+    EarlyDialog,
+    Session,
+    SessionState,
+)
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -27,10 +32,18 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.message import Request, Response, clean, reply_anew, respond, via_line
-from holdfast.voice.sip.session import TRANSITIONS, EarlyDialog, Session, SessionState
+from holdfast.voice.sip.message.digest import Credentials, answer
+from holdfast.voice.sip.message.message import (
+    Request,
+    Response,
+    clean,
+    reply_anew,
+    respond,
+    via_line,
+)
+from holdfast.voice.sip.message.uri import contact_at, scheme_of
 from holdfast.voice.sip.settings import AgentSettings
-from holdfast.voice.sip.transaction import (
+from holdfast.voice.sip.transaction.machines import (
     Machine,
     Purpose,
     State,
@@ -43,7 +56,6 @@ from holdfast.voice.sip.transaction import (
     step,
     trigger_of,
 )
-from holdfast.voice.sip.uri import contact_at, scheme_of
 
 ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY")
 MAX_TRIES = 2

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 from xml.etree import ElementTree
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Method,
     Role,
@@ -20,15 +20,15 @@ from holdfast.voice.model.errors import (
     DocumentUnreadable,
     VoiceError,
 )
-from holdfast.voice.twiml.reading import Node, Reader, Warned
+from holdfast.voice.twiml.attributes import Node, Reader, Warned
 from holdfast.voice.twiml.verb import Element, Verb
 from holdfast.voice.twiml.verbs.dial import Dial
 from holdfast.voice.twiml.verbs.enqueue import Enqueue
 from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
 from holdfast.voice.twiml.verbs.gather import Gather
+from holdfast.voice.twiml.verbs.play_say import Play, Say
 from holdfast.voice.twiml.verbs.record import Record
 from holdfast.voice.twiml.verbs.refer import Refer
-from holdfast.voice.twiml.verbs.speak import Play, Say
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
@@ -132,7 +132,7 @@ def receive(*, role: Role, url: str, method: Method, content_type: str, body: st
 def read(document: Document) -> Meaning:
     """The meaning of a document. Raises: DocumentUnreadable, DocumentTooLarge, VerbNotAllowed."""
     if document.clip is not None:
-        loops = document.role == "comfort" or (document.role == "wait" and unconfirmed.WAIT_FILE_LOOPS)
+        loops = document.role == "comfort" or (document.role == "wait" and twilio_assumptions.WAIT_FILE_LOOPS)
         rounds = 0 if loops else 1
         return Meaning((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
     page = ""

@@ -28,7 +28,7 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     BeginRecording,
     Bridge,
     CallChild,

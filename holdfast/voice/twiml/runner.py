@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Instruction,
     WebRequest,
@@ -31,8 +31,7 @@ from holdfast.voice.model.facts import (
     Interrupted,
 )
 from holdfast.voice.model.ids import Token
-from holdfast.voice.model.masking import masked
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     CallChild,
     EnterConference,
     JoinQueue,
@@ -40,8 +39,14 @@ from holdfast.voice.model.orders import (
     LeaveRoom,
     ReleaseChild,
 )
+from holdfast.voice.model.masking import masked
 from holdfast.voice.twiml.document import Document, read, receive
-from holdfast.voice.twiml.opened import Doing, closes, closes_step, opens
+from holdfast.voice.twiml.open_resources import (
+    Doing,
+    closes,
+    closes_step,
+    opens,
+)
 from holdfast.voice.twiml.script import Broken, Cause, Ear, Over, Script, Turn
 from holdfast.voice.twiml.verb import (
     Continue,
@@ -177,7 +182,7 @@ class Runner:
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
         if script.fallback is None or script.fell_back:
             return Turn(replace(script, fetching=None), (logged,), Broken(code=code, message=message))
-        code_name, url_name = unconfirmed.FALLBACK_TELLS
+        code_name, url_name = twilio_assumptions.FALLBACK_TELLS
         form = (*script.fallback.form, (code_name, str(code)), (url_name, url))
         turn = _fetch(replace(script, fell_back=True), replace(script.fallback, form=form), ear, now)
         return Turn(turn.script, (logged, *turn.doings), turn.ending)

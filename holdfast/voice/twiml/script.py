@@ -20,7 +20,7 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.twiml.document import Document
-from holdfast.voice.twiml.opened import Doing, Opened
+from holdfast.voice.twiml.open_resources import Doing, Opened
 from holdfast.voice.twiml.verb import (
     HangUp,
     Quit,

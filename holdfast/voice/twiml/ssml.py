@@ -10,7 +10,7 @@ import re
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from holdfast.voice.twiml.reading import Node
+from holdfast.voice.twiml.attributes import Node
 
 LONGEST_BREAK_S: Final = 10.0
 """Source: TwiML <Say>, <break>: up to 10 seconds."""

@@ -16,8 +16,8 @@ from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact, Interrupted
 from holdfast.voice.model.ids import AccountSid, CallSid, Token, derive
-from holdfast.voice.model.orders import NounCommand
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.model.internal_commands import NounCommand
+from holdfast.voice.twiml.attributes import Reader
 
 
 @dataclass(frozen=True, slots=True)

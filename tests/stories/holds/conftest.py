@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 from starlette.types import ASGIApp
 
+from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold
 from holdfast.holds.ids import CallSid, HoldId
-from holdfast.holds.memory import MemoryStore
-from holdfast.holds.patience import Patience
 from holdfast.holds.service import Holds
-from holdfast.holds.web import make_web
+from holdfast.holds.timeouts import Patience
+from holdfast.holds.web.app import make_web
 from tests.stories.holds.pretend import PUBLIC, PretendAccount, PretendClock
 
 

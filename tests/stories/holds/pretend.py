@@ -18,9 +18,15 @@ from xml.etree import ElementTree
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twilio.request_validator import RequestValidator
 
+from holdfast.holds.account.snapshots import (
+    CallSeen,
+    ConferenceSeen,
+    ParticipantSeen,
+    PhoneHoldSeen,
+    SoundSeen,
+)
 from holdfast.holds.errors import AccountTrouble, NotThere
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
-from holdfast.holds.sight import CallSeen, ConferenceSeen, ParticipantSeen, PhoneHoldSeen, SoundSeen
 
 PUBLIC = "https://holds.example"
 TOKEN = "the account's secret token"

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from holdfast.holds.errors import AccountRefused, CallNotLive, HoldFailed, HoldRefused
-from holdfast.holds.figures import HoldsCollector
+from holdfast.holds.web.metrics import HoldsCollector
 from tests.stories.holds.conftest import Stage
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold, Status, Tell
 from holdfast.holds.ids import CallSid
-from holdfast.holds.memory import MemoryStore
 from holdfast.holds.ports import HoldEvent
-from holdfast.holds.ways.pair import Pair
+from holdfast.holds.steps.pair import Pair
 from tests.stories.holds.conftest import Stage
 
 pytestmark = pytest.mark.anyio
@@ -114,7 +114,7 @@ async def test_a_conversation_that_ends_is_forgotten_when_there_is_room(stage: S
 async def test_of_very_many_changes_history_is_lost_and_no_state(
     stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("holdfast.holds.ledger.MOST_LATE", 2)
+    monkeypatch.setattr("holdfast.holds.history.hold_log.MOST_LATE", 2)
     customer, agent = stage.account.call_in(1), stage.account.call_in(2)
     stage.account.meet("support", customer, agent)
     holds = [await stage.holds.hold(call) for call in (customer, agent)]
@@ -134,7 +134,7 @@ async def test_of_very_many_changes_history_is_lost_and_no_state(
 async def test_what_is_very_late_is_written_at_the_next_look_and_no_party_waits_for_it(
     stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.holds.ledger.AT_ONCE", 1)
+    monkeypatch.setattr("holdfast.holds.history.hold_log.AT_ONCE", 1)
     customer, agent = stage.account.call_in(1), stage.account.call_in(2)
     stage.account.meet("support", customer, agent)
     first, second = await stage.holds.hold(customer), await stage.holds.hold(agent)

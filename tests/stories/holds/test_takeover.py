@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import pytest
 
 from holdfast.holds.errors import AccountRefused, AccountUnreachable, BadInput, HoldFailed, HoldRefused, NotAllowed
+from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
-from holdfast.holds.memory import MemoryStore
-from holdfast.holds.patience import Patience
 from holdfast.holds.policy import Policy
 from holdfast.holds.service import Holds
-from holdfast.holds.web import make_web
+from holdfast.holds.timeouts import Patience
+from holdfast.holds.web.app import make_web
 from tests.stories.holds.conftest import Stage
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from holdfast.holds.errors import (
 )
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ways.pair import queue_of
+from holdfast.holds.steps.pair import queue_of
 from tests.stories.holds.conftest import Stage
 from tests.stories.holds.pretend import PUBLIC
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from holdfast.holds.account.snapshots import SoundSeen
 from holdfast.holds.errors import AccountUnreachable
 from holdfast.holds.ids import CallSid
 from holdfast.holds.policy import Policy
-from holdfast.holds.sight import SoundSeen
-from holdfast.holds.web import MOST_BODY
-from holdfast.holds.webhooks import Forgeries
+from holdfast.holds.web.app import MOST_BODY
+from holdfast.holds.web.webhooks import Forgeries
 from tests.stories.holds.conftest import Stage
 from tests.stories.holds.pretend import PUBLIC, asgi
 
@@ -261,7 +261,7 @@ async def test_requests_without_the_signature_do_not_fill_the_log(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert stage.account.web is not None
-    caplog.set_level("WARNING", logger="holdfast.holds.webhooks")
+    caplog.set_level("WARNING", logger="holdfast.holds.web.webhooks")
     for _ in range(20):
         status, _, _ = await asgi(stage.account.web, "POST", f"{PUBLIC}/twiml/continue")
         assert status == 403

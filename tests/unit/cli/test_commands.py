@@ -14,16 +14,16 @@ from typer.main import get_command
 
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run, unwrapped
-from holdfast.cli.calls import row_of
-from holdfast.cli.control import doubt_certificate, refuse_short_passwords, sip_tls
-from holdfast.cli.directory import in_the_store
-from holdfast.cli.explain import holds_of
-from holdfast.cli.ladder import messages
+from holdfast.cli.calls.calls import row_of
+from holdfast.cli.calls.explain import holds_of
+from holdfast.cli.calls.ladder import messages
+from holdfast.cli.directory.directory import in_the_store
 from holdfast.cli.options import settings_from
+from holdfast.cli.server.control import doubt_certificate, refuse_short_passwords, sip_tls
 from holdfast.cli.terminal import Stop
 from holdfast.settings import Settings, read
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.listings import Line, Route
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.directory.records import Line, Route
 
 COMMANDS = [
     "demo",

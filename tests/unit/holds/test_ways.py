@@ -4,12 +4,28 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.holds.account.snapshots import ParticipantSeen
+from holdfast.holds.conference import planner as conference_planner
 from holdfast.holds.ids import CallSid, ConferenceSid
-from holdfast.holds.sight import ParticipantSeen
-from holdfast.holds.ways import conference, legs
-from holdfast.holds.ways.continuation import Report, continued
-from holdfast.holds.ways.pair import Pair, Place, document, join
-from holdfast.holds.ways.steps import Bye, CloseQueue, GoOn, Park, Redirect, Refusal, SetHold, Take, Wait
+from holdfast.holds.legs import planner as legs_planner
+from holdfast.holds.legs.continuation import Report, continued
+from holdfast.holds.steps.account_steps import (
+    Bye,
+    CloseQueue,
+    GoOn,
+    Park,
+    Redirect,
+    Refusal,
+    SetHold,
+    Take,
+    Wait,
+)
+from holdfast.holds.steps.pair import (
+    Pair,
+    Place,
+    document,
+    join,
+)
 
 P, C = CallSid("CA" + "1" * 32), CallSid("CA" + "2" * 32)
 ROOM = ConferenceSid("CF" + "3" * 32)
@@ -23,63 +39,67 @@ def seen(**changes: object) -> ParticipantSeen:
 
 def held_child() -> Pair:
     """A pair whose child waits in its queue, and whose parent is parked."""
-    plan = legs.hold(join(parent=P, child=C), C, music=MUSIC)
-    assert isinstance(plan, legs.Plan)
+    plan = legs_planner.hold(join(parent=P, child=C), C, music=MUSIC)
+    assert isinstance(plan, legs_planner.Plan)
     answered = continued(plan.pair, P, Report()).pair
-    return legs.seen_waiting(answered, C)
+    return legs_planner.seen_waiting(answered, C)
 
 
 def both_held() -> Pair:
-    plan = legs.hold(held_child(), P, music=None)
-    assert isinstance(plan, legs.Plan)
-    return legs.seen_waiting(plan.pair, P)
+    plan = legs_planner.hold(held_child(), P, music=None)
+    assert isinstance(plan, legs_planner.Plan)
+    return legs_planner.seen_waiting(plan.pair, P)
 
 
 def test_a_participant_is_held_only_where_that_changes_something() -> None:
     step = SetHold(conference=ROOM, call=P, hold=True, music=None)
-    assert conference.hold(seen(), None) == step
-    assert conference.hold(seen(hold=True), None) is None
-    assert conference.hold(seen(hold=True), MUSIC) == replace(step, music=MUSIC)
-    assert conference.resume(seen(hold=True)) == replace(step, hold=False)
-    assert conference.resume(seen()) is None
+    assert conference_planner.hold(seen(), None) == step
+    assert conference_planner.hold(seen(hold=True), None) is None
+    assert conference_planner.hold(seen(hold=True), MUSIC) == replace(step, music=MUSIC)
+    assert conference_planner.resume(seen(hold=True)) == replace(step, hold=False)
+    assert conference_planner.resume(seen()) is None
     for status, gone in (("complete", True), ("failed", True), ("ringing", False), ("queued", False)):
-        refusal = conference.hold(seen(status=status), None)
+        refusal = conference_planner.hold(seen(status=status), None)
         assert isinstance(refusal, Refusal)
         assert refusal.gone is gone
 
 
 def test_who_has_left_is_not_held_or_brought_back() -> None:
-    over = legs.gone(held_child(), C).pair
+    over = legs_planner.gone(held_child(), C).pair
     for call in (P, C):
-        for plan in (legs.hold(over, call, music=None), legs.resume(over, call), legs.convert(over)):
+        for plan in (
+            legs_planner.hold(over, call, music=None),
+            legs_planner.resume(over, call),
+            legs_planner.convert(over),
+        ):
             assert isinstance(plan, Refusal)
             assert plan.gone
     left = join(parent=P, child=C)
     left = left.put(replace(left.child, place=Place.GONE))
-    refusal = legs.hold(left, P, music=None)
+    refusal = legs_planner.hold(left, P, music=None)
     assert isinstance(refusal, Refusal)
     assert "the other party" in refusal.why
 
 
 def test_what_is_so_already_needs_no_step() -> None:
     fresh, held = join(parent=P, child=C), held_child()
-    assert legs.hold(held, C, music=None) == legs.Plan(pair=held)
-    assert legs.resume(fresh, P) == legs.Plan(pair=fresh)
-    assert legs.convert(held) == legs.Plan(pair=held)
-    assert legs.seen_waiting(fresh, P) == fresh
-    assert legs.seen_taken(held, C) == held
+    assert legs_planner.hold(held, C, music=None) == legs_planner.Plan(pair=held)
+    assert legs_planner.resume(fresh, P) == legs_planner.Plan(pair=fresh)
+    assert legs_planner.convert(held) == legs_planner.Plan(pair=held)
+    assert legs_planner.seen_waiting(fresh, P) == fresh
+    assert legs_planner.seen_taken(held, C) == held
 
 
 def test_a_pair_in_a_room_is_held_there() -> None:
-    moved = legs.convert(join(parent=P, child=C))
-    assert isinstance(moved, legs.Plan)
-    refusal = legs.hold(moved.pair, P, music=None)
+    moved = legs_planner.convert(join(parent=P, child=C))
+    assert isinstance(moved, legs_planner.Plan)
+    refusal = legs_planner.hold(moved.pair, P, music=None)
     assert refusal == Refusal(why="the pair is in a conference by now", fix="Hold the party there.")
 
 
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
-    plan = legs.fall_back(both_held(), P, answered=answered)
+    plan = legs_planner.fall_back(both_held(), P, answered=answered)
     assert plan.pair.me(P).place is Place.PARKED
     assert plan.pair.me(C).held
     assert plan.steps == (() if answered else (Redirect(call=P, to=Park()),))
@@ -87,33 +107,33 @@ def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
 
 def test_undoing_what_has_moved_meanwhile() -> None:
     before = join(parent=P, child=C)
-    plan = legs.hold(before, C, music=None)
-    assert isinstance(plan, legs.Plan)
-    assert legs.undo(before, plan.pair, plan.pair, C).pair == replace(before, turn=1)
+    plan = legs_planner.hold(before, C, music=None)
+    assert isinstance(plan, legs_planner.Plan)
+    assert legs_planner.undo(before, plan.pair, plan.pair, C).pair == replace(before, turn=1)
     asked = continued(plan.pair, P, Report()).pair
-    assert legs.undo(before, plan.pair, asked, C).pair.room is not None
-    over = legs.gone(asked, P).pair
-    assert legs.undo(before, plan.pair, over, C) == legs.Plan(pair=over)
+    assert legs_planner.undo(before, plan.pair, asked, C).pair.room is not None
+    over = legs_planner.gone(asked, P).pair
+    assert legs_planner.undo(before, plan.pair, over, C) == legs_planner.Plan(pair=over)
 
 
 def test_a_resume_given_up_leaves_who_is_held_held() -> None:
-    alone = legs.resume(held_child(), C)
-    assert isinstance(alone, legs.Plan)
-    plan = legs.give_up(alone.pair, C)
+    alone = legs_planner.resume(held_child(), C)
+    assert isinstance(alone, legs_planner.Plan)
+    plan = legs_planner.give_up(alone.pair, C)
     assert (plan.pair.me(C).place, plan.pair.me(C).held, plan.pair.me(P).place) == (Place.WAITING, True, Place.PARKED)
     assert plan.steps == (Redirect(call=P, to=Park()),)
-    beside = legs.give_up(both_held(), C)
+    beside = legs_planner.give_up(both_held(), C)
     assert (beside.pair.me(C).held, beside.pair.me(P).held, beside.steps) == (True, True, ())
 
 
 def test_a_taking_that_finds_nobody_is_held_again() -> None:
-    plan = legs.resume(held_child(), C)
-    assert isinstance(plan, legs.Plan)
+    plan = legs_planner.resume(held_child(), C)
+    assert isinstance(plan, legs_planner.Plan)
     assert document(plan.pair, P) == Take(queue=f"hold-{C}", turn=plan.pair.turn)
     result = continued(plan.pair, P, Report(turn=plan.pair.turn, dial_status="no-answer"))
     assert (result.not_taken, result.answer) == (C, Park())
     assert result.pair.me(C).held
-    assert legs.seen_taken(plan.pair, C).me(C).place is Place.JOINED
+    assert legs_planner.seen_taken(plan.pair, C).me(C).place is Place.JOINED
 
 
 def test_music_that_fails_is_dropped_once() -> None:
@@ -126,7 +146,7 @@ def test_music_that_fails_is_dropped_once() -> None:
 
 def test_when_it_is_over_each_goes_where_it_should() -> None:
     pair = replace(held_child(), after="https://app.example/after")
-    plan = legs.gone(pair, C)
+    plan = legs_planner.gone(pair, C)
     assert plan.steps == (
         Redirect(call=P, to=GoOn(url="https://app.example/after")),
         CloseQueue(name=f"hold-{P}"),
@@ -135,4 +155,4 @@ def test_when_it_is_over_each_goes_where_it_should() -> None:
     assert document(plan.pair, P) == GoOn(url="https://app.example/after")
     fresh = join(parent=P, child=C)
     assert document(fresh, P) == document(fresh, C) == Bye()
-    assert legs.gone(fresh, C).steps == ()
+    assert legs_planner.gone(fresh, C).steps == ()

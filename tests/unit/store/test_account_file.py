@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.account import AccountFileWrong, account_file, keep_account
+from holdfast.store.account_file import AccountFileWrong, account_file, keep_account
 
 
 def test_it_is_made_once_and_found_again(tmp_path: Path) -> None:

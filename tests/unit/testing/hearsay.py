@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from holdfast.testing.audio.ears import Ear, Packet, frames
+from holdfast.testing.audio.music import MUSIC_BOX, SLOW_BELLS, play
 from holdfast.testing.demo.story import Act, Phase
-from holdfast.testing.ears import Ear, Packet, frames
-from holdfast.testing.music import MUSIC_BOX, SLOW_BELLS, play
 from holdfast.testing.signals import ALICE, BOB, FRAME_S, HOLD_MUSIC, RATE_HZ, SECOND_MUSIC, as_samples
-from holdfast.voice.media.codecs import encode
+from holdfast.voice.media.codec.g711 import encode
 
 CUSTOMER, AGENT = ALICE.named("customer"), BOB.named("agent")
 SOUNDS = (CUSTOMER, AGENT, HOLD_MUSIC, SECOND_MUSIC)

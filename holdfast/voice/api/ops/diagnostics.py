@@ -13,18 +13,18 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from holdfast.voice.api.auth import Credentials
-from holdfast.voice.api.lines import add_lines, add_numbers
-from holdfast.voice.api.metrics import Metrics
+from holdfast.voice.api.authentication import Credentials
+from holdfast.voice.api.ops.json_errors import Told
+from holdfast.voice.api.ops.lines import add_lines, add_numbers
+from holdfast.voice.api.ops.metrics import Metrics
+from holdfast.voice.api.ops.routes import NoRegistrations, Registrations, add_routes
 from holdfast.voice.api.ports import Switch
-from holdfast.voice.api.routes import NoRegistrations, Registrations, add_routes
-from holdfast.voice.api.told import Told
-from holdfast.voice.control.trace import ladder as draw
+from holdfast.voice.diagnostics.ladder import ladder as draw
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.model.ports import Journal
-from holdfast.voice.runtime.directory import Directory
-from holdfast.voice.runtime.listings import LEAST_PASSWORD
+from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.directory.records import LEAST_PASSWORD
 
 NO_REGISTRATIONS = NoRegistrations()
 

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
 
-from holdfast.voice.api.auth import Credentials
+from holdfast.voice.api.authentication import Credentials
+from holdfast.voice.api.ops.json_errors import Told
 from holdfast.voice.api.ports import Switch
-from holdfast.voice.api.told import Told
-from holdfast.voice.control.ending import dialled
-from holdfast.voice.control.explain import Arrivals, explain
+from holdfast.voice.diagnostics.explain import Arrivals, explain
+from holdfast.voice.diagnostics.explain_end import dialled
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Journal, Unsent

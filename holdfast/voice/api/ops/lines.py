@@ -11,10 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import is_web_address
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory import E164, LINE_NAME, Directory, normal
-from holdfast.voice.runtime.listings import Line, PhoneNumber, VoiceSettings
+from holdfast.voice.runtime.directory.directory import (
+    E164,
+    LINE_NAME,
+    Directory,
+    normal,
+)
+from holdfast.voice.runtime.directory.records import Line, PhoneNumber, VoiceSettings
 
 
 class NewLine(BaseModel):

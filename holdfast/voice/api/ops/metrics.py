@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.voice.api.ports import Switch
-from holdfast.voice.control.nouns import FINAL, CallStatus, RoomStatus
-from holdfast.voice.runtime.tally import Tally
+from holdfast.voice.control.entities import FINAL, CallStatus, RoomStatus
+from holdfast.voice.runtime.counters import Tally
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

@@ -11,11 +11,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
-from holdfast.voice.api.auth import Credentials
-from holdfast.voice.api.told import Told
+from holdfast.voice.api.authentication import Credentials
+from holdfast.voice.api.ops.json_errors import Told
+from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.mediaplane.messages import Statistics
 from holdfast.voice.runtime.quality import Quality
 
 

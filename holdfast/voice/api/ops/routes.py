@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal, Protocol, Self
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory import DOMAIN, E164, PREFIX, Directory
-from holdfast.voice.runtime.legs.trunks import Standing
-from holdfast.voice.runtime.listings import Route
+from holdfast.voice.runtime.directory.directory import (
+    DOMAIN,
+    E164,
+    PREFIX,
+    Directory,
+)
+from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.sip.trunks import Standing
 from holdfast.voice.sip.effects import Transport
 
 

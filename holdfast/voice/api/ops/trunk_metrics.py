@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from holdfast.voice.runtime.legs.trunks import Trunks
+from holdfast.voice.runtime.sip.trunks import Trunks
 
 
 class TrunkCollector(Collector):

@@ -11,7 +11,7 @@ from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, read_name, read_voice
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.listings import Application, VoiceSettings
+from holdfast.voice.runtime.directory.records import Application, VoiceSettings
 
 IGNORED: Final = MESSAGES | {"SmsStatusCallback", "MessageStatusCallback", "PublicApplicationConnectEnabled"}
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from holdfast.voice.api import calls, render
+from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.twilio import calls
 from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import Entry
 

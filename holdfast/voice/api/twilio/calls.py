@@ -6,12 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from holdfast.voice.api import render
-from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
-from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
-from holdfast.voice.api.parties import read_parties
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
-from holdfast.voice.api.sids import new_sid
-from holdfast.voice.api.wishes import (
+from holdfast.voice.api.call_parameters import (
     MAX_TIME_LIMIT_S,
     RECORDING,
     addressed,
@@ -24,7 +19,12 @@ from holdfast.voice.api.wishes import (
     read_timeout,
     refuse_relative,
 )
-from holdfast.voice.control.nouns import Call, CallStatus
+from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
+from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.to_from import read_parties
+from holdfast.voice.control.entities import Call, CallStatus
 from holdfast.voice.model.commands import (
     Callback,
     ChangeCall,
@@ -36,7 +36,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import CallNotInProgress, NotFound
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.directory import normal
+from holdfast.voice.runtime.directory.directory import normal
 
 STATUSES: Final = tuple(status.value for status in CallStatus)
 

@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
-from holdfast.voice.control.nouns import Room, RoomStatus
+from holdfast.voice.control.entities import Room, RoomStatus
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     EndRoom,

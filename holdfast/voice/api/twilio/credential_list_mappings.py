@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from holdfast.voice.api import credential_lists, domains, render_access
+from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import ParameterInvalid, RecordExists
 from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.render import Json
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.twilio import credential_lists, domains
 from holdfast.voice.model.errors import NotFound, ParameterMissing
-from holdfast.voice.runtime.access import Domain, Mapping
+from holdfast.voice.runtime.directory.access import Domain, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import MAX_NAME
 from holdfast.voice.model.errors import NotFound, ParameterMissing
-from holdfast.voice.runtime.access import CredentialList, SipUser
-from holdfast.voice.sip.digest import Ha1
+from holdfast.voice.runtime.directory.access import CredentialList, SipUser
+from holdfast.voice.sip.message.digest import Ha1
 
 NAME: Final = frozenset({"FriendlyName"})
 SHORTEST_PASSWORD: Final = 12

@@ -17,8 +17,8 @@ from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import NotFound, ParameterMissing
-from holdfast.voice.runtime.access import Domain
-from holdfast.voice.runtime.listings import VoiceSettings
+from holdfast.voice.runtime.directory.access import Domain
+from holdfast.voice.runtime.directory.records import VoiceSettings
 
 WRITE: Final = frozenset(
     {

@@ -12,7 +12,7 @@ from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.access import ApiKey, digest
+from holdfast.voice.runtime.directory.access import ApiKey, digest
 
 WRITE: Final = frozenset({"FriendlyName"})
 

@@ -6,15 +6,16 @@ import json
 from typing import Final
 from urllib.parse import urlencode
 
-from holdfast.voice.api import calls, render
-from holdfast.voice.api.events import EXCHANGE
+from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, Between, comparable, page
 from holdfast.voice.api.render import Json
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.twilio import calls
+from holdfast.voice.api.twilio.call_events import EXCHANGE
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.notifications import Notice
-from holdfast.voice.runtime.web.destination import without_secrets
 
 LATER_S: Final = 1.0
 """An exchange is written down when it is over, a moment after what went wrong in it was told."""

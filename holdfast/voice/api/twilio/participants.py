@@ -8,14 +8,8 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from holdfast.voice.api import conferences, render
-from holdfast.voice.api.errors import ParameterInvalid
-from holdfast.voice.api.forms import Form
-from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.parties import read_parties
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
-from holdfast.voice.api.sids import new_sid
-from holdfast.voice.api.wishes import (
+from holdfast.voice.api import render
+from holdfast.voice.api.call_parameters import (
     CONFERENCE_EVENTS,
     MAX_TIME_LIMIT_S,
     RECORDING,
@@ -25,7 +19,14 @@ from holdfast.voice.api.wishes import (
     read_time_limit,
     read_timeout,
 )
-from holdfast.voice.control.nouns import Participant, Room, RoomStatus
+from holdfast.voice.api.errors import ParameterInvalid
+from holdfast.voice.api.forms import Form
+from holdfast.voice.api.paging import PAGING, page
+from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.to_from import read_parties
+from holdfast.voice.api.twilio import conferences
+from holdfast.voice.control.entities import Participant, Room, RoomStatus
 from holdfast.voice.model.commands import (
     Admission,
     ChangeParticipant,

@@ -22,8 +22,8 @@ from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, read_name, read_voice
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory import E164, normal
-from holdfast.voice.runtime.listings import PhoneNumber
+from holdfast.voice.runtime.directory.directory import E164, normal
+from holdfast.voice.runtime.directory.records import PhoneNumber
 
 UPDATE: Final = VOICE | {"VoiceApplicationSid"}
 CREATE: Final = UPDATE | {"PhoneNumber", "AreaCode"}

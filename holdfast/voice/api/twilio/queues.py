@@ -13,7 +13,7 @@ from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, newest_first, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
 from holdfast.voice.api.sids import new_sid
-from holdfast.voice.control.nouns import Queue
+from holdfast.voice.control.entities import Queue
 from holdfast.voice.model.commands import (
     ChangeQueue,
     CreateQueue,

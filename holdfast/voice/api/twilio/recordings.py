@@ -9,18 +9,19 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from holdfast.voice.api import calls, conferences, render
+from holdfast.voice.api import render
+from holdfast.voice.api.call_parameters import RECORDING, read_recording
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
 from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource, Sound
 from holdfast.voice.api.sids import new_sid
-from holdfast.voice.api.wishes import RECORDING, read_recording
-from holdfast.voice.control.nouns import Recording, RecordingStatus
+from holdfast.voice.api.twilio import calls, conferences
+from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordCall
 from holdfast.voice.model.errors import AskedWrong, NotFound
 from holdfast.voice.model.ids import RecordingSid
-from holdfast.voice.runtime.sounds.recorded import as_mp3, as_one_channel
-from holdfast.voice.runtime.web.errors import SoundUnplayable
+from holdfast.voice.runtime.http.errors import SoundUnplayable
+from holdfast.voice.runtime.recordings.formats import as_mp3, as_one_channel
 
 CURRENT: Final = "Twilio.CURRENT"
 LIST: Final = PAGING | comparable("DateCreated")

@@ -9,12 +9,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from holdfast.voice.control.forms import ear, sip_told
-from holdfast.voice.control.hearing import begin, begin_beside, hang_up, referred, stop, tell
-from holdfast.voice.control.nouns import Call, CallStatus
-from holdfast.voice.control.view import Message, Saying, View
-from holdfast.voice.control.work import Work, digits_sound, limit_timer, ring_timer, turn_timer
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.call.scripts import (
+    begin,
+    begin_beside,
+    hang_up,
+    referred,
+    stop,
+    tell,
+)
+from holdfast.voice.control.call.step import (
+    Work,
+    digits_sound,
+    limit_timer,
+    ring_timer,
+    turn_timer,
+)
+from holdfast.voice.control.entities import Call, CallStatus
+from holdfast.voice.control.read_only_state import Message, Saying, View
+from holdfast.voice.control.webhook_params import ear, sip_told
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     ChangeCall,
     CreateCall,
@@ -57,7 +70,7 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import RecordingSid, Token, derive
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     BeginRecording,
     CallChild,
     HandOver,
@@ -68,7 +81,7 @@ from holdfast.voice.model.orders import (
     StartScript,
     StopScript,
 )
-from holdfast.voice.model.refusals import SIP_FAILED, not_reached, refused_as
+from holdfast.voice.model.sip_status_mapping import SIP_FAILED, not_reached, refused_as
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
 
@@ -385,7 +398,7 @@ def _release(work: Work, command: ReleaseChild) -> None:
         words = {
             "done": "canceled",
             "timeout": "no-answer",
-            "lost-race": unconfirmed.RACE_LOSER,
-            "parent-gone": unconfirmed.CHILD_OF_GONE_PARENT,
+            "lost-race": twilio_assumptions.RACE_LOSER,
+            "parent-gone": twilio_assumptions.CHILD_OF_GONE_PARENT,
         }
         work.finish(CallStatus(words[command.cause]), 487, leg_is_gone=False)

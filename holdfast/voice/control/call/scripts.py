@@ -10,10 +10,17 @@ import re
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from holdfast.voice.control.forms import ear
-from holdfast.voice.control.nouns import CallStatus
-from holdfast.voice.control.work import Work, again_timer, beside, bridging_sound, builtin_sound, patience_timer
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.call.step import (
+    Work,
+    again_timer,
+    beside,
+    bridging_sound,
+    builtin_sound,
+    patience_timer,
+)
+from holdfast.voice.control.entities import CallStatus
+from holdfast.voice.control.webhook_params import ear
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Instruction,
     Role,
@@ -21,7 +28,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import AnswerReferral, LogNotification, PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import ChildRefers, ChildScreened, Fact, PhoneRefers, TimerFired, WhisperHeard
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     LeaveQueue,
     NoteAnnounced,
     NoteAnnouncing,
@@ -163,7 +170,7 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
     match script.role, ending:
         case "main", Broken():
             unanswered = work.call.status is not CallStatus.IN_PROGRESS
-            status = CallStatus(unconfirmed.BROKEN_UNANSWERED) if unanswered else CallStatus.COMPLETED
+            status = CallStatus(twilio_assumptions.BROKEN_UNANSWERED) if unanswered else CallStatus.COMPLETED
             work.finish(status, 500, leg_is_gone=False)
         case "main", _:
             hang_up(work)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from holdfast.voice.control.forms import callback, ear, sip_told, standard
-from holdfast.voice.control.nouns import CALL_TRANSITIONS, Call, CallStatus
-from holdfast.voice.control.view import Saying, View
+from holdfast.voice.control.entities import CALL_TRANSITIONS, Call, CallStatus
+from holdfast.voice.control.read_only_state import Saying, View
+from holdfast.voice.control.webhook_params import (
+    callback,
+    ear,
+    sip_told,
+    standard,
+)
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -21,7 +26,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.facts import ChildEnded
 from holdfast.voice.model.ids import CallSid, RecordingSid, Token, derive
-from holdfast.voice.model.orders import EndRecording, LeaveRoom
+from holdfast.voice.model.internal_commands import EndRecording, LeaveRoom
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.script import Script
 from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia

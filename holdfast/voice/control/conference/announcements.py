@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.nouns import Announcement, Participant
-from holdfast.voice.control.stage import Stage
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.conference.step import Stage
+from holdfast.voice.control.entities import Announcement, Participant
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import Instruction, WebRequest
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.orders import NoteAnnounced, StartScript, StopScript
+from holdfast.voice.model.internal_commands import NoteAnnounced, StartScript, StopScript
 
 WEB_FAILED = range(11200, 11300)
 """Codes of a web server that failed: an ordinary line of the log, and no event of the conference."""
@@ -23,7 +23,7 @@ def announce(stage: Stage, request: WebRequest) -> None:
     """Play something to everybody who is connected, and not on hold."""
     for one in stage.room.participants:
         stage.put(replace(one, announcement=None))
-    heldness = unconfirmed.HELD_HEARS_ROOM_ANNOUNCEMENT
+    heldness = twilio_assumptions.HELD_HEARS_ROOM_ANNOUNCEMENT
     ears = [one.call for one in stage.room.participants if one.status == "connected" and (heldness or not one.held)]
     _ask(stage, request, tuple(ears))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from holdfast.voice.control.nouns import Participant, Room, RoomStatus
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.entities import Participant, Room, RoomStatus
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.effects import Beep, DropUnheard, Hears, Listen, RouteAudio
 from holdfast.voice.model.ids import CallSid
 
@@ -85,12 +85,12 @@ def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
     Source: TwiML <Conference> beep; Participant resource, Beep and BeepOnExit.
     """
     sounding = after.status is RoomStatus.IN_PROGRESS or (
-        after.status is RoomStatus.INIT and unconfirmed.BEEPS_BEFORE_START
+        after.status is RoomStatus.INIT and twilio_assumptions.BEEPS_BEFORE_START
     )
     if after.kind != "conference" or not sounding:
         return ()
     was, now = _inside(before), _inside(after)
-    own = unconfirmed.ENTRANT_HEARS_OWN_BEEP
+    own = twilio_assumptions.ENTRANT_HEARS_OWN_BEEP
     came = [one for call, one in now.items() if call not in was and one.beep in ("true", "onEnter")]
     went = [one for call, one in was.items() if call not in now and one.beep in ("true", "onExit")]
     ears = tuple(one.call for one in now.values() if not one.held and (own or one not in came))
@@ -103,7 +103,7 @@ def listened_to(room: Room) -> frozenset[CallSid]:
     asked = room.callback is not None and "speaker" in room.callback.events
     if room.kind != "conference" or not asked or room.status is not RoomStatus.IN_PROGRESS:
         return frozenset()
-    unheard = unconfirmed.UNHEARD_SPEAKS
+    unheard = twilio_assumptions.UNHEARD_SPEAKS
     return frozenset(
         one.call for one in _inside(room).values() if unheard or not (one.held or one.muted or one.phone_held)
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.nouns import Participant, Room
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.entities import Participant, Room
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PostCallback
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.moments import rfc2822
+from holdfast.voice.model.timestamps import rfc2822
 
 FAMILY = {
     "conference-start": "start",
@@ -36,7 +36,7 @@ def event(
     asked = room.callback
     if room.kind != "conference" or asked is None or FAMILY[name] not in asked.events:
         return room, ()
-    number = room.callbacks_sent + unconfirmed.FIRST_EVENT_NUMBER
+    number = room.callbacks_sent + twilio_assumptions.FIRST_EVENT_NUMBER
     form = [
         ("ConferenceSid", room.sid),
         ("FriendlyName", room.name),

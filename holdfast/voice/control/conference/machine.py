@@ -8,8 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, NamedTuple, assert_never
 
-from holdfast.voice.control.announcing import announce, begin_to_hear, end_hearing, leave_announcement
-from holdfast.voice.control.audio import (
+from holdfast.voice.control.conference.announcements import (
+    announce,
+    begin_to_hear,
+    end_hearing,
+    leave_announcement,
+)
+from holdfast.voice.control.conference.audio import (
     beeps,
     changed,
     heard_again,
@@ -18,11 +23,11 @@ from holdfast.voice.control.audio import (
     needs_comfort,
     voices_of,
 )
-from holdfast.voice.control.nouns import Participant, Room, RoomStatus
-from holdfast.voice.control.participant import change
-from holdfast.voice.control.stage import Stage
-from holdfast.voice.control.view import Saying, View
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.conference.participant import change
+from holdfast.voice.control.conference.step import Stage
+from holdfast.voice.control.entities import Participant, Room, RoomStatus
+from holdfast.voice.control.read_only_state import Saying, View
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Admission,
     AnnounceToRoom,
@@ -36,7 +41,7 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
 from holdfast.voice.model.facts import LegSpeaks, RoomEntered, RoomLeft, RoomRefused
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, RoomSid, derive, is_label, is_sid
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     BeginRecording,
     Bridge,
     EndRecording,
@@ -118,7 +123,7 @@ def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
         case RemoveParticipant(call=call):
             _leave(stage, _must_have(room, call), "participant_updated_via_api", kicked=True)
             gone_on: Saying = RoomLeft(call=call, room=room.sid, reason="kicked")
-            stage.say(gone_on if unconfirmed.KICKED_GOES_ON else EndCall(call=call))
+            stage.say(gone_on if twilio_assumptions.KICKED_GOES_ON else EndCall(call=call))
         case ChangeParticipant(call=call):
             changed_to, said = change(_must_have(room, call), message, room, now)
             stage.put(changed_to)
@@ -333,4 +338,4 @@ def _hears_wait(room: Room, inside: int) -> bool:
     """Whether the wait document is what sounds in a room at this moment."""
     if room.kind != "conference":
         return False
-    return room.status is RoomStatus.INIT or (unconfirmed.LAST_PARTICIPANT_HEARS_WAIT and inside == 1)
+    return room.status is RoomStatus.INIT or (twilio_assumptions.LAST_PARTICIPANT_HEARS_WAIT and inside == 1)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.nouns import Participant, Room
-from holdfast.voice.control.view import Saying
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.control.entities import Participant, Room
+from holdfast.voice.control.read_only_state import Saying
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import ChangeParticipant
 from holdfast.voice.model.errors import CoachTargetAbsent, CoachTargetHeld
-from holdfast.voice.model.orders import (
-    StartScript,
-    StopScript,
-)
+from holdfast.voice.model.internal_commands import StartScript, StopScript
 
 
 def change(
@@ -47,7 +44,7 @@ def change(
     if command.beep_on_exit is not None and command.beep_on_exit != (one.beep in ("true", "onExit")):
         after = replace(after, beep=_BEEPS[one.beep in ("true", "onEnter"), command.beep_on_exit])
         said.append("participant-modify")
-    if command.announce is not None and (unconfirmed.HELD_HEARS_OWN_ANNOUNCEMENT or not after.held):
+    if command.announce is not None and (twilio_assumptions.HELD_HEARS_OWN_ANNOUNCEMENT or not after.held):
         after = replace(after, announcement=command.announce)
         said.append(StartScript(call=one.call, role="announce", request=command.announce))
     return after, tuple(said)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from holdfast.voice.control.events import event
-from holdfast.voice.control.nouns import ROOM_TRANSITIONS, Participant, Room, RoomStatus
-from holdfast.voice.control.view import Saying, View
+from holdfast.voice.control.conference.callbacks import event
+from holdfast.voice.control.entities import (
+    ROOM_TRANSITIONS,
+    Participant,
+    Room,
+    RoomStatus,
+)
+from holdfast.voice.control.read_only_state import Saying, View
 from holdfast.voice.model.ids import CallSid
 
 

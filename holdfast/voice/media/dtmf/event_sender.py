@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from holdfast.voice.media.dtmf import DIGITS
+from holdfast.voice.media.dtmf.event_receiver import DIGITS
 from holdfast.voice.media.frames import SAMPLES
-from holdfast.voice.media.rtp import VERSION_2
+from holdfast.voice.media.rtp.rtp import VERSION_2
 
 ON_FRAMES, OFF_FRAMES = 5, 5
 PAUSE_FRAMES = {"w": 25, "W": 50}

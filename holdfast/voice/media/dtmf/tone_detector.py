@@ -13,7 +13,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import ALAW, DECODE, SILENCE, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    SILENCE,
+    ULAW,
+)
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 
 LOW_HZ, HIGH_HZ = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)

@@ -11,9 +11,9 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import ENCODE
+from holdfast.voice.media.codec.g711 import ENCODE
+from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, ON_FRAMES
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES
 
 DTMF_HZ = {
     digit: (low, high)

@@ -15,7 +15,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    ULAW,
+)
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 
 Tone = Literal["entry", "exit"]

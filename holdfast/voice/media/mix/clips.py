@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import ALAW, SILENCE, TO_OTHER_LAW, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    SILENCE,
+    TO_OTHER_LAW,
+    ULAW,
+)
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Numbers
 from holdfast.voice.model.errors import AskedWrong
 

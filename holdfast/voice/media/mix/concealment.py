@@ -18,9 +18,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE, ENCODE
+from holdfast.voice.media.codec.g711 import DECODE, ENCODE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.jitter import NOTHING_TO_MISS
+from holdfast.voice.media.rtp.jitter import NOTHING_TO_MISS
 
 CONCEALED = 3
 """Frames that are made up in a row: 60 ms."""

@@ -19,7 +19,12 @@ import numpy as np
 from G722 import G722
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE, ENCODE, SILENCE, ULAW
+from holdfast.voice.media.codec.g711 import (
+    DECODE,
+    ENCODE,
+    SILENCE,
+    ULAW,
+)
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 
 PAYLOAD_TYPE = 9

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    ULAW,
+)
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.routing import MixPlan
+from holdfast.voice.media.mix.routing import MixPlan
 
 _LINEAR: Numbers = DECODE.astype(np.intp).reshape(-1)
 _ZERO = 32768

@@ -14,7 +14,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE
+from holdfast.voice.media.codec.g711 import DECODE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 
 BLOCK_FRAMES = 25

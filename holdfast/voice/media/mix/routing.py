@@ -13,7 +13,7 @@ from itertools import groupby
 
 import numpy as np
 
-from holdfast.voice.media.codecs import ALAW, ULAW
+from holdfast.voice.media.codec.g711 import ALAW, ULAW
 from holdfast.voice.media.frames import Layout, Numbers
 
 Hears = tuple[int, ...] | None

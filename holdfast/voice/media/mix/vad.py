@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE
+from holdfast.voice.media.codec.g711 import DECODE
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
 
 LOUD_DB = -40.0

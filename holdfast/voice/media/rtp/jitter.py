@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE, SILENCE
+from holdfast.voice.media.codec.g711 import DECODE, SILENCE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
-from holdfast.voice.media.rtp import HEADER
+from holdfast.voice.media.rtp.rtp import HEADER
 
 SLOTS = 16
 START_DEPTH = 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from holdfast.voice.media.reception import Standing
+from holdfast.voice.media.rtp.receiver_stats import Standing
 
 SENDER_REPORT, RECEIVER_REPORT, DESCRIPTION, GOODBYE = 200, 201, 202, 203
 LARGEST = 1500

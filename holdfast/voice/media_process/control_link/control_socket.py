@@ -10,10 +10,10 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.errors import MessageUnreadable
 from holdfast.voice.model.errors import VoiceError
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
 
 _READ = 1 << 16
 _READS = 4

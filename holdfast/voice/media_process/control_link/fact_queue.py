@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.media_process.control_link import protocol as m
 
 
 class Outbox:

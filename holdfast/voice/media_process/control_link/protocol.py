@@ -16,17 +16,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
-from holdfast.voice.media.beeps import Tone
-from holdfast.voice.media.latch import RtpSource
-from holdfast.voice.media.srtp import Profile
-from holdfast.voice.runtime.mediaplane.captures import (
+from holdfast.voice.media.mix.beeps import Tone
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media.rtp.srtp import Profile
+from holdfast.voice.media_process.errors import MessageUnreadable
+from holdfast.voice.media_process.legs.recording_files import (
     CaptureClosed,
     CaptureQuiet,
     ChangeCapture,
     CloseCapture,
     OpenCapture,
 )
-from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
 
 Leg = str
 Address = tuple[str, int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from holdfast.voice.media_process.control_link.protocol import Address
 from holdfast.voice.model.errors import AskedWrong
-from holdfast.voice.runtime.mediaplane.messages import Address
 
 _EVERYBODY = IPv4Address("255.255.255.255")
 

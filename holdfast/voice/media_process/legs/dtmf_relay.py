@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.voice.media.keytones import KeyTones
-from holdfast.voice.runtime.mediaplane.outgoing import Outgoing
-from holdfast.voice.runtime.mediaplane.rows import Row, Rows
+from holdfast.voice.media.dtmf.tone_generator import KeyTones
+from holdfast.voice.media_process.legs.rows import Row, Rows
+from holdfast.voice.media_process.legs.rtp_send import Outgoing
 
 
 class Passing:

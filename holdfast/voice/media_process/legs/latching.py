@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from holdfast.voice.media.latch import Heard, Latch, hear, reopen
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import PacketIO
-from holdfast.voice.runtime.mediaplane.rows import Rows
+from holdfast.voice.media.rtp.latch import (
+    Heard,
+    Latch,
+    hear,
+    reopen,
+)
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.legs.rows import Rows
+from holdfast.voice.media_process.sockets.plain import PacketIO
 
 
 class Latching:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from holdfast.voice.media.reception import Reception
+from holdfast.voice.media.rtp.receiver_stats import Reception
 from holdfast.voice.media.tick import Sound
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.latching import Latching
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.reports import Reports
-from holdfast.voice.runtime.mediaplane.rows import Rows
-from holdfast.voice.runtime.mediaplane.statistics import statistics
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.legs.latching import Latching
+from holdfast.voice.media_process.legs.rows import Rows
+from holdfast.voice.media_process.legs.rtcp_sockets import Reports
+from holdfast.voice.media_process.legs.statistics import statistics
 
 RELATCH_S = 2.0
 LOST_S = 15.0

@@ -13,9 +13,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO, Literal
 
-from holdfast.voice.media.capture import Captures, Channels, Length, Mode, Voice
+from holdfast.voice.media.codec.wav import head
 from holdfast.voice.media.frames import Bytes, Numbers
-from holdfast.voice.media.wav import head
+from holdfast.voice.media.mix.recording_taps import (
+    Captures,
+    Channels,
+    Length,
+    Mode,
+    Voice,
+)
 
 UNWRITTEN = 4000
 """Blocks that may wait for a slow disk, half a second of one recording each, before recordings are given up."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media import dtmf
+from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.frames import Mask, Numbers
-from holdfast.voice.media.latch import Latch
-from holdfast.voice.media.srtp import Srtp
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible
+from holdfast.voice.media.rtp.latch import Latch
+from holdfast.voice.media.rtp.srtp import Srtp
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.legs.addresses import CommandImpossible
 
 LAWS: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
 PAYLOAD_TYPES: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
@@ -40,7 +40,7 @@ class Row:
     hears: m.Hears = None
     token: str | None = None
     clip_id: str | None = None
-    press: dtmf.Press | None = None
+    press: event_receiver.Press | None = None
     silences_told: int = 0
 
 

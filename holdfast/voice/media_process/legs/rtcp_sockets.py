@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from holdfast.voice.media import rtcp
-from holdfast.voice.media.latch import Address
-from holdfast.voice.media.reception import Standing
-from holdfast.voice.media.srtp import Srtp
+from holdfast.voice.media.rtp import rtcp
+from holdfast.voice.media.rtp.latch import Address
+from holdfast.voice.media.rtp.receiver_stats import Standing
+from holdfast.voice.media.rtp.srtp import Srtp
 
 _TIMESTAMP = 35
 """SO_TIMESTAMPNS: the option, and the kind of what comes of it, a `timespec`. Source: Linux, asm-generic/socket.h."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from holdfast.voice.media import dtmf, rtp
+from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
-from holdfast.voice.media.latch import Heard
-from holdfast.voice.media.reception import Reception
-from holdfast.voice.media.srtp import Batch, Lines
+from holdfast.voice.media.rtp import rtp
+from holdfast.voice.media.rtp.latch import Heard
+from holdfast.voice.media.rtp.receiver_stats import Reception
+from holdfast.voice.media.rtp.srtp import Batch, Lines
 from holdfast.voice.media.tick import Sound
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.latching import Latching
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
-from holdfast.voice.runtime.mediaplane.packets import Arrived, PacketIO
-from holdfast.voice.runtime.mediaplane.passing import Passing
-from holdfast.voice.runtime.mediaplane.rows import LAWS, Rows
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.legs.dtmf_relay import Passing
+from holdfast.voice.media_process.legs.latching import Latching
+from holdfast.voice.media_process.legs.rows import LAWS, Rows
+from holdfast.voice.media_process.sockets.plain import Arrived, PacketIO
 
 ROUNDS = 8
 """Packets taken of one socket in one tick. What else waits there is taken in the next one."""
@@ -132,7 +133,7 @@ class Intake:
 
     def _hear_key(self, at: int, payload: bytes, *, timestamp: int, marker: bool, ssrc: int) -> None:
         row = self._rows.used[at]
-        row.press, digit = dtmf.hear(row.press, payload, timestamp=timestamp, marker=marker, ssrc=ssrc)
+        row.press, digit = event_receiver.hear(row.press, payload, timestamp=timestamp, marker=marker, ssrc=ssrc)
         if digit is not None:
             self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
             self._passing.pass_on(row, digit)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from holdfast.voice.media.dtmf.event_sender import Event, packet, plan
 from holdfast.voice.media.frames import Numbers
-from holdfast.voice.media.keying import Event, packet, plan
-from holdfast.voice.media.rtp import PACKET, Headers
-from holdfast.voice.media.srtp import Lines
-from holdfast.voice.runtime.mediaplane.packets import PacketIO
-from holdfast.voice.runtime.mediaplane.rows import Rows
+from holdfast.voice.media.rtp.rtp import PACKET, Headers
+from holdfast.voice.media.rtp.srtp import Lines
+from holdfast.voice.media_process.legs.rows import Rows
+from holdfast.voice.media_process.sockets.plain import PacketIO
 
 MOST_PASSED_ON = 100
 """Ticks of keys that wait to be passed on to a peer."""

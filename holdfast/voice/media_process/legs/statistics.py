@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.voice.media import rtcp
-from holdfast.voice.media.latch import RtpSource
 from holdfast.voice.media.quality import estimate
-from holdfast.voice.media.reception import Standing
-from holdfast.voice.runtime.mediaplane import messages as m
+from holdfast.voice.media.rtp import rtcp
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media.rtp.receiver_stats import Standing
+from holdfast.voice.media_process.control_link import protocol as m
 
 FRAME_MS = 20.0
 THEIR_BUFFER_MS = 40.0

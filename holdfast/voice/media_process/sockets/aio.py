@@ -19,8 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
-from holdfast.voice.media.latch import Address
-from holdfast.voice.runtime.mediaplane.packets import PATIENCE, Arrived, PacketIO, PlainSockets, RowSockets
+from holdfast.voice.media.rtp.latch import Address
+from holdfast.voice.media_process.sockets.plain import (
+    PATIENCE,
+    Arrived,
+    PacketIO,
+    PlainSockets,
+    RowSockets,
+)
 
 _NUMBERS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
 """System call numbers: io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""

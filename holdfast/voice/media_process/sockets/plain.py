@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 
 from holdfast.voice.media.frames import Bytes, Numbers
-from holdfast.voice.media.latch import Address, Admitted
-from holdfast.voice.media.rtp import DATAGRAM
+from holdfast.voice.media.rtp.latch import Address, Admitted
+from holdfast.voice.media.rtp.rtp import DATAGRAM
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MOST_PASSED_OVER = 300

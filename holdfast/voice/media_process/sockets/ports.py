@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, takewhile
 
-from holdfast.voice.runtime.mediaplane.errors import RowsFull
+from holdfast.voice.media_process.errors import RowsFull
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 REST_S = 30.0

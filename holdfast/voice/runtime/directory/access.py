@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from holdfast.voice.model.ports import KeyValues
-from holdfast.voice.runtime.collection import Collection
-from holdfast.voice.runtime.listings import Line, VoiceSettings
-from holdfast.voice.sip.digest import Ha1
+from holdfast.voice.runtime.directory.collection import Collection
+from holdfast.voice.runtime.directory.records import Line, VoiceSettings
+from holdfast.voice.sip.message.digest import Ha1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import KeyValues
-from holdfast.voice.runtime.access import Access
-from holdfast.voice.runtime.listings import (
+from holdfast.voice.runtime.directory.access import Access
+from holdfast.voice.runtime.directory.records import (
     Application,
     Line,
     PhoneNumber,

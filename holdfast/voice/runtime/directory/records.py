@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import (
     Callback,
     Instruction,
@@ -15,8 +15,8 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.errors import StoreFailed
-from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import Address, Transport
+from holdfast.voice.sip.message.digest import Ha1
 
 LEAST_PASSWORD = 8
 """How many characters the password of a line has at least where others than this machine can try it."""

@@ -25,9 +25,9 @@ from aiohttp.resolver import ThreadedResolver
 from holdfast.voice.model.commands import Method
 from holdfast.voice.model.errors import DocumentTooLarge, FetchFailed
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime import signature
-from holdfast.voice.runtime.web import errors
-from holdfast.voice.runtime.web.destination import (
+from holdfast.voice.runtime.http import errors, signature
+from holdfast.voice.runtime.http.cookie_jars import Visitor, Visitors
+from holdfast.voice.runtime.http.destination import (
     Destination,
     RetryOn,
     read_destination,
@@ -35,11 +35,16 @@ from holdfast.voice.runtime.web.destination import (
     with_form,
     without_secrets,
 )
-from holdfast.voice.runtime.web.exchange import TWIML_LIMIT, Answer, Ask, Hop, Timing
-from holdfast.voice.runtime.web.failures import translated
-from holdfast.voice.runtime.web.guard import GuardedResolver
-from holdfast.voice.runtime.web.reach import Reach
-from holdfast.voice.runtime.web.visitors import Visitor, Visitors
+from holdfast.voice.runtime.http.error_translation import translated
+from holdfast.voice.runtime.http.exchange import (
+    TWIML_LIMIT,
+    Answer,
+    Ask,
+    Hop,
+    Timing,
+)
+from holdfast.voice.runtime.http.pinned_resolver import GuardedResolver
+from holdfast.voice.runtime.http.ssrf_policy import Reach
 
 USER_AGENT = "TwilioProxy/1.1"
 IDEMPOTENCY_HEADER = "I-Twilio-Idempotency-Token"

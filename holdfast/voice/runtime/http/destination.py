@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from yarl import URL
 
-from holdfast.voice.runtime.web.errors import OverridesInvalid, UrlMalformed
+from holdfast.voice.runtime.http.errors import OverridesInvalid, UrlMalformed
 
 RetryOn = Literal["4xx", "5xx", "ct", "rt"]
 RETRY_WORDS: tuple[RetryOn, ...] = ("4xx", "5xx", "ct", "rt")

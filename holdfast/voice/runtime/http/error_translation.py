@@ -7,7 +7,7 @@ import ssl
 import aiohttp
 
 from holdfast.voice.model.errors import FetchFailed, VoiceError
-from holdfast.voice.runtime.web import errors
+from holdfast.voice.runtime.http import errors
 
 # X.509 verification results of OpenSSL that have a code of their own.
 _EXPIRED = 10

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from holdfast.voice.model.commands import Method
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.web.destination import Overrides, RetryOn
-from holdfast.voice.runtime.web.errors import StatusWrong
+from holdfast.voice.runtime.http.destination import Overrides, RetryOn
+from holdfast.voice.runtime.http.errors import StatusWrong
 
 TWIML_LIMIT = 64 * 1024
 """Source: Twilio error 11750."""

@@ -8,9 +8,9 @@ from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import WebSeen
-from holdfast.voice.runtime.sounds import sniffing
-from holdfast.voice.runtime.web.destination import without_secrets
-from holdfast.voice.runtime.web.exchange import Answer
+from holdfast.voice.runtime.http import content_sniffing
+from holdfast.voice.runtime.http.destination import without_secrets
+from holdfast.voice.runtime.http.exchange import Answer
 
 BODY_SHOWN = 4096
 
@@ -41,7 +41,7 @@ def exchange_seen(
         replace(first, method=hop.method, url=hop.url, status=hop.status, body=f"→ {hop.location}")
         for hop in answer.hops
     ]
-    is_sound = answer.content_type.startswith("audio/") or sniffing.recognised(answer.body) is not None
+    is_sound = answer.content_type.startswith("audio/") or content_sniffing.recognised(answer.body) is not None
     body = "" if is_sound else answer.body[:BODY_SHOWN].decode("utf-8", "replace")
     last = replace(
         first,

@@ -6,8 +6,8 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from holdfast.voice.runtime.web.errors import AddressRefused
-from holdfast.voice.runtime.web.reach import Reach
+from holdfast.voice.runtime.http.errors import AddressRefused
+from holdfast.voice.runtime.http.ssrf_policy import Reach
 
 
 class GuardedResolver(AbstractResolver):

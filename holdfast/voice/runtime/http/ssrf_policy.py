@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from holdfast.voice.runtime.web.errors import AddressRefused, SettingWrong
+from holdfast.voice.runtime.http.errors import AddressRefused, SettingWrong
 
 NAT64 = IPv6Network("64:ff9b::/96")
 """IPv6 addresses that stand for an IPv4 address. Source: RFC 6052 §2.1."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from holdfast.voice.runtime.web.errors import SoundUnplayable
+from holdfast.voice.runtime.http.errors import SoundUnplayable
 
 _BLOCK = 8000 * 60
 

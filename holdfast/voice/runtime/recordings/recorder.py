@@ -14,11 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, assert_never
 
-from holdfast.voice.media.wav import HEAD_BYTES, RATE_HZ, SAMPLE_BYTES, channels_in, head
+from holdfast.voice.media.codec.wav import (
+    HEAD_BYTES,
+    RATE_HZ,
+    SAMPLE_BYTES,
+    channels_in,
+    head,
+)
+from holdfast.voice.media_process.legs import recording_files as words
 from holdfast.voice.model.effects import CaptureEffect, ChangeCapture, EraseCapture, StartCapture, StopCapture
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, RecordingSid, is_sid
-from holdfast.voice.runtime.mediaplane import captures as words
 
 log = logging.getLogger(__name__)
 

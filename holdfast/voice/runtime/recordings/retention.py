@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from holdfast.voice.control.nouns import Recording, RecordingStatus
+from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.model.commands import DeleteRecording, ForgetRecording
 from holdfast.voice.runtime.switch import Switch
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import quote, unquote
 
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import E164, normal
-from holdfast.voice.runtime.listings import Line, Route
-from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.runtime.directory.directory import E164, normal
+from holdfast.voice.runtime.directory.records import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.uri import (
+from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.uri import (
     Uri,
     address_of,
     contact_at,

@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Literal, Protocol
 
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import Answer, normal
-from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
-from holdfast.voice.runtime.legs.reach import Lines
-from holdfast.voice.runtime.legs.tls import Tls
-from holdfast.voice.runtime.listings import Line, Route
-from holdfast.voice.sip.digest import REALM, Ha1
+from holdfast.voice.runtime.directory.directory import Answer, normal
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.sip.dial_plan import Lines
+from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.transport.tls import Tls
 from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import clean
-from holdfast.voice.sip.offer import Sealing
-from holdfast.voice.sip.uri import DEFAULT_PORTS, number_of, parse_name_addr, parse_uri
+from holdfast.voice.sip.message.digest import REALM, Ha1
+from holdfast.voice.sip.message.message import clean
+from holdfast.voice.sip.message.uri import (
+    DEFAULT_PORTS,
+    number_of,
+    parse_name_addr,
+    parse_uri,
+)
+from holdfast.voice.sip.sdp.offer import Sealing
 
 SrtpWish = Literal["accept", "offer", "require"]
 

@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from holdfast.voice.model.commands import ReceiveCall, Target
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import Answer, normal
-from holdfast.voice.runtime.legs.arrivals import Directory
-from holdfast.voice.runtime.legs.reach import NUMBER_UNREACHABLE, Goal, Unreachable, line_named
+from holdfast.voice.runtime.directory.directory import Answer, normal
+from holdfast.voice.runtime.sip.dial_plan import (
+    NUMBER_UNREACHABLE,
+    Goal,
+    Unreachable,
+    line_named,
+)
+from holdfast.voice.runtime.sip.inbound import Directory
 from holdfast.voice.sip.effects import Address, Invited
-from holdfast.voice.sip.uri import contact_at
+from holdfast.voice.sip.message.uri import contact_at
 
 SCHEME = "app:"
 HEADER = "X-Holdfast-Word"

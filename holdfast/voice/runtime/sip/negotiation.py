@@ -6,10 +6,17 @@ import logging
 
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import LegEnded, PhoneHeld, PhoneResumed
-from holdfast.voice.runtime.legs.attached import Attached
-from holdfast.voice.runtime.legs.desk import LegDesk
+from holdfast.voice.runtime.sip.legs.context import LegDesk
+from holdfast.voice.runtime.sip.legs.leg import Attached
 from holdfast.voice.sip import effects as s
-from holdfast.voice.sip.offer import Agreed, make_offer, repeat_offer, take_answer, take_offer, withdraw_offer
+from holdfast.voice.sip.sdp.offer import (
+    Agreed,
+    make_offer,
+    repeat_offer,
+    take_answer,
+    take_offer,
+    withdraw_offer,
+)
 
 log = logging.getLogger(__name__)
 

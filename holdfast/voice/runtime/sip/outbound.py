@@ -11,12 +11,7 @@ from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import LegAnswered, LegRefused, LegRinging
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs.agreeing import Agreeing
-from holdfast.voice.runtime.legs.arrivals import Directory
-from holdfast.voice.runtime.legs.attached import Attached, Fork
-from holdfast.voice.runtime.legs.desk import LegDesk
-from holdfast.voice.runtime.legs.ourselves import Ourselves
-from holdfast.voice.runtime.legs.reach import (
+from holdfast.voice.runtime.sip.dial_plan import (
     Goal,
     Unreachable,
     about,
@@ -26,12 +21,17 @@ from holdfast.voice.runtime.legs.reach import (
     named,
     redirected,
 )
+from holdfast.voice.runtime.sip.inbound import Directory
+from holdfast.voice.runtime.sip.legs.context import LegDesk
+from holdfast.voice.runtime.sip.legs.leg import Attached, Fork
+from holdfast.voice.runtime.sip.loopback_calls import Ourselves
+from holdfast.voice.runtime.sip.negotiation import Agreeing
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import Credentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.offer import Anywhere, Codec, make_offer
-from holdfast.voice.sip.uri import Uri, address_of
+from holdfast.voice.sip.message.uri import Uri, address_of
+from holdfast.voice.sip.sdp.offer import Anywhere, Codec, make_offer
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv4Interface, ip_address
 
-from holdfast.voice.runtime.interfaces import addresses
+from holdfast.voice.runtime.interface_addresses import addresses
 
 FRESH_S = 5.0
 """For how long the addresses of this machine are taken to be the same."""

@@ -17,8 +17,8 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.registrar import Binding, Bindings
-from holdfast.voice.sip.uri import parse_uri
+from holdfast.voice.sip.message.uri import parse_uri
+from holdfast.voice.sip.registrar.registrar import Binding, Bindings
 
 log = logging.getLogger(__name__)
 

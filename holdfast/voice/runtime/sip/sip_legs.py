@@ -36,8 +36,8 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.legs.agreeing import Agreeing
-from holdfast.voice.runtime.legs.arrivals import (
+from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.sip.inbound import (
     Directory,
     Door,
     SipSettings,
@@ -48,22 +48,27 @@ from holdfast.voice.runtime.legs.arrivals import (
     rtp_source_of,
     unanswered,
 )
-from holdfast.voice.runtime.legs.attached import Attached, cause_of
-from holdfast.voice.runtime.legs.desk import LegDesk
-from holdfast.voice.runtime.legs.endpoint import open_endpoint
-from holdfast.voice.runtime.legs.keys import TOGETHER_S, Told
-from holdfast.voice.runtime.legs.ourselves import Ourselves
-from holdfast.voice.runtime.legs.placing import Placing
-from holdfast.voice.runtime.legs.registrations import Registrations
-from holdfast.voice.runtime.legs.rows import Rows
-from holdfast.voice.runtime.legs.trunks import Standing, Trunks
-from holdfast.voice.runtime.legs.turned_away import TurnedAway
-from holdfast.voice.runtime.listings import Route
+from holdfast.voice.runtime.sip.legs.context import LegDesk
+from holdfast.voice.runtime.sip.legs.dtmf_dedup import TOGETHER_S, Told
+from holdfast.voice.runtime.sip.legs.leg import Attached, cause_of
+from holdfast.voice.runtime.sip.legs.media_rows import Rows
+from holdfast.voice.runtime.sip.loopback_calls import Ourselves
+from holdfast.voice.runtime.sip.negotiation import Agreeing
+from holdfast.voice.runtime.sip.outbound import Placing
+from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.rejected_calls import TurnedAway
+from holdfast.voice.runtime.sip.transport.endpoint import open_endpoint
+from holdfast.voice.runtime.sip.trunks import Standing, Trunks
 from holdfast.voice.sip import effects as s
+from holdfast.voice.sip.dispatch.uas import BACK_IN_S
 from holdfast.voice.sip.effects import Address, SessionId
-from holdfast.voice.sip.offer import Anywhere, make_offer, take_offer, withdraw_offer
-from holdfast.voice.sip.reception import BACK_IN_S
-from holdfast.voice.sip.uri import parse_uri
+from holdfast.voice.sip.message.uri import parse_uri
+from holdfast.voice.sip.sdp.offer import (
+    Anywhere,
+    make_offer,
+    take_offer,
+    withdraw_offer,
+)
 
 __all__ = ["SipLegs", "SipSettings"]
 

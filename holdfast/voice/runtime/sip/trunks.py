@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from holdfast.voice.runtime.listings import Route
+from holdfast.voice.runtime.directory.records import Route
 from holdfast.voice.sip.agent import Agent
-from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import Effect, Registered, RegistrationFailed, Unregistered
+from holdfast.voice.sip.message.digest import Credentials
 
 log = logging.getLogger(__name__)
 

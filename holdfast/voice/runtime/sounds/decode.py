@@ -12,10 +12,10 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from holdfast.voice.media import codecs
-from holdfast.voice.runtime.sounds.sniffing import SoundKind
+from holdfast.voice.media.codec import g711
+from holdfast.voice.runtime.http.content_sniffing import SoundKind
+from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, Sound, sound_of
-from holdfast.voice.runtime.web.errors import SoundUnplayable
 
 PEAK = 10 ** (-3 / 20)
 """−3 dBFS. Louder sounds are brought down to it, softer ones stay as they are: what is louder is clipped by
@@ -51,7 +51,7 @@ def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
     """
     sound: NDArray[np.float32]
     if kind == "ulaw":
-        sound = codecs.decode(body, codecs.ULAW).astype(np.float32) / np.float32(32768)
+        sound = g711.decode(body, g711.ULAW).astype(np.float32) / np.float32(32768)
         if len(sound) > longest_s * RATE_HZ:
             raise SoundUnplayable(f"the sound is longer than {longest_s / 60:g} minutes")
     else:

@@ -10,9 +10,9 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.voice.runtime.environment import inherited
+from holdfast.voice.runtime.child_environment import inherited
+from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
-from holdfast.voice.runtime.web.errors import SoundUnplayable
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ LONGEST_S = 2400.0
 """Source: TwiML <Play>: files over 40 minutes may be dropped."""
 DECODE_S = 20.0
 LINE_LIMIT = 1 << 16
-COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.worker")
+COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.decode_process")
 
 
 class Decoder:

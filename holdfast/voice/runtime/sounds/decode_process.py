@@ -1,7 +1,7 @@
 """The decoding process: reads sound files from standard input, writes telephone sound to standard output.
 
-`python -m holdfast.voice.runtime.sounds.worker`. One file at a time, until its input ends. It has few means: no new
-files, little memory, a limit of processor time for each file. A file that crashes the decoder takes this process
+`python -m holdfast.voice.runtime.sounds.decode_process`. One file at a time, until its input ends. It has few means:
+no new files, little memory, a limit of processor time for each file. A file that crashes the decoder takes this process
 along and nothing else.
 
 Shape: a request is a line of JSON `{"kind", "size", "longest_s", "cpu_s"}` and `size` bytes; a reply a line of JSON
@@ -18,9 +18,9 @@ import signal
 import sys
 from typing import BinaryIO
 
-from holdfast.voice.runtime.sounds.decoding import decoded
-from holdfast.voice.runtime.sounds.sniffing import SoundKind
-from holdfast.voice.runtime.web.errors import SoundUnplayable
+from holdfast.voice.runtime.http.content_sniffing import SoundKind
+from holdfast.voice.runtime.http.errors import SoundUnplayable
+from holdfast.voice.runtime.sounds.decode import decoded
 
 MEMORY_BYTES = 768 * 1024 * 1024
 """How much more than at its start: a file, 40 minutes of samples as floats twice, and the codecs."""

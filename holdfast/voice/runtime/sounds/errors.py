@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.errors import DocumentTooLarge, PeerWrong, VoiceError
-from holdfast.voice.runtime.web.errors import SoundUnplayable
+from holdfast.voice.runtime.http.errors import SoundUnplayable
 
 
 class InternalFailure(VoiceError):

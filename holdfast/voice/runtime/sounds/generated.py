@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media.keying import OFF_FRAMES, PAUSE_FRAMES
-from holdfast.voice.media.keytones import DTMF_HZ, tone
-from holdfast.voice.runtime.sounds.ringing import ringing
+from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, PAUSE_FRAMES
+from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, tone
+from holdfast.voice.runtime.sounds.ringback import ringing
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
 
 FRAME = 160

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.voice.media import codecs
+from holdfast.voice.media.codec import g711
 
 RATE_HZ = 8000
 FLOOR_DB = -96.0
@@ -37,7 +37,7 @@ def sound_of(samples: NDArray[np.floating[Any]]) -> Sound:
     """Encode and measure samples. Units: −1 to 1; what is beyond is clipped. Shape: at least one sample."""
     blocks = (samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK))
     audio = b"".join(
-        codecs.encode(np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16), codecs.ULAW) for block in blocks
+        g711.encode(np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16), g711.ULAW) for block in blocks
     )
     level = math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
     return Sound(audio=audio, level_db=_decibels(level), peak_db=_decibels(float(np.max(np.abs(samples)))))

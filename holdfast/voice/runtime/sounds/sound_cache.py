@@ -18,18 +18,26 @@ from holdfast.voice.model.errors import ContentTypeWrong, VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import CallSid, Token, owner
 from holdfast.voice.model.ports import WebSeen
-from holdfast.voice.runtime.fetch import WebClient
-from holdfast.voice.runtime.sounds import made, sniffing
-from holdfast.voice.runtime.sounds.decoder import Decoder
-from holdfast.voice.runtime.sounds.failing import InternalFailure, as_sound_error
-from holdfast.voice.runtime.sounds.shelf import Shelf
+from holdfast.voice.runtime.http import content_sniffing
+from holdfast.voice.runtime.http.answer_cache import AnswerCache, read_caching
+from holdfast.voice.runtime.http.client import WebClient
+from holdfast.voice.runtime.http.destination import without_secrets
+from holdfast.voice.runtime.http.errors import AnswerEmpty, SoundUnplayable, StatusWrong
+from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, Answer, Ask
+from holdfast.voice.runtime.http.http_trace import exchange_seen
+from holdfast.voice.runtime.sounds import generated
+from holdfast.voice.runtime.sounds.clip_lru import Shelf
+from holdfast.voice.runtime.sounds.decode_client import Decoder
+from holdfast.voice.runtime.sounds.errors import InternalFailure, as_sound_error
 from holdfast.voice.runtime.sounds.sound import Sound
-from holdfast.voice.runtime.sounds.speech import SPEECH_FAILED, Speech, Utterance, clip_of, pause_for, utterance_of
-from holdfast.voice.runtime.web.destination import without_secrets
-from holdfast.voice.runtime.web.errors import AnswerEmpty, SoundUnplayable, StatusWrong
-from holdfast.voice.runtime.web.exchange import AUDIO_LIMIT, Answer, Ask
-from holdfast.voice.runtime.web.freshness import AnswerCache, read_caching
-from holdfast.voice.runtime.web.tracing import exchange_seen
+from holdfast.voice.runtime.sounds.tts_client import (
+    SPEECH_FAILED,
+    Speech,
+    Utterance,
+    clip_of,
+    pause_for,
+    utterance_of,
+)
 
 BUILT_IN = ("music", "hold", "ringback", "beep")
 BUDGET_BYTES = 64 * 1024 * 1024
@@ -109,7 +117,7 @@ class Library:
     async def open(self) -> None:
         """Make the built-in sounds, give them to the media process, start decoding. Raises: VoiceError, OSError."""
         for name in BUILT_IN:
-            if (sound := made.built_in(name)) is not None:
+            if (sound := generated.built_in(name)) is not None:
                 self._shelf.put(f"builtin:{name}", sound, in_play=(), for_good=True)
         await self.restarted()
         await self._decoder.start()
@@ -178,12 +186,12 @@ class Library:
         body, said = answer.body, answer.content_type
         if not body:
             raise AnswerEmpty(f"{answer.url} answered with nothing where a sound was expected")
-        kind = sniffing.kind_of(body, said)
+        kind = content_sniffing.kind_of(body, said)
         if kind is None:
-            if not sniffing.may_be_sound(said) and "xml" not in said:
+            if not content_sniffing.may_be_sound(said) and "xml" not in said:
                 raise ContentTypeWrong(f"{answer.url} is {said}, not a sound")
             raise SoundUnplayable(f"{answer.url} ({said or 'no content type'}) is no sound that we know")
-        if said not in sniffing.SAYS_NOTHING and sniffing.KIND_OF_TYPE.get(said) != kind:
+        if said not in content_sniffing.SAYS_NOTHING and content_sniffing.KIND_OF_TYPE.get(said) != kind:
             message = f"{answer.url} is called {said} and is {kind}; it is played as {kind}"
             self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
         clip = "sound-" + hashlib.blake2b(kind.encode() + body, digest_size=16).hexdigest()
@@ -289,13 +297,13 @@ class Library:
         self._asked_at = {known: at for known, at in self._asked_at.items() if now - at < ASK_AGAIN_S}
         self._asked_at[url] = now
 
-    async def _decoded(self, clip: str, answer: Answer, kind: sniffing.SoundKind) -> Sound | VoiceError:
+    async def _decoded(self, clip: str, answer: Answer, kind: content_sniffing.SoundKind) -> Sound | VoiceError:
         """The one decoding of these bytes under way."""
         if clip not in self._decoding:
             self._decoding[clip] = self._tasks.create_task(self._decode(clip, answer, kind), name=f"decode {clip}")
         return await asyncio.shield(self._decoding[clip])
 
-    async def _decode(self, clip: str, answer: Answer, kind: sniffing.SoundKind) -> Sound | VoiceError:
+    async def _decode(self, clip: str, answer: Answer, kind: content_sniffing.SoundKind) -> Sound | VoiceError:
         try:
             return await self._decoder.decode(answer.body, kind)
         except SoundUnplayable as error:
@@ -327,7 +335,7 @@ class Library:
                 return outcome.clip if self.has(outcome.clip) else InternalFailure(f"no room was left for {source}")
             if (utterance := utterance_of(source)) is not None:
                 return await self._spoken(source, utterance, call=owner(effect.token))
-            tones = made.tones(source)
+            tones = generated.tones(source)
             if tones is None:
                 return SoundUnplayable(f"{source[:200]} is no sound that we have")
             clip = source

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
 
-from holdfast.voice.media.codecs import SILENCE, ULAW
-from holdfast.voice.runtime.sounds.decoder import Decoder
+from holdfast.voice.media.codec.g711 import SILENCE, ULAW
+from holdfast.voice.runtime.http.errors import SoundUnplayable
+from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound import FLOOR_DB, RATE_HZ, Sound
-from holdfast.voice.runtime.web.errors import SoundUnplayable
 
-COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.speaking")
+COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.tts_process")
 LONGEST_S = 600.0
 SPEAK_S = 10.0
 CHARACTERS_PER_SECOND = 15

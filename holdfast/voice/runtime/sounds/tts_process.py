@@ -1,6 +1,6 @@
 """The speaking process: texts on standard input, telephone sound on standard output.
 
-`python -m holdfast.voice.runtime.sounds.speaking`. It speaks as the decoding process does (`worker.py`), and is
+`python -m holdfast.voice.runtime.sounds.tts_process`. It speaks as the decoding process does (`worker.py`), and is
 confined like it: a request's `size` bytes are JSON `{"language", "gender", "marked"}`.
 Source: espeak-ng, speak_lib.h.
 """
@@ -17,9 +17,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from holdfast.voice.runtime.http.errors import SoundUnplayable
+from holdfast.voice.runtime.sounds.decode_process import allow_time, confine
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
-from holdfast.voice.runtime.sounds.worker import allow_time, confine
-from holdfast.voice.runtime.web.errors import SoundUnplayable
 
 SYNCHRONOUS, BY_CHARACTER, UTF8, SSML = 2, 1, 1, 0x10
 LEVEL_DB = -20.0

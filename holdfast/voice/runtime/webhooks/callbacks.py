@@ -11,10 +11,10 @@ from holdfast.voice.model.effects import LogNotification, PostCallback
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Unsent, WebSeen
-from holdfast.voice.runtime.fetch import WebClient
-from holdfast.voice.runtime.web.destination import without_secrets
-from holdfast.voice.runtime.web.exchange import Answer, Ask
-from holdfast.voice.runtime.web.tracing import exchange_seen
+from holdfast.voice.runtime.http.client import WebClient
+from holdfast.voice.runtime.http.destination import without_secrets
+from holdfast.voice.runtime.http.exchange import Answer, Ask
+from holdfast.voice.runtime.http.http_trace import exchange_seen
 
 WAITING = 1000
 ANSWER_READ = 4096

@@ -16,16 +16,16 @@ from holdfast.voice.model.errors import ContentTypeWrong, VoiceError
 from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
 from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import WebSeen
-from holdfast.voice.runtime.callbacks import Callbacks
-from holdfast.voice.runtime.fetch import WebClient
-from holdfast.voice.runtime.library import Library
-from holdfast.voice.runtime.sounds import sniffing
-from holdfast.voice.runtime.web.destination import without_secrets
-from holdfast.voice.runtime.web.documents import document_text
-from holdfast.voice.runtime.web.errors import AnswerEmpty
-from holdfast.voice.runtime.web.exchange import AUDIO_LIMIT, Answer, Ask
-from holdfast.voice.runtime.web.freshness import AnswerCache, Kept, read_caching
-from holdfast.voice.runtime.web.tracing import exchange_seen
+from holdfast.voice.runtime.http import content_sniffing
+from holdfast.voice.runtime.http.answer_cache import AnswerCache, Kept, read_caching
+from holdfast.voice.runtime.http.client import WebClient
+from holdfast.voice.runtime.http.destination import without_secrets
+from holdfast.voice.runtime.http.document_text import document_text
+from holdfast.voice.runtime.http.errors import AnswerEmpty
+from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, Answer, Ask
+from holdfast.voice.runtime.http.http_trace import exchange_seen
+from holdfast.voice.runtime.sounds.sound_cache import Library
+from holdfast.voice.runtime.webhooks.callbacks import Callbacks
 
 DOCUMENTS_BYTES = 16 * 1024 * 1024
 GONE = (404, 410)
@@ -218,11 +218,11 @@ class Webhooks:
         said = answer.content_type
         if said in ("text/xml", "application/xml", "text/html", "text/plain"):
             return Page(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
-        if said in sniffing.SAYS_NOTHING and sniffing.is_markup(answer.body):
+        if said in content_sniffing.SAYS_NOTHING and content_sniffing.is_markup(answer.body):
             self._warn(call, answer, f"{answer.url} has no content type that tells; it is read as text/xml")
             return Page(url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset))
-        shows = said in sniffing.SAYS_NOTHING and sniffing.recognised(answer.body) is not None
-        if shows or (sniffing.may_be_sound(said) and said not in sniffing.SAYS_NOTHING):
+        shows = said in content_sniffing.SAYS_NOTHING and content_sniffing.recognised(answer.body) is not None
+        if shows or (content_sniffing.may_be_sound(said) and said not in content_sniffing.SAYS_NOTHING):
             taken = await self._library.take(answer, call=call)
             return Page(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
         raise ContentTypeWrong(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")

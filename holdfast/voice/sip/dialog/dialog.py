@@ -10,8 +10,19 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Message, Request, Response, request
-from holdfast.voice.sip.uri import Uri, address_of, is_behind_nat, parse_name_addr, parse_uri
+from holdfast.voice.sip.message.message import (
+    Message,
+    Request,
+    Response,
+    request,
+)
+from holdfast.voice.sip.message.uri import (
+    Uri,
+    address_of,
+    is_behind_nat,
+    parse_name_addr,
+    parse_uri,
+)
 
 REFRESHES_TARGET = ("INVITE", "UPDATE")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from holdfast.voice.sip.dialog import Dialog
-from holdfast.voice.sip.digest import Credentials
+from holdfast.voice.sip.dialog.dialog import Dialog
 from holdfast.voice.sip.effects import Address, Headers, SessionId
-from holdfast.voice.sip.message import Request
+from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.message import Request
 
 
 class SessionState(Enum):

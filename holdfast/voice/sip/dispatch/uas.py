@@ -10,21 +10,38 @@ import hashlib
 import hmac
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, called, early, referring, registrar, running
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.codec import Malformed
-from holdfast.voice.sip.desk import ALLOW, Desk
-from holdfast.voice.sip.digest import Ha1, Verdict, Verifier
-from holdfast.voice.sip.doors import Doors
+from holdfast.voice.sip.abuse_guard import Doors
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import Session
 from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request, forwarded_by, reply_address, respond
-from holdfast.voice.sip.session import Session
+from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.codec import Malformed
+from holdfast.voice.sip.message.digest import Ha1, Verdict, Verifier
+from holdfast.voice.sip.message.message import (
+    Request,
+    forwarded_by,
+    reply_address,
+    respond,
+)
+from holdfast.voice.sip.message.uri import parse_uri
+from holdfast.voice.sip.registrar import registrar
+from holdfast.voice.sip.request_validation import KNOWN_METHODS, SUPPORTED, objection
+from holdfast.voice.sip.session import (
+    early_dialog,
+    invite_server,
+    refer,
+    reinvite,
+    session_timer,
+)
 from holdfast.voice.sip.settings import Policy
-from holdfast.voice.sip.transaction import State, Transaction, Trigger, server_key
-from holdfast.voice.sip.uri import parse_uri
-from holdfast.voice.sip.validity import KNOWN_METHODS, SUPPORTED, objection
+from holdfast.voice.sip.stack import ALLOW, Desk
+from holdfast.voice.sip.transaction.machines import (
+    State,
+    Transaction,
+    Trigger,
+    server_key,
+)
 
 ALLOW_EVENTS = ("Allow-Events", "refer")
 """What a phone may hear of from us: how the call fares that it asked for. Source: RFC 6665 §8.2.2, §8.3.2."""
@@ -154,11 +171,11 @@ class Reception:
             return
         waiting = session.unacknowledged
         desk.show(data, source, session.id, "in", again=waiting is None or waiting.cseq != ack.cseq)
-        confirmed = called.acknowledged(desk, session, ack.cseq, sdp_of(ack))
+        confirmed = invite_server.acknowledged(desk, session, ack.cseq, sdp_of(ack))
         if confirmed is not None and confirmed.bye_due:
-            running.hang_up(desk, confirmed)
+            reinvite.hang_up(desk, confirmed)
         elif confirmed is not None:
-            running.next_reoffer(desk, confirmed)
+            reinvite.next_reoffer(desk, confirmed)
 
     def _cancelled(self, received: Request, data: bytes, source: Address) -> None:
         """A CANCEL: 200 if its INVITE is known here, whatever became of it. Source: RFC 3261 §9.2."""
@@ -174,9 +191,9 @@ class Reception:
         key = desk.open_server(received, reply_address(received, source), session.id if session else None)
         desk.reply(key, 200, tag=session.local_tag if session else None)
         if session is not None:
-            called.cancelled(desk, session, invite_key)
+            invite_server.cancelled(desk, session, invite_key)
             if (left := desk.live(session.id)) is not None:
-                running.next_reoffer(desk, left)
+                reinvite.next_reoffer(desk, left)
 
     def _in_dialog(self, received: Request, data: bytes, source: Address) -> None:
         """A request inside a dialog: found by its tags, whatever its Request-URI says."""
@@ -188,27 +205,29 @@ class Reception:
         key = desk.open_server(received, reply_address(received, source), session.id)
         desk.show(data, source, session.id, "in", again=False)
         tag = session.local_tag
-        if not dialogs.in_order(early.dialog_of(session, received), received):
+        if not dialogs.in_order(early_dialog.dialog_of(session, received), received):
             desk.reply(key, 500, tag=tag, reason="Server Internal Error (CSeq out of order)")
             return
-        session = desk.put(early.heard(session, received, source, desk.now, behind=self._behind(received, source)))
+        session = desk.put(
+            early_dialog.heard(session, received, source, desk.now, behind=self._behind(received, source))
+        )
         match received.method:
             case "BYE":
-                running.byed(desk, session, key)
+                reinvite.byed(desk, session, key)
             case "INVITE":
-                running.change_asked(desk, session, received, key, "INVITE")
+                reinvite.change_asked(desk, session, received, key, "INVITE")
             case "UPDATE":
-                running.change_asked(desk, session, received, key, "UPDATE")
+                reinvite.change_asked(desk, session, received, key, "UPDATE")
             case "PRACK":
-                called.pracked(desk, session, received, key)
+                invite_server.pracked(desk, session, received, key)
             case "INFO":
-                running.informed(desk, session, received, key)
+                reinvite.informed(desk, session, received, key)
             case "OPTIONS":
                 desk.reply(key, 200, tag=tag, headers=self._abilities(source))
             case "REFER":
-                referring.asked(desk, session, received, key)
+                refer.asked(desk, session, received, key)
             case "NOTIFY":
-                referring.notified(desk, session, received, key)
+                refer.notified(desk, session, received, key)
             case "SUBSCRIBE":
                 desk.reply(key, 489, tag=tag, headers=(ALLOW_EVENTS,))
             case _:
@@ -260,12 +279,12 @@ class Reception:
             self._challenge(received, source, stale=verdict is Verdict.STALE)
         elif len(desk.sessions) >= desk.settings.max_sessions:
             self._answer_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
-        elif (short := alive.too_short(received)) is not None:
+        elif (short := session_timer.too_short(received)) is not None:
             desk.reply(desk.open_server(received, to, None), 422, headers=short)
         else:
             key = desk.open_server(received, to, None)
             proven, behind = user if verdict is Verdict.GOOD else None, self._behind(received, source)
-            called.invited(desk, received, key, source, user=proven, behind=behind)
+            invite_server.invited(desk, received, key, source, user=proven, behind=behind)
 
     def _register_asked(self, received: Request, source: Address) -> None:
         """A REGISTER: always with credentials, and of the line's own address only. Source: RFC 3261 §10.3."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from holdfast.voice.sip.effects import Headers
-from holdfast.voice.sip.message import Message
+from holdfast.voice.sip.message.message import Message
 
 SDP = "application/sdp"
 DTMF_RELAY = "application/dtmf-relay"

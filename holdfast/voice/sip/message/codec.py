@@ -13,8 +13,14 @@ from dataclasses import dataclass
 
 from holdfast.voice.sip.effects import Headers
 from holdfast.voice.sip.errors import MessageUnreadable
-from holdfast.voice.sip.message import ECHOED, Request, Response, request, response
-from holdfast.voice.sip.uri import TOKEN
+from holdfast.voice.sip.message.message import (
+    ECHOED,
+    Request,
+    Response,
+    request,
+    response,
+)
+from holdfast.voice.sip.message.uri import TOKEN
 
 MAX_HEADERS = 128
 MAX_LINE = 8_192

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from holdfast.voice.sip.effects import Address, Headers
-from holdfast.voice.sip.message import Response
-from holdfast.voice.sip.uri import TOKEN
+from holdfast.voice.sip.message.message import Response
+from holdfast.voice.sip.message.uri import TOKEN
 
 ALGORITHMS = ("SHA-256", "MD5")
 """Most wanted first. Source: RFC 8760 §2.4."""

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
-from holdfast.voice.sip.uri import (
+from holdfast.voice.sip.message.uri import (
     TOKEN,
     NameAddr,
     host_port,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from holdfast.voice.sip.desk import Desk
-from holdfast.voice.sip.digest import Credentials
 from holdfast.voice.sip.effects import Address, Headers, Registered, RegistrationFailed, TimerToken, Unregistered
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Response, clean, request
-from holdfast.voice.sip.transaction import Purpose, Transaction
-from holdfast.voice.sip.uri import contact_at, host_port, parse_name_addr
+from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.message import Response, clean, request
+from holdfast.voice.sip.message.uri import contact_at, host_port, parse_name_addr
+from holdfast.voice.sip.stack import Desk
+from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 REFRESH_AT = 0.8
 """Share of the granted time after which we register again."""

@@ -13,8 +13,14 @@ from ipaddress import ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request
-from holdfast.voice.sip.uri import NameAddr, address_of, is_behind_nat, parse_name_addr, parse_uri
+from holdfast.voice.sip.message.message import Request
+from holdfast.voice.sip.message.uri import (
+    NameAddr,
+    address_of,
+    is_behind_nat,
+    parse_name_addr,
+    parse_uri,
+)
 
 DEFAULT_EXPIRES_S = 3600
 MAX_EXPIRES_S = 3600

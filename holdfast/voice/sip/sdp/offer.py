@@ -11,9 +11,15 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Literal, Protocol, get_args
 
-from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
-from holdfast.voice.sip.sdp import Direction, Media, SessionDescription, build, parse
+from holdfast.voice.sip.sdp import sdes
+from holdfast.voice.sip.sdp.sdp import (
+    Direction,
+    Media,
+    SessionDescription,
+    build,
+    parse,
+)
 
 Codec = Literal["PCMU", "PCMA", "G722"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 
-from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable
+from holdfast.voice.sip.sdp import sdes
 
 MAX_BYTES = 16_384
 MAX_LINES = 512

@@ -10,13 +10,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import (
+    EarlyDialog,
+    OwnReoffer,
+    PeerReoffer,
+    Session,
+    SessionState,
+)
 from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, Reoffered, ReofferRefused
-from holdfast.voice.sip.message import Request, Response, clean
-from holdfast.voice.sip.session import EarlyDialog, OwnReoffer, PeerReoffer, Session, SessionState
-from holdfast.voice.sip.transaction import Purpose, Transaction
+from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.message import Request, Response, clean
+from holdfast.voice.sip.stack import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 UNANSWERED = (SessionState.CALLING, SessionState.CALLED)
 BEFORE_ACK = (*UNANSWERED, SessionState.ANSWERED)

@@ -8,18 +8,31 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, early, reliable
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer_token
-from holdfast.voice.sip.digest import Credentials, proofs_in
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import Acknowledgement, Session, SessionState
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request, Response, clean, cleaned, request
-from holdfast.voice.sip.session import Acknowledgement, Session, SessionState
+from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.digest import Credentials, proofs_in
+from holdfast.voice.sip.message.message import (
+    Request,
+    Response,
+    clean,
+    cleaned,
+    request,
+)
+from holdfast.voice.sip.message.uri import (
+    TOKEN,
+    Uri,
+    numeric_address,
+    parse_uri,
+    sip_uri,
+    transport_of,
+)
+from holdfast.voice.sip.session import early_dialog, prack, session_timer
 from holdfast.voice.sip.settings import AgentSettings
-from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
-from holdfast.voice.sip.uri import TOKEN, Uri, numeric_address, parse_uri, sip_uri, transport_of
+from holdfast.voice.sip.stack import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 MAX_ACKS = 16
 """Different 2xx of one session that we remember having acknowledged."""
@@ -71,8 +84,8 @@ def invite(
         ("CSeq", "1 INVITE"),
         desk.contact(to, uri.text),
         *desk.agent_headers(),
-        ("Supported", f"{reliable.OPTION}, {alive.OPTION}" if sdp is not None else alive.OPTION),
-        *alive.wish(desk.settings),
+        ("Supported", f"{prack.OPTION}, {session_timer.OPTION}" if sdp is not None else session_timer.OPTION),
+        *session_timer.wish(desk.settings),
         *_checked(headers),
         *sdp_headers(sdp),
     )
@@ -160,7 +173,7 @@ def _progressed(desk: Desk, session: Session, transaction: Transaction, response
     elif (
         session.state is SessionState.CALLING
         and response.status > 100
-        and reliable.acknowledge(desk, session, transaction.request, response, source) is not None
+        and prack.acknowledge(desk, session, transaction.request, response, source) is not None
     ):
         desk.tell(
             Progressed(
@@ -177,18 +190,18 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
     """A 2xx: the first answers the call; the same again means our ACK was lost; another is a fork that lost."""
     if acknowledged_again(desk, session, response):
         return
-    dialog = reliable.dialog_of(session, transaction.request, response, source)
+    dialog = prack.dialog_of(session, transaction.request, response, source)
     known = session.dialog
     if (known is not None and known.remote_tag == dialog.remote_tag) or len(session.acks) >= MAX_ACKS:
         return
     if session.state is SessionState.CALLING:
         offered = bool(transaction.request.body)
-        updates = alive.allows_update(response)
-        session = early.answered_by(desk, session, dialog.remote_tag)
+        updates = session_timer.allows_update(response)
+        session = early_dialog.answered_by(desk, session, dialog.remote_tag)
         session = replace(session, dialog=dialog, updates=updates, heard_at=desk.now)
         desk.enter_dialog(desk.move(session, SessionState.RUNNING))
-        session = alive.keep(desk, desk.sessions[session.id], alive.answered(response))
-        alive.begin_watch(desk, session)
+        session = session_timer.keep(desk, desk.sessions[session.id], session_timer.answered(response))
+        session_timer.begin_watch(desk, session)
         if offered:
             acknowledge(desk, session, transaction.request.cseq, None)
         else:
@@ -249,7 +262,7 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
     """Send the INVITE again with our credentials, or with a session as long as the peer wants it."""
     attempt = transaction.attempt
     if response.status == 422:
-        asked = alive.raised(response, desk.settings) if session.raises < alive.RAISES else None
+        asked = session_timer.raised(response, desk.settings) if session.raises < session_timer.RAISES else None
         if asked is None:
             return False
         again = renumbered(desk, transaction, *asked)

@@ -8,17 +8,22 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, early, reliable
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import ALLOW, Desk, session_timer_token
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import Session, SessionState, Unacknowledged
 from holdfast.voice.sip.effects import Address, Confirmed, EndCause, Headers, Invited, ReofferWithdrawn, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Request, clean, cleaned
-from holdfast.voice.sip.session import Session, SessionState, Unacknowledged
-from holdfast.voice.sip.transaction import T1_S, T2_S, TIMEOUT_S, State
-from holdfast.voice.sip.uri import as_sip, number_of, parse_uri
-from holdfast.voice.sip.validity import SUPPORTED
+from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.message import Request, clean, cleaned
+from holdfast.voice.sip.message.uri import as_sip, number_of, parse_uri
+from holdfast.voice.sip.request_validation import SUPPORTED
+from holdfast.voice.sip.session import early_dialog, prack, session_timer
+from holdfast.voice.sip.stack import ALLOW, Desk, session_timer_token
+from holdfast.voice.sip.transaction.machines import (
+    T1_S,
+    T2_S,
+    TIMEOUT_S,
+    State,
+)
 
 RING_AGAIN_S = 60.0
 """A provisional response is sent again this often, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
@@ -36,7 +41,7 @@ def invited(
         peer=source,
         we_called=False,
         local_tag=desk.token(),
-        updates=alive.allows_update(received),
+        updates=session_timer.allows_update(received),
         heard_at=desk.now,
     )
     session = replace(session, dialog=dialogs.as_called(received, session.local_tag, source, behind=behind))
@@ -58,7 +63,7 @@ def invited(
             caller_name=clean(received.from_.name),
             user=user,
             sdp=sdp_of(received),
-            reliable=reliable.required(received),
+            reliable=prack.required(received),
             call_id=clean(received.call_id),
             headers=cleaned(received.headers),
         )
@@ -88,9 +93,9 @@ def ring(desk: Desk, session: Session, status: int, sdp: bytes | None, *, acknow
     It is repeated until it is acknowledged if the caller requires that, or takes it and we wish it.
     """
     session = desk.put(replace(session, last_provisional=(status, sdp)))
-    sure = reliable.required(session.invite) or (acknowledged and reliable.supported(session.invite))
+    sure = prack.required(session.invite) or (acknowledged and prack.supported(session.invite))
     if status > 100 and sure:
-        reliable.ring(desk, session, status, sdp)
+        prack.ring(desk, session, status, sdp)
     else:
         headers = (desk.contact_in(session), ALLOW)
         desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
@@ -107,7 +112,7 @@ def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) ->
         return
     if sdp is None and not session.described:
         _, sdp = session.last_provisional  # It was described there, and nobody acknowledged that.
-    session = reliable.settle(desk, session)
+    session = prack.settle(desk, session)
     desk.stop(session_timer_token("answer", session.id))
     desk.stop(session_timer_token("ring", session.id))
     waiting = wait_for_ack(desk, session, session.transaction, session.invite, initial=True)
@@ -128,9 +133,9 @@ def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: H
     Source: RFC 3261 §13.3.1.4.
     """
     asked = desk.transactions.get(key)
-    if asked is not None and session.state not in early.UNANSWERED:
-        lasting, said = alive.answer(asked.request, session.lasting, desk.settings)
-        session = alive.keep(desk, session, lasting)
+    if asked is not None and session.state not in early_dialog.UNANSWERED:
+        lasting, said = session_timer.answer(asked.request, session.lasting, desk.settings)
+        session = session_timer.keep(desk, session, lasting)
         headers = (*headers, *said)
     headers = (desk.contact_in(session), ALLOW, SUPPORTED, *headers)
     desk.reply(key, 200, tag=session.local_tag, headers=headers, body=sdp or b"")
@@ -138,7 +143,7 @@ def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: H
 
 def pracked(desk: Desk, session: Session, received: Request, key: str) -> None:
     """A PRACK came: what waited for it goes out."""
-    acknowledged = reliable.pracked(desk, session, received, key)
+    acknowledged = prack.pracked(desk, session, received, key)
     if acknowledged is None or acknowledged.state is not SessionState.CALLED:
         return
     if session.unpracked is not None and session.unpracked.described:
@@ -207,7 +212,7 @@ def acknowledged(desk: Desk, session: Session, cseq: int, sdp: bytes | None = No
     session = replace(session, unacknowledged=None)
     if waiting.initial:
         session = desk.move(session, SessionState.RUNNING)
-        alive.begin_watch(desk, session)
+        session_timer.begin_watch(desk, session)
     desk.put(session)
     desk.tell(Confirmed(session=session.id, sdp=sdp if waiting.offered else None, offered=waiting.offered))
     return session

@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip import early
-from holdfast.voice.sip.alive import allows_update
-from holdfast.voice.sip.body import sdp_of
-from holdfast.voice.sip.desk import ALLOW, Desk, session_timer_token
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import EarlyDialog, Session, Unpracked
 from holdfast.voice.sip.effects import Address, EndCause, ProvisionalAcknowledged
-from holdfast.voice.sip.message import Message, Request, Response
-from holdfast.voice.sip.session import EarlyDialog, Session, Unpracked
-from holdfast.voice.sip.transaction import T1_S, TIMEOUT_S, Purpose
+from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.message import Message, Request, Response
+from holdfast.voice.sip.session import early_dialog
+from holdfast.voice.sip.session.session_timer import allows_update
+from holdfast.voice.sip.stack import ALLOW, Desk, session_timer_token
+from holdfast.voice.sip.transaction.machines import T1_S, TIMEOUT_S, Purpose
 
 OPTION = "100rel"
 MAX_EARLY = 16
@@ -91,7 +91,7 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> Sessio
     elif session.own is not None or session.theirs is not None:
         desk.reply(key, 491, tag=session.local_tag)
     else:
-        return early.ask_owner(desk, session, received, key, "PRACK")
+        return early_dialog.ask_owner(desk, session, received, key, "PRACK")
     if answers:
         desk.tell(ProvisionalAcknowledged(session=session.id, sdp=sdp))
     return session
@@ -122,7 +122,7 @@ def acknowledge(desk: Desk, session: Session, invite: Request, response: Respons
         return session
     text = response.first("RSeq") or ""
     wanted = required(response) and _RSEQ.match(text) is not None
-    known = early.of(session, response.to.tag)
+    known = early_dialog.of(session, response.to.tag)
     if known is None:
         if len(session.early) >= MAX_EARLY:
             return None if wanted else session
@@ -144,7 +144,7 @@ def acknowledge(desk: Desk, session: Session, invite: Request, response: Respons
 def dialog_of(session: Session, invite: Request, response: Response, source: Address) -> dialogs.Dialog:
     """The dialog a 2xx to our INVITE makes; the numbers of an early one of the same fork go on."""
     made = dialogs.as_caller(invite, response, source)
-    known = early.of(session, made.remote_tag)
+    known = early_dialog.of(session, made.remote_tag)
     if known is None:
         return made
     return replace(made, local_cseq=known.dialog.local_cseq, remote_cseq=known.dialog.remote_cseq)

@@ -9,14 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, body, running
-from holdfast.voice.sip.desk import Desk, session_timer_token
+from holdfast.voice.sip.dialog.session_state import Session, SessionState
 from holdfast.voice.sip.effects import Referral, ReferralAnswered, Referred
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import REASONS, Request, Response, clean
-from holdfast.voice.sip.session import Session, SessionState
-from holdfast.voice.sip.transaction import Purpose, Transaction
-from holdfast.voice.sip.uri import parse_name_addr
+from holdfast.voice.sip.message import body
+from holdfast.voice.sip.message.message import (
+    REASONS,
+    Request,
+    Response,
+    clean,
+)
+from holdfast.voice.sip.message.uri import parse_name_addr
+from holdfast.voice.sip.session import reinvite, session_timer
+from holdfast.voice.sip.stack import Desk, session_timer_token
+from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 SIPFRAG = "message/sipfrag"
 LONGEST_TARGET = 256
@@ -36,7 +42,7 @@ _EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 def refer(desk: Desk, session: Session, target: str) -> None:
     """Ask the peer to call this URI, once its ACK is here and no change is under way; not while it is asked already."""
     if session.referral != "asked":
-        running.refer(desk, session, target)
+        reinvite.refer(desk, session, target)
 
 
 def responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
@@ -44,14 +50,14 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
     if response.status < 200 or session.state is not SessionState.RUNNING:
         return
     if response.status == 481:
-        running.lost(desk, session, response.status)
+        reinvite.lost(desk, session, response.status)
     elif response.status == 408:
         unanswered(desk, session)
-    elif response.status == 491 and session.glares < running.GLARE_TRIES:
+    elif response.status == 491 and session.glares < reinvite.GLARE_TRIES:
         target = parse_name_addr(transaction.request.first("Refer-To") or "").uri
         session = desk.put(replace(session, referral="", refer_due=target, glares=session.glares + 1))
-        desk.start(session_timer_token("referral", session.id), running.back_off_s(desk, session))
-    elif not running.tried_again(desk, session, transaction, response):
+        desk.start(session_timer_token("referral", session.id), reinvite.back_off_s(desk, session))
+    elif not reinvite.tried_again(desk, session, transaction, response):
         session = desk.put(replace(session, glares=0))
         if response.status >= 300:
             desk.put(replace(session, referral=""))
@@ -65,11 +71,11 @@ def unanswered(desk: Desk, session: Session) -> None:
     """
     if session.state is not SessionState.RUNNING:
         return
-    if alive.is_heard(desk, session):
+    if session_timer.is_heard(desk, session):
         desk.put(replace(session, referral=""))
         desk.tell(ReferralAnswered(session=session.id, status=408))
     else:
-        running.lost(desk, session, 408)
+        reinvite.lost(desk, session, 408)
 
 
 def notified(desk: Desk, session: Session, received: Request, key: str) -> None:
@@ -147,4 +153,4 @@ def notify(desk: Desk, session: Session, status: int) -> None:
     )
     content = f"SIP/2.0 {status} {REASONS.get(status, 'Unknown')}\r\n".encode()
     session = replace(session, following=not is_over)
-    running.send(desk, session, "NOTIFY", Purpose.NOTHING, headers=headers, content=content)
+    reinvite.send(desk, session, "NOTIFY", Purpose.NOTHING, headers=headers, content=content)

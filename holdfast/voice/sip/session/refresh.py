@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.sip import alive, running
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.desk import Desk, session_timer_token
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import Session, SessionState
 from holdfast.voice.sip.effects import RefreshDue
-from holdfast.voice.sip.message import Response
-from holdfast.voice.sip.session import Session, SessionState
-from holdfast.voice.sip.transaction import TIMEOUT_S, Purpose, Transaction
+from holdfast.voice.sip.message.message import Response
+from holdfast.voice.sip.session import reinvite, session_timer
+from holdfast.voice.sip.stack import Desk, session_timer_token
+from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 SERVICE_UNAVAILABLE = 503
 """Also what a request comes to for which there is no connection: nobody is heard by it."""
@@ -24,12 +24,12 @@ def refresh(desk: Desk, session: Session) -> None:
     if session.state is not SessionState.RUNNING:
         return
     if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
-        desk.start(session_timer_token("refresh", session.id), alive.TRY_AGAIN_S)
+        desk.start(session_timer_token("refresh", session.id), session_timer.TRY_AGAIN_S)
     elif session.updates:
-        headers = (desk.contact_in(session), *alive.renewal(session))
-        running.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
+        headers = (desk.contact_in(session), *session_timer.renewal(session))
+        reinvite.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
     else:
-        alive.refresh_due(desk, session)
+        session_timer.refresh_due(desk, session)
 
 
 def refreshed(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
@@ -43,18 +43,20 @@ def refreshed(desk: Desk, session: Session, transaction: Transaction, response: 
         session = replace(session, heard_at=desk.now)
     assert session.dialog is not None
     if response.status < 300:
-        alive.keep(desk, replace(session, dialog=dialogs.refresh(session.dialog, response)), alive.answered(response))
+        session_timer.keep(
+            desk, replace(session, dialog=dialogs.refresh(session.dialog, response)), session_timer.answered(response)
+        )
         return
     desk.put(session)
     if response.status == 481:
-        running.lost(desk, session, response.status)
+        reinvite.lost(desk, session, response.status)
     elif response.status in (405, 501):
         _refresh_otherwise(desk, session)
-    elif response.status == 422 and session.lasting is not None and session.raises < alive.RAISES:
-        longer = replace(session.lasting, expires_s=max(session.lasting.expires_s, alive.least_s(response)))
+    elif response.status == 422 and session.lasting is not None and session.raises < session_timer.RAISES:
+        longer = replace(session.lasting, expires_s=max(session.lasting.expires_s, session_timer.least_s(response)))
         refresh(desk, desk.put(replace(session, lasting=longer, raises=session.raises + 1)))
-    elif not running.tried_again(desk, session, transaction, response) and session.lasting is not None:
-        desk.start(session_timer_token("refresh", session.id), alive.TRY_AGAIN_S)
+    elif not reinvite.tried_again(desk, session, transaction, response) and session.lasting is not None:
+        desk.start(session_timer_token("refresh", session.id), session_timer.TRY_AGAIN_S)
 
 
 def unrefreshed(desk: Desk, session: Session) -> None:
@@ -65,10 +67,10 @@ def unrefreshed(desk: Desk, session: Session) -> None:
     """
     if session.state is not SessionState.RUNNING:
         return
-    if alive.is_heard(desk, session):
+    if session_timer.is_heard(desk, session):
         _refresh_otherwise(desk, session)
     else:
-        running.lost(desk, session, 408)
+        reinvite.lost(desk, session, 408)
 
 
 def _refresh_otherwise(desk: Desk, session: Session) -> None:
@@ -77,31 +79,31 @@ def _refresh_otherwise(desk: Desk, session: Session) -> None:
     if session.lasting is None:
         desk.tell(RefreshDue(session=session.id))
     else:
-        alive.refresh_due(desk, session)
+        session_timer.refresh_due(desk, session)
 
 
 def ask(desk: Desk, session: Session) -> None:
     """Ask the peer whether it is there, if nothing was heard of it for long."""
     if session.state is not SessionState.RUNNING:
         return
-    left_s = alive.quiet_s(desk, session)
+    left_s = session_timer.quiet_s(desk, session)
     if left_s > 0:
         desk.start(session_timer_token("idle", session.id), left_s)
     else:
-        running.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
+        reinvite.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
 
 
 def unreached(desk: Desk, session: Session) -> None:
     """No connection could be had to ask it: tried again, until as much time is over as an answer may take."""
     if session.state is not SessionState.RUNNING:
         return
-    left_s = TIMEOUT_S + alive.quiet_s(desk, session)
+    left_s = TIMEOUT_S + session_timer.quiet_s(desk, session)
     if left_s > 0:
-        desk.start(session_timer_token("idle", session.id), min(alive.TRY_AGAIN_S, left_s))
-    elif alive.is_heard(desk, session):
-        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
+        desk.start(session_timer_token("idle", session.id), min(session_timer.TRY_AGAIN_S, left_s))
+    elif session_timer.is_heard(desk, session):
+        session_timer.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
     else:
-        running.lost(desk, session, 408)
+        reinvite.lost(desk, session, 408)
 
 
 def unanswered(desk: Desk, session: Session) -> None:
@@ -112,13 +114,13 @@ def unanswered(desk: Desk, session: Session) -> None:
     """
     if session.state is not SessionState.RUNNING:
         return
-    if alive.is_heard(desk, session):
-        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
+    if session_timer.is_heard(desk, session):
+        session_timer.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
     elif session.answers or session.doubted_at == session.heard_at:
-        running.lost(desk, session, 408)
+        reinvite.lost(desk, session, 408)
     else:
         session = desk.put(replace(session, doubted_at=session.heard_at))
-        alive.begin_watch(desk, session)
+        session_timer.begin_watch(desk, session)
         _ask_otherwise(desk, session)
 
 
@@ -127,8 +129,8 @@ def _ask_otherwise(desk: Desk, session: Session) -> None:
     if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
         return
     if session.updates:
-        headers = (desk.contact_in(session), *alive.renewal(session))
-        running.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
+        headers = (desk.contact_in(session), *session_timer.renewal(session))
+        reinvite.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
     else:
         desk.tell(RefreshDue(session=session.id))
 
@@ -138,8 +140,8 @@ def told(desk: Desk, session: Session, response: Response) -> None:
     if session.state is not SessionState.RUNNING:
         return
     if response.status == 481:
-        running.lost(desk, session, 481)
+        reinvite.lost(desk, session, 481)
     elif response.status == 408:
         unanswered(desk, session)
     else:
-        alive.begin_watch(desk, desk.put(replace(session, heard_at=desk.now, answers=True)))
+        session_timer.begin_watch(desk, desk.put(replace(session, heard_at=desk.now, answers=True)))

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from holdfast.voice.sip import alive, body, called, calling, early
-from holdfast.voice.sip import dialog as dialogs
-from holdfast.voice.sip.desk import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_state import OwnReoffer, Session, SessionState
 from holdfast.voice.sip.effects import (
     DigitSignalled,
     EndCause,
@@ -21,10 +20,17 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     ReofferWithdrawn,
 )
-from holdfast.voice.sip.message import Request, Response, clean
-from holdfast.voice.sip.session import OwnReoffer, Session, SessionState
-from holdfast.voice.sip.transaction import Purpose, Transaction
-from holdfast.voice.sip.uri import parse_name_addr
+from holdfast.voice.sip.message import body
+from holdfast.voice.sip.message.message import Request, Response, clean
+from holdfast.voice.sip.message.uri import parse_name_addr
+from holdfast.voice.sip.session import (
+    early_dialog,
+    invite_client,
+    invite_server,
+    session_timer,
+)
+from holdfast.voice.sip.stack import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 GLARE_TRIES = 2
 """How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
@@ -58,7 +64,7 @@ def send(
 def hang_up(desk: Desk, session: Session) -> None:
     """Send BYE. An offer of the peer's in a 2xx is first acknowledged without an answer; there is no other way."""
     if session.ack_due is not None:
-        session = calling.acknowledge(desk, replace(session, ack_due=None), session.ack_due, None)
+        session = invite_client.acknowledge(desk, replace(session, ack_due=None), session.ack_due, None)
     session = settle(desk, session, 487)
     session = desk.move(session, SessionState.ENDING)
     send(desk, session, "BYE", Purpose.BYE)
@@ -90,7 +96,7 @@ def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["IN
 
 
 def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
-    headers = (desk.contact_in(session), *alive.renewal(session), *sdp_headers(wanted.sdp))
+    headers = (desk.contact_in(session), *session_timer.renewal(session), *sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
     session, key = send(desk, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
     desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
@@ -148,17 +154,17 @@ def back_off_s(desk: Desk, session: Session) -> float:
 def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
     """A response to a re-INVITE of ours."""
     own = session.own
-    if session.state in early.BEFORE_ACK:
-        early.responded(desk, session, transaction, response)
+    if session.state in early_dialog.BEFORE_ACK:
+        early_dialog.responded(desk, session, transaction, response)
         return
     if response.status < 200:
         return
-    if 200 <= response.status < 300 and calling.acknowledged_again(desk, session, response):
+    if 200 <= response.status < 300 and invite_client.acknowledged_again(desk, session, response):
         return
     if session.state is not SessionState.RUNNING or own is None or own.transaction != transaction.key:
         invite = transaction.request.method == "INVITE"
         if invite and 200 <= response.status < 300 and session.dialog is not None and session.ack_due != response.cseq:
-            calling.acknowledge(desk, session, response.cseq, None)
+            invite_client.acknowledge(desk, session, response.cseq, None)
         return
     if response.status not in (408, 503):
         session = desk.put(replace(session, heard_at=desk.now))
@@ -185,12 +191,12 @@ def _reoffer_accepted(
 ) -> None:
     assert session.dialog is not None
     session = replace(session, own=None, glares=0, dialog=dialogs.refresh(session.dialog, response))
-    session = alive.keep(desk, session, alive.answered(response))
+    session = session_timer.keep(desk, session, session_timer.answered(response))
     cseq = transaction.request.cseq
     if own.sdp is None:
         session = desk.put(replace(session, ack_due=cseq))
     elif own.method == "INVITE":
-        session = calling.acknowledge(desk, session, cseq, None)
+        session = invite_client.acknowledge(desk, session, cseq, None)
     desk.tell(ReofferAnswered(session=session.id, sdp=body.sdp_of(response), offer_to_answer=own.sdp is None))
     next_reoffer(desk, session)
 
@@ -237,8 +243,8 @@ def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
     if session.state is SessionState.ENDING:
         if purpose is Purpose.BYE:
             desk.end(session, EndCause.WE_HUNG_UP, 408)
-    elif session.state in early.BEFORE_ACK:
-        early.unheard(desk, session)
+    elif session.state in early_dialog.BEFORE_ACK:
+        early_dialog.unheard(desk, session)
     else:
         _unanswered(desk, session, purpose)
 
@@ -249,7 +255,7 @@ def _unanswered(desk: Desk, session: Session, purpose: Purpose) -> None:
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. There are border controllers that drop what they do not expect; whose
     sound is heard is there, and the change came to nothing.
     """
-    if session.state is not SessionState.RUNNING or not alive.is_heard(desk, session):
+    if session.state is not SessionState.RUNNING or not session_timer.is_heard(desk, session):
         lost(desk, session, 408)
     elif purpose is Purpose.REOFFER:
         session = desk.put(replace(session, own=None, glares=0))
@@ -273,7 +279,7 @@ def unacknowledged(desk: Desk, session: Session) -> None:
     """
     waited = session.unacknowledged
     assert waited is not None
-    if not waited.initial and alive.is_heard(desk, session):
+    if not waited.initial and session_timer.is_heard(desk, session):
         session = desk.put(replace(session, unacknowledged=None))
         if waited.offered:
             desk.tell(ReofferWithdrawn(session=session.id))
@@ -294,7 +300,7 @@ def byed(desk: Desk, session: Session, key: str) -> None:
         return
     desk.reply(key, 200, tag=session.local_tag)
     if session.state is SessionState.CALLED:
-        called.refuse(desk, session, 487, EndCause.CANCELLED)
+        invite_server.refuse(desk, session, 487, EndCause.CANCELLED)
         return
     session = settle(desk, session, 487)
     cause = EndCause.WE_HUNG_UP if session.state is SessionState.ENDING or session.bye_due else EndCause.HUNG_UP
@@ -306,9 +312,9 @@ def change_asked(
 ) -> None:
     """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
     if method == "INVITE":
-        session = called.presumed_acknowledged(desk, session)
+        session = invite_server.presumed_acknowledged(desk, session)
     refused = body.refusal(received)
-    short = alive.too_short(received)
+    short = session_timer.too_short(received)
     sdp = body.sdp_of(received)
     tag = session.local_tag
     if session.state in (SessionState.ENDING, SessionState.CANCELLING):
@@ -318,21 +324,21 @@ def change_asked(
     elif short is not None:
         desk.reply(key, 422, tag=tag, headers=short)
     elif method == "UPDATE" and sdp is None:
-        called.say_ok(desk, key, session, None)
+        invite_server.say_ok(desk, key, session, None)
     elif session.theirs is not None:
         desk.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(desk.dice() * 10))),))
     elif session.own is not None and not session.own.backing_off:
         desk.reply(key, 491, tag=tag)
-    elif session.state in early.UNANSWERED and method == "UPDATE":
-        too_soon = early.refusal(desk, session, received)
+    elif session.state in early_dialog.UNANSWERED and method == "UPDATE":
+        too_soon = early_dialog.refusal(desk, session, received)
         if too_soon is not None:
             desk.reply(key, too_soon[0], tag=tag, headers=too_soon[1])
         else:
-            early.ask_owner(desk, session, received, key, method)
+            early_dialog.ask_owner(desk, session, received, key, method)
     elif session.state is not SessionState.RUNNING or session.unacknowledged is not None or session.ack_due is not None:
         desk.reply(key, 491, tag=tag)
     else:
-        early.ask_owner(desk, session, received, key, method)
+        early_dialog.ask_owner(desk, session, received, key, method)
 
 
 def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
@@ -344,11 +350,11 @@ def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
     transaction = desk.transactions.get(theirs.transaction)
     session = replace(session, theirs=None)
     if theirs.method == "INVITE" and transaction is not None:
-        waiting = called.wait_for_ack(desk, session, theirs.transaction, transaction.request, initial=False)
+        waiting = invite_server.wait_for_ack(desk, session, theirs.transaction, transaction.request, initial=False)
         session = replace(session, unacknowledged=waiting)
     session = desk.put(session)
-    called.say_ok(desk, theirs.transaction, session, sdp)
-    called.go_on(desk, session)
+    invite_server.say_ok(desk, theirs.transaction, session, sdp)
+    invite_server.go_on(desk, session)
     next_reoffer(desk, session)
 
 
@@ -360,7 +366,7 @@ def refuse_change(desk: Desk, session: Session, status: int) -> None:
     desk.stop(session_timer_token("reoffer", session.id))
     session = desk.put(replace(session, theirs=None))
     desk.reply(theirs.transaction, status, tag=session.local_tag)
-    called.go_on(desk, session)
+    invite_server.go_on(desk, session)
     next_reoffer(desk, session)
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip.desk import Desk, session_timer_token
+from holdfast.voice.sip.dialog.session_state import Lasting, Session
 from holdfast.voice.sip.effects import Headers, RefreshDue
-from holdfast.voice.sip.message import Message, Request, Response
-from holdfast.voice.sip.session import Lasting, Session
+from holdfast.voice.sip.message.message import Message, Request, Response
 from holdfast.voice.sip.settings import AgentSettings
+from holdfast.voice.sip.stack import Desk, session_timer_token
 
 OPTION = "timer"
 LEAST_S = 90

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from holdfast.voice.sip.effects import Address, SessionId
-from holdfast.voice.sip.message import Request, Response, request
+from holdfast.voice.sip.message.message import Request, Response, request
 
 T1_S = 0.5
 """Round-trip time estimate."""

@@ -6,15 +6,15 @@ from typing import ClassVar
 
 from holdfast.voice.model.commands import Admission
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.twiml.reading import Node, Reader
+from holdfast.voice.twiml.attributes import Node, Reader
 from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verbs.dial_attributes import Terms
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs
+from holdfast.voice.twiml.verbs.dial_nouns import read_noun
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
 from holdfast.voice.twiml.verbs.flow import Fault
-from holdfast.voice.twiml.verbs.nouns import read_noun
-from holdfast.voice.twiml.verbs.tape import read_terms
-from holdfast.voice.twiml.verbs.terms import Terms
+from holdfast.voice.twiml.verbs.recording_params import read_terms
 
 MOST_NOUNS = 10
 ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from holdfast.voice.model.commands import RecordingTerms, WebRequest
 from holdfast.voice.model.ids import RecordingSid
-from holdfast.voice.model.orders import BeginRecording
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.model.internal_commands import BeginRecording
+from holdfast.voice.twiml.attributes import Reader
 from holdfast.voice.twiml.verb import Continue, Desk, Jump, Outcome
-from holdfast.voice.twiml.verbs.tape import Tape, read_terms
+from holdfast.voice.twiml.verbs.recording_params import Tape, read_terms
 
 CODES = {
     "method": 13210,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Admission,
     WebRequest,
@@ -13,9 +13,9 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.effects import LogNotification, StartTimer
 from holdfast.voice.model.facts import DigitPressed, RoomLeft, RoomRefused, TimerFired
 from holdfast.voice.model.ids import RoomSid
-from holdfast.voice.model.orders import EnterConference
+from holdfast.voice.model.internal_commands import EnterConference
 from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Run, Verb, next_fact
-from holdfast.voice.twiml.verbs.terms import Terms
+from holdfast.voice.twiml.verbs.dial_attributes import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,6 @@ class DialConference(Verb):
                     case _:
                         pass
         except Interruption as order:
-            if order.cause != "hangup" and not unconfirmed.CONFERENCE_LEFT_ASKS_ACTION:
+            if order.cause != "hangup" and not twilio_assumptions.CONFERENCE_LEFT_ASKS_ACTION:
                 return Continue()
         return self.terms.over(("DialCallStatus", "answered"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Callback,
     Instruction,
@@ -32,7 +32,7 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import CallSid, RoomSid, Token
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     Bridge,
     CallChild,
     HandOver,
@@ -52,8 +52,8 @@ from holdfast.voice.twiml.verb import (
     Verb,
     next_fact,
 )
-from holdfast.voice.twiml.verbs.tape import Tape, told_of
-from holdfast.voice.twiml.verbs.terms import Terms
+from holdfast.voice.twiml.verbs.dial_attributes import Terms
+from holdfast.voice.twiml.verbs.recording_params import Tape, told_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Tried:
     @property
     def settled(self) -> bool:
         """Whether nobody else is to be rung after this."""
-        screened_off = bool(self.status) and not self.detached and unconfirmed.SCREENED_OFF_TRIES_NEXT
+        screened_off = bool(self.status) and not self.detached and twilio_assumptions.SCREENED_OFF_TRIES_NEXT
         return self.answered_at is not None and not screened_off
 
 
@@ -136,7 +136,7 @@ class DialLegs(Verb):
             form.append(("DialCallSid", tried.child))
         if tried.answered_at is not None and not tried.detached:
             form.append(("DialCallDuration", str(int(desk.now - tried.answered_at))))
-        form.append(("DialBridged", unconfirmed.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
+        form.append(("DialBridged", twilio_assumptions.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
         return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
 
     def _ring(self, desk: Desk, nouns: tuple[Noun, ...], tape: Tape | None, ringback: Token) -> Part[Tried]:
@@ -149,7 +149,7 @@ class DialLegs(Verb):
             child = CallSid(desk.sid("CA"))
             ringing[child] = noun
             yield self._call(desk.token(), desk, child, noun)
-        named = child if len(ringing) == 1 or unconfirmed.SEVERAL_TRIED_NAME_LAST else None
+        named = child if len(ringing) == 1 or twilio_assumptions.SEVERAL_TRIED_NAME_LAST else None
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.timeout_s)
         winner, answered_at, overheard = None, 0.0, False
@@ -181,7 +181,7 @@ class DialLegs(Verb):
                         # It was answered; its screening or the touch tones sent to it were cut off.
                         return Tried(
                             child=child,
-                            status=unconfirmed.CHILD_REDIRECTED,
+                            status=twilio_assumptions.CHILD_REDIRECTED,
                             answered_at=desk.now,
                             detached=True,
                             sip=sip,
@@ -201,7 +201,7 @@ class DialLegs(Verb):
         except Interruption as order:
             if winner is not None:
                 return Tried(child=winner, status="completed", answered_at=answered_at, taken_away=True, sip=sip)
-            status = "canceled" if order.cause == "hangup" else unconfirmed.PARENT_REDIRECTED_RINGING
+            status = "canceled" if order.cause == "hangup" else twilio_assumptions.PARENT_REDIRECTED_RINGING
             return Tried(child=named, status=status, taken_away=True)
 
     def _overhears(self, child: CallSid, ringing: dict[CallSid, Noun]) -> bool:
@@ -241,7 +241,7 @@ class DialLegs(Verb):
                     case ChildEnded(child=gone) if gone == child:
                         break
                     case ChildDetached(child=gone) if gone == child:
-                        status = unconfirmed.CHILD_REDIRECTED
+                        status = twilio_assumptions.CHILD_REDIRECTED
                         form = (("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true"))
                         return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
                     case ChildRefers(target=target) if self.terms.refer is not None:
@@ -261,7 +261,7 @@ class DialLegs(Verb):
                     case _:
                         pass
         except Interruption as order:
-            if order.cause == "hangup" and not unconfirmed.PARENT_GONE_ASKS_ACTION:
+            if order.cause == "hangup" and not twilio_assumptions.PARENT_GONE_ASKS_ACTION:
                 return Continue()
         return self.terms.over(
             ("DialCallStatus", "completed"),

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import is_sid
-from holdfast.voice.twiml.reading import Node, Reader
+from holdfast.voice.twiml.attributes import Node, Reader
 from holdfast.voice.twiml.verbs.dial_legs import Noun
-from holdfast.voice.twiml.verbs.speak import DIGITS
+from holdfast.voice.twiml.verbs.play_say import DIGITS
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
 MAX_IDENTITY = 256

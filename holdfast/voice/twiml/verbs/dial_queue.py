@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import (
@@ -20,13 +20,10 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import RoomSid
-from holdfast.voice.model.orders import (
-    Bridge,
-    DialQueue,
-)
+from holdfast.voice.model.internal_commands import Bridge, DialQueue
 from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
-from holdfast.voice.twiml.verbs.tape import Tape, told_of
-from holdfast.voice.twiml.verbs.terms import Terms
+from holdfast.voice.twiml.verbs.dial_attributes import Terms
+from holdfast.voice.twiml.verbs.recording_params import Tape, told_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +41,17 @@ class DialQueueVerb(Verb):
     def run(self, desk: Desk) -> Run:
         yield Answer()
         ringing = desk.token()
-        if unconfirmed.DIALLER_HEARS:
-            yield PlaySound(token=ringing, source=unconfirmed.DIALLER_HEARS, rounds=0)
+        if twilio_assumptions.DIALLER_HEARS:
+            yield PlaySound(token=ringing, source=twilio_assumptions.DIALLER_HEARS, rounds=0)
         try:
             reached = yield from self._wait(desk)
         except Interruption as order:
-            if order.cause != "hangup" and not unconfirmed.QUEUE_DIAL_LEFT_ASKS_ACTION:
+            if order.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
                 return Continue()
             return self.terms.over(("DialCallStatus", "canceled"), ("DialBridged", "false"))
         if isinstance(reached, str):
             return self.terms.over(("DialCallStatus", reached), ("DialBridged", "false"))
-        if unconfirmed.DIALLER_HEARS:
+        if twilio_assumptions.DIALLER_HEARS:
             yield StopSound(token=ringing)
         return (yield from self._bridge(desk, reached))
 
@@ -76,17 +73,17 @@ class DialQueueVerb(Verb):
                 case MemberReached() as reached:
                     return reached
                 case QueueMissing():
-                    return unconfirmed.QUEUE_UNKNOWN
+                    return twilio_assumptions.QUEUE_UNKNOWN
                 case MemberPrepared():
                     prepared = True
                 case MemberLost(final=final):
                     prepared = False
                     if late or final:
-                        return unconfirmed.QUEUE_TIMEOUT
+                        return twilio_assumptions.QUEUE_TIMEOUT
                 case TimerFired(token=token) if token == timer:
                     late = True
                     if not prepared:
-                        return unconfirmed.QUEUE_TIMEOUT
+                        return twilio_assumptions.QUEUE_TIMEOUT
                 case _:
                     pass
 
@@ -113,12 +110,12 @@ class DialQueueVerb(Verb):
                     case _:
                         pass
         except Interruption as order:
-            if order.cause != "hangup" and not unconfirmed.QUEUE_DIAL_LEFT_ASKS_ACTION:
+            if order.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
                 return Continue()
         form = [("DialCallStatus", "completed")]
-        if unconfirmed.QUEUE_DIAL_TELLS_QUEUE:
+        if twilio_assumptions.QUEUE_DIAL_TELLS_QUEUE:
             form.append(("DialCallSid", reached.member))
         form += [("DialCallDuration", str(int(desk.now - began))), ("DialBridged", "true")]
-        if unconfirmed.QUEUE_DIAL_TELLS_QUEUE:
+        if twilio_assumptions.QUEUE_DIAL_TELLS_QUEUE:
             form += [("QueueSid", reached.queue), ("QueueTime", str(int(reached.waited_s)))]
         return self.terms.over(*form, *told_of(tape, desk.now))

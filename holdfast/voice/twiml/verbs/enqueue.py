@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import (
@@ -18,14 +18,14 @@ from holdfast.voice.model.facts import (
     WhisperHeard,
 )
 from holdfast.voice.model.ids import QueueSid
-from holdfast.voice.model.orders import (
+from holdfast.voice.model.internal_commands import (
     Bridge,
     JoinQueue,
     MeetDialler,
     StartScript,
     StopScript,
 )
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.attributes import Reader
 from holdfast.voice.twiml.verb import (
     Answer,
     Continue,
@@ -111,7 +111,7 @@ class Enqueue(Verb):
             try:
                 met = yield from self._whisper(desk, fact, fact.url)
             except Interruption:
-                return Left(unconfirmed.BRIDGING_INTERRUPTED, fact.waited_s)
+                return Left(twilio_assumptions.BRIDGING_INTERRUPTED, fact.waited_s)
             if met:
                 return fact
 

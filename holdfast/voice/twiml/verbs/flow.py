@@ -8,7 +8,7 @@ from typing import ClassVar
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import StartTimer
 from holdfast.voice.model.facts import TimerFired
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.attributes import Reader
 from holdfast.voice.twiml.verb import Continue, Decline, Desk, Failed, HangUp, Jump, Quit, Run, Verb, until
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound, StopTimer
 from holdfast.voice.model.facts import DigitPressed, TimerFired
 from holdfast.voice.model.ids import Token
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.attributes import Reader
 from holdfast.voice.twiml.verb import (
     WAIT,
     Answer,
@@ -31,7 +31,7 @@ from holdfast.voice.twiml.verb import (
     next_fact,
 )
 from holdfast.voice.twiml.verbs.flow import Pause
-from holdfast.voice.twiml.verbs.speak import Play, Say
+from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 MOST_DIGITS = 256
 """So many keys end a Gather that sets no number, so that a stuck key does not go on for ever."""
@@ -124,7 +124,7 @@ class Gather(Verb):
                 if not key:
                     return self._over(digits)
         except Interruption as order:
-            if order.cause == "hangup" or not unconfirmed.GATHER_LEFT_ASKS_ACTION:
+            if order.cause == "hangup" or not twilio_assumptions.GATHER_LEFT_ASKS_ACTION:
                 raise
             return self._over(digits)
 

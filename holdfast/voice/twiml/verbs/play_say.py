@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.model.facts import SoundEnded, SoundFailed
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.attributes import Reader
 from holdfast.voice.twiml.ssml import markup
 from holdfast.voice.twiml.verb import Answer, Continue, Desk, Failed, Run, Verb, until
 from holdfast.voice.twiml.voices import Voice, voice_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import RecordingTerms, WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.facts import (
@@ -18,8 +18,8 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import RecordingSid
-from holdfast.voice.model.orders import BeginRecording, EndRecording
-from holdfast.voice.twiml.reading import KEYS, Reader
+from holdfast.voice.model.internal_commands import BeginRecording, EndRecording
+from holdfast.voice.twiml.attributes import KEYS, Reader
 from holdfast.voice.twiml.verb import (
     Answer,
     Continue,
@@ -32,7 +32,7 @@ from holdfast.voice.twiml.verb import (
     next_fact,
     until,
 )
-from holdfast.voice.twiml.verbs.tape import Tape, read_terms
+from holdfast.voice.twiml.verbs.recording_params import Tape, read_terms
 
 CODES = {
     "method": 13610,
@@ -114,7 +114,7 @@ class Record(Verb):
             while not tape.over:
                 tape.note((yield from until(RecordingBegan, RecordingFinished)))
         except Interruption as order:
-            if order.cause != "hangup" and not unconfirmed.RECORD_LEFT_ASKS_ACTION:
+            if order.cause != "hangup" and not twilio_assumptions.RECORD_LEFT_ASKS_ACTION:
                 raise
             return self._ask(tape, "hangup" if order.cause == "hangup" else key, desk.now)
         return self._ask(tape, key, desk.now) if tape.seconds(desk.now) else Continue()

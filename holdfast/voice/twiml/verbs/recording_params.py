@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import RecordingTerms
 from holdfast.voice.model.facts import Fact, RecordingBegan, RecordingFinished
 from holdfast.voice.model.ids import RecordingSid
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.twiml.attributes import Reader
 
 EVENTS = ("in-progress", "completed", "absent", "failed")
 
@@ -70,4 +70,4 @@ def told_of(tape: Tape | None, now: float) -> tuple[tuple[str, str], ...]:
     """What the `action` of a Dial is told of its recording, if there is one."""
     if tape is None:
         return ()
-    return tape.form(now) if unconfirmed.DIAL_ACTION_TELLS_LENGTH else tape.form(now)[:1]
+    return tape.form(now) if twilio_assumptions.DIAL_ACTION_TELLS_LENGTH else tape.form(now)[:1]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from holdfast.voice.model import unconfirmed
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import ReferLeg, StartTimer, StopTimer
 from holdfast.voice.model.facts import LegReferred, ReferralTold, TimerFired
 from holdfast.voice.model.ids import Token
-from holdfast.voice.model.refusals import refused_as
-from holdfast.voice.twiml.reading import Reader
+from holdfast.voice.model.sip_status_mapping import refused_as
+from holdfast.voice.twiml.attributes import Reader
 from holdfast.voice.twiml.verb import (
     Answer,
     Continue,
@@ -24,7 +24,7 @@ from holdfast.voice.twiml.verb import (
     Verb,
     next_fact,
 )
-from holdfast.voice.twiml.verbs.nouns import MAX_HEADERS, MAX_URI, sip_uri
+from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, sip_uri
 
 LASTS_S = 60.0
 """How long a phone may say nothing of the call it was asked for, unless it says how long it will take."""
@@ -45,7 +45,7 @@ class Told:
             return refused_as(self.notified) if self.notified else "failed"
         if self.notified >= 200:
             return "in-progress"
-        return unconfirmed.REFERRAL_CUT_SHORT if self.notified else ""
+        return twilio_assumptions.REFERRAL_CUT_SHORT if self.notified else ""
 
     def form(self, status: str) -> tuple[tuple[str, str], ...]:
         """What `action` is told: what is not known is left out. Source: TwiML <Refer> action."""
@@ -110,7 +110,7 @@ class Refer(Verb):
                     case _:
                         pass
         except Interruption as order:
-            if order.cause != "hangup" and not unconfirmed.REFER_LEFT_ASKS_ACTION:
+            if order.cause != "hangup" and not twilio_assumptions.REFER_LEFT_ASKS_ACTION:
                 raise
             return self._over(told, "canceled")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.forwarded import Proxies
+from holdfast.cli.server.forwarded_for import Proxies
 
 PROXIES = Proxies(["127.0.0.1", "10.0.0.0/8", "2001:db8::1"])
 OF_PROXY = "127.0.0.1 (a proxy, for others)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 
-from holdfast.cli.logs import WithoutSecrets
+from holdfast.cli.server.logs import WithoutSecrets
 
 
 def test_neither_a_message_nor_a_traceback_shows_a_password_or_the_token() -> None:

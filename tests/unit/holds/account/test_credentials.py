@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.holds.credentials import Credentials, of_cloud, of_engine
+from holdfast.holds.account.credentials import Credentials, of_cloud, of_engine
 from holdfast.holds.errors import BadInput
 from holdfast.settings import Settings
 

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp
 
 from holdfast.holds import Holds, WrongEventLoop
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ways.continuation import Continued
-from holdfast.holds.ways.pair import join
-from holdfast.holds.ways.steps import Bye
-from holdfast.holds.web import make_web
+from holdfast.holds.legs.continuation import Continued
+from holdfast.holds.steps.account_steps import Bye
+from holdfast.holds.steps.pair import join
+from holdfast.holds.web.app import make_web
 from tests.stories.holds.pretend import PUBLIC, PretendAccount, asgi
 
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from holdfast.testing.ears import (
+from holdfast.testing.audio.ears import (
     NO_PACKETS,
     SILENCE,
     Ear,
@@ -19,7 +19,7 @@ from holdfast.testing.ears import (
     window,
 )
 from holdfast.testing.signals import ALICE, BOB, FRAME_S, FRAME_SAMPLES, RATE_HZ
-from holdfast.voice.media.codecs import ALAW, encode
+from holdfast.voice.media.codec.g711 import ALAW, encode
 
 HUM = {hum.name: encode(hum.frame()) for hum in (ALICE, BOB)}
 QUIET = b"\xff" * FRAME_SAMPLES

@@ -7,8 +7,16 @@ import pytest
 import soundfile
 import soxr
 
-from holdfast.testing.music import HOLD_MUSIC_MP3, MUSIC_BOX, SECOND_MUSIC_MP3, SLOW_BELLS, Score, play, write
-from holdfast.testing.recognise import Recogniser
+from holdfast.testing.audio.music import (
+    HOLD_MUSIC_MP3,
+    MUSIC_BOX,
+    SECOND_MUSIC_MP3,
+    SLOW_BELLS,
+    Score,
+    play,
+    write,
+)
+from holdfast.testing.audio.recogniser import Recogniser
 from holdfast.testing.signals import FRAME_SAMPLES, KNOWN, RATE_HZ, as_samples
 
 PIECES = [(MUSIC_BOX, HOLD_MUSIC_MP3), (SLOW_BELLS, SECOND_MUSIC_MP3)]

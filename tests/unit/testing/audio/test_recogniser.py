@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.testing.music import MUSIC_BOX, SLOW_BELLS, Score, play
-from holdfast.testing.recognise import SILENCE, UNKNOWN, Recogniser, describe
+from holdfast.testing.audio.music import (
+    MUSIC_BOX,
+    SLOW_BELLS,
+    Score,
+    play,
+)
+from holdfast.testing.audio.recogniser import (
+    SILENCE,
+    UNKNOWN,
+    Recogniser,
+    describe,
+)
 from holdfast.testing.signals import (
     FRAME_SAMPLES,
     HUMS,
@@ -18,7 +28,7 @@ from holdfast.testing.signals import (
     as_samples,
     sum_of_tones,
 )
-from holdfast.voice.media.codecs import decode, encode
+from holdfast.voice.media.codec.g711 import decode, encode
 
 RECOGNISER = Recogniser(KNOWN)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.voice.control.geography import country, places
+from holdfast.voice.control.caller_geography import country, places
 
 
 @pytest.mark.parametrize(

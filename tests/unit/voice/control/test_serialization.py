@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.control.wire import CLASSES, decode, encode
+from holdfast.voice.control.serialization import CLASSES, decode, encode
 from holdfast.voice.model.commands import WebRequest
 
 DEEPEST = 7

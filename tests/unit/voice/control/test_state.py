@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.testing.world import ACCOUNT, START, World, twiml
-from holdfast.voice.control import board as board_module
-from holdfast.voice.control.board import Board, Step
-from holdfast.voice.control.view import Message, Saying
+from holdfast.voice.control import state as board_module
+from holdfast.voice.control.read_only_state import Message, Saying
+from holdfast.voice.control.state import Board, Step
 from holdfast.voice.model.commands import (
     ChangeParticipant,
     CreateQueue,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from holdfast.testing.world import World, twiml
-from holdfast.voice.control.explain import explain
-from holdfast.voice.control.listening import player, troubles, without_parameters
+from holdfast.voice.diagnostics.explain import explain
+from holdfast.voice.diagnostics.explain_player import player, troubles, without_parameters
 from holdfast.voice.model.commands import Admission, CreateCall, Instruction, ReserveSeat, Target
 from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
 from holdfast.voice.model.ports import Entry

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from holdfast.testing.world import World, twiml
-from holdfast.voice.control.trace import ladder
-from holdfast.voice.control.wire import encode
+from holdfast.voice.control.serialization import encode
+from holdfast.voice.diagnostics.ladder import ladder
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound, VerbBegan
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Entry

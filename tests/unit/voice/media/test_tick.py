@@ -10,10 +10,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from holdfast.voice.media import rtp
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, TO_OTHER_LAW, ULAW
-from holdfast.voice.media.jitter import START_DEPTH
-from holdfast.voice.media.routing import Hears
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    SILENCE,
+    TO_OTHER_LAW,
+    ULAW,
+)
+from holdfast.voice.media.mix.routing import Hears
+from holdfast.voice.media.rtp import rtp
+from holdfast.voice.media.rtp.jitter import START_DEPTH
 from holdfast.voice.media.tick import Sound
 
 LEGS = 4

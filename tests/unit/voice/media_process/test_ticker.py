@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.mediaplane.ticker import TICK_S, Ticker
+from holdfast.voice.media_process.ticker import TICK_S, Ticker
 
 
 @given(st.lists(st.floats(0, 0.5), max_size=50))

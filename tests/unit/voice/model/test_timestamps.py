@@ -6,7 +6,7 @@ from email.utils import format_datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.model.moments import civil, rfc2822
+from holdfast.voice.model.timestamps import civil, rfc2822
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS = st.integers((datetime(1, 1, 1, tzinfo=UTC) - EPOCH).days, (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).days)

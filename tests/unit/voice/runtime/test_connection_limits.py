@@ -7,7 +7,12 @@ import re
 
 import pytest
 
-from holdfast.voice.runtime.crowd import MOST_TOLD, Crowd, TurnedAway, host_of
+from holdfast.voice.runtime.connection_limits import (
+    MOST_TOLD,
+    Crowd,
+    TurnedAway,
+    host_of,
+)
 
 ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 

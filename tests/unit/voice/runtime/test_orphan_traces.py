@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.ports import Entry
-from holdfast.voice.runtime.unclaimed import MOST_BYTES, Unclaimed
+from holdfast.voice.runtime.orphan_traces import MOST_BYTES, Unclaimed
 
 
 def line(call: str, data: str = "") -> Entry:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from holdfast.voice.media_process.control_link.protocol import Load, Statistics
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.mediaplane.messages import Load, Statistics
 from holdfast.voice.runtime.quality import ENDED_KEPT, Quality
 
 ONE = Statistics(

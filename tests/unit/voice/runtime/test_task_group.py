@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from holdfast.voice.runtime.group import ended_group
+from holdfast.voice.runtime.task_group import ended_group
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip import digest
+from holdfast.voice.sip.abuse_guard import Buckets, Limits
 from holdfast.voice.sip.agent import Credentials
-from holdfast.voice.sip.digest import Ha1, answer, response_of
-from holdfast.voice.sip.doors import Buckets, Limits
 from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped, PasswordWrong
-from holdfast.voice.sip.message import response
+from holdfast.voice.sip.message import digest
+from holdfast.voice.sip.message.digest import Ha1, answer, response_of
+from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
 
 STRANGER, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)

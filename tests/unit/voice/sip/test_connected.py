@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from holdfast.voice.sip.dialog import Dialog, disconnected
-from holdfast.voice.sip.digest import Credentials, Ha1, answer
+from holdfast.voice.sip.dialog.dialog import Dialog, disconnected
 from holdfast.voice.sip.effects import (
     Accepted,
     Address,
@@ -22,7 +21,8 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import response
+from holdfast.voice.sip.message.digest import Credentials, Ha1, answer
+from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply, wired
 
 PHONE = Address("10.0.0.3", 49152, "TCP")

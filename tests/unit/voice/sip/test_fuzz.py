@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.voice.sip import sdp
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.sdp import Media
+from holdfast.voice.sip.sdp import sdp
+from holdfast.voice.sip.sdp.sdp import Media
 from tests.fuzz.__main__ import attempt
 from tests.fuzz.hostile import KINDS, kept, packet
 from tests.fuzz.targets import TARGETS, Line

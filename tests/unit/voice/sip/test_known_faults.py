@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.codec import decode
 from holdfast.voice.sip.effects import Accepted, EndCause, Ended, Invited, MessageDropped, Progressed, SessionId
-from holdfast.voice.sip.message import Request
-from tests.unit.voice.sip.test_called import Scene
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.message import Request
+from tests.unit.voice.sip.session.test_invite_server import Scene
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
 
 ALICES_CALL = SessionId("a")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.desk import Desk
+from holdfast.voice.sip.dialog.session_state import TRANSITIONS, Session, SessionState
 from holdfast.voice.sip.effects import EndCause, Ended, Invited, SessionId, TimerToken
 from holdfast.voice.sip.errors import NotAcceptableHere
-from holdfast.voice.sip.message import Message
-from holdfast.voice.sip.sdp import Media, SessionDescription, build
-from holdfast.voice.sip.session import TRANSITIONS, Session, SessionState
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.message import Message
+from holdfast.voice.sip.sdp.sdp import Media, SessionDescription, build
 from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall
+from holdfast.voice.sip.stack import Desk
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
 
 

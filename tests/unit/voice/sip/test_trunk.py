@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.sip.agent import Credentials
-from holdfast.voice.sip.digest import parse_digest
 from holdfast.voice.sip.effects import Accepted, Address, Ended, Refused, SessionId
+from holdfast.voice.sip.message.digest import parse_digest
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Peer, Wire, header, invite, reply
 
 ELSEWHERE = Address("52.9.9.9", 5060)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from holdfast.voice.sip.abuse_guard import Limits
 from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
-from holdfast.voice.sip.doors import Limits
 from holdfast.voice.sip.effects import (
     Address,
     Effect,

@@ -11,7 +11,7 @@ from holdfast.voice.model.commands import Role
 from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, DocumentUnreadable, VoiceError
 from holdfast.voice.twiml.document import ALLOWED, MAX_BYTES, VERBS, Document, VerbNotAllowed, read, receive
 from holdfast.voice.twiml.verbs.flow import Pause, Redirect
-from holdfast.voice.twiml.verbs.speak import Play, Say
+from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 URL = "https://app.example/dir/voice?x=1"
 

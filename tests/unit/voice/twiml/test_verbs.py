@@ -7,7 +7,7 @@ from holdfast.voice.twiml.document import Document, read
 from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs
 from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
-from holdfast.voice.twiml.verbs.speak import Play, Say
+from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 URL = "https://app.example/voice"
 

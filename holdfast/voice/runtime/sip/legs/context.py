@@ -8,15 +8,15 @@ from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.legs.arrivals import SipSettings
-from holdfast.voice.runtime.legs.attached import Attached
-from holdfast.voice.runtime.legs.endpoint import SipEndpoint
-from holdfast.voice.runtime.legs.ladder import Ladder
-from holdfast.voice.runtime.legs.own_ports import OwnPorts
-from holdfast.voice.runtime.legs.rows import RowBook, Rows
+from holdfast.voice.runtime.sip.inbound import SipSettings
+from holdfast.voice.runtime.sip.legs.leg import Attached
+from holdfast.voice.runtime.sip.legs.media_rows import RowBook, Rows
+from holdfast.voice.runtime.sip.legs.sip_trace import Ladder
+from holdfast.voice.runtime.sip.own_ports import OwnPorts
+from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.sip.agent import Agent
 from holdfast.voice.sip.effects import Effect, SessionId
-from holdfast.voice.sip.offer import Agreed
+from holdfast.voice.sip.sdp.offer import Agreed
 
 
 class LegDesk:

@@ -6,17 +6,26 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
-from holdfast.voice.media.latch import RtpSource
+from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs.keys import Keys
-from holdfast.voice.runtime.legs.reach import Goal
-from holdfast.voice.runtime.mediaplane.client import RowAddress
-from holdfast.voice.sip import sdes
+from holdfast.voice.runtime.media_client import RowAddress
+from holdfast.voice.runtime.sip.dial_plan import Goal
+from holdfast.voice.runtime.sip.legs.dtmf_dedup import Keys
 from holdfast.voice.sip.effects import EndCause, SessionId
 from holdfast.voice.sip.errors import WrongMoment
-from holdfast.voice.sip.offer import CODECS, Agreed, Codec, Destinations, Negotiation, Sealing, take_answer, take_offer
-from holdfast.voice.sip.reliable import MAX_EARLY
+from holdfast.voice.sip.sdp import sdes
+from holdfast.voice.sip.sdp.offer import (
+    CODECS,
+    Agreed,
+    Codec,
+    Destinations,
+    Negotiation,
+    Sealing,
+    take_answer,
+    take_offer,
+)
+from holdfast.voice.sip.session.prack import MAX_EARLY
 
 REQUEST_TIMEOUT, SERVICE_UNAVAILABLE = 408, 503
 

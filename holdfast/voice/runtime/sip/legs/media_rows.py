@@ -7,13 +7,13 @@ from collections.abc import KeysView
 from dataclasses import replace
 from typing import Protocol
 
-from holdfast.voice.media.latch import RtpSource
-from holdfast.voice.media.srtp import SrtpKeys
+from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.media.rtp.srtp import SrtpKeys
+from holdfast.voice.media_process.errors import MediaAway
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs.attached import Attached
-from holdfast.voice.runtime.mediaplane.client import RowAddress
-from holdfast.voice.runtime.mediaplane.errors import MediaAway
-from holdfast.voice.sip.offer import Agreed, Codec, RtpAddress
+from holdfast.voice.runtime.media_client import RowAddress
+from holdfast.voice.runtime.sip.legs.leg import Attached
+from holdfast.voice.sip.sdp.offer import Agreed, Codec, RtpAddress
 
 
 class Rows(Protocol):

@@ -8,9 +8,9 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 
-from holdfast.voice.runtime.legs.arrivals import SipSettings, reached_here
-from holdfast.voice.runtime.sockets import SipSocket, open_sip_socket
-from holdfast.voice.runtime.streams import Streams
+from holdfast.voice.runtime.sip.inbound import SipSettings, reached_here
+from holdfast.voice.runtime.sip.transport.streams import Streams
+from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket, open_sip_socket
 from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
 from holdfast.voice.sip.effects import (
     Address,
@@ -24,7 +24,7 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.framing import Broken
+from holdfast.voice.sip.message.framing import Broken
 
 FREE_PORT_TRIES = 20
 WARN_EVERY_S = 10.0

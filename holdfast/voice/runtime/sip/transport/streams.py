@@ -14,10 +14,22 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from holdfast.voice.runtime.crowd import Crowd, TurnedAway, host_of, share_of_files
-from holdfast.voice.runtime.handshakes import HANDSHAKE_S, Handshake
+from holdfast.voice.runtime.connection_limits import (
+    Crowd,
+    TurnedAway,
+    host_of,
+    share_of_files,
+)
+from holdfast.voice.runtime.sip.transport.tls_handshakes import HANDSHAKE_S, Handshake
 from holdfast.voice.sip.effects import Address, Transport
-from holdfast.voice.sip.framing import MESSAGE_WITHIN_S, PONG, Broken, Framer, Ping, Whole
+from holdfast.voice.sip.message.framing import (
+    MESSAGE_WITHIN_S,
+    PONG,
+    Broken,
+    Framer,
+    Ping,
+    Whole,
+)
 
 log = logging.getLogger(__name__)
 

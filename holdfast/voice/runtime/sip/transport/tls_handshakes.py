@@ -12,7 +12,7 @@ import ssl
 from contextlib import suppress
 from typing import Protocol, cast
 
-from holdfast.voice.runtime.crowd import host_of
+from holdfast.voice.runtime.connection_limits import host_of
 
 HANDSHAKE_S = 10.0
 MOST_HELLO_BYTES = 32_768

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.control.work import digits_sound, limit_timer, ring_timer
+from holdfast.voice.control.call.step import digits_sound, limit_timer, ring_timer
 from holdfast.voice.model.commands import (
     Callback,
     ChangeCall,
@@ -28,7 +28,7 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.model.orders import ReleaseChild
+from holdfast.voice.model.internal_commands import ReleaseChild
 
 URL = "https://app.example/voice"
 SID = CallSid("CA" + "5" * 32)

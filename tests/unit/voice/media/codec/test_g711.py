@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holdfast.voice.media.codecs import (
+from holdfast.voice.media.codec.g711 import (
     ALAW,
     DECODE,
     ENCODE,

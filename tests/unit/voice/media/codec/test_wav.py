@@ -8,7 +8,7 @@ import struct
 import pytest
 import soundfile
 
-from holdfast.voice.media.wav import HEAD_BYTES, channels_in, head
+from holdfast.voice.media.codec.wav import HEAD_BYTES, channels_in, head
 
 
 @pytest.mark.parametrize("channels", [1, 2])

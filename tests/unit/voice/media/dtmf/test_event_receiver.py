@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.dtmf import DIGITS, Press, hear
+from holdfast.voice.media.dtmf.event_receiver import DIGITS, Press, hear
 
 
 def event(code: int, duration: int, *, end: bool = False) -> bytes:

@@ -7,8 +7,14 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media import dtmf
-from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES, PAUSE_FRAMES, packet, plan
+from holdfast.voice.media.dtmf import event_receiver
+from holdfast.voice.media.dtmf.event_sender import (
+    OFF_FRAMES,
+    ON_FRAMES,
+    PAUSE_FRAMES,
+    packet,
+    plan,
+)
 
 
 def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[int] = frozenset()) -> str:
@@ -21,7 +27,7 @@ def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[in
         if event is not None and tick not in lose:
             data = packet(event, payload_type=101, sequence=tick, began=began, ssrc=7)
             kind, named = data[1], struct.unpack_from("!I", data, 4)[0]
-            last, digit = dtmf.hear(last, data[12:], timestamp=named, marker=kind >= 128, ssrc=7)
+            last, digit = event_receiver.hear(last, data[12:], timestamp=named, marker=kind >= 128, ssrc=7)
             told += digit or ""
         timestamp = (timestamp + 160) % 2**32
     return told

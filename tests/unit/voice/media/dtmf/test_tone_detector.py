@@ -8,9 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from holdfast.voice.media import inband
-from holdfast.voice.media.codecs import ALAW, ENCODE, ULAW
-from holdfast.voice.media.inband import HIGH_HZ, KEYS, LOOKS, LOOKS_WITHOUT, LOW_HZ, InbandKeys
+from holdfast.voice.media.codec.g711 import ALAW, ENCODE, ULAW
+from holdfast.voice.media.dtmf import tone_detector
+from holdfast.voice.media.dtmf.tone_detector import (
+    HIGH_HZ,
+    KEYS,
+    LOOKS,
+    LOOKS_WITHOUT,
+    LOW_HZ,
+    InbandKeys,
+)
 
 Floats = NDArray[np.float64]
 
@@ -153,7 +160,7 @@ def by_every_look(sound: Floats) -> str:
     codes = ENCODE[ULAW][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768]
     looks = np.stack([codes[at : at + 160] for at in range(0, len(codes) - 159, 80)])
     told, seen, times, held, gone = "", -1, 0, -1, 0
-    for found in inband.keys_in(looks, np.zeros(len(looks), dtype=np.intp)).tolist():
+    for found in tone_detector.keys_in(looks, np.zeros(len(looks), dtype=np.intp)).tolist():
         times = times + 1 if found == seen else 1
         seen = found
         gone = 0 if found == held else gone + 1

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.codecs import ALAW, SILENCE, ULAW
-from holdfast.voice.media.inband import InbandKeys
-from holdfast.voice.media.keying import OFF_FRAMES, ON_FRAMES
-from holdfast.voice.media.keytones import DTMF_HZ, MOST_WAITING, KeyTones
+from holdfast.voice.media.codec.g711 import ALAW, SILENCE, ULAW
+from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, ON_FRAMES
+from holdfast.voice.media.dtmf.tone_detector import InbandKeys
+from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, MOST_WAITING, KeyTones
 
 LAWS = np.array([ULAW, ALAW, ULAW], dtype=np.intp)
 SILENT = np.array(SILENCE, dtype=np.uint8)[LAWS][:, None].repeat(160, axis=1)

@@ -6,8 +6,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from holdfast.voice.media.beeps import FRAMES, LEVEL, STEPS_HZ, TONES, Beeps, Tone, wave
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    SILENCE,
+    ULAW,
+)
+from holdfast.voice.media.mix.beeps import (
+    FRAMES,
+    LEVEL,
+    STEPS_HZ,
+    TONES,
+    Beeps,
+    Tone,
+    wave,
+)
 
 LAWS = np.array([ULAW, ALAW, ULAW], dtype=np.intp)
 

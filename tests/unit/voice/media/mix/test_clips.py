@@ -8,9 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from holdfast.voice.media.clips import Clip, ClipBank, ClipBroken, ClipTooLong, Players
-from holdfast.voice.media.codecs import ALAW, SILENCE, TO_OTHER_LAW, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    SILENCE,
+    TO_OTHER_LAW,
+    ULAW,
+)
 from holdfast.voice.media.frames import Bytes, Layout
+from holdfast.voice.media.mix.clips import (
+    Clip,
+    ClipBank,
+    ClipBroken,
+    ClipTooLong,
+    Players,
+)
 
 SILENT = b"\xff" * 160
 

@@ -8,9 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from holdfast.voice.media import concealment
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, ULAW
-from holdfast.voice.media.concealment import BLEND, CONCEALED, Concealment
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    SILENCE,
+    ULAW,
+)
+from holdfast.voice.media.mix import concealment
+from holdfast.voice.media.mix.concealment import BLEND, CONCEALED, Concealment
 
 NEVER = 1 << 30
 Floats = NDArray[np.float64]

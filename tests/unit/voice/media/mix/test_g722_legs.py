@@ -7,8 +7,13 @@ import pytest
 from G722 import G722
 from numpy.typing import NDArray
 
-from holdfast.voice.media.codecs import DECODE, SILENCE, ULAW, encode
-from holdfast.voice.media.g722 import WidebandLegs
+from holdfast.voice.media.codec.g711 import (
+    DECODE,
+    SILENCE,
+    ULAW,
+    encode,
+)
+from holdfast.voice.media.mix.g722_legs import WidebandLegs
 
 HERE = np.zeros(4, dtype=np.int64)
 Frames = NDArray[np.uint8]

@@ -6,9 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.capture import BLOCK_FRAMES, Captures, Channels, Mode, Voice
-from holdfast.voice.media.codecs import ALAW, ENCODE, ULAW
+from holdfast.voice.media.codec.g711 import ALAW, ENCODE, ULAW
 from holdfast.voice.media.frames import SAMPLES, Bytes
+from holdfast.voice.media.mix.recording_taps import (
+    BLOCK_FRAMES,
+    Captures,
+    Channels,
+    Mode,
+    Voice,
+)
 
 ROWS = 4
 LAW = np.array([ULAW, ALAW, ULAW, ULAW], dtype=np.intp)

@@ -8,10 +8,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.codecs import ALAW, DECODE, ENCODE, SILENCE, TO_OTHER_LAW, ULAW
+from holdfast.voice.media.codec.g711 import (
+    ALAW,
+    DECODE,
+    ENCODE,
+    SILENCE,
+    TO_OTHER_LAW,
+    ULAW,
+)
 from holdfast.voice.media.frames import Layout
-from holdfast.voice.media.mixer import Mixer
-from holdfast.voice.media.routing import Hears, derive
+from holdfast.voice.media.mix.mixer import Mixer
+from holdfast.voice.media.mix.routing import Hears, derive
 
 ROWS = 8
 LAYOUT = Layout(rows=ROWS, clip_frames=ROWS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from holdfast.voice.media.codecs import ENCODE, SILENCE
+from holdfast.voice.media.codec.g711 import ENCODE, SILENCE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.speech import LOUD_FRAMES, QUIET_FRAMES, Speech
+from holdfast.voice.media.mix.vad import LOUD_FRAMES, QUIET_FRAMES, Speech
 
 
 def tone(level_db: float, law: int = 0) -> Bytes:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.voice.media.codecs import ALAW, SILENCE, ULAW
-from holdfast.voice.media.jitter import (
+from holdfast.voice.media.codec.g711 import ALAW, SILENCE, ULAW
+from holdfast.voice.media.rtp.jitter import (
     CALM_PACKETS,
     LONG_SILENCE,
     MOST_DEPTH,
@@ -19,7 +19,7 @@ from holdfast.voice.media.jitter import (
     START_DEPTH,
     JitterBuffers,
 )
-from holdfast.voice.media.rtp import DATAGRAM, HEADER
+from holdfast.voice.media.rtp.rtp import DATAGRAM, HEADER
 
 SILENT = bytes([0xFF]) * 160
 LOUD = 0x20

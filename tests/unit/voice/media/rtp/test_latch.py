@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.latch import (
+from holdfast.voice.media.rtp.latch import (
     AGREEING_PACKETS,
     INSISTING_PACKETS,
     MOST_AHEAD,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.reception import Reception, Standing
+from holdfast.voice.media.rtp.receiver_stats import Reception, Standing
 
 
 def count(

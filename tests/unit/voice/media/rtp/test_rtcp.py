@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.reception import Standing
-from holdfast.voice.media.rtcp import LONGEST_TRIP_S, Interval, View, goodbye, ntp, read, report, round_trip_s
+from holdfast.voice.media.rtp.receiver_stats import Standing
+from holdfast.voice.media.rtp.rtcp import (
+    LONGEST_TRIP_S,
+    Interval,
+    View,
+    goodbye,
+    ntp,
+    read,
+    report,
+    round_trip_s,
+)
 
 STANDING = Standing(ssrc=0xCAFE, highest=66_000, expected=200, received=190, jitter=40)
 

@@ -6,7 +6,16 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.rtp import DATAGRAM, HEADER, PACKET, SEALED_PACKET, Headers, Packets, plain, read
+from holdfast.voice.media.rtp.rtp import (
+    DATAGRAM,
+    HEADER,
+    PACKET,
+    SEALED_PACKET,
+    Headers,
+    Packets,
+    plain,
+    read,
+)
 
 Naive = tuple[int, bool, int, int, int, int, int]
 

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.rtp import PACKET
-from holdfast.voice.media.srtp import KEY_BYTES, LONGEST_TAG, KeyWrong, Lines, Profile, Srtp, SrtpKeys
+from holdfast.voice.media.rtp.rtp import PACKET
+from holdfast.voice.media.rtp.srtp import (
+    KEY_BYTES,
+    LONGEST_TAG,
+    KeyWrong,
+    Lines,
+    Profile,
+    Srtp,
+    SrtpKeys,
+)
 
 A, B = bytes(range(30)), bytes(range(30, 60))
 

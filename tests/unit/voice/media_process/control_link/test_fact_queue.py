@@ -1,7 +1,7 @@
 """Facts that wait for a reader: in order, and the least needed go first when there are too many."""
 
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.outbox import Outbox
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.fact_queue import Outbox
 
 
 def digit(k: int) -> m.Fact:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.mediaplane import messages as m
-from holdfast.voice.runtime.mediaplane.errors import MessageUnreadable
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.errors import MessageUnreadable
 
 REQUESTS: list[m.Request] = [
     m.Batch(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast.voice.runtime.mediaplane.addresses import CommandImpossible, usable
-from holdfast.voice.runtime.mediaplane.messages import Address
+from holdfast.voice.media_process.control_link.protocol import Address
+from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 4000), ("192.0.2.1", 65535), ("10.0.0.1", 1)])

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from holdfast.voice.media.codecs import ENCODE
+from holdfast.voice.media.codec.g711 import ENCODE
+from holdfast.voice.media.codec.wav import HEAD_BYTES, channels_in
 from holdfast.voice.media.frames import SAMPLES
-from holdfast.voice.media.wav import HEAD_BYTES, channels_in
-from holdfast.voice.runtime.mediaplane.captures import (
+from holdfast.voice.media_process.legs.recording_files import (
     CaptureClosed,
     CaptureFact,
     CaptureQuiet,

@@ -19,9 +19,15 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid, is_sid
-from holdfast.voice.runtime import access
-from holdfast.voice.runtime.directory import E164, Answer, Directory, formatted, normal
-from holdfast.voice.runtime.listings import (
+from holdfast.voice.runtime.directory import access
+from holdfast.voice.runtime.directory.directory import (
+    E164,
+    Answer,
+    Directory,
+    formatted,
+    normal,
+)
+from holdfast.voice.runtime.directory.records import (
     Application,
     Line,
     PhoneNumber,
@@ -33,8 +39,8 @@ from holdfast.voice.runtime.listings import (
     read_route,
     write,
 )
-from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.message.digest import Ha1
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
 OURS = "+15550100001"

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.web.freshness import AnswerCache, Caching, Kept, State, read_caching
+from holdfast.voice.runtime.http.answer_cache import (
+    AnswerCache,
+    Caching,
+    Kept,
+    State,
+    read_caching,
+)
 
 
 @pytest.mark.parametrize(

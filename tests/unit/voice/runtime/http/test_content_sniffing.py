@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.sounds.sniffing import SoundKind, is_markup, kind_of, may_be_sound, recognised
+from holdfast.voice.runtime.http.content_sniffing import (
+    SoundKind,
+    is_markup,
+    kind_of,
+    may_be_sound,
+    recognised,
+)
 
 
 @pytest.mark.parametrize(

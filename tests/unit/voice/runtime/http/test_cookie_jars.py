@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.web.visitors import Visitors
+from holdfast.voice.runtime.http.cookie_jars import Visitors
 
 pytestmark = pytest.mark.anyio
 

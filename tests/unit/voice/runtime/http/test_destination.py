@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from holdfast.voice.model.errors import VoiceError
-from holdfast.voice.runtime.web.destination import (
+from holdfast.voice.runtime.http.destination import (
     Overrides,
     read_destination,
     read_overrides,
@@ -16,7 +16,7 @@ from holdfast.voice.runtime.web.destination import (
     with_form,
     without_secrets,
 )
-from holdfast.voice.runtime.web.errors import OverridesInvalid, UrlMalformed
+from holdfast.voice.runtime.http.errors import OverridesInvalid, UrlMalformed
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.model.errors import DocumentUnreadable
-from holdfast.voice.runtime.web.documents import document_text
+from holdfast.voice.runtime.http.document_text import document_text
 
 
 @pytest.mark.parametrize(

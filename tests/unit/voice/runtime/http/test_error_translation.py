@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from holdfast.voice.runtime.web.failures import translated
+from holdfast.voice.runtime.http.error_translation import translated
 
 KEY = ConnectionKey("h", 443, True, True, None, None, None)
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from holdfast.voice.runtime.signature import sign
-from holdfast.voice.runtime.web.destination import read_destination
+from holdfast.voice.runtime.http.destination import read_destination
+from holdfast.voice.runtime.http.signature import sign
 
 FORMS = st.lists(st.tuples(st.text(min_size=1, max_size=12), st.text(max_size=20)), max_size=8)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast.voice.runtime.web.errors import AddressRefused, SettingWrong
-from holdfast.voice.runtime.web.reach import Reach, reach_of
+from holdfast.voice.runtime.http.errors import AddressRefused, SettingWrong
+from holdfast.voice.runtime.http.ssrf_policy import Reach, reach_of
 
 PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 LOOPBACK = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]

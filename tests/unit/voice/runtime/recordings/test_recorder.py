@@ -12,12 +12,12 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.wav import HEAD_BYTES, head
+from holdfast.voice.media.codec.wav import HEAD_BYTES, head
+from holdfast.voice.media_process.legs import recording_files as words
 from holdfast.voice.model.effects import ChangeCapture, EraseCapture, StartCapture, StopCapture, Voices
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
-from holdfast.voice.runtime.mediaplane import captures as words
-from holdfast.voice.runtime.recorder import Recorder, make_whole
+from holdfast.voice.runtime.recordings.recorder import Recorder, make_whole
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,12 @@ from contextlib import nullcontext
 
 import pytest
 
-from holdfast.voice.control.nouns import Recording, RecordingStatus
+from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.model.commands import DeleteRecording, ForgetRecording, RecordingTerms
 from holdfast.voice.model.effects import Effect, EraseCapture
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
 from holdfast.voice.model.ports import Entry, Snapshot
-from holdfast.voice.runtime.retention import KNOWN_DAYS, due, sweep
+from holdfast.voice.runtime.recordings.retention import KNOWN_DAYS, due, sweep
 from holdfast.voice.runtime.switch import Switch
 
 DAY_S = 86400.0

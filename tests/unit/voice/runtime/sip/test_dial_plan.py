@@ -7,8 +7,15 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.runtime.legs.reach import MOST_CONTACTS, Goal, Unreachable, goals, line_named, redirected
-from holdfast.voice.runtime.listings import Line, Route
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.sip.dial_plan import (
+    MOST_CONTACTS,
+    Goal,
+    Unreachable,
+    goals,
+    line_named,
+    redirected,
+)
 
 SECOND = Route(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
 FIRST = Route(

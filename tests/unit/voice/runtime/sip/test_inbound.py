@@ -8,8 +8,9 @@ import pytest
 
 from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import Answer
-from holdfast.voice.runtime.legs.arrivals import (
+from holdfast.voice.runtime.directory.directory import Answer
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.sip.inbound import (
     SipSettings,
     SrtpWish,
     dialled,
@@ -17,9 +18,8 @@ from holdfast.voice.runtime.legs.arrivals import (
     received,
     unanswered,
 )
-from holdfast.voice.runtime.listings import Line, Route
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
-from holdfast.voice.sip.offer import Sealing
+from holdfast.voice.sip.sdp.offer import Sealing
 
 HERE = Address("127.0.0.1", 5060)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs.attached import Attached
-from holdfast.voice.runtime.legs.liveness import USUAL, Liveness
-from holdfast.voice.sip.offer import Agreed
+from holdfast.voice.runtime.sip.legs.leg import Attached
+from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
+from holdfast.voice.sip.sdp.offer import Agreed
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,16 @@ import pytest
 from holdfast.voice.model.commands import Callback, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory import Answer, normal
-from holdfast.voice.runtime.legs.arrivals import Door
-from holdfast.voice.runtime.legs.ourselves import HEADER, MOST_HOPS, MOST_UNDER_WAY, Ourselves
-from holdfast.voice.runtime.legs.reach import Goal, Unreachable
-from holdfast.voice.runtime.listings import Line, Route
+from holdfast.voice.runtime.directory.directory import Answer, normal
+from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.sip.dial_plan import Goal, Unreachable
+from holdfast.voice.runtime.sip.inbound import Door
+from holdfast.voice.runtime.sip.loopback_calls import (
+    HEADER,
+    MOST_HOPS,
+    MOST_UNDER_WAY,
+    Ourselves,
+)
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
 
 ACCOUNT = AccountSid("AC" + "0" * 32)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from holdfast.voice.model.errors import StoreFailed
-from holdfast.voice.runtime.legs.registrations import Registrations
+from holdfast.voice.runtime.sip.registrations import Registrations
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.registrar import Binding, Bindings
+from holdfast.voice.sip.registrar.registrar import Binding, Bindings
 
 pytestmark = pytest.mark.anyio
 
@@ -91,7 +91,7 @@ async def test_a_store_that_fails_takes_the_next_registration(caplog: pytest.Log
 async def test_what_a_store_failed_to_take_is_given_to_it_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("holdfast.voice.runtime.legs.registrations.AGAIN_S", 0.0)
+    monkeypatch.setattr("holdfast.voice.runtime.sip.registrations.AGAIN_S", 0.0)
     shelf = Shelf()
     shelf.full = True
     kept = Registrations(shelf)

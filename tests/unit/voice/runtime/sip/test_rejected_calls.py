@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.legs.turned_away import MOST_TOLD, TOLD_EVERY_S, TurnedAway
+from holdfast.voice.runtime.sip.rejected_calls import MOST_TOLD, TOLD_EVERY_S, TurnedAway
 
 CALL = CallSid("CA" + "0" * 32)
 

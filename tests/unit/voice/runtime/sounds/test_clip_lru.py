@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.sounds.shelf import Shelf
+from holdfast.voice.runtime.sounds.clip_lru import Shelf
 from holdfast.voice.runtime.sounds.sound import Sound
 
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from holdfast.voice.media import codecs
-from holdfast.voice.runtime.sounds.decoding import decoded
-from holdfast.voice.runtime.sounds.sniffing import SoundKind, kind_of
+from holdfast.voice.media.codec import g711
+from holdfast.voice.runtime.http.content_sniffing import SoundKind, kind_of
+from holdfast.voice.runtime.http.errors import SoundUnplayable
+from holdfast.voice.runtime.sounds.decode import decoded
 from holdfast.voice.runtime.sounds.sound import Sound
-from holdfast.voice.runtime.web.errors import SoundUnplayable
 from tests.unit.voice.runtime.sounds.files import file_of, tone
 
 LONGEST_S = 60.0
@@ -20,7 +20,7 @@ KINDS: tuple[SoundKind, ...] = ("wav", "flac", "aiff", "mp3")
 
 
 def hertz(sound: Sound) -> int:
-    samples: NDArray[np.float64] = codecs.decode(sound.audio).astype(np.float64)[400:-400]
+    samples: NDArray[np.float64] = g711.decode(sound.audio).astype(np.float64)[400:-400]
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 8000))
     return int(np.argmax(spectrum))
 
@@ -63,7 +63,7 @@ def test_a_long_sound_has_no_seams_between_the_blocks_it_is_read_in(kind: str, s
 
     sound = decoded(body, kind_of(body, "") or "wav", longest_s=LONGEST_S)
 
-    samples = codecs.decode(sound.audio).astype(np.float64)
+    samples = g711.decode(sound.audio).astype(np.float64)
     windows = samples[800 : len(samples) // 160 * 160 - 800].reshape(-1, 160)
     levels = np.sqrt(np.mean(windows**2, axis=1))
     assert levels.min() > 0.97 * levels.max()

@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from holdfast.voice.media import codecs
-from holdfast.voice.media.keytones import DTMF_HZ
-from holdfast.voice.runtime.sounds.made import FRAME, built_in, music, touch_tones
+from holdfast.voice.media.codec import g711
+from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ
+from holdfast.voice.runtime.sounds.generated import (
+    FRAME,
+    built_in,
+    music,
+    touch_tones,
+)
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
 
 
 def heard(sound: Sound | None) -> NDArray[np.float64]:
     assert sound is not None
-    return codecs.decode(sound.audio).astype(np.float64) / 32768
+    return g711.decode(sound.audio).astype(np.float64) / 32768
 
 
 def level_db(samples: NDArray[np.float64]) -> float:

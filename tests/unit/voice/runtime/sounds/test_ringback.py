@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from holdfast.voice.media.codecs import decode
-from holdfast.voice.runtime.sounds.made import tones
-from holdfast.voice.runtime.sounds.ringing import CADENCES, ringing
-from holdfast.voice.twiml.verbs.terms import RING_TONES
+from holdfast.voice.media.codec.g711 import decode
+from holdfast.voice.runtime.sounds.generated import tones
+from holdfast.voice.runtime.sounds.ringback import CADENCES, ringing
+from holdfast.voice.twiml.verbs.dial_attributes import RING_TONES
 
 
 def test_every_country_a_document_may_name_has_a_tone() -> None:

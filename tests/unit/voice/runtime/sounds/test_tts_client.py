@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.runtime.sounds.speech import LONGEST_S, Utterance, clip_of, pause_for, utterance_of
+from holdfast.voice.runtime.sounds.tts_client import (
+    LONGEST_S,
+    Utterance,
+    clip_of,
+    pause_for,
+    utterance_of,
+)
 
 
 def test_a_source_names_language_gender_and_text() -> None:

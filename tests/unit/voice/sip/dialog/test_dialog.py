@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.dialog import Dialog, disconnected, next_hop
+from holdfast.voice.sip.dialog.dialog import Dialog, disconnected, next_hop
 from holdfast.voice.sip.effects import Address
 
 

@@ -7,11 +7,19 @@ from aiosipua.message import SipMessage, SipRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip.codec import Malformed, decode
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
-from holdfast.voice.sip.message import Request, Response, forwarded_by, parse_via, reply_address, respond, stamp_source
-from holdfast.voice.sip.uri import (
+from holdfast.voice.sip.message.codec import Malformed, decode
+from holdfast.voice.sip.message.message import (
+    Request,
+    Response,
+    forwarded_by,
+    parse_via,
+    reply_address,
+    respond,
+    stamp_source,
+)
+from holdfast.voice.sip.message.uri import (
     as_sip,
     number_of,
     numeric_address,

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.digest import (
+from holdfast.voice.sip.effects import Address, Headers
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.digest import (
     NONCE_LIFETIME_S,
     Credentials,
     Ha1,
@@ -19,8 +20,7 @@ from holdfast.voice.sip.digest import (
     parse_digest,
     response_of,
 )
-from holdfast.voice.sip.effects import Address, Headers
-from holdfast.voice.sip.message import Request, Response, respond
+from holdfast.voice.sip.message.message import Request, Response, respond
 from tests.unit.voice.sip.wire import invite, wired
 
 HOME = Address("10.0.0.3", 5060)

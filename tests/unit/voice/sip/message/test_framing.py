@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip.framing import MAX_BODY_BYTES, MAX_HEAD_BYTES, Broken, Framer, Piece, Ping, Whole
+from holdfast.voice.sip.message.framing import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    Broken,
+    Framer,
+    Piece,
+    Ping,
+    Whole,
+)
 
 FIRST = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 4\r\n\r\nbody"
 SECOND = b"SIP/2.0 200 OK\r\nl : 0\r\n\r\n"

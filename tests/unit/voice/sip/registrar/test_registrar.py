@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.sip.agent import Credentials
-from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.digest import Ha1, answer
 from holdfast.voice.sip.effects import (
     Address,
     ContactsChanged,
@@ -19,7 +17,9 @@ from holdfast.voice.sip.effects import (
     Unregistered,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message import Response
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.digest import Ha1, answer
+from holdfast.voice.sip.message.message import Response
 from tests.unit.voice.sip.wire import ALICE, BOB, PROXY, SDP, Node, Peer, Wire, header, invite, reply
 
 

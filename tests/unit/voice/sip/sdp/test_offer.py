@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
-from holdfast.voice.sip.offer import (
+from holdfast.voice.sip.sdp.offer import (
     ANSWER_DIRECTION,
     Agreed,
     Negotiation,
@@ -19,7 +19,7 @@ from holdfast.voice.sip.offer import (
     take_offer,
     withdraw_offer,
 )
-from holdfast.voice.sip.sdp import Direction, parse
+from holdfast.voice.sip.sdp.sdp import Direction, parse
 
 US = Negotiation(local=("127.0.0.1", 16384), session_id=7)
 THEM = Negotiation(local=("127.0.0.2", 4000), session_id=8)

@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip import sdes
 from holdfast.voice.sip.errors import NotAcceptableHere
-from holdfast.voice.sip.offer import Negotiation, Sealing, make_offer, take_answer, take_offer
-from holdfast.voice.sip.sdp import Direction, parse
+from holdfast.voice.sip.sdp import sdes
+from holdfast.voice.sip.sdp.offer import (
+    Negotiation,
+    Sealing,
+    make_offer,
+    take_answer,
+    take_offer,
+)
+from holdfast.voice.sip.sdp.sdp import Direction, parse
 
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 """The example of RFC 4568 §4, which is 30 bytes."""

@@ -16,8 +16,15 @@ from holdfast.voice.sip.effects import (
     ReofferWithdrawn,
     SessionId,
 )
-from tests.unit.voice.sip.test_called import WITH_SDP, Scene
-from tests.unit.voice.sip.test_reliable import REQUIRED, A, calling, prack, ringing, rings
+from tests.unit.voice.sip.session.test_invite_server import WITH_SDP, Scene
+from tests.unit.voice.sip.session.test_prack import (
+    REQUIRED,
+    A,
+    calling,
+    prack,
+    ringing,
+    rings,
+)
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply
 
 ALLOWS = "Allow: INVITE, UPDATE"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.digest import Ha1
 from holdfast.voice.sip.effects import (
     Address,
     Confirmed,
@@ -18,6 +17,7 @@ from holdfast.voice.sip.effects import (
     ReofferWithdrawn,
     SessionId,
 )
+from holdfast.voice.sip.message.digest import Ha1
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite
 
 SDP_TEXT = SDP.decode()

@@ -16,7 +16,7 @@ from holdfast.voice.sip.effects import (
     Reoffered,
     SessionId,
 )
-from tests.unit.voice.sip.test_called import WITH_SDP, Scene
+from tests.unit.voice.sip.session.test_invite_server import WITH_SDP, Scene
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, PROXY, SDP, Node, Peer, Wire, header, invite, reply
 
 REQUIRED = "Require: 100rel"

@@ -13,8 +13,8 @@ from holdfast.voice.sip.effects import (
     Referred,
     SessionId,
 )
-from tests.unit.voice.sip.test_called import Scene as Called
-from tests.unit.voice.sip.test_running import CHALLENGE, A, Scene
+from tests.unit.voice.sip.session.test_invite_server import Scene as Called
+from tests.unit.voice.sip.session.test_reinvite import CHALLENGE, A, Scene
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Wire, call, header, reply
 
 CAROL = "sip:carol@192.0.2.9?X-Order=17"

@@ -22,8 +22,14 @@ from holdfast.voice.sip.effects import (
     SessionId,
     TimerToken,
 )
-from holdfast.voice.sip.offer import Negotiation, make_offer, take_answer, take_offer, withdraw_offer
-from holdfast.voice.sip.sdp import Direction
+from holdfast.voice.sip.sdp.offer import (
+    Negotiation,
+    make_offer,
+    take_answer,
+    take_offer,
+    withdraw_offer,
+)
+from holdfast.voice.sip.sdp.sdp import Direction
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, PROXY, SDP, Node, Peer, Wire, call, header, invite, reply
 
 A = SessionId("a")

@@ -19,7 +19,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
-from tests.unit.voice.sip.test_called import WITH_SDP
+from tests.unit.voice.sip.session.test_invite_server import WITH_SDP
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply
 
 A = SessionId("a")

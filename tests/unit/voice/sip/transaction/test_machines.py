@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip.codec import decode
-from holdfast.voice.sip.message import Request, Response, respond
-from holdfast.voice.sip.transaction import (
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.message import Request, Response, respond
+from holdfast.voice.sip.transaction.machines import (
     TRANSITIONS,
     Machine,
     State,

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.legs.keys import LONGEST_S, MOST_PRESSED, TOGETHER_S, Keys, Told
+from holdfast.voice.runtime.sip.legs.dtmf_dedup import (
+    LONGEST_S,
+    MOST_PRESSED,
+    TOGETHER_S,
+    Keys,
+    Told,
+)
 
 
 def told_alone(keys: Keys, digit: str, now: float, *, lasted_s: float = 0.16) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipSeen, Trace
-from holdfast.voice.runtime.legs.ladder import Ladder
+from holdfast.voice.runtime.sip.legs.sip_trace import Ladder
 from holdfast.voice.sip.effects import Address, MessageSeen, SessionId
 
 CALL, SESSION = CallSid("CA" + "1" * 32), SessionId("s")
