@@ -15,24 +15,24 @@ from holdfast.voice.model.commands import Instruction, ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg
 from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid
-from holdfast.voice.runtime.directory.directory import Answer
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.directory import AnsweringDocument
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.media_client import MediaPlane
 from holdfast.voice.runtime.sip.inbound import SipSettings
 from holdfast.voice.runtime.sip.sip_legs import SipLegs
 from holdfast.voice.sip.effects import Address
 
-ANYTHING = Answer(instruction=Instruction(twiml="<Response/>"))
+ANYTHING = AnsweringDocument(instruction=Instruction(twiml="<Response/>"))
 
 
 class Everybody:
     """A directory in which every number is answered, and which has no lines."""
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         """None."""
         return None
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         """None."""
         return None
 
@@ -40,7 +40,7 @@ class Everybody:
         """Source: arrivals.Directory."""
         return f"{number} leads nowhere"
 
-    def trunks(self) -> tuple[Route, ...]:
+    def trunks(self) -> tuple[RouteRecord, ...]:
         """None."""
         return ()
 
@@ -56,15 +56,15 @@ class Everybody:
         """None."""
         return None
 
-    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+    def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         """The same for all."""
         return ANYTHING
 
-    def answer_of_number(self, number: str) -> Answer | None:
+    def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """None."""
         return None
 
-    def answer_of_application(self, sid: str) -> Answer | None:
+    def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         """None."""
         return None
 

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from holdfast.voice.media.mix.routing import Hears
 from holdfast.voice.media.rtp import rtp
-from holdfast.voice.media.tick import Sound
+from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.runtime.media_client import MediaPlane
 
@@ -61,7 +61,7 @@ KINDS = (
 
 def arrays_alone(kind: Kind, legs: int) -> list[float]:
     """Seconds each pass took: headers read, packets put, frames played, mixed, gathered, headers written."""
-    sound = Sound(rows=legs, clip_frames=2000)
+    sound = MixEngine(rows=legs, clip_frames=2000)
     sound.bank.put("music", CLIP, offset=0, total=len(CLIP))
     music = sound.bank.get("music")
     assert music is not None

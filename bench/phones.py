@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.voice.media.rtp.rtcp import Interval, report
+from holdfast.voice.media.rtp.rtcp import ReportInterval, report
 from holdfast.voice.media.rtp.srtp import (
     LONGEST_TAG,
-    Lines,
-    Srtp,
     SrtpKeys,
+    SrtpLegs,
+    SrtpSession,
 )
 
 TICK_S = 0.02
@@ -102,7 +102,7 @@ class Messages:
         self.names = np.zeros((count, 16), dtype=np.uint8)
         self._iovecs = (_Iovec * count)()
         self.headers = (_Message * count)()
-        self.lines = Lines(self.data)
+        self.lines = SrtpLegs(self.data)
         self.lengths = np.frombuffer(memoryview(self._iovecs), dtype=np.uint64).reshape(count, 2)[:, 1]
         """How many bytes of each go out, or have room to come in."""
         self.came = np.frombuffer(memoryview(self.headers), dtype=np.uint32).reshape(count, -1)[
@@ -131,7 +131,7 @@ class Phones:
         self._out = Messages(self._count, PACKET + LONGEST_TAG)
         self._plain = np.zeros((self._count, PACKET), dtype=np.uint8)
         keys = SrtpKeys(send=OUR_KEY, receive=THEIR_KEY)
-        self._srtp = [Srtp(keys) for _ in range(task.sealed)]
+        self._srtp = [SrtpSession(keys) for _ in range(task.sealed)]
         self._in = Messages(BATCH, 256)
         self._phone_of = np.full(65536, -1, dtype=np.intp)
         self._phone_of[task.ports] = np.arange(self._count)
@@ -215,7 +215,7 @@ class Phones:
                 packets=tick,
                 name="bench",
                 standing=None,
-                since=Interval(),
+                since=ReportInterval(),
                 last_report=None,
                 last_report_ago_s=0.0,
             )

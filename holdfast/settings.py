@@ -35,7 +35,7 @@ MOST_FILE = 1_000_000
 """Longest settings file, in bytes."""
 
 
-class SettingsWrong(Exception):
+class SettingsInvalid(Exception):
     """Settings that nothing can be started with. `problems` has one sentence for each, in a person's words."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -336,7 +336,7 @@ class Settings(BaseSettings):
         if self.sip_tls_certificate is None and (self.sip_tls_key or self.sip_tls_authorities):
             problems.append("sip_tls_certificate: needed with sip_tls_key and sip_tls_authorities")
         if problems:
-            raise SettingsWrong(problems)
+            raise SettingsInvalid(problems)
         return self
 
     @property
@@ -372,7 +372,7 @@ def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None)
         from_environment = EnvSettingsSource(Settings)()
     except SettingsError as error:
         name = re.search(r'field "(\w+)"', str(error))
-        raise SettingsWrong([f"{PREFIX}{name[1].upper() if name else '…'}: its value must be JSON"]) from error
+        raise SettingsInvalid([f"{PREFIX}{name[1].upper() if name else '…'}: its value must be JSON"]) from error
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     origins = {name: (name, f" in {file_name}") for name in from_file}
     origins |= {name: (PREFIX + name.upper(), "") for name in from_environment}
@@ -381,7 +381,7 @@ def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None)
     try:
         return Settings(**merged)
     except ValidationError as error:
-        raise SettingsWrong(_explain(error, origins)) from error
+        raise SettingsInvalid(_explain(error, origins)) from error
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -410,15 +410,15 @@ def _read_file(file: Path | None) -> tuple[dict[str, Any], str]:
         with path.open("rb") as content:
             text = content.read(MOST_FILE + 1)
     except OSError as error:
-        raise SettingsWrong([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise SettingsInvalid([f"{path}: cannot be read: {error.strerror}"]) from error
     if len(text) > MOST_FILE:
-        raise SettingsWrong([f"{path}: is longer than {MOST_FILE} bytes, and so no settings file"])
+        raise SettingsInvalid([f"{path}: is longer than {MOST_FILE} bytes, and so no settings file"])
     try:
         return tomllib.loads(text.decode("utf-8")), str(path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsWrong([f"{path}: is not TOML: {error}"]) from error
+        raise SettingsInvalid([f"{path}: is not TOML: {error}"]) from error
     except RecursionError as error:
-        raise SettingsWrong([f"{path}: is not TOML of settings: its values are nested too deeply"]) from error
+        raise SettingsInvalid([f"{path}: is not TOML of settings: its values are nested too deeply"]) from error
 
 
 def _explain(error: ValidationError, origins: Mapping[str, tuple[str, str]]) -> list[str]:

@@ -25,7 +25,7 @@ from holdfast.cli.directory import (
 from holdfast.cli.doctor import doctor
 from holdfast.cli.run import run as run_command
 from holdfast.cli.server import serve
-from holdfast.cli.terminal import Stop, tell
+from holdfast.cli.terminal import CommandStopped, tell
 
 app = typer.Typer(
     name="holdfast",
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status."""
     try:
         app(args=list(arguments))
-    except Stop as stop:
+    except CommandStopped as stop:
         tell(stop)
         return stop.status
     except SystemExit as end:  # how Typer ends, with a status, after it has told a wrong call itself

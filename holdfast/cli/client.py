@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdfast.cli.run_file import address_of
-from holdfast.cli.terminal import Stop
+from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings
-from holdfast.store.account_file import AccountFileWrong, Credentials, keep_account
+from holdfast.store.account_file import AccountFileInvalid, StoredAccount, keep_account
 
 TIMEOUT_S = 20.0
 NOT_FOUND = 404
 
 
-class Refused(Stop):
+class ServerRefused(CommandStopped):
     """The server answered with an error."""
 
     def __init__(self, status: int, message: str, fix: str) -> None:
@@ -32,7 +32,7 @@ class Refused(Stop):
 class Client:
     """Asks a running server. Every trouble becomes a `Stop` that says what to do."""
 
-    def __init__(self, *, url: str, credentials: Credentials) -> None:
+    def __init__(self, *, url: str, credentials: StoredAccount) -> None:
         self.url = url
         self.credentials = credentials
         pair = f"{credentials.sid}:{credentials.token}".encode()
@@ -58,7 +58,7 @@ class Client:
         """Whether there was something to remove at a path. Raises: Stop."""
         try:
             self._send("DELETE", path, None, None)
-        except Refused as refused:
+        except ServerRefused as refused:
             if refused.http_status == NOT_FOUND:
                 return False
             raise
@@ -95,7 +95,7 @@ class Client:
                 raise _refused(error) from error
         except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
-            raise Stop(
+            raise CommandStopped(
                 f"no Holdfast answers at {self.url} ({reason})", fix="Start it in another terminal: holdfast serve"
             ) from error
 
@@ -110,20 +110,20 @@ def about_call(call: str) -> Iterator[None]:
     """Within it, a server that does not know the call is told in words. Raises: Stop."""
     try:
         yield
-    except Refused as refused:
+    except ServerRefused as refused:
         if refused.http_status != NOT_FOUND:
             raise
-        raise Stop(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
+        raise CommandStopped(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
 
 
-def credentials_of(settings: Settings) -> Credentials:
+def credentials_of(settings: Settings) -> StoredAccount:
     """The account of the settings, else the one kept beside the store, made on first use. Raises: Stop."""
     if settings.account_sid and settings.auth_token:
-        return Credentials(sid=settings.account_sid, token=settings.auth_token)
+        return StoredAccount(sid=settings.account_sid, token=settings.auth_token)
     try:
         return keep_account(settings.store_path)
-    except AccountFileWrong as error:
-        raise Stop(str(error)) from error
+    except AccountFileInvalid as error:
+        raise CommandStopped(str(error)) from error
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -145,14 +145,14 @@ def _read_json(response: http.client.HTTPResponse, has: str | None) -> Any:
     except ValueError:
         told = None
     if (body and told is None) or (has is not None and not (isinstance(told, dict) and has in told)):
-        raise Stop(
+        raise CommandStopped(
             f"what answers at this address is no Holdfast: {body[:60]!r}",
             fix="holdfast doctor shows who listens there.",
         )
     return told
 
 
-def _refused(error: urllib.error.HTTPError) -> Refused:
+def _refused(error: urllib.error.HTTPError) -> ServerRefused:
     try:
         told = json.loads(error.read())
     except (ValueError, OSError):
@@ -162,4 +162,4 @@ def _refused(error: urllib.error.HTTPError) -> Refused:
     fix = str(told.get("fix") or "")
     if error.code == 401 and not fix:
         fix = "The server has another account. Give the same settings here as to `holdfast serve`."
-    return Refused(error.code, str(detail), fix)
+    return ServerRefused(error.code, str(detail), fix)

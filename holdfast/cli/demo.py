@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.options import WRONG_SETTINGS
-from holdfast.cli.terminal import Stop
+from holdfast.cli.terminal import CommandStopped
 
 
 def demo(
@@ -33,7 +33,7 @@ def demo(
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise Stop(
+        raise CommandStopped(
             f"nothing can be written to {out}: {error.strerror}",
             fix="Name a folder of yours: holdfast demo --out FOLDER",
             status=WRONG_SETTINGS,

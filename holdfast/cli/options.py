@@ -8,8 +8,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from holdfast.cli.terminal import Stop
-from holdfast.settings import RtpSource, Settings, SettingsWrong, read
+from holdfast.cli.terminal import CommandStopped
+from holdfast.settings import RtpSource, Settings, SettingsInvalid, read
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A settings file, instead of ./holdfast.toml.")
@@ -28,9 +28,9 @@ def settings_from(*, config: Path | None = None, **flags: object) -> Settings:
     """The settings of this start. Raises: Stop."""
     try:
         return read(flags, file=config)
-    except SettingsWrong as error:
+    except SettingsInvalid as error:
         message = "\n".join(["the settings cannot be used:", *error.problems])
-        raise Stop(message, fix="docs/settings.md lists every setting.", status=WRONG_SETTINGS) from error
+        raise CommandStopped(message, fix="docs/settings.md lists every setting.", status=WRONG_SETTINGS) from error
 
 
 def number_of(flag: str, text: str) -> float:
@@ -40,7 +40,9 @@ def number_of(flag: str, text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise Stop(f"{flag} {text!r} is not a number above 0", fix=f"Such as {flag} 90", status=WRONG_SETTINGS)
+        raise CommandStopped(
+            f"{flag} {text!r} is not a number above 0", fix=f"Such as {flag} 90", status=WRONG_SETTINGS
+        )
     return number
 
 
@@ -53,5 +55,5 @@ def rtp_source_from(text: str | None) -> RtpSource | None:
 def word_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:
     """What the word given with an option means, in capitals or not. Raises: Stop."""
     if text.lower() not in words:
-        raise Stop(f"{flag} {text!r} is not one of {', '.join(words)}", status=WRONG_SETTINGS)
+        raise CommandStopped(f"{flag} {text!r} is not one of {', '.join(words)}", status=WRONG_SETTINGS)
     return words[text.lower()]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.options import WRONG_SETTINGS
-from holdfast.cli.terminal import Stop
+from holdfast.cli.terminal import CommandStopped
 
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input, where no other user sees it.")
@@ -21,11 +21,13 @@ FromStdin = Annotated[
 def password_from(option: str | None, *, stdin: bool, confirm: bool = False) -> str:
     """The password of the option, or the first line of standard input, or what a person types. Raises: Stop."""
     if stdin and option is not None:
-        raise Stop("--password and --password-stdin are both given", fix="Give one of them.", status=WRONG_SETTINGS)
+        raise CommandStopped(
+            "--password and --password-stdin are both given", fix="Give one of them.", status=WRONG_SETTINGS
+        )
     if not stdin:
         return option or str(typer.prompt("Password", hide_input=True, confirmation_prompt=confirm))
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         fix = "Its first line is the password: … --password-stdin < file"
-        raise Stop("no password came by standard input", fix=fix, status=WRONG_SETTINGS)
+        raise CommandStopped("no password came by standard input", fix=fix, status=WRONG_SETTINGS)
     return password

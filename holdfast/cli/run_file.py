@@ -10,7 +10,7 @@ from holdfast.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class RunFile:
     """A server and the addresses it really listens on, which a port of 0 in the settings leaves open."""
 
     pid: int
@@ -37,7 +37,7 @@ def running_file(store: Path) -> Path:
     return store.with_suffix(".running")
 
 
-def announce(store: Path, running: Running) -> None:
+def announce(store: Path, running: RunFile) -> None:
     """Say that the server is ready."""
     draft = running_file(store).with_suffix(f".running.{running.pid}")
     draft.touch(mode=0o600)
@@ -50,10 +50,10 @@ def withdraw(store: Path) -> None:
     running_file(store).unlink(missing_ok=True)
 
 
-def find_running(store: Path) -> Running | None:
+def find_running(store: Path) -> RunFile | None:
     """The server of this store, if it runs."""
     try:
-        running = Running(**json.loads(running_file(store).read_text("utf-8")))
+        running = RunFile(**json.loads(running_file(store).read_text("utf-8")))
         return running if running.birth == birth_of(running.pid) else None
     except (OSError, ValueError, TypeError):
         return None

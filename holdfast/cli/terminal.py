@@ -21,7 +21,7 @@ GAP = 2
 """Columns between two columns of a table."""
 
 
-class Stop(Exception):
+class CommandStopped(Exception):
     """The command cannot go on, and the person can change that. `fix` is the next thing to do."""
 
     def __init__(self, message: str, *, fix: str = "", status: int = 1) -> None:
@@ -49,7 +49,7 @@ def note(line: str) -> None:
     ERR.print(Text(line, style="dim"))
 
 
-def tell(stop: Stop) -> None:
+def tell(stop: CommandStopped) -> None:
     """What went wrong, and what to do next."""
     for number, line in enumerate(plain(stop.message).splitlines()):
         ERR.print(Text(("✗ " if number == 0 else "  ") + line, style="bold red" if number == 0 else ""))

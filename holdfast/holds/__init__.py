@@ -15,7 +15,7 @@ from holdfast.holds.errors import (
     AccountUnreachable,
     AskedWrong,
     BadInput,
-    CallNotLive,
+    CallNotInProgress,
     HoldFailed,
     HoldRefused,
     HoldsError,
@@ -31,7 +31,7 @@ from holdfast.holds.hold import Hold, Status
 from holdfast.holds.policy import Follow, Policy
 from holdfast.holds.ports import HoldEvent, HoldStore
 from holdfast.holds.service import Holds, Legs
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 
 __all__ = [
     "Account",
@@ -40,7 +40,7 @@ __all__ = [
     "AccountUnreachable",
     "AskedWrong",
     "BadInput",
-    "CallNotLive",
+    "CallNotInProgress",
     "CallView",
     "Follow",
     "Hold",
@@ -55,10 +55,10 @@ __all__ = [
     "MemoryStore",
     "NotAllowed",
     "OutcomeUnknown",
-    "Patience",
     "Policy",
     "Status",
     "StoreTrouble",
+    "Timeouts",
     "WrongCredentials",
     "WrongEventLoop",
 ]

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.holds.account.snapshots import CallSeen, Room, SoundSeen
+from holdfast.holds.account.snapshots import AudioQualitySnapshot, CallSnapshot, RoomSnapshot
 from holdfast.holds.concurrency.gather import together
 from holdfast.holds.conference import planner as conference_planner
-from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.hold import Hold, Status, WayName
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner as legs_planner
-from holdfast.holds.legs.pair_index import Pairs
-from holdfast.holds.ports import Account
+from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.pair import Pair, Place
 
 MUSIC, OTHER, SILENCE, RINGING = "music", "the other party", "silence", "ringing"
@@ -43,32 +43,32 @@ class CallView:
     can_hold: bool
     why_not: str | None
     fix: str | None
-    sound: SoundSeen | None
+    sound: AudioQualitySnapshot | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class OverviewInput:
     """What was read, and what we know ourselves."""
 
-    calls: tuple[CallSeen, ...]
-    rooms: tuple[Room, ...]
+    calls: tuple[CallSnapshot, ...]
+    rooms: tuple[RoomSnapshot, ...]
     queues: Mapping[CallSid, str]
     """The name of the queue each waiting call is in."""
     holds: Mapping[CallSid, Hold]
     phones: Mapping[CallSid, Hold]
     """The holds of phones that hold by themselves."""
     pairs: Mapping[CallSid, Pair]
-    sounds: Mapping[CallSid, SoundSeen]
+    sounds: Mapping[CallSid, AudioQualitySnapshot]
     continue_url: str | None
 
 
-def views(known: Known) -> tuple[CallView, ...]:
+def views(known: OverviewInput) -> tuple[CallView, ...]:
     """A line for every live call, in the account's order."""
     by_sid = {call.sid: call for call in known.calls}
     return tuple(_view(call, by_sid, known) for call in known.calls)
 
 
-def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> CallView:
+def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], known: OverviewInput) -> CallView:
     room = conference_planner.find(call.sid, known.rooms)
     me = None if room is None else room.participant(call.sid)
     pair = known.pairs.get(call.sid)
@@ -108,7 +108,7 @@ def _view(call: CallSeen, by_sid: Mapping[CallSid, CallSeen], known: Known) -> C
     )
 
 
-def _ends(call: CallSeen, by_sid: Mapping[CallSid, CallSeen]) -> tuple[CallSeen, ...]:
+def _ends(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot]) -> tuple[CallSnapshot, ...]:
     """The live calls at the other end of this one's plain Dial."""
     above = by_sid.get(call.parent) if call.parent is not None else None
     if above is not None:
@@ -117,11 +117,11 @@ def _ends(call: CallSeen, by_sid: Mapping[CallSid, CallSeen]) -> tuple[CallSeen,
 
 
 def _hears(
-    call: CallSeen,
-    room: Room | None,
+    call: CallSnapshot,
+    room: RoomSnapshot | None,
     pair: Pair | None,
     queue: str | None,
-    ends: tuple[CallSeen, ...],
+    ends: tuple[CallSnapshot, ...],
     *,
     held: bool,
     phones: Mapping[CallSid, Hold],
@@ -152,13 +152,13 @@ def _hears(
 
 
 def _why_not(
-    call: CallSeen,
+    call: CallSnapshot,
     *,
     held: bool,
     in_room: bool,
     pair: Pair | None,
-    ends: tuple[CallSeen, ...],
-    known: Known,
+    ends: tuple[CallSnapshot, ...],
+    known: OverviewInput,
 ) -> tuple[str | None, str | None]:
     if held:
         return "it is on hold", None
@@ -172,20 +172,20 @@ def _why_not(
     return "it is in no conference and talks to nobody", conference_planner.WAYS_IN
 
 
-class Overview:
+class CallOverview:
     """Reads what `views` needs. Those who wait while an account is read share the next reading.
 
     Invariant: nobody is given a reading that began before they asked.
     """
 
-    def __init__(self, account: Account, ledger: Ledger, pairs: Pairs, *, continue_url: str | None) -> None:
+    def __init__(self, account: AccountPort, ledger: HoldLog, pairs: PairIndex, *, continue_url: str | None) -> None:
         self._account = account
         self._ledger = ledger
         self._pairs = pairs
         self._continue_url = continue_url
         self._reading = asyncio.Lock()
         self._begun = 0
-        self._last: tuple[int, Known] | None = None
+        self._last: tuple[int, OverviewInput] | None = None
         """The latest reading, and the how manieth it is."""
 
     async def views(self) -> tuple[CallView, ...]:
@@ -198,17 +198,17 @@ class Overview:
             known = self._last[1]
         return views(self._with_ours(known))
 
-    async def _read(self) -> Known:
+    async def _read(self) -> OverviewInput:
         # In the order a call goes through them, one after the other: one that goes on meanwhile is seen at least once.
         listed = [await self._account.calls(status=status) for status in ("queued", "ringing", "in-progress")]
         conferences = await self._account.conferences()
         members = await together("list participants", [self._account.participants(one.sid) for one in conferences])
         queues = await self._account.queues()
         waiting = await together("list queue members", [self._account.members(sid) for sid, _ in queues])
-        return Known(
+        return OverviewInput(
             calls=_once(call for calls in listed for call in calls),
             rooms=tuple(
-                Room(conference=one, participants=tuple(inside))
+                RoomSnapshot(conference=one, participants=tuple(inside))
                 for one, inside in zip(conferences, members, strict=True)
             ),
             queues={call: name for (_, name), calls in zip(queues, waiting, strict=True) for call in calls},
@@ -219,9 +219,9 @@ class Overview:
             continue_url=self._continue_url,
         )
 
-    def _with_ours(self, known: Known) -> Known:
+    def _with_ours(self, known: OverviewInput) -> OverviewInput:
         pairs = {call.sid: pair for call in known.calls if (pair := self._pairs.of(call.sid)) is not None}
-        return Known(
+        return OverviewInput(
             calls=known.calls,
             rooms=known.rooms,
             queues=known.queues,
@@ -233,6 +233,6 @@ class Overview:
         )
 
 
-def _once(calls: Iterable[CallSeen]) -> tuple[CallSeen, ...]:
+def _once(calls: Iterable[CallSnapshot]) -> tuple[CallSnapshot, ...]:
     """Each call once, as it was seen last: one that was answered between two readings is listed under both statuses."""
     return tuple({call.sid: call for call in calls if call.live}.values())

@@ -42,7 +42,7 @@ class HoldRefused(AskedWrong):
     http = 409
 
 
-class CallNotLive(AskedWrong):
+class CallNotInProgress(AskedWrong):
     """The call is over, or never was."""
 
     code = "call_not_live"
@@ -105,7 +105,7 @@ class AccountRefused(AccountTrouble):
         self.twilio_code = twilio_code
 
 
-class NotThere(AccountRefused):
+class ResourceNotFound(AccountRefused):
     """The thing named is not there (any more): HTTP 404, code 20404; or the call is over: code 21220."""
 
     code = "not_there"

@@ -101,20 +101,20 @@ def ask(
     reason: str | None = None,
     music: str | None = None,
     limit_s: float | None = None,
-) -> tuple[Hold, tuple["Tell", ...]]:
+) -> tuple[Hold, tuple["RecordEvent", ...]]:
     """A new hold, asked and not yet begun."""
     hold = Hold(id=id, call=call, asked_at=now, by=by, reason=reason, music=music, limit_s=limit_s)
-    return hold, (Tell(kind="asked", detail=reason),)
+    return hold, (RecordEvent(kind="asked", detail=reason),)
 
 
 BY_PHONE = "phone"
 """Who holds, when a party's own phone does."""
 
 
-def seen(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["Tell", ...]]:
+def seen(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["RecordEvent", ...]]:
     """A hold by the phone of the call: the one who holds is the call, and its peers hear music meanwhile."""
     hold = Hold(id=id, call=call, asked_at=since, held_at=since, status=Status.HELD, by=BY_PHONE, way=WayName.PHONE)
-    return hold, (Tell(kind="held", detail="the phone itself holds"),)
+    return hold, (RecordEvent(kind="held", detail="the phone itself holds"),)
 
 
 # What a hold is told.
@@ -131,7 +131,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
+class HoldConfirmed:
     """The account showed that the party is on hold."""
 
     detail: str | None = None
@@ -167,7 +167,7 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unheld:
+class HoldEnded:
     """The account showed that the party is not on hold any more."""
 
     why: str | None = None
@@ -192,7 +192,7 @@ class MusicFailed:
     why: str
 
 
-Message = Begin | Confirmed | Refuse | CallOver | Fail | Resume | Unheld | StillHeld | Remind | MusicFailed
+Message = Begin | HoldConfirmed | Refuse | CallOver | Fail | Resume | HoldEnded | StillHeld | Remind | MusicFailed
 
 
 # What a hold wants done.
@@ -209,14 +209,14 @@ class TakeOffHold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tell:
+class RecordEvent:
     """Put a line into the history and the event stream."""
 
     kind: str
     detail: str | None = None
 
 
-Effect = PutOnHold | TakeOffHold | Tell
+Effect = PutOnHold | TakeOffHold | RecordEvent
 Step = tuple[Hold, tuple[Effect, ...]]
 
 
@@ -229,7 +229,7 @@ def step(hold: Hold, message: Message, now: float) -> Step:
     match message:
         case Begin():
             return _begin(hold, message, now)
-        case Confirmed(detail=detail):
+        case HoldConfirmed(detail=detail):
             if hold.status is Status.RESUMING:
                 return hold, ()
             return _move(hold, Status.HELD, now, detail, held_at=now)
@@ -243,7 +243,7 @@ def step(hold: Hold, message: Message, now: float) -> Step:
         case Resume(by=by, why=why):
             moved, effects = _move(hold, Status.RESUMING, now, why, resumed_by=by)
             return moved, (*effects, TakeOffHold()) if effects else ()
-        case Unheld(why=why):
+        case HoldEnded(why=why):
             return _move(hold, Status.RESUMED, now, why)
         case StillHeld(why=why):
             if hold.status is not Status.RESUMING:
@@ -253,12 +253,12 @@ def step(hold: Hold, message: Message, now: float) -> Step:
             if hold.status is not Status.HELD:
                 return hold, ()
             return replace(hold, reminded_at=now), (
-                Tell(kind="reminder", detail=f"held for {_since(hold, now):.0f} s"),
+                RecordEvent(kind="reminder", detail=f"held for {_since(hold, now):.0f} s"),
             )
         case MusicFailed(why=why):
             if not hold.active or hold.music is None:
                 return hold, ()
-            return replace(hold, music=None), (Tell(kind="music-failed", detail=why),)
+            return replace(hold, music=None), (RecordEvent(kind="music-failed", detail=why),)
         case _ as never:
             assert_never(never)
 
@@ -283,7 +283,7 @@ def _move(hold: Hold, to: Status, now: float, cause: str | None, *, kind: str | 
         return hold, ()
     ended = now if to.final else None
     moved = replace(hold, status=to, cause=cause, ended_at=ended, **changes)  # type: ignore[arg-type]  # fields of Hold
-    return moved, (Tell(kind=kind or to.value, detail=cause),)
+    return moved, (RecordEvent(kind=kind or to.value, detail=cause),)
 
 
 def _since(hold: Hold, now: float) -> float:

@@ -7,19 +7,19 @@ import logging
 from collections.abc import Callable
 
 from holdfast.holds.errors import HoldsError
-from holdfast.holds.history.hold_log import Ledger
-from holdfast.holds.hold import CallOver, Message, Unheld
+from holdfast.holds.history.hold_log import HoldLog
+from holdfast.holds.hold import CallOver, HoldEnded, Message
 from holdfast.holds.ids import HoldId
-from holdfast.holds.ports import Account, Clock
+from holdfast.holds.ports import AccountPort, ClockPort
 
 _log = logging.getLogger("holdfast.holds.phone_holds")
 
 
-class ByPhone:
+class PhoneHolds:
     """Keeps the ledger true to what the phones do."""
 
     def __init__(
-        self, account: Account, ledger: Ledger, clock: Clock, *, every_s: float, new_id: Callable[[], HoldId]
+        self, account: AccountPort, ledger: HoldLog, clock: ClockPort, *, every_s: float, new_id: Callable[[], HoldId]
     ) -> None:
         self._account = account
         self._ledger = ledger
@@ -46,7 +46,7 @@ class ByPhone:
             told = await self._account.call(call)
             ended: Message = CallOver(why="the party hung up")
             if told is not None and told.live:
-                ended = Unheld(why="the phone took the call back")
+                ended = HoldEnded(why="the phone took the call back")
             await self._ledger.tell(hold.id, ended)
         known = self._ledger.by_phone()
         for call, one in holding.items():

@@ -52,7 +52,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class HoldSituation:
     """What was last read of a held party's surroundings."""
 
     others: int
@@ -62,14 +62,14 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BringBack:
+class ResumeHold:
     """Resume the party now."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndCall:
+class EndHeldCall:
     """Hang the held party up now."""
 
     why: str
@@ -80,7 +80,7 @@ class RemindOwner:
     """Tell the event stream that this party still waits."""
 
 
-Decision = BringBack | EndCall | RemindOwner
+Decision = ResumeHold | EndHeldCall | RemindOwner
 
 
 def why_not_hold(policy: Policy, by: str | None) -> str | None:
@@ -99,7 +99,7 @@ def why_not_resume(policy: Policy, hold: Hold, by: str | None) -> str | None:
     return None
 
 
-def due(policy: Policy, hold: Hold, sight: Sight, now: float) -> Decision | None:
+def due(policy: Policy, hold: Hold, sight: HoldSituation, now: float) -> Decision | None:
     """The one thing the policy wants done with this hold now, if any: the most final first."""
     if hold.status is not Status.HELD or hold.held_at is None:
         return None
@@ -134,11 +134,11 @@ def lasts_s(policy: Policy, limit_s: float | None) -> int:
     return math.ceil(min(limit_s + SPARE_S, LONGEST_CALL_S))
 
 
-def _follow(follow: Follow, why: str) -> BringBack | EndCall | None:
+def _follow(follow: Follow, why: str) -> ResumeHold | EndHeldCall | None:
     match follow:
         case Follow.RESUME:
-            return BringBack(why=why)
+            return ResumeHold(why=why)
         case Follow.HANG_UP:
-            return EndCall(why=why)
+            return EndHeldCall(why=why)
         case Follow.KEEP:
             return None

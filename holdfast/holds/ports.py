@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.holds.account.snapshots import (
-    CallSeen,
-    ConferenceSeen,
-    ParticipantSeen,
-    PhoneHoldSeen,
-    SoundSeen,
+    AudioQualitySnapshot,
+    CallSnapshot,
+    ConferenceSnapshot,
+    ParticipantSnapshot,
+    PhoneHoldSnapshot,
 )
-from holdfast.holds.hold import Hold, Status, Tell
+from holdfast.holds.hold import Hold, RecordEvent, Status
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId, QueueSid
 from holdfast.holds.steps.pair import Pair
 
 
-class Clock(Protocol):
+class ClockPort(Protocol):
     """The time, and waiting."""
 
     def now(self) -> float:
@@ -32,7 +32,7 @@ class Clock(Protocol):
         ...
 
 
-class Account(Protocol):
+class AccountPort(Protocol):
     """An account that speaks Twilio's voice REST API.
 
     Reads give None for what is not there. Every method ends within the account's own time limit.
@@ -55,31 +55,31 @@ class Account(Protocol):
         """Whether the account's servers could open this URL, as far as its host name tells."""
         ...
 
-    async def call(self, call: CallSid) -> CallSeen | None: ...
+    async def call(self, call: CallSid) -> CallSnapshot | None: ...
 
-    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSeen]:
+    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSnapshot]:
         """Calls of this status, or made by this parent; newest first."""
         ...
 
-    async def conferences(self) -> Sequence[ConferenceSeen]:
+    async def conferences(self) -> Sequence[ConferenceSnapshot]:
         """Every live conference, `init` and `in-progress`."""
         ...
 
-    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]: ...
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]: ...
 
-    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None: ...
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None: ...
 
-    async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
+    async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
         """Calls whose own phones hold. Only the engine tells; every other account knows of none."""
         ...
 
-    async def sounds(self) -> Sequence[SoundSeen]:
+    async def sounds(self) -> Sequence[AudioQualitySnapshot]:
         """How live calls sound. Only the engine tells; every other account knows of none."""
         ...
 
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
-    ) -> ParticipantSeen:
+    ) -> ParticipantSnapshot:
         """Hold or unhold a participant. `url` is fetched by GET; None: the account's own music."""
         ...
 
@@ -138,7 +138,7 @@ class HoldEvent:
 class HoldStore(Protocol):
     """What outlives the process: holds, their history, and the pairs whose continuations are ours."""
 
-    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+    async def save_hold(self, hold: Hold, tells: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
         """Keep this state of a hold together with its new lines of history, all or nothing, and number the lines."""
         ...
 

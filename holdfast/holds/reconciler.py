@@ -2,18 +2,18 @@
 
 import logging
 
-from holdfast.holds.account.snapshots import Room
+from holdfast.holds.account.snapshots import RoomSnapshot
 from holdfast.holds.conference.planner import others
-from holdfast.holds.errors import HoldsError, NotThere
-from holdfast.holds.execution.hold_executor import Work
-from holdfast.holds.history.hold_log import Ledger
-from holdfast.holds.hold import CallOver, Hold, Remind, Status, Unheld, WayName
+from holdfast.holds.errors import HoldsError, ResourceNotFound
+from holdfast.holds.execution.hold_executor import HoldExecutor
+from holdfast.holds.history.hold_log import HoldLog
+from holdfast.holds.hold import CallOver, Hold, HoldEnded, Remind, Status, WayName
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
-from holdfast.holds.policy import BringBack, EndCall, Policy, RemindOwner, Sight, due
-from holdfast.holds.ports import Clock
-from holdfast.holds.steps.account_steps import GoOn
+from holdfast.holds.policy import EndHeldCall, HoldSituation, Policy, RemindOwner, ResumeHold, due
+from holdfast.holds.ports import ClockPort
+from holdfast.holds.steps.account_steps import ContinueDocument
 from holdfast.holds.steps.pair import Pair, onward
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 
 SURE_AFTER = 2
 """Looks in a row that must show a change nobody told us of: a read right after a change may show the state before it.
@@ -24,10 +24,12 @@ Source: Twilio REST, consistency of reads.
 _log = logging.getLogger("holdfast.holds.reconciler")
 
 
-class Watchman:
+class Reconciler:
     """Goes round, every few seconds, at everything that is held."""
 
-    def __init__(self, work: Work, ledger: Ledger, policy: Policy, clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self, work: HoldExecutor, ledger: HoldLog, policy: Policy, clock: ClockPort, patience: Timeouts
+    ) -> None:
         self._work = work
         self._ledger = ledger
         self._policy = policy
@@ -46,7 +48,7 @@ class Watchman:
         """Go round once. Trouble with one hold leaves the others looked at, and is looked at again next time."""
         await self._ledger.catch_up()
         await self._work.pairs.catch_up()
-        rooms: dict[ConferenceSid, Room] = {}
+        rooms: dict[ConferenceSid, RoomSnapshot] = {}
         for hold in self._ledger.active():
             if hold.way is WayName.PHONE:
                 continue
@@ -68,13 +70,13 @@ class Watchman:
             except HoldsError as error:
                 _log.warning("fact=NotTidied why=%s", error.message)
 
-    async def _look_at(self, hold: Hold, rooms: dict[ConferenceSid, Room]) -> None:
+    async def _look_at(self, hold: Hold, rooms: dict[ConferenceSid, RoomSnapshot]) -> None:
         if hold.status is not Status.HELD:
             hold = await self._work.settle(hold)
         elif hold.way is WayName.LEGS:
             if await self._legs_changed(hold):
                 return
-            await self._decide(hold, Sight(others=1))
+            await self._decide(hold, HoldSituation(others=1))
             return
         if hold.status is not Status.HELD or hold.way is not WayName.CONFERENCE or hold.conference is None:
             return
@@ -89,7 +91,7 @@ class Watchman:
                     hold.id,
                     CallOver(why="the party has left the conference")
                     if over
-                    else Unheld(why="somebody else took the party off hold"),
+                    else HoldEnded(why="somebody else took the party off hold"),
                 )
             return
         self._doubts.pop(hold.id, None)
@@ -99,7 +101,7 @@ class Watchman:
         if company:
             self._alone_since.pop(hold.id, None)
         owner_left = hold.owner_call is not None and room.participant(hold.owner_call) is None
-        await self._decide(hold, Sight(others=company, alone_since=alone_since, owner_left=owner_left))
+        await self._decide(hold, HoldSituation(others=company, alone_since=alone_since, owner_left=owner_left))
 
     def _doubt(self, hold: Hold) -> bool:
         """Whether what was not expected has been seen often enough to be believed."""
@@ -115,7 +117,7 @@ class Watchman:
         for party in (pair.parent, pair.child):
             hold = self._ledger.of_call(party.call)
             if hold is not None:
-                await self._ledger.tell(hold.id, Unheld(why="another service has taken the hold over"))
+                await self._ledger.tell(hold.id, HoldEnded(why="another service has taken the hold over"))
 
     async def _legs_changed(self, hold: Hold) -> bool:
         """Whether something happened to one of the legs, and was dealt with."""
@@ -127,7 +129,7 @@ class Watchman:
             return True
         if pair.over:
             await legs.tidy()
-            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), GoOn))
+            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), ContinueDocument))
             return True
         if not await self._alive(hold.call):
             await legs.gone(hold.call)
@@ -136,14 +138,14 @@ class Watchman:
         other = pair.other(hold.call).call
         if not await self._alive(other):
             await legs.gone(other)
-            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), GoOn))
+            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), ContinueDocument))
             return True
         if not await legs.waits(hold.call):
             if self._doubt(hold) and await legs.taken_elsewhere(hold.call):
                 await self._let_go(pair)
             elif self._sure(hold):
                 await legs.gone(hold.call)
-                await self._ledger.tell(hold.id, Unheld(why="somebody else moved the party"))
+                await self._ledger.tell(hold.id, HoldEnded(why="somebody else moved the party"))
             return True
         self._doubts.pop(hold.id, None)
         return False
@@ -155,14 +157,14 @@ class Watchman:
         seen = await self._work.account.call(call)
         return seen is not None and seen.live
 
-    async def _decide(self, hold: Hold, sight: Sight) -> None:
+    async def _decide(self, hold: Hold, sight: HoldSituation) -> None:
         match due(self._policy, hold, sight, self._clock.now()):
-            case BringBack(why=why):
+            case ResumeHold(why=why):
                 await self._work.bring_back(hold, by=None, why=why)
-            case EndCall(why=why):
+            case EndHeldCall(why=why):
                 try:
                     await self._work.account.hang_up(hold.call)
-                except NotThere:
+                except ResourceNotFound:
                     _log.info("call=%s fact=AlreadyOver", hold.call)
                 await self._ledger.tell(hold.id, CallOver(why=why))
             case RemindOwner():
@@ -171,8 +173,8 @@ class Watchman:
                 return
 
 
-def other_left(*, goes_on: bool) -> CallOver | Unheld:
+def other_left(*, goes_on: bool) -> CallOver | HoldEnded:
     """How a hold ends when the one on the other end has left."""
     if goes_on:
-        return Unheld(why="the other party hung up; the call went on to what comes after")
+        return HoldEnded(why="the other party hung up; the call went on to what comes after")
     return CallOver(why="the other party hung up, and so the call was ended")

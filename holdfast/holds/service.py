@@ -12,31 +12,31 @@ from contextlib import AsyncExitStack
 from enum import StrEnum
 from types import TracebackType
 
-from holdfast.holds.call_overview import CallView, Overview
+from holdfast.holds.call_overview import CallOverview, CallView
 from holdfast.holds.clock import SystemClock
-from holdfast.holds.concurrency.home_loop import Home
-from holdfast.holds.concurrency.keyed_locks import Lanes
-from holdfast.holds.conference.executor import ByConference
+from holdfast.holds.concurrency.home_loop import HomeLoop
+from holdfast.holds.concurrency.keyed_locks import KeyedLocks
+from holdfast.holds.conference.executor import ConferenceExecutor
 from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, HoldsError, NotAllowed
-from holdfast.holds.execution.hold_executor import Work
+from holdfast.holds.execution.hold_executor import HoldExecutor
 from holdfast.holds.execution.takeover import Takeover
-from holdfast.holds.execution.way_selection import Choice
-from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.execution.way_selection import WaySelector
+from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.history.memory_store import MemoryStore
-from holdfast.holds.hold import CallOver, Fail, Hold, Message, MusicFailed, Status, Unheld, WayName, ask
+from holdfast.holds.hold import CallOver, Fail, Hold, HoldEnded, Message, MusicFailed, Status, WayName, ask
 from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
 from holdfast.holds.legs.continuation import Continued
-from holdfast.holds.legs.executor import ByLegs
-from holdfast.holds.legs.pair_index import Pairs
+from holdfast.holds.legs.executor import LegsExecutor
+from holdfast.holds.legs.pair_index import PairIndex
 from holdfast.holds.legs.planner import gone
-from holdfast.holds.phone_holds import ByPhone
+from holdfast.holds.phone_holds import PhoneHolds
 from holdfast.holds.policy import Policy, why_not_hold, why_not_resume
-from holdfast.holds.ports import Account, Clock, HoldEvent, HoldStore
-from holdfast.holds.reconciler import Watchman, other_left
-from holdfast.holds.steps.account_steps import GoOn
+from holdfast.holds.ports import AccountPort, ClockPort, HoldEvent, HoldStore
+from holdfast.holds.reconciler import Reconciler, other_left
+from holdfast.holds.steps.account_steps import ContinueDocument
 from holdfast.holds.steps.documents import Documents, checked_url
 from holdfast.holds.steps.pair import Pair, join, onward
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 from holdfast.holds.validation import call_sid, check_hold, check_words
 
 
@@ -60,14 +60,14 @@ class Holds:
 
     def __init__(
         self,
-        account: Account,
+        account: AccountPort,
         *,
         store: HoldStore | None = None,
         public_url: str | None = None,
         policy: Policy | None = None,
         legs: Legs | str = Legs.QUEUE,
-        patience: Patience | None = None,
-        clock: Clock | None = None,
+        patience: Timeouts | None = None,
+        clock: ClockPort | None = None,
         new_id: Callable[[], HoldId] | None = None,
     ) -> None:
         if public_url is not None:
@@ -75,16 +75,16 @@ class Holds:
         self.account = account
         self.policy = policy or Policy()
         self.public_url = public_url
-        clock, patience, store = clock or SystemClock(), patience or Patience(), store or MemoryStore()
+        clock, patience, store = clock or SystemClock(), patience or Timeouts(), store or MemoryStore()
         self.documents = None if public_url is None else Documents(public_url, self.policy)
         usable = self.documents if public_url is not None and account.can_reach(public_url) else None
         self._new_id = new_id or _new_id
-        self._lanes = Lanes()
-        self.ledger = Ledger(store, clock)
-        self.pairs = Pairs(store)
-        self.legs = None if usable is None else ByLegs(account, clock, patience, usable, self.pairs)
-        self.conferences = ByConference(account, clock, patience, usable)
-        self._choice = Choice(
+        self._lanes = KeyedLocks()
+        self.ledger = HoldLog(store, clock)
+        self.pairs = PairIndex(store)
+        self.legs = None if usable is None else LegsExecutor(account, clock, patience, usable, self.pairs)
+        self.conferences = ConferenceExecutor(account, clock, patience, usable)
+        self._choice = WaySelector(
             account,
             self.conferences,
             self.legs,
@@ -92,17 +92,19 @@ class Holds:
             convert=Legs(legs) is Legs.CONVERT,
             continue_url=None if usable is None else usable.continue_url(),
         )
-        self._work = Work(account, self.ledger, self.pairs, self._lanes, self.conferences, self.legs, self._choice)
+        self._work = HoldExecutor(
+            account, self.ledger, self.pairs, self._lanes, self.conferences, self.legs, self._choice
+        )
         self._takeover = Takeover(account, self.conferences, self.legs, self.pairs)
-        self.overview = Overview(
+        self.overview = CallOverview(
             account,
             self.ledger,
             self.pairs,
             continue_url=None if usable is None else usable.continue_url(),
         )
-        self._by_phone = ByPhone(account, self.ledger, clock, every_s=patience.phones_every_s, new_id=self._new_id)
-        self._watchman = Watchman(self._work, self.ledger, self.policy, clock, patience)
-        self._home = Home()
+        self._by_phone = PhoneHolds(account, self.ledger, clock, every_s=patience.phones_every_s, new_id=self._new_id)
+        self._watchman = Reconciler(self._work, self.ledger, self.policy, clock, patience)
+        self._home = HomeLoop()
         self._loading = asyncio.Lock()
         self._loaded = False
         self._running: AsyncExitStack | None = None
@@ -290,9 +292,9 @@ class Holds:
             if party.call == gone:
                 message: Message = CallOver(why="the party hung up")
             elif pair.over:
-                message = other_left(goes_on=isinstance(onward(pair, party.call), GoOn))
+                message = other_left(goes_on=isinstance(onward(pair, party.call), ContinueDocument))
             elif not party.held:
-                message = Unheld(why="the account let the call wait no longer; both parties are together again")
+                message = HoldEnded(why="the account let the call wait no longer; both parties are together again")
             else:
                 continue
             await self.ledger.tell(hold.id, message)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-class AccountFileWrong(Exception):
+class AccountFileInvalid(Exception):
     """The account file is there but cannot be used. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class StoredAccount:
     """What a Twilio SDK signs in with, and what webhooks are signed with."""
 
     sid: str
@@ -27,7 +27,7 @@ def account_file(store: Path) -> Path:
     return store.with_suffix(".account")
 
 
-def keep_account(store: Path) -> Credentials:
+def keep_account(store: Path) -> StoredAccount:
     """The account of this store, made if there is none yet; several processes at once get the same one.
 
     Raises: AccountFileWrong.
@@ -38,7 +38,9 @@ def keep_account(store: Path) -> Credentials:
             _make(path)
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise AccountFileWrong(f"{path}: cannot be used ({error}); give account_sid and auth_token yourself") from error
+        raise AccountFileInvalid(
+            f"{path}: cannot be used ({error}); give account_sid and auth_token yourself"
+        ) from error
     return _parse(path, text)
 
 
@@ -59,13 +61,13 @@ def _make(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _parse(path: Path, text: str) -> Credentials:
+def _parse(path: Path, text: str) -> StoredAccount:
     remedy = "move it away, and a new account is made on the next start"
     try:
         data = json.loads(text)
         sid, token = data["account_sid"], data["auth_token"]
     except (ValueError, TypeError, KeyError) as error:
-        raise AccountFileWrong(f"{path}: is not an account file; {remedy}") from error
+        raise AccountFileInvalid(f"{path}: is not an account file; {remedy}") from error
     if not (isinstance(sid, str) and re.fullmatch("AC[0-9a-f]{32}", sid) and isinstance(token, str) and token):
-        raise AccountFileWrong(f"{path}: holds no usable account; {remedy}")
-    return Credentials(sid=sid, token=token)
+        raise AccountFileInvalid(f"{path}: holds no usable account; {remedy}")
+    return StoredAccount(sid=sid, token=token)

@@ -46,7 +46,7 @@ from holdfast.store.writer_connection import (
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Database", "DatabaseWrong", "Statement", "StoreInTrouble", "Write", "open_database"]
+__all__ = ["Database", "DatabaseInvalid", "Statement", "StoreInTrouble", "Write", "open_database"]
 
 GROUP = 256
 """The most writes that share one transaction, so that the first of them does not wait for ever."""
@@ -68,7 +68,7 @@ LOOK_S = 1.0
 """How often the file itself is looked at."""
 
 
-class DatabaseWrong(Exception):
+class DatabaseInvalid(Exception):
     """The file cannot be used as a store. The message says why, and what to do."""
 
 
@@ -314,10 +314,10 @@ async def open_database(
             if readers is not None:
                 await asyncio.to_thread(set_aside_unreadable, path, readers)
         except TooManyUnreadable as error:
-            raise DatabaseWrong(str(error)) from error
+            raise DatabaseInvalid(str(error)) from error
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             reason = str(getattr(error, "orig", error))
-            raise DatabaseWrong(
+            raise DatabaseInvalid(
                 f"{path}: cannot be used as a store: {reason}. Give another file by --store."
             ) from error
         database = Database(engine)
@@ -371,12 +371,12 @@ def _settle(path: Path) -> None:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version not in (0, VERSION):
             earlier = "an earlier" if version < VERSION else "a later"
-            raise DatabaseWrong(
+            raise DatabaseInvalid(
                 f"{path}: was written by {earlier} version of Holdfast (schema {version}, ours is {VERSION}), "
                 "which this one does not read: move it away, or give another file by --store."
             )
         if version == 0 and tables:
-            raise DatabaseWrong(f"{path}: is a database of another program. Give another file by --store.")
+            raise DatabaseInvalid(f"{path}: is a database of another program. Give another file by --store.")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")  # all of it or nothing, and once, though two processes make it
         for table in METADATA.sorted_tables:

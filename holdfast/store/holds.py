@@ -20,7 +20,7 @@ from holdfast.holds.history.serialization import (
     pair_of,
     pair_record,
 )
-from holdfast.holds.hold import Hold, Status, Tell
+from holdfast.holds.hold import Hold, RecordEvent, Status
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
 from holdfast.holds.steps.pair import Pair
@@ -59,7 +59,7 @@ class SqlHolds:
             [(last,)] = await database.read(select(func.max(HOLD_EVENTS.c.id)))
         return cls(database, last_event=last or 0)
 
-    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+    async def save_hold(self, hold: Hold, tells: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
         """Keep this state of a hold together with its new lines of history. Raises: StoreTrouble."""
         events = numbered(hold, tells, after=self._last, at=at)
         record = json.dumps(hold_record(hold))

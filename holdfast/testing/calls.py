@@ -11,10 +11,10 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Literal
 
-from holdfast.testing.audio.rtp_stream import Line
+from holdfast.testing.audio.rtp_stream import RtpStream
 from holdfast.testing.clock import now_s
 from holdfast.testing.hold_forms import HoldForm, written
-from holdfast.testing.sip_endpoint import Endpoint
+from holdfast.testing.sip_endpoint import TestEndpoint
 from holdfast.voice.sip.effects import (
     Accepted,
     Confirmed,
@@ -80,8 +80,8 @@ class PhoneCall:
         session: SessionId,
         way: Literal["in", "out"],
         peer: str,
-        endpoint: Endpoint,
-        line: Line,
+        endpoint: TestEndpoint,
+        line: RtpStream,
         negotiation: Negotiation,
         offer: bytes | None = None,
     ) -> None:

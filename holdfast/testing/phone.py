@@ -23,12 +23,12 @@ from typing import Self
 
 from holdfast.testing.audio.ears import Ear
 from holdfast.testing.audio.recogniser import Heard, describe
-from holdfast.testing.audio.rtp_stream import Line
+from holdfast.testing.audio.rtp_stream import RtpStream
 from holdfast.testing.calls import CallFailed, CallState, PhoneCall
 from holdfast.testing.clock import now_s
 from holdfast.testing.signals import HUMS, KNOWN, Chord, Sound
 from holdfast.testing.sip_endpoint import open_endpoint
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import (
     Address,
     ContactsChanged,
@@ -129,7 +129,7 @@ class Phone:
         self._srtp: Sealing = srtp
         self._codecs = codecs
         self._events = events
-        self._credentials = Credentials(user=user or name, password=password) if password is not None else None
+        self._credentials = DigestCredentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
         self._sounds = tuple(sounds)
@@ -326,8 +326,8 @@ class Phone:
         self.calls.append(call)
         self.call_now = call
 
-    def _open_line(self) -> tuple[Line, Negotiation]:
-        line = Line(host=self._bind[0], ear=self.ear, hum=self._hum, ssrc=secrets.randbits(32))
+    def _open_line(self) -> tuple[RtpStream, Negotiation]:
+        line = RtpStream(host=self._bind[0], ear=self.ear, hum=self._hum, ssrc=secrets.randbits(32))
         line.open()
         return line, Negotiation(
             local=line.address,

@@ -29,7 +29,7 @@ from twilio.rest import Client
 from holdfast.cli.client import Client as JsonClient
 from holdfast.console.app import KEYS
 from holdfast.console.sessions import link
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 
 HOST = "127.0.0.1"
 ROWS = 128
@@ -86,7 +86,7 @@ class Server:
 
     def console_link(self) -> str:
         """A link that signs a browser in to the console, good once, for ten minutes."""
-        account = Credentials(sid=self.account_sid, token=self.auth_token)
+        account = StoredAccount(sid=self.account_sid, token=self.auth_token)
         return link(self.url, str(JsonClient(url=self.url, credentials=account).post(KEYS, has="key")["key"]))
 
     def log(self) -> str:

@@ -15,14 +15,14 @@ from typing import Any
 from holdfast.testing.clock import now_s
 from holdfast.voice.runtime.sip.transport.streams import Streams
 from holdfast.voice.runtime.sip.transport.tls import Tls, TlsFiles, load_tls
-from holdfast.voice.sip.agent import Agent, AgentSettings, AnybodyMayCall, Policy
+from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings, AllowEveryCall
 from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
-from holdfast.voice.sip.message.framing import Broken
+from holdfast.voice.sip.message.framing import FramingBroken
 
-ANYBODY_MAY_CALL = AnybodyMayCall()
+ANYBODY_MAY_CALL = AllowEveryCall()
 
 
-class Endpoint(asyncio.DatagramProtocol):
+class TestEndpoint(asyncio.DatagramProtocol):
     """A SIP address on this machine. Made by `open_endpoint`."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Endpoint(asyncio.DatagramProtocol):
         self._streams = Streams(self, now=now_s, tasks=tasks, client_tls=None if tls is None else tls.client)
         return await self._streams.listen(host, port, tls=None if tls is None else tls.server)
 
-    def start(self, address: Address, contact_user: str, policy: Policy) -> None:
+    def start(self, address: Address, contact_user: str, policy: AdmissionPolicy) -> None:
         """Make the agent, now that the address is known."""
         self.address = address
         self.agent = Agent(
@@ -68,7 +68,7 @@ class Endpoint(asyncio.DatagramProtocol):
         """One message came in."""
         self.do(self.agent.receive(data, source, now_s()))
 
-    def unframed(self, broken: Broken, source: Address) -> None:
+    def unframed(self, broken: FramingBroken, source: Address) -> None:
         """Source: streams.Owner."""
         self.do(self.agent.unframed(broken.head, source, broken.status, broken.reason, now_s()))
 
@@ -133,13 +133,13 @@ async def open_endpoint(
     tasks: asyncio.TaskGroup,
     transport: Transport = "UDP",
     certificate: Path | None = None,
-    policy: Policy = ANYBODY_MAY_CALL,
-) -> Endpoint:
+    policy: AdmissionPolicy = ANYBODY_MAY_CALL,
+) -> TestEndpoint:
     """Listen for SIP; port 0 takes a free one. TLS needs a certificate, which is believed of peers too.
 
     Raises: OSError when the address cannot be had, CertificateUnusable.
     """
-    endpoint = Endpoint()
+    endpoint = TestEndpoint()
     if transport == "UDP":
         address = await endpoint.listen(host, port)
     else:

@@ -16,7 +16,7 @@ from holdfast.voice.control.conference.audio import hears
 from holdfast.voice.control.entities import Call, RoomStatus
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.control.serialization import decode, encode
-from holdfast.voice.control.state import Board
+from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import (
     Callback,
     CreateCall,
@@ -73,7 +73,7 @@ Page = str | Callable[[dict[str, str]], str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class WebRequestSeen:
     """A request a web server got."""
 
     url: str
@@ -86,7 +86,7 @@ class Asked:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tape:
+class RecordedTape:
     """A recording that is being made."""
 
     voices: Voices
@@ -102,12 +102,12 @@ class World:
     killed: bool = False
     pages: dict[str, Page] = field(default_factory=dict)
     now: float = START
-    board: Board = field(default_factory=Board)
+    board: EngineState = field(default_factory=EngineState)
     effects: list[Effect] = field(default_factory=list)
-    web: list[Asked] = field(default_factory=list)
+    web: list[WebRequestSeen] = field(default_factory=list)
     """Every request to a web server, in the order sent: those of `asked` and of `callbacks`."""
-    asked: list[Asked] = field(default_factory=list)
-    callbacks: list[Asked] = field(default_factory=list)
+    asked: list[WebRequestSeen] = field(default_factory=list)
+    callbacks: list[WebRequestSeen] = field(default_factory=list)
     notices: list[LogNotification] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     """The journal's lines, oldest first."""
@@ -120,11 +120,11 @@ class World:
     legs: dict[CallSid, str] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
     """Addresses whose answers, or sounds, do not come until `release`."""
-    captures: dict[RecordingSid, Tape] = field(default_factory=dict)
+    captures: dict[RecordingSid, RecordedTape] = field(default_factory=dict)
     """The recordings that are being made."""
     quiet: bool = False
     """Whether nobody says anything, so that recordings are absent."""
-    slow: dict[Token, Asked] = field(default_factory=dict)
+    slow: dict[Token, WebRequestSeen] = field(default_factory=dict)
     coming: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     """Sounds that are still on their way to an ear."""
     _timers: list[tuple[float, int, Token]] = field(default_factory=list)
@@ -268,7 +268,7 @@ class World:
         """Write every noun down, forget everything, and read it again."""
         nouns = [*self.board.calls.values(), *self.board.rooms.values(), *self.board.queues.values()]
         nouns += self.board.recordings.values()
-        reborn = Board()
+        reborn = EngineState()
         reborn.restore(decode(encode(noun)) for noun in nouns)
         assert reborn.calls == self.board.calls
         assert reborn.rooms == self.board.rooms
@@ -346,7 +346,7 @@ class World:
                 if token in self._named:
                     self._stopped.add(self._named.pop(token))
             case FetchDocument(token=token, request=request):
-                asked = Asked(url=request.url, method=request.method, form=dict(request.form))
+                asked = WebRequestSeen(url=request.url, method=request.method, form=dict(request.form))
                 self.asked.append(asked)
                 self.web.append(asked)
                 if request.url in self.held_back:
@@ -356,7 +356,7 @@ class World:
             case StopFetch(token=token):
                 self.slow.pop(token, None)
             case PostCallback(kind=kind, request=request):
-                told = Asked(url=request.url, method=request.method, form=dict(request.form), kind=kind)
+                told = WebRequestSeen(url=request.url, method=request.method, form=dict(request.form), kind=kind)
                 self.web.append(told)
                 (self.asked if kind == "superseded" else self.callbacks).append(told)
             case LogNotification():
@@ -364,7 +364,7 @@ class World:
             case PlaceLeg(call=call):
                 self.legs[call] = "called"
             case StartCapture(recording=recording):
-                self.captures[recording] = Tape(voices=effect.voices, quiet_s=effect.quiet_s, began=self.now)
+                self.captures[recording] = RecordedTape(voices=effect.voices, quiet_s=effect.quiet_s, began=self.now)
                 self._inbox.append(CaptureBegan(recording=recording, url=f"https://engine.example/{recording}"))
             case ChangeCapture(recording=recording) if recording in self.captures:
                 if effect.voices is not None:
@@ -381,7 +381,7 @@ class World:
             case _:
                 pass
 
-    def _answer(self, token: Token, asked: Asked) -> Message:
+    def _answer(self, token: Token, asked: WebRequestSeen) -> Message:
         page = self.pages.get(asked.url)
         if callable(page):
             page = page(asked.form)

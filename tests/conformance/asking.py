@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Scope
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
 from holdfast.voice.api.ops.explain import make_explaining
-from holdfast.voice.api.ops.routes import NoRegistrations, Registrations
+from holdfast.voice.api.ops.routes import NoRegistrations, TrunkRegistrations
 from holdfast.voice.api.ports import Recordings
 from holdfast.voice.model.ports import Entry, Journal
 from holdfast.voice.runtime.directory.directory import Directory
@@ -172,7 +172,7 @@ async def new_place(
     journal: Journal | None = None,
     not_ready: str | None = None,
     sounds: Recordings | None = None,
-    registrations: Registrations | None = None,
+    registrations: TrunkRegistrations | None = None,
     is_ending: bool = False,
 ) -> Place:
     """The REST door and the diagnostics under one root, as `serve` puts them."""

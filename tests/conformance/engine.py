@@ -55,7 +55,7 @@ from holdfast.voice.model.errors import (
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.directory.records import Line, VoiceSettings
+from holdfast.voice.runtime.directory.records import LineRecord, VoiceSettings
 from holdfast.voice.runtime.notifications import Notifications
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
@@ -327,7 +327,7 @@ async def open_directory(shelf: Shelf | None = None) -> Directory:
         shelf or Shelf(),
         account=ACCOUNT,
         now=NOON,
-        lines=[Line.with_password(name="alice", password="secret")],
+        lines=[LineRecord.with_password(name="alice", password="secret")],
         numbers={OURS: VoiceSettings(voice_url=VOICE_URL), ALSO_OURS: VoiceSettings()},
     )
 

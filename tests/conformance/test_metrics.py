@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from holdfast.holds.clock import SystemClock
-from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.web.metrics import HoldsCollector
 from holdfast.voice.api.ops.metrics import CallbackCollector, Metrics
@@ -22,7 +22,7 @@ from holdfast.voice.media_process.control_link.protocol import Load
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipSeen, WebSeen
-from holdfast.voice.runtime.counters import Tally
+from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.sip.trunks import Trunks
 from tests.conformance.engine import Engine
@@ -30,7 +30,7 @@ from tests.conformance.engine import Engine
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 
 
-def scraped(tally: Tally, *, not_ready: str | None = None) -> dict[str, float]:
+def scraped(tally: Counters, *, not_ready: str | None = None) -> dict[str, float]:
     """Every sample, by its name with its labels."""
     engine, quality = Engine(), Quality()
     quality.note(
@@ -51,7 +51,7 @@ def scraped(tally: Tally, *, not_ready: str | None = None) -> dict[str, float]:
     metrics.count(tally, lambda: not_ready)
     metrics.show("callbacks", CallbackCollector(NoCallbacks()))
     metrics.show("trunks", TrunkCollector(Trunks()))
-    metrics.show("holds", HoldsCollector(Ledger(MemoryStore(), SystemClock()), lambda: 0.0))
+    metrics.show("holds", HoldsCollector(HoldLog(MemoryStore(), SystemClock()), lambda: 0.0))
     return read(metrics)
 
 
@@ -74,13 +74,13 @@ def read(metrics: Metrics) -> dict[str, float]:
 
 def test_the_page_names_what_is_shown_and_nothing_else() -> None:
     promised = {name.removesuffix("_total") for name in re.findall(r"^\| `(holdfast_\w+)`", PAGE.read_text(), re.M)}
-    families = (name.removeprefix("family ") for name in scraped(Tally()) if name.startswith("family "))
+    families = (name.removeprefix("family ") for name in scraped(Counters()) if name.startswith("family "))
     shown = {name for name in families if not name.endswith("_created")}  # when a histogram began, not a figure
     assert shown == promised
 
 
 def test_webhooks_and_notifications_are_counted() -> None:
-    tally = Tally()
+    tally = Counters()
     for status, kind in ((200, "document"), (204, "call"), (404, "call"), (0, "document")):
         tally.saw(WebSeen(call=None, kind=kind, method="POST", url="http://x/", form=(), status=status, took_ms=250))
     tally.saw(SipSeen(call=CallSid("CA1"), received=True, summary="INVITE", peer="127.0.0.1"))
@@ -96,8 +96,8 @@ def test_webhooks_and_notifications_are_counted() -> None:
 
 
 def test_readiness_is_a_figure_too() -> None:
-    assert scraped(Tally())["holdfast_ready"] == 1
-    assert scraped(Tally(), not_ready="the media process is away")["holdfast_ready"] == 0
+    assert scraped(Counters())["holdfast_ready"] == 1
+    assert scraped(Counters(), not_ready="the media process is away")["holdfast_ready"] == 0
 
 
 class Broken(Collector):
@@ -111,7 +111,7 @@ class Broken(Collector):
 def test_a_part_that_fails_spoils_no_other_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics(switch=Engine())
     metrics.show("the broken part", Broken())
-    metrics.count(Tally(), lambda: None)
+    metrics.count(Counters(), lambda: None)
     for _ in range(3):
         found = read(metrics)
         assert found["holdfast_figures_missing|the broken part"] == 1

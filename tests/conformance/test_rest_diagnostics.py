@@ -13,8 +13,8 @@ from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.ports import Entry
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.directory.records import Route
-from holdfast.voice.runtime.sip.trunks import Standing
+from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.sip.trunks import TrunkStatus
 from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
 
@@ -120,10 +120,10 @@ class Registrar:
     def follow_trunks(self) -> None:
         self.followed += 1
 
-    def standing(self, trunk: Route) -> Standing | None:
+    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
         if trunk.user is None:
             return None
-        return Standing(host=trunk.host, port=trunk.port, user=trunk.user, state=self.state, status=403)
+        return TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user, state=self.state, status=403)
 
 
 async def test_a_route_tells_how_we_stand_with_its_trunk_and_the_one_behind_it() -> None:

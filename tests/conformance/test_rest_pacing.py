@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.errors import BacklogFull
-from holdfast.voice.api.rate_limit import BACKLOG_S, Bucket, Turns
+from holdfast.voice.api.rate_limit import BACKLOG_S, CallPacing, TokenBucket
 from holdfast.voice.model.commands import CreateCall
 from tests.conformance.asking import BASE, BASIC, FORM, Diary, over_asgi
 from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory
@@ -18,7 +18,7 @@ PATH = BASE.removeprefix("/2010-04-01") + "/Calls.json"
 
 def test_a_bucket_holds_one_seconds_requests_and_at_least_one() -> None:
     now = 0.0
-    bucket, slow = Bucket(per_s=3, now=lambda: now), Bucket(per_s=0.5, now=lambda: now)
+    bucket, slow = TokenBucket(per_s=3, now=lambda: now), TokenBucket(per_s=0.5, now=lambda: now)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     assert [slow.take() for _ in range(2)] == [True, False]
     now = 1 / 3
@@ -56,20 +56,20 @@ async def test_what_comes_too_fast_is_429_until_time_has_passed() -> None:
 
 def test_turns_are_taken_one_behind_the_other_and_a_day_ahead_at_most() -> None:
     now = 0.0
-    turns = Turns(per_s=2, now=lambda: now)
+    turns = CallPacing(per_s=2, now=lambda: now)
     assert [turns.take() for _ in range(3)] == [0.0, 0.5, 1.0]
     now = 1.25
     assert turns.take() == 0.25
     now = 10.0
     assert [turns.take() for _ in range(2)] == [0.0, 0.5]
-    rare = Turns(per_s=1 / 1000, now=lambda: now)
+    rare = CallPacing(per_s=1 / 1000, now=lambda: now)
     assert [rare.take() for _ in range(87)][-1] == 86_000.0 <= BACKLOG_S
     with pytest.raises(BacklogFull, match="87 calls wait"):
         rare.take()
 
 
 def test_without_a_rate_nobody_waits() -> None:
-    turns = Turns(per_s=None, now=lambda: 0.0)
+    turns = CallPacing(per_s=None, now=lambda: 0.0)
     assert [turns.take() for _ in range(3)] == [0.0, 0.0, 0.0]
 
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from holdfast.store.database import Database, DatabaseWrong, Statement, open_database
+from holdfast.store.database import Database, DatabaseInvalid, Statement, open_database
 from holdfast.store.journal import SqlJournal
 from holdfast.store.row_check import Readers
 from holdfast.store.tables import KEY_VALUES
@@ -200,7 +200,9 @@ async def test_a_file_of_another_version_is_refused_untouched_in_a_sentence(
         other.execute("INSERT INTO key_values VALUES ('line', 'alice', 'of another version')")
         other.execute(f"PRAGMA user_version={version}")
     before = path.read_bytes()
-    with pytest.raises(DatabaseWrong, match=rf"was written by {told} version of Holdfast \(schema {version}, ours is"):
+    with pytest.raises(
+        DatabaseInvalid, match=rf"was written by {told} version of Holdfast \(schema {version}, ours is"
+    ):
         async with open_database(path, readers=readers()):
             pass
     assert path.read_bytes() == before
@@ -212,7 +214,7 @@ async def test_a_database_of_another_program_is_refused_untouched(tmp_path: Path
     with closing(sqlite3.connect(path)) as other, other:
         other.execute("CREATE TABLE photos (name)")
     before = path.read_bytes()
-    with pytest.raises(DatabaseWrong, match="is a database of another program"):
+    with pytest.raises(DatabaseInvalid, match="is a database of another program"):
         async with open_database(path):
             pass
     assert path.read_bytes() == before
@@ -229,6 +231,6 @@ async def test_a_place_that_is_no_store(kind: str, tmp_path: Path) -> None:
         case _:
             path.write_text("")
             path = path / "holdfast.db"
-    with pytest.raises(DatabaseWrong, match="cannot be used as a store"):
+    with pytest.raises(DatabaseInvalid, match="cannot be used as a store"):
         async with open_database(path):
             pass

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from holdfast.holds.errors import StoreTrouble
 from holdfast.holds.history.memory_store import MemoryStore
-from holdfast.holds.hold import Hold, Status, Tell, WayName
+from holdfast.holds.hold import Hold, RecordEvent, Status, WayName
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
 from holdfast.holds.ports import HoldStore
 from holdfast.holds.steps.pair import Pair, Party, Place
@@ -93,7 +93,7 @@ async def test_the_newest_hold_of_a_call_is_found(store: HoldStore) -> None:
     first = a_hold(1, asked_at=1.0, status=Status.RESUMED)
     second = replace(a_hold(2, asked_at=2.0, status=Status.RESUMED), call=first.call)
     for hold in (first, second, a_hold(3, asked_at=3.0)):
-        await store.save_hold(hold, [Tell(kind="asked")], at=hold.asked_at)
+        await store.save_hold(hold, [RecordEvent(kind="asked")], at=hold.asked_at)
     assert await store.last_of(first.call) == second
     assert await store.last_of(CallSid("CA" + "9" * 32)) is None
 
@@ -108,8 +108,8 @@ async def test_a_hold_that_ends_is_no_longer_active(store: HoldStore) -> None:
 async def test_history_is_numbered_in_the_order_it_was_told(store: HoldStore) -> None:
     assert await store.last_event() == 0
     asked = replace(a_hold(1), by="alice")
-    first = await store.save_hold(asked, [Tell(kind="asked", detail="why"), Tell(kind="holding")], at=1.0)
-    second = await store.save_hold(replace(asked, resumed_by="bob"), [Tell(kind="resumed")], at=2.0)
+    first = await store.save_hold(asked, [RecordEvent(kind="asked", detail="why"), RecordEvent(kind="holding")], at=1.0)
+    second = await store.save_hold(replace(asked, resumed_by="bob"), [RecordEvent(kind="resumed")], at=2.0)
     ids = [event.id for event in (*first, *second)]
     assert ids == sorted(set(ids))
     assert await store.last_event() == ids[-1]
@@ -123,7 +123,7 @@ async def test_history_is_numbered_in_the_order_it_was_told(store: HoldStore) ->
 
 
 async def test_history_is_read_on_from_where_a_reader_was(store: HoldStore) -> None:
-    events = await store.save_hold(a_hold(1), [Tell(kind=str(number)) for number in range(6)], at=1.0)
+    events = await store.save_hold(a_hold(1), [RecordEvent(kind=str(number)) for number in range(6)], at=1.0)
     rest = await store.events(after=events[2].id, limit=2)
     assert [event.kind for event in rest] == ["3", "4"]
     assert await store.events(after=events[-1].id) == []
@@ -143,10 +143,10 @@ async def test_sql_goes_on_numbering_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "holdfast.db"
     async with open_database(path) as database:
         store = await SqlHolds.open(database)
-        await store.save_hold(FULL, [Tell(kind="asked"), Tell(kind="held")], at=1.0)
+        await store.save_hold(FULL, [RecordEvent(kind="asked"), RecordEvent(kind="held")], at=1.0)
     async with open_database(path) as database:
         store = await SqlHolds.open(database)
-        [event] = await store.save_hold(FULL, [Tell(kind="resumed")], at=2.0)
+        [event] = await store.save_hold(FULL, [RecordEvent(kind="resumed")], at=2.0)
         assert event.id == 3
         assert [one.kind for one in await store.events()] == ["asked", "held", "resumed"]
 

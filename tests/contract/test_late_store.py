@@ -17,7 +17,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.holds.errors import StoreTrouble
-from holdfast.holds.hold import Tell, ask
+from holdfast.holds.hold import RecordEvent, ask
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.store import database as database_module
 from holdfast.store.database import Database, Statement, StoreInTrouble, open_database
@@ -205,7 +205,7 @@ async def test_a_hold_that_is_written_late_is_read_as_what_it_is(database: Datab
         ]
 
     with locked(path):
-        await store.save_hold(second, [*told, Tell(kind="held")], at=2.0)
+        await store.save_hold(second, [*told, RecordEvent(kind="held")], at=2.0)
         late = await seen()
     await until_quiet(database)
     assert late == await seen()

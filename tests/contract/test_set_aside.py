@@ -17,12 +17,12 @@ import anyio
 import pytest
 
 from holdfast.cli.server.stored_row_readers import READERS
-from holdfast.holds.hold import Hold, Status, Tell, WayName
+from holdfast.holds.hold import Hold, RecordEvent, Status, WayName
 from holdfast.holds.ids import CallSid as HoldCall
 from holdfast.holds.ids import HoldId
 from holdfast.holds.steps.pair import Pair, Party, Place
 from holdfast.store import row_check
-from holdfast.store.database import DatabaseWrong, open_database
+from holdfast.store.database import DatabaseInvalid, open_database
 from holdfast.store.holds import SqlHolds
 from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
@@ -37,7 +37,7 @@ from holdfast.voice.control.entities import (
     Room,
 )
 from holdfast.voice.control.serialization import encode
-from holdfast.voice.control.state import Board
+from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import Instruction, RecordingTerms
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import LegEnded
@@ -51,13 +51,13 @@ from holdfast.voice.runtime.directory.access import (
 )
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import (
-    Application,
-    Line,
-    Route,
+    ApplicationRecord,
+    LineRecord,
+    RouteRecord,
     VoiceSettings,
 )
 from holdfast.voice.runtime.notifications import Notifications
-from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.registrar.registrar import Binding
@@ -135,11 +135,13 @@ async def fill(path: Path) -> None:
         lines = [Entry(at=1.0, call=sid("CA", 1), kind="sip", data=json.dumps({"n": n})) for n in range(3)]
         await journal.commit(lines, states)
         directory = await Directory.open(kv, account=ACCOUNT, now=1.0)
-        await directory.put_line(Line.with_password(name="alice", password="correct-horse"))
+        await directory.put_line(LineRecord.with_password(name="alice", password="correct-horse"))
         await directory.put_number(replace(directory.new_number("+15550100", now=1.0), voice=VOICE))
-        application = Application(sid=sid("AP", 1), friendly_name="app", created_at=1.0, updated_at=1.0, voice=VOICE)
+        application = ApplicationRecord(
+            sid=sid("AP", 1), friendly_name="app", created_at=1.0, updated_at=1.0, voice=VOICE
+        )
         await directory.put_application(application)
-        await directory.put_route(Route(prefix="+44", host="192.0.2.1", port=5060, sources=("192.0.2.0/24",)))
+        await directory.put_route(RouteRecord(prefix="+44", host="192.0.2.1", port=5060, sources=("192.0.2.0/24",)))
         access = directory.access
         await access.keys.put(ApiKey(sid=sid("SK", 1), friendly_name="", digest="d", created_at=1.0, updated_at=1.0))
         listed = CredentialList(sid=sid("CL", 1), friendly_name="list", created_at=1.0, updated_at=1.0)
@@ -154,7 +156,7 @@ async def fill(path: Path) -> None:
             calls=(Mapping(sid=sid("CL", 1), created_at=1.0),),
         )
         await access.domains.put(domain)
-        registrations = Registrations(kv)
+        registrations = StoredRegistrations(kv)
         contact = Binding(
             uri="sip:alice@192.0.2.1:5060",
             to=Address("192.0.2.1", 5060),
@@ -171,8 +173,8 @@ async def fill(path: Path) -> None:
         notifications.add(LogNotification(call=CallSid(sid("CA", 1)), code=11200, log=0, message="m", url="u"))
         await notifications.write()
         holds = await SqlHolds.open(database)
-        await holds.save_hold(a_hold("HD1"), [Tell(kind="asked"), Tell(kind="held")], at=1.0)
-        await holds.save_hold(replace(a_hold("HD2"), status=Status.RESUMED), [Tell(kind="resumed")], at=1.0)
+        await holds.save_hold(a_hold("HD1"), [RecordEvent(kind="asked"), RecordEvent(kind="held")], at=1.0)
+        await holds.save_hold(replace(a_hold("HD2"), status=Status.RESUMED), [RecordEvent(kind="resumed")], at=1.0)
         await holds.save_pair(
             Pair(
                 parent=Party(call=HoldCall(sid("CA", 1)), place=Place.PARENT),
@@ -185,7 +187,7 @@ def a_hold(id: str) -> Hold:
     return Hold(id=HoldId(id), call=HoldCall(sid("CA", 1)), asked_at=1.0, status=Status.HELD, way=WayName.CONFERENCE)
 
 
-async def start(path: Path) -> Board:
+async def start(path: Path) -> EngineState:
     """All that a start reads, in the order in which a server does. Raises what would end it."""
     async with open_database(path, readers=READERS) as database:
         holds = await SqlHolds.open(database)
@@ -193,7 +195,7 @@ async def start(path: Path) -> Board:
         await holds.pairs()
         kv, journal = SqlKeyValues(database), SqlJournal(database)
         await Directory.open(kv, account=ACCOUNT, now=1.0)
-        await Registrations(kv).load()
+        await StoredRegistrations(kv).load()
         await Notifications(clock=lambda: 1.0, seed="seed", store=kv).load()
         switch = Switch(
             journal=journal,
@@ -403,7 +405,7 @@ async def test_beyond_so_many_the_start_is_refused_and_nothing_is_moved(
         assert rows(path, "SELECT count(*) FROM set_aside") == [(bad,)]
         return
     before = rows(path, "SELECT * FROM key_values")
-    with pytest.raises(DatabaseWrong, match=r"4 of \d+ rows cannot be read.* not touched.*--store"):
+    with pytest.raises(DatabaseInvalid, match=r"4 of \d+ rows cannot be read.* not touched.*--store"):
         await start(path)
     assert rows(path, "SELECT * FROM key_values") == before
     assert rows(path, "SELECT count(*) FROM set_aside") == [(0,)]

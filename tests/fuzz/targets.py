@@ -31,9 +31,9 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.errors import MessageUnreadable
+from holdfast.voice.sip.errors import SipMessageUnreadable
 from holdfast.voice.sip.message.codec import decode
-from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Message, Request, Response
 from holdfast.voice.sip.sdp.offer import (
     Negotiation,
@@ -222,7 +222,7 @@ def misanswered(asked: bytes, said: Iterable[bytes]) -> Iterator[str]:
     """What is wrong with our responses to a packet: a status that is none for strangers, or another request's name."""
     try:
         request = decode(asked)
-    except MessageUnreadable:
+    except SipMessageUnreadable:
         request = None
     for data in said:
         if not data.startswith(b"SIP/2.0"):
@@ -296,7 +296,7 @@ def the_registrar(numbers: Iterable[int]) -> list[str]:
     for number in numbers:
         dice, name = random.Random(f"registrar {number}"), f"trunk {number}"
         line.sent.clear()
-        good = Credentials(user="us", password="secret")
+        good = DigestCredentials(user="us", password="secret")
         line._do(line.agent.register(name, CALLER, "us", now=line.now, credentials=good, expires_s=300, insists=True))
         began, asked = line.now, 0
         while line.now < began + REGISTERED_S:

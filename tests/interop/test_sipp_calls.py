@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from holdfast.cli.client import Client as HoldsClient
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 from holdfast.testing.audio.ears import frames
 from holdfast.testing.clock import now_s
 from holdfast.testing.file_server import FileServer
@@ -158,7 +158,7 @@ async def test_loss_and_jitter_are_concealed_counted_and_shown(server: Server, t
         await alice.called()
         await alice.hears("bob")
         began_s = now_s()
-        ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+        ask = HoldsClient(url=server.url, credentials=StoredAccount(sid=server.account_sid, token=server.auth_token))
         quality = {"packets_received": 0}
         async with asyncio.timeout(15):
             while quality["packets_received"] < 100:
@@ -246,7 +246,7 @@ async def test_whom_a_phone_holds_hears_music(server: Server, tmp_path: Path, wh
 
 async def by_phone(server: Server, call: str) -> list[tuple[str, str]]:
     """Who holds a call, and how it is, once somebody does."""
-    ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+    ask = HoldsClient(url=server.url, credentials=StoredAccount(sid=server.account_sid, token=server.auth_token))
     async with asyncio.timeout(15):
         while True:
             listed = (await asyncio.to_thread(ask.get, "/holds?active=true"))["holds"]

@@ -3,7 +3,7 @@
 import asyncio
 
 from holdfast.cli.client import Client
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 from holdfast.testing.server import Server
 
 PASSWORD = "wonderland"
@@ -14,7 +14,7 @@ CUSTOMER = "+15550123"
 
 def client(server: Server) -> Client:
     """The JSON API of a server."""
-    return Client(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+    return Client(url=server.url, credentials=StoredAccount(sid=server.account_sid, token=server.auth_token))
 
 
 async def answers(server: Server, number: str, url: str) -> None:

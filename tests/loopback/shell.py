@@ -13,10 +13,10 @@ from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.exchange import Timing
-from holdfast.voice.runtime.http.ssrf_policy import Reach
+from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
 from holdfast.voice.runtime.sounds.decode_client import Decoder
-from holdfast.voice.runtime.sounds.sound_cache import Library
-from holdfast.voice.runtime.sounds.tts_client import NoSpeech, Speech
+from holdfast.voice.runtime.sounds.sound_cache import SoundCache
+from holdfast.voice.runtime.sounds.tts_client import NoSpeech, SpeechEngine
 from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 
 FAST = Timing(connect_s=0.5, read_s=0.5, total_s=1.5)
@@ -80,7 +80,7 @@ class Shell:
         self.seen: list[WebSeen] = []
         self._facts: asyncio.Queue[Told] = asyncio.Queue()
         self.web: WebClient
-        self.library: Library
+        self.library: SoundCache
         self.webhooks: Webhooks
 
     def tell(self, fact: Told) -> None:
@@ -108,16 +108,16 @@ async def open_shell(
     *,
     timing: Timing = FAST,
     decoder: Decoder | None = None,
-    speech: Speech | None = None,
+    speech: SpeechEngine | None = None,
     budget_bytes: int = 10_000_000,
 ) -> AsyncIterator[Shell]:
     """Everything of the web side, on loopback."""
     shell = Shell()
     decoder = decoder or Decoder()
-    async with WebClient(auth_token="secret", reach=Reach(loopback=True), timing=timing) as shell.web:
+    async with WebClient(auth_token="secret", reach=SsrfPolicy(loopback=True), timing=timing) as shell.web:
         try:
             async with asyncio.TaskGroup() as tasks:
-                shell.library = Library(
+                shell.library = SoundCache(
                     web=shell.web,
                     media=shell.bank,
                     decoder=decoder,

@@ -13,8 +13,8 @@ from holdfast.holds.errors import (
     AccountRefused,
     AccountTrouble,
     AccountUnreachable,
-    NotThere,
     OutcomeUnknown,
+    ResourceNotFound,
     WrongCredentials,
 )
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
@@ -110,8 +110,8 @@ async def test_an_answer_that_is_none_is_trouble(work: str, behaviour: Behaviour
     [
         (401, 20003, WrongCredentials),
         (403, 20003, WrongCredentials),
-        (400, 21220, NotThere),
-        (404, 20404, NotThere),
+        (400, 21220, ResourceNotFound),
+        (404, 20404, ResourceNotFound),
         (429, 20429, AccountRefused),
         (500, 20500, AccountRefused),
     ],

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from holdfast.cli.client import Client as HoldsClient
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 from holdfast.testing.audio.ears import frames
 from holdfast.testing.calls import PhoneCall
 from holdfast.testing.clock import now_s
@@ -162,7 +162,7 @@ async def test_a_waiting_phone_that_holds_is_met_with_music(server: Server, file
 
 
 async def test_the_holds_service_shows_a_hold_by_phone(server: Server) -> None:
-    ask = HoldsClient(url=server.url, credentials=Credentials(sid=server.account_sid, token=server.auth_token))
+    ask = HoldsClient(url=server.url, credentials=StoredAccount(sid=server.account_sid, token=server.auth_token))
     async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         call = await alice.call(ROOM)
         await call.answered()

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from holdfast.cli.client import Client, Refused
+from holdfast.cli.client import Client, ServerRefused
 from holdfast.cli.server.http_server import http_server
 from holdfast.holds import Account, AccountUnreachable, BadInput, Hold, Holds
 from holdfast.holds.web.app import make_web
@@ -146,7 +146,7 @@ async def test_a_conference_held_resumed_and_held_with_other_music(server: Serve
         assert talk.alice.call_now is not None
         await talk.alice.call_now.hang_up()
         assert (await talk.resume(last["id"]))["status"] == "call-ended"
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ServerRefused) as refused:
             await talk.hold(talk.alice_call)
         assert refused.value.http_status == 409
         await talk.bob.hears("silence")

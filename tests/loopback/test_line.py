@@ -10,16 +10,16 @@ import pytest
 
 from holdfast.testing.audio.ears import Ear, stream
 from holdfast.testing.audio.recogniser import SILENCE
-from holdfast.testing.audio.rtp_stream import Line, bind_pair, read
+from holdfast.testing.audio.rtp_stream import RtpStream, bind_pair, read
 from holdfast.testing.clock import now_s
 from holdfast.testing.signals import ALICE, BOB, FRAME_SAMPLES, Chord
 from holdfast.voice.sip.sdp.offer import Agreed
 
 
 @contextmanager
-def open_line(hum: Chord | None) -> Iterator[tuple[Line, Ear]]:
+def open_line(hum: Chord | None) -> Iterator[tuple[RtpStream, Ear]]:
     ear = Ear()
-    line = Line(host="127.0.0.1", ear=ear, hum=hum, ssrc=0xFFFFFFFF)
+    line = RtpStream(host="127.0.0.1", ear=ear, hum=hum, ssrc=0xFFFFFFFF)
     line.open()
     try:
         yield line, ear
@@ -27,7 +27,7 @@ def open_line(hum: Chord | None) -> Iterator[tuple[Line, Ear]]:
         line.close()
 
 
-def agreed_with(line: Line) -> Agreed:
+def agreed_with(line: RtpStream) -> Agreed:
     return Agreed(remote=line.address, codec="PCMU", dtmf_payload_type=101, send=True, receive=True, peer_holds=False)
 
 

@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.control_socket import Door
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.control_socket import ControlSocket
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 
 FACTS = 20_000
-GREETING = m.Attached(pid=1, capacity=1, rows=())
+GREETING = m.ControlAttached(pid=1, capacity=1, rows=())
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[tuple[Door, Outbox, Path]]:
-    outbox = Outbox(limit=FACTS)
-    made = Door(tmp_path / "media", outbox)
+def door(tmp_path: Path) -> Iterator[tuple[ControlSocket, FactQueue, Path]]:
+    outbox = FactQueue(limit=FACTS)
+    made = ControlSocket(tmp_path / "media", outbox)
     yield made, outbox, tmp_path / "media"
     made.close()
 
 
-def come(door: Door, path: Path) -> socket.socket:
+def come(door: ControlSocket, path: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.connect(str(path))
     control.setblocking(False)
@@ -47,14 +47,14 @@ def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.Answer]:
 
 
 def digits(answers: list[m.Answer]) -> list[str]:
-    return [answer.leg for answer in answers if isinstance(answer, m.DigitPressed)]
+    return [answer.leg for answer in answers if isinstance(answer, m.RowDigitPressed)]
 
 
-def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[Door, Outbox, Path]) -> None:
+def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[ControlSocket, FactQueue, Path]) -> None:
     its, outbox, path = door
     said = [str(number) for number in range(FACTS)]
     for number in said:
-        outbox.put(m.DigitPressed(leg=number, digit="1"))
+        outbox.put(m.RowDigitPressed(leg=number, digit="1"))
     with closing(come(its, path)) as first:
         its.flush()
         assert len(outbox) > 0, "all of it fits into the system's own buffer"
@@ -71,16 +71,16 @@ def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[Door, Outbox, 
         assert taken + heard == said
 
 
-def test_replies_go_between_the_facts_and_die_with_their_control(door: tuple[Door, Outbox, Path]) -> None:
+def test_replies_go_between_the_facts_and_die_with_their_control(door: tuple[ControlSocket, FactQueue, Path]) -> None:
     its, outbox, path = door
     with closing(come(its, path)) as first:
-        outbox.put(m.DigitPressed(leg="a", digit="1"))
+        outbox.put(m.RowDigitPressed(leg="a", digit="1"))
         its.reply(m.Done(number=7))
         its.flush()
-        outbox.put(m.DigitPressed(leg="b", digit="2"))
+        outbox.put(m.RowDigitPressed(leg="b", digit="2"))
         its.flush()
         answers = read(first, m.Unpacker())
-        assert [type(answer) for answer in answers] == [m.Attached, m.Done, m.DigitPressed, m.DigitPressed]
+        assert [type(answer) for answer in answers] == [m.ControlAttached, m.Done, m.RowDigitPressed, m.RowDigitPressed]
         its.reply(m.Done(number=8))
     with closing(come(its, path)) as second:
         its.flush()

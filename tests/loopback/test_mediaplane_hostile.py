@@ -223,8 +223,8 @@ async def test_addresses_nothing_can_be_sent_to(tmp_path: Path) -> None:
         await media.plane.applied()
         (row,) = await media.plane.rows()
         assert row.remote is None
-        await media.told(m.Refused, lambda fact: fact.leg == "nobody")
-        refused = [(fact.leg, fact.command) for fact in media.facts if isinstance(fact, m.Refused)]
+        await media.told(m.RequestRefused, lambda fact: fact.leg == "nobody")
+        refused = [(fact.leg, fact.command) for fact in media.facts if isinstance(fact, m.RequestRefused)]
         assert refused == [("alice", "describe-row")] * len(bad) + [("alice", "play"), ("nobody", "play")]
 
 
@@ -243,7 +243,7 @@ async def test_what_is_impossible_in_a_batch_keeps_nothing_else_from_happening(t
             await alice.hears_more(3)
             await bob.hears_more(3)
         assert {packet.payload for packet in alice.got[mark[0] :] + bob.got[mark[1] :]} == {SILENT}
-        assert (await media.told(m.Refused)).token == "music"
+        assert (await media.told(m.RequestRefused)).token == "music"
 
 
 async def test_nonsense_on_the_control_socket(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.voice.media.dtmf import event_receiver
-from holdfast.voice.media.dtmf.tone_detector import InbandKeys
+from holdfast.voice.media.dtmf.tone_detector import ToneDetector
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.runtime.sounds.generated import touch_tones
 from tests.loopback.mediaplane import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
@@ -31,7 +31,7 @@ async def test_keys_leave_as_events_where_those_were_agreed(tmp_path: Path) -> N
         await media.plane.put_clip("digits:1w#", tones("1w#"))
         media.plane.route({"alice": None})
         media.plane.play("alice", "t", "digits:1w#", loops=2, digits="1w#")
-        await media.told(m.SoundEnded)
+        await media.told(m.RowAudioEnded)
         await alice.hears_more(2)
         told, last = "", None
         for each in alice.got:
@@ -56,7 +56,7 @@ async def test_keys_leave_as_tones_where_no_events_were_agreed(tmp_path: Path) -
         media.plane.route({"alice": None})
         media.plane.play("alice", "t", "digits:5", digits="5")
         first = await alice.hears_sound(tones("5")[:160])
-        await media.told(m.SoundEnded)
+        await media.told(m.RowAudioEnded)
         await alice.hears_more(1)
         sound = b"".join(each.payload for each in alice.got[first:])
         assert sound.startswith(tones("5")[: len(sound)])
@@ -69,7 +69,7 @@ async def test_a_press_of_no_key_is_no_press(tmp_path: Path) -> None:
         await media.plane.put_clip("digits:x", tones("1"))
         media.plane.route({"alice": None})
         media.plane.play("alice", "t", "digits:x", digits="x")
-        await media.told(m.SoundEnded)
+        await media.told(m.RowAudioEnded)
         await alice.hears_more(1)
         assert {each.payload_type for each in alice.got} == {0}
 
@@ -100,9 +100,9 @@ async def test_tones_in_the_sound_of_a_phone_without_events_are_keys(tmp_path: P
             await alice.hears_more(1)
         # Bob agreed to events: his tones are sound, and none of our business.
         bob.send(struct.pack("!BBHII", 0x80, 128 | 101, 900, 0, 7) + bytes([9, 0x80, 0, 160]), to_bob)
-        await media.told(m.DigitPressed, lambda fact: fact.leg == "bob")
-        await media.told(m.DigitPressed, lambda fact: fact.digit == "#")
-        pressed = [(fact.leg, fact.digit) for fact in media.facts if isinstance(fact, m.DigitPressed)]
+        await media.told(m.RowDigitPressed, lambda fact: fact.leg == "bob")
+        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "#")
+        pressed = [(fact.leg, fact.digit) for fact in media.facts if isinstance(fact, m.RowDigitPressed)]
         assert [digit for leg, digit in pressed if leg == "alice"] == list("2580#")
         assert [digit for leg, digit in pressed if leg == "bob"] == ["9"]
 
@@ -138,15 +138,15 @@ async def test_keys_of_one_of_two_are_passed_on_to_the_other(tmp_path: Path) -> 
         media.plane.route({"alice": ("bob", "carol"), "bob": ("alice", "carol"), "carol": ("alice", "bob")})
         await media.plane.applied()
         alice.send(pressed_event(200, 5), to_alice)
-        await media.told(m.DigitPressed, lambda fact: fact.digit == "5")
+        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "5")
         media.plane.route({"alice": None, "bob": (), "carol": ()})
         await media.plane.applied()
         alice.send(pressed_event(300, 6), to_alice)
-        await media.told(m.DigitPressed, lambda fact: fact.digit == "6")
+        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "6")
         mark = bob.read()
         await bob.hears_more(10)
         assert (keys(bob, mark), keys(carol), keys(alice)) == ("", "", "")
-        pressed = [fact.digit for fact in media.facts if isinstance(fact, m.DigitPressed)]
+        pressed = [fact.digit for fact in media.facts if isinstance(fact, m.RowDigitPressed)]
         assert pressed == list("12#56")
 
 
@@ -185,12 +185,12 @@ async def test_keys_told_by_signalling_are_passed_on_like_others(tmp_path: Path)
         await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
         await bob.hears_more(3)
         assert (keys(bob), keys(alice)) == ("4#", "")
-        assert [fact for fact in media.facts if isinstance(fact, m.DigitPressed)] == [], "control knows already"
+        assert [fact for fact in media.facts if isinstance(fact, m.RowDigitPressed)] == [], "control knows already"
 
 
 def tones_heard(phone: Phone) -> str:
     """The keys a phone was sent as tones."""
-    ear, told = InbandKeys(1), ""
+    ear, told = ToneDetector(1), ""
     ear.listen(0, wanted=True)
     for each in phone.got:
         frame = np.frombuffer(each.payload, dtype=np.uint8)[None, :]

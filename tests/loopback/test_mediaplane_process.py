@@ -81,20 +81,20 @@ async def test_sound_goes_on_while_control_is_away_and_the_next_one_takes_over(t
                 first.plane.play("bob", "hold", "music", loops=0)
                 first.plane.play("alice", "short", "music", loops=6)
                 first.plane.route({"alice": ("bob",), "bob": None})
-            await first.told(m.SoundStarted)
+            await first.told(m.RowAudioStarted)
         async with humming((alice, to_alice), (bob, to_bob)):
             await alice.hears_sound(bob.hum)
             await alice.hears_more(30)
             mark = bob.read()
             async with control(media) as second:
-                attached = await second.told(m.Attached)
+                attached = await second.told(m.ControlAttached)
                 assert [(row.leg, row.port, row.hears, row.playing) for row in attached.rows] == [
                     ("alice", to_alice, ("bob",), None),
                     ("bob", to_bob, None, "hold"),
                 ]
                 assert [row.latched for row in attached.rows] == [True, True]
                 # What happened meanwhile is told now.
-                await second.told(m.SoundEnded, lambda fact: fact.token == "short")
+                await second.told(m.RowAudioEnded, lambda fact: fact.token == "short")
                 await second.told(m.FirstPacket, lambda fact: fact.leg == "bob")
                 # A row that is there is given again.
                 assert (await second.plane.open_row("bob")).port == to_bob
@@ -114,7 +114,7 @@ async def test_a_newer_control_takes_the_place_of_an_older(tmp_path: Path) -> No
             async with asyncio.timeout(WAIT_S):
                 greeting = await reader.readexactly(m.LENGTHS.size)
                 assert m.LENGTHS.unpack(greeting)[0] > 0
-            await media.told(m.Detached)
+            await media.told(m.ControlDetached)
         finally:
             writer.close()
         await media.rows(lambda rows: rows == ())
@@ -128,7 +128,7 @@ async def test_without_a_process_posts_are_refused_and_questions_fail(tmp_path: 
     plane.route({"alice": (), "bob": None})
     facts = plane.facts()
     refused = [await anext(facts) for _ in range(3)]
-    assert [(fact.leg, fact.command, fact.token) for fact in refused if isinstance(fact, m.Refused)] == [
+    assert [(fact.leg, fact.command, fact.token) for fact in refused if isinstance(fact, m.RequestRefused)] == [
         ("alice", "play", "t"),
         ("alice", "route", None),
         ("bob", "route", None),
@@ -140,7 +140,7 @@ async def test_a_process_that_dies_is_told_and_its_successor_begins_anew(tmp_pat
         await media.plane.open_row("alice")
         media.process.kill()
         await media.process.wait()
-        await media.told(m.Detached)
+        await media.told(m.ControlDetached)
         with pytest.raises(MediaAway):
             await media.plane.rows()
         successor = await start(path=media.path)
@@ -226,12 +226,12 @@ async def test_a_low_limit_on_open_files_is_raised_or_said(tmp_path: Path) -> No
     soft_only = ("sh", "-c", 'ulimit -S -n 70; exec "$@"', "sh")
     assert hard == resource.RLIM_INFINITY or hard >= 124
     async with running(tmp_path, rows=20, under=soft_only) as media:
-        assert (await media.told(m.Attached)).capacity == 20
+        assert (await media.told(m.ControlAttached)).capacity == 20
         for k in range(20):
             await media.plane.open_row(str(k))
     hard_too = ("sh", "-c", 'ulimit -n 73; exec "$@"', "sh")
     async with running(tmp_path, rows=20, under=hard_too) as media:
-        assert (await media.told(m.Attached)).capacity == 3
+        assert (await media.told(m.ControlAttached)).capacity == 3
         for k in range(3):
             await media.plane.open_row(str(k))
         with pytest.raises(RowsFull):

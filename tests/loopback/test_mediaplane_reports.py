@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT, ntp
-from holdfast.voice.media_process.legs.rtcp_sockets import Reports
+from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 
 ROW, OURS, THEIRS = 3, 7, 9
 
@@ -19,7 +19,7 @@ def answer(*, echoed: int) -> bytes:
     return struct.pack("!BBHI", 0x81, RECEIVER_REPORT, 7, THEIRS) + block
 
 
-def ends_when_it_comes(reports: Reports, party: socket.socket, ours: socket.socket) -> bool:
+def ends_when_it_comes(reports: RtcpSockets, party: socket.socket, ours: socket.socket) -> bool:
     """Whether the round trip of an answer that waits to be read is over before that."""
     asked = time.time()
     party.sendto(answer(echoed=ntp(asked) >> 16 & 0xFFFF_FFFF), ours.getsockname())
@@ -33,7 +33,7 @@ def ends_when_it_comes(reports: Reports, party: socket.socket, ours: socket.sock
 
 
 def test_a_round_trip_ends_when_the_answer_comes_not_when_it_is_read() -> None:
-    reports = Reports("test")
+    reports = RtcpSockets("test")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for sock in (party, ours):
@@ -49,7 +49,7 @@ def test_a_round_trip_ends_when_the_answer_comes_not_when_it_is_read() -> None:
 
 
 def test_strangers_keep_no_report_from_us_and_are_not_read_for_ever() -> None:
-    reports = Reports("test")
+    reports = RtcpSockets("test")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         party.bind(("127.0.0.1", 0))

@@ -63,9 +63,9 @@ async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
                 assert {packet.payload for packet in bob.got[marks[1] : last_bob]} <= fades(alice.hum)
         assert_one_stream(alice.got)
         assert_one_stream(bob.got)
-        started = [fact.token for fact in media.facts if isinstance(fact, m.SoundStarted)]
+        started = [fact.token for fact in media.facts if isinstance(fact, m.RowAudioStarted)]
         assert started == [f"hold-{k}" for k in range(50)]
-        assert not [fact for fact in media.facts if isinstance(fact, m.SoundEnded | m.Refused)]
+        assert not [fact for fact in media.facts if isinstance(fact, m.RowAudioEnded | m.RequestRefused)]
 
 
 async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_told(tmp_path: Path) -> None:
@@ -80,11 +80,11 @@ async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_told(tmp_path: 
         await media.plane.put_clip("short", b"\x55" * 320)
         assert await media.plane.has_clip("long")
         media.plane.play("alice", "one", "short", loops=3)
-        await media.told(m.SoundEnded, lambda fact: fact.token == "one")
+        await media.told(m.RowAudioEnded, lambda fact: fact.token == "one")
         media.plane.play("alice", "two", "long")
         await alice.hears_sound(frames[3])
         media.plane.play("alice", "three", "short")
-        ended = await media.told(m.SoundEnded, lambda fact: fact.token == "three")
+        ended = await media.told(m.RowAudioEnded, lambda fact: fact.token == "three")
         assert ended.leg == "alice"
         await alice.hears_more(2)
         alice.read()
@@ -92,8 +92,8 @@ async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_told(tmp_path: 
         assert heard[:6] == [b"\x55" * 160] * 6
         assert heard[-2:] == [b"\x55" * 160] * 2
         assert heard[6:-2] == frames[: len(heard) - 8]
-        assert [fact.token for fact in media.facts if isinstance(fact, m.SoundStarted)] == ["one", "two", "three"]
-        assert [fact.token for fact in media.facts if isinstance(fact, m.SoundEnded)] == ["one", "three"]
+        assert [fact.token for fact in media.facts if isinstance(fact, m.RowAudioStarted)] == ["one", "two", "three"]
+        assert [fact.token for fact in media.facts if isinstance(fact, m.RowAudioEnded)] == ["one", "three"]
 
 
 async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path
         await media.plane.put_clip("empty", b"")
         media.plane.route({"alice": None})
         media.plane.play("alice", "odd", "odd")
-        await media.told(m.SoundEnded)
+        await media.told(m.RowAudioEnded)
         at = await alice.hears_sound(b"\x55" * 160)
         await alice.hears(lambda _: True, after=at + 2)
         assert [packet.payload for packet in alice.got[at : at + 3]] == [
@@ -112,7 +112,7 @@ async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path
             SILENT,
         ]
         media.plane.play("alice", "empty", "empty", loops=0)
-        await media.told(m.SoundEnded, lambda fact: fact.token == "empty")
+        await media.told(m.RowAudioEnded, lambda fact: fact.token == "empty")
 
 
 async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
@@ -232,5 +232,5 @@ async def test_keys_are_told_once_each(tmp_path: Path) -> None:
                 end = 0x80 if k > 4 else 0
                 alice.send(header + bytes([code, end | 10]) + (160 * min(k + 1, 5)).to_bytes(2, "big"), port)
             await alice.hears_more(1)
-        await media.told(m.DigitPressed, lambda fact: fact.digit == "0")
-        assert [fact.digit for fact in media.facts if isinstance(fact, m.DigitPressed)] == list("122#0")
+        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "0")
+        assert [fact.digit for fact in media.facts if isinstance(fact, m.RowDigitPressed)] == list("122#0")

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 from holdfast.voice.media.rtp import rtcp
-from holdfast.voice.media.rtp.srtp import Srtp, SrtpKeys
+from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
 from tests.loopback.mediaplane import Media, Packet, Phone, assert_one_stream, humming, packet, phones, rtp, running
 
@@ -19,7 +19,7 @@ class SealedPhone(Phone):
 
     def __init__(self, hum: int, keys: SrtpKeys, *, host: str = "127.0.0.1") -> None:
         super().__init__(hum, host=host)
-        self.srtp = Srtp(keys)
+        self.srtp = SrtpSession(keys)
         self.unreadable = 0
 
     def send(self, data: bytes, port: int) -> None:
@@ -99,7 +99,7 @@ async def test_new_keys_count_from_the_next_packet_on(tmp_path: Path) -> None:
             assert {each.payload for each in bob.got[mark:]} == {b"\xff" * 160}, old
             (after, _) = await media.plane.rows()
             assert after.packets_received == before.packets_received
-            alice.srtp = Srtp(keys)
+            alice.srtp = SrtpSession(keys)
             alice.got.clear()
     alice.close()
 
@@ -120,7 +120,7 @@ async def test_plain_and_forged_packets_of_a_sealed_leg_are_nobodys(tmp_path: Pa
         assert (row.packets_received, row.latched) == (0, False)
         # A key is pressed, sealed like the rest.
         alice.send(struct.pack("!BBHII", 0x80, 128 | 101, 0, 0, 7) + bytes([5, 0x80, 0, 160]), to_alice)
-        assert (await media.told(m.DigitPressed)).digit == "5"
+        assert (await media.told(m.RowDigitPressed)).digit == "5"
         assert {each.payload for each in bob.got} == {b"\xff" * 160}
     alice.close()
     forger.close()
@@ -185,7 +185,7 @@ async def test_a_key_of_the_wrong_length_is_refused_and_changes_nothing(tmp_path
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         await media.leg("bob", bob)
         media.plane.describe_row("bob", remote=bob.address, srtp=SrtpKeys(send=THEIRS[:28], receive=OURS))
-        refused = await media.told(m.Refused)
+        refused = await media.told(m.RequestRefused)
         assert "28 bytes" in refused.message
         await bob.hears_more(2)
 

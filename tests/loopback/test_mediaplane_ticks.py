@@ -16,10 +16,10 @@ from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.mix.concealment import CONCEALED
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
-from holdfast.voice.media_process.legs.recording_files import CaptureClosed, OpenCapture, Voices
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.legs.recording_files import OpenTap, TapClosed, Voices
 from holdfast.voice.media_process.legs.rtp_receive import MOST_SOUND
-from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets
 from holdfast.voice.media_process.sockets.ports import Ports
 from tests.loopback.mediaplane import SILENT, TICK_S, Phone, fades, free_ports, rtp
@@ -34,9 +34,9 @@ class Bench:
     def __init__(self) -> None:
         self.now = 1000.0
         self.facts: list[m.Fact] = []
-        self._outbox = Outbox(limit=1000)
+        self._outbox = FactQueue(limit=1000)
         self.ports = Ports(ip="127.0.0.1", base=free_ports(ROWS), rows=ROWS, rest_s=0.0)
-        self.plane = Plane(ports=self.ports, clip_frames=100, outbox=self._outbox, make_io=PlainSockets)
+        self.plane = MediaServer(ports=self.ports, clip_frames=100, outbox=self._outbox, make_io=PlainSockets)
         self._phones = ExitStack()
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class Bench:
         )
 
     def ask(self, *commands: m.Command) -> None:
-        assert self.plane.answer(m.Batch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
+        assert self.plane.answer(m.RequestBatch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
 
     def clip(self, name: str, code: int, frames: int = 50) -> None:
         sound = bytes([code]) * 160 * frames
@@ -102,8 +102,8 @@ def bench() -> Iterator[Bench]:
     made.close()
 
 
-def route(**hears: tuple[str, ...] | None) -> m.Route:
-    return m.Route(hears=tuple(hears.items()))
+def route(**hears: tuple[str, ...] | None) -> m.RouteRows:
+    return m.RouteRows(hears=tuple(hears.items()))
 
 
 def heard(phone: Phone, since: int = 0) -> set[bytes]:
@@ -116,15 +116,15 @@ def test_to_stop_a_sound_that_was_replaced_stops_nothing(bench: Bench) -> None:
     bench.leg("bob", bob)
     bench.clip("one", 0x60)
     bench.clip("two", 0x61)
-    bench.ask(route(bob=None), *(m.Play(leg="bob", token=name, clip_id=name, loops=1) for name in ("one", "two")))
-    bench.ask(m.Stop(leg="bob", token="one"))
+    bench.ask(route(bob=None), *(m.PlayClip(leg="bob", token=name, clip_id=name, loops=1) for name in ("one", "two")))
+    bench.ask(m.StopClip(leg="bob", token="one"))
     bench.tick(3)
     assert heard(bob) == {bytes([0x61]) * 160}
-    assert [fact.token for fact in bench.told(m.SoundStarted)] == ["two"]
-    bench.ask(m.Stop(leg="bob", token="two"))
+    assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["two"]
+    bench.ask(m.StopClip(leg="bob", token="two"))
     bench.tick(3)
     assert heard(bob, since=3) == {SILENT}
-    assert bench.told(m.SoundEnded) == []
+    assert bench.told(m.RowAudioEnded) == []
 
 
 def test_who_was_to_be_heard_before_its_leg_was_there_is_heard_once_it_is(bench: Bench) -> None:
@@ -164,23 +164,23 @@ def test_a_leg_that_ends_before_its_sound_left_ends_nothing_else(bench: Bench) -
     bench.leg("bob", bob)
     bench.leg("alice", alice)
     for name in ("bob", "alice"):
-        bench.ask(route(**{name: None}), m.Play(leg=name, token=name, clip_id="music", loops=1))
+        bench.ask(route(**{name: None}), m.PlayClip(leg=name, token=name, clip_id="music", loops=1))
     bench.ask(m.CloseRow(leg="alice"))
     bench.tick(3)
     assert heard(bob) == {bytes([0x60]) * 160}
-    assert [fact.token for fact in bench.told(m.SoundStarted)] == ["bob"]
+    assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["bob"]
 
 
 def test_a_sound_has_started_when_a_packet_of_it_left(bench: Bench) -> None:
     bob = bench.phone(0x31)
     bench.clip("music", 0x60)
     bench.leg("bob", bob, send=False)
-    bench.ask(route(bob=None), m.Play(leg="bob", token="hold", clip_id="music", loops=1))
+    bench.ask(route(bob=None), m.PlayClip(leg="bob", token="hold", clip_id="music", loops=1))
     bench.tick(3)
-    assert (bench.told(m.SoundStarted), bob.read()) == ([], 0)
+    assert (bench.told(m.RowAudioStarted), bob.read()) == ([], 0)
     bench.ask(bench.described("bob", bob))
     bench.tick(3)
-    assert [fact.token for fact in bench.told(m.SoundStarted)] == ["hold"]
+    assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["hold"]
     assert heard(bob) == {bytes([0x60]) * 160}
 
 
@@ -231,7 +231,7 @@ def test_what_is_too_long_or_not_to_be_said_is_refused(bench: Bench) -> None:
     bench.tick()
     final = [(fact.packets_received, fact.packets_refused) for fact in bench.told(m.Statistics) if fact.final]
     assert final == [(1, 1), (0, 3)]
-    assert bench.told(m.DigitPressed) == []
+    assert bench.told(m.RowDigitPressed) == []
 
 
 @pytest.mark.parametrize("events", [True, False])
@@ -243,7 +243,7 @@ def test_tones_in_the_sound_are_keys_where_there_are_no_events(events: bool, ben
         alice.send(rtp(k, pressed[start : start + 160]), to_alice)
         bench.tick()
     bench.tick(3)
-    assert [fact.digit for fact in bench.told(m.DigitPressed)] == ([] if events else ["5"])
+    assert [fact.digit for fact in bench.told(m.RowDigitPressed)] == ([] if events else ["5"])
 
 
 def test_reports_are_signs_of_life_and_silence_is_counted_from_the_last(bench: Bench) -> None:
@@ -308,19 +308,19 @@ def test_keys_that_wait_for_a_leg_are_dropped_when_it_hears_somebody_else(bench:
 def test_what_a_control_that_is_gone_recorded_ends_when_the_next_one_comes(bench: Bench, tmp_path: Path) -> None:
     bench.leg("alice", bench.phone(0x21))
     voices: Voices = ((("alice", "says"),),)
-    bench.ask(OpenCapture(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
+    bench.ask(OpenTap(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
     bench.tick(2)
     bench.plane.greeting()
     for _ in range(20_000):
         bench.tick()
-        if told := bench.told(CaptureClosed):
+        if told := bench.told(TapClosed):
             break
     assert [(fact.frames, fact.error) for fact in told] == [(2, "")]
 
 
 def test_the_number_of_a_sealed_packet_is_used_up_though_nothing_could_be_sent(bench: Bench) -> None:
     """To seal another packet with it would tell what is in both. Source: RFC 3711 §9.1."""
-    keys = m.Srtp(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
+    keys = m.SrtpParameters(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
     bench.opened("alice")
     bench.ask(
         m.DescribeRow(

@@ -16,7 +16,7 @@ import pytest
 
 from holdfast.cli.client import Client
 from holdfast.cli.run_file import find_running
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, free_rtp_base
 from tests.loopback.test_serve import holdfast
@@ -122,7 +122,7 @@ async def test_no_process_shows_a_secret_in_its_environment_or_its_arguments(way
         running = find_running(store)
         assert running is not None
         assert running.pid == pid, "the process that was started is the supervisor"
-        ask = Client(url=running.url, credentials=Credentials(sid=SID, token=TOKEN))
+        ask = Client(url=running.url, credentials=StoredAccount(sid=SID, token=TOKEN))
         lines, routes = await asyncio.to_thread(lambda: (ask.get("/engine/lines"), ask.get("/engine/routes")))
         assert [line["name"] for line in lines["lines"]] == ["alice"]
         assert [route["user"] for route in routes["routes"]] == ["acme"]

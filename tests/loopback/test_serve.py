@@ -20,9 +20,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from holdfast.cli.client import Client, Refused
+from holdfast.cli.client import Client, ServerRefused
 from holdfast.cli.run_file import find_running, running_file
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.voice.runtime.supervisor import GIVE_UP
@@ -94,8 +94,8 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> No
         assert "holdfast_" in ask.text("/metrics")
         for path in ("/console/page.css", "/console/page.js", "/docs"):
             assert "http" not in {line.strip() for line in ask.text(path).splitlines()}
-        stranger = Client(url=server.url, credentials=Credentials(sid="AC" + "0" * 32, token="x"))
-        with pytest.raises(Refused, match=r"."):
+        stranger = Client(url=server.url, credentials=StoredAccount(sid="AC" + "0" * 32, token="x"))
+        with pytest.raises(ServerRefused, match=r"."):
             stranger.get("/engine/lines")
         async with Phone("alice", server=server.sip, user="alice", password="correct-horse") as phone:
             await phone.register()
@@ -232,7 +232,7 @@ async def test_it_is_not_ready_while_there_is_no_media_process(server: Server) -
         def is_not_ready() -> bool:
             try:
                 ask.get("/readyz")
-            except Refused as refused:
+            except ServerRefused as refused:
                 reasons.append(refused.http_status)
             return bool(reasons)
 
@@ -247,7 +247,7 @@ async def test_it_is_not_ready_while_there_is_no_media_process(server: Server) -
 def is_ready(ask: Client) -> bool:
     try:
         return bool(ask.get("/readyz") == {"status": "ready"})
-    except Refused:
+    except ServerRefused:
         return False
 
 

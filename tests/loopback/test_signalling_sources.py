@@ -13,7 +13,7 @@ import pytest
 from holdfast.testing.phone import Phone
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.registrar.registrar import Binding
@@ -28,7 +28,7 @@ OURS, PHONE, TRUNK, PROXY = "127.0.0.1", "127.0.0.5", "127.0.0.2", "127.0.0.6"
 class Lines(Book):
     """A directory whose line bob is believed wherever his sound comes from."""
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         found = Book.line(self, name)
         return found if found is None or name != "bob" else replace(found, rtp_source="any")
 
@@ -68,7 +68,7 @@ async def test_a_phone_that_calls_is_where_its_invite_comes_from(name: str, pass
 async def test_a_call_by_a_trunk_is_where_the_answer_comes_from(bench: Bench, rule: str | None) -> None:
     async with Phone("trunk", host=TRUNK) as far:
         bench.book.routes = (
-            Route(prefix="+44", host=TRUNK, port=far.address.port, rtp_source="named" if rule else None),
+            RouteRecord(prefix="+44", host=TRUNK, port=far.address.port, rtp_source="named" if rule else None),
         )
         bench.place("+442079460000")
         await bench.fact(LegAnswered)
@@ -77,7 +77,7 @@ async def test_a_call_by_a_trunk_is_where_the_answer_comes_from(bench: Bench, ru
 
 
 async def test_a_call_from_a_trunk_is_believed_as_its_route_says(bench: Bench) -> None:
-    bench.book.routes = (Route(prefix="+44", host=TRUNK, port=5060, sources=(f"{TRUNK}/32",), rtp_source="any"),)
+    bench.book.routes = (RouteRecord(prefix="+44", host=TRUNK, port=5060, sources=(f"{TRUNK}/32",), rtp_source="any"),)
     async with Phone("trunk", server=bench.legs.address, host=TRUNK) as far:
         call = await far.call("+15550100")
         await answered(bench)

@@ -19,7 +19,7 @@ from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.streams import Connection, Streams
 from holdfast.voice.runtime.sip.transport.tls import TlsFiles, load_tls
 from holdfast.voice.sip.effects import Address, EndCause, Transport
-from holdfast.voice.sip.message.framing import MAX_HEAD_BYTES, Broken
+from holdfast.voice.sip.message.framing import MAX_HEAD_BYTES, FramingBroken
 from tests.loopback.test_sip_legs import CALL, Bench, opened
 
 LOCALHOST = Path(__file__).with_name("localhost.pem")
@@ -236,7 +236,7 @@ class Recorder:
     def received(self, data: bytes, source: Address) -> None:
         self.heard.append(data)
 
-    def unframed(self, broken: Broken, source: Address) -> None:
+    def unframed(self, broken: FramingBroken, source: Address) -> None:
         self.heard.append(broken.status)
 
     def disconnected(self, gone: Address) -> None:

@@ -42,13 +42,13 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Trace
-from holdfast.voice.runtime.directory.directory import Answer
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.directory import AnsweringDocument
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.media_client import RowAddress
-from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
-from holdfast.voice.sip.agent import AnybodyMayCall, Credentials
+from holdfast.voice.sip.agent import AllowEveryCall, DigestCredentials
 from holdfast.voice.sip.effects import (
     Accepted,
     Address,
@@ -73,7 +73,7 @@ E = TypeVar("E", bound=Event)
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 CALL = CallSid("CA" + "1" * 32)
-VOICE = Answer(instruction=Instruction(request=WebRequest(url="http://127.0.0.1:9/voice")))
+VOICE = AnsweringDocument(instruction=Instruction(request=WebRequest(url="http://127.0.0.1:9/voice")))
 
 
 @dataclass(slots=True)
@@ -134,17 +134,19 @@ class Rows:
 class Book:
     """A directory: lines, routes, and a voice URL for every number but those that begin with +1999."""
 
-    routes: tuple[Route, ...] = ()
+    routes: tuple[RouteRecord, ...] = ()
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         lines = {"alice": "secret-a", "bob": "secret-b", "mute": "secret-m"}
         return (
-            Line.with_password(name=name, password=lines[name], may_call=("+1555", "+1999") if name != "mute" else ())
+            LineRecord.with_password(
+                name=name, password=lines[name], may_call=("+1555", "+1999") if name != "mute" else ()
+            )
             if name in lines
             else None
         )
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         return next((route for route in self.routes if number.startswith(route.prefix)), None)
 
     def unreachable(self, number: str) -> str:
@@ -153,7 +155,7 @@ class Book:
     def lets_in(self, host: str) -> bool:
         return any(route.lets_in(host) for route in self.routes)
 
-    def trunks(self) -> tuple[Route, ...]:
+    def trunks(self) -> tuple[RouteRecord, ...]:
         return tuple(trunk for route in self.routes for trunk in route.trunks)
 
     def is_registered_as(self, user: str, host: str) -> bool:
@@ -162,13 +164,13 @@ class Book:
     def tls_name(self, to: Address) -> str | None:
         return next((route.tls_name for route in self.routes if route.address == to), None)
 
-    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+    def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         return None if dialled.startswith("+1999") else VOICE
 
-    def answer_of_number(self, number: str) -> Answer | None:
+    def answer_of_number(self, number: str) -> AnsweringDocument | None:
         return VOICE if number.startswith("+1556") else None
 
-    def answer_of_application(self, sid: str) -> Answer | None:
+    def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         return VOICE if sid == "APshop" else None
 
 
@@ -209,7 +211,7 @@ class Bench:
         await self.until(lambda: any(isinstance(message, kind) for message in self.said))
         return next(message for message in self.said if isinstance(message, kind))
 
-    def standing(self, trunk: Route) -> str | None:
+    def standing(self, trunk: RouteRecord) -> str | None:
         """How we stand with a trunk, in a word; None when we do not register there."""
         found = self.legs.standing(trunk)
         return None if found is None else found.state
@@ -222,7 +224,7 @@ class Bench:
 
 @asynccontextmanager
 async def opened(
-    settings: SipSettings, book: Book | None = None, registrations: Registrations | None = None
+    settings: SipSettings, book: Book | None = None, registrations: StoredRegistrations | None = None
 ) -> AsyncIterator[Bench]:
     """SIP legs that listen; in the end they leave no row open."""
     made = Bench(Rows(), book or Book())
@@ -352,12 +354,12 @@ async def test_a_line_that_registered_before_a_restart_is_called(tmp_path: Path)
     settings = SipSettings(address=("127.0.0.1", 0), trust_loopback=True)
     async with (
         open_database(tmp_path / "store.db") as database,
-        opened(settings, registrations=Registrations(SqlKeyValues(database))) as before,
+        opened(settings, registrations=StoredRegistrations(SqlKeyValues(database))) as before,
         Phone("bob", server=before.legs.address, password="secret-b") as bob,
     ):
         await bob.register()
         await before.legs.registrations.write()
-        async with opened(settings, registrations=Registrations(SqlKeyValues(database))) as after:
+        async with opened(settings, registrations=StoredRegistrations(SqlKeyValues(database))) as after:
             assert after.legs.registered("bob")
             after.place("client:bob")
             await after.fact(LegAnswered)
@@ -415,7 +417,7 @@ async def test_a_target_that_leads_nowhere_is_refused_with_its_code(
 
 async def test_a_trunk_that_is_ourselves_makes_no_call_of_a_number_of_ours(bench: Bench) -> None:
     """Else a document that dials would be called by what it dials, for ever."""
-    bench.book.routes = (Route(prefix="+1555", host="127.0.0.1", port=bench.legs.address.port),)
+    bench.book.routes = (RouteRecord(prefix="+1555", host="127.0.0.1", port=bench.legs.address.port),)
     bench.place("+15550123")
     refused = await bench.fact(LegRefused)
     assert isinstance(refused, LegRefused)
@@ -538,7 +540,7 @@ class FarEnd:
         self.sip = await open_endpoint(
             SipSettings(address=("127.0.0.1", 0), domain="far", user_agent="far end"),
             secret=b"far",
-            policy=lambda _: AnybodyMayCall(),
+            policy=lambda _: AllowEveryCall(),
             happened=self.events.put_nowait,
             now=time.time,
             tasks=self._tasks,
@@ -765,7 +767,7 @@ async def test_two_phones_that_answer_at_once_are_one_call(bench: Bench) -> None
     """The second 200 crosses our CANCEL; its end must not end the call."""
     async with FarEnd() as desk, FarEnd() as mobile:
         for far in (desk, mobile):
-            credentials = Credentials(user="bob", password="secret-b")
+            credentials = DigestCredentials(user="bob", password="secret-b")
             far.sip.do(far.sip.agent.register("r", bench.legs.address, "bob", now=time.time(), credentials=credentials))
             await far.event(Registered)
         bench.place("bob")

@@ -13,8 +13,8 @@ from holdfast.testing.server import Server
 from holdfast.voice.media.codec.g711 import decode
 from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.sound import Sound
-from holdfast.voice.runtime.sounds.tts_client import Espeak, Speech, Utterance
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
+from holdfast.voice.runtime.sounds.tts_client import Espeak, SpeechEngine, Utterance
 from tests.loopback.house import answers
 from tests.loopback.shell import ALICE, BOB, open_shell, token
 
@@ -27,7 +27,7 @@ def text(marked: str, *, language: str = "en-US", gender: str = "man") -> Uttera
     return Utterance(language=language, gender=gender, marked=marked)
 
 
-async def said(speech: Speech, *utterances: Utterance) -> list[Sound]:
+async def said(speech: SpeechEngine, *utterances: Utterance) -> list[DecodedAudio]:
     try:
         return [await speech.speak(each) for each in utterances]
     finally:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from holdfast.voice.media.codec.g711 import decode
 from holdfast.voice.runtime.sounds.generated import built_in
-from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
 from holdfast.voice.runtime.sounds.tts_client import Espeak, Utterance
 from holdfast.voice.twiml.voices import LANGUAGES
 
@@ -28,10 +28,10 @@ SPOKEN = (
 
 
 @pytest.fixture(scope="module")
-def spoken() -> Mapping[Utterance, Sound]:
+def spoken() -> Mapping[Utterance, DecodedAudio]:
     """All of it, spoken by one process."""
 
-    async def speak() -> dict[Utterance, Sound]:
+    async def speak() -> dict[Utterance, DecodedAudio]:
         engine = Espeak()
         try:
             return {each: await engine.speak(each) for each in SPOKEN}
@@ -41,11 +41,11 @@ def spoken() -> Mapping[Utterance, Sound]:
     return asyncio.run(speak())
 
 
-def english(spoken: Mapping[Utterance, Sound], marked: str, gender: str = "man") -> Sound:
+def english(spoken: Mapping[Utterance, DecodedAudio], marked: str, gender: str = "man") -> DecodedAudio:
     return spoken[Utterance(language="en-US", gender=gender, marked=marked)]
 
 
-def pitch_hz(sound: Sound) -> float:
+def pitch_hz(sound: DecodedAudio) -> float:
     """The middle of what its voiced windows of 50 ms repeat at."""
     samples, found = decode(sound.audio).astype(float), []
     for start in range(0, len(samples) - 400, 160):
@@ -57,7 +57,7 @@ def pitch_hz(sound: Sound) -> float:
     return float(np.median(found))
 
 
-def brightness_hz(sound: Sound) -> float:
+def brightness_hz(sound: DecodedAudio) -> float:
     """Where the power of the loudest 100 ms lies, of what is above the first resonance of a mouth."""
     samples = decode(sound.audio).astype(float)
     loudest = int(np.argmax(np.convolve(samples**2, np.ones(400), "same")))
@@ -69,7 +69,7 @@ def brightness_hz(sound: Sound) -> float:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_of_a_voice_is_spoken_as_loud_as_the_music_plays(
-    spoken: Mapping[Utterance, Sound], language: str
+    spoken: Mapping[Utterance, DecodedAudio], language: str
 ) -> None:
     sound, music = spoken[Utterance(language=language, gender="woman", marked="1 2 3")], built_in("music")
     assert music is not None
@@ -80,7 +80,7 @@ def test_every_language_of_a_voice_is_spoken_as_loud_as_the_music_plays(
     assert 0.3 < np.mean(loud > 1000) < 1, "words, and pauses between them"
 
 
-def test_each_language_has_words_of_its_own(spoken: Mapping[Utterance, Sound]) -> None:
+def test_each_language_has_words_of_its_own(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     by_language: dict[str, set[bytes]] = {}
     for each, sound in spoken.items():
         if each.marked == "1 2 3":
@@ -90,19 +90,19 @@ def test_each_language_has_words_of_its_own(spoken: Mapping[Utterance, Sound]) -
     assert len(by_language) > 25
 
 
-def test_a_man_and_a_woman_have_the_pitch_of_one(spoken: Mapping[Utterance, Sound]) -> None:
+def test_a_man_and_a_woman_have_the_pitch_of_one(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     assert 80 < pitch_hz(english(spoken, BUSY)) < 145
     assert 160 < pitch_hz(english(spoken, BUSY, "woman")) < 250
 
 
-def test_vowels_can_be_told_apart_on_a_telephone(spoken: Mapping[Utterance, Sound]) -> None:
+def test_vowels_can_be_told_apart_on_a_telephone(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     """The second resonance of "ee" lies above 2 kHz, that of "ah" near 1.2 kHz."""
     for bright, dark in (("bee", "bah"), ("see", "sah")):
         assert brightness_hz(english(spoken, bright)) > 2200
         assert brightness_hz(english(spoken, dark)) < 1700
 
 
-def test_it_takes_as_long_as_its_text(spoken: Mapping[Utterance, Sound]) -> None:
+def test_it_takes_as_long_as_its_text(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     few, many = english(spoken, "telephone " * 5), english(spoken, "telephone " * 20)
     assert many.seconds / few.seconds == pytest.approx(4, rel=0.15)
     sentence = Utterance(language="en-US", gender="man", marked=BUSY)

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
 
-from holdfast.cli.client import Refused
+from holdfast.cli.client import ServerRefused
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
@@ -58,7 +58,7 @@ async def test_calls_go_on_while_the_store_is_locked_and_all_of_it_is_written_af
             await carol.hears("bob")
             await until(lambda: readiness(server) != "ready")
             assert "another program keeps it locked" in readiness(server)
-            with pytest.raises(Refused, match="the store failed") as refused:
+            with pytest.raises(ServerRefused, match="the store failed") as refused:
                 await talk.hold(talk.bob_call)
             assert refused.value.http_status == 503
             assert (await talk.resume(hold["id"]))["status"] == "resumed"
@@ -121,7 +121,7 @@ async def test_a_file_that_was_taken_away_is_noticed_and_calls_go_on() -> None:
         await until(lambda: readiness(server) != "ready")
         assert "was removed or moved away while it was open" in readiness(server)
         assert "Stop Holdfast, put the file you want in its place" in server.log()
-        with pytest.raises(Refused, match="was removed"):
+        with pytest.raises(ServerRefused, match="was removed"):
             await talk.hold(talk.bob_call)
         assert (await talk.resume(hold["id"]))["status"] == "resumed"
         await talk.hear(alice="bob", bob="alice")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.doctor.checks import Finding, Verdict, check_trunks
+from holdfast.cli.doctor.checks import Finding, Severity, check_trunks
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Answers, Phone, Refuses
 from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
-from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.runtime.sip.transport.tls import TlsFiles, load_tls
@@ -97,9 +97,9 @@ async def bench() -> AsyncIterator[Bench]:
         yield made
 
 
-def trunk(carrier: Carrier, transport: Transport = "UDP", password: str = "trunk-secret") -> Route:
+def trunk(carrier: Carrier, transport: Transport = "UDP", password: str = "trunk-secret") -> RouteRecord:
     host, port, _ = carrier.sip.address
-    return Route(
+    return RouteRecord(
         prefix="+44",
         host=host,
         port=port,
@@ -137,7 +137,9 @@ async def test_a_trunk_whose_certificate_has_a_name_is_believed_by_that_name() -
         opened(SipSettings(address=(OURS, 0), tls=load_tls(files), tls_port=0)) as made,
         Phone("trunk", transport="TLS", certificate=LOCALHOST, host="127.0.0.2") as far,
     ):
-        where = Route(prefix="+44", host="127.0.0.2", port=far.address.port, transport="TLS", tls_name="localhost")
+        where = RouteRecord(
+            prefix="+44", host="127.0.0.2", port=far.address.port, transport="TLS", tls_name="localhost"
+        )
         made.book.routes = (where,)
         made.place("+442079460000")
         await made.fact(LegAnswered)
@@ -274,7 +276,7 @@ async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server
         await until(lambda: bool(carrier.contacts()))
         shown: list[Finding] = []
         async with asyncio.timeout(5):
-            while not any(finding.verdict is Verdict.FINE for finding in shown):
+            while not any(finding.verdict is Severity.FINE for finding in shown):
                 shown = list(check_trunks((await asyncio.to_thread(ask.get, "/engine/routes"))["routes"]))
         assert [finding.what for finding in shown] == [f"registered with trunk acme@{host}:{port}"]
         figures = await asyncio.to_thread(ask.text, "/metrics")
@@ -327,10 +329,10 @@ async def test_nobody_is_called_where_a_trunk_has_no_business_to_send_us(
 # --- a second trunk for the same numbers
 
 
-def before(carrier: Carrier, first: Address) -> Route:
+def before(carrier: Carrier, first: Address) -> RouteRecord:
     """The carrier, and another trunk that is tried before it."""
     second = trunk(carrier)
-    return Route(prefix="+44", host=first.host, port=first.port, transport=first.transport, backup=second)
+    return RouteRecord(prefix="+44", host=first.host, port=first.port, transport=first.transport, backup=second)
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
@@ -382,7 +384,7 @@ async def test_when_both_fail_the_call_is_refused_as_the_second_says(bench: Benc
         Phone("first", manner=Refuses(status=503), host="127.0.0.2") as first,
         Phone("second", manner=Refuses(status=480), host="127.0.0.3") as second,
     ):
-        there = Route(prefix="+44", host="127.0.0.3", port=second.address.port)
+        there = RouteRecord(prefix="+44", host="127.0.0.3", port=second.address.port)
         bench.book.routes = (replace(there, host="127.0.0.2", port=first.address.port, backup=there),)
         bench.place("+442079460000")
         refused = await bench.fact(LegRefused)

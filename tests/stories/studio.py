@@ -31,11 +31,11 @@ from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 from holdfast.voice.media.rtp.latch import Address, Admitted
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.legs import recording_files
-from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import Arrived
-from holdfast.voice.media_process.sockets.ports import Pair, Ports
+from holdfast.voice.media_process.sockets.ports import PortPair, Ports
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -164,10 +164,10 @@ def remote(row: int) -> Address:
 class NoPorts(Ports):
     """Rows without ports."""
 
-    def take(self, now: float) -> Pair:
+    def take(self, now: float) -> PortPair:
         row = self._next(now)
         assert row is not None, "more legs than rows"
-        return Pair(
+        return PortPair(
             row=row,
             port=self.base + 2 * row,
             rtp=socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
@@ -178,7 +178,7 @@ class NoPorts(Ports):
 class Direct(MediaPlane):
     """Control's side of the media process, without a process."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: MediaServer) -> None:
         super().__init__(Path("none"))
         self._plane = plane
         self.away = False
@@ -187,7 +187,7 @@ class Direct(MediaPlane):
     def _send_batch(self, commands: tuple[m.Command, ...]) -> None:
         if self.away:
             return
-        assert self._plane.answer(m.Batch(number=1, commands=commands), b"", 0.0) == m.Done(number=1)
+        assert self._plane.answer(m.RequestBatch(number=1, commands=commands), b"", 0.0) == m.Done(number=1)
 
 
 class Clips:
@@ -272,10 +272,10 @@ class Studio(World):
     moments: list[Moment] = field(default_factory=list)
     _late: deque[Effect] = field(default_factory=deque)
     _air: list[tuple[int, bytes]] = field(default_factory=list)
-    facts: Outbox = field(default_factory=lambda: Outbox(limit=10_000))
+    facts: FactQueue = field(default_factory=lambda: FactQueue(limit=10_000))
     writer: Memory = field(init=False)
     wire: Wire = field(init=False)
-    plane: Plane = field(init=False)
+    plane: MediaServer = field(init=False)
     media: Direct = field(init=False)
     recorder: Recorder = field(init=False)
     sounding: Sounding = field(init=False)
@@ -289,7 +289,7 @@ class Studio(World):
             return wires[0]
 
         ports = NoPorts(ip="127.0.0.1", base=20_000, rows=ROWS, rest_s=0.0)
-        self.plane = Plane(ports=ports, clip_frames=50, outbox=self.facts, make_io=make_wire)
+        self.plane = MediaServer(ports=ports, clip_frames=50, outbox=self.facts, make_io=make_wire)
         self.plane._recorders._writer = self.writer
         self.wire = wires[0]
         self.media = Direct(self.plane)

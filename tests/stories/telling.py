@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.testing.world import ACCOUNT, Asked, World, twiml
+from holdfast.testing.world import ACCOUNT, WebRequestSeen, World, twiml
 from holdfast.voice.control.caller_geography import places
 from holdfast.voice.model.commands import EndCall, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.ids import CallSid
@@ -34,7 +34,7 @@ class Told:
         since, self.read = self.world.web[self.read :], len(self.world.web)
         return [self.line(asked) for asked in since]
 
-    def line(self, asked: Asked) -> str:
+    def line(self, asked: WebRequestSeen) -> str:
         """One request. Call requests are checked for the standard parameters, all of them and no others."""
         form = dict(asked.form)
         if asked.kind == "conference":
@@ -59,7 +59,7 @@ class Told:
         status = form.pop("CallStatus")
         return self._line(self.names.get(call.sid, call.sid), asked, status, form)
 
-    def _of_conference(self, asked: Asked) -> str:
+    def _of_conference(self, asked: WebRequestSeen) -> str:
         form = dict(asked.form)
         assert form.pop("AccountSid") == ACCOUNT
         assert form.pop("Timestamp").endswith(" +0000")
@@ -69,7 +69,7 @@ class Told:
         about = self.names.get(CallSid(form.pop("CallSid", "")), "")
         return self._line(about, asked, f"{number} {event}", form).strip()
 
-    def _line(self, about: str, asked: Asked, word: str, form: dict[str, str]) -> str:
+    def _line(self, about: str, asked: WebRequestSeen, word: str, form: dict[str, str]) -> str:
         path = asked.url.removeprefix(APP)
         rest = "".join(f" {name}={self._short(value)}" for name, value in form.items())
         return f"{about} {asked.method} {path} {word}{rest}"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from holdfast.cli.server.serve import serve
-from holdfast.settings import Line, Number, Route, Settings, SettingsWrong, read, unknown_variables
+from holdfast.settings import Line, Number, Route, Settings, SettingsInvalid, read, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def problems(flags: dict[str, object] | None = None, *, file: Path | None = None) -> list[str]:
-    with pytest.raises(SettingsWrong) as caught:
+    with pytest.raises(SettingsInvalid) as caught:
         read(flags, file=file)
     return caught.value.problems
 

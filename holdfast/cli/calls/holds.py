@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.client import Client, client_of
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, number_of, settings_from
-from holdfast.cli.terminal import Stop, note, say, table
+from holdfast.cli.terminal import CommandStopped, note, say, table
 
 
 def hold(
@@ -54,7 +54,9 @@ def resume(
     holdfast resume HO…                by the hold
     """
     if not which.startswith(("CA", "HO")) or not which.isalnum():
-        raise Stop(f"{which!r} is neither a call (CA…) nor a hold (HO…)", fix="holdfast holds", status=WRONG_SETTINGS)
+        raise CommandStopped(
+            f"{which!r} is neither a call (CA…) nor a hold (HO…)", fix="holdfast holds", status=WRONG_SETTINGS
+        )
     done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume", {"by": by}, has="status")
     say(f"{done['id']} {done['status']}")
 
@@ -79,7 +81,7 @@ def holds(
             note("watching; Ctrl-C ends it")
             for event in events:
                 say(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
-            raise Stop("the server has stopped, and the watching with it", fix="holdfast serve")
+            raise CommandStopped("the server has stopped, and the watching with it", fix="holdfast serve")
 
 
 def _list(client: Client) -> None:

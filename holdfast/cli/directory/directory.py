@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from holdfast.cli.client import Client, client_of, credentials_of
 from holdfast.cli.run_file import find_running
-from holdfast.cli.terminal import Stop, note
+from holdfast.cli.terminal import CommandStopped, note
 from holdfast.settings import Settings
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
@@ -27,7 +27,12 @@ def server_of(settings: Settings) -> Client | None:
 
 
 def remove_entry(
-    settings: Settings, section: Section, key: str, work: Callable[[Directory], Awaitable[bool]], *, missing: Stop
+    settings: Settings,
+    section: Section,
+    key: str,
+    work: Callable[[Directory], Awaitable[bool]],
+    *,
+    missing: CommandStopped,
 ) -> None:
     """Remove a line, a number or a route. Raises: `missing` when it is not there, Stop."""
     server = server_of(settings)
@@ -46,7 +51,7 @@ def in_the_store(settings: Settings, work: Callable[[Directory], Awaitable[R]]) 
     """Work on the stored directory while no server runs. Raises: Stop."""
     # The database is a quarter of a second of imports, which other commands need not wait for.
     from holdfast.cli.server.stored_row_readers import READERS
-    from holdfast.store.database import DatabaseWrong, open_database
+    from holdfast.store.database import DatabaseInvalid, open_database
     from holdfast.store.key_values import SqlKeyValues
 
     async def opened() -> R:
@@ -56,5 +61,5 @@ def in_the_store(settings: Settings, work: Callable[[Directory], Awaitable[R]]) 
 
     try:
         return asyncio.run(opened())
-    except (DatabaseWrong, StoreFailed) as error:
-        raise Stop(str(error)) from error
+    except (DatabaseInvalid, StoreFailed) as error:
+        raise CommandStopped(str(error)) from error

@@ -16,10 +16,10 @@ from holdfast.cli.directory.directory import (
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from
 from holdfast.cli.passwords import FromStdin, password_from
 from holdfast.cli.run_file import find_running
-from holdfast.cli.terminal import Stop, say, table
+from holdfast.cli.terminal import CommandStopped, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory.directory import LINE_NAME, Directory
-from holdfast.voice.runtime.directory.records import LEAST_PASSWORD, Line
+from holdfast.voice.runtime.directory.records import LEAST_PASSWORD, LineRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,7 +60,7 @@ def add(
     holdfast line add door --password … --may-call +1555 --may-call 100
     """
     if not re.match(LINE_NAME, name):
-        raise Stop(
+        raise CommandStopped(
             f"{name!r} cannot be the name of a line",
             fix="Use letters, digits and . _ + -, at most 64: holdfast line add alice",
             status=WRONG_SETTINGS,
@@ -68,7 +68,7 @@ def add(
     password = password_from(password, stdin=password_stdin, confirm=True)
     allowed = () if no_calls else tuple(may_call or [""])
     believed = rtp_source_from(rtp_source)
-    line = Line.with_password(name=name, password=password, may_call=allowed, rtp_source=believed)
+    line = LineRecord.with_password(name=name, password=password, may_call=allowed, rtp_source=believed)
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
         fields: dict[str, object] = {
@@ -79,7 +79,7 @@ def add(
         }
         server.post("/engine/lines", fields)
     elif line.short and not settings.sip_on_loopback:
-        raise Stop(
+        raise CommandStopped(
             f"the password must have at least {LEAST_PASSWORD} characters: SIP does not listen on loopback alone",
             fix=f"holdfast line add {name}",
             status=WRONG_SETTINGS,
@@ -104,7 +104,7 @@ def list_lines(config: Config = None, store: Store = None) -> None:
 def remove(name: Name, config: Config = None, store: Store = None) -> None:
     """Remove a line; calls that are on stay on."""
     settings = settings_from(config=config, store=store)
-    missing = Stop(f"there is no line {name}", fix="holdfast line list")
+    missing = CommandStopped(f"there is no line {name}", fix="holdfast line list")
     remove_entry(settings, "lines", name, lambda directory: directory.remove_line(name), missing=missing)
     say(f"line {name} is removed")
     remind_of_file("lines", name, settings.lines)

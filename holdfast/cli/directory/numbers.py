@@ -17,9 +17,9 @@ from holdfast.cli.directory.directory import (
     server_of,
 )
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
-from holdfast.cli.terminal import Stop, say, table
+from holdfast.cli.terminal import CommandStopped, say, table
 from holdfast.voice.runtime.directory.directory import E164, Directory
-from holdfast.voice.runtime.directory.records import PhoneNumber
+from holdfast.voice.runtime.directory.records import NumberRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,7 +52,7 @@ def add(
     if voice_url is not None and (
         urlsplit(voice_url).scheme not in ("http", "https") or not urlsplit(voice_url).netloc
     ):
-        raise Stop(f"{voice_url!r} is not a web address", fix="Say http://host/path.", status=WRONG_SETTINGS)
+        raise CommandStopped(f"{voice_url!r} is not a web address", fix="Say http://host/path.", status=WRONG_SETTINGS)
     method = word_of("--voice-method", voice_method, _METHODS)
     settings = settings_from(config=config, store=store)
     if server := server_of(settings):
@@ -83,7 +83,7 @@ def remove(number: Number, config: Config = None, store: Store = None) -> None:
     """Remove a number; calls that are on stay on."""
     number = _checked(number)
     settings = settings_from(config=config, store=store)
-    missing = Stop(f"{number} is no number of yours", fix="holdfast number list")
+    missing = CommandStopped(f"{number} is no number of yours", fix="holdfast number list")
     remove_entry(settings, "numbers", number, lambda directory: directory.remove_number(number), missing=missing)
     say(f"number {number} is removed")
     remind_of_file("numbers", number, settings.numbers)
@@ -91,7 +91,7 @@ def remove(number: Number, config: Config = None, store: Store = None) -> None:
 
 def _checked(number: str) -> str:
     if not re.match(E164, number):
-        raise Stop(
+        raise CommandStopped(
             f"{number!r} is not a phone number in E.164",
             fix="A plus, the country and the number, digits alone: +15550100",
             status=WRONG_SETTINGS,
@@ -100,7 +100,7 @@ def _checked(number: str) -> str:
 
 
 async def _put(directory: Directory, number: str, voice_url: str | None, method: Literal["GET", "POST"]) -> None:
-    known: PhoneNumber = directory.number(number) or directory.new_number(number, now=time.time())
+    known: NumberRecord = directory.number(number) or directory.new_number(number, now=time.time())
     voice = replace(known.voice, voice_url=voice_url, voice_method=method)
     await directory.put_number(replace(known, voice=voice, voice_application_sid=None, updated_at=time.time()))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import NOT_FOUND, Refused
+from holdfast.cli.client import NOT_FOUND, ServerRefused
 from holdfast.cli.directory.directory import (
     in_the_store,
     remind_of_file,
@@ -17,7 +17,7 @@ from holdfast.cli.directory.directory import (
 )
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from, word_of
 from holdfast.cli.passwords import FromStdin, password_from
-from holdfast.cli.terminal import Stop, say, table
+from holdfast.cli.terminal import CommandStopped, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory.directory import (
     DOMAIN,
@@ -25,7 +25,7 @@ from holdfast.voice.runtime.directory.directory import (
     PREFIX,
     Directory,
 )
-from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.sip.effects import Transport
 from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
@@ -87,7 +87,7 @@ def add(
         password = password_from(password, stdin=password_stdin)
     if register and user is None:
         raise _wrong("--register needs a user to register", "Say who we are there: --user NAME")
-    route = Route(
+    route = RouteRecord(
         prefix=_checked_prefix(prefix),
         host=_checked_host(host),
         port=DEFAULT_PORTS[kind] if port is None else _checked_port(port),
@@ -116,17 +116,17 @@ def add(
     say(f"numbers that begin with {route.prefix} leave by {there}")
 
 
-def _fields(trunk: Route) -> dict[str, object]:
+def _fields(trunk: RouteRecord) -> dict[str, object]:
     fields = {name: getattr(trunk, name) for name in trunk.__slots__ if name not in ("prefix", "backup")}
     return fields | {"sources": list(trunk.sources)}
 
 
-def _add_backup(settings: Settings, trunk: Route) -> None:
-    missing = Stop(f"there is no route for {trunk.prefix}", fix="Add its own trunk first, without --backup.")
+def _add_backup(settings: Settings, trunk: RouteRecord) -> None:
+    missing = CommandStopped(f"there is no route for {trunk.prefix}", fix="Add its own trunk first, without --backup.")
     if server := server_of(settings):
         try:
             server.post(f"/engine/routes/{trunk.prefix}/backup", _fields(trunk))
-        except Refused as refused:
+        except ServerRefused as refused:
             raise missing if refused.http_status == NOT_FOUND else refused from refused
     elif not in_the_store(settings, lambda directory: directory.put_backup(trunk.prefix, trunk)):
         raise missing
@@ -160,7 +160,7 @@ def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
     """Remove a route; calls that are on stay on."""
     prefix = _checked_prefix(prefix)
     settings = settings_from(config=config, store=store)
-    missing = Stop(f"there is no route for {prefix}", fix="holdfast route list")
+    missing = CommandStopped(f"there is no route for {prefix}", fix="holdfast route list")
     remove_entry(settings, "routes", prefix, lambda directory: directory.remove_route(prefix), missing=missing)
     say(f"the route for {prefix} is removed")
     remind_of_file("routes", prefix, settings.routes)
@@ -170,8 +170,8 @@ def _where(host: str, port: int, transport: str) -> str:
     return f"{host}:{port} by {transport}"
 
 
-def _wrong(what: str, fix: str) -> Stop:
-    return Stop(what, fix=fix, status=WRONG_SETTINGS)
+def _wrong(what: str, fix: str) -> CommandStopped:
+    return CommandStopped(what, fix=fix, status=WRONG_SETTINGS)
 
 
 def _checked_port(port: str) -> int:

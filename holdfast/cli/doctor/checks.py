@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from holdfast.cli.run_file import Running
+from holdfast.cli.run_file import RunFile
 from holdfast.settings import Settings, settings_file, unknown_variables
 from holdfast.store.account_file import account_file
 
@@ -29,7 +29,7 @@ LATE_MS = 15.0
 """A wake-up later than this makes the 20 ms clock of the media process skip."""
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How good or bad a finding is."""
 
     FINE = "✓"
@@ -41,24 +41,24 @@ class Verdict(StrEnum):
 class Finding:
     """What was seen, and what to do about it."""
 
-    verdict: Verdict
+    verdict: Severity
     what: str
     fix: str = ""
 
 
 def fine(what: str) -> Finding:
     """Nothing to do."""
-    return Finding(verdict=Verdict.FINE, what=what)
+    return Finding(verdict=Severity.FINE, what=what)
 
 
 def doubtful(what: str, fix: str) -> Finding:
     """It works, and may surprise."""
-    return Finding(verdict=Verdict.DOUBTFUL, what=what, fix=fix)
+    return Finding(verdict=Severity.DOUBTFUL, what=what, fix=fix)
 
 
 def bad(what: str, fix: str) -> Finding:
     """`holdfast serve` cannot do its work like this."""
-    return Finding(verdict=Verdict.BAD, what=what, fix=fix)
+    return Finding(verdict=Severity.BAD, what=what, fix=fix)
 
 
 def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -67,25 +67,25 @@ def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield doubtful(warning, "docs/settings.md lists every setting.")
 
 
-def check_http(settings: Settings, running: Running | None) -> Finding:
+def check_http(settings: Settings, running: RunFile | None) -> Finding:
     """Whether the HTTP port is ours to take."""
     if running is not None:
         return fine(f"a Holdfast runs at {running.url} (process {running.pid})")
     return _listen(socket.SOCK_STREAM, settings.http_host, settings.http_port, "HTTP", "http-port")
 
 
-def check_sip(settings: Settings, running: Running | None) -> Finding:
+def check_sip(settings: Settings, running: RunFile | None) -> Finding:
     """Whether the SIP port is ours to take, for datagrams and for connections."""
     if running is not None:
         return fine(f"SIP is served at {running.sip}")
     free = _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
-    if free.verdict is Verdict.BAD:
+    if free.verdict is Severity.BAD:
         return free
     connected = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
-    if connected.verdict is Verdict.BAD or settings.sip_tls_certificate is None:
+    if connected.verdict is Severity.BAD or settings.sip_tls_certificate is None:
         return connected
     secured = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "SIP over TLS", "sip-tls-port")
-    return secured if secured.verdict is Verdict.BAD else connected
+    return secured if secured.verdict is Severity.BAD else connected
 
 
 def check_certificate(settings: Settings) -> Iterator[Finding]:
@@ -118,11 +118,11 @@ def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
     if settings.webhook_authorities is None:
         return
     from holdfast.voice.runtime.http.client import trusting
-    from holdfast.voice.runtime.http.errors import SettingWrong
+    from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
 
     try:
         trusting(settings.webhook_authorities)
-    except SettingWrong as wrong:
+    except WebhookSettingInvalid as wrong:
         yield bad(wrong.message, "Name a PEM file with the certificates of your own authority.")
     else:
         yield fine(f"webhooks trust the authorities in {settings.webhook_authorities} too")
@@ -152,7 +152,7 @@ def rtp_ports(settings: Settings) -> str:
     return f"RTP ports {settings.rtp_base}-{settings.rtp_base + 2 * settings.rtp_rows - 1} of {settings.sound_ip}"
 
 
-def check_rtp_ports(settings: Settings, running: Running | None) -> Finding:
+def check_rtp_ports(settings: Settings, running: RunFile | None) -> Finding:
     """Whether the RTP ports are free; a server that runs has its own, whatever its options were."""
     if running is not None:
         return fine(f"sound is served at {running.rtp}")
@@ -218,7 +218,7 @@ def check_store(settings: Settings) -> Finding:
     """Whether the store can be opened and written."""
     import asyncio
 
-    from holdfast.store.database import DatabaseWrong, open_database
+    from holdfast.store.database import DatabaseInvalid, open_database
 
     async def opened() -> None:
         async with open_database(settings.store_path) as database:
@@ -226,7 +226,7 @@ def check_store(settings: Settings) -> Finding:
 
     try:
         asyncio.run(opened())
-    except DatabaseWrong as error:
+    except DatabaseInvalid as error:
         return bad(str(error), f"ls -ld {settings.store_path.parent}")
     free = shutil.disk_usage(settings.store_path.parent).free
     if free < LEAST_FREE_BYTES:

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from holdfast.cli.client import client_of
 from holdfast.cli.doctor import checks
-from holdfast.cli.doctor.checks import Finding, Verdict
+from holdfast.cli.doctor.checks import Finding, Severity
 from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.run_file import find_running
-from holdfast.cli.terminal import OUT, Stop, say
+from holdfast.cli.terminal import OUT, CommandStopped, say
 from holdfast.settings import Settings
 
-COLOURS = {Verdict.FINE: "green", Verdict.DOUBTFUL: "yellow", Verdict.BAD: "bold red"}
+COLOURS = {Severity.FINE: "green", Severity.DOUBTFUL: "yellow", Severity.BAD: "bold red"}
 
 
 def doctor(config: Config = None, store: Store = None) -> None:
@@ -35,8 +35,8 @@ def doctor(config: Config = None, store: Store = None) -> None:
         OUT.print(Text(f"{finding.verdict} ", style=COLOURS[finding.verdict]).append(finding.what, style="default"))
         if finding.fix:
             say(f"  → {finding.fix}")
-    wrong = sum(finding.verdict is Verdict.BAD for finding in findings)
-    odd = sum(finding.verdict is Verdict.DOUBTFUL for finding in findings)
+    wrong = sum(finding.verdict is Severity.BAD for finding in findings)
+    odd = sum(finding.verdict is Severity.DOUBTFUL for finding in findings)
     say("all is well" if not wrong + odd else f"{wrong} broken, {odd} doubtful")
     if wrong:
         raise typer.Exit(1)
@@ -45,7 +45,7 @@ def doctor(config: Config = None, store: Store = None) -> None:
 def _trunks(settings: Settings) -> Iterator[Finding]:
     try:
         routes = client_of(settings).get("/engine/routes", has="routes")["routes"]
-    except Stop as trouble:
+    except CommandStopped as trouble:
         yield checks.doubtful(f"its trunks cannot be asked for: {trouble}", trouble.fix)
     else:
         yield from checks.check_trunks(routes)

@@ -12,7 +12,7 @@ from holdfast.cli.client import credentials_of
 from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.run.environment import child_environment
 from holdfast.cli.run_file import address_of, find_running
-from holdfast.cli.terminal import Stop, note
+from holdfast.cli.terminal import CommandStopped, note
 
 NOT_FOUND, NOT_STARTED = 127, 126
 """The exit status for a program that is not there, or is none. Source: POSIX, Shell Command Language, 2.8.2."""
@@ -38,7 +38,9 @@ def run(
     settings = settings_from(config=config, store=store)
     credentials = credentials_of(settings)
     if shutil.which(command[0]) is None:
-        raise Stop(f"there is no program {command[0]!r}", fix="holdfast run -- python app.py", status=NOT_FOUND)
+        raise CommandStopped(
+            f"there is no program {command[0]!r}", fix="holdfast run -- python app.py", status=NOT_FOUND
+        )
     if find_running(settings.store_path) is None:
         note("no Holdfast runs with this store yet; start it in another terminal: holdfast serve")
     environment = child_environment(os.environ, url=address_of(settings), sid=credentials.sid, token=credentials.token)
@@ -46,4 +48,6 @@ def run(
         os.execvpe(command[0], command, environment)
     except OSError as error:
         fix = "A script without `#!` needs its interpreter: holdfast run -- python app.py"
-        raise Stop(f"{command[0]!r} cannot be started: {error.strerror}", fix=fix, status=NOT_STARTED) from error
+        raise CommandStopped(
+            f"{command[0]!r} cannot be started: {error.strerror}", fix=fix, status=NOT_STARTED
+        ) from error

@@ -25,9 +25,9 @@ from starlette.types import ASGIApp
 
 from holdfast import settings as settings_of
 from holdfast.cli.client import credentials_of
-from holdfast.cli.doctor.checks import Verdict, check_sip, rtp_ports
+from holdfast.cli.doctor.checks import Severity, check_sip, rtp_ports
 from holdfast.cli.run_file import (
-    Running,
+    RunFile,
     announce,
     birth_of,
     http_url,
@@ -39,7 +39,7 @@ from holdfast.cli.server.http_server import bind_http, http_server
 from holdfast.cli.server.logs import log_to_standard_error
 from holdfast.cli.server.serve import GOODBYE_S
 from holdfast.cli.server.stored_row_readers import READERS
-from holdfast.cli.terminal import Stop, say, tell
+from holdfast.cli.terminal import CommandStopped, say, tell
 from holdfast.console.app import console_routes
 from holdfast.console.guard import Guard
 from holdfast.console.sessions import Sessions
@@ -48,8 +48,8 @@ from holdfast.holds.service import Holds
 from holdfast.holds.web.app import DOCS, DOCS_HEADERS, make_web
 from holdfast.holds.web.metrics import HoldsCollector
 from holdfast.settings import Settings
-from holdfast.store.account_file import Credentials
-from holdfast.store.database import Database, DatabaseWrong, open_database
+from holdfast.store.account_file import StoredAccount
+from holdfast.store.database import Database, DatabaseInvalid, open_database
 from holdfast.store.holds import SqlHolds
 from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
@@ -64,13 +64,13 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import (
     LEAST_PASSWORD,
-    Line,
-    Route,
+    LineRecord,
+    RouteRecord,
     VoiceSettings,
 )
 from holdfast.voice.runtime.engine import Engine, EngineSettings
 from holdfast.voice.runtime.http.client import trusting
-from holdfast.voice.runtime.http.errors import SettingWrong
+from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
 from holdfast.voice.runtime.sip.liveness import Liveness
 from holdfast.voice.runtime.sip.transport.tls import (
     CertificateUnusable,
@@ -86,11 +86,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wiring:
+class ControlWiring:
     """What the parts of control are made from."""
 
     settings: Settings
-    credentials: Credentials
+    credentials: StoredAccount
     media_socket: Path
     database: Database
     listener: socket.socket
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     """Run control until its supervisor ends it. Returns its exit status."""
     given = settings_given() if len(arguments) == 1 and not sys.stdin.isatty() else b""
     if not given:
-        tell(Stop("control is a part of `holdfast serve`", fix="holdfast serve"))
+        tell(CommandStopped("control is a part of `holdfast serve`", fix="holdfast serve"))
         return GIVE_UP
     raise_file_limit()
     settings = Settings.model_validate_json(given)
@@ -113,13 +113,13 @@ def main(arguments: list[str]) -> int:
     status = 0
     try:
         asyncio.run(run(settings, media_socket=Path(arguments[0])))
-    except* Stop as group:
+    except* CommandStopped as group:
         for stop in leaves(group):
             tell(stop)
         status = GIVE_UP
-    except* (DatabaseWrong, StoreFailed, OSError, TimeoutError) as group:
+    except* (DatabaseInvalid, StoreFailed, OSError, TimeoutError) as group:
         for error in leaves(group):
-            tell(Stop(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
+            tell(CommandStopped(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
         status = GIVE_UP
     return status
 
@@ -139,13 +139,13 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
     """Everything from the first socket to the last goodbye. Raises: Stop, DatabaseWrong, StoreFailed, OSError."""
     stop = stop_requested()
     free = check_sip(settings, None)  # the engine could only say that some address is in use
-    if free.verdict is Verdict.BAD:
-        raise Stop(free.what, fix=free.fix)
+    if free.verdict is Severity.BAD:
+        raise CommandStopped(free.what, fix=free.fix)
     doubt_certificate(settings)
     _check_webhook_authorities(settings)
     with bind_http(settings) as listener:
         async with open_database(settings.store_path, readers=READERS, watched=True) as database:
-            wiring = Wiring(
+            wiring = ControlWiring(
                 settings=settings,
                 credentials=credentials_of(settings),
                 media_socket=media_socket,
@@ -155,7 +155,7 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
             await serve(wiring, stop)
 
 
-async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
+async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
     """Start the parts from the inside out, and end them in the order of the goodbyes."""
     holds = Holds(
         Account.engine(url=wiring.url, sid=wiring.credentials.sid, token=wiring.credentials.token),
@@ -178,7 +178,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
                 supervisor = os.getppid()
-                running = Running(
+                running = RunFile(
                     pid=supervisor,
                     url=wiring.url,
                     sip=f"{host}:{port}",
@@ -201,7 +201,7 @@ async def serve(wiring: Wiring, stop: asyncio.Event) -> None:
         server.should_exit = True
 
 
-def engine_settings(wiring: Wiring) -> EngineSettings:
+def engine_settings(wiring: ControlWiring) -> EngineSettings:
     """The engine's part of the settings."""
     settings = wiring.settings
     return EngineSettings(
@@ -247,7 +247,9 @@ def sip_tls(settings: Settings) -> Tls | None:
     try:
         return load_tls(files)
     except CertificateUnusable as wrong:
-        raise Stop(f"{wrong.setting}: {wrong.message}", fix="docs/trunks.md tells how to make a certificate") from wrong
+        raise CommandStopped(
+            f"{wrong.setting}: {wrong.message}", fix="docs/trunks.md tells how to make a certificate"
+        ) from wrong
 
 
 def doubt_certificate(settings: Settings) -> None:
@@ -265,11 +267,13 @@ def _check_webhook_authorities(settings: Settings) -> None:
     """Whether the file can be used. Raises: Stop."""
     try:
         trusting(settings.webhook_authorities)
-    except SettingWrong as wrong:
-        raise Stop(wrong.message, fix="name a PEM file with the certificates of your own authority") from wrong
+    except WebhookSettingInvalid as wrong:
+        raise CommandStopped(
+            wrong.message, fix="name a PEM file with the certificates of your own authority"
+        ) from wrong
 
 
-async def open_directory(wiring: Wiring) -> Directory:
+async def open_directory(wiring: ControlWiring) -> Directory:
     """Lines and numbers of the store, with those of the settings laid over them. Raises: Stop."""
     settings = wiring.settings
     directory = await Directory.open(
@@ -277,7 +281,9 @@ async def open_directory(wiring: Wiring) -> Directory:
         account=AccountSid(wiring.credentials.sid),
         now=time.time(),
         lines=[
-            Line.with_password(name=name, password=line.password, may_call=line.may_call, rtp_source=line.rtp_source)
+            LineRecord.with_password(
+                name=name, password=line.password, may_call=line.may_call, rtp_source=line.rtp_source
+            )
             for name, line in settings.lines.items()
         ],
         routes=[route_of(prefix, route) for prefix, route in settings.routes.items()],
@@ -291,20 +297,20 @@ async def open_directory(wiring: Wiring) -> Directory:
     return directory
 
 
-def refuse_short_passwords(settings: Settings, lines: Iterable[Line]) -> None:
+def refuse_short_passwords(settings: Settings, lines: Iterable[LineRecord]) -> None:
     """Start with no line whose password others than this machine could guess. Raises: Stop."""
     short = [line.name for line in lines if line.short]
     if short and not settings.sip_on_loopback:
-        raise Stop(
+        raise CommandStopped(
             f"the password of line {', '.join(short)} has fewer than {LEAST_PASSWORD} characters, "
             f"and SIP listens at {settings.sip_host}, not on loopback alone",
             fix="Give it a longer one, in holdfast.toml if it stands there: holdfast line add " + short[0],
         )
 
 
-def route_of(prefix: str, trunk: settings_of.Route) -> Route:
+def route_of(prefix: str, trunk: settings_of.Route) -> RouteRecord:
     """A route of the settings."""
-    return Route(
+    return RouteRecord(
         prefix=prefix,
         host=trunk.host,
         port=DEFAULT_PORTS[trunk.transport] if trunk.port is None else trunk.port,
@@ -324,7 +330,7 @@ def route_of(prefix: str, trunk: settings_of.Route) -> Route:
 
 
 def application(
-    wiring: Wiring, engine: Engine, journal: SqlJournal, holds: Holds, sessions: Sessions, *, sip: str
+    wiring: ControlWiring, engine: Engine, journal: SqlJournal, holds: Holds, sessions: Sessions, *, sip: str
 ) -> ASGIApp:
     """The engine's API, the holds service and the console as one application behind one guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from holdfast.cli.run_file import Running
+from holdfast.cli.run_file import RunFile
 from holdfast.console.sessions import Sessions, link
-from holdfast.store.account_file import Credentials
+from holdfast.store.account_file import StoredAccount
 
 
 def first_link(base_url: str, sessions: Sessions) -> str | None:
@@ -16,7 +16,7 @@ def first_link(base_url: str, sessions: Sessions) -> str | None:
     return link(base_url, sessions.new_key())
 
 
-def greeting(running: Running, credentials: Credentials, secured: int | None, *, signs_in: str | None) -> list[str]:
+def greeting(running: RunFile, credentials: StoredAccount, secured: int | None, *, signs_in: str | None) -> list[str]:
     """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
     console = "holdfast console prints a link to the console, good once, for ten minutes"
     if signs_in is not None:

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from holdfast.cli.server.http_limits import Door
-from holdfast.cli.terminal import Stop
+from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings
 
 LAST_ANSWERS_S = 2
@@ -67,7 +67,7 @@ def bind_http(settings: Settings) -> socket.socket:
         fix = "holdfast doctor"
         if error.errno == errno.EADDRINUSE:
             fix = f"Take another: holdfast serve --http-port {port + 1}. See who has it: ss -ltnp sport = :{port}"
-        raise Stop(f"HTTP cannot listen at {host} port {port}: {error.strerror or error}", fix=fix) from error
+        raise CommandStopped(f"HTTP cannot listen at {host} port {port}: {error.strerror or error}", fix=fix) from error
     # asyncio does this only for sockets that name their protocol, which create_server's do not. Connections inherit it;
     # without it every answer on a kept connection comes 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -18,7 +18,7 @@ from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.run_file import find_running
 from holdfast.cli.server.child_process import command
 from holdfast.cli.server.logs import log_to_standard_error
-from holdfast.cli.terminal import Stop, note
+from holdfast.cli.terminal import CommandStopped, note
 from holdfast.settings import PREFIX, Settings, unknown_variables
 
 SILENCE_S = 10.0
@@ -121,7 +121,7 @@ def serve(
     for warning in unknown_variables(os.environ):
         note(warning)
     if running := find_running(settings.store_path):
-        raise Stop(
+        raise CommandStopped(
             f"a Holdfast runs with this store already, at {running.url} (process {running.pid})",
             fix=f"Stop it (kill {running.pid}), or give this one a store of its own: --store sqlite:///other.db",
         )
@@ -163,7 +163,9 @@ def settings_from_descriptor(descriptor: int) -> Settings:
         with os.fdopen(descriptor, "rb") as file:
             return Settings.model_validate_json(file.read())
     except (OSError, ValueError) as error:
-        raise Stop("--settings-fd is what `holdfast serve` starts itself with", fix="holdfast serve") from error
+        raise CommandStopped(
+            "--settings-fd is what `holdfast serve` starts itself with", fix="holdfast serve"
+        ) from error
 
 
 async def _supervised(settings: Settings, media_socket: Path) -> int:

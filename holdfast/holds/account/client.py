@@ -19,13 +19,13 @@ from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
 
 from holdfast.holds.account import credentials
-from holdfast.holds.account.credentials import CLOUD, Credentials
+from holdfast.holds.account.credentials import CLOUD, AccountCredentials
 from holdfast.holds.account.snapshots import (
-    CallSeen,
-    ConferenceSeen,
-    ParticipantSeen,
-    PhoneHoldSeen,
-    SoundSeen,
+    AudioQualitySnapshot,
+    CallSnapshot,
+    ConferenceSnapshot,
+    ParticipantSnapshot,
+    PhoneHoldSnapshot,
 )
 from holdfast.holds.account.transport import Transport
 from holdfast.holds.errors import (
@@ -33,7 +33,7 @@ from holdfast.holds.errors import (
     AccountTrouble,
     AccountUnreachable,
     BadInput,
-    NotThere,
+    ResourceNotFound,
     WrongCredentials,
 )
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
@@ -51,7 +51,7 @@ MOST = 5_000
 class Account:
     """An account that speaks Twilio's voice REST API. Make one with `Account.twilio()` or `Account.engine()`."""
 
-    def __init__(self, credentials: Credentials, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, credentials: AccountCredentials, *, timeout_s: float = 10.0) -> None:
         parts = urlsplit(credentials.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{credentials.base_url!r} is not the address of an API", fix="Say http://host:port.")
@@ -112,14 +112,14 @@ class Account:
 
     # Reads.
 
-    async def call(self, call: CallSid) -> CallSeen | None:
+    async def call(self, call: CallSid) -> CallSnapshot | None:
         try:
             async with _translated():
                 return _call(await self._client.calls(call).fetch_async())
-        except NotThere:
+        except ResourceNotFound:
             return None
 
-    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSeen]:
+    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSnapshot]:
         filters: dict[str, str] = {}
         if status is not None:
             filters["status"] = status
@@ -128,29 +128,29 @@ class Account:
         async with _translated():
             return [_call(one) for one in await self._listed(self._client.calls, **filters)]
 
-    async def conferences(self) -> Sequence[ConferenceSeen]:
-        found: dict[ConferenceSid, ConferenceSeen] = {}
+    async def conferences(self) -> Sequence[ConferenceSnapshot]:
+        found: dict[ConferenceSid, ConferenceSnapshot] = {}
         # The running ones last: one that starts between the two reads is seen at least once.
         for status in LIVE_CONFERENCES:
             async with _translated():
                 for one in await self._listed(self._client.conferences, status=status):
                     sid = ConferenceSid(_text(one.sid))
-                    found[sid] = ConferenceSeen(sid=sid, name=one.friendly_name or "", status=str(one.status))
+                    found[sid] = ConferenceSnapshot(sid=sid, name=one.friendly_name or "", status=str(one.status))
         return [one for one in found.values() if one.status in LIVE_CONFERENCES]
 
-    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]:
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]:
         try:
             async with _translated():
                 listed = self._client.conferences(conference).participants
                 return [_participant(one) for one in await self._listed(listed)]
-        except NotThere:
+        except ResourceNotFound:
             return []
 
-    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None:
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None:
         try:
             async with _translated():
                 return _participant(await self._client.conferences(conference).participants(call).fetch_async())
-        except NotThere:
+        except ResourceNotFound:
             return None
 
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
@@ -168,7 +168,7 @@ class Account:
             async with _translated():
                 members = self._client.queues(queue).members
                 return [CallSid(_text(one.call_sid)) for one in await self._listed(members)]
-        except NotThere:
+        except ResourceNotFound:
             return []
 
     async def waits(self, queue: QueueSid, call: CallSid) -> bool:
@@ -176,19 +176,21 @@ class Account:
             async with _translated():
                 await self._client.queues(queue).members(call).fetch_async()
                 return True
-        except NotThere:
+        except ResourceNotFound:
             return False
 
-    async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
-        def read(told: Any) -> list[PhoneHoldSeen]:
-            return [PhoneHoldSeen(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told["holds"]]
+    async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
+        def read(told: Any) -> list[PhoneHoldSnapshot]:
+            return [
+                PhoneHoldSnapshot(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told["holds"]
+            ]
 
         return await self._engine_tells("phone-holds", read)
 
-    async def sounds(self) -> Sequence[SoundSeen]:
-        def read(told: Any) -> list[SoundSeen]:
+    async def sounds(self) -> Sequence[AudioQualitySnapshot]:
+        def read(told: Any) -> list[AudioQualitySnapshot]:
             return [
-                SoundSeen(
+                AudioQualitySnapshot(
                     call=CallSid(_text(one["call"])),
                     mos=None if one["mos"] is None else float(one["mos"]),
                     loss=one["packets_lost"] / max(1, one["packets_lost"] + one["packets_received"]),
@@ -227,7 +229,7 @@ class Account:
 
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
-    ) -> ParticipantSeen:
+    ) -> ParticipantSnapshot:
         participant = self._client.conferences(conference).participants(call)
         async with _translated():
             if hold and url is not None:
@@ -247,7 +249,7 @@ class Account:
         try:
             async with _translated():
                 return QueueSid(_text((await self._client.queues.create_async(friendly_name=name)).sid))
-        except (WrongCredentials, NotThere):
+        except (WrongCredentials, ResourceNotFound):
             raise
         except AccountRefused:
             # A queue of this name exists: the account tells so by an error without its SID.
@@ -260,7 +262,7 @@ class Account:
         try:
             async with _translated():
                 await self._client.queues(queue).delete_async()
-        except NotThere:
+        except ResourceNotFound:
             return
 
 
@@ -294,7 +296,7 @@ def _refused(status: int, said: object, words: object) -> AccountRefused:
     code = said if isinstance(said, int) else None
     message = f"the account refused: {words or 'it did not say why'} (HTTP {status}{f', code {code}' if code else ''})"
     if status == 404 or code in (NOT_FOUND, CALL_NOT_IN_PROGRESS):
-        return NotThere(message, status=status, twilio_code=code)
+        return ResourceNotFound(message, status=status, twilio_code=code)
     if status in (401, 403):
         return WrongCredentials(
             message,
@@ -311,8 +313,8 @@ def _text(value: str | None) -> str:
     return value
 
 
-def _call(seen: CallInstance) -> CallSeen:
-    return CallSeen(
+def _call(seen: CallInstance) -> CallSnapshot:
+    return CallSnapshot(
         sid=CallSid(_text(seen.sid)),
         status=str(seen.status),
         parent=CallSid(seen.parent_call_sid) if seen.parent_call_sid else None,
@@ -322,8 +324,8 @@ def _call(seen: CallInstance) -> CallSeen:
     )
 
 
-def _participant(seen: ParticipantInstance) -> ParticipantSeen:
-    return ParticipantSeen(
+def _participant(seen: ParticipantInstance) -> ParticipantSnapshot:
+    return ParticipantSnapshot(
         call=CallSid(_text(seen.call_sid)),
         conference=ConferenceSid(_text(seen.conference_sid)),
         hold=bool(seen.hold),

@@ -14,7 +14,7 @@ ENGINE_VARIABLES = ("HOLDFAST_API", "TWILIO_API_BASE_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class AccountCredentials:
     """What a Twilio SDK signs in with, and where."""
 
     base_url: str
@@ -24,12 +24,12 @@ class Credentials:
 
 def of_cloud(
     *, sid: str | None = None, token: str | None = None, environment: Mapping[str, str] = os.environ
-) -> Credentials:
+) -> AccountCredentials:
     """Twilio's cloud, or the engine an environment variable points at, so that one program runs on both.
 
     Raises: BadInput when there is no SID or no token.
     """
-    return Credentials(
+    return AccountCredentials(
         base_url=_named_api(environment) or CLOUD,
         sid=_needed("TWILIO_ACCOUNT_SID", sid or environment.get("TWILIO_ACCOUNT_SID")),
         token=_needed("TWILIO_AUTH_TOKEN", token or environment.get("TWILIO_AUTH_TOKEN")),
@@ -42,7 +42,7 @@ def of_engine(
     sid: str | None = None,
     token: str | None = None,
     environment: Mapping[str, str] = os.environ,
-) -> Credentials:
+) -> AccountCredentials:
     """The engine: what is given, else the environment, else the engine this machine's settings describe.
 
     Raises: BadInput when nothing names an account.
@@ -51,17 +51,17 @@ def of_engine(
     token = token or environment.get("HOLDFAST_AUTH_TOKEN") or environment.get("TWILIO_AUTH_TOKEN")
     url = url or _named_api(environment)
     if sid and token and url:
-        return Credentials(base_url=url.rstrip("/"), sid=sid, token=token)
+        return AccountCredentials(base_url=url.rstrip("/"), sid=sid, token=token)
     return _of_this_machine(url=url, sid=sid, token=token)
 
 
-def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> Credentials:
+def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> AccountCredentials:
     # Read only when needed: most programs name their account.
-    from holdfast.settings import SettingsWrong, read
+    from holdfast.settings import SettingsInvalid, read
 
     try:
         settings = read()
-    except SettingsWrong as error:
+    except SettingsInvalid as error:
         raise BadInput(f"the settings of this machine cannot be used: {error}") from error
     host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host
     settled = f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
@@ -76,7 +76,7 @@ def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> 
                 f"no account is named, and {path} tells of none ({type(error).__name__})",
                 fix="Start the engine once (holdfast serve), or set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.",
             ) from error
-    return Credentials(base_url=url, sid=sid, token=token)
+    return AccountCredentials(base_url=url, sid=sid, token=token)
 
 
 def _running(store: Path) -> str | None:

@@ -9,7 +9,7 @@ LIVE = frozenset({"queued", "ringing", "in-progress"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallSeen:
+class CallSnapshot:
     """One call as the account tells it."""
 
     sid: CallSid
@@ -31,7 +31,7 @@ class CallSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneHoldSeen:
+class PhoneHoldSnapshot:
     """A call whose own phone holds. Units: `since` in seconds since the Unix epoch."""
 
     call: CallSid
@@ -39,7 +39,7 @@ class PhoneHoldSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundSeen:
+class AudioQualitySnapshot:
     """How a call sounds: the estimated opinion of who hears it, 1 to 4.5. Units: `loss` 0 to 1; `jitter_ms`."""
 
     call: CallSid
@@ -49,7 +49,7 @@ class SoundSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConferenceSeen:
+class ConferenceSnapshot:
     """One live conference: `init` while too few are in it, then `in-progress`."""
 
     sid: ConferenceSid
@@ -58,7 +58,7 @@ class ConferenceSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParticipantSeen:
+class ParticipantSnapshot:
     """One call's membership of a conference."""
 
     call: CallSid
@@ -72,12 +72,12 @@ class ParticipantSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class RoomSnapshot:
     """A live conference and those in it."""
 
-    conference: ConferenceSeen
-    participants: tuple[ParticipantSeen, ...]
+    conference: ConferenceSnapshot
+    participants: tuple[ParticipantSnapshot, ...]
 
-    def participant(self, call: CallSid) -> ParticipantSeen | None:
+    def participant(self, call: CallSid) -> ParticipantSnapshot | None:
         """This call's membership, if it is in the room."""
         return next((one for one in self.participants if one.call == call), None)

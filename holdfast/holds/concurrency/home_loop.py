@@ -6,7 +6,7 @@ import threading
 from holdfast.holds.errors import WrongEventLoop
 
 
-class Home:
+class HomeLoop:
     """The event loop of the first use."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Lanes:
+class KeyedLocks:
     """Locks by name, each there only while somebody needs it."""
 
     def __init__(self) -> None:

@@ -6,16 +6,16 @@ What was sent and not answered is settled by a read, and repeated only when the 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from holdfast.holds.account.snapshots import ConferenceSeen, ParticipantSeen, Room
+from holdfast.holds.account.snapshots import ConferenceSnapshot, ParticipantSnapshot, RoomSnapshot
 from holdfast.holds.conference import planner
-from holdfast.holds.conference.search import Search
-from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, NotThere, OutcomeUnknown
-from holdfast.holds.hold import CallOver, Confirmed, Fail, Hold, Message, StillHeld, Unheld
+from holdfast.holds.conference.search import ConferenceSearch
+from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, OutcomeUnknown, ResourceNotFound
+from holdfast.holds.hold import CallOver, Fail, Hold, HoldConfirmed, HoldEnded, Message, StillHeld
 from holdfast.holds.ids import CallSid, ConferenceSid
-from holdfast.holds.ports import Account, Clock
+from holdfast.holds.ports import AccountPort, ClockPort
 from holdfast.holds.steps.account_steps import Refusal, SetHold
 from holdfast.holds.steps.documents import Documents, is_audio
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 
 KEEP_SEEN = 10_000
 """Of how many calls it is remembered which room they were in last."""
@@ -25,26 +25,26 @@ KEEP_SEEN = 10_000
 class Found:
     """A party's place in a room, and everybody in it."""
 
-    me: ParticipantSeen
-    room: Room
+    me: ParticipantSnapshot
+    room: RoomSnapshot
 
 
-class ByConference:
+class ConferenceExecutor:
     """The conference way, on one account."""
 
-    def __init__(self, account: Account, clock: Clock, patience: Patience, documents: Documents | None) -> None:
+    def __init__(self, account: AccountPort, clock: ClockPort, patience: Timeouts, documents: Documents | None) -> None:
         self._account = account
         self._clock = clock
         self._patience = patience
         self._documents = documents
-        self._search = Search(account)
+        self._search = ConferenceSearch(account)
         self._last_seen: OrderedDict[CallSid, ConferenceSid] = OrderedDict()
 
     async def find(self, call: CallSid) -> Found | None:
         """The live conference this call is in now."""
         known = self._last_seen.get(call)
         if known is not None:
-            found = await self._in(ConferenceSeen(sid=known, name="", status="in-progress"), call)
+            found = await self._in(ConferenceSnapshot(sid=known, name="", status="in-progress"), call)
             if found is not None:
                 return found
             self.forget(call)
@@ -60,15 +60,15 @@ class ByConference:
                 return found
         return None
 
-    async def room(self, sid: ConferenceSid) -> Room:
+    async def room(self, sid: ConferenceSid) -> RoomSnapshot:
         """Everybody in this conference now."""
-        return await self._search.look(ConferenceSeen(sid=sid, name="", status="in-progress"))
+        return await self._search.look(ConferenceSnapshot(sid=sid, name="", status="in-progress"))
 
-    async def _in(self, seen: ConferenceSeen, call: CallSid) -> Found | None:
+    async def _in(self, seen: ConferenceSnapshot, call: CallSid) -> Found | None:
         room = await self._search.look(seen)
         return None if room.participant(call) is None else self._remember(call, room)
 
-    def _remember(self, call: CallSid, room: Room) -> Found | None:
+    def _remember(self, call: CallSid, room: RoomSnapshot) -> Found | None:
         me = room.participant(call)
         if me is None:
             return None
@@ -91,7 +91,7 @@ class ByConference:
             return music
         return self._documents.music_url(music)
 
-    async def hold(self, me: ParticipantSeen, music: str | None) -> Message:
+    async def hold(self, me: ParticipantSnapshot, music: str | None) -> Message:
         """Hold a participant; what to tell the hold."""
         step = planner.hold(me, self.music_url(music))
         match step:
@@ -100,14 +100,14 @@ class ByConference:
             case Refusal(why=why):
                 return Fail(why=why)
             case None:
-                return Confirmed(detail="was on hold already")
+                return HoldConfirmed(detail="was on hold already")
             case SetHold():
                 return await self._set(step)
 
-    async def resume(self, me: ParticipantSeen) -> Message:
+    async def resume(self, me: ParticipantSnapshot) -> Message:
         """Bring a participant back; what to tell the hold."""
         step = planner.resume(me)
-        return Unheld() if step is None else await self._set(step)
+        return HoldEnded() if step is None else await self._set(step)
 
     async def _set(self, step: SetHold) -> Message:
         """Send a change until the account shows that it is so, at most twice.
@@ -117,10 +117,10 @@ class ByConference:
         why = "the account accepted the change and does not show it"
         for _ in range(2):
             try:
-                shown: ParticipantSeen | None = await self._account.set_hold(
+                shown: ParticipantSnapshot | None = await self._account.set_hold(
                     step.conference, step.call, hold=step.hold, url=step.music
                 )
-            except NotThere:
+            except ResourceNotFound:
                 return await self._left(step)
             except AccountUnreachable as error:
                 return _not_done(step, error.message)
@@ -133,12 +133,12 @@ class ByConference:
                 if shown is None:
                     return await self._left(step)
                 if shown.hold is step.hold:
-                    return Confirmed() if step.hold else Unheld()
+                    return HoldConfirmed() if step.hold else HoldEnded()
                 await self._clock.wait(None, timeout_s=pause_s)
                 shown = await self._read(step)
         return _not_done(step, why)
 
-    async def _read(self, step: SetHold) -> ParticipantSeen | None:
+    async def _read(self, step: SetHold) -> ParticipantSnapshot | None:
         try:
             return await self._account.participant(step.conference, step.call)
         except AccountTrouble as error:

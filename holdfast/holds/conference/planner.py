@@ -6,21 +6,21 @@ Source: Twilio REST, Participant resource: Hold, HoldUrl, HoldMethod.
 
 from collections.abc import Iterable
 
-from holdfast.holds.account.snapshots import ParticipantSeen, Room
+from holdfast.holds.account.snapshots import ParticipantSnapshot, RoomSnapshot
 from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import Refusal, SetHold
 
 WAYS_IN = "Put the party into <Dial><Conference>…</Conference></Dial>, then hold it by its own call SID."
 
 
-def find(call: CallSid, rooms: Iterable[Room]) -> Room | None:
+def find(call: CallSid, rooms: Iterable[RoomSnapshot]) -> RoomSnapshot | None:
     """The live room this call is in. A running room comes before one that is still forming."""
     inside = [room for room in rooms if room.participant(call) is not None]
     inside.sort(key=lambda room: room.conference.status != "in-progress")
     return inside[0] if inside else None
 
 
-def hold(participant: ParticipantSeen, music: str | None) -> SetHold | Refusal | None:
+def hold(participant: ParticipantSnapshot, music: str | None) -> SetHold | Refusal | None:
     """The step that holds this participant; None when it is on hold already and no other music is asked for.
 
     Music is the URL the account is to fetch, by GET; without one the account plays its own.
@@ -37,13 +37,13 @@ def hold(participant: ParticipantSeen, music: str | None) -> SetHold | Refusal |
     return SetHold(conference=participant.conference, call=participant.call, hold=True, music=music)
 
 
-def resume(participant: ParticipantSeen) -> SetHold | None:
+def resume(participant: ParticipantSnapshot) -> SetHold | None:
     """The step that brings this participant back; None when it is not on hold."""
     if not participant.hold:
         return None
     return SetHold(conference=participant.conference, call=participant.call, hold=False)
 
 
-def others(call: CallSid, room: Room) -> tuple[ParticipantSeen, ...]:
+def others(call: CallSid, room: RoomSnapshot) -> tuple[ParticipantSnapshot, ...]:
     """Everybody else who is in the room."""
     return tuple(one for one in room.participants if one.call != call and one.status == "connected")

@@ -7,12 +7,12 @@ Invariant: nobody is given a search that began before they asked.
 import asyncio
 from dataclasses import dataclass, field
 
-from holdfast.holds.account.snapshots import ConferenceSeen, Room
+from holdfast.holds.account.snapshots import ConferenceSnapshot, RoomSnapshot
 from holdfast.holds.concurrency.gather import together
 from holdfast.holds.conference import planner
 from holdfast.holds.errors import HoldsError
 from holdfast.holds.ids import CallSid
-from holdfast.holds.ports import Account
+from holdfast.holds.ports import AccountPort
 
 AT_ONCE = 8
 """How many rooms are looked into at the same time."""
@@ -23,20 +23,20 @@ class _Round:
     """One search for all who asked in time."""
 
     wanted: set[CallSid] = field(default_factory=set)
-    found: dict[CallSid, Room] = field(default_factory=dict)
+    found: dict[CallSid, RoomSnapshot] = field(default_factory=dict)
     over: bool = False
     trouble: HoldsError | None = None
 
 
-class Search:
+class ConferenceSearch:
     """Looks for calls in the live conferences of an account."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: AccountPort) -> None:
         self._account = account
         self._searching = asyncio.Lock()
         self._next = _Round()
 
-    async def find(self, call: CallSid) -> Room | None:
+    async def find(self, call: CallSid) -> RoomSnapshot | None:
         """The live conference this call is in now. Raises: AccountTrouble."""
         mine = self._next
         mine.wanted.add(call)
@@ -47,9 +47,9 @@ class Search:
             raise _anew(mine.trouble) from mine.trouble
         return mine.found.get(call)
 
-    async def look(self, seen: ConferenceSeen) -> Room:
+    async def look(self, seen: ConferenceSnapshot) -> RoomSnapshot:
         """Everybody in this conference now. Raises: AccountTrouble."""
-        return Room(conference=seen, participants=tuple(await self._account.participants(seen.sid)))
+        return RoomSnapshot(conference=seen, participants=tuple(await self._account.participants(seen.sid)))
 
     async def _carry_out(self, mine: _Round) -> None:
         if self._next is mine:

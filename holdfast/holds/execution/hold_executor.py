@@ -5,45 +5,45 @@ Whoever calls this is alone with the call: inside its lane.
 
 from contextlib import AbstractAsyncContextManager
 
-from holdfast.holds.concurrency.keyed_locks import Lanes
-from holdfast.holds.conference.executor import ByConference
-from holdfast.holds.errors import AccountTrouble, CallNotLive, HoldFailed, HoldRefused, HoldsError, OutcomeUnknown
-from holdfast.holds.execution.way_selection import Choice, InPair, InRoom
-from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.concurrency.keyed_locks import KeyedLocks
+from holdfast.holds.conference.executor import ConferenceExecutor
+from holdfast.holds.errors import AccountTrouble, CallNotInProgress, HoldFailed, HoldRefused, HoldsError, OutcomeUnknown
+from holdfast.holds.execution.way_selection import InConference, InPair, WaySelector
+from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.hold import (
     Begin,
     CallOver,
-    Confirmed,
     Fail,
     Hold,
+    HoldConfirmed,
+    HoldEnded,
     Message,
     Refuse,
     Resume,
     Status,
     StillHeld,
-    Unheld,
     WayName,
 )
 from holdfast.holds.ids import CallSid
-from holdfast.holds.legs.executor import ByLegs
-from holdfast.holds.legs.pair_index import Pairs
-from holdfast.holds.ports import Account
+from holdfast.holds.legs.executor import LegsExecutor
+from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.account_steps import Refusal
 from holdfast.holds.steps.pair import queue_of
 
 
-class Work:
+class HoldExecutor:
     """Carries holds out by whichever way fits."""
 
     def __init__(
         self,
-        account: Account,
-        ledger: Ledger,
-        pairs: Pairs,
-        lanes: Lanes,
-        conferences: ByConference,
-        legs: ByLegs | None,
-        choice: Choice,
+        account: AccountPort,
+        ledger: HoldLog,
+        pairs: PairIndex,
+        lanes: KeyedLocks,
+        conferences: ConferenceExecutor,
+        legs: LegsExecutor | None,
+        choice: WaySelector,
     ) -> None:
         self.account = account
         self.pairs = pairs
@@ -76,17 +76,17 @@ class Work:
             case Status.REFUSED:
                 raise HoldRefused(why, fix=chosen.fix if isinstance(chosen, Refusal) else None, hold=hold.id)
             case Status.GONE | Status.CALL_ENDED:
-                raise CallNotLive(why, fix="GET /calls lists who is on the phone.", hold=hold.id)
+                raise CallNotInProgress(why, fix="GET /calls lists who is on the phone.", hold=hold.id)
             case Status.FAILED:
                 raise HoldFailed(why, hold=hold.id)
             case _:
                 return hold
 
-    async def _carry_out(self, hold: Hold, chosen: InRoom | InPair | Refusal) -> Message:
+    async def _carry_out(self, hold: Hold, chosen: InConference | InPair | Refusal) -> Message:
         match chosen:
             case Refusal(why=why, gone=gone):
                 return CallOver(why=why) if gone else Refuse(why=why)
-            case InRoom(found=found, owner_call=owner_call):
+            case InConference(found=found, owner_call=owner_call):
                 sid = found.room.conference.sid
                 await self._ledger.tell(hold.id, Begin(way=WayName.CONFERENCE, conference=sid, owner_call=owner_call))
                 return await self.conferences.hold(found.me, hold.music)
@@ -103,8 +103,8 @@ class Work:
             message = await self._take_off(hold)
         except AccountTrouble as error:
             raise OutcomeUnknown(error.message, fix=error.fix, hold=hold.id) from error
-        if isinstance(message, Unheld) and message.why is None:
-            message = Unheld(why=why)
+        if isinstance(message, HoldEnded) and message.why is None:
+            message = HoldEnded(why=why)
         hold, _ = await self._ledger.tell(hold.id, message)
         if hold.status is Status.HELD:
             raise HoldFailed(f"the party is held as before: {hold.cause}", hold=hold.id)
@@ -129,13 +129,13 @@ class Work:
             case _, None:
                 message: Message = CallOver(why="the party is not there any more")
             case Status.HOLDING | Status.ASKED, True:
-                message = Confirmed(detail="shown by a read")
+                message = HoldConfirmed(detail="shown by a read")
             case Status.HOLDING | Status.ASKED, False:
                 message = Fail(why="the account shows that the party is not on hold")
             case Status.RESUMING, True:
                 message = StillHeld(why="the account shows that the party is on hold as before")
             case Status.RESUMING | Status.HELD, False:
-                message = Unheld(why="shown by a read")
+                message = HoldEnded(why="shown by a read")
             case _:
                 return hold
         settled, _ = await self._ledger.tell(hold.id, message)

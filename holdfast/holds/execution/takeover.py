@@ -6,14 +6,14 @@ it, and which call was the other end of its Dial; where the parent was to go on 
 
 from dataclasses import dataclass
 
-from holdfast.holds.account.snapshots import CallSeen
-from holdfast.holds.conference.executor import ByConference
+from holdfast.holds.account.snapshots import CallSnapshot
+from holdfast.holds.conference.executor import ConferenceExecutor
 from holdfast.holds.errors import AccountTrouble, HoldFailed, HoldRefused
-from holdfast.holds.hold import Begin, CallOver, Confirmed, Fail, Message, WayName
+from holdfast.holds.hold import Begin, CallOver, Fail, HoldConfirmed, Message, WayName
 from holdfast.holds.ids import CallSid
-from holdfast.holds.legs.executor import ByLegs
-from holdfast.holds.legs.pair_index import Pairs
-from holdfast.holds.ports import Account
+from holdfast.holds.legs.executor import LegsExecutor
+from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.pair import (
     Pair,
     Party,
@@ -37,7 +37,9 @@ class Shown:
 class Takeover:
     """Finds such holds on one account, and makes their documents ours."""
 
-    def __init__(self, account: Account, conferences: ByConference, legs: ByLegs | None, pairs: Pairs) -> None:
+    def __init__(
+        self, account: AccountPort, conferences: ConferenceExecutor, legs: LegsExecutor | None, pairs: PairIndex
+    ) -> None:
         self._account = account
         self._conferences = conferences
         self._legs = legs
@@ -73,7 +75,7 @@ class Takeover:
         pair = Pair(parent=left, child=me) if await self._is_child(call) else Pair(parent=me, child=left)
         return Shown(begin=Begin(way=WayName.LEGS, queue=name), pair=pair)
 
-    async def make_ours(self, call: CallSid, shown: Shown) -> Confirmed:
+    async def make_ours(self, call: CallSid, shown: Shown) -> HoldConfirmed:
         """Have the party wait by our documents, so that it can be moved. Raises: HoldFailed, AccountTrouble."""
         if shown.pair is not None and self._legs is not None:
             await self._pairs.put(shown.pair)
@@ -82,11 +84,11 @@ class Takeover:
             except AccountTrouble:
                 await self._forget(call)
                 raise
-            if not isinstance(told, Confirmed):
+            if not isinstance(told, HoldConfirmed):
                 await self._forget(call)
                 raise HoldFailed(f"the hold of another service could not be taken over: {_why(told)}")
             self._legs.taken_over.add(call)
-        return Confirmed(detail=ELSEWHERE)
+        return HoldConfirmed(detail=ELSEWHERE)
 
     async def _forget(self, call: CallSid) -> None:
         """Know no more of the pair than before, so that the next attempt looks at the account again."""
@@ -98,7 +100,7 @@ class Takeover:
         seen = await self._account.call(call)
         return seen is not None and seen.parent is not None
 
-    async def _other_end(self, call: CallSid) -> CallSeen | None:
+    async def _other_end(self, call: CallSid) -> CallSnapshot | None:
         """The other end of the Dial that joined this call, if it is on the phone."""
         seen = await self._account.call(call)
         if seen is None:

@@ -2,22 +2,22 @@
 
 from dataclasses import dataclass
 
-from holdfast.holds.account.snapshots import CallSeen
+from holdfast.holds.account.snapshots import CallSnapshot
 from holdfast.holds.conference import planner as conference_planner
-from holdfast.holds.conference.executor import ByConference, Found
-from holdfast.holds.errors import BadInput, CallNotLive, HoldFailed, HoldRefused
+from holdfast.holds.conference.executor import ConferenceExecutor, Found
+from holdfast.holds.errors import BadInput, CallNotInProgress, HoldFailed, HoldRefused
 from holdfast.holds.hold import CallOver
 from holdfast.holds.ids import CallSid, is_call_sid
 from holdfast.holds.legs import planner as legs_planner
-from holdfast.holds.legs.executor import ByLegs
-from holdfast.holds.legs.pair_index import Pairs
-from holdfast.holds.ports import Account
+from holdfast.holds.legs.executor import LegsExecutor
+from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.account_steps import Refusal
 from holdfast.holds.steps.pair import Pair, Place, join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InRoom:
+class InConference:
     """The call is in a conference."""
 
     found: Found
@@ -32,15 +32,15 @@ class InPair:
     pair: Pair
 
 
-class Choice:
+class WaySelector:
     """Finds the way for a call."""
 
     def __init__(
         self,
-        account: Account,
-        conferences: ByConference,
-        by_legs: ByLegs | None,
-        pairs: Pairs,
+        account: AccountPort,
+        conferences: ConferenceExecutor,
+        by_legs: LegsExecutor | None,
+        pairs: PairIndex,
         *,
         convert: bool,
         continue_url: str | None,
@@ -52,7 +52,7 @@ class Choice:
         self._convert = convert
         self._continue_url = continue_url
 
-    async def way(self, call: CallSid, *, owner: str | None) -> InRoom | InPair | Refusal:
+    async def way(self, call: CallSid, *, owner: str | None) -> InConference | InPair | Refusal:
         """How this call can be held, or why it cannot.
 
         Raises: AccountTrouble; HoldFailed when moving the pair into a conference failed.
@@ -79,7 +79,7 @@ class Choice:
             return _in_room(found, owner)
         return Refusal(why="the call is in no conference and talks to nobody", fix=conference_planner.WAYS_IN)
 
-    async def _converted(self, pair: Pair, call: CallSid, owner: str | None) -> InRoom | Refusal:
+    async def _converted(self, pair: Pair, call: CallSid, owner: str | None) -> InConference | Refusal:
         if self._legs is None:
             return Refusal(why="there is no address the account reaches us at", fix="Set public_url.")
         trouble = await self._legs.convert(pair)
@@ -93,7 +93,7 @@ class Choice:
             raise HoldFailed("the two parties did not come together in a conference")
         return _in_room(found, owner)
 
-    async def _joined_by_dial(self, seen: CallSeen) -> bool:
+    async def _joined_by_dial(self, seen: CallSnapshot) -> bool:
         """Whether this call is an end of a plain Dial that goes on."""
         if seen.parent is not None:
             parent = await self._account.call(seen.parent)
@@ -127,7 +127,7 @@ class Choice:
             return known
         seen = await self._account.call(parent)
         if seen is None or not seen.live:
-            raise CallNotLive(f"the parent call {parent} is over")
+            raise CallNotInProgress(f"the parent call {parent} is over")
         children = [one for one in await self._account.calls(parent=parent) if one.talking]
         if child is None and len(children) == 1:
             child = children[0].sid
@@ -146,8 +146,8 @@ class Choice:
         return pair
 
 
-def _in_room(found: Found, owner: str | None) -> InRoom:
+def _in_room(found: Found, owner: str | None) -> InConference:
     owner_call = CallSid(owner) if owner is not None and is_call_sid(owner) else None
     if owner_call is not None and found.room.participant(owner_call) is None:
         owner_call = None
-    return InRoom(found=found, owner_call=owner_call)
+    return InConference(found=found, owner_call=owner_call)

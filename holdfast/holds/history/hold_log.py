@@ -10,9 +10,9 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from holdfast.holds.errors import HoldUnknown, StoreTrouble
-from holdfast.holds.hold import Effect, Hold, Message, Status, Tell, WayName, ask, seen, step
+from holdfast.holds.hold import Effect, Hold, Message, RecordEvent, Status, WayName, ask, seen, step
 from holdfast.holds.ids import CallSid, HoldId
-from holdfast.holds.ports import Clock, HoldEvent, HoldStore
+from holdfast.holds.ports import ClockPort, HoldEvent, HoldStore
 
 BATCH = 500
 MOST_LATE = 10_000
@@ -25,16 +25,16 @@ MOST_ACTIVE = 1_000_000
 _log = logging.getLogger("holdfast.holds.history.hold_log")
 
 
-class Ledger:
+class HoldLog:
     """The holds that go on, in memory; all of them, in the store; and the news of both."""
 
-    def __init__(self, store: HoldStore, clock: Clock) -> None:
+    def __init__(self, store: HoldStore, clock: ClockPort) -> None:
         self._store = store
         self._clock = clock
         self._active: dict[HoldId, Hold] = {}
         self._by_call: dict[CallSid, HoldId] = {}
         self._by_phone: dict[CallSid, HoldId] = {}
-        self._late: deque[tuple[Hold, tuple[Tell, ...], float]] = deque()
+        self._late: deque[tuple[Hold, tuple[RecordEvent, ...], float]] = deque()
         """Changes the store has not kept yet, oldest first, each with when it was made."""
         self._catching_up = asyncio.Lock()
         self._news = asyncio.Event()
@@ -135,10 +135,10 @@ class Ledger:
             if book.get(hold.call) == id:
                 del book[hold.call]
             self.ended[hold.way, hold.status] += 1
-        await self._keep(hold, tuple(effect for effect in effects if isinstance(effect, Tell)))
+        await self._keep(hold, tuple(effect for effect in effects if isinstance(effect, RecordEvent)))
         return hold, effects
 
-    async def _keep(self, hold: Hold, tells: tuple[Tell, ...]) -> None:
+    async def _keep(self, hold: Hold, tells: tuple[RecordEvent, ...]) -> None:
         at = self._clock.now()
         if self._late:
             self._put_off(hold, tells, at)
@@ -153,7 +153,7 @@ class Ledger:
             self._put_off(hold, tells, at)
         self._wake()
 
-    def _put_off(self, hold: Hold, tells: tuple[Tell, ...], at: float) -> None:
+    def _put_off(self, hold: Hold, tells: tuple[RecordEvent, ...], at: float) -> None:
         """Keep a change for later. Of very many the oldest goes of which a newer one has all but the history."""
         self._late.append((hold, tells, at))
         if len(self._late) > MOST_LATE:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.holds.history.serialization import numbered
-from holdfast.holds.hold import Hold, Tell
+from holdfast.holds.hold import Hold, RecordEvent
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import HoldEvent
 from holdfast.holds.steps.pair import Pair
@@ -21,7 +21,7 @@ class MemoryStore:
         self._last = 0
         self._pairs: dict[CallSid, Pair] = {}
 
-    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+    async def save_hold(self, hold: Hold, tells: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
         self._holds[hold.id] = hold
         new = numbered(hold, tells, after=self._last, at=at)
         self._last += len(new)

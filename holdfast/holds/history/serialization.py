@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from holdfast.holds.hold import Hold, Status, Tell, WayName
+from holdfast.holds.hold import Hold, RecordEvent, Status, WayName
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import HoldEvent
 from holdfast.holds.steps.pair import Pair, Party, Place
@@ -41,7 +41,7 @@ def _party_of(record: dict[str, Any]) -> Party:
     return Party(**{**record, "call": CallSid(record["call"]), "place": Place(record["place"])})
 
 
-def numbered(hold: Hold, tells: Sequence[Tell], *, after: int, at: float) -> list[HoldEvent]:
+def numbered(hold: Hold, tells: Sequence[RecordEvent], *, after: int, at: float) -> list[HoldEvent]:
     """New lines of a hold's history, numbered on from `after`."""
     return [
         HoldEvent(

@@ -5,22 +5,22 @@ No document of theirs asks again: one whose redirect the account did not take st
 
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner
-from holdfast.holds.legs.pair_index import Pairs
-from holdfast.holds.ports import Account
-from holdfast.holds.steps.account_steps import Redirect
+from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.ports import AccountPort
+from holdfast.holds.steps.account_steps import RedirectCall
 from holdfast.holds.steps.pair import Pair, document
 
 
 class Gathering:
     """Looks for those who are not where they were sent."""
 
-    def __init__(self, account: Account, pairs: Pairs) -> None:
+    def __init__(self, account: AccountPort, pairs: PairIndex) -> None:
         self._account = account
         self._pairs = pairs
         self._missed: set[CallSid] = set()
         """Those who were not there at the last look. Once is no proof: a document may be on its way."""
 
-    async def look(self, pair: Pair) -> tuple[Redirect, ...]:
+    async def look(self, pair: Pair) -> tuple[RedirectCall, ...]:
         """Whom to send again, now that it was missed twice. Raises: AccountTrouble."""
         calls = [party.call for party in planner.astray(pair)]
         if not calls:
@@ -35,7 +35,7 @@ class Gathering:
         missing = {call for call in calls if call not in inside}
         again = missing & self._missed
         self._missed = (self._missed - set(calls)) | (missing - again)
-        return tuple(Redirect(call=call, to=document(pair, call)) for call in calls if call in again)
+        return tuple(RedirectCall(call=call, to=document(pair, call)) for call in calls if call in again)
 
     async def _inside(self, room: str | None) -> set[CallSid]:
         """Who is in the live conferences of this name."""

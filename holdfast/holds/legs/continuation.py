@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner
-from holdfast.holds.steps.account_steps import Bye, Document, LegStep
+from holdfast.holds.steps.account_steps import Document, HangUp, LegStep
 from holdfast.holds.steps.pair import (
     Pair,
     Place,
@@ -76,7 +76,7 @@ def continued(pair: Pair, call: CallSid, report: Report) -> Continued:
     me, other = pair.me(call), pair.other(call)
     if report.hung_up:
         plan = planner.gone(pair, call)
-        return Continued(pair=plan.pair, answer=Bye(), steps=plan.steps, gone=call)
+        return Continued(pair=plan.pair, answer=HangUp(), steps=plan.steps, gone=call)
     stale = report.superseded or report.turn < me.turn
     if pair.over and not stale:
         gone_on = pair.put(replace(me, place=Place.GONE, held=False, arriving=False))

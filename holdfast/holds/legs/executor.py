@@ -6,20 +6,20 @@ them here is woken. A leg that is found gone lets the other go on.
 
 import logging
 
-from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, NotThere
-from holdfast.holds.hold import CallOver, Confirmed, Fail, Message, StillHeld, Unheld
+from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, ResourceNotFound
+from holdfast.holds.hold import CallOver, Fail, HoldConfirmed, HoldEnded, Message, StillHeld
 from holdfast.holds.ids import CallSid, QueueSid
 from holdfast.holds.legs import planner
 from holdfast.holds.legs.conference_entry import Gathering
 from holdfast.holds.legs.continuation import Continued, Report, continued
-from holdfast.holds.legs.pair_index import Pairs
-from holdfast.holds.ports import Account, Clock
+from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.ports import AccountPort, ClockPort
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
     Document,
     LegStep,
     OpenQueue,
-    Redirect,
+    RedirectCall,
     Refusal,
 )
 from holdfast.holds.steps.documents import Documents
@@ -29,7 +29,7 @@ from holdfast.holds.steps.pair import (
     document,
     queue_of,
 )
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 
 CLOSING_TRIES = 20
 
@@ -47,7 +47,7 @@ class StepFailed(Exception):
     @property
     def call_over(self) -> CallSid | None:
         """The call that turned out to be over, if that is why."""
-        return self.call if isinstance(self.error, NotThere) else None
+        return self.call if isinstance(self.error, ResourceNotFound) else None
 
     @property
     def unsure(self) -> bool:
@@ -57,10 +57,12 @@ class StepFailed(Exception):
         return not isinstance(self.error, AccountUnreachable)
 
 
-class ByLegs:
+class LegsExecutor:
     """The legs way, on one account."""
 
-    def __init__(self, account: Account, clock: Clock, patience: Patience, documents: Documents, pairs: Pairs) -> None:
+    def __init__(
+        self, account: AccountPort, clock: ClockPort, patience: Timeouts, documents: Documents, pairs: PairIndex
+    ) -> None:
         self._account = account
         self._clock = clock
         self._patience = patience
@@ -103,7 +105,7 @@ class ByLegs:
                 return Fail(why="the account let the call wait in no queue")
             if not pair.me(call).arriving:
                 late = None if pair.settled() else "the other party has not come to be parked"
-                return Confirmed(detail=late)
+                return HoldConfirmed(detail=late)
             for one in (call, pair.other(call).call):
                 seen = await self._account.call(one)
                 if seen is None or not seen.live:
@@ -146,7 +148,7 @@ class ByLegs:
                     await self.gone(call)
                     return CallOver(why="the call is over")
                 await self._taken(call)
-                return Unheld()
+                return HoldEnded()
             pair = self._pairs.of(call)
             if pair is None or pair.over:
                 return self._let_go(call, left=None)
@@ -256,7 +258,9 @@ class ByLegs:
         if pair.over:
             await self._carry(planner.leftovers(pair))
         elif result.not_queued is not None:
-            late = tuple(step for step in result.steps if not isinstance(step, Redirect) or pair.me(step.call).arriving)
+            late = tuple(
+                step for step in result.steps if not isinstance(step, RedirectCall) or pair.me(step.call).arriving
+            )
             await self._carry(planner.Plan(pair=pair, steps=late))
 
     async def seen_waiting(self, call: CallSid, queue: QueueSid | None) -> str | None:
@@ -291,7 +295,7 @@ class ByLegs:
                         continue
                     # A parent is not moved while its child may not have been.
                     break
-            if isinstance(step, Redirect):
+            if isinstance(step, RedirectCall):
                 await self._went_on(step.call)
         pair = self._pairs.of(plan.pair.parent.call)
         if done and pair is not None and pair.over and not planner.expected(pair):
@@ -305,12 +309,12 @@ class ByLegs:
 
     async def _take(self, steps: tuple[LegStep, ...]) -> None:
         for step in steps:
-            call = step.call if isinstance(step, Redirect) else None
+            call = step.call if isinstance(step, RedirectCall) else None
             try:
                 match step:
                     case OpenQueue(name=name):
                         await self._queue(name)
-                    case Redirect(call=target, to=to):
+                    case RedirectCall(call=target, to=to):
                         pair = self._pairs.of(target)
                         after = pair.after if pair is not None and pair.parent.call == target else None
                         await self._account.redirect(target, twiml=self._documents.write(to, after=after))
@@ -389,7 +393,7 @@ class ByLegs:
     def _known(self, call: CallSid) -> Pair:
         pair = self._pairs.of(call)
         if pair is None:
-            raise NotThere(f"the conversation of {call} is over", status=404)
+            raise ResourceNotFound(f"the conversation of {call} is over", status=404)
         return pair
 
     def _lost(self, call: CallSid) -> Message:
@@ -404,4 +408,4 @@ class ByLegs:
         pair = self._pairs.of(call)
         if left == call or (pair is not None and pair.me(call).place is Place.GONE):
             return CallOver(why="the call is over")
-        return Unheld(why="the other party has hung up; the call went on to what comes after")
+        return HoldEnded(why="the other party has hung up; the call went on to what comes after")

@@ -14,7 +14,7 @@ KEEP_SERVED = 10_000
 _log = logging.getLogger("holdfast.holds.legs.pair_index")
 
 
-class Pairs:
+class PairIndex:
     """Every pair that goes on, kept in the store, with news when one changes.
 
     A change is in force at once and awaits its keeping: webhooks about the same pair are answered meanwhile. A store

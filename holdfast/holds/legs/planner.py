@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
-    Enter,
+    EnterConference,
     LegStep,
     OpenQueue,
-    Redirect,
+    RedirectCall,
     Refusal,
-    Take,
-    Wait,
+    TakeFromQueue,
+    WaitInQueue,
 )
 from holdfast.holds.steps.pair import (
     Pair,
@@ -64,7 +64,7 @@ def hold(pair: Pair, call: CallSid, *, music: str | None, limit_s: float | None 
     if me.place is Place.PARENT:
         return Plan(
             pair=pair.moved(held, replace(other, place=Place.PARKED, turn=turn)),
-            steps=(OpenQueue(name=queue_of(call)), Redirect(call=other.call, to=park_for(held))),
+            steps=(OpenQueue(name=queue_of(call)), RedirectCall(call=other.call, to=park_for(held))),
         )
     held = replace(held, turn=turn)
     # One who is held already, or parked for want of the other, stays where it is.
@@ -73,7 +73,7 @@ def hold(pair: Pair, call: CallSid, *, music: str | None, limit_s: float | None 
         pair=pair.moved(held, left),
         steps=(
             OpenQueue(name=queue_of(call)),
-            Redirect(call=call, to=Wait(queue=queue_of(call), music=music, turn=turn)),
+            RedirectCall(call=call, to=WaitInQueue(queue=queue_of(call), music=music, turn=turn)),
         ),
     )
 
@@ -88,12 +88,12 @@ def resume(pair: Pair, call: CallSid) -> Plan | Refusal:
     turn = pair.turn + 1
     if other.held:
         parked = replace(me, place=Place.PARKED, held=False, arriving=False, turn=turn, music=None)
-        return Plan(pair=pair.moved(parked), steps=(Redirect(call=call, to=park_for(other)),))
+        return Plan(pair=pair.moved(parked), steps=(RedirectCall(call=call, to=park_for(other)),))
     taking = replace(other, place=Place.TAKING, arriving=False, turn=turn)
     back = replace(me, held=False, arriving=False)
     return Plan(
         pair=pair.moved(taking, back),
-        steps=(Redirect(call=other.call, to=Take(queue=queue_of(call), turn=turn)),),
+        steps=(RedirectCall(call=other.call, to=TakeFromQueue(queue=queue_of(call), turn=turn)),),
     )
 
 
@@ -111,7 +111,7 @@ def convert(pair: Pair) -> Plan | Refusal:
     )
     return Plan(
         pair=replace(moved, room=room),
-        steps=(Redirect(call=pair.child.call, to=Enter(room=room, turn=turn)),),
+        steps=(RedirectCall(call=pair.child.call, to=EnterConference(room=room, turn=turn)),),
     )
 
 
@@ -126,14 +126,16 @@ def fall_back(pair: Pair, call: CallSid, *, answered: bool = False) -> Plan:
     here = replace(me, held=False, music=None, turn=turn, arriving=False)
     if other.held:
         parked = replace(here, place=Place.PARKED)
-        steps: tuple[LegStep, ...] = () if answered else (Redirect(call=call, to=park_for(other)),)
+        steps: tuple[LegStep, ...] = () if answered else (RedirectCall(call=call, to=park_for(other)),)
         return Plan(pair=pair.moved(parked), steps=steps)
     room = room_of(pair)
-    enter = Enter(room=room, turn=turn)
+    enter = EnterConference(room=room, turn=turn)
     there = replace(other, place=Place.ROOM, music=None, turn=turn, arriving=True)
     moved = pair.moved(replace(here, place=Place.ROOM, arriving=not answered), there)
-    steps = (Redirect(call=other.call, to=enter),)
-    return Plan(pair=replace(moved, room=room), steps=steps if answered else (Redirect(call=call, to=enter), *steps))
+    steps = (RedirectCall(call=other.call, to=enter),)
+    return Plan(
+        pair=replace(moved, room=room), steps=steps if answered else (RedirectCall(call=call, to=enter), *steps)
+    )
 
 
 def astray(pair: Pair) -> tuple[Party, ...]:
@@ -201,7 +203,7 @@ def give_up(pair: Pair, call: CallSid) -> Plan:
             replace(me, held=True, place=Place.WAITING, arriving=False),
             replace(other, place=Place.PARKED, arriving=False, turn=turn),
         ),
-        steps=(Redirect(call=other.call, to=park_for(me)),),
+        steps=(RedirectCall(call=other.call, to=park_for(me)),),
     )
 
 
@@ -220,7 +222,7 @@ def leftovers(pair: Pair) -> Plan:
     waiting_for = expected(pair)
     for party in (pair.parent, pair.child):
         if party.place in (Place.PARKED, Place.WAITING) and party not in waiting_for:
-            steps.append(Redirect(call=party.call, to=onward(pair, party.call)))
+            steps.append(RedirectCall(call=party.call, to=onward(pair, party.call)))
     if pair.turn:
         steps += [CloseQueue(name=queue_of(party.call)) for party in (pair.parent, pair.child)]
     return Plan(pair=pair, steps=tuple(steps))

@@ -8,7 +8,7 @@ from holdfast.holds.ids import CallSid, ConferenceSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class WaitInQueue:
     """Be held: wait in a private queue and hear the music."""
 
     queue: str
@@ -24,7 +24,7 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
+class TakeFromQueue:
     """Take the one who waits in this queue, and talk."""
 
     queue: str
@@ -32,7 +32,7 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enter:
+class EnterConference:
     """Go into this conference."""
 
     room: str
@@ -40,18 +40,18 @@ class Enter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoOn:
+class ContinueDocument:
     """Go on with the application's own document."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bye:
+class HangUp:
     """Hang up."""
 
 
-Document = Wait | Park | Take | Enter | GoOn | Bye
+Document = WaitInQueue | Park | TakeFromQueue | EnterConference | ContinueDocument | HangUp
 
 
 # Steps: what the account is told.
@@ -75,7 +75,7 @@ class OpenQueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redirect:
+class RedirectCall:
     """Give a live call a new document."""
 
     call: CallSid
@@ -89,7 +89,7 @@ class CloseQueue:
     name: str
 
 
-LegStep = OpenQueue | Redirect | CloseQueue
+LegStep = OpenQueue | RedirectCall | CloseQueue
 Step = SetHold | LegStep
 
 

@@ -15,13 +15,13 @@ from twilio.twiml.voice_response import Dial, VoiceResponse
 from holdfast.holds.errors import BadInput
 from holdfast.holds.policy import LONGEST_CALL_S, Policy, lasts_s
 from holdfast.holds.steps.account_steps import (
-    Bye,
+    ContinueDocument,
     Document,
-    Enter,
-    GoOn,
+    EnterConference,
+    HangUp,
     Park,
-    Take,
-    Wait,
+    TakeFromQueue,
+    WaitInQueue,
 )
 
 AUDIO = (".mp3", ".wav", ".wave", ".ulaw", ".au", ".aif", ".aiff", ".aifc", ".gsm", ".ogg", ".flac")
@@ -57,7 +57,7 @@ class Documents:
         """One document as TwiML. `after`: the going-on that is to survive in the continuation's address."""
         response = VoiceResponse()
         match document:
-            case Wait(queue=queue, music=music, turn=turn):
+            case WaitInQueue(queue=queue, music=music, turn=turn):
                 action = self.continue_url(turn=turn, after=after)
                 if music is None:
                     response.enqueue(queue, action=action, method="POST")
@@ -71,20 +71,20 @@ class Documents:
                 response.pause(length=lasts_s(self._policy, limit_s))
                 # A sign of life after a hold that lasted longer than it may, and the way out when we forgot the call.
                 response.redirect(self._url("park"), method="POST")
-            case Take(queue=queue, turn=turn):
+            case TakeFromQueue(queue=queue, turn=turn):
                 dial = Dial(action=self.continue_url(turn=turn, after=after), method="POST", timeout=TAKE_TIMEOUT_S)
                 dial.queue(queue)
                 response.append(dial)
-            case Enter(room=room, turn=turn):
+            case EnterConference(room=room, turn=turn):
                 dial = Dial(action=self.continue_url(turn=turn, after=after), method="POST")
                 # Two people who were on one line: when one leaves, the other's part is over as well.
                 dial.conference(
                     room, beep="false", wait_url="", start_conference_on_enter=True, end_conference_on_exit=True
                 )
                 response.append(dial)
-            case GoOn(url=url):
+            case ContinueDocument(url=url):
                 response.redirect(url, method="POST")
-            case Bye():
+            case HangUp():
                 response.hangup()
         return str(response)
 

@@ -11,13 +11,13 @@ from enum import StrEnum
 
 from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import (
-    Bye,
+    ContinueDocument,
     Document,
-    Enter,
-    GoOn,
+    EnterConference,
+    HangUp,
     Park,
-    Take,
-    Wait,
+    TakeFromQueue,
+    WaitInQueue,
 )
 
 
@@ -119,8 +119,8 @@ def room_of(pair: Pair) -> str:
 def onward(pair: Pair, call: CallSid) -> Document:
     """What a party does when there is nobody to talk to any more."""
     if pair.after is not None and call == pair.parent.call:
-        return GoOn(url=pair.after)
-    return Bye()
+        return ContinueDocument(url=pair.after)
+    return HangUp()
 
 
 def park_for(other: Party) -> Park:
@@ -139,12 +139,12 @@ def document(pair: Pair, call: CallSid) -> Document:
         return onward(pair, call)
     match me.place:
         case Place.WAITING | Place.JOINED:
-            return Wait(queue=queue_of(call), music=me.music, turn=me.turn)
+            return WaitInQueue(queue=queue_of(call), music=me.music, turn=me.turn)
         case Place.PARKED:
             return park_for(other)
         case Place.TAKING:
-            return Take(queue=queue_of(other.call), turn=me.turn)
+            return TakeFromQueue(queue=queue_of(other.call), turn=me.turn)
         case Place.ROOM:
-            return Enter(room=pair.room or room_of(pair), turn=me.turn)
+            return EnterConference(room=pair.room or room_of(pair), turn=me.turn)
         case Place.PARENT | Place.CHILD | Place.GONE:
             return onward(pair, call)

@@ -21,15 +21,15 @@ from holdfast.holds.errors import BadInput, BeingStopped, HoldsError
 from holdfast.holds.service import Holds
 from holdfast.holds.web.schemas import (
     NO_OBJECT,
-    CallShown,
-    CallsShown,
-    EventShown,
-    HoldAsked,
-    HoldShown,
-    HoldsShown,
-    PairAsked,
-    PairShown,
-    ResumeAsked,
+    CallResponse,
+    CallsResponse,
+    EventResponse,
+    HoldRequest,
+    HoldResponse,
+    HoldsResponse,
+    PairRequest,
+    PairResponse,
+    ResumeRequest,
     errors,
 )
 from holdfast.holds.web.webhooks import make_webhooks
@@ -93,13 +93,13 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
         status_code=201,
         tags=["Holds"],
         summary="Hold a call",
-        response_model=HoldShown,
+        response_model=HoldResponse,
         responses={
-            200: {"model": HoldShown, "description": "The call was on hold already: the one hold there is."},
+            200: {"model": HoldResponse, "description": "The call was on hold already: the one hold there is."},
             **errors(400, 403, 409, 502, 503, 504),
         },
     )
-    async def hold(asked: HoldAsked, response: Response) -> HoldShown:
+    async def hold(asked: HoldRequest, response: Response) -> HoldResponse:
         """Put a live call on hold; answers once its party hears its hold sound."""
         if is_ending():
             why = "the server is being stopped: it hangs up its calls, and no hold begins"
@@ -108,7 +108,7 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
         held = await holds.hold(asked.call, by=asked.by, music=asked.music, reason=asked.reason, limit_s=asked.limit_s)
         if held.id in known:
             response.status_code = 200
-        return HoldShown.of(held)
+        return HoldResponse.of(held)
 
     @app.post(
         "/holds/{id}/resume",
@@ -116,39 +116,39 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
         summary="Bring a party back",
         responses=errors(400, 403, 404, 409, 502, 503, 504),
     )
-    async def resume(id: str, asked: Annotated[ResumeAsked | None, Body()] = None) -> HoldShown:
+    async def resume(id: str, asked: Annotated[ResumeRequest | None, Body()] = None) -> HoldResponse:
         """Resume a hold, by its id or by the call's SID. `status` tells how it ended: `resumed`, or `call-ended`.
 
         A call that another program holds on this account is brought back too, as far as the account shows it.
         """
-        return HoldShown.of(await holds.resume(id, by=None if asked is None else asked.by))
+        return HoldResponse.of(await holds.resume(id, by=None if asked is None else asked.by))
 
     @app.get("/holds", tags=["Holds"], summary="List holds", responses=errors(400, 503))
     async def list_holds(
         active: Annotated[bool, Query(description="Only those that go on.")] = False,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> HoldsShown:
+    ) -> HoldsResponse:
         """Holds, newest first."""
-        return HoldsShown(holds=[HoldShown.of(one) for one in await holds.list(active_only=active, limit=limit)])
+        return HoldsResponse(holds=[HoldResponse.of(one) for one in await holds.list(active_only=active, limit=limit)])
 
     @app.get("/holds/{id}", tags=["Holds"], summary="One hold", responses=errors(400, 404, 503))
-    async def one_hold(id: str) -> HoldShown:
+    async def one_hold(id: str) -> HoldResponse:
         """A hold, by its id."""
-        return HoldShown.of(await holds.get(id))
+        return HoldResponse.of(await holds.get(id))
 
     @app.post(
         "/pairs", status_code=201, tags=["Holds"], summary="Adopt a <Dial>", responses=errors(400, 409, 502, 503, 504)
     )
-    async def adopt(asked: PairAsked) -> PairShown:
+    async def adopt(asked: PairRequest) -> PairResponse:
         """Say that a Dial's `action` is our `/twiml/continue`, so that both its legs can be held."""
-        return PairShown.of(await holds.adopt(asked.parent, asked.child, after=asked.after))
+        return PairResponse.of(await holds.adopt(asked.parent, asked.child, after=asked.after))
 
 
 def _add_looking(app: FastAPI, holds: Holds) -> None:
     @app.get("/calls", tags=["Calls"], summary="List live calls", responses=errors(502, 504))
-    async def calls() -> CallsShown:
+    async def calls() -> CallsResponse:
         """Every live call: where it is, whether it is held, what it hears, whether it can be held."""
-        return CallsShown(calls=[CallShown.of(view) for view in await holds.calls()])
+        return CallsResponse(calls=[CallResponse.of(view) for view in await holds.calls()])
 
     @app.get(
         "/events",
@@ -158,7 +158,7 @@ def _add_looking(app: FastAPI, holds: Holds) -> None:
         responses={
             200: {
                 "description": "Server-sent events, named `hold`; the data of each is one line of history.",
-                "content": {"text/event-stream": {"schema": EventShown.model_json_schema()}},
+                "content": {"text/event-stream": {"schema": EventResponse.model_json_schema()}},
             },
             **errors(400, 503),
         },
@@ -192,7 +192,7 @@ async def _stream(holds: Holds, after: int) -> AsyncIterator[str]:
         happened = await ledger.events(after=last, limit=EVENTS_AT_ONCE)
         for event in happened:
             last = event.id
-            yield f"id: {event.id}\nevent: hold\ndata: {EventShown.of(event).model_dump_json()}\n\n"
+            yield f"id: {event.id}\nevent: hold\ndata: {EventResponse.of(event).model_dump_json()}\n\n"
         if not happened and not await clock.wait(news, timeout_s=BEAT_S):
             yield ": alive\n\n"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from holdfast.holds.history.hold_log import Ledger
+from holdfast.holds.history.hold_log import HoldLog
 
 
 class HoldsCollector(Collector):
@@ -15,7 +15,7 @@ class HoldsCollector(Collector):
     Units: `now` is seconds since the Unix epoch, by the clock of the holds.
     """
 
-    def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
+    def __init__(self, ledger: HoldLog, now: Callable[[], float]) -> None:
         self._ledger = ledger
         self._now = now
 

@@ -17,7 +17,7 @@ AN_INSTANT = 1764067200.0
 NO_OBJECT = "send a JSON object, with Content-Type: application/json"
 
 
-class Asked(BaseModel):
+class RequestBody(BaseModel):
     """A wish, as a JSON object. Whatever else is sent is told in words of ours."""
 
     model_config = ConfigDict(extra="forbid")
@@ -34,7 +34,7 @@ class Asked(BaseModel):
         return sent
 
 
-class HoldAsked(Asked):
+class HoldRequest(RequestBody):
     """A wish to hold a call."""
 
     model_config = ConfigDict(
@@ -53,14 +53,14 @@ class HoldAsked(Asked):
     )
 
 
-class ResumeAsked(Asked):
+class ResumeRequest(RequestBody):
     """A wish to bring a party back."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "alice"}]})
     by: str | None = Field(None, description="Who resumes.")
 
 
-class PairAsked(Asked):
+class PairRequest(RequestBody):
     """Word that the continuation of a call's `<Dial>` is `/twiml/continue`."""
 
     model_config = ConfigDict(
@@ -71,7 +71,7 @@ class PairAsked(Asked):
     after: str | None = Field(None, description="Where the parent goes on when the conversation is over.")
 
 
-class HoldShown(BaseModel):
+class HoldResponse(BaseModel):
     """One hold. Times are seconds since the Unix epoch."""
 
     id: str = Field(examples=[A_HOLD])
@@ -98,13 +98,13 @@ class HoldShown(BaseModel):
         return cls(**hold_record(hold))
 
 
-class HoldsShown(BaseModel):
+class HoldsResponse(BaseModel):
     """Holds, newest first."""
 
-    holds: list[HoldShown]
+    holds: list[HoldResponse]
 
 
-class SoundShown(BaseModel):
+class AudioQualityResponse(BaseModel):
     """How a call sounds so far."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -113,7 +113,7 @@ class SoundShown(BaseModel):
     jitter_ms: float
 
 
-class CallShown(BaseModel):
+class CallResponse(BaseModel):
     """One live call."""
 
     model_config = ConfigDict(populate_by_name=True, from_attributes=True)
@@ -138,7 +138,7 @@ class CallShown(BaseModel):
     can_hold: bool
     why_not: str | None
     fix: str | None = Field(description="What would make it possible to hold the call.")
-    sound: SoundShown | None = Field(description="How it sounds, where the account tells: the engine does.")
+    sound: AudioQualityResponse | None = Field(description="How it sounds, where the account tells: the engine does.")
 
     @classmethod
     def of(cls, view: CallView) -> Self:
@@ -146,13 +146,13 @@ class CallShown(BaseModel):
         return cls.model_validate(view)
 
 
-class CallsShown(BaseModel):
+class CallsResponse(BaseModel):
     """Live calls."""
 
-    calls: list[CallShown]
+    calls: list[CallResponse]
 
 
-class PairShown(BaseModel):
+class PairResponse(BaseModel):
     """Two legs that can be held from now on."""
 
     parent: str
@@ -165,7 +165,7 @@ class PairShown(BaseModel):
         return cls(parent=pair.parent.call, child=pair.child.call, after=pair.after)
 
 
-class EventShown(BaseModel):
+class EventResponse(BaseModel):
     """One line of history: the `data` of an event of the stream."""
 
     id: int
@@ -192,7 +192,7 @@ class EventShown(BaseModel):
         )
 
 
-class ErrorShown(BaseModel):
+class ErrorResponse(BaseModel):
     """Why something was not done."""
 
     code: str = Field(examples=["hold_refused"], description="For programs.")
@@ -212,4 +212,4 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         503: "The store failed, or the server is being stopped.",
         504: "The account did not answer.",
     }
-    return {status: {"model": ErrorShown, "description": words[status]} for status in statuses}
+    return {status: {"model": ErrorResponse, "description": words[status]} for status in statuses}

@@ -19,7 +19,7 @@ from holdfast.holds.errors import BadInput, HoldsError
 from holdfast.holds.ids import CallSid, QueueSid, is_call_sid
 from holdfast.holds.legs.continuation import FINAL, Continued, Report
 from holdfast.holds.service import Holds
-from holdfast.holds.steps.account_steps import Bye, Document, GoOn
+from holdfast.holds.steps.account_steps import ContinueDocument, Document, HangUp
 from holdfast.holds.steps.documents import Documents, checked_url
 
 MOST_FIELDS = 200
@@ -29,7 +29,7 @@ TOLD_EVERY_S = 60.0
 _log = logging.getLogger("holdfast.holds.web.webhooks")
 
 
-class Forged(HoldsError):
+class SignatureInvalid(HoldsError):
     """The request does not carry the signature of our account."""
 
     code = "not_signed"
@@ -37,7 +37,7 @@ class Forged(HoldsError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hook:
+class CheckedWebhook:
     """A webhook that was checked: whose call it is about, and what it says."""
 
     call: CallSid
@@ -71,10 +71,10 @@ def make_webhooks(holds: Holds) -> APIRouter:
     validator = RequestValidator(holds.account.token)
     forgeries = Forgeries(now=SystemClock().now)
 
-    async def signed(request: Request) -> Hook:
+    async def signed(request: Request) -> CheckedWebhook:
         return await _checked(request, validator, holds, forgeries)
 
-    Signed = Annotated[Hook, Depends(signed)]
+    Signed = Annotated[CheckedWebhook, Depends(signed)]
 
     @router.api_route("/continue", methods=["GET", "POST"])
     async def go_on(hook: Signed) -> Response:
@@ -140,7 +140,7 @@ def make_webhooks(holds: Holds) -> APIRouter:
     return router
 
 
-async def _checked(request: Request, validator: RequestValidator, holds: Holds, forgeries: Forgeries) -> Hook:
+async def _checked(request: Request, validator: RequestValidator, holds: Holds, forgeries: Forgeries) -> CheckedWebhook:
     try:
         fields = parse_qsl(
             (await request.body()).decode("utf-8"),
@@ -154,7 +154,7 @@ async def _checked(request: Request, validator: RequestValidator, holds: Holds, 
     signature = request.headers.get("X-Twilio-Signature", "")
     if not any(_valid(validator, url, form, signature) for url in _addresses(request, holds.public_url)):
         forgeries.tell(request.url.path, holds.public_url)
-        raise Forged(
+        raise SignatureInvalid(
             "the X-Twilio-Signature of this request is missing or wrong",
             fix="public_url must be the address the account uses for us, and the auth token the account's own.",
         )
@@ -162,7 +162,7 @@ async def _checked(request: Request, validator: RequestValidator, holds: Holds, 
     call = values.get("CallSid", "")
     if values.get("AccountSid") != holds.account.sid or not is_call_sid(call):
         raise BadInput("the request is about no call of this account")
-    return Hook(call=CallSid(call), values=values)
+    return CheckedWebhook(call=CallSid(call), values=values)
 
 
 def _addresses(request: Request, public_url: str | None) -> list[str]:
@@ -185,17 +185,17 @@ def _valid(validator: RequestValidator, url: str, form: ImmutableMultiDict[str, 
         return False
 
 
-def _turn(hook: Hook) -> int:
+def _turn(hook: CheckedWebhook) -> int:
     text = hook.get("turn") or "0"
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _without_pair(hook: Hook) -> Document:
+def _without_pair(hook: CheckedWebhook) -> Document:
     """What a call does whose pair is over and forgotten: what its own address says, else it hangs up."""
     after = hook.get("after")
     if after is None:
-        return Bye()
-    return GoOn(url=checked_url("after", after))
+        return HangUp()
+    return ContinueDocument(url=checked_url("after", after))
 
 
 def _documents(holds: Holds) -> Documents:

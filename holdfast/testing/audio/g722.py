@@ -11,7 +11,7 @@ G722_TYPE = 9
 """Source: RFC 3551 §6."""
 
 
-class Wideband:
+class G722Codec:
     """What is said and heard in G.722 is µ-law on this side of it, so that an ear need not remember anything."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from holdfast.testing.audio.ears import Ear, Packet
-from holdfast.testing.audio.g722 import G722_TYPE, Wideband
+from holdfast.testing.audio.g722 import G722_TYPE, G722Codec
 from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord, as_samples, sum_of_tones
 from holdfast.voice.media.codec.g711 import (
@@ -30,7 +30,7 @@ from holdfast.voice.media.codec.g711 import (
 )
 from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.dtmf.tone_detector import HIGH_HZ, KEYS, LOW_HZ
-from holdfast.voice.media.rtp.srtp import Srtp, SrtpKeys
+from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.sip.sdp.offer import Agreed, RtpAddress
 
 RTP_HEADER = struct.Struct("!BBHII")
@@ -52,7 +52,7 @@ DIGIT_GAP_SLOTS = 3
 DIGIT_VOLUME = 10
 
 
-class Line:
+class RtpStream:
     """One leg's RTP, from `open` to `close`."""
 
     def __init__(self, *, host: str, ear: Ear, hum: Chord | None, ssrc: int) -> None:
@@ -64,9 +64,9 @@ class Line:
         self._ear = ear
         self._ssrc = ssrc
         self._voice = _in_both_laws(hum)
-        self._wide = Wideband()
+        self._wide = G722Codec()
         self._agreed: Agreed | None = None
-        self._srtp: Srtp | None = None
+        self._srtp: SrtpSession | None = None
         """What seals and opens; once there is one, plain packets are not heard any more."""
         self._slots_out: deque[bytes | InLaws | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
@@ -89,7 +89,7 @@ class Line:
         keys = agreed.srtp
         if keys is not None:
             made = SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite)
-            self._srtp = Srtp(made, self._srtp)
+            self._srtp = SrtpSession(made, self._srtp)
         self._agreed = agreed
 
     def hum(self, chord: Chord | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from holdfast.holds.errors import HoldsError
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.clock import now_s
-from holdfast.testing.demo.stage import AGENT_LINE, AGENT_PASSWORD, MEETING, SUPPORT, Stage
+from holdfast.testing.demo.stage import AGENT_LINE, AGENT_PASSWORD, MEETING, SUPPORT, DemoStage
 from holdfast.testing.demo.story import Act, Phase
 from holdfast.testing.phone import NotHeard, Phone
 from holdfast.testing.signals import ALICE, BOB, HOLD_MUSIC, SECOND_MUSIC, Chord
@@ -36,7 +36,7 @@ def legs_act(*, listen_s: float) -> Act:
     return Act(title="Act 2, independent legs", how=how, parties=PARTIES, listen_s=listen_s)
 
 
-async def play_conference(act: Act, stage: Stage) -> None:
+async def play_conference(act: Act, stage: DemoStage) -> None:
     """Hold the customer with an MP3, resume, hold with a TwiML document, resume."""
     async with _phones(act, stage, register_agent=False) as (customer, agent):
         for phone in (customer, agent):
@@ -55,7 +55,7 @@ async def play_conference(act: Act, stage: Stage) -> None:
             await _listen(act, customer, agent)
 
 
-async def play_legs(act: Act, stage: Stage) -> None:
+async def play_legs(act: Act, stage: DemoStage) -> None:
     """Hold the customer, resume, hold the agent, resume."""
     async with _phones(act, stage, register_agent=True) as (customer, agent):
         await (await customer.call(SUPPORT)).answered()
@@ -77,7 +77,7 @@ async def play_legs(act: Act, stage: Stage) -> None:
 
 
 @asynccontextmanager
-async def _phones(act: Act, stage: Stage, *, register_agent: bool) -> AsyncIterator[tuple[Phone, Phone]]:
+async def _phones(act: Act, stage: DemoStage, *, register_agent: bool) -> AsyncIterator[tuple[Phone, Phone]]:
     """The two parties of an act. What goes wrong between them is the act's failure, and told with it."""
     try:
         async with (
@@ -95,7 +95,7 @@ async def _phones(act: Act, stage: Stage, *, register_agent: bool) -> AsyncItera
 
 
 @asynccontextmanager
-async def _phone(act: Act, stage: Stage, hum: Chord, password: str | None = None) -> AsyncIterator[Phone]:
+async def _phone(act: Act, stage: DemoStage, hum: Chord, password: str | None = None) -> AsyncIterator[Phone]:
     user = AGENT_LINE if password is not None else hum.name
     async with Phone(hum.name, server=stage.server.sip, hum=hum, sounds=SOUNDS, user=user, password=password) as phone:
         act.ears[hum.name], act.phones[hum.name] = phone.ear, phone

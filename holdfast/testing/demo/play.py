@@ -13,7 +13,7 @@ from holdfast.testing.demo.acts import conference_act, legs_act, play_conference
 from holdfast.testing.demo.report import write_report
 from holdfast.testing.demo.stage import set_up
 from holdfast.testing.demo.story import Act, as_expected
-from holdfast.testing.demo.view import View, findings_table, view_on
+from holdfast.testing.demo.view import DemoView, findings_table, view_on
 from holdfast.testing.server import ServerFailed
 
 LOOK_EVERY_S = 0.1
@@ -68,7 +68,7 @@ async def _play(acts: list[Act], console: Console) -> None:
                 looking.cancel()
 
 
-async def _keep_looking(view: View, acts: list[Act]) -> None:
+async def _keep_looking(view: DemoView, acts: list[Act]) -> None:
     while True:
         view.show(acts, now_s())
         await asyncio.sleep(LOOK_EVERY_S)

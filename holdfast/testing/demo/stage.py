@@ -28,7 +28,7 @@ AGENT_LINE, AGENT_PASSWORD = "agent", "a-password-of-the-demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoStage:
     """Everything an act needs."""
 
     server: Server
@@ -54,7 +54,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up() -> AsyncIterator[Stage]:
+async def set_up() -> AsyncIterator[DemoStage]:
     """Build the stage, and take it down in order."""
     web = f"http://{HOST}:{free_port(socket.SOCK_STREAM)}"
     with FileServer(HOLD_MUSIC_MP3, SECOND_MUSIC_MP3) as files:
@@ -64,7 +64,7 @@ async def set_up() -> AsyncIterator[Stage]:
             async with Holds(account, public_url=web) as holds, _serving(holds, web):
                 files.put("meeting.xml", _into_a_conference())
                 files.put("support.xml", _dial_the_agent(holds.continue_url))
-                yield Stage(
+                yield DemoStage(
                     server=server,
                     account=account,
                     holds=holds,

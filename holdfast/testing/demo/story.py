@@ -51,7 +51,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ActFinding:
     """What one ear heard in one phase, over its whole length.
 
     `switch_s` is from the asking to the first packet of what was expected, and None when that never came. `leaks`
@@ -79,18 +79,18 @@ def status_of(act: Act, party: str) -> str:
     return act.phones[party].status if party in act.phones else "no phone yet"
 
 
-def findings(act: Act) -> list[Finding]:
+def findings(act: Act) -> list[ActFinding]:
     """Every phase at every ear of an act."""
     return [_find(act, phase, party) for phase in act.phases for party in act.parties]
 
 
-def _find(act: Act, phase: Phase, party: str) -> Finding:
+def _find(act: Act, phase: Phase, party: str) -> ActFinding:
     ear, wanted = act.ears[party], phase.expected[party]
     heard = ear.intervals(since_s=phase.asked_s, until_s=phase.until_s)
     begins_s = next((interval.start_s for interval in heard if interval.heard == frozenset({wanted})), None)
     strangers = set(act.parties) - {wanted}
     after = [] if begins_s is None else ear.heard(since_s=begins_s, until_s=phase.until_s)
-    return Finding(
+    return ActFinding(
         act=act.title,
         phase=phase.title,
         party=party,

@@ -20,7 +20,7 @@ from holdfast.testing.audio.recogniser import (
     UNKNOWN,
     describe,
 )
-from holdfast.testing.demo.story import Act, Finding, findings, status_of
+from holdfast.testing.demo.story import Act, ActFinding, findings, status_of
 from holdfast.testing.signals import HOLD_MUSIC, SECOND_MUSIC
 
 VOICE_STYLES = ("bold blue", "bold green")
@@ -33,7 +33,7 @@ SOUND_STYLES = {
 }
 
 
-class View(Protocol):
+class DemoView(Protocol):
     """Shows acts as they go."""
 
     def __enter__(self) -> Self: ...
@@ -101,7 +101,7 @@ class LineView:
             self._console.print(f"{at_s:6.2f} s  {act}: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
-def view_on(console: Console) -> View:
+def view_on(console: Console) -> DemoView:
     """The view that fits where the output goes."""
     return TableView(console) if console.is_terminal else LineView(console)
 
@@ -140,7 +140,7 @@ def _findings_of(act: Act) -> RenderableType:
     return table
 
 
-def _cells(act: Act, finding: Finding) -> tuple[str | Text, ...]:
+def _cells(act: Act, finding: ActFinding) -> tuple[str | Text, ...]:
     heard = Text(" → ").join(Text(heard, style=_style(act, heard)) for heard in finding.heard) or Text("nothing")
     switch = "" if not finding.switch_s else f"{finding.switch_s * 1000:.0f} ms"
     verdict = Text("✓", style="green") if finding.as_expected else Text("✗", style="bold red")

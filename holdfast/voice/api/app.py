@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.voice.api.authentication import AccountOnly, Credentials
+from holdfast.voice.api.authentication import AccountOnly, RestCredentials
 from holdfast.voice.api.errors import told
-from holdfast.voice.api.ops.metrics import Counted, Metrics
-from holdfast.voice.api.ports import Recordings, Switch
-from holdfast.voice.api.rate_limit import Bucket, Paced, Turns
-from holdfast.voice.api.resource import PATH, Door, Endpoint, Resource
+from holdfast.voice.api.ops.metrics import CountedRequests, Metrics
+from holdfast.voice.api.ports import Recordings, SwitchPort
+from holdfast.voice.api.rate_limit import CallPacing, RateLimited, TokenBucket
+from holdfast.voice.api.resource import PATH, ApiContext, ApiEndpoint, Resource
 from holdfast.voice.api.twilio import (
     accounts,
     applications,
@@ -65,7 +65,7 @@ RESOURCES: tuple[Resource, ...] = (
 
 def make_api(
     *,
-    switch: Switch,
+    switch: SwitchPort,
     directory: Directory,
     notifications: Notifications,
     journal: Journal,
@@ -78,7 +78,7 @@ def make_api(
     is_ending: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """The application. It owns nothing: whoever made the parts closes them. No call is placed while `is_ending`."""
-    door = Door(
+    door = ApiContext(
         switch=switch,
         directory=directory,
         notifications=notifications,
@@ -87,26 +87,26 @@ def make_api(
         auth_token=auth_token,
         opened_at=switch.now(),
         recordings=sounds,
-        turns=Turns(per_s=calls_per_s, now=switch.now),
+        turns=CallPacing(per_s=calls_per_s, now=switch.now),
         is_ending=is_ending,
     )
     metrics = metrics or Metrics(switch=switch)
-    bucket = None if requests_per_s is None else Bucket(per_s=requests_per_s, now=switch.now)
-    credentials = Credentials(account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.proves)
+    bucket = None if requests_per_s is None else TokenBucket(per_s=requests_per_s, now=switch.now)
+    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.proves)
     app = FastAPI(
         title="Holdfast voice",
         openapi_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(Counted, metrics=metrics),
+            Middleware(CountedRequests, metrics=metrics),
             Middleware(WithoutSuffix),
             Middleware(AccountOnly, credentials=credentials),
-            Middleware(Paced, bucket=bucket),
+            Middleware(RateLimited, bucket=bucket),
         ],
         exception_handlers={HTTPException: _unknown, Exception: _failed},
     )
-    app.router.routes[:] = [Route("/Accounts", Endpoint(door, accounts.ACCOUNTS))]
-    app.router.routes += [Route("/Accounts/{AccountSid}" + each.path, Endpoint(door, each)) for each in RESOURCES]
+    app.router.routes[:] = [Route("/Accounts", ApiEndpoint(door, accounts.ACCOUNTS))]
+    app.router.routes += [Route("/Accounts/{AccountSid}" + each.path, ApiEndpoint(door, each)) for each in RESOURCES]
     return app
 
 

@@ -25,7 +25,7 @@ def _no_keys(sid: str, secret: str) -> bool:
     return False
 
 
-class Credentials:
+class RestCredentials:
     """The one account that may ask, by its token or by an API key. Everything is compared in constant time.
 
     `key_proves` says whether a secret is that of a key.
@@ -64,7 +64,7 @@ class AccountOnly:
     Source: Twilio error 20003.
     """
 
-    def __init__(self, app: ASGIApp, *, credentials: Credentials) -> None:
+    def __init__(self, app: ASGIApp, *, credentials: RestCredentials) -> None:
         self._app = app
         self._credentials = credentials
 

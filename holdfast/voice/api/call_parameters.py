@@ -17,7 +17,7 @@ from holdfast.voice.api.errors import (
     UrlInvalid,
 )
 from holdfast.voice.api.forms import Form
-from holdfast.voice.api.resource import Door
+from holdfast.voice.api.resource import ApiContext
 from holdfast.voice.model.commands import (
     Callback,
     Instruction,
@@ -48,7 +48,7 @@ _LINE_END = re.compile(r"[\r\n]")
 _DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
 
 
-def read_instruction(form: Form, door: Door, *, call: str | None = None) -> Instruction | None:
+def read_instruction(form: Form, door: ApiContext, *, call: str | None = None) -> Instruction | None:
     """The document in `Url` or, without one, in `Twiml`; None when neither is there.
 
     Both at once is warned of, and `Url` counts. Raises: UrlInvalid, CallbackUrlInvalid, MethodInvalid, TwimlTooLong.
@@ -88,7 +88,7 @@ def _addresses(node: Node) -> list[str]:
     return [address for address in found if address] + [each for child in node.children for each in _addresses(child)]
 
 
-def read_application(form: Form, door: Door) -> tuple[Instruction, Callback | None] | None:
+def read_application(form: Form, door: ApiContext) -> tuple[Instruction, Callback | None] | None:
     """What the application in `ApplicationSid` brings; None without the parameter. Raises: ApplicationInvalid."""
     sid = form.text("ApplicationSid")
     if sid is None:
@@ -102,7 +102,7 @@ def read_application(form: Form, door: Door) -> tuple[Instruction, Callback | No
 
 def read_callback(
     form: Form,
-    door: Door,
+    door: ApiContext,
     *,
     prefix: str = "StatusCallback",
     known: tuple[str, ...] = CALL_EVENTS,
@@ -129,7 +129,7 @@ def read_callback(
 
 def read_recording(
     form: Form,
-    door: Door,
+    door: ApiContext,
     *,
     source: Literal["OutboundAPI", "Conference", "StartCallRecordingAPI"],
     trim: bool,
@@ -168,7 +168,7 @@ def read_digits(form: Form) -> str:
     return digits
 
 
-def addressed(target: Target, form: Form, door: Door, *, call: str) -> Target:
+def addressed(target: Target, form: Form, door: ApiContext, *, call: str) -> Target:
     """The target of a call with the credentials its SIP endpoint asks for, and without header fields that we set.
 
     Source: Twilio error 32113: the header field is omitted. Raises: ParameterInvalid.

@@ -17,7 +17,7 @@ from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.ports import Entry
 
 
-class Board(Protocol):
+class StateView(Protocol):
     """Every noun as it is after the newest step: the living, and the finished up to a cap."""
 
     @property
@@ -50,11 +50,11 @@ class Recordings(Protocol):
         """The WAV file of a recording, if there is one."""
 
 
-class Switch(Protocol):
+class SwitchPort(Protocol):
     """The one mailbox of the engine."""
 
     @property
-    def board(self) -> Board:
+    def board(self) -> StateView:
         """What is."""
 
     async def ask(self, command: RestCommand) -> None:

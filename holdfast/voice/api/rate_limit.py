@@ -15,7 +15,7 @@ BACKLOG_S = 86_400.0
 """The longest that a call waits for its turn. Source: Twilio error 22005."""
 
 
-class Bucket:
+class TokenBucket:
     """Holds up to one second's requests. Units: `per_s` requests per second."""
 
     def __init__(self, *, per_s: float, now: Callable[[], float]) -> None:
@@ -36,7 +36,7 @@ class Bucket:
         return True
 
 
-class Turns:
+class CallPacing:
     """When each call of REST is placed: `per_s` in a second, one behind the other; None: all at once."""
 
     def __init__(self, *, per_s: float | None, now: Callable[[], float]) -> None:
@@ -54,10 +54,10 @@ class Turns:
         return at - now
 
 
-class Paced:
+class RateLimited:
     """ASGI middleware: answers 429 to what comes too fast, with the second to wait as the client libraries expect."""
 
-    def __init__(self, app: ASGIApp, *, bucket: Bucket | None) -> None:
+    def __init__(self, app: ASGIApp, *, bucket: TokenBucket | None) -> None:
         self._app = app
         self._bucket = bucket
 

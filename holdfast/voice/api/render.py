@@ -21,7 +21,7 @@ from holdfast.voice.control.entities import (
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.timestamps import rfc2822
 from holdfast.voice.runtime.directory.directory import formatted
-from holdfast.voice.runtime.directory.records import Application, PhoneNumber, VoiceSettings
+from holdfast.voice.runtime.directory.records import ApplicationRecord, NumberRecord, VoiceSettings
 from holdfast.voice.runtime.notifications import Notice
 
 Json = dict[str, object]
@@ -204,7 +204,7 @@ def recording(noun: Recording, *, within: Literal["account", "call", "conference
             assert_never(within)
 
 
-def phone_number(account: AccountSid, number: PhoneNumber) -> Json:
+def phone_number(account: AccountSid, number: NumberRecord) -> Json:
     """An IncomingPhoneNumber: voice alone, all that concerns messages is null."""
     return {
         "account_sid": account,
@@ -238,7 +238,7 @@ def phone_number(account: AccountSid, number: PhoneNumber) -> Json:
     } | _voice(number.voice)
 
 
-def application(account: AccountSid, noun: Application) -> Json:
+def application(account: AccountSid, noun: ApplicationRecord) -> Json:
     """An Application: voice alone, all that concerns messages is null."""
     return {
         "account_sid": account,

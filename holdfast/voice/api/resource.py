@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.voice.api.errors import BeingStopped, MethodNotAllowed, told
 from holdfast.voice.api.forms import Form, read_form
-from holdfast.voice.api.ports import Recordings, Switch
-from holdfast.voice.api.rate_limit import Turns
+from holdfast.voice.api.ports import Recordings, SwitchPort
+from holdfast.voice.api.rate_limit import CallPacing
 from holdfast.voice.api.render import Json
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import VoiceError
@@ -33,10 +33,10 @@ PATH: Final = "holdfast.path"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class ApiContext:
     """All that operations work with. Units: `opened_at` seconds since the Unix epoch."""
 
-    switch: Switch
+    switch: SwitchPort
     directory: Directory
     notifications: Notifications
     journal: Journal
@@ -44,7 +44,7 @@ class Door:
     auth_token: str = field(repr=False)
     opened_at: float
     recordings: Recordings | None = None
-    turns: Turns
+    turns: CallPacing
     is_ending: Callable[[], bool] = lambda: False
     """Whether the server is being stopped."""
 
@@ -60,7 +60,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ApiRequest:
     """One request, authenticated and read. Shape: `names` are the parts of the path, decoded."""
 
     path: str
@@ -69,7 +69,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
+class AudioBody:
     """Sound in place of JSON: a file as it is, or bytes."""
 
     media_type: str
@@ -79,12 +79,12 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiResponse:
     """An HTTP status and its JSON; None is an empty body."""
 
     status: int = 200
     body: Json | None
-    sound: Sound | None = None
+    sound: AudioBody | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class Operation:
     changes nothing but is warned of. Source: Twilio error 20001.
     """
 
-    run: Callable[[Door, Asked], Awaitable[Answer]]
+    run: Callable[[ApiContext, ApiRequest], Awaitable[ApiResponse]]
     parameters: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
 
@@ -125,17 +125,17 @@ class Resource:
         return found
 
 
-def _sound(sound: Sound) -> Response:
+def _sound(sound: AudioBody) -> Response:
     if sound.file is not None:
         return FileResponse(sound.file, media_type=sound.media_type, filename=sound.name)
     return Response(sound.data, media_type=sound.media_type)
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ApiEndpoint:
     """The ASGI application of one resource."""
 
-    door: Door
+    door: ApiContext
     resource: Resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,7 +152,7 @@ class Endpoint:
             operation = self.resource.operation(request.method)
             form = await read_form(request)
             self._warn_of_unheeded(operation, form, request.path_params)
-            answer = await operation.run(self.door, Asked(path=path, names=request.path_params, form=form))
+            answer = await operation.run(self.door, ApiRequest(path=path, names=request.path_params, form=form))
         except VoiceError as error:
             return told(error, path)
         if answer.sound is not None:

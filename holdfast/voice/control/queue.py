@@ -42,7 +42,7 @@ from holdfast.voice.model.internal_commands import (
 )
 
 
-class Moved(NamedTuple):
+class QueueTransition(NamedTuple):
     """A queue after a step, and what the step said."""
 
     queue: Queue
@@ -50,7 +50,7 @@ class Moved(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
+class QueueStep:
     """One queue's step in progress."""
 
     queue: Queue
@@ -91,9 +91,9 @@ QueueMessage = (
 )
 
 
-def step(queue: Queue, message: QueueMessage, now: float) -> Moved:
+def step(queue: Queue, message: QueueMessage, now: float) -> QueueTransition:
     """What a message does to a queue. Raises: NotFound, QueueNotEmpty."""
-    line = Line(queue=queue, now=now)
+    line = QueueStep(queue=queue, now=now)
     match message:
         case JoinQueue(call=call):
             _join(line, call)
@@ -127,10 +127,10 @@ def step(queue: Queue, message: QueueMessage, now: float) -> Moved:
             line.queue = replace(queue, deleted=True)
         case _:
             assert_never(message)
-    return Moved(line.queue, tuple(line.said))
+    return QueueTransition(line.queue, tuple(line.said))
 
 
-def _join(line: Line, call: CallSid) -> None:
+def _join(line: QueueStep, call: CallSid) -> None:
     queue = line.queue
     if len(queue.members) >= queue.max_size:
         message = f"queue {queue.name!r} is full: {queue.max_size} calls wait"
@@ -142,7 +142,7 @@ def _join(line: Line, call: CallSid) -> None:
     _pair(line)
 
 
-def _leave(line: Line, call: CallSid, result: Literal["leave", "redirected", "error", "hangup"]) -> None:
+def _leave(line: QueueStep, call: CallSid, result: Literal["leave", "redirected", "error", "hangup"]) -> None:
     """A call is in the queue no longer. A verb that was taken away needs no fact; a wait that ended by itself does."""
     gone = next((member for member in line.queue.members if member.call == call), None)
     line.put(members=tuple(member for member in line.queue.members if member is not gone))
@@ -156,7 +156,7 @@ def _leave(line: Line, call: CallSid, result: Literal["leave", "redirected", "er
             _pair(line)
 
 
-def _pair(line: Line) -> None:
+def _pair(line: QueueStep) -> None:
     """Give the first dialler the first member, while there are both."""
     while line.queue.members and line.queue.diallers:
         member, dialler = line.queue.members[0], line.queue.diallers[0]
@@ -181,7 +181,7 @@ def _pair(line: Line) -> None:
             line.said.append(MemberPrepared(call=dialler.call, member=member.call))
 
 
-def _meet(line: Line, introduced: Introduction) -> None:
+def _meet(line: QueueStep, introduced: Introduction) -> None:
     """Tell the dialler that its member is ready."""
     member, dialler = introduced.member, introduced.dialler
     line.said.append(
@@ -195,7 +195,7 @@ def _meet(line: Line, introduced: Introduction) -> None:
     )
 
 
-def _dequeue(line: Line, command: DequeueMember) -> None:
+def _dequeue(line: QueueStep, command: DequeueMember) -> None:
     """Give a waiting call a document of its own; its wait ends with the result `redirected`."""
     members = line.queue.members
     wanted = members[0].call if command.call is None and members else command.call

@@ -22,7 +22,7 @@ Saying = Effect | RestCommand | NounCommand | Fact
 """What a step says: effects for the runtime, commands and facts for other nouns."""
 
 
-class View(Protocol):
+class ReadOnlyState(Protocol):
     """The board, as a step may read it."""
 
     @property

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from holdfast.voice.control.conference.audio import voices_of
 from holdfast.voice.control.entities import RECORDING_TRANSITIONS, Recording, RecordingStatus
-from holdfast.voice.control.read_only_state import Message, Saying, View
+from holdfast.voice.control.read_only_state import Message, ReadOnlyState, Saying
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordingTerms, WebRequest
 from holdfast.voice.model.effects import (
     ChangeCapture,
@@ -41,7 +41,7 @@ FAILED = 16100
 """The recording could not be written."""
 
 
-class Moved(NamedTuple):
+class RecordingTransition(NamedTuple):
     """A recording after a step, and what the step said."""
 
     recording: Recording
@@ -49,7 +49,7 @@ class Moved(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Reel:
+class RecordingStep:
     """One recording's step in progress."""
 
     recording: Recording
@@ -89,7 +89,7 @@ class Reel:
         self.said.append(PostCallback(call=about, kind="recording", request=request))
 
 
-def begin(order: BeginRecording, now: float, view: View) -> Moved:
+def begin(order: BeginRecording, now: float, view: ReadOnlyState) -> RecordingTransition:
     """A recording begins: of a call, or of a conference."""
     voices = _voices(order, view)
     one = Recording(
@@ -104,10 +104,10 @@ def begin(order: BeginRecording, now: float, view: View) -> Moved:
         created_at=now,
         updated_at=now,
     )
-    return Moved(one, (StartCapture(recording=one.sid, voices=voices, quiet_s=order.quiet_s),))
+    return RecordingTransition(one, (StartCapture(recording=one.sid, voices=voices, quiet_s=order.quiet_s),))
 
 
-def _voices(order: BeginRecording, view: View) -> Voices:
+def _voices(order: BeginRecording, view: ReadOnlyState) -> Voices:
     """Whose sound goes into which channel. Source: Twilio API, RecordingChannels and RecordingTrack."""
     if order.room is not None:
         return (voices_of(view.rooms[order.room]),)
@@ -125,9 +125,9 @@ def _voices(order: BeginRecording, view: View) -> Voices:
             return ((said, heard),)
 
 
-def step(recording: Recording, message: Message, now: float) -> Moved:
+def step(recording: Recording, message: Message, now: float) -> RecordingTransition:
     """What a message does to a recording. Raises: RecordingNotActive, RecordNotFinished."""
-    reel = Reel(recording=recording, now=now)
+    reel = RecordingStep(recording=recording, now=now)
     match message:
         case CaptureBegan(url=url):
             reel.recording = replace(recording, url=url)
@@ -154,10 +154,10 @@ def step(recording: Recording, message: Message, now: float) -> Moved:
                 reel.said.append(EraseCapture(recording=recording.sid))
         case _:
             pass
-    return Moved(reel.recording, tuple(reel.said))
+    return RecordingTransition(reel.recording, tuple(reel.said))
 
 
-def _ended(reel: Reel, fact: CaptureEnded) -> None:
+def _ended(reel: RecordingStep, fact: CaptureEnded) -> None:
     """The file is there, or never will be."""
     one = reel.recording
     if one.live:  # it ended by itself: the disk is full, or the media process is gone
@@ -180,7 +180,7 @@ def _ended(reel: Reel, fact: CaptureEnded) -> None:
         reel.said.append(RecordingFinished(call=one.call, recording=one.sid, duration_s=duration if kept else 0))
 
 
-def _change(reel: Reel, command: ChangeRecording) -> None:
+def _change(reel: RecordingStep, command: ChangeRecording) -> None:
     """Pause, go on, or stop. Source: Twilio API, POST Recordings/{Sid}."""
     one = reel.recording
     if not one.live:

@@ -81,7 +81,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Board:
+class EngineState:
     """All calls, rooms, queues and recordings. Invariant: only `apply` changes it."""
 
     calls: dict[CallSid, Call] = field(default_factory=dict)
@@ -280,7 +280,11 @@ class Board:
     # --- keep -----------------------------------------------------------------------------------------
 
     def _moved(
-        self, moved: calls_machine.Moved | room_machine.Moved | queue_machine.Moved | recording_machine.Moved
+        self,
+        moved: calls_machine.CallTransition
+        | room_machine.RoomTransition
+        | queue_machine.QueueTransition
+        | recording_machine.RecordingTransition,
     ) -> Iterable[Saying]:
         self._put(moved[0])
         return moved.said

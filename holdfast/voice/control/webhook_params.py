@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from holdfast.voice.control.caller_geography import places
 from holdfast.voice.control.entities import Call, Recording
-from holdfast.voice.control.read_only_state import View
+from holdfast.voice.control.read_only_state import ReadOnlyState
 from holdfast.voice.model.commands import (
     Role,
     WebRequest,
 )
 from holdfast.voice.model.effects import PostCallback
 from holdfast.voice.model.timestamps import rfc2822
-from holdfast.voice.twiml.script import Ear
+from holdfast.voice.twiml.script import ScriptSubject
 
 Form = tuple[tuple[str, str], ...]
 
@@ -41,9 +41,9 @@ def standard(call: Call) -> Form:
     return (*form, *places(call.from_, call.to), *call.extra)
 
 
-def ear(call: Call, role: Role, view: View, now: float) -> Ear:
+def ear(call: Call, role: Role, view: ReadOnlyState, now: float) -> ScriptSubject:
     """The call as a script of that role tells web servers of it."""
-    return Ear(
+    return ScriptSubject(
         call=call.sid,
         account=call.account,
         from_=call.from_,
@@ -53,7 +53,7 @@ def ear(call: Call, role: Role, view: View, now: float) -> Ear:
     )
 
 
-def _of_role(call: Call, role: Role, view: View, now: float) -> Form:
+def _of_role(call: Call, role: Role, view: ReadOnlyState, now: float) -> Form:
     if role == "queue":
         return _queue(call, view, now)
     if role in ("wait", "hold", "announce"):
@@ -61,7 +61,7 @@ def _of_role(call: Call, role: Role, view: View, now: float) -> Form:
     return ()
 
 
-def _queue(call: Call, view: View, now: float) -> Form:
+def _queue(call: Call, view: ReadOnlyState, now: float) -> Form:
     """The parameters of a queue's waitUrl. Source: TwiML <Enqueue> waitUrl."""
     queue = view.queue_of(call.sid)
     if queue is None:
@@ -78,7 +78,7 @@ def _queue(call: Call, view: View, now: float) -> Form:
     )
 
 
-def _conference(call: Call, view: View) -> Form:
+def _conference(call: Call, view: ReadOnlyState) -> Form:
     """The parameters of a conference's waitUrl, HoldUrl and AnnounceUrl (unconfirmed)."""
     room = view.room_of(call.sid)
     participant = room.participant(call.sid) if room is not None else None

@@ -18,8 +18,8 @@ from holdfast.voice.control.entities import (
     RoomStatus,
 )
 from holdfast.voice.diagnostics.explain_end import ending, unreached
-from holdfast.voice.diagnostics.explain_player import Player, player, troubles
-from holdfast.voice.diagnostics.explain_scripts import WEB_SERVER_HAS_S, Sight, waits
+from holdfast.voice.diagnostics.explain_player import PlayerAccount, player, troubles
+from holdfast.voice.diagnostics.explain_scripts import WEB_SERVER_HAS_S, ScriptSituation, waits
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry, Unsent
@@ -42,7 +42,7 @@ class Arrivals:
 
 def explain(
     call: Call,
-    view: Sight,
+    view: ScriptSituation,
     entries: Sequence[Entry],
     *,
     now: float,
@@ -61,7 +61,7 @@ def explain(
 
 def _sentences(
     call: Call,
-    view: Sight,
+    view: ScriptSituation,
     entries: Sequence[Entry],
     *,
     now: float,
@@ -104,7 +104,7 @@ def _status(call: Call, now: float) -> str:
             return f"The call is in progress, answered {answered:.0f} s ago."
 
 
-def _place(call: Call, view: Sight, now: float) -> Iterator[str]:
+def _place(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
     """Where it is: in a conference, bridged, in a queue."""
     room, queue = view.room_of(call.sid), view.queue_of(call.sid)
     one = room.participant(call.sid) if room is not None else None
@@ -116,7 +116,7 @@ def _place(call: Call, view: Sight, now: float) -> Iterator[str]:
         yield "Its own phone holds: it asked for nothing to be sent to its ear until it resumes."
 
 
-def _in_room(room: Room, one: Participant, view: Sight) -> Iterator[str]:
+def _in_room(room: Room, one: Participant, view: ScriptSituation) -> Iterator[str]:
     others = [each for each in room.participants if each.call != one.call and each.status == "connected"]
     where = f"conference {room.name!r}" if room.kind == "conference" else "a bridge of two legs"
     if not others:
@@ -138,7 +138,7 @@ def _in_room(room: Room, one: Participant, view: Sight) -> Iterator[str]:
         yield "It hears an announcement, and nobody else meanwhile."
 
 
-def _in_queue(call: Call, queue: Queue, view: Sight, now: float) -> str:
+def _in_queue(call: Call, queue: Queue, view: ScriptSituation, now: float) -> str:
     for meeting in queue.introductions:
         if meeting.member.call == call.sid:
             return (
@@ -158,7 +158,7 @@ def _in_queue(call: Call, queue: Queue, view: Sight, now: float) -> str:
     return f"It dials queue {queue.name!r}, which is empty, and waits for somebody to enter."
 
 
-def _ear(call: Call, view: Sight, plays: Player) -> str:
+def _ear(call: Call, view: ScriptSituation, plays: PlayerAccount) -> str:
     """What the ear hears, and if it is silence, why."""
     if call.phone_held:
         return "Its ear hears nothing of ours, because its own phone holds."
@@ -179,7 +179,7 @@ def _ear(call: Call, view: Sight, plays: Player) -> str:
     return f"Its ear hears silence: {'; '.join(_unheard(each, call, view) for each in others)}."
 
 
-def _unheard(other: Participant, call: Call, view: Sight) -> str:
+def _unheard(other: Participant, call: Call, view: ScriptSituation) -> str:
     """Why one participant is not heard by this call; an ear that waits for a phone that holds is played music."""
     name = _name(other.call, view)
     if other.held:
@@ -189,7 +189,7 @@ def _unheard(other: Participant, call: Call, view: Sight) -> str:
     return f"{name} coaches somebody else"
 
 
-def _mouth(call: Call, view: Sight) -> Iterator[str]:
+def _mouth(call: Call, view: ScriptSituation) -> Iterator[str]:
     """Why others do not hear it."""
     room = view.room_of(call.sid)
     one = room.participant(call.sid) if room is not None else None
@@ -201,7 +201,7 @@ def _mouth(call: Call, view: Sight) -> Iterator[str]:
         yield f"It coaches {_name(one.coach, view)}, who alone hears it."
 
 
-def _packets(call: Call, view: Sight, arrivals: Arrivals | None) -> Iterator[str]:
+def _packets(call: Call, view: ScriptSituation, arrivals: Arrivals | None) -> Iterator[str]:
     """Whether its voice arrives. Source: field experience: a firewall or a wrong address in SDP."""
     if arrivals is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
         return
@@ -253,7 +253,7 @@ def _troubles(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"It was noted: {trouble}"
 
 
-def _name(call: CallSid, view: Sight) -> str:
+def _name(call: CallSid, view: ScriptSituation) -> str:
     """A call as a reader knows it: its party, and its SID."""
     found = view.calls.get(call)
     if found is None:

@@ -25,7 +25,7 @@ _OUR_PARAMETERS = re.compile(r"[?&]CallSid=\S*?(?=:?(?:\s|$))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Player:
+class PlayerAccount:
     """The newest sound of a call's player. `source` "" when it never played; `why` tells of a failure.
 
     `until` is what is played until the sound is there; `url` where a sound that was answered in a document's place
@@ -75,9 +75,9 @@ def without_parameters(text: str) -> str:
     return _OUR_PARAMETERS.sub("", text)
 
 
-def player(entries: Sequence[Entry]) -> Player:
+def player(entries: Sequence[Entry]) -> PlayerAccount:
     """The player as the journal leaves it. A sound that takes another's place meanwhile counts as the newest."""
-    now = Player()
+    now = PlayerAccount()
     urls: dict[str, str] = {}
     for entry in entries:
         match entry.kind:
@@ -92,7 +92,7 @@ def player(entries: Sequence[Entry]) -> Player:
                         now = replace(now, until=data["source"])
                     continue
                 source = data["source"]
-                now = Player(source=source, url=urls.get(source, ""), token=data["token"], state="asked")
+                now = PlayerAccount(source=source, url=urls.get(source, ""), token=data["token"], state="asked")
             case "StopSound" | "SoundEnded" | "SoundFailed":
                 data = json.loads(entry.data)
                 if data["token"] != now.token:

@@ -28,7 +28,7 @@ DOCUMENTS: dict[Role, str] = {
 }
 
 
-class Sight(Protocol):
+class ScriptSituation(Protocol):
     """What an explanation looks at: the nouns as they are."""
 
     @property
@@ -42,7 +42,7 @@ class Sight(Protocol):
         """The queue this call waits in."""
 
 
-def waits(call: Call, view: Sight, now: float) -> Iterator[str]:
+def waits(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
     """One sentence or more for each document that runs for a call."""
     for script in call.scripts:
         yield from _of_script(script, view, now)
@@ -51,7 +51,7 @@ def waits(call: Call, view: Sight, now: float) -> Iterator[str]:
         yield f"It {alone}belongs to the <Dial> of {call.boss}."
 
 
-def _of_script(script: Script, view: Sight, now: float) -> Iterator[str]:
+def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[str]:
     name = DOCUMENTS[script.role]
     since = f"{max(0.0, now - script.began_at):.1f} s"
     if script.fetching is not None and script.asked is not None:
@@ -88,7 +88,7 @@ def _until(verb: Verb, script: Script, now: float) -> str:
             return ""
 
 
-def _child(sid: CallSid, view: Sight) -> Iterator[str]:
+def _child(sid: CallSid, view: ScriptSituation) -> Iterator[str]:
     child = view.calls.get(sid)
     if child is not None and child.script("screen") is not None:
         yield f"It waits for {child.to} ({sid}), which has answered and hears its screening document first."

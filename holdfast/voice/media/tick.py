@@ -15,22 +15,22 @@ from holdfast.voice.media.codec.g711 import (
     TO_OTHER_LAW,
     ULAW,
 )
-from holdfast.voice.media.dtmf.tone_detector import InbandKeys
-from holdfast.voice.media.dtmf.tone_generator import KeyTones
+from holdfast.voice.media.dtmf.tone_detector import ToneDetector
+from holdfast.voice.media.dtmf.tone_generator import ToneGenerator
 from holdfast.voice.media.frames import SAMPLES, Bytes, Layout, Mask, Numbers
 from holdfast.voice.media.mix.beeps import Beeps
 from holdfast.voice.media.mix.clips import ClipBank, Players
 from holdfast.voice.media.mix.concealment import Concealment
 from holdfast.voice.media.mix.g722_legs import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
-from holdfast.voice.media.mix.g722_legs import WidebandLegs
+from holdfast.voice.media.mix.g722_legs import G722Legs
 from holdfast.voice.media.mix.mixer import Mixer
 from holdfast.voice.media.mix.routing import Hears, Routing, derive
-from holdfast.voice.media.mix.vad import Speech
+from holdfast.voice.media.mix.vad import VoiceActivity
 from holdfast.voice.media.rtp.jitter import G722, JitterBuffers
 from holdfast.voice.media.rtp.rtp import HEADER, Headers, Packets
 
 
-class Sound:
+class MixEngine:
     """The arrays of every leg. Rows are opened, described, routed and closed between ticks only."""
 
     def __init__(self, *, rows: int, clip_frames: int) -> None:
@@ -38,18 +38,18 @@ class Sound:
         self.frames: Bytes = self.layout.matrix()
         self.jitter = JitterBuffers(rows)
         self.concealment = Concealment(rows)
-        self.wideband = WidebandLegs()
-        self.keys = InbandKeys(rows)
+        self.wideband = G722Legs()
+        self.keys = ToneDetector(rows)
         self.pressed: list[tuple[int, str]] = []
         """The rows in whose sound a key began in the newest tick, and the keys."""
-        self.speech = Speech(rows)
+        self.speech = VoiceActivity(rows)
         self.turned: list[tuple[int, bool]] = []
         """The rows whose party began to speak in the newest tick, or stopped."""
         self.headers = Headers(rows)
         self.bank = ClipBank(self.frames[self.layout.clips(ULAW) :])
         self.players = Players(self.layout)
         self.beeps = Beeps(rows)
-        self.key_tones = KeyTones()
+        self.key_tones = ToneGenerator()
         self.law: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
         self._dropping: set[int] = set()

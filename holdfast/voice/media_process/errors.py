@@ -25,5 +25,5 @@ class RowsFull(MediaRefused):
     sip = 503
 
 
-class MessageUnreadable(VoiceError):
+class MediaMessageUnreadable(VoiceError):
     """Bytes on the local socket that are no message of ours: the connection is given up."""

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass, field
 
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.control_socket import Door
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
-from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.control_link.control_socket import ControlSocket
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.ticker import TICK_S, Ticker
 
 _EARLY_S = 0.0015
@@ -56,10 +56,10 @@ class Effort:
         )
 
 
-class Process:
+class MediaLoop:
     """One thread, which does everything. Once `ending` is set, it stops after the tick it is in."""
 
-    def __init__(self, plane: Plane, door: Door, outbox: Outbox, *, supervisor: int | None) -> None:
+    def __init__(self, plane: MediaServer, door: ControlSocket, outbox: FactQueue, *, supervisor: int | None) -> None:
         self.ending = False
         self._plane = plane
         self._door = door

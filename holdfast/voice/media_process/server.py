@@ -15,20 +15,20 @@ from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.mix.clips import ClipBroken, ClipTooLong
 from holdfast.voice.media.mix.routing import Hears
 from holdfast.voice.media.rtp.latch import Latch, describe
-from holdfast.voice.media.rtp.srtp import KeyWrong, Srtp, SrtpKeys
-from holdfast.voice.media.tick import Sound
+from holdfast.voice.media.rtp.srtp import KeyWrong, SrtpKeys, SrtpSession
+from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.errors import RowsFull
 from holdfast.voice.media_process.legs import recording_files as c
 from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable
-from holdfast.voice.media_process.legs.dtmf_relay import Passing
+from holdfast.voice.media_process.legs.dtmf_relay import DtmfRelay
 from holdfast.voice.media_process.legs.latching import Latching
-from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S, Telling
-from holdfast.voice.media_process.legs.rows import LAWS, Row, Rows
-from holdfast.voice.media_process.legs.rtcp_sockets import Reports
-from holdfast.voice.media_process.legs.rtp_receive import Intake
-from holdfast.voice.media_process.legs.rtp_send import Outgoing
+from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S, PeriodicReports
+from holdfast.voice.media_process.legs.rows import LAWS, LegRows, Row
+from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
+from holdfast.voice.media_process.legs.rtp_receive import RtpReceiver
+from holdfast.voice.media_process.legs.rtp_send import RtpSender
 from holdfast.voice.media_process.sockets.plain import PacketIO
 from holdfast.voice.media_process.sockets.ports import Ports
 from holdfast.voice.model.errors import AskedWrong
@@ -37,7 +37,7 @@ LOOK_S = 0.5
 """How often it is looked whether a row is free: of one that has rested nothing else tells."""
 
 
-class Plane:
+class MediaServer:
     """Everything here happens between ticks, or is one."""
 
     def __init__(
@@ -45,20 +45,20 @@ class Plane:
         *,
         ports: Ports,
         clip_frames: int,
-        outbox: Outbox,
+        outbox: FactQueue,
         make_io: Callable[[Bytes], PacketIO],
         silence_s: float = SILENCE_S,
     ) -> None:
         self._ports = ports
         self._facts = outbox
-        self._rows = rows = Rows(ports.rows)
-        self._sound = Sound(rows=ports.rows, clip_frames=clip_frames)
+        self._rows = rows = LegRows(ports.rows)
+        self._sound = MixEngine(rows=ports.rows, clip_frames=clip_frames)
         self._io: PacketIO = make_io(self._sound.headers.packets)
-        self.reports = Reports(f"holdfast@{ports.ip}")
+        self.reports = RtcpSockets(f"holdfast@{ports.ip}")
         self._latching = Latching(rows, self._io, outbox)
-        self._outgoing = Outgoing(rows, io=self._io, headers=self._sound.headers)
-        self._passing = Passing(rows, outgoing=self._outgoing, tones=self._sound.key_tones)
-        self._intake = Intake(
+        self._outgoing = RtpSender(rows, io=self._io, headers=self._sound.headers)
+        self._passing = DtmfRelay(rows, outgoing=self._outgoing, tones=self._sound.key_tones)
+        self._intake = RtpReceiver(
             rows,
             io=self._io,
             sound=self._sound,
@@ -66,7 +66,7 @@ class Plane:
             passing=self._passing,
             facts=outbox,
         )
-        self._telling = Telling(
+        self._telling = PeriodicReports(
             rows,
             sound=self._sound,
             reception=self._intake.reception,
@@ -93,7 +93,7 @@ class Plane:
         number = request.number
         try:
             match request:
-                case m.Batch():
+                case m.RequestBatch():
                     for command in request.commands:
                         self._carry_out(command, now)
                     return m.Done(number=number)
@@ -119,14 +119,14 @@ class Plane:
         except (AskedWrong, ClipTooLong, ClipBroken) as error:
             return m.NotDone(number=number, why="wrong", message=error.message)
 
-    def greeting(self) -> m.Attached:
+    def greeting(self) -> m.ControlAttached:
         """What a control that comes is told. What the one before was about to give is forgotten, what it had recorded
         is over: whoever comes makes whole files of the parts that are there.
         """
         self._sound.bank.forget_parts()
         self._recorders.end_all()
         self._rows_left, self._look_at = True, 0.0
-        return m.Attached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
+        return m.ControlAttached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:
         """Every row in use."""
@@ -176,19 +176,21 @@ class Plane:
                 try:
                     self._describe(command, now)
                 except CommandImpossible as error:
-                    self._facts.put(m.Refused(leg=command.leg, command="describe-row", token=None, message=str(error)))
-            case m.Play(token=token):
+                    self._facts.put(
+                        m.RequestRefused(leg=command.leg, command="describe-row", token=None, message=str(error))
+                    )
+            case m.PlayClip(token=token):
                 try:
                     self._play(command)
                 except CommandImpossible as error:
-                    self._facts.put(m.Refused(leg=command.leg, command="play", token=token, message=str(error)))
+                    self._facts.put(m.RequestRefused(leg=command.leg, command="play", token=token, message=str(error)))
             case m.CloseRow():
                 self._close(command.leg, now)
-            case m.Stop():
+            case m.StopClip():
                 at = self._rows.of.get(command.leg)
                 if at is not None and self._rows.used[at].token == command.token:
                     self._silence(at)
-            case m.Route():
+            case m.RouteRows():
                 known = [(at, hears) for leg, hears in command.hears if (at := self._rows.of.get(leg)) is not None]
                 for at, hears in known:
                     self._rows.used[at].hears = hears
@@ -197,16 +199,16 @@ class Plane:
             case m.Drop(legs=legs):
                 for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
                     self._sound.drop(at)
-            case m.Beep(legs=legs, tone=tone):
+            case m.BeepRows(legs=legs, tone=tone):
                 self._sound.beeps.begin((at for leg in legs if (at := self._rows.of.get(leg)) is not None), tone=tone)
             case m.PassOn(leg=leg, digit=digit):
                 at = self._rows.of.get(leg)
                 if at is not None:
                     self._passing.pass_on(self._rows.used[at], digit)
-            case m.Listen(legs=legs, wanted=wanted):
+            case m.ListenToRows(legs=legs, wanted=wanted):
                 for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
                     self._sound.speech.listen(at, wanted=wanted)
-            case c.OpenCapture() | c.ChangeCapture() | c.CloseCapture():
+            case c.OpenTap() | c.ChangeTap() | c.CloseTap():
                 self._recorders.carry_out(command, self._rows.of)
             case _:
                 assert_never(command)
@@ -245,7 +247,7 @@ class Plane:
         self._sound.close(at)
         self._reroute(self._rows.hearing(leg))
 
-    def _play(self, command: m.Play) -> None:
+    def _play(self, command: m.PlayClip) -> None:
         at = self._rows.known(command.leg)
         clip = self._sound.bank.get(command.clip_id)
         if clip is None:
@@ -293,7 +295,7 @@ class Plane:
         if self._recorders.in_use:
             self._recorders.tick(sound.frames, sound.heard, sound.law, skipped=skipped)
         for at, digit in sound.pressed:
-            self._facts.put(m.DigitPressed(leg=rows.used[at].leg, digit=digit))
+            self._facts.put(m.RowDigitPressed(leg=rows.used[at].leg, digit=digit))
         for at, speaks in sound.turned:
             self._facts.put(m.SpeechTurned(leg=rows.used[at].leg, speaks=speaks))
         sent = self._outgoing.send(skipped=skipped)
@@ -302,7 +304,7 @@ class Plane:
         for at in ended.tolist():
             row = rows.used[at]
             if row.token is not None:
-                self._facts.put(m.SoundEnded(leg=row.leg, token=row.token))
+                self._facts.put(m.RowAudioEnded(leg=row.leg, token=row.token))
             self._over(at)
 
     def _tell_started(self, sent: Numbers, handed_over: float) -> None:
@@ -311,7 +313,7 @@ class Plane:
             row = self._rows.used[at]
             if at in gone and row.hears is None and row.token is not None:
                 self._unheard.discard(at)
-                self._facts.put(m.SoundStarted(leg=row.leg, token=row.token, monotonic_s=handed_over))
+                self._facts.put(m.RowAudioStarted(leg=row.leg, token=row.token, monotonic_s=handed_over))
 
     def tell(self, now: float) -> None:
         """The packets of a tick have left: tell what is due of the rows, hear what is told."""
@@ -329,11 +331,11 @@ class Plane:
             self._close(leg, now)
 
 
-def _srtp(keys: m.Srtp | None, *, before: Srtp | None) -> Srtp | None:
+def _srtp(keys: m.SrtpParameters | None, *, before: SrtpSession | None) -> SrtpSession | None:
     """What seals a row's packets from now on. Raises: CommandImpossible."""
     if keys is None:
         return None
     try:
-        return Srtp(SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.profile), before)
+        return SrtpSession(SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.profile), before)
     except KeyWrong as error:
         raise CommandImpossible(error.message) from error

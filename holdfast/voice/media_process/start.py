@@ -16,11 +16,11 @@ from pathlib import Path
 from types import FrameType
 
 from holdfast.voice.media.frames import Bytes
-from holdfast.voice.media_process.control_link.control_socket import Door, DoorTaken
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.control_socket import ControlSocket, ControlSocketTaken
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S
-from holdfast.voice.media_process.loop import Process
-from holdfast.voice.media_process.server import Plane
+from holdfast.voice.media_process.loop import MediaLoop
+from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.aio import best_io
 from holdfast.voice.media_process.sockets.plain import PacketIO, PlainSockets
 from holdfast.voice.media_process.sockets.ports import REST_S, Ports
@@ -70,7 +70,7 @@ def run() -> int:
     rows = rows_allowed(given.rows)
     if rows < given.rows:
         log.warning("rows=%d of %d: the limit on open files (ulimit -n) allows no more", rows, given.rows)
-    outbox = Outbox(limit=FACTS_KEPT)
+    outbox = FactQueue(limit=FACTS_KEPT)
 
     def make_io(packets: Bytes) -> PacketIO:
         io, name = (PlainSockets(packets), "plain sockets") if given.plain_sockets else best_io(packets)
@@ -79,12 +79,12 @@ def run() -> int:
 
     try:
         ports = Ports(ip=str(given.ip), base=given.base, rows=rows, rest_s=given.rest)
-        plane = Plane(
+        plane = MediaServer(
             ports=ports, clip_frames=given.clip_frames, outbox=outbox, make_io=make_io, silence_s=given.silence
         )
-        door = Door(given.socket, outbox)
-        process = Process(plane, door, outbox, supervisor=given.supervisor)
-    except (ValueError, DoorTaken, ProcessLookupError) as error:
+        door = ControlSocket(given.socket, outbox)
+        process = MediaLoop(plane, door, outbox, supervisor=given.supervisor)
+    except (ValueError, ControlSocketTaken, ProcessLookupError) as error:
         log.error("cannot start: %s", error)
         return 2
 

@@ -91,7 +91,7 @@ class LegReferred:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferralTold:
+class ReferralNotified:
     """The phone told how the call fares that we asked it for. `sip_code` 0: it did not say.
 
     After `is_over` no more comes. Units: `lasts_s`, how long the phone says it goes on telling.
@@ -413,7 +413,7 @@ LegFact = (
     | DigitPressed
     | LegSpeaks
     | LegReferred
-    | ReferralTold
+    | ReferralNotified
     | PhoneRefers
 )
 CaptureFact = CaptureBegan | CaptureQuiet | CaptureEnded

@@ -8,7 +8,7 @@ from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ports import Trace, WebSeen
 
 
-class Tally:
+class Counters:
     """Told by the engine; asked by the API. Shape: outcomes are `2xx` to `5xx`, or `none` without an answer."""
 
     def __init__(self) -> None:

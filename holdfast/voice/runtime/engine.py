@@ -58,7 +58,7 @@ from holdfast.voice.model.ports import Journal, KeyValues, Trace
 from holdfast.voice.runtime.audio_effects import Sounding
 from holdfast.voice.runtime.call_endings import bury_the_dead, hang_up_all, prune
 from holdfast.voice.runtime.clock import Clock, Timers
-from holdfast.voice.runtime.counters import Tally
+from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.http.client import WebClient, trusting
 from holdfast.voice.runtime.http.ssrf_policy import reach_of
@@ -69,11 +69,11 @@ from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.recordings.retention import keep_sweeping
 from holdfast.voice.runtime.sip.inbound import SrtpWish
 from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
-from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
 from holdfast.voice.runtime.sip.transport.tls import Tls
 from holdfast.voice.runtime.sounds.decode_client import Decoder
-from holdfast.voice.runtime.sounds.sound_cache import Library
+from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.sounds.tts_client import best_speech
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.runtime.task_group import ended_group
@@ -136,7 +136,7 @@ class Engine:
         self.directory = directory
         self.clock = Clock()
         self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16), store=store)
-        self._registrations = Registrations(store)
+        self._registrations = StoredRegistrations(store)
         self.media = MediaPlane(settings.media_socket)
         self.quality = Quality()
         self.switch = Switch(
@@ -150,7 +150,7 @@ class Engine:
         self._timers = Timers(self.switch.tell)
         self._stack = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
-        self.tally = Tally()
+        self.tally = Counters()
         self._sip_is_up = False
         self.is_ending = False
         """Whether the engine is being stopped, so that no call begins any more."""
@@ -189,7 +189,7 @@ class Engine:
         self._background = [tasks.create_task(self.media.run(), name="media-client")]
         async with asyncio.timeout(ATTACH_S):
             await self.media.attached()
-        self.library = Library(
+        self.library = SoundCache(
             web=web,
             media=self.media,
             decoder=decoder,
@@ -331,32 +331,32 @@ class Engine:
         """What the media process tells, until cancelled."""
         async for fact in self.media.facts():
             match fact:
-                case media_words.SoundEnded(token=token):
+                case media_words.RowAudioEnded(token=token):
                     self.library.ended(Token(token))
                     self.switch.tell(SoundEnded(token=Token(token)))
-                case media_words.DigitPressed(leg=leg, digit=digit):
+                case media_words.RowDigitPressed(leg=leg, digit=digit):
                     if self.legs.pressed(CallSid(leg), digit):
                         self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
                 case media_words.SpeechTurned(leg=leg, speaks=speaks):
                     self.switch.tell(LegSpeaks(call=CallSid(leg), speaks=speaks))
                 case media_words.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.silent(CallSid(leg), silent_s)
-                case media_words.Refused(leg=leg):
+                case media_words.RequestRefused(leg=leg):
                     self.library.refused((leg,))
                 case media_words.Statistics(leg=leg, packets_received=packets):
                     self.quality.note(fact)
                     self.legs.heard(CallSid(leg), packets)
                 case media_words.Load():
                     self.quality.note(fact)
-                case recording_files.CaptureQuiet() | recording_files.CaptureClosed():
+                case recording_files.TapQuiet() | recording_files.TapClosed():
                     self.recorder.hear(fact)
-                case media_words.Detached():
+                case media_words.ControlDetached():
                     self._in_doubt = tuple(self.legs.rows)
                     self.quality.lost(self._in_doubt)
                     self.recorder.media_went()
-                case media_words.Attached(rows=rows) if not rows:
+                case media_words.ControlAttached(rows=rows) if not rows:
                     await self._media_began_anew()
-                case media_words.Attached(rows=rows):
+                case media_words.ControlAttached(rows=rows):
                     # It lived on. Who ended while nobody could tell it so has a row still.
                     for leg in {row.leg for row in rows} - self.legs.rows:
                         self.media.close_row(leg)

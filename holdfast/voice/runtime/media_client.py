@@ -28,11 +28,11 @@ from holdfast.voice.media.mix.beeps import Tone
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.errors import (
     MediaAway,
+    MediaMessageUnreadable,
     MediaRefused,
-    MessageUnreadable,
     RowsFull,
 )
 from holdfast.voice.media_process.legs.recording_files import CaptureCommand
@@ -67,7 +67,7 @@ class MediaPlane:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._facts = Outbox(limit=FACTS_KEPT)
+        self._facts = FactQueue(limit=FACTS_KEPT)
         self._facts_came = asyncio.Event()
         self._attached = asyncio.Event()
         self.capacity = 0
@@ -135,7 +135,7 @@ class MediaPlane:
 
     async def applied(self) -> None:
         """Return once everything posted before is in force for the next tick. Raises: MediaAway."""
-        await self._ask(m.Batch(number=self._next(), commands=()), m.Done)
+        await self._ask(m.RequestBatch(number=self._next(), commands=()), m.Done)
 
     # --- commands ---------------------------------------------------------------------------------------------
 
@@ -169,7 +169,9 @@ class MediaPlane:
                 dtmf_payload_type=dtmf_payload_type,
                 send=send,
                 receive=receive,
-                srtp=None if srtp is None else m.Srtp(send=srtp.send, receive=srtp.receive, profile=srtp.profile),
+                srtp=None
+                if srtp is None
+                else m.SrtpParameters(send=srtp.send, receive=srtp.receive, profile=srtp.profile),
                 signalled_from=signalled_from,
                 rtp_source=rtp_source,
             )
@@ -186,15 +188,15 @@ class MediaPlane:
         It is heard while the leg is routed to its own player (`None`), and runs on unheard while it is not.
         """
         rounds = loops if loops > 0 else ENDLESS_ROUNDS
-        self._post(m.Play(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
+        self._post(m.PlayClip(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
 
     def stop(self, leg: m.Leg, token: str) -> None:
         """Stop that sound if the leg still plays it; there is no `SoundEnded` then."""
-        self._post(m.Stop(leg=leg, token=token))
+        self._post(m.StopClip(leg=leg, token=token))
 
     def route(self, hears: Mapping[m.Leg, m.Hears]) -> None:
         """Who hears whom from the next tick on. Shape: only the ears that change."""
-        self._post(m.Route(hears=tuple(hears.items())))
+        self._post(m.RouteRows(hears=tuple(hears.items())))
 
     def drop(self, legs: Iterable[m.Leg]) -> None:
         """Drop what waits to be played of what these parties said."""
@@ -202,7 +204,7 @@ class MediaPlane:
 
     def beep(self, legs: Iterable[m.Leg], *, tone: Tone) -> None:
         """Lay a short tone over whatever these legs are sent, from the next tick on."""
-        self._post(m.Beep(legs=tuple(legs), tone=tone))
+        self._post(m.BeepRows(legs=tuple(legs), tone=tone))
 
     def pass_on(self, leg: m.Leg, digit: str) -> None:
         """Press for the leg's peer a key that the party told of by signalling. Nothing when it has no one peer."""
@@ -210,7 +212,7 @@ class MediaPlane:
 
     def listen(self, legs: Iterable[m.Leg], *, wanted: bool) -> None:
         """Have it told (`SpeechTurned`) when these parties begin to speak and stop, or no more."""
-        self._post(m.Listen(legs=tuple(legs), wanted=wanted))
+        self._post(m.ListenToRows(legs=tuple(legs), wanted=wanted))
 
     def capture(self, command: CaptureCommand) -> None:
         """Record, change what is recorded, or stop. The end comes as the fact `CaptureClosed`."""
@@ -253,7 +255,7 @@ class MediaPlane:
                 for text, _ in unpacker.feed(data):
                     self._take(m.read_answer(text))
             why = "the media process closed the connection"
-        except (OSError, MessageUnreadable) as error:
+        except (OSError, MediaMessageUnreadable) as error:
             why = str(error)
         finally:
             writer.close()
@@ -267,12 +269,12 @@ class MediaPlane:
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
             case _:
-                if isinstance(answer, m.Attached):
+                if isinstance(answer, m.ControlAttached):
                     self.capacity, self.rows_left = answer.capacity, True
                     self._attached.set()
                 elif isinstance(answer, m.RowsLeft):
                     self.rows_left = answer.some
-                elif isinstance(answer, m.Refused):
+                elif isinstance(answer, m.RequestRefused):
                     log.warning("leg=%s command=%s refused: %s", answer.leg, answer.command, answer.message)
                 self._tell(answer)
 
@@ -290,7 +292,7 @@ class MediaPlane:
             self._refuse(commands, why)
         if was_attached:
             log.info("the media process is away: %s", why)
-            self._tell(m.Detached())
+            self._tell(m.ControlDetached())
 
     async def _ask(self, request: m.Request, reply_type: type[R], *, sound: bytes = b"") -> R:
         """Send a request and await its reply. Raises: RowsFull, MediaRefused, MediaAway."""
@@ -326,19 +328,19 @@ class MediaPlane:
         if self._writer is None:
             self._refuse(commands, "the media process is not attached")
             return
-        batch = m.Batch(number=self._next(), commands=commands)
+        batch = m.RequestBatch(number=self._next(), commands=commands)
         self._posted[batch.number] = commands
         self._writer.write(m.pack(batch))
 
     def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, CaptureCommand | m.Drop | m.Beep | m.PassOn | m.Listen):
+            if isinstance(command, CaptureCommand | m.Drop | m.BeepRows | m.PassOn | m.ListenToRows):
                 continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
-            legs = [ear for ear, _ in command.hears] if isinstance(command, m.Route) else [command.leg]
-            token = command.token if isinstance(command, m.Play | m.Stop) else None
+            legs = [ear for ear, _ in command.hears] if isinstance(command, m.RouteRows) else [command.leg]
+            token = command.token if isinstance(command, m.PlayClip | m.StopClip) else None
             for leg in legs:
-                self._tell(m.Refused(leg=leg, command=command.kind, token=token, message=why))
+                self._tell(m.RequestRefused(leg=leg, command=command.kind, token=token, message=why))
 
     def _tell(self, fact: m.Fact) -> None:
         self._facts.put(fact)

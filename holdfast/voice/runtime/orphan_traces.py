@@ -14,7 +14,7 @@ MOST_BYTES = 1 << 22
 """Of lines that wait for their calls; beyond it the call that began first loses its own."""
 
 
-class Unclaimed:
+class OrphanTraces:
     """The lines of the latest calls that are not there yet."""
 
     def __init__(self) -> None:

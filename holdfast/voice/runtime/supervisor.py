@@ -51,7 +51,7 @@ async def supervise(children: Sequence[Child], *, stop: asyncio.Event, hurry: as
 
     `hurry` cuts every grace short. Returns the exit status for the whole: 0 when it was asked to stop.
     """
-    keepers = [Keeper(child) for child in children]
+    keepers = [ChildKeeper(child) for child in children]
     async with asyncio.TaskGroup() as tasks:
         asked = tasks.create_task(_wait(stop), name="supervisor-stop")
         hurried = tasks.create_task(_kill_in_a_hurry(keepers, hurry or asyncio.Event()), name="supervisor-hurry")
@@ -70,13 +70,13 @@ async def _wait(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _kill_in_a_hurry(keepers: Sequence[Keeper], hurry: asyncio.Event) -> None:
+async def _kill_in_a_hurry(keepers: Sequence[ChildKeeper], hurry: asyncio.Event) -> None:
     await hurry.wait()
     for keeper in keepers:
         keeper.kill()
 
 
-class Keeper:
+class ChildKeeper:
     """Keeps one child alive. Invariant: at most one process of the child runs."""
 
     def __init__(self, child: Child) -> None:

@@ -23,13 +23,13 @@ from holdfast.voice.control.entities import (
 )
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.control.serialization import decode, encode
-from holdfast.voice.control.state import Board, Step
+from holdfast.voice.control.state import EngineState, Step
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect, SoundEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.masking import masked
 from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
-from holdfast.voice.runtime.orphan_traces import Unclaimed
+from holdfast.voice.runtime.orphan_traces import OrphanTraces
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ MOST_GONE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class PendingStep:
     """A step that was taken and is not yet in the journal."""
 
     step: Step
@@ -72,10 +72,10 @@ class Switch:
         together: Callable[[], AbstractContextManager[None]],
         carry_out: Callable[[Effect], None],
     ) -> None:
-        self.board = Board()
+        self.board = EngineState()
         self.store_failure: str | None = None
         """Why the newest step could not be written down; None when it was."""
-        self._unclaimed = Unclaimed()
+        self._unclaimed = OrphanTraces()
         self._journal = journal
         self._now = now
         self._sound = sound
@@ -87,8 +87,8 @@ class Switch:
         self._lines_lost = 0
         self._due_again = False
         self._trying: asyncio.TimerHandle | None = None
-        self._taken: list[Taken] = []
-        self._at_work: list[Taken] = []
+        self._taken: list[PendingStep] = []
+        self._at_work: list[PendingStep] = []
         self._over = False
         self._noted: list[Entry] = []
         self._came = asyncio.Event()
@@ -194,7 +194,7 @@ class Switch:
         # Lines are read by call: those of no call, or of one that is gone, would only stay.
         entries = tuple(line for line in journal_entries.entries(step, now) if line.call in self.board.calls)
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.board.gone()))
-        self._taken.append(Taken(step=step, entries=entries, snapshots=snapshots, asker=asker))
+        self._taken.append(PendingStep(step=step, entries=entries, snapshots=snapshots, asker=asker))
         self._wake()
 
     def _wake(self) -> None:
@@ -202,7 +202,7 @@ class Switch:
             self._idle.clear()
             self._came.set()
 
-    async def _commit(self, taken: Sequence[Taken], noted: Sequence[Entry]) -> None:
+    async def _commit(self, taken: Sequence[PendingStep], noted: Sequence[Entry]) -> None:
         """Write a group of steps. A store that fails is no reason to drop a call; it is given all of it again."""
         entries = [*self._late_lines, *noted, *(entry for one in taken for entry in one.entries)]
         newest = self._late | {(each.noun, each.sid): each for one in taken for each in one.snapshots}
@@ -227,7 +227,7 @@ class Switch:
             self._due_again = True
             self._wake()
 
-    def _perform(self, one: Taken) -> None:
+    def _perform(self, one: PendingStep) -> None:
         if one.asker is not None and not one.asker.done():
             one.asker.set_result(None)
         for effect in one.step.effects:

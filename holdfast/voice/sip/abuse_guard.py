@@ -27,7 +27,7 @@ LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class AbuseLimits:
     """What one host may do. Units: requests and guesses, at once (`…_burst`) and each second afterwards.
 
     Guesses at one user's password, and (`host_…`) at those of all users together.
@@ -43,7 +43,7 @@ class Limits:
     """Hosts, and users at hosts, that are remembered, in each of our books."""
 
 
-class Buckets:
+class HostBuckets:
     """A token bucket for each host, or user at a host. Invariant: at most `most` buckets; one not there is full."""
 
     __slots__ = ("_burst", "_left", "_most", "_per_s")
@@ -81,17 +81,17 @@ class Buckets:
         return enough
 
 
-class Doors:
+class AbuseGuard:
     """What is remembered of strangers. With `quiet` nothing is answered to those who have no business here."""
 
     __slots__ = ("_guesses", "_host_guesses", "_known", "_limits", "_proved", "_quiet", "_requests")
 
-    def __init__(self, limits: Limits, *, quiet: bool) -> None:
+    def __init__(self, limits: AbuseLimits, *, quiet: bool) -> None:
         self._limits = limits
         self._quiet = quiet
-        self._requests = Buckets(burst=limits.requests_burst, per_s=limits.requests_per_s, most=limits.hosts)
-        self._guesses = Buckets(burst=limits.guesses_burst, per_s=limits.guesses_per_s, most=limits.hosts)
-        self._host_guesses = Buckets(
+        self._requests = HostBuckets(burst=limits.requests_burst, per_s=limits.requests_per_s, most=limits.hosts)
+        self._guesses = HostBuckets(burst=limits.guesses_burst, per_s=limits.guesses_per_s, most=limits.hosts)
+        self._host_guesses = HostBuckets(
             burst=limits.host_guesses_burst, per_s=limits.host_guesses_per_s, most=limits.hosts
         )
         self._known: dict[str, float] = {}

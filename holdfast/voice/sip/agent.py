@@ -15,7 +15,7 @@ from typing import Literal, assert_never
 
 from holdfast.voice.sip.dialog.session_state import SessionState
 from holdfast.voice.sip.dispatch import response_dispatch
-from holdfast.voice.sip.dispatch.uas import Reception
+from holdfast.voice.sip.dispatch.uas import UserAgentServer
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -25,9 +25,9 @@ from holdfast.voice.sip.effects import (
     SessionId,
     TimerToken,
 )
-from holdfast.voice.sip.errors import MessageUnreadable
+from holdfast.voice.sip.errors import SipMessageUnreadable
 from holdfast.voice.sip.message.codec import Malformed, decode, unframed
-from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Request, Response, stamp_source
 from holdfast.voice.sip.registrar import register_client
 from holdfast.voice.sip.registrar.registrar import Bindings
@@ -38,8 +38,8 @@ from holdfast.voice.sip.session import (
     refer,
     reinvite,
 )
-from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall, Policy
-from holdfast.voice.sip.stack import Desk
+from holdfast.voice.sip.settings import AdmissionPolicy, AgentSettings, AllowEveryCall
+from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import (
     Purpose,
     State,
@@ -48,7 +48,7 @@ from holdfast.voice.sip.transaction.machines import (
     trigger_of,
 )
 
-__all__ = ["Agent", "AgentSettings", "AnybodyMayCall", "Credentials", "Policy"]
+__all__ = ["AdmissionPolicy", "Agent", "AgentSettings", "AllowEveryCall", "DigestCredentials"]
 
 
 class Agent:
@@ -65,11 +65,11 @@ class Agent:
         *,
         token: Callable[[], str],
         dice: Callable[[], float],
-        policy: Policy | None = None,
+        policy: AdmissionPolicy | None = None,
     ) -> None:
-        self._desk = Desk(settings, token=token, dice=dice)
-        self._reception = Reception(self._desk, policy or AnybodyMayCall())
-        self._registrations: dict[str, register_client.Registration] = {}
+        self._desk = SipStack(settings, token=token, dice=dice)
+        self._reception = UserAgentServer(self._desk, policy or AllowEveryCall())
+        self._registrations: dict[str, register_client.ClientRegistration] = {}
 
     # --- from the shell
 
@@ -89,7 +89,7 @@ class Agent:
                     self._responded(message, data, source)
                 case _:
                     assert_never(message)
-        except MessageUnreadable as wrong:
+        except SipMessageUnreadable as wrong:
             desk.tell(MessageDropped(source=source, reason=wrong.message))
         return desk.take()
 
@@ -98,7 +98,7 @@ class Agent:
         desk = self._turn(now)
         try:
             desk.send(unframed(head, status, reason).encode(desk.token()), source, None, again=False)
-        except MessageUnreadable as wrong:
+        except SipMessageUnreadable as wrong:
             desk.tell(MessageDropped(source=source, reason=wrong.message))
         return desk.take()
 
@@ -158,7 +158,7 @@ class Agent:
         next_hop: Address | None = None,
         caller: str = "",
         caller_name: str = "",
-        credentials: Credentials | None = None,
+        credentials: DigestCredentials | None = None,
         headers: Headers = (),
     ) -> list[Effect]:
         """Call a SIP URI. Without `sdp` the peer is asked for an offer (see `Accepted`).
@@ -346,7 +346,7 @@ class Agent:
         *,
         now: float,
         domain: str | None = None,
-        credentials: Credentials | None = None,
+        credentials: DigestCredentials | None = None,
         expires_s: int = 600,
         insists: bool = False,
     ) -> list[Effect]:
@@ -438,17 +438,17 @@ class Agent:
 
     # --- responses and timers
 
-    def _turn(self, now: float) -> Desk:
+    def _turn(self, now: float) -> SipStack:
         self._desk.now = now
         return self._desk
 
     def _responded(self, response: Response, data: bytes, source: Address) -> None:
         desk = self._desk
         if len(response.values("Via")) != 1:
-            raise MessageUnreadable("a response that has other Via than ours")
+            raise SipMessageUnreadable("a response that has other Via than ours")
         transaction = desk.transactions.get(client_key(response.via.branch, response.method))
         if transaction is None:
-            raise MessageUnreadable("a response to nothing of ours")
+            raise SipMessageUnreadable("a response to nothing of ours")
         again = transaction.state not in (State.CALLING, State.TRYING, State.PROCEEDING)
         desk.show(data, source, transaction.session, "in", again=again)
         if desk.trigger(transaction.key, trigger_of(response.status), response):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.voice.model.errors import AskedWrong, PeerWrong
 
 
-class MessageUnreadable(PeerWrong):
+class SipMessageUnreadable(PeerWrong):
     """The bytes are no SIP message."""
 
     sip = 400

@@ -29,7 +29,7 @@ SUPPORTED = ("Supported", ", ".join(sorted(SUPPORTED_EXTENSIONS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objection:
+class RequestRejection:
     """Why a request is refused: the status, and the headers that go with it."""
 
     status: int
@@ -37,7 +37,7 @@ class Objection:
     headers: Headers = ()
 
 
-def objection(received: Request, *, in_call: bool = False) -> Objection | None:
+def objection(received: Request, *, in_call: bool = False) -> RequestRejection | None:
     """What is wrong with a request, or None. ACK is never objected to: it has no response.
 
     `in_call`: it is one of a call that we know, and found by its tags, whatever Request-URI its sender made up.
@@ -46,32 +46,32 @@ def objection(received: Request, *, in_call: bool = False) -> Objection | None:
     """
     wrong = _unreadable(received)
     if wrong is not None:
-        return Objection(status=400, reason=f"Bad Request ({wrong})")
+        return RequestRejection(status=400, reason=f"Bad Request ({wrong})")
     astray = None if in_call else _astray(received.uri)
     if astray is not None:
         return astray
     if received.method != "CANCEL":
         unknown = [tag for tag in received.values("Require") if tag and tag.lower() not in SUPPORTED_EXTENSIONS]
         if unknown:
-            return Objection(status=420, headers=(("Unsupported", ", ".join(unknown)),))
+            return RequestRejection(status=420, headers=(("Unsupported", ", ".join(unknown)),))
     if received.method == "INVITE":
         refused = body.refusal(received)
         if refused is not None:
-            return Objection(status=415, headers=refused)
+            return RequestRejection(status=415, headers=refused)
         if contact_uri(received) is None and received.to.tag is None:
-            return Objection(status=400, reason="Bad Request (no usable Contact)")
+            return RequestRejection(status=400, reason="Bad Request (no usable Contact)")
     return None
 
 
-def _astray(uri: str) -> Objection | None:
+def _astray(uri: str) -> RequestRejection | None:
     """What is wrong with the Request-URI of a request that begins something. Source: RFC 3261 §8.2.2.1."""
     scheme = scheme_of(uri)
     if scheme is not None and scheme not in ("sip", "sips", "tel"):
-        return Objection(status=416)
+        return RequestRejection(status=416)
     try:
         parse_uri(as_sip(uri, "localhost"))
     except UriUnreadable:
-        return Objection(status=400, reason="Bad Request (Request-URI that cannot be read)")
+        return RequestRejection(status=400, reason="Bad Request (Request-URI that cannot be read)")
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from holdfast.voice.sip.abuse_guard import Limits
+from holdfast.voice.sip.abuse_guard import AbuseLimits
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import ALGORITHMS, REALM, Ha1
 
@@ -32,7 +32,7 @@ class AgentSettings:
     max_contacts: int = 10
     """Contacts of one line. Source: Twilio, SIP registration limits."""
     others: tuple[Address, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: AbuseLimits = field(default_factory=AbuseLimits)
     quiet: bool = False
     """Whether scanners, and strangers that do not register, get no answer at all."""
     session_expires_s: int = 1800
@@ -50,7 +50,7 @@ class AgentSettings:
         return next(found, self.address._replace(transport=transport))
 
 
-class Policy(Protocol):
+class AdmissionPolicy(Protocol):
     """Who may do what, asked for each request that begins something."""
 
     def ha1_of(self, user: str) -> Ha1 | None:
@@ -70,7 +70,7 @@ class Policy(Protocol):
         ...
 
 
-class AnybodyMayCall:
+class AllowEveryCall:
     """The policy of a plain phone: it takes every call and has no lines, so it is nobody's registrar."""
 
     __slots__ = ()

@@ -32,7 +32,7 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.message.digest import Credentials, answer
+from holdfast.voice.sip.message.digest import DigestCredentials, answer
 from holdfast.voice.sip.message.message import (
     Request,
     Response,
@@ -47,8 +47,8 @@ from holdfast.voice.sip.transaction.machines import (
     Machine,
     Purpose,
     State,
-    Step,
     Transaction,
+    TransactionStep,
     Trigger,
     begin_client,
     client_key,
@@ -79,7 +79,7 @@ SESSION_TIMERS = (
 _CSEQ_LINE = re.compile(rb"^CSeq\s*:\s*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)
 
 
-class Desk:
+class SipStack:
     """State of one agent, and the small verbs with which its parts change it."""
 
     __slots__ = (
@@ -227,7 +227,7 @@ class Desk:
         self.apply(taken)
         return taken.tells
 
-    def apply(self, taken: Step) -> None:
+    def apply(self, taken: TransactionStep) -> None:
         """Carry out a step of a transaction."""
         transaction = taken.transaction
         for data in taken.sends:
@@ -361,7 +361,7 @@ class Desk:
         """What every request of ours says about us."""
         return (ALLOW, ("User-Agent", self.settings.user_agent))
 
-    def answer_challenge(self, challenged: Response, of: Transaction, credentials: Credentials | None) -> Headers:
+    def answer_challenge(self, challenged: Response, of: Transaction, credentials: DigestCredentials | None) -> Headers:
         """What proves us when the request is sent again after 401 or 407; nothing where that makes no sense.
 
         Source: RFC 3261 §22.2: not again with the same credentials, but for a stale nonce.

@@ -36,7 +36,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class DocumentWarning:
     """Something in the document that is not as it should be; the call goes on. Source: Twilio warning codes."""
 
     code: int
@@ -44,12 +44,12 @@ class Warned:
 
 
 @dataclass(slots=True)
-class Reader:
+class AttributeReader:
     """Reads one node's attributes; whatever was never asked for is reported as unknown by `finish`."""
 
     node: Node
     base_url: str
-    warnings: list[Warned] = field(default_factory=list)
+    warnings: list[DocumentWarning] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
     code: int = 12200
     """The warning code of this verb, or 12200 (schema validation)."""
@@ -58,7 +58,7 @@ class Reader:
 
     def warn(self, message: str, *, code: int = 0) -> None:
         """Note a warning about this element."""
-        self.warnings.append(Warned(code or self.code, f"<{self.node.tag}>: {message}"))
+        self.warnings.append(DocumentWarning(code or self.code, f"<{self.node.tag}>: {message}"))
 
     def _wrong(self, name: str, raw: str, why: str) -> None:
         """Note that an attribute's value is not used."""

@@ -20,7 +20,7 @@ from holdfast.voice.model.errors import (
     DocumentUnreadable,
     VoiceError,
 )
-from holdfast.voice.twiml.attributes import Node, Reader, Warned
+from holdfast.voice.twiml.attributes import AttributeReader, DocumentWarning, Node
 from holdfast.voice.twiml.verb import Element, Verb
 from holdfast.voice.twiml.verbs.dial import Dial
 from holdfast.voice.twiml.verbs.enqueue import Enqueue
@@ -80,11 +80,11 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ReadDocument:
     """The verbs of a document, in order, and what is wrong with it."""
 
     verbs: tuple[Verb, ...]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[DocumentWarning, ...]
 
 
 class VerbNotAllowed(VoiceError):
@@ -129,12 +129,12 @@ def receive(*, role: Role, url: str, method: Method, content_type: str, body: st
 
 
 @lru_cache(maxsize=512)
-def read(document: Document) -> Meaning:
+def read(document: Document) -> ReadDocument:
     """The meaning of a document. Raises: DocumentUnreadable, DocumentTooLarge, VerbNotAllowed."""
     if document.clip is not None:
         loops = document.role == "comfort" or (document.role == "wait" and twilio_assumptions.WAIT_FILE_LOOPS)
         rounds = 0 if loops else 1
-        return Meaning((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
+        return ReadDocument((Play(source=f"clip:{document.clip}", rounds=rounds),), ())
     page = ""
     if document.url and _PAGE.match(document.text):
         page = f"; {document.url} answered with what looks like a web page (text/html)"
@@ -145,17 +145,19 @@ def read(document: Document) -> Meaning:
     if root.tag != "Response":
         raise RootWrong(f"the document's root is <{root.tag[:60]}>, not <Response>{page}")
     verbs: list[Verb] = []
-    warnings: list[Warned] = []
+    warnings: list[DocumentWarning] = []
     for node in root.children:
         kind = VERBS.get(node.tag)
         if kind is None:
-            warnings.append(Warned(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is passed over"))
+            warnings.append(
+                DocumentWarning(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is passed over")
+            )
             continue
         if node.tag not in ALLOWED[document.role]:
             if (document.role, node.tag) == ("screen", "Dial"):
                 raise DialWithinDial("<Dial> may not be used in the document of a noun's url")
             raise VerbNotAllowed(f"<{node.tag}> may not be used in this {document.role} document")
-        reader = Reader(node, document.url)
+        reader = AttributeReader(node, document.url)
         verb = kind.parse(reader)
         reader.finish()
         if node.tag in CHILDLESS:
@@ -164,7 +166,7 @@ def read(document: Document) -> Meaning:
         warnings += reader.warnings
         if verb is not None:
             verbs.append(verb)
-    return Meaning(tuple(verbs), tuple(warnings))
+    return ReadDocument(tuple(verbs), tuple(warnings))
 
 
 class _Builder(ElementTree.TreeBuilder):

@@ -46,41 +46,41 @@ from holdfast.voice.model.internal_commands import (
     StopScript,
 )
 from holdfast.voice.twiml.verb import (
-    Answer,
-    Decline,
+    AnswerCaller,
+    DeclineCaller,
     EarlyMedia,
 )
 
-Doing = Effect | NounCommand | Answer | EarlyMedia | Decline
+Doing = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenResource:
     """Something a verb started, and what stops it. `key` is what closes it by itself."""
 
     key: str
     stop: Effect | NounCommand
 
 
-def opens(doing: Doing, call: CallSid) -> Opened | None:
+def opens(doing: Doing, call: CallSid) -> OpenResource | None:
     """What a step starts that must be stopped when its verb is left."""
     match doing:
         case StartTimer(token=token):
-            return Opened(key=token, stop=StopTimer(token=token))
+            return OpenResource(key=token, stop=StopTimer(token=token))
         case PlaySound(token=token):
-            return Opened(key=token, stop=StopSound(token=token))
+            return OpenResource(key=token, stop=StopSound(token=token))
         case CallChild(call=child):
-            return Opened(key=child, stop=ReleaseChild(call=child))
+            return OpenResource(key=child, stop=ReleaseChild(call=child))
         case Bridge(call=joined) | EnterConference(call=joined) if joined == call:
-            return Opened(key="room", stop=LeaveRoom(call=call))
+            return OpenResource(key="room", stop=LeaveRoom(call=call))
         case JoinQueue():
-            return Opened(key="queue", stop=LeaveQueue(call=call, result="redirected"))
+            return OpenResource(key="queue", stop=LeaveQueue(call=call, result="redirected"))
         case DialQueue():
-            return Opened(key="dialler", stop=StopDialQueue(call=call))
+            return OpenResource(key="dialler", stop=StopDialQueue(call=call))
         case BeginRecording(recording=recording):
-            return Opened(key=recording, stop=EndRecording(recording=recording))
+            return OpenResource(key=recording, stop=EndRecording(recording=recording))
         case StartScript(role=role):
-            return Opened(key=f"script:{role}", stop=StopScript(call=call, role=role))
+            return OpenResource(key=f"script:{role}", stop=StopScript(call=call, role=role))
         case _:
             return None
 

@@ -47,16 +47,16 @@ from holdfast.voice.twiml.open_resources import (
     closes_step,
     opens,
 )
-from holdfast.voice.twiml.script import Broken, Cause, Ear, Over, Script, Turn
+from holdfast.voice.twiml.script import Cause, Script, ScriptEnded, ScriptFailed, ScriptSubject, ScriptTurn
 from holdfast.voice.twiml.verb import (
     Continue,
-    Desk,
     Failed,
+    GoToDocument,
     Interruption,
-    Jump,
     Outcome,
-    Quit,
+    QuitQueue,
     Run,
+    VerbContext,
     Waiting,
 )
 from holdfast.voice.twiml.verbs.flow import Redirect
@@ -73,9 +73,9 @@ MOST_REDIRECTS = 100
 class Runner:
     """Runs scripts. It holds nothing but the cache of running generators."""
 
-    running: dict[str, tuple[Run, Desk]] = field(default_factory=dict)
+    running: dict[str, tuple[Run, VerbContext]] = field(default_factory=dict)
 
-    def begin(self, script: Script, instruction: Instruction, ear: Ear, now: float) -> Turn:
+    def begin(self, script: Script, instruction: Instruction, ear: ScriptSubject, now: float) -> ScriptTurn:
         """Start a script with its first document, fetched or given."""
         script = replace(script, fallback=instruction.fallback, started_at=now)
         if instruction.request is not None:
@@ -83,7 +83,7 @@ class Runner:
         document = Document(role=script.role, url=instruction.base_url, text=instruction.twiml or "<Response/>")
         return self._open(script, document, ear, now)
 
-    def take(self, script: Script, fact: Fact, ear: Ear, now: float) -> Turn:
+    def take(self, script: Script, fact: Fact, ear: ScriptSubject, now: float) -> ScriptTurn:
         """Go on after a fact."""
         match fact:
             case DocumentFetched(token=token) if token == script.fetching:
@@ -91,9 +91,9 @@ class Runner:
             case DocumentMissed(token=token) if token == script.fetching:
                 return self._fail(script, fact.code, fact.message, ear, now)
             case _ if script.fetching is not None or script.ended:
-                return Turn(script, ())
+                return ScriptTurn(script, ())
             case DigitPressed(digit=digit) if not _wanted(script, digit):
-                return Turn(script, ())
+                return ScriptTurn(script, ())
             case _:
                 run, desk = self._resume(script, ear)
                 script = replace(
@@ -105,7 +105,7 @@ class Runner:
                 return self._drive(script, run, fact, (), ear, now)
 
     def interrupt(
-        self, script: Script, cause: Cause, ear: Ear, now: float
+        self, script: Script, cause: Cause, ear: ScriptSubject, now: float
     ) -> tuple[tuple[Doing, ...], WebRequest | None]:
         """Take the verb away: what stops, and the goodbye request that is due though its answer changes nothing."""
         if script.ended:
@@ -124,7 +124,7 @@ class Runner:
         run.close()
         stops = self._leave(script, cause)
         match outcome:
-            case Jump(request=request):
+            case GoToDocument(request=request):
                 return stops, request
             case Continue() if cause != "hangup":
                 following = self._following(script)
@@ -145,7 +145,7 @@ class Runner:
 
     # --- documents -------------------------------------------------------------------------------------
 
-    def _fetched(self, script: Script, fact: DocumentFetched, ear: Ear, now: float) -> Turn:
+    def _fetched(self, script: Script, fact: DocumentFetched, ear: ScriptSubject, now: float) -> ScriptTurn:
         asked = script.asked
         assert asked is not None
         try:
@@ -161,7 +161,7 @@ class Runner:
             return self._fail(script, error.code, error.message, ear, now)
         return self._open(script, document, ear, now)
 
-    def _open(self, script: Script, document: Document, ear: Ear, now: float) -> Turn:
+    def _open(self, script: Script, document: Document, ear: ScriptSubject, now: float) -> ScriptTurn:
         script = replace(script, document=document, fetching=None, verb=-1, facts=())
         try:
             meaning = read(document)
@@ -176,25 +176,25 @@ class Runner:
         )
         return self._next(script, warned, ear, now)
 
-    def _fail(self, script: Script, code: int, message: str, ear: Ear, now: float) -> Turn:
+    def _fail(self, script: Script, code: int, message: str, ear: ScriptSubject, now: float) -> ScriptTurn:
         """An error: ask the fallback once, else the script is broken. Source: Twilio docs, fallback URLs."""
         url = masked(script.asked.url if script.asked else script.document.url if script.document else "")
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
         if script.fallback is None or script.fell_back:
-            return Turn(replace(script, fetching=None), (logged,), Broken(code=code, message=message))
+            return ScriptTurn(replace(script, fetching=None), (logged,), ScriptFailed(code=code, message=message))
         code_name, url_name = twilio_assumptions.FALLBACK_TELLS
         form = (*script.fallback.form, (code_name, str(code)), (url_name, url))
         turn = _fetch(replace(script, fell_back=True), replace(script.fallback, form=form), ear, now)
-        return Turn(turn.script, (logged, *turn.doings), turn.ending)
+        return ScriptTurn(turn.script, (logged, *turn.doings), turn.ending)
 
     # --- verbs -----------------------------------------------------------------------------------------
 
-    def _next(self, script: Script, doings: tuple[Doing, ...], ear: Ear, now: float) -> Turn:
+    def _next(self, script: Script, doings: tuple[Doing, ...], ear: ScriptSubject, now: float) -> ScriptTurn:
         """Begin the verb after this one, or come to the end."""
         assert script.document is not None
         verbs = read(script.document).verbs
         if script.verb + 1 >= len(verbs):
-            return Turn(script, doings, Over())
+            return ScriptTurn(script, doings, ScriptEnded())
         script = replace(script, verb=script.verb + 1, begun=script.begun + 1, began_at=now, facts=(), opened=())
         verb = verbs[script.verb]
         desk = _desk(script, ear)
@@ -204,8 +204,8 @@ class Runner:
         return self._drive(script, run, None, (*doings, began), ear, now)
 
     def _drive(
-        self, script: Script, run: Run, fact: Fact | None, doings: tuple[Doing, ...], ear: Ear, now: float
-    ) -> Turn:
+        self, script: Script, run: Run, fact: Fact | None, doings: tuple[Doing, ...], ear: ScriptSubject, now: float
+    ) -> ScriptTurn:
         """Let the verb go on until it waits or is over."""
         made = list(doings)
         opened = list(script.opened)
@@ -220,16 +220,18 @@ class Runner:
                 step = next(run)
         except StopIteration as stop:
             return self._over(_lively(replace(script, opened=tuple(opened)), made), stop.value, tuple(made), ear, now)
-        return Turn(_lively(replace(script, opened=tuple(opened)), made), tuple(made))
+        return ScriptTurn(_lively(replace(script, opened=tuple(opened)), made), tuple(made))
 
-    def _over(self, script: Script, outcome: Outcome, doings: tuple[Doing, ...], ear: Ear, now: float) -> Turn:
+    def _over(
+        self, script: Script, outcome: Outcome, doings: tuple[Doing, ...], ear: ScriptSubject, now: float
+    ) -> ScriptTurn:
         """The verb is over: stop what it left open, and go where it points."""
         doings = (*doings, *self._leave(script, None))
         script = replace(script, opened=())
         match outcome:
             case Continue():
                 return self._next(script, doings, ear, now)
-            case Jump(request=request):
+            case GoToDocument(request=request):
                 if script.redirects >= MOST_REDIRECTS:
                     message = f"{MOST_REDIRECTS} documents in a row made no sound and did not wait"
                     turn = self._fail(script, 12400, message, ear, now)
@@ -237,11 +239,11 @@ class Runner:
                     turn = _fetch(replace(script, redirects=script.redirects + 1), request, ear, now)
             case Failed(code=code, message=message):
                 turn = self._fail(script, code, message, ear, now)
-            case Quit() if script.role != "queue":
+            case QuitQueue() if script.role != "queue":
                 return self._next(script, doings, ear, now)
             case _:
-                return Turn(script, doings, outcome)
-        return Turn(turn.script, (*doings, *turn.doings), turn.ending)
+                return ScriptTurn(script, doings, outcome)
+        return ScriptTurn(turn.script, (*doings, *turn.doings), turn.ending)
 
     def _leave(self, script: Script, cause: Cause | None) -> tuple[Doing, ...]:
         """Stop what the verb started, the newest first."""
@@ -264,7 +266,7 @@ class Runner:
         verbs = read(script.document).verbs
         return verbs[script.verb + 1] if script.verb + 1 < len(verbs) else None
 
-    def _resume(self, script: Script, ear: Ear) -> tuple[Run, Desk]:
+    def _resume(self, script: Script, ear: ScriptSubject) -> tuple[Run, VerbContext]:
         """The generator of the running verb; rebuilt, when it is not at hand, by replaying its facts silently."""
         cached = self.running.get(_key(script))
         if cached is not None:
@@ -297,10 +299,10 @@ def _key(script: Script) -> str:
     return f"{script.prefix}/{script.begun}"
 
 
-def _desk(script: Script, ear: Ear) -> Desk:
+def _desk(script: Script, ear: ScriptSubject) -> VerbContext:
     document = script.document
     assert document is not None
-    return Desk(
+    return VerbContext(
         call=ear.call,
         account=ear.account,
         from_=ear.from_,
@@ -313,14 +315,14 @@ def _desk(script: Script, ear: Ear) -> Desk:
     )
 
 
-def _fetch(script: Script, request: WebRequest, ear: Ear, now: float) -> Turn:
+def _fetch(script: Script, request: WebRequest, ear: ScriptSubject, now: float) -> ScriptTurn:
     """Ask for the next document, with the standard parameters and the request's own."""
     script = replace(script, begun=script.begun + 1, asked=request, facts=(), opened=(), began_at=now)
     token = Token(f"{script.prefix}/{script.begun}.fetch")
     whole = replace(request, form=(*ear.form(), *request.form))
     keep = script.role in ("hold", "wait", "queue", "comfort") and request.method == "GET"
     doing = FetchDocument(token=token, call=script.call, request=whole, keep=keep)
-    return Turn(replace(script, fetching=token), (doing,))
+    return ScriptTurn(replace(script, fetching=token), (doing,))
 
 
 def _lively(script: Script, made: Iterable[Doing]) -> Script:

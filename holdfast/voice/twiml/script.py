@@ -20,10 +20,10 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.twiml.document import Document
-from holdfast.voice.twiml.open_resources import Doing, Opened
+from holdfast.voice.twiml.open_resources import Doing, OpenResource
 from holdfast.voice.twiml.verb import (
     HangUp,
-    Quit,
+    QuitQueue,
 )
 
 Cause = Literal["redirect", "hangup", "dequeue"]
@@ -44,7 +44,7 @@ class Script:
     begun: int = 0
     began_at: float = 0.0
     facts: tuple[tuple[float, Fact], ...] = ()
-    opened: tuple[Opened, ...] = ()
+    opened: tuple[OpenResource, ...] = ()
     fetching: Token | None = None
     asked: WebRequest | None = None
     fallback: WebRequest | None = None
@@ -64,7 +64,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ear:
+class ScriptSubject:
     """The call a script runs for, as its documents are told of it.
 
     `form` makes the standard parameters, and is asked within the turn. Only turns that ask a web server need them, and
@@ -80,22 +80,22 @@ class Ear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Over:
+class ScriptEnded:
     """The document has come to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class ScriptFailed:
     """The script failed and there was no fallback left."""
 
     code: int
     message: str
 
 
-Ending = Over | HangUp | Quit | Broken
+Ending = ScriptEnded | HangUp | QuitQueue | ScriptFailed
 
 
-class Turn(NamedTuple):
+class ScriptTurn(NamedTuple):
     """What became of a script, and what is to be done; `ending` None while it goes on."""
 
     script: Script

@@ -17,11 +17,11 @@ from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact, Interrupted
 from holdfast.voice.model.ids import AccountSid, CallSid, Token, derive
 from holdfast.voice.model.internal_commands import NounCommand
-from holdfast.voice.twiml.attributes import Reader
+from holdfast.voice.twiml.attributes import AttributeReader
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerCaller:
     """From here on the caller is to be answered. Nothing happens when it was."""
 
 
@@ -31,7 +31,7 @@ class EarlyMedia:
 
 
 @dataclass(frozen=True, slots=True)
-class Decline:
+class DeclineCaller:
     """The caller is turned away unanswered, if it was not answered before."""
 
     sip_code: int
@@ -51,7 +51,7 @@ class Continue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Jump:
+class GoToDocument:
     """Go on with the document that this request brings."""
 
     request: WebRequest
@@ -63,7 +63,7 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quit:
+class QuitQueue:
     """`<Leave>`: the waiting is over."""
 
 
@@ -75,8 +75,8 @@ class Failed:
     message: str
 
 
-Outcome = Continue | Jump | HangUp | Quit | Failed
-Step = Effect | NounCommand | Answer | EarlyMedia | Decline | Waiting
+Outcome = Continue | GoToDocument | HangUp | QuitQueue | Failed
+Step = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller | Waiting
 Run = Generator[Step, "Fact | None", Outcome]
 T = TypeVar("T")
 Part = Generator[Step, "Fact | None", T]
@@ -91,7 +91,7 @@ class Interruption(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class VerbContext:
     """What a running verb may know of its call, and where it gets its names from.
 
     Invariant: made anew for each start and each rebuild of a verb, so that the same tokens come out.
@@ -126,7 +126,7 @@ class Verb(ABC):
     name: ClassVar[str] = ""
 
     @abstractmethod
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         """The verb's doing."""
 
     def wants_key(self, digit: str) -> bool:
@@ -142,7 +142,7 @@ class Element(Protocol):
     """An element of a document: most verbs read their own; `<Dial>` is read as one verb or another."""
 
     @classmethod
-    def parse(cls, reader: Reader) -> Verb | None:
+    def parse(cls, reader: AttributeReader) -> Verb | None:
         """The verb an element describes, or None (after a warning) when there is nothing to do."""
         ...
 

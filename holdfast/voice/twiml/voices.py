@@ -68,16 +68,16 @@ Gender = Literal["man", "woman"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
+class SpeechVoice:
     """A voice that a text is spoken by. Shape: `language` a tag of BCP 47."""
 
     language: str
     gender: Gender
 
 
-def _by_name() -> dict[str, Voice]:
+def _by_name() -> dict[str, SpeechVoice]:
     return {
-        name.rstrip("*"): Voice(language=language, gender="man" if name.endswith("*") else "woman")
+        name.rstrip("*"): SpeechVoice(language=language, gender="man" if name.endswith("*") else "woman")
         for language, names in _POLLY.items()
         for name in names.split()
     }
@@ -87,28 +87,28 @@ _POLLYS: Final = _by_name()
 _PLAIN: Final[dict[str, Gender]] = {"": "man", "man": "man", "woman": "woman", "alice": "woman"}
 
 
-def voice_of(name: str, language: str) -> tuple[Voice, tuple[str, ...]]:
+def voice_of(name: str, language: str) -> tuple[SpeechVoice, tuple[str, ...]]:
     """The voice for the two attributes, and what is wrong with them. The voice's own language is its default."""
     wrong: list[str] = []
     named = _named(name.strip())
     if named is None:
         wrong.append(f"voice={name[:40]!r} is no voice that is known; {DEFAULT_LANGUAGE} is spoken by a man")
-        named = Voice(language=DEFAULT_LANGUAGE, gender="man")
+        named = SpeechVoice(language=DEFAULT_LANGUAGE, gender="man")
     language = language.strip()
     if not language:
         return named, tuple(wrong)
     if not _LANGUAGE.match(language):
         wrong.append(f"language={language[:40]!r} is no language tag; {named.language} is used")
         return named, tuple(wrong)
-    return Voice(language=language, gender=named.gender), tuple(wrong)
+    return SpeechVoice(language=language, gender=named.gender), tuple(wrong)
 
 
-def _named(name: str) -> Voice | None:
+def _named(name: str) -> SpeechVoice | None:
     plain = _PLAIN.get(name.lower())
     if plain is not None:
-        return Voice(language=DEFAULT_LANGUAGE, gender=plain)
+        return SpeechVoice(language=DEFAULT_LANGUAGE, gender=plain)
     if (found := _POLLY_NAME.match(name)) is not None:
         return _POLLYS.get(found[1])
     if (found := _GOOGLE.match(name)) is not None:
-        return Voice(language=found[1], gender="man" if found[2][-1:] in _GOOGLE_MEN else "woman")
+        return SpeechVoice(language=found[1], gender="man" if found[2][-1:] in _GOOGLE_MEN else "woman")
     return None

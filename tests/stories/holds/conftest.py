@@ -12,7 +12,7 @@ from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.service import Holds
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 from holdfast.holds.web.app import make_web
 from tests.stories.holds.pretend import PUBLIC, PretendAccount, PretendClock
 
@@ -59,7 +59,7 @@ class Stage:
             store=self.store,
             clock=self.clock,
             new_id=lambda: HoldId(f"HO{next(self.ids):032x}"),
-            **{"public_url": PUBLIC, "patience": Patience(check_every_s=1.0), **self.options},
+            **{"public_url": PUBLIC, "patience": Timeouts(check_every_s=1.0), **self.options},
         )
         NEWEST.holds = self.holds
         self.account.web = newest_web()

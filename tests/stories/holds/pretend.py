@@ -19,13 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twilio.request_validator import RequestValidator
 
 from holdfast.holds.account.snapshots import (
-    CallSeen,
-    ConferenceSeen,
-    ParticipantSeen,
-    PhoneHoldSeen,
-    SoundSeen,
+    AudioQualitySnapshot,
+    CallSnapshot,
+    ConferenceSnapshot,
+    ParticipantSnapshot,
+    PhoneHoldSnapshot,
 )
-from holdfast.holds.errors import AccountTrouble, NotThere
+from holdfast.holds.errors import AccountTrouble, ResourceNotFound
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
 
 PUBLIC = "https://holds.example"
@@ -111,7 +111,7 @@ class PretendAccount:
     base_url: str = "https://api.example"
     reach: bool = True
     phones: dict[CallSid, float] = field(default_factory=dict)
-    sounds_: list[SoundSeen] = field(default_factory=list)
+    sounds_: list[AudioQualitySnapshot] = field(default_factory=list)
     """Calls whose own phones hold, and since when."""
     calls_: dict[CallSid, Call] = field(default_factory=dict)
     queues_: dict[str, list[CallSid]] = field(default_factory=dict)
@@ -461,12 +461,12 @@ class PretendAccount:
     async def close(self) -> None:
         self.opened -= 1
 
-    async def call(self, call: CallSid) -> CallSeen | None:
+    async def call(self, call: CallSid) -> CallSnapshot | None:
         await self._asked("call", call)
         found = self.calls_.get(call)
         return None if found is None else _seen(found)
 
-    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSeen]:
+    async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSnapshot]:
         await self._asked("calls", status or "", parent or "")
         return [
             _seen(one)
@@ -474,27 +474,31 @@ class PretendAccount:
             if (status is None or one.status == status) and (parent is None or one.parent == parent)
         ]
 
-    async def phone_holds(self) -> Sequence[PhoneHoldSeen]:
+    async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
         await self._asked("phone_holds")
-        return [PhoneHoldSeen(call=call, since=since) for call, since in self.phones.items() if self.calls_[call].live]
+        return [
+            PhoneHoldSnapshot(call=call, since=since) for call, since in self.phones.items() if self.calls_[call].live
+        ]
 
-    async def sounds(self) -> Sequence[SoundSeen]:
+    async def sounds(self) -> Sequence[AudioQualitySnapshot]:
         await self._asked("sounds")
         return list(self.sounds_)
 
-    async def conferences(self) -> Sequence[ConferenceSeen]:
+    async def conferences(self) -> Sequence[ConferenceSnapshot]:
         await self._asked("conferences")
         return [
-            ConferenceSeen(sid=self._conference(name), name=name, status="init" if len(inside) < 2 else "in-progress")
+            ConferenceSnapshot(
+                sid=self._conference(name), name=name, status="init" if len(inside) < 2 else "in-progress"
+            )
             for name, inside in self.rooms.items()
             if inside
         ]
 
-    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSeen]:
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]:
         await self._asked("participants", conference)
         return [self._participant(self.calls_[sid]) for sid in self._room(conference)]
 
-    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSeen | None:
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None:
         await self._asked("participant", conference, call)
         return self._participant(self.calls_[call]) if call in self._room(conference) else None
 
@@ -518,10 +522,10 @@ class PretendAccount:
 
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
-    ) -> ParticipantSeen:
+    ) -> ParticipantSnapshot:
         trouble = await self._told("set_hold", conference, call, str(hold), url or "")
         if call not in self._room(conference):
-            raise NotThere("no such participant", status=404, twilio_code=20404)
+            raise ResourceNotFound("no such participant", status=404, twilio_code=20404)
         me = self.calls_[call]
         if trouble is None or trouble[1]:
             me.held, me.hold_url = hold, url if hold else None
@@ -533,7 +537,7 @@ class PretendAccount:
         trouble = await self._told("redirect", call, twiml)
         me = self.calls_[call]
         if not me.live:
-            raise NotThere("Call is not in-progress. Cannot redirect.", status=400, twilio_code=21220)
+            raise ResourceNotFound("Call is not in-progress. Cannot redirect.", status=400, twilio_code=21220)
         if trouble is None or trouble[1]:
             self._leave(me, hung_up=False)
             self._run(me, twiml)
@@ -543,7 +547,7 @@ class PretendAccount:
     async def hang_up(self, call: CallSid) -> None:
         await self._told("hang_up", call)
         if not self.calls_[call].live:
-            raise NotThere("Call is not in-progress.", status=400, twilio_code=21220)
+            raise ResourceNotFound("Call is not in-progress.", status=400, twilio_code=21220)
         self._over(self.calls_[call], by="the service")
 
     async def open_queue(self, name: str) -> QueueSid:
@@ -578,8 +582,8 @@ class PretendAccount:
         troubles = self.troubles.get(request[0])
         return troubles.pop(0) if troubles else None
 
-    def _participant(self, call: Call) -> ParticipantSeen:
-        return ParticipantSeen(
+    def _participant(self, call: Call) -> ParticipantSnapshot:
+        return ParticipantSnapshot(
             call=call.sid,
             conference=self._conference(call.room or ""),
             hold=call.held,
@@ -600,8 +604,8 @@ class PretendAccount:
         return "hold-CA" + queue.removeprefix("QU")
 
 
-def _seen(call: Call) -> CallSeen:
-    return CallSeen(sid=call.sid, status=call.status, parent=call.parent, from_="+15550100", to="+15550101")
+def _seen(call: Call) -> CallSnapshot:
+    return CallSnapshot(sid=call.sid, status=call.status, parent=call.parent, from_="+15550100", to="+15550101")
 
 
 async def asgi(

@@ -5,11 +5,11 @@ import pytest
 from holdfast.holds.errors import (
     AccountRefused,
     AccountUnreachable,
-    CallNotLive,
+    CallNotInProgress,
     HoldFailed,
     HoldRefused,
-    NotThere,
     OutcomeUnknown,
+    ResourceNotFound,
 )
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid
@@ -134,14 +134,14 @@ async def _room_of(stage: Stage, name: str) -> str:
 
 async def test_a_call_that_is_over_is_not_held(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.party_hangs_up(room[0])
-    with pytest.raises(CallNotLive) as caught:
+    with pytest.raises(CallNotInProgress) as caught:
         await stage.holds.hold(room[0])
     hold = await stage.holds.get(str(caught.value.hold))
     assert hold.status is Status.GONE
 
 
 async def test_a_call_nobody_knows(stage: Stage) -> None:
-    with pytest.raises(CallNotLive, match=r"knows no call CA\w+\n  GET /calls lists who is on the phone"):
+    with pytest.raises(CallNotInProgress, match=r"knows no call CA\w+\n  GET /calls lists who is on the phone"):
         await stage.holds.hold("CA" + "9" * 32)
 
 
@@ -161,7 +161,7 @@ async def test_a_call_that_talks_to_nobody(stage: Stage) -> None:
 
 async def test_hung_up_between_the_look_and_the_change(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.before["set_hold"] = [lambda: stage.account.party_hangs_up(room[0])]
-    with pytest.raises(CallNotLive):
+    with pytest.raises(CallNotInProgress):
         await stage.holds.hold(room[0])
 
 
@@ -254,9 +254,9 @@ async def test_left_the_room_while_held(stage: Stage, room: tuple[CallSid, CallS
 
 
 async def test_left_the_room_as_it_is_held(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    gone = NotThere("gone", status=404, twilio_code=20404)
+    gone = ResourceNotFound("gone", status=404, twilio_code=20404)
     stage.account.troubles["set_hold"] = [(gone, False)]
-    with pytest.raises(CallNotLive, match="left the conference"):
+    with pytest.raises(CallNotInProgress, match="left the conference"):
         await stage.holds.hold(room[0])
 
 

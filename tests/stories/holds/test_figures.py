@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from holdfast.holds.errors import AccountRefused, CallNotLive, HoldFailed, HoldRefused
+from holdfast.holds.errors import AccountRefused, CallNotInProgress, HoldFailed, HoldRefused
 from holdfast.holds.web.metrics import HoldsCollector
 from tests.stories.holds.conftest import Stage
 
@@ -56,7 +56,7 @@ async def bring_about(stage: Stage, outcome: str) -> None:
             await stage.holds.resume(hold)
         case "gone":
             stage.account.party_hangs_up(call)
-            with pytest.raises(CallNotLive):
+            with pytest.raises(CallNotInProgress):
                 await stage.holds.hold(call)
         case "refused":
             with pytest.raises(HoldRefused):

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from holdfast.holds.errors import AccountUnreachable, NotAllowed, NotThere
-from holdfast.holds.hold import Hold, Resume, Status, Tell, WayName
+from holdfast.holds.errors import AccountUnreachable, NotAllowed, ResourceNotFound
+from holdfast.holds.hold import Hold, RecordEvent, Resume, Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Follow, Policy
 from tests.stories.holds.conftest import Stage
@@ -76,7 +76,7 @@ async def test_everybody_else_leaves(stage: Stage, room: Room, gone_meanwhile: b
     await later(stage, 119)
     assert stage.account.hears(customer) == "music"
     if gone_meanwhile:
-        stage.account.troubles["hang_up"] = [(NotThere("over", status=404, twilio_code=20404), True)]
+        stage.account.troubles["hang_up"] = [(ResourceNotFound("over", status=404, twilio_code=20404), True)]
     await later(stage, 2)
     assert not stage.account.calls_[customer].live
     assert (await stage.holds.get(hold.id)).status is Status.CALL_ENDED
@@ -145,7 +145,7 @@ async def test_every_hold_that_goes_on_outlives_a_restart(stage: Stage) -> None:
             status=Status.HELD,
             way=WayName.CONFERENCE,
         )
-        await stage.store.save_hold(hold, (Tell(kind="asked"),), at=stage.clock.now())
+        await stage.store.save_hold(hold, (RecordEvent(kind="asked"),), at=stage.clock.now())
     stage.start()
     await stage.holds.load()
     assert len(stage.holds.ledger.active()) == 1102
@@ -161,7 +161,7 @@ async def test_a_hold_of_long_ago_is_found_by_its_call(stage: Stage, room: Room)
             asked_at=stage.clock.now() + number,
             status=Status.RESUMED,
         )
-        await stage.store.save_hold(other, (Tell(kind="asked"),), at=other.asked_at)
+        await stage.store.save_hold(other, (RecordEvent(kind="asked"),), at=other.asked_at)
     assert await stage.holds.resume(room[0]) == ended
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.holds.errors import StoreTrouble
 from holdfast.holds.history.memory_store import MemoryStore
-from holdfast.holds.hold import Hold, Status, Tell
+from holdfast.holds.hold import Hold, RecordEvent, Status
 from holdfast.holds.ids import CallSid
 from holdfast.holds.ports import HoldEvent
 from holdfast.holds.steps.pair import Pair
@@ -20,7 +20,7 @@ class FullStore(MemoryStore):
 
     full = False
 
-    async def save_hold(self, hold: Hold, tells: Sequence[Tell], *, at: float) -> Sequence[HoldEvent]:
+    async def save_hold(self, hold: Hold, tells: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
         self._look()
         return await super().save_hold(hold, tells, at=at)
 

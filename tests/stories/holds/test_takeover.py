@@ -11,7 +11,7 @@ from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Policy
 from holdfast.holds.service import Holds
-from holdfast.holds.timeouts import Patience
+from holdfast.holds.timeouts import Timeouts
 from holdfast.holds.web.app import make_web
 from tests.stories.holds.conftest import Stage
 
@@ -48,7 +48,7 @@ def other_service(stage: Stage, **options: object) -> Holds:
         stage.account,
         store=MemoryStore(),
         clock=stage.clock,
-        patience=Patience(check_every_s=1.0),
+        patience=Timeouts(check_every_s=1.0),
         new_id=lambda: HoldId(f"HO{next(ids):032x}"),
         **{"public_url": ELSEWHERE, **options},  # type: ignore[arg-type]  # options of Holds
     )

@@ -6,7 +6,7 @@ from holdfast.holds.errors import (
     AccountRefused,
     AccountUnreachable,
     BadInput,
-    CallNotLive,
+    CallNotInProgress,
     HoldFailed,
     HoldRefused,
     OutcomeUnknown,
@@ -113,7 +113,7 @@ async def test_adopting_what_is_no_pair(stage: Stage) -> None:
         with pytest.raises(HoldRefused):
             await stage.holds.adopt(*wrong)
     stage.account.party_hangs_up(stranger)
-    with pytest.raises(CallNotLive):
+    with pytest.raises(CallNotInProgress):
         await stage.holds.adopt(stranger)
 
 
@@ -186,7 +186,7 @@ async def test_both_held_and_one_hangs_up(stage: Stage) -> None:
 async def test_the_child_hangs_up_just_as_somebody_is_held(stage: Stage, held: str) -> None:
     parent, child = await stage.two_legs(after=AFTER)
     stage.account.before["redirect"] = [lambda: stage.account.party_hangs_up(child)]
-    with pytest.raises((CallNotLive, HoldFailed)):
+    with pytest.raises((CallNotInProgress, HoldFailed)):
         await stage.holds.hold(parent if held == "parent" else child)
     await stage.settle()
     assert stage.account.calls_[parent].at == AFTER
@@ -199,7 +199,7 @@ async def test_the_parent_asks_before_the_refusal_comes_back(stage: Stage) -> No
         stage.account.party_hangs_up(child)
 
     stage.account.before["open_queue"] = [hangs_up]
-    with pytest.raises((CallNotLive, HoldFailed)):
+    with pytest.raises((CallNotInProgress, HoldFailed)):
         await stage.holds.hold(child)
     await stage.settle()
     assert stage.account.calls_[parent].at == AFTER

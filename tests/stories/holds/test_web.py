@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.holds.account.snapshots import SoundSeen
+from holdfast.holds.account.snapshots import AudioQualitySnapshot
 from holdfast.holds.errors import AccountUnreachable
 from holdfast.holds.ids import CallSid
 from holdfast.holds.policy import Policy
@@ -88,7 +88,7 @@ async def test_a_call_that_is_answered_while_the_calls_are_read_is_shown(stage: 
 
 
 async def test_how_a_call_sounds_is_shown_where_the_account_tells(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    stage.account.sounds_ = [SoundSeen(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
+    stage.account.sounds_ = [AudioQualitySnapshot(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
     _, listed = await ask(stage, "GET", "/calls")
     assert [call["sound"] for call in listed["calls"]] == [None, {"mos": 4.1, "loss": 0.02, "jitter_ms": 7.5}]
 

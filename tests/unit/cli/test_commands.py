@@ -20,10 +20,10 @@ from holdfast.cli.calls.ladder import messages
 from holdfast.cli.directory.directory import in_the_store
 from holdfast.cli.options import settings_from
 from holdfast.cli.server.control import doubt_certificate, refuse_short_passwords, sip_tls
-from holdfast.cli.terminal import Stop
+from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings, read
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 
 COMMANDS = [
     "demo",
@@ -199,7 +199,7 @@ def test_a_password_comes_by_standard_input(
     monkeypatch.setattr("sys.stdin", StringIO("correct horse\nnot this\n"))
     assert run(["line", "add", "alice", "--password-stdin"]) == 0
     (line,) = in_the_store(settings_from(), _lines)
-    assert line == Line.with_password(name="alice", password="correct horse")
+    assert line == LineRecord.with_password(name="alice", password="correct horse")
     monkeypatch.setattr("sys.stdin", StringIO("hush\n"))
     assert run(["route", "add", "+", "--host", "192.0.2.1", "--user", "acme", "--password-stdin"]) == 0
     (route,) = in_the_store(settings_from(), _routes)
@@ -212,11 +212,11 @@ def test_a_password_comes_by_standard_input(
     assert "--password and --password-stdin are both given" in capsys.readouterr().err
 
 
-async def _lines(directory: Directory) -> tuple[Line, ...]:
+async def _lines(directory: Directory) -> tuple[LineRecord, ...]:
     return directory.lines()
 
 
-async def _routes(directory: Directory) -> tuple[Route, ...]:
+async def _routes(directory: Directory) -> tuple[RouteRecord, ...]:
     return directory.routes()
 
 
@@ -229,7 +229,7 @@ def test_where_others_reach_sip_a_short_password_is_refused(capsys: pytest.Captu
     assert run(["line", "add", "bob", "--password", "7letter"]) == 0
     kept = in_the_store(settings_from(), _lines)
     refuse_short_passwords(read({}), kept)
-    with pytest.raises(Stop, match="the password of line bob has fewer than 8 characters") as refused:
+    with pytest.raises(CommandStopped, match="the password of line bob has fewer than 8 characters") as refused:
         refuse_short_passwords(read({"sip_host": "192.0.2.1"}), kept)
     assert refused.value.fix.endswith("holdfast line add bob")
 
@@ -322,7 +322,7 @@ def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPa
 def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing of the kind")
     settings = read({"sip_tls_certificate": str(tmp_path / "cert.pem")})
-    with pytest.raises(Stop, match=r"sip_tls_certificate: .*cert\.pem has no PEM certificate in it"):
+    with pytest.raises(CommandStopped, match=r"sip_tls_certificate: .*cert\.pem has no PEM certificate in it"):
         sip_tls(settings)
 
 

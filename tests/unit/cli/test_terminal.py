@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.terminal import Stop, plain, say, table, tell
+from holdfast.cli.terminal import CommandStopped, plain, say, table, tell
 
 EVIL = "\x1b]0;title\x07caller\x9b2J\r\x00"
 
@@ -17,7 +17,7 @@ def test_control_characters_are_shown_as_what_they_are_not() -> None:
 def test_nothing_that_is_printed_carries_them(capsys: pytest.CaptureFixture[str]) -> None:
     say(EVIL)
     table(("CALL", "FROM"), [("CA1", EVIL)], empty="nobody")
-    tell(Stop(EVIL, fix=EVIL))
+    tell(CommandStopped(EVIL, fix=EVIL))
     shown = capsys.readouterr()
     for text in (shown.out, shown.err):
         assert text.count("caller") == 2

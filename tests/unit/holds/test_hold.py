@@ -10,20 +10,20 @@ from holdfast.holds.hold import (
     TRANSITIONS,
     Begin,
     CallOver,
-    Confirmed,
     Fail,
     Hold,
+    HoldConfirmed,
+    HoldEnded,
     Message,
     MusicFailed,
     PutOnHold,
+    RecordEvent,
     Refuse,
     Remind,
     Resume,
     Status,
     StillHeld,
     TakeOffHold,
-    Tell,
-    Unheld,
     WayName,
     ask,
     step,
@@ -32,12 +32,12 @@ from holdfast.holds.ids import CallSid, HoldId
 
 MESSAGES: tuple[Message, ...] = (
     Begin(way=WayName.CONFERENCE),
-    Confirmed(),
+    HoldConfirmed(),
     Refuse(why="no way"),
     CallOver(why="over"),
     Fail(why="failed"),
     Resume(by="bob"),
-    Unheld(),
+    HoldEnded(),
     StillHeld(why="still"),
     Remind(),
     MusicFailed(why="silent"),
@@ -58,7 +58,7 @@ def test_a_hold_takes_the_steps_of_its_table_ends_once_and_tells_each_step(messa
         before = hold
         hold, effects = step(before, message, float(now))
         statuses.append(hold.status)
-        kinds += [effect.kind for effect in effects if isinstance(effect, Tell)]
+        kinds += [effect.kind for effect in effects if isinstance(effect, RecordEvent)]
         assert (hold is before) == (effects == ())
         assert not before.status.final or hold is before
         assert (PutOnHold() in effects) == (before.status is Status.ASKED and hold.status is Status.HOLDING)
@@ -86,14 +86,14 @@ def test_a_confirmation_that_comes_late_does_not_hold_again() -> None:
     hold = asked()
     for now, place in ((2.0, 0), (3.0, 5)):
         hold, _ = step(hold, MESSAGES[place], now)
-    assert step(hold, Confirmed(), 4.0) == (hold, ())
+    assert step(hold, HoldConfirmed(), 4.0) == (hold, ())
     assert step(asked(), Remind(), 4.0) == (asked(), ())
 
 
 def test_music_that_fails_is_told_once_and_is_the_accounts_own_from_then_on() -> None:
     hold = asked(MUSIC)
     hold, effects = step(hold, MusicFailed(why="silent"), 2.0)
-    assert (hold.music, effects) == (None, (Tell(kind="music-failed", detail="silent"),))
+    assert (hold.music, effects) == (None, (RecordEvent(kind="music-failed", detail="silent"),))
     assert step(hold, MusicFailed(why="silent"), 3.0) == (hold, ())
 
 
@@ -102,4 +102,8 @@ def test_a_way_back_that_fails_keeps_the_time_it_was_held_since() -> None:
     for now, place in ((2.0, 0), (3.0, 1), (4.0, 5)):
         hold, _ = step(hold, MESSAGES[place], now)
     hold, effects = step(hold, StillHeld(why="refused"), 5.0)
-    assert (hold.status, hold.held_at, effects) == (Status.HELD, 3.0, (Tell(kind="still-held", detail="refused"),))
+    assert (hold.status, hold.held_at, effects) == (
+        Status.HELD,
+        3.0,
+        (RecordEvent(kind="still-held", detail="refused"),),
+    )

@@ -4,28 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.holds.hold import Begin, Confirmed, Hold, Remind, Resume, WayName, ask, step
+from holdfast.holds.hold import Begin, Hold, HoldConfirmed, Remind, Resume, WayName, ask, step
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import (
-    BringBack,
     Decision,
-    EndCall,
+    EndHeldCall,
     Follow,
+    HoldSituation,
     Policy,
     RemindOwner,
-    Sight,
+    ResumeHold,
     due,
     why_not_hold,
     why_not_resume,
 )
 
 HELD_AT = 100.0
-TOGETHER = Sight(others=1)
+TOGETHER = HoldSituation(others=1)
 
 
 def held(*, by: str | None = None, limit_s: float | None = None) -> Hold:
     hold, _ = ask(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=99.0, by=by, limit_s=limit_s)
-    for message in (Begin(way=WayName.CONFERENCE), Confirmed()):
+    for message in (Begin(way=WayName.CONFERENCE), HoldConfirmed()):
         hold, _ = step(hold, message, HELD_AT)
     return hold
 
@@ -34,11 +34,11 @@ def held(*, by: str | None = None, limit_s: float | None = None) -> Hold:
     ("policy", "limit_s", "after_s", "wanted"),
     [
         (Policy(), None, 1799.9, None),
-        (Policy(), None, 1800.0, BringBack(why="the limit of 1800 s was reached")),
-        (Policy(), 5.0, 5.0, BringBack(why="the limit of 5 s was reached")),
+        (Policy(), None, 1800.0, ResumeHold(why="the limit of 1800 s was reached")),
+        (Policy(), 5.0, 5.0, ResumeHold(why="the limit of 5 s was reached")),
         (Policy(limit_s=None), None, 1e9, None),
-        (Policy(limit_s=None), 5.0, 5.0, BringBack(why="the limit of 5 s was reached")),
-        (Policy(limit_s=5.0, on_limit=Follow.HANG_UP), None, 5.0, EndCall(why="the limit of 5 s was reached")),
+        (Policy(limit_s=None), 5.0, 5.0, ResumeHold(why="the limit of 5 s was reached")),
+        (Policy(limit_s=5.0, on_limit=Follow.HANG_UP), None, 5.0, EndHeldCall(why="the limit of 5 s was reached")),
         (Policy(limit_s=5.0, on_limit=Follow.KEEP), None, 1e9, None),
     ],
 )
@@ -51,23 +51,23 @@ def test_a_hold_lasts_as_long_as_its_own_limit_or_the_services(
 @pytest.mark.parametrize(
     ("sight", "wanted"),
     [
-        (Sight(others=0, alone_since=HELD_AT), EndCall(why="everybody else left 120 s ago")),
-        (Sight(others=0, alone_since=HELD_AT + 1), None),
-        (Sight(others=0), None),
-        (Sight(others=1, owner_left=True), BringBack(why="the owner of the hold has left")),
-        (Sight(others=0, owner_left=True), None),
+        (HoldSituation(others=0, alone_since=HELD_AT), EndHeldCall(why="everybody else left 120 s ago")),
+        (HoldSituation(others=0, alone_since=HELD_AT + 1), None),
+        (HoldSituation(others=0), None),
+        (HoldSituation(others=1, owner_left=True), ResumeHold(why="the owner of the hold has left")),
+        (HoldSituation(others=0, owner_left=True), None),
     ],
 )
-def test_who_is_left_behind_is_looked_after(sight: Sight, wanted: Decision | None) -> None:
+def test_who_is_left_behind_is_looked_after(sight: HoldSituation, wanted: Decision | None) -> None:
     assert due(Policy(), held(), sight, HELD_AT + 120) == wanted
 
 
 def test_what_is_kept_falls_through_to_the_limit() -> None:
     policy = Policy(on_alone=Follow.KEEP, on_owner_left=Follow.KEEP, limit_s=300.0)
-    left = Sight(others=0, alone_since=HELD_AT)
+    left = HoldSituation(others=0, alone_since=HELD_AT)
     assert due(policy, held(), left, HELD_AT + 299) is None
-    assert due(policy, held(), left, HELD_AT + 300) == BringBack(why="the limit of 300 s was reached")
-    assert due(policy, held(), Sight(others=1, owner_left=True), HELD_AT + 299) is None
+    assert due(policy, held(), left, HELD_AT + 300) == ResumeHold(why="the limit of 300 s was reached")
+    assert due(policy, held(), HoldSituation(others=1, owner_left=True), HELD_AT + 299) is None
 
 
 def test_reminders_come_at_their_distance() -> None:

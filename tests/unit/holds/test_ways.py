@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.holds.account.snapshots import ParticipantSeen
+from holdfast.holds.account.snapshots import ParticipantSnapshot
 from holdfast.holds.conference import planner as conference_planner
 from holdfast.holds.ids import CallSid, ConferenceSid
 from holdfast.holds.legs import planner as legs_planner
 from holdfast.holds.legs.continuation import Report, continued
 from holdfast.holds.steps.account_steps import (
-    Bye,
     CloseQueue,
-    GoOn,
+    ContinueDocument,
+    HangUp,
     Park,
-    Redirect,
+    RedirectCall,
     Refusal,
     SetHold,
-    Take,
-    Wait,
+    TakeFromQueue,
+    WaitInQueue,
 )
 from holdfast.holds.steps.pair import (
     Pair,
@@ -32,8 +32,8 @@ ROOM = ConferenceSid("CF" + "3" * 32)
 MUSIC = "https://cdn.example/m.mp3"
 
 
-def seen(**changes: object) -> ParticipantSeen:
-    me = ParticipantSeen(call=P, conference=ROOM, hold=False, muted=False, label=None, status="connected")
+def seen(**changes: object) -> ParticipantSnapshot:
+    me = ParticipantSnapshot(call=P, conference=ROOM, hold=False, muted=False, label=None, status="connected")
     return replace(me, **changes)  # type: ignore[arg-type]  # fields of ParticipantSeen
 
 
@@ -102,7 +102,7 @@ def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
     plan = legs_planner.fall_back(both_held(), P, answered=answered)
     assert plan.pair.me(P).place is Place.PARKED
     assert plan.pair.me(C).held
-    assert plan.steps == (() if answered else (Redirect(call=P, to=Park()),))
+    assert plan.steps == (() if answered else (RedirectCall(call=P, to=Park()),))
 
 
 def test_undoing_what_has_moved_meanwhile() -> None:
@@ -121,7 +121,7 @@ def test_a_resume_given_up_leaves_who_is_held_held() -> None:
     assert isinstance(alone, legs_planner.Plan)
     plan = legs_planner.give_up(alone.pair, C)
     assert (plan.pair.me(C).place, plan.pair.me(C).held, plan.pair.me(P).place) == (Place.WAITING, True, Place.PARKED)
-    assert plan.steps == (Redirect(call=P, to=Park()),)
+    assert plan.steps == (RedirectCall(call=P, to=Park()),)
     beside = legs_planner.give_up(both_held(), C)
     assert (beside.pair.me(C).held, beside.pair.me(P).held, beside.steps) == (True, True, ())
 
@@ -129,7 +129,7 @@ def test_a_resume_given_up_leaves_who_is_held_held() -> None:
 def test_a_taking_that_finds_nobody_is_held_again() -> None:
     plan = legs_planner.resume(held_child(), C)
     assert isinstance(plan, legs_planner.Plan)
-    assert document(plan.pair, P) == Take(queue=f"hold-{C}", turn=plan.pair.turn)
+    assert document(plan.pair, P) == TakeFromQueue(queue=f"hold-{C}", turn=plan.pair.turn)
     result = continued(plan.pair, P, Report(turn=plan.pair.turn, dial_status="no-answer"))
     assert (result.not_taken, result.answer) == (C, Park())
     assert result.pair.me(C).held
@@ -139,7 +139,7 @@ def test_a_taking_that_finds_nobody_is_held_again() -> None:
 def test_music_that_fails_is_dropped_once() -> None:
     held = held_child()
     result = continued(held, C, Report(turn=held.turn, queue_result="error"))
-    assert (result.music_failed, result.answer) == (MUSIC, Wait(queue=f"hold-{C}", music=None, turn=held.turn))
+    assert (result.music_failed, result.answer) == (MUSIC, WaitInQueue(queue=f"hold-{C}", music=None, turn=held.turn))
     again = continued(result.pair, C, Report(turn=held.turn, queue_result="error"))
     assert again.not_queued == C
 
@@ -148,11 +148,11 @@ def test_when_it_is_over_each_goes_where_it_should() -> None:
     pair = replace(held_child(), after="https://app.example/after")
     plan = legs_planner.gone(pair, C)
     assert plan.steps == (
-        Redirect(call=P, to=GoOn(url="https://app.example/after")),
+        RedirectCall(call=P, to=ContinueDocument(url="https://app.example/after")),
         CloseQueue(name=f"hold-{P}"),
         CloseQueue(name=f"hold-{C}"),
     )
-    assert document(plan.pair, P) == GoOn(url="https://app.example/after")
+    assert document(plan.pair, P) == ContinueDocument(url="https://app.example/after")
     fresh = join(parent=P, child=C)
-    assert document(fresh, P) == document(fresh, C) == Bye()
+    assert document(fresh, P) == document(fresh, C) == HangUp()
     assert legs_planner.gone(fresh, C).steps == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.account_file import AccountFileWrong, account_file, keep_account
+from holdfast.store.account_file import AccountFileInvalid, account_file, keep_account
 
 
 def test_it_is_made_once_and_found_again(tmp_path: Path) -> None:
@@ -39,12 +39,12 @@ def test_many_at_once_get_the_same_one_and_leave_no_drafts(tmp_path: Path) -> No
 def test_a_damaged_file_is_refused_and_kept(content: bytes, tmp_path: Path) -> None:
     path = account_file(tmp_path / "holdfast.db")
     path.write_bytes(content)
-    with pytest.raises(AccountFileWrong, match=re.escape(str(path))):
+    with pytest.raises(AccountFileInvalid, match=re.escape(str(path))):
         keep_account(tmp_path / "holdfast.db")
     assert path.read_bytes() == content
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AccountFileWrong, match="cannot be used"):
+    with pytest.raises(AccountFileInvalid, match="cannot be used"):
         keep_account(tmp_path / "file" / "holdfast.db")

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from holdfast.voice.api.authentication import Credentials
-from holdfast.voice.api.ops.json_errors import Told
+from holdfast.voice.api.authentication import RestCredentials
+from holdfast.voice.api.ops.json_errors import JsonErrorRoute
 from holdfast.voice.api.ops.lines import add_lines, add_numbers
 from holdfast.voice.api.ops.metrics import Metrics
-from holdfast.voice.api.ops.routes import NoRegistrations, Registrations, add_routes
-from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.ops.routes import NoRegistrations, TrunkRegistrations, add_routes
+from holdfast.voice.api.ports import SwitchPort
 from holdfast.voice.diagnostics.ladder import ladder as draw
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, is_sid
@@ -38,7 +38,7 @@ class JournalLine(BaseModel):
     data: object
 
 
-class Ladder(BaseModel):
+class LadderResponse(BaseModel):
     """All that happened to a call, oldest first."""
 
     call: str
@@ -60,27 +60,27 @@ class PhoneHolds(BaseModel):
 
 def make_diagnostics(
     *,
-    switch: Switch,
+    switch: SwitchPort,
     directory: Directory,
     journal: Journal,
     account_sid: AccountSid,
     auth_token: str,
     metrics: Metrics,
     not_ready: Callable[[], str | None] = lambda: None,
-    registrations: Registrations = NO_REGISTRATIONS,
+    registrations: TrunkRegistrations = NO_REGISTRATIONS,
     least_password: int = LEAST_PASSWORD,
 ) -> APIRouter:
     """The router, to be included at the root. `not_ready` says why we are not ready, or None when we are.
 
     `least_password` is how many characters the password of a line has at least.
     """
-    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
         credentials.check(request.headers.get("authorization", ""))
 
-    router = APIRouter(route_class=Told)
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=Told)
+    router = APIRouter(route_class=JsonErrorRoute)
+    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
     @router.get("/healthz", tags=["operation"], summary="The process answers")
     async def healthz() -> dict[str, str]:
@@ -97,8 +97,8 @@ def make_diagnostics(
     async def scrape() -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @engine.get("/ladder/{call}", summary="All that happened to a call", response_model=Ladder)
-    async def ladder(call: str, request: Request) -> Ladder | PlainTextResponse:
+    @engine.get("/ladder/{call}", summary="All that happened to a call", response_model=LadderResponse)
+    async def ladder(call: str, request: Request) -> LadderResponse | PlainTextResponse:
         entries = await journal.entries(call) if is_sid(call, "CA") else ()
         entries = entries or switch.unclaimed(call)
         if not entries:
@@ -106,7 +106,7 @@ def make_diagnostics(
         if request.headers.get("accept", "").startswith("text/plain"):
             return PlainTextResponse(draw(call, entries))
         lines = [JournalLine(at=each.at, call=each.call, kind=each.kind, data=_data(each.data)) for each in entries]
-        return Ladder(call=call, entries=lines)
+        return LadderResponse(call=call, entries=lines)
 
     @engine.get("/phone-holds", summary="Calls whose own phones hold")
     async def phone_holds() -> PhoneHolds:

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
 
-from holdfast.voice.api.authentication import Credentials
-from holdfast.voice.api.ops.json_errors import Told
-from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.authentication import RestCredentials
+from holdfast.voice.api.ops.json_errors import JsonErrorRoute
+from holdfast.voice.api.ports import SwitchPort
 from holdfast.voice.diagnostics.explain import Arrivals, explain
 from holdfast.voice.diagnostics.explain_end import dialled
 from holdfast.voice.model.errors import NotFound
@@ -32,7 +32,7 @@ class Explanation(BaseModel):
 
 def make_explaining(
     *,
-    switch: Switch,
+    switch: SwitchPort,
     journal: Journal,
     quality: Quality,
     unsent: Callable[[CallSid], Unsent | None],
@@ -40,12 +40,12 @@ def make_explaining(
     auth_token: str,
 ) -> APIRouter:
     """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
-    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
         credentials.check(request.headers.get("authorization", ""))
 
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=Told)
+    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
     @engine.get("/explain/{call}", summary="Why a call is silent, what it waits for", response_model=Explanation)
     async def explained(call: str, request: Request) -> Explanation | PlainTextResponse:

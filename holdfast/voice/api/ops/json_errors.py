@@ -19,7 +19,7 @@ LONGEST_NAME = 60
 PYDANTIC_BEGINS = re.compile(r"^(Input|String|List) should ")
 
 
-class Told(APIRoute):
+class JsonErrorRoute(APIRoute):
     """A route whose errors are translated."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

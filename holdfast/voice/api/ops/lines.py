@@ -19,7 +19,7 @@ from holdfast.voice.runtime.directory.directory import (
     Directory,
     normal,
 )
-from holdfast.voice.runtime.directory.records import Line, PhoneNumber, VoiceSettings
+from holdfast.voice.runtime.directory.records import LineRecord, NumberRecord, VoiceSettings
 
 
 class NewLine(BaseModel):
@@ -44,7 +44,7 @@ class ShownLine(BaseModel):
     rtp_source: RtpSource | None = None
 
 
-class Lines(BaseModel):
+class LinesResponse(BaseModel):
     """Every line, by name."""
 
     lines: list[ShownLine]
@@ -69,7 +69,7 @@ class ShownNumber(NewNumber):
     sid: str
 
 
-class Numbers(BaseModel):
+class NumbersResponse(BaseModel):
     """Every number, the newest first."""
 
     numbers: list[ShownNumber]
@@ -79,8 +79,8 @@ def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -
     """Lines: listed, added or replaced, removed."""
 
     @engine.get("/lines", summary="Every line")
-    async def lines() -> Lines:
-        return Lines(lines=[_shown_line(line) for line in directory.lines()])
+    async def lines() -> LinesResponse:
+        return LinesResponse(lines=[_shown_line(line) for line in directory.lines()])
 
     @engine.post("/lines", status_code=201, summary="Add a line, or replace it")
     async def add_line(line: NewLine) -> ShownLine:
@@ -88,7 +88,7 @@ def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -
             raise ParameterInvalid(
                 f"password must have at least {least_password} characters: SIP does not listen on loopback alone"
             )
-        added = Line.with_password(
+        added = LineRecord.with_password(
             name=line.name,
             password=line.password,
             may_call=tuple(line.may_call),
@@ -107,8 +107,8 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
     """Numbers: listed, added or changed, removed."""
 
     @engine.get("/numbers", summary="Every number")
-    async def numbers() -> Numbers:
-        return Numbers(numbers=[_shown_number(number) for number in directory.numbers()])
+    async def numbers() -> NumbersResponse:
+        return NumbersResponse(numbers=[_shown_number(number) for number in directory.numbers()])
 
     @engine.post("/numbers", status_code=201, summary="Add a number, or change what answers it")
     async def add_number(number: NewNumber) -> ShownNumber:
@@ -136,11 +136,11 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
             raise NotFound(f"{phone_number} is not ours")
 
 
-def _shown_line(line: Line) -> ShownLine:
+def _shown_line(line: LineRecord) -> ShownLine:
     return ShownLine(name=line.name, may_call=list(line.may_call), rtp_source=line.rtp_source)
 
 
-def _shown_number(number: PhoneNumber) -> ShownNumber:
+def _shown_number(number: NumberRecord) -> ShownNumber:
     return ShownNumber(
         sid=number.sid,
         phone_number=number.phone_number,

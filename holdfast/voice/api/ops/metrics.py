@@ -13,9 +13,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.voice.api.ports import Switch
+from holdfast.voice.api.ports import SwitchPort
 from holdfast.voice.control.entities import FINAL, CallStatus, RoomStatus
-from holdfast.voice.runtime.counters import Tally
+from holdfast.voice.runtime.counters import Counters
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -29,11 +29,11 @@ class Metrics:
     figures of all others are shown.
     """
 
-    def __init__(self, *, switch: Switch) -> None:
+    def __init__(self, *, switch: SwitchPort) -> None:
         self._registry = CollectorRegistry()
         self._parts: list[Part] = []
         self._registry.register(Parts(self._parts))
-        self.show("calls", BoardCollector(switch))
+        self.show("calls", StateCollector(switch))
         self.requests = Counter(
             "holdfast_api_requests", "REST requests answered.", ("method", "status"), registry=self._registry
         )
@@ -45,9 +45,9 @@ class Metrics:
         """Show the figures of one more part; `name` is what an operator calls it."""
         self._parts.append(Part(name, collector))
 
-    def count(self, tally: Tally, not_ready: Callable[[], str | None]) -> None:
+    def count(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
         """Show an engine's counts and whether it is ready, too."""
-        self.show("webhooks", TallyCollector(tally, not_ready))
+        self.show("webhooks", CounterCollector(tally, not_ready))
 
     def exposition(self) -> bytes:
         """Everything in the text format. Source: Prometheus exposition format 0.0.4."""
@@ -91,10 +91,10 @@ class Parts(Collector):
         yield missing
 
 
-class BoardCollector(Collector):
+class StateCollector(Collector):
     """Counts the board whenever somebody scrapes, so that no count can drift from what is."""
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: SwitchPort) -> None:
         self._switch = switch
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -122,10 +122,10 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily("holdfast_queue_members", "Calls that wait in queues.", value=waiting)
 
 
-class TallyCollector(Collector):
+class CounterCollector(Collector):
     """What went over HTTP and what was noted since the start, and whether calls can be made."""
 
-    def __init__(self, tally: Tally, not_ready: Callable[[], str | None]) -> None:
+    def __init__(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
         self._tally = tally
         self._not_ready = not_ready
 
@@ -172,7 +172,7 @@ class CallbackCollector(Collector):
         yield GaugeMetricFamily("holdfast_callbacks_longest_seconds", told, value=longest_s)
 
 
-class Counted:
+class CountedRequests:
     """ASGI middleware: counts and times every request."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:

@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
-from holdfast.voice.api.authentication import Credentials
-from holdfast.voice.api.ops.json_errors import Told
+from holdfast.voice.api.authentication import RestCredentials
+from holdfast.voice.api.ops.json_errors import JsonErrorRoute
 from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
@@ -55,12 +55,12 @@ class CallQualities(BaseModel):
 
 def make_quality(quality: Quality, *, account_sid: AccountSid, auth_token: str) -> APIRouter:
     """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
-    credentials = Credentials(account_sid=account_sid, auth_token=auth_token)
+    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
         credentials.check(request.headers.get("authorization", ""))
 
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=Told)
+    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
     @engine.get("/quality", summary="How every call sounds")
     async def everybody() -> CallQualities:

@@ -16,8 +16,8 @@ from holdfast.voice.runtime.directory.directory import (
     PREFIX,
     Directory,
 )
-from holdfast.voice.runtime.directory.records import Route
-from holdfast.voice.runtime.sip.trunks import Standing
+from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.sip.trunks import TrunkStatus
 from holdfast.voice.sip.effects import Transport
 
 
@@ -85,11 +85,11 @@ class NewTrunk(Trunk):
             raise ValueError("register needs user and password")
         return self
 
-    def as_route(self, prefix: str) -> Route:
+    def as_route(self, prefix: str) -> RouteRecord:
         """As the directory keeps it."""
         fields = self.model_dump(by_alias=True, include=set(Trunk.model_fields) | {"password"})
         backup = None if self.backup is None else self.backup.as_route(prefix)
-        return Route(**(fields | {"prefix": prefix, "sources": tuple(self.sources), "backup": backup}))
+        return RouteRecord(**(fields | {"prefix": prefix, "sources": tuple(self.sources), "backup": backup}))
 
 
 class NewRoute(NewTrunk):
@@ -101,20 +101,20 @@ class NewRoute(NewTrunk):
     prefix: Annotated[str, Field(pattern="^" + PREFIX.pattern.replace(r"\Z", "$"))]
 
 
-class Routes(BaseModel):
+class RoutesResponse(BaseModel):
     """Every route, by prefix."""
 
     routes: list[ShownRoute]
 
 
-class Registrations(Protocol):
+class TrunkRegistrations(Protocol):
     """Our registrations with trunks."""
 
     def follow_trunks(self) -> None:
         """The directory has changed."""
         ...
 
-    def standing(self, trunk: Route) -> Standing | None:
+    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
         """How we stand with one trunk; None when we do not register there."""
         ...
 
@@ -125,20 +125,20 @@ class NoRegistrations:
     def follow_trunks(self) -> None:
         """Nothing follows."""
 
-    def standing(self, trunk: Route) -> Standing | None:
+    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
         """With none."""
         return None
 
 
-def add_routes(engine: APIRouter, directory: Directory, registrations: Registrations) -> None:
+def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegistrations) -> None:
     """Serve them under `/routes`."""
 
-    def shown(route: Route) -> ShownRoute:
+    def shown(route: RouteRecord) -> ShownRoute:
         return ShownRoute(prefix=route.prefix, **_fields(route, registrations))
 
     @engine.get("/routes", summary="Every route")
-    async def routes() -> Routes:
-        return Routes(routes=[shown(route) for route in directory.routes()])
+    async def routes() -> RoutesResponse:
+        return RoutesResponse(routes=[shown(route) for route in directory.routes()])
 
     @engine.post("/routes", status_code=201, summary="Add a route, or replace it")
     async def add_route(route: NewRoute) -> ShownRoute:
@@ -174,7 +174,7 @@ SHOWN = (
 )
 
 
-def _fields(trunk: Route, registrations: Registrations) -> dict[str, Any]:
+def _fields(trunk: RouteRecord, registrations: TrunkRegistrations) -> dict[str, Any]:
     """What is shown of a trunk."""
     fields: dict[str, Any] = {name: getattr(trunk, name) for name in SHOWN}
     standing = registrations.standing(trunk)

@@ -6,19 +6,19 @@ from typing import Final
 
 from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 
 
-def _shown(door: Door) -> render.Json:
+def _shown(door: ApiContext) -> render.Json:
     return render.account(door.account, auth_token=door.auth_token, created_at=door.opened_at)
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """The account."""
-    return Answer(body=_shown(door))
+    return ApiResponse(body=_shown(door))
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """All accounts: this one, if the filters let it through."""
     name, status = asked.form.text("FriendlyName"), asked.form.text("Status")
     body = page(
@@ -29,7 +29,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=str,
         show=lambda _: _shown(door),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 ACCOUNT: Final = Resource(path="", get=Operation(run=fetch))

@@ -7,16 +7,16 @@ from typing import Final
 
 from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, read_name, read_voice
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory.records import Application, VoiceSettings
+from holdfast.voice.runtime.directory.records import ApplicationRecord, VoiceSettings
 
 IGNORED: Final = MESSAGES | {"SmsStatusCallback", "MessageStatusCallback", "PublicApplicationConnectEnabled"}
 
 
-def find(door: Door, sid: str) -> Application:
+def find(door: ApiContext, sid: str) -> ApplicationRecord:
     """The application of that SID. Raises: NotFound."""
     application = door.directory.application(sid)
     if application is None:
@@ -24,11 +24,11 @@ def find(door: Door, sid: str) -> Application:
     return application
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make an application. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     now = door.switch.now()
     sid = new_sid("AP")
-    application = Application(
+    application = ApplicationRecord(
         sid=sid,
         friendly_name=read_name(asked.form, sid),
         created_at=now,
@@ -36,15 +36,15 @@ async def create(door: Door, asked: Asked) -> Answer:
         voice=read_voice(asked.form, VoiceSettings()),
     )
     await door.directory.put_application(application)
-    return Answer(status=201, body=render.application(door.account, application))
+    return ApiResponse(status=201, body=render.application(door.account, application))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One application."""
-    return Answer(body=render.application(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render.application(door.account, find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Change what was sent. Raises: NotFound, NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     stored = find(door, asked.names["Sid"])
     application = replace(
@@ -54,16 +54,16 @@ async def change(door: Door, asked: Asked) -> Answer:
         updated_at=door.switch.now(),
     )
     await door.directory.put_application(application)
-    return Answer(body=render.application(door.account, application))
+    return ApiResponse(body=render.application(door.account, application))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove; numbers that name it fall back to their own settings. Raises: NotFound."""
     await door.directory.remove_application(find(door, asked.names["Sid"]).sid)
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Applications, the newest first."""
     name = asked.form.text("FriendlyName")
     body = page(
@@ -74,7 +74,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda each: each.sid,
         show=lambda each: render.application(door.account, each),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 RESOURCES: Final = (

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.twilio import calls
 from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import Entry
@@ -22,7 +22,7 @@ EXCHANGE: Final = "webhook"
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """The exchanges of a call. Raises: NotFound."""
     call = calls.find(door, asked.names["CallSid"])
     entries = [each for each in await door.journal.entries(call.sid) if each.kind in (MADE, EXCHANGE)]
@@ -34,7 +34,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda row: derive("EV", call.sid, str(row[0])),
         show=lambda row: _shown(door.account, row[1]),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 def _shown(account: AccountSid, entry: Entry) -> render.Json:

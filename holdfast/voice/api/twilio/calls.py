@@ -21,7 +21,7 @@ from holdfast.voice.api.call_parameters import (
 )
 from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
 from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.to_from import read_parties
 from holdfast.voice.control.entities import Call, CallStatus
@@ -65,7 +65,7 @@ UPDATE: Final = frozenset(
 LIST: Final = PAGING | comparable("StartTime") | comparable("EndTime") | {"To", "From", "ParentCallSid", "Status"}
 
 
-def find(door: Door, sid: str) -> Call:
+def find(door: ApiContext, sid: str) -> Call:
     """The call of that SID. Raises: NotFound."""
     call = door.switch.board.calls.get(CallSid(sid))
     if call is None:
@@ -73,7 +73,7 @@ def find(door: Door, sid: str) -> Call:
     return call
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Place a call. The application brings its own settings, and those beside it are not looked at."""
     door.begin_call()
     form = asked.form
@@ -102,15 +102,15 @@ async def create(door: Door, asked: Asked) -> Answer:
             wait_s=door.turns.take(),
         )
     )
-    return Answer(status=201, body=render.call(find(door, sid)))
+    return ApiResponse(status=201, body=render.call(find(door, sid)))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One call."""
-    return Answer(body=render.call(find(door, asked.names["Sid"])))
+    return ApiResponse(body=render.call(find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Redirect or end a call, and replace what is stored of it.
 
     Everything is checked before anything is asked. The answer shows the call at the moment of acceptance: what was
@@ -139,10 +139,10 @@ async def change(door: Door, asked: Asked) -> Answer:
         await door.switch.ask(EndCall(call=call.sid, status="canceled"))
     elif instruction is not None:
         await door.switch.ask(RedirectCall(call=call.sid, instruction=instruction))
-    return Answer(body=render.call(accepted))
+    return ApiResponse(body=render.call(accepted))
 
 
-def _fallback(asked: Asked, call: Call) -> WebRequest | None:
+def _fallback(asked: ApiRequest, call: Call) -> WebRequest | None:
     """The fallback to store from now on; a method alone changes the method of the stored one."""
     given = asked.form.request("FallbackUrl", "FallbackMethod")
     if given is None and call.fallback is not None and asked.form.text("FallbackMethod") is not None:
@@ -150,7 +150,7 @@ def _fallback(asked: Asked, call: Call) -> WebRequest | None:
     return given
 
 
-def _callback(door: Door, asked: Asked, call: Call) -> Callback | None:
+def _callback(door: ApiContext, asked: ApiRequest, call: Call) -> Callback | None:
     """The callback to store from now on; the events stay those that were subscribed."""
     stored = call.callback
     given = read_callback(asked.form, door, call=call.sid)
@@ -161,13 +161,13 @@ def _callback(door: Door, asked: Asked, call: Call) -> Callback | None:
     return None
 
 
-async def forget(door: Door, asked: Asked) -> Answer:
+async def forget(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Delete the record of a finished call. Raises: NotFound, RecordNotFinished."""
     await door.switch.ask(ForgetCall(call=find(door, asked.names["Sid"]).sid))
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = asked.form
     status = form.choice("Status", STATUSES, wrong=ParameterInvalid)
@@ -185,7 +185,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         and ended.lets(call.ended_at)
     )
     rows = newest_first(found, lambda call: call.created_at)
-    return Answer(
+    return ApiResponse(
         body=page(rows, form=form, path=asked.path, collection="calls", key=lambda call: call.sid, show=render.call)
     )
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.control.entities import Room, RoomStatus
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
@@ -20,7 +20,7 @@ LIST: Final = PAGING | comparable("DateCreated") | comparable("DateUpdated") | {
 UPDATE: Final = frozenset({"Status", "AnnounceUrl", "AnnounceMethod"})
 
 
-def find(door: Door, sid: str) -> Room:
+def find(door: ApiContext, sid: str) -> Room:
     """The conference of that SID; a bridge of two legs is none. Raises: NotFound."""
     room = door.switch.board.rooms.get(RoomSid(sid))
     if room is None or room.kind != "conference":
@@ -28,7 +28,7 @@ def find(door: Door, sid: str) -> Room:
     return room
 
 
-def active(door: Door, name: str) -> Room | None:
+def active(door: ApiContext, name: str) -> Room | None:
     """The conference of that name that is not over: there is at most one."""
     for room in door.switch.board.rooms.values():
         if room.kind == "conference" and room.name == name and room.status is not RoomStatus.COMPLETED:
@@ -36,12 +36,12 @@ def active(door: Door, name: str) -> Room | None:
     return None
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One conference."""
-    return Answer(body=render.conference(find(door, asked.names["Sid"])))
+    return ApiResponse(body=render.conference(find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """End a conference, or play something to everybody in it.
 
     To end one that is over changes nothing; to announce to one is refused. Raises: ConferenceNotActive.
@@ -56,10 +56,10 @@ async def change(door: Door, asked: Asked) -> Answer:
         await door.switch.ask(AnnounceToRoom(room=room.sid, request=announcement))
     if status is not None and room.status is not RoomStatus.COMPLETED:
         await door.switch.ask(EndRoom(room=room.sid))
-    return Answer(body=render.conference(door.switch.board.rooms.get(room.sid, room)))
+    return ApiResponse(body=render.conference(door.switch.board.rooms.get(room.sid, room)))
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Conferences, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = asked.form
     status, name = form.choice("Status", STATUSES), form.text("FriendlyName")
@@ -77,7 +77,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
     body = page(
         rows, form=form, path=asked.path, collection="conferences", key=lambda room: room.sid, show=render.conference
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 RESOURCES: Final = (

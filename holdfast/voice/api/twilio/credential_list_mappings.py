@@ -13,20 +13,20 @@ from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import ParameterInvalid, RecordExists
 from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.render import Json
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.twilio import credential_lists, domains
 from holdfast.voice.model.errors import NotFound, ParameterMissing
 from holdfast.voice.runtime.directory.access import Domain, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class MappingKind:
     """One gate of every domain, and the operations at it. `old` shows it as the older resource does."""
 
     side: Literal["calls", "registrations"]
     old: bool = False
 
-    async def add(self, door: Door, asked: Asked) -> Answer:
+    async def add(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
         """Open the gate to a list. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
         domain, sid = domains.find(door, asked.names["DomainSid"]), asked.form.text("CredentialListSid")
         if sid is None:
@@ -38,19 +38,19 @@ class Gate:
             raise RecordExists("This list is at this gate already")
         mapping = Mapping(sid=sid, created_at=door.switch.now())
         await self._put(door, domain, (*mappings, mapping))
-        return Answer(status=201, body=self._shown(door, domain, mapping))
+        return ApiResponse(status=201, body=self._shown(door, domain, mapping))
 
-    async def fetch(self, door: Door, asked: Asked) -> Answer:
+    async def fetch(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
         """One list at the gate. Raises: NotFound."""
-        return Answer(body=self._shown(door, *self._find(door, asked)))
+        return ApiResponse(body=self._shown(door, *self._find(door, asked)))
 
-    async def remove(self, door: Door, asked: Asked) -> Answer:
+    async def remove(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
         """Close the gate to a list. Raises: NotFound."""
         domain, gone = self._find(door, asked)
         await self._put(door, domain, tuple(each for each in self._of(domain) if each != gone))
-        return Answer(status=204, body=None)
+        return ApiResponse(status=204, body=None)
 
-    async def listed(self, door: Door, asked: Asked) -> Answer:
+    async def listed(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
         """The lists at the gate, the newest first. Raises: NotFound."""
         domain = domains.find(door, asked.names["DomainSid"])
         body = page(
@@ -61,7 +61,7 @@ class Gate:
             key=lambda mapping: mapping.sid,
             show=lambda mapping: self._shown(door, domain, mapping),
         )
-        return Answer(body=body)
+        return ApiResponse(body=body)
 
     def at(self, path: str) -> tuple[Resource, Resource]:
         """The gate's two resources below a domain."""
@@ -78,14 +78,14 @@ class Gate:
     def _of(self, domain: Domain) -> tuple[Mapping, ...]:
         return domain.calls if self.side == "calls" else domain.registrations
 
-    def _find(self, door: Door, asked: Asked) -> tuple[Domain, Mapping]:
+    def _find(self, door: ApiContext, asked: ApiRequest) -> tuple[Domain, Mapping]:
         domain = domains.find(door, asked.names["DomainSid"])
         for mapping in self._of(domain):
             if mapping.sid == asked.names["Sid"]:
                 return domain, mapping
         raise NotFound("that list is not at this gate")
 
-    async def _put(self, door: Door, domain: Domain, mappings: tuple[Mapping, ...]) -> None:
+    async def _put(self, door: ApiContext, domain: Domain, mappings: tuple[Mapping, ...]) -> None:
         now = door.switch.now()
         if self.side == "calls":
             changed = replace(domain, calls=mappings, updated_at=now)
@@ -93,7 +93,7 @@ class Gate:
             changed = replace(domain, registrations=mappings, updated_at=now)
         await door.directory.access.domains.put(changed)
 
-    def _shown(self, door: Door, domain: Domain, mapping: Mapping) -> Json:
+    def _shown(self, door: ApiContext, domain: Domain, mapping: Mapping) -> Json:
         mapped = credential_lists.find(door, mapping.sid)
         if self.old:
             return render_access.old_mapping(door.account, mapping, mapped, domain)
@@ -101,7 +101,7 @@ class Gate:
 
 
 RESOURCES: Final = (
-    *Gate(side="calls", old=True).at("/CredentialListMappings"),
-    *Gate(side="calls").at("/Auth/Calls/CredentialListMappings"),
-    *Gate(side="registrations").at("/Auth/Registrations/CredentialListMappings"),
+    *MappingKind(side="calls", old=True).at("/CredentialListMappings"),
+    *MappingKind(side="calls").at("/Auth/Calls/CredentialListMappings"),
+    *MappingKind(side="registrations").at("/Auth/Registrations/CredentialListMappings"),
 )

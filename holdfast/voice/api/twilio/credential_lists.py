@@ -13,7 +13,7 @@ from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import NameInvalid, ParameterInvalid, RecordExists
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import MAX_NAME
 from holdfast.voice.model.errors import NotFound, ParameterMissing
@@ -27,7 +27,7 @@ MOST_USERS: Final = 1000
 _USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,32}\Z")
 
 
-def find(door: Door, sid: str) -> CredentialList:
+def find(door: ApiContext, sid: str) -> CredentialList:
     """The list of that SID. Raises: NotFound."""
     found = door.directory.access.lists.get(sid)
     if found is None:
@@ -35,7 +35,7 @@ def find(door: Door, sid: str) -> CredentialList:
     return found
 
 
-def _find_user(door: Door, asked: Asked) -> tuple[CredentialList, SipUser]:
+def _find_user(door: ApiContext, asked: ApiRequest) -> tuple[CredentialList, SipUser]:
     within = find(door, asked.names["CredentialListSid"])
     user = within.user(asked.names["Sid"])
     if user is None:
@@ -66,34 +66,34 @@ def _password(form: Form) -> str:
     return password
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make an empty list. Raises: ParameterMissing, NameInvalid."""
     now = door.switch.now()
     made = CredentialList(sid=new_sid("CL"), friendly_name=_name(asked.form), created_at=now, updated_at=now)
     await door.directory.access.lists.put(made)
-    return Answer(status=201, body=render_access.credential_list(door.account, made))
+    return ApiResponse(status=201, body=render_access.credential_list(door.account, made))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One list."""
-    return Answer(body=render_access.credential_list(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render_access.credential_list(door.account, find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Rename a list. Raises: NotFound, ParameterMissing, NameInvalid."""
     stored = find(door, asked.names["Sid"])
     renamed = replace(stored, friendly_name=_name(asked.form), updated_at=door.switch.now())
     await door.directory.access.lists.put(renamed)
-    return Answer(body=render_access.credential_list(door.account, renamed))
+    return ApiResponse(body=render_access.credential_list(door.account, renamed))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove a list, and it from every domain's door. Raises: NotFound."""
     await door.directory.access.remove_list(find(door, asked.names["Sid"]).sid)
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Lists, the newest first."""
     body = page(
         door.directory.access.lists.all(),
@@ -103,10 +103,10 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda each: each.sid,
         show=lambda each: render_access.credential_list(door.account, each),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
-async def create_user(door: Door, asked: Asked) -> Answer:
+async def create_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Add a user. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
     within = find(door, asked.names["CredentialListSid"])
     name = asked.form.text("Username")
@@ -122,15 +122,15 @@ async def create_user(door: Door, asked: Asked) -> Answer:
     ha1 = Ha1.of(name, _password(asked.form))
     user = SipUser(sid=new_sid("CR"), username=name, ha1=ha1, created_at=now, updated_at=now)
     await _put(door, within, (*within.users, user))
-    return Answer(status=201, body=render_access.credential(door.account, within, user))
+    return ApiResponse(status=201, body=render_access.credential(door.account, within, user))
 
 
-async def fetch_user(door: Door, asked: Asked) -> Answer:
+async def fetch_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One user."""
-    return Answer(body=render_access.credential(door.account, *_find_user(door, asked)))
+    return ApiResponse(body=render_access.credential(door.account, *_find_user(door, asked)))
 
 
-async def change_user(door: Door, asked: Asked) -> Answer:
+async def change_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Give a user another password. Raises: NotFound, ParameterInvalid."""
     within, stored = _find_user(door, asked)
     user = stored
@@ -138,21 +138,21 @@ async def change_user(door: Door, asked: Asked) -> Answer:
         ha1 = Ha1.of(stored.username, _password(asked.form))
         user = replace(stored, ha1=ha1, updated_at=door.switch.now())
     await _put(door, within, tuple(user if each.sid == user.sid else each for each in within.users))
-    return Answer(body=render_access.credential(door.account, within, user))
+    return ApiResponse(body=render_access.credential(door.account, within, user))
 
 
-async def delete_user(door: Door, asked: Asked) -> Answer:
+async def delete_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove a user. Raises: NotFound."""
     within, gone = _find_user(door, asked)
     await _put(door, within, tuple(each for each in within.users if each.sid != gone.sid))
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def _put(door: Door, within: CredentialList, users: tuple[SipUser, ...]) -> None:
+async def _put(door: ApiContext, within: CredentialList, users: tuple[SipUser, ...]) -> None:
     await door.directory.access.lists.put(replace(within, users=users, updated_at=door.switch.now()))
 
 
-async def listed_users(door: Door, asked: Asked) -> Answer:
+async def listed_users(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """The users of a list, the newest first. Raises: NotFound."""
     within = find(door, asked.names["CredentialListSid"])
     body = page(
@@ -163,7 +163,7 @@ async def listed_users(door: Door, asked: Asked) -> Answer:
         key=lambda user: user.sid,
         show=lambda user: render_access.credential(door.account, within, user),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 _USERS = "/SIP/CredentialLists/{CredentialListSid}/Credentials"

@@ -13,7 +13,7 @@ from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import ParameterInvalid, RecordExists, VoiceUrlInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import NotFound, ParameterMissing
@@ -31,7 +31,7 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
-def find(door: Door, sid: str) -> Domain:
+def find(door: ApiContext, sid: str) -> Domain:
     """The domain of that SID. Raises: NotFound."""
     found = door.directory.access.domains.get(sid)
     if found is None:
@@ -39,7 +39,7 @@ def find(door: Door, sid: str) -> Domain:
     return found
 
 
-def _host(form: Form, door: Door, own: Domain | None = None) -> str | None:
+def _host(form: Form, door: ApiContext, own: Domain | None = None) -> str | None:
     """`DomainName`. Raises: ParameterInvalid, RecordExists."""
     name = form.text("DomainName")
     if name is None:
@@ -78,7 +78,7 @@ def _over(domain: Domain, form: Form, *, now: float) -> Domain:
     )
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make a domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and those of its settings."""
     name = _host(asked.form, door)
     if name is None:
@@ -94,30 +94,30 @@ async def create(door: Door, asked: Asked) -> Answer:
     )
     domain = _over(bare, asked.form, now=now)
     await door.directory.access.domains.put(domain)
-    return Answer(status=201, body=render_access.domain(door.account, domain))
+    return ApiResponse(status=201, body=render_access.domain(door.account, domain))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One domain."""
-    return Answer(body=render_access.domain(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render_access.domain(door.account, find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Change what was sent. Raises: NotFound, ParameterInvalid, RecordExists, and those of its settings."""
     stored = find(door, asked.names["Sid"])
     name = _host(asked.form, door, stored)
     domain = _over(replace(stored, domain_name=name or stored.domain_name), asked.form, now=door.switch.now())
     await door.directory.access.domains.put(domain)
-    return Answer(body=render_access.domain(door.account, domain))
+    return ApiResponse(body=render_access.domain(door.account, domain))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove a domain. Raises: NotFound."""
     await door.directory.access.domains.remove(find(door, asked.names["Sid"]).sid)
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Domains, the newest first."""
     body = page(
         door.directory.access.domains.all(),
@@ -127,7 +127,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda domain: domain.sid,
         show=lambda domain: render_access.domain(door.account, domain),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 RESOURCES: Final = (

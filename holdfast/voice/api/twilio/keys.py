@@ -8,7 +8,7 @@ from typing import Final
 
 from holdfast.voice.api import render_access
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import NotFound
@@ -17,7 +17,7 @@ from holdfast.voice.runtime.directory.access import ApiKey, digest
 WRITE: Final = frozenset({"FriendlyName"})
 
 
-def find(door: Door, sid: str) -> ApiKey:
+def find(door: ApiContext, sid: str) -> ApiKey:
     """The key of that SID. Raises: NotFound."""
     key = door.directory.access.keys.get(sid)
     if key is None:
@@ -25,35 +25,35 @@ def find(door: Door, sid: str) -> ApiKey:
     return key
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make a key. Its secret is told now and never again. Raises: NameInvalid."""
     now, sid, secret = door.switch.now(), new_sid("SK"), secrets.token_hex(16)
     name = read_name(asked.form, "")
     key = ApiKey(sid=sid, friendly_name=name, digest=digest(secret), created_at=now, updated_at=now)
     await door.directory.access.keys.put(key)
-    return Answer(status=201, body=render_access.key(key, secret=secret))
+    return ApiResponse(status=201, body=render_access.key(key, secret=secret))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One key."""
-    return Answer(body=render_access.key(find(door, asked.names["Sid"])))
+    return ApiResponse(body=render_access.key(find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Rename a key. Raises: NotFound, NameInvalid."""
     stored = find(door, asked.names["Sid"])
     key = replace(stored, friendly_name=read_name(asked.form, stored.friendly_name), updated_at=door.switch.now())
     await door.directory.access.keys.put(key)
-    return Answer(body=render_access.key(key))
+    return ApiResponse(body=render_access.key(key))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Revoke a key: it signs nobody in from now on. Raises: NotFound."""
     await door.directory.access.keys.remove(find(door, asked.names["Sid"]).sid)
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Keys, the newest first."""
     body = page(
         door.directory.access.keys.all(),
@@ -63,7 +63,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda key: key.sid,
         show=render_access.key,
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 RESOURCES: Final = tuple(

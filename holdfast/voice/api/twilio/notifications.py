@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from holdfast.voice.api import render
 from holdfast.voice.api.paging import PAGING, Between, comparable, page
 from holdfast.voice.api.render import Json
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.twilio import calls
 from holdfast.voice.api.twilio.call_events import EXCHANGE
 from holdfast.voice.model.errors import NotFound
@@ -22,7 +22,7 @@ LATER_S: Final = 1.0
 LIST: Final = PAGING | comparable("MessageDate") | {"Log"}
 
 
-def _of(door: Door, asked: Asked) -> list[Notice]:
+def _of(door: ApiContext, asked: ApiRequest) -> list[Notice]:
     """The notifications the path is about. Raises: NotFound."""
     sid = asked.names.get("CallSid")
     if sid is None:
@@ -30,7 +30,7 @@ def _of(door: Door, asked: Asked) -> list[Notice]:
     return door.notifications.of(CallSid(calls.find(door, sid).sid))
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Notifications, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
     level = asked.form.choice("Log", ("0", "1"))
     when = Between.read(asked.form, "MessageDate")
@@ -47,19 +47,19 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda notice: notice.sid,
         show=lambda notice: render.notification(door.account, notice),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One notification. Raises: NotFound."""
     for notice in _of(door, asked):
         if notice.sid == asked.names["Sid"]:
             body = render.whole_notification(door.account, notice) | await _exchange(door, notice)
-            return Answer(body=body)
+            return ApiResponse(body=body)
     raise NotFound("there is no such notification")
 
 
-async def _exchange(door: Door, notice: Notice) -> Json:
+async def _exchange(door: ApiContext, notice: Notice) -> Json:
     """What was asked and answered when it went wrong: the newest exchange of the call with that address until then."""
     said = notice.said
     if said.call is None or not said.url:

@@ -22,7 +22,7 @@ from holdfast.voice.api.call_parameters import (
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.to_from import read_parties
 from holdfast.voice.api.twilio import conferences
@@ -69,7 +69,7 @@ UPDATE: Final = frozenset(
 LIST: Final = PAGING | {"Muted", "Hold", "Coaching"}
 
 
-def find(door: Door, asked: Asked) -> tuple[Room, Participant]:
+def find(door: ApiContext, asked: ApiRequest) -> tuple[Room, Participant]:
     """The participant that the path names by call SID or label. Raises: NotFound."""
     room = conferences.find(door, asked.names["ConferenceSid"])
     name = asked.names["CallSid"]
@@ -84,12 +84,12 @@ def _listed(room: Room) -> tuple[Participant, ...]:
     return () if room.status is RoomStatus.COMPLETED else room.participants
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One participant."""
-    return Answer(body=render.participant(*find(door, asked)))
+    return ApiResponse(body=render.participant(*find(door, asked)))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Hold, resume, mute, coach, announce: what was sent is changed, all else stays.
 
     Hold music is fetched with GET unless told otherwise; an empty HoldUrl is silence. CallSidToCoach alone means
@@ -118,17 +118,17 @@ async def change(door: Door, asked: Asked) -> Answer:
     )
     await door.switch.ask(command)
     after = door.switch.board.rooms.get(room.sid, room)
-    return Answer(body=render.participant(after, after.participant(member.call) or member))
+    return ApiResponse(body=render.participant(after, after.participant(member.call) or member))
 
 
-async def kick(door: Door, asked: Asked) -> Answer:
+async def kick(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove a participant; their call goes on behind its `<Dial>`, or ends if it was called in. Raises: NotFound."""
     room, member = find(door, asked)
     await door.switch.ask(RemoveParticipant(room=room.sid, call=member.call))
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """The participants of a conference, the newest first. Raises: NotFound, PageTooLarge, ParameterInvalid."""
     form = asked.form
     room = conferences.find(door, asked.names["ConferenceSid"])
@@ -146,10 +146,10 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda member: member.call,
         show=lambda member: render.participant(room, member),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Call somebody whose only document is to join the conference: an active one by SID, or any by name.
 
     Raises: ConferenceNotActive, LabelInvalid, LabelTaken, BeingStopped, and those of each parameter.
@@ -185,10 +185,10 @@ async def create(door: Door, asked: Asked) -> Answer:
     now = door.switch.now()
     seated = Participant(call=call, joined_at=now, updated_at=now, status="queued", label=admission.label)
     shown = render.participant(joined, joined.participant(call) or seated, queue_time_s=command.wait_s)
-    return Answer(status=201, body=shown)
+    return ApiResponse(status=201, body=shown)
 
 
-def _joined(door: Door, name: str, sid: RoomSid) -> Room:
+def _joined(door: ApiContext, name: str, sid: RoomSid) -> Room:
     """The conference in which a seat was reserved. Raises: ConferenceNotActive when it ended meanwhile."""
     room = conferences.active(door, name) or door.switch.board.rooms.get(sid)
     if room is None:
@@ -196,7 +196,7 @@ def _joined(door: Door, name: str, sid: RoomSid) -> Room:
     return room
 
 
-def _room(door: Door, named: str) -> Room | None:
+def _room(door: ApiContext, named: str) -> Room | None:
     """The conference to join; None: a new one of that name. Raises: ConferenceNotActive, ParameterInvalid."""
     if not is_sid(named, "CF"):
         if len(named) > MAX_NAME:
@@ -208,7 +208,7 @@ def _room(door: Door, named: str) -> Room | None:
     return room
 
 
-def _admission(form: Form, door: Door, name: str, room: Room | None) -> Admission:
+def _admission(form: Form, door: ApiContext, name: str, room: Room | None) -> Admission:
     coach = form.text("CallSidToCoach")
     coaching = form.flag("Coaching")
     if coaching and coach is None:

@@ -19,11 +19,11 @@ from holdfast.voice.api.errors import (
 )
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, read_name, read_voice
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.runtime.directory.directory import E164, normal
-from holdfast.voice.runtime.directory.records import PhoneNumber
+from holdfast.voice.runtime.directory.records import NumberRecord
 
 UPDATE: Final = VOICE | {"VoiceApplicationSid"}
 CREATE: Final = UPDATE | {"PhoneNumber", "AreaCode"}
@@ -35,7 +35,7 @@ LIST: Final = PAGING | {"PhoneNumber", "FriendlyName"}
 _AREA_CODE = re.compile(r"[2-9][0-9]{2}\Z")
 
 
-def find(door: Door, sid: str) -> PhoneNumber:
+def find(door: ApiContext, sid: str) -> NumberRecord:
     """The number of that SID. Raises: NotFound."""
     number = door.directory.number_of_sid(sid)
     if number is None:
@@ -43,7 +43,7 @@ def find(door: Door, sid: str) -> PhoneNumber:
     return number
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make a number ours.
 
     Raises: NumberInvalid, NumberTaken, AreaCodeInvalid, AreaCodeExhausted, ApplicationInvalid.
@@ -51,10 +51,10 @@ async def create(door: Door, asked: Asked) -> Answer:
     e164 = _wanted(asked.form, door)
     number = _over(door.directory.new_number(e164, now=door.switch.now()), asked.form, door)
     await door.directory.put_number(number)
-    return Answer(status=201, body=render.phone_number(door.account, number))
+    return ApiResponse(status=201, body=render.phone_number(door.account, number))
 
 
-def _wanted(form: Form, door: Door) -> str:
+def _wanted(form: Form, door: ApiContext) -> str:
     """The number asked for; by area code the first free one of those reserved for fiction (555-0100 to 555-0199)."""
     phone_number, area_code = form.text("PhoneNumber"), form.text("AreaCode")
     if phone_number is None and area_code is not None:
@@ -73,7 +73,7 @@ def _wanted(form: Form, door: Door) -> str:
     return e164
 
 
-def _over(number: PhoneNumber, form: Form, door: Door) -> PhoneNumber:
+def _over(number: NumberRecord, form: Form, door: ApiContext) -> NumberRecord:
     """The number with what was sent laid over it. Raises: ApplicationInvalid, and those of voice settings."""
     application = number.voice_application_sid
     if form.raw("VoiceApplicationSid") is not None:
@@ -89,25 +89,25 @@ def _over(number: PhoneNumber, form: Form, door: Door) -> PhoneNumber:
     )
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One number."""
-    return Answer(body=render.phone_number(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render.phone_number(door.account, find(door, asked.names["Sid"])))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Change how a number answers. Raises: NotFound, ApplicationInvalid, VoiceUrlInvalid, MethodInvalid."""
     number = _over(find(door, asked.names["Sid"]), asked.form, door)
     await door.directory.put_number(number)
-    return Answer(body=render.phone_number(door.account, number))
+    return ApiResponse(body=render.phone_number(door.account, number))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Give a number up. Raises: NotFound."""
     await door.directory.remove_number(find(door, asked.names["Sid"]).phone_number)
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Numbers, the newest first; `PhoneNumber` may be a part of one, with `*` for any one digit."""
     pattern, name = asked.form.text("PhoneNumber"), asked.form.text("FriendlyName")
     wanted = re.compile("".join("[0-9]" if sign == "*" else re.escape(sign) for sign in pattern or ""))
@@ -119,12 +119,12 @@ async def listed(door: Door, asked: Asked) -> Answer:
     return _page(door, asked, rows)
 
 
-async def none_listed(door: Door, asked: Asked) -> Answer:
+async def none_listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Numbers of a type that none of ours has."""
     return _page(door, asked, [])
 
 
-def _page(door: Door, asked: Asked, rows: list[PhoneNumber]) -> Answer:
+def _page(door: ApiContext, asked: ApiRequest, rows: list[NumberRecord]) -> ApiResponse:
     body = page(
         rows,
         form=asked.form,
@@ -133,7 +133,7 @@ def _page(door: Door, asked: Asked, rows: list[PhoneNumber]) -> Answer:
         key=lambda number: number.sid,
         show=lambda number: render.phone_number(door.account, number),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 _LISTED = Operation(run=listed, parameters=LIST, ignored=frozenset({"Beta", "Origin"}))

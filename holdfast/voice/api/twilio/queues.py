@@ -11,7 +11,7 @@ from holdfast.voice.api import render
 from holdfast.voice.api.errors import NameInvalid, UrlInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, newest_first, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.control.entities import Queue
 from holdfast.voice.model.commands import (
@@ -29,7 +29,7 @@ FRONT: Final = "Front"
 SETTINGS: Final = frozenset({"FriendlyName", "MaxSize"})
 
 
-def find(door: Door, sid: str) -> Queue:
+def find(door: ApiContext, sid: str) -> Queue:
     """The queue of that SID. Raises: NotFound."""
     queue = door.switch.board.queues.get(QueueSid(sid))
     if queue is None or queue.deleted:
@@ -37,7 +37,7 @@ def find(door: Door, sid: str) -> Queue:
     return queue
 
 
-async def create(door: Door, asked: Asked) -> Answer:
+async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make a queue. Raises: NameInvalid, ParameterInvalid, QueueNameTaken."""
     name = _name(asked.form)
     if name is None:
@@ -46,30 +46,30 @@ async def create(door: Door, asked: Asked) -> Answer:
     size = _max_size(asked.form)
     command = CreateQueue(queue=sid, account=door.account, name=name, max_size=size)
     await door.switch.ask(command)
-    return Answer(status=201, body=render.queue(find(door, sid), now=door.switch.now()))
+    return ApiResponse(status=201, body=render.queue(find(door, sid), now=door.switch.now()))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One queue."""
-    return Answer(body=render.queue(find(door, asked.names["Sid"]), now=door.switch.now()))
+    return ApiResponse(body=render.queue(find(door, asked.names["Sid"]), now=door.switch.now()))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Rename or resize. Fewer places than members keeps those who wait. Raises: QueueNameTaken, NotFound."""
     queue = find(door, asked.names["Sid"])
     name, size = _name(asked.form), _max_size(asked.form)
     if name is not None or size is not None:
         await door.switch.ask(ChangeQueue(queue=queue.sid, name=name, max_size=size))
-    return Answer(body=render.queue(find(door, queue.sid), now=door.switch.now()))
+    return ApiResponse(body=render.queue(find(door, queue.sid), now=door.switch.now()))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove an empty queue. Raises: QueueNotEmpty, NotFound."""
     await door.switch.ask(DeleteQueue(queue=find(door, asked.names["Sid"]).sid))
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Queues, the newest first."""
     rows = newest_first(
         (queue for queue in door.switch.board.queues.values() if not queue.deleted), lambda queue: queue.created_at
@@ -83,7 +83,7 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda queue: queue.sid,
         show=lambda queue: render.queue(queue, now=now),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 def _name(form: Form) -> str | None:
@@ -110,15 +110,15 @@ def position_of(queue: Queue, named: str) -> int:
     raise NotFound(f"{named} does not wait in queue {queue.sid}")
 
 
-async def fetch_member(door: Door, asked: Asked) -> Answer:
+async def fetch_member(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """One member, by call or `Front`."""
     queue = find(door, asked.names["QueueSid"])
     position = position_of(queue, asked.names["CallSid"])
     waiting = queue.members[position - 1]
-    return Answer(body=render.member(queue, waiting, position=position, now=door.switch.now()))
+    return ApiResponse(body=render.member(queue, waiting, position=position, now=door.switch.now()))
 
 
-async def dequeue(door: Door, asked: Asked) -> Answer:
+async def dequeue(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Take one out and give it a document; the answer shows it as it waited. Raises: NotFound, UrlInvalid."""
     queue = find(door, asked.names["QueueSid"])
     request = asked.form.request("Url", "Method", wrong=UrlInvalid)
@@ -127,10 +127,10 @@ async def dequeue(door: Door, asked: Asked) -> Answer:
     position = position_of(queue, asked.names["CallSid"])
     waiting = queue.members[position - 1]
     await door.switch.ask(DequeueMember(queue=queue.sid, call=waiting.call, request=request))
-    return Answer(body=render.member(queue, waiting, position=position, now=door.switch.now()))
+    return ApiResponse(body=render.member(queue, waiting, position=position, now=door.switch.now()))
 
 
-async def listed_members(door: Door, asked: Asked) -> Answer:
+async def listed_members(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Who waits, in the order of the queue."""
     queue = find(door, asked.names["QueueSid"])
     now = door.switch.now()
@@ -142,7 +142,7 @@ async def listed_members(door: Door, asked: Asked) -> Answer:
         key=lambda placed: placed[1].call,
         show=lambda placed: render.member(queue, placed[1], position=placed[0], now=now),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
 RESOURCES: Final = (

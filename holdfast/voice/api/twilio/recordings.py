@@ -13,7 +13,7 @@ from holdfast.voice.api import render
 from holdfast.voice.api.call_parameters import RECORDING, read_recording
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
-from holdfast.voice.api.resource import Answer, Asked, Door, Operation, Resource, Sound
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, AudioBody, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.twilio import calls, conferences
 from holdfast.voice.control.entities import Recording, RecordingStatus
@@ -36,7 +36,7 @@ class MonoOnly(AskedWrong):
     code = 16113
 
 
-def find(door: Door, asked: Asked, sid: str, *, deleted_too: bool = False) -> Recording:
+def find(door: ApiContext, asked: ApiRequest, sid: str, *, deleted_too: bool = False) -> Recording:
     """The recording of that SID, of the call or conference in the path. Raises: NotFound."""
     owned = list(_of(door, asked))
     if sid == CURRENT:
@@ -50,7 +50,7 @@ def find(door: Door, asked: Asked, sid: str, *, deleted_too: bool = False) -> Re
     return one
 
 
-def _of(door: Door, asked: Asked) -> Iterator[Recording]:
+def _of(door: ApiContext, asked: ApiRequest) -> Iterator[Recording]:
     """The recordings of the call or conference in the path; all when it names neither. Raises: NotFound."""
     call, room = asked.names.get("CallSid"), asked.names.get("ConferenceSid")
     if call is not None:
@@ -62,16 +62,16 @@ def _of(door: Door, asked: Asked) -> Iterator[Recording]:
             yield one
 
 
-async def begin(door: Door, asked: Asked) -> Answer:
+async def begin(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Record a live call from now on. Raises: NotFound, CallNotInProgress."""
     call = calls.find(door, asked.names["CallSid"])
     terms = read_recording(asked.form, door, source="StartCallRecordingAPI", trim=False)
     sid = RecordingSid(new_sid("RE"))
     await door.switch.ask(RecordCall(call=call.sid, recording=sid, terms=terms))
-    return Answer(status=201, body=_shown(asked, find(door, asked, sid)))
+    return ApiResponse(status=201, body=_shown(asked, find(door, asked, sid)))
 
 
-async def change(door: Door, asked: Asked) -> Answer:
+async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Pause, go on, or stop. Raises: NotFound, ParameterInvalid, RecordingNotActive."""
     one = find(door, asked, asked.names["Sid"])
     status = asked.form.choice("Status", ("paused", "in-progress", "stopped"), wrong=ParameterInvalid)
@@ -84,10 +84,10 @@ async def change(door: Door, asked: Asked) -> Answer:
         "stopped": "stopped",
     }
     await door.switch.ask(ChangeRecording(recording=one.sid, status=words[status], skip=behavior == "skip"))
-    return Answer(body=_shown(asked, door.switch.board.recordings[one.sid]))
+    return ApiResponse(body=_shown(asked, door.switch.board.recordings[one.sid]))
 
 
-async def fetch(door: Door, asked: Asked) -> Answer:
+async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """What is known of a recording (`.json`), or its sound: WAV, or MP3 when the name ends so.
 
     Raises: NotFound, MonoOnly.
@@ -99,7 +99,7 @@ async def fetch(door: Door, asked: Asked) -> Answer:
         raise NotFound(f"a recording cannot be had as {kind}")
     one = find(door, asked, name, deleted_too=_deleted_too(asked))
     if wants_json:
-        return Answer(body=_shown(asked, one))
+        return ApiResponse(body=_shown(asked, one))
     path = None if door.recordings is None else door.recordings.path(one.sid)
     if path is None or one.status is not RecordingStatus.COMPLETED:
         raise NotFound(f"recording {one.sid} has no sound")
@@ -113,21 +113,21 @@ async def fetch(door: Door, asked: Asked) -> Answer:
                 data = await asyncio.to_thread(as_mp3, path, mixed=mixed)
             except SoundUnplayable as error:
                 raise NotFound(error.message) from error
-        return Answer(body=None, sound=Sound(media_type="audio/mpeg", name=f"{one.sid}.mp3", data=data))
+        return ApiResponse(body=None, sound=AudioBody(media_type="audio/mpeg", name=f"{one.sid}.mp3", data=data))
     if mixed:
         async with _encoding:
             data = await asyncio.to_thread(as_one_channel, path)
-        return Answer(body=None, sound=Sound(media_type="audio/x-wav", name=f"{one.sid}.wav", data=data))
-    return Answer(body=None, sound=Sound(media_type="audio/x-wav", name=f"{one.sid}.wav", file=path))
+        return ApiResponse(body=None, sound=AudioBody(media_type="audio/x-wav", name=f"{one.sid}.wav", data=data))
+    return ApiResponse(body=None, sound=AudioBody(media_type="audio/x-wav", name=f"{one.sid}.wav", file=path))
 
 
-async def delete(door: Door, asked: Asked) -> Answer:
+async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Delete the sound. What is known of it stays, for lists that ask for it. Raises: NotFound, RecordNotFinished."""
     await door.switch.ask(DeleteRecording(recording=find(door, asked, asked.names["Sid"]).sid))
-    return Answer(status=204, body=None)
+    return ApiResponse(status=204, body=None)
 
 
-async def listed(door: Door, asked: Asked) -> Answer:
+async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Recordings, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
     form = asked.form
     created = Between.read(form, "DateCreated")
@@ -150,20 +150,20 @@ async def listed(door: Door, asked: Asked) -> Answer:
         key=lambda one: one.sid,
         show=lambda one: _shown(asked, one),
     )
-    return Answer(body=body)
+    return ApiResponse(body=body)
 
 
-def _deleted_too(asked: Asked) -> bool:
+def _deleted_too(asked: ApiRequest) -> bool:
     """Whether what is known of deleted recordings is asked for, too: of the account, not of a call or conference."""
     return _of_account(asked) and asked.form.flag("IncludeSoftDeleted") is True
 
 
-def _of_account(asked: Asked) -> bool:
+def _of_account(asked: ApiRequest) -> bool:
     """Whether the path is about every recording, not those of one call or conference."""
     return not asked.names.keys() & {"CallSid", "ConferenceSid"}
 
 
-def _shown(asked: Asked, one: Recording) -> render.Json:
+def _shown(asked: ApiRequest, one: Recording) -> render.Json:
     """A recording as the resource that was asked shows it."""
     if "CallSid" in asked.names:
         return render.recording(one, within="call")

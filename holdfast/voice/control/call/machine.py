@@ -18,14 +18,14 @@ from holdfast.voice.control.call.scripts import (
     tell,
 )
 from holdfast.voice.control.call.step import (
-    Work,
+    CallStep,
     digits_sound,
     limit_timer,
     ring_timer,
     turn_timer,
 )
 from holdfast.voice.control.entities import Call, CallStatus
-from holdfast.voice.control.read_only_state import Message, Saying, View
+from holdfast.voice.control.read_only_state import Message, ReadOnlyState, Saying
 from holdfast.voice.control.webhook_params import ear, sip_told
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
@@ -83,20 +83,20 @@ from holdfast.voice.model.internal_commands import (
 )
 from holdfast.voice.model.sip_status_mapping import SIP_FAILED, not_reached, refused_as
 from holdfast.voice.twiml.runner import Runner
-from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
+from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia
 
 KEYED: Final[tuple[Role, ...]] = ("main", "queue", "screen")
 """The scripts that hear of keys; a hold, a wait for a conference and an announcement do not."""
 
 
-class Moved(NamedTuple):
+class CallTransition(NamedTuple):
     """A call after a step, and what the step said."""
 
     call: Call
     said: tuple[Saying, ...]
 
 
-def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved:
+def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
     """A call placed by REST. Source: Twilio API, POST Calls."""
     call = Call(
         sid=command.call,
@@ -116,7 +116,7 @@ def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved
         timeout_s=command.timeout_s,
         queue_time_s=command.wait_s,
     )
-    work = Work(call=call, now=now, view=view, runner=runner)
+    work = CallStep(call=call, now=now, view=view, runner=runner)
     if command.seat is not None:
         work.say(command.seat)
     if command.wait_s > 0:
@@ -124,10 +124,10 @@ def create(command: CreateCall, now: float, view: View, runner: Runner) -> Moved
         work.say(StartTimer(token=turn_timer(call.sid), after_s=command.wait_s))
     else:
         work.place(command.target)
-    return Moved(work.call, tuple(work.said))
+    return CallTransition(work.call, tuple(work.said))
 
 
-def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runner) -> Moved:
+def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
     """A call dialled by another's document. Source: TwiML <Dial>."""
     call = Call(
         sid=command.call,
@@ -146,12 +146,12 @@ def dial(command: CallChild, parent: Call, now: float, view: View, runner: Runne
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
     )
-    work = Work(call=call, now=now, view=view, runner=runner)
+    work = CallStep(call=call, now=now, view=view, runner=runner)
     work.place(command.target)
-    return Moved(work.call, tuple(work.said))
+    return CallTransition(work.call, tuple(work.said))
 
 
-def receive(command: ReceiveCall, now: float, view: View, runner: Runner) -> Moved:
+def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
     """A phone called in: it rings, and its number's document begins."""
     call = Call(
         sid=command.call,
@@ -170,15 +170,15 @@ def receive(command: ReceiveCall, now: float, view: View, runner: Runner) -> Mov
         time_limit_s=command.time_limit_s,
         extra=command.extra,
     )
-    work = Work(call=call, now=now, view=view, runner=runner)
+    work = CallStep(call=call, now=now, view=view, runner=runner)
     work.say(RingLeg(call=call.sid), StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
     begin(work, "main", command.instruction)
-    return Moved(work.call, tuple(work.said))
+    return CallTransition(work.call, tuple(work.said))
 
 
-def step(call: Call, message: Message, now: float, view: View, runner: Runner) -> Moved:
+def step(call: Call, message: Message, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
     """What a message does to a call. Raises: CallNotInProgress (REST commands only, and nothing is changed)."""
-    work = Work(call=call, now=now, view=view, runner=runner)
+    work = CallStep(call=call, now=now, view=view, runner=runner)
     match message:
         case RedirectCall() | EndCall() | ChangeCall():
             if not call.live:
@@ -229,10 +229,10 @@ def step(call: Call, message: Message, now: float, view: View, runner: Runner) -
             main = call.script("main")
             if main is not None:
                 tell(work, main, message)  # type: ignore[arg-type]  # commands for a call are matched above
-    return Moved(work.call, tuple(work.said))
+    return CallTransition(work.call, tuple(work.said))
 
 
-def _to_script(work: Work, token: Token, fact: Fact) -> None:
+def _to_script(work: CallStep, token: Token, fact: Fact) -> None:
     """The script whose prefix the token bears; an older script's token finds nobody."""
     for script in work.call.scripts:
         if token.startswith(f"{script.prefix}/"):
@@ -243,7 +243,7 @@ def _to_script(work: Work, token: Token, fact: Fact) -> None:
 # --- asked by REST -------------------------------------------------------------------------------------
 
 
-def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
+def _asked(work: CallStep, command: RedirectCall | EndCall | ChangeCall) -> None:
     call = work.call
     match command:
         case RedirectCall(instruction=instruction):
@@ -268,7 +268,7 @@ def _asked(work: Work, command: RedirectCall | EndCall | ChangeCall) -> None:
                 _limit(work, command.time_limit_s)
 
 
-def _limit(work: Work, limit_s: int) -> None:
+def _limit(work: CallStep, limit_s: int) -> None:
     """Another time limit, counted from the start of the call; one that is over already ends it."""
     call = work.call = replace(work.call, time_limit_s=limit_s)
     began = call.created_at if call.direction == "inbound" else call.answered_at
@@ -284,7 +284,7 @@ def _limit(work: Work, limit_s: int) -> None:
     hang_up(work)
 
 
-def _redirect(work: Work, instruction: Instruction) -> None:
+def _redirect(work: CallStep, instruction: Instruction) -> None:
     """Take the running verb away and run another document; the goodbye request of that verb goes first.
 
     A dialled leg that is redirected is nobody's child from now on. Source: Twilio docs, "Modify a live call".
@@ -297,7 +297,7 @@ def _redirect(work: Work, instruction: Instruction) -> None:
     if main is not None:
         about = ear(call, "main", work.view, work.now)
         stops, goodbye = work.runner.interrupt(main, "redirect", about, work.now)
-        work.say(*(step for step in stops if not isinstance(step, Answer | EarlyMedia | Decline)))
+        work.say(*(step for step in stops if not isinstance(step, AnswerCaller | EarlyMedia | DeclineCaller)))
         work.drop(main)
     elif call.boss is not None:
         stop(work, "screen")
@@ -315,7 +315,7 @@ def _redirect(work: Work, instruction: Instruction) -> None:
 # --- told by the leg, the clock, or the boss ----------------------------------------------------------------
 
 
-def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed) -> None:
+def _leg(work: CallStep, fact: LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed) -> None:
     call = work.call
     match fact:
         case LegRinging():
@@ -350,7 +350,7 @@ def _leg(work: Work, fact: LegRinging | LegAnswered | LegRefused | LegEnded | Ph
                 work.say(NotePhoneHold(call=call.sid, held=held))
 
 
-def _answered(work: Work) -> None:
+def _answered(work: CallStep) -> None:
     """A called phone answered: its own document begins, or its boss hears of it."""
     call = work.call
     work.move(CallStatus.IN_PROGRESS)
@@ -369,7 +369,7 @@ def _answered(work: Work) -> None:
         _connected(work)
 
 
-def _connected(work: Work) -> None:
+def _connected(work: CallStep) -> None:
     """The called phone has answered and was sent its touch tones: go on."""
     call = work.call
     if call.boss is None:
@@ -381,14 +381,14 @@ def _connected(work: Work) -> None:
         begin(work, "screen", Instruction(request=call.screen))
 
 
-def _time_is_over(work: Work, token: Token) -> None:
+def _time_is_over(work: CallStep, token: Token) -> None:
     if token == limit_timer(work.call.sid):
         hang_up(work)
     elif work.call.status in (CallStatus.QUEUED, CallStatus.RINGING):
         work.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=False)
 
 
-def _release(work: Work, command: ReleaseChild) -> None:
+def _release(work: CallStep, command: ReleaseChild) -> None:
     """The parent's verb is done with this leg. Unanswered legs are canceled, or were given their time."""
     if work.call.boss is None:
         return

@@ -11,7 +11,7 @@ from dataclasses import replace
 from xml.sax.saxutils import escape
 
 from holdfast.voice.control.call.step import (
-    Work,
+    CallStep,
     again_timer,
     beside,
     bridging_sound,
@@ -34,8 +34,8 @@ from holdfast.voice.model.internal_commands import (
     NoteAnnouncing,
     RefuseEntry,
 )
-from holdfast.voice.twiml.script import Broken, Ending, Over, Script, Turn
-from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia, HangUp, Quit
+from holdfast.voice.twiml.script import Ending, Script, ScriptEnded, ScriptFailed, ScriptTurn
+from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia, HangUp, QuitQueue
 
 HOLD_PATIENCE_S = 2.0
 """How long a held ear may hear silence before the built-in music takes the place of a sound that does not come."""
@@ -47,7 +47,7 @@ TWILIOS_MUSIC = re.compile(
 BUILTIN = '<Response><Play loop="0">builtin:hold</Play></Response>'
 
 
-def begin(work: Work, role: Role, instruction: Instruction) -> None:
+def begin(work: CallStep, role: Role, instruction: Instruction) -> None:
     """Start a script of that role in place of one that runs."""
     stop(work, role)
     serial = work.call.scripts_begun + 1
@@ -58,7 +58,7 @@ def begin(work: Work, role: Role, instruction: Instruction) -> None:
     _apply(work, work.runner.begin(script, instruction, ear(work.call, role, work.view, work.now), work.now))
 
 
-def begin_beside(work: Work, role: Role, request: WebRequest | None) -> None:
+def begin_beside(work: CallStep, role: Role, request: WebRequest | None) -> None:
     """Start a script beside the main one. No request: the built-in music. An empty URL: silence, so none."""
     if request is None or is_twilios_music(request.url):
         begin(work, role, Instruction(twiml=BUILTIN))
@@ -76,17 +76,19 @@ def is_twilios_music(url: str) -> bool:
     return TWILIOS_MUSIC.match(url) is not None
 
 
-def stop(work: Work, role: Role) -> None:
+def stop(work: CallStep, role: Role) -> None:
     """End the script of that role and everything it started; nothing when there is none."""
     script = work.call.script(role)
     if script is None:
         return
     stops, _ = work.runner.interrupt(script, "redirect", ear(work.call, role, work.view, work.now), work.now)
-    work.say(*(step for step in stops if not isinstance(step, Answer | EarlyMedia | Decline)), *beside(script))
+    work.say(
+        *(step for step in stops if not isinstance(step, AnswerCaller | EarlyMedia | DeclineCaller)), *beside(script)
+    )
     work.drop(script)
 
 
-def tell(work: Work, script: Script, fact: Fact) -> None:
+def tell(work: CallStep, script: Script, fact: Fact) -> None:
     """Give a script the next fact."""
     match fact:
         case TimerFired(token=token) if token == patience_timer(script):
@@ -98,7 +100,7 @@ def tell(work: Work, script: Script, fact: Fact) -> None:
             _apply(work, work.runner.take(script, fact, about, work.now))
 
 
-def referred(work: Work, fact: PhoneRefers) -> None:
+def referred(work: CallStep, fact: PhoneRefers) -> None:
     """A phone asks that its peer is put through elsewhere: a bridged Dial with a referUrl does so, nobody else.
 
     Source: Twilio docs, "Inbound SIP REFER"; error 13802.
@@ -116,23 +118,23 @@ def referred(work: Work, fact: PhoneRefers) -> None:
         work.say(ChildRefers(call=dialler.sid, child=call.sid, target=fact.target))
 
 
-def _apply(work: Work, turn: Turn) -> None:
+def _apply(work: CallStep, turn: ScriptTurn) -> None:
     """Carry out what a script's turn says, in order, and draw the consequence of its end."""
     before, script = work.call.script(turn.script.role), turn.script
     has_come = script.document is not None and (before is None or before.document is None)
-    if script.role == "announce" and has_come and not isinstance(turn.ending, Broken):
+    if script.role == "announce" and has_come and not isinstance(turn.ending, ScriptFailed):
         work.say(NoteAnnouncing(call=work.call.sid, instruction=_again(script)))
     if turn.ending is not None:
         # Before anything is done: what is done may end the call, which then finds no verb that runs.
-        script = replace(script, ended="broken" if isinstance(turn.ending, Broken) else "over")
+        script = replace(script, ended="broken" if isinstance(turn.ending, ScriptFailed) else "over")
     work.keep(script)
     for doing in turn.doings:
         match doing:
-            case Answer():
+            case AnswerCaller():
                 work.answer()
             case EarlyMedia():
                 work.sound_early()
-            case Decline(sip_code=sip_code):
+            case DeclineCaller(sip_code=sip_code):
                 _decline(work, sip_code)
             case _:
                 work.say(doing)
@@ -150,14 +152,14 @@ def _again(script: Script) -> Instruction:
     return Instruction(twiml=text, base_url=document.url)
 
 
-def _decline(work: Work, sip_code: int) -> None:
+def _decline(work: CallStep, sip_code: int) -> None:
     call = work.call
     if call.direction == "inbound" and call.status is CallStatus.RINGING:
         busy = sip_code == 486
         work.finish(CallStatus.BUSY if busy else CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
 
 
-def hang_up(work: Work, sip_code: int = 603) -> None:
+def hang_up(work: CallStep, sip_code: int = 603) -> None:
     """End the call from our side: completed when it was answered, else the caller is declined."""
     if work.call.status is CallStatus.IN_PROGRESS:
         work.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
@@ -165,36 +167,36 @@ def hang_up(work: Work, sip_code: int = 603) -> None:
         work.finish(CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
 
 
-def _ended(work: Work, script: Script, ending: Ending) -> None:
+def _ended(work: CallStep, script: Script, ending: Ending) -> None:
     """What the end of a script means, by its role. Source: Twilio docs of each kind of URL."""
     match script.role, ending:
-        case "main", Broken():
+        case "main", ScriptFailed():
             unanswered = work.call.status is not CallStatus.IN_PROGRESS
             status = CallStatus(twilio_assumptions.BROKEN_UNANSWERED) if unanswered else CallStatus.COMPLETED
             work.finish(status, 500, leg_is_gone=False)
         case "main", _:
             hang_up(work)
-        case "queue", Over():
+        case "queue", ScriptEnded():
             _wait_again(work, script)
-        case "queue", Quit():
+        case "queue", QuitQueue():
             work.say(LeaveQueue(call=work.call.sid, result="leave"))
-        case "queue", Broken():
+        case "queue", ScriptFailed():
             work.say(LeaveQueue(call=work.call.sid, result="error"))
         case "queue" | "screen", HangUp():
             hang_up(work)
-        case "wait", Broken(code=code, message=message) if script.document is None:
+        case "wait", ScriptFailed(code=code, message=message) if script.document is None:
             why = f"not admitted to the conference, for its waitUrl failed: {message}"
             work.say(RefuseEntry(call=work.call.sid, code=code, message=why))
-        case "hold", Broken():
+        case "hold", ScriptFailed():
             if script.impatient:
                 _builtin_music(work, script)
         case "announce", _:
             work.drop(script)
-            code, message = (ending.code, ending.message) if isinstance(ending, Broken) else (0, "")
+            code, message = (ending.code, ending.message) if isinstance(ending, ScriptFailed) else (0, "")
             work.say(NoteAnnounced(call=work.call.sid, code=code, message=message))
         case "whisper", _:
             work.say(WhisperHeard(call=work.call.sid))
-        case "screen", Over():
+        case "screen", ScriptEnded():
             assert work.call.boss is not None
             work.drop(script)
             work.say(ChildScreened(call=work.call.boss, child=work.call.sid))
@@ -204,7 +206,7 @@ def _ended(work: Work, script: Script, ending: Ending) -> None:
             pass
 
 
-def _wait_again(work: Work, script: Script) -> None:
+def _wait_again(work: CallStep, script: Script) -> None:
     """Ask a queue's waitUrl again, not more often than once in WAIT_PERIOD_S."""
     left = script.started_at + WAIT_PERIOD_S - work.now
     if left > 0:
@@ -213,7 +215,7 @@ def _wait_again(work: Work, script: Script) -> None:
     begin_beside(work, "queue", work.call.waits_on)
 
 
-def _lose_patience(work: Work, script: Script) -> None:
+def _lose_patience(work: CallStep, script: Script) -> None:
     """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
     script = replace(script, impatient=True)
     work.keep(script)
@@ -224,5 +226,5 @@ def _lose_patience(work: Work, script: Script) -> None:
         work.say(PlaySound(token=bridging_sound(script), source="builtin:hold", rounds=0, meanwhile=coming))
 
 
-def _builtin_music(work: Work, script: Script) -> None:
+def _builtin_music(work: CallStep, script: Script) -> None:
     work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from holdfast.voice.control.entities import CALL_TRANSITIONS, Call, CallStatus
-from holdfast.voice.control.read_only_state import Saying, View
+from holdfast.voice.control.read_only_state import ReadOnlyState, Saying
 from holdfast.voice.control.webhook_params import (
     callback,
     ear,
@@ -29,16 +29,16 @@ from holdfast.voice.model.ids import CallSid, RecordingSid, Token, derive
 from holdfast.voice.model.internal_commands import EndRecording, LeaveRoom
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.script import Script
-from holdfast.voice.twiml.verb import Answer, Decline, EarlyMedia
+from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia
 
 
 @dataclass(slots=True, kw_only=True)
-class Work:
+class CallStep:
     """One call's step. Invariant: `said` is in the order in which it is to happen."""
 
     call: Call
     now: float
-    view: View
+    view: ReadOnlyState
     runner: Runner
     said: list[Saying] = field(default_factory=list)
 
@@ -106,7 +106,10 @@ class Work:
             stops, goodbye = self.runner.interrupt(
                 script, "hangup", ear(was, script.role, self.view, self.now), self.now
             )
-            self.say(*(stop for stop in stops if not isinstance(stop, Answer | EarlyMedia | Decline)), *beside(script))
+            self.say(
+                *(stop for stop in stops if not isinstance(stop, AnswerCaller | EarlyMedia | DeclineCaller)),
+                *beside(script),
+            )
             if goodbye is not None and script.role == "main":
                 form = (*standard(self.call), *goodbye.form)
                 goodbyes.append(PostCallback(call=was.sid, kind="superseded", request=replace(goodbye, form=form)))

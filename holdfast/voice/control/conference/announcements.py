@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.conference.step import Stage
+from holdfast.voice.control.conference.step import RoomStep
 from holdfast.voice.control.entities import Announcement, Participant
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import Instruction, WebRequest
@@ -19,7 +19,7 @@ WEB_FAILED = range(11200, 11300)
 """Codes of a web server that failed: an ordinary line of the log, and no event of the conference."""
 
 
-def announce(stage: Stage, request: WebRequest) -> None:
+def announce(stage: RoomStep, request: WebRequest) -> None:
     """Play something to everybody who is connected, and not on hold."""
     for one in stage.room.participants:
         stage.put(replace(one, announcement=None))
@@ -28,7 +28,7 @@ def announce(stage: Stage, request: WebRequest) -> None:
     _ask(stage, request, tuple(ears))
 
 
-def _ask(stage: Stage, request: WebRequest, ears: tuple[CallSid, ...]) -> None:
+def _ask(stage: RoomStep, request: WebRequest, ears: tuple[CallSid, ...]) -> None:
     """Let the first of these ears ask for the document; with nobody there it is over."""
     if not ears:
         _room_end(stage, request)
@@ -38,7 +38,7 @@ def _ask(stage: Stage, request: WebRequest, ears: tuple[CallSid, ...]) -> None:
     stage.say(StartScript(call=ears[0], role="announce", request=request))
 
 
-def begin_to_hear(stage: Stage, call: CallSid, instruction: Instruction) -> None:
+def begin_to_hear(stage: RoomStep, call: CallSid, instruction: Instruction) -> None:
     """The document is there: this ear hears it from now on, and with the first of a room all others."""
     one = stage.one(call)
     stage.put(replace(one, announcing=True))
@@ -51,7 +51,7 @@ def begin_to_hear(stage: Stage, call: CallSid, instruction: Instruction) -> None
         stage.say(*(StartScript(call=ear, role="announce", request=None, instruction=instruction) for ear in others))
 
 
-def end_hearing(stage: Stage, note: NoteAnnounced) -> None:
+def end_hearing(stage: RoomStep, note: NoteAnnounced) -> None:
     """An ear has heard its announcement, or cannot; it hears again what it heard before."""
     one = stage.one(note.call)
     stage.put(replace(one, announcing=False, announcement=None))
@@ -69,7 +69,7 @@ def end_hearing(stage: Stage, note: NoteAnnounced) -> None:
         leave_announcement(stage, note.call)
 
 
-def leave_announcement(stage: Stage, call: CallSid) -> None:
+def leave_announcement(stage: RoomStep, call: CallSid) -> None:
     """This ear hears the room's announcement no more; when none is left it is over."""
     whole = stage.room.announcement
     if whole is None or call not in whole.ears:
@@ -83,12 +83,12 @@ def leave_announcement(stage: Stage, call: CallSid) -> None:
         _room_end(stage, whole.request)
 
 
-def _room_end(stage: Stage, request: WebRequest) -> None:
+def _room_end(stage: RoomStep, request: WebRequest) -> None:
     stage.room = replace(stage.room, announcement=None)
     stage.tell("announcement-end", None, ("AnnounceUrl", request.url))
 
 
-def _tell(stage: Stage, one: Participant | None, request: WebRequest, note: NoteAnnounced) -> None:
+def _tell(stage: RoomStep, one: Participant | None, request: WebRequest, note: NoteAnnounced) -> None:
     """Source: conference status callback, announcement events."""
     if not note.code:
         stage.tell("announcement-end", one, ("AnnounceUrl", request.url))

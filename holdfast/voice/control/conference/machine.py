@@ -24,9 +24,9 @@ from holdfast.voice.control.conference.audio import (
     voices_of,
 )
 from holdfast.voice.control.conference.participant import change
-from holdfast.voice.control.conference.step import Stage
+from holdfast.voice.control.conference.step import RoomStep
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
-from holdfast.voice.control.read_only_state import Saying, View
+from holdfast.voice.control.read_only_state import ReadOnlyState, Saying
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Admission,
@@ -58,7 +58,7 @@ from holdfast.voice.model.internal_commands import (
 )
 
 
-class Moved(NamedTuple):
+class RoomTransition(NamedTuple):
     """A room after a step, and what the step said."""
 
     room: Room
@@ -103,9 +103,9 @@ RoomMessage = (
 )
 
 
-def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
+def step(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> RoomTransition:
     """What a message does to a room. Raises: the errors that ChangeParticipant and its like name."""
-    stage = Stage(room=room, now=now, view=view)
+    stage = RoomStep(room=room, now=now, view=view)
     match message:
         case Bridge(call=call):
             held = (joining := view.calls.get(call)) is not None and joining.phone_held
@@ -164,10 +164,10 @@ def step(room: Room, message: RoomMessage, now: float, view: View) -> Moved:
     if view.recordings_of(room.sid) and (voices := voices_of(after)) != voices_of(room):
         # Before anything is said that ends the recording: until that is carried out it has no more of anybody.
         sound.append(NoteVoices(room=room.sid, voices=voices))
-    return Moved(after, (*sound, *stage.said))
+    return RoomTransition(after, (*sound, *stage.said))
 
 
-def _turn(stage: Stage, one: Participant, speaks: bool) -> None:
+def _turn(stage: RoomStep, one: Participant, speaks: bool) -> None:
     """A participant began to speak, or stopped."""
     if one.speaks != speaks:
         stage.put(replace(one, speaks=speaks))
@@ -200,14 +200,14 @@ def _participant(
     )
 
 
-def _add(stage: Stage, one: Participant) -> None:
+def _add(stage: RoomStep, one: Participant) -> None:
     stage.room = replace(stage.room, participants=(*stage.room.participants, one), updated_at=stage.now)
     if one.status == "connected":
         stage.say(RoomEntered(call=one.call, room=stage.room.sid))
         stage.tell("participant-join", one)
 
 
-def _enter(stage: Stage, call: CallSid, admission: Admission) -> None:
+def _enter(stage: RoomStep, call: CallSid, admission: Admission) -> None:
     """Let a call in, unless the conference is full or what it asks for cannot be."""
     seat = stage.room.participant(call)
     others = [one for one in stage.room.participants if one.call != call]
@@ -244,7 +244,7 @@ def _refusal(others: list[Participant], room: Room, admission: Admission) -> tup
     return None
 
 
-def _leave(stage: Stage, one: Participant, reason: str, *, kicked: bool) -> None:
+def _leave(stage: RoomStep, one: Participant, reason: str, *, kicked: bool) -> None:
     """A participant is out: its sounds stop, others hear of it, and the room may end with it."""
     stage.remove(one.call)
     _silence(stage, one)
@@ -264,7 +264,7 @@ def _leave(stage: Stage, one: Participant, reason: str, *, kicked: bool) -> None
     _end_if_empty(stage, one, f"last-participant-{verb}")
 
 
-def _tell_leave(stage: Stage, one: Participant, reason: str) -> None:
+def _tell_leave(stage: RoomStep, one: Participant, reason: str) -> None:
     """Source: changelog 2023-10, reasons a participant left."""
     call = stage.view.calls.get(one.call)
     status = "in-progress" if call is None or call.live else call.status.value
@@ -274,12 +274,12 @@ def _tell_leave(stage: Stage, one: Participant, reason: str) -> None:
     stage.tell("participant-leave", one, ("ParticipantCallStatus", status), ("ReasonParticipantLeft", reason))
 
 
-def _end_if_empty(stage: Stage, one: Participant | None, reason: str) -> None:
+def _end_if_empty(stage: RoomStep, one: Participant | None, reason: str) -> None:
     if not stage.room.participants and stage.room.status is not RoomStatus.COMPLETED:
         _end(stage, reason, one, "")
 
 
-def _end(stage: Stage, reason: str, trigger: Participant | None, others_reason: str) -> None:
+def _end(stage: RoomStep, reason: str, trigger: Participant | None, others_reason: str) -> None:
     """The conference is over for everybody in it."""
     for other in stage.room.participants:
         _silence(stage, other)
@@ -297,7 +297,7 @@ def _end(stage: Stage, reason: str, trigger: Participant | None, others_reason: 
     stage.tell("conference-end", None, *more)
 
 
-def _silence(stage: Stage, one: Participant) -> None:
+def _silence(stage: RoomStep, one: Participant) -> None:
     """Stop what was played to a participant because of the room."""
     whole = stage.room.announcement
     announced = one.announcing or one.announcement is not None or (whole is not None and one.call in whole.ears)
@@ -308,7 +308,7 @@ def _silence(stage: Stage, one: Participant) -> None:
     stage.say(*(StopScript(call=one.call, role=role) for role, runs in roles if runs))
 
 
-def _settle(stage: Stage) -> None:
+def _settle(stage: RoomStep) -> None:
     """Draw the consequences of the new values: the conference begins; waits and comforts begin or end."""
     room = stage.room
     inside = [one for one in room.participants if one.status == "connected"]

@@ -11,17 +11,17 @@ from holdfast.voice.control.entities import (
     Room,
     RoomStatus,
 )
-from holdfast.voice.control.read_only_state import Saying, View
+from holdfast.voice.control.read_only_state import ReadOnlyState, Saying
 from holdfast.voice.model.ids import CallSid
 
 
 @dataclass(slots=True, kw_only=True)
-class Stage:
+class RoomStep:
     """One room's step in progress."""
 
     room: Room
     now: float
-    view: View
+    view: ReadOnlyState
     said: list[Saying] = field(default_factory=list)
 
     def say(self, *sayings: Saying) -> None:

@@ -21,7 +21,7 @@ _END, _VOLUME = 0x80, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class OutgoingEvent:
     """What is sent in one tick of a key. Units: `duration` in samples."""
 
     code: int
@@ -30,9 +30,9 @@ class Event:
     last: bool
 
 
-def plan(digits: str) -> tuple[Event | None, ...]:
+def plan(digits: str) -> tuple[OutgoingEvent | None, ...]:
     """What is sent in each tick; None is the leg's own sound. Signs that are no key take no time."""
-    ticks: list[Event | None] = []
+    ticks: list[OutgoingEvent | None] = []
     for digit in digits:
         if digit in PAUSE_FRAMES:
             ticks += [None] * PAUSE_FRAMES[digit]
@@ -41,11 +41,11 @@ def plan(digits: str) -> tuple[Event | None, ...]:
     return tuple(ticks)
 
 
-def _press(code: int) -> list[Event | None]:
-    ticks: list[Event | None] = []
+def _press(code: int) -> list[OutgoingEvent | None]:
+    ticks: list[OutgoingEvent | None] = []
     for tick in range(ON_FRAMES + END_PACKETS - 1):
         ticks.append(
-            Event(
+            OutgoingEvent(
                 code=code,
                 duration=min(tick + 1, ON_FRAMES) * SAMPLES,
                 first=tick == 0,
@@ -55,7 +55,7 @@ def _press(code: int) -> list[Event | None]:
     return ticks + [None] * (ON_FRAMES + OFF_FRAMES - len(ticks))
 
 
-def packet(event: Event, *, payload_type: int, sequence: int, began: int, ssrc: int) -> bytes:
+def packet(event: OutgoingEvent, *, payload_type: int, sequence: int, began: int, ssrc: int) -> bytes:
     """The whole packet. Units: `began` is the timestamp of the tick in which the key did.
 
     It is the same for all packets of a key, through ticks that were left out between them: another one is another key.

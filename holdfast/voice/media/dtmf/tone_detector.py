@@ -53,7 +53,7 @@ _TWIST = 10 ** (MOST_TWIST_DB / 10)
 Floats = NDArray[np.float32]
 
 
-class InbandKeys:
+class ToneDetector:
     """What each listened-to row has been heard to press."""
 
     def __init__(self, rows: int) -> None:

@@ -47,7 +47,7 @@ def _frames(digit: str, law: int) -> Bytes:
     return frames
 
 
-class KeyTones:
+class ToneGenerator:
     """Which keys each leg is still to hear, and how far it is. Between two keys it hears its own sound."""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ class _Leg:
     encoder: G722 = field(default_factory=lambda: G722(_RATE_HZ, _BITS_PER_SECOND))
 
 
-class WidebandLegs:
+class G722Legs:
     """The rows whose packets are G.722. Invariant: everywhere else in the process they are µ-law rows."""
 
     def __init__(self) -> None:

@@ -24,14 +24,14 @@ LOUD = 200.0**2
 _FRAME_BYTES = 2 * SAMPLES
 
 
-class Voice(NamedTuple):
+class TapSource(NamedTuple):
     """One source of sound: what the leg in this row says, or what it hears."""
 
     row: int
     hears: bool
 
 
-Channels = tuple[tuple[Voice, ...], ...]
+Channels = tuple[tuple[TapSource, ...], ...]
 """The voices of each channel; a channel without any is silent."""
 Mode = Literal["on", "silent", "off"]
 """Captured; silence in its place; nothing at all, so that the recording becomes shorter."""
@@ -81,7 +81,7 @@ class _Plan(Generic[K]):
     places: tuple[tuple[K, int, int], ...]
 
 
-class Captures(Generic[K]):
+class RecordingTaps(Generic[K]):
     """Every recording that is being made, by a key of the caller's."""
 
     def __init__(self) -> None:

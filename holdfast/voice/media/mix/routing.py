@@ -21,7 +21,7 @@ Hears = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+class MixBucket:
     """Groups of one size, side by side. Shape: members `first` … `first + groups * size` of the plan."""
 
     first: int
@@ -40,7 +40,7 @@ class MixPlan:
 
     members: Numbers
     alaw_members: Numbers
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[MixBucket, ...]
     group_of_ear: Numbers
     self_of_ear: Numbers
     ulaw_ears: int
@@ -99,7 +99,7 @@ def _plan(ears: Sequence[int], mixed: Mapping[int, tuple[int, ...]], laws: Seque
     group_of = {ear: group for ear, group in zip(ears, _groups(ears, mixed), strict=True)}
     groups = sorted(set(group_of.values()), key=lambda group: (len(group), group))
     members: list[int] = []
-    buckets: list[Bucket] = []
+    buckets: list[MixBucket] = []
     place: dict[tuple[int, ...], int] = {}
     number: dict[tuple[int, ...], int] = {}
     for size, same_size in groupby(groups, key=len):
@@ -107,7 +107,7 @@ def _plan(ears: Sequence[int], mixed: Mapping[int, tuple[int, ...]], laws: Seque
         for group in same_size:
             place[group], number[group] = len(members), len(number)
             members += group
-        buckets.append(Bucket(first=first, groups=len(number) - before, size=size))
+        buckets.append(MixBucket(first=first, groups=len(number) - before, size=size))
     self_of_ear = [
         place[group_of[ear]] + group_of[ear].index(ear)
         if ear in group_of[ear] and ear not in mixed[ear]

@@ -23,7 +23,7 @@ _SQUARE: NDArray[np.float32] = (DECODE.astype(np.float32) / np.float32(32768)) *
 _LOUD = np.float32(10 ** (LOUD_DB / 10))
 
 
-class Speech:
+class VoiceActivity:
     """What each listened-to row has been heard to do."""
 
     def __init__(self, rows: int) -> None:

@@ -21,7 +21,7 @@ _NOBODY = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ReceptionReport:
     """A leg's reception so far. Shape: `highest` is the extended sequence number. Units: `jitter` in samples."""
 
     ssrc: int
@@ -36,7 +36,7 @@ class Standing:
         return self.expected - self.received
 
 
-class Reception:
+class ReceiverStats:
     """The stream of each row, counted from the first packet of its source."""
 
     def __init__(self, rows: int) -> None:
@@ -102,11 +102,11 @@ class Reception:
             self._first[row] = self._highest[row] - expected
             self._follows[row] = number + 1 & 0xFFFF
 
-    def standing(self, row: int) -> Standing | None:
+    def standing(self, row: int) -> ReceptionReport | None:
         """Where a leg's stream stands; None before its first packet."""
         if self._ssrc[row] == _NOBODY:
             return None
-        return Standing(
+        return ReceptionReport(
             ssrc=int(self._ssrc[row]),
             highest=int(self._highest[row]),
             expected=int(self._highest[row] - self._first[row]) + 1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from holdfast.voice.media.rtp.receiver_stats import Standing
+from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 
 SENDER_REPORT, RECEIVER_REPORT, DESCRIPTION, GOODBYE = 200, 201, 202, 203
 LARGEST = 1500
@@ -18,7 +18,7 @@ _NTP_EPOCH = 2_208_988_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class ReportInterval:
     """Where a stream stood at the last report, for the part lost since. Source: RFC 3550 appendix A.3."""
 
     expected: int = 0
@@ -26,7 +26,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PeerReport:
     """What a party says of our stream, and when it last reported its own. Units: `jitter` in samples.
 
     Shape: `lost` None if it reports nothing of us; `last_report` the middle 32 bits of its NTP time, or None; `echoed`
@@ -40,7 +40,7 @@ class View:
     held_s: float = 0.0
 
 
-def round_trip_s(view: View, now: float) -> float | None:
+def round_trip_s(view: PeerReport, now: float) -> float | None:
     """How long a report of ours and the answer to it were under way. Units: `now` seconds since the Unix epoch.
 
     None where the party says nothing of it, or what cannot be: clocks are set while calls go on, and peers err.
@@ -66,8 +66,8 @@ def report(
     timestamp: int,
     packets: int,
     name: str,
-    standing: Standing | None,
-    since: Interval,
+    standing: ReceptionReport | None,
+    since: ReportInterval,
     last_report: int | None,
     last_report_ago_s: float,
 ) -> bytes:
@@ -93,7 +93,9 @@ def _description(ssrc: int, name: str) -> bytes:
     return _packet(DESCRIPTION, chunk + bytes(-len(chunk) % 4), count=1)
 
 
-def _block(standing: Standing, since: Interval, last_report: int | None, last_report_ago_s: float) -> bytes:
+def _block(
+    standing: ReceptionReport, since: ReportInterval, last_report: int | None, last_report_ago_s: float
+) -> bytes:
     expected = standing.expected - since.expected
     lost = expected - (standing.received - since.received)
     fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
@@ -111,7 +113,7 @@ def _block(standing: Standing, since: Interval, last_report: int | None, last_re
     )
 
 
-def read(data: bytes, *, our_ssrc: int) -> View | None:
+def read(data: bytes, *, our_ssrc: int) -> PeerReport | None:
     """What a compound packet says of our stream; None if it is no RTCP. Whatever is in it, nothing is raised.
 
     Source: RFC 3550 appendix A.2 (the checks).
@@ -137,4 +139,4 @@ def read(data: bytes, *, our_ssrc: int) -> View | None:
                     lost, jitter = total - (total >> 23 << 24), block_jitter
                     echoed, held_s = seen or None, delay / 65536
         at = end
-    return View(lost=lost, jitter=jitter, last_report=last_report, echoed=echoed, held_s=held_s)
+    return PeerReport(lost=lost, jitter=jitter, last_report=last_report, echoed=echoed, held_s=held_s)

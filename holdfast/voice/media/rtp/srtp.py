@@ -57,7 +57,7 @@ class SrtpKeys:
     profile: Profile = "AES_CM_128_HMAC_SHA1_80"
 
 
-class Srtp:
+class SrtpSession:
     """Both directions of a leg. Nothing a peer sends leaves this as an exception.
 
     Raises: KeyWrong, at its making.
@@ -65,7 +65,7 @@ class Srtp:
 
     __slots__ = ("_receiving", "_sending", "keys", "opens", "seals")
 
-    def __init__(self, keys: SrtpKeys, before: Srtp | None = None) -> None:
+    def __init__(self, keys: SrtpKeys, before: SrtpSession | None = None) -> None:
         for key in (keys.send, keys.receive):
             if len(key) != KEY_BYTES[keys.profile]:
                 raise KeyWrong(f"a key of {len(key)} bytes: {keys.profile} wants {KEY_BYTES[keys.profile]}")
@@ -112,7 +112,7 @@ class Srtp:
         return opened
 
 
-class Lines:
+class SrtpLegs:
     """The lines of an array of packets, sealed and opened where they are.
 
     Shape: `packets[lines, …]`; `sizes[line]` is how many bytes from its beginning are a packet.
@@ -125,30 +125,32 @@ class Lines:
         self._packets = _pointers("unsigned char *", packets)
         self._sizes = _pointers("int *", self.sizes)
 
-    def seal(self, at: Sequence[int], legs: Iterable[Srtp]) -> None:
+    def seal(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> None:
         """Seal the RTP packets in these lines, one of each leg; every line has room for `LONGEST_TAG` bytes more.
 
         A packet whose number was sealed before becomes 0 bytes: nothing of it may leave.
         """
         self.sealing(at, legs).run()
 
-    def sealing(self, at: Sequence[int], legs: Iterable[Srtp]) -> Batch:
+    def sealing(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> SrtpBatch:
         """The same, to be done again and again."""
         legs = list(legs)
         return self._batch(lib.srtp_protect, at, legs, [leg.seals for leg in legs])
 
-    def open(self, at: Sequence[int], legs: Iterable[Srtp]) -> None:
+    def open(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> None:
         """Open the RTP packets that came into these lines; one that is forged, damaged, or came before is 0 bytes."""
         self.opening(at, legs).run()
 
-    def opening(self, at: Sequence[int], legs: Iterable[Srtp]) -> Batch:
+    def opening(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> SrtpBatch:
         """The same, to be done again and again."""
         legs = list(legs)
         return self._batch(lib.srtp_unprotect, at, legs, [leg.opens for leg in legs])
 
-    def _batch(self, function: _Function, at: Sequence[int], legs: Sequence[Srtp], contexts: Sequence[object]) -> Batch:
+    def _batch(
+        self, function: _Function, at: Sequence[int], legs: Sequence[SrtpSession], contexts: Sequence[object]
+    ) -> SrtpBatch:
         packets, sizes = self._packets, self._sizes
-        return Batch(
+        return SrtpBatch(
             function=function,
             at=at,
             legs=legs,
@@ -160,12 +162,12 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class SrtpBatch:
     """Packets in some lines, and what is done to each."""
 
     function: _Function
     at: Sequence[int]
-    legs: Sequence[Srtp]
+    legs: Sequence[SrtpSession]
     """Kept, because what libsrtp knows of a leg goes with it."""
     contexts: Sequence[object]
     packets: Sequence[object]

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
-from holdfast.voice.media_process.errors import MessageUnreadable
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.errors import MediaMessageUnreadable
 from holdfast.voice.model.errors import VoiceError
 
 _READ = 1 << 16
@@ -24,14 +24,14 @@ _TOGETHER = 64
 """Messages handed to the system in one call."""
 
 
-class DoorTaken(VoiceError):
+class ControlSocketTaken(VoiceError):
     """The path is no socket, is too long for one, or another media process answers there."""
 
 
-class Door:
+class ControlSocket:
     """The listening socket and the control behind it. Facts wait in the outbox while there is none."""
 
-    def __init__(self, path: Path, outbox: Outbox) -> None:
+    def __init__(self, path: Path, outbox: FactQueue) -> None:
         self._path = path
         self._facts = outbox
         self._listening = _listen(path)
@@ -51,7 +51,7 @@ class Door:
         """The descriptor to watch for what control asks."""
         return None if self._control is None else self._control.fileno()
 
-    def admit(self, greet: Callable[[], m.Attached]) -> bool:
+    def admit(self, greet: Callable[[], m.ControlAttached]) -> bool:
         """A control comes: greet it. False, and nothing was said, if it was gone before."""
         try:
             control, _ = self._listening.accept()
@@ -86,7 +86,7 @@ class Door:
                 asked += [(m.read_request(text), sound) for text, sound in self._unpacker.feed(data)]
             except BlockingIOError:
                 break
-            except (OSError, MessageUnreadable):
+            except (OSError, MediaMessageUnreadable):
                 self.dismiss()
                 break
             if not data:
@@ -153,8 +153,10 @@ def _listen(path: Path) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise DoorTaken(f"{path} is taken: another media process answers there, or it is a file") from error
-        raise DoorTaken(f"{path}: {error}") from error
+            raise ControlSocketTaken(
+                f"{path} is taken: another media process answers there, or it is a file"
+            ) from error
+        raise ControlSocketTaken(f"{path}: {error}") from error
     finally:
         os.umask(mask)
     listening.listen(4)

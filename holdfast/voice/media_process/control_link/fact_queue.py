@@ -7,7 +7,7 @@ from collections import deque
 from holdfast.voice.media_process.control_link import protocol as m
 
 
-class Outbox:
+class FactQueue:
     """A bounded line of facts. When it is full the oldest statistics go first, then the oldest facts of any kind;
     how many went is told, as `FactsLost`, before the next fact that is taken.
     """

@@ -19,13 +19,13 @@ from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, Valid
 from holdfast.voice.media.mix.beeps import Tone
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import Profile
-from holdfast.voice.media_process.errors import MessageUnreadable
+from holdfast.voice.media_process.errors import MediaMessageUnreadable
 from holdfast.voice.media_process.legs.recording_files import (
-    CaptureClosed,
-    CaptureQuiet,
-    ChangeCapture,
-    CloseCapture,
-    OpenCapture,
+    ChangeTap,
+    CloseTap,
+    OpenTap,
+    TapClosed,
+    TapQuiet,
 )
 
 Leg = str
@@ -45,7 +45,7 @@ Key = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Srtp:
+class SrtpParameters:
     """Keys of a leg whose packets are sealed. Shape: master key and master salt, each way."""
 
     send: Key
@@ -71,7 +71,7 @@ class DescribeRow:
     dtmf_payload_type: Annotated[int, Field(ge=96, le=127)] | None
     send: bool
     receive: bool
-    srtp: Srtp | None = None
+    srtp: SrtpParameters | None = None
     also: tuple[Codec, ...] = ()
     signalled_from: str | None = None
     rtp_source: RtpSource = "signalling"
@@ -87,7 +87,7 @@ class CloseRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
+class PlayClip:
     """Start a clip at its beginning in the leg's player, in place of what plays there. Units: `loops` rounds ≥ 1.
 
     `digits` are the keys whose tones the clip is: a leg with telephone events is sent them as events in place of it.
@@ -102,7 +102,7 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class StopClip:
     """Stop that sound if the leg's player still plays it."""
 
     leg: Leg
@@ -111,7 +111,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class RouteRows:
     """Who hears whom. Shape: only the ears that change; a leg that is not open is silent, and deaf."""
 
     hears: tuple[tuple[Leg, Hears], ...]
@@ -127,7 +127,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beep:
+class BeepRows:
     """Lay a short tone over whatever these legs are sent; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
@@ -145,7 +145,7 @@ class PassOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
+class ListenToRows:
     """Tell when these parties speak, or no more; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
@@ -156,16 +156,16 @@ class Listen:
 Command = Annotated[
     DescribeRow
     | CloseRow
-    | Play
-    | Stop
-    | Route
+    | PlayClip
+    | StopClip
+    | RouteRows
     | Drop
-    | Beep
+    | BeepRows
     | PassOn
-    | Listen
-    | OpenCapture
-    | ChangeCapture
-    | CloseCapture,
+    | ListenToRows
+    | OpenTap
+    | ChangeTap
+    | CloseTap,
     Field(discriminator="kind"),
 ]
 
@@ -173,7 +173,7 @@ Command = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class RequestBatch:
     """Commands that take effect together. Answered by `Done` once they are in force for the next tick.
 
     One that is impossible is told as the fact `Refused`, and keeps no other from being carried out: a clip that is
@@ -225,7 +225,7 @@ class ListRows:
     kind: Literal["list-rows"] = "list-rows"
 
 
-Request = Batch | OpenRow | PutClip | AskClip | ListRows
+Request = RequestBatch | OpenRow | PutClip | AskClip | ListRows
 
 # --- replies ----------------------------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ Reply = Done | NotDone | RowOpened | ClipKnown | RowList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
+class ControlAttached:
     """Control and the media process have found each other. `rows` are in use: none if the process is new."""
 
     pid: int
@@ -319,7 +319,7 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Detached:
+class ControlDetached:
     """The connection to the media process ended. Told by the client itself; the process may live on."""
 
     kind: Literal["detached"] = "detached"
@@ -335,7 +335,7 @@ class FirstPacket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundStarted:
+class RowAudioStarted:
     """The first packet of a sound was handed to its socket. Units: `monotonic_s` of the machine's monotonic clock."""
 
     leg: Leg
@@ -345,7 +345,7 @@ class SoundStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundEnded:
+class RowAudioEnded:
     """A sound was played to its end, all rounds; heard or not. A sound that was stopped or replaced never tells."""
 
     leg: Leg
@@ -354,7 +354,7 @@ class SoundEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigitPressed:
+class RowDigitPressed:
     """The party pressed a key, once however long it was held: by telephone event (RFC 4733), or by tones in its sound
     where no events were agreed. Shape: one of 0-9 * # A-D.
     """
@@ -455,7 +455,7 @@ class RowsLeft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class RequestRefused:
     """A posted command could not be carried out; the others of its batch were. Shape: `command` is its `kind`;
     `token` the sound it was about, if any.
     """
@@ -476,22 +476,22 @@ class FactsLost:
 
 
 Fact = (
-    Attached
-    | Detached
+    ControlAttached
+    | ControlDetached
     | FirstPacket
-    | SoundStarted
-    | SoundEnded
-    | DigitPressed
+    | RowAudioStarted
+    | RowAudioEnded
+    | RowDigitPressed
     | SpeechTurned
     | RtpSilent
     | Statistics
     | TicksSkipped
     | Load
     | RowsLeft
-    | Refused
+    | RequestRefused
     | FactsLost
-    | CaptureQuiet
-    | CaptureClosed
+    | TapQuiet
+    | TapClosed
 )
 Answer = Reply | Fact
 Message = Request | Answer
@@ -520,7 +520,7 @@ def read_request(text: bytes) -> Request:
     try:
         return _REQUESTS.validate_json(text)
     except ValidationError as error:
-        raise MessageUnreadable(f"no request: {error.errors(include_url=False)[:1]}") from error
+        raise MediaMessageUnreadable(f"no request: {error.errors(include_url=False)[:1]}") from error
 
 
 def read_answer(text: bytes) -> Answer:
@@ -528,7 +528,7 @@ def read_answer(text: bytes) -> Answer:
     try:
         return _ANSWERS.validate_json(text)
     except ValidationError as error:
-        raise MessageUnreadable(f"no answer: {error.errors(include_url=False)[:1]}") from error
+        raise MediaMessageUnreadable(f"no answer: {error.errors(include_url=False)[:1]}") from error
 
 
 class Unpacker:
@@ -543,7 +543,7 @@ class Unpacker:
         while len(self._bytes) >= LENGTHS.size:
             text_length, sound_length = LENGTHS.unpack_from(self._bytes)
             if text_length > JSON_LIMIT or sound_length > SOUND_LIMIT:
-                raise MessageUnreadable(f"a message of {text_length} + {sound_length} bytes")
+                raise MediaMessageUnreadable(f"a message of {text_length} + {sound_length} bytes")
             end_of_text = LENGTHS.size + text_length
             end = end_of_text + sound_length
             if len(self._bytes) < end:

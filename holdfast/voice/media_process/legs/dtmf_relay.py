@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from holdfast.voice.media.dtmf.tone_generator import KeyTones
-from holdfast.voice.media_process.legs.rows import Row, Rows
-from holdfast.voice.media_process.legs.rtp_send import Outgoing
+from holdfast.voice.media.dtmf.tone_generator import ToneGenerator
+from holdfast.voice.media_process.legs.rows import LegRows, Row
+from holdfast.voice.media_process.legs.rtp_send import RtpSender
 
 
-class Passing:
+class DtmfRelay:
     """For keys that are not in the sound already."""
 
-    def __init__(self, rows: Rows, *, outgoing: Outgoing, tones: KeyTones) -> None:
+    def __init__(self, rows: LegRows, *, outgoing: RtpSender, tones: ToneGenerator) -> None:
         self._rows = rows
         self._outgoing = outgoing
         self._tones = tones

@@ -9,15 +9,15 @@ from holdfast.voice.media.rtp.latch import (
     reopen,
 )
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
-from holdfast.voice.media_process.legs.rows import Rows
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.legs.rows import LegRows
 from holdfast.voice.media_process.sockets.plain import PacketIO
 
 
 class Latching:
     """Invariant: a row is connected exactly while the choice of its latch is final."""
 
-    def __init__(self, rows: Rows, io: PacketIO, facts: Outbox) -> None:
+    def __init__(self, rows: LegRows, io: PacketIO, facts: FactQueue) -> None:
         self._rows = rows
         self._io = io
         self._facts = facts

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from holdfast.voice.media.rtp.receiver_stats import Reception
-from holdfast.voice.media.tick import Sound
+from holdfast.voice.media.rtp.receiver_stats import ReceiverStats
+from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.legs.latching import Latching
-from holdfast.voice.media_process.legs.rows import Rows
-from holdfast.voice.media_process.legs.rtcp_sockets import Reports
+from holdfast.voice.media_process.legs.rows import LegRows
+from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 from holdfast.voice.media_process.legs.statistics import statistics
 
 RELATCH_S = 2.0
@@ -28,18 +28,18 @@ ROW_PATIENCE, PATIENCE = 40, 400
 """Packets of strangers that are passed over then, of one row and of all."""
 
 
-class Telling:
+class PeriodicReports:
     """Told after the packets of a tick have left."""
 
     def __init__(
         self,
-        rows: Rows,
+        rows: LegRows,
         *,
-        sound: Sound,
-        reception: Reception,
-        reports: Reports,
+        sound: MixEngine,
+        reception: ReceiverStats,
+        reports: RtcpSockets,
         latching: Latching,
-        facts: Outbox,
+        facts: FactQueue,
         silence_s: float,
     ) -> None:
         self._rows = rows

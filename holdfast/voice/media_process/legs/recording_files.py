@@ -16,11 +16,11 @@ from typing import BinaryIO, Literal
 from holdfast.voice.media.codec.wav import head
 from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.mix.recording_taps import (
-    Captures,
     Channels,
     Length,
     Mode,
-    Voice,
+    RecordingTaps,
+    TapSource,
 )
 
 UNWRITTEN = 4000
@@ -32,7 +32,7 @@ Voices = tuple[tuple[tuple[str, Side], ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenCapture:
+class OpenTap:
     """Record these voices into a new file. `quiet_s` of silence are told as `CaptureQuiet` (0: never)."""
 
     recording: str
@@ -43,7 +43,7 @@ class OpenCapture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeCapture:
+class ChangeTap:
     """Record other voices, in as many channels (None: the same), or pause (`silent`, `off`), or go on (`on`)."""
 
     recording: str
@@ -53,18 +53,18 @@ class ChangeCapture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloseCapture:
+class CloseTap:
     """The recording is over. Answered by the fact `CaptureClosed`; unknown ones too."""
 
     recording: str
     kind: Literal["close-capture"] = "close-capture"
 
 
-CaptureCommand = OpenCapture | ChangeCapture | CloseCapture
+CaptureCommand = OpenTap | ChangeTap | CloseTap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureQuiet:
+class TapQuiet:
     """A recording has been silent for as long as was asked."""
 
     recording: str
@@ -72,7 +72,7 @@ class CaptureQuiet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureClosed:
+class TapClosed:
     """A recording's file is written and closed, or could not be (`error`). Units: frames of 20 ms."""
 
     recording: str
@@ -83,7 +83,7 @@ class CaptureClosed:
     kind: Literal["capture-closed"] = "capture-closed"
 
 
-CaptureFact = CaptureQuiet | CaptureClosed
+CaptureFact = TapQuiet | TapClosed
 
 
 class Recorders:
@@ -91,7 +91,7 @@ class Recorders:
 
     def __init__(self, tell: Callable[[CaptureFact], None]) -> None:
         self._tell = tell
-        self._captures: Captures[str] = Captures()
+        self._captures: RecordingTaps[str] = RecordingTaps()
         self._voices: dict[str, Voices] = {}
         self._lengths: dict[str, Length] = {}
         self._writer: Writer | None = None
@@ -105,22 +105,22 @@ class Recorders:
         """Do what control asks. What it names may have just ended."""
         name = command.recording
         match command:
-            case OpenCapture(voices=voices):
+            case OpenTap(voices=voices):
                 if name in self._voices or name in self._lengths:
                     return
                 self._writer = self._writer or Writer()
                 self._voices[name] = voices
                 self._captures.open(name, _rows_of(voices, rows), quiet_frames=round(command.quiet_s * 50))
                 self._writer.open(name, Path(command.path), channels=len(voices))
-            case ChangeCapture(voices=voices, mode=mode) if name in self._voices:
+            case ChangeTap(voices=voices, mode=mode) if name in self._voices:
                 if voices is not None and len(voices) == len(self._voices[name]):
                     self._voices[name] = voices
                     self._captures.rewire(name, _rows_of(voices, rows))
                 if mode is not None:
                     self._captures.set_mode(name, mode)
-            case CloseCapture() if name in self._voices:
+            case CloseTap() if name in self._voices:
                 self._close(name)
-            case CloseCapture() if name not in self._lengths:
+            case CloseTap() if name not in self._lengths:
                 self._tell(_closed(name, Length(frames=0, first_loud=None, last_loud=None), "no such recording"))
             case _:
                 pass
@@ -133,7 +133,7 @@ class Recorders:
     def tick(self, frames: Bytes, heard: Bytes, law: Numbers, *, skipped: int) -> None:
         """Capture one frame of everything, and hand over what is ready."""
         for name in self._captures.tick(frames, heard, law, skipped=skipped):
-            self._tell(CaptureQuiet(recording=name))
+            self._tell(TapQuiet(recording=name))
         self._write()
         assert self._writer is not None
         while not self._writer.done.empty():
@@ -167,8 +167,8 @@ class Recorders:
             self._writer.write(name, block)
 
 
-def _closed(name: str, length: Length, error: str) -> CaptureClosed:
-    return CaptureClosed(
+def _closed(name: str, length: Length, error: str) -> TapClosed:
+    return TapClosed(
         recording=name,
         frames=length.frames,
         first_loud=length.first_loud,
@@ -179,7 +179,8 @@ def _closed(name: str, length: Length, error: str) -> CaptureClosed:
 
 def _rows_of(voices: Voices, rows: Mapping[str, int]) -> Channels:
     return tuple(
-        tuple(Voice(row=rows[leg], hears=side == "hears") for leg, side in channel if leg in rows) for channel in voices
+        tuple(TapSource(row=rows[leg], hears=side == "hears") for leg, side in channel if leg in rows)
+        for channel in voices
     )
 
 

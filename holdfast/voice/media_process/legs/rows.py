@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.frames import Mask, Numbers
 from holdfast.voice.media.rtp.latch import Latch
-from holdfast.voice.media.rtp.srtp import Srtp
+from holdfast.voice.media.rtp.srtp import SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.legs.addresses import CommandImpossible
 
@@ -44,7 +44,7 @@ class Row:
     silences_told: int = 0
 
 
-class Rows:
+class LegRows:
     """Rows by number, and numbers by leg."""
 
     def __init__(self, rows: int) -> None:
@@ -63,7 +63,7 @@ class Rows:
         self.may_speak: Mask = np.zeros(rows, dtype=np.bool_)
         self.agreed: Mask = np.zeros(rows, dtype=np.bool_)
         """The rows of which anything was agreed."""
-        self.srtp: dict[int, Srtp] = {}
+        self.srtp: dict[int, SrtpSession] = {}
         """What opens and seals the packets of the rows that are `sealed`."""
         self.rekeyed = 0
         """How often any of them changed."""
@@ -101,7 +101,7 @@ class Rows:
         self.refused[at] = self.received[at] = 0
         self.high = max(self.high, at + 1)
 
-    def describe(self, at: int, command: m.DescribeRow, *, srtp: Srtp | None, now: float) -> None:
+    def describe(self, at: int, command: m.DescribeRow, *, srtp: SrtpSession | None, now: float) -> None:
         """What offer and answer agreed."""
         row = self.used[at]
         row.codec, row.dtmf_payload_type, row.send = command.codec, command.dtmf_payload_type, command.send

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media.rtp.latch import Address
-from holdfast.voice.media.rtp.receiver_stats import Standing
-from holdfast.voice.media.rtp.srtp import Srtp
+from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
+from holdfast.voice.media.rtp.srtp import SrtpSession
 
 _TIMESTAMP = 35
 """SO_TIMESTAMPNS: the option, and the kind of what comes of it, a `timespec`. Source: Linux, asm-generic/socket.h."""
@@ -27,33 +27,33 @@ _ROOM = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 @dataclass(slots=True, kw_only=True)
-class Correspondent:
+class RtcpPeer:
     """One leg's RTCP: its socket, what was said last on either side. `source` is where the party's RTCP comes from."""
 
     sock: socket.socket
     ssrc: int
     source: Address | None = None
-    view: rtcp.View = field(default_factory=rtcp.View)
+    view: rtcp.PeerReport = field(default_factory=rtcp.PeerReport)
     viewed_at: float = 0.0
     heard_at: float = float("-inf")
     """When anything readable came last."""
     round_trip_s: float | None = None
-    since: rtcp.Interval = field(default_factory=rtcp.Interval)
-    srtp: Srtp | None = None
+    since: rtcp.ReportInterval = field(default_factory=rtcp.ReportInterval)
+    srtp: SrtpSession | None = None
 
 
-class Reports:
+class RtcpSockets:
     """The RTCP sockets by row. Nothing that comes or fails there reaches the sound."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._rows: dict[int, Correspondent] = {}
+        self._rows: dict[int, RtcpPeer] = {}
         self._row_of: dict[int, int] = {}
         self._epoll = select.epoll()
 
     def open(self, row: int, sock: socket.socket, *, ssrc: int) -> None:
         """Take over a bound socket."""
-        self._rows[row] = Correspondent(sock=sock, ssrc=ssrc)
+        self._rows[row] = RtcpPeer(sock=sock, ssrc=ssrc)
         self._row_of[sock.fileno()] = row
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         with suppress(OSError):
@@ -67,11 +67,11 @@ class Reports:
         del self._row_of[correspondent.sock.fileno()]
         correspondent.sock.close()
 
-    def seal(self, row: int, srtp: Srtp | None) -> None:
+    def seal(self, row: int, srtp: SrtpSession | None) -> None:
         """From now on reports go and come sealed, or plain."""
         self._rows[row].srtp = srtp
 
-    def view(self, row: int) -> rtcp.View:
+    def view(self, row: int) -> rtcp.PeerReport:
         """What the party says of our stream."""
         return self._rows[row].view
 
@@ -109,7 +109,7 @@ class Reports:
         return patience
 
     @staticmethod
-    def _take(correspondent: Correspondent, data: bytes, *, came: float, source: Address, now: float) -> None:
+    def _take(correspondent: RtcpPeer, data: bytes, *, came: float, source: Address, now: float) -> None:
         """A packet of the party's host. Units: `came` seconds since the Unix epoch."""
         opened = data if correspondent.srtp is None else correspondent.srtp.open_report(data)
         view = None if opened is None else rtcp.read(opened, our_ssrc=correspondent.ssrc)
@@ -133,7 +133,7 @@ class Reports:
         remote: Address | None,
         timestamp: int,
         packets: int,
-        standing: Standing | None,
+        standing: ReceptionReport | None,
         now: float,
     ) -> None:
         """Send a report of a row's stream both ways."""
@@ -150,10 +150,10 @@ class Reports:
             last_report_ago_s=now - correspondent.viewed_at,
         )
         if standing is not None:
-            correspondent.since = rtcp.Interval(expected=standing.expected, received=standing.received)
+            correspondent.since = rtcp.ReportInterval(expected=standing.expected, received=standing.received)
         self._send(correspondent, data, remote)
 
-    def _send(self, correspondent: Correspondent, data: bytes, remote: Address | None) -> None:
+    def _send(self, correspondent: RtcpPeer, data: bytes, remote: Address | None) -> None:
         if remote is None or remote[1] > 65534:
             return
         if correspondent.srtp is not None:
@@ -176,7 +176,7 @@ def _came(noted: Iterable[tuple[int, int, bytes]], now: float) -> float:
     return now
 
 
-def _newer(old: rtcp.View, new: rtcp.View) -> rtcp.View:
+def _newer(old: rtcp.PeerReport, new: rtcp.PeerReport) -> rtcp.PeerReport:
     """What a packet says, and of what it is silent about, what was said before."""
     if new.lost is None:
         new = replace(new, lost=old.lost, jitter=old.jitter)

@@ -8,14 +8,14 @@ from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
 from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media.rtp.latch import Heard
-from holdfast.voice.media.rtp.receiver_stats import Reception
-from holdfast.voice.media.rtp.srtp import Batch, Lines
-from holdfast.voice.media.tick import Sound
+from holdfast.voice.media.rtp.receiver_stats import ReceiverStats
+from holdfast.voice.media.rtp.srtp import SrtpBatch, SrtpLegs
+from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
-from holdfast.voice.media_process.legs.dtmf_relay import Passing
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.legs.dtmf_relay import DtmfRelay
 from holdfast.voice.media_process.legs.latching import Latching
-from holdfast.voice.media_process.legs.rows import LAWS, Rows
+from holdfast.voice.media_process.legs.rows import LAWS, LegRows
 from holdfast.voice.media_process.sockets.plain import Arrived, PacketIO
 
 ROUNDS = 8
@@ -27,14 +27,14 @@ COMFORT_NOISE = 13
 Source: RFC 3389 §4; RFC 3551 §6."""
 
 
-class Intake:
+class RtpReceiver:
     """Takes packets from the sockets to the jitter buffers."""
 
     def __init__(
-        self, rows: Rows, *, io: PacketIO, sound: Sound, latching: Latching, passing: Passing, facts: Outbox
+        self, rows: LegRows, *, io: PacketIO, sound: MixEngine, latching: Latching, passing: DtmfRelay, facts: FactQueue
     ) -> None:
         capacity = len(rows.received)
-        self.reception = Reception(capacity)
+        self.reception = ReceiverStats(capacity)
         self._rows = rows
         self._io = io
         self._sound = sound
@@ -42,7 +42,7 @@ class Intake:
         self._passing = passing
         self._facts = facts
         self._arrived = Arrived.room_for(capacity)
-        self._lines = Lines(self._arrived.data)
+        self._lines = SrtpLegs(self._arrived.data)
         self._opening = self._lines.opening((), ())
         self._asked: tuple[int, bytes, bytes] = (0, b"", b"")
 
@@ -74,7 +74,7 @@ class Intake:
         else:
             self._choose(rtp.read(data, lengths), data, rows, now)
 
-    def _opening_of(self, lines: Numbers, rows: Numbers) -> Batch:
+    def _opening_of(self, lines: Numbers, rows: Numbers) -> SrtpBatch:
         """What opens the packets in these lines, which came to these rows: mostly the same as in the last tick."""
         asked = (self._rows.rekeyed, lines.tobytes(), rows.tobytes())
         if asked != self._asked:
@@ -135,5 +135,5 @@ class Intake:
         row = self._rows.used[at]
         row.press, digit = event_receiver.hear(row.press, payload, timestamp=timestamp, marker=marker, ssrc=ssrc)
         if digit is not None:
-            self._facts.put(m.DigitPressed(leg=row.leg, digit=digit))
+            self._facts.put(m.RowDigitPressed(leg=row.leg, digit=digit))
             self._passing.pass_on(row, digit)

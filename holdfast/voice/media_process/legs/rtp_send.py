@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.voice.media.dtmf.event_sender import Event, packet, plan
+from holdfast.voice.media.dtmf.event_sender import OutgoingEvent, packet, plan
 from holdfast.voice.media.frames import Numbers
 from holdfast.voice.media.rtp.rtp import PACKET, Headers
-from holdfast.voice.media.rtp.srtp import Lines
-from holdfast.voice.media_process.legs.rows import Rows
+from holdfast.voice.media.rtp.srtp import SrtpLegs
+from holdfast.voice.media_process.legs.rows import LegRows
 from holdfast.voice.media_process.sockets.plain import PacketIO
 
 MOST_PASSED_ON = 100
@@ -19,34 +19,34 @@ MOST_PASSED_ON = 100
 
 
 @dataclass(slots=True, kw_only=True)
-class Keying:
+class DigitSending:
     """Keys being pressed for a leg: what is sent in each tick, of which so many are over, and how often all of it.
 
     `passed_on` are those of its peer. Invariant: `ticks` is not empty, `over` is less than its length, `rounds` ≥ 1.
     """
 
-    ticks: Sequence[Event | None]
+    ticks: Sequence[OutgoingEvent | None]
     over: int = 0
     rounds: int = 1
     passed_on: bool = False
 
 
-class Outgoing:
+class RtpSender:
     """Takes packets from their array to the sockets."""
 
-    def __init__(self, rows: Rows, *, io: PacketIO, headers: Headers) -> None:
+    def __init__(self, rows: LegRows, *, io: PacketIO, headers: Headers) -> None:
         self._rows = rows
         self._io = io
         self._headers = headers
         self._packets = [line.data for line in headers.packets]
-        self._lines = Lines(headers.packets)
+        self._lines = SrtpLegs(headers.packets)
         self._sizes = self._lines.sizes
         self._sizes[:] = PACKET
         self._known: Numbers | None = None
         """The rows we send from, as they were when those that are sealed were looked for."""
         self._sealed: Numbers = np.zeros(0, dtype=np.intp)
         self._sealing = self._lines.sealing((), ())
-        self._keying: dict[int, Keying] = {}
+        self._keying: dict[int, DigitSending] = {}
         self._began: dict[int, int] = {}
         """The timestamp at which the newest key of a leg began."""
 
@@ -54,14 +54,14 @@ class Outgoing:
         """Press these keys for a leg, from its next packet on."""
         ticks = plan(digits)
         if ticks:
-            self._keying[at] = Keying(ticks=ticks, rounds=rounds)
+            self._keying[at] = DigitSending(ticks=ticks, rounds=rounds)
 
     def pass_on(self, at: int, digit: str) -> None:
         """Press a key of its peer's for a leg, behind those that wait; one too many is dropped."""
         known = self._keying.get(at)
         left = () if known is None or not known.passed_on else tuple(known.ticks[known.over :])
         if len(left) < MOST_PASSED_ON:
-            self._keying[at] = Keying(ticks=(*left, *plan(digit)), passed_on=True)
+            self._keying[at] = DigitSending(ticks=(*left, *plan(digit)), passed_on=True)
 
     def pass_on_no_more(self, at: int) -> None:
         """Press no more keys of its peer's for a leg; its own go on."""

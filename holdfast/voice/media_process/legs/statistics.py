@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.voice.media.quality import estimate
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media.rtp.latch import RtpSource
-from holdfast.voice.media.rtp.receiver_stats import Standing
+from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 from holdfast.voice.media_process.control_link import protocol as m
 
 FRAME_MS = 20.0
@@ -17,8 +17,8 @@ def statistics(
     leg: m.Leg,
     codec: m.Codec,
     *,
-    standing: Standing | None,
-    view: rtcp.View,
+    standing: ReceptionReport | None,
+    view: rtcp.PeerReport,
     round_trip_ms: float | None,
     sent: int,
     received: int,

@@ -25,7 +25,7 @@ _EXPEDITED_FORWARDING = 0xB8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class PortPair:
     """A row with its two bound sockets."""
 
     row: int
@@ -61,7 +61,7 @@ class Ports:
         """The highest port of all rows."""
         return self.base + 2 * self.rows - 1
 
-    def take(self, now: float) -> Pair:
+    def take(self, now: float) -> PortPair:
         """Bind the ports of a free row. A row whose ports another program holds is passed over. Raises: RowsFull."""
         while self._resting and self._resting[0][0] + self._rest_s <= now:
             heapq.heappush(self._free, self._resting.popleft()[1])
@@ -112,7 +112,7 @@ class Ports:
             return self._resting.popleft()[1]
         return None
 
-    def _bind(self, row: int) -> Pair:
+    def _bind(self, row: int) -> PortPair:
         port = self.base + 2 * row
         rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -127,4 +127,4 @@ class Ports:
             self._held.add(row)
             raise
         self._held.discard(row)
-        return Pair(row=row, port=port, rtp=rtp, rtcp=rtcp)
+        return PortPair(row=row, port=port, rtp=rtp, rtcp=rtcp)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.directory.collection import Collection
-from holdfast.voice.runtime.directory.records import Line, VoiceSettings
+from holdfast.voice.runtime.directory.records import LineRecord, VoiceSettings
 from holdfast.voice.sip.message.digest import Ha1
 
 
@@ -91,7 +91,7 @@ class Access:
         self.keys = keys
         self.lists = lists
         self.domains = domains
-        self._known: dict[str, Line] = {}
+        self._known: dict[str, LineRecord] = {}
         self._known_at = (-1, -1)
 
     @classmethod
@@ -108,7 +108,7 @@ class Access:
         key = self.keys.get(sid)
         return hmac.compare_digest(digest(secret), key.digest if key is not None else "") and key is not None
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         """The line that a user of a mapped list is, found as fast as that there is none.
 
         Any mapping lets it register, one for calls lets it call.
@@ -116,19 +116,19 @@ class Access:
         """
         return self._users().get(name)
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[LineRecord]:
         """Every line that a mapped list makes, by name."""
         known = self._users()
         yield from (known[name] for name in sorted(known))
 
-    def _users(self) -> dict[str, Line]:
+    def _users(self) -> dict[str, LineRecord]:
         """The lines of all mapped lists by name, made anew when a list or a mapping has changed."""
         now = (self.lists.changes, self.domains.changes)
         if now != self._known_at:
             self._known, self._known_at = dict(self._gather()), now
         return self._known
 
-    def _gather(self) -> Iterator[tuple[str, Line]]:
+    def _gather(self) -> Iterator[tuple[str, LineRecord]]:
         """Name and line of each user; of several of one name the one that counts comes last."""
         calls = {mapping.sid for domain in self.domains.all() for mapping in domain.calls}
         others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations} - calls
@@ -137,7 +137,7 @@ class Access:
             for credentials in lists:
                 if credentials.sid in mapped:
                     for user in credentials.users:
-                        yield user.username, Line(name=user.username, ha1=user.ha1, may_call=allowed)
+                        yield user.username, LineRecord(name=user.username, ha1=user.ha1, may_call=allowed)
 
     def domain_of(self, host: str) -> Domain | None:
         """The domain of that host name, in any case."""

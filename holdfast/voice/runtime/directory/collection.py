@@ -11,7 +11,7 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ports import KeyValues
 
 
-class Kept(Protocol):
+class StoredValue(Protocol):
     """A dataclass with a SID and a moment of creation."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -25,7 +25,7 @@ class Kept(Protocol):
         """When it was made, in seconds since the Unix epoch."""
 
 
-K = TypeVar("K", bound=Kept)
+K = TypeVar("K", bound=StoredValue)
 
 
 class Collection(Generic[K]):

@@ -20,10 +20,10 @@ from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.directory.access import Access
 from holdfast.voice.runtime.directory.records import (
-    Application,
-    Line,
-    PhoneNumber,
-    Route,
+    ApplicationRecord,
+    LineRecord,
+    NumberRecord,
+    RouteRecord,
     VoiceSettings,
     read_application,
     read_line,
@@ -50,7 +50,7 @@ _LINES, _NUMBERS, _APPLICATIONS, _ROUTES = "line", "number", "application", "rou
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnsweringDocument:
     """What answers a call that came in: its document, who hears of its end, and the number or domain called."""
 
     instruction: Instruction
@@ -69,10 +69,10 @@ class Directory:
         self._kv = kv
         self._account = account
         self._default_voice_url = default_voice_url
-        self._lines: dict[str, Line] = {}
-        self._numbers: dict[str, PhoneNumber] = {}
-        self._applications: dict[str, Application] = {}
-        self._routes: dict[str, Route] = {}
+        self._lines: dict[str, LineRecord] = {}
+        self._numbers: dict[str, NumberRecord] = {}
+        self._applications: dict[str, ApplicationRecord] = {}
+        self._routes: dict[str, RouteRecord] = {}
 
     @classmethod
     async def open(
@@ -81,9 +81,9 @@ class Directory:
         *,
         account: AccountSid,
         now: float,
-        lines: Iterable[Line] = (),
+        lines: Iterable[LineRecord] = (),
         numbers: Mapping[str, VoiceSettings] | None = None,
-        routes: Iterable[Route] = (),
+        routes: Iterable[RouteRecord] = (),
         default_voice_url: str | None = None,
     ) -> Directory:
         """The stored directory with the settings' `lines`, `numbers` and `routes` laid over it.
@@ -108,7 +108,7 @@ class Directory:
 
     # --- lines
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         """The line of that name: one of our own, else a user of a credential list that is mapped to a domain.
 
         Both are looked up whoever is asked for, so that the time tells nothing.
@@ -116,12 +116,12 @@ class Directory:
         theirs = self.access.line(name)
         return self._lines.get(name, theirs)
 
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[LineRecord, ...]:
         """Every line, by name."""
         known = {line.name: line for line in self.access.lines()} | self._lines
         return tuple(known[name] for name in sorted(known))
 
-    async def put_line(self, line: Line) -> None:
+    async def put_line(self, line: LineRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
         await self._kv.put(_LINES, line.name, write(line))
         self._lines[line.name] = line
@@ -133,21 +133,21 @@ class Directory:
 
     # --- numbers
 
-    def number(self, dialled: str) -> PhoneNumber | None:
+    def number(self, dialled: str) -> NumberRecord | None:
         """The number of ours that was dialled, with or without its plus, spaces, dots, dashes and brackets."""
         return self._numbers.get(normal(dialled))
 
-    def number_of_sid(self, sid: str) -> PhoneNumber | None:
+    def number_of_sid(self, sid: str) -> NumberRecord | None:
         """The number with that SID."""
         return next((number for number in self._numbers.values() if number.sid == sid), None)
 
-    def numbers(self) -> tuple[PhoneNumber, ...]:
+    def numbers(self) -> tuple[NumberRecord, ...]:
         """Every number, the newest first."""
         return tuple(sorted(self._numbers.values(), key=lambda number: (-number.created_at, number.phone_number)))
 
-    def new_number(self, e164: str, *, now: float, friendly_name: str | None = None) -> PhoneNumber:
+    def new_number(self, e164: str, *, now: float, friendly_name: str | None = None) -> NumberRecord:
         """A number that is not in the directory yet. Its SID follows from the number: the same at every start."""
-        return PhoneNumber(
+        return NumberRecord(
             sid=derive("PN", self._account, e164),
             phone_number=e164,
             friendly_name=friendly_name or formatted(e164),
@@ -155,7 +155,7 @@ class Directory:
             updated_at=now,
         )
 
-    async def put_number(self, number: PhoneNumber) -> None:
+    async def put_number(self, number: NumberRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
         await self._kv.put(_NUMBERS, number.phone_number, write(number))
         self._numbers[number.phone_number] = number
@@ -167,15 +167,15 @@ class Directory:
 
     # --- applications
 
-    def application(self, sid: str) -> Application | None:
+    def application(self, sid: str) -> ApplicationRecord | None:
         """The application with that SID."""
         return self._applications.get(sid)
 
-    def applications(self) -> tuple[Application, ...]:
+    def applications(self) -> tuple[ApplicationRecord, ...]:
         """Every application, the newest first."""
         return tuple(sorted(self._applications.values(), key=lambda each: (-each.created_at, each.sid)))
 
-    async def put_application(self, application: Application) -> None:
+    async def put_application(self, application: ApplicationRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
         await self._kv.put(_APPLICATIONS, application.sid, write(application))
         self._applications[application.sid] = application
@@ -187,20 +187,20 @@ class Directory:
 
     # --- routes
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[RouteRecord, ...]:
         """Every route, by prefix."""
         return tuple(self._routes[prefix] for prefix in sorted(self._routes))
 
-    def trunks(self) -> tuple[Route, ...]:
+    def trunks(self) -> tuple[RouteRecord, ...]:
         """Every trunk, those that are only tried after others too."""
         return tuple(trunk for route in self.routes() for trunk in route.trunks)
 
-    async def put_route(self, route: Route) -> None:
+    async def put_route(self, route: RouteRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
         await self._kv.put(_ROUTES, route.prefix, write(route))
         self._routes[route.prefix] = route
 
-    async def put_backup(self, prefix: str, trunk: Route | None) -> bool:
+    async def put_backup(self, prefix: str, trunk: RouteRecord | None) -> bool:
         """Add or replace the trunk that is tried after a route's own, or take it away; False without such a route.
 
         Raises: StoreFailed.
@@ -216,7 +216,7 @@ class Directory:
         await self._kv.remove(_ROUTES, prefix)
         return self._routes.pop(prefix, None) is not None
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         """The trunk by which a number leaves: that of the longest prefix. Our own numbers leave by none.
 
         Nor do short ones: what 112 or 611 means is a matter of each country, and not to be guessed.
@@ -260,7 +260,7 @@ class Directory:
             )
         return f"{e164} is no number or line of ours, and no route fits: holdfast route add {e164[:3]} --host …"
 
-    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+    def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         """What answers a call: the SIP domain of that host, the number's application, its own voice URL, else the
         default voice URL.
 
@@ -268,32 +268,34 @@ class Directory:
         """
         domain = self.access.domain_of(host)
         if domain is not None and (at_domain := domain.voice.instruction()) is not None:
-            return Answer(instruction=at_domain, callback=domain.voice.callback(), sip_domain_sid=domain.sid)
+            return AnsweringDocument(instruction=at_domain, callback=domain.voice.callback(), sip_domain_sid=domain.sid)
         number = self.number(dialled)
         if number is not None:
             application = self._applications.get(number.voice_application_sid or "")
             voice = application.voice if application is not None else number.voice
             instruction = voice.instruction()
             if instruction is not None:
-                return Answer(instruction=instruction, callback=voice.callback(), phone_number_sid=number.sid)
+                return AnsweringDocument(
+                    instruction=instruction, callback=voice.callback(), phone_number_sid=number.sid
+                )
         if self._default_voice_url is None:
             return None
-        return Answer(
+        return AnsweringDocument(
             instruction=Instruction(request=WebRequest(url=self._default_voice_url)),
             phone_number_sid=number.sid if number is not None else None,
         )
 
-    def answer_of_number(self, number: str) -> Answer | None:
+    def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """What answers a call to a number of ours; None when it is none, or nothing does."""
         return self.answer_for(number) if normal(number) in self._numbers else None
 
-    def answer_of_application(self, sid: str) -> Answer | None:
+    def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         """What answers a call to an application itself; None when there is none, or it names no document."""
         application = self._applications.get(sid)
         instruction = application.voice.instruction() if application is not None else None
         if application is None or instruction is None:
             return None
-        return Answer(instruction=instruction, callback=application.voice.callback())
+        return AnsweringDocument(instruction=instruction, callback=application.voice.callback())
 
 
 def normal(number: str) -> str:

@@ -23,7 +23,7 @@ LEAST_PASSWORD = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LineRecord:
     """A SIP user who may register, and call the numbers and names that begin with one of `may_call`.
 
     Shape: `may_call` ("",) is everything we answer, () nothing. The password is not kept: `ha1` proves it in our realm.
@@ -45,7 +45,7 @@ class Line:
         password: str,
         may_call: tuple[str, ...] = ("",),
         rtp_source: RtpSource | None = None,
-    ) -> Line:
+    ) -> LineRecord:
         """The line that this password proves."""
         return cls(
             name=name,
@@ -85,7 +85,7 @@ class VoiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneNumber:
+class NumberRecord:
     """A phone number of ours. `voice_application_sid` wins over the number's own voice settings.
 
     Units: `…_at` seconds since the Unix epoch. Source: Twilio API, IncomingPhoneNumber.
@@ -101,7 +101,7 @@ class PhoneNumber:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class ApplicationRecord:
     """Voice settings under one name. Units: `…_at` seconds since the Unix epoch. Source: Twilio API, Application."""
 
     sid: str
@@ -112,7 +112,7 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class RouteRecord:
     """A trunk, and the numbers that leave by it: those that begin with `prefix`, unless a longer prefix fits too.
 
     `realm` None: the first challenge decides; several may be named, with commas between them. `caller_id` stands in
@@ -138,7 +138,7 @@ class Route:
     domain: str | None = None
     rtp_source: RtpSource | None = None
     """From where its sound is believed; None: as the settings say."""
-    backup: Route | None = None
+    backup: RouteRecord | None = None
 
     @property
     def address(self) -> Address:
@@ -152,7 +152,7 @@ class Route:
         return tuple(dict.fromkeys(realm.strip() for realm in named if realm.strip()))
 
     @property
-    def trunks(self) -> tuple[Route, ...]:
+    def trunks(self) -> tuple[RouteRecord, ...]:
         """This trunk and those that are tried after it."""
         return (self, *(self.backup.trunks if self.backup is not None else ()))
 
@@ -163,21 +163,21 @@ class Route:
         return registered or any(address in ip_network(network) for network in self.sources)
 
 
-def write(listing: Line | PhoneNumber | Application | Route) -> str:
+def write(listing: LineRecord | NumberRecord | ApplicationRecord | RouteRecord) -> str:
     """The listing as JSON."""
     return json.dumps(asdict(listing))
 
 
-def read_line(text: str) -> Line:
+def read_line(text: str) -> LineRecord:
     """The line that `write` wrote. Raises: StoreFailed."""
     try:
         values = json.loads(text)
-        return Line(**(values | {"ha1": Ha1(**values["ha1"]), "may_call": tuple(values["may_call"])}))
+        return LineRecord(**(values | {"ha1": Ha1(**values["ha1"]), "may_call": tuple(values["may_call"])}))
     except (KeyError, TypeError, ValueError) as error:
         raise StoreFailed(f"a stored line cannot be read: {error!r}") from error
 
 
-def read_route(text: str) -> Route:
+def read_route(text: str) -> RouteRecord:
     """The route that `write` wrote. Raises: StoreFailed."""
     try:
         return _route(json.loads(text))
@@ -185,25 +185,25 @@ def read_route(text: str) -> Route:
         raise StoreFailed(f"a stored route cannot be read: {error!r}") from error
 
 
-def _route(values: dict[str, Any]) -> Route:
+def _route(values: dict[str, Any]) -> RouteRecord:
     backup = values.get("backup")
     sources, second = tuple(values["sources"]), None if backup is None else _route(backup)
-    return Route(**(values | {"sources": sources, "backup": second}))
+    return RouteRecord(**(values | {"sources": sources, "backup": second}))
 
 
-def read_number(text: str) -> PhoneNumber:
+def read_number(text: str) -> NumberRecord:
     """The number that `write` wrote. Raises: StoreFailed."""
     try:
         values = json.loads(text)
-        return PhoneNumber(**(values | {"voice": VoiceSettings(**values["voice"])}))
+        return NumberRecord(**(values | {"voice": VoiceSettings(**values["voice"])}))
     except (KeyError, TypeError, ValueError) as error:
         raise StoreFailed(f"a stored phone number cannot be read: {error!r}") from error
 
 
-def read_application(text: str) -> Application:
+def read_application(text: str) -> ApplicationRecord:
     """The application that `write` wrote. Raises: StoreFailed."""
     try:
         values = json.loads(text)
-        return Application(**(values | {"voice": VoiceSettings(**values["voice"])}))
+        return ApplicationRecord(**(values | {"voice": VoiceSettings(**values["voice"])}))
     except (KeyError, TypeError, ValueError) as error:
         raise StoreFailed(f"a stored application cannot be read: {error!r}") from error

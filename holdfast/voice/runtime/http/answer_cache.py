@@ -75,7 +75,7 @@ def read_caching(headers: Mapping[str, str]) -> Caching:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept(Generic[V]):
+class CachedAnswer(Generic[V]):
     """A kept answer. Units: `at` the moment it was got or confirmed, `size` bytes."""
 
     value: V
@@ -97,14 +97,14 @@ class AnswerCache(Generic[V]):
     """Kept answers by key; the least recently used go when there are too many bytes."""
 
     def __init__(self, *, budget_bytes: int) -> None:
-        self._kept: OrderedDict[Hashable, Kept[V]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, CachedAnswer[V]] = OrderedDict()
         self._budget = budget_bytes
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, key: Hashable) -> Kept[V] | None:
+    def find(self, key: Hashable) -> CachedAnswer[V] | None:
         """The answer kept under a key, however old."""
         kept = self._kept.get(key)
         if kept is not None:
@@ -116,7 +116,7 @@ class AnswerCache(Generic[V]):
         self.forget(key)
         if size > self._budget:
             return
-        self._kept[key] = Kept(value=value, caching=caching, at=now, size=size)
+        self._kept[key] = CachedAnswer(value=value, caching=caching, at=now, size=size)
         self._size += size
         while self._size > self._budget:
             _, gone = self._kept.popitem(last=False)

@@ -26,7 +26,7 @@ from holdfast.voice.model.commands import Method
 from holdfast.voice.model.errors import DocumentTooLarge, FetchFailed
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.http import errors, signature
-from holdfast.voice.runtime.http.cookie_jars import Visitor, Visitors
+from holdfast.voice.runtime.http.cookie_jars import CookieJar, CookieJars
 from holdfast.voice.runtime.http.destination import (
     Destination,
     RetryOn,
@@ -38,13 +38,13 @@ from holdfast.voice.runtime.http.destination import (
 from holdfast.voice.runtime.http.error_translation import translated
 from holdfast.voice.runtime.http.exchange import (
     TWIML_LIMIT,
-    Answer,
-    Ask,
     Hop,
+    HttpAnswer,
+    HttpAsk,
     Timing,
 )
-from holdfast.voice.runtime.http.pinned_resolver import GuardedResolver
-from holdfast.voice.runtime.http.ssrf_policy import Reach
+from holdfast.voice.runtime.http.pinned_resolver import PinnedResolver
+from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
 
 USER_AGENT = "TwilioProxy/1.1"
 IDEMPOTENCY_HEADER = "I-Twilio-Idempotency-Token"
@@ -60,7 +60,7 @@ class _Step:
     destination: Destination
     method: Method
     form: tuple[tuple[str, str], ...]
-    visitor: Visitor
+    visitor: CookieJar
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class WebClient:
         self,
         *,
         auth_token: str,
-        reach: Reach,
+        reach: SsrfPolicy,
         timing: Timing | None = None,
         resolver: AbstractResolver | None = None,
         trusted: ssl.SSLContext | None = None,
@@ -91,14 +91,14 @@ class WebClient:
         self._resolver = resolver
         self._trusted = trusted or trusting(None)
         self._session: aiohttp.ClientSession | None = None
-        self._visitors = Visitors()
+        self._visitors = CookieJars()
 
     async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._resolver or ThreadedResolver(), self._reach),
+                resolver=PinnedResolver(self._resolver or ThreadedResolver(), self._reach),
                 ssl=self._trusted,
                 limit=0,  # A slow web server must not make requests to others wait for a place.
                 keepalive_timeout=KEEPALIVE_S,
@@ -116,12 +116,12 @@ class WebClient:
             await self._session.close()
             self._session = None
 
-    async def ask(self, ask: Ask) -> Answer:
+    async def ask(self, ask: HttpAsk) -> HttpAnswer:
         """Send a request, follow redirects, read the answer whole; an error status is an answer too.
 
         Raises: FetchFailed (its subclasses carry Twilio's codes), UrlMalformed, OverridesInvalid.
         """
-        visitor = self._visitors.of(ask.call) if ask.call is not None else Visitor()
+        visitor = self._visitors.of(ask.call) if ask.call is not None else CookieJar()
         destination = _known(read_destination(ask.url), visitor)
         timing = self._timing.overridden(destination.overrides)
         form = ask.form
@@ -139,7 +139,7 @@ class WebClient:
         """The call is over: its cookies and passwords are nobody's any more."""
         self._visitors.forget(call)
 
-    async def _follow(self, ask: Ask, step: _Step, timing: Timing) -> Answer:
+    async def _follow(self, ask: HttpAsk, step: _Step, timing: Timing) -> HttpAnswer:
         """Ask, and ask again where we are sent. Every hop is judged and signed anew."""
         hops: list[Hop] = []
         for _ in range(timing.redirects + 1):
@@ -158,7 +158,7 @@ class WebClient:
             step = replace(step, destination=_known(target, step.visitor))
         raise errors.TooManyRedirects(f"{without_secrets(ask.url)} sent us on more than {timing.redirects} times")
 
-    async def _insist(self, ask: Ask, step: _Step, timing: Timing) -> Answer:
+    async def _insist(self, ask: HttpAsk, step: _Step, timing: Timing) -> HttpAnswer:
         """One step, tried again as often as the policy says. All tries carry the same idempotency token."""
         destination = step.destination
         headers = {
@@ -192,8 +192,8 @@ class WebClient:
             left -= 1
 
     async def _once(
-        self, ask: Ask, step: _Step, headers: Mapping[str, str], timing: Timing, attempt: _Attempt
-    ) -> Answer:
+        self, ask: HttpAsk, step: _Step, headers: Mapping[str, str], timing: Timing, attempt: _Attempt
+    ) -> HttpAnswer:
         """One request, and its answer read whole; a Digest challenge is answered."""
         if self._session is None:
             raise RuntimeError("the web client is not open")
@@ -226,7 +226,7 @@ class WebClient:
                         digest = (aiohttp.DigestAuthMiddleware(*destination.credentials),)
                         del sent["Authorization"]
                         continue
-                    return Answer(
+                    return HttpAnswer(
                         url=str(destination.url),
                         method=method,
                         status=response.status,
@@ -257,13 +257,17 @@ def trusting(authorities: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(authorities)
         except ssl.SSLError as error:
-            raise errors.SettingWrong(f"webhook_authorities: {authorities} has no PEM certificate in it") from error
+            raise errors.WebhookSettingInvalid(
+                f"webhook_authorities: {authorities} has no PEM certificate in it"
+            ) from error
         except OSError as error:
-            raise errors.SettingWrong(f"webhook_authorities: {authorities} cannot be read: {error.strerror}") from error
+            raise errors.WebhookSettingInvalid(
+                f"webhook_authorities: {authorities} cannot be read: {error.strerror}"
+            ) from error
     return context
 
 
-def _known(destination: Destination, visitor: Visitor) -> Destination:
+def _known(destination: Destination, visitor: CookieJar) -> Destination:
     """The destination with the password that the visitor gave for this origin, now or before."""
     if destination.credentials is not None:
         visitor.credentials[destination.origin] = destination.credentials
@@ -283,7 +287,7 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name: values[0] if name == "location" else ", ".join(values) for name, values in found.items()}
 
 
-async def _read(response: aiohttp.ClientResponse, ask: Ask) -> bytes:
+async def _read(response: aiohttp.ClientResponse, ask: HttpAsk) -> bytes:
     """The body up to the limit for its kind. Raises: DocumentTooLarge, SoundUnplayable."""
     kind = response.headers.get("Content-Type", "").strip().lower()
     is_text = kind.startswith("text/") or "xml" in kind

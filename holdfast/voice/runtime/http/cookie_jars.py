@@ -23,7 +23,7 @@ def _jar() -> aiohttp.CookieJar:
 
 
 @dataclass(slots=True, kw_only=True)
-class Visitor:
+class CookieJar:
     """One call as web servers know it.
 
     A password given once in a URL holds for its origin, because relative URLs in a document do not repeat it.
@@ -33,16 +33,16 @@ class Visitor:
     credentials: dict[Origin, tuple[str, str]] = field(default_factory=dict, repr=False)
 
 
-class Visitors:
+class CookieJars:
     """The visitors by call, made when first asked for; the longest unseen are forgotten when there are too many."""
 
     def __init__(self, *, kept: int = VISITORS_KEPT) -> None:
-        self._visitors: OrderedDict[CallSid, Visitor] = OrderedDict()
+        self._visitors: OrderedDict[CallSid, CookieJar] = OrderedDict()
         self._kept = kept
 
-    def of(self, call: CallSid) -> Visitor:
+    def of(self, call: CallSid) -> CookieJar:
         """The call's visitor."""
-        visitor = self._visitors.pop(call, None) or Visitor()
+        visitor = self._visitors.pop(call, None) or CookieJar()
         self._visitors[call] = visitor
         while len(self._visitors) > self._kept:
             self._visitors.popitem(last=False)

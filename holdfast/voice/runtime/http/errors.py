@@ -8,7 +8,7 @@ from __future__ import annotations
 from holdfast.voice.model.errors import AskedWrong, FetchFailed, PeerWrong
 
 
-class SettingWrong(AskedWrong):
+class WebhookSettingInvalid(AskedWrong):
     """A setting that names networks or hosts does not make sense; the message names the setting."""
 
 

@@ -39,7 +39,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class HttpAsk:
     """One request as the engine wants it.
 
     Shape: the form of a GET goes into the query. A body over `limit_bytes` (`audio_limit_bytes` when the answer says
@@ -71,7 +71,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """A complete answer of any status.
 
     Shape: `url` is the address that gave it, without secrets; header names in lower case; `content_type` lower case
@@ -87,7 +87,7 @@ class Answer:
     body: bytes
     hops: tuple[Hop, ...] = ()
 
-    def must_succeed(self) -> Answer:
+    def must_succeed(self) -> HttpAnswer:
         """This answer, if its status is 2xx. Raises: StatusWrong."""
         if 200 <= self.status < 300:
             return self

@@ -10,7 +10,7 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.exchange import Answer
+from holdfast.voice.runtime.http.exchange import HttpAnswer
 
 BODY_SHOWN = 4096
 
@@ -21,7 +21,7 @@ def exchange_seen(
     call: CallSid | None,
     request: WebRequest,
     took_s: float,
-    answer: Answer | None,
+    answer: HttpAnswer | None,
     error: VoiceError | None,
 ) -> list[WebSeen]:
     """Each redirect on the way, then what it came to. No password, and no sound, is shown."""

@@ -7,13 +7,13 @@ import socket
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from holdfast.voice.runtime.http.errors import AddressRefused
-from holdfast.voice.runtime.http.ssrf_policy import Reach
+from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
 
 
-class GuardedResolver(AbstractResolver):
+class PinnedResolver(AbstractResolver):
     """Resolves names and judges each address at once; no later look-up can differ."""
 
-    def __init__(self, inner: AbstractResolver, reach: Reach) -> None:
+    def __init__(self, inner: AbstractResolver, reach: SsrfPolicy) -> None:
         self._inner = inner
         self._reach = reach
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from holdfast.voice.runtime.http.errors import AddressRefused, SettingWrong
+from holdfast.voice.runtime.http.errors import AddressRefused, WebhookSettingInvalid
 
 NAT64 = IPv6Network("64:ff9b::/96")
 """IPv6 addresses that stand for an IPv4 address. Source: RFC 6052 §2.1."""
@@ -20,7 +20,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class SsrfPolicy:
     """The rule: public addresses always; others only if they are our own, loopback while that is allowed, or listed.
 
     Shape: `own` are host and port pairs of our own web server; `networks` and `hosts` come from the setting
@@ -54,7 +54,7 @@ class Reach:
         )
 
 
-def reach_of(*, loopback: bool, own: Iterable[str], allow: Iterable[str]) -> Reach:
+def reach_of(*, loopback: bool, own: Iterable[str], allow: Iterable[str]) -> SsrfPolicy:
     """The rule from settings: `own` are URLs of our own web server, `allow` networks (CIDR), addresses or hosts.
 
     Raises: SettingWrong.
@@ -67,9 +67,11 @@ def reach_of(*, loopback: bool, own: Iterable[str], allow: Iterable[str]) -> Rea
             networks.append(ip_network(text, strict=False))
         except ValueError as error:
             if not text or set(text) & set("/:@ *") or text.replace(".", "").isdigit():
-                raise SettingWrong(f"webhook_allow: {entry!r} is neither a network, an address nor a host") from error
+                raise WebhookSettingInvalid(
+                    f"webhook_allow: {entry!r} is neither a network, an address nor a host"
+                ) from error
             hosts.add(text)
-    return Reach(
+    return SsrfPolicy(
         loopback=loopback, own=frozenset(_origin(url) for url in own), networks=tuple(networks), hosts=frozenset(hosts)
     )
 
@@ -80,9 +82,9 @@ def _origin(url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     except ValueError as error:
-        raise SettingWrong(f"{url!r} is no URL: {error}") from error
+        raise WebhookSettingInvalid(f"{url!r} is no URL: {error}") from error
     if not parts.hostname or port is None:
-        raise SettingWrong(f"{url!r} is no http or https URL")
+        raise WebhookSettingInvalid(f"{url!r} is no http or https URL")
     return parts.hostname, port
 
 

@@ -83,22 +83,22 @@ class Recorder:
                 early = self._early.pop(recording, None)
                 voices = effect.voices if early is None or early.voices is None else early.voices
                 self._media.capture(
-                    words.OpenCapture(recording=recording, path=path, voices=voices, quiet_s=effect.quiet_s)
+                    words.OpenTap(recording=recording, path=path, voices=voices, quiet_s=effect.quiet_s)
                 )
                 if early is not None and early.mode is not None:
-                    self._media.capture(words.ChangeCapture(recording=recording, mode=early.mode))
+                    self._media.capture(words.ChangeTap(recording=recording, mode=early.mode))
                 self._tell(CaptureBegan(recording=recording, url=f"{self._url}/{recording}"))
             case ChangeCapture(recording=recording) if not (recording in self._tapes or recording in self._finishing):
                 before = self._early.get(recording, effect)
                 newest = before.voices if effect.voices is None else effect.voices
                 self._early[recording] = replace(effect, voices=newest, mode=effect.mode or before.mode)
             case ChangeCapture(recording=recording):
-                self._media.capture(words.ChangeCapture(recording=recording, voices=effect.voices, mode=effect.mode))
+                self._media.capture(words.ChangeTap(recording=recording, voices=effect.voices, mode=effect.mode))
             case StopCapture(recording=recording, trim=trim):
                 self._early.pop(recording, None)
                 if recording in self._tapes:
                     self._tapes[recording] = trim
-                    self._media.capture(words.CloseCapture(recording=recording))
+                    self._media.capture(words.CloseTap(recording=recording))
                 elif recording not in self._finishing:
                     self.tell_of_earlier(recording)
             case EraseCapture(recording=recording):
@@ -110,9 +110,9 @@ class Recorder:
         """What the media process tells of a recording."""
         recording = RecordingSid(fact.recording)
         match fact:
-            case words.CaptureQuiet():
+            case words.TapQuiet():
                 self._tell(CaptureQuiet(recording=recording))
-            case words.CaptureClosed():
+            case words.TapClosed():
                 trim = self._tapes.pop(recording, None)
                 if trim is not None:
                     self._begin_to_finish(recording, trim, fact)
@@ -123,7 +123,7 @@ class Recorder:
         """The media process is gone, and with it whatever it had not written."""
         for recording in list(self._tapes):
             del self._tapes[recording]
-            gone = words.CaptureClosed(
+            gone = words.TapClosed(
                 recording=recording, frames=0, first_loud=None, last_loud=None, error="the media process was restarted"
             )
             self._begin_to_finish(recording, False, gone)
@@ -153,11 +153,11 @@ class Recorder:
     def _part(self, recording: RecordingSid) -> Path:
         return self._folder / f"{recording}.part"
 
-    def _begin_to_finish(self, recording: RecordingSid, trim: bool, closed: words.CaptureClosed) -> None:
+    def _begin_to_finish(self, recording: RecordingSid, trim: bool, closed: words.TapClosed) -> None:
         self._finishing.add(recording)
         self._tasks.create_task(self._finish(recording, trim, closed), name=f"finish {recording}")
 
-    async def _finish(self, recording: RecordingSid, trim: bool, closed: words.CaptureClosed) -> None:
+    async def _finish(self, recording: RecordingSid, trim: bool, closed: words.TapClosed) -> None:
         """Make the file whole, and tell how long it became."""
         error = closed.error
         first, end = 0, None
@@ -183,7 +183,7 @@ class Recorder:
                 log.error("recording=%s cannot be deleted: %s", recording, error)
 
 
-def _ends(closed: words.CaptureClosed) -> tuple[int, int]:
+def _ends(closed: words.TapClosed) -> tuple[int, int]:
     """The frames that are left when the silence at both ends is cut off."""
     if closed.first_loud is None or closed.last_loud is None:
         return 0, 0

@@ -13,10 +13,10 @@ from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory.directory import E164, normal
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.uri import (
     Uri,
     address_of,
@@ -44,14 +44,14 @@ URI_INVALID = 13243
 HOST_UNRESOLVED = 13254
 
 
-class Lines(Protocol):
+class LineLookup(Protocol):
     """The lines of the directory, and the trunks behind it."""
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         """The line of that name."""
         ...
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         """The trunk by which a number leaves."""
         ...
 
@@ -61,7 +61,7 @@ class Lines(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
+class DialDestination:
     """One INVITE to send: its Request-URI, and where the datagram goes (None: where the URI says)."""
 
     uri: str
@@ -69,13 +69,13 @@ class Goal:
     headers: Headers
     caller: str | None = None
     """Who is said to call, when it is not the call's own caller."""
-    credentials: Credentials | None = None
+    credentials: DigestCredentials | None = None
     """With what a challenge is answered there."""
     domain: str | None = None
     """The host in From, when it is not ours; it is the one in the Request-URI too."""
-    instead: Goal | None = None
+    instead: DialDestination | None = None
     """What is tried when nobody answers there, or it has no service."""
-    trunk: Route | None = None
+    trunk: RouteRecord | None = None
     """The trunk it goes by, which may want to be told who calls."""
     onward: bool = False
     """Whether the trunk sent us on to there."""
@@ -123,10 +123,10 @@ class Unreachable(AskedWrong):
 def goals(
     target: Target,
     *,
-    lines: Lines,
+    lines: LineLookup,
     contacts: Callable[[str], tuple[tuple[str, Address], ...]],
     is_ours: Callable[[Uri], bool],
-) -> tuple[Goal, ...]:
+) -> tuple[DialDestination, ...]:
     """Every way to reach the target, to be tried at once.
 
     Raises: Unreachable.
@@ -151,16 +151,16 @@ def goals(
         raise Unreachable("SIP is spoken over UDP, TCP and TLS", sip_code=400, twilio_code=URI_INVALID)
     if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
-    return (Goal(uri=bare, next_hop=None, headers=(*headers, *_settable(_query(query)))),)
+    return (DialDestination(uri=bare, next_hop=None, headers=(*headers, *_settable(_query(query)))),)
 
 
-def line_named(number: str, lines: Lines) -> str | None:
+def line_named(number: str, lines: LineLookup) -> str | None:
     """The name of the line that is rung for a number, which may be written in several ways, or for its own name."""
     names = (number, number.removeprefix("+"), normal(number))
     return next((name for name in names if lines.line(name) is not None), None)
 
 
-def _by_trunk(number: str, lines: Lines, headers: Headers) -> Goal:
+def _by_trunk(number: str, lines: LineLookup, headers: Headers) -> DialDestination:
     """No route, no call. Source: Twilio, error 13224 for a number that cannot be called."""
     route = lines.route_for(number)
     if route is None:
@@ -168,16 +168,16 @@ def _by_trunk(number: str, lines: Lines, headers: Headers) -> Goal:
     return _to_trunk(number, route, headers)
 
 
-def _to_trunk(number: str, route: Route, headers: Headers) -> Goal:
+def _to_trunk(number: str, route: RouteRecord, headers: Headers) -> DialDestination:
     credentials = None
     if route.user is not None and route.password is not None:
-        credentials = Credentials(user=route.user, password=route.password, realms=route.realms)
+        credentials = DigestCredentials(user=route.user, password=route.password, realms=route.realms)
     uri = contact_at(normal(number), route.address)
     if route.domain is not None:
         # Many trunks find their customer by the host in the Request-URI, and know themselves by name alone.
         host, _, _ = uri.partition("@")[2].partition(";")
         uri = uri.replace(f"@{host}", f"@{route.domain}", 1)
-    return Goal(
+    return DialDestination(
         uri=uri,
         next_hop=route.address,
         headers=headers,
@@ -195,7 +195,7 @@ def is_redirect(status: int) -> bool:
     return 300 <= status < 400
 
 
-def redirected(goal: Goal, status: int, headers: Headers) -> Goal | None:
+def redirected(goal: DialDestination, status: int, headers: Headers) -> DialDestination | None:
     """Where a call goes that was redirected (300, 301, 302), or None when it goes nowhere else.
 
     A trunk may send us on to another address of its own, for the same number, and once. Nobody else may: whoever is
@@ -213,7 +213,7 @@ def redirected(goal: Goal, status: int, headers: Headers) -> Goal | None:
     return next((onward for onward in found if onward is not None), None)
 
 
-def _within(goal: Goal, trunk: Route, contact: str) -> Goal | None:
+def _within(goal: DialDestination, trunk: RouteRecord, contact: str) -> DialDestination | None:
     """A contact as the next goal, if it is an address of the trunk and the number that was dialled."""
     try:
         uri = parse_uri(parse_name_addr(contact).uri.partition("?")[0])
@@ -232,15 +232,17 @@ def _within(goal: Goal, trunk: Route, contact: str) -> Goal | None:
 
 
 def _of_line(
-    name: str, lines: Lines, contacts: Callable[[str], tuple[tuple[str, Address], ...]], headers: Headers
-) -> tuple[Goal, ...]:
+    name: str, lines: LineLookup, contacts: Callable[[str], tuple[tuple[str, Address], ...]], headers: Headers
+) -> tuple[DialDestination, ...]:
     line = lines.line(name)
     if line is None:
         raise Unreachable(f"there is no line {name}", sip_code=404, twilio_code=NOT_REGISTERED)
     found = contacts(name)
     if not found:
         raise Unreachable(f"line {name} is not registered", sip_code=480, twilio_code=NOT_REGISTERED)
-    return tuple(Goal(uri=uri, next_hop=to, headers=headers, rtp_source=line.rtp_source) for uri, to in found)
+    return tuple(
+        DialDestination(uri=uri, next_hop=to, headers=headers, rtp_source=line.rtp_source) for uri, to in found
+    )
 
 
 def _headers(target: Target) -> Headers:

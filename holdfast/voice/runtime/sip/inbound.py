@@ -10,9 +10,9 @@ from typing import Literal, Protocol
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import Answer, normal
-from holdfast.voice.runtime.directory.records import Line, Route
-from holdfast.voice.runtime.sip.dial_plan import Lines
+from holdfast.voice.runtime.directory.directory import AnsweringDocument, normal
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
+from holdfast.voice.runtime.sip.dial_plan import LineLookup
 from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
 from holdfast.voice.runtime.sip.transport.tls import Tls
 from holdfast.voice.sip.effects import Address, Headers, Invited, Transport
@@ -88,7 +88,7 @@ class SipSettings:
         return "accepted" if self.srtp_without_tls else "refused"
 
 
-class Registered(Protocol):
+class LineRegistered(Protocol):
     """With which trunks we register."""
 
     def is_registered_as(self, user: str, host: str) -> bool:
@@ -96,14 +96,14 @@ class Registered(Protocol):
         ...
 
 
-class Directory(Lines, Registered, Protocol):
+class DirectoryPort(LineLookup, LineRegistered, Protocol):
     """What a SIP leg asks of the directory."""
 
     def lets_in(self, host: str) -> bool:
         """Whether calls from this numeric host come in without a password, as those of a trunk."""
         ...
 
-    def trunks(self) -> tuple[Route, ...]:
+    def trunks(self) -> tuple[RouteRecord, ...]:
         """Every trunk."""
         ...
 
@@ -111,20 +111,20 @@ class Directory(Lines, Registered, Protocol):
         """The name in the certificate of a trunk, when it has one of its own."""
         ...
 
-    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+    def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         """What answers a call to this user or number at this host."""
         ...
 
-    def answer_of_number(self, number: str) -> Answer | None:
+    def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """What answers a call to a number of ours; None of any other."""
         ...
 
-    def answer_of_application(self, sid: str) -> Answer | None:
+    def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         """What answers a call to the application with that SID."""
         ...
 
 
-class Door:
+class InboundAdmission:
     """Who may call: authenticated lines, trunks, while we listen on loopback anybody on loopback, and we ourselves.
 
     Calls from ourselves are to applications and numbers of ours; who only pretends to be us does not know the word that
@@ -132,7 +132,7 @@ class Door:
     """
 
     def __init__(
-        self, lines: Directory, listening: Address, *, trust_loopback: bool, trusted_proxies: Iterable[str] = ()
+        self, lines: DirectoryPort, listening: Address, *, trust_loopback: bool, trusted_proxies: Iterable[str] = ()
     ) -> None:
         self._lines = lines
         self._proxies = tuple(trusted_proxies)
@@ -158,13 +158,13 @@ class Door:
         return passes_on(host, self._proxies, self._lines)
 
 
-def passes_on(host: str, proxies: Iterable[str], lines: Directory) -> bool:
+def passes_on(host: str, proxies: Iterable[str], lines: DirectoryPort) -> bool:
     """Whether a host is believed when it says whose signalling it passes on: proxies of ours, and trunks."""
     address = ip_address(host)
     return any(address in ip_network(network) for network in proxies) or lines.lets_in(host)
 
 
-def rtp_source_of(invited: Invited, line: Line | None, trunks: Iterable[Route]) -> RtpSource | None:
+def rtp_source_of(invited: Invited, line: LineRecord | None, trunks: Iterable[RouteRecord]) -> RtpSource | None:
     """From where the sound of a phone that calls is believed, as its line says, or the trunk it comes from."""
     if line is not None:
         return line.rtp_source
@@ -179,12 +179,12 @@ def reached_here(listening: Address) -> Address:
     return listening._replace(host="::1" if host.version == 6 else "127.0.0.1")
 
 
-def may_call(line: Line, called: str) -> bool:
+def may_call(line: LineRecord, called: str) -> bool:
     """Whether a line may call this number or name."""
     return any(form.startswith(prefix) for form in (called, normal(called)) for prefix in line.may_call)
 
 
-def dialled(invited: Invited, trunks: Registered) -> str:
+def dialled(invited: Invited, trunks: LineRegistered) -> str:
     """Whom a call in is for: the Request-URI's user; of a trunk that calls us by our registration, the To's.
 
     Source: RFC 3261 §16.5 (the Request-URI becomes the registered contact, To stays).
@@ -198,7 +198,7 @@ def dialled(invited: Invited, trunks: Registered) -> str:
         return invited.called
 
 
-def unanswered(invited: Invited, lines: Lines) -> str:
+def unanswered(invited: Invited, lines: LineLookup) -> str:
     """Why nothing answers a call in, for the log."""
     called = invited.called[:64]
     why = "no voice URL answers it"
@@ -207,7 +207,9 @@ def unanswered(invited: Invited, lines: Lines) -> str:
     return f"404 for {called!r}, dialled by {invited.caller[:64]!r} at {invited.source.host}: {why}"
 
 
-def received(call: CallSid, account: AccountSid, invited: Invited, answer: Answer, ours: Address) -> ReceiveCall:
+def received(
+    call: CallSid, account: AccountSid, invited: Invited, answer: AnsweringDocument, ours: Address
+) -> ReceiveCall:
     """What the engine hears of a call in. Numbers stay numbers; any other name becomes a SIP URI, as on the cloud.
 
     Source: Twilio docs, SIP interface, parameters of its webhooks.

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from holdfast.voice.model.commands import ReceiveCall, Target
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import Answer, normal
+from holdfast.voice.runtime.directory.directory import AnsweringDocument, normal
 from holdfast.voice.runtime.sip.dial_plan import (
     NUMBER_UNREACHABLE,
-    Goal,
+    DialDestination,
     Unreachable,
     line_named,
 )
-from holdfast.voice.runtime.sip.inbound import Directory
+from holdfast.voice.runtime.sip.inbound import DirectoryPort
 from holdfast.voice.sip.effects import Address, Invited
 from holdfast.voice.sip.message.uri import contact_at
 
@@ -38,13 +38,13 @@ TOO_MANY_HOPS = 483
 class _UnderWay:
     from_: str
     to: str
-    answer: Answer
+    answer: AnsweringDocument
     hops: int
     extra: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
+class LoopbackArrival:
     """A call to ourselves that came back: what the engine hears of it, and how many such calls led to it."""
 
     told: ReceiveCall
@@ -52,14 +52,14 @@ class Returned:
 
 
 @dataclass(slots=True)
-class Ourselves:
+class LoopbackCalls:
     """The calls that are under way to ourselves."""
 
-    directory: Directory
+    directory: DirectoryPort
     account: AccountSid
     _known: dict[str, _UnderWay] = field(default_factory=dict)
 
-    def goal(self, effect: PlaceLeg, ours: Address, *, hops: int = 0) -> Goal | None:
+    def goal(self, effect: PlaceLeg, ours: Address, *, hops: int = 0) -> DialDestination | None:
         """The call to ourselves that reaches an application or a number of ours; None when the target is neither.
 
         `hops` are the calls to ourselves that led to the one that calls. Raises: Unreachable.
@@ -79,7 +79,7 @@ class Ourselves:
         self._known[word] = found
         while len(self._known) > MOST_UNDER_WAY:
             del self._known[next(iter(self._known))]
-        return Goal(
+        return DialDestination(
             uri=contact_at(user, ours),
             next_hop=ours,
             headers=((HEADER, word),),
@@ -104,14 +104,14 @@ class Ourselves:
         extra = (("customerId", customer), *own)
         return sid, _UnderWay(from_=effect.from_, to=to, answer=answer, hops=hops, extra=extra)
 
-    def _number(self, target: Target) -> Answer | None:
+    def _number(self, target: Target) -> AnsweringDocument | None:
         """What answers a number of ours; None of anything else, and where a line of that name is rung instead."""
         to = target.to.strip()
         if to[:1] not in "+0123456789" or line_named(to, self.directory) is not None:
             return None
         return self.directory.answer_of_number(to)
 
-    def received(self, call: CallSid, invited: Invited) -> Returned | None:
+    def received(self, call: CallSid, invited: Invited) -> LoopbackArrival | None:
         """What becomes of a call of ours to ourselves that came back; None of any other call."""
         word = next((value for name, value in invited.headers if name.lower() == HEADER.lower()), "")
         found = self._known.pop(word, None)
@@ -127,4 +127,4 @@ class Ourselves:
             phone_number_sid=found.answer.phone_number_sid,
             extra=found.extra,
         )
-        return Returned(told=told, hops=found.hops)
+        return LoopbackArrival(told=told, hops=found.hops)

@@ -6,8 +6,8 @@ import logging
 
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import LegEnded, PhoneHeld, PhoneResumed
-from holdfast.voice.runtime.sip.legs.context import LegDesk
-from holdfast.voice.runtime.sip.legs.leg import Attached
+from holdfast.voice.runtime.sip.legs.context import SipContext
+from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.sdp.offer import (
     Agreed,
@@ -21,13 +21,13 @@ from holdfast.voice.sip.sdp.offer import (
 log = logging.getLogger(__name__)
 
 
-class Agreeing:
+class LegNegotiation:
     """Offers and answers of the legs, told to the media plane and to the engine."""
 
-    def __init__(self, desk: LegDesk) -> None:
+    def __init__(self, desk: SipContext) -> None:
         self._desk = desk
 
-    def reoffered(self, leg: Attached, event: s.Reoffered) -> None:
+    def reoffered(self, leg: SipLeg, event: s.Reoffered) -> None:
         """A phone changes the call: hold, resume, another address, another codec; one that is called may do so too."""
         desk = self._desk
         try:
@@ -46,7 +46,7 @@ class Agreeing:
             self.agreed(leg, leg.negotiation.agreed)
         desk.do(desk.agent.answer_reoffer(event.session, ours, now=desk.now()))
 
-    def refresh(self, leg: Attached) -> None:
+    def refresh(self, leg: SipLeg) -> None:
         """A re-INVITE is due, by the session timer or after one that met the phone's: offer what we wish.
 
         A phone that holds answers so again; one that took its sound away is not asked for it.
@@ -56,7 +56,7 @@ class Agreeing:
             leg.negotiation, offer = repeat_offer(leg.negotiation)
             desk.do(desk.agent.reoffer(leg.session, offer, now=desk.now()))
 
-    def confirmed(self, leg: Attached, event: s.Confirmed) -> None:
+    def confirmed(self, leg: SipLeg, event: s.Confirmed) -> None:
         """An ACK. One that owes us an answer and has none ends a call that begins, and leaves a running one alone."""
         if leg.negotiation is None or not event.offered:
             return
@@ -65,7 +65,7 @@ class Agreeing:
         else:
             self.take_answer(leg, event.sdp or b"")
 
-    def take_answer(self, leg: Attached, sdp: bytes) -> None:
+    def take_answer(self, leg: SipLeg, sdp: bytes) -> None:
         """The phone answered an offer of ours. An answer that cannot be used ends a call in which nothing is agreed.
 
         Deviation: a call that runs goes on as it was, where RFC 3261 §13.2.2.4 has one that begins end in BYE: a
@@ -89,7 +89,7 @@ class Agreeing:
         if leg.negotiation.agreed is not None:
             self.agreed(leg, leg.negotiation.agreed)
 
-    def agreed(self, leg: Attached, agreed: Agreed) -> None:
+    def agreed(self, leg: SipLeg, agreed: Agreed) -> None:
         """Tell the media plane, and the engine if the phone's own hold began or ended."""
         self._desk.describe(leg, agreed)
         self.note_hold(leg, agreed)
@@ -100,6 +100,6 @@ class Agreeing:
             if leg.answered and leg.negotiation is not None and leg.negotiation.agreed is not None:
                 self._desk.describe(leg, leg.negotiation.agreed)
 
-    def note_hold(self, leg: Attached, agreed: Agreed) -> None:
+    def note_hold(self, leg: SipLeg, agreed: Agreed) -> None:
         if leg.turns(agreed, self._desk.now()):
             self._desk.tell(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))

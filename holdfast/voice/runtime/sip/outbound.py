@@ -12,7 +12,7 @@ from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import LegAnswered, LegRefused, LegRinging
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.sip.dial_plan import (
-    Goal,
+    DialDestination,
     Unreachable,
     about,
     caller_of,
@@ -21,13 +21,13 @@ from holdfast.voice.runtime.sip.dial_plan import (
     named,
     redirected,
 )
-from holdfast.voice.runtime.sip.inbound import Directory
-from holdfast.voice.runtime.sip.legs.context import LegDesk
-from holdfast.voice.runtime.sip.legs.leg import Attached, Fork
-from holdfast.voice.runtime.sip.loopback_calls import Ourselves
-from holdfast.voice.runtime.sip.negotiation import Agreeing
+from holdfast.voice.runtime.sip.inbound import DirectoryPort
+from holdfast.voice.runtime.sip.legs.context import SipContext
+from holdfast.voice.runtime.sip.legs.leg import Fork, SipLeg
+from holdfast.voice.runtime.sip.loopback_calls import LoopbackCalls
+from holdfast.voice.runtime.sip.negotiation import LegNegotiation
 from holdfast.voice.sip import effects as s
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.uri import Uri, address_of
@@ -40,16 +40,18 @@ SAFE_BYTES = 1300
 NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
 
 
-class Placing:
+class OutboundCalls:
     """What becomes of the legs the engine places, until they are answered or refused."""
 
-    def __init__(self, desk: LegDesk, directory: Directory, ourselves: Ourselves, agreeing: Agreeing) -> None:
+    def __init__(
+        self, desk: SipContext, directory: DirectoryPort, ourselves: LoopbackCalls, agreeing: LegNegotiation
+    ) -> None:
         self._desk = desk
         self._directory = directory
         self._ourselves = ourselves
         self._agreeing = agreeing
 
-    async def place(self, leg: Attached, effect: PlaceLeg) -> None:
+    async def place(self, leg: SipLeg, effect: PlaceLeg) -> None:
         """Open a row and call every contact of the target at once."""
         try:
             found = self._goals(effect)
@@ -69,7 +71,7 @@ class Placing:
         if leg.all_refused():
             self._refused(leg, *leg.best_refusal())
 
-    def _invite(self, leg: Attached, goal: Goal, effect: PlaceLeg) -> None:
+    def _invite(self, leg: SipLeg, goal: DialDestination, effect: PlaceLeg) -> None:
         """Call one contact."""
         desk = self._desk
         assert leg.row is not None
@@ -81,7 +83,7 @@ class Placing:
         desk.ladder.note(session, leg.call)
         credentials = None
         if effect.target.username:
-            credentials = Credentials(user=effect.target.username, password=effect.target.password or "")
+            credentials = DigestCredentials(user=effect.target.username, password=effect.target.password or "")
         caller = caller_of(effect.from_)
         try:
             asked = desk.agent.invite(
@@ -107,7 +109,7 @@ class Placing:
         if goal.instead is not None:
             asyncio.get_running_loop().call_later(desk.settings.trunk_patience_s, self._lose_patience, leg, session)
 
-    def _lose_patience(self, leg: Attached, session: SessionId) -> None:
+    def _lose_patience(self, leg: SipLeg, session: SessionId) -> None:
         """A trunk that says nothing at all is given up long before its transaction is, where there is another.
 
         Deviation: RFC 3263 §4.3 waits for the transaction to fail, which takes 32 s over UDP.
@@ -117,7 +119,7 @@ class Placing:
             desk.do(desk.agent.cancel(session, now=desk.now()))
             self._give_up(leg, session, 408)
 
-    def _give_up(self, leg: Attached, session: SessionId, status: int) -> None:
+    def _give_up(self, leg: SipLeg, session: SessionId, status: int) -> None:
         """Try the next trunk in place of one that fails us."""
         fork = leg.forks[session]
         if fork.given_up or fork.goal.instead is None:
@@ -126,7 +128,7 @@ class Placing:
         log.warning("call=%s fact=TrunkFailed trunk=%s status=%d: the next is tried", leg.call, trunk, status)
         self._instead(leg, session, fork.goal.instead)
 
-    def _instead(self, leg: Attached, session: SessionId, goal: Goal) -> None:
+    def _instead(self, leg: SipLeg, session: SessionId, goal: DialDestination) -> None:
         """Call this in place of what was called; its refusal is nobody's."""
         fork = leg.forks[session]
         fork.given_up = True
@@ -134,7 +136,7 @@ class Placing:
             leg.early = None
         self._invite(leg, goal, fork.asked)
 
-    def _goals(self, effect: PlaceLeg) -> tuple[Goal, ...]:
+    def _goals(self, effect: PlaceLeg) -> tuple[DialDestination, ...]:
         """Every way to reach whom a leg is for. Raises: Unreachable."""
         beside = None if effect.beside is None else self._desk.legs.get(effect.beside)
         here = self._ourselves.goal(effect, self._desk.sip.shown[0], hops=0 if beside is None else beside.hops)
@@ -148,7 +150,7 @@ class Placing:
         agreed = None if leg is None or leg.negotiation is None else leg.negotiation.agreed
         return None if agreed is None else agreed.codec
 
-    def progressed(self, leg: Attached, event: s.Progressed) -> None:
+    def progressed(self, leg: SipLeg, event: s.Progressed) -> None:
         """A called phone rings; its sound before the answer is heard if its description can be agreed with."""
         early = None
         if event.sdp is not None and leg.session is None:
@@ -166,7 +168,7 @@ class Placing:
             leg.rang = True
             self._desk.tell(LegRinging(call=leg.call, early_media=early is not None))
 
-    def accepted(self, leg: Attached, event: s.Accepted) -> None:
+    def accepted(self, leg: SipLeg, event: s.Accepted) -> None:
         """A phone answered. The first of several wins; the others are told that it is over."""
         desk = self._desk
         if leg.session is not None:
@@ -192,7 +194,7 @@ class Placing:
             self._agreeing.note_hold(leg, leg.negotiation.agreed)
             desk.tell(LegAnswered(call=leg.call, sip=about(event.headers)))
 
-    def fork_refused(self, leg: Attached, event: s.Refused) -> None:
+    def fork_refused(self, leg: SipLeg, event: s.Refused) -> None:
         """One of whom is called for a leg refuses, which ends the leg when nobody is left."""
         fork = leg.forks[event.session]
         onward = redirected(fork.goal, event.status, event.headers)
@@ -206,7 +208,7 @@ class Placing:
         if leg.session is None and leg.all_refused():
             self._refused(leg, *leg.best_refusal())
 
-    def _refused(self, leg: Attached, status: int, reason: str, *, code: int = 0) -> None:
+    def _refused(self, leg: SipLeg, status: int, reason: str, *, code: int = 0) -> None:
         if not leg.gone:
             self._desk.forget(leg)
             self._desk.tell(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))

@@ -27,7 +27,7 @@ AGAIN_S = 5.0
 """After this long a store that failed is tried again."""
 
 
-class Registrations:
+class StoredRegistrations:
     """Writes down what changes, as far as `run` came to do it. Without a `store` nothing is kept."""
 
     def __init__(self, store: KeyValues | None = None) -> None:

@@ -14,7 +14,7 @@ TOLD_EVERY_S = 10.0
 log = logging.getLogger(__name__)
 
 
-class TurnedAway:
+class RejectedCalls:
     """Tells of each call that was turned away, and of many at once only how many there were."""
 
     def __init__(self, now: Callable[[], float]) -> None:

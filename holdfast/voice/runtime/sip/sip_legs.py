@@ -32,14 +32,14 @@ from holdfast.voice.model.facts import (
     LegFact,
     LegReferred,
     PhoneRefers,
-    ReferralTold,
+    ReferralNotified,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.inbound import (
-    Directory,
-    Door,
+    DirectoryPort,
+    InboundAdmission,
     SipSettings,
     dialled,
     may_call,
@@ -48,17 +48,17 @@ from holdfast.voice.runtime.sip.inbound import (
     rtp_source_of,
     unanswered,
 )
-from holdfast.voice.runtime.sip.legs.context import LegDesk
-from holdfast.voice.runtime.sip.legs.dtmf_dedup import TOGETHER_S, Told
-from holdfast.voice.runtime.sip.legs.leg import Attached, cause_of
-from holdfast.voice.runtime.sip.legs.media_rows import Rows
-from holdfast.voice.runtime.sip.loopback_calls import Ourselves
-from holdfast.voice.runtime.sip.negotiation import Agreeing
-from holdfast.voice.runtime.sip.outbound import Placing
-from holdfast.voice.runtime.sip.registrations import Registrations
-from holdfast.voice.runtime.sip.rejected_calls import TurnedAway
+from holdfast.voice.runtime.sip.legs.context import SipContext
+from holdfast.voice.runtime.sip.legs.dtmf_dedup import TOGETHER_S, ReportedDigit
+from holdfast.voice.runtime.sip.legs.leg import SipLeg, cause_of
+from holdfast.voice.runtime.sip.legs.media_rows import RowsPort
+from holdfast.voice.runtime.sip.loopback_calls import LoopbackCalls
+from holdfast.voice.runtime.sip.negotiation import LegNegotiation
+from holdfast.voice.runtime.sip.outbound import OutboundCalls
+from holdfast.voice.runtime.sip.registrations import StoredRegistrations
+from holdfast.voice.runtime.sip.rejected_calls import RejectedCalls
 from holdfast.voice.runtime.sip.transport.endpoint import open_endpoint
-from holdfast.voice.runtime.sip.trunks import Standing, Trunks
+from holdfast.voice.runtime.sip.trunks import Trunks, TrunkStatus
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.dispatch.uas import BACK_IN_S
 from holdfast.voice.sip.effects import Address, SessionId
@@ -90,15 +90,15 @@ class SipLegs:
         settings: SipSettings,
         *,
         account: AccountSid,
-        directory: Directory,
-        media: Rows,
+        directory: DirectoryPort,
+        media: RowsPort,
         tell: Callable[[LegFact | ReceiveCall], None],
         seen: Seen,
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
-        registrations: Registrations | None = None,
+        registrations: StoredRegistrations | None = None,
     ) -> None:
-        self._desk = LegDesk(
+        self._desk = SipContext(
             settings,
             account=account,
             media=media,
@@ -108,14 +108,14 @@ class SipLegs:
             trusts=lambda host: passes_on(host, settings.trusted_proxies, directory),
         )
         self._directory = directory
-        self._ourselves = Ourselves(directory, account)
+        self._ourselves = LoopbackCalls(directory, account)
         self._tasks = tasks
-        self._agreeing = Agreeing(self._desk)
-        self._placing = Placing(self._desk, directory, self._ourselves, self._agreeing)
-        self._turned_away = TurnedAway(clock)
+        self._agreeing = LegNegotiation(self._desk)
+        self._placing = OutboundCalls(self._desk, directory, self._ourselves, self._agreeing)
+        self._turned_away = RejectedCalls(clock)
         self._is_ending = False
         self.trunks = Trunks()
-        self.registrations = registrations or Registrations()
+        self.registrations = registrations or StoredRegistrations()
 
     # --- life
 
@@ -126,7 +126,7 @@ class SipLegs:
         desk.sip = await open_endpoint(
             desk.settings,
             secret=secrets.token_bytes(32),
-            policy=lambda listening: Door(
+            policy=lambda listening: InboundAdmission(
                 self._directory,
                 listening,
                 trust_loopback=desk.settings.trust_loopback,
@@ -189,7 +189,7 @@ class SipLegs:
         desk = self._desk
         desk.do(self.trunks.follow(self._directory.trunks(), desk.agent, desk.now()))
 
-    def standing(self, trunk: Route) -> Standing | None:
+    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
         """How we stand with a trunk; None when we do not register there."""
         return self.trunks.of(trunk)
 
@@ -236,7 +236,7 @@ class SipLegs:
         """Begin what is asked; outcomes come as facts. A leg that is gone is asked in vain."""
         desk = self._desk
         if isinstance(effect, PlaceLeg):
-            leg = Attached(call=effect.call, way="out", known=True)
+            leg = SipLeg(call=effect.call, way="out", known=True)
             desk.legs[effect.call] = leg
             self._later("place", self._placing.place(leg, effect))
             return
@@ -264,7 +264,7 @@ class SipLegs:
             case _:
                 assert_never(effect)
 
-    def _ring(self, leg: Attached, effect: RingLeg) -> None:
+    def _ring(self, leg: SipLeg, effect: RingLeg) -> None:
         """180, or 183 with our description from which on the caller hears us.
 
         A caller that made no offer had ours in the 180 if it acknowledges that, and else hears nothing before the 200.
@@ -281,7 +281,7 @@ class SipLegs:
             if leg.reliable:
                 leg.answer = b""
 
-    def _answer(self, leg: Attached) -> None:
+    def _answer(self, leg: SipLeg) -> None:
         desk = self._desk
         if leg.session is None or leg.answered or leg.answer is None:
             return
@@ -290,7 +290,7 @@ class SipLegs:
         if leg.negotiation is not None and leg.negotiation.agreed is not None:
             self._agreeing.agreed(leg, leg.negotiation.agreed)
 
-    def _hang_up(self, leg: Attached) -> None:
+    def _hang_up(self, leg: SipLeg) -> None:
         desk = self._desk
         desk.forget(leg)
         if leg.session is not None and (leg.way == "out" or leg.answered):
@@ -301,7 +301,7 @@ class SipLegs:
             if session != leg.session:
                 desk.do(desk.agent.cancel(session, now=desk.now()))
 
-    def _refer(self, leg: Attached, target: str) -> None:
+    def _refer(self, leg: SipLeg, target: str) -> None:
         """Ask the phone to call somebody else; one whose call is not answered cannot be asked."""
         desk = self._desk
         if leg.session is None or not leg.answered:
@@ -324,7 +324,7 @@ class SipLegs:
             case s.MessageSeen():
                 desk.ladder.show(event)
             case s.Invited():
-                leg = Attached(call=desk.ladder.call_of(event.session), way="in", session=event.session)
+                leg = SipLeg(call=desk.ladder.call_of(event.session), way="in", session=event.session)
                 desk.legs[leg.call] = leg
                 self._later("arrive", self._arrive(leg, event))
             case _:
@@ -335,7 +335,7 @@ class SipLegs:
     def _later(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(job, name=f"sip-{name}")
 
-    async def _arrive(self, leg: Attached, invited: s.Invited) -> None:
+    async def _arrive(self, leg: SipLeg, invited: s.Invited) -> None:
         """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
         desk = self._desk
         invited = replace(invited, called=dialled(invited, self._directory))
@@ -381,7 +381,7 @@ class SipLegs:
 
     def _turn_away(
         self,
-        leg: Attached,
+        leg: SipLeg,
         session: SessionId,
         status: int,
         why: str,
@@ -396,7 +396,7 @@ class SipLegs:
         headers = (*headers, *((("Warning", f'399 {desk.settings.domain} "{why}"'),) if tells else ()))
         desk.do(desk.agent.refuse(session, status, now=desk.now(), headers=headers))
 
-    def _happened(self, leg: Attached, event: s.Event) -> None:
+    def _happened(self, leg: SipLeg, event: s.Event) -> None:
         """News of a leg that lives."""
         desk = self._desk
         match event:
@@ -425,7 +425,9 @@ class SipLegs:
             case s.ReferralAnswered(status=status):
                 desk.tell(LegReferred(call=leg.call, sip_code=status))
             case s.Referral():
-                told = ReferralTold(call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.lasts_s)
+                told = ReferralNotified(
+                    call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.lasts_s
+                )
                 desk.tell(told)
             case s.Referred(target=target):
                 desk.tell(PhoneRefers(call=leg.call, target=target))
@@ -436,7 +438,7 @@ class SipLegs:
             case _:
                 pass
 
-    def _signalled(self, leg: Attached, event: s.DigitSignalled) -> None:
+    def _signalled(self, leg: SipLeg, event: s.DigitSignalled) -> None:
         """A key told by INFO.
 
         Where telephone events are agreed it counts once its event has not come for a while; of a phone whose last keys
@@ -451,7 +453,7 @@ class SipLegs:
         else:
             asyncio.get_running_loop().call_later(TOGETHER_S, self._signalled_alone, leg, told)
 
-    def _signalled_alone(self, leg: Attached, told: Told) -> None:
+    def _signalled_alone(self, leg: SipLeg, told: ReportedDigit) -> None:
         desk = self._desk
         if leg.gone:
             return

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from holdfast.voice.runtime.directory.records import Route
+from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.sip.agent import Agent
 from holdfast.voice.sip.effects import Effect, Registered, RegistrationFailed, Unregistered
-from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.digest import DigestCredentials
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ EXPIRES_S = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class TrunkStatus:
     """How we stand with one trunk. Units: `until` and `again_at` seconds since the Unix epoch."""
 
     host: str
@@ -40,10 +40,10 @@ class Trunks:
     def __init__(self) -> None:
         self._leaving: set[str] = set()
         self._left = asyncio.Event()
-        self._asked: dict[str, Route] = {}
-        self._states: dict[str, Standing] = {}
+        self._asked: dict[str, RouteRecord] = {}
+        self._states: dict[str, TrunkStatus] = {}
 
-    def follow(self, wanted: Iterable[Route], agent: Agent, now: float) -> list[Effect]:
+    def follow(self, wanted: Iterable[RouteRecord], agent: Agent, now: float) -> list[Effect]:
         """Register where that is wanted now and was not, and take back what is not wanted any more."""
         named = {_name(trunk): replace(trunk, backup=None) for trunk in wanted if trunk.register}
         effects: list[Effect] = []
@@ -56,14 +56,14 @@ class Trunks:
             if name not in self._asked and trunk.user is not None:
                 self._asked[name] = trunk
                 self._leaving.discard(name)
-                self._states[name] = Standing(host=trunk.host, port=trunk.port, user=trunk.user)
+                self._states[name] = TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user)
                 effects += agent.register(
                     name,
                     trunk.address,
                     trunk.user,
                     now=now,
                     domain=trunk.domain,
-                    credentials=Credentials(user=trunk.user, password=trunk.password or "", realms=trunk.realms),
+                    credentials=DigestCredentials(user=trunk.user, password=trunk.password or "", realms=trunk.realms),
                     expires_s=EXPIRES_S,
                     insists=True,
                 )
@@ -95,15 +95,15 @@ class Trunks:
         failed = replace(known, state="failed", status=event.status, reason=event.reason, again_at=again_at)
         self._states[event.registration] = failed
 
-    def of(self, trunk: Route) -> Standing | None:
+    def of(self, trunk: RouteRecord) -> TrunkStatus | None:
         """How we stand with one trunk; None when we do not register there."""
         return self._states.get(_name(trunk))
 
-    def standing(self) -> tuple[Standing, ...]:
+    def standing(self) -> tuple[TrunkStatus, ...]:
         """How we stand with all of them."""
         return tuple(self._states.values())
 
 
-def _name(trunk: Route) -> str:
+def _name(trunk: RouteRecord) -> str:
     """One registration for each user at each address, whatever prefixes leave there."""
     return f"{trunk.user}@{trunk.host}:{trunk.port}/{trunk.transport}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
 
 
-class Shelf:
+class ClipLru:
     """Sounds by clip id within a budget of bytes.
 
     Invariant: what plays is never given away, and neither are the sounds put up for good; so the budget may be
@@ -17,21 +17,21 @@ class Shelf:
 
     def __init__(self, *, budget_bytes: int) -> None:
         self._budget = budget_bytes
-        self._sounds: OrderedDict[str, Sound] = OrderedDict()
+        self._sounds: OrderedDict[str, DecodedAudio] = OrderedDict()
         self._for_good: set[str] = set()
         self._size = 0
 
     def __contains__(self, clip: str) -> bool:
         return clip in self._sounds
 
-    def find(self, clip: str) -> Sound | None:
+    def find(self, clip: str) -> DecodedAudio | None:
         """A sound; now it is the one used last."""
         sound = self._sounds.get(clip)
         if sound is not None:
             self._sounds.move_to_end(clip)
         return sound
 
-    def put(self, clip: str, sound: Sound, *, in_play: Iterable[str], for_good: bool = False) -> tuple[str, ...]:
+    def put(self, clip: str, sound: DecodedAudio, *, in_play: Iterable[str], for_good: bool = False) -> tuple[str, ...]:
         """Put up a sound, in place of one of its name; the clips given away to make room."""
         before = self._sounds.pop(clip, None)
         self._size += len(sound.audio) - (len(before.audio) if before is not None else 0)

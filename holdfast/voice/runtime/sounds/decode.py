@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media.codec import g711
 from holdfast.voice.runtime.http.content_sniffing import SoundKind
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, Sound, sound_of
+from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, DecodedAudio, sound_of
 
 PEAK = 10 ** (-3 / 20)
 """−3 dBFS. Louder sounds are brought down to it, softer ones stay as they are: what is louder is clipped by
@@ -44,7 +44,7 @@ class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries
         return False
 
 
-def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> Sound:
+def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> DecodedAudio:
     """Decode a file. A file that breaks off is played as far as it goes.
 
     Raises: SoundUnplayable.

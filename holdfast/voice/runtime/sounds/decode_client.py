@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.voice.runtime.child_environment import inherited
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Decoder:
         async with self._busy:
             await self._end()
 
-    async def decode(self, body: bytes, kind: str) -> Sound:
+    async def decode(self, body: bytes, kind: str) -> DecodedAudio:
         """Telephone sound from a file. Raises: SoundUnplayable, also when the process cannot stand the file."""
         async with self._busy:
             try:
@@ -63,7 +63,7 @@ class Decoder:
                 await self._end()
                 raise
 
-    async def _ask(self, process: asyncio.subprocess.Process, body: bytes, kind: str) -> Sound:
+    async def _ask(self, process: asyncio.subprocess.Process, body: bytes, kind: str) -> DecodedAudio:
         assert process.stdin is not None
         assert process.stdout is not None
         request = {"kind": kind, "size": len(body), "longest_s": self._longest_s, "cpu_s": self._decode_s}
@@ -73,7 +73,7 @@ class Decoder:
         if reply.size > self._longest_s * RATE_HZ + RATE_HZ:
             raise ValueError(f"a sound of {reply.size} bytes")
         audio = await process.stdout.readexactly(reply.size)
-        return Sound(audio=audio, level_db=reply.level_db, peak_db=reply.peak_db)
+        return DecodedAudio(audio=audio, level_db=reply.level_db, peak_db=reply.peak_db)
 
     async def _running(self) -> asyncio.subprocess.Process:
         """The process, started if there is none."""

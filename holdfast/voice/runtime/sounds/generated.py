@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, PAUSE_FRAMES
 from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, tone
 from holdfast.voice.runtime.sounds.ringback import ringing
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, sound_of
 
 FRAME = 160
 
@@ -40,7 +40,7 @@ _PATTERN = (0, 2, 3, 1, 4, 2, 3, 2)
 _MELODY = {0: 76, 3: 79, 6: 74, 8: 72, 11: 76, 14: 71, 16: 69, 19: 72, 21: 74, 24: 71, 27: 74, 30: 79}
 
 
-def built_in(name: str) -> Sound | None:
+def built_in(name: str) -> DecodedAudio | None:
     """The built-in sound of a name, or None when there is none of that name."""
     match name:
         case "music" | "hold":
@@ -54,7 +54,7 @@ def built_in(name: str) -> Sound | None:
 
 
 @cache
-def _music() -> Sound:
+def _music() -> DecodedAudio:
     return sound_of(music())
 
 
@@ -75,7 +75,7 @@ def music() -> Samples:
     return loop * (MUSIC_LEVEL / float(np.sqrt(np.mean(loop**2))))
 
 
-def tones(source: str) -> Sound | None:
+def tones(source: str) -> DecodedAudio | None:
     """The tones of `digits:…` or `ringing:COUNTRY`; None when it names none."""
     kind, _, what = source.partition(":")
     match kind:
@@ -100,7 +100,7 @@ def beep() -> Samples:
     return _eased(0.14 * np.sin(2 * np.pi * 850.0 * time))
 
 
-def touch_tones(digits: str) -> Sound | None:
+def touch_tones(digits: str) -> DecodedAudio | None:
     """Keys one after the other: `w` waits half a second, `W` a second. None when a sign is no key."""
     if not digits or len(digits) > MAX_DIGITS:
         return None

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, sound_of
 
 LEVEL = 0.07
 
@@ -77,7 +77,7 @@ CADENCES = {
 
 
 @cache
-def ringing(country: str) -> Sound | None:
+def ringing(country: str) -> DecodedAudio | None:
     """One round of a country's ringing tone; None for a country that is not in the list."""
     cadence = CADENCES.get(country)
     if cadence is None:

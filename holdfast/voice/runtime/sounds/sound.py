@@ -17,7 +17,7 @@ BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
+class DecodedAudio:
     """One mono channel, µ-law, 8,000 samples a second.
 
     Units: `level_db` (RMS) and `peak_db` relative to full scale.
@@ -33,14 +33,14 @@ class Sound:
         return len(self.audio) / RATE_HZ
 
 
-def sound_of(samples: NDArray[np.floating[Any]]) -> Sound:
+def sound_of(samples: NDArray[np.floating[Any]]) -> DecodedAudio:
     """Encode and measure samples. Units: −1 to 1; what is beyond is clipped. Shape: at least one sample."""
     blocks = (samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK))
     audio = b"".join(
         g711.encode(np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16), g711.ULAW) for block in blocks
     )
     level = math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
-    return Sound(audio=audio, level_db=_decibels(level), peak_db=_decibels(float(np.max(np.abs(samples)))))
+    return DecodedAudio(audio=audio, level_db=_decibels(level), peak_db=_decibels(float(np.max(np.abs(samples)))))
 
 
 def _decibels(level: float) -> float:

@@ -23,16 +23,16 @@ from holdfast.voice.runtime.http.answer_cache import AnswerCache, read_caching
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.errors import AnswerEmpty, SoundUnplayable, StatusWrong
-from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, Answer, Ask
+from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpAnswer, HttpAsk
 from holdfast.voice.runtime.http.http_trace import exchange_seen
 from holdfast.voice.runtime.sounds import generated
-from holdfast.voice.runtime.sounds.clip_lru import Shelf
+from holdfast.voice.runtime.sounds.clip_lru import ClipLru
 from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.errors import InternalFailure, as_sound_error
-from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
 from holdfast.voice.runtime.sounds.tts_client import (
     SPEECH_FAILED,
-    Speech,
+    SpeechEngine,
     Utterance,
     clip_of,
     pause_for,
@@ -47,7 +47,7 @@ ASK_AGAIN_S = 30.0
 """How often, at most, a sound without a lifetime is asked for again behind a use of it."""
 
 
-class Player(Protocol):
+class ClipPlayer(Protocol):
     """What the library asks of the media process."""
 
     async def put_clip(self, clip_id: str, audio: bytes) -> None:
@@ -74,7 +74,7 @@ class Preloaded:
     content_type: str
 
 
-class Library:
+class SoundCache:
     """Open it once the media process answers, close it after `tasks`, in which its tasks are born, has ended.
 
     The engine tells it what the media process tells: `ended`, `refused`, `restarted`.
@@ -84,9 +84,9 @@ class Library:
         self,
         *,
         web: WebClient,
-        media: Player,
+        media: ClipPlayer,
         decoder: Decoder,
-        speech: Speech,
+        speech: SpeechEngine,
         tell: Callable[[SoundFailed], None],
         notify: Callable[[LogNotification], None],
         seen: Callable[[WebSeen], None],
@@ -105,12 +105,12 @@ class Library:
         self._clock = clock
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
-        self._shelf = Shelf(budget_bytes=budget_bytes)
+        self._shelf = ClipLru(budget_bytes=budget_bytes)
         self._urls: AnswerCache[Preloaded] = AnswerCache(budget_bytes=URLS_KEPT)
         self._asked_at: dict[str, float] = {}
         self._in_bank: set[str] = set()
         self._loading: dict[str, asyncio.Task[Preloaded | VoiceError]] = {}
-        self._decoding: dict[str, asyncio.Task[Sound | VoiceError]] = {}
+        self._decoding: dict[str, asyncio.Task[DecodedAudio | VoiceError]] = {}
         self._wanted: dict[CallSid, PlaySound] = {}
         self._playing: dict[CallSid, tuple[PlaySound, str]] = {}
 
@@ -178,7 +178,7 @@ class Library:
         """Whether `clip:ID` can be played at once."""
         return clip in self._shelf and clip in self._in_bank
 
-    async def take(self, answer: Answer, *, call: CallSid | None = None) -> Preloaded:
+    async def take(self, answer: HttpAnswer, *, call: CallSid | None = None) -> Preloaded:
         """Make a clip of a web server's answer. A type that does not fit the bytes is a warning.
 
         Raises: AnswerEmpty, ContentTypeWrong, SoundUnplayable, MediaAway, MediaRefused.
@@ -259,11 +259,13 @@ class Library:
         kept = self._urls.find(url)
         known = kept is not None and self._shelf.find(kept.value.clip) is not None
         conditions = kept.caching.conditions() if kept is not None and known else {}
-        answer: Answer | None = None
+        answer: HttpAnswer | None = None
         outcome: Preloaded | VoiceError
         try:
             answer = await self._web.ask(
-                Ask(url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions, call=call)
+                HttpAsk(
+                    url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions, call=call
+                )
             )
             caching = read_caching(answer.headers)
             if answer.status == 304 and kept is not None and known:
@@ -297,13 +299,17 @@ class Library:
         self._asked_at = {known: at for known, at in self._asked_at.items() if now - at < ASK_AGAIN_S}
         self._asked_at[url] = now
 
-    async def _decoded(self, clip: str, answer: Answer, kind: content_sniffing.SoundKind) -> Sound | VoiceError:
+    async def _decoded(
+        self, clip: str, answer: HttpAnswer, kind: content_sniffing.SoundKind
+    ) -> DecodedAudio | VoiceError:
         """The one decoding of these bytes under way."""
         if clip not in self._decoding:
             self._decoding[clip] = self._tasks.create_task(self._decode(clip, answer, kind), name=f"decode {clip}")
         return await asyncio.shield(self._decoding[clip])
 
-    async def _decode(self, clip: str, answer: Answer, kind: content_sniffing.SoundKind) -> Sound | VoiceError:
+    async def _decode(
+        self, clip: str, answer: HttpAnswer, kind: content_sniffing.SoundKind
+    ) -> DecodedAudio | VoiceError:
         try:
             return await self._decoder.decode(answer.body, kind)
         except SoundUnplayable as error:
@@ -389,7 +395,7 @@ class Library:
         if leg in self._playing and self._playing[leg][0].token == token:
             del self._playing[leg]
 
-    def _put_up(self, clip: str, sound: Sound) -> None:
+    def _put_up(self, clip: str, sound: DecodedAudio) -> None:
         gone = self._shelf.put(clip, sound, in_play=(playing for _, playing in self._playing.values()))
         self._in_bank.difference_update(gone)
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from holdfast.voice.media.codec.g711 import SILENCE, ULAW
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode_client import Decoder
-from holdfast.voice.runtime.sounds.sound import FLOOR_DB, RATE_HZ, Sound
+from holdfast.voice.runtime.sounds.sound import FLOOR_DB, RATE_HZ, DecodedAudio
 
 COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.tts_process")
 LONGEST_S = 600.0
@@ -46,10 +46,10 @@ class Utterance:
         return min(LONGEST_S, max(1.0, len(_TAG.sub("", self.marked)) / CHARACTERS_PER_SECOND))
 
 
-class Speech(Protocol):
+class SpeechEngine(Protocol):
     """Something that can speak."""
 
-    async def speak(self, utterance: Utterance) -> Sound:
+    async def speak(self, utterance: Utterance) -> DecodedAudio:
         """The sound of it. Raises: SoundUnplayable, when there is no voice for the language among other things."""
 
     async def close(self) -> None:
@@ -64,7 +64,7 @@ class Espeak:
     def __init__(self, *, command: tuple[str, ...] = COMMAND, speak_s: float = SPEAK_S) -> None:
         self._process = Decoder(longest_s=LONGEST_S, decode_s=speak_s, command=command)
 
-    async def speak(self, utterance: Utterance) -> Sound:
+    async def speak(self, utterance: Utterance) -> DecodedAudio:
         """The sound of it. Raises: SoundUnplayable."""
         asked = {"language": utterance.language, "gender": utterance.gender, "marked": utterance.marked}
         return await self._process.decode(json.dumps(asked).encode(), "speech")
@@ -77,7 +77,7 @@ class Espeak:
 class NoSpeech:
     """No engine is installed: every text is a pause of its length, and a warning."""
 
-    async def speak(self, utterance: Utterance) -> Sound:
+    async def speak(self, utterance: Utterance) -> DecodedAudio:
         """Raises: SoundUnplayable."""
         raise SoundUnplayable("this engine has no voice (install holdfast[speech])")
 
@@ -85,7 +85,7 @@ class NoSpeech:
         """Nothing is held."""
 
 
-def best_speech() -> Speech:
+def best_speech() -> SpeechEngine:
     """What is installed."""
     return Espeak() if find_spec("espeakng_loader") is not None else NoSpeech()
 
@@ -101,7 +101,7 @@ def clip_of(source: str) -> str:
     return "say-" + hashlib.blake2b(source.encode(), digest_size=16).hexdigest()
 
 
-def pause_for(utterance: Utterance) -> Sound:
+def pause_for(utterance: Utterance) -> DecodedAudio:
     """Silence as long as the text."""
     silence = bytes([SILENCE[ULAW]]) * round(utterance.pause_s * RATE_HZ)
-    return Sound(audio=silence, level_db=FLOOR_DB, peak_db=FLOOR_DB)
+    return DecodedAudio(audio=silence, level_db=FLOOR_DB, peak_db=FLOOR_DB)

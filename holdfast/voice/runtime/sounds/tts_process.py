@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode_process import allow_time, confine
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound, sound_of
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, sound_of
 
 SYNCHRONOUS, BY_CHARACTER, UTF8, SSML = 2, 1, 1, 0x10
 LEVEL_DB = -20.0
@@ -44,7 +44,7 @@ ALSO_CALLED = {
 """Tags that the engine calls by another name; any other one is tried whole, then by its language alone."""
 
 
-class Engine:
+class EspeakEngine:
     """The library, loaded once."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Engine:
             self._room -= count
         return int(self._room <= 0)
 
-    def speak(self, *, language: str, gender: str, marked: str, longest_s: float) -> Sound:
+    def speak(self, *, language: str, gender: str, marked: str, longest_s: float) -> DecodedAudio:
         """Speak a text. Raises: SoundUnplayable."""
         self._choose(language, gender)
         self._library.espeak_SetParameter(RATE_PARAMETER, WORDS_PER_MINUTE, 0)
@@ -97,7 +97,7 @@ def _levelled(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     return sound * np.float32(min(10 ** (LEVEL_DB / 20) / level, 0.7 / peak))
 
 
-def serve(engine: Engine, requests: BinaryIO, replies: BinaryIO) -> None:
+def serve(engine: EspeakEngine, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until there are no more."""
     while line := requests.readline():
         request = json.loads(line)
@@ -116,6 +116,6 @@ def serve(engine: Engine, requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    spoken_by = Engine()
+    spoken_by = EspeakEngine()
     confine()
     serve(spoken_by, sys.stdin.buffer, sys.stdout.buffer)

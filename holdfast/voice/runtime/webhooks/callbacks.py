@@ -13,7 +13,7 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Unsent, WebSeen
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.exchange import Answer, Ask
+from holdfast.voice.runtime.http.exchange import HttpAnswer, HttpAsk
 from holdfast.voice.runtime.http.http_trace import exchange_seen
 
 WAITING = 1000
@@ -146,11 +146,11 @@ class Callbacks:
         request = effect.request
         began = self._clock()
         is_superseded = effect.kind == "superseded"
-        answer: Answer | None = None
+        answer: HttpAnswer | None = None
         error: VoiceError | None = None
         try:
             answer = await self._web.ask(
-                Ask(
+                HttpAsk(
                     url=request.url,
                     method=request.method,
                     form=request.form,

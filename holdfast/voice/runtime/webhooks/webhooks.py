@@ -17,14 +17,14 @@ from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
 from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http import content_sniffing
-from holdfast.voice.runtime.http.answer_cache import AnswerCache, Kept, read_caching
+from holdfast.voice.runtime.http.answer_cache import AnswerCache, CachedAnswer, read_caching
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.document_text import document_text
 from holdfast.voice.runtime.http.errors import AnswerEmpty
-from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, Answer, Ask
+from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpAnswer, HttpAsk
 from holdfast.voice.runtime.http.http_trace import exchange_seen
-from holdfast.voice.runtime.sounds.sound_cache import Library
+from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.webhooks.callbacks import Callbacks
 
 DOCUMENTS_BYTES = 16 * 1024 * 1024
@@ -36,7 +36,7 @@ this order. Source: Twilio change log 2021-05, a redirect during <Dial>: `action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class FetchedPage:
     """What a web server answered, as a script takes it: a text, or a sound that is ready."""
 
     url: str
@@ -56,7 +56,7 @@ class Webhooks:
         self,
         *,
         web: WebClient,
-        library: Library,
+        library: SoundCache,
         tell: Callable[[DocumentFetched | DocumentMissed], None],
         notify: Callable[[LogNotification], None],
         seen: Callable[[WebSeen], None],
@@ -72,7 +72,7 @@ class Webhooks:
         self._clock = clock
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
-        self._pages: AnswerCache[Page] = AnswerCache(budget_bytes=DOCUMENTS_BYTES)
+        self._pages: AnswerCache[FetchedPage] = AnswerCache(budget_bytes=DOCUMENTS_BYTES)
         self._awaited: set[Token] = set()
         self._asking_behind: set[Key] = set()
         self.callbacks = Callbacks(web=web, notify=notify, seen=seen, clock=clock, tasks=tasks)
@@ -103,7 +103,7 @@ class Webhooks:
 
     # --- documents ----------------------------------------------------------------------------------------------
 
-    def _find(self, effect: FetchDocument) -> tuple[Key, Kept[Page]] | None:
+    def _find(self, effect: FetchDocument) -> tuple[Key, CachedAnswer[FetchedPage]] | None:
         """A page that answers this request, if one is kept and its sound is still here. A POST is never kept."""
         if effect.request.method != "GET":
             return None
@@ -161,7 +161,7 @@ class Webhooks:
                 url = without_secrets(effect.request.url)
                 self._tell(DocumentMissed(token=effect.token, url=url, code=error.code, message=error.message))
 
-    def _tell_page(self, effect: FetchDocument, page: Page) -> None:
+    def _tell_page(self, effect: FetchDocument, page: FetchedPage) -> None:
         if effect.token in self._awaited:
             self._awaited.discard(effect.token)
             self._tell(
@@ -170,11 +170,11 @@ class Webhooks:
                 )
             )
 
-    async def _ask(self, effect: FetchDocument, *, kind: str) -> Page:
+    async def _ask(self, effect: FetchDocument, *, kind: str) -> FetchedPage:
         """Ask for a page, only for changes if we have one; keep what may be kept. Raises: VoiceError."""
         found = self._find(effect)
         conditions = found[1].caching.conditions() if found is not None else {}
-        ask = Ask(
+        ask = HttpAsk(
             url=effect.request.url,
             method=effect.request.method,
             form=effect.request.form,
@@ -184,7 +184,7 @@ class Webhooks:
             conditions=conditions,
         )
         began = self._clock()
-        answer: Answer | None = None
+        answer: HttpAnswer | None = None
         error: VoiceError | None = None
         try:
             answer = await self._web.ask(ask)
@@ -211,23 +211,23 @@ class Webhooks:
             ):
                 self._seen(seen)
 
-    async def _read(self, answer: Answer, call: CallSid) -> Page:
+    async def _read(self, answer: HttpAnswer, call: CallSid) -> FetchedPage:
         """A text, or a sound made ready. Raises: AnswerEmpty, ContentTypeWrong, DocumentUnreadable, SoundUnplayable."""
         if not answer.body:
             raise AnswerEmpty(f"{answer.url} answered with nothing")
         said = answer.content_type
         if said in ("text/xml", "application/xml", "text/html", "text/plain"):
-            return Page(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
+            return FetchedPage(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
         if said in content_sniffing.SAYS_NOTHING and content_sniffing.is_markup(answer.body):
             self._warn(call, answer, f"{answer.url} has no content type that tells; it is read as text/xml")
-            return Page(url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset))
+            return FetchedPage(url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset))
         shows = said in content_sniffing.SAYS_NOTHING and content_sniffing.recognised(answer.body) is not None
         if shows or (content_sniffing.may_be_sound(said) and said not in content_sniffing.SAYS_NOTHING):
             taken = await self._library.take(answer, call=call)
-            return Page(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
+            return FetchedPage(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
         raise ContentTypeWrong(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")
 
-    def _keep(self, effect: FetchDocument, page: Page, answer: Answer) -> None:
+    def _keep(self, effect: FetchDocument, page: FetchedPage, answer: HttpAnswer) -> None:
         """Keep a page as its server allows, for this call or for all.
 
         A sound is anybody's unless it is private. A document is anybody's only if it also has a lifetime: one with
@@ -249,7 +249,7 @@ class Webhooks:
 
     # --- what can be seen ---------------------------------------------------------------------------------------
 
-    def _warn(self, call: CallSid, answer: Answer, message: str) -> None:
+    def _warn(self, call: CallSid, answer: HttpAnswer, message: str) -> None:
         self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from holdfast.voice.sip.dialog.dialog import Dialog
 from holdfast.voice.sip.effects import Address, Headers, SessionId
-from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Request
 
 
@@ -52,7 +52,7 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unacknowledged:
+class PendingOk:
     """A 2xx of ours that is repeated until its ACK. Source: RFC 3261 §13.3.1.4."""
 
     cseq: int
@@ -65,7 +65,7 @@ class Unacknowledged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unpracked:
+class PendingProvisional:
     """A provisional response of ours that is repeated until its PRACK. Source: RFC 3262 §3."""
 
     rseq: int
@@ -88,7 +88,7 @@ class EarlyDialog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lasting:
+class SessionTimer:
     """A session timer that was agreed. Units: seconds. Source: RFC 4028."""
 
     expires_s: int
@@ -131,7 +131,7 @@ class Session:
     we_called: bool
     local_tag: str
     dialog: Dialog | None = None
-    credentials: Credentials | None = None
+    credentials: DigestCredentials | None = None
     answerable: bool = False
     """A provisional response came, so CANCEL may be sent."""
     bye_due: bool = False
@@ -139,7 +139,7 @@ class Session:
     acks: tuple[Acknowledgement, ...] = ()
     ack_due: int | None = None
     """CSeq of the INVITE whose 2xx holds an offer that our owner has not answered."""
-    unacknowledged: Unacknowledged | None = None
+    unacknowledged: PendingOk | None = None
     own: OwnReoffer | None = None
     waiting: OwnReoffer | None = None
     glares: int = 0
@@ -147,7 +147,7 @@ class Session:
     theirs: PeerReoffer | None = None
     last_provisional: tuple[int, bytes | None] = (180, None)
     rseq: int = 0
-    unpracked: Unpracked | None = None
+    unpracked: PendingProvisional | None = None
     described: bool = False
     """Whether the caller has acknowledged a provisional response of ours that held a description."""
     ring_due: bool = False
@@ -163,7 +163,7 @@ class Session:
     """Key of the transaction of the peer's REFER that our owner has not answered yet."""
     following: bool = False
     """Whether the peer waits to be told how the call fares that it asked us for."""
-    lasting: Lasting | None = None
+    lasting: SessionTimer | None = None
     raises: int = 0
     """How often our INVITE was sent again with a longer session."""
     updates: bool = False

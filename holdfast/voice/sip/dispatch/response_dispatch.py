@@ -14,14 +14,14 @@ from holdfast.voice.sip.session import (
     refresh,
     reinvite,
 )
-from holdfast.voice.sip.stack import Desk
+from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction, Trigger
 
-Registrations = dict[str, register_client.Registration]
+Registrations = dict[str, register_client.ClientRegistration]
 
 
 def responded(
-    desk: Desk, registrations: Registrations, transaction: Transaction, response: Response, source: Address
+    desk: SipStack, registrations: Registrations, transaction: Transaction, response: Response, source: Address
 ) -> None:
     """A response came up from its client transaction."""
     session = desk.sessions.get(transaction.session) if transaction.session else None
@@ -48,7 +48,7 @@ def responded(
             pass
 
 
-def disconnected(desk: Desk, registrations: Registrations, transaction: Transaction, gone: Address) -> None:
+def disconnected(desk: SipStack, registrations: Registrations, transaction: Transaction, gone: Address) -> None:
     """A request could not be sent, or its connection ended before anything answered. Source: RFC 3261 §8.1.3.1."""
     session = desk.live(transaction.session) if transaction.session else None
     if transaction.purpose is Purpose.KEEPALIVE and session is not None:
@@ -58,7 +58,7 @@ def disconnected(desk: Desk, registrations: Registrations, transaction: Transact
         responded(desk, registrations, transaction, made, gone)
 
 
-def _registered(desk: Desk, registrations: Registrations, transaction: Transaction, response: Response) -> None:
+def _registered(desk: SipStack, registrations: Registrations, transaction: Transaction, response: Response) -> None:
     known = registrations.pop(transaction.subject, None)
     if known is not None:
         left = register_client.responded(desk, known, transaction, response)
@@ -66,7 +66,7 @@ def _registered(desk: Desk, registrations: Registrations, transaction: Transacti
             registrations[left.name] = left
 
 
-def transaction_timer(desk: Desk, registrations: Registrations, letter: Trigger, key: str) -> None:
+def transaction_timer(desk: SipStack, registrations: Registrations, letter: Trigger, key: str) -> None:
     """A timer of a transaction fired."""
     transaction = desk.transactions[key]
     if not desk.trigger(key, letter):
@@ -96,7 +96,7 @@ def transaction_timer(desk: Desk, registrations: Registrations, letter: Trigger,
             pass
 
 
-def session_timer(desk: Desk, name: str, session: Session) -> None:
+def session_timer(desk: SipStack, name: str, session: Session) -> None:
     """A timer of a session fired."""
     match name:
         case "again":

@@ -10,14 +10,14 @@ import hashlib
 import hmac
 from dataclasses import replace
 
-from holdfast.voice.sip.abuse_guard import Doors
+from holdfast.voice.sip.abuse_guard import AbuseGuard
 from holdfast.voice.sip.dialog import dialog as dialogs
 from holdfast.voice.sip.dialog.session_state import Session
 from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.body import sdp_of
 from holdfast.voice.sip.message.codec import Malformed
-from holdfast.voice.sip.message.digest import Ha1, Verdict, Verifier
+from holdfast.voice.sip.message.digest import DigestVerdict, Ha1, Verifier
 from holdfast.voice.sip.message.message import (
     Request,
     forwarded_by,
@@ -34,8 +34,8 @@ from holdfast.voice.sip.session import (
     reinvite,
     session_timer,
 )
-from holdfast.voice.sip.settings import Policy
-from holdfast.voice.sip.stack import ALLOW, Desk
+from holdfast.voice.sip.settings import AdmissionPolicy
+from holdfast.voice.sip.stack import ALLOW, SipStack
 from holdfast.voice.sip.transaction.machines import (
     State,
     Transaction,
@@ -51,17 +51,17 @@ BACK_IN_S = 10
 REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 
 
-class Reception:
+class UserAgentServer:
     """Takes what comes in for one agent: asks the policy, checks credentials, keeps the lines' contacts."""
 
     __slots__ = ("_adrift", "_contacts", "_desk", "_doors", "_is_ending", "_policy", "_verifier")
 
-    def __init__(self, desk: Desk, policy: Policy) -> None:
+    def __init__(self, desk: SipStack, policy: AdmissionPolicy) -> None:
         self._desk = desk
         self._policy = policy
         settings = desk.settings
         self._verifier = Verifier(realm=settings.realm, secret=settings.secret, algorithms=settings.algorithms)
-        self._doors = Doors(settings.limits, quiet=settings.quiet)
+        self._doors = AbuseGuard(settings.limits, quiet=settings.quiet)
         self._contacts: dict[str, registrar.Bindings] = {}
         self._is_ending = False
         self._adrift: dict[SessionId, tuple[str, registrar.Key, registrar.Binding]] = {}
@@ -275,23 +275,23 @@ class Reception:
             desk.reply(desk.open_server(received, to, None), 482)
             return
         verdict, user = self._authenticate(received, source)
-        if verdict is not Verdict.GOOD and not self._policy.may_call_unauthenticated(source):
-            self._challenge(received, source, stale=verdict is Verdict.STALE)
+        if verdict is not DigestVerdict.GOOD and not self._policy.may_call_unauthenticated(source):
+            self._challenge(received, source, stale=verdict is DigestVerdict.STALE)
         elif len(desk.sessions) >= desk.settings.max_sessions:
             self._answer_statelessly(received, source, 503, headers=(("Retry-After", "5"),))
         elif (short := session_timer.too_short(received)) is not None:
             desk.reply(desk.open_server(received, to, None), 422, headers=short)
         else:
             key = desk.open_server(received, to, None)
-            proven, behind = user if verdict is Verdict.GOOD else None, self._behind(received, source)
+            proven, behind = user if verdict is DigestVerdict.GOOD else None, self._behind(received, source)
             invite_server.invited(desk, received, key, source, user=proven, behind=behind)
 
     def _register_asked(self, received: Request, source: Address) -> None:
         """A REGISTER: always with credentials, and of the line's own address only. Source: RFC 3261 §10.3."""
         desk = self._desk
         verdict, user = self._authenticate(received, source)
-        if verdict is not Verdict.GOOD:
-            self._challenge(received, source, stale=verdict is Verdict.STALE)
+        if verdict is not DigestVerdict.GOOD:
+            self._challenge(received, source, stale=verdict is DigestVerdict.STALE)
             return
         key = desk.open_server(received, reply_address(received, source), None)
         try:
@@ -339,11 +339,11 @@ class Reception:
         for id in back:
             del self._adrift[id]
 
-    def _authenticate(self, received: Request, source: Address) -> tuple[Verdict, str]:
+    def _authenticate(self, received: Request, source: Address) -> tuple[DigestVerdict, str]:
         """Who sent this, if it is proved. Who is locked out is answered as for a wrong password, after as much work."""
         desk, proof = self._desk, received.first("Authorization")
         if proof is None:
-            return Verdict.BAD, ""
+            return DigestVerdict.BAD, ""
 
         def ha1_of(user: str) -> Ha1 | None:
             ha1 = self._policy.ha1_of(user)
@@ -357,9 +357,9 @@ class Reception:
             now=desk.now,
             ha1_of=ha1_of,
         )
-        if verdict is Verdict.GOOD:
+        if verdict is DigestVerdict.GOOD:
             self._doors.proved(user, source, desk.now)
-        elif verdict is Verdict.BAD:
+        elif verdict is DigestVerdict.BAD:
             for told in self._doors.guessed(user, source, desk.now):
                 desk.tell(told)
         return verdict, user

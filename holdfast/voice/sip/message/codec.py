@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from holdfast.voice.sip.effects import Headers
-from holdfast.voice.sip.errors import MessageUnreadable
+from holdfast.voice.sip.errors import SipMessageUnreadable
 from holdfast.voice.sip.message.message import (
     ECHOED,
     Request,
@@ -96,7 +96,7 @@ def unframed(head: bytes, status: int, reason: str) -> Malformed:
     """
     start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     if start.startswith("SIP/") or not _REQUEST_LINE.match(start):
-        raise MessageUnreadable(reason)
+        raise SipMessageUnreadable(reason)
     return _malformed(start.split(" ", 1)[0], status, reason, lines)
 
 
@@ -111,30 +111,30 @@ def decode(data: bytes) -> Request | Response | Malformed:
     status_line = _STATUS_LINE.match(start)
     if status_line:
         if not blank:
-            raise MessageUnreadable("half a response")
+            raise SipMessageUnreadable("half a response")
         headers = _headers(lines)
         return response(int(status_line[1]), status_line[2] or "", headers, _body(headers, body))
     method = start.split(" ", 1)[0]
     if not re.fullmatch(TOKEN, method, re.ASCII) or method == start or start.startswith("SIP/"):
-        raise MessageUnreadable("no SIP start line")
+        raise SipMessageUnreadable("no SIP start line")
     request_line = _REQUEST_LINE.match(start)
     try:
         if not blank:
-            raise MessageUnreadable("Message without an end")
+            raise SipMessageUnreadable("Message without an end")
         headers = _headers(lines)
         if request_line is None:
-            raise MessageUnreadable("Request line that cannot be read")
+            raise SipMessageUnreadable("Request line that cannot be read")
         if request_line[3] != "2.0":
             return _malformed(method, 505, "Version Not Supported", lines)
         return request(method, request_line[2], headers, _body(headers, body))
-    except MessageUnreadable as wrong:
+    except SipMessageUnreadable as wrong:
         return _malformed(method, 400, f"Bad Request ({wrong.message})", lines)
 
 
 def _headers(lines: list[str]) -> Headers:
     """Names in their canonical spelling, values unfolded and trimmed."""
     if len(lines) > MAX_HEADERS:
-        raise MessageUnreadable("too many header lines")
+        raise SipMessageUnreadable("too many header lines")
     unfolded: list[str] = []
     for line in lines:
         if line[:1] in (" ", "\t") and unfolded:
@@ -145,12 +145,12 @@ def _headers(lines: list[str]) -> Headers:
     for line in unfolded:
         found = _HEADER.match(line)
         if not found or len(line) > MAX_LINE or _CONTROL.search(line):
-            raise MessageUnreadable("a header line that cannot be read")
+            raise SipMessageUnreadable("a header line that cannot be read")
         name = found[1].lower()
         headers.append((COMPACT.get(name) or CANONICAL.get(name) or found[1], found[2].rstrip(" \t")))
     for name in _SINGLE:
         if sum(listed == name for listed, _ in headers) > 1:
-            raise MessageUnreadable(f"two {name} headers")
+            raise SipMessageUnreadable(f"two {name} headers")
     return tuple(headers)
 
 
@@ -160,9 +160,9 @@ def _body(headers: Headers, rest: bytes) -> bytes:
     if declared is None:
         return rest
     if not (declared.isascii() and declared.isdigit() and len(declared) <= 9):
-        raise MessageUnreadable("a Content-Length that is no number")
+        raise SipMessageUnreadable("a Content-Length that is no number")
     if int(declared) > len(rest):
-        raise MessageUnreadable("a body shorter than its Content-Length")
+        raise SipMessageUnreadable("a body shorter than its Content-Length")
     return rest[: int(declared)]
 
 
@@ -177,5 +177,5 @@ def _malformed(method: str, status: int, reason: str, lines: list[str]) -> Malfo
         if name == "Via" or (name in ECHOED and all(name != listed for listed, _ in kept)):
             kept.append((name, found[2].rstrip(" \t")))
     if method == "ACK" or not any(name == "Via" for name, _ in kept):
-        raise MessageUnreadable(f"a bad {method[:16]} that cannot be answered: {reason}")
+        raise SipMessageUnreadable(f"a bad {method[:16]} that cannot be answered: {reason}")
     return Malformed(method=method, status=status, reason=reason, headers=tuple(kept))

@@ -31,7 +31,7 @@ _COUNT = re.compile(r"[0-9a-fA-F]{8}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class DigestCredentials:
     """User and password with which we answer a challenge.
 
     With `realms` only one of theirs, with `at` only one that came from that numeric host: whoever else asks would learn
@@ -67,7 +67,7 @@ _NO_HA1 = Ha1(md5="", sha256="")
 """What a user that does not exist is checked with, for the same work."""
 
 
-class Verdict(Enum):
+class DigestVerdict(Enum):
     """What came of checking credentials."""
 
     GOOD = "good"
@@ -149,31 +149,31 @@ class Verifier:
         source: Address,
         now: float,
         ha1_of: Callable[[str], Ha1 | None],
-    ) -> tuple[Verdict, str]:
+    ) -> tuple[DigestVerdict, str]:
         """Check an Authorization value; with the user it speaks of.
 
         The same work is done for a user that does not exist.
         """
         params = parse_digest(value)
         if params is None or params.get("realm") != self._realm or params.get("uri") != uri:
-            return Verdict.UNASKED, ""
+            return DigestVerdict.UNASKED, ""
         user, nonce, count = params.get("username", ""), params.get("nonce", ""), params.get("nc", "")
         known = ha1_of(user)
         expected = response_of(params, ha1=known or _NO_HA1, method=method)
         given = params.get("response", "").lower()
         same = hmac.compare_digest((expected or "").encode(), given.encode("utf-8", "surrogateescape"))
         if not self._is_ours(nonce, source):
-            return Verdict.UNASKED, user
+            return DigestVerdict.UNASKED, user
         if not same or known is None or expected is None:
-            return Verdict.BAD, user
+            return DigestVerdict.BAD, user
         if "qop" in params and not _COUNT.match(count):
-            return Verdict.BAD, user
+            return DigestVerdict.BAD, user
         number = int(count, 16) if "qop" in params else 1
         if now - self._made_at(nonce) > NONCE_LIFETIME_S or number <= self._counts.get(nonce, 0):
-            return Verdict.STALE, user
+            return DigestVerdict.STALE, user
         self._counts = {old: n for old, n in self._counts.items() if now - self._made_at(old) <= NONCE_LIFETIME_S}
         self._counts[nonce] = number
-        return Verdict.GOOD, user
+        return DigestVerdict.GOOD, user
 
     def _nonce(self, stamp: str, source: Address) -> str:
         mac = hmac.new(self._secret, f"{stamp} {source[0]} {self._realm}".encode(), hashlib.sha256).hexdigest()[:32]
@@ -201,7 +201,7 @@ def proofs_in(headers: Headers) -> dict[tuple[str, str], tuple[str, str]]:
 
 def answer(
     challenged: Response,
-    credentials: Credentials,
+    credentials: DigestCredentials,
     *,
     method: str,
     uri: str,
@@ -234,7 +234,7 @@ def answer(
 
 
 def _proof(
-    challenge: Mapping[str, str], credentials: Credentials, *, method: str, uri: str, client_nonce: str
+    challenge: Mapping[str, str], credentials: DigestCredentials, *, method: str, uri: str, client_nonce: str
 ) -> str | None:
     """What answers a challenge; None for one that we cannot do."""
     qop = [word.strip() for word in challenge["qop"].split(",")] if "qop" in challenge else []

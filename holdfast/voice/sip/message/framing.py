@@ -28,7 +28,7 @@ _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class CompleteMessage:
     """One message, header and body."""
 
     data: bytes
@@ -40,7 +40,7 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class FramingBroken:
     """The stream cannot be read on. `head` is what there is of the message that broke it, as far as it can be used."""
 
     head: bytes
@@ -48,7 +48,7 @@ class Broken:
     reason: str
 
 
-Piece = Whole | Ping | Broken
+Piece = CompleteMessage | Ping | FramingBroken
 
 
 class Framer:
@@ -71,7 +71,7 @@ class Framer:
         self._kept += data
         while not self._broken and (piece := self._next(now)) is not None:
             pieces.append(piece)
-            self._broken = isinstance(piece, Broken)
+            self._broken = isinstance(piece, FramingBroken)
         if self._broken:
             self._kept.clear()
         return pieces
@@ -80,13 +80,13 @@ class Framer:
         """When the message that is awaited is late; None between messages."""
         return None if self._begun_at is None else self._begun_at + self._within_s
 
-    def late(self, now: float) -> Broken | None:
+    def late(self, now: float) -> FramingBroken | None:
         """What to tell a peer whose message takes too long, if it does."""
         due = self.due_at()
         if self._broken or due is None or now < due:
             return None
         self._broken = True
-        return Broken(head=b"", status=408, reason="Request Timeout (half a message)")
+        return FramingBroken(head=b"", status=408, reason="Request Timeout (half a message)")
 
     def _next(self, now: float) -> Piece | None:
         kept = self._kept
@@ -101,39 +101,41 @@ class Framer:
         if self._begun_at is None:
             self._begun_at = now
         if kept.startswith(_CLIENT_HELLO):
-            return Broken(head=b"", status=400, reason="Bad Request (TLS at the port of plain TCP; it has its own)")
+            return FramingBroken(
+                head=b"", status=400, reason="Bad Request (TLS at the port of plain TCP; it has its own)"
+            )
         end = kept.find(b"\r\n\r\n", max(0, self._searched - 3))
         self._searched = len(kept)
         if end > MAX_HEAD_BYTES or (end < 0 and len(kept) > MAX_HEAD_BYTES):
-            return Broken(head=bytes(kept[:MAX_HEAD_BYTES]), status=513, reason="Message Too Large")
+            return FramingBroken(head=bytes(kept[:MAX_HEAD_BYTES]), status=513, reason="Message Too Large")
         if end < 0:
             return None
         head = bytes(kept[:end])
         length = _length(head)
-        if isinstance(length, Broken):
+        if isinstance(length, FramingBroken):
             return length
         if len(kept) < end + 4 + length:
             self._searched = end
             return None
-        return self._take(end + 4 + length, Whole(data=bytes(kept[: end + 4 + length])))
+        return self._take(end + 4 + length, CompleteMessage(data=bytes(kept[: end + 4 + length])))
 
-    def _take(self, size: int, piece: Whole | Ping) -> Piece:
+    def _take(self, size: int, piece: CompleteMessage | Ping) -> Piece:
         del self._kept[:size]
         self._searched = 0
-        if isinstance(piece, Whole):
+        if isinstance(piece, CompleteMessage):
             self._begun_at = None
         return piece
 
 
-def _length(head: bytes) -> int | Broken:
+def _length(head: bytes) -> int | FramingBroken:
     """What Content-Length says; a stream needs it. Source: RFC 3261 §20.14."""
     found = set(_LENGTH.findall(head + b"\r\n"))
     if len(found) != 1:
         missing = "no" if not found else "two different"
-        return Broken(head=head, status=400, reason=f"Bad Request ({missing} Content-Length)")
+        return FramingBroken(head=head, status=400, reason=f"Bad Request ({missing} Content-Length)")
     (text,) = found
     if not re.fullmatch(rb"[0-9]{1,9}", text):
-        return Broken(head=head, status=400, reason="Bad Request (a Content-Length that is no number)")
+        return FramingBroken(head=head, status=400, reason="Bad Request (a Content-Length that is no number)")
     if int(text) > MAX_BODY_BYTES:
-        return Broken(head=head, status=513, reason="Message Too Large")
+        return FramingBroken(head=head, status=513, reason="Message Too Large")
     return int(text)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from holdfast.voice.sip.effects import Address, Headers
-from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
+from holdfast.voice.sip.errors import SipMessageUnreadable, UriUnreadable
 from holdfast.voice.sip.message.uri import (
     TOKEN,
     NameAddr,
@@ -213,13 +213,13 @@ def _essentials(headers: Headers) -> tuple[Via, NameAddr, NameAddr, str, int, st
             found.setdefault(name, value)
     missing = [name for name in ECHOED if not found.get(name)]
     if missing:
-        raise MessageUnreadable(f"no {missing[0]} header")
+        raise SipMessageUnreadable(f"no {missing[0]} header")
     try:
         from_, to = parse_name_addr(found["From"]), parse_name_addr(found["To"])
     except UriUnreadable as wrong:
-        raise MessageUnreadable(f"From or To: {wrong.message}") from wrong
+        raise SipMessageUnreadable(f"From or To: {wrong.message}") from wrong
     if len(found["Call-ID"].split()) != 1:
-        raise MessageUnreadable("a Call-ID of several words")
+        raise SipMessageUnreadable("a Call-ID of several words")
     cseq, method = parse_cseq(found["CSeq"])
     return parse_via(split_values(found["Via"])[0]), from_, to, found["Call-ID"], cseq, method
 
@@ -232,7 +232,7 @@ def parse_cseq(text: str) -> tuple[int, str]:
     """
     found = _CSEQ.match(text)
     if not found or int(found[1]) >= 2**31:
-        raise MessageUnreadable("a CSeq that cannot be read")
+        raise SipMessageUnreadable("a CSeq that cannot be read")
     return int(found[1]), found[2]
 
 
@@ -243,17 +243,17 @@ def parse_via(text: str) -> Via:
     """
     found = _VIA.match(text)
     if not found or found["version"] != "2.0":
-        raise MessageUnreadable("a Via that cannot be read")
+        raise SipMessageUnreadable("a Via that cannot be read")
     port = int(found["port"]) if found["port"] and len(found["port"]) <= 5 else None
     if found["port"] and (port is None or not 1 <= port <= 65535):
-        raise MessageUnreadable("a Via with an impossible port")
+        raise SipMessageUnreadable("a Via with an impossible port")
     try:
         params = dict(parse_params(_RPORT.sub(r"\1", found["params"] or "")))
     except UriUnreadable as wrong:
-        raise MessageUnreadable("a Via whose parameters cannot be read") from wrong
+        raise SipMessageUnreadable("a Via whose parameters cannot be read") from wrong
     rport = params.get("rport")
     if rport is not None and not (rport.isascii() and rport.isdigit() and len(rport) <= 5 and int(rport) <= 65535):
-        raise MessageUnreadable("a Via with an impossible rport")
+        raise SipMessageUnreadable("a Via with an impossible rport")
     return Via(
         transport=found["transport"].upper(),
         host=found["host"].strip("[]").lower(),
@@ -296,7 +296,7 @@ def forwarded_by(received: Request, source: Address, is_trusted: Callable[[str],
             break
         try:
             below = parse_via(text)
-        except MessageUnreadable:
+        except SipMessageUnreadable:
             break
         seen = _RECEIVED.search(text)
         try:

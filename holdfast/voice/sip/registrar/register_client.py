@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from holdfast.voice.sip.effects import Address, Headers, Registered, RegistrationFailed, TimerToken, Unregistered
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message.digest import Credentials
+from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Response, clean, request
 from holdfast.voice.sip.message.uri import contact_at, host_port, parse_name_addr
-from holdfast.voice.sip.stack import Desk
+from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 REFRESH_AT = 0.8
@@ -22,14 +22,14 @@ LOST_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class ClientRegistration:
     """A contact of ours at a registrar."""
 
     name: str
     registrar: Address
     domain: str
     user: str
-    credentials: Credentials | None
+    credentials: DigestCredentials | None
     expires_s: int
     """What we ask for; 0 to be removed."""
     call_id: str
@@ -43,24 +43,24 @@ class Registration:
     """Whether we asked for longer already since it last came to something or nothing, as the registrar wanted."""
 
 
-def contact_uri(desk: Desk, user: str, registrar: Address) -> str:
+def contact_uri(desk: SipStack, user: str, registrar: Address) -> str:
     """Where we say the user is reached."""
     return contact_at(user, desk.settings.reached_by(registrar.transport))
 
 
 def begin(
-    desk: Desk,
+    desk: SipStack,
     name: str,
     registrar: Address,
     user: str,
     *,
     domain: str | None,
-    credentials: Credentials | None,
+    credentials: DigestCredentials | None,
     expires_s: int,
     insists: bool = False,
-) -> Registration:
+) -> ClientRegistration:
     """Send the first REGISTER."""
-    made = Registration(
+    made = ClientRegistration(
         name=name,
         registrar=registrar,
         domain=domain or host_port(registrar),
@@ -74,7 +74,9 @@ def begin(
     return send(desk, made)
 
 
-def send(desk: Desk, registration: Registration, *, proofs: Headers = (), attempt: int = 0) -> Registration:
+def send(
+    desk: SipStack, registration: ClientRegistration, *, proofs: Headers = (), attempt: int = 0
+) -> ClientRegistration:
     """Send a REGISTER; the registration with its number."""
     registration = replace(registration, cseq=registration.cseq + 1)
     aor = f"sip:{registration.user}@{registration.domain}"
@@ -101,8 +103,8 @@ def timer(name: str) -> TimerToken:
 
 
 def responded(
-    desk: Desk, registration: Registration, transaction: Transaction, response: Response
-) -> Registration | None:
+    desk: SipStack, registration: ClientRegistration, transaction: Transaction, response: Response
+) -> ClientRegistration | None:
     """The final response to a REGISTER; what is left of the registration."""
     if not is_latest(registration, transaction):
         return registration
@@ -128,15 +130,15 @@ def responded(
     return failed(desk, registration, response.status, response.reason, retry_after=response.first("Retry-After"))
 
 
-def is_latest(registration: Registration, transaction: Transaction) -> bool:
+def is_latest(registration: ClientRegistration, transaction: Transaction) -> bool:
     """Whether this transaction is the registration's latest, and not one that was overtaken."""
     sent = transaction.request
     return (sent.call_id, sent.cseq) == (registration.call_id, registration.cseq)
 
 
 def failed(
-    desk: Desk, registration: Registration, status: int, reason: str, *, retry_after: str | None = None
-) -> Registration | None:
+    desk: SipStack, registration: ClientRegistration, status: int, reason: str, *, retry_after: str | None = None
+) -> ClientRegistration | None:
     """Tell that it came to nothing; forget it, unless it insists: then it is tried again later.
 
     Source: RFC 5626 §4.5; RFC 3261 §20.33.
@@ -154,14 +156,14 @@ def failed(
     return None if wait_s is None else replace(registration, failures=registration.failures + 1, raised=False)
 
 
-def disconnected(desk: Desk, registration: Registration, gone: Address) -> None:
+def disconnected(desk: SipStack, registration: ClientRegistration, gone: Address) -> None:
     """The connection over which we were registered ended: register soon over a new one. Source: RFC 5626 §4.4."""
     soon = registration.insists and registration.expires_s and not registration.failures
     if soon and registration.registrar == gone and timer(registration.name) in desk.running:
         desk.start(timer(registration.name), LOST_WAIT_S * (0.2 + 0.8 * desk.dice()))
 
 
-def _granted(desk: Desk, registration: Registration, response: Response) -> float:
+def _granted(desk: SipStack, registration: ClientRegistration, response: Response) -> float:
     """What the registrar granted: our contact's own parameter, else Expires, else what we asked for."""
     ours = contact_uri(desk, registration.user, registration.registrar)
     for text in response.values("Contact"):

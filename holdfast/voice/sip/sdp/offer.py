@@ -86,7 +86,7 @@ class Agreed:
     send: bool
     receive: bool
     peer_holds: bool
-    srtp: sdes.Keys | None = None
+    srtp: sdes.SdesKeys | None = None
     """With what RTP is sealed, both ways; None when it is plain."""
     also: tuple[Codec, ...] = ()
     """What the peer may send beside `codec`, and change to whenever it likes. Source: RFC 3264 §6.1, §5.1."""
@@ -281,7 +281,7 @@ def _offers_sealed(state: Negotiation) -> bool:
 
 def _chosen_line(
     state: Negotiation, media: tuple[Media, ...], usable: list[tuple[int, tuple[Codec, str]]]
-) -> tuple[int, tuple[Codec, str], tuple[sdes.Crypto, sdes.Keys] | None]:
+) -> tuple[int, tuple[Codec, str], tuple[sdes.Crypto, sdes.SdesKeys] | None]:
     """The line of an offer that is taken, its codec, and its keys: a sealed one before a plain one.
 
     A session that is sealed is never made plain. Raises: NotAcceptableHere.
@@ -366,7 +366,7 @@ def _effective(medium: Media) -> Direction:
     return medium.direction
 
 
-def _agree(state: Negotiation, medium: Media, codec: Codec, wish: Direction, srtp: sdes.Keys | None) -> Agreed:
+def _agree(state: Negotiation, medium: Media, codec: Codec, wish: Direction, srtp: sdes.SdesKeys | None) -> Agreed:
     """What holds once this line of the peer's is taken. Raises: NotAcceptableHere."""
     theirs = _effective(medium)
     ours = ANSWER_DIRECTION[theirs, wish]

@@ -46,7 +46,7 @@ class Crypto:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class SdesKeys:
     """What both sides seal with. Shape: master key and master salt, each way."""
 
     suite: Suite
@@ -74,7 +74,7 @@ def make(random: Callable[[int], bytes]) -> tuple[Crypto, ...]:
     )
 
 
-def choose(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypto, Keys] | None:
+def choose(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypto, SdesKeys] | None:
     """Our line in the answer, and what is agreed by it: the peer's most wanted suite that we have a key for.
 
     Source: RFC 4568 §5.1.2.
@@ -83,14 +83,14 @@ def choose(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypt
         for own in ours:
             if own.suite == line.suite:
                 answer = Crypto(tag=line.tag, suite=line.suite, key=own.key)
-                return answer, Keys(suite=line.suite, send=own.key, receive=line.key)
+                return answer, SdesKeys(suite=line.suite, send=own.key, receive=line.key)
     return None
 
 
-def chosen(answered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> Keys | None:
+def chosen(answered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> SdesKeys | None:
     """What is agreed by the peer's answer to our lines: it names one of them. Source: RFC 4568 §5.1.3."""
     for line in answered:
         for own in ours:
             if (own.tag, own.suite) == (line.tag, line.suite):
-                return Keys(suite=line.suite, send=own.key, receive=line.key)
+                return SdesKeys(suite=line.suite, send=own.key, receive=line.key)
     return None

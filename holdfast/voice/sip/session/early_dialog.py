@@ -21,7 +21,7 @@ from holdfast.voice.sip.dialog.session_state import (
 from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, Reoffered, ReofferRefused
 from holdfast.voice.sip.message.body import sdp_of
 from holdfast.voice.sip.message.message import Request, Response, clean
-from holdfast.voice.sip.stack import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 UNANSWERED = (SessionState.CALLING, SessionState.CALLED)
@@ -53,7 +53,7 @@ def heard(session: Session, received: Request, source: Address, now: float, *, b
     return replace(session, early=_with(session, dialog))
 
 
-def refusal(desk: Desk, session: Session, received: Request) -> tuple[int, Headers] | None:
+def refusal(desk: SipStack, session: Session, received: Request) -> tuple[int, Headers] | None:
     """Why an UPDATE with an offer cannot be taken before the answer: status and headers; None when it can.
 
     Source: RFC 3311 §5.2.
@@ -69,7 +69,7 @@ def refusal(desk: Desk, session: Session, received: Request) -> tuple[int, Heade
 
 
 def ask_owner(
-    desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE", "PRACK"]
+    desk: SipStack, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE", "PRACK"]
 ) -> Session:
     """Tell the owner of a change of the peer's, before the answer or after it, and wait for what it says."""
     sdp = sdp_of(received)
@@ -83,7 +83,7 @@ def ask_owner(
     return session
 
 
-def change(desk: Desk, session: Session, sdp: bytes | None) -> None:
+def change(desk: SipStack, session: Session, sdp: bytes | None) -> None:
     """Send an UPDATE of ours, or say at once that it cannot be."""
     if session.state is SessionState.CALLED:
         dialog = session.dialog if session.described and session.updates else None
@@ -100,7 +100,7 @@ def change(desk: Desk, session: Session, sdp: bytes | None) -> None:
     desk.put(replace(_noted(session, dialog), own=OwnReoffer(transaction=key, sdp=sdp, method="UPDATE")))
 
 
-def responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+def responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to it. Deviation: after a 491 our owner is told at once; nothing is tried again by itself."""
     session = replace(session, own=None)
     if response.status >= 300:
@@ -115,13 +115,13 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
     desk.tell(ReofferAnswered(session=session.id, sdp=sdp_of(response), offer_to_answer=False))
 
 
-def unheard(desk: Desk, session: Session) -> None:
+def unheard(desk: SipStack, session: Session) -> None:
     """Nobody responded to it. The call itself is not touched: its INVITE decides."""
     desk.put(replace(session, own=None))
     desk.tell(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
 
 
-def answered_by(desk: Desk, session: Session, tag: str) -> Session:
+def answered_by(desk: SipStack, session: Session, tag: str) -> Session:
     """The session when this fork answers: the other early dialogs go, and an UPDATE of ours in one of them."""
     session = desk.leave_early(session)
     waiting = None if session.own is None else desk.transactions.get(session.own.transaction)

@@ -13,7 +13,7 @@ from holdfast.voice.sip.dialog.session_state import Acknowledgement, Session, Se
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.body import sdp_of
-from holdfast.voice.sip.message.digest import Credentials, proofs_in
+from holdfast.voice.sip.message.digest import DigestCredentials, proofs_in
 from holdfast.voice.sip.message.message import (
     Request,
     Response,
@@ -31,7 +31,7 @@ from holdfast.voice.sip.message.uri import (
 )
 from holdfast.voice.sip.session import early_dialog, prack, session_timer
 from holdfast.voice.sip.settings import AgentSettings
-from holdfast.voice.sip.stack import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
 from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 MAX_ACKS = 16
@@ -56,7 +56,7 @@ def target_of(text: str, next_hop: Address | None, settings: AgentSettings) -> t
 
 
 def invite(
-    desk: Desk,
+    desk: SipStack,
     id: SessionId,
     target: str,
     *,
@@ -64,7 +64,7 @@ def invite(
     next_hop: Address | None,
     caller: str,
     caller_name: str,
-    credentials: Credentials | None,
+    credentials: DigestCredentials | None,
     headers: Headers,
 ) -> None:
     """Send the first INVITE of a session."""
@@ -114,14 +114,14 @@ def _checked(headers: Headers) -> Headers:
     return headers
 
 
-def cancel(desk: Desk, session: Session) -> None:
+def cancel(desk: SipStack, session: Session) -> None:
     """Give up; the CANCEL waits for a provisional response. Source: RFC 3261 §9.1."""
     session = desk.move(session, SessionState.CANCELLING)
     if session.answerable:
         _send_cancel(desk, session)
 
 
-def _send_cancel(desk: Desk, session: Session) -> None:
+def _send_cancel(desk: SipStack, session: Session) -> None:
     invited = session.invite
     via = next(value for name, value in invited.headers if name == "Via")
     fields = (
@@ -139,13 +139,13 @@ def _send_cancel(desk: Desk, session: Session) -> None:
     desk.start(session_timer_token("cancel", session.id), TIMEOUT_S)
 
 
-def cancel_unheard(desk: Desk, session: Session) -> None:
+def cancel_unheard(desk: SipStack, session: Session) -> None:
     """No final response came long after our CANCEL: take the call for cancelled. Source: RFC 3261 §9.1."""
     desk.drop_transaction(session.transaction)
     _refused(desk, session, 487, "Request Terminated", ())
 
 
-def responded(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
+def responded(desk: SipStack, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
     """A response to our first INVITE came up from its transaction."""
     if response.status < 200:
         _progressed(desk, session, transaction, response, source)
@@ -157,7 +157,7 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
         _refused(desk, session, response.status, response.reason, response.headers)
 
 
-def timed_out(desk: Desk, session: Session) -> None:
+def timed_out(desk: SipStack, session: Session) -> None:
     """Nobody responded to our first INVITE."""
     if session.state is SessionState.CANCELLING:
         _refused(desk, session, 487, "Request Terminated", ())
@@ -165,7 +165,9 @@ def timed_out(desk: Desk, session: Session) -> None:
         _refused(desk, session, 408, "Request Timeout", ())
 
 
-def _progressed(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
+def _progressed(
+    desk: SipStack, session: Session, transaction: Transaction, response: Response, source: Address
+) -> None:
     first = not session.answerable
     session = desk.put(replace(session, answerable=True))
     if session.state is SessionState.CANCELLING and first:
@@ -186,7 +188,7 @@ def _progressed(desk: Desk, session: Session, transaction: Transaction, response
         )
 
 
-def _accepted(desk: Desk, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
+def _accepted(desk: SipStack, session: Session, transaction: Transaction, response: Response, source: Address) -> None:
     """A 2xx: the first answers the call; the same again means our ACK was lost; another is a fork that lost."""
     if acknowledged_again(desk, session, response):
         return
@@ -223,7 +225,7 @@ def _accepted(desk: Desk, session: Session, transaction: Transaction, response: 
         _refused(desk, session, 487, "Request Terminated", ())
 
 
-def acknowledged_again(desk: Desk, session: Session, response: Response) -> bool:
+def acknowledged_again(desk: SipStack, session: Session, response: Response) -> bool:
     """Send the ACK of this 2xx again, if there was one."""
     for ack in session.acks:
         if (ack.remote_tag, ack.cseq) == (response.to.tag or "", response.cseq):
@@ -232,13 +234,13 @@ def acknowledged_again(desk: Desk, session: Session, response: Response) -> bool
     return False
 
 
-def acknowledge(desk: Desk, session: Session, cseq: int, sdp: bytes | None) -> Session:
+def acknowledge(desk: SipStack, session: Session, cseq: int, sdp: bytes | None) -> Session:
     """Send the ACK of a 2xx in the session's dialog, and keep it."""
     assert session.dialog is not None
     return _acknowledge_in(desk, session, session.dialog, cseq, sdp)
 
 
-def _acknowledge_in(desk: Desk, session: Session, dialog: dialogs.Dialog, cseq: int, sdp: bytes | None) -> Session:
+def _acknowledge_in(desk: SipStack, session: Session, dialog: dialogs.Dialog, cseq: int, sdp: bytes | None) -> Session:
     proofs = [
         field
         for field in session.invite.headers
@@ -258,7 +260,7 @@ def _acknowledge_in(desk: Desk, session: Session, dialog: dialogs.Dialog, cseq: 
     return desk.put(replace(session, acks=(*session.acks, kept)[-MAX_ACKS:]))
 
 
-def _tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
+def _tried_again(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> bool:
     """Send the INVITE again with our credentials, or with a session as long as the peer wants it."""
     attempt = transaction.attempt
     if response.status == 422:
@@ -279,14 +281,14 @@ def _tried_again(desk: Desk, session: Session, transaction: Transaction, respons
     return True
 
 
-def _bound(credentials: Credentials | None, proofs: Headers) -> Credentials | None:
+def _bound(credentials: DigestCredentials | None, proofs: Headers) -> DigestCredentials | None:
     """The credentials for the rest of the call: a phone behind the trunk could ask for a realm of its choice."""
     if credentials is None or credentials.realms:
         return credentials
     return replace(credentials, realms=tuple(realm for _, realm in proofs_in(proofs)))
 
 
-def renumbered(desk: Desk, transaction: Transaction, *fields: tuple[str, str]) -> Request:
+def renumbered(desk: SipStack, transaction: Transaction, *fields: tuple[str, str]) -> Request:
     """A request of ours as a new one: new branch, the next CSeq, and these fields in place of older ones."""
     sent = transaction.request
     numbered = "CSeq", f"{sent.cseq + 1} {sent.method}"
@@ -298,12 +300,12 @@ def renumbered(desk: Desk, transaction: Transaction, *fields: tuple[str, str]) -
     return request(sent.method, sent.uri, (*headers, *fields), sent.body)
 
 
-def _refused(desk: Desk, session: Session, status: int, reason: str, headers: Headers) -> None:
+def _refused(desk: SipStack, session: Session, status: int, reason: str, headers: Headers) -> None:
     desk.finish(session)
     desk.tell(Refused(session=session.id, status=status, reason=clean(reason), headers=cleaned(headers)))
 
 
-def ask_options(desk: Desk, ping: str, target: str, next_hop: Address | None) -> None:
+def ask_options(desk: SipStack, ping: str, target: str, next_hop: Address | None) -> None:
     """Ask a peer outside any dialog what it can do, which a live one answers. Source: RFC 3261 §11.1."""
     uri, to = target_of(target, next_hop, desk.settings)
     fields = (

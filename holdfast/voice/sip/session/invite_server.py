@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import Session, SessionState, Unacknowledged
+from holdfast.voice.sip.dialog.session_state import PendingOk, Session, SessionState
 from holdfast.voice.sip.effects import Address, Confirmed, EndCause, Headers, Invited, ReofferWithdrawn, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.body import sdp_of
@@ -17,7 +17,7 @@ from holdfast.voice.sip.message.message import Request, clean, cleaned
 from holdfast.voice.sip.message.uri import as_sip, number_of, parse_uri
 from holdfast.voice.sip.request_validation import SUPPORTED
 from holdfast.voice.sip.session import early_dialog, prack, session_timer
-from holdfast.voice.sip.stack import ALLOW, Desk, session_timer_token
+from holdfast.voice.sip.stack import ALLOW, SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import (
     T1_S,
     T2_S,
@@ -30,7 +30,7 @@ RING_AGAIN_S = 60.0
 
 
 def invited(
-    desk: Desk, received: Request, key: str, source: Address, *, user: str | None, behind: str | None = None
+    desk: SipStack, received: Request, key: str, source: Address, *, user: str | None, behind: str | None = None
 ) -> None:
     """Begin a session for a first INVITE that passed all checks; `behind`: see `Dialog`."""
     session = Session(
@@ -79,7 +79,7 @@ def _caller(received: Request) -> tuple[str, str]:
     return number_of(uri.user), uri.host
 
 
-def _patience(desk: Desk, received: Request) -> float:
+def _patience(desk: SipStack, received: Request) -> float:
     """How long we may leave the INVITE without a final response. Source: RFC 3261 §13.3.1 for Expires."""
     expires = received.first("Expires") or ""
     if re.fullmatch(r"[0-9]{1,9}", expires):
@@ -87,7 +87,7 @@ def _patience(desk: Desk, received: Request) -> float:
     return desk.settings.answer_within_s
 
 
-def ring(desk: Desk, session: Session, status: int, sdp: bytes | None, *, acknowledged: bool = False) -> None:
+def ring(desk: SipStack, session: Session, status: int, sdp: bytes | None, *, acknowledged: bool = False) -> None:
     """Send a provisional response, and again every minute.
 
     It is repeated until it is acknowledged if the caller requires that, or takes it and we wish it.
@@ -102,7 +102,7 @@ def ring(desk: Desk, session: Session, status: int, sdp: bytes | None, *, acknow
     desk.start(session_timer_token("ring", session.id), RING_AGAIN_S)
 
 
-def accept(desk: Desk, session: Session, sdp: bytes | None, headers: Headers) -> None:
+def accept(desk: SipStack, session: Session, sdp: bytes | None, headers: Headers) -> None:
     """Send 200 and repeat it until the ACK; not before the PRACK of a description, if one is due.
 
     Source: RFC 3261 §13.3.1.4; RFC 3262 §3.
@@ -127,7 +127,7 @@ def is_undescribed(session: Session) -> bool:
     return waits or (session.theirs is not None and session.theirs.method == "PRACK")
 
 
-def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
+def say_ok(desk: SipStack, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
     """A 200 with a description, with what we can do, and with what it makes of the session timer.
 
     Source: RFC 3261 §13.3.1.4.
@@ -141,7 +141,7 @@ def say_ok(desk: Desk, key: str, session: Session, sdp: bytes | None, headers: H
     desk.reply(key, 200, tag=session.local_tag, headers=headers, body=sdp or b"")
 
 
-def pracked(desk: Desk, session: Session, received: Request, key: str) -> None:
+def pracked(desk: SipStack, session: Session, received: Request, key: str) -> None:
     """A PRACK came: what waited for it goes out."""
     acknowledged = prack.pracked(desk, session, received, key)
     if acknowledged is None or acknowledged.state is not SessionState.CALLED:
@@ -153,7 +153,7 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> None:
     go_on(desk, acknowledged)
 
 
-def go_on(desk: Desk, session: Session) -> None:
+def go_on(desk: SipStack, session: Session) -> None:
     """Send what waited for a PRACK, once that is answered too."""
     if session.state is not SessionState.CALLED or is_undescribed(session):
         return
@@ -163,10 +163,10 @@ def go_on(desk: Desk, session: Session) -> None:
         ring(desk, session, *session.last_provisional)
 
 
-def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, initial: bool) -> Unacknowledged:
+def wait_for_ack(desk: SipStack, session: Session, key: str, answered: Request, *, initial: bool) -> PendingOk:
     """Begin to wait for the ACK of a 2xx."""
     desk.start(session_timer_token("again", session.id), T1_S)
-    return Unacknowledged(
+    return PendingOk(
         cseq=answered.cseq,
         transaction=key,
         interval_s=T1_S,
@@ -176,7 +176,7 @@ def wait_for_ack(desk: Desk, session: Session, key: str, answered: Request, *, i
     )
 
 
-def repeat_ok(desk: Desk, session: Session) -> bool:
+def repeat_ok(desk: SipStack, session: Session) -> bool:
     """Send the 200 once more; False when the ACK was waited for long enough."""
     waiting = session.unacknowledged
     assert waiting is not None
@@ -192,7 +192,7 @@ def repeat_ok(desk: Desk, session: Session) -> bool:
     return True
 
 
-def presumed_acknowledged(desk: Desk, session: Session) -> Session:
+def presumed_acknowledged(desk: SipStack, session: Session) -> Session:
     """The session when a re-INVITE came: who sends one has our 2xx to the one before, though its ACK is late or lost.
 
     Not where the ACK brings an answer, or our BYE waits for it. Source: RFC 5407 §3.1.4.
@@ -203,7 +203,7 @@ def presumed_acknowledged(desk: Desk, session: Session) -> Session:
     return acknowledged(desk, session, waiting.cseq) or session
 
 
-def acknowledged(desk: Desk, session: Session, cseq: int, sdp: bytes | None = None) -> Session | None:
+def acknowledged(desk: SipStack, session: Session, cseq: int, sdp: bytes | None = None) -> Session | None:
     """The ACK of a 2xx came, and what it describes. None when it is one we had already, or of nothing."""
     waiting = session.unacknowledged
     if waiting is None or waiting.cseq != cseq:
@@ -218,13 +218,13 @@ def acknowledged(desk: Desk, session: Session, cseq: int, sdp: bytes | None = No
     return session
 
 
-def refuse(desk: Desk, session: Session, status: int, cause: EndCause, headers: Headers = ()) -> None:
+def refuse(desk: SipStack, session: Session, status: int, cause: EndCause, headers: Headers = ()) -> None:
     """Send a final response that is no 2xx, and end the session."""
     desk.reply(session.transaction, status, tag=session.local_tag, headers=headers)
     desk.end(session, cause, status)
 
 
-def cancelled(desk: Desk, session: Session, invite_key: str) -> None:
+def cancelled(desk: SipStack, session: Session, invite_key: str) -> None:
     """The peer cancelled one of its INVITEs. One that has its final response is not touched by it."""
     transaction = desk.transactions.get(invite_key)
     if transaction is None or transaction.state is not State.PROCEEDING:

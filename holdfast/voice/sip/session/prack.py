@@ -11,13 +11,13 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import EarlyDialog, Session, Unpracked
+from holdfast.voice.sip.dialog.session_state import EarlyDialog, PendingProvisional, Session
 from holdfast.voice.sip.effects import Address, EndCause, ProvisionalAcknowledged
 from holdfast.voice.sip.message.body import sdp_of
 from holdfast.voice.sip.message.message import Message, Request, Response
 from holdfast.voice.sip.session import early_dialog
 from holdfast.voice.sip.session.session_timer import allows_update
-from holdfast.voice.sip.stack import ALLOW, Desk, session_timer_token
+from holdfast.voice.sip.stack import ALLOW, SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import T1_S, TIMEOUT_S, Purpose
 
 OPTION = "100rel"
@@ -41,7 +41,7 @@ def required(message: Message) -> bool:
 # --- a call in
 
 
-def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
+def ring(desk: SipStack, session: Session, status: int, sdp: bytes | None) -> None:
     """Send a provisional response that is repeated until its PRACK; one after the other. Source: RFC 3262 §3."""
     if session.unpracked is not None:
         desk.put(replace(session, ring_due=True))
@@ -49,12 +49,12 @@ def ring(desk: Desk, session: Session, status: int, sdp: bytes | None) -> None:
     rseq = session.rseq + 1
     headers = (desk.contact_in(session), ALLOW, ("Require", OPTION), ("RSeq", str(rseq)))
     desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
-    waiting = Unpracked(rseq=rseq, interval_s=T1_S, waited_s=0.0, described=sdp is not None)
+    waiting = PendingProvisional(rseq=rseq, interval_s=T1_S, waited_s=0.0, described=sdp is not None)
     desk.put(replace(session, rseq=rseq, unpracked=waiting, ring_due=False))
     desk.start(session_timer_token("prack", session.id), T1_S)
 
 
-def repeat(desk: Desk, session: Session) -> bool:
+def repeat(desk: SipStack, session: Session) -> bool:
     """Send the provisional response once more; False when its PRACK was waited for long enough."""
     waiting = session.unpracked
     assert waiting is not None
@@ -70,7 +70,7 @@ def repeat(desk: Desk, session: Session) -> bool:
     return True
 
 
-def pracked(desk: Desk, session: Session, received: Request, key: str) -> Session | None:
+def pracked(desk: SipStack, session: Session, received: Request, key: str) -> Session | None:
     """A PRACK came: the session when it acknowledges what we sent, else None and the PRACK is refused.
 
     An offer in it, once both sides have described themselves, is the owner's to answer, in the response to the PRACK.
@@ -97,13 +97,13 @@ def pracked(desk: Desk, session: Session, received: Request, key: str) -> Sessio
     return session
 
 
-def settle(desk: Desk, session: Session) -> Session:
+def settle(desk: SipStack, session: Session) -> Session:
     """Wait for no PRACK any more."""
     desk.stop(session_timer_token("prack", session.id))
     return replace(session, unpracked=None)
 
 
-def given_up(desk: Desk, session: Session) -> None:
+def given_up(desk: SipStack, session: Session) -> None:
     """The PRACK never came: the INVITE is refused. Source: RFC 3262 §3."""
     desk.reply(session.transaction, 504, tag=session.local_tag)
     desk.end(session, EndCause.LOST, 504)
@@ -112,7 +112,9 @@ def given_up(desk: Desk, session: Session) -> None:
 # --- a call out
 
 
-def acknowledge(desk: Desk, session: Session, invite: Request, response: Response, source: Address) -> Session | None:
+def acknowledge(
+    desk: SipStack, session: Session, invite: Request, response: Response, source: Address
+) -> Session | None:
     """Note the fork a provisional response is from, and send PRACK if it asks for that.
 
     None when the response is one we had, or one that came too early: its owner must not hear of it.

@@ -21,7 +21,7 @@ from holdfast.voice.sip.message.message import (
 )
 from holdfast.voice.sip.message.uri import parse_name_addr
 from holdfast.voice.sip.session import reinvite, session_timer
-from holdfast.voice.sip.stack import Desk, session_timer_token
+from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 SIPFRAG = "message/sipfrag"
@@ -39,13 +39,13 @@ _EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 # --- ours
 
 
-def refer(desk: Desk, session: Session, target: str) -> None:
+def refer(desk: SipStack, session: Session, target: str) -> None:
     """Ask the peer to call this URI, once its ACK is here and no change is under way; not while it is asked already."""
     if session.referral != "asked":
         reinvite.refer(desk, session, target)
 
 
-def responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+def responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """A response to our REFER."""
     if response.status < 200 or session.state is not SessionState.RUNNING:
         return
@@ -64,7 +64,7 @@ def responded(desk: Desk, session: Session, transaction: Transaction, response: 
         desk.tell(ReferralAnswered(session=session.id, status=response.status))
 
 
-def unanswered(desk: Desk, session: Session) -> None:
+def unanswered(desk: SipStack, session: Session) -> None:
     """Nobody answered our REFER.
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. Whose sound is heard is there, and only takes no REFER.
@@ -78,7 +78,7 @@ def unanswered(desk: Desk, session: Session) -> None:
         reinvite.lost(desk, session, 408)
 
 
-def notified(desk: Desk, session: Session, received: Request, key: str) -> None:
+def notified(desk: SipStack, session: Session, received: Request, key: str) -> None:
     """A NOTIFY: how the call that we asked for fares. Source: RFC 3515 §2.4.4, §2.4.5; RFC 6665 §4.1.3."""
     tag = session.local_tag
     event = (received.first("Event") or "").partition(";")[0].strip().lower()
@@ -104,7 +104,7 @@ def notified(desk: Desk, session: Session, received: Request, key: str) -> None:
 # --- the peer's
 
 
-def asked(desk: Desk, session: Session, received: Request, key: str) -> None:
+def asked(desk: SipStack, session: Session, received: Request, key: str) -> None:
     """A REFER of the peer's. The owner answers with `answer`. Source: RFC 3515 §2.4.2."""
     tag = session.local_tag
     targets = received.values("Refer-To")
@@ -127,7 +127,7 @@ def _is_readable(target: str) -> bool:
         return False
 
 
-def answer(desk: Desk, session: Session, status: int) -> None:
+def answer(desk: SipStack, session: Session, status: int) -> None:
     """Answer the peer's REFER: 202, and a first NOTIFY, or a refusal."""
     if session.referred is None:
         return
@@ -139,7 +139,7 @@ def answer(desk: Desk, session: Session, status: int) -> None:
         notify(desk, session, 100)
 
 
-def notify(desk: Desk, session: Session, status: int) -> None:
+def notify(desk: SipStack, session: Session, status: int) -> None:
     """Tell the peer how the call it asked for fares; a final status is the last. Source: RFC 3515 §2.4.5."""
     if not session.following or session.state is not SessionState.RUNNING:
         return

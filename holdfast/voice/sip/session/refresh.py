@@ -12,14 +12,14 @@ from holdfast.voice.sip.dialog.session_state import Session, SessionState
 from holdfast.voice.sip.effects import RefreshDue
 from holdfast.voice.sip.message.message import Response
 from holdfast.voice.sip.session import reinvite, session_timer
-from holdfast.voice.sip.stack import Desk, session_timer_token
+from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 SERVICE_UNAVAILABLE = 503
 """Also what a request comes to for which there is no connection: nobody is heard by it."""
 
 
-def refresh(desk: Desk, session: Session) -> None:
+def refresh(desk: SipStack, session: Session) -> None:
     """Half of the session timer is over: refresh it by UPDATE, else have our owner do it by re-INVITE."""
     if session.state is not SessionState.RUNNING:
         return
@@ -32,7 +32,7 @@ def refresh(desk: Desk, session: Session) -> None:
         session_timer.refresh_due(desk, session)
 
 
-def refreshed(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+def refreshed(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our refresh. One that only says "not now" is no end: the session timer itself decides."""
     if session.state is not SessionState.RUNNING or session.dialog is None or response.status < 200:
         return
@@ -59,7 +59,7 @@ def refreshed(desk: Desk, session: Session, transaction: Transaction, response: 
         desk.start(session_timer_token("refresh", session.id), session_timer.TRY_AGAIN_S)
 
 
-def unrefreshed(desk: Desk, session: Session) -> None:
+def unrefreshed(desk: SipStack, session: Session) -> None:
     """Nobody answered our UPDATE.
 
     Deviation: RFC 4028 §10 ends the call. Border controllers that drop UPDATE are met; whose sound is heard is asked by
@@ -73,7 +73,7 @@ def unrefreshed(desk: Desk, session: Session) -> None:
         reinvite.lost(desk, session, 408)
 
 
-def _refresh_otherwise(desk: Desk, session: Session) -> None:
+def _refresh_otherwise(desk: SipStack, session: Session) -> None:
     """The peer takes no UPDATE: our owner refreshes by re-INVITE, until that has come to something if a timer runs."""
     session = desk.put(replace(session, updates=False))
     if session.lasting is None:
@@ -82,7 +82,7 @@ def _refresh_otherwise(desk: Desk, session: Session) -> None:
         session_timer.refresh_due(desk, session)
 
 
-def ask(desk: Desk, session: Session) -> None:
+def ask(desk: SipStack, session: Session) -> None:
     """Ask the peer whether it is there, if nothing was heard of it for long."""
     if session.state is not SessionState.RUNNING:
         return
@@ -93,7 +93,7 @@ def ask(desk: Desk, session: Session) -> None:
         reinvite.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
 
 
-def unreached(desk: Desk, session: Session) -> None:
+def unreached(desk: SipStack, session: Session) -> None:
     """No connection could be had to ask it: tried again, until as much time is over as an answer may take."""
     if session.state is not SessionState.RUNNING:
         return
@@ -106,7 +106,7 @@ def unreached(desk: Desk, session: Session) -> None:
         reinvite.lost(desk, session, 408)
 
 
-def unanswered(desk: Desk, session: Session) -> None:
+def unanswered(desk: SipStack, session: Session) -> None:
     """Nobody answered that.
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. Border controllers that drop OPTIONS are met: whose sound is heard is
@@ -124,7 +124,7 @@ def unanswered(desk: Desk, session: Session) -> None:
         _ask_otherwise(desk, session)
 
 
-def _ask_otherwise(desk: Desk, session: Session) -> None:
+def _ask_otherwise(desk: SipStack, session: Session) -> None:
     """Refresh the session, by which it is seen whether the peer is there. What is under way already shows it too."""
     if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
         return
@@ -135,7 +135,7 @@ def _ask_otherwise(desk: Desk, session: Session) -> None:
         desk.tell(RefreshDue(session=session.id))
 
 
-def told(desk: Desk, session: Session, response: Response) -> None:
+def told(desk: SipStack, session: Session, response: Response) -> None:
     """The answer to that. Whatever it is but "no such call", or a proxy's "no answer", somebody is there."""
     if session.state is not SessionState.RUNNING:
         return

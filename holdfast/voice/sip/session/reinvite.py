@@ -29,7 +29,7 @@ from holdfast.voice.sip.session import (
     invite_server,
     session_timer,
 )
-from holdfast.voice.sip.stack import Desk, sdp_headers, session_timer_token
+from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 GLARE_TRIES = 2
@@ -43,7 +43,7 @@ KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "
 
 
 def send(
-    desk: Desk,
+    desk: SipStack,
     session: Session,
     method: str,
     purpose: Purpose,
@@ -61,7 +61,7 @@ def send(
     return session, desk.request(made, to, purpose=purpose, session=session.id, attempt=attempt)
 
 
-def hang_up(desk: Desk, session: Session) -> None:
+def hang_up(desk: SipStack, session: Session) -> None:
     """Send BYE. An offer of the peer's in a 2xx is first acknowledged without an answer; there is no other way."""
     if session.ack_due is not None:
         session = invite_client.acknowledge(desk, replace(session, ack_due=None), session.ack_due, None)
@@ -70,7 +70,7 @@ def hang_up(desk: Desk, session: Session) -> None:
     send(desk, session, "BYE", Purpose.BYE)
 
 
-def settle(desk: Desk, session: Session, status: int) -> Session:
+def settle(desk: SipStack, session: Session, status: int) -> Session:
     """Give the peer's requests that still wait their final response, and stop what repeats."""
     for waits in (session.theirs.transaction if session.theirs is not None else None, session.referred):
         if waits is not None:
@@ -86,7 +86,9 @@ def is_changing(session: Session) -> bool:
     return under_way is not None or session.ack_due is not None
 
 
-def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE") -> None:
+def reoffer(
+    desk: SipStack, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE"
+) -> None:
     """Send a re-INVITE or UPDATE now, or when what is under way is done."""
     wanted = OwnReoffer(transaction="", sdp=sdp, method=method)
     if is_changing(session) or session.state is not SessionState.RUNNING:
@@ -95,14 +97,14 @@ def reoffer(desk: Desk, session: Session, sdp: bytes | None, method: Literal["IN
         _send_reoffer(desk, session, wanted)
 
 
-def _send_reoffer(desk: Desk, session: Session, wanted: OwnReoffer) -> None:
+def _send_reoffer(desk: SipStack, session: Session, wanted: OwnReoffer) -> None:
     headers = (desk.contact_in(session), *session_timer.renewal(session), *sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
     session, key = send(desk, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
     desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
 
 
-def next_reoffer(desk: Desk, session: Session) -> None:
+def next_reoffer(desk: SipStack, session: Session) -> None:
     """Send the re-INVITE that waited, if nothing is in its way any more, and the REFER that did only after it."""
     if session.state is not SessionState.RUNNING:
         return
@@ -113,7 +115,7 @@ def next_reoffer(desk: Desk, session: Session) -> None:
         refer(desk, session, session.refer_due)
 
 
-def refer(desk: Desk, session: Session, target: str) -> None:
+def refer(desk: SipStack, session: Session, target: str) -> None:
     """Ask the peer to call this URI, once no change is under way: meanwhile phones refuse it with 491."""
     if is_changing(session) or session.waiting is not None or session.state is not SessionState.RUNNING:
         desk.put(replace(session, refer_due=target))
@@ -124,7 +126,7 @@ def refer(desk: Desk, session: Session, target: str) -> None:
     send(desk, replace(session, referral="asked", refer_due=None), "REFER", Purpose.REFER, headers=headers)
 
 
-def back_off_over(desk: Desk, session: Session) -> None:
+def back_off_over(desk: SipStack, session: Session) -> None:
     """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first.
 
     What was offered may describe us no longer, so our owner is asked anew.
@@ -142,7 +144,7 @@ def back_off_over(desk: Desk, session: Session) -> None:
         desk.tell(ReofferDue(session=session.id, method=own.method))
 
 
-def back_off_s(desk: Desk, session: Session) -> float:
+def back_off_s(desk: SipStack, session: Session) -> float:
     """2.1 to 4 s for whoever made the Call-ID, up to 2 s for the other, in steps of 10 ms. Source: RFC 3261 §14.1."""
     low, high = (210, 400) if session.we_called else (0, 200)
     return (low + int(desk.dice() * (high - low + 1))) / 100
@@ -151,7 +153,7 @@ def back_off_s(desk: Desk, session: Session) -> float:
 # --- their outcomes
 
 
-def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+def reoffer_responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """A response to a re-INVITE of ours."""
     own = session.own
     if session.state in early_dialog.BEFORE_ACK:
@@ -187,7 +189,7 @@ def reoffer_responded(desk: Desk, session: Session, transaction: Transaction, re
 
 
 def _reoffer_accepted(
-    desk: Desk, session: Session, own: OwnReoffer, transaction: Transaction, response: Response
+    desk: SipStack, session: Session, own: OwnReoffer, transaction: Transaction, response: Response
 ) -> None:
     assert session.dialog is not None
     session = replace(session, own=None, glares=0, dialog=dialogs.refresh(session.dialog, response))
@@ -201,7 +203,7 @@ def _reoffer_accepted(
     next_reoffer(desk, session)
 
 
-def tried_again(desk: Desk, session: Session, transaction: Transaction, response: Response) -> bool:
+def tried_again(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> bool:
     """Answer a challenge in the dialog."""
     proofs = desk.answer_challenge(response, transaction, session.credentials)
     if not proofs:
@@ -222,13 +224,13 @@ def tried_again(desk: Desk, session: Session, transaction: Transaction, response
     return True
 
 
-def bye_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+def bye_responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our BYE: whatever it is but a challenge, the session is over."""
     if session.state is SessionState.ENDING and not tried_again(desk, session, transaction, response):
         desk.end(session, EndCause.WE_HUNG_UP, 200)
 
 
-def info_responded(desk: Desk, session: Session, transaction: Transaction, response: Response) -> None:
+def info_responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our INFO."""
     if response.status == 481:
         lost(desk, session, response.status)
@@ -238,7 +240,7 @@ def info_responded(desk: Desk, session: Session, transaction: Transaction, respo
         tried_again(desk, session, transaction, response)
 
 
-def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
+def timed_out(desk: SipStack, session: Session, purpose: Purpose) -> None:
     """Nobody responded to a request of ours in the dialog. Source: RFC 3261 §12.2.1.2."""
     if session.state is SessionState.ENDING:
         if purpose is Purpose.BYE:
@@ -249,7 +251,7 @@ def timed_out(desk: Desk, session: Session, purpose: Purpose) -> None:
         _unanswered(desk, session, purpose)
 
 
-def _unanswered(desk: Desk, session: Session, purpose: Purpose) -> None:
+def _unanswered(desk: SipStack, session: Session, purpose: Purpose) -> None:
     """Nobody answered a re-INVITE or an INFO of ours.
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. There are border controllers that drop what they do not expect; whose
@@ -263,7 +265,7 @@ def _unanswered(desk: Desk, session: Session, purpose: Purpose) -> None:
         next_reoffer(desk, session)
 
 
-def lost(desk: Desk, session: Session, status: int) -> None:
+def lost(desk: SipStack, session: Session, status: int) -> None:
     """The peer has no such dialog, or does not answer: say BYE to whoever may hear it, and end."""
     if session.state is not SessionState.RUNNING:
         return
@@ -272,7 +274,7 @@ def lost(desk: Desk, session: Session, status: int) -> None:
     desk.end(session, EndCause.LOST, status)
 
 
-def unacknowledged(desk: Desk, session: Session) -> None:
+def unacknowledged(desk: SipStack, session: Session) -> None:
     """The ACK of our 2xx never came: BYE. Source: RFC 3261 §13.3.1.4, §14.2.
 
     Deviation: a call that runs, and whose sound is heard, goes on after a change that was never acknowledged.
@@ -293,7 +295,7 @@ def unacknowledged(desk: Desk, session: Session) -> None:
 # --- requests of the peer's
 
 
-def byed(desk: Desk, session: Session, key: str) -> None:
+def byed(desk: SipStack, session: Session, key: str) -> None:
     """The peer hung up. Who is called has nothing to hang up before it answers (RFC 3261 §15)."""
     if session.state in (SessionState.CALLING, SessionState.CANCELLING):
         desk.reply(key, 481, tag=session.local_tag)
@@ -308,7 +310,7 @@ def byed(desk: Desk, session: Session, key: str) -> None:
 
 
 def change_asked(
-    desk: Desk, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
+    desk: SipStack, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
 ) -> None:
     """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
     if method == "INVITE":
@@ -341,7 +343,7 @@ def change_asked(
         early_dialog.ask_owner(desk, session, received, key, method)
 
 
-def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
+def answer_change(desk: SipStack, session: Session, sdp: bytes) -> None:
     """Answer the peer's re-INVITE, UPDATE or PRACK."""
     theirs = session.theirs
     if theirs is None:
@@ -358,7 +360,7 @@ def answer_change(desk: Desk, session: Session, sdp: bytes) -> None:
     next_reoffer(desk, session)
 
 
-def refuse_change(desk: Desk, session: Session, status: int) -> None:
+def refuse_change(desk: SipStack, session: Session, status: int) -> None:
     """Refuse the peer's re-INVITE, UPDATE or PRACK."""
     theirs = session.theirs
     if theirs is None:
@@ -370,13 +372,13 @@ def refuse_change(desk: Desk, session: Session, status: int) -> None:
     next_reoffer(desk, session)
 
 
-def change_forgotten(desk: Desk, session: Session) -> None:
+def change_forgotten(desk: SipStack, session: Session) -> None:
     """Our owner never answered the peer's change."""
     refuse_change(desk, session, 500)
     desk.tell(ReofferWithdrawn(session=session.id))
 
 
-def informed(desk: Desk, session: Session, received: Request, key: str) -> None:
+def informed(desk: SipStack, session: Session, received: Request, key: str) -> None:
     """An INFO: a key, or nothing we know. Source: RFC 6086 §4.2.2 (a body not understood gets 415)."""
     digit = body.digit_of(received)
     if digit is not None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip.dialog.session_state import Lasting, Session
+from holdfast.voice.sip.dialog.session_state import Session, SessionTimer
 from holdfast.voice.sip.effects import Headers, RefreshDue
 from holdfast.voice.sip.message.message import Message, Request, Response
 from holdfast.voice.sip.settings import AgentSettings
-from holdfast.voice.sip.stack import Desk, session_timer_token
+from holdfast.voice.sip.stack import SipStack, session_timer_token
 
 OPTION = "timer"
 LEAST_S = 90
@@ -88,7 +88,9 @@ def too_short(received: Request) -> Headers | None:
     return (("Min-SE", str(LEAST_S)),) if wanted is not None and wanted < LEAST_S and supported(received) else None
 
 
-def answer(received: Request, before: Lasting | None, settings: AgentSettings) -> tuple[Lasting | None, Headers]:
+def answer(
+    received: Request, before: SessionTimer | None, settings: AgentSettings
+) -> tuple[SessionTimer | None, Headers]:
     """What holds after a request of the peer's, and what our 2xx says of it. Source: RFC 4028 §9, table 2."""
     wanted = asked_s(received)
     knows = supported(received)
@@ -100,19 +102,19 @@ def answer(received: Request, before: Lasting | None, settings: AgentSettings) -
     else:
         refresher = _refresher(received) or ("uas" if before is not None and before.we_refresh else "uac")
     required: Headers = (("Require", OPTION),) if refresher == "uac" else ()
-    agreed = Lasting(expires_s=expires, we_refresh=refresher == "uas")
+    agreed = SessionTimer(expires_s=expires, we_refresh=refresher == "uas")
     return agreed, (*required, ("Session-Expires", f"{expires};refresher={refresher}"))
 
 
-def answered(accepted: Response) -> Lasting | None:
+def answered(accepted: Response) -> SessionTimer | None:
     """What holds after a 2xx of the peer's to our INVITE or UPDATE."""
     expires = asked_s(accepted)
     if expires is None:
         return None
-    return Lasting(expires_s=max(LEAST_S, expires), we_refresh=_refresher(accepted) != "uas")
+    return SessionTimer(expires_s=max(LEAST_S, expires), we_refresh=_refresher(accepted) != "uas")
 
 
-def keep(desk: Desk, session: Session, lasting: Lasting | None) -> Session:
+def keep(desk: SipStack, session: Session, lasting: SessionTimer | None) -> Session:
     """Run the session timer anew from now on. Source: RFC 4028 §10."""
     for name in ("refresh", "expire"):
         desk.stop(session_timer_token(name, session.id))
@@ -124,7 +126,7 @@ def keep(desk: Desk, session: Session, lasting: Lasting | None) -> Session:
     return desk.put(replace(session, lasting=lasting))
 
 
-def refresh_due(desk: Desk, session: Session) -> None:
+def refresh_due(desk: SipStack, session: Session) -> None:
     """Our owner must refresh the session by a re-INVITE; if it does not, we ask again."""
     desk.start(session_timer_token("refresh", session.id), TRY_AGAIN_S)
     desk.tell(RefreshDue(session=session.id))
@@ -135,17 +137,17 @@ def allows_update(message: Message) -> bool:
     return "UPDATE" in (method.upper() for method in message.values("Allow"))
 
 
-def is_heard(desk: Desk, session: Session) -> bool:
+def is_heard(desk: SipStack, session: Session) -> bool:
     """Whether the peer's sound was heard so short a time ago that it is there, whatever it does not answer."""
     return session.sounded_at is not None and desk.now - session.sounded_at <= SOUND_S
 
 
-def begin_watch(desk: Desk, session: Session) -> None:
+def begin_watch(desk: SipStack, session: Session) -> None:
     """From now on ask the peer whether it is there, when nothing is heard of it for long."""
     if desk.settings.keepalive_s > 0:
         desk.start(session_timer_token("idle", session.id), desk.settings.keepalive_s)
 
 
-def quiet_s(desk: Desk, session: Session) -> float:
+def quiet_s(desk: SipStack, session: Session) -> float:
     """How much longer nothing may be heard of the peer before it is asked; 0 or less when it is time."""
     return session.heard_at + desk.settings.keepalive_s - desk.now

@@ -158,7 +158,7 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TransactionStep:
     """What one trigger does: the new state, bytes to send, timers to run, and whether the owner hears of it.
 
     Invariant: in TERMINATED no timer runs, and none is started.
@@ -190,20 +190,20 @@ def server_key(received: Request) -> str:
     return f"s - {via.sent_by} {received.call_id} {received.from_.tag} {received.cseq} {method}"
 
 
-def begin_client(begun: Transaction) -> Step:
+def begin_client(begun: Transaction) -> TransactionStep:
     """Send the request for the first time."""
     invite = begun.machine is Machine.INVITE_CLIENT
     repeat, give_up = (Trigger.TIMER_A, Trigger.TIMER_B) if invite else (Trigger.TIMER_E, Trigger.TIMER_F)
     begun = replace(begun, last=begun.request.encode())
     repeats = () if begun.reliable else ((repeat, T1_S),)
-    return Step(transaction=begun, sends=(begun.last,), starts=(*repeats, (give_up, TIMEOUT_S)))
+    return TransactionStep(transaction=begun, sends=(begun.last,), starts=(*repeats, (give_up, TIMEOUT_S)))
 
 
-def step(before: Transaction, trigger: Trigger, response: Response | None = None) -> Step:
+def step(before: Transaction, trigger: Trigger, response: Response | None = None) -> TransactionStep:
     """What a trigger does. Responses come with the three triggers that are responses."""
     state = TRANSITIONS[before.machine].get((before.state, trigger))
     if state is None:
-        return Step(transaction=before)
+        return TransactionStep(transaction=before)
     after = replace(before, state=state)
     match before.machine:
         case Machine.INVITE_CLIENT:
@@ -216,106 +216,110 @@ def step(before: Transaction, trigger: Trigger, response: Response | None = None
             return _server(before, after, trigger, response)
 
 
-def _invite_client(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> Step:
+def _invite_client(
+    before: Transaction, after: Transaction, trigger: Trigger, response: Response | None
+) -> TransactionStep:
     waiting = (Trigger.TIMER_A, Trigger.TIMER_B)
     match trigger:
         case Trigger.TIMER_A:
             longer = before.interval_s * 2
-            return Step(
+            return TransactionStep(
                 transaction=replace(after, interval_s=longer),
                 sends=(before.last,),
                 again=True,
                 starts=((Trigger.TIMER_A, longer),),
             )
         case Trigger.TIMER_B:
-            return Step(transaction=after, stops=(Trigger.TIMER_A,), tells=True)
+            return TransactionStep(transaction=after, stops=(Trigger.TIMER_A,), tells=True)
         case Trigger.PROVISIONAL:
-            return Step(transaction=after, stops=waiting, tells=True)
+            return TransactionStep(transaction=after, stops=waiting, tells=True)
         case Trigger.SUCCESS if before.state is State.ACCEPTED:
-            return Step(transaction=after, tells=True)
+            return TransactionStep(transaction=after, tells=True)
         case Trigger.SUCCESS:
-            return Step(transaction=after, stops=waiting, starts=((Trigger.TIMER_M, TIMEOUT_S),), tells=True)
+            return TransactionStep(transaction=after, stops=waiting, starts=((Trigger.TIMER_M, TIMEOUT_S),), tells=True)
         case Trigger.FAILURE if before.state is State.COMPLETED:
-            return Step(transaction=after, sends=(before.last,), again=True)
+            return TransactionStep(transaction=after, sends=(before.last,), again=True)
         case Trigger.FAILURE if response is not None:
             after = replace(after, last=acknowledge_failure(before.request, response).encode())
             linger = T4_S if before.reliable else TIMEOUT_S
             starts = ((Trigger.TIMER_D, linger),)
-            return Step(transaction=after, sends=(after.last,), stops=waiting, starts=starts, tells=True)
+            return TransactionStep(transaction=after, sends=(after.last,), stops=waiting, starts=starts, tells=True)
         case _:
-            return Step(transaction=after)
+            return TransactionStep(transaction=after)
 
 
-def _client(before: Transaction, after: Transaction, trigger: Trigger) -> Step:
+def _client(before: Transaction, after: Transaction, trigger: Trigger) -> TransactionStep:
     waiting = (Trigger.TIMER_E, Trigger.TIMER_F)
     match trigger:
         case Trigger.TIMER_E:
             longer = T2_S if before.state is State.PROCEEDING else min(before.interval_s * 2, T2_S)
-            return Step(
+            return TransactionStep(
                 transaction=replace(after, interval_s=longer),
                 sends=(before.last,),
                 again=True,
                 starts=((Trigger.TIMER_E, longer),),
             )
         case Trigger.TIMER_F:
-            return Step(transaction=after, stops=(Trigger.TIMER_E,), tells=True)
+            return TransactionStep(transaction=after, stops=(Trigger.TIMER_E,), tells=True)
         case Trigger.PROVISIONAL:
-            return Step(transaction=after)
+            return TransactionStep(transaction=after)
         case Trigger.SUCCESS | Trigger.FAILURE:
             linger = 0.0 if before.reliable else T4_S
-            return Step(transaction=after, stops=waiting, starts=((Trigger.TIMER_K, linger),), tells=True)
+            return TransactionStep(transaction=after, stops=waiting, starts=((Trigger.TIMER_K, linger),), tells=True)
         case _:
-            return Step(transaction=after)
+            return TransactionStep(transaction=after)
 
 
-def _invite_server(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> Step:
+def _invite_server(
+    before: Transaction, after: Transaction, trigger: Trigger, response: Response | None
+) -> TransactionStep:
     sends = () if response is None else (response.encode(),)
     match trigger:
         case Trigger.REQUEST:
-            return Step(transaction=after, sends=(before.last,) if before.last else (), again=True)
+            return TransactionStep(transaction=after, sends=(before.last,) if before.last else (), again=True)
         case Trigger.PROVISIONAL if sends:
-            return Step(transaction=replace(after, last=sends[0]), sends=sends)
+            return TransactionStep(transaction=replace(after, last=sends[0]), sends=sends)
         case Trigger.SUCCESS if sends and before.state is State.PROCEEDING:
             after = replace(after, last=sends[0])
-            return Step(transaction=after, sends=sends, starts=((Trigger.TIMER_L, TIMEOUT_S),))
+            return TransactionStep(transaction=after, sends=sends, starts=((Trigger.TIMER_L, TIMEOUT_S),))
         case Trigger.FAILURE if sends:
             repeats = () if before.reliable else ((Trigger.TIMER_G, T1_S),)
-            return Step(
+            return TransactionStep(
                 transaction=replace(after, last=sends[0], interval_s=T1_S),
                 sends=sends,
                 starts=(*repeats, (Trigger.TIMER_H, TIMEOUT_S)),
             )
         case Trigger.TIMER_G:
             longer = min(before.interval_s * 2, T2_S)
-            return Step(
+            return TransactionStep(
                 transaction=replace(after, interval_s=longer),
                 sends=(before.last,),
                 again=True,
                 starts=((Trigger.TIMER_G, longer),),
             )
         case Trigger.TIMER_H:
-            return Step(transaction=after, stops=(Trigger.TIMER_G,))
+            return TransactionStep(transaction=after, stops=(Trigger.TIMER_G,))
         case Trigger.ACK:
             linger = 0.0 if before.reliable else T4_S
             stops = (Trigger.TIMER_G, Trigger.TIMER_H)
-            return Step(transaction=after, stops=stops, starts=((Trigger.TIMER_I, linger),))
+            return TransactionStep(transaction=after, stops=stops, starts=((Trigger.TIMER_I, linger),))
         case _:
-            return Step(transaction=after)
+            return TransactionStep(transaction=after)
 
 
-def _server(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> Step:
+def _server(before: Transaction, after: Transaction, trigger: Trigger, response: Response | None) -> TransactionStep:
     sends = () if response is None else (response.encode(),)
     match trigger:
         case Trigger.REQUEST:
-            return Step(transaction=after, sends=(before.last,), again=True)
+            return TransactionStep(transaction=after, sends=(before.last,), again=True)
         case Trigger.PROVISIONAL if sends:
-            return Step(transaction=replace(after, last=sends[0]), sends=sends)
+            return TransactionStep(transaction=replace(after, last=sends[0]), sends=sends)
         case Trigger.SUCCESS | Trigger.FAILURE if sends:
             linger = 0.0 if before.reliable else TIMEOUT_S
             starts = ((Trigger.TIMER_J, linger),)
-            return Step(transaction=replace(after, last=sends[0]), sends=sends, starts=starts)
+            return TransactionStep(transaction=replace(after, last=sends[0]), sends=sends, starts=starts)
         case _:
-            return Step(transaction=after)
+            return TransactionStep(transaction=after)
 
 
 def trigger_of(status: int) -> Trigger:

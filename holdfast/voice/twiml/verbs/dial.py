@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from holdfast.voice.model.commands import Admission
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.twiml.attributes import Node, Reader
+from holdfast.voice.twiml.attributes import AttributeReader, Node
 from holdfast.voice.twiml.verb import Verb
-from holdfast.voice.twiml.verbs.dial_attributes import Terms
+from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs
 from holdfast.voice.twiml.verbs.dial_nouns import read_noun
@@ -46,9 +46,9 @@ class Dial:
     name: ClassVar[str] = "Dial"
 
     @classmethod
-    def parse(cls, reader: Reader) -> Verb | None:
+    def parse(cls, reader: AttributeReader) -> Verb | None:
         """The dial an element means; None, after a warning, when it names nobody."""
-        terms = Terms.parse(reader)
+        terms = DialAttributes.parse(reader)
         rooms = [node for node in reader.node.children if node.tag == "Conference"]
         queues = [node for node in reader.node.children if node.tag == "Queue"]
         applications = [node for node in reader.node.children if node.tag == "Application"]
@@ -79,13 +79,13 @@ class Dial:
         return DialLegs(terms=terms, nouns=nouns)
 
 
-def _inner(reader: Reader, node: Node, code: int) -> Reader:
-    inner = Reader(node, reader.base_url, warnings=reader.warnings, code=code)
+def _inner(reader: AttributeReader, node: Node, code: int) -> AttributeReader:
+    inner = AttributeReader(node, reader.base_url, warnings=reader.warnings, code=code)
     inner.read |= _PASSED_OVER
     return inner
 
 
-def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:
+def _queue(outer: AttributeReader, node: Node, terms: DialAttributes) -> Verb | None:
     reader = _inner(outer, node, 12200)
     reader.codes = QUEUE_CODES
     screen = reader.request("url", "method")
@@ -97,7 +97,7 @@ def _queue(outer: Reader, node: Node, terms: Terms) -> Verb | None:
     return DialQueueVerb(terms=terms, queue=name, screen=screen)
 
 
-def _conference(outer: Reader, node: Node, terms: Terms) -> Verb | None:
+def _conference(outer: AttributeReader, node: Node, terms: DialAttributes) -> Verb | None:
     reader = _inner(outer, node, 12200)
     reader.codes = ROOM_CODES
     name = node.text.strip()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from holdfast.voice.model.commands import RecordingTerms, WebRequest
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording
-from holdfast.voice.twiml.attributes import Reader
-from holdfast.voice.twiml.verb import Continue, Desk, Jump, Outcome
-from holdfast.voice.twiml.verbs.recording_params import Tape, read_terms
+from holdfast.voice.twiml.attributes import AttributeReader
+from holdfast.voice.twiml.verb import Continue, GoToDocument, Outcome, VerbContext
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_terms
 
 CODES = {
     "method": 13210,
@@ -40,7 +40,7 @@ ACCEPTED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class DialAttributes:
     """The attributes of `<Dial>`. Units: seconds. Source: TwiML <Dial>."""
 
     action: WebRequest | None = None
@@ -59,7 +59,7 @@ class Terms:
     """The recording has the ringing too, and not only the conversation."""
 
     @classmethod
-    def parse(cls, reader: Reader) -> Terms:
+    def parse(cls, reader: AttributeReader) -> DialAttributes:
         """The terms an element states."""
         reader.codes = CODES
         words = ("do-not-record", "false", "true", *RECORDED)
@@ -88,11 +88,11 @@ class Terms:
         """The sound a caller hears while the other phone rings."""
         return "builtin:ringback" if self.ring_tone == "automatic" else f"ringing:{self.ring_tone}"
 
-    def tape(self, desk: Desk) -> tuple[Tape, BeginRecording] | None:
+    def tape(self, desk: VerbContext) -> tuple[RecordingProgress, BeginRecording] | None:
         """The recording that is to begin now, if one is; its verb keeps the tape."""
         if self.record is None:
             return None
-        tape = Tape(recording=RecordingSid(desk.sid("RE")), began=desk.now)
+        tape = RecordingProgress(recording=RecordingSid(desk.sid("RE")), began=desk.now)
         order = BeginRecording(
             recording=tape.recording, account=desk.account, call=desk.call, terms=self.record, for_verb=True
         )
@@ -102,10 +102,10 @@ class Terms:
         """How the call goes on: by the `action` document with these parameters, else by the next verb."""
         if self.action is None:
             return Continue()
-        return Jump(request=replace(self.action, form=form))
+        return GoToDocument(request=replace(self.action, form=form))
 
 
-def _caller_id(reader: Reader) -> str:
+def _caller_id(reader: AttributeReader) -> str:
     """Who the called phone is shown. Source: Twilio error 13214."""
     given = reader.text("callerId").strip()
     if not given or _CALLER_ID.match(given):

@@ -14,8 +14,8 @@ from holdfast.voice.model.effects import LogNotification, StartTimer
 from holdfast.voice.model.facts import DigitPressed, RoomLeft, RoomRefused, TimerFired
 from holdfast.voice.model.ids import RoomSid
 from holdfast.voice.model.internal_commands import EnterConference
-from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Run, Verb, next_fact
-from holdfast.voice.twiml.verbs.dial_attributes import Terms
+from holdfast.voice.twiml.verb import AnswerCaller, Continue, Interruption, Run, Verb, VerbContext, next_fact
+from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +27,14 @@ class DialConference(Verb):
 
     name: ClassVar[str] = "Dial"
     SILENT: ClassVar[WebRequest] = WebRequest(url="", method="GET")
-    terms: Terms
+    terms: DialAttributes
     admission: Admission
 
     def wants_key(self, digit: str) -> bool:
         return digit == "*" and self.terms.hangup_on_star
 
-    def run(self, desk: Desk) -> Run:
-        yield Answer()
+    def run(self, desk: VerbContext) -> Run:
+        yield AnswerCaller()
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.time_limit_s)
         yield EnterConference(

@@ -39,25 +39,25 @@ from holdfast.voice.model.internal_commands import (
     ReleaseChild,
 )
 from holdfast.voice.twiml.verb import (
-    Answer,
+    AnswerCaller,
     Continue,
-    Desk,
     EarlyMedia,
+    GoToDocument,
     HangUp,
     Interruption,
-    Jump,
     Outcome,
     Part,
     Run,
     Verb,
+    VerbContext,
     next_fact,
 )
-from holdfast.voice.twiml.verbs.dial_attributes import Terms
-from holdfast.voice.twiml.verbs.recording_params import Tape, told_of
+from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, told_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noun:
+class DialNoun:
     """One leg to dial: whom, what it runs before the bridge, who hears of its progress."""
 
     target: Target
@@ -69,7 +69,7 @@ class Noun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class RingOutcome:
     """How ringing ended. Shape: `status` is "" when `child` is to be bridged, else the word for DialCallStatus."""
 
     child: CallSid | None
@@ -94,8 +94,8 @@ class DialLegs(Verb):
     """Ring all nouns at once, or one after another (`sequential`). Source: TwiML <Dial>, <Number>, <Client>, <Sip>."""
 
     name: ClassVar[str] = "Dial"
-    terms: Terms
-    nouns: tuple[Noun, ...]
+    terms: DialAttributes
+    nouns: tuple[DialNoun, ...]
 
     def wants_key(self, digit: str) -> bool:
         return digit == "*" and self.terms.hangup_on_star
@@ -103,16 +103,16 @@ class DialLegs(Verb):
     def takes_referral(self) -> bool:
         return self.terms.refer is not None
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         if not self.terms.answer_on_bridge:
-            yield Answer()
+            yield AnswerCaller()
         ringback = desk.token()
         yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
         if self.terms.answer_on_bridge:
             yield EarlyMedia()
         rounds = [(noun,) for noun in self.nouns] if self.terms.sequential else [self.nouns]
-        tried = Tried(child=None)
-        tape: Tape | None = None
+        tried = RingOutcome(child=None)
+        tape: RecordingProgress | None = None
         if self.terms.record_ringing and (begun := self.terms.tape(desk)) is not None:
             tape, order = begun
             yield order
@@ -129,7 +129,7 @@ class DialLegs(Verb):
             return (yield from self._bridge(desk, tried.child, tried, tape))
         return self._unbridged(desk, tried, tape)
 
-    def _unbridged(self, desk: Desk, tried: Tried, tape: Tape | None) -> Outcome:
+    def _unbridged(self, desk: VerbContext, tried: RingOutcome, tape: RecordingProgress | None) -> Outcome:
         """P and C were never joined. Source: TwiML <Dial>: whatever ends an answered leg is `completed`."""
         form = [("DialCallStatus", tried.status)]
         if tried.child is not None:
@@ -139,12 +139,14 @@ class DialLegs(Verb):
         form.append(("DialBridged", twilio_assumptions.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
         return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
 
-    def _ring(self, desk: Desk, nouns: tuple[Noun, ...], tape: Tape | None, ringback: Token) -> Part[Tried]:
+    def _ring(
+        self, desk: VerbContext, nouns: tuple[DialNoun, ...], tape: RecordingProgress | None, ringback: Token
+    ) -> Part[RingOutcome]:
         """Ring these until one is ready for the bridge, all have refused, or the time is over.
 
         A leg that is rung alone and sends sound before it answers is heard in place of our ringing.
         """
-        ringing: dict[CallSid, Noun] = {}
+        ringing: dict[CallSid, DialNoun] = {}
         for noun in nouns:
             child = CallSid(desk.sid("CA"))
             ringing[child] = noun
@@ -163,7 +165,7 @@ class DialLegs(Verb):
                             if loser != winner:
                                 yield ReleaseChild(call=loser, cause="lost-race")
                         if ringing[child].screen is None:
-                            return Tried(child=child, answered_at=answered_at, sip=sip)
+                            return RingOutcome(child=child, answered_at=answered_at, sip=sip)
                         if overheard:
                             # Whoever is screened is not heard meanwhile.
                             yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
@@ -174,12 +176,12 @@ class DialLegs(Verb):
                         overheard = True
                         yield PlaySound(token=ringback, source=f"leg:{child}", rounds=0)
                     case ChildScreened(child=child) if child == winner:
-                        return Tried(child=child, answered_at=answered_at, sip=sip)
+                        return RingOutcome(child=child, answered_at=answered_at, sip=sip)
                     case ChildEnded(child=child) if child == winner:
-                        return Tried(child=child, status="completed", answered_at=answered_at, sip=sip)
+                        return RingOutcome(child=child, status="completed", answered_at=answered_at, sip=sip)
                     case ChildDetached(child=child) if child in ringing:
                         # It was answered; its screening or the touch tones sent to it were cut off.
-                        return Tried(
+                        return RingOutcome(
                             child=child,
                             status=twilio_assumptions.CHILD_REDIRECTED,
                             answered_at=desk.now,
@@ -189,29 +191,29 @@ class DialLegs(Verb):
                     case ChildEnded(child=child, status=status, sip=told) if child in ringing:
                         del ringing[child]
                         if not ringing:
-                            return Tried(child=named, status=status, overheard=overheard, sip=told)
+                            return RingOutcome(child=named, status=status, overheard=overheard, sip=told)
                     case TimerFired(token=token) if token == timer and winner is None:
                         for child in ringing:
                             yield ReleaseChild(call=child, cause="timeout")
-                        return Tried(child=named, status="no-answer", overheard=overheard)
+                        return RingOutcome(child=named, status="no-answer", overheard=overheard)
                     case RecordingBegan() as fact if tape is not None:
                         tape.note(fact)
                     case _:
                         pass
         except Interruption as order:
             if winner is not None:
-                return Tried(child=winner, status="completed", answered_at=answered_at, taken_away=True, sip=sip)
+                return RingOutcome(child=winner, status="completed", answered_at=answered_at, taken_away=True, sip=sip)
             status = "canceled" if order.cause == "hangup" else twilio_assumptions.PARENT_REDIRECTED_RINGING
-            return Tried(child=named, status=status, taken_away=True)
+            return RingOutcome(child=named, status=status, taken_away=True)
 
-    def _overhears(self, child: CallSid, ringing: dict[CallSid, Noun]) -> bool:
+    def _overhears(self, child: CallSid, ringing: dict[CallSid, DialNoun]) -> bool:
         """Whether early sound of this leg is heard: not while several ring, nor under a ringTone of the document's.
 
         Source: TwiML <Dial> ringTone (it overrides early media).
         """
         return list(ringing) == [child] and self.terms.ring_tone == "automatic"
 
-    def _call(self, token: Token, desk: Desk, child: CallSid, noun: Noun) -> CallChild:
+    def _call(self, token: Token, desk: VerbContext, child: CallSid, noun: DialNoun) -> CallChild:
         return CallChild(
             token=token,
             call=child,
@@ -224,9 +226,11 @@ class DialLegs(Verb):
             send_digits=noun.send_digits,
         )
 
-    def _bridge(self, desk: Desk, child: CallSid, tried: Tried, tape: Tape | None) -> Part[Outcome]:
+    def _bridge(
+        self, desk: VerbContext, child: CallSid, tried: RingOutcome, tape: RecordingProgress | None
+    ) -> Part[Outcome]:
         """P and C hear each other until one of them is gone, redirected, or out of time."""
-        yield Answer()
+        yield AnswerCaller()
         room = RoomSid(desk.sid("BR"))
         yield Bridge(token=desk.token(), room=room, call=desk.call, account=desk.account)
         yield Bridge(token=desk.token(), room=room, call=child, account=desk.account)
@@ -246,7 +250,7 @@ class DialLegs(Verb):
                         return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
                     case ChildRefers(target=target) if self.terms.refer is not None:
                         yield AnswerReferral(call=child, sip_code=202)
-                        return Jump(request=_transfer(self.terms.refer, target))
+                        return GoToDocument(request=_transfer(self.terms.refer, target))
                     case PhoneRefers(target=target) if self.terms.refer is not None:
                         yield AnswerReferral(call=desk.call, sip_code=202)
                         request = _transfer(self.terms.refer, target)

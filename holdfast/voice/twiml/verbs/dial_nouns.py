@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, unquote
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import is_sid
-from holdfast.voice.twiml.attributes import Node, Reader
-from holdfast.voice.twiml.verbs.dial_legs import Noun
+from holdfast.voice.twiml.attributes import AttributeReader, Node
+from holdfast.voice.twiml.verbs.dial_legs import DialNoun
 from holdfast.voice.twiml.verbs.play_say import DIGITS
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
@@ -39,12 +39,12 @@ _PASSED_OVER = frozenset(
 """Attributes that Twilio knows and this engine passes over."""
 
 
-def read_noun(outer: Reader, node: Node) -> Noun | None:
+def read_noun(outer: AttributeReader, node: Node) -> DialNoun | None:
     """The leg a noun describes; None, after a warning, when it cannot be dialled."""
-    reader = Reader(node, outer.base_url, warnings=outer.warnings, codes=CODES[node.tag])
+    reader = AttributeReader(node, outer.base_url, warnings=outer.warnings, codes=CODES[node.tag])
     reader.read |= _PASSED_OVER
     target = {"Number": _number, "Client": _client, "Sip": _sip, "Application": _application}[node.tag](reader)
-    noun = Noun(
+    noun = DialNoun(
         target=target or Target(to=""),
         screen=reader.request("url", "method"),
         callback=reader.callback(EVENTS, ("completed",)),
@@ -55,7 +55,7 @@ def read_noun(outer: Reader, node: Node) -> Noun | None:
     return None if target is None else noun
 
 
-def _digits(reader: Reader) -> str:
+def _digits(reader: AttributeReader) -> str:
     if reader.node.tag in ("Client", "Application"):
         return ""
     digits = reader.text("sendDigits").strip()
@@ -65,11 +65,11 @@ def _digits(reader: Reader) -> str:
     return ""
 
 
-def _cannot(reader: Reader, why: str) -> None:
+def _cannot(reader: AttributeReader, why: str) -> None:
     reader.warn(f"{reader.node.text.strip()[:60]!r} cannot be dialled: {why}", code=WRONG[reader.node.tag])
 
 
-def _number(reader: Reader) -> Target | None:
+def _number(reader: AttributeReader) -> Target | None:
     """A phone number, written with or without its usual punctuation, or the name of a line of ours.
 
     A SIP URI, which belongs in `<Sip>`, is read by the same rules as there.
@@ -85,7 +85,7 @@ def _number(reader: Reader) -> Target | None:
     return Target(to=to)
 
 
-def _client(reader: Reader) -> Target | None:
+def _client(reader: AttributeReader) -> Target | None:
     """An identity, as text or as `<Identity>`, with parameters as `?a=b` or as `<Parameter>`."""
     children = _no_children(reader, ("Identity", "Parameter"))
     text = next((child.text.strip() for child in children if child.tag == "Identity"), reader.node.text.strip())
@@ -104,7 +104,7 @@ def _client(reader: Reader) -> Target | None:
     return Target(to=f"client:{identity}", parameters=tuple(kept[:MAX_PARAMETERS]))
 
 
-def _application(reader: Reader) -> Target | None:
+def _application(reader: AttributeReader) -> Target | None:
     """An application's SID, as text or as `<ApplicationSid>`, and what its document is told of the call."""
     children = _no_children(reader, ("ApplicationSid", "Parameter"))
     sid = next((child.text.strip() for child in children if child.tag == "ApplicationSid"), reader.node.text.strip())
@@ -127,7 +127,7 @@ def _application(reader: Reader) -> Target | None:
     return Target(to=f"app:{sid}", parameters=(*told, *kept[:MAX_PARAMETERS]))
 
 
-def _sip(reader: Reader) -> Target | None:
+def _sip(reader: AttributeReader) -> Target | None:
     """A SIP URI with header fields behind a question mark, or as `<Uri>` and `<Headers>`."""
     children = _no_children(reader, ("Uri", "Headers"))
     username, password = reader.optional("username"), reader.optional("password")
@@ -151,7 +151,7 @@ def _sip(reader: Reader) -> Target | None:
     return None if target is None else replace(target, username=username, password=password)
 
 
-def _uri(reader: Reader, text: str, more: Sequence[tuple[str, str]] = ()) -> Target | None:
+def _uri(reader: AttributeReader, text: str, more: Sequence[tuple[str, str]] = ()) -> Target | None:
     """A SIP URI with the header fields behind its question mark, and these."""
     uri, _, query = text.partition("?")
     if not sip_uri(uri):
@@ -173,7 +173,7 @@ def sip_uri(text: str) -> bool:
     return whole and _UNSEEN.search(text) is None and not set(text) & set(' <>"')
 
 
-def _may_be_set(reader: Reader, name: str, value: str) -> bool:
+def _may_be_set(reader: AttributeReader, name: str, value: str) -> bool:
     """Whether a document may set this header field; a warning when not. Source: Twilio errors 13252, 13253."""
     if not _HEADER.match(name) or belongs_to(name) != "application":
         reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
@@ -191,7 +191,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         return []
 
 
-def _no_children(reader: Reader, known: tuple[str, ...]) -> tuple[Node, ...]:
+def _no_children(reader: AttributeReader, known: tuple[str, ...]) -> tuple[Node, ...]:
     """The child elements of these names; any other is warned of."""
     for child in reader.node.children:
         if child.tag not in known:

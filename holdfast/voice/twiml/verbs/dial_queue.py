@@ -21,9 +21,19 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import RoomSid
 from holdfast.voice.model.internal_commands import Bridge, DialQueue
-from holdfast.voice.twiml.verb import Answer, Continue, Desk, Interruption, Outcome, Part, Run, Verb, next_fact
-from holdfast.voice.twiml.verbs.dial_attributes import Terms
-from holdfast.voice.twiml.verbs.recording_params import Tape, told_of
+from holdfast.voice.twiml.verb import (
+    AnswerCaller,
+    Continue,
+    Interruption,
+    Outcome,
+    Part,
+    Run,
+    Verb,
+    VerbContext,
+    next_fact,
+)
+from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, told_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +41,15 @@ class DialQueueVerb(Verb):
     """Take the front member of a queue, or wait up to `timeout` for one. Source: TwiML <Queue>."""
 
     name: ClassVar[str] = "Dial"
-    terms: Terms
+    terms: DialAttributes
     queue: str
     screen: WebRequest | None = None
 
     def wants_key(self, digit: str) -> bool:
         return digit == "*" and self.terms.hangup_on_star
 
-    def run(self, desk: Desk) -> Run:
-        yield Answer()
+    def run(self, desk: VerbContext) -> Run:
+        yield AnswerCaller()
         ringing = desk.token()
         if twilio_assumptions.DIALLER_HEARS:
             yield PlaySound(token=ringing, source=twilio_assumptions.DIALLER_HEARS, rounds=0)
@@ -55,7 +65,7 @@ class DialQueueVerb(Verb):
             yield StopSound(token=ringing)
         return (yield from self._bridge(desk, reached))
 
-    def _wait(self, desk: Desk) -> Part[MemberReached | str]:
+    def _wait(self, desk: VerbContext) -> Part[MemberReached | str]:
         """Until a member is ready; else the word for DialCallStatus. While one hears `url`, time does not run out."""
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.terms.timeout_s)
@@ -87,10 +97,10 @@ class DialQueueVerb(Verb):
                 case _:
                     pass
 
-    def _bridge(self, desk: Desk, reached: MemberReached) -> Part[Outcome]:
+    def _bridge(self, desk: VerbContext, reached: MemberReached) -> Part[Outcome]:
         """Be joined with the member until either leaves. The member's own wait ends the same moment."""
         yield Bridge(token=desk.token(), room=reached.room, call=desk.call, account=desk.account)
-        tape: Tape | None = None
+        tape: RecordingProgress | None = None
         if (begun := self.terms.tape(desk)) is not None:
             tape, order = begun
             yield order

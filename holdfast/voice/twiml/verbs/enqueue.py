@@ -25,17 +25,17 @@ from holdfast.voice.model.internal_commands import (
     StartScript,
     StopScript,
 )
-from holdfast.voice.twiml.attributes import Reader
+from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import (
-    Answer,
+    AnswerCaller,
     Continue,
-    Desk,
+    GoToDocument,
     Interruption,
-    Jump,
     Outcome,
     Part,
     Run,
     Verb,
+    VerbContext,
     until,
 )
 
@@ -43,7 +43,7 @@ LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class QueueWaitEnded:
     """The wait ended without a dialler: why, and how long it was. Units: seconds."""
 
     result: str
@@ -64,7 +64,7 @@ class Enqueue(Verb):
     action: WebRequest | None = None
 
     @classmethod
-    def parse(cls, reader: Reader) -> Enqueue:
+    def parse(cls, reader: AttributeReader) -> Enqueue:
         reader.codes = {"method": 14201, "waitUrl": 14202, "action": 14203, "waitUrlMethod": 14206}
         for accepted in ("workflowSid", "maxQueueSize"):
             reader.text(accepted)
@@ -74,7 +74,7 @@ class Enqueue(Verb):
         name = reader.node.text.strip()
         return cls(queue=name, wait=wait, action=reader.request("action", "method"))
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         if not 1 <= len(self.queue) <= LONGEST_NAME:
             code, wrong = (14205, "longer than 64 characters") if self.queue else (14204, "empty")
             yield LogNotification(call=desk.call, code=code, log=1, message=f"<Enqueue>: the queue's name is {wrong}")
@@ -94,30 +94,30 @@ class Enqueue(Verb):
             left = yield from self._wait(desk)
         except Interruption as order:
             return self._over("hangup" if order.cause == "hangup" else "redirected", entered.queue, desk.now - began)
-        if isinstance(left, Left):
+        if isinstance(left, QueueWaitEnded):
             return self._over(left.result, entered.queue, left.waited_s)
         return (yield from self._bridge(desk, left))
 
-    def _wait(self, desk: Desk) -> Part[QueueTaken | Left]:
+    def _wait(self, desk: VerbContext) -> Part[QueueTaken | QueueWaitEnded]:
         """Hear the wait document, until a dialler is to be met or the wait is over."""
         while True:
             yield StartScript(call=desk.call, role="queue", request=self.wait)
             fact = yield from until(QueueTaken, QueueLeft)
             if isinstance(fact, QueueLeft):
-                return Left(fact.result, fact.waited_s)
+                return QueueWaitEnded(fact.result, fact.waited_s)
             yield StopScript(call=desk.call, role="queue")
             if fact.url is None:
                 return fact
             try:
                 met = yield from self._whisper(desk, fact, fact.url)
             except Interruption:
-                return Left(twilio_assumptions.BRIDGING_INTERRUPTED, fact.waited_s)
+                return QueueWaitEnded(twilio_assumptions.BRIDGING_INTERRUPTED, fact.waited_s)
             if met:
                 return fact
 
-    def _whisper(self, desk: Desk, taken: QueueTaken, url: str) -> Part[bool]:
+    def _whisper(self, desk: VerbContext, taken: QueueTaken, url: str) -> Part[bool]:
         """Hear what the dialler wants heard first; whether it is still there then. Source: TwiML <Queue> url."""
-        yield Answer()
+        yield AnswerCaller()
         # The spelling of DequeingCallSid is Twilio's.
         form = (
             ("QueueSid", taken.queue),
@@ -133,9 +133,9 @@ class Enqueue(Verb):
         yield MeetDialler(call=desk.call)
         return True
 
-    def _bridge(self, desk: Desk, taken: QueueTaken) -> Part[Outcome]:
+    def _bridge(self, desk: VerbContext, taken: QueueTaken) -> Part[Outcome]:
         """Be joined with the dialler until either leaves."""
-        yield Answer()
+        yield AnswerCaller()
         yield Bridge(token=desk.token(), room=taken.room, call=desk.call, account=desk.account)
         result = "bridged"
         try:
@@ -150,4 +150,4 @@ class Enqueue(Verb):
         form = [("QueueResult", result)]
         if queue is not None:
             form += [("QueueSid", queue), ("QueueTime", str(int(waited_s)))]
-        return Jump(request=replace(self.action, form=tuple(form)))
+        return GoToDocument(request=replace(self.action, form=tuple(form)))

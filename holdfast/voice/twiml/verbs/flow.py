@@ -8,8 +8,19 @@ from typing import ClassVar
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import StartTimer
 from holdfast.voice.model.facts import TimerFired
-from holdfast.voice.twiml.attributes import Reader
-from holdfast.voice.twiml.verb import Continue, Decline, Desk, Failed, HangUp, Jump, Quit, Run, Verb, until
+from holdfast.voice.twiml.attributes import AttributeReader
+from holdfast.voice.twiml.verb import (
+    Continue,
+    DeclineCaller,
+    Failed,
+    GoToDocument,
+    HangUp,
+    QuitQueue,
+    Run,
+    Verb,
+    VerbContext,
+    until,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +34,11 @@ class Pause(Verb):
     length_s: int = 1
 
     @classmethod
-    def parse(cls, reader: Reader) -> Pause:
+    def parse(cls, reader: AttributeReader) -> Pause:
         reader.codes = {"length": 13910}
         return cls(length_s=reader.integer("length", 1, low=1, high=86400))
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.length_s)
         yield from until(TimerFired, token=timer)
@@ -42,13 +53,13 @@ class Redirect(Verb):
     request: WebRequest
 
     @classmethod
-    def parse(cls, reader: Reader) -> Redirect:
+    def parse(cls, reader: AttributeReader) -> Redirect:
         reader.codes = {"method": 13710}
         return cls(request=WebRequest(url=reader.url(reader.node.text), method=reader.method()))
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         yield from ()
-        return Jump(request=self.request)
+        return GoToDocument(request=self.request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +69,10 @@ class Hangup(Verb):
     name: ClassVar[str] = "Hangup"
 
     @classmethod
-    def parse(cls, reader: Reader) -> Hangup:
+    def parse(cls, reader: AttributeReader) -> Hangup:
         return cls()
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         yield from ()
         return HangUp()
 
@@ -74,11 +85,11 @@ class Reject(Verb):
     sip_code: int = 603
 
     @classmethod
-    def parse(cls, reader: Reader) -> Reject:
+    def parse(cls, reader: AttributeReader) -> Reject:
         return cls(sip_code=486 if reader.choice("reason", "rejected", ("rejected", "busy")) == "busy" else 603)
 
-    def run(self, desk: Desk) -> Run:
-        yield Decline(self.sip_code)
+    def run(self, desk: VerbContext) -> Run:
+        yield DeclineCaller(self.sip_code)
         return HangUp()
 
 
@@ -89,12 +100,12 @@ class Leave(Verb):
     name: ClassVar[str] = "Leave"
 
     @classmethod
-    def parse(cls, reader: Reader) -> Leave:
+    def parse(cls, reader: AttributeReader) -> Leave:
         return cls()
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         yield from ()
-        return Quit()
+        return QuitQueue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +116,6 @@ class Fault(Verb):
     code: int
     message: str
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         yield from ()
         return Failed(code=self.code, message=self.message)

@@ -14,19 +14,19 @@ from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound, StopTimer
 from holdfast.voice.model.facts import DigitPressed, TimerFired
 from holdfast.voice.model.ids import Token
-from holdfast.voice.twiml.attributes import Reader
+from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import (
     WAIT,
-    Answer,
+    AnswerCaller,
     Continue,
-    Desk,
     Failed,
+    GoToDocument,
     Interruption,
-    Jump,
     Outcome,
     Part,
     Run,
     Verb,
+    VerbContext,
     Waiting,
     next_fact,
 )
@@ -69,12 +69,12 @@ class Gather(Verb):
     keys_count: bool = True
 
     @classmethod
-    def parse(cls, reader: Reader) -> Gather:
+    def parse(cls, reader: AttributeReader) -> Gather:
         reader.codes = CODES
         prompts: list[Verb] = []
         for node in reader.node.children:
             kind = PROMPTS.get(node.tag)
-            inner = Reader(node, reader.base_url, warnings=reader.warnings)
+            inner = AttributeReader(node, reader.base_url, warnings=reader.warnings)
             if kind is None or (kind is Play and "digits" in node.attributes):
                 reader.warn(f"<{node.tag[:60]}> may not stand in it, only Say, Play (of a URL) and Pause", code=13320)
             elif (prompt := kind.parse(inner)) is not None:
@@ -103,8 +103,8 @@ class Gather(Verb):
     def wants_key(self, digit: str) -> bool:
         return self.keys_count
 
-    def run(self, desk: Desk) -> Run:
-        yield Answer()
+    def run(self, desk: VerbContext) -> Run:
+        yield AnswerCaller()
         key = digits = ""
         try:
             for prompt in self.prompts:
@@ -128,7 +128,7 @@ class Gather(Verb):
                 raise
             return self._over(digits)
 
-    def _next_key(self, desk: Desk) -> Part[str]:
+    def _next_key(self, desk: VerbContext) -> Part[str]:
         """The next key, or "" when none came in time."""
         timer = desk.token()
         yield StartTimer(token=timer, after_s=self.timeout_s)
@@ -146,10 +146,10 @@ class Gather(Verb):
         if not digits and not self.action_on_empty:
             return Continue()
         form = (*self.action.form, ("Digits", digits), ("FinishedOnKey", finished_on))
-        return Jump(request=replace(self.action, form=form))
+        return GoToDocument(request=replace(self.action, form=form))
 
 
-def _prompt(prompt: Verb, desk: Desk) -> Part[str | Failed]:
+def _prompt(prompt: Verb, desk: VerbContext) -> Part[str | Failed]:
     """Run a verb inside this one: the key that cut it off, "" when it came to its end, or its failure."""
     run = prompt.run(desk)
     started: dict[Token, StopSound | StopTimer] = {}

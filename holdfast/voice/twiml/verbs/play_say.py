@@ -8,10 +8,10 @@ from xml.sax.saxutils import escape
 
 from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.model.facts import SoundEnded, SoundFailed
-from holdfast.voice.twiml.attributes import Reader
+from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.ssml import markup
-from holdfast.voice.twiml.verb import Answer, Continue, Desk, Failed, Run, Verb, until
-from holdfast.voice.twiml.voices import Voice, voice_of
+from holdfast.voice.twiml.verb import AnswerCaller, Continue, Failed, Run, Verb, VerbContext, until
+from holdfast.voice.twiml.voices import SpeechVoice, voice_of
 
 DIGITS = frozenset("0123456789ABCDabcd*#wW")
 LONGEST_TEXT = 4096
@@ -29,7 +29,7 @@ class Play(Verb):
     rounds: int = 1
 
     @classmethod
-    def parse(cls, reader: Reader) -> Play | None:
+    def parse(cls, reader: AttributeReader) -> Play | None:
         reader.codes = {"loop": 13410}
         rounds = reader.integer("loop", 1, low=0, high=1000)
         digits, url = reader.text("digits").strip(), reader.node.text.strip()
@@ -45,8 +45,8 @@ class Play(Verb):
             return cls(source=url, rounds=rounds)
         return cls(source=reader.url(url), rounds=rounds)
 
-    def run(self, desk: Desk) -> Run:
-        yield Answer()
+    def run(self, desk: VerbContext) -> Run:
+        yield AnswerCaller()
         sound = desk.token()
         yield PlaySound(token=sound, source=self.source, rounds=self.rounds)
         fact = yield from until(SoundEnded, SoundFailed, token=sound)
@@ -66,11 +66,11 @@ class Say(Verb):
     name: ClassVar[str] = "Say"
     text: str
     marked: str
-    voice: Voice
+    voice: SpeechVoice
     rounds: int = 1
 
     @classmethod
-    def parse(cls, reader: Reader) -> Say | None:
+    def parse(cls, reader: AttributeReader) -> Say | None:
         reader.code, reader.codes = 13520, {"loop": 13510, "voice": 13511}
         voice, wrong = voice_of(reader.text("voice"), reader.text("language"))
         for message in wrong:
@@ -90,10 +90,10 @@ class Say(Verb):
         """What is to be played."""
         return f"say:{self.voice.language}:{self.voice.gender}:{self.marked}"
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         if not self.text:
             return Continue()
-        yield Answer()
+        yield AnswerCaller()
         sound = desk.token()
         yield PlaySound(token=sound, source=self.source, rounds=self.rounds)
         fact = yield from until(SoundEnded, SoundFailed, token=sound)

@@ -19,20 +19,20 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording, EndRecording
-from holdfast.voice.twiml.attributes import KEYS, Reader
+from holdfast.voice.twiml.attributes import KEYS, AttributeReader
 from holdfast.voice.twiml.verb import (
-    Answer,
+    AnswerCaller,
     Continue,
-    Desk,
+    GoToDocument,
     Interruption,
-    Jump,
     Outcome,
     Run,
     Verb,
+    VerbContext,
     next_fact,
     until,
 )
-from holdfast.voice.twiml.verbs.recording_params import Tape, read_terms
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_terms
 
 CODES = {
     "method": 13610,
@@ -60,7 +60,7 @@ class Record(Verb):
     beep: bool = True
 
     @classmethod
-    def parse(cls, reader: Reader) -> Record:
+    def parse(cls, reader: AttributeReader) -> Record:
         reader.codes = CODES
         for node in reader.node.children:
             reader.warn(f"<{node.tag[:60]}> may not stand in it", code=12200)
@@ -79,13 +79,13 @@ class Record(Verb):
     def wants_key(self, digit: str) -> bool:
         return digit in self.finish_on
 
-    def run(self, desk: Desk) -> Run:
-        yield Answer()
+    def run(self, desk: VerbContext) -> Run:
+        yield AnswerCaller()
         if self.beep:
             beep = desk.token()
             yield PlaySound(token=beep, source="builtin:beep")
             yield from until(SoundEnded, SoundFailed, token=beep)
-        tape = Tape(recording=RecordingSid(desk.sid("RE")), began=desk.now)
+        tape = RecordingProgress(recording=RecordingSid(desk.sid("RE")), began=desk.now)
         limit = desk.token()
         yield StartTimer(token=limit, after_s=self.max_length_s)
         yield BeginRecording(
@@ -119,6 +119,6 @@ class Record(Verb):
             return self._ask(tape, "hangup" if order.cause == "hangup" else key, desk.now)
         return self._ask(tape, key, desk.now) if tape.seconds(desk.now) else Continue()
 
-    def _ask(self, tape: Tape, digits: str, now: float) -> Outcome:
+    def _ask(self, tape: RecordingProgress, digits: str, now: float) -> Outcome:
         said = (("Digits", digits),) if digits else ()
-        return Jump(request=replace(self.action, form=(*self.action.form, *tape.form(now), *said)))
+        return GoToDocument(request=replace(self.action, form=(*self.action.form, *tape.form(now), *said)))

@@ -9,13 +9,13 @@ from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import RecordingTerms
 from holdfast.voice.model.facts import Fact, RecordingBegan, RecordingFinished
 from holdfast.voice.model.ids import RecordingSid
-from holdfast.voice.twiml.attributes import Reader
+from holdfast.voice.twiml.attributes import AttributeReader
 
 EVENTS = ("in-progress", "completed", "absent", "failed")
 
 
 def read_terms(
-    reader: Reader, *, source: Literal["RecordVerb", "DialVerb", "Conference"], trim: bool, dual: bool = False
+    reader: AttributeReader, *, source: Literal["RecordVerb", "DialVerb", "Conference"], trim: bool, dual: bool = False
 ) -> RecordingTerms:
     """What an element says of its recording. Source: TwiML <Record>, <Dial record>, <Conference record>."""
     track = reader.choice("recordingTrack", "both", ("both", "inbound", "outbound")) if source == "DialVerb" else "both"
@@ -30,7 +30,7 @@ def read_terms(
 
 
 @dataclass(slots=True, kw_only=True)
-class Tape:
+class RecordingProgress:
     """What a running verb has heard of its recording. Units: `began` and `now` as the desk's."""
 
     recording: RecordingSid
@@ -66,7 +66,7 @@ class Tape:
         )
 
 
-def told_of(tape: Tape | None, now: float) -> tuple[tuple[str, str], ...]:
+def told_of(tape: RecordingProgress | None, now: float) -> tuple[tuple[str, str], ...]:
     """What the `action` of a Dial is told of its recording, if there is one."""
     if tape is None:
         return ()

@@ -8,20 +8,20 @@ from typing import ClassVar
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import ReferLeg, StartTimer, StopTimer
-from holdfast.voice.model.facts import LegReferred, ReferralTold, TimerFired
+from holdfast.voice.model.facts import LegReferred, ReferralNotified, TimerFired
 from holdfast.voice.model.ids import Token
 from holdfast.voice.model.sip_status_mapping import refused_as
-from holdfast.voice.twiml.attributes import Reader
+from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import (
-    Answer,
+    AnswerCaller,
     Continue,
-    Desk,
     Failed,
+    GoToDocument,
     Interruption,
-    Jump,
     Outcome,
     Run,
     Verb,
+    VerbContext,
     next_fact,
 )
 from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, sip_uri
@@ -32,7 +32,7 @@ LONGEST_S = 600.0
 
 
 @dataclass(slots=True)
-class Told:
+class ReferProgress:
     """What the phone has said so far. Units: 0 is nothing yet."""
 
     answered: int = 0
@@ -69,7 +69,7 @@ class Refer(Verb):
     action: WebRequest | None = None
 
     @classmethod
-    def parse(cls, reader: Reader) -> Refer | None:
+    def parse(cls, reader: AttributeReader) -> Refer | None:
         action = reader.request("action", "method")
         nouns = [node for node in reader.node.children if node.tag == "Sip"]
         for node in reader.node.children:
@@ -84,12 +84,12 @@ class Refer(Verb):
             return None
         return cls(target=f"{uri}?{query}" if query else uri, action=action)
 
-    def run(self, desk: Desk) -> Run:
+    def run(self, desk: VerbContext) -> Run:
         if desk.direction != "inbound" and not desk.to.lower().startswith(("sip:", "sips:")):
             message = "<Refer> is for calls of SIP phones: one placed to a number or a client cannot be sent elsewhere"
             return Failed(code=13801, message=message)
-        yield Answer()
-        told = Told()
+        yield AnswerCaller()
+        told = ReferProgress()
         timer = desk.token()
         yield StartTimer(token=timer, after_s=LASTS_S)
         yield ReferLeg(call=desk.call, target=self.target)
@@ -100,7 +100,7 @@ class Refer(Verb):
                         told.answered = code
                         if code >= 300:
                             return self._over(told, told.status)
-                    case ReferralTold(sip_code=code, is_over=is_over, lasts_s=lasts_s):
+                    case ReferralNotified(sip_code=code, is_over=is_over, lasts_s=lasts_s):
                         told.notified = code or told.notified
                         if is_over:
                             return self._over(told, told.status)
@@ -114,10 +114,10 @@ class Refer(Verb):
                 raise
             return self._over(told, "canceled")
 
-    def _over(self, told: Told, status: str) -> Outcome:
+    def _over(self, told: ReferProgress, status: str) -> Outcome:
         if self.action is None:
             return Continue()
-        return Jump(request=replace(self.action, form=(*self.action.form, *told.form(status))))
+        return GoToDocument(request=replace(self.action, form=(*self.action.form, *told.form(status))))
 
 
 def _wait_on(timer: Token, lasts_s: float | None) -> Run:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.holds.account.credentials import Credentials, of_cloud, of_engine
+from holdfast.holds.account.credentials import AccountCredentials, of_cloud, of_engine
 from holdfast.holds.errors import BadInput
 from holdfast.settings import Settings
 
@@ -25,7 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_cloud_needs_both() -> None:
-    assert of_cloud(environment=NAMED) == Credentials(base_url="https://api.twilio.com", sid=SID, token=TOKEN)
+    assert of_cloud(environment=NAMED) == AccountCredentials(base_url="https://api.twilio.com", sid=SID, token=TOKEN)
     assert of_cloud(environment=NAMED | {"HOLDFAST_API": "http://127.0.0.1:9/"}).base_url == "http://127.0.0.1:9"
     for missing in NAMED:
         with pytest.raises(BadInput, match=missing):
@@ -41,7 +41,7 @@ def test_the_engine_of_this_machine_is_where_it_says_it_listens(store: Path) -> 
         of_engine(environment={})
     assert "holdfast serve" in str(caught.value.fix)
     store.with_suffix(".account").write_text(json.dumps({"account_sid": SID, "auth_token": TOKEN}))
-    told = Credentials(base_url="http://127.0.0.1:8080", sid=SID, token=TOKEN)
+    told = AccountCredentials(base_url="http://127.0.0.1:8080", sid=SID, token=TOKEN)
     assert of_engine(environment={}) == told
     for nonsense in ("{", "[]", "{}", '{"url": 7}'):
         store.with_suffix(".running").write_text(nonsense)

@@ -12,13 +12,13 @@ from starlette.types import ASGIApp
 from holdfast.holds import Holds, WrongEventLoop
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs.continuation import Continued
-from holdfast.holds.steps.account_steps import Bye
+from holdfast.holds.steps.account_steps import HangUp
 from holdfast.holds.steps.pair import join
 from holdfast.holds.web.app import make_web
 from tests.stories.holds.pretend import PUBLIC, PretendAccount, asgi
 
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
-NEWS = Continued(pair=join(parent=ALICE, child=BOB), answer=Bye())
+NEWS = Continued(pair=join(parent=ALICE, child=BOB), answer=HangUp())
 
 
 async def one_of(holds: Holds) -> None:

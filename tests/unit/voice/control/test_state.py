@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from holdfast.testing.world import ACCOUNT, START, World, twiml
 from holdfast.voice.control import state as board_module
 from holdfast.voice.control.read_only_state import Message, Saying
-from holdfast.voice.control.state import Board, Step
+from holdfast.voice.control.state import EngineState, Step
 from holdfast.voice.model.commands import (
     ChangeParticipant,
     CreateQueue,
@@ -45,7 +45,7 @@ class Stumble(AskedWrong):
 
 
 @dataclass(slots=True)
-class Stumbling(Board):
+class Stumbling(EngineState):
     """A board that fails at the n-th message of a step."""
 
     left: int = 1_000_000
@@ -54,7 +54,7 @@ class Stumbling(Board):
     def apply(self, message: Message, now: float) -> Step:
         before = state(self)
         try:
-            return Board.apply(self, message, now)
+            return EngineState.apply(self, message, now)
         except Stumble:
             assert state(self) == before
             assert self.runner.running == {}
@@ -65,10 +65,10 @@ class Stumbling(Board):
         self.left -= 1
         if self.left == 0:
             raise Stumble("in the middle of a step")
-        return Board._one(self, message, now)
+        return EngineState._one(self, message, now)
 
 
-def state(board: Board) -> tuple[object, ...]:
+def state(board: EngineState) -> tuple[object, ...]:
     """All that is on a board, with its indexes."""
     indexes = (board._rooms_of, board._queues_of, board._active, board._named)
     return tuple(dict(each) for each in (board.calls, board.rooms, board.queues, *indexes))
@@ -96,13 +96,13 @@ def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, stumble: int
         board.left = 1_000_000
         for call in [call for call in board.calls.values() if world.legs.get(call.sid) == "called"]:
             world.answers(call.sid)
-    rebuilt = Board()
+    rebuilt = EngineState()
     rebuilt.restore([*board.calls.values(), *board.rooms.values(), *board.queues.values()])
     assert state(rebuilt) == state(board)
 
 
 def test_a_fact_for_nobody_changes_nothing() -> None:
-    board = Board()
+    board = EngineState()
     for fact in (LegEnded(call=NOBODY), TimerFired(token=Token(f"{NOBODY}/main1/1.1"))):
         step = board.apply(fact, START)
         assert (step.effects, step.nouns) == ((), ())
@@ -122,7 +122,7 @@ def test_only_a_finished_call_is_forgotten() -> None:
 
 
 def test_a_deleted_queue_is_gone() -> None:
-    board, queue = Board(), QueueSid("QU" + "1" * 32)
+    board, queue = EngineState(), QueueSid("QU" + "1" * 32)
     board.apply(CreateQueue(queue=queue, account=ACCOUNT, name="q"), START)
     board.apply(DeleteQueue(queue=queue), START)
     assert board.gone() == (("queue", queue),)
@@ -157,7 +157,7 @@ def test_what_is_let_go_of_is_gone_from_the_store_too(monkeypatch: pytest.Monkey
         world.passes(1)
         world.hangs_up(call)
     monkeypatch.setattr(board_module, "KEPT", 2)
-    rebuilt = Board()
+    rebuilt = EngineState()
     rebuilt.restore([*reversed(world.board.calls.values())])
     rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
     assert rebuilt.gone() == (("call", calls[0]),)

@@ -21,7 +21,7 @@ from holdfast.voice.media.codec.g711 import (
 from holdfast.voice.media.mix.routing import Hears
 from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media.rtp.jitter import START_DEPTH
-from holdfast.voice.media.tick import Sound
+from holdfast.voice.media.tick import MixEngine
 
 LEGS = 4
 CLIP = b"\x11" * 160 + b"\x12" * 160
@@ -31,7 +31,7 @@ def packet(leg: int, k: int, payload: bytes) -> bytes:
     return struct.pack("!BBHII", 0x80, 0, k % 2**16, 160 * k, leg) + payload
 
 
-def say(sound: Sound, payloads: dict[int, bytes], k: int) -> None:
+def say(sound: MixEngine, payloads: dict[int, bytes], k: int) -> None:
     """One packet of each of these legs comes."""
     data = np.zeros((len(payloads), rtp.DATAGRAM), dtype=np.uint8)
     for line, (leg, payload) in zip(data, payloads.items(), strict=True):
@@ -41,8 +41,8 @@ def say(sound: Sound, payloads: dict[int, bytes], k: int) -> None:
     sound.put(packets, data, np.array(list(payloads), dtype=np.intp), packets.good)
 
 
-def opened(laws: list[int]) -> Sound:
-    sound = Sound(rows=LEGS + 2, clip_frames=10)
+def opened(laws: list[int]) -> MixEngine:
+    sound = MixEngine(rows=LEGS + 2, clip_frames=10)
     for leg, law in enumerate(laws):
         sound.open(leg, ssrc=leg + 1, sequence=100, timestamp=1000)
         sound.describe(leg, law=law, may_speak=True)
@@ -50,7 +50,7 @@ def opened(laws: list[int]) -> Sound:
     return sound
 
 
-def sent(sound: Sound, leg: int) -> bytes:
+def sent(sound: MixEngine, leg: int) -> bytes:
     return sound.headers.packets[leg, rtp.HEADER : rtp.PACKET].tobytes()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.ports import Entry
-from holdfast.voice.runtime.orphan_traces import MOST_BYTES, Unclaimed
+from holdfast.voice.runtime.orphan_traces import MOST_BYTES, OrphanTraces
 
 
 def line(call: str, data: str = "") -> Entry:
@@ -11,7 +11,7 @@ def line(call: str, data: str = "") -> Entry:
 
 
 def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
-    waiting = Unclaimed()
+    waiting = OrphanTraces()
     for each in (line("CA1", "a"), line("CA2", "b"), line("CA1", "c")):
         waiting.add(each)
     assert waiting.of("CA1") == (line("CA1", "a"), line("CA1", "c"))
@@ -22,7 +22,7 @@ def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
 
 
 def test_the_oldest_make_room() -> None:
-    waiting = Unclaimed()
+    waiting = OrphanTraces()
     for number in range(5):
         waiting.add(line(f"CA{number}", "x" * (MOST_BYTES // 3)))
     assert [len(waiting.claim(f"CA{number}")) for number in range(5)] == [0, 0, 1, 1, 1]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip.abuse_guard import Buckets, Limits
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.abuse_guard import AbuseLimits, HostBuckets
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped, PasswordWrong
 from holdfast.voice.sip.message import digest
 from holdfast.voice.sip.message.digest import Ha1, answer, response_of
@@ -19,8 +19,8 @@ from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
 
 STRANGER, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)
-FEW = Limits(requests_burst=5.0, requests_per_s=1.0, guesses_burst=3.0, guesses_per_s=0.1, hosts=4)
-MANY = Limits(requests_burst=1e6)
+FEW = AbuseLimits(requests_burst=5.0, requests_per_s=1.0, guesses_burst=3.0, guesses_per_s=0.1, hosts=4)
+MANY = AbuseLimits(requests_burst=1e6)
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Lines:
 class Scene:
     """A server with closed doors, and whoever knocks."""
 
-    def __init__(self, limits: Limits = MANY, *, quiet: bool = False) -> None:
+    def __init__(self, limits: AbuseLimits = MANY, *, quiet: bool = False) -> None:
         self.wire = Wire()
         self.bob = self.wire.node(BOB, policy=Lines(), limits=limits, quiet=quiet)
         self._branch = 0
@@ -98,7 +98,7 @@ def proof(challenge: str, user: str, password: str, *, method: str, uri: str) ->
     )
     (made,) = answer(
         response(401, "", fields),
-        Credentials(user=user, password=password),
+        DigestCredentials(user=user, password=password),
         method=method,
         uri=uri,
         client_nonce="n",
@@ -119,7 +119,7 @@ def alike(said: list[str]) -> list[str]:
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    buckets = Buckets(burst=3.0, per_s=0.5, most=10)
+    buckets = HostBuckets(burst=3.0, per_s=0.5, most=10)
     assert [buckets.take("a", 100.0) for _ in range(4)] == [True, True, True, False]
     assert [buckets.take("a", 102.0) for _ in range(2)] == [True, False]
     assert [buckets.take("a", 1000.0) for _ in range(4)] == [True, True, True, False]
@@ -127,13 +127,13 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
 
 
 def test_time_that_goes_back_gives_nothing() -> None:
-    buckets = Buckets(burst=1.0, per_s=1.0, most=10)
+    buckets = HostBuckets(burst=1.0, per_s=1.0, most=10)
     assert buckets.take("a", 100.0)
     assert not buckets.take("a", 50.0)
 
 
 def test_of_too_many_the_one_that_was_silent_longest_is_forgotten() -> None:
-    buckets = Buckets(burst=1.0, per_s=0.0, most=2)
+    buckets = HostBuckets(burst=1.0, per_s=0.0, most=2)
     for host in ("a", "b", "a", "c"):
         buckets.take(host, 1.0)
     assert len(buckets) == 2
@@ -142,7 +142,7 @@ def test_of_too_many_the_one_that_was_silent_longest_is_forgotten() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 10)), max_size=100))
 def test_no_bucket_gives_more_than_burst_and_rate(steps: list[tuple[str, float]]) -> None:
-    buckets, now, given_ = Buckets(burst=2.0, per_s=1.0, most=8), 0.0, dict.fromkeys("abcdefgh", 0)
+    buckets, now, given_ = HostBuckets(burst=2.0, per_s=1.0, most=8), 0.0, dict.fromkeys("abcdefgh", 0)
     for host, pause in steps:
         now += pause
         given_[host] += buckets.take(host, now)
@@ -195,7 +195,7 @@ def test_a_call_that_runs_is_not_limited() -> None:
 
 
 def test_an_invite_from_a_flooding_host_can_be_cancelled() -> None:
-    scene = Scene(Limits(requests_burst=2.0, requests_per_s=0.0))
+    scene = Scene(AbuseLimits(requests_burst=2.0, requests_per_s=0.0))
     said = scene.prove("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")
     assert status(said) == 100
     peer = Peer(scene.wire, scene.bob, STRANGER)
@@ -244,7 +244,7 @@ def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.
 
 def test_as_much_is_computed_for_who_is_locked_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the time of the answer would tell who registers from behind the same address."""
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
     scene.prove("REGISTER", "alice", "wrong")
     asked: list[str] = []
     ha1_of = Lines.ha1_of
@@ -260,7 +260,7 @@ def test_as_much_is_computed_for_who_is_locked_out(monkeypatch: pytest.MonkeyPat
 
 
 def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() -> None:
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.1))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.1))
     wrong = [scene.prove("REGISTER", "alice", f"guess {number}") for number in range(3)]
     (told,) = scene.bob.told(LockedOut)
     assert isinstance(told, LockedOut)
@@ -284,7 +284,7 @@ def test_a_phone_with_a_wrong_password_locks_out_no_other_behind_its_address(met
 
 
 def test_who_guesses_at_many_users_is_locked_out_but_not_lines_that_proved_themselves_there() -> None:
-    few = Limits(requests_burst=1e6, guesses_burst=3.0, host_guesses_burst=5.0, host_guesses_per_s=0.1)
+    few = AbuseLimits(requests_burst=1e6, guesses_burst=3.0, host_guesses_burst=5.0, host_guesses_per_s=0.1)
     scene = Scene(few)
     assert status(scene.prove("REGISTER", "bob", "other")) == 200
     wrong = [scene.prove("REGISTER", f"user{number}", "1234") for number in range(8)]
@@ -301,7 +301,7 @@ def test_who_guesses_at_many_users_is_locked_out_but_not_lines_that_proved_thems
 
 
 def test_a_line_that_proved_itself_is_guessed_at_no_more_often_than_others() -> None:
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0, host_guesses_burst=3.0))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0, host_guesses_burst=3.0))
     assert status(scene.prove("REGISTER", "alice", "secret")) == 200
     for number in range(3):
         scene.prove("REGISTER", "alice", f"guess {number}")
@@ -310,7 +310,7 @@ def test_a_line_that_proved_itself_is_guessed_at_no_more_often_than_others() -> 
 
 
 def test_a_line_that_proved_itself_long_ago_is_one_of_many() -> None:
-    scene = Scene(Limits(requests_burst=1e6, host_guesses_burst=5.0, host_guesses_per_s=0.0))
+    scene = Scene(AbuseLimits(requests_burst=1e6, host_guesses_burst=5.0, host_guesses_per_s=0.0))
     assert status(scene.prove("REGISTER", "bob", "other")) == 200
     scene.wire.run(7201)
     for number in range(5):
@@ -319,7 +319,7 @@ def test_a_line_that_proved_itself_long_ago_is_one_of_many() -> None:
 
 
 def test_a_user_who_is_locked_out_is_told_in_clean_text_and_in_bounded_space() -> None:
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
     scene.prove("REGISTER", "a\udcff" + "x" * 1000, "1234")
     (told,) = scene.bob.told(LockedOut)
     assert isinstance(told, LockedOut)
@@ -328,7 +328,7 @@ def test_a_user_who_is_locked_out_is_told_in_clean_text_and_in_bounded_space() -
 
 
 def test_users_who_are_locked_out_or_proved_are_counted_too() -> None:
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, hosts=2))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, hosts=2))
     for user in ("alice", "one", "two"):
         assert status(scene.prove("REGISTER", user, "1234")) == 401
     assert status(scene.prove("REGISTER", "alice", "secret")) == 200
@@ -336,7 +336,7 @@ def test_users_who_are_locked_out_or_proved_are_counted_too() -> None:
 
 def test_a_proof_for_no_challenge_of_ours_is_no_guess() -> None:
     """After a restart every phone behind one router answers an old challenge first; that must lock nobody out."""
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
     old = 'SIP/2.0 401 x\r\nWWW-Authenticate: Digest realm="holdfast", nonce="1.1.abc", algorithm=MD5, qop="auth"'
     for _ in range(10):
         said = scene.knock("REGISTER", proof(old, "alice", "secret", method="REGISTER", uri="sip:10.0.0.2"))
@@ -348,7 +348,7 @@ def test_a_proof_for_no_challenge_of_ours_is_no_guess() -> None:
 @pytest.mark.parametrize("forged", ["Basic YTpi", 'Digest username="alice", realm="elsewhere"', "Digest =", "x"])
 def test_nobody_is_locked_out_by_what_another_sends_in_its_name(forged: str) -> None:
     """A datagram's source costs nothing to forge; only a proof for a challenge that was received counts as a guess."""
-    scene = Scene(Limits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
     for _ in range(10):
         assert status(scene.knock("REGISTER", f"Authorization: {forged}")) == 401
     assert scene.bob.told(LockedOut) == []
@@ -453,7 +453,7 @@ def test_when_quiet_a_scanner_gets_no_answer_from_anywhere() -> None:
 
 
 def test_hosts_that_are_known_are_counted_too() -> None:
-    scene = Scene(Limits(requests_burst=1e6, hosts=2), quiet=True)
+    scene = Scene(AbuseLimits(requests_burst=1e6, hosts=2), quiet=True)
     for number in range(1, 4):
         source = Address(f"198.51.100.{number}", 5060)
         assert status(scene.prove("REGISTER", "alice", "secret", source=source)) == 200

@@ -21,7 +21,7 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message.digest import Credentials, Ha1, answer
+from holdfast.voice.sip.message.digest import DigestCredentials, Ha1, answer
 from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply, wired
 
@@ -238,7 +238,7 @@ def proven(challenge: str) -> str:
     )
     (made,) = answer(
         response(401, "", fields),
-        Credentials(user="peer", password="secret"),
+        DigestCredentials(user="peer", password="secret"),
         method="REGISTER",
         uri="sip:10.0.0.2",
         client_nonce="n",

@@ -10,13 +10,13 @@ from holdfast.voice.sip.errors import NotAcceptableHere
 from holdfast.voice.sip.message.codec import decode
 from holdfast.voice.sip.message.message import Message
 from holdfast.voice.sip.sdp.sdp import Media, SessionDescription, build
-from holdfast.voice.sip.settings import AgentSettings, AnybodyMayCall
-from holdfast.voice.sip.stack import Desk
+from holdfast.voice.sip.settings import AgentSettings, AllowEveryCall
+from holdfast.voice.sip.stack import SipStack
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
 
 
-def desk() -> Desk:
-    return Desk(AgentSettings(address=BOB, secret=b"k"), token=lambda: "t", dice=lambda: 0.0)
+def desk() -> SipStack:
+    return SipStack(AgentSettings(address=BOB, secret=b"k"), token=lambda: "t", dice=lambda: 0.0)
 
 
 def session(state: SessionState) -> Session:
@@ -58,7 +58,7 @@ def test_a_session_without_a_dialog_can_end() -> None:
 
 
 def test_a_plain_phone_is_nobodys_registrar() -> None:
-    policy = AnybodyMayCall()
+    policy = AllowEveryCall()
     assert policy.ha1_of("alice") is None
     assert policy.may_call_unauthenticated(BOB)
     assert not policy.is_registrar()

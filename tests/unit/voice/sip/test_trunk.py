@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Accepted, Address, Ended, Refused, SessionId
 from holdfast.voice.sip.message.digest import parse_digest
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Peer, Wire, header, invite, reply
 
 ELSEWHERE = Address("52.9.9.9", 5060)
-ACME = Credentials(user="acme", password="secret")
+ACME = DigestCredentials(user="acme", password="secret")
 
 
 def challenge(realm: str, *, proxy: bool = False) -> str:
@@ -21,7 +21,7 @@ def challenge(realm: str, *, proxy: bool = False) -> str:
 class Scene:
     """A call of ours to a trunk, its INVITE sent."""
 
-    def __init__(self, credentials: Credentials = ACME) -> None:
+    def __init__(self, credentials: DigestCredentials = ACME) -> None:
         self.wire = Wire()
         self.alice = self.wire.node(ALICE)
         self.trunk = Peer(self.wire, self.alice, PROXY)
@@ -71,7 +71,7 @@ def test_a_trunk_that_asks_gets_its_proof(proxy: bool) -> None:
 
 
 def test_a_route_with_a_realm_answers_no_other() -> None:
-    scene = Scene(Credentials(user="acme", password="secret", realms=("carrier",)))
+    scene = Scene(DigestCredentials(user="acme", password="secret", realms=("carrier",)))
     scene.trunk.say(reply(scene.invite, 401, challenge("evil")))
     (ack,) = scene.trunk.heard()
     assert ack.startswith("ACK ")
@@ -80,7 +80,7 @@ def test_a_route_with_a_realm_answers_no_other() -> None:
     assert refused.status == 401
 
 
-TWO = Credentials(user="acme", password="secret", realms=("carrier", "switch"))
+TWO = DigestCredentials(user="acme", password="secret", realms=("carrier", "switch"))
 
 
 @pytest.mark.parametrize("first", ["carrier", "switch"])

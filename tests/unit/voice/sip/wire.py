@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from holdfast.voice.sip.abuse_guard import Limits
-from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
+from holdfast.voice.sip.abuse_guard import AbuseLimits
+from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -70,13 +70,13 @@ class Wire:
         self,
         address: Address,
         *,
-        policy: Policy | None = None,
+        policy: AdmissionPolicy | None = None,
         dice: float = 0.5,
         max_sessions: int = 4000,
         max_transactions: int = 20_000,
         answer_within_s: float = 300.0,
         others: tuple[Address, ...] = (),
-        limits: Limits | None = None,
+        limits: AbuseLimits | None = None,
         quiet: bool = False,
         keepalive_s: float = 0.0,
     ) -> Node:
@@ -91,7 +91,7 @@ class Wire:
                 max_transactions=max_transactions,
                 answer_within_s=answer_within_s,
                 others=others,
-                limits=limits or Limits(requests_burst=1e6),
+                limits=limits or AbuseLimits(requests_burst=1e6),
                 quiet=quiet,
                 keepalive_s=keepalive_s,
             ),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.twiml.voices import Voice, voice_of
+from holdfast.voice.twiml.voices import SpeechVoice, voice_of
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_name_is_a_language_and_a_gender(name: str, language: str, spoken: str
 
 def test_an_unknown_voice_or_language_is_a_warning_and_the_default_speaks() -> None:
     voice, wrong = voice_of("Polly.Nobody", "12")
-    assert voice == Voice(language="en-US", gender="man")
+    assert voice == SpeechVoice(language="en-US", gender="man")
     assert [message.split("=")[0] for message in wrong] == ["voice", "language"]
 
 

@@ -9,9 +9,9 @@ from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
 from holdfast.voice.runtime.sip.inbound import SipSettings
-from holdfast.voice.runtime.sip.legs.leg import Attached
-from holdfast.voice.runtime.sip.legs.media_rows import RowBook, Rows
-from holdfast.voice.runtime.sip.legs.sip_trace import Ladder
+from holdfast.voice.runtime.sip.legs.leg import SipLeg
+from holdfast.voice.runtime.sip.legs.media_rows import RowBook, RowsPort
+from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace
 from holdfast.voice.runtime.sip.own_ports import OwnPorts
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.sip.agent import Agent
@@ -19,7 +19,7 @@ from holdfast.voice.sip.effects import Effect, SessionId
 from holdfast.voice.sip.sdp.offer import Agreed
 
 
-class LegDesk:
+class SipContext:
     """What the parts have in common.
 
     Invariant: a leg that is forgotten has no row, and nothing of it is told any more. `sip` is there once SIP is open.
@@ -30,7 +30,7 @@ class LegDesk:
         settings: SipSettings,
         *,
         account: AccountSid,
-        media: Rows,
+        media: RowsPort,
         tell: Callable[[LegFact | ReceiveCall], None],
         seen: Seen,
         now: Callable[[], float],
@@ -47,11 +47,11 @@ class LegDesk:
             now=now,
         )
         self.tell = tell
-        self.ladder = Ladder(seen)
+        self.ladder = SipTrace(seen)
         self.now = now
         self.trusts = trusts
         """Whether a numeric host is a proxy whose word is taken for whose signalling it passes on."""
-        self.legs: dict[CallSid, Attached] = {}
+        self.legs: dict[CallSid, SipLeg] = {}
         self.sip: SipEndpoint
 
     @property
@@ -63,7 +63,7 @@ class LegDesk:
         """Carry out what the agent asks for."""
         self.sip.do(effects)
 
-    def describe(self, leg: Attached, agreed: Agreed, *, session: SessionId | None = None, fork: str = "") -> None:
+    def describe(self, leg: SipLeg, agreed: Agreed, *, session: SessionId | None = None, fork: str = "") -> None:
         """Tell the media plane what was agreed with a leg's phone; before it answered, in this session with this fork.
 
         Beside the address in its description its sound is believed from the host that its own signalling comes from: of
@@ -77,7 +77,7 @@ class LegDesk:
             origin = self.agent.registered_behind(asked.goal.uri, self.now()) or origin
         self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 
-    def forget(self, leg: Attached) -> None:
+    def forget(self, leg: SipLeg) -> None:
         """The engine hears no more of this leg, and its row goes."""
         leg.gone = True
         self.legs.pop(leg.call, None)

@@ -17,7 +17,7 @@ MOST_PRESSED = 50
 
 
 @dataclass(slots=True, eq=False)
-class Told:
+class ReportedDigit:
     """A key told by INFO, whose telephone event may still come."""
 
     digit: str
@@ -25,7 +25,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Keys:
+class DtmfDedup:
     """The keys of one leg that may yet come the other way.
 
     Invariant: each press makes one INFO of the same key nothing, and each INFO that counted one press, whichever comes
@@ -35,8 +35,8 @@ class Keys:
     alone: bool = False
     """Whether this phone's last key came by INFO alone: then nothing is waited for, until it is heard to press one."""
     _pressed: list[tuple[str, float]] = field(default_factory=list)
-    _told: list[Told] = field(default_factory=list)
-    _counted: list[Told] = field(default_factory=list)
+    _told: list[ReportedDigit] = field(default_factory=list)
+    _counted: list[ReportedDigit] = field(default_factory=list)
     """Told keys that counted, a short time ago."""
 
     def press(self, digit: str, now: float) -> bool:
@@ -53,7 +53,7 @@ class Keys:
             self._pressed = [*self._recent(now), (digit, now)]
         return counted is None
 
-    def tell(self, digit: str, now: float, *, lasted_s: float) -> Told | None:
+    def tell(self, digit: str, now: float, *, lasted_s: float) -> ReportedDigit | None:
         """A key came by INFO: None when it is one that came as sound, else what `settle` is to be asked about."""
         self._pressed = self._recent(now)
         since_s = now - TOGETHER_S - min(lasted_s, LONGEST_S)
@@ -61,11 +61,11 @@ class Keys:
         if same is not None:
             self._pressed.remove(same)
             return None
-        told = Told(digit, now)
+        told = ReportedDigit(digit, now)
         self._told.append(told)
         return told
 
-    def settle(self, told: Told) -> tuple[str, ...]:
+    def settle(self, told: ReportedDigit) -> tuple[str, ...]:
         """Nothing more is waited for: the keys that came by INFO alone and count now, in the order they came.
 
         One that came as sound meanwhile does not. Those told after it are not waited for either: what this phone does
@@ -78,7 +78,7 @@ class Keys:
         self._counted = [*self._counted_since(count[0].at_s - TOGETHER_S), *count][-MOST_PRESSED:]
         return tuple(counted.digit for counted in count)
 
-    def _counted_since(self, since_s: float) -> list[Told]:
+    def _counted_since(self, since_s: float) -> list[ReportedDigit]:
         return [told for told in self._counted if told.at_s >= since_s]
 
     def _recent(self, now: float) -> list[tuple[str, float]]:

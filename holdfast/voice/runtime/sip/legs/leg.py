@@ -10,8 +10,8 @@ from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.media_client import RowAddress
-from holdfast.voice.runtime.sip.dial_plan import Goal
-from holdfast.voice.runtime.sip.legs.dtmf_dedup import Keys
+from holdfast.voice.runtime.sip.dial_plan import DialDestination
+from holdfast.voice.runtime.sip.legs.dtmf_dedup import DtmfDedup
 from holdfast.voice.sip.effects import EndCause, SessionId
 from holdfast.voice.sip.errors import WrongMoment
 from holdfast.voice.sip.sdp import sdes
@@ -39,7 +39,7 @@ class Fork:
     """
 
     negotiation: Negotiation
-    goal: Goal
+    goal: DialDestination
     asked: PlaceLeg
     rang: bool = False
     given_up: bool = False
@@ -90,7 +90,7 @@ class Fork:
 
 
 @dataclass(slots=True, kw_only=True)
-class Attached:
+class SipLeg:
     """A leg.
 
     Invariant: `session` is the phone that called, or the one that answered; none before that. After `gone` nothing
@@ -126,7 +126,7 @@ class Attached:
     known: bool = False
     """Whether the engine has heard of the call: one in that ends before is nobody's business."""
     gone: bool = False
-    keys: Keys = field(default_factory=Keys)
+    keys: DtmfDedup = field(default_factory=DtmfDedup)
     rtp_source: RtpSource | None = None
     """From where the sound of a phone that called is believed; None: as the settings say."""
 

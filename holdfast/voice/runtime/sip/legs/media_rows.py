@@ -12,11 +12,11 @@ from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.errors import MediaAway
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.media_client import RowAddress
-from holdfast.voice.runtime.sip.legs.leg import Attached
+from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.sip.sdp.offer import Agreed, Codec, RtpAddress
 
 
-class Rows(Protocol):
+class RowsPort(Protocol):
     """What a SIP leg asks of the media plane."""
 
     async def open_row(self, leg: str) -> RowAddress:
@@ -52,7 +52,7 @@ class Rows(Protocol):
 class RowBook:
     """Which calls have a row, and where peers are told to send. Invariant: each row that was opened is closed once."""
 
-    def __init__(self, media: Rows, *, shown_ip: str | None = None) -> None:
+    def __init__(self, media: RowsPort, *, shown_ip: str | None = None) -> None:
         self._media = media
         self._shown_ip = shown_ip
         self._open: dict[CallSid, RowAddress] = {}
@@ -67,7 +67,7 @@ class RowBook:
         """The ports at which the rows await sound."""
         return self._inside.keys()
 
-    async def open(self, leg: Attached) -> RowAddress | None:
+    async def open(self, leg: SipLeg) -> RowAddress | None:
         """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
         try:
             row = await self._media.open_row(leg.call)
@@ -83,7 +83,7 @@ class RowBook:
         self._inside[row.port] = row.ip
         return shown
 
-    def describe(self, leg: Attached, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
+    def describe(self, leg: SipLeg, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
         """What was agreed for a leg, and from where its packets are believed beside the address in its description."""
         keys = agreed.srtp
         self._media.describe_row(
@@ -99,12 +99,12 @@ class RowBook:
             rtp_source=rtp_source,
         )
 
-    def pass_on(self, leg: Attached, digit: str) -> None:
+    def pass_on(self, leg: SipLeg, digit: str) -> None:
         """Press a key of this party's for its peer. Source: RFC 6086."""
         if leg.call in self._open:
             self._media.pass_on(leg.call, digit)
 
-    def close(self, leg: Attached) -> None:
+    def close(self, leg: SipLeg) -> None:
         """The leg is over; its row, if it has one, goes."""
         row = self._open.pop(leg.call, None)
         if row is not None:

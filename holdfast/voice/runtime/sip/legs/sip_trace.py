@@ -24,7 +24,7 @@ _OTHER_PROOF = re.compile(
 """All that follows any other scheme, which some write in one word with the proof. Source: RFC 3261 §20.7."""
 
 
-class Ladder:
+class SipTrace:
     """The calls of the latest sessions."""
 
     def __init__(self, seen: Seen) -> None:

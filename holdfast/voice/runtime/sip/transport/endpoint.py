@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from holdfast.voice.runtime.sip.inbound import SipSettings, reached_here
 from holdfast.voice.runtime.sip.transport.streams import Streams
 from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket, open_sip_socket
-from holdfast.voice.sip.agent import Agent, AgentSettings, Policy
+from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -24,7 +24,7 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.message.framing import Broken
+from holdfast.voice.sip.message.framing import FramingBroken
 
 FREE_PORT_TRIES = 20
 WARN_EVERY_S = 10.0
@@ -61,7 +61,7 @@ class SipEndpoint:
         """One message came in."""
         self.do(self.agent.receive(data, source, self._now()))
 
-    def unframed(self, broken: Broken, source: Address) -> None:
+    def unframed(self, broken: FramingBroken, source: Address) -> None:
         """Source: streams.Owner."""
         self.do(self.agent.unframed(broken.head, source, broken.status, broken.reason, self._now()))
 
@@ -146,7 +146,7 @@ async def open_endpoint(
     settings: SipSettings,
     *,
     secret: bytes,
-    policy: Callable[[Address], Policy],
+    policy: Callable[[Address], AdmissionPolicy],
     happened: Callable[[Event], None],
     now: Callable[[], float],
     tasks: asyncio.TaskGroup,

@@ -25,10 +25,10 @@ from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.framing import (
     MESSAGE_WITHIN_S,
     PONG,
-    Broken,
+    CompleteMessage,
     Framer,
+    FramingBroken,
     Ping,
-    Whole,
 )
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Owner(Protocol):
         """One whole message."""
         ...
 
-    def unframed(self, broken: Broken, source: Address) -> None:
+    def unframed(self, broken: FramingBroken, source: Address) -> None:
         """The stream cannot be read on; it is closed next."""
         ...
 
@@ -127,13 +127,13 @@ class Connection(asyncio.Protocol):
         now = self._heard_at = self._streams.now()
         for piece in self._framer.feed(data, now):
             match piece:
-                case Whole():
+                case CompleteMessage():
                     self._spoke = True
                     self._proved()
                     self._streams.owner.received(piece.data, self.address)
                 case Ping():
                     self.write(PONG)
-                case Broken():
+                case FramingBroken():
                     self._break(piece)
         self._watch()
 
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
             self._streams.release(self._handshake)
             self._handshake = None
 
-    def _break(self, broken: Broken) -> None:
+    def _break(self, broken: FramingBroken) -> None:
         self._streams.owner.unframed(broken, self.address)
         self._transport.close()
 

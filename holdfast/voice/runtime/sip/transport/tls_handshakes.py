@@ -21,7 +21,7 @@ PIECE_BYTES = 16_384
 """The longest TLS record. Source: RFC 8446 §5.1."""
 
 
-class Gate(Protocol):
+class HandshakeGate(Protocol):
     """Who counts connections, and takes those whose handshake is done."""
 
     def admit(self, handshake: Handshake, host: str) -> bool:
@@ -44,7 +44,7 @@ class Gate(Protocol):
 class Handshake(asyncio.Protocol):
     """One handshake. Invariant: one that was admitted is released, or its connection is taken over."""
 
-    def __init__(self, gate: Gate, tls: ssl.SSLContext, *, within_s: float) -> None:
+    def __init__(self, gate: HandshakeGate, tls: ssl.SSLContext, *, within_s: float) -> None:
         self._gate = gate
         self._context = tls
         self._within_s = within_s

@@ -16,7 +16,7 @@ from holdfast.voice.media.dtmf.tone_detector import (
     LOOKS,
     LOOKS_WITHOUT,
     LOW_HZ,
-    InbandKeys,
+    ToneDetector,
 )
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,7 @@ def pressed(*parts: Floats, law: int = ULAW, after_ms: float = 0) -> str:
     """The keys heard in these sounds, one after the other."""
     sound = np.concatenate([quiet(after_ms), *parts, quiet(60)])
     sound = np.pad(sound, (0, -len(sound) % 160))
-    keys, told = InbandKeys(1), ""
+    keys, told = ToneDetector(1), ""
     keys.listen(0, wanted=True)
     codes = ENCODE[law][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768].reshape(-1, 1, 160)
     for frame in codes:
@@ -173,7 +173,7 @@ def by_every_look(sound: Floats) -> str:
 
 
 def test_rows_are_told_apart_and_others_not_looked_at() -> None:
-    keys = InbandKeys(5)
+    keys = ToneDetector(5)
     for row in (1, 3):
         keys.listen(row, wanted=True)
     sound = np.rint(key("4", 60)).astype(int)

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from holdfast.voice.media.codec.g711 import ALAW, SILENCE, ULAW
 from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, ON_FRAMES
-from holdfast.voice.media.dtmf.tone_detector import InbandKeys
-from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, MOST_WAITING, KeyTones
+from holdfast.voice.media.dtmf.tone_detector import ToneDetector
+from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, MOST_WAITING, ToneGenerator
 
 LAWS = np.array([ULAW, ALAW, ULAW], dtype=np.intp)
 SILENT = np.array(SILENCE, dtype=np.uint8)[LAWS][:, None].repeat(160, axis=1)
 
 
-def heard(tones: KeyTones, *, ticks: int) -> list[str]:
+def heard(tones: ToneGenerator, *, ticks: int) -> list[str]:
     """The keys each leg hears in the next ticks."""
-    ear, told = InbandKeys(3), ["", "", ""]
+    ear, told = ToneDetector(3), ["", "", ""]
     for row in range(3):
         ear.listen(row, wanted=True)
     for _ in range(ticks):
@@ -31,7 +31,7 @@ def heard(tones: KeyTones, *, ticks: int) -> list[str]:
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(sorted(DTMF_HZ))), max_size=20))
 def test_each_leg_hears_its_own_keys_in_order(pressed: list[tuple[int, str]]) -> None:
-    tones = KeyTones()
+    tones = ToneGenerator()
     for row, digit in pressed:
         tones.press(row, digit)
 
@@ -42,7 +42,7 @@ def test_each_leg_hears_its_own_keys_in_order(pressed: list[tuple[int, str]]) ->
 
 
 def test_what_is_ended_is_heard_no_more_and_no_key_is_nothing() -> None:
-    tones = KeyTones()
+    tones = ToneGenerator()
     tones.press(0, "1")
     tones.press(1, "2")
     tones.press(2, "x")

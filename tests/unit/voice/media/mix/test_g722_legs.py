@@ -13,7 +13,7 @@ from holdfast.voice.media.codec.g711 import (
     ULAW,
     encode,
 )
-from holdfast.voice.media.mix.g722_legs import WidebandLegs
+from holdfast.voice.media.mix.g722_legs import G722Legs
 
 HERE = np.zeros(4, dtype=np.int64)
 Frames = NDArray[np.uint8]
@@ -21,7 +21,7 @@ NOWHERE = np.full(4, 99, dtype=np.intp)
 NOBODY = np.zeros(0, dtype=np.intp)
 
 
-def encoded(legs: WidebandLegs, heard: Frames) -> Frames:
+def encoded(legs: G722Legs, heard: Frames) -> Frames:
     """The payloads of these rows, each of which hears a sound of ours."""
     packets = heard.copy()
     legs.encode(heard, packets, source=NOWHERE[: len(heard)], touched=NOBODY)
@@ -36,7 +36,7 @@ def tone(frames: int, *, hz: float = 500.0) -> Frames:
 
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 3000.0])
 def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
-    legs, said, heard = WidebandLegs(), tone(20, hz=hz), []
+    legs, said, heard = G722Legs(), tone(20, hz=hz), []
     legs.begin(2)
     for frame in said:
         frames = np.full((4, 160), 0x42, dtype=np.uint8)
@@ -53,7 +53,7 @@ def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
 
 
 def test_what_is_missing_is_silence() -> None:
-    legs = WidebandLegs()
+    legs = G722Legs()
     legs.begin(0)
     frames = np.zeros((1, 160), dtype=np.uint8)
     legs.decode(frames, np.array([1]))
@@ -61,7 +61,7 @@ def test_what_is_missing_is_silence() -> None:
 
 
 def test_a_leg_that_ends_or_changes_is_left_alone() -> None:
-    legs, frames = WidebandLegs(), tone(1).copy()
+    legs, frames = G722Legs(), tone(1).copy()
     legs.begin(0)
     legs.begin(0)
     legs.end(0)
@@ -73,7 +73,7 @@ def test_a_leg_that_ends_or_changes_is_left_alone() -> None:
 
 
 def test_rows_beyond_the_highest_in_use_are_not_touched() -> None:
-    legs = WidebandLegs()
+    legs = G722Legs()
     legs.begin(3)
     frames = tone(2).copy()
     before = frames.copy()
@@ -83,7 +83,7 @@ def test_rows_beyond_the_highest_in_use_are_not_touched() -> None:
 
 
 def test_a_frame_passes_as_it_came_to_a_leg_that_hears_nothing_else() -> None:
-    legs, came = WidebandLegs(), np.arange(320, dtype=np.uint8).reshape(2, 160)
+    legs, came = G722Legs(), np.arange(320, dtype=np.uint8).reshape(2, 160)
     for row in (0, 1):
         legs.begin(row)
     heard, packets = came.copy(), np.zeros((2, 160), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_a_frame_passes_as_it_came_to_a_leg_that_hears_nothing_else() -> None:
 
 def test_our_own_sound_follows_on_what_passed() -> None:
     """The phone's decoder cannot tell from its memory that another encoder speaks from now on: there is no click."""
-    legs, far, phone = WidebandLegs(), G722(8000, 64_000), G722(8000, 64_000)
+    legs, far, phone = G722Legs(), G722(8000, 64_000), G722(8000, 64_000)
     for row in (0, 1):
         legs.begin(row)
     decoded = []

@@ -10,10 +10,10 @@ from holdfast.voice.media.codec.g711 import ALAW, ENCODE, ULAW
 from holdfast.voice.media.frames import SAMPLES, Bytes
 from holdfast.voice.media.mix.recording_taps import (
     BLOCK_FRAMES,
-    Captures,
     Channels,
     Mode,
-    Voice,
+    RecordingTaps,
+    TapSource,
 )
 
 ROWS = 4
@@ -28,18 +28,20 @@ def said(*levels: int) -> Bytes:
 SILENT = said(0, 0, 0, 0)
 
 
-def samples(captures: Captures[str], channels: int, key: str = "r") -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+def samples(
+    captures: RecordingTaps[str], channels: int, key: str = "r"
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     """What has left so far. Shape: [samples, channels]."""
     data = b"".join(block for name, block in captures.take() if name == key)
     return np.frombuffer(data, dtype="<i2").reshape(-1, channels).astype(np.int16)
 
 
-def voices(*rows: int, hears: bool = False) -> tuple[Voice, ...]:
-    return tuple(Voice(row, hears) for row in rows)
+def voices(*rows: int, hears: bool = False) -> tuple[TapSource, ...]:
+    return tuple(TapSource(row, hears) for row in rows)
 
 
 def test_two_channels_hold_what_was_said_and_what_was_heard() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(1), voices(1, hears=True)))
     captures.tick(said(0, 1000, 0, 0), said(0, -2000, 0, 0), LAW)
     length = captures.close("r")
@@ -51,7 +53,7 @@ def test_two_channels_hold_what_was_said_and_what_was_heard() -> None:
 
 
 def test_a_channel_is_the_sum_of_its_voices_and_never_wraps() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0, 2, 3),))
     captures.tick(said(30000, 0, 30000, 30000), SILENT, LAW)
     captures.tick(said(1000, 0, 2000, -500), SILENT, LAW)
@@ -62,7 +64,7 @@ def test_a_channel_is_the_sum_of_its_voices_and_never_wraps() -> None:
 
 
 def test_a_channel_without_voices_is_silent_and_others_are_not_touched() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("empty", ((), voices(0)))
     captures.open("r", (voices(0),))
     captures.tick(said(900, 0, 0, 0), SILENT, LAW)
@@ -76,7 +78,7 @@ def test_a_channel_without_voices_is_silent_and_others_are_not_touched() -> None
 
 
 def test_other_voices_from_the_next_tick_on() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),))
     captures.tick(said(900, 0, 3000, 0), SILENT, LAW)
     captures.rewire("r", (voices(2),))
@@ -88,7 +90,7 @@ def test_other_voices_from_the_next_tick_on() -> None:
 
 
 def test_a_pause_is_silence_or_nothing() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     loud = said(5000, 0, 0, 0)
     for key in ("silent", "off"):
         captures.open(key, (voices(0),), quiet_frames=2)
@@ -105,7 +107,7 @@ def test_a_pause_is_silence_or_nothing() -> None:
 
 
 def test_a_pause_is_as_long_in_each_channel() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0), voices(1)))
     loud = said(5000, 5000, 0, 0)
     steps: list[tuple[Mode, int]] = [("on", 0), ("silent", 0), ("silent", 2), ("on", 0)]
@@ -120,7 +122,7 @@ def test_a_pause_is_as_long_in_each_channel() -> None:
 
 
 def test_ticks_left_out_are_silence_so_that_its_length_is_true() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0), voices(1)))
     captures.tick(said(5000, 0, 0, 0), SILENT, LAW)
     captures.tick(said(5000, 0, 0, 0), SILENT, LAW, skipped=3)
@@ -131,7 +133,7 @@ def test_ticks_left_out_are_silence_so_that_its_length_is_true() -> None:
 
 
 def test_silence_is_told_once_each_time_it_has_lasted_as_long() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),), quiet_frames=3)
     loud = said(5000, 0, 0, 0)
     told = [captures.tick(frame, SILENT, LAW) for frame in (loud, SILENT, SILENT, SILENT, SILENT, loud, SILENT)]
@@ -141,7 +143,7 @@ def test_silence_is_told_once_each_time_it_has_lasted_as_long() -> None:
 
 
 def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_out() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     loud = said(5000, 0, 0, 0)
     for key in ("quiet", "speaks"):
         captures.open(key, (voices(0 if key == "quiet" else 1),), quiet_frames=3)
@@ -160,7 +162,7 @@ def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_ou
 
 
 def test_nothing_but_silence_is_known_as_such() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),))
     captures.tick(SILENT, SILENT, LAW)
     length = captures.close("r")
@@ -170,7 +172,7 @@ def test_nothing_but_silence_is_known_as_such() -> None:
 
 
 def test_blocks_leave_when_they_are_full() -> None:
-    captures: Captures[str] = Captures()
+    captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0), voices(1)))
     for _ in range(BLOCK_FRAMES - 1):
         captures.tick(SILENT, SILENT, LAW)
@@ -194,11 +196,11 @@ def test_blocks_leave_when_they_are_full() -> None:
 def test_any_number_of_recordings_beside_each_other(
     plans: list[tuple[int, list[tuple[int, bool]]]], levels: list[int], heard_levels: list[int]
 ) -> None:
-    captures: Captures[int] = Captures()
+    captures: RecordingTaps[int] = RecordingTaps()
     frames, heard = said(*levels), said(*heard_levels)
     wanted: dict[int, Channels] = {}
     for key, (count, chosen) in enumerate(plans):
-        wanted[key] = tuple(tuple(Voice(*voice) for voice in chosen[channel:]) for channel in range(count))
+        wanted[key] = tuple(tuple(TapSource(*voice) for voice in chosen[channel:]) for channel in range(count))
         captures.open(key, wanted[key])
     captures.tick(frames, heard, LAW)
     for key in wanted:

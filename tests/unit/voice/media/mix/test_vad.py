@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.voice.media.codec.g711 import ENCODE, SILENCE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.mix.vad import LOUD_FRAMES, QUIET_FRAMES, Speech
+from holdfast.voice.media.mix.vad import LOUD_FRAMES, QUIET_FRAMES, VoiceActivity
 
 
 def tone(level_db: float, law: int = 0) -> Bytes:
@@ -17,7 +17,7 @@ def tone(level_db: float, law: int = 0) -> Bytes:
     return encoded
 
 
-def hears(speech: Speech, *frames: Bytes, law: Numbers | None = None) -> list[tuple[int, bool]]:
+def hears(speech: VoiceActivity, *frames: Bytes, law: Numbers | None = None) -> list[tuple[int, bool]]:
     """What one row of three is heard to do, tick by tick, in row 1."""
     turned = []
     laws = np.zeros(3, dtype=np.intp) if law is None else law
@@ -28,8 +28,8 @@ def hears(speech: Speech, *frames: Bytes, law: Numbers | None = None) -> list[tu
     return turned
 
 
-def listening() -> Speech:
-    speech = Speech(3)
+def listening() -> VoiceActivity:
+    speech = VoiceActivity(3)
     speech.listen(1, wanted=True)
     return speech
 
@@ -57,7 +57,7 @@ def test_a_rows_own_law_counts() -> None:
 
 
 def test_nobody_is_listened_to_unasked_and_one_begins_quiet() -> None:
-    speech = Speech(3)
+    speech = VoiceActivity(3)
     loud = tone(-20)
     assert hears(speech, *[loud] * 20) == []
     speech.listen(1, wanted=True)
@@ -71,6 +71,6 @@ def test_nobody_is_listened_to_unasked_and_one_begins_quiet() -> None:
 
 
 def test_a_row_behind_those_in_use_is_passed_over() -> None:
-    speech = Speech(3)
+    speech = VoiceActivity(3)
     speech.listen(2, wanted=True)
     assert list(speech.hear(np.zeros((2, SAMPLES), dtype=np.uint8), np.zeros(3, dtype=np.intp))) == []

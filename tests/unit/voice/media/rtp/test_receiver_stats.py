@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.rtp.receiver_stats import Reception, Standing
+from holdfast.voice.media.rtp.receiver_stats import ReceiverStats, ReceptionReport
 
 
 def count(
-    reception: Reception, *, sequence: int, timestamp: int = 0, arrival: int = 0, ssrc: int = 1, row: int = 0
+    reception: ReceiverStats, *, sequence: int, timestamp: int = 0, arrival: int = 0, ssrc: int = 1, row: int = 0
 ) -> None:
     reception.count(
         np.array([row]),
@@ -20,19 +20,19 @@ def count(
     )
 
 
-def standing(reception: Reception, row: int = 0) -> Standing:
+def standing(reception: ReceiverStats, row: int = 0) -> ReceptionReport:
     found = reception.standing(row)
     assert found is not None
     return found
 
 
 def test_nothing_came() -> None:
-    assert Reception(1).standing(0) is None
+    assert ReceiverStats(1).standing(0) is None
 
 
 @given(st.integers(0, 65535), st.lists(st.booleans(), min_size=1, max_size=50))
 def test_lost_packets_are_those_that_never_came(first: int, come: list[bool]) -> None:
-    reception = Reception(1)
+    reception = ReceiverStats(1)
     come = [True, *come, True]
     for k, comes in enumerate(come):
         if comes:
@@ -43,18 +43,18 @@ def test_lost_packets_are_those_that_never_came(first: int, come: list[bool]) ->
 
 
 def test_a_late_or_doubled_packet_is_counted_as_received() -> None:
-    reception = Reception(1)
+    reception = ReceiverStats(1)
     for sequence in (10, 12, 11, 12):
         count(reception, sequence=sequence)
     assert (standing(reception).highest, standing(reception).lost) == (12, -1)
 
 
 def test_a_new_source_is_counted_anew() -> None:
-    reception = Reception(2)
+    reception = ReceiverStats(2)
     count(reception, sequence=10)
     count(reception, sequence=900, row=1)
     count(reception, sequence=5000, ssrc=2)
-    assert standing(reception) == Standing(ssrc=2, highest=5000, expected=1, received=1, jitter=0)
+    assert standing(reception) == ReceptionReport(ssrc=2, highest=5000, expected=1, received=1, jitter=0)
     assert standing(reception, 1).highest == 900
     reception.open(0)
     assert reception.standing(0) is None
@@ -62,7 +62,7 @@ def test_a_new_source_is_counted_anew() -> None:
 
 def test_jitter_is_the_smoothed_change_of_transit_time() -> None:
     """RFC 3550 §A.8: J += (|D| - J) / 16."""
-    reception = Reception(1)
+    reception = ReceiverStats(1)
     expected, late = 0.0, 0
     for k in range(100):
         count(reception, sequence=k, timestamp=2**32 - 800 + 160 * k, arrival=160 * k + (late := 160 * (k % 2)))
@@ -73,14 +73,14 @@ def test_jitter_is_the_smoothed_change_of_transit_time() -> None:
 
 
 def test_a_leap_of_the_clock_is_a_second_at_most() -> None:
-    reception = Reception(1)
+    reception = ReceiverStats(1)
     count(reception, sequence=0)
     count(reception, sequence=1, timestamp=2**31)
     assert standing(reception).jitter == 8000 // 16
 
 
 def test_a_number_that_is_far_off_alone_is_no_loss() -> None:
-    reception = Reception(2)
+    reception = ReceiverStats(2)
     for sequence in (10, 11, 20_000, 12, 13, 60_000, 14):
         count(reception, sequence=sequence)
         count(reception, sequence=sequence if sequence < 100 else 12, row=1)
@@ -90,7 +90,7 @@ def test_a_number_that_is_far_off_alone_is_no_loss() -> None:
 
 @given(st.integers(0, 65535), st.integers(0, 65535))
 def test_a_sender_that_begins_anew_loses_nothing_and_is_followed(first: int, then: int) -> None:
-    reception = Reception(1)
+    reception = ReceiverStats(1)
     for sequence in (first, first + 1, first + 3, then, then + 1, then + 2, then + 4):
         count(reception, sequence=sequence)
     found = standing(reception)
@@ -101,7 +101,7 @@ def test_a_sender_that_begins_anew_loses_nothing_and_is_followed(first: int, the
 
 
 def test_a_sender_that_begins_anew_with_smaller_numbers_has_gone_round() -> None:
-    reception = Reception(1)
+    reception = ReceiverStats(1)
     for sequence in (40_000, 5, 6):
         count(reception, sequence=sequence)
     assert standing(reception).highest == 65536 + 6

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.rtp.receiver_stats import Standing
+from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 from holdfast.voice.media.rtp.rtcp import (
     LONGEST_TRIP_S,
-    Interval,
-    View,
+    PeerReport,
+    ReportInterval,
     goodbye,
     ntp,
     read,
@@ -18,11 +18,11 @@ from holdfast.voice.media.rtp.rtcp import (
     round_trip_s,
 )
 
-STANDING = Standing(ssrc=0xCAFE, highest=66_000, expected=200, received=190, jitter=40)
+STANDING = ReceptionReport(ssrc=0xCAFE, highest=66_000, expected=200, received=190, jitter=40)
 
 
 def written(
-    standing: Standing | None = STANDING, *, since: Interval | None = None, last_report: int | None = 7
+    standing: ReceptionReport | None = STANDING, *, since: ReportInterval | None = None, last_report: int | None = 7
 ) -> bytes:
     return report(
         ssrc=0xBEEF,
@@ -31,7 +31,7 @@ def written(
         packets=50,
         name="holdfast@127.0.0.1",
         standing=standing,
-        since=since or Interval(),
+        since=since or ReportInterval(),
         last_report=last_report,
         last_report_ago_s=1.5,
     )
@@ -67,9 +67,9 @@ def test_a_report_of_both_directions() -> None:
 
 
 def test_only_what_was_lost_since_the_last_report_is_the_fraction() -> None:
-    loss = struct.unpack_from("!I", packets(written(since=Interval(expected=100, received=100)))[0][2], 28)[0]
+    loss = struct.unpack_from("!I", packets(written(since=ReportInterval(expected=100, received=100)))[0][2], 28)[0]
     assert loss >> 24 == 10 * 256 // 100
-    duplicates = Standing(ssrc=1, highest=9, expected=10, received=12, jitter=0)
+    duplicates = ReceptionReport(ssrc=1, highest=9, expected=10, received=12, jitter=0)
     loss = struct.unpack_from("!I", packets(written(duplicates))[0][2], 28)[0]
     assert (loss >> 24, loss & 0xFFFFFF) == (0, 0xFFFFFE)
 
@@ -92,22 +92,22 @@ def test_goodbye() -> None:
 def test_what_the_party_says_of_us() -> None:
     view = read(written(), our_ssrc=0xCAFE)
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
-    assert view == View(lost=10, jitter=40, last_report=at, echoed=7, held_s=1.5)
-    assert read(written(), our_ssrc=1) == View(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
+    assert view == PeerReport(lost=10, jitter=40, last_report=at, echoed=7, held_s=1.5)
+    assert read(written(), our_ssrc=1) == PeerReport(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
 
 
 def test_when_a_party_that_hears_nobody_reported_is_known() -> None:
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
     sent = struct.pack("!BBHIQIII", 0x80, 200, 6, 99, ntp(1_000_000_000.5), 123, 50, 8000)
-    assert read(sent, our_ssrc=5) == View(last_report=at)
+    assert read(sent, our_ssrc=5) == PeerReport(last_report=at)
 
 
 def test_a_party_that_hears_nobody_says_so_in_eight_bytes() -> None:
-    assert read(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == View()
+    assert read(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == PeerReport()
 
 
 def test_a_negative_number_of_lost_packets_stays_negative() -> None:
-    view = read(written(Standing(ssrc=1, highest=1, expected=1, received=3, jitter=0)), our_ssrc=1)
+    view = read(written(ReceptionReport(ssrc=1, highest=1, expected=1, received=3, jitter=0)), our_ssrc=1)
     assert view is not None
     assert view.lost == -2
 
@@ -115,7 +115,7 @@ def test_a_negative_number_of_lost_packets_stays_negative() -> None:
 def test_a_receiver_report() -> None:
     block = struct.pack("!IIIIII", 5, 3, 0, 9, 0, 0)
     data = struct.pack("!BBHI", 0x82, 201, 13, 99) + struct.pack("!IIIIII", 4, 0, 0, 0, 0, 0) + block
-    assert read(data, our_ssrc=5) == View(lost=3, jitter=9)
+    assert read(data, our_ssrc=5) == PeerReport(lost=3, jitter=9)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", bytes(40), b"\x80\xc9\0", b"\x80\xcb\0\x01" + bytes(4)])
@@ -143,7 +143,7 @@ def test_the_round_trip_is_what_the_echo_took_less_what_it_was_kept() -> None:
     assert round_trip_s(view, sent + kept_s - 0.0005) == 0.0
     assert round_trip_s(view, sent + kept_s - 1) is None, "an answer before its question"
     assert round_trip_s(view, sent + kept_s + LONGEST_TRIP_S + 1) is None
-    assert round_trip_s(View(), sent) is None
+    assert round_trip_s(PeerReport(), sent) is None
 
 
 def test_a_party_that_saw_no_report_of_ours_echoes_none() -> None:
@@ -163,7 +163,7 @@ def test_the_age_of_a_report_always_fits(ago_s: float, told: int) -> None:
         packets=0,
         name="x",
         standing=STANDING,
-        since=Interval(),
+        since=ReportInterval(),
         last_report=7,
         last_report_ago_s=ago_s,
     )

@@ -14,19 +14,19 @@ from holdfast.voice.media.rtp.srtp import (
     KEY_BYTES,
     LONGEST_TAG,
     KeyWrong,
-    Lines,
     Profile,
-    Srtp,
     SrtpKeys,
+    SrtpLegs,
+    SrtpSession,
 )
 
 A, B = bytes(range(30)), bytes(range(30, 60))
 
 
-def pair(profile: Profile = "AES_CM_128_HMAC_SHA1_80") -> tuple[Srtp, Srtp]:
+def pair(profile: Profile = "AES_CM_128_HMAC_SHA1_80") -> tuple[SrtpSession, SrtpSession]:
     size = KEY_BYTES[profile]
-    ours = Srtp(SrtpKeys(send=A[:size], receive=B[:size], profile=profile))
-    return ours, Srtp(SrtpKeys(send=B[:size], receive=A[:size], profile=profile))
+    ours = SrtpSession(SrtpKeys(send=A[:size], receive=B[:size], profile=profile))
+    return ours, SrtpSession(SrtpKeys(send=B[:size], receive=A[:size], profile=profile))
 
 
 def rtp(k: int, ssrc: int = 9) -> bytes:
@@ -55,7 +55,7 @@ def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile)
     ours, theirs = pair(profile)
     again, _ = pair(profile)
     packets = np.zeros((3, PACKET + LONGEST_TAG), dtype=np.uint8)
-    lines = Lines(packets)
+    lines = SrtpLegs(packets)
 
     def write(line: int) -> None:
         packets[line, :PACKET] = np.frombuffer(rtp(1), dtype=np.uint8)
@@ -81,7 +81,7 @@ def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile)
 def test_one_that_cannot_be_opened_does_not_keep_the_others_shut() -> None:
     legs = [pair() for _ in range(4)]
     packets = np.zeros((4, 512), dtype=np.uint8)
-    lines = Lines(packets)
+    lines = SrtpLegs(packets)
     for line, (ours, _) in enumerate(legs):
         sealed = ours.seal(rtp(line))
         packets[line, : len(sealed)] = np.frombuffer(sealed, dtype=np.uint8)
@@ -97,7 +97,7 @@ def test_one_that_cannot_be_opened_does_not_keep_the_others_shut() -> None:
 def test_nothing_a_stranger_sends_is_opened_in_its_place(data: bytes) -> None:
     packets = np.zeros((1, 512), dtype=np.uint8)
     packets[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
-    lines = Lines(packets)
+    lines = SrtpLegs(packets)
     lines.sizes[0] = len(data)
     lines.open([0], [pair()[1]])
     assert lines.sizes[0] == 0
@@ -107,10 +107,10 @@ def test_a_known_answer() -> None:
     """A packet under the master key and salt of the RFC's own example. Source: RFC 3711 appendix B.3."""
     key = bytes.fromhex("e1f97a0d3e018be0d64fa32c06de4139" + "0ec675ad498afeebb6960b3aabe6")
     plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
-    ours = Srtp(SrtpKeys(send=key, receive=key))
+    ours = SrtpSession(SrtpKeys(send=key, receive=key))
     sealed = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
     assert ours.seal(plain) == sealed
-    assert Srtp(SrtpKeys(send=key, receive=key)).open(sealed) == plain
+    assert SrtpSession(SrtpKeys(send=key, receive=key)).open(sealed) == plain
 
 
 def test_the_counter_goes_on_over_the_wrap_of_the_sequence() -> None:
@@ -124,9 +124,9 @@ def test_new_keys_one_way_leave_the_other_way_alone() -> None:
     first = ours.seal(rtp(1))
     assert theirs.open(first) == rtp(1)
     fresh = bytes(30)
-    again = Srtp(SrtpKeys(send=B, receive=fresh), before=theirs)
+    again = SrtpSession(SrtpKeys(send=B, receive=fresh), before=theirs)
     assert again.open(ours.seal(rtp(2))) is None, "the old key opens nothing any more"
-    same = Srtp(theirs.keys, before=theirs)
+    same = SrtpSession(theirs.keys, before=theirs)
     assert same.open(first) is None, "it still knows what it has seen"
     assert same.open(ours.seal(rtp(3))) == rtp(3)
 
@@ -148,6 +148,6 @@ def test_one_changed_byte_is_a_forgery(at: int, change: int) -> None:
 
 def test_keys_have_the_length_of_their_profile_and_are_never_printed() -> None:
     with pytest.raises(KeyWrong, match="30"):
-        Srtp(SrtpKeys(send=A, receive=B[:16]))
+        SrtpSession(SrtpKeys(send=A, receive=B[:16]))
     assert "0, 1" not in repr(SrtpKeys(send=A, receive=B))
     assert "SrtpKeys(profile=" in repr(SrtpKeys(send=A, receive=B))

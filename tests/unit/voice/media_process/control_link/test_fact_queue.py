@@ -1,11 +1,11 @@
 """Facts that wait for a reader: in order, and the least needed go first when there are too many."""
 
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.control_link.fact_queue import Outbox
+from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 
 
 def digit(k: int) -> m.Fact:
-    return m.DigitPressed(leg=f"CA{k}", digit="1")
+    return m.RowDigitPressed(leg=f"CA{k}", digit="1")
 
 
 def load(k: int) -> m.Fact:
@@ -22,7 +22,7 @@ def load(k: int) -> m.Fact:
     )
 
 
-def emptied(outbox: Outbox) -> list[m.Fact]:
+def emptied(outbox: FactQueue) -> list[m.Fact]:
     facts = []
     while (fact := outbox.take()) is not None:
         facts.append(fact)
@@ -30,7 +30,7 @@ def emptied(outbox: Outbox) -> list[m.Fact]:
 
 
 def test_facts_come_in_order() -> None:
-    outbox = Outbox(limit=10)
+    outbox = FactQueue(limit=10)
     for k in range(10):
         outbox.put(digit(k))
     assert len(outbox) == 10
@@ -39,7 +39,7 @@ def test_facts_come_in_order() -> None:
 
 
 def test_statistics_go_first_and_that_they_went_is_told() -> None:
-    outbox = Outbox(limit=10)
+    outbox = FactQueue(limit=10)
     for k in range(5):
         outbox.put(load(k))
         outbox.put(digit(k))
@@ -49,14 +49,14 @@ def test_statistics_go_first_and_that_they_went_is_told() -> None:
 
 
 def test_without_statistics_the_oldest_go() -> None:
-    outbox = Outbox(limit=20)
+    outbox = FactQueue(limit=20)
     for k in range(21):
         outbox.put(digit(k))
     assert emptied(outbox) == [m.FactsLost(count=2), *(digit(k) for k in range(2, 21))]
 
 
 def test_a_fact_that_did_not_arrive_is_the_next_again() -> None:
-    outbox = Outbox(limit=10)
+    outbox = FactQueue(limit=10)
     outbox.put(digit(1))
     outbox.put(digit(2))
     taken = outbox.take()

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.errors import MessageUnreadable
+from holdfast.voice.media_process.errors import MediaMessageUnreadable
 
 REQUESTS: list[m.Request] = [
-    m.Batch(
+    m.RequestBatch(
         number=1,
         commands=(
             m.DescribeRow(
@@ -24,11 +24,11 @@ REQUESTS: list[m.Request] = [
                 dtmf_payload_type=None,
                 send=True,
                 receive=True,
-                srtp=m.Srtp(send=bytes(range(30)), receive=b"\xff" * 30, profile="AES_CM_128_HMAC_SHA1_80"),
+                srtp=m.SrtpParameters(send=bytes(range(30)), receive=b"\xff" * 30, profile="AES_CM_128_HMAC_SHA1_80"),
             ),
-            m.Route(hears=(("CA1", None), ("CA2", ()), ("CA3", ("CA1", "CA2")))),
-            m.Play(leg="CA1", token="CA1/1", clip_id="ü", loops=1000),
-            m.Stop(leg="CA1", token="CA1/1"),
+            m.RouteRows(hears=(("CA1", None), ("CA2", ()), ("CA3", ("CA1", "CA2")))),
+            m.PlayClip(leg="CA1", token="CA1/1", clip_id="ü", loops=1000),
+            m.StopClip(leg="CA1", token="CA1/1"),
             m.CloseRow(leg="CA1"),
         ),
     ),
@@ -61,11 +61,11 @@ ANSWERS: list[m.Answer] = [
     m.RowOpened(number=1, row=3, ip="127.0.0.1", port=16390),
     m.ClipKnown(number=1, known=True),
     m.RowList(number=1, rows=(ROW,)),
-    m.Attached(pid=1, capacity=2, rows=(ROW,)),
+    m.ControlAttached(pid=1, capacity=2, rows=(ROW,)),
     m.FirstPacket(leg="CA1", source=("127.0.0.1", 4000)),
-    m.SoundStarted(leg="CA1", token="t", monotonic_s=1.5),
-    m.SoundEnded(leg="CA1", token="t"),
-    m.DigitPressed(leg="CA1", digit="#"),
+    m.RowAudioStarted(leg="CA1", token="t", monotonic_s=1.5),
+    m.RowAudioEnded(leg="CA1", token="t"),
+    m.RowDigitPressed(leg="CA1", digit="#"),
     m.RtpSilent(leg="CA1", silent_s=10.0),
     m.TicksSkipped(count=3),
     m.RowsLeft(some=False),
@@ -80,7 +80,7 @@ ANSWERS: list[m.Answer] = [
         longest_tick_ms=1.0,
         latest_start_ms=0.1,
     ),
-    m.Refused(leg="CA1", command="play", token="t", message="no clip"),
+    m.RequestRefused(leg="CA1", command="play", token="t", message="no clip"),
     m.FactsLost(count=9),
 ]
 
@@ -122,16 +122,16 @@ def test_answers_are_read_as_they_were_given() -> None:
     ],
 )
 def test_what_is_no_request(text: bytes) -> None:
-    with pytest.raises(MessageUnreadable):
+    with pytest.raises(MediaMessageUnreadable):
         m.read_request(text)
 
 
 def test_what_is_no_answer() -> None:
-    with pytest.raises(MessageUnreadable):
+    with pytest.raises(MediaMessageUnreadable):
         m.read_answer(b'{"kind":"list-rows","number":1}')
 
 
 @pytest.mark.parametrize("lengths", [(m.JSON_LIMIT + 1, 0), (2, m.SOUND_LIMIT + 1)])
 def test_a_message_that_claims_to_be_huge(lengths: tuple[int, int]) -> None:
-    with pytest.raises(MessageUnreadable):
+    with pytest.raises(MediaMessageUnreadable):
         list(m.Unpacker().feed(m.LENGTHS.pack(*lengths)))

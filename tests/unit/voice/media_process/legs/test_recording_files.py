@@ -14,13 +14,13 @@ from holdfast.voice.media.codec.g711 import ENCODE
 from holdfast.voice.media.codec.wav import HEAD_BYTES, channels_in
 from holdfast.voice.media.frames import SAMPLES
 from holdfast.voice.media_process.legs.recording_files import (
-    CaptureClosed,
     CaptureFact,
-    CaptureQuiet,
-    ChangeCapture,
-    CloseCapture,
-    OpenCapture,
+    ChangeTap,
+    CloseTap,
+    OpenTap,
     Recorders,
+    TapClosed,
+    TapQuiet,
     Voices,
     Writer,
 )
@@ -41,20 +41,20 @@ class Bench:
         self.rows = {"CA1": 0}
 
     def open(self, path: Path, *, voices: Voices = SAYS, quiet_s: float = 0.0) -> None:
-        self.recorders.carry_out(OpenCapture(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s), self.rows)
+        self.recorders.carry_out(OpenTap(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s), self.rows)
 
     def tick(self, count: int = 1, frames: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = LOUD) -> None:
         for _ in range(count):
             self.recorders.tick(frames, frames, LAW, skipped=0)
 
-    def close(self) -> CaptureClosed:
+    def close(self) -> TapClosed:
         """Close, and tick until that is told."""
-        self.recorders.carry_out(CloseCapture(recording=NAME), self.rows)
+        self.recorders.carry_out(CloseTap(recording=NAME), self.rows)
         return self.closed()
 
-    def closed(self) -> CaptureClosed:
+    def closed(self) -> TapClosed:
         for _ in range(100_000):
-            if self.told and isinstance(self.told[-1], CaptureClosed):
+            if self.told and isinstance(self.told[-1], TapClosed):
                 return self.told[-1]
             self.tick()
         raise AssertionError("it was never told as closed")
@@ -100,22 +100,22 @@ def test_a_leg_that_comes_later_is_heard_from_then_on(bench: Bench, tmp_path: Pa
 def test_voices_and_mode_change_while_it_is_made(bench: Bench, tmp_path: Path) -> None:
     bench.open(tmp_path / "a.part", quiet_s=0.04)
     both: Voices = ((("CA1", "says"),), ())
-    bench.recorders.carry_out(ChangeCapture(recording=NAME, voices=both), bench.rows)
-    bench.recorders.carry_out(ChangeCapture(recording=NAME, voices=((),)), bench.rows)
+    bench.recorders.carry_out(ChangeTap(recording=NAME, voices=both), bench.rows)
+    bench.recorders.carry_out(ChangeTap(recording=NAME, voices=((),)), bench.rows)
     bench.tick(3)
-    assert bench.told == [CaptureQuiet(recording=NAME)]
-    bench.recorders.carry_out(ChangeCapture(recording=NAME, mode="off"), bench.rows)
+    assert bench.told == [TapQuiet(recording=NAME)]
+    bench.recorders.carry_out(ChangeTap(recording=NAME, mode="off"), bench.rows)
     bench.tick(10)
     closed = bench.close()
     assert (closed.frames, closed.first_loud) == (3, None)
 
 
 def test_what_is_asked_of_recordings_that_are_not_there(bench: Bench) -> None:
-    bench.recorders.carry_out(ChangeCapture(recording=NAME, mode="off"), bench.rows)
+    bench.recorders.carry_out(ChangeTap(recording=NAME, mode="off"), bench.rows)
     assert bench.told == []
-    bench.recorders.carry_out(CloseCapture(recording=NAME), bench.rows)
+    bench.recorders.carry_out(CloseTap(recording=NAME), bench.rows)
     assert bench.told == [
-        CaptureClosed(recording=NAME, frames=0, first_loud=None, last_loud=None, error="no such recording")
+        TapClosed(recording=NAME, frames=0, first_loud=None, last_loud=None, error="no such recording")
     ]
 
 
@@ -123,8 +123,8 @@ def test_one_that_is_asked_for_twice_is_made_once(bench: Bench, tmp_path: Path) 
     bench.open(tmp_path / "a.part")
     bench.tick(2)
     bench.open(tmp_path / "b.part")
-    bench.recorders.carry_out(CloseCapture(recording=NAME), bench.rows)
-    bench.recorders.carry_out(CloseCapture(recording=NAME), bench.rows)
+    bench.recorders.carry_out(CloseTap(recording=NAME), bench.rows)
+    bench.recorders.carry_out(CloseTap(recording=NAME), bench.rows)
     bench.open(tmp_path / "b.part")
     assert bench.closed().frames == 2
     assert not (tmp_path / "b.part").exists()

@@ -22,16 +22,16 @@ from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.runtime.directory import access
 from holdfast.voice.runtime.directory.directory import (
     E164,
-    Answer,
+    AnsweringDocument,
     Directory,
     formatted,
     normal,
 )
 from holdfast.voice.runtime.directory.records import (
-    Application,
-    Line,
-    PhoneNumber,
-    Route,
+    ApplicationRecord,
+    LineRecord,
+    NumberRecord,
+    RouteRecord,
     VoiceSettings,
     read_application,
     read_line,
@@ -74,15 +74,15 @@ class Shelf:
         self.kept.pop((kind, key), None)
 
 
-def lines(**passwords: str) -> list[Line]:
-    return [Line.with_password(name=name, password=password) for name, password in passwords.items()]
+def lines(**passwords: str) -> list[LineRecord]:
+    return [LineRecord.with_password(name=name, password=password) for name, password in passwords.items()]
 
 
 async def opened(
     shelf: Shelf,
     *,
     now: float = 1.0,
-    lines: Iterable[Line] = (),
+    lines: Iterable[LineRecord] = (),
     numbers: Mapping[str, VoiceSettings] | None = None,
     default: str | None = None,
 ) -> Directory:
@@ -94,9 +94,11 @@ async def opened(
 async def test_what_was_put_is_there_after_a_new_start() -> None:
     shelf = Shelf()
     first = await opened(shelf)
-    line = Line.with_password(name="alice", password="secret", may_call=())
+    line = LineRecord.with_password(name="alice", password="secret", may_call=())
     number = replace(first.new_number(OURS, now=5.0), voice=VOICE, voice_application_sid="AP" + "1" * 32)
-    application = Application(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0, voice=VOICE)
+    application = ApplicationRecord(
+        sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0, voice=VOICE
+    )
     await first.put_line(line)
     await first.put_number(number)
     await first.put_application(application)
@@ -109,8 +111,8 @@ async def test_what_was_put_is_there_after_a_new_start() -> None:
 async def test_what_was_removed_is_gone_and_removing_it_again_says_so() -> None:
     shelf = Shelf()
     directory = await opened(shelf)
-    application = Application(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0)
-    await directory.put_line(Line.with_password(name="alice", password="secret"))
+    application = ApplicationRecord(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0)
+    await directory.put_line(LineRecord.with_password(name="alice", password="secret"))
     await directory.put_number(directory.new_number(OURS, now=5.0))
     await directory.put_application(application)
     for expected in (True, False):
@@ -124,7 +126,7 @@ async def test_what_was_removed_is_gone_and_removing_it_again_says_so() -> None:
 async def test_the_settings_are_laid_over_what_was_stored_and_not_stored_themselves() -> None:
     shelf = Shelf()
     stored = await opened(shelf)
-    await stored.put_line(Line.with_password(name="alice", password="old"))
+    await stored.put_line(LineRecord.with_password(name="alice", password="old"))
     await stored.put_number(replace(stored.new_number(OURS, now=5.0, friendly_name="desk"), voice_application_sid="AP"))
     before = dict(shelf.kept)
     directory = await opened(
@@ -153,7 +155,7 @@ async def test_numbers_and_applications_come_newest_first() -> None:
         await directory.put_number(directory.new_number(e164, now=float(second // 2)))
         sid = f"AP{second:032x}"
         await directory.put_application(
-            Application(sid=sid, friendly_name=sid, created_at=float(second), updated_at=0.0)
+            ApplicationRecord(sid=sid, friendly_name=sid, created_at=float(second), updated_at=0.0)
         )
     assert [each.phone_number[-1] for each in directory.numbers()] == ["2", "1", "3"]
     assert [each.sid[-1] for each in directory.applications()] == ["2", "1", "0"]
@@ -168,14 +170,14 @@ async def test_the_dialled_numbers_own_address_answers() -> None:
     assert number is not None
     callback = Callback(url="http://h/over", method="GET", events=("completed",))
     for dialled in (OURS, "15550100001", "+1 (555) 010-0001"):
-        assert directory.answer_for(dialled) == Answer(
+        assert directory.answer_for(dialled) == AnsweringDocument(
             instruction=ANSWER, callback=callback, phone_number_sid=number.sid
         )
 
 
 async def test_the_numbers_application_wins_and_one_that_is_gone_does_not() -> None:
     directory = await opened(Shelf())
-    application = Application(
+    application = ApplicationRecord(
         sid="AP" + "1" * 32,
         friendly_name="desk",
         created_at=5.0,
@@ -186,7 +188,7 @@ async def test_the_numbers_application_wins_and_one_that_is_gone_does_not() -> N
     number = replace(directory.new_number(OURS, now=5.0), voice=VOICE, voice_application_sid=application.sid)
     await directory.put_number(number)
     by_application = Instruction(request=WebRequest(url="http://h/app"))
-    assert directory.answer_for(OURS) == Answer(instruction=by_application, phone_number_sid=number.sid)
+    assert directory.answer_for(OURS) == AnsweringDocument(instruction=by_application, phone_number_sid=number.sid)
     await directory.remove_application(application.sid)
     answer = directory.answer_for(OURS)
     assert answer is not None
@@ -198,8 +200,8 @@ async def test_the_default_answers_whatever_has_no_address_of_its_own() -> None:
     directory = await opened(Shelf(), numbers=silent, default="http://h/default")
     by_default = Instruction(request=WebRequest(url="http://h/default"))
     (number,) = directory.numbers()
-    assert directory.answer_for(OURS) == Answer(instruction=by_default, phone_number_sid=number.sid)
-    assert directory.answer_for("anything at all") == Answer(instruction=by_default)
+    assert directory.answer_for(OURS) == AnsweringDocument(instruction=by_default, phone_number_sid=number.sid)
+    assert directory.answer_for("anything at all") == AnsweringDocument(instruction=by_default)
     without = await opened(Shelf(), numbers=silent)
     assert (without.answer_for(OURS), without.answer_for("anything at all")) == (None, None)
 
@@ -233,14 +235,14 @@ async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
 
 @given(name=st.text(), password=st.text(), may_call=st.lists(st.text()))
 def test_every_line_survives_the_shelf(name: str, password: str, may_call: list[str]) -> None:
-    line = Line.with_password(name=name, password=password, may_call=tuple(may_call))
+    line = LineRecord.with_password(name=name, password=password, may_call=tuple(may_call))
     assert read_line(write(line)) == line
     assert not any(secret in repr(line) for secret in (line.ha1.md5, line.ha1.sha256))
 
 
 def test_of_a_password_the_shelf_keeps_what_proves_it_in_our_realm_and_whether_it_is_short() -> None:
     """Source: RFC 7616 §3.4.2. Worked out here, so that neither the realm nor the way it is computed ever changes."""
-    line = Line.with_password(name="alice", password="wonderland", may_call=("+1",))
+    line = LineRecord.with_password(name="alice", password="wonderland", may_call=("+1",))
     assert json.loads(write(line)) == {
         "name": "alice",
         "ha1": {
@@ -251,7 +253,7 @@ def test_of_a_password_the_shelf_keeps_what_proves_it_in_our_realm_and_whether_i
         "short": False,
         "rtp_source": None,
     }
-    assert [Line.with_password(name="a", password="x" * n).short for n in (0, 7, 8)] == [True, True, False]
+    assert [LineRecord.with_password(name="a", password="x" * n).short for n in (0, 7, 8)] == [True, True, False]
 
 
 def test_a_stored_line_that_cannot_be_read_is_told_without_what_it_holds() -> None:
@@ -262,7 +264,7 @@ def test_a_stored_line_that_cannot_be_read_is_told_without_what_it_holds() -> No
 
 @given(text=st.text(), at=st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_survives_the_shelf(text: str, at: float) -> None:
-    number = PhoneNumber(sid=text, phone_number=text, friendly_name=text, created_at=at, updated_at=at, voice=VOICE)
+    number = NumberRecord(sid=text, phone_number=text, friendly_name=text, created_at=at, updated_at=at, voice=VOICE)
     assert read_number(write(number)) == number
 
 
@@ -290,11 +292,11 @@ class Looked(access.Access):
     looked: int = 0
     gone_through: int = 0
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LineRecord | None:
         self.looked += 1
         return super().line(name)
 
-    def _gather(self) -> Iterator[tuple[str, Line]]:
+    def _gather(self) -> Iterator[tuple[str, LineRecord]]:
         self.gone_through += 1
         return super()._gather()
 
@@ -321,7 +323,7 @@ async def test_who_is_no_line_costs_as_much_to_look_up_as_who_is_one() -> None:
         )
     )
     directory = Directory(shelf, account=ACCOUNT, access=doors)
-    await directory.put_line(Line.with_password(name="own", password="x"))
+    await directory.put_line(LineRecord.with_password(name="own", password="x"))
     for name, found in (("own", True), ("u0", True), ("u8", True), ("nobody", False)):
         doors.looked = 0
         assert (directory.line(name) is not None) is found
@@ -332,8 +334,8 @@ async def test_who_is_no_line_costs_as_much_to_look_up_as_who_is_one() -> None:
     assert doors.gone_through == 2
 
 
-def route(prefix: str, host: str = "203.0.113.5", **fields: Any) -> Route:
-    return Route(prefix=prefix, host=host, port=5060, **fields)
+def route(prefix: str, host: str = "203.0.113.5", **fields: Any) -> RouteRecord:
+    return RouteRecord(prefix=prefix, host=host, port=5060, **fields)
 
 
 async def test_numbers_leave_by_the_longest_prefix_and_our_own_by_none() -> None:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from holdfast.voice.runtime.http.answer_cache import (
     AnswerCache,
+    CachedAnswer,
     Caching,
-    Kept,
     State,
     read_caching,
 )
@@ -85,7 +85,7 @@ def test_conditions() -> None:
 def test_states(lifetime_s: float | None, now: float, state: State) -> None:
     caching = Caching(lifetime_s=lifetime_s, tolerated_s=5.0)
 
-    assert Kept(value="page", caching=caching, at=100.0, size=4).state(now) == state
+    assert CachedAnswer(value="page", caching=caching, at=100.0, size=4).state(now) == state
 
 
 def test_the_least_recently_used_go_first_and_the_budget_holds() -> None:

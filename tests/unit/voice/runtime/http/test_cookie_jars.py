@@ -4,13 +4,13 @@ import pytest
 from yarl import URL
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.http.cookie_jars import Visitors
+from holdfast.voice.runtime.http.cookie_jars import CookieJars
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_each_call_has_its_own_until_it_is_over() -> None:
-    visitors = Visitors()
+    visitors = CookieJars()
     alice, bob = CallSid("CA1"), CallSid("CA2")
     visitors.of(alice).cookies.update_cookies({"a": "1"}, URL("http://127.0.0.1/"))
 
@@ -23,7 +23,7 @@ async def test_each_call_has_its_own_until_it_is_over() -> None:
 
 
 async def test_the_longest_unseen_are_forgotten() -> None:
-    visitors = Visitors(kept=2)
+    visitors = CookieJars(kept=2)
     first, second = visitors.of(CallSid("CA1")), visitors.of(CallSid("CA2"))
     visitors.of(CallSid("CA1"))
     visitors.of(CallSid("CA3"))

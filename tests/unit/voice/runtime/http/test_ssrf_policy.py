@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast.voice.runtime.http.errors import AddressRefused, SettingWrong
-from holdfast.voice.runtime.http.ssrf_policy import Reach, reach_of
+from holdfast.voice.runtime.http.errors import AddressRefused, WebhookSettingInvalid
+from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy, reach_of
 
 PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 LOOPBACK = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]
@@ -35,7 +35,7 @@ PRIVATE = [
 ]
 
 
-def refused(reach: Reach, address: str, host: str = "hooks.example", port: int = 443) -> bool:
+def refused(reach: SsrfPolicy, address: str, host: str = "hooks.example", port: int = 443) -> bool:
     try:
         reach.judge(host, port, address)
     except AddressRefused:
@@ -45,31 +45,31 @@ def refused(reach: Reach, address: str, host: str = "hooks.example", port: int =
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_reached(address: str) -> None:
-    assert not refused(Reach(), address)
+    assert not refused(SsrfPolicy(), address)
 
 
 @pytest.mark.parametrize("address", LOOPBACK)
 def test_loopback_only_while_it_is_allowed(address: str) -> None:
-    assert refused(Reach(), address)
-    assert not refused(Reach(loopback=True), address)
+    assert refused(SsrfPolicy(), address)
+    assert not refused(SsrfPolicy(loopback=True), address)
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_refused_even_while_loopback_is_allowed(address: str) -> None:
-    assert refused(Reach(loopback=True), address)
+    assert refused(SsrfPolicy(loopback=True), address)
 
 
 def test_what_is_no_address_is_refused() -> None:
-    assert refused(Reach(loopback=True), "not an address")
+    assert refused(SsrfPolicy(loopback=True), "not an address")
 
 
 def test_the_refusal_has_twilios_code_and_names_the_setting() -> None:
     with pytest.raises(AddressRefused, match=r"app\.lan is at 192\.168\.0\.7.*private.*webhook_allow") as refusal:
-        Reach().judge("app.lan", 80, "192.168.0.7")
+        SsrfPolicy().judge("app.lan", 80, "192.168.0.7")
     assert refusal.value.code == 11205
     assert refusal.value.message.endswith("(holdfast serve --webhook-allow app.lan)")
     with pytest.raises(AddressRefused, match=r"^127\.0\.0\.1 is this machine; .* --webhook-allow 127\.0\.0\.1\)$"):
-        Reach().judge("127.0.0.1", 80, "127.0.0.1")
+        SsrfPolicy().judge("127.0.0.1", 80, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_our_own_origin_is_reached_wherever_it_is_but_not_its_neighbour() -> Non
 
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "http://app.lan", "app.lan:80", "*.lan", "10.0.0", "a b"])
 def test_a_senseless_entry_names_the_setting(entry: str) -> None:
-    with pytest.raises(SettingWrong, match="webhook_allow"):
+    with pytest.raises(WebhookSettingInvalid, match="webhook_allow"):
         reach_of(loopback=False, own=[], allow=[entry])
 
 
 @pytest.mark.parametrize("url", ["", "holds.lan", "ftp://holds.lan", "http://holds.lan:99999"])
 def test_an_own_address_must_be_a_url(url: str) -> None:
-    with pytest.raises(SettingWrong):
+    with pytest.raises(WebhookSettingInvalid):
         reach_of(loopback=False, own=[url], allow=[])

@@ -91,7 +91,7 @@ class Media:
 
     def capture(self, command: words.CaptureCommand) -> None:
         self.asked.append(command)
-        if isinstance(command, words.OpenCapture):
+        if isinstance(command, words.OpenTap):
             Path(command.path).write_bytes(part_of(FRAMES))
 
 
@@ -113,7 +113,7 @@ class Bench:
     def closed(self, *, error: str = "", first: int | None = 20, last: int | None = 39) -> None:
         """The media process is done with it."""
         self.recorder.hear(
-            words.CaptureClosed(recording=TAPE, frames=FRAMES, first_loud=first, last_loud=last, error=error)
+            words.TapClosed(recording=TAPE, frames=FRAMES, first_loud=first, last_loud=last, error=error)
         )
 
 
@@ -124,7 +124,7 @@ async def test_a_recording_from_its_beginning_to_its_file(tmp_path: Path) -> Non
         assert (tmp_path / "recordings").stat().st_mode & 0o777 == 0o700
         bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES, quiet_s=5))
         bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="off"))
-        bench.recorder.hear(words.CaptureQuiet(recording=TAPE))
+        bench.recorder.hear(words.TapQuiet(recording=TAPE))
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=True))
         assert bench.recorder.path(TAPE) is None
         bench.closed()

@@ -7,27 +7,29 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.dial_plan import (
     MOST_CONTACTS,
-    Goal,
+    DialDestination,
     Unreachable,
     goals,
     line_named,
     redirected,
 )
 
-SECOND = Route(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
-FIRST = Route(
+SECOND = RouteRecord(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
+FIRST = RouteRecord(
     prefix="+44", host="203.0.113.5", port=5060, user="acme", password="x", domain="carrier.example", backup=SECOND
 )
 
 
 class Book:
-    def line(self, name: str) -> Line | None:
-        return Line.with_password(name=name, password="secret") if name in ("+15550123", "15550124", "100") else None
+    def line(self, name: str) -> LineRecord | None:
+        return (
+            LineRecord.with_password(name=name, password="secret") if name in ("+15550123", "15550124", "100") else None
+        )
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         return FIRST if number.startswith("+44") else None
 
     def unreachable(self, number: str) -> str:
@@ -49,7 +51,7 @@ def test_a_line_is_rung_by_its_number_however_that_is_written(to: str, name: str
     assert line_named(to, Book()) == name
 
 
-def leads(to: str) -> tuple[Goal, ...]:
+def leads(to: str) -> tuple[DialDestination, ...]:
     return goals(Target(to=to), lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)
 
 
@@ -82,23 +84,25 @@ def test_who_calls_as_the_trunk_knows_us(caller: str, first: str, second: str) -
     assert (goal.from_(caller), goal.instead.from_(caller)) == (first, second)
 
 
-MANY = Route(
+MANY = RouteRecord(
     prefix="+44",
     host="203.0.113.5",
     port=5060,
     user="acme",
     password="x",
     sources=("198.51.100.0/24",),
-    backup=Route(prefix="+44", host="203.0.113.6", port=5060),
+    backup=RouteRecord(prefix="+44", host="203.0.113.6", port=5060),
 )
 TO = "+442079460000"
 
 
-def sent_on(*contacts: str, status: int = 302, name: str = "Contact", route: Route = MANY) -> Goal | None:
+def sent_on(
+    *contacts: str, status: int = 302, name: str = "Contact", route: RouteRecord = MANY
+) -> DialDestination | None:
     """Where a call by this trunk goes that it redirected."""
 
     class Trunks(Book):
-        def route_for(self, number: str) -> Route | None:
+        def route_for(self, number: str) -> RouteRecord | None:
             return route
 
     (goal,) = goals(Target(to=TO), lines=Trunks(), contacts=lambda _: (), is_ours=lambda _: False)
@@ -153,12 +157,12 @@ def test_what_is_no_redirection_of_a_trunk_leads_nowhere() -> None:
     assert sent_on() is None
     assert sent_on(there, name="X-Contact") is None
     assert sent_on(*["*"] * MOST_CONTACTS, there) is None
-    phone = Goal(uri=f"sip:{TO}@198.51.100.8", next_hop=None, headers=())
+    phone = DialDestination(uri=f"sip:{TO}@198.51.100.8", next_hop=None, headers=())
     assert redirected(phone, 302, (("Contact", there),)) is None, "phones send nobody on"
 
 
 def test_a_sealed_trunk_stays_sealed() -> None:
-    sealed = Route(prefix="+", host="203.0.113.5", port=5061, transport="TLS", sources=("198.51.100.7",))
+    sealed = RouteRecord(prefix="+", host="203.0.113.5", port=5061, transport="TLS", sources=("198.51.100.7",))
     onward = sent_on(f"<sips:{TO}@198.51.100.7>", route=sealed)
     assert onward is not None
     assert onward.transport == "TLS"
@@ -182,14 +186,14 @@ def test_a_sealed_trunk_stays_sealed() -> None:
 )
 def test_whom_a_trunk_is_told_we_vouch_for(identity: str | None, caller: str, headers: dict[str, str]) -> None:
     trunk = replace(FIRST, identity=identity)
-    goal = Goal(uri="sip:+44@carrier.example", next_hop=None, headers=(), domain=trunk.domain, trunk=trunk)
+    goal = DialDestination(uri="sip:+44@carrier.example", next_hop=None, headers=(), domain=trunk.domain, trunk=trunk)
     assert dict(goal.asserted(caller)) == headers
-    assert Goal(uri="sip:x@203.0.113.9", next_hop=None, headers=()).asserted(caller) == ()
+    assert DialDestination(uri="sip:x@203.0.113.9", next_hop=None, headers=()).asserted(caller) == ()
 
 
 def test_a_trunk_without_a_name_is_told_by_its_address() -> None:
     trunk = replace(SECOND, identity="caller")
-    goal = Goal(uri="sip:+44@203.0.113.6:5061", next_hop=None, headers=(), trunk=trunk)
+    goal = DialDestination(uri="sip:+44@203.0.113.6:5061", next_hop=None, headers=(), trunk=trunk)
     assert goal.asserted("+15550100") == (("P-Asserted-Identity", "<sip:+15550100@203.0.113.6:5061>"),)
 
 

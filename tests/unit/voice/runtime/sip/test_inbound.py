@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import Answer
-from holdfast.voice.runtime.directory.records import Line, Route
+from holdfast.voice.runtime.directory.directory import AnsweringDocument
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.inbound import (
     SipSettings,
     SrtpWish,
@@ -81,7 +81,7 @@ def test_a_forwarded_call_says_whom_it_was_for(headers: Headers, expected: str |
 
 
 def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
-    answer = Answer(instruction=Instruction(twiml="<Response/>"), sip_domain_sid="SD1")
+    answer = AnsweringDocument(instruction=Instruction(twiml="<Response/>"), sip_domain_sid="SD1")
     headers = (("Diversion", "<sip:+15550100999@c.example>"), ("X-Ticket", "7"), ("Subject", "none of ours"))
     heard = received(CallSid("CA1"), AccountSid("AC1"), invited(*headers), answer, HERE)
     assert heard.extra == (
@@ -98,10 +98,10 @@ def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
 class Lines:
     """A directory of one line."""
 
-    def line(self, name: str) -> Line | None:
-        return Line.with_password(name=name, password="secret") if name == "anybody" else None
+    def line(self, name: str) -> LineRecord | None:
+        return LineRecord.with_password(name=name, password="secret") if name == "anybody" else None
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         return None
 
     def unreachable(self, number: str) -> str:

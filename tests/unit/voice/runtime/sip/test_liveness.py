@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.sip.legs.leg import Attached
+from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
 from holdfast.voice.sip.sdp.offer import Agreed
 
@@ -42,7 +42,7 @@ def test_only_another_direction_begins_the_time_anew() -> None:
     )
     by_sendonly = replace(agreed, send=False, peer_holds=True)
     by_inactive = replace(by_sendonly, receive=False)
-    leg = Attached(call=CallSid("CA1"), way="in")
+    leg = SipLeg(call=CallSid("CA1"), way="in")
     steps = [
         (10.0, agreed, False, 10.0),
         (20.0, replace(agreed, codec="PCMA"), False, 10.0),

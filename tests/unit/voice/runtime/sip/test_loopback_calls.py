@@ -7,15 +7,15 @@ import pytest
 from holdfast.voice.model.commands import Callback, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import Answer, normal
-from holdfast.voice.runtime.directory.records import Line, Route
-from holdfast.voice.runtime.sip.dial_plan import Goal, Unreachable
-from holdfast.voice.runtime.sip.inbound import Door
+from holdfast.voice.runtime.directory.directory import AnsweringDocument, normal
+from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
+from holdfast.voice.runtime.sip.dial_plan import DialDestination, Unreachable
+from holdfast.voice.runtime.sip.inbound import InboundAdmission
 from holdfast.voice.runtime.sip.loopback_calls import (
     HEADER,
     MOST_HOPS,
     MOST_UNDER_WAY,
-    Ourselves,
+    LoopbackCalls,
 )
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
 
@@ -23,9 +23,9 @@ ACCOUNT = AccountSid("AC" + "0" * 32)
 OUT, IN = CallSid("CA" + "1" * 32), CallSid("CA" + "2" * 32)
 OURS = Address("192.0.2.1", 5060)
 SHOP = "AP" + "1" * 32
-ANSWER = Answer(instruction=Instruction(request=WebRequest(url="https://app.example/shop")))
+ANSWER = AnsweringDocument(instruction=Instruction(request=WebRequest(url="https://app.example/shop")))
 OFFICE, RUNG = "+15550100", "+15550107"
-OFFICE_ANSWER = Answer(
+OFFICE_ANSWER = AnsweringDocument(
     instruction=Instruction(request=WebRequest(url="https://app.example/office")),
     callback=Callback(url="https://app.example/ended"),
     phone_number_sid="PN" + "1" * 32,
@@ -35,10 +35,10 @@ OFFICE_ANSWER = Answer(
 class Book:
     """A directory of one application, one number that a document answers and one line named like a number."""
 
-    def line(self, name: str) -> Line | None:
-        return Line.with_password(name=name, password="secret") if name == RUNG else None
+    def line(self, name: str) -> LineRecord | None:
+        return LineRecord.with_password(name=name, password="secret") if name == RUNG else None
 
-    def route_for(self, number: str) -> Route | None:
+    def route_for(self, number: str) -> RouteRecord | None:
         return None
 
     def unreachable(self, number: str) -> str:
@@ -47,7 +47,7 @@ class Book:
     def lets_in(self, host: str) -> bool:
         return host == "198.51.100.7"
 
-    def trunks(self) -> tuple[Route, ...]:
+    def trunks(self) -> tuple[RouteRecord, ...]:
         return ()
 
     def is_registered_as(self, user: str, host: str) -> bool:
@@ -56,28 +56,28 @@ class Book:
     def tls_name(self, to: Address) -> str | None:
         return None
 
-    def answer_for(self, dialled: str, *, host: str = "") -> Answer | None:
+    def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         return None
 
-    def answer_of_number(self, number: str) -> Answer | None:
+    def answer_of_number(self, number: str) -> AnsweringDocument | None:
         return OFFICE_ANSWER if normal(number) in (OFFICE, RUNG) else None
 
-    def answer_of_application(self, sid: str) -> Answer | None:
+    def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         return ANSWER if sid == SHOP else None
 
 
-def ourselves() -> Ourselves:
-    return Ourselves(Book(), ACCOUNT)
+def ourselves() -> LoopbackCalls:
+    return LoopbackCalls(Book(), ACCOUNT)
 
 
-def goal(made: Ourselves, *parameters: tuple[str, str], sid: str = SHOP) -> Goal:
+def goal(made: LoopbackCalls, *parameters: tuple[str, str], sid: str = SHOP) -> DialDestination:
     target = Target(to=f"app:{sid}", parameters=parameters)
     found = made.goal(PlaceLeg(call=OUT, target=target, from_="client:alice"), OURS)
     assert found is not None
     return found
 
 
-def to_number(made: Ourselves, to: str, *, hops: int = 0) -> Goal | None:
+def to_number(made: LoopbackCalls, to: str, *, hops: int = 0) -> DialDestination | None:
     return made.goal(PlaceLeg(call=OUT, target=Target(to=to), from_="+15550199"), OURS, hops=hops)
 
 
@@ -186,7 +186,7 @@ def test_an_application_there_is_none() -> None:
     ],
 )
 def test_without_a_password_come_trunks_and_we_ourselves(source: Address, *, may: bool) -> None:
-    assert Door(Book(), OURS, trust_loopback=True).may_call_unauthenticated(source) is may
+    assert InboundAdmission(Book(), OURS, trust_loopback=True).may_call_unauthenticated(source) is may
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,6 @@ def test_without_a_password_come_trunks_and_we_ourselves(source: Address, *, may
     [(Address("0.0.0.0", 5060), Address("127.0.0.1", 5060)), (Address("::", 5060), Address("::1", 5060))],
 )
 def test_who_listens_everywhere_calls_himself_by_loopback(listening: Address, source: Address) -> None:
-    door = Door(Book(), listening, trust_loopback=True)
+    door = InboundAdmission(Book(), listening, trust_loopback=True)
     assert door.may_call_unauthenticated(source)
     assert not door.may_call_unauthenticated(source._replace(port=5062))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from holdfast.voice.model.errors import StoreFailed
-from holdfast.voice.runtime.sip.registrations import Registrations
+from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.registrar.registrar import Binding, Bindings
 
@@ -54,7 +54,7 @@ class Shelf:
 @pytest.mark.parametrize("known", [bindings(), bindings(instance=None)])
 async def test_what_is_written_is_read_again(known: Bindings) -> None:
     shelf = Shelf()
-    first = Registrations(shelf)
+    first = StoredRegistrations(shelf)
     running = asyncio.ensure_future(first.run())
     first.changed("alice", known)
     first.changed("bob", known)
@@ -62,14 +62,14 @@ async def test_what_is_written_is_read_again(known: Bindings) -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     running.cancel()
-    assert await Registrations(shelf).load() == {"alice": known}
+    assert await StoredRegistrations(shelf).load() == {"alice": known}
     first.changed("alice", {})
     await first.write()
     assert shelf.texts == {}
 
 
 async def test_without_a_store_nothing_is_kept() -> None:
-    kept = Registrations()
+    kept = StoredRegistrations()
     kept.changed("alice", bindings())
     await kept.write()
     assert await kept.load() == {}
@@ -77,7 +77,7 @@ async def test_without_a_store_nothing_is_kept() -> None:
 
 async def test_a_store_that_fails_takes_the_next_registration(caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
-    kept = Registrations(shelf)
+    kept = StoredRegistrations(shelf)
     shelf.full = True
     kept.changed("alice", bindings())
     await kept.write()
@@ -94,7 +94,7 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again(
     monkeypatch.setattr("holdfast.voice.runtime.sip.registrations.AGAIN_S", 0.0)
     shelf = Shelf()
     shelf.full = True
-    kept = Registrations(shelf)
+    kept = StoredRegistrations(shelf)
     running = asyncio.ensure_future(kept.run())
     kept.changed("alice", bindings())
     kept.changed("bob", bindings())
@@ -122,7 +122,7 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again(
 )
 async def test_what_cannot_be_read_is_left_out(field: str, value: object, caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
-    kept = Registrations(shelf)
+    kept = StoredRegistrations(shelf)
     kept.changed("alice", bindings())
     await kept.write()
     ((address, host, told),) = json.loads(shelf.texts["alice"])

@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.runtime.sounds.clip_lru import Shelf
-from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.clip_lru import ClipLru
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
 
 
-def sound(size: int) -> Sound:
-    return Sound(audio=bytes(size), level_db=-20.0, peak_db=-3.0)
+def sound(size: int) -> DecodedAudio:
+    return DecodedAudio(audio=bytes(size), level_db=-20.0, peak_db=-3.0)
 
 
 def test_the_least_recently_used_make_room() -> None:
-    shelf = Shelf(budget_bytes=10)
+    shelf = ClipLru(budget_bytes=10)
     shelf.put("a", sound(4), in_play=())
     shelf.put("b", sound(4), in_play=())
     shelf.find("a")
@@ -23,7 +23,7 @@ def test_the_least_recently_used_make_room() -> None:
 
 
 def test_what_plays_stays() -> None:
-    shelf = Shelf(budget_bytes=10)
+    shelf = ClipLru(budget_bytes=10)
     shelf.put("a", sound(4), in_play=())
     shelf.put("b", sound(4), in_play=())
 
@@ -33,7 +33,7 @@ def test_what_plays_stays() -> None:
 
 
 def test_what_was_put_up_for_good_stays() -> None:
-    shelf = Shelf(budget_bytes=4)
+    shelf = ClipLru(budget_bytes=4)
     shelf.put("z", sound(3), in_play=(), for_good=True)
     shelf.put("y", sound(3), in_play=(), for_good=True)
 
@@ -43,7 +43,7 @@ def test_what_was_put_up_for_good_stays() -> None:
 
 
 def test_one_name_is_one_sound() -> None:
-    shelf = Shelf(budget_bytes=10)
+    shelf = ClipLru(budget_bytes=10)
     shelf.put("a", sound(8), in_play=())
     shelf.put("a", sound(9), in_play=())
 
@@ -52,7 +52,7 @@ def test_one_name_is_one_sound() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9), st.sets(st.sampled_from("abcdef")))))
 def test_what_plays_stays_whatever_comes(puts: list[tuple[str, int, set[str]]]) -> None:
-    shelf, sizes = Shelf(budget_bytes=20), dict[str, int]()
+    shelf, sizes = ClipLru(budget_bytes=20), dict[str, int]()
     for clip, size, wanted in puts:
         in_play = {name for name in wanted if name in shelf}
         given_away = shelf.put(clip, sound(size), in_play=in_play)

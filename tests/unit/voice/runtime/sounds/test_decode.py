@@ -12,14 +12,14 @@ from holdfast.voice.media.codec import g711
 from holdfast.voice.runtime.http.content_sniffing import SoundKind, kind_of
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode import decoded
-from holdfast.voice.runtime.sounds.sound import Sound
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
 from tests.unit.voice.runtime.sounds.files import file_of, tone
 
 LONGEST_S = 60.0
 KINDS: tuple[SoundKind, ...] = ("wav", "flac", "aiff", "mp3")
 
 
-def hertz(sound: Sound) -> int:
+def hertz(sound: DecodedAudio) -> int:
     samples: NDArray[np.float64] = g711.decode(sound.audio).astype(np.float64)[400:-400]
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 8000))
     return int(np.argmax(spectrum))

@@ -14,10 +14,10 @@ from holdfast.voice.runtime.sounds.generated import (
     music,
     touch_tones,
 )
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, Sound
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio
 
 
-def heard(sound: Sound | None) -> NDArray[np.float64]:
+def heard(sound: DecodedAudio | None) -> NDArray[np.float64]:
     assert sound is not None
     return g711.decode(sound.audio).astype(np.float64) / 32768
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.errors import MessageUnreadable, UriUnreadable
+from holdfast.voice.sip.errors import SipMessageUnreadable, UriUnreadable
 from holdfast.voice.sip.message.codec import Malformed, decode
 from holdfast.voice.sip.message.message import (
     Request,
@@ -243,7 +243,7 @@ def test_half_a_request_is_told_so() -> None:
     ],
 )
 def test_what_cannot_be_answered_is_dropped(data: bytes) -> None:
-    with pytest.raises(MessageUnreadable):
+    with pytest.raises(SipMessageUnreadable):
         decode(data)
 
 
@@ -274,7 +274,7 @@ def test_no_bytes_do_harm(noise: bytes, at: int, byte: int) -> None:
     for data in (noise, bytes(good), bytes(good[:at]), bytes(good[at:]) + noise):
         try:
             message = decode(data)
-        except MessageUnreadable:
+        except SipMessageUnreadable:
             continue
         if isinstance(message, Request | Response):
             message.encode()

@@ -12,9 +12,9 @@ from holdfast.voice.sip.effects import Address, Headers
 from holdfast.voice.sip.message.codec import decode
 from holdfast.voice.sip.message.digest import (
     NONCE_LIFETIME_S,
-    Credentials,
+    DigestCredentials,
+    DigestVerdict,
     Ha1,
-    Verdict,
     Verifier,
     answer,
     parse_digest,
@@ -90,12 +90,16 @@ class Server:
     ) -> str:
         values = self.verifier.challenges(HOME, now, stale=False)[keep:]
         (made,) = answer(
-            challenged(*values), Credentials(user=user, password=password), method="REGISTER", uri=uri, client_nonce="c"
+            challenged(*values),
+            DigestCredentials(user=user, password=password),
+            method="REGISTER",
+            uri=uri,
+            client_nonce="c",
         )
         assert made[0] == "Authorization"
         return made[1]
 
-    def check(self, value: str, *, now: float = 1001.0, source: Address = HOME, uri: str = URI) -> Verdict:
+    def check(self, value: str, *, now: float = 1001.0, source: Address = HOME, uri: str = URI) -> DigestVerdict:
         return self.verifier.check(value, method="REGISTER", uri=uri, source=source, now=now, ha1_of=secret)[0]
 
 
@@ -104,27 +108,29 @@ def test_both_sides_agree(keep: int, algorithm: str) -> None:
     server = Server()
     proof = server.proof(keep=keep)
     assert f"algorithm={algorithm}," in proof
-    assert server.check(proof) is Verdict.GOOD
+    assert server.check(proof) is DigestVerdict.GOOD
 
 
 @pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("nobody", 'pass"word'), ("", ""), ("nobody", "")])
 def test_a_wrong_password_and_an_unknown_user_look_the_same(user: str, password: str) -> None:
     server = Server()
-    assert server.check(server.proof(user, password)) is Verdict.BAD
+    assert server.check(server.proof(user, password)) is DigestVerdict.BAD
 
 
 def test_a_proof_is_good_once() -> None:
     server = Server()
     proof = server.proof()
-    assert server.check(proof) is Verdict.GOOD
-    assert server.check(proof) is Verdict.STALE
+    assert server.check(proof) is DigestVerdict.GOOD
+    assert server.check(proof) is DigestVerdict.STALE
 
 
 def test_a_proof_is_good_once_whoever_proves_something_meanwhile() -> None:
     server = Server()
     first, second = server.proof(now=1000.0), server.proof(now=1000.5)
     assert first != second
-    assert [server.check(proof) for proof in (first, second, first, second)] == [Verdict.GOOD] * 2 + [Verdict.STALE] * 2
+    assert [server.check(proof) for proof in (first, second, first, second)] == [DigestVerdict.GOOD] * 2 + [
+        DigestVerdict.STALE
+    ] * 2
 
 
 def test_a_nonce_may_be_used_again_with_a_higher_count() -> None:
@@ -132,11 +138,11 @@ def test_a_nonce_may_be_used_again_with_a_higher_count() -> None:
     params = parse_digest(server.proof())
     assert params is not None
     for count, verdict in (
-        (1, Verdict.GOOD),
-        (3, Verdict.GOOD),
-        (2, Verdict.STALE),
-        (3, Verdict.STALE),
-        (4, Verdict.GOOD),
+        (1, DigestVerdict.GOOD),
+        (3, DigestVerdict.GOOD),
+        (2, DigestVerdict.STALE),
+        (3, DigestVerdict.STALE),
+        (4, DigestVerdict.GOOD),
     ):
         params["nc"] = f"{count:08x}"
         params["response"] = response_of(params, ha1=ha1_in(params, 'pass"word'), method="REGISTER") or ""
@@ -154,26 +160,26 @@ def written(params: dict[str, str]) -> str:
 
 def test_an_old_nonce_is_stale_and_forgotten() -> None:
     server = Server()
-    assert server.check(server.proof(), now=1000 + NONCE_LIFETIME_S + 1) is Verdict.STALE
+    assert server.check(server.proof(), now=1000 + NONCE_LIFETIME_S + 1) is DigestVerdict.STALE
     first = server.proof()
-    assert server.check(first) is Verdict.GOOD
+    assert server.check(first) is DigestVerdict.GOOD
     later = 1000 + NONCE_LIFETIME_S + 10
-    assert server.check(server.proof(now=later), now=later) is Verdict.GOOD
-    assert server.check(first, now=later) is Verdict.STALE
+    assert server.check(server.proof(now=later), now=later) is DigestVerdict.GOOD
+    assert server.check(first, now=later) is DigestVerdict.STALE
 
 
 def test_a_nonce_belongs_to_who_got_it_and_to_us() -> None:
     server = Server()
     proof = server.proof()
-    assert server.check(proof, source=Address("10.9.9.9", 5060)) is Verdict.UNASKED
+    assert server.check(proof, source=Address("10.9.9.9", 5060)) is DigestVerdict.UNASKED
     stranger = Verifier(realm="holdfast", secret=b"another")
     verdict, _ = stranger.check(proof, method="REGISTER", uri=URI, source=HOME, now=1001, ha1_of=secret)
-    assert verdict is Verdict.UNASKED
+    assert verdict is DigestVerdict.UNASKED
 
 
 def test_a_proof_is_for_one_uri() -> None:
     server = Server()
-    assert server.check(server.proof(uri="sip:other")) is Verdict.UNASKED
+    assert server.check(server.proof(uri="sip:other")) is DigestVerdict.UNASKED
 
 
 def tampered(change: dict[str, str | None]) -> str:
@@ -212,7 +218,7 @@ def tampered(change: dict[str, str | None]) -> str:
 )
 def test_what_is_no_proof_is_bad(value: str) -> None:
     server = Server()
-    assert server.check(value) in (Verdict.BAD, Verdict.UNASKED)
+    assert server.check(value) in (DigestVerdict.BAD, DigestVerdict.UNASKED)
 
 
 def test_a_client_without_quality_of_protection_has_each_nonce_once() -> None:
@@ -222,8 +228,8 @@ def test_a_client_without_quality_of_protection_has_each_nonce_once() -> None:
     for key in ("qop", "nc", "cnonce"):
         del params[key]
     params["response"] = response_of(params, ha1=ha1_in(params, 'pass"word'), method="REGISTER") or ""
-    assert server.check(written(params)) is Verdict.GOOD
-    assert server.check(written(params)) is Verdict.STALE
+    assert server.check(written(params)) is DigestVerdict.GOOD
+    assert server.check(written(params)) is DigestVerdict.STALE
 
 
 def test_two_challenges_of_one_second_differ() -> None:
@@ -248,7 +254,7 @@ def test_two_challenges_of_one_second_differ() -> None:
     ],
 )
 def test_a_challenge_we_cannot_do_is_not_answered(values: tuple[str, ...]) -> None:
-    credentials = Credentials(user="a", password="b", realms=("r",))
+    credentials = DigestCredentials(user="a", password="b", realms=("r",))
     assert answer(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") == ()
 
 
@@ -259,7 +265,9 @@ def test_the_first_challenge_we_can_do_is_answered() -> None:
         'Digest realm="r", nonce="n3", algorithm=SHA-256',
         status=407,
     )
-    (made,) = answer(response, Credentials(user='a"b', password="p"), method="INVITE", uri="sip:x", client_nonce="c")
+    (made,) = answer(
+        response, DigestCredentials(user='a"b', password="p"), method="INVITE", uri="sip:x", client_nonce="c"
+    )
     name, value = made
     params = parse_digest(value)
     assert name == "Proxy-Authorization"
@@ -271,7 +279,7 @@ def test_the_first_challenge_we_can_do_is_answered() -> None:
 def test_a_name_cannot_begin_another_field() -> None:
     user = 'u"\r\nX-Twilio-CallSid: CA0\rX: y\nX: z'
     response = challenged('Digest realm="r", nonce="n"')
-    made_of = Credentials(user=user, password="p")
+    made_of = DigestCredentials(user=user, password="p")
     proof = answer(response, made_of, method="INVITE", uri="sip:x", client_nonce="c")
     made = decode(wired(invite()))
     assert isinstance(made, Request)
@@ -283,7 +291,9 @@ def test_a_name_cannot_begin_another_field() -> None:
 
 def test_an_old_server_is_answered_the_old_way() -> None:
     response = challenged('Digest realm="r", nonce="n"')
-    (made,) = answer(response, Credentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c")
+    (made,) = answer(
+        response, DigestCredentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c"
+    )
     params = parse_digest(made[1])
     assert params is not None
     assert params["response"] == WITHOUT_QOP
@@ -301,13 +311,13 @@ def test_a_server_may_offer_less_and_still_takes_more() -> None:
     assert proof is not None
     proof["algorithm"] = "SHA-256"
     proof["response"] = response_of(proof, ha1=ha1_in(proof, 'pass"word'), method="REGISTER") or ""
-    assert server.check(written(proof)) is Verdict.GOOD
+    assert server.check(written(proof)) is DigestVerdict.GOOD
 
 
-NAMED = Credentials(user="u", password="p", realms=("proxy", "switch"))
+NAMED = DigestCredentials(user="u", password="p", realms=("proxy", "switch"))
 
 
-def answered(response: Response, credentials: Credentials, proved: Headers = ()) -> list[tuple[str, str, str]]:
+def answered(response: Response, credentials: DigestCredentials, proved: Headers = ()) -> list[tuple[str, str, str]]:
     """Which headers answer a challenge: name, realm, nonce."""
     made = answer(response, credentials, method="INVITE", uri="sip:x", client_nonce="c", proved=proved)
     told = [(name, parse_digest(value) or {}) for name, value in made]
@@ -317,15 +327,15 @@ def answered(response: Response, credentials: Credentials, proved: Headers = ())
 def test_who_had_its_proof_gets_another_only_for_a_stale_nonce() -> None:
     proved = answer(
         challenged('Digest realm="r", nonce="n"'),
-        Credentials(user="u", password="p"),
+        DigestCredentials(user="u", password="p"),
         method="INVITE",
         uri="sip:x",
         client_nonce="c",
     )
     again = challenged("Basic x", 'Digest realm="r", nonce="m", stale=TRUE')
-    assert answered(again, Credentials(user="u", password="p"), proved) == [("Authorization", "r", "m")]
+    assert answered(again, DigestCredentials(user="u", password="p"), proved) == [("Authorization", "r", "m")]
     refused = challenged('Digest realm="r", nonce="m", stale=false', "Basic x")
-    assert answered(refused, Credentials(user="u", password="p"), proved) == []
+    assert answered(refused, DigestCredentials(user="u", password="p"), proved) == []
 
 
 def test_a_proof_for_one_stands_when_the_next_asks() -> None:
@@ -356,4 +366,4 @@ def test_several_that_ask_at_once_are_answered_at_once() -> None:
     gathered = replace(challenged(), headers=fields)
     both = [("Authorization", "switch", "n1"), ("Proxy-Authorization", "proxy", "n4")]
     assert answered(gathered, NAMED) == both
-    assert answered(gathered, Credentials(user="u", password="p")) == both[:1]
+    assert answered(gathered, DigestCredentials(user="u", password="p")) == both[:1]

@@ -9,18 +9,25 @@ from hypothesis import strategies as st
 from holdfast.voice.sip.message.framing import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
-    Broken,
+    CompleteMessage,
     Framer,
+    FramingBroken,
     Piece,
     Ping,
-    Whole,
 )
 
 FIRST = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 4\r\n\r\nbody"
 SECOND = b"SIP/2.0 200 OK\r\nl : 0\r\n\r\n"
 THIRD = b"INFO sip:a SIP/2.0\r\nCONTENT-LENGTH:2 \r\nX: content-length\r\n\r\n\r\n"
 STREAM = b"\r\n" + FIRST + b"\r\n\r\n" + SECOND + THIRD + b"\r\n\r\n\r\n" + FIRST
-PIECES: list[Piece] = [Whole(data=FIRST), Ping(), Whole(data=SECOND), Whole(data=THIRD), Ping(), Whole(data=FIRST)]
+PIECES: list[Piece] = [
+    CompleteMessage(data=FIRST),
+    Ping(),
+    CompleteMessage(data=SECOND),
+    CompleteMessage(data=THIRD),
+    Ping(),
+    CompleteMessage(data=FIRST),
+]
 
 
 def fed(*parts: bytes) -> list[Piece]:
@@ -45,7 +52,7 @@ def test_where_a_stream_is_split_makes_no_difference(places: list[int]) -> None:
 @given(st.lists(st.binary(max_size=60), max_size=20))
 def test_no_stream_does_harm(parts: list[bytes]) -> None:
     pieces = fed(*parts)
-    assert not any(isinstance(piece, Broken) for piece in pieces[:-1])
+    assert not any(isinstance(piece, FramingBroken) for piece in pieces[:-1])
 
 
 @pytest.mark.parametrize(
@@ -62,25 +69,25 @@ def test_no_stream_does_harm(parts: list[bytes]) -> None:
 def test_a_stream_without_a_clear_length_cannot_be_read_on(head: bytes, status: int, reason: str) -> None:
     first = b"BYE sip:a SIP/2.0\r\n" + head
     (broken,) = fed(first + b"\r\n\r\n" + FIRST, FIRST)
-    assert broken == Broken(head=first, status=status, reason=reason)
+    assert broken == FramingBroken(head=first, status=status, reason=reason)
 
 
 def test_a_peer_that_begins_with_tls_is_told_apart_at_once() -> None:
     (broken,) = fed(b"\x16", b"\x03\x01\x02\x00\x01\x00\x01")
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, FramingBroken)
     assert (broken.head, broken.reason.partition(" (")[2]) == (b"", "TLS at the port of plain TCP; it has its own)")
 
 
 def test_the_same_length_twice_is_clear() -> None:
     data = b"BYE sip:a SIP/2.0\r\nContent-Length: 0\r\nl: 0\r\n\r\n"
-    assert fed(data) == [Whole(data=data)]
+    assert fed(data) == [CompleteMessage(data=data)]
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
 def test_a_header_without_end_is_too_large(end: bytes) -> None:
     data = b"A" * (MAX_HEAD_BYTES + 1) + end
     (broken,) = fed(*(data[at : at + 1000] for at in range(0, len(data), 1000)))
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, FramingBroken)
     assert broken.status == 513
 
 
@@ -109,4 +116,4 @@ def test_a_connection_that_only_pings_is_not_a_message_late() -> None:
     assert framer.feed(b"\n", 2.0) == [Ping()]
     assert framer.feed(b"\r\n", 3.0) == []
     assert framer.due_at() is None
-    assert framer.feed(FIRST, 4.0) == [Whole(data=FIRST)]
+    assert framer.feed(FIRST, 4.0) == [CompleteMessage(data=FIRST)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import (
     Address,
     ContactsChanged,
@@ -49,7 +49,7 @@ def phone(wire: Wire, address: Address = ALICE) -> Node:
 
 
 def register(wire: Wire, node: Node, user: str = "alice", password: str = "secret", *, expires_s: int = 600) -> None:
-    credentials = Credentials(user=user, password=password)
+    credentials = DigestCredentials(user=user, password=password)
     effects = node.agent.register(
         "r", BOB, user, now=wire.now, domain="10.0.0.2", credentials=credentials, expires_s=expires_s
     )
@@ -81,7 +81,7 @@ def test_a_registrar_behind_a_proxy_is_proved_to_beside_the_proxy() -> None:
     wire = Wire()
     alice = phone(wire)
     peer = Peer(wire, alice, BOB)
-    credentials = Credentials(user="alice", password="secret", realms=("proxy", "registrar"))
+    credentials = DigestCredentials(user="alice", password="secret", realms=("proxy", "registrar"))
     wire.do(alice, alice.agent.register("r", BOB, "alice", now=wire.now, credentials=credentials))
     (first,) = peer.heard()
     peer.say(reply(first, 407, 'Proxy-Authenticate: Digest realm="proxy", nonce="n1"'))
@@ -120,7 +120,7 @@ def test_a_line_registers_only_itself() -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     effects = alice.agent.register(
-        "r", BOB, "bob", now=wire.now, credentials=Credentials(user="alice", password="secret")
+        "r", BOB, "bob", now=wire.now, credentials=DigestCredentials(user="alice", password="secret")
     )
     wire.do(alice, effects)
     wire.run(0.2)
@@ -139,7 +139,7 @@ def test_a_line_that_asks_for_too_little_is_told_the_least_and_asks_again() -> N
 def test_a_line_may_call_and_a_stranger_may_not() -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
-    for session, credentials in (("a", Credentials(user="alice", password="secret")), ("b", None)):
+    for session, credentials in (("a", DigestCredentials(user="alice", password="secret")), ("b", None)):
         effects = alice.agent.invite(
             SessionId(session), "sip:+15550100@10.0.0.2", now=wire.now, sdp=SDP, credentials=credentials
         )
@@ -204,7 +204,7 @@ class Scene:
         assert isinstance(challenge, Response)
         (made,) = answer(
             challenge,
-            Credentials(user="alice", password="secret"),
+            DigestCredentials(user="alice", password="secret"),
             method="REGISTER",
             uri="sip:10.0.0.2",
             client_nonce="c",

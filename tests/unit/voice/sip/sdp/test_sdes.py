@@ -81,8 +81,8 @@ def test_an_offer_has_our_keys_and_the_answer_theirs() -> None:
     them = take_answer(them, answer)
     assert us.agreed is not None
     assert them.agreed is not None
-    assert us.agreed.srtp == sdes.Keys(suite="AES_CM_128_HMAC_SHA1_80", send=b"o" * 30, receive=b"t" * 30)
-    assert them.agreed.srtp == sdes.Keys(suite="AES_CM_128_HMAC_SHA1_80", send=b"t" * 30, receive=b"o" * 30)
+    assert us.agreed.srtp == sdes.SdesKeys(suite="AES_CM_128_HMAC_SHA1_80", send=b"o" * 30, receive=b"t" * 30)
+    assert them.agreed.srtp == sdes.SdesKeys(suite="AES_CM_128_HMAC_SHA1_80", send=b"t" * 30, receive=b"o" * 30)
 
 
 def test_the_offerers_order_decides_among_suites() -> None:
@@ -97,7 +97,7 @@ def test_a_suite_we_have_no_key_for_is_passed_over() -> None:
     _, offer = make_offer(THEM)
     us, _ = take_offer(replace(US, crypto=OURS[2:]), offer)
     assert us.agreed is not None
-    assert us.agreed.srtp == sdes.Keys(suite="AEAD_AES_128_GCM", send=b"o" * 28, receive=b"t" * 28)
+    assert us.agreed.srtp == sdes.SdesKeys(suite="AEAD_AES_128_GCM", send=b"o" * 28, receive=b"t" * 28)
 
 
 def test_a_hold_keeps_the_keys() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Accepted, Address, Ended, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Node, Peer, Wire, header, reply
@@ -15,7 +15,7 @@ A = SessionId("a")
 class Scene:
     """Alice calls a scripted far end."""
 
-    def __init__(self, *, sdp: bytes | None = SDP, credentials: Credentials | None = None) -> None:
+    def __init__(self, *, sdp: bytes | None = SDP, credentials: DigestCredentials | None = None) -> None:
         self.wire = Wire()
         self.alice: Node = self.wire.node(ALICE)
         self.peer = Peer(self.wire, self.alice)
@@ -239,7 +239,7 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="them", nonce="n1", qop="auth", algo
 
 
 def test_a_challenge_is_answered_with_a_new_number_and_branch() -> None:
-    scene = Scene(credentials=Credentials(user="alice", password="secret"))
+    scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
     scene.peer.say(reply(scene.invite, 401, CHALLENGE))
     ack, again = scene.peer.heard()
     assert ack.startswith("ACK")
@@ -257,7 +257,7 @@ def test_a_challenge_is_answered_with_a_new_number_and_branch() -> None:
 
 
 def test_wrong_credentials_are_not_sent_twice_unless_the_nonce_was_stale() -> None:
-    scene = Scene(credentials=Credentials(user="alice", password="wrong"))
+    scene = Scene(credentials=DigestCredentials(user="alice", password="wrong"))
     scene.peer.say(reply(scene.invite, 407, CHALLENGE.replace("WWW", "Proxy").replace("Authenticate", "Authenticate")))
     again = scene.peer.heard()[1]
     scene.peer.say(reply(again, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
@@ -267,15 +267,17 @@ def test_wrong_credentials_are_not_sent_twice_unless_the_nonce_was_stale() -> No
     assert [event.status for event in scene.alice.told(Refused)] == [407]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("credentials", [None, Credentials(user="alice", password="x", realms=("somebody else",))])
-def test_a_challenge_we_have_nothing_for_refuses_the_call(credentials: Credentials | None) -> None:
+@pytest.mark.parametrize(
+    "credentials", [None, DigestCredentials(user="alice", password="x", realms=("somebody else",))]
+)
+def test_a_challenge_we_have_nothing_for_refuses_the_call(credentials: DigestCredentials | None) -> None:
     scene = Scene(credentials=credentials)
     scene.peer.say(reply(scene.invite, 401, CHALLENGE))
     assert [event.status for event in scene.alice.told(Refused)] == [401]  # type: ignore[union-attr]
 
 
 def test_a_challenge_after_we_gave_up_is_not_answered() -> None:
-    scene = Scene(credentials=Credentials(user="alice", password="secret"))
+    scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
     scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
     scene.peer.say(reply(scene.invite, 401, CHALLENGE))
     assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
@@ -369,7 +371,7 @@ def test_many_forks_are_not_remembered_without_end() -> None:
 
 
 def test_a_call_is_unheard_until_anything_comes_of_it() -> None:
-    scene = Scene(credentials=Credentials(user="alice", password="secret"))
+    scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
     agent = scene.alice.agent
     assert agent.is_unheard(A)
     assert not agent.is_unheard(SessionId("nobody's"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.voice.sip.agent import Credentials
+from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import (
     Accepted,
     DigitSignalled,
@@ -48,7 +48,7 @@ class Scene:
             "sip:bob@10.0.0.3",
             now=self.wire.now,
             sdp=SDP,
-            credentials=Credentials(user="alice", password="secret"),
+            credentials=DigestCredentials(user="alice", password="secret"),
         )
         self.wire.do(self.alice, asked)
         self.invite = self.peer.heard()[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.voice.sip.agent import Agent, AgentSettings, Credentials
+from holdfast.voice.sip.agent import Agent, AgentSettings, DigestCredentials
 from holdfast.voice.sip.effects import (
     Accepted,
     Address,
@@ -683,7 +683,7 @@ def test_two_agents_keep_a_call_for_a_day() -> None:
 
 def test_a_challenged_refresh_is_sent_again_with_our_proof() -> None:
     scene = Scene()
-    credentials = Credentials(user="us", password="secret")
+    credentials = DigestCredentials(user="us", password="secret")
     scene.wire.do(
         scene.node,
         scene.node.agent.invite(A, "sip:x@10.0.0.3:5060", now=scene.wire.now, sdp=SDP, credentials=credentials),

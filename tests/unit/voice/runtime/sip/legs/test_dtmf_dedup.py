@@ -10,26 +10,26 @@ from holdfast.voice.runtime.sip.legs.dtmf_dedup import (
     LONGEST_S,
     MOST_PRESSED,
     TOGETHER_S,
-    Keys,
-    Told,
+    DtmfDedup,
+    ReportedDigit,
 )
 
 
-def told_alone(keys: Keys, digit: str, now: float, *, lasted_s: float = 0.16) -> bool:
+def told_alone(keys: DtmfDedup, digit: str, now: float, *, lasted_s: float = 0.16) -> bool:
     """Whether an INFO that no event follows counts."""
     told = keys.tell(digit, now, lasted_s=lasted_s)
     return told is not None and keys.settle(told) == (digit,)
 
 
 def test_a_key_told_by_info_alone_counts() -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     assert told_alone(keys, "1", 1.0)
     assert told_alone(keys, "1", 1.0)
 
 
 @pytest.mark.parametrize(("after_s", "lasted_s"), [(0.0, 0.0), (TOGETHER_S, 0.0), (2.0, 1.6), (LONGEST_S, 99.0)])
 def test_an_info_after_the_event_is_the_same_key(after_s: float, lasted_s: float) -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     keys.press("1", 10.0)
     assert keys.tell("1", 10.0 + after_s, lasted_s=lasted_s) is None
     assert told_alone(keys, "1", 10.0 + after_s), "one press is one INFO"
@@ -37,13 +37,13 @@ def test_an_info_after_the_event_is_the_same_key(after_s: float, lasted_s: float
 
 @pytest.mark.parametrize(("digit", "after_s", "lasted_s"), [("2", 0.0, 0.1), ("1", 0.7, 0.1), ("1", 6.0, 99.0)])
 def test_another_key_and_a_later_one_are_keys_of_their_own(digit: str, after_s: float, lasted_s: float) -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     keys.press("1", 10.0)
     assert told_alone(keys, digit, 10.0 + after_s, lasted_s=lasted_s)
 
 
 def test_an_info_before_the_event_is_the_same_key() -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     first = keys.tell("1", 10.0, lasted_s=0.1)
     second = keys.tell("1", 10.1, lasted_s=0.1)
     assert first is not None
@@ -59,7 +59,7 @@ def test_an_info_before_the_event_is_the_same_key() -> None:
     st.floats(0.0, TOGETHER_S - 0.01),
 )
 def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bool, float]], apart_s: float) -> None:
-    keys, now, counted = Keys(), 0.0, 0
+    keys, now, counted = DtmfDedup(), 0.0, 0
     due: list[tuple[float, str, bool]] = []
     for digit, event_first, pause_s in keyed:
         now += pause_s
@@ -76,14 +76,14 @@ def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bo
 
 
 def test_presses_that_nobody_tells_of_are_forgotten() -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     for number in range(10_000):
         keys.press("1", number / 1000)
     assert len(keys._pressed) <= MOST_PRESSED + 1
 
 
 def test_a_phone_known_to_tell_by_info_alone_is_not_waited_for_until_it_is_heard_to_press() -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     first, second = keys.tell("1", 10.0, lasted_s=0.1), keys.tell("2", 10.4, lasted_s=0.1)
     known = [keys.alone]
     assert first is not None
@@ -98,7 +98,7 @@ def test_a_phone_known_to_tell_by_info_alone_is_not_waited_for_until_it_is_heard
 
 @pytest.mark.parametrize(("after_s", "counts"), [(0.0, False), (TOGETHER_S, False), (TOGETHER_S + 0.1, True)])
 def test_a_press_heard_after_its_info_counted_is_the_same_key(after_s: float, counts: bool) -> None:
-    keys = Keys()
+    keys = DtmfDedup()
     assert told_alone(keys, "1", 10.0)
     assert keys.press("2", 10.0), "another key"
     assert keys.press("1", 10.0 + after_s) is counts
@@ -113,13 +113,13 @@ def test_whatever_a_phone_does_each_key_counts_once_and_in_order(
     by_info: list[tuple[str, bool, float]], both: list[tuple[str, bool, float]], apart_s: float, events_agreed: bool
 ) -> None:
     """A phone that tells its keys by INFO alone begins to send them as sound too."""
-    keys, now, said, counted = Keys(), 0.0, "", ""
+    keys, now, said, counted = DtmfDedup(), 0.0, "", ""
     due: list[tuple[float, int, str, bool]] = []
     for digit, event_first, pause_s in [*by_info, ("#", True, 2.0), *both]:
         now, said = now + pause_s, said + digit
         ways = (False,) if len(said) <= len(by_info) else (event_first, not event_first)
         due += [(now + apart_s * place, len(said), digit, is_event) for place, is_event in enumerate(ways)]
-    waiting: list[tuple[float, Told]] = []
+    waiting: list[tuple[float, ReportedDigit]] = []
     for at_s, _, digit, is_event in [*sorted(due), (now + 9, 0, "", False)]:
         while waiting and waiting[0][0] <= at_s:
             counted += "".join(keys.settle(waiting.pop(0)[1]))

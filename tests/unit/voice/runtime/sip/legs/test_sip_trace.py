@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipSeen, Trace
-from holdfast.voice.runtime.sip.legs.sip_trace import Ladder
+from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace
 from holdfast.voice.sip.effects import Address, MessageSeen, SessionId
 
 CALL, SESSION = CallSid("CA" + "1" * 32), SessionId("s")
@@ -13,7 +13,7 @@ CALL, SESSION = CallSid("CA" + "1" * 32), SessionId("s")
 def shown(*lines: str) -> str:
     """What is kept of a message of these lines."""
     seen: list[Trace] = []
-    ladder = Ladder(seen.append)
+    ladder = SipTrace(seen.append)
     ladder.note(SESSION, CALL)
     ladder.show(
         MessageSeen(
