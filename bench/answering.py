@@ -18,7 +18,9 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.media_client import MediaPlane
-from holdfast.voice.runtime.sip.inbound import SipSettings
+from holdfast.voice.runtime.sip.config.settings import (
+    SipSettings,
+)
 from holdfast.voice.runtime.sip.sip_legs import SipLegs
 from holdfast.voice.sip.effects import Address
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C: 128 + SIGINT."""
+from holdfast.cli import INTERRUPTED
 
 
 def main() -> None:

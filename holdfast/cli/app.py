@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from holdfast.__main__ import INTERRUPTED
-from holdfast.cli import console, demo
+from holdfast.cli import INTERRUPTED, console, demo
 from holdfast.cli.calls import (
     calls,
     explain,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.testing.clock import now_s
+from holdfast.voice.runtime.sip.config.tls import Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.sip.transport.streams import Streams
-from holdfast.voice.runtime.sip.transport.tls import Tls, TlsFiles, load_tls
 from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings, AllowEveryCall
 from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
 from holdfast.voice.sip.message.framing import FramingBroken

@@ -17,7 +17,11 @@ from holdfast.voice.media.mix.concealment import CONCEALED
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
-from holdfast.voice.media_process.legs.recording_files import OpenTap, TapClosed, Voices
+from holdfast.voice.media_process.control_link.recording_messages import (
+    OpenTap,
+    TapClosed,
+    Voices,
+)
 from holdfast.voice.media_process.legs.rtp_receive import MOST_SOUND
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets

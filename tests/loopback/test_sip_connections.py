@@ -15,9 +15,9 @@ import pytest
 from holdfast.testing.phone import Answers, Phone
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
+from holdfast.voice.runtime.sip.config.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.streams import Connection, Streams
-from holdfast.voice.runtime.sip.transport.tls import TlsFiles, load_tls
 from holdfast.voice.sip.effects import Address, EndCause, Transport
 from holdfast.voice.sip.message.framing import MAX_HEAD_BYTES, FramingBroken
 from tests.loopback.test_sip_legs import CALL, Bench, opened

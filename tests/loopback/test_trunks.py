@@ -17,9 +17,9 @@ from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.sip.config.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
-from holdfast.voice.runtime.sip.transport.tls import TlsFiles, load_tls
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from holdfast.voice.sip.message.digest import Ha1
 from tests.loopback.house import client

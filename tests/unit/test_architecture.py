@@ -22,11 +22,16 @@ PURE = (
     "voice/model",
     "voice/twiml",
     "voice/control",
+    "voice/diagnostics",
     "voice/sip",
     "voice/media",
     "holds/hold.py",
     "holds/policy.py",
-    "holds/ways",
+    "holds/conference/planner.py",
+    "holds/legs/planner.py",
+    "holds/legs/continuation.py",
+    "holds/steps/pair.py",
+    "holds/steps/account_steps.py",
 )
 IMPURE_MODULES = frozenset(
     {
@@ -111,8 +116,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "holdfast.voice.model": (),
     "holdfast.voice.twiml": ("holdfast.voice.model",),
     "holdfast.voice.control": ("holdfast.voice.model", "holdfast.voice.twiml"),
+    "holdfast.voice.diagnostics": ("holdfast.voice.model", "holdfast.voice.twiml", "holdfast.voice.control"),
     "holdfast.voice.sip": ("holdfast.voice.model.errors",),
     "holdfast.voice.media": ("holdfast.voice.model.errors",),
+    "holdfast.voice.media_process": (
+        "holdfast.voice.model",
+        "holdfast.voice.media",
+        "holdfast.voice.runtime.child_environment",
+    ),
     "holdfast.voice.runtime": ("holdfast.voice",),
     "holdfast.voice.api": ("holdfast.voice",),
     "holdfast.holds": ("holdfast.settings",),

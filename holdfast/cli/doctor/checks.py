@@ -92,7 +92,7 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
     """Whether the certificate of SIP over TLS can be used, and whether phones will believe it."""
     if settings.sip_tls_certificate is None:
         return
-    from holdfast.voice.runtime.sip.transport.tls import (
+    from holdfast.voice.runtime.sip.config.tls import (
         CertificateUnusable,
         TlsFiles,
         doubt,

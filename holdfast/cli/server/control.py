@@ -71,8 +71,8 @@ from holdfast.voice.runtime.directory.records import (
 from holdfast.voice.runtime.engine import Engine, EngineSettings
 from holdfast.voice.runtime.http.client import trusting
 from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
-from holdfast.voice.runtime.sip.liveness import Liveness
-from holdfast.voice.runtime.sip.transport.tls import (
+from holdfast.voice.runtime.sip.config.liveness import Liveness
+from holdfast.voice.runtime.sip.config.tls import (
     CertificateUnusable,
     Tls,
     TlsFiles,

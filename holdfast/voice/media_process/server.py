@@ -18,6 +18,7 @@ from holdfast.voice.media.rtp.latch import Latch, describe
 from holdfast.voice.media.rtp.srtp import KeyWrong, SrtpKeys, SrtpSession
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link import recording_messages as rm
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.errors import RowsFull
 from holdfast.voice.media_process.legs import recording_files as c
@@ -208,7 +209,7 @@ class MediaServer:
             case m.ListenToRows(legs=legs, wanted=wanted):
                 for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
                     self._sound.speech.listen(at, wanted=wanted)
-            case c.OpenTap() | c.ChangeTap() | c.CloseTap():
+            case rm.OpenTap() | rm.ChangeTap() | rm.CloseTap():
                 self._recorders.carry_out(command, self._rows.of)
             case _:
                 assert_never(command)

@@ -22,7 +22,7 @@ from typing import Self, assert_never
 
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media_process.control_link import protocol as media_words
-from holdfast.voice.media_process.legs import recording_files
+from holdfast.voice.media_process.control_link import recording_messages
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
@@ -67,11 +67,13 @@ from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.recordings.retention import keep_sweeping
-from holdfast.voice.runtime.sip.inbound import SrtpWish
-from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.config.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.config.settings import (
+    SrtpWish,
+)
+from holdfast.voice.runtime.sip.config.tls import Tls
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
-from holdfast.voice.runtime.sip.transport.tls import Tls
 from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.sounds.tts_client import best_speech
@@ -348,7 +350,7 @@ class Engine:
                     self.legs.heard(CallSid(leg), packets)
                 case media_words.Load():
                     self.quality.note(fact)
-                case recording_files.TapQuiet() | recording_files.TapClosed():
+                case recording_messages.TapQuiet() | recording_messages.TapClosed():
                     self.recorder.hear(fact)
                 case media_words.ControlDetached():
                     self._in_doubt = tuple(self.legs.rows)

@@ -29,13 +29,15 @@ from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.control_link.recording_messages import (
+    CaptureCommand,
+)
 from holdfast.voice.media_process.errors import (
     MediaAway,
     MediaMessageUnreadable,
     MediaRefused,
     RowsFull,
 )
-from holdfast.voice.media_process.legs.recording_files import CaptureCommand
 
 log = logging.getLogger(__name__)
 

@@ -19,14 +19,14 @@ from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, Valid
 from holdfast.voice.media.mix.beeps import Tone
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import Profile
-from holdfast.voice.media_process.errors import MediaMessageUnreadable
-from holdfast.voice.media_process.legs.recording_files import (
+from holdfast.voice.media_process.control_link.recording_messages import (
     ChangeTap,
     CloseTap,
     OpenTap,
     TapClosed,
     TapQuiet,
 )
+from holdfast.voice.media_process.errors import MediaMessageUnreadable
 
 Leg = str
 Address = tuple[str, int]

@@ -21,7 +21,7 @@ from holdfast.voice.media.codec.wav import (
     channels_in,
     head,
 )
-from holdfast.voice.media_process.legs import recording_files as words
+from holdfast.voice.media_process.control_link import recording_messages as words
 from holdfast.voice.model.effects import CaptureEffect, ChangeCapture, EraseCapture, StartCapture, StopCapture
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, RecordingSid, is_sid

@@ -37,10 +37,12 @@ from holdfast.voice.model.facts import (
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
 from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.sip.config.settings import (
+    SipSettings,
+)
 from holdfast.voice.runtime.sip.inbound import (
     DirectoryPort,
     InboundAdmission,
-    SipSettings,
     dialled,
     may_call,
     passes_on,

@@ -8,7 +8,9 @@ from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Seen
-from holdfast.voice.runtime.sip.inbound import SipSettings
+from holdfast.voice.runtime.sip.config.settings import (
+    SipSettings,
+)
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.runtime.sip.legs.media_rows import RowBook, RowsPort
 from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace

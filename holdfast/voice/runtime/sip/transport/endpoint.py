@@ -8,7 +8,10 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 
-from holdfast.voice.runtime.sip.inbound import SipSettings, reached_here
+from holdfast.voice.runtime.sip.config.settings import (
+    SipSettings,
+    reached_here,
+)
 from holdfast.voice.runtime.sip.transport.streams import Streams
 from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket, open_sip_socket
 from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings

@@ -13,15 +13,17 @@ import pytest
 from holdfast.voice.media.codec.g711 import ENCODE
 from holdfast.voice.media.codec.wav import HEAD_BYTES, channels_in
 from holdfast.voice.media.frames import SAMPLES
-from holdfast.voice.media_process.legs.recording_files import (
+from holdfast.voice.media_process.control_link.recording_messages import (
     CaptureFact,
     ChangeTap,
     CloseTap,
     OpenTap,
-    Recorders,
     TapClosed,
     TapQuiet,
     Voices,
+)
+from holdfast.voice.media_process.legs.recording_files import (
+    Recorders,
     Writer,
 )
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.media.codec.wav import HEAD_BYTES, head
-from holdfast.voice.media_process.legs import recording_files as words
+from holdfast.voice.media_process.control_link import recording_messages as words
 from holdfast.voice.model.effects import ChangeCapture, EraseCapture, StartCapture, StopCapture, Voices
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid

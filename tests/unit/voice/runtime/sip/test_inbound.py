@@ -10,9 +10,11 @@ from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
-from holdfast.voice.runtime.sip.inbound import (
+from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
     SrtpWish,
+)
+from holdfast.voice.runtime.sip.inbound import (
     dialled,
     forwarded_from,
     received,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.sip.config.liveness import USUAL, Liveness
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
-from holdfast.voice.runtime.sip.liveness import USUAL, Liveness
 from holdfast.voice.sip.sdp.offer import Agreed
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.voice.runtime.sip.transport.tls import CertificateUnusable, TlsFiles, load_tls
+from holdfast.voice.runtime.sip.config.tls import CertificateUnusable, TlsFiles, load_tls
 
 LOCALHOST = Path(__file__).parents[3] / "loopback" / "localhost.pem"
 KEY_OF_ANOTHER = """-----BEGIN PRIVATE KEY-----
