@@ -6,6 +6,7 @@ import ast
 import re
 import statistics
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -99,7 +100,13 @@ def test_pure_code_is_imported_without_anything_impure_of_ours() -> None:
     """What a pure module imports of Holdfast is pure as well."""
     pure = {name_of(path) for path in MODULES for folder in PURE if in_folder(path, folder)}
     plain = {"holdfast", "holdfast.voice", "holdfast.holds", "holdfast.holds.ids", "holdfast.holds.errors"}
-    plain |= {"holdfast.holds.account.snapshots"}
+    plain |= {
+        "holdfast.holds.account",
+        "holdfast.holds.account.snapshots",
+        "holdfast.holds.conference",
+        "holdfast.holds.legs",
+    }
+    plain |= {"holdfast.holds.steps"}
     known = {name_of(path) for path in MODULES}
     wrong = [
         f"{name} imports {module}"
@@ -239,6 +246,81 @@ def test_pure_tests_open_no_socket_and_do_not_sleep() -> None:
                 and [ast.unparse(each) for each in node.args] != ["0"]
             ):
                 wrong.append(f"{name_of(path)}:{node.lineno} sleeps")
+    assert wrong == []
+
+
+# --- rooms --------------------------------------------------------------------------------------------
+
+MOST_FILES = 16
+LONGEST_CHAIN = 5
+"""Files of one folder that import each other in a row."""
+
+
+@cache
+def import_graph() -> dict[str, frozenset[str]]:
+    """The modules of the package that each module imports. A package's own `__init__` is not a module here."""
+    modules = {name_of(path) for path in MODULES if path.name != "__init__.py"}
+    return {name_of(path): frozenset(set(imports_of(path)) & modules - {name_of(path)}) for path in MODULES}
+
+
+def folder_of(module: str) -> str:
+    return module.rpartition(".")[0]
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """One circle of a graph, as its nodes in order; empty when there is none."""
+    done: set[str] = set()
+
+    def walk(node: str, above: list[str]) -> list[str]:
+        if node in above:
+            return [*above[above.index(node) :], node]
+        if node in done:
+            return []
+        for each in sorted(graph.get(node, ())):
+            if found := walk(each, [*above, node]):
+                return found
+        done.add(node)
+        return []
+
+    for start in sorted(graph):
+        if found := walk(start, []):
+            return found
+    return []
+
+
+def test_no_folder_has_more_files_than_a_reader_can_survey() -> None:
+    sizes = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert {str(folder): size for folder, size in sizes.items() if size > MOST_FILES} == {}
+
+
+def test_chains_of_imports_within_a_folder_are_short() -> None:
+    graph = import_graph()
+
+    def chain(module: str) -> list[str]:
+        beside = [each for each in graph.get(module, ()) if folder_of(each) == folder_of(module)]
+        return [module, *max((chain(each) for each in beside), key=len, default=[])]
+
+    assert circle_in({name: set(imported) for name, imported in graph.items()}) == []
+    assert [found for module in graph if len(found := chain(module)) > LONGEST_CHAIN] == []
+
+
+def test_what_lies_in_one_folder_imports_in_no_circle() -> None:
+    """Each file and each folder of a folder counts as one, with all that it holds."""
+    graph = import_graph()
+    folders = {folder_of(module) for module in graph}
+    folders |= {".".join(folder.split(".")[:end]) for folder in folders for end in range(1, folder.count(".") + 1)}
+    wrong = []
+    for folder in sorted(folders):
+        depth = folder.count(".") + 2
+        rooms: dict[str, set[str]] = {}
+        for module, imported in graph.items():
+            for each in imported:
+                if within(module, folder) and within(each, folder):
+                    near, far = (".".join(name.split(".")[:depth]) for name in (module, each))
+                    if near != far:
+                        rooms.setdefault(near, set()).add(far)
+        if found := circle_in(rooms):
+            wrong.append(found)
     assert wrong == []
 
 

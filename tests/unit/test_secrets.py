@@ -12,7 +12,14 @@ from pydantic import BaseModel
 PACKAGE = Path(__file__).parents[2] / "holdfast"
 SECRET = frozenset({"password", "auth_token", "secret", "digest", "md5", "sha256", "given", "send", "receive"})
 """Names of fields that are secret wherever they are texts or bytes; `token` and `key` beside them where named below."""
-ALSO = {("Credentials", "token"), ("Crypto", "key"), ("Destination", "credentials"), ("Visitor", "credentials")}
+ALSO = {
+    ("StoredAccount", "token"),
+    ("AccountCredentials", "token"),
+    ("RestCredentials", "token"),
+    ("Crypto", "key"),
+    ("Destination", "credentials"),
+    ("CookieJar", "credentials"),
+}
 
 
 def classes() -> Iterator[type]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-SHIMS = Path(__file__).parent / "shims"
+SHIMS = Path(__file__).parents[1] / "shims"
 
 
 def child_environment(base: Mapping[str, str], *, url: str, sid: str, token: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 The end goes in order: every call is hung up and the last callbacks leave while HTTP still answers; then the holds'
 records are closed; HTTP goes last.
+
+Length: one process is wired in one place, in the order of its start and its stop.
 """
 
 from __future__ import annotations

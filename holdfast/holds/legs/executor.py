@@ -2,6 +2,8 @@
 
 Continuations arrive while steps are under way; they change the pair through `answer`, and the work that waits for
 them here is woken. A leg that is found gone lets the other go on.
+
+Length: one class carries out one plan; its steps share the pair of legs and its lock.
 """
 
 import logging

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from holdfast.testing.signals import HOLD_MUSIC, SECOND_MUSIC, Melody
 
-SOUNDS = Path(__file__).parent / "sounds"
+SOUNDS = Path(__file__).parents[1] / "sounds"
 HOLD_MUSIC_MP3 = SOUNDS / "hold-music.mp3"
 SECOND_MUSIC_MP3 = SOUNDS / "second-music.mp3"
 

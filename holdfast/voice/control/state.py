@@ -1,6 +1,8 @@
 """The board: every noun, and the rule by which one message and all it causes are one step.
 
 The board is the one mutable thing of `control`; the nouns on it are frozen. A message that raises changes nothing.
+
+Length: one step drains one message and all commands it causes; its dispatch stays in one place.
 """
 
 from __future__ import annotations

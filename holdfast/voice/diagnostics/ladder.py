@@ -50,7 +50,7 @@ ASKED = {
     "LegSpeaks": "speech",
     "PhoneRefers": "the phone wants its peer put through",
     "LegReferred": "the phone answered our REFER",
-    "ReferralTold": "the phone tells of the call we asked it for",
+    "ReferralNotified": "the phone tells of the call we asked it for",
     "QueueTaken": "taken out of the queue",
     "MemberReached": "reached a queued call",
     "RoomLeft": "out of the room",
@@ -171,7 +171,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return " begins" if data["speaks"] else " ends"
         case "PhoneRefers":
             return f" to {data['target']}"
-        case "LegReferred" | "ReferralTold":
+        case "LegReferred" | "ReferralNotified":
             return f": {data['sip_code'] or 'nothing said'}"
         case "RedirectCall":
             request = data["instruction"].get("request")

@@ -186,7 +186,7 @@ class HangUpLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferLeg:
-    """Ask the phone to call that URI instead of us (REFER). Answered by LegReferred, then ReferralTold."""
+    """Ask the phone to call that URI instead of us (REFER). Answered by LegReferred, then ReferralNotified."""
 
     call: CallSid
     target: str

@@ -2,6 +2,8 @@
 
 It owns the call's status, its leg, its timers and its scripts. Rooms and queues are other nouns: it tells them, and
 they tell it.
+
+Length: one machine stands in one file, so that every arrow of it is found here.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A sound that is here is played in the same call that asks for it; any other is fetched first, and the leg hears
 silence until then. The newest sound asked for on a leg wins; an older one still on its way is dropped.
+
+Length: one cache with one set of states for each sound: asked, fetched, decoded, kept.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.voice.runtime.sip.config.tls import CertificateUnusable, TlsFiles, load_tls
 
-LOCALHOST = Path(__file__).parents[3] / "loopback" / "localhost.pem"
+LOCALHOST = Path(__file__).parents[5] / "loopback" / "localhost.pem"
 KEY_OF_ANOTHER = """-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg
 -----END PRIVATE KEY-----
