@@ -216,7 +216,7 @@ async def test_what_changes_before_it_begins_counts_from_its_first_sample(tmp_pa
         assert bench.media.asked == []
         bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
         opened, changed = bench.media.asked
-        assert isinstance(opened, words.OpenCapture)
+        assert isinstance(opened, words.OpenTap)
         assert opened.voices == nobody
-        assert changed == words.ChangeCapture(recording=TAPE, mode="silent")
+        assert changed == words.ChangeTap(recording=TAPE, mode="silent")
         bench.closed()
