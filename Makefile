@@ -15,7 +15,7 @@ ARGS ?=
 # Tests and benches start programs of this tree by the dozen: they are compiled once, whatever the shell's habits.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo serve test check interop conformance-openapi fuzz bench diagrams lock clean
+.PHONY: help install demo serve test check interop conformance-openapi fuzz bench diagrams pages lock clean
 
 help:
 	@printf '%s\n' \
@@ -31,7 +31,8 @@ help:
 	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
 	  '  make fuzz      hostile packets for a minute (ARGS="--seconds 600 --from 5000000" looks elsewhere)' \
 	  '  make bench     the figures, each beside its bar' \
-	  '  make diagrams  docs/machines.md, drawn from the transition tables' \
+	  '  make diagrams  docs/machines.md and docs/drawings, made from the code' \
+  '  make pages     the status pages: proofs into footnotes, in the order of the rows' \
 	  '' \
 	  '  make install   only the .venv, from requirements.lock (the others do it when needed)' \
 	  '  make lock      new lock files from pyproject.toml and requirements-openapi.in' \
@@ -74,7 +75,10 @@ bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
 diagrams: $(READY)
-	@$(BIN)/python scripts/diagrams.py
+	@$(BIN)/python -m scripts.diagrams
+
+pages: $(READY)
+	@$(BIN)/python -m scripts.status_pages
 
 lock:
 	@scripts/lock

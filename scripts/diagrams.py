@@ -1,4 +1,4 @@
-"""Draw docs/machines.md from the transition tables of the code: `make diagrams`."""
+"""Draw docs/machines.md and docs/drawings from the code: `make diagrams`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from holdfast.holds import hold
 from holdfast.voice.control import entities
 from holdfast.voice.sip.dialog import session_state
 from holdfast.voice.sip.transaction import machines
+from scripts.drawings import drawings
 
 PAGE = Path(__file__).parents[1] / "docs" / "machines.md"
 HEADING = """# State machines
@@ -87,5 +88,7 @@ def _word(trigger: Enum) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
-    print(f"drawn: {PAGE}")
+    for path, text in ((PAGE, page()), *drawings()):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+        print(f"drawn: {path}")
