@@ -13,13 +13,8 @@ PAGE = (ROOT / "docs" / "legs.md").read_text("utf-8")
 
 
 def named() -> Iterator[tuple[str, str]]:
-    """File and story of each row."""
-    file = ""
-    for line in PAGE.splitlines():
-        if (header := re.search(r"Story in `(tests/stories/\w+\.py)`", line)) is not None:
-            file = header[1]
-        for story in re.findall(r"`(test_\w+)`", line):
-            yield file, story
+    """File and story of each proof."""
+    yield from re.findall(r"`(tests/stories/\w+\.py)::(test_\w+)`", PAGE)
 
 
 def told(file: str) -> set[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.status_pages import ANSWERS, LONGEST, PAGES, footnotes, rows, tidy
+
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/rfc-status.md", "docs/twilio-status.md")
 NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?[^`]*`")
 
 
@@ -36,10 +37,55 @@ def test_every_test_that_is_named_as_proof_exists(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_row_that_says_yes_names_its_proof(page: str) -> None:
-    rows = [line.split(" | ") for line in (ROOT / page).read_text("utf-8").splitlines() if line.startswith("| ")]
-    assert len(rows) > 50
-    unproved = [row[0] for row in rows if len(row) > 2 and row[1].strip() == "yes" and "`tests/" not in " ".join(row)]
+    text = (ROOT / page).read_text("utf-8")
+    notes = footnotes(text)
+    answered = list(rows(text))
+    assert len(answered) > 50
+    unproved = [
+        row for row, answer, marks, _ in answered if answer == "yes" and not any(notes[mark].proofs for mark in marks)
+    ]
     assert unproved == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_row_is_an_answer_and_one_line(page: str) -> None:
+    answered = list(rows((ROOT / page).read_text("utf-8")))
+    assert [row for row, answer, _, _ in answered if answer not in ANSWERS] == []
+    assert [row for row, _, _, cells in answered if any(len(cell) > LONGEST for cell in cells)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_proofs_are_in_footnotes_in_the_order_of_the_rows(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert tidy(text) == text, "run: make pages"
+    assert [mark for _, _, marks, _ in rows(text) for mark in marks] == list(range(1, len(footnotes(text)) + 1))
+
+
+def test_a_row_is_written_with_its_proofs_in_it() -> None:
+    heading = "| What | There | In one line |\n|---|---|---|\n"
+    first = "| Hold | yes | told twice: `tests/a.py::test_one`; not thrice (`tests/b.py`) |\n"
+    second = "| Resume | no | |\n"
+    page = tidy(heading + first + second)
+    assert page == (
+        heading + "| Hold | yes[^1] | told twice; not thrice |\n" + second + "\n"
+        "## Proofs\n\n"
+        "[^1]: `tests/a.py::test_one`, `tests/b.py`\n"
+    )
+    third = "| Park | partly | `tests/c.py::test_three` |\n"
+    assert tidy(page.replace("| Hold", third + "| Hold")) == (
+        heading + "| Park | partly[^1] | |\n| Hold | yes[^2] | told twice; not thrice |\n" + second + "\n"
+        "## Proofs\n\n"
+        "[^1]: `tests/c.py::test_three`\n"
+        "[^2]: `tests/a.py::test_one`, `tests/b.py`\n"
+    )
+
+
+def test_what_is_longer_than_a_line_goes_to_the_footnote() -> None:
+    long = "a short beginning; " + "and much more " * 20 + "in the end"
+    page = tidy(f"| What | There | In one line |\n|---|---|---|\n| Hold | yes | {long} `tests/a.py` |\n")
+    assert "| Hold | yes[^1] | a short beginning |" in page
+    assert f"[^1]: {long.capitalize()}. Proof: `tests/a.py`\n" in page
+    assert tidy(page) == page
 
 
 def test_every_door_names_a_test_that_exists() -> None:
