@@ -174,10 +174,6 @@ class NoSocket:
     def setsockopt(self, *_: object) -> None:
         """Set nothing."""
 
-    def sendto(self, data: bytes, *_: object) -> int:
-        """Lose a packet."""
-        return len(data)
-
     def close(self) -> None:
         """Close both ends."""
         for end in self._ends:
