@@ -173,6 +173,13 @@ def test_header_fields_go_with_the_address(world: World) -> None:
     assert [leg.target for leg in asked(world)] == [target]
 
 
+@pytest.mark.parametrize("name", ["X-Twilio-CallSid", "x-twilio-accountsid", "X%2DTwilio-CallSid", "X-Holdfast-Word"])
+def test_header_fields_of_the_engine_do_not_go_with_the_address(world: World, name: str) -> None:
+    referred(world, noun=f"<Sip>{ALICE}?{name}=CA1&amp;X-A=1</Sip>")
+    assert [leg.target for leg in asked(world)] == [f"{ALICE}?X-A=1"]
+    assert [notice.code for notice in world.notices] == [13252]
+
+
 @pytest.mark.parametrize(
     ("noun", "codes"),
     [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
+from urllib.parse import unquote_plus
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import ReferLeg, StartTimer, StopTimer
 from holdfast.voice.model.facts import LegReferred, ReferralNotified, TimerFired
+from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import Token
 from holdfast.voice.model.sip_status_mapping import refused_as
 from holdfast.voice.twiml.attributes import AttributeReader
@@ -82,7 +84,8 @@ class Refer(Verb):
         if not sip_uri(uri) or len(uri) >= MAX_URI or len(query) >= MAX_HEADERS or not sip_uri(f"{uri}?{query}"):
             reader.warn(f"{uri[:60]!r} is no SIP URI that a phone can be sent to", code=13243)
             return None
-        return cls(target=f"{uri}?{query}" if query else uri, action=action)
+        fields = [field for field in query.split("&") if not _is_ours(reader, field)]
+        return cls(target=f"{uri}?{'&'.join(fields)}" if query and fields else uri, action=action)
 
     def run(self, desk: VerbContext) -> Run:
         if desk.direction != "inbound" and not desk.to.lower().startswith(("sip:", "sips:")):
@@ -125,3 +128,12 @@ def _wait_on(timer: Token, lasts_s: float | None) -> Run:
     yield StopTimer(token=timer)
     yield StartTimer(token=timer, after_s=min(max(lasts_s or LASTS_S, 1.0), LONGEST_S))
     return Continue()
+
+
+def _is_ours(reader: AttributeReader, field: str) -> bool:
+    """Tell whether only the engine sets this header field of an address; a warning when it is. Source: error 13252."""
+    name = unquote_plus(field.partition("=")[0]).strip()
+    if belongs_to(name) != "us":
+        return False
+    reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
+    return True
