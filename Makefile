@@ -31,7 +31,7 @@ help:
 	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
 	  '  make fuzz      hostile packets for a minute (ARGS="--seconds 600 --from 5000000" looks elsewhere)' \
 	  '  make bench     the figures, each beside its bar' \
-	  '  make diagrams  docs/machines.md and docs/drawings, made from the code' \
+	  '  make diagrams  docs/machines.md, docs/drawings and the tree of docs/design.md' \
   '  make pages     the status pages: proofs into footnotes, in the order of the rows' \
 	  '' \
 	  '  make install   only the .venv, from requirements.lock (the others do it when needed)' \

@@ -1,7 +1,9 @@
-"""Draw docs/machines.md and docs/drawings from the code: `make diagrams`."""
+"""Draw docs/machines.md, docs/drawings and the tree of docs/design.md from the code: `make diagrams`."""
 
 from __future__ import annotations
 
+import ast
+import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -13,7 +15,10 @@ from holdfast.voice.sip.dialog import session_state
 from holdfast.voice.sip.transaction import machines
 from scripts.drawings import drawings
 
-PAGE = Path(__file__).parents[1] / "docs" / "machines.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "machines.md"
+DESIGN = ROOT / "docs" / "design.md"
+TREE_BEGIN, TREE_END = "<!-- tree: made by `make diagrams` -->\n", "<!-- end of the tree -->\n"
 HEADING = """# State machines
 
 Drawn by `make diagrams` from the tables that stand beside each enum; `tests/unit/test_diagrams.py` keeps them true.
@@ -59,6 +64,29 @@ def page() -> str:
     return "\n".join([HEADING, *parts])
 
 
+def design() -> str:
+    """Return docs/design.md with the tree as it is."""
+    before, _, rest = DESIGN.read_text("utf-8").partition(TREE_BEGIN)
+    _, _, after = rest.partition(TREE_END)
+    return f"{before}{TREE_BEGIN}\n```\n{tree()}\n```\n\n{TREE_END}{after}"
+
+
+def tree() -> str:
+    """Return every package with the first line of its docstring, and a star where the code is pure."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    pure = next(each["source_modules"] for each in contracts if each["name"].startswith("Pure folders"))
+    lines: list[str] = []
+    for path in sorted((ROOT / "holdfast").rglob("__init__.py")):
+        parts = path.parent.relative_to(ROOT).parts
+        words = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
+        if not words:
+            continue
+        module = ".".join(parts)
+        star = "*" if any(module == each or module.startswith(f"{each}.") for each in pure) else " "
+        lines.append(f"{'  ' * (len(parts) - 1) + parts[-1] + '/':<24}{star} {words}")
+    return "\n".join(lines)
+
+
 def edges_of(table: Mapping[S, Collection[S]]) -> Iterator[Edge]:
     """The edges of a table from a state to the states that may follow it, in the order the enum has them."""
     for before, followers in table.items():
@@ -88,7 +116,7 @@ def _word(trigger: Enum) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in ((PAGE, page()), *drawings()):
+    for path, text in ((PAGE, page()), (DESIGN, design()), *drawings()):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
         print(f"drawn: {path}")

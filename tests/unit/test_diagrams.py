@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.diagrams import PAGE, page
+from scripts.diagrams import DESIGN, PAGE, design, page, tree
 from scripts.drawings import API, CONTROL, DRAWINGS, FOLDER, HOLDS, MEDIA, SIP, drawings
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_page_is_drawn_from_the_tables_as_they_are() -> None:
     assert PAGE.read_text("utf-8") == page(), "run: make diagrams"
+
+
+def test_the_tree_of_the_design_is_the_packages_as_they_are() -> None:
+    assert "holdfast/" in tree()
+    assert DESIGN.read_text("utf-8") == design(), "run: make diagrams"
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
