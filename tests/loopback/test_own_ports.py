@@ -108,6 +108,28 @@ def test_a_port_of_a_row_that_is_not_in_use_is_ours_unless_a_program_here_has_it
     assert made.objection("127.0.0.1", base + 2) is not None
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", PUBLIC])
+@pytest.mark.parametrize("row", range(ROWS))
+def test_a_port_just_below_a_closed_row_is_refused_because_its_rtcp_reaches_that_row(host: str, row: int) -> None:
+    base = free_ports(ROWS)
+    made = ours(listening="127.0.0.1", rows=range(base, base + 2 * ROWS))
+    below = base + 2 * row - 1
+    assert f"port {below} is a port of this server" in str(made.objection(host, below))
+
+
+def test_a_program_just_below_a_closed_row_is_reached_once_the_port_of_the_row_has_a_program_too() -> None:
+    base = free_ports(ROWS)
+    made = ours(listening="127.0.0.1", rows=range(base, base + 2 * ROWS))
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtcp,
+    ):
+        rtp.bind(("127.0.0.1", base + 1))
+        assert made.objection("127.0.0.1", base + 1) is not None
+        rtcp.bind(("127.0.0.1", base + 2))
+        assert made.objection("127.0.0.1", base + 1) is None
+
+
 def test_the_kernel_tells_the_addresses_of_this_machine() -> None:
     told = addresses()
     assert IPv4Interface("127.0.0.1/8") in told
@@ -233,7 +255,7 @@ async def test_a_server_knows_its_own_ports() -> None:
         assert running is not None
         found = re.search(r"(\d+)-(\d+)", running.rtp)
         assert found is not None
-        for number, port in enumerate((server.sip[1], server.http[1], int(found[1]), int(found[2]))):
+        for number, port in enumerate((server.sip[1], server.http[1], int(found[1]) - 1, int(found[1]), int(found[2]))):
             target = f"sip:+15550123@{server.sip[0]}:{server.sip[1]}"
             session, sdp = SessionId(f"far{number}"), sends_to("127.0.0.1", port)
             far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))

@@ -64,14 +64,17 @@ class OwnPorts:
         return None
 
     def _is_row(self, address: IPv4Address, port: int) -> bool:
-        """Whether a row is there, or may come to be there.
+        """Return whether RTP to this port, or RTCP to the one above it, reaches a row, open now or later.
 
-        A program of this machine may have a port that no row has: then it is the one that awaits sound there.
+        If a program of this machine has a port, no row can have it: that program receives what is sent there.
         """
-        rows = self._open_rows()
-        if any(row in rows for row in (port, port - 1, port + 1)):
+        open_rows = self._open_rows()
+        if any(row in open_rows for row in (port, port - 1, port + 1)):
             return True
-        return port in self._rows and not _is_held(str(address), port)
+        reached = [port] if port in self._rows else []
+        if port + 1 in self._rows[::2]:  # the RTP port of the next row
+            reached.append(port + 1)
+        return any(not _is_held(str(address), each) for each in reached)
 
     def _leads_to(self, address: IPv4Address, listening: str | None) -> bool:
         """Whether what is sent to an address comes to who listens at another."""
