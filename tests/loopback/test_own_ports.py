@@ -194,6 +194,34 @@ async def test_a_call_in_that_names_a_port_of_ours_is_refused(listening: str, de
     assert bench.said == []
 
 
+REFUSED_CALLS = 40
+
+
+async def test_a_call_that_is_refused_for_its_description_takes_no_row(bench: Bench) -> None:
+    unusable = (sip_port(bench), everybody(bench), FAR_SDP.replace(b"RTP/AVP 8", b"RTP/AVP 3"))
+    async with FarEnd() as far:
+        for number in range(REFUSED_CALLS):
+            sdp = unusable[number % len(unusable)]
+            target = f"sip:+15550123@127.0.0.1:{bench.legs.address.port}"
+            session = SessionId(f"far{number}")
+            far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
+            assert (await far.event(Refused)).status == 488
+    assert bench.rows.opened == 0
+    assert bench.rows.told == []
+
+
+async def test_a_server_with_two_rows_still_takes_a_call_after_many_that_name_a_port_of_it() -> None:
+    settings: dict[str, str | int] = {"default_voice_url": "http://127.0.0.1:9/voice", "rtp_rows": 2}
+    async with Server(settings=settings) as server, FarEnd() as far:
+        target = f"sip:+15550123@{server.sip[0]}:{server.sip[1]}"
+        for number in range(REFUSED_CALLS):
+            session, sdp = SessionId(f"far{number}"), sends_to("127.0.0.1", server.sip[1])
+            far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
+            assert (await far.event(Refused)).status == 488
+        far.sip.do(far.sip.agent.invite(SessionId("good"), target, now=time.time(), sdp=FAR_SDP, caller="far"))
+        assert (await far.event(Refused)).status != 503  # no voice URL answers, but a row was free
+
+
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 @pytest.mark.parametrize("describes", UNUSABLE)
 async def test_a_change_that_names_a_port_of_ours_is_refused_and_the_call_goes_on(

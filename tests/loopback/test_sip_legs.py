@@ -82,6 +82,8 @@ class Rows:
 
     full: bool = False
     away: bool = False
+    opened: int = 0
+    """How many rows were ever opened."""
     bound: dict[str, socket.socket] = field(default_factory=dict)
     told: list[tuple[str, object]] = field(default_factory=list)
     remotes: dict[str, RtpAddress | None] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class Rows:
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bound.bind(("127.0.0.1", 0))
         self.bound[leg] = bound
+        self.opened += 1
         return RowAddress(row=len(self.told), ip="127.0.0.1", port=bound.getsockname()[1])
 
     def describe_row(
@@ -322,6 +325,7 @@ async def test_what_the_engine_never_hears_of_is_refused_all_the_same(
     async with Phone("carol", server=bench.legs.address) as carol:
         assert await (await carol.call("+19995550123")).over() == 404
         assert "turned away: 404 for '+19995550123', dialled by 'carol' at 127.0.0.1: no voice URL" in caplog.text
+        assert bench.rows.opened == 0
         bench.rows.full = True
         assert await (await carol.call("+15550123")).over() == 503
         before = len(bench.rows.told)

@@ -78,7 +78,9 @@ class OutboundCalls:
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
         sealing, first = desk.settings.sealing(goal.transport), self._spoken_by(effect.beside)
         destinations = Anywhere() if goal.is_ours else desk.own_ports
-        negotiation, offer = make_offer(leg.begin(leg.row, sealing, first=first, destinations=destinations))
+        negotiation, offer = make_offer(
+            leg.begin((leg.row.ip, leg.row.port), sealing, first=first, destinations=destinations)
+        )
         leg.forks[session] = fork = Fork(negotiation=negotiation, goal=goal, asked=effect)
         desk.ladder.note(session, leg.call)
         credentials = None

@@ -338,7 +338,11 @@ class SipLegs:
         self._tasks.create_task(job, name=f"sip-{name}")
 
     async def _arrive(self, leg: SipLeg, invited: s.Invited) -> None:
-        """Open a row for a phone that calls, and see whether its offer can be answered, before anybody is told."""
+        """Judge a phone's call and open a row for it, before the engine hears of it.
+
+        Whatever can be refused is refused before a row is taken: a row that is given back rests, and calls that never
+        begin would leave none for others.
+        """
         desk = self._desk
         invited = replace(invited, called=dialled(invited, self._directory))
         line = self._directory.line(invited.user) if invited.user is not None else None
@@ -349,25 +353,16 @@ class SipLegs:
         if returned is None and invited.source == desk.sip.itself:
             self._turn_away(leg, invited.session, 403, "a call from ourselves that we did not make")
             return
+        destinations = desk.own_ports if returned is None else Anywhere()
+        leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
+        leg.reliable = invited.reliable
+        sealing = desk.settings.sealing(invited.source.transport)
+        negotiation = leg.begin(desk.rows.unopened, sealing, destinations=destinations)
         try:
-            row = await desk.rows.open(leg)
-            if row is None:
-                return
-            leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
-            destinations = desk.own_ports if returned is None else Anywhere()
-            negotiation = leg.begin(row, desk.settings.sealing(invited.source.transport), destinations=destinations)
-            leg.reliable = invited.reliable
-            if invited.sdp is None:
-                leg.negotiation, leg.answer = make_offer(negotiation)
-                leg.ring_with = leg.answer if invited.reliable else None
-            else:
-                leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
+            if invited.sdp is not None:
+                take_offer(negotiation, invited.sdp)
         except VoiceError as wrong:
             self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
-            return
-        if self._is_ending:
-            headers = (("Retry-After", str(BACK_IN_S)),)
-            self._turn_away(leg, invited.session, 503, "the server is being stopped", headers=headers)
             return
         if returned is not None:
             leg.hops, told = returned.hops, returned.told
@@ -378,8 +373,32 @@ class SipLegs:
                 self._turn_away(leg, invited.session, 404, unanswered(invited, self._directory))
                 return
             told = received(leg.call, desk.account, invited, answer, self.address)
+        if self._refused_at_end(leg, invited.session):
+            return
+        try:
+            row = await desk.rows.open(leg)
+            if row is None:
+                return
+            negotiation = replace(negotiation, local=(row.ip, row.port))
+            if invited.sdp is None:
+                leg.negotiation, leg.answer = make_offer(negotiation)
+                leg.ring_with = leg.answer if invited.reliable else None
+            else:
+                leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
+        except VoiceError as wrong:
+            self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
+            return
+        if self._refused_at_end(leg, invited.session):
+            return
         leg.known = True
         desk.tell(told)
+
+    def _refused_at_end(self, leg: SipLeg, session: SessionId) -> bool:
+        """Refuse a call if the server is being stopped; return whether it was refused."""
+        if self._is_ending:
+            headers = (("Retry-After", str(BACK_IN_S)),)
+            self._turn_away(leg, session, 503, "the server is being stopped", headers=headers)
+        return self._is_ending
 
     def _turn_away(
         self,

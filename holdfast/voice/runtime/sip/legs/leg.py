@@ -21,6 +21,7 @@ from holdfast.voice.sip.sdp.offer import (
     Codec,
     Destinations,
     Negotiation,
+    RtpAddress,
     Sealing,
     take_answer,
     take_offer,
@@ -131,11 +132,11 @@ class SipLeg:
     """From where the sound of a phone that called is believed; None: as the settings say."""
 
     def begin(
-        self, row: RowAddress, sealing: Sealing, *, destinations: Destinations, first: Codec | None = None
+        self, local: RtpAddress, sealing: Sealing, *, destinations: Destinations, first: Codec | None = None
     ) -> Negotiation:
-        """A negotiation about this row, in which a codec may be wanted more than usual."""
+        """Start a negotiation about RTP at this address, in which `first` is preferred to the other codecs."""
         return Negotiation(
-            local=(row.ip, row.port),
+            local=local,
             session_id=int(self.call[2:14], 16),
             codecs=tuple(sorted(CODECS, key=lambda codec: codec != first)),
             sealing=sealing,

@@ -15,6 +15,9 @@ from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.sip.sdp.offer import Agreed, Codec, RtpAddress
 
+DISCARD_PORT = 9
+"""A port at which nothing is awaited. Source: RFC 863."""
+
 
 class RowsPort(Protocol):
     """What a SIP leg asks of the media plane."""
@@ -58,6 +61,8 @@ class RowBook:
         self._open: dict[CallSid, RowAddress] = {}
         self._inside: dict[int, str] = {}
         """Where rows are by their ports, whatever peers are told."""
+        self.unopened: RtpAddress = (shown_ip or "0.0.0.0", DISCARD_PORT)
+        """An address of the rows' family, with which an offer is judged before a row is opened for it."""
 
     def calls(self) -> KeysView[CallSid]:
         """The calls that have a row."""
