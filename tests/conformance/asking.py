@@ -103,7 +103,7 @@ class Place:
 
     def warnings(self) -> list[int]:
         """The codes of all notifications, the newest first."""
-        return [notice.said.code for notice in self.notifications.of()]
+        return [notice.notification.code for notice in self.notifications.newest()]
 
 
 async def over_asgi(

@@ -103,7 +103,7 @@ class Engine:
     """A switch on a board, with a clock that is set by hand."""
 
     def __init__(self) -> None:
-        self.board = Nouns()
+        self.state = Nouns()
         self.asked: list[RestCommand] = []
         self.turned_away: list[Entry] = []
         self.clock = NOON
@@ -112,7 +112,7 @@ class Engine:
     def now(self) -> float:
         return self.clock
 
-    def unclaimed(self, call: str) -> list[Entry]:
+    def orphan_entries(self, call: str) -> list[Entry]:
         return [line for line in self.turned_away if line.call == call]
 
     # --- the world, set by tests
@@ -135,7 +135,7 @@ class Engine:
             ended_at=self.clock + 7.9 if over else None,
             parent=parent,
         )
-        self.board.calls[sid] = call
+        self.state.calls[sid] = call
         return call
 
     def room(self, *members: Call, name: str = "room", status: RoomStatus = RoomStatus.IN_PROGRESS) -> Room:
@@ -152,7 +152,7 @@ class Engine:
             status=status,
             participants=present,
         )
-        self.board.rooms[sid] = room
+        self.state.rooms[sid] = room
         return room
 
     def queue(self, *members: Call, name: str = "support") -> Queue:
@@ -162,15 +162,15 @@ class Engine:
         queue = Queue(
             sid=sid, account=ACCOUNT, name=name, created_at=self.clock, updated_at=self.clock, members=waiting
         )
-        self.board.queues[sid] = queue
+        self.state.queues[sid] = queue
         return queue
 
     # --- what the door asks
 
-    async def ask(self, command: RestCommand) -> None:
+    async def execute(self, command: RestCommand) -> None:
         """Carry out one command."""
         self.asked.append(command)
-        board, now = self.board, self.clock
+        board, now = self.state, self.clock
         match command:
             case CreateCall():
                 self._create(command)
@@ -242,10 +242,10 @@ class Engine:
                 assert_never(command)
 
     def _record(self, command: RecordCall) -> None:
-        call = self.board.calls[command.call]
+        call = self.state.calls[command.call]
         if call.status is not CallStatus.IN_PROGRESS:
             raise CallNotInProgress("Call is not in-progress. Cannot record.")
-        self.board.recordings[command.recording] = Recording(
+        self.state.recordings[command.recording] = Recording(
             sid=command.recording,
             account=call.account,
             call=call.sid,
@@ -259,7 +259,7 @@ class Engine:
 
     def _create(self, command: CreateCall) -> None:
         now = self.clock
-        self.board.calls[command.call] = Call(
+        self.state.calls[command.call] = Call(
             sid=command.call,
             account=command.account,
             direction="outbound-api",
@@ -279,7 +279,7 @@ class Engine:
         room = next(
             (
                 each
-                for each in self.board.rooms.values()
+                for each in self.state.rooms.values()
                 if each.name == seat.admission.name and each.status != "completed"
             ),
             None,
@@ -294,10 +294,10 @@ class Engine:
         seated = Participant(
             call=command.call, joined_at=now, updated_at=now, status="queued", label=seat.admission.label
         )
-        self.board.rooms[room.sid] = replace(room, participants=(*room.participants, seated))
+        self.state.rooms[room.sid] = replace(room, participants=(*room.participants, seated))
 
     def _change_participant(self, command: ChangeParticipant) -> None:
-        room = self.board.rooms[command.room]
+        room = self.state.rooms[command.room]
 
         def changed(member: Participant) -> Participant:
             if member.call != command.call:
@@ -314,10 +314,10 @@ class Engine:
                 updated_at=self.clock,
             )
 
-        self.board.rooms[command.room] = replace(room, participants=tuple(map(changed, room.participants)))
+        self.state.rooms[command.room] = replace(room, participants=tuple(map(changed, room.participants)))
 
     def _check_name(self, name: str) -> None:
-        if any(queue.name == name for queue in self.board.queues.values()):
+        if any(queue.name == name for queue in self.state.queues.values()):
             raise QueueNameTaken(f"There is a queue named {name}")
 
 

@@ -33,7 +33,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 def scraped(tally: Counters, *, not_ready: str | None = None) -> dict[str, float]:
     """Every sample, by its name with its labels."""
     engine, quality = Engine(), Quality()
-    quality.note(
+    quality.record(
         Load(
             rows=1,
             ticks=250,
@@ -82,10 +82,12 @@ def test_the_page_names_what_is_shown_and_nothing_else() -> None:
 def test_webhooks_and_notifications_are_counted() -> None:
     tally = Counters()
     for status, kind in ((200, "document"), (204, "call"), (404, "call"), (0, "document")):
-        tally.saw(WebSeen(call=None, kind=kind, method="POST", url="http://x/", form=(), status=status, took_ms=250))
-    tally.saw(SipSeen(call=CallSid("CA1"), received=True, summary="INVITE", peer="127.0.0.1"))
+        tally.count_trace(
+            WebSeen(call=None, kind=kind, method="POST", url="http://x/", form=(), status=status, took_ms=250)
+        )
+    tally.count_trace(SipSeen(call=CallSid("CA1"), received=True, summary="INVITE", peer="127.0.0.1"))
     for level in (0, 1, 1):
-        tally.noted(LogNotification(call=None, code=11200, log=level, message="x"))
+        tally.count_notification(LogNotification(call=None, code=11200, log=level, message="x"))
     found = scraped(tally)
     assert found["holdfast_webhooks_total|document|2xx"] == 1
     assert found["holdfast_webhooks_total|document|none"] == 1

@@ -28,7 +28,7 @@ async def test_every_live_call_is_listed_and_each_can_be_asked_for() -> None:
     quality = Quality()
     place = await place_with(quality)
     assert (await place.ask("GET", "/engine/quality")).json == {"calls": []}
-    quality.note(replace(ONE, leg=CALL, reported_lost=2, round_trip_ms=12.5))
+    quality.record(replace(ONE, leg=CALL, reported_lost=2, round_trip_ms=12.5))
     (listed,) = (await place.ask("GET", "/engine/quality")).json["calls"]
     assert listed == (await place.ask("GET", f"/engine/quality/{CALL}")).json
     assert listed == {
@@ -51,7 +51,7 @@ async def test_every_live_call_is_listed_and_each_can_be_asked_for() -> None:
         "reported_lost": 2,
         "reported_jitter_ms": None,
     }
-    quality.note(replace(ONE, leg=CALL, final=True))
+    quality.record(replace(ONE, leg=CALL, final=True))
     assert (await place.ask("GET", "/engine/quality")).json == {"calls": []}
     assert (await place.ask("GET", f"/engine/quality/{CALL}")).json["ended"] is True
 
@@ -75,9 +75,9 @@ def test_prometheus_gets_the_mean_and_the_worst() -> None:
     assert "holdfast_media_packets_lost 0.0" in empty
     assert "holdfast_media_mos{" not in empty
     assert "holdfast_media_busy" not in empty
-    quality.note(ONE)
-    quality.note(replace(ONE, leg="CA2", mos=4.3, jitter_ms=9.5, packets_lost=5))
-    quality.note(load(3))
+    quality.record(ONE)
+    quality.record(replace(ONE, leg="CA2", mos=4.3, jitter_ms=9.5, packets_lost=5))
+    quality.record(load(3))
     text = generate_latest(registry).decode()
     for line in (
         'holdfast_media_mos{of="mean"} 4.1',

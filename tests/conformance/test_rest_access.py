@@ -309,7 +309,7 @@ async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
     for about, url in ((call.sid, VOICE_URL + "#rc=2"), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
         place.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
     fetched = [
-        (await place.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(place.notifications.of())
+        (await place.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(place.notifications.newest())
     ]
     assert [facts.wrong(each, facts.WHOLE_NOTIFICATION) for each in fetched] == [[], [], []]
     first = fetched[0]

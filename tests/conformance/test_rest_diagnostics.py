@@ -251,7 +251,7 @@ async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
     place = await new_place(journal=diary)
     call = place.engine.call()
     place.engine.room(call)
-    place.quality.note(figures(call.sid))
+    place.quality.record(figures(call.sid))
     diary.lines.append(
         Entry(at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "gone"}')
     )

@@ -53,7 +53,7 @@ async def test_calls_are_filtered_by_when_they_started_and_ended(place: Place) -
     place.engine.clock += DAY_S
     today = place.engine.call()
     waiting = place.engine.call(status=CallStatus.QUEUED)
-    place.engine.board.calls[waiting.sid] = replace(waiting, started_at=None)
+    place.engine.state.calls[waiting.sid] = replace(waiting, started_at=None)
     next_day = datetime.fromtimestamp(NOON + DAY_S, UTC).strftime("%Y-%m-%d")
     assert await sids(place, "/Calls.json", StartTime=DAY) == [yesterday.sid]
     assert await sids(place, "/Calls.json", StartTime=f"{DAY}T00:00:00Z") == [yesterday.sid]

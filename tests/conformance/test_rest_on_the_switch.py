@@ -54,7 +54,7 @@ class Live:
         command = ReceiveCall(
             call=sid, account=ACCOUNT, from_="+15550100009", to=OURS, instruction=Instruction(twiml=twiml)
         )
-        await self.switch.ask(command)
+        await self.switch.execute(command)
         return sid
 
     async def in_conference(self, name: str = "desk") -> CallSid:
@@ -79,7 +79,9 @@ async def live() -> AsyncIterator[Live]:
     effects: list[Effect] = []
     clock = Engine()
     journal = Diary()
-    switch = Switch(journal=journal, now=clock.now, sound=sounds.append, together=nullcontext, carry_out=effects.append)
+    switch = Switch(
+        journal=journal, now=clock.now, carry_out_audio=sounds.append, batch=nullcontext, carry_out=effects.append
+    )
     shelf = Shelf()
     directory = await open_directory(shelf)
     notifications = Notifications(clock=clock.now, seed="seed")
@@ -110,9 +112,9 @@ async def test_a_call_goes_from_queued_to_completed(live: Live) -> None:
     path, sid = f"/Calls/{made['sid']}.json", CallSid(made["sid"])
     assert (made["status"], live.told_of(PlaceLeg)) == ("queued", 1)
     assert (await place.post(path, {"Url": MUSIC})).code == 21220, "no document runs yet that could be replaced"
-    switch.tell(LegRinging(call=sid))
+    switch.post(LegRinging(call=sid))
     assert (await place.get(path)).json["status"] == "ringing"
-    switch.tell(LegAnswered(call=sid))
+    switch.post(LegAnswered(call=sid))
     answered = (await place.get(path)).json
     assert facts.wrong(answered, facts.CALL) == []
     assert (answered["status"], answered["start_time"]) == ("in-progress", "Fri, 15 Jan 2027 08:00:00 +0000")
@@ -143,7 +145,7 @@ async def test_a_live_call_is_redirected_and_keeps_its_record(live: Live) -> Non
     (fetch,) = [effect for effect in live.effects if isinstance(effect, FetchDocument)]
     assert (fetch.request.url, fetch.request.method) == ("http://127.0.0.1:9/next", "GET")
     assert (await live.place.delete(f"/Calls/{sid}.json")).code == 20009
-    live.switch.tell(
+    live.switch.post(
         DocumentFetched(token=fetch.token, url=fetch.request.url, content_type="text/xml", body="<Response/>")
     )
     assert (await live.place.get(f"/Calls/{sid}.json")).json["status"] == "completed"
@@ -191,10 +193,10 @@ async def test_somebody_is_called_into_a_conference_and_joins_it_when_they_answe
     assert facts.wrong(made, facts.PARTICIPANT) == []
     assert (made["conference_sid"], made["status"], made["label"]) == (room, "queued", "bob")
     sid = CallSid(made["call_sid"])
-    live.switch.tell(LegRinging(call=sid))
+    live.switch.post(LegRinging(call=sid))
     path = f"/Conferences/{room}/Participants/bob.json"
     assert (await live.place.get(path)).json["status"] == "ringing"
-    live.switch.tell(LegAnswered(call=sid))
+    live.switch.post(LegAnswered(call=sid))
     joined = (await live.place.get(path)).json
     assert (joined["status"], joined["call_sid"], joined["muted"]) == ("connected", sid, True)
     assert (await live.place.get(f"/Conferences/{room}.json")).json["status"] == "in-progress"
@@ -228,7 +230,7 @@ async def test_somebody_is_called_into_a_conference_that_begins_with_them(live: 
     made = (await live.place.post("/Conferences/new/Participants.json", form)).json
     room = made["conference_sid"]
     assert (await live.place.get(f"/Conferences/{room}.json")).json["status"] == "init"
-    live.switch.tell(LegAnswered(call=CallSid(made["call_sid"])))
+    live.switch.post(LegAnswered(call=CallSid(made["call_sid"])))
     rows = (await live.place.get(f"/Conferences/{room}/Participants.json")).json["participants"]
     assert [(row["call_sid"], row["status"]) for row in rows] == [(made["call_sid"], "connected")]
     await live.switch.settled()
@@ -254,9 +256,9 @@ async def test_the_two_legs_of_a_dial_are_calls_and_no_conference(live: Live) ->
     (child,) = (await live.place.get("/Calls.json", f"ParentCallSid={parent}")).json["calls"]
     assert facts.wrong(child, facts.CALL) == []
     assert (child["direction"], child["parent_call_sid"]) == ("outbound-dial", parent)
-    live.switch.tell(LegAnswered(call=CallSid(child["sid"])))
+    live.switch.post(LegAnswered(call=CallSid(child["sid"])))
     assert (await live.place.get("/Conferences.json")).json["conferences"] == []
-    bridges = [sid for sid, room in live.switch.board.rooms.items() if room.kind == "bridge"]
+    bridges = [sid for sid, room in live.switch.state.rooms.items() if room.kind == "bridge"]
     for sid in bridges:
         assert (await live.place.get(f"/Conferences/{sid}.json")).status == 404
     assert len(bridges) == 1
@@ -278,7 +280,7 @@ async def test_a_queue_lives_as_the_reference_says(live: Live) -> None:
     assert (taken["call_sid"], taken["wait_time"]) == (first, 10)
     rows = (await place.get(f"{path}/Members.json")).json["queue_members"]
     assert [(row["call_sid"], row["position"]) for row in rows] == [(second, 1)]
-    live.switch.tell(LegEnded(call=second))
+    live.switch.post(LegEnded(call=second))
     assert (await place.get(f"{path}/Members/Front.json")).status == 404
     assert (await place.delete(f"{path}.json")).status == 204
     assert (await place.get(f"{path}.json")).status == 404

@@ -180,7 +180,7 @@ async def test_an_unknown_event_is_accepted_and_never_comes(place: Place) -> Non
 async def test_unknown_and_unbuilt_parameters_change_nothing_and_are_warned_of(place: Place) -> None:
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "Colour": "red", "AsyncAmd": "true"}
     assert (await place.post("/Calls.json", form)).status == 201
-    messages = [notice.said.message for notice in place.notifications.of()]
+    messages = [notice.notification.message for notice in place.notifications.newest()]
     assert messages == ["Parameters without effect here: AsyncAmd", "Unknown parameters are ignored: Colour"]
     assert place.warnings() == [20001, 20001]
 

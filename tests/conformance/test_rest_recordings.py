@@ -47,7 +47,7 @@ def made(place: Place, sid: str = ONE, *, call: str | None = None, room: str | N
         duration_s=4,
         url=f"http://127.0.0.1:9{BASE}/Recordings/{sid}",
     )
-    place.engine.board.recordings[one.sid] = one
+    place.engine.state.recordings[one.sid] = one
     return one
 
 
@@ -87,7 +87,7 @@ async def test_one_of_a_conference_has_no_track(place: Place) -> None:
 
 async def test_one_that_failed_is_absent_with_its_code(place: Place) -> None:
     one = made(place)
-    place.engine.board.recordings[one.sid] = replace(one, status=RecordingStatus.FAILED, error_code=16100)
+    place.engine.state.recordings[one.sid] = replace(one, status=RecordingStatus.FAILED, error_code=16100)
     body = (await place.get(f"/Recordings/{ONE}.json")).json
     assert (body["status"], body["error_code"], body["media_url"]) == ("absent", 16100, None)
 
@@ -119,7 +119,7 @@ async def test_a_change_that_is_none_is_refused(place: Place, form: dict[str, st
 async def test_a_recording_that_cannot_be_is_refused(place: Place, form: dict[str, str]) -> None:
     call = place.engine.call()
     assert (await place.post(f"/Calls/{call.sid}/Recordings.json", form)).status == 400
-    assert place.engine.board.recordings == {}
+    assert place.engine.state.recordings == {}
 
 
 async def test_a_call_that_is_over_is_not_recorded(place: Place) -> None:
@@ -197,7 +197,7 @@ async def loud(tmp_path: Path) -> Place:
     place = await new_place(sounds=Folder(tmp_path))
     wave = np.stack([np.full(8000, 0.5), np.full(8000, -0.25)], axis=1)
     soundfile.write(tmp_path / f"{ONE}.wav", wave, 8000, subtype="PCM_16")
-    place.engine.board.recordings[RecordingSid(ONE)] = replace(made(place), channels=2)
+    place.engine.state.recordings[RecordingSid(ONE)] = replace(made(place), channels=2)
     return place
 
 
@@ -238,7 +238,7 @@ async def test_no_other_sound_is_there(loud: Place, name: str) -> None:
 
 
 async def test_one_channel_is_not_had_as_two(loud: Place) -> None:
-    loud.engine.board.recordings[RecordingSid(ONE)] = made(loud)
+    loud.engine.state.recordings[RecordingSid(ONE)] = made(loud)
     reply = await loud.get(f"/Recordings/{ONE}.wav", "RequestedChannels=2")
     assert (reply.status, reply.code) == (400, 16113)
 

@@ -200,23 +200,23 @@ async def start(path: Path) -> EngineState:
         switch = Switch(
             journal=journal,
             now=lambda: 1_700_000_002.0,
-            sound=lambda sound: None,
-            together=nullcontext,
+            carry_out_audio=lambda sound: None,
+            batch=nullcontext,
             carry_out=lambda effect: None,
         )
         await bury(switch, journal)
         await holds.holds()
         await holds.events()
         await journal.entries("")
-        return switch.board
+        return switch.state
 
 
 async def bury(switch: Switch, journal: Journal) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(switch.run)
         switch.restore(await journal.load(kept=READERS.kept))
-        for one in [one.sid for one in switch.board.calls.values() if one.live]:
-            switch.tell(LegEnded(call=one, cause="lost", sip_code=503))
+        for one in [one.sid for one in switch.state.calls.values() if one.live]:
+            switch.post(LegEnded(call=one, cause="lost", sip_code=503))
         await switch.settled()
         tasks.cancel_scope.cancel()
 

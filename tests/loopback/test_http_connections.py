@@ -164,7 +164,7 @@ async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_
         slow = await opened(address, 4, MUCH)
         assert (await said(address, HEALTH)).endswith(b"inside")
         async with asyncio.timeout(10):
-            while crowd.of(SLOW_HOST):
+            while crowd.count_of(SLOW_HOST):
                 for source in (HOST, OTHER_HOST):
                     assert (await said(address, HEALTH, source=source)).endswith(b"inside")
         for reader, writer in slow:

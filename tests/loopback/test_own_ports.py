@@ -15,7 +15,7 @@ from holdfast.cli.run_file import find_running
 from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused, LegRinging, PhoneHeld
-from holdfast.voice.runtime.interface_addresses import addresses
+from holdfast.voice.runtime.interface_addresses import interface_addresses
 from holdfast.voice.runtime.sip.own_ports import OwnPorts
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import (
@@ -131,7 +131,7 @@ def test_a_program_just_below_a_closed_row_is_reached_once_the_port_of_the_row_h
 
 
 def test_the_kernel_tells_the_addresses_of_this_machine() -> None:
-    told = addresses()
+    told = interface_addresses()
     assert IPv4Interface("127.0.0.1/8") in told
     for address in told:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:

@@ -25,7 +25,7 @@ from holdfast.cli.run_file import find_running, running_file
 from holdfast.store.account_file import StoredAccount
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from holdfast.voice.runtime.supervisor import GIVE_UP
+from holdfast.voice.runtime.supervisor import CANNOT_WORK
 from holdfast.voice.sip.message.codec import decode
 from holdfast.voice.sip.message.message import Request, respond
 from tests.loopback.house import client
@@ -411,7 +411,7 @@ def taken() -> Iterator[int]:
 def test_a_taken_port_is_told_and_nothing_stays(taken: int, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/holdfast.db"
     done = holdfast("serve", "--http-port", str(taken), "--sip-port", "0", "--rtp-rows", "2", "--store", store)
-    assert done.returncode == GIVE_UP
+    assert done.returncode == CANNOT_WORK
     assert f"HTTP cannot listen at 127.0.0.1 port {taken}: " in done.stderr
     assert "holdfast serve --http-port" in done.stderr
     assert "Traceback" not in done.stderr
@@ -423,7 +423,7 @@ def test_a_taken_sip_port_is_told(tmp_path: Path) -> None:
         port = held.getsockname()[1]
         store = f"sqlite:///{tmp_path}/holdfast.db"
         done = holdfast("serve", "--http-port", "0", "--sip-port", str(port), "--rtp-rows", "2", "--store", store)
-    assert done.returncode == GIVE_UP
+    assert done.returncode == CANNOT_WORK
     assert f"SIP port {port} of 127.0.0.1 is taken by another program" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -432,7 +432,7 @@ def test_control_alone_says_how_it_is_started() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "holdfast.cli.server.control"], capture_output=True, text=True, timeout=30, check=False
     )
-    assert done.returncode == GIVE_UP
+    assert done.returncode == CANNOT_WORK
     assert "→ holdfast serve" in done.stderr
 
 

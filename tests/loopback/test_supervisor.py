@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.voice.runtime import supervisor
-from holdfast.voice.runtime.supervisor import GIVE_UP, Child, delay_s, supervise
+from holdfast.voice.runtime.supervisor import CANNOT_WORK, Child, restart_delay_s, supervise
 
 POLITE = """
 import signal, sys, pathlib
@@ -27,7 +27,7 @@ while True:
 """
 STUBBORN = POLITE.replace("signal.signal(signal.SIGTERM, leave)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
 DIES = POLITE.replace("while True:", "sys.exit(3)\nwhile True:")
-GIVES_UP = POLITE.replace("while True:", f"sys.exit({GIVE_UP})\nwhile True:")
+GIVES_UP = POLITE.replace("while True:", f"sys.exit({CANNOT_WORK})\nwhile True:")
 READS = POLITE.replace("while True:\n    signal.pause()", "sys.stdin.read()\nnote('orphaned')")
 
 
@@ -71,13 +71,13 @@ async def test_a_child_that_dies_is_started_again(log: Path, monkeypatch: pytest
 
 async def test_a_child_that_gives_up_ends_all(log: Path) -> None:
     status = await supervise([child(log, "media"), child(log, "control", GIVES_UP)], stop=asyncio.Event())
-    assert status == GIVE_UP
+    assert status == CANNOT_WORK
     assert log.read_text().splitlines().count("control started") == 1
 
 
 async def test_a_program_that_is_not_there_ends_all(log: Path) -> None:
     missing = Child(name="control", argv=[str(log / "missing")])
-    assert await supervise([missing], stop=asyncio.Event()) == GIVE_UP
+    assert await supervise([missing], stop=asyncio.Event()) == CANNOT_WORK
 
 
 async def test_one_that_will_not_end_is_killed_after_its_grace(log: Path) -> None:
@@ -90,7 +90,7 @@ async def test_one_that_will_not_end_is_killed_after_its_grace(log: Path) -> Non
 
 async def test_a_hurry_cuts_the_grace_short(log: Path) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(supervise([child(log, "control", STUBBORN, 3600)], stop=stop, hurry=hurry))
+    running = asyncio.create_task(supervise([child(log, "control", STUBBORN, 3600)], stop=stop, kill=hurry))
     await until(log, "control started")
     stop.set()
     hurry.set()
@@ -112,4 +112,4 @@ asyncio.run(supervise([child], stop=asyncio.Event()))
 
 
 def test_the_delay_doubles_up_to_a_limit() -> None:
-    assert [delay_s(failures) for failures in (0, 1, 2, 3, 6, 7, 100)] == [0.2, 0.2, 0.4, 0.8, 6.4, 10.0, 10.0]
+    assert [restart_delay_s(failures) for failures in (0, 1, 2, 3, 6, 7, 100)] == [0.2, 0.2, 0.4, 0.8, 6.4, 10.0, 10.0]

@@ -52,7 +52,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.facts import LegAnswered, LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, owner
-from holdfast.voice.runtime.audio_effects import Sounding
+from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.media_client import MediaPlane
 from holdfast.voice.runtime.recordings.recorder import Recorder
 
@@ -297,7 +297,7 @@ class Studio(World):
     plane: MediaServer = field(init=False)
     media: Direct = field(init=False)
     recorder: Recorder = field(init=False)
-    sounding: Sounding = field(init=False)
+    sounding: AudioEffectExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         self.writer = Memory()
@@ -322,8 +322,8 @@ class Studio(World):
             tell=lambda fact: None,
             tasks=cast("asyncio.TaskGroup", None),
         )
-        self.sounding = Sounding(
-            media=self.media, rows=lambda: self.handsets.keys(), clips=Clips(self.media), tapes=self.recorder
+        self.sounding = AudioEffectExecutor(
+            media=self.media, rows=lambda: self.handsets.keys(), sounds=Clips(self.media), captures=self.recorder
         )
 
     # --- what happens -------------------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ class Studio(World):
             for call, handset in self.handsets.items():
                 if handset.described:
                     self._describe(call, sends=handset.sends, receives=handset.speaks)
-            self.sounding.repeat(self.board.rooms.values())
+            self.sounding.resend(self.board.rooms.values())
 
     def commit(self) -> None:
         """The journal has it all: what waited for that is carried out."""

@@ -81,7 +81,7 @@ from holdfast.voice.runtime.sip.config.tls import (
     doubt,
     load_tls,
 )
-from holdfast.voice.runtime.supervisor import GIVE_UP
+from holdfast.voice.runtime.supervisor import CANNOT_WORK
 from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
     given = settings_given() if len(arguments) == 1 and not sys.stdin.isatty() else b""
     if not given:
         tell(CommandStopped("control is a part of `holdfast serve`", fix="holdfast serve"))
-        return GIVE_UP
+        return CANNOT_WORK
     raise_file_limit()
     settings = Settings.model_validate_json(given)
     log_to_standard_error("%(asctime)s control %(levelname)s %(message)s", secrets=[settings.auth_token or ""])
@@ -118,11 +118,11 @@ def main(arguments: list[str]) -> int:
     except* CommandStopped as group:
         for stop in leaves(group):
             tell(stop)
-        status = GIVE_UP
+        status = CANNOT_WORK
     except* (DatabaseInvalid, StoreFailed, OSError, TimeoutError) as group:
         for error in leaves(group):
             tell(CommandStopped(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
-        status = GIVE_UP
+        status = CANNOT_WORK
     return status
 
 
@@ -197,7 +197,7 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
                     say(line)
                 try:
                     await stop.wait()
-                    engine.begin_end()
+                    engine.begin_shutdown()
                 finally:
                     withdraw(wiring.settings.store_path)
         server.should_exit = True
@@ -338,7 +338,7 @@ def application(
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
     metrics.show("media", QualityCollector(engine.quality))
-    metrics.count(engine.tally, engine.not_ready)
+    metrics.count(engine.counters, engine.not_ready_reason)
     metrics.show("callbacks", CallbackCollector(engine.webhooks.callbacks))
     metrics.show("trunks", TrunkCollector(engine.legs.trunks))
     metrics.show("holds", HoldsCollector(holds.ledger, time.time))
@@ -353,9 +353,9 @@ def application(
         requests_per_s=wiring.settings.api_requests_per_s,
         calls_per_s=wiring.settings.calls_per_s,
         sounds=engine.recorder,
-        is_ending=lambda: engine.is_ending,
+        is_ending=lambda: engine.is_stopping,
     )
-    app = make_web(holds, is_ending=lambda: engine.is_ending)
+    app = make_web(holds, is_ending=lambda: engine.is_stopping)
     app.include_router(
         make_diagnostics(
             switch=engine.switch,
@@ -364,7 +364,7 @@ def application(
             account_sid=sid,
             auth_token=token,
             metrics=metrics,
-            not_ready=engine.not_ready,
+            not_ready=engine.not_ready_reason,
             registrations=engine.legs,
             least_password=1 if wiring.settings.sip_on_loopback else LEAST_PASSWORD,
         )

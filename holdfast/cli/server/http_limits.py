@@ -20,10 +20,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holdfast.cli.server.forwarded_for import Proxies
 from holdfast.voice.runtime.connection_limits import (
-    Crowd,
-    TurnedAway,
+    ConnectionLimiter,
+    RejectionLog,
     host_of,
-    share_of_files,
+    open_files_share,
 )
 
 log = logging.getLogger(__name__)
@@ -69,20 +69,22 @@ class Door:
         most_streams: int | None = None,
         within_s: float = REQUEST_WITHIN_S,
     ) -> None:
-        most = share_of_files(8, MOST) if most is None else most
+        most = open_files_share(8, MOST) if most is None else most
         of_one = max(1, most // 4) if most_of_one_host is None else most_of_one_host
         self.within_s = within_s
         self.proxies = Proxies(trusted_proxies)
-        self.turned_away = TurnedAway(log, "HTTP connections")
-        self._hosts: Crowd[BoundedConnection] = Crowd(most=most, most_of_one_host=of_one)
-        self._trusted: Crowd[BoundedConnection] = Crowd(most=most, most_of_one_host=most)
-        self._ours: Crowd[BoundedConnection] = Crowd(most=most, most_of_one_host=most)
-        self.forwarded: Crowd[BoundedConnection] = Crowd(most=max(1, most * 3 // 4), most_of_one_host=of_one)
-        self.streams: Crowd[BoundedConnection] = Crowd(
-            most=max(1, most // 2), most_of_one_host=max(1, of_one // 2) if most_streams is None else most_streams
+        self.turned_away = RejectionLog(log, "HTTP connections")
+        self._hosts: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(max_total=most, max_per_host=of_one)
+        self._trusted: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(max_total=most, max_per_host=most)
+        self._ours: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(max_total=most, max_per_host=most)
+        self.forwarded: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
+            max_total=max(1, most * 3 // 4), max_per_host=of_one
+        )
+        self.streams: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
+            max_total=max(1, most // 2), max_per_host=max(1, of_one // 2) if most_streams is None else most_streams
         )
 
-    def crowd(self, ip: str, *, ours: bool) -> Crowd[BoundedConnection]:
+    def crowd(self, ip: str, *, ours: bool) -> ConnectionLimiter[BoundedConnection]:
         """Among whom a connection from that address is counted; `ours`: it is the one that it came to."""
         if ours:
             return self._ours
@@ -102,7 +104,7 @@ class BoundedConnection(H11Protocol):
         self._door = door
         self._inside: ASGIApp = self.app
         self.app = self._enter
-        self._crowd: Crowd[BoundedConnection] | None = None
+        self._crowd: ConnectionLimiter[BoundedConnection] | None = None
         self._ip = self._host = ""
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -116,7 +118,7 @@ class BoundedConnection(H11Protocol):
         super().connection_made(transport)
         # So that `pause_writing` comes with the first byte that the peer does not take, not after 64 kB.
         transport.set_write_buffer_limits(high=0)
-        if peer is None or not crowd.enter(self, self._host, self.loop.time()):
+        if peer is None or not crowd.admit(self, self._host, self.loop.time()):
             self._tell("there are too many")
             transport.abort()
             return
@@ -134,7 +136,7 @@ class BoundedConnection(H11Protocol):
         self._read()
         for crowd in (self._crowd, self._door.forwarded, self._door.streams):
             if crowd is not None:
-                crowd.leave(self)
+                crowd.remove(self)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -158,7 +160,7 @@ class BoundedConnection(H11Protocol):
         self._tell("what they send is no HTTP")
         super().send_400_response(msg)
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """End at once. Source: crowd.Member."""
         self._tell("there are too many, and they are slow")
         self.transport.abort()
@@ -167,32 +169,32 @@ class BoundedConnection(H11Protocol):
         """Answer a request, unless its host has too many under way."""
         door, now = self._door, self.loop.time()
         passed_on = door.proxies.host(self._ip, scope["headers"])
-        if passed_on is not None and not door.forwarded.enter(self, passed_on, now):
-            door.turned_away.tell(passed_on, "there are too many, through a proxy", now)
+        if passed_on is not None and not door.forwarded.admit(self, passed_on, now):
+            door.turned_away.report(passed_on, "there are too many, through a proxy", now)
             await _refusal(503, "too many requests of your host are under way")(scope, receive, send)
             return
         try:
             self._count()
             if scope["path"] in STREAMS:
                 host = self._host if passed_on is None else passed_on
-                if not door.streams.enter(self, host, now):
-                    door.turned_away.tell(host, "there are too many event streams", now)
+                if not door.streams.admit(self, host, now):
+                    door.turned_away.report(host, "there are too many event streams", now)
                     await _refusal(429, "your host watches too many event streams")(scope, receive, send)
                     return
-                door.streams.works(self)
+                door.streams.mark_served(self)
             await self._inside(scope, receive, send)
         finally:
-            door.forwarded.leave(self)
-            door.streams.leave(self)
+            door.forwarded.remove(self)
+            door.streams.remove(self)
 
     def _count(self) -> None:
         """Say whether we wait for it, or it for us."""
         for crowd in (self._crowd, self._door.forwarded):
             if crowd is not None:
                 if self.conn.their_state in COMING:
-                    crowd.waits(self, self.loop.time())
+                    crowd.mark_waiting(self, self.loop.time())
                 else:
-                    crowd.works(self)
+                    crowd.mark_served(self)
 
     def _watch(self) -> None:
         """Give what is still to come its time; the time runs from the first byte, not from the latest."""
@@ -230,7 +232,7 @@ class BoundedConnection(H11Protocol):
             self._unread = None
 
     def _tell(self, why: str) -> None:
-        self._door.turned_away.tell(self._host, why, self.loop.time())
+        self._door.turned_away.report(self._host, why, self.loop.time())
 
 
 def _refusal(status: int, message: str) -> JSONResponse:

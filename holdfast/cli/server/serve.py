@@ -147,13 +147,13 @@ def start_again(settings: Settings) -> NoReturn:
     Both are kept by the kernel as they were at the start, whatever the program does with its own copy. The process
     stays the same. Source: Linux, proc_pid_environ(5), proc_pid_cmdline(5), memfd_create(2).
     """
-    from holdfast.voice.runtime.child_environment import inherited
+    from holdfast.voice.runtime.child_environment import child_environment
 
     descriptor = os.memfd_create("holdfast-settings", 0)
     with os.fdopen(os.dup(descriptor), "wb") as file:
         file.write(settings.model_dump_json(by_alias=True).encode())
     program = [sys.executable, "-m", "holdfast", "serve", "--settings-fd", str(descriptor)]
-    os.execve(sys.executable, program, inherited(os.environ))
+    os.execve(sys.executable, program, child_environment(os.environ))
 
 
 def settings_from_descriptor(descriptor: int) -> Settings:
@@ -188,12 +188,12 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
             *("--silence", str(min(SILENCE_S, settings.rtp_timeout_s / 2 or SILENCE_S))),
             *("--supervisor", str(os.getpid())),
         ],
-        gives_up=frozenset({MEDIA_CANNOT_START}),
+        final_statuses=frozenset({MEDIA_CANNOT_START}),
     )
     control = Child(
         name="control",
         argv=command("holdfast.cli.server.control", str(media_socket)),
-        given=settings.model_dump_json(by_alias=True).encode() + b"\n",
+        stdin_data=settings.model_dump_json(by_alias=True).encode() + b"\n",
         grace_s=GOODBYE_S,
     )
-    return await supervise([media, control], stop=stop, hurry=hurry)
+    return await supervise([media, control], stop=stop, kill=hurry)

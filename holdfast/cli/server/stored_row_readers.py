@@ -18,7 +18,7 @@ from holdfast.voice.runtime.directory.records import (
     read_number,
     read_route,
 )
-from holdfast.voice.runtime.notifications import read_notice
+from holdfast.voice.runtime.notifications import read_notification
 from holdfast.voice.runtime.sip.registrations import read_contacts
 
 _NOUNS: dict[str, type] = {"call": Call, "room": Room, "queue": Queue, "recording": Recording}
@@ -42,7 +42,7 @@ READERS = Readers(
         "credential-list": lambda key, text: read_list(text),
         "sip-domain": lambda key, text: read_domain(text),
         "registration": lambda key, text: read_contacts(text),
-        "notification": read_notice,
+        "notification": read_notification,
     },
     kept=KEPT,
 )

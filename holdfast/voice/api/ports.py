@@ -54,14 +54,14 @@ class SwitchPort(Protocol):
     """The one mailbox of the engine."""
 
     @property
-    def board(self) -> StateView:
+    def state(self) -> StateView:
         """What is."""
 
-    async def ask(self, command: RestCommand) -> None:
+    async def execute(self, command: RestCommand) -> None:
         """Return when the step is committed. Raises: AskedWrong."""
 
     def now(self) -> float:
         """Seconds since the Unix epoch."""
 
-    def unclaimed(self, call: str) -> Sequence[Entry]:
+    def orphan_entries(self, call: str) -> Sequence[Entry]:
         """What the ladder shows of a call that was turned away, while it is remembered."""

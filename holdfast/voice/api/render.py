@@ -22,7 +22,7 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.timestamps import rfc2822
 from holdfast.voice.runtime.directory.directory import formatted
 from holdfast.voice.runtime.directory.records import ApplicationRecord, NumberRecord, VoiceSettings
-from holdfast.voice.runtime.notifications import Notice
+from holdfast.voice.runtime.notifications import LoggedNotification
 
 Json = dict[str, object]
 
@@ -270,19 +270,19 @@ def _voice(voice: VoiceSettings) -> Json:
     }
 
 
-def notification(account: AccountSid, notice: Notice) -> Json:
+def notification(account: AccountSid, notice: LoggedNotification) -> Json:
     """A Notification as lists show it."""
-    said = notice.said
+    said = notice.notification
     place = ("Calls", said.call, "Notifications") if said.call else ("Notifications",)
     return {
         "account_sid": account,
         "api_version": VERSION,
         "call_sid": said.call,
-        "date_created": date(notice.at),
-        "date_updated": date(notice.at),
+        "date_created": date(notice.logged_at),
+        "date_updated": date(notice.logged_at),
         "error_code": str(said.code),
         "log": str(said.log),
-        "message_date": date(notice.at),
+        "message_date": date(notice.logged_at),
         "message_text": said.message,
         "more_info": f"https://www.twilio.com/docs/errors/{said.code}",
         "request_method": None,
@@ -292,7 +292,7 @@ def notification(account: AccountSid, notice: Notice) -> Json:
     }
 
 
-def whole_notification(account: AccountSid, notice: Notice) -> Json:
+def whole_notification(account: AccountSid, notice: LoggedNotification) -> Json:
     """A Notification fetched by itself; its exchange with a web server is null where none is known."""
     return notification(account, notice) | {"request_variables": None, "response_body": None, "response_headers": None}
 

@@ -29,7 +29,7 @@ LEG = "leg:"
 """Begins the source of a sound that is what another leg's phone sends."""
 
 
-class Media(Protocol):
+class MediaPort(Protocol):
     """What is told to the media process."""
 
     def route(self, hears: Mapping[str, Hears]) -> None:
@@ -48,7 +48,7 @@ class Media(Protocol):
         """Commands posted inside take effect at one tick."""
 
 
-class Clips(Protocol):
+class SoundPort(Protocol):
     """What plays the sounds that are no leg's."""
 
     def carry_out(self, effect: PlaySound | StopSound) -> None:
@@ -58,21 +58,23 @@ class Clips(Protocol):
         """The call plays nothing of the library's any more."""
 
 
-class Tapes(Protocol):
+class CapturePort(Protocol):
     """What keeps the recordings."""
 
     def carry_out(self, effect: ChangeCapture) -> None:
         """Record other voices."""
 
 
-class Sounding:
+class AudioEffectExecutor:
     """Carries out what leaves at once. Invariant: an ear hears another leg in place of a sound at most once."""
 
-    def __init__(self, *, media: Media, rows: Callable[[], Set[CallSid]], clips: Clips, tapes: Tapes) -> None:
+    def __init__(
+        self, *, media: MediaPort, rows: Callable[[], Set[CallSid]], sounds: SoundPort, captures: CapturePort
+    ) -> None:
         self._media = media
         self._rows = rows
-        self._clips = clips
-        self._tapes = tapes
+        self._clips = sounds
+        self._tapes = captures
         self._overheard: dict[CallSid, tuple[Token, CallSid]] = {}
         """Ears that hear another leg in place of a sound: the sound's token, and the leg."""
 
@@ -103,7 +105,7 @@ class Sounding:
             case _:
                 assert_never(effect)
 
-    def repeat(self, rooms: Iterable[Room]) -> None:
+    def resend(self, rooms: Iterable[Room]) -> None:
         """Tell all of it again to a media process that went on while nothing could be told to it.
 
         Who was put on hold meanwhile must not be heard for longer than that.

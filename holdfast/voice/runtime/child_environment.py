@@ -17,6 +17,6 @@ _NAMES = frozenset(
 _PREFIXES = ("LC_", "LD_", "PYTHON", "OMP_", "OPENBLAS_", "MALLOC_", "COVERAGE_", "XDG_")
 
 
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What of an environment a process of ours is started with."""
     return {name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIXES)}

@@ -29,8 +29,8 @@ class Clock:
 class Timers:
     """Tells `TimerFired` when its time has come. Invariant: at most one timer per token."""
 
-    def __init__(self, tell: Callable[[TimerFired], None]) -> None:
-        self._tell = tell
+    def __init__(self, post: Callable[[TimerFired], None]) -> None:
+        self._tell = post
         self._running: dict[Token, asyncio.TimerHandle] = {}
 
     def carry_out(self, effect: StartTimer | StopTimer) -> None:

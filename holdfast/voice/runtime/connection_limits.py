@@ -16,8 +16,8 @@ import resource
 from collections import Counter
 from typing import Generic, Protocol, TypeVar
 
-TOLD_EVERY_S = 60.0
-MOST_TOLD = 1000
+REPORT_EVERY_S = 60.0
+MAX_HOSTS_REMEMBERED = 1000
 """Of how many hosts it is remembered when they were last named in the log."""
 OTHERS = "(others)"
 
@@ -25,7 +25,7 @@ OTHERS = "(others)"
 class Member(Protocol):
     """One connection, or one request of a connection that carries requests of several hosts."""
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """End at once: the place is taken by another one."""
         ...
 
@@ -33,18 +33,18 @@ class Member(Protocol):
 M = TypeVar("M", bound=Member)
 
 
-class Crowd(Generic[M]):
+class ConnectionLimiter(Generic[M]):
     """Members by host. Invariant: no more than `most`, nor than `most_of_one_host` of one, and each is counted once.
 
     Units: who has waited for less than `patience_s` seconds does not give way to a newcomer of its own host.
     """
 
-    def __init__(self, *, most: int, most_of_one_host: int, patience_s: float = 0.0) -> None:
-        self.most = most
-        self.most_of_one_host = most_of_one_host
-        self._patience_s = patience_s
+    def __init__(self, *, max_total: int, max_per_host: int, grace_s: float = 0.0) -> None:
+        self.max_total = max_total
+        self.max_per_host = max_per_host
+        self._grace_s = grace_s
         self._host: dict[M, str] = {}
-        self._of: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._waiting: dict[str, dict[M, float]] = {}
         """Since when each waits, the longest first; hosts without any are not there."""
 
@@ -55,43 +55,43 @@ class Crowd(Generic[M]):
         """All of them."""
         return tuple(self._host)
 
-    def of(self, host: str) -> int:
+    def count_of(self, host: str) -> int:
         """How many there are of that host."""
-        return self._of.get(host, 0)
+        return self._counts.get(host, 0)
 
     def has_room(self, host: str, now: float) -> bool:
         """Whether `enter` would succeed."""
-        return not self._is_full(host) or self._who_gives_way(host, now) is not None
+        return not self._is_full(host) or self._member_to_evict(host, now) is not None
 
-    def enter(self, member: M, host: str, now: float) -> bool:
+    def admit(self, member: M, host: str, now: float) -> bool:
         """Count a new member, which waits; False when there is no room for it."""
         if self._is_full(host):
-            out = self._who_gives_way(host, now)
+            out = self._member_to_evict(host, now)
             if out is None:
                 return False
-            self.leave(out)
-            out.give_way()
+            self.remove(out)
+            out.evict()
         self._host[member] = host
-        self._of[host] += 1
-        self.waits(member, now)
+        self._counts[host] += 1
+        self.mark_waiting(member, now)
         return True
 
-    def leave(self, member: M) -> None:
+    def remove(self, member: M) -> None:
         """A member is gone; nothing happens when it is none."""
-        self.works(member)
+        self.mark_served(member)
         host = self._host.pop(member, None)
         if host is not None:
-            self._of[host] -= 1
-            if not self._of[host]:
-                del self._of[host]
+            self._counts[host] -= 1
+            if not self._counts[host]:
+                del self._counts[host]
 
-    def waits(self, member: M, now: float) -> None:
+    def mark_waiting(self, member: M, now: float) -> None:
         """The rest of its request is awaited from now on, or still."""
         host = self._host.get(member)
         if host is not None:
             self._waiting.setdefault(host, {}).setdefault(member, now)
 
-    def works(self, member: M) -> None:
+    def mark_served(self, member: M) -> None:
         """Its request is whole: it keeps its place."""
         host = self._host.get(member)
         waiting = self._waiting.get(host) if host is not None else None
@@ -101,17 +101,17 @@ class Crowd(Generic[M]):
                 del self._waiting[host]
 
     def _is_full(self, host: str) -> bool:
-        return self.of(host) >= self.most_of_one_host or len(self) >= self.most
+        return self.count_of(host) >= self.max_per_host or len(self) >= self.max_total
 
-    def _who_gives_way(self, host: str, now: float) -> M | None:
+    def _member_to_evict(self, host: str, now: float) -> M | None:
         crowded: str | None = host
-        if self.of(host) < self.most_of_one_host:
-            crowded = max(self._waiting, key=lambda each: (self._of[each], -self._since(each)), default=None)
-            if crowded is not None and self.of(crowded) <= self.of(host):
+        if self.count_of(host) < self.max_per_host:
+            crowded = max(self._waiting, key=lambda each: (self._counts[each], -self._since(each)), default=None)
+            if crowded is not None and self.count_of(crowded) <= self.count_of(host):
                 crowded = host
         if crowded is None or crowded not in self._waiting:
             return None
-        if crowded == host and now - self._since(host) < self._patience_s:
+        if crowded == host and now - self._since(host) < self._grace_s:
             return None
         return next(iter(self._waiting[crowded]))
 
@@ -119,24 +119,24 @@ class Crowd(Generic[M]):
         return next(iter(self._waiting[host].values()))
 
 
-class TurnedAway:
+class RejectionLog:
     """What the log says of connections that are refused or cut off: one line per host and minute."""
 
-    def __init__(self, log: logging.Logger, what: str) -> None:
+    def __init__(self, log: logging.Logger, kind: str) -> None:
         self._log = log
-        self._what = what
+        self._what = kind
         self._told: dict[str, float] = {}
         self._untold: Counter[str] = Counter()
 
-    def tell(self, host: str, why: str, now: float) -> None:
+    def report(self, host: str, why: str, now: float) -> None:
         """Count one more, and name the host when it was not named within the last minute."""
-        if host not in self._told and len(self._told) >= MOST_TOLD:
-            self._told = {each: at for each, at in self._told.items() if now - at < TOLD_EVERY_S}
+        if host not in self._told and len(self._told) >= MAX_HOSTS_REMEMBERED:
+            self._told = {each: at for each, at in self._told.items() if now - at < REPORT_EVERY_S}
             self._untold = Counter({each: self._untold[each] for each in self._told if self._untold[each]})
-            if len(self._told) >= MOST_TOLD:
+            if len(self._told) >= MAX_HOSTS_REMEMBERED:
                 host = OTHERS
         self._untold[host] += 1
-        if host not in self._told or now - self._told[host] >= TOLD_EVERY_S:
+        if host not in self._told or now - self._told[host] >= REPORT_EVERY_S:
             self._log.warning(
                 "fact=TurnedAway host=%s what=%r count=%d why=%r", host, self._what, self._untold[host], why
             )
@@ -162,7 +162,7 @@ def host_of(ip: str) -> str:
     return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
-def share_of_files(share: int, most: int) -> int:
+def open_files_share(one_in: int, limit: int) -> int:
     """A part of the files that may be open, one in `share`, and never more than `most`."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft // share))
+    return limit if soft == resource.RLIM_INFINITY else max(1, min(limit, soft // one_in))

@@ -19,13 +19,13 @@ class Counters:
         self.notifications: Counter[str] = Counter()
         """By level: `error` or `warning`."""
 
-    def saw(self, trace: Trace) -> None:
+    def count_trace(self, trace: Trace) -> None:
         """An exchange took place."""
         if isinstance(trace, WebSeen):
             outcome = f"{trace.status // 100}xx" if trace.status else "none"
             self.webhooks[trace.kind, outcome] += 1
             self.webhook_s[trace.kind] += trace.took_ms / 1000
 
-    def noted(self, said: LogNotification) -> None:
+    def count_notification(self, notification: LogNotification) -> None:
         """A developer was told of something."""
-        self.notifications["error" if said.log == 0 else "warning"] += 1
+        self.notifications["error" if notification.log == 0 else "warning"] += 1

@@ -55,8 +55,8 @@ from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.model.ports import Journal, KeyValues, Trace
-from holdfast.voice.runtime.audio_effects import Sounding
-from holdfast.voice.runtime.call_endings import bury_the_dead, hang_up_all, prune
+from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
+from holdfast.voice.runtime.call_endings import end_calls_of_earlier_run, hang_up_all, prune_journal
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.directory.directory import Directory
@@ -78,7 +78,7 @@ from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.sounds.tts_client import best_speech
 from holdfast.voice.runtime.switch import Switch
-from holdfast.voice.runtime.task_group import ended_group
+from holdfast.voice.runtime.task_group import cancelled_group
 from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
@@ -144,17 +144,17 @@ class Engine:
         self.switch = Switch(
             journal=journal,
             now=self.clock.now,
-            sound=lambda effect: self._sounding.carry_out(effect),
-            together=self.media.batch,
+            carry_out_audio=lambda effect: self._sounding.carry_out(effect),
+            batch=self.media.batch,
             carry_out=self._carry_out,
         )
         self._journal = journal
-        self._timers = Timers(self.switch.tell)
+        self._timers = Timers(self.switch.post)
         self._stack = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
-        self.tally = Counters()
+        self.counters = Counters()
         self._sip_is_up = False
-        self.is_ending = False
+        self.is_stopping = False
         """Whether the engine is being stopped, so that no call begins any more."""
         self._in_doubt: tuple[CallSid, ...] = ()
         """The calls that had a row when the media process went away."""
@@ -169,7 +169,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         await self._say_goodbye()
-        await self.switch.written()
+        await self.switch.flush()
         await self.notifications.write()
         await self._registrations.write()
         self._timers.close()
@@ -187,26 +187,26 @@ class Engine:
         stack.push_async_callback(decoder.close)
         speech = best_speech()
         stack.push_async_callback(speech.close)
-        tasks = await stack.enter_async_context(ended_group())
+        tasks = await stack.enter_async_context(cancelled_group())
         self._background = [tasks.create_task(self.media.run(), name="media-client")]
         async with asyncio.timeout(ATTACH_S):
             await self.media.attached()
-        self.library = SoundCache(
+        self.sounds = SoundCache(
             web=web,
             media=self.media,
             decoder=decoder,
             speech=speech,
-            tell=self.switch.tell,
+            tell=self.switch.post,
             notify=self._notify,
             seen=self._seen,
             clock=self.clock.now,
             tasks=tasks,
         )
-        await self.library.open()
+        await self.sounds.open()
         self.webhooks = Webhooks(
             web=web,
-            library=self.library,
-            tell=self.switch.tell,
+            library=self.sounds,
+            tell=self.switch.post,
             notify=self._notify,
             seen=self._seen,
             clock=self.clock.now,
@@ -217,7 +217,7 @@ class Engine:
             folder=settings.recordings,
             url=settings.own_urls[-1] if settings.own_urls else "",
             account=settings.account,
-            tell=self.switch.tell,
+            tell=self.switch.post,
             tasks=tasks,
         )
         await self.recorder.open()
@@ -244,31 +244,31 @@ class Engine:
             account=settings.account,
             media=self.media,
             directory=self.directory,
-            tell=self.switch.tell,
+            tell=self.switch.post,
             seen=self._seen,
             clock=self.clock.now,
             tasks=tasks,
             registrations=self._registrations,
         )
-        self._sounding = Sounding(
-            media=self.media, rows=lambda: self.legs.rows, clips=self.library, tapes=self.recorder
+        self._sounding = AudioEffectExecutor(
+            media=self.media, rows=lambda: self.legs.rows, sounds=self.sounds, captures=self.recorder
         )
         self._background.append(tasks.create_task(self._registrations.run(), name="registrations"))
         await self.notifications.load()
         self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))
         self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
-        await bury_the_dead(self.switch, self._journal, self.recorder)
+        await end_calls_of_earlier_run(self.switch, self._journal, self.recorder)
         sweeping = keep_sweeping(self.switch, keep_days=settings.keep_days)
         self._background.append(tasks.create_task(sweeping, name="recordings-sweep"))
-        self._background.append(tasks.create_task(prune(self._journal), name="journal-prune"))
+        self._background.append(tasks.create_task(prune_journal(self._journal), name="journal-prune"))
         await self.legs.open()
         self._sip_is_up = True
         stack.push_async_callback(self.legs.close)
 
-    def not_ready(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """Why calls cannot be made now; None when they can."""
-        if self.is_ending:
+        if self.is_stopping:
             return "it is being stopped"
         if not self._sip_is_up:
             return "SIP is not open"
@@ -281,14 +281,14 @@ class Engine:
             return f"the store cannot be written: {trouble}"
         return None
 
-    def begin_end(self) -> None:
+    def begin_shutdown(self) -> None:
         """The engine is about to be left: from now on no call begins, by a phone or by REST."""
-        self.is_ending = True
+        self.is_stopping = True
         self.legs.begin_end()
 
     async def _say_goodbye(self) -> None:
         """Hang up every call, and give phones and callbacks a moment."""
-        self.begin_end()
+        self.begin_shutdown()
         hang_up_all(self.switch)
         await self.switch.settled()
         # Those that were on their way to the switch when the end began.
@@ -320,11 +320,11 @@ class Engine:
                 assert_never(effect)
 
     def _seen(self, trace: Trace) -> None:
-        self.tally.saw(trace)
-        self.switch.note(trace)
+        self.counters.count_trace(trace)
+        self.switch.record_trace(trace)
 
     def _notify(self, notification: LogNotification) -> None:
-        self.tally.noted(notification)
+        self.counters.count_notification(notification)
         self.notifications.add(notification)
 
     # --- media ------------------------------------------------------------------------------------------
@@ -334,27 +334,27 @@ class Engine:
         async for fact in self.media.facts():
             match fact:
                 case media_words.RowAudioEnded(token=token):
-                    self.library.ended(Token(token))
-                    self.switch.tell(SoundEnded(token=Token(token)))
+                    self.sounds.ended(Token(token))
+                    self.switch.post(SoundEnded(token=Token(token)))
                 case media_words.RowDigitPressed(leg=leg, digit=digit):
                     if self.legs.pressed(CallSid(leg), digit):
-                        self.switch.tell(DigitPressed(call=CallSid(leg), digit=digit))
+                        self.switch.post(DigitPressed(call=CallSid(leg), digit=digit))
                 case media_words.SpeechTurned(leg=leg, speaks=speaks):
-                    self.switch.tell(LegSpeaks(call=CallSid(leg), speaks=speaks))
+                    self.switch.post(LegSpeaks(call=CallSid(leg), speaks=speaks))
                 case media_words.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.silent(CallSid(leg), silent_s)
                 case media_words.RequestRefused(leg=leg):
-                    self.library.refused((leg,))
+                    self.sounds.refused((leg,))
                 case media_words.Statistics(leg=leg, packets_received=packets):
-                    self.quality.note(fact)
+                    self.quality.record(fact)
                     self.legs.heard(CallSid(leg), packets)
                 case media_words.Load():
-                    self.quality.note(fact)
+                    self.quality.record(fact)
                 case recording_messages.TapQuiet() | recording_messages.TapClosed():
                     self.recorder.hear(fact)
                 case media_words.ControlDetached():
                     self._in_doubt = tuple(self.legs.rows)
-                    self.quality.lost(self._in_doubt)
+                    self.quality.mark_lost(self._in_doubt)
                     self.recorder.media_went()
                 case media_words.ControlAttached(rows=rows) if not rows:
                     await self._media_began_anew()
@@ -364,7 +364,7 @@ class Engine:
                         self.media.close_row(leg)
                     with self.media.batch():
                         self.legs.describe_again()
-                        self._sounding.repeat(self.switch.board.rooms.values())
+                        self._sounding.resend(self.switch.state.rooms.values())
                 case _:
                     pass
 
@@ -376,9 +376,9 @@ class Engine:
         lost, self._in_doubt = self._in_doubt, ()
         for call in lost:
             log.error("call=%s lost: the media process was restarted", call)
-            self.switch.tell(EndCall(call=call))
+            self.switch.post(EndCall(call=call))
         try:
-            await self.library.restarted()
+            await self.sounds.restarted()
         except VoiceError as error:
             # It went away again; when it comes back, this is done again.
             log.warning("the media process went away while it was given its sounds: %s", error.message)

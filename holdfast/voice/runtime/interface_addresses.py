@@ -21,14 +21,14 @@ _ABOUT = struct.Struct("=BBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
 _REMOTE_END, _LOCAL = 1, 2
 """IFA_ADDRESS and IFA_LOCAL, which differ on links between two alone."""
-WITHIN_S = 1.0
+TIMEOUT_S = 1.0
 
 
-def addresses() -> tuple[IPv4Interface, ...]:
+def interface_addresses() -> tuple[IPv4Interface, ...]:
     """Every IPv4 address of this machine. Loopback alone, and a line in the log, where the kernel does not tell."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-            kernel.settimeout(WITHIN_S)
+            kernel.settimeout(TIMEOUT_S)
             asked = _ABOUT.pack(socket.AF_INET, 0, 0, 0, 0)
             kernel.send(_HEADER.pack(_HEADER.size + len(asked), _GET_ADDRESSES, _REQUEST_DUMP, 1, 0) + asked)
             return tuple(_told(kernel)) or (LOOPBACK,)

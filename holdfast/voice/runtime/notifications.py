@@ -20,19 +20,19 @@ from holdfast.voice.model.ports import KeyValues
 
 log = logging.getLogger(__name__)
 
-KEPT = 1000
-AGAIN_S = 5.0
+CAPACITY = 1000
+RETRY_S = 5.0
 """After this long a store that failed is tried again."""
 _KIND = "notification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class LoggedNotification:
     """A notification that was logged. Units: `at` seconds since the Unix epoch."""
 
     sid: str
-    at: float
-    said: LogNotification
+    logged_at: float
+    notification: LogNotification
 
 
 class Notifications:
@@ -43,34 +43,43 @@ class Notifications:
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], seed: str, kept: int = KEPT, store: KeyValues | None = None
+        self, *, clock: Callable[[], float], seed: str, capacity: int = CAPACITY, store: KeyValues | None = None
     ) -> None:
         self._clock = clock
         self._seed = seed
         self._count = 0
-        self._kept = kept
+        self._kept = capacity
         self._store = store
-        self._notices: deque[Notice] = deque()
-        self._to_write: deque[Notice] = deque()
+        self._notices: deque[LoggedNotification] = deque()
+        self._to_write: deque[LoggedNotification] = deque()
         self._to_remove: deque[str] = deque()
         self._changed = asyncio.Event()
         self._failed = False
 
-    def add(self, said: LogNotification) -> None:
+    def add(self, notification: LogNotification) -> None:
         """Keep and log a notification, without the passwords in it."""
         self._count += 1
-        said = replace(said, url=masked(said.url), message=masked(said.message))
-        notice = Notice(sid=derive("NO", self._seed, str(self._count)), at=self._clock(), said=said)
+        notification = replace(notification, url=masked(notification.url), message=masked(notification.message))
+        notice = LoggedNotification(
+            sid=derive("NO", self._seed, str(self._count)), logged_at=self._clock(), notification=notification
+        )
         self._notices.append(notice)
         if self._store is not None:
             self._to_write.append(notice)
         self._forget_old()
-        level = logging.ERROR if said.log == 0 else logging.WARNING
-        log.log(level, "call=%s code=%d url=%s message=%s", said.call or "-", said.code, said.url or "-", said.message)
+        level = logging.ERROR if notification.log == 0 else logging.WARNING
+        log.log(
+            level,
+            "call=%s code=%d url=%s message=%s",
+            notification.call or "-",
+            notification.code,
+            notification.url or "-",
+            notification.message,
+        )
 
-    def of(self, call: CallSid | None = None, *, limit: int = KEPT) -> list[Notice]:
+    def newest(self, call: CallSid | None = None, *, limit: int = CAPACITY) -> list[LoggedNotification]:
         """The notifications of one call, or of all; newest first."""
-        found = (notice for notice in reversed(self._notices) if call is None or notice.said.call == call)
+        found = (notice for notice in reversed(self._notices) if call is None or notice.notification.call == call)
         return [notice for notice, _ in zip(found, range(limit), strict=False)]
 
     async def load(self) -> None:
@@ -78,7 +87,7 @@ class Notifications:
         if self._store is None:
             return
         stored = (_read(sid, text) for sid, text in (await self._store.get_all(_KIND)).items())
-        earlier = sorted((notice for notice in stored if notice is not None), key=lambda notice: notice.at)
+        earlier = sorted((notice for notice in stored if notice is not None), key=lambda notice: notice.logged_at)
         self._notices.extendleft(reversed(earlier))
         self._forget_old()
 
@@ -88,7 +97,7 @@ class Notifications:
             await self._changed.wait()
             self._changed.clear()
             if not await self.write():
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
                 self._changed.set()
 
     async def write(self) -> bool:
@@ -100,7 +109,9 @@ class Notifications:
                 if notice is None:
                     await self._store.remove(_KIND, sid)
                 else:
-                    await self._store.put(_KIND, sid, json.dumps({"at": notice.at, "said": asdict(notice.said)}))
+                    await self._store.put(
+                        _KIND, sid, json.dumps({"at": notice.logged_at, "said": asdict(notice.notification)})
+                    )
             except StoreFailed as error:
                 if not self._failed:
                     log.error("notifications could not be kept yet: %s", error.message)
@@ -126,15 +137,15 @@ class Notifications:
         self._changed.set()
 
 
-def read_notice(sid: str, text: str) -> Notice:
+def read_notification(sid: str, text: str) -> LoggedNotification:
     """The notification that was written. Raises: KeyError, TypeError, ValueError."""
     values = json.loads(text)
-    return Notice(sid=sid, at=float(values["at"]), said=LogNotification(**values["said"]))
+    return LoggedNotification(sid=sid, logged_at=float(values["at"]), notification=LogNotification(**values["said"]))
 
 
-def _read(sid: str, text: str) -> Notice | None:
+def _read(sid: str, text: str) -> LoggedNotification | None:
     try:
-        return read_notice(sid, text)
+        return read_notification(sid, text)
     except (KeyError, TypeError, ValueError) as error:
         log.error("a stored notification cannot be read: %r", error)
         return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from holdfast.voice.model.ports import Entry
 
-MOST_BYTES = 1 << 22
+MAX_BYTES = 1 << 22
 """Of lines that wait for their calls; beyond it the call that began first loses its own."""
 
 
@@ -25,10 +25,10 @@ class OrphanTraces:
         """Keep a line for when its call comes."""
         self._lines.setdefault(entry.call, []).append(entry)
         self._bytes += len(entry.data)
-        while self._bytes > MOST_BYTES:
+        while self._bytes > MAX_BYTES:
             self.claim(next(iter(self._lines)))
 
-    def of(self, call: str) -> Sequence[Entry]:
+    def entries_of(self, call: str) -> Sequence[Entry]:
         """The lines of this call, in the order in which they happened."""
         return tuple(self._lines.get(call, ()))
 

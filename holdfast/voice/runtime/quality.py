@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from holdfast.voice.media_process.control_link.protocol import Load, Statistics
 from holdfast.voice.model.ids import CallSid
 
-ENDED_KEPT = 1000
+MAX_ENDED = 1000
 """Legs that are over whose last figures can still be asked for."""
 
 
@@ -29,19 +29,19 @@ class Quality:
         return self._live
 
     @property
-    def strange(self) -> int:
+    def unexpected_source_packets(self) -> int:
         """How many packets of all legs since the start came from where their rule lets none in."""
         return self._strange_ended + sum(each.strange for each in self._live.values())
 
-    def of(self, call: CallSid) -> Statistics | None:
+    def latest(self, call: CallSid) -> Statistics | None:
         """The newest figures of a call, ended ones too for a while."""
         return self._live.get(call) or self._ended.get(call)
 
-    def quiet(self, call: CallSid) -> bool:
+    def is_silent(self, call: CallSid) -> bool:
         """Whether a live call's party sent no packet between its last two figures, which are five seconds apart."""
         return call in self._quiet
 
-    def note(self, fact: Statistics | Load) -> None:
+    def record(self, fact: Statistics | Load) -> None:
         """Figures came."""
         match fact:
             case Load():
@@ -53,7 +53,7 @@ class Quality:
                 self._quiet.discard(call)
                 self._ended[call] = fact
                 self._strange_ended += fact.strange
-                if len(self._ended) > ENDED_KEPT:
+                if len(self._ended) > MAX_ENDED:
                     del self._ended[next(iter(self._ended))]
             case Statistics():
                 call = CallSid(fact.leg)
@@ -64,7 +64,7 @@ class Quality:
                     self._quiet.discard(call)
                 self._live[call] = fact
 
-    def lost(self, calls: Sequence[CallSid]) -> None:
+    def mark_lost(self, calls: Sequence[CallSid]) -> None:
         """The media process ended, and these legs with it."""
         for call in calls:
             self._quiet.discard(call)

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from holdfast.voice.runtime.child_environment import inherited
+from holdfast.voice.runtime.child_environment import child_environment
 
 log = logging.getLogger(__name__)
 
-GIVE_UP = 78
+CANNOT_WORK = 78
 """The exit status of a child that cannot work as it is configured. Source: sysexits.h, EX_CONFIG."""
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
-HEALTHY_S = 30.0
+HEALTHY_AFTER_S = 30.0
 """A child that lived this long is forgiven what happened before."""
 
 
@@ -36,17 +36,17 @@ class Child:
 
     name: str
     argv: Sequence[str]
-    given: bytes = field(default=b"", repr=False)
+    stdin_data: bytes = field(default=b"", repr=False)
     grace_s: float = 5.0
-    gives_up: frozenset[int] = frozenset({GIVE_UP})
+    final_statuses: frozenset[int] = frozenset({CANNOT_WORK})
 
 
-def delay_s(failures: int) -> float:
+def restart_delay_s(failures: int) -> float:
     """How long to wait before the next start, after so many short lives in a row."""
     return min(FIRST_DELAY_S * 2.0 ** max(failures - 1, 0), LONGEST_DELAY_S)
 
 
-async def supervise(children: Sequence[Child], *, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> int:
+async def supervise(children: Sequence[Child], *, stop: asyncio.Event, kill: asyncio.Event | None = None) -> int:
     """Keep the children alive until `stop` is set or one gives up; then end all, the last started first.
 
     `hurry` cuts every grace short. Returns the exit status for the whole: 0 when it was asked to stop.
@@ -54,10 +54,10 @@ async def supervise(children: Sequence[Child], *, stop: asyncio.Event, hurry: as
     keepers = [ChildKeeper(child) for child in children]
     async with asyncio.TaskGroup() as tasks:
         asked = tasks.create_task(_wait(stop), name="supervisor-stop")
-        hurried = tasks.create_task(_kill_in_a_hurry(keepers, hurry or asyncio.Event()), name="supervisor-hurry")
+        hurried = tasks.create_task(_kill_in_a_hurry(keepers, kill or asyncio.Event()), name="supervisor-hurry")
         kept = [tasks.create_task(keeper.keep(), name=f"supervisor-{keeper.child.name}") for keeper in keepers]
         done, _ = await asyncio.wait([asked, *kept], return_when=asyncio.FIRST_COMPLETED)
-        status = 0 if asked in done else GIVE_UP
+        status = 0 if asked in done else CANNOT_WORK
         asked.cancel()
         for keeper, task in zip(reversed(keepers), reversed(kept), strict=True):
             await keeper.stop()
@@ -92,11 +92,11 @@ class ChildKeeper:
             status = await self._run_once()
             if self._stopping.is_set():
                 return
-            if status in self.child.gives_up:
+            if status in self.child.final_statuses:
                 self._stopping.set()
                 return
-            failures = 1 if time.monotonic() - began >= HEALTHY_S else failures + 1
-            delay = delay_s(failures)
+            failures = 1 if time.monotonic() - began >= HEALTHY_AFTER_S else failures + 1
+            delay = restart_delay_s(failures)
             log.error("process=%s ended status=%s restart_in=%.1fs", self.child.name, status, delay)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
@@ -130,15 +130,15 @@ class ChildKeeper:
         try:
             self._process = started = await asyncio.create_subprocess_exec(
                 *self.child.argv,
-                env=inherited(os.environ),
+                env=child_environment(os.environ),
                 stdin=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
         except OSError as error:
             log.error("process=%s cannot be started: %s", self.child.name, error)
-            return GIVE_UP
-        if self.child.given and started.stdin is not None:
-            started.stdin.write(self.child.given)
+            return CANNOT_WORK
+        if self.child.stdin_data and started.stdin is not None:
+            started.stdin.write(self.child.stdin_data)
         if self._stopping.is_set():  # the request to stop came while it was being started
             started.terminate()
         return await started.wait()

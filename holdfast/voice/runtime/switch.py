@@ -33,16 +33,16 @@ from holdfast.voice.runtime.orphan_traces import OrphanTraces
 
 log = logging.getLogger(__name__)
 
-GROUP = 200
+MAX_GROUP_STEPS = 200
 """The most steps in one commit."""
-AGAIN_S = 1.0
+RETRY_S = 1.0
 """After this long a store that failed is tried again, though nothing new has happened: who asks whether we are ready
 sends no calls until we are."""
-END_S = 1.0
+FLUSH_S = 1.0
 """How long a store that fails is waited for at the end."""
-MOST_LATE = 2000
+MAX_LATE_ENTRIES = 2000
 """How many lines wait for a store that fails; the oldest are lost."""
-MOST_GONE = 20_000
+MAX_LATE_DELETIONS = 20_000
 """How many nouns that are gone wait to be deleted from it. The rest stay in it until a start finds them too old."""
 
 
@@ -53,7 +53,7 @@ class PendingStep:
     step: Step
     entries: tuple[Entry, ...]
     snapshots: tuple[Snapshot, ...]
-    asker: asyncio.Future[None] | None
+    waiter: asyncio.Future[None] | None
 
 
 class Switch:
@@ -68,18 +68,18 @@ class Switch:
         *,
         journal: Journal,
         now: Callable[[], float],
-        sound: Callable[[SoundEffect], None],
-        together: Callable[[], AbstractContextManager[None]],
+        carry_out_audio: Callable[[SoundEffect], None],
+        batch: Callable[[], AbstractContextManager[None]],
         carry_out: Callable[[Effect], None],
     ) -> None:
-        self.board = EngineState()
+        self.state = EngineState()
         self.store_failure: str | None = None
         """Why the newest step could not be written down; None when it was."""
         self._unclaimed = OrphanTraces()
         self._journal = journal
         self._now = now
-        self._sound = sound
-        self._together = together
+        self._sound = carry_out_audio
+        self._together = batch
         self._carry_out = carry_out
         self._late: dict[tuple[str, str], Snapshot] = {}
         """The newest states that the store failed to take."""
@@ -99,37 +99,37 @@ class Switch:
         """Seconds since the Unix epoch."""
         return self._now()
 
-    def tell(self, message: Message) -> None:
+    def post(self, message: Message) -> None:
         """A fact happened. One that the board cannot take is logged, and nothing is changed."""
         try:
             self._take(message, None)
         except VoiceError as error:
             log.warning("fact=%s code=%d refused: %s", type(message).__name__, error.code, error.message)
 
-    async def ask(self, command: RestCommand) -> None:
+    async def execute(self, command: RestCommand) -> None:
         """Do what is asked; returns once it is in the journal. Raises: VoiceError, with nothing changed."""
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._take(command, asker)
         await asker
 
-    def note(self, trace: Trace) -> None:
+    def record_trace(self, trace: Trace) -> None:
         """A SIP message or a webhook, for the ladder. Passwords in it are not kept."""
         kind = "sip" if isinstance(trace, SipSeen) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
         entry = Entry(at=self._now(), call=trace.call or "", kind=kind, data=masked(json.dumps(data)))
-        if entry.call in self.board.calls:
+        if entry.call in self.state.calls:
             self._noted.append(entry)
             self._wake()
         elif entry.call:
             self._unclaimed.add(entry)
 
-    def unclaimed(self, call: str) -> Sequence[Entry]:
+    def orphan_entries(self, call: str) -> Sequence[Entry]:
         """The lines of a call that is not on the board, which the journal has not; the latest such calls have some."""
-        return self._unclaimed.of(call)
+        return self._unclaimed.entries_of(call)
 
     def restore(self, snapshots: Iterable[Snapshot]) -> None:
         """Put what an earlier run wrote down on the board."""
-        self.board.restore(decode(snapshot.data) for snapshot in snapshots)
+        self.state.restore(decode(snapshot.data) for snapshot in snapshots)
 
     async def run(self) -> None:
         """Commit, then carry out, until cancelled. However it ends, nobody waits for it for ever."""
@@ -139,7 +139,7 @@ class Switch:
                 self._came.clear()
                 while self._taken or self._noted or self._due_again:
                     self._due_again = False
-                    self._at_work, self._taken = self._taken[:GROUP], self._taken[GROUP:]
+                    self._at_work, self._taken = self._taken[:MAX_GROUP_STEPS], self._taken[MAX_GROUP_STEPS:]
                     noted, self._noted = self._noted, []
                     await self._commit(self._at_work, noted)
                     for one in self._at_work:
@@ -153,7 +153,7 @@ class Switch:
         """Return when every step taken so far is in the journal and carried out, or never will be."""
         await self._idle.wait()
 
-    async def written(self, *, timeout_s: float = END_S) -> None:
+    async def flush(self, *, timeout_s: float = FLUSH_S) -> None:
         """Wait a moment for a store that fails to take what it is given after all, else say what is lost."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
@@ -174,15 +174,15 @@ class Switch:
         if self._trying is not None:
             self._trying.cancel()
         for one in (*self._at_work, *self._taken):
-            if one.asker is not None and not one.asker.done():
-                one.asker.set_exception(StoreFailed("the switch has stopped"))
+            if one.waiter is not None and not one.waiter.done():
+                one.waiter.set_exception(StoreFailed("the switch has stopped"))
         self._idle.set()
 
     def _take(self, message: Message, asker: asyncio.Future[None] | None) -> None:
         if self._over:
             raise StoreFailed("the switch has stopped")
         now = self._now()
-        step = self.board.apply(message, now)
+        step = self.state.apply(message, now)
         sounds = [effect for effect in step.effects if isinstance(effect, SoundEffect)]
         if sounds:
             with self._together():
@@ -192,9 +192,9 @@ class Switch:
             if isinstance(noun, Call):
                 self._noted += self._unclaimed.claim(noun.sid)
         # Lines are read by call: those of no call, or of one that is gone, would only stay.
-        entries = tuple(line for line in journal_entries.entries(step, now) if line.call in self.board.calls)
-        snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.board.gone()))
-        self._taken.append(PendingStep(step=step, entries=entries, snapshots=snapshots, asker=asker))
+        entries = tuple(line for line in journal_entries.entries(step, now) if line.call in self.state.calls)
+        snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.gone()))
+        self._taken.append(PendingStep(step=step, entries=entries, snapshots=snapshots, waiter=asker))
         self._wake()
 
     def _wake(self) -> None:
@@ -211,10 +211,14 @@ class Switch:
         except StoreFailed as error:
             if self.store_failure is None:
                 log.error("the journal could not be written, calls go on: %s", error.message)
-            self._late, self._late_lines, self.store_failure = _bounded(newest), entries[-MOST_LATE:], error.message
+            self._late, self._late_lines, self.store_failure = (
+                _bounded(newest),
+                entries[-MAX_LATE_ENTRIES:],
+                error.message,
+            )
             self._lines_lost += len(entries) - len(self._late_lines)
             if self._trying is None:
-                self._trying = asyncio.get_running_loop().call_later(AGAIN_S, self._again)
+                self._trying = asyncio.get_running_loop().call_later(RETRY_S, self._again)
         else:
             if self.store_failure is not None:
                 log.warning("the journal has what was late, without %d lines of ladders", self._lines_lost)
@@ -228,8 +232,8 @@ class Switch:
             self._wake()
 
     def _perform(self, one: PendingStep) -> None:
-        if one.asker is not None and not one.asker.done():
-            one.asker.set_result(None)
+        if one.waiter is not None and not one.waiter.done():
+            one.waiter.set_result(None)
         for effect in one.step.effects:
             if not isinstance(effect, SoundEffect):
                 self._carry_out(effect)
@@ -238,7 +242,7 @@ class Switch:
 def _bounded(late: dict[tuple[str, str], Snapshot]) -> dict[tuple[str, str], Snapshot]:
     """Without the oldest of many nouns that are gone; what is still there is bounded by itself."""
     gone = [each for each, one in late.items() if not one.data]
-    for each in gone[: max(0, len(gone) - MOST_GONE)]:
+    for each in gone[: max(0, len(gone) - MAX_LATE_DELETIONS)]:
         del late[each]
     return late
 

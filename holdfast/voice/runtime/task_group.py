@@ -12,7 +12,7 @@ class _Over(Exception):
 
 
 @asynccontextmanager
-async def ended_group() -> AsyncIterator[asyncio.TaskGroup]:
+async def cancelled_group() -> AsyncIterator[asyncio.TaskGroup]:
     """A TaskGroup that cancels at its end what a plain one would wait for, such as a web server that never answers."""
     try:
         async with asyncio.TaskGroup() as tasks:

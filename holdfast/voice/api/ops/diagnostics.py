@@ -100,7 +100,7 @@ def make_diagnostics(
     @engine.get("/ladder/{call}", summary="All that happened to a call", response_model=LadderResponse)
     async def ladder(call: str, request: Request) -> LadderResponse | PlainTextResponse:
         entries = await journal.entries(call) if is_sid(call, "CA") else ()
-        entries = entries or switch.unclaimed(call)
+        entries = entries or switch.orphan_entries(call)
         if not entries:
             raise NotFound(f"nothing is known of {call}")
         if request.headers.get("accept", "").startswith("text/plain"):
@@ -110,7 +110,7 @@ def make_diagnostics(
 
     @engine.get("/phone-holds", summary="Calls whose own phones hold")
     async def phone_holds() -> PhoneHolds:
-        calls = switch.board.calls.values()
+        calls = switch.state.calls.values()
         return PhoneHolds(
             holds=[
                 PhoneHold(call=call.sid, since=call.phone_held_at or call.updated_at)

@@ -49,16 +49,16 @@ def make_explaining(
 
     @engine.get("/explain/{call}", summary="Why a call is silent, what it waits for", response_model=Explanation)
     async def explained(call: str, request: Request) -> Explanation | PlainTextResponse:
-        noun = switch.board.calls.get(CallSid(call))
+        noun = switch.state.calls.get(CallSid(call))
         if noun is None:
-            if not switch.unclaimed(call):
+            if not switch.orphan_entries(call):
                 raise NotFound(f"there is no call {call}")
             return _answered(call, (TURNED_AWAY,), request)
         entries = await journal.entries(call, limit=WHOLE_LIFE)
         children = {child: await journal.entries(child, limit=WHOLE_LIFE) for child in dialled(entries)}
         says = explain(
-            switch.board.calls.get(noun.sid, noun),
-            switch.board,
+            switch.state.calls.get(noun.sid, noun),
+            switch.state,
             entries,
             now=switch.now(),
             arrivals=arrivals(quality, noun.sid),
@@ -78,12 +78,12 @@ def _answered(call: str, says: Sequence[str], request: Request) -> Explanation |
 
 def arrivals(quality: Quality, call: CallSid) -> Arrivals | None:
     """What comes from a call's party, if it was measured yet."""
-    figures = quality.of(call)
+    figures = quality.latest(call)
     if figures is None:
         return None
     return Arrivals(
         received=figures.packets_received,
-        quiet=quality.quiet(call),
+        quiet=quality.is_silent(call),
         strange=figures.strange,
         stranger=figures.stranger,
         rtp_source=figures.rtp_source,

@@ -99,7 +99,7 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges."""
-        board = self._switch.board
+        board = self._switch.state
         statuses = Count(call.status for call in board.calls.values())
         calls = GaugeMetricFamily("holdfast_calls", "Calls that live, by status.", labels=["status"])
         for status in CallStatus:

@@ -68,7 +68,7 @@ def make_quality(quality: Quality, *, account_sid: AccountSid, auth_token: str) 
 
     @engine.get("/quality/{call}", summary="How a call sounds, or sounded")
     async def one(call: str) -> CallQuality:
-        figures = quality.of(CallSid(call))
+        figures = quality.latest(CallSid(call))
         if figures is None:
             raise NotFound(f"no sound of {call} was measured yet")
         return shown(figures)
@@ -118,7 +118,7 @@ class QualityCollector(Collector):
         yield CounterMetricFamily(
             "holdfast_media_packets_strange",
             "Packets of all legs that came from where rtp_source lets none in.",
-            value=self._quality.strange,
+            value=self._quality.unexpected_source_packets,
         )
         if (load := self._quality.load) is not None:
             yield GaugeMetricFamily("holdfast_media_rows", "Legs the media process carries.", value=load.rows)

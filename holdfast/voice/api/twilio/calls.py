@@ -67,7 +67,7 @@ LIST: Final = PAGING | comparable("StartTime") | comparable("EndTime") | {"To", 
 
 def find(door: ApiContext, sid: str) -> Call:
     """The call of that SID. Raises: NotFound."""
-    call = door.switch.board.calls.get(CallSid(sid))
+    call = door.switch.state.calls.get(CallSid(sid))
     if call is None:
         raise NotFound(f"there is no call {sid}")
     return call
@@ -87,7 +87,7 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
             raise UrlInvalid("One of Url, Twiml and ApplicationSid is required")
         instruction, callback = given, read_callback(form, door)
     sid = CallSid(new_sid("CA"))
-    await door.switch.ask(
+    await door.switch.execute(
         CreateCall(
             call=sid,
             account=door.account,
@@ -131,14 +131,14 @@ async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     if not call.live:
         raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
     if settings != ChangeCall(call=call.sid):
-        await door.switch.ask(settings)
-    accepted = door.switch.board.calls.get(call.sid, call)
+        await door.switch.execute(settings)
+    accepted = door.switch.state.calls.get(call.sid, call)
     if status == "completed":
-        await door.switch.ask(EndCall(call=call.sid))
+        await door.switch.execute(EndCall(call=call.sid))
     elif status == "canceled":
-        await door.switch.ask(EndCall(call=call.sid, status="canceled"))
+        await door.switch.execute(EndCall(call=call.sid, status="canceled"))
     elif instruction is not None:
-        await door.switch.ask(RedirectCall(call=call.sid, instruction=instruction))
+        await door.switch.execute(RedirectCall(call=call.sid, instruction=instruction))
     return ApiResponse(body=render.call(accepted))
 
 
@@ -163,7 +163,7 @@ def _callback(door: ApiContext, asked: ApiRequest, call: Call) -> Callback | Non
 
 async def forget(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Delete the record of a finished call. Raises: NotFound, RecordNotFinished."""
-    await door.switch.ask(ForgetCall(call=find(door, asked.names["Sid"]).sid))
+    await door.switch.execute(ForgetCall(call=find(door, asked.names["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
@@ -176,7 +176,7 @@ async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     started, ended = Between.read(form, "StartTime"), Between.read(form, "EndTime")
     found = (
         call
-        for call in door.switch.board.calls.values()
+        for call in door.switch.state.calls.values()
         if (status is None or call.status.value == status)
         and to in ("", call.to)
         and from_ in ("", call.from_)

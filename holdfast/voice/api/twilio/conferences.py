@@ -22,7 +22,7 @@ UPDATE: Final = frozenset({"Status", "AnnounceUrl", "AnnounceMethod"})
 
 def find(door: ApiContext, sid: str) -> Room:
     """The conference of that SID; a bridge of two legs is none. Raises: NotFound."""
-    room = door.switch.board.rooms.get(RoomSid(sid))
+    room = door.switch.state.rooms.get(RoomSid(sid))
     if room is None or room.kind != "conference":
         raise NotFound(f"there is no conference {sid}")
     return room
@@ -30,7 +30,7 @@ def find(door: ApiContext, sid: str) -> Room:
 
 def active(door: ApiContext, name: str) -> Room | None:
     """The conference of that name that is not over: there is at most one."""
-    for room in door.switch.board.rooms.values():
+    for room in door.switch.state.rooms.values():
         if room.kind == "conference" and room.name == name and room.status is not RoomStatus.COMPLETED:
             return room
     return None
@@ -53,10 +53,10 @@ async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     if announcement is not None:
         if room.status is RoomStatus.COMPLETED:
             raise ConferenceNotActive(f"Conference {room.sid} is completed")
-        await door.switch.ask(AnnounceToRoom(room=room.sid, request=announcement))
+        await door.switch.execute(AnnounceToRoom(room=room.sid, request=announcement))
     if status is not None and room.status is not RoomStatus.COMPLETED:
-        await door.switch.ask(EndRoom(room=room.sid))
-    return ApiResponse(body=render.conference(door.switch.board.rooms.get(room.sid, room)))
+        await door.switch.execute(EndRoom(room=room.sid))
+    return ApiResponse(body=render.conference(door.switch.state.rooms.get(room.sid, room)))
 
 
 async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
@@ -66,7 +66,7 @@ async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     created, updated = Between.read(form, "DateCreated"), Between.read(form, "DateUpdated")
     found = (
         room
-        for room in door.switch.board.rooms.values()
+        for room in door.switch.state.rooms.values()
         if room.kind == "conference"
         and (status is None or room.status.value == status)
         and (name is None or room.name == name)

@@ -15,19 +15,19 @@ from holdfast.voice.api.twilio.call_events import EXCHANGE
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.notifications import Notice
+from holdfast.voice.runtime.notifications import LoggedNotification
 
 LATER_S: Final = 1.0
 """An exchange is written down when it is over, a moment after what went wrong in it was told."""
 LIST: Final = PAGING | comparable("MessageDate") | {"Log"}
 
 
-def _of(door: ApiContext, asked: ApiRequest) -> list[Notice]:
+def _of(door: ApiContext, asked: ApiRequest) -> list[LoggedNotification]:
     """The notifications the path is about. Raises: NotFound."""
     sid = asked.names.get("CallSid")
     if sid is None:
-        return door.notifications.of()
-    return door.notifications.of(CallSid(calls.find(door, sid).sid))
+        return door.notifications.newest()
+    return door.notifications.newest(CallSid(calls.find(door, sid).sid))
 
 
 async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
@@ -37,7 +37,7 @@ async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     rows = [
         notice
         for notice in _of(door, asked)
-        if (level is None or str(notice.said.log) == level) and when.lets(notice.at)
+        if (level is None or str(notice.notification.log) == level) and when.lets(notice.logged_at)
     ]
     body = page(
         rows,
@@ -59,15 +59,15 @@ async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     raise NotFound("there is no such notification")
 
 
-async def _exchange(door: ApiContext, notice: Notice) -> Json:
+async def _exchange(door: ApiContext, notice: LoggedNotification) -> Json:
     """What was asked and answered when it went wrong: the newest exchange of the call with that address until then."""
-    said = notice.said
+    said = notice.notification
     if said.call is None or not said.url:
         return {}
     entries = [
         json.loads(entry.data)
         for entry in await door.journal.entries(said.call)
-        if entry.kind == EXCHANGE and entry.at <= notice.at + LATER_S
+        if entry.kind == EXCHANGE and entry.at <= notice.logged_at + LATER_S
     ]
     asked = without_secrets(said.url)  # a GET went there with its form in the query
     seen = next((data for data in reversed(entries) if data["url"].startswith(asked)), None)

@@ -116,15 +116,15 @@ async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
         coaching=coaching,
         coach=None if coach is None else CallSid(coach),
     )
-    await door.switch.ask(command)
-    after = door.switch.board.rooms.get(room.sid, room)
+    await door.switch.execute(command)
+    after = door.switch.state.rooms.get(room.sid, room)
     return ApiResponse(body=render.participant(after, after.participant(member.call) or member))
 
 
 async def kick(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove a participant; their call goes on behind its `<Dial>`, or ends if it was called in. Raises: NotFound."""
     room, member = find(door, asked)
-    await door.switch.ask(RemoveParticipant(room=room.sid, call=member.call))
+    await door.switch.execute(RemoveParticipant(room=room.sid, call=member.call))
     return ApiResponse(status=204, body=None)
 
 
@@ -180,7 +180,7 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
         seat=seat,
         wait_s=door.turns.take(),
     )
-    await door.switch.ask(command)
+    await door.switch.execute(command)
     joined = _joined(door, name, seat.new_room)
     now = door.switch.now()
     seated = Participant(call=call, joined_at=now, updated_at=now, status="queued", label=admission.label)
@@ -190,7 +190,7 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
 
 def _joined(door: ApiContext, name: str, sid: RoomSid) -> Room:
     """The conference in which a seat was reserved. Raises: ConferenceNotActive when it ended meanwhile."""
-    room = conferences.active(door, name) or door.switch.board.rooms.get(sid)
+    room = conferences.active(door, name) or door.switch.state.rooms.get(sid)
     if room is None:
         raise ConferenceNotActive(f"Conference {name} is over")
     return room
@@ -202,7 +202,7 @@ def _room(door: ApiContext, named: str) -> Room | None:
         if len(named) > MAX_NAME:
             raise ParameterInvalid(f"A conference's friendly name has up to {MAX_NAME} characters")
         return conferences.active(door, named)
-    room = door.switch.board.rooms.get(RoomSid(named))
+    room = door.switch.state.rooms.get(RoomSid(named))
     if room is None or room.kind != "conference" or room.status is RoomStatus.COMPLETED:
         raise ConferenceNotActive(f"Conference {named} does not exist or is completed")
     return room

@@ -31,7 +31,7 @@ SETTINGS: Final = frozenset({"FriendlyName", "MaxSize"})
 
 def find(door: ApiContext, sid: str) -> Queue:
     """The queue of that SID. Raises: NotFound."""
-    queue = door.switch.board.queues.get(QueueSid(sid))
+    queue = door.switch.state.queues.get(QueueSid(sid))
     if queue is None or queue.deleted:
         raise NotFound(f"there is no queue {sid}")
     return queue
@@ -45,7 +45,7 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     sid = QueueSid(new_sid("QU"))
     size = _max_size(asked.form)
     command = CreateQueue(queue=sid, account=door.account, name=name, max_size=size)
-    await door.switch.ask(command)
+    await door.switch.execute(command)
     return ApiResponse(status=201, body=render.queue(find(door, sid), now=door.switch.now()))
 
 
@@ -59,20 +59,20 @@ async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     queue = find(door, asked.names["Sid"])
     name, size = _name(asked.form), _max_size(asked.form)
     if name is not None or size is not None:
-        await door.switch.ask(ChangeQueue(queue=queue.sid, name=name, max_size=size))
+        await door.switch.execute(ChangeQueue(queue=queue.sid, name=name, max_size=size))
     return ApiResponse(body=render.queue(find(door, queue.sid), now=door.switch.now()))
 
 
 async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Remove an empty queue. Raises: QueueNotEmpty, NotFound."""
-    await door.switch.ask(DeleteQueue(queue=find(door, asked.names["Sid"]).sid))
+    await door.switch.execute(DeleteQueue(queue=find(door, asked.names["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
 async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Queues, the newest first."""
     rows = newest_first(
-        (queue for queue in door.switch.board.queues.values() if not queue.deleted), lambda queue: queue.created_at
+        (queue for queue in door.switch.state.queues.values() if not queue.deleted), lambda queue: queue.created_at
     )
     now = door.switch.now()
     body = page(
@@ -126,7 +126,7 @@ async def dequeue(door: ApiContext, asked: ApiRequest) -> ApiResponse:
         raise UrlInvalid("Url is required")
     position = position_of(queue, asked.names["CallSid"])
     waiting = queue.members[position - 1]
-    await door.switch.ask(DequeueMember(queue=queue.sid, call=waiting.call, request=request))
+    await door.switch.execute(DequeueMember(queue=queue.sid, call=waiting.call, request=request))
     return ApiResponse(body=render.member(queue, waiting, position=position, now=door.switch.now()))
 
 

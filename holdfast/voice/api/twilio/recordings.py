@@ -44,7 +44,7 @@ def find(door: ApiContext, asked: ApiRequest, sid: str, *, deleted_too: bool = F
         if len(live) != 1:
             raise NotFound(f"there are {len(live)} recordings under way, not one")
         return live[0]
-    one = door.switch.board.recordings.get(RecordingSid(sid))
+    one = door.switch.state.recordings.get(RecordingSid(sid))
     if one is None or one not in owned or (one.status is RecordingStatus.DELETED and not deleted_too):
         raise NotFound(f"there is no recording {sid}")
     return one
@@ -57,7 +57,7 @@ def _of(door: ApiContext, asked: ApiRequest) -> Iterator[Recording]:
         calls.find(door, call)
     if room is not None:
         conferences.find(door, room)
-    for one in door.switch.board.recordings.values():
+    for one in door.switch.state.recordings.values():
         if (call is None or one.call == call) and (room is None or one.room == room):
             yield one
 
@@ -67,7 +67,7 @@ async def begin(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     call = calls.find(door, asked.names["CallSid"])
     terms = read_recording(asked.form, door, source="StartCallRecordingAPI", trim=False)
     sid = RecordingSid(new_sid("RE"))
-    await door.switch.ask(RecordCall(call=call.sid, recording=sid, terms=terms))
+    await door.switch.execute(RecordCall(call=call.sid, recording=sid, terms=terms))
     return ApiResponse(status=201, body=_shown(asked, find(door, asked, sid)))
 
 
@@ -83,8 +83,8 @@ async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
         "in-progress": "in-progress",
         "stopped": "stopped",
     }
-    await door.switch.ask(ChangeRecording(recording=one.sid, status=words[status], skip=behavior == "skip"))
-    return ApiResponse(body=_shown(asked, door.switch.board.recordings[one.sid]))
+    await door.switch.execute(ChangeRecording(recording=one.sid, status=words[status], skip=behavior == "skip"))
+    return ApiResponse(body=_shown(asked, door.switch.state.recordings[one.sid]))
 
 
 async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
@@ -123,7 +123,7 @@ async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
 
 async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Delete the sound. What is known of it stays, for lists that ask for it. Raises: NotFound, RecordNotFinished."""
-    await door.switch.ask(DeleteRecording(recording=find(door, asked, asked.names["Sid"]).sid))
+    await door.switch.execute(DeleteRecording(recording=find(door, asked, asked.names["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 

@@ -34,8 +34,8 @@ def due(
 
 def sweep(switch: Switch, *, keep_days: float | None) -> None:
     """Delete and forget what is due."""
-    for command in list(due(switch.board.recordings.values(), now=switch.now(), keep_days=keep_days)):
-        switch.tell(command)
+    for command in list(due(switch.state.recordings.values(), now=switch.now(), keep_days=keep_days)):
+        switch.post(command)
 
 
 async def keep_sweeping(switch: Switch, *, keep_days: float | None) -> None:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv4Interface, ip_address
 
-from holdfast.voice.runtime.interface_addresses import addresses
+from holdfast.voice.runtime.interface_addresses import interface_addresses
 
 FRESH_S = 5.0
 """For how long the addresses of this machine are taken to be the same."""
@@ -33,7 +33,7 @@ class OwnPorts:
         rows: range,
         open_rows: Callable[[], Collection[int]],
         now: Callable[[], float],
-        machine: Callable[[], tuple[IPv4Interface, ...]] = addresses,
+        machine: Callable[[], tuple[IPv4Interface, ...]] = interface_addresses,
     ) -> None:
         self._shown = shown_ip
         self._rtp_ip = rtp_ip

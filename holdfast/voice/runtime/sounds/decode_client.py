@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.voice.runtime.child_environment import inherited
+from holdfast.voice.runtime.child_environment import child_environment
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio
 
@@ -85,7 +85,7 @@ class Decoder:
                 # Codecs write complaints about hostile files there, without limit.
                 stderr=asyncio.subprocess.DEVNULL,
                 limit=LINE_LIMIT,
-                env={**inherited(os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={**child_environment(os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 start_new_session=True,
             )
         return self._process

@@ -8,9 +8,9 @@ import re
 import pytest
 
 from holdfast.voice.runtime.connection_limits import (
-    MOST_TOLD,
-    Crowd,
-    TurnedAway,
+    MAX_HOSTS_REMEMBERED,
+    ConnectionLimiter,
+    RejectionLog,
     host_of,
 )
 
@@ -23,70 +23,70 @@ class Guest:
     def __init__(self) -> None:
         self.gone = False
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         self.gone = True
 
 
-def entered(crowd: Crowd[Guest], host: str, count: int, at: float = 0.0) -> list[Guest]:
+def entered(crowd: ConnectionLimiter[Guest], host: str, count: int, at: float = 0.0) -> list[Guest]:
     guests = [Guest() for _ in range(count)]
     for number, guest in enumerate(guests):
-        assert crowd.enter(guest, host, at + number)
+        assert crowd.admit(guest, host, at + number)
     return guests
 
 
 def test_who_waits_longest_of_a_host_gives_way_to_a_newcomer_of_that_host() -> None:
-    crowd = Crowd[Guest](most=10, most_of_one_host=3)
+    crowd = ConnectionLimiter[Guest](max_total=10, max_per_host=3)
     slow = entered(crowd, ONE, 3)
-    crowd.works(slow[0])
+    crowd.mark_served(slow[0])
     other = entered(crowd, TWO, 1)
     entered(crowd, ONE, 1, at=9.0)
     assert [guest.gone for guest in (*slow, *other)] == [False, True, False, False]
-    assert (crowd.of(ONE), crowd.of(TWO), len(crowd)) == (3, 1, 4)
+    assert (crowd.count_of(ONE), crowd.count_of(TWO), len(crowd)) == (3, 1, 4)
 
 
 def test_a_host_whose_requests_are_all_being_answered_gets_no_more() -> None:
-    crowd = Crowd[Guest](most=10, most_of_one_host=2)
+    crowd = ConnectionLimiter[Guest](max_total=10, max_per_host=2)
     busy = entered(crowd, ONE, 2)
     for guest in busy:
-        crowd.works(guest)
+        crowd.mark_served(guest)
     assert not crowd.has_room(ONE, 5.0)
-    assert not crowd.enter(Guest(), ONE, 5.0)
-    crowd.waits(busy[1], 6.0)
+    assert not crowd.admit(Guest(), ONE, 5.0)
+    crowd.mark_waiting(busy[1], 6.0)
     assert crowd.has_room(ONE, 6.0)
-    crowd.leave(busy[0])
-    crowd.leave(busy[0])
+    crowd.remove(busy[0])
+    crowd.remove(busy[0])
     entered(crowd, ONE, 1)
     assert not busy[1].gone
 
 
 def test_when_all_room_is_taken_the_host_with_most_gives_way() -> None:
-    crowd = Crowd[Guest](most=4, most_of_one_host=3)
+    crowd = ConnectionLimiter[Guest](max_total=4, max_per_host=3)
     many, few = entered(crowd, ONE, 3, at=1.0), entered(crowd, TWO, 1)
     entered(crowd, THREE, 1, at=5.0)
     assert [guest.gone for guest in (*many, *few)] == [True, False, False, False]
 
 
 def test_many_hosts_with_one_each_keep_no_other_out() -> None:
-    crowd = Crowd[Guest](most=3, most_of_one_host=2)
+    crowd = ConnectionLimiter[Guest](max_total=3, max_per_host=2)
     slow = [entered(crowd, f"192.0.2.{number}", 1, at=number)[0] for number in (9, 8, 7)]
     entered(crowd, ONE, 1, at=20.0)
     assert [guest.gone for guest in slow] == [False, False, True], "at=7 waits longest"
 
 
 def test_a_big_host_takes_no_room_from_a_small_one() -> None:
-    crowd = Crowd[Guest](most=4, most_of_one_host=4)
+    crowd = ConnectionLimiter[Guest](max_total=4, max_per_host=4)
     for guest in entered(crowd, ONE, 3):
-        crowd.works(guest)
+        crowd.mark_served(guest)
     (small,) = entered(crowd, TWO, 1)
-    assert not crowd.enter(Guest(), ONE, 9.0)
+    assert not crowd.admit(Guest(), ONE, 9.0)
     assert not small.gone
 
 
 def test_a_host_has_patience_with_its_own() -> None:
-    crowd = Crowd[Guest](most=4, most_of_one_host=2, patience_s=1.0)
+    crowd = ConnectionLimiter[Guest](max_total=4, max_per_host=2, grace_s=1.0)
     young = entered(crowd, ONE, 2)
-    assert not crowd.enter(Guest(), ONE, 0.5)
-    assert crowd.enter(Guest(), ONE, 1.0)
+    assert not crowd.admit(Guest(), ONE, 0.5)
+    assert crowd.admit(Guest(), ONE, 1.0)
     assert [guest.gone for guest in young] == [True, False]
 
 
@@ -112,19 +112,19 @@ def told(log: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
 
 
 def test_the_log_names_a_host_once_in_a_minute_with_how_many(caplog: pytest.LogCaptureFixture) -> None:
-    away = TurnedAway(logging.getLogger("away"), "things")
+    away = RejectionLog(logging.getLogger("away"), "things")
     for second in range(100):
         for host in (ONE, TWO):
-            away.tell(host, "they are slow", second)
+            away.report(host, "they are slow", second)
     assert told(caplog) == [(ONE, 1), (TWO, 1), (ONE, 60), (TWO, 60)]
 
 
 def test_more_hosts_than_can_be_remembered_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    away = TurnedAway(logging.getLogger("away"), "things")
-    for number in range(MOST_TOLD + 50):
-        away.tell(f"h{number}", "they are slow", 1.0)
+    away = RejectionLog(logging.getLogger("away"), "things")
+    for number in range(MAX_HOSTS_REMEMBERED + 50):
+        away.report(f"h{number}", "they are slow", 1.0)
     assert told(caplog)[-1] == ("(others)", 1)
-    assert len(told(caplog)) == MOST_TOLD + 1
-    away.tell("h1", "they are slow", 62.0)
-    away.tell("late", "they are slow", 62.0)
-    assert told(caplog)[MOST_TOLD + 1 :] == [("h1", 1), ("late", 1)]
+    assert len(told(caplog)) == MAX_HOSTS_REMEMBERED + 1
+    away.report("h1", "they are slow", 62.0)
+    away.report("late", "they are slow", 62.0)
+    assert told(caplog)[MAX_HOSTS_REMEMBERED + 1 :] == [("h1", 1), ("late", 1)]

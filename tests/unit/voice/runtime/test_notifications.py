@@ -18,14 +18,14 @@ def said(call: CallSid | None, code: int) -> LogNotification:
 
 
 def test_newest_first_and_the_oldest_are_forgotten() -> None:
-    notifications = Notifications(clock=lambda: 12.5, seed="seed", kept=3)
+    notifications = Notifications(clock=lambda: 12.5, seed="seed", capacity=3)
     for code in range(5):
         notifications.add(said(ALICE if code % 2 else BOB, code))
 
-    assert [notice.said.code for notice in notifications.of()] == [4, 3, 2]
-    assert [notice.said.code for notice in notifications.of(ALICE)] == [3]
-    assert [notice.said.code for notice in notifications.of(limit=1)] == [4]
-    assert {notice.at for notice in notifications.of()} == {12.5}
+    assert [notice.notification.code for notice in notifications.newest()] == [4, 3, 2]
+    assert [notice.notification.code for notice in notifications.newest(ALICE)] == [3]
+    assert [notice.notification.code for notice in notifications.newest(limit=1)] == [4]
+    assert {notice.logged_at for notice in notifications.newest()} == {12.5}
 
 
 def test_each_has_a_sid_of_its_own() -> None:
@@ -33,7 +33,7 @@ def test_each_has_a_sid_of_its_own() -> None:
     for code in range(10):
         notifications.add(said(None, code))
 
-    sids = {notice.sid for notice in notifications.of()}
+    sids = {notice.sid for notice in notifications.newest()}
     assert len(sids) == 10
     assert all(is_sid(sid, "NO") for sid in sids)
 
@@ -52,8 +52,8 @@ def test_no_password_is_kept_or_logged(caplog: pytest.LogCaptureFixture) -> None
     notifications = Notifications(clock=lambda: 0.0, seed="seed")
     url = "http://user:hush@x/a"
     notifications.add(LogNotification(call=ALICE, code=11200, log=0, message=f"{url} is gone", url=url))
-    (notice,) = notifications.of()
-    assert (notice.said.url, notice.said.message) == ("http://x/a", "http://x/a is gone")
+    (notice,) = notifications.newest()
+    assert (notice.notification.url, notice.notification.message) == ("http://x/a", "http://x/a is gone")
     assert "hush" not in caplog.text
 
 
@@ -78,27 +78,27 @@ class Shelf:
 
 async def test_they_outlive_the_process_and_the_store_keeps_no_more_than_memory() -> None:
     shelf, times = Shelf(), iter(range(100))
-    first = Notifications(clock=lambda: float(next(times)), seed="one", kept=3, store=shelf)
+    first = Notifications(clock=lambda: float(next(times)), seed="one", capacity=3, store=shelf)
     for code in range(5):
         first.add(said(ALICE, code))
         await first.write()
     assert len(shelf.kept) == 3
-    second = Notifications(clock=lambda: float(next(times)), seed="two", kept=3, store=shelf)
+    second = Notifications(clock=lambda: float(next(times)), seed="two", capacity=3, store=shelf)
     second.add(said(BOB, 5))
     await second.load()
-    assert [notice.said.code for notice in second.of()] == [5, 4, 3]
-    assert second.of(ALICE) == first.of(ALICE)[:2]
+    assert [notice.notification.code for notice in second.newest()] == [5, 4, 3]
+    assert second.newest(ALICE) == first.newest(ALICE)[:2]
     await second.write()
     assert len(shelf.kept) == 3
 
 
 async def test_what_is_forgotten_before_it_is_written_is_never_written() -> None:
     shelf = Shelf()
-    notifications = Notifications(clock=lambda: 0.0, seed="seed", kept=2, store=shelf)
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", capacity=2, store=shelf)
     for code in range(5):
         notifications.add(said(None, code))
     await notifications.write()
-    assert set(shelf.kept) == {notice.sid for notice in notifications.of()}
+    assert set(shelf.kept) == {notice.sid for notice in notifications.newest()}
 
 
 async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -110,13 +110,13 @@ async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog:
     assert "could not be kept yet: the disk is full" in caplog.text
     shelf.kept |= {"NO1": "{}", "NO2": "no json"}
     await notifications.load()
-    assert [notice.said.code for notice in notifications.of()] == [1]
+    assert [notice.notification.code for notice in notifications.newest()] == [1]
     assert caplog.text.count("a stored notification cannot be read") == 2
 
 
 async def test_what_a_store_failed_to_take_is_given_to_it_again() -> None:
     shelf = Shelf()
-    notifications = Notifications(clock=lambda: 0.0, seed="seed", kept=2, store=shelf)
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", capacity=2, store=shelf)
     notifications.add(said(None, 0))
     await notifications.write()
     shelf.fails = True
@@ -125,12 +125,12 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again() -> None:
         assert not await notifications.write()
     shelf.fails = False
     assert await notifications.write()
-    assert set(shelf.kept) == {notice.sid for notice in notifications.of()}
+    assert set(shelf.kept) == {notice.sid for notice in notifications.newest()}
 
 
 async def test_one_that_is_forgotten_while_it_is_written_is_removed() -> None:
     shelf = Shelf()
-    notifications = Notifications(clock=lambda: 0.0, seed="seed", kept=1, store=shelf)
+    notifications = Notifications(clock=lambda: 0.0, seed="seed", capacity=1, store=shelf)
     put = shelf.put
 
     async def meanwhile(kind: str, key: str, value: str) -> None:
@@ -141,8 +141,8 @@ async def test_one_that_is_forgotten_while_it_is_written_is_removed() -> None:
     shelf.put = meanwhile  # type: ignore[method-assign]  # what happens while the store is at work
     notifications.add(said(None, 1))
     await notifications.write()
-    assert [notice.said.code for notice in notifications.of()] == [2]
-    assert set(shelf.kept) == {notice.sid for notice in notifications.of()}
+    assert [notice.notification.code for notice in notifications.newest()] == [2]
+    assert set(shelf.kept) == {notice.sid for notice in notifications.newest()}
 
 
 async def test_without_a_store_nothing_is_written() -> None:
@@ -150,4 +150,4 @@ async def test_without_a_store_nothing_is_written() -> None:
     notifications.add(said(None, 1))
     await notifications.load()
     await notifications.write()
-    assert len(notifications.of()) == 1
+    assert len(notifications.newest()) == 1

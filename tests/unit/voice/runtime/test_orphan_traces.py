@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.ports import Entry
-from holdfast.voice.runtime.orphan_traces import MOST_BYTES, OrphanTraces
+from holdfast.voice.runtime.orphan_traces import MAX_BYTES, OrphanTraces
 
 
 def line(call: str, data: str = "") -> Entry:
@@ -14,18 +14,18 @@ def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
     waiting = OrphanTraces()
     for each in (line("CA1", "a"), line("CA2", "b"), line("CA1", "c")):
         waiting.add(each)
-    assert waiting.of("CA1") == (line("CA1", "a"), line("CA1", "c"))
+    assert waiting.entries_of("CA1") == (line("CA1", "a"), line("CA1", "c"))
     assert waiting.claim("CA1") == [line("CA1", "a"), line("CA1", "c")]
     assert waiting.claim("CA1") == []
-    assert waiting.of("CA1") == ()
+    assert waiting.entries_of("CA1") == ()
     assert waiting.claim("CA2") == [line("CA2", "b")]
 
 
 def test_the_oldest_make_room() -> None:
     waiting = OrphanTraces()
     for number in range(5):
-        waiting.add(line(f"CA{number}", "x" * (MOST_BYTES // 3)))
+        waiting.add(line(f"CA{number}", "x" * (MAX_BYTES // 3)))
     assert [len(waiting.claim(f"CA{number}")) for number in range(5)] == [0, 0, 1, 1, 1]
-    waiting.add(line("CA9", "x" * (MOST_BYTES + 1)))
+    waiting.add(line("CA9", "x" * (MAX_BYTES + 1)))
     waiting.add(line("CA1"))
     assert [len(waiting.claim(call)) for call in ("CA9", "CA1")] == [0, 1]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from holdfast.voice.media_process.control_link.protocol import Load, Statistics
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.quality import ENDED_KEPT, Quality
+from holdfast.voice.runtime.quality import MAX_ENDED, Quality
 
 ONE = Statistics(
     leg="CA1",
@@ -43,64 +43,64 @@ def load(skipped: int) -> Load:
 
 def test_the_newest_figures_count_and_the_last_ones_stay() -> None:
     quality, call = Quality(), CallSid("CA1")
-    assert quality.of(call) is None
-    quality.note(ONE)
-    quality.note(replace(ONE, packets_sent=500))
+    assert quality.latest(call) is None
+    quality.record(ONE)
+    quality.record(replace(ONE, packets_sent=500))
     assert [each.packets_sent for each in quality.live.values()] == [500]
-    quality.note(replace(ONE, packets_sent=510, final=True))
+    quality.record(replace(ONE, packets_sent=510, final=True))
     assert not quality.live
-    last = quality.of(call)
+    last = quality.latest(call)
     assert last is not None
     assert (last.packets_sent, last.final) == (510, True)
 
 
 def test_only_so_many_ended_legs_are_kept() -> None:
     quality = Quality()
-    for k in range(ENDED_KEPT + 5):
-        quality.note(replace(ONE, leg=f"CA{k}", final=True))
-    assert quality.of(CallSid("CA4")) is None
-    assert quality.of(CallSid("CA5")) is not None
+    for k in range(MAX_ENDED + 5):
+        quality.record(replace(ONE, leg=f"CA{k}", final=True))
+    assert quality.latest(CallSid("CA4")) is None
+    assert quality.latest(CallSid("CA5")) is not None
 
 
 def test_legs_lost_with_their_process_are_over() -> None:
     quality, call = Quality(), CallSid("CA1")
-    quality.note(ONE)
-    quality.lost([call, CallSid("CA2")])
+    quality.record(ONE)
+    quality.mark_lost([call, CallSid("CA2")])
     assert not quality.live
-    assert quality.of(call) == ONE
+    assert quality.latest(call) == ONE
 
 
 def test_packets_of_strangers_add_up_over_the_end_of_legs() -> None:
     quality = Quality()
-    quality.note(replace(ONE, strange=5))
-    quality.note(replace(ONE, leg="CA2", strange=3))
-    quality.note(replace(ONE, strange=7, final=True))
-    assert quality.strange == 10
-    quality.lost([CallSid("CA2")])
-    assert quality.strange == 10
+    quality.record(replace(ONE, strange=5))
+    quality.record(replace(ONE, leg="CA2", strange=3))
+    quality.record(replace(ONE, strange=7, final=True))
+    assert quality.unexpected_source_packets == 10
+    quality.mark_lost([CallSid("CA2")])
+    assert quality.unexpected_source_packets == 10
 
 
 def test_left_out_ticks_add_up() -> None:
     quality = Quality()
-    quality.note(load(2))
-    quality.note(load(3))
+    quality.record(load(2))
+    quality.record(load(3))
     assert quality.ticks_skipped == 5
     assert quality.load == load(3)
 
 
 def test_a_party_is_quiet_when_nothing_came_between_two_figures() -> None:
     quality, call = Quality(), CallSid("CA1")
-    quality.note(ONE)
-    assert not quality.quiet(call)
-    quality.note(ONE)
-    assert quality.quiet(call)
-    quality.note(replace(ONE, packets_received=241))
-    assert not quality.quiet(call)
+    quality.record(ONE)
+    assert not quality.is_silent(call)
+    quality.record(ONE)
+    assert quality.is_silent(call)
+    quality.record(replace(ONE, packets_received=241))
+    assert not quality.is_silent(call)
     for _ in range(2):
-        quality.note(ONE)
-    quality.note(replace(ONE, final=True))
-    assert not quality.quiet(call)
+        quality.record(ONE)
+    quality.record(replace(ONE, final=True))
+    assert not quality.is_silent(call)
     for _ in range(2):
-        quality.note(ONE)
-    quality.lost([call])
-    assert not quality.quiet(call)
+        quality.record(ONE)
+    quality.mark_lost([call])
+    assert not quality.is_silent(call)

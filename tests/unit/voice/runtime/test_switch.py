@@ -62,7 +62,7 @@ class Pages:
 
 def switch_on(pages: Pages, carry_out: Callable[[Effect], None] = lambda effect: None) -> Switch:
     return Switch(
-        journal=pages, now=lambda: 1000.0, sound=lambda sound: None, together=nullcontext, carry_out=carry_out
+        journal=pages, now=lambda: 1000.0, carry_out_audio=lambda sound: None, batch=nullcontext, carry_out=carry_out
     )
 
 
@@ -76,10 +76,10 @@ async def test_who_asked_a_switch_that_dies_is_told_and_nobody_waits_for_it() ->
     pages.failure = RuntimeError("a fault of ours")
     switch = switch_on(pages)
     running = asyncio.ensure_future(switch.run())
-    asked = [asyncio.ensure_future(switch.ask(queue(number))) for number in range(3)]
+    asked = [asyncio.ensure_future(switch.execute(queue(number))) for number in range(3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    late = asyncio.ensure_future(switch.ask(queue(9)))
+    late = asyncio.ensure_future(switch.execute(queue(9)))
     await asyncio.sleep(0)
     pages.open.set()
     with pytest.raises(RuntimeError, match="a fault of ours"):
@@ -96,15 +96,15 @@ async def test_a_switch_that_has_stopped_takes_nothing(caplog: pytest.LogCapture
     pages.open.set()
     switch = switch_on(pages)
     running = asyncio.ensure_future(switch.run())
-    await switch.ask(queue(1))
+    await switch.execute(queue(1))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     with pytest.raises(StoreFailed, match="has stopped"):
-        await switch.ask(queue(2))
-    switch.tell(EndCall(call=CALL))
+        await switch.execute(queue(2))
+    switch.post(EndCall(call=CALL))
     assert "has stopped" in caplog.text
-    assert len(switch.board.queues) == 1
+    assert len(switch.state.queues) == 1
     async with asyncio.timeout(1):
         await switch.settled()
 
@@ -117,7 +117,7 @@ async def test_a_store_that_fails_drops_no_call() -> None:
     running = asyncio.ensure_future(switch.run())
     failures: list[str | None] = []
     for number in (1, 2):
-        await switch.ask(queue(number))
+        await switch.execute(queue(number))
         failures.append(switch.store_failure)
         pages.failure = None
     assert failures == ["the disk is full", None]
@@ -153,9 +153,9 @@ async def written(*doings: Callable[[Switch], None]) -> list[str]:
 
 async def test_what_comes_before_its_call_is_written_when_the_call_comes() -> None:
     lines = await written(
-        lambda switch: switch.note(seen(CALL)),
-        lambda switch: switch.tell(call_in()),
-        lambda switch: switch.note(seen(CALL)),
+        lambda switch: switch.record_trace(seen(CALL)),
+        lambda switch: switch.post(call_in()),
+        lambda switch: switch.record_trace(seen(CALL)),
     )
     assert lines[:2] == ["sip", "ReceiveCall"]
     assert lines[-1] == "sip"
@@ -168,9 +168,9 @@ async def test_no_password_is_written() -> None:
     switch = switch_on(pages)
     body = '<Response><Dial><Sip username="me" password="hush">sip:b@h</Sip></Dial></Response>'
     running = asyncio.ensure_future(switch.run())
-    switch.tell(call_in(WebRequest(url="http://user:hush@h/voice")))
-    switch.note(replace(seen(CALL), text="INVITE sip:bob:hush@192.0.2.1 SIP/2.0"))
-    switch.note(
+    switch.post(call_in(WebRequest(url="http://user:hush@h/voice")))
+    switch.record_trace(replace(seen(CALL), text="INVITE sip:bob:hush@192.0.2.1 SIP/2.0"))
+    switch.record_trace(
         WebSeen(call=CALL, kind="document", method="GET", url="http://h/", form=(), status=200, took_ms=1, body=body)
     )
     await switch.settled()
@@ -183,18 +183,18 @@ async def test_what_belongs_to_no_call_is_not_written() -> None:
     """A scanner's INVITEs are of calls that never come: they must not fill the disk."""
     stranger = CallSid("CA" + "1" * 32)
     assert not await written(
-        lambda switch: switch.note(seen(stranger)),
-        lambda switch: switch.note(seen(None)),
-        lambda switch: switch.tell(queue(1)),
+        lambda switch: switch.record_trace(seen(stranger)),
+        lambda switch: switch.record_trace(seen(None)),
+        lambda switch: switch.post(queue(1)),
     )
 
 
 async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
     lines = await written(
-        lambda switch: switch.tell(call_in()),
-        lambda switch: switch.tell(LegEnded(call=CALL, cause="hangup")),
-        lambda switch: switch.tell(ForgetCall(call=CALL)),
-        lambda switch: switch.note(seen(CALL)),
+        lambda switch: switch.post(call_in()),
+        lambda switch: switch.post(LegEnded(call=CALL, cause="hangup")),
+        lambda switch: switch.post(ForgetCall(call=CALL)),
+        lambda switch: switch.record_trace(seen(CALL)),
     )
     assert "ReceiveCall" in lines
     assert not {"ForgetCall", "sip"} & set(lines)
@@ -207,8 +207,8 @@ async def test_a_store_that_failed_is_tried_again_though_nothing_happens(monkeyp
     switch = switch_on(pages)
     running = asyncio.ensure_future(switch.run())
     pages.failure = StoreFailed("disk full")
-    switch.tell(call_in())
-    switch.note(seen(CALL))
+    switch.post(call_in())
+    switch.record_trace(seen(CALL))
     await switch.settled()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -224,7 +224,7 @@ async def test_a_store_that_failed_is_tried_again_though_nothing_happens(monkeyp
         await asyncio.sleep(0)
     assert len(pages.lines) == written
     pages.failure = StoreFailed("disk full")
-    await switch.ask(queue(1))
+    await switch.execute(queue(1))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     for _ in range(5):
@@ -237,13 +237,13 @@ async def test_states_the_store_failed_to_take_are_given_to_it_again() -> None:
     switch = switch_on(pages)
     running = asyncio.ensure_future(switch.run())
     pages.failure = StoreFailed("disk full")
-    await switch.ask(queue(1))
+    await switch.execute(queue(1))
     assert (switch.store_failure, pages.states) == ("disk full", [])
     pages.failure = None
-    await switch.ask(queue(2))
+    await switch.execute(queue(2))
     assert switch.store_failure is None
     assert pages.states == [queue(1).queue, queue(2).queue]
-    await switch.ask(queue(3))
+    await switch.execute(queue(3))
     assert pages.states == [queue(1).queue, queue(2).queue, queue(3).queue]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -256,17 +256,17 @@ async def test_the_end_waits_a_moment_for_a_store_that_fails_and_says_what_is_lo
     pages.open.set()
     switch = switch_on(pages)
     running = asyncio.ensure_future(switch.run())
-    await switch.written()
+    await switch.flush()
     pages.failure = StoreFailed("disk full")
     for number in (1, 2):
-        await switch.ask(queue(number))
+        await switch.execute(queue(number))
     assert caplog.text.count("could not be written") == 1
-    await switch.written(timeout_s=0.0)
+    await switch.flush(timeout_s=0.0)
     assert (
         "the newest state of 2 calls, conferences and queues and 0 lines of ladders are lost: disk full" in caplog.text
     )
     pages.failure = None
-    await switch.written(timeout_s=30)
+    await switch.flush(timeout_s=30)
     assert (switch.store_failure, pages.states) == (None, [queue(1).queue, queue(2).queue])
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -281,19 +281,19 @@ async def test_of_very_much_that_is_late_the_oldest_lines_and_deletions_are_lost
     pages.open.set()
     switch = switch_on(pages)
     running = asyncio.ensure_future(switch.run())
-    switch.tell(call_in())
+    switch.post(call_in())
     for number in (1, 2, 3):
-        await switch.ask(queue(number))
+        await switch.execute(queue(number))
     pages.states.clear()
     pages.lines.clear()
     pages.failure = StoreFailed("disk full")
     for number in (1, 2):
-        await switch.ask(DeleteQueue(queue=queue(number).queue))
+        await switch.execute(DeleteQueue(queue=queue(number).queue))
     for number in range(4):
-        switch.note(seen(CALL, str(number)))
+        switch.record_trace(seen(CALL, str(number)))
     await switch.settled()
     pages.failure = None
-    await switch.written(timeout_s=30)
+    await switch.flush(timeout_s=30)
     assert pages.states == [queue(2).queue]
     assert [json.loads(line.data)["summary"] for line in pages.lines] == ["2", "3"]
     assert "the journal has what was late, without 2 lines of ladders" in caplog.text

@@ -5,13 +5,13 @@ from collections.abc import Coroutine
 
 import pytest
 
-from holdfast.voice.runtime.task_group import ended_group
+from holdfast.voice.runtime.task_group import cancelled_group
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_waits_for_ever_ends_with_the_block() -> None:
-    async with ended_group() as tasks:
+    async with cancelled_group() as tasks:
         waits = tasks.create_task(asyncio.Event().wait())
         done = tasks.create_task(asyncio.sleep(0))
         await asyncio.sleep(0)
@@ -22,7 +22,7 @@ async def test_what_waits_for_ever_ends_with_the_block() -> None:
 
 
 async def with_a_task(work: Coroutine[None, None, None]) -> None:
-    async with ended_group() as tasks:
+    async with cancelled_group() as tasks:
         tasks.create_task(work)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -48,7 +48,7 @@ async def test_an_error_of_a_task_is_raised_whenever_it_comes() -> None:
 
 async def test_an_error_of_the_block_is_raised() -> None:
     async def block() -> None:
-        async with ended_group():
+        async with cancelled_group():
             raise KeyError("the block's")
 
     with pytest.raises(ExceptionGroup) as caught:

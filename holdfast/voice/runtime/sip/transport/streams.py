@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from holdfast.voice.runtime.connection_limits import (
-    Crowd,
-    TurnedAway,
+    ConnectionLimiter,
+    RejectionLog,
     host_of,
-    share_of_files,
+    open_files_share,
 )
 from holdfast.voice.runtime.sip.transport.tls_handshakes import HANDSHAKE_S, Handshake
 from holdfast.voice.sip.effects import Address, Transport
@@ -112,14 +112,14 @@ class Connection(asyncio.Protocol):
         self._proved()
         self._streams.remove(self)
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """End at once. Source: crowd.Member."""
-        self._streams.turned_away.tell(host_of(self.address.host), SLOW, self._now())
+        self._streams.turned_away.report(host_of(self.address.host), SLOW, self._now())
         self._transport.abort()
 
     def pause_writing(self) -> None:
         """The peer does not read what we send."""
-        self._streams.turned_away.tell(host_of(self.address.host), "it does not read", self._now())
+        self._streams.turned_away.report(host_of(self.address.host), "it does not read", self._now())
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -228,14 +228,16 @@ class Streams:
         self._open: dict[Address, Connection] = {}
         self._opening: dict[Address, list[bytes]] = {}
         if most is None:
-            most = share_of_files(4, MAX_CONNECTIONS)
+            most = open_files_share(4, MAX_CONNECTIONS)
             most_of_one_host = min(most_of_one_host, max(1, most // 4))
-        self._came: Crowd[Connection] = Crowd(most=most, most_of_one_host=most_of_one_host, patience_s=PATIENCE_S)
-        self._ours: Crowd[Connection] = Crowd(most=most, most_of_one_host=most)
-        self.newcomers: Crowd[Handshake] = Crowd(
-            most=share_of_files(16, most_newcomers), most_of_one_host=most_newcomers_of_one_host, patience_s=PATIENCE_S
+        self._came: ConnectionLimiter[Connection] = ConnectionLimiter(
+            max_total=most, max_per_host=most_of_one_host, grace_s=PATIENCE_S
         )
-        self.turned_away = TurnedAway(log, "SIP connections")
+        self._ours: ConnectionLimiter[Connection] = ConnectionLimiter(max_total=most, max_per_host=most)
+        self.newcomers: ConnectionLimiter[Handshake] = ConnectionLimiter(
+            max_total=open_files_share(16, most_newcomers), max_per_host=most_newcomers_of_one_host, grace_s=PATIENCE_S
+        )
+        self.turned_away = RejectionLog(log, "SIP connections")
         self._closed = False
 
     async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> Address:
@@ -293,8 +295,8 @@ class Streams:
         crowd = self._ours if connection.ours else self._came
         if self._closed or address in self._open:
             return False
-        if not crowd.enter(connection, host, now):
-            self.turned_away.tell(host, "there are too many", now)
+        if not crowd.admit(connection, host, now):
+            self.turned_away.report(host, "there are too many", now)
             return False
         self._open[address] = connection
         for data in self._opening.pop(address, ()):
@@ -304,8 +306,8 @@ class Streams:
 
     def remove(self, connection: Connection) -> None:
         """A connection ended."""
-        self._came.leave(connection)
-        self._ours.leave(connection)
+        self._came.remove(connection)
+        self._ours.remove(connection)
         address = connection.address
         if self._open.get(address) is not connection:
             return
@@ -318,9 +320,9 @@ class Streams:
         if connection.ours:
             return
         if waits:
-            self._came.waits(connection, self.now())
+            self._came.mark_waiting(connection, self.now())
         else:
-            self._came.works(connection)
+            self._came.mark_served(connection)
 
     # --- for handshakes
 
@@ -329,18 +331,18 @@ class Streams:
         now = self.now()
         if self._closed:
             return False
-        if not self._came.has_room(host, now) or not self.newcomers.enter(handshake, host, now):
-            self.turned_away.tell(host, "there are too many", now)
+        if not self._came.has_room(host, now) or not self.newcomers.admit(handshake, host, now):
+            self.turned_away.report(host, "there are too many", now)
             return False
         return True
 
     def displaced(self, host: str) -> None:
         """Source: handshakes.Gate."""
-        self.turned_away.tell(host, SLOW, self.now())
+        self.turned_away.report(host, SLOW, self.now())
 
     def release(self, handshake: Handshake) -> None:
         """Source: handshakes.Gate."""
-        self.newcomers.leave(handshake)
+        self.newcomers.remove(handshake)
 
     def encrypted(self, handshake: Handshake) -> Connection:
         """Source: handshakes.Gate."""

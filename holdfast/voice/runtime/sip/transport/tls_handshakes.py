@@ -93,7 +93,7 @@ class Handshake(asyncio.Protocol):
         self._raw = None
         self._gate.release(self)
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """End at once, in the handshake or after it. Source: crowd.Member."""
         self._gate.displaced(self._host)
         self.abort()

@@ -90,14 +90,14 @@ async def test_the_sweep_erases_the_file_and_then_the_memory() -> None:
     clock = [NOW]
     notes, effects = Notes(), list[Effect]()
     switch = Switch(
-        journal=notes, now=lambda: clock[0], sound=effects.append, together=nullcontext, carry_out=effects.append
+        journal=notes, now=lambda: clock[0], carry_out_audio=effects.append, batch=nullcontext, carry_out=effects.append
     )
-    switch.board.restore([aged(0)])
+    switch.state.restore([aged(0)])
     running = asyncio.create_task(switch.run(), name="switch")
     seen = []
-    while TAPE in switch.board.recordings:
+    while TAPE in switch.state.recordings:
         sweep(switch, keep_days=7)
-        seen += [one.status.value for one in switch.board.recordings.values()]
+        seen += [one.status.value for one in switch.state.recordings.values()]
         clock[0] += 2 * DAY_S
     await switch.settled()
     running.cancel()
