@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.cli.run_file import address_of
 from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings
-from holdfast.store.account_file import AccountFileInvalid, StoredAccount, keep_account
+from holdfast.store.account_file import AccountFileInvalid, StoredAccount, load_or_create_account
 
 TIMEOUT_S = 20.0
 NOT_FOUND = 404
@@ -121,7 +121,7 @@ def credentials_of(settings: Settings) -> StoredAccount:
     if settings.account_sid and settings.auth_token:
         return StoredAccount(sid=settings.account_sid, token=settings.auth_token)
     try:
-        return keep_account(settings.store_path)
+        return load_or_create_account(settings.store_path)
     except AccountFileInvalid as error:
         raise CommandStopped(str(error)) from error
 

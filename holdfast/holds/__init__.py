@@ -1,4 +1,4 @@
-"""The product: hold and resume of live calls on any account that speaks Twilio's voice API.
+"""Hold and resume live calls on any account that speaks Twilio's voice API.
 
 from holdfast.holds import Account, Holds
 
@@ -10,10 +10,9 @@ async with Holds(Account.twilio()) as holds:    # or Account.engine()
 from holdfast.holds.account.client import Account
 from holdfast.holds.call_overview import CallView
 from holdfast.holds.errors import (
+    AccountError,
     AccountRefused,
-    AccountTrouble,
     AccountUnreachable,
-    AskedWrong,
     BadInput,
     CallNotInProgress,
     HoldFailed,
@@ -22,27 +21,26 @@ from holdfast.holds.errors import (
     HoldUnknown,
     NotAllowed,
     OutcomeUnknown,
-    StoreTrouble,
+    RequestError,
+    StoreError,
     WrongCredentials,
     WrongEventLoop,
 )
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold, Status
-from holdfast.holds.policy import Follow, Policy
+from holdfast.holds.policy import Policy, PolicyAction
 from holdfast.holds.ports import HoldEvent, HoldStore
 from holdfast.holds.service import Holds, Legs
 from holdfast.holds.timeouts import Timeouts
 
 __all__ = [
     "Account",
+    "AccountError",
     "AccountRefused",
-    "AccountTrouble",
     "AccountUnreachable",
-    "AskedWrong",
     "BadInput",
     "CallNotInProgress",
     "CallView",
-    "Follow",
     "Hold",
     "HoldEvent",
     "HoldFailed",
@@ -56,8 +54,10 @@ __all__ = [
     "NotAllowed",
     "OutcomeUnknown",
     "Policy",
+    "PolicyAction",
+    "RequestError",
     "Status",
-    "StoreTrouble",
+    "StoreError",
     "Timeouts",
     "WrongCredentials",
     "WrongEventLoop",

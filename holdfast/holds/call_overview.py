@@ -1,11 +1,11 @@
-"""Every live call as one line: where it is, whether it is held and by whom, what it hears, whether it can be held."""
+"""This module describes every live call: where it is, whether it is held and by whom, what it hears."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.holds.account.snapshots import AudioQualitySnapshot, CallSnapshot, RoomSnapshot
-from holdfast.holds.concurrency.gather import together
+from holdfast.holds.concurrency.gather import gather
 from holdfast.holds.conference import planner as conference_planner
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.hold import Hold, Status, WayName
@@ -13,14 +13,14 @@ from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner as legs_planner
 from holdfast.holds.legs.pair_index import PairIndex
 from holdfast.holds.ports import AccountPort
-from holdfast.holds.steps.pair import Pair, Place
+from holdfast.holds.steps.pair import LegState, Pair
 
 MUSIC, OTHER, SILENCE, RINGING = "music", "the other party", "silence", "ringing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
-    """One live call, as far as REST and our own records tell. What nobody knows is None."""
+    """A call view shows one live call, as far as REST and our own records show it. An unknown value is None."""
 
     sid: CallSid
     parent: CallSid | None
@@ -48,40 +48,42 @@ class CallView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewInput:
-    """What was read, and what we know ourselves."""
+    """An overview input holds what was read from the account, and what the service itself knows."""
 
     calls: tuple[CallSnapshot, ...]
     rooms: tuple[RoomSnapshot, ...]
     queues: Mapping[CallSid, str]
-    """The name of the queue each waiting call is in."""
+    """The name of the queue in which each waiting call is."""
     holds: Mapping[CallSid, Hold]
-    phones: Mapping[CallSid, Hold]
+    phone_holds: Mapping[CallSid, Hold]
     """The holds of phones that hold by themselves."""
     pairs: Mapping[CallSid, Pair]
-    sounds: Mapping[CallSid, AudioQualitySnapshot]
+    audio_quality: Mapping[CallSid, AudioQualitySnapshot]
     continue_url: str | None
 
 
-def views(known: OverviewInput) -> tuple[CallView, ...]:
-    """A line for every live call, in the account's order."""
-    by_sid = {call.sid: call for call in known.calls}
-    return tuple(_view(call, by_sid, known) for call in known.calls)
+def call_views(data: OverviewInput) -> tuple[CallView, ...]:
+    """Return a view of every live call, in the account's order."""
+    by_sid = {call.sid: call for call in data.calls}
+    return tuple(_view(call, by_sid, data) for call in data.calls)
 
 
-def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], known: OverviewInput) -> CallView:
-    room = conference_planner.find(call.sid, known.rooms)
+def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], data: OverviewInput) -> CallView:
+    room = conference_planner.find(call.sid, data.rooms)
     me = None if room is None else room.participant(call.sid)
-    pair = known.pairs.get(call.sid)
+    pair = data.pairs.get(call.sid)
     if room is not None or (pair is not None and (pair.over or pair.room is not None)):
         pair = None
-    hold = known.holds.get(call.sid)
-    queue = known.queues.get(call.sid)
-    held = (me is not None and me.hold) or (pair is not None and pair.me(call.sid).held)
-    ends = _ends(call, by_sid) if room is None and pair is None and queue is None else ()
+    hold = data.holds.get(call.sid)
+    queue = data.queues.get(call.sid)
+    held = (me is not None and me.hold) or (pair is not None and pair.party(call.sid).held)
+    ends = _dialled_peers(call, by_sid) if room is None and pair is None and queue is None else ()
     peer = pair.other(call.sid).call if pair is not None else (ends[0].sid if len(ends) == 1 else None)
-    why_not, fix = _why_not(call, held=held, in_room=me is not None, pair=pair, ends=ends, known=known)
-    by_phone = known.phones.get(call.sid)
-    shown = hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else by_phone
+    why_not, fix = _why_not(call, held=held, in_room=me is not None, pair=pair, ends=ends, data=data)
+    by_phone = data.phone_holds.get(call.sid)
+    shown_hold = (
+        hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else by_phone
+    )
     return CallView(
         sid=call.sid,
         parent=call.parent,
@@ -96,20 +98,20 @@ def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], known: Ove
         queue=queue,
         held=held,
         held_by_phone=by_phone is not None,
-        hold=None if shown is None else shown.id,
-        by=None if shown is None else shown.by,
-        since=None if shown is None else shown.held_at,
-        music=None if shown is None else shown.music,
-        hears=_hears(call, room, pair, queue, ends, held=held, phones=known.phones),
+        hold=None if shown_hold is None else shown_hold.id,
+        by=None if shown_hold is None else shown_hold.by,
+        since=None if shown_hold is None else shown_hold.held_at,
+        music=None if shown_hold is None else shown_hold.music,
+        hears=_hears(call, room, pair, queue, ends, held=held, phones=data.phone_holds),
         can_hold=why_not is None,
         why_not=why_not,
         fix=fix,
-        sound=known.sounds.get(call.sid),
+        sound=data.audio_quality.get(call.sid),
     )
 
 
-def _ends(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot]) -> tuple[CallSnapshot, ...]:
-    """The live calls at the other end of this one's plain Dial."""
+def _dialled_peers(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot]) -> tuple[CallSnapshot, ...]:
+    """Return the live calls at the other end of this one's plain Dial."""
     above = by_sid.get(call.parent) if call.parent is not None else None
     if above is not None:
         return (above,)
@@ -141,7 +143,7 @@ def _hears(
     if any(end.sid in phones for end in ends) or (pair is not None and pair.other(call.sid).call in phones):
         return MUSIC
     if pair is not None:
-        return SILENCE if pair.me(call.sid).place is Place.PARKED else OTHER
+        return SILENCE if pair.party(call.sid).state is LegState.PARKED else OTHER
     if queue is not None:
         return MUSIC
     if not call.talking:
@@ -158,7 +160,7 @@ def _why_not(
     in_room: bool,
     pair: Pair | None,
     ends: tuple[CallSnapshot, ...],
-    known: OverviewInput,
+    data: OverviewInput,
 ) -> tuple[str | None, str | None]:
     if held:
         return "it is on hold", None
@@ -167,72 +169,72 @@ def _why_not(
     if in_room or pair is not None:
         return None, None
     if ends:
-        refusal = legs_planner.unknown(known.continue_url)
+        refusal = legs_planner.unknown_continuation(data.continue_url)
         return refusal.why, refusal.fix
-    return "it is in no conference and talks to nobody", conference_planner.WAYS_IN
+    return "it is in no conference and talks to nobody", conference_planner.HOW_TO_JOIN
 
 
 class CallOverview:
-    """Reads what `views` needs. Those who wait while an account is read share the next reading.
+    """A call overview reads what `call_views` needs. Callers who wait during a read share the next one.
 
-    Invariant: nobody is given a reading that began before they asked.
+    Invariant: no caller receives a read that began before they asked.
     """
 
-    def __init__(self, account: AccountPort, ledger: HoldLog, pairs: PairIndex, *, continue_url: str | None) -> None:
+    def __init__(self, account: AccountPort, hold_log: HoldLog, pairs: PairIndex, *, continue_url: str | None) -> None:
         self._account = account
-        self._ledger = ledger
+        self._hold_log = hold_log
         self._pairs = pairs
         self._continue_url = continue_url
         self._reading = asyncio.Lock()
-        self._begun = 0
-        self._last: tuple[int, OverviewInput] | None = None
-        """The latest reading, and the how manieth it is."""
+        self._reads_begun = 0
+        self._latest: tuple[int, OverviewInput] | None = None
+        """The latest read and its sequence number."""
 
     async def views(self) -> tuple[CallView, ...]:
-        """A line for every live call. Raises: AccountTrouble."""
-        too_old = self._begun
+        """Return a view of every live call. Raises: AccountError."""
+        too_old = self._reads_begun
         async with self._reading:
-            if self._last is None or self._last[0] <= too_old:
-                self._begun += 1
-                self._last = (self._begun, await self._read())
-            known = self._last[1]
-        return views(self._with_ours(known))
+            if self._latest is None or self._latest[0] <= too_old:
+                self._reads_begun += 1
+                self._latest = (self._reads_begun, await self._read())
+            data = self._latest[1]
+        return call_views(self._with_own_records(data))
 
     async def _read(self) -> OverviewInput:
         # In the order a call goes through them, one after the other: one that goes on meanwhile is seen at least once.
         listed = [await self._account.calls(status=status) for status in ("queued", "ringing", "in-progress")]
         conferences = await self._account.conferences()
-        members = await together("list participants", [self._account.participants(one.sid) for one in conferences])
+        members = await gather("list participants", [self._account.participants(one.sid) for one in conferences])
         queues = await self._account.queues()
-        waiting = await together("list queue members", [self._account.members(sid) for sid, _ in queues])
+        waiting = await gather("list queue members", [self._account.members(sid) for sid, _ in queues])
         return OverviewInput(
-            calls=_once(call for calls in listed for call in calls),
+            calls=_deduplicated(call for calls in listed for call in calls),
             rooms=tuple(
                 RoomSnapshot(conference=one, participants=tuple(inside))
                 for one, inside in zip(conferences, members, strict=True)
             ),
             queues={call: name for (_, name), calls in zip(queues, waiting, strict=True) for call in calls},
             holds={},
-            phones={},
+            phone_holds={},
             pairs={},
-            sounds={one.call: one for one in await self._account.sounds()},
+            audio_quality={one.call: one for one in await self._account.audio_quality()},
             continue_url=self._continue_url,
         )
 
-    def _with_ours(self, known: OverviewInput) -> OverviewInput:
-        pairs = {call.sid: pair for call in known.calls if (pair := self._pairs.of(call.sid)) is not None}
+    def _with_own_records(self, data: OverviewInput) -> OverviewInput:
+        pairs = {call.sid: pair for call in data.calls if (pair := self._pairs.of(call.sid)) is not None}
         return OverviewInput(
-            calls=known.calls,
-            rooms=known.rooms,
-            queues=known.queues,
-            holds={hold.call: hold for hold in self._ledger.active() if hold.way is not WayName.PHONE},
-            phones=self._ledger.by_phone(),
+            calls=data.calls,
+            rooms=data.rooms,
+            queues=data.queues,
+            holds={hold.call: hold for hold in self._hold_log.active() if hold.way is not WayName.PHONE},
+            phone_holds=self._hold_log.phone_holds(),
             pairs=pairs,
-            sounds=known.sounds,
-            continue_url=known.continue_url,
+            audio_quality=data.audio_quality,
+            continue_url=data.continue_url,
         )
 
 
-def _once(calls: Iterable[CallSnapshot]) -> tuple[CallSnapshot, ...]:
-    """Each call once, as it was seen last: one that was answered between two readings is listed under both statuses."""
+def _deduplicated(calls: Iterable[CallSnapshot]) -> tuple[CallSnapshot, ...]:
+    """Return each call once, with its last status: a call that is answered between two reads appears in both lists."""
     return tuple({call.sid: call for call in calls if call.live}.values())

@@ -1,26 +1,27 @@
-"""The time the service lives by."""
+"""This module defines the clock of the holds service."""
 
 import asyncio
 import time
 
 
 class SystemClock:
-    """Seconds since the Unix epoch at start, carried on by the monotonic clock: it never goes back."""
+    """A system clock counts seconds from the Unix epoch on the monotonic clock, so it never goes back."""
 
     def __init__(self) -> None:
         self._epoch = time.time() - time.monotonic()
 
     def now(self) -> float:
+        """Return the seconds since the Unix epoch."""
         return self._epoch + time.monotonic()
 
-    async def wait(self, news: asyncio.Event | None, *, timeout_s: float) -> bool:
-        """Wait for news, or for the time to pass; whether there is news."""
-        if news is None:
+    async def wait(self, event: asyncio.Event | None, *, timeout_s: float) -> bool:
+        """Wait for the event or the timeout, and return whether the event was set."""
+        if event is None:
             await asyncio.sleep(timeout_s)
             return False
         try:
             async with asyncio.timeout(timeout_s):
-                await news.wait()
+                await event.wait()
         except TimeoutError:
             return False
         return True

@@ -1,15 +1,15 @@
-"""What can go wrong with a hold, each with the words that help.
+"""This module defines the errors of the holds service.
 
-Two branches: `AskedWrong`, when our caller asked for what cannot be, and `AccountTrouble`, when the account behind us
-did not do what it was told. Each carries its own verdict: a `code` for programs, a message for people, the `fix`, and
-the HTTP status the JSON API answers with.
+Two branches: `RequestError` when our caller asks for something that cannot be done, and `AccountError` when the account
+does not do what it was asked. Each error carries its own verdict: a `code` for programs, a message for people, the
+`fix`, and the HTTP status of the JSON API's response.
 """
 
 from typing import ClassVar
 
 
 class HoldsError(Exception):
-    """Anything this package raises on purpose."""
+    """A holds error is the base of every error that this package raises on purpose."""
 
     code: ClassVar[str] = "error"
     http: ClassVar[int] = 500
@@ -19,80 +19,89 @@ class HoldsError(Exception):
         self.message = message
         self.fix = fix
         self.hold = hold
-        """The id of the hold this happened to, where there is one."""
+        """The id of the hold concerned, where there is one."""
 
 
-class AskedWrong(HoldsError):
-    """Our caller asked for something that cannot be done."""
+class RequestError(HoldsError):
+    """The request cannot be carried out."""
 
     code = "asked_wrong"
     http = 400
 
 
-class BadInput(AskedWrong):
+class BadInput(RequestError):
     """A value has the wrong form."""
 
     code = "bad_input"
 
 
-class HoldRefused(AskedWrong):
-    """No way can hold this call without harm; nothing was touched. `fix` is the line that would make it work."""
+class HoldRefused(RequestError):
+    """No way can hold this call without harm, and nothing was touched.
+
+    `fix` is the line that would make it work.
+    """
 
     code = "hold_refused"
     http = 409
 
 
-class CallNotInProgress(AskedWrong):
-    """The call is over, or never was."""
+class CallNotInProgress(RequestError):
+    """The call is over, or never existed."""
 
     code = "call_not_live"
     http = 409
 
 
-class NotAllowed(AskedWrong):
-    """The policy does not let this person do this."""
+class NotAllowed(RequestError):
+    """The policy does not allow this person to do this."""
 
     code = "not_allowed"
     http = 403
 
 
-class HoldUnknown(AskedWrong):
-    """There is no hold of that id."""
+class HoldUnknown(RequestError):
+    """No hold has this id."""
 
     code = "hold_unknown"
     http = 404
 
 
-class WrongEventLoop(AskedWrong):
-    """A service was used from a second event loop, where it would wait for ever. `fix` names the way."""
+class WrongEventLoop(RequestError):
+    """The service was used from a second event loop, in which it would wait for ever.
+
+    `fix` names the way.
+    """
 
     code = "wrong_event_loop"
     http = 500
 
 
-class AccountTrouble(HoldsError):
-    """The account did not do what it was told, or could not be asked."""
+class AccountError(HoldsError):
+    """The account did not do what it was asked, or could not be reached."""
 
     code = "account_trouble"
     http = 502
 
 
-class AccountUnreachable(AccountTrouble):
-    """No connection, or no answer in time, to a question: nothing was changed by it."""
+class AccountUnreachable(AccountError):
+    """The account gave no connection, or no response in time, to a read: nothing was changed."""
 
     code = "account_unreachable"
     http = 504
 
 
-class OutcomeUnknown(AccountTrouble):
-    """A change was sent and no answer came: it may or may not have been made. A read tells."""
+class OutcomeUnknown(AccountError):
+    """A change was sent and no response came: it may or may not have been made.
+
+    A read shows which.
+    """
 
     code = "outcome_unknown"
     http = 504
 
 
-class AccountRefused(AccountTrouble):
-    """The account answered with an error.
+class AccountRefused(AccountError):
+    """The account responded with an error.
 
     Source: Twilio REST, error body: `status` is HTTP's, `code` Twilio's own.
     """
@@ -106,32 +115,32 @@ class AccountRefused(AccountTrouble):
 
 
 class ResourceNotFound(AccountRefused):
-    """The thing named is not there (any more): HTTP 404, code 20404; or the call is over: code 21220."""
+    """The resource does not exist any more (HTTP 404, code 20404), or the call is over (code 21220)."""
 
     code = "not_there"
 
 
 class WrongCredentials(AccountRefused):
-    """The account's SID and token were not accepted: HTTP 401, code 20003."""
+    """The account did not accept the SID and token: HTTP 401, code 20003."""
 
     code = "wrong_credentials"
 
 
-class HoldFailed(AccountTrouble):
-    """The account was told to hold the party and did not; the party is where it was."""
+class HoldFailed(AccountError):
+    """The account was asked to hold the party and did not; the party is where it was."""
 
     code = "hold_failed"
 
 
-class BeingStopped(HoldsError):
-    """The server that carries the calls is being stopped and hangs them up: none can be kept on hold."""
+class ServerStopping(HoldsError):
+    """The server that carries the calls is stopping and hangs them up: no call can be kept on hold."""
 
     code = "being_stopped"
     http = 503
 
 
-class StoreTrouble(HoldsError):
-    """The store could not keep or find something."""
+class StoreError(HoldsError):
+    """The store could not save or read something."""
 
     code = "store_trouble"
     http = 503

@@ -1,8 +1,8 @@
-"""One hold: what it is, the states it goes through, and each way it ends.
+"""This module defines a hold as a state machine: its states, its messages and its effects.
 
-A hold is *asked*, becomes *holding* when the account has been told, *held* when the account has shown that the
-party hears its hold sound, *resuming* and *resumed* on the way back. Exactly one of the final states ends it, once;
-what arrives after that changes nothing.
+A hold is *asked*, becomes *holding* when a request goes to the account, *held* when the account has shown that the
+party hears hold music, *resuming* and *resumed* on the way back. Exactly one of the final states ends it, once;
+messages that arrive later change nothing.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
 
 
 class Status(StrEnum):
-    """Where a hold stands. The values are what the JSON API and the event stream say."""
+    """A status is the state of a hold. The JSON API and the event stream use these values."""
 
     ASKED = "asked"
     HOLDING = "holding"
@@ -28,7 +28,7 @@ class Status(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing can follow."""
+        """Return whether no other status can follow."""
         return not TRANSITIONS[self]
 
 
@@ -49,17 +49,17 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 
 class WayName(StrEnum):
-    """How a hold is carried out."""
+    """A way name says how a hold is carried out."""
 
     CONFERENCE = "conference"
     LEGS = "legs"
     PHONE = "phone"
-    """By the party's own phone: it is seen, and neither begun nor ended by us."""
+    """The party's own phone holds: we see the hold, and neither begin nor end it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One party's hold: who, by whom, how, since when, what is heard, and how it ended.
+    """A hold of one party: who holds it, how, since when, what it hears, and how the hold ended.
 
     Units: `…_at` are seconds since the Unix epoch; `limit_s` seconds of being held.
     """
@@ -69,30 +69,30 @@ class Hold:
     asked_at: float
     status: Status = Status.ASKED
     by: str | None = None
-    """Who asked: a name, or the SID of the owner's own call."""
+    """The owner: a name, or the SID of the owner's own call."""
     reason: str | None = None
     music: str | None = None
-    """URL of what the held party hears; None: the account's own hold music."""
+    """URL of the music for the held party; None: the account's own hold music."""
     limit_s: float | None = None
     way: WayName | None = None
     conference: ConferenceSid | None = None
     queue: str | None = None
     owner_call: CallSid | None = None
-    """The owner's call, when `by` names a call that shared the room: its leaving ends the owner's claim."""
+    """The owner's call, when `by` names a call in the same room. When it leaves, the owner's claim ends."""
     held_at: float | None = None
     ended_at: float | None = None
     resumed_by: str | None = None
     reminded_at: float | None = None
     cause: str | None = None
-    """Why it came to where it stands, in words; None when there is nothing to explain."""
+    """The reason for the current status, in words; None when there is nothing to explain."""
 
     @property
     def active(self) -> bool:
-        """Whether this hold is still going on."""
+        """Return whether this hold has not ended."""
         return not self.status.final
 
 
-def ask(
+def open_hold(
     *,
     id: HoldId,
     call: CallSid,
@@ -102,17 +102,17 @@ def ask(
     music: str | None = None,
     limit_s: float | None = None,
 ) -> tuple[Hold, tuple["RecordEvent", ...]]:
-    """A new hold, asked and not yet begun."""
+    """Return a new hold that is requested and has not begun."""
     hold = Hold(id=id, call=call, asked_at=now, by=by, reason=reason, music=music, limit_s=limit_s)
     return hold, (RecordEvent(kind="asked", detail=reason),)
 
 
 BY_PHONE = "phone"
-"""Who holds, when a party's own phone does."""
+"""The owner of a hold that a party's own phone began."""
 
 
-def seen(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["RecordEvent", ...]]:
-    """A hold by the phone of the call: the one who holds is the call, and its peers hear music meanwhile."""
+def phone_hold(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["RecordEvent", ...]]:
+    """Return a hold by the phone of the call. Its owner is the call itself, and its peers hear music meanwhile."""
     hold = Hold(id=id, call=call, asked_at=since, held_at=since, status=Status.HELD, by=BY_PHONE, way=WayName.PHONE)
     return hold, (RecordEvent(kind="held", detail="the phone itself holds"),)
 
@@ -122,7 +122,7 @@ def seen(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["Recor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """A way was found; the account is about to be told."""
+    """A way was selected, and the request to the account follows."""
 
     way: WayName
     conference: ConferenceSid | None = None
@@ -139,28 +139,28 @@ class HoldConfirmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
-    """No way can hold this call; nothing was touched."""
+    """No way can hold this call, and nothing was touched."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallOver:
-    """The call is over, or the party has left the place it was held in."""
+class CallEnded:
+    """The call is over, or the party has left the conference or queue it was held in."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
-    """The account would not do it; the party is where it was."""
+    """The account did not hold the party; the party is where it was."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Somebody, or the policy, wants the party back."""
+    """A person or the policy resumes the party."""
 
     by: str | None = None
     why: str | None = None
@@ -168,14 +168,14 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldEnded:
-    """The account showed that the party is not on hold any more."""
+    """The account showed that the party is no longer on hold."""
 
     why: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillHeld:
-    """The way back failed and the account shows that the party is on hold as before."""
+    """The resume failed, and the account shows that the party is on hold as before."""
 
     why: str
 
@@ -187,44 +187,44 @@ class Remind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MusicFailed:
-    """The music asked for cannot be heard; the account's own is heard instead."""
+    """The requested music cannot be played; the account's own music takes its place."""
 
     why: str
 
 
-Message = Begin | HoldConfirmed | Refuse | CallOver | Fail | Resume | HoldEnded | StillHeld | Remind | MusicFailed
+Message = Begin | HoldConfirmed | Refuse | CallEnded | Fail | Resume | HoldEnded | StillHeld | Remind | MusicFailed
 
 
 # What a hold wants done.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutOnHold:
-    """Tell the account to hold the party."""
+class HoldParty:
+    """Ask the account to hold the party."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakeOffHold:
-    """Tell the account to bring the party back."""
+class ResumeParty:
+    """Ask the account to resume the party."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEvent:
-    """Put a line into the history and the event stream."""
+    """Add a line to the history and the event stream."""
 
     kind: str
     detail: str | None = None
 
 
-Effect = PutOnHold | TakeOffHold | RecordEvent
+Effect = HoldParty | ResumeParty | RecordEvent
 Step = tuple[Hold, tuple[Effect, ...]]
 
 
 def step(hold: Hold, message: Message, now: float) -> Step:
-    """The hold after a message, and what is to be done.
+    """Return the hold after a message, and its effects.
 
-    A message that has no meaning where the hold stands (a confirmation that comes after the end, a second resume)
-    changes nothing and does nothing.
+    A message that has no meaning in the hold's status (a confirmation after the end, a second resume) changes nothing
+    and has no effect.
     """
     match message:
         case Begin():
@@ -235,14 +235,14 @@ def step(hold: Hold, message: Message, now: float) -> Step:
             return _move(hold, Status.HELD, now, detail, held_at=now)
         case Refuse(why=why):
             return _move(hold, Status.REFUSED, now, why)
-        case CallOver(why=why):
+        case CallEnded(why=why):
             never_held = hold.status in (Status.ASKED, Status.HOLDING)
             return _move(hold, Status.GONE if never_held else Status.CALL_ENDED, now, why)
         case Fail(why=why):
             return _move(hold, Status.FAILED, now, why)
         case Resume(by=by, why=why):
             moved, effects = _move(hold, Status.RESUMING, now, why, resumed_by=by)
-            return moved, (*effects, TakeOffHold()) if effects else ()
+            return moved, (*effects, ResumeParty()) if effects else ()
         case HoldEnded(why=why):
             return _move(hold, Status.RESUMED, now, why)
         case StillHeld(why=why):
@@ -274,11 +274,11 @@ def _begin(hold: Hold, message: Begin, now: float) -> Step:
         queue=message.queue,
         owner_call=message.owner_call,
     )
-    return moved, (*effects, PutOnHold()) if effects else ()
+    return moved, (*effects, HoldParty()) if effects else ()
 
 
 def _move(hold: Hold, to: Status, now: float, cause: str | None, *, kind: str | None = None, **changes: object) -> Step:
-    """Take one step of the table, with its line of history; a step that is not in the table is no step."""
+    """Take one step of the table, with its line of history; ignore a step that is not in the table."""
     if to not in TRANSITIONS[hold.status]:
         return hold, ()
     ended = now if to.final else None

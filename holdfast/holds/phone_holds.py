@@ -1,6 +1,6 @@
-"""Phones that hold by themselves: seen on an engine that tells, and noted as holds `by: "phone"`.
+"""This module records holds that phones begin by themselves, as holds `by: "phone"`, where the engine reports them.
 
-Such a hold and one of ours are separate: each is lifted by whoever made it, and the party is back when both are.
+Such a hold and one of ours are separate: only its owner can end it, and the party is back when both have ended.
 """
 
 import logging
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from holdfast.holds.errors import HoldsError
 from holdfast.holds.history.hold_log import HoldLog
-from holdfast.holds.hold import CallOver, HoldEnded, Message
+from holdfast.holds.hold import CallEnded, HoldEnded, Message
 from holdfast.holds.ids import HoldId
 from holdfast.holds.ports import AccountPort, ClockPort
 
@@ -16,39 +16,45 @@ _log = logging.getLogger("holdfast.holds.phone_holds")
 
 
 class PhoneHolds:
-    """Keeps the ledger true to what the phones do."""
+    """Phone holds are copied from the engine's reports into the hold log."""
 
     def __init__(
-        self, account: AccountPort, ledger: HoldLog, clock: ClockPort, *, every_s: float, new_id: Callable[[], HoldId]
+        self,
+        account: AccountPort,
+        hold_log: HoldLog,
+        clock: ClockPort,
+        *,
+        interval_s: float,
+        new_id: Callable[[], HoldId],
     ) -> None:
         self._account = account
-        self._ledger = ledger
+        self._hold_log = hold_log
         self._clock = clock
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._new_id = new_id
 
     async def run(self) -> None:
-        """Look until cancelled. An account that does not answer is asked again."""
+        """Check the phones until cancelled. An account that does not respond is asked again."""
         while True:
-            await self._clock.wait(None, timeout_s=self._every_s)
+            await self._clock.wait(None, timeout_s=self._interval_s)
             try:
-                await self.look()
+                await self.check()
             except HoldsError as error:
                 _log.debug("fact=PhonesNotSeen why=%s", error.message)
 
-    async def look(self) -> None:
-        """Note what began and what ended since the last look. Raises: AccountTrouble."""
+    async def check(self) -> None:
+        """Record the phone holds that began and ended since the last check. Raises: AccountError."""
         holding = {one.call: one for one in await self._account.phone_holds()}
-        known = self._ledger.by_phone()
+        known = self._hold_log.phone_holds()
         for call, hold in known.items():
             if call in holding and holding[call].since <= hold.asked_at:
                 continue
             told = await self._account.call(call)
-            ended: Message = CallOver(why="the party hung up")
+            ended: Message = CallEnded(why="the party hung up")
             if told is not None and told.live:
                 ended = HoldEnded(why="the phone took the call back")
-            await self._ledger.tell(hold.id, ended)
-        known = self._ledger.by_phone()
+            await self._hold_log.handle(hold.id, ended)
+        known = self._hold_log.phone_holds()
         for call, one in holding.items():
             if call not in known:
-                await self._ledger.see(self._new_id(), call, since=one.since)
+                await self._hold_log.open_phone_hold(self._new_id(), call, since=one.since)

@@ -1,7 +1,7 @@
-"""What is allowed about holds, how long they may last, and what follows when nobody comes back.
+"""This module defines the policy of holds: who may hold, how long a hold lasts, and what follows.
 
-The default never leaves anybody with music for ever: a hold ends after half an hour, and a party whose everybody else
-has left is not kept waiting for nobody.
+The default leaves no party with music for ever: a hold ends after half an hour, and a party is not kept on hold after
+all other parties have left.
 """
 
 import math
@@ -10,14 +10,14 @@ from enum import StrEnum
 
 from holdfast.holds.hold import Hold, Status
 
-SPARE_S = 600
-"""How long the service may be away at the end of a hold before a document that it gave ends."""
-LONGEST_CALL_S = 14_400
+GRACE_S = 600
+"""How long the service may be unreachable at the end of a hold before a document that it gave ends."""
+MAX_CALL_S = 14_400
 """Source: Twilio REST, Call TimeLimit: four hours, unless an account has the option of more."""
 
 
-class Follow(StrEnum):
-    """What is done with a held party when its time is up."""
+class PolicyAction(StrEnum):
+    """A policy action is what the service does with a held party when a limit is reached."""
 
     RESUME = "resume"
     HANG_UP = "hang up"
@@ -26,22 +26,22 @@ class Follow(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules of one service.
+    """A policy is the set of rules of one service.
 
     Units: seconds, all of them.
     """
 
     limit_s: float | None = 1800.0
     """Longest hold; a hold's own `limit_s` comes first; None: no limit."""
-    on_limit: Follow = Follow.RESUME
+    on_limit: PolicyAction = PolicyAction.RESUME
     alone_limit_s: float = 120.0
-    """How long a party stays held when everybody else has left: long enough for a transfer to come back."""
-    on_alone: Follow = Follow.HANG_UP
-    on_owner_left: Follow = Follow.RESUME
-    """What follows when the owner has left and others are still there."""
+    """How long a party stays held after all others have left: long enough for a transfer to come back."""
+    on_alone: PolicyAction = PolicyAction.HANG_UP
+    on_owner_left: PolicyAction = PolicyAction.RESUME
+    """The action when the owner has left and other parties are still there."""
     remind_every_s: float | None = None
     holders: frozenset[str] | None = None
-    """The only names that may hold and resume; None: anybody."""
+    """The only names that may hold and resume; None: any caller may."""
     only_owner_resumes: bool = False
 
     def __post_init__(self) -> None:
@@ -53,45 +53,45 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldSituation:
-    """What was last read of a held party's surroundings."""
+    """A hold situation is what was last read about a held party's conversation."""
 
     others: int
-    """How many other parties are with it, or wait for it."""
+    """How many other parties are in the conversation, or wait for it to go on."""
     alone_since: float | None = None
     owner_left: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeHold:
-    """Resume the party now."""
+    """The party is resumed now."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndHeldCall:
-    """Hang the held party up now."""
+    """The held party is hung up now."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemindOwner:
-    """Tell the event stream that this party still waits."""
+    """The event stream reports now that this party still waits."""
 
 
 Decision = ResumeHold | EndHeldCall | RemindOwner
 
 
 def why_not_hold(policy: Policy, by: str | None) -> str | None:
-    """Why this person may not hold; None when they may."""
+    """Return why this person may not hold; None when they may."""
     if policy.holders is not None and by not in policy.holders:
         return f"{by or 'nobody in particular'} is not among those who may hold calls"
     return None
 
 
 def why_not_resume(policy: Policy, hold: Hold, by: str | None) -> str | None:
-    """Why this person may not resume this hold; None when they may."""
+    """Return why this person may not resume this hold; None when they may."""
     if policy.only_owner_resumes and hold.by is not None and by != hold.by:
         return f"this hold belongs to {hold.by}, and only its owner may resume it"
     if policy.holders is not None and by not in policy.holders:
@@ -99,15 +99,19 @@ def why_not_resume(policy: Policy, hold: Hold, by: str | None) -> str | None:
     return None
 
 
-def due(policy: Policy, hold: Hold, sight: HoldSituation, now: float) -> Decision | None:
-    """The one thing the policy wants done with this hold now, if any: the most final first."""
+def due(policy: Policy, hold: Hold, situation: HoldSituation, now: float) -> Decision | None:
+    """Return the one action that the policy requires for this hold now, if any: the most final first."""
     if hold.status is not Status.HELD or hold.held_at is None:
         return None
-    if sight.others == 0 and sight.alone_since is not None and now - sight.alone_since >= policy.alone_limit_s:
-        decision = _follow(policy.on_alone, f"everybody else left {now - sight.alone_since:.0f} s ago")
+    if (
+        situation.others == 0
+        and situation.alone_since is not None
+        and now - situation.alone_since >= policy.alone_limit_s
+    ):
+        decision = _follow(policy.on_alone, f"everybody else left {now - situation.alone_since:.0f} s ago")
         if decision is not None:
             return decision
-    if sight.owner_left and sight.others > 0:
+    if situation.owner_left and situation.others > 0:
         decision = _follow(policy.on_owner_left, "the owner of the hold has left")
         if decision is not None:
             return decision
@@ -123,22 +127,23 @@ def due(policy: Policy, hold: Hold, sight: HoldSituation, now: float) -> Decisio
     return None
 
 
-def lasts_s(policy: Policy, limit_s: float | None) -> int:
-    """How long a document for a hold goes on without another request to us: the hold's limit and ten minutes.
+def document_length_s(policy: Policy, limit_s: float | None) -> int:
+    """Return how long a document for a hold lasts without another request to us.
 
-    `limit_s` is the hold's own limit; None: the policy's. A hold that nothing ends lasts as long as a call may.
+    It is the hold's limit and ten minutes. `limit_s` is the hold's own limit; None: the policy's. A hold without an end
+    lasts as long as a call may.
     """
     limit_s = limit_s if limit_s is not None else policy.limit_s
-    if limit_s is None or policy.on_limit is Follow.KEEP:
-        return LONGEST_CALL_S
-    return math.ceil(min(limit_s + SPARE_S, LONGEST_CALL_S))
+    if limit_s is None or policy.on_limit is PolicyAction.KEEP:
+        return MAX_CALL_S
+    return math.ceil(min(limit_s + GRACE_S, MAX_CALL_S))
 
 
-def _follow(follow: Follow, why: str) -> ResumeHold | EndHeldCall | None:
+def _follow(follow: PolicyAction, why: str) -> ResumeHold | EndHeldCall | None:
     match follow:
-        case Follow.RESUME:
+        case PolicyAction.RESUME:
             return ResumeHold(why=why)
-        case Follow.HANG_UP:
+        case PolicyAction.HANG_UP:
             return EndHeldCall(why=why)
-        case Follow.KEEP:
+        case PolicyAction.KEEP:
             return None

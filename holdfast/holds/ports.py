@@ -1,6 +1,7 @@
-"""What the holds service needs from outside: an account, a memory, a clock.
+"""This module defines the ports of the holds service: an account, a store, a clock.
 
-`account.py` is the account there is; `memory.py` and the SQL store are two memories; tests bring their own.
+`account/client.py` implements the account; `history/memory_store.py` and `store/holds.py` implement the store; tests
+bring their own.
 """
 
 import asyncio
@@ -21,25 +22,25 @@ from holdfast.holds.steps.pair import Pair
 
 
 class ClockPort(Protocol):
-    """The time, and waiting."""
+    """A clock tells the time and waits."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch, never going back."""
+        """Return the seconds since the Unix epoch. The clock never goes back."""
         ...
 
-    async def wait(self, news: asyncio.Event | None, *, timeout_s: float) -> bool:
-        """Wait for news, or for the time to pass; whether there is news."""
+    async def wait(self, event: asyncio.Event | None, *, timeout_s: float) -> bool:
+        """Wait for the event or the timeout, and return whether the event was set."""
         ...
 
 
 class AccountPort(Protocol):
     """An account that speaks Twilio's voice REST API.
 
-    Reads give None for what is not there. Every method ends within the account's own time limit.
+    Reads return None for a resource that does not exist. Every method ends within the account's own time limit.
 
-    Raises: `AccountUnreachable` from a read without an answer, `OutcomeUnknown` from a change without one;
-    `NotThere` from a change to something that is over; `AccountRefused` and `WrongCredentials` from any answer that
-    is an error.
+    Raises: `AccountUnreachable` from a read without a response, `OutcomeUnknown` from a change without one;
+    `ResourceNotFound` from a change to a resource that does not exist or a call that is over; `AccountRefused` and
+    `WrongCredentials` from any response that is an error.
     """
 
     @property
@@ -52,75 +53,87 @@ class AccountPort(Protocol):
     def base_url(self) -> str: ...
 
     def can_reach(self, url: str) -> bool:
-        """Whether the account's servers could open this URL, as far as its host name tells."""
+        """Return whether the account's servers could open this URL, as far as its host name shows."""
         ...
 
-    async def call(self, call: CallSid) -> CallSnapshot | None: ...
+    async def call(self, call: CallSid) -> CallSnapshot | None:
+        """Return this call."""
+        ...
 
     async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSnapshot]:
-        """Calls of this status, or made by this parent; newest first."""
+        """Return the calls of this status, or made by this parent, newest first."""
         ...
 
     async def conferences(self) -> Sequence[ConferenceSnapshot]:
-        """Every live conference, `init` and `in-progress`."""
+        """Return every live conference, `init` and `in-progress`."""
         ...
 
-    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]: ...
+    async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]:
+        """Return the participants of this conference."""
+        ...
 
-    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None: ...
+    async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None:
+        """Return this call as a participant of this conference."""
+        ...
 
     async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
-        """Calls whose own phones hold. Only the engine tells; every other account knows of none."""
+        """Return the calls whose own phones hold. Only the engine reports them; any other account returns none."""
         ...
 
-    async def sounds(self) -> Sequence[AudioQualitySnapshot]:
-        """How live calls sound. Only the engine tells; every other account knows of none."""
+    async def audio_quality(self) -> Sequence[AudioQualitySnapshot]:
+        """Return the audio quality of live calls. Only the engine reports it; any other account returns none."""
         ...
 
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
     ) -> ParticipantSnapshot:
-        """Hold or unhold a participant. `url` is fetched by GET; None: the account's own music."""
+        """Hold or resume a participant. `url` is fetched by GET; None: the account's own music."""
         ...
 
     async def redirect(self, call: CallSid, *, twiml: str) -> None:
-        """Give a live call this document to run now."""
+        """Let a live call run this document now."""
         ...
 
-    async def hang_up(self, call: CallSid) -> None: ...
+    async def hang_up(self, call: CallSid) -> None:
+        """Hang up a live call."""
+        ...
 
     async def open_queue(self, name: str) -> QueueSid:
-        """Make the queue of this name, or find the one there is."""
+        """Return the queue of this name, and create it if it does not exist."""
         ...
 
     async def find_queue(self, name: str) -> QueueSid | None:
-        """The queue of this name, empty or not, if there is one."""
+        """Return the queue of this name, empty or not, if it exists."""
         ...
 
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
-        """Queues that somebody waits in, with their names."""
+        """Return the queues that have members, with their names."""
         ...
 
-    async def members(self, queue: QueueSid) -> Sequence[CallSid]: ...
+    async def members(self, queue: QueueSid) -> Sequence[CallSid]:
+        """Return the calls that wait in this queue."""
+        ...
 
-    async def waits(self, queue: QueueSid, call: CallSid) -> bool:
-        """Whether this call waits in this queue."""
+    async def is_queued(self, queue: QueueSid, call: CallSid) -> bool:
+        """Return whether this call waits in this queue."""
         ...
 
     async def close_queue(self, queue: QueueSid) -> None:
-        """Remove an empty queue; one that is gone is no error."""
+        """Remove an empty queue; a queue that does not exist is no error."""
         ...
 
     async def open(self) -> None:
         """Keep connections open between requests, until `close`. Without it, each request makes its own."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldEvent:
-    """One line of history: what happened to a hold, and where that left it.
+    """A hold event is one line of history: what happened to a hold, and its status after that.
 
     `id` rises by at least one from event to event of a store: readers continue after the last one they have seen.
     """
@@ -136,34 +149,40 @@ class HoldEvent:
 
 
 class HoldStore(Protocol):
-    """What outlives the process: holds, their history, and the pairs whose continuations are ours."""
+    """A hold store keeps what outlives the process: holds, their history, and the pairs of legs."""
 
-    async def save_hold(self, hold: Hold, tells: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
-        """Keep this state of a hold together with its new lines of history, all or nothing, and number the lines."""
+    async def save_hold(self, hold: Hold, records: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
+        """Save this state of a hold together with its new lines of history, all or nothing, and number the lines."""
         ...
 
-    async def hold(self, hold: HoldId) -> Hold | None: ...
+    async def hold(self, hold: HoldId) -> Hold | None:
+        """Return this hold, if the store has it."""
+        ...
 
     async def holds(self, *, active_only: bool = False, limit: int = 1000) -> Sequence[Hold]:
-        """Holds, newest first."""
+        """Return holds, newest first."""
         ...
 
-    async def last_of(self, call: CallSid) -> Hold | None:
-        """The newest hold of this call, going on or ended."""
+    async def latest_of_call(self, call: CallSid) -> Hold | None:
+        """Return the newest hold of this call, active or ended."""
         ...
 
     async def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[HoldEvent]:
-        """History after this event id, oldest first."""
+        """Return the history after this event id, oldest first."""
         ...
 
-    async def last_event(self) -> int:
-        """The id of the newest event; 0 when there is none."""
+    async def last_event_id(self) -> int:
+        """Return the id of the newest event; 0 when there is none."""
         ...
 
     async def save_pair(self, pair: Pair) -> None:
-        """Keep a pair, replacing what was known of its parent."""
+        """Save a pair in place of the one that the store has for its parent."""
         ...
 
-    async def forget_pair(self, parent: CallSid) -> None: ...
+    async def remove_pair(self, parent: CallSid) -> None:
+        """Remove the pair of this parent; a pair that does not exist is no error."""
+        ...
 
-    async def pairs(self) -> Sequence[Pair]: ...
+    async def pairs(self) -> Sequence[Pair]:
+        """Return every pair."""
+        ...

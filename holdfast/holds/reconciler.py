@@ -1,4 +1,4 @@
-"""Looks after what is held: settles what was left in the middle, notices who left, and does what the policy wants."""
+"""This module checks all held parties: it reconciles unfinished holds, notices who left, and applies the policy."""
 
 import logging
 
@@ -7,16 +7,16 @@ from holdfast.holds.conference.planner import others
 from holdfast.holds.errors import HoldsError, ResourceNotFound
 from holdfast.holds.execution.hold_executor import HoldExecutor
 from holdfast.holds.history.hold_log import HoldLog
-from holdfast.holds.hold import CallOver, Hold, HoldEnded, Remind, Status, WayName
+from holdfast.holds.hold import CallEnded, Hold, HoldEnded, Remind, Status, WayName
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
 from holdfast.holds.policy import EndHeldCall, HoldSituation, Policy, RemindOwner, ResumeHold, due
 from holdfast.holds.ports import ClockPort
 from holdfast.holds.steps.account_steps import ContinueDocument
-from holdfast.holds.steps.pair import Pair, onward
+from holdfast.holds.steps.pair import Pair, next_document
 from holdfast.holds.timeouts import Timeouts
 
-SURE_AFTER = 2
-"""Looks in a row that must show a change nobody told us of: a read right after a change may show the state before it.
+CONFIRMING_READS = 2
+"""How many checks in a row must show an unexpected change: a read right after a change may show the state before it.
 
 Source: Twilio REST, consistency of reads.
 """
@@ -25,156 +25,159 @@ _log = logging.getLogger("holdfast.holds.reconciler")
 
 
 class Reconciler:
-    """Goes round, every few seconds, at everything that is held."""
+    """A reconciler checks all held parties every few seconds."""
 
     def __init__(
-        self, work: HoldExecutor, ledger: HoldLog, policy: Policy, clock: ClockPort, patience: Timeouts
+        self, executor: HoldExecutor, hold_log: HoldLog, policy: Policy, clock: ClockPort, timeouts: Timeouts
     ) -> None:
-        self._work = work
-        self._ledger = ledger
+        self._executor = executor
+        self._hold_log = hold_log
         self._policy = policy
         self._clock = clock
-        self._patience = patience
-        self._doubts: dict[HoldId, int] = {}
+        self._timeouts = timeouts
+        self._unexpected: dict[HoldId, int] = {}
         self._alone_since: dict[HoldId, float] = {}
 
     async def run(self) -> None:
-        """Go round until cancelled."""
+        """Check all held parties until cancelled."""
         while True:
-            await self._clock.wait(None, timeout_s=self._patience.check_every_s)
-            await self.look()
+            await self._clock.wait(None, timeout_s=self._timeouts.check_interval_s)
+            await self.check()
 
-    async def look(self) -> None:
-        """Go round once. Trouble with one hold leaves the others looked at, and is looked at again next time."""
-        await self._ledger.catch_up()
-        await self._work.pairs.catch_up()
+    async def check(self) -> None:
+        """Check every held party once.
+
+        An error with one hold leaves the others checked; the next round checks it again.
+        """
+        await self._hold_log.flush()
+        await self._executor.pairs.flush()
         rooms: dict[ConferenceSid, RoomSnapshot] = {}
-        for hold in self._ledger.active():
+        for hold in self._hold_log.active():
             if hold.way is WayName.PHONE:
                 continue
-            async with self._work.lane(hold.call):
-                current = self._ledger.of_call(hold.call)
+            async with self._executor.lock(hold.call):
+                current = self._hold_log.of_call(hold.call)
                 if current is None or current.id != hold.id:
                     continue
                 try:
-                    await self._look_at(current, rooms)
+                    await self._check_hold(current, rooms)
                 except HoldsError as error:
                     _log.warning("hold=%s call=%s fact=NotLookedAfter why=%s", hold.id, hold.call, error.message)
-        going_on = {hold.id for hold in self._ledger.active()}
-        for memory in (self._doubts, self._alone_since):
+        going_on = {hold.id for hold in self._hold_log.active()}
+        for memory in (self._unexpected, self._alone_since):
             for id in memory.keys() - going_on:
                 memory.pop(id, None)
-        if self._work.legs is not None:
+        if self._executor.legs is not None:
             try:
-                await self._work.legs.tidy()
+                await self._executor.legs.clean_up()
             except HoldsError as error:
                 _log.warning("fact=NotTidied why=%s", error.message)
 
-    async def _look_at(self, hold: Hold, rooms: dict[ConferenceSid, RoomSnapshot]) -> None:
+    async def _check_hold(self, hold: Hold, rooms: dict[ConferenceSid, RoomSnapshot]) -> None:
         if hold.status is not Status.HELD:
-            hold = await self._work.settle(hold)
+            hold = await self._executor.reconcile(hold)
         elif hold.way is WayName.LEGS:
-            if await self._legs_changed(hold):
+            if await self._handle_leg_change(hold):
                 return
-            await self._decide(hold, HoldSituation(others=1))
+            await self._apply_policy(hold, HoldSituation(others=1))
             return
         if hold.status is not Status.HELD or hold.way is not WayName.CONFERENCE or hold.conference is None:
             return
         room = rooms.get(hold.conference)
         if room is None:
-            room = rooms[hold.conference] = await self._work.conferences.room(hold.conference)
+            room = rooms[hold.conference] = await self._executor.conferences.read_room(hold.conference)
         me = room.participant(hold.call)
         if me is None or not me.hold:
-            if self._doubt(hold):
+            if self._confirm_unexpected(hold):
                 over = me is None
-                await self._ledger.tell(
+                await self._hold_log.handle(
                     hold.id,
-                    CallOver(why="the party has left the conference")
+                    CallEnded(why="the party has left the conference")
                     if over
                     else HoldEnded(why="somebody else took the party off hold"),
                 )
             return
-        self._doubts.pop(hold.id, None)
+        self._unexpected.pop(hold.id, None)
         company = len(others(hold.call, room))
         now = self._clock.now()
         alone_since = None if company else self._alone_since.setdefault(hold.id, now)
         if company:
             self._alone_since.pop(hold.id, None)
         owner_left = hold.owner_call is not None and room.participant(hold.owner_call) is None
-        await self._decide(hold, HoldSituation(others=company, alone_since=alone_since, owner_left=owner_left))
+        await self._apply_policy(hold, HoldSituation(others=company, alone_since=alone_since, owner_left=owner_left))
 
-    def _doubt(self, hold: Hold) -> bool:
-        """Whether what was not expected has been seen often enough to be believed."""
-        self._doubts[hold.id] = self._doubts.get(hold.id, 0) + 1
-        return self._sure(hold)
+    def _confirm_unexpected(self, hold: Hold) -> bool:
+        """Count an unexpected read, and return whether there were enough in a row."""
+        self._unexpected[hold.id] = self._unexpected.get(hold.id, 0) + 1
+        return self._is_confirmed(hold)
 
-    def _sure(self, hold: Hold) -> bool:
-        return self._doubts.get(hold.id, 0) >= SURE_AFTER
+    def _is_confirmed(self, hold: Hold) -> bool:
+        return self._unexpected.get(hold.id, 0) >= CONFIRMING_READS
 
-    async def _let_go(self, pair: Pair) -> None:
-        """Leave two parties to the service that took one of them back: whoever is moved now could lose the other."""
-        await self._work.pairs.forget(pair)
+    async def _release(self, pair: Pair) -> None:
+        """Leave two parties to the service that took one of them over: moving one now could lose the other."""
+        await self._executor.pairs.forget(pair)
         for party in (pair.parent, pair.child):
-            hold = self._ledger.of_call(party.call)
+            hold = self._hold_log.of_call(party.call)
             if hold is not None:
-                await self._ledger.tell(hold.id, HoldEnded(why="another service has taken the hold over"))
+                await self._hold_log.handle(hold.id, HoldEnded(why="another service has taken the hold over"))
 
-    async def _legs_changed(self, hold: Hold) -> bool:
-        """Whether something happened to one of the legs, and was dealt with."""
-        legs, pair = self._work.legs, self._work.pairs.of(hold.call)
+    async def _handle_leg_change(self, hold: Hold) -> bool:
+        """Handle a change of one of the legs, and return whether there was one."""
+        legs, pair = self._executor.legs, self._executor.pairs.of(hold.call)
         if legs is None:
             return True
         if pair is None:
-            await self._ended(hold, goes_on=await self._alive(hold.call))
+            await self._end(hold, goes_on=await self._is_live(hold.call))
             return True
         if pair.over:
-            await legs.tidy()
-            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), ContinueDocument))
+            await legs.clean_up()
+            await self._end(hold, goes_on=isinstance(next_document(pair, hold.call), ContinueDocument))
             return True
-        if not await self._alive(hold.call):
-            await legs.gone(hold.call)
-            await self._ledger.tell(hold.id, CallOver(why="the party hung up"))
+        if not await self._is_live(hold.call):
+            await legs.handle_call_ended(hold.call)
+            await self._hold_log.handle(hold.id, CallEnded(why="the party hung up"))
             return True
         other = pair.other(hold.call).call
-        if not await self._alive(other):
-            await legs.gone(other)
-            await self._ended(hold, goes_on=isinstance(onward(pair, hold.call), ContinueDocument))
+        if not await self._is_live(other):
+            await legs.handle_call_ended(other)
+            await self._end(hold, goes_on=isinstance(next_document(pair, hold.call), ContinueDocument))
             return True
-        if not await legs.waits(hold.call):
-            if self._doubt(hold) and await legs.taken_elsewhere(hold.call):
-                await self._let_go(pair)
-            elif self._sure(hold):
-                await legs.gone(hold.call)
-                await self._ledger.tell(hold.id, HoldEnded(why="somebody else moved the party"))
+        if not await legs.is_queued(hold.call):
+            if self._confirm_unexpected(hold) and await legs.resumed_elsewhere(hold.call):
+                await self._release(pair)
+            elif self._is_confirmed(hold):
+                await legs.handle_call_ended(hold.call)
+                await self._hold_log.handle(hold.id, HoldEnded(why="somebody else moved the party"))
             return True
-        self._doubts.pop(hold.id, None)
+        self._unexpected.pop(hold.id, None)
         return False
 
-    async def _ended(self, hold: Hold, *, goes_on: bool) -> None:
-        await self._ledger.tell(hold.id, other_left(goes_on=goes_on))
+    async def _end(self, hold: Hold, *, goes_on: bool) -> None:
+        await self._hold_log.handle(hold.id, other_party_left(goes_on=goes_on))
 
-    async def _alive(self, call: CallSid) -> bool:
-        seen = await self._work.account.call(call)
+    async def _is_live(self, call: CallSid) -> bool:
+        seen = await self._executor.account.call(call)
         return seen is not None and seen.live
 
-    async def _decide(self, hold: Hold, sight: HoldSituation) -> None:
-        match due(self._policy, hold, sight, self._clock.now()):
+    async def _apply_policy(self, hold: Hold, situation: HoldSituation) -> None:
+        match due(self._policy, hold, situation, self._clock.now()):
             case ResumeHold(why=why):
-                await self._work.bring_back(hold, by=None, why=why)
+                await self._executor.resume(hold, by=None, why=why)
             case EndHeldCall(why=why):
                 try:
-                    await self._work.account.hang_up(hold.call)
+                    await self._executor.account.hang_up(hold.call)
                 except ResourceNotFound:
                     _log.info("call=%s fact=AlreadyOver", hold.call)
-                await self._ledger.tell(hold.id, CallOver(why=why))
+                await self._hold_log.handle(hold.id, CallEnded(why=why))
             case RemindOwner():
-                await self._ledger.tell(hold.id, Remind())
+                await self._hold_log.handle(hold.id, Remind())
             case None:
                 return
 
 
-def other_left(*, goes_on: bool) -> CallOver | HoldEnded:
-    """How a hold ends when the one on the other end has left."""
+def other_party_left(*, goes_on: bool) -> CallEnded | HoldEnded:
+    """Return the message that ends a hold when the party at the other end has left."""
     if goes_on:
         return HoldEnded(why="the other party hung up; the call went on to what comes after")
-    return CallOver(why="the other party hung up, and so the call was ended")
+    return CallEnded(why="the other party hung up, and so the call was ended")

@@ -1,4 +1,4 @@
-"""How long the service waits for what, in one place."""
+"""This module defines how long the service waits, and how often it polls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Bounds on waiting.
+    """Timeouts bound every wait of the service.
 
     Units: seconds.
     """
 
-    settle_s: float = 10.0
-    """For the account to show that what it accepted has happened."""
-    forming_s: float = 3.0
-    """For a conference that is still forming: it is made after the document that asks for it was fetched."""
-    first_look_s: float = 0.02
-    slowest_look_s: float = 0.5
-    check_every_s: float = 5.0
-    """Between two looks at everything that is held."""
-    phones_every_s: float = 1.0
-    """Between two looks at phones that hold by themselves."""
+    confirmation_s: float = 10.0
+    """For the account to show that a change it accepted has been made."""
+    conference_forming_s: float = 3.0
+    """For a conference that is still forming: the account makes it after it fetched the document that asks for it."""
+    first_poll_s: float = 0.02
+    max_poll_interval_s: float = 0.5
+    check_interval_s: float = 5.0
+    """Between two checks of all held parties."""
+    phone_check_interval_s: float = 1.0
+    """Between two checks of the phones that hold by themselves."""
 
-    def looks(self, total_s: float) -> Iterator[float]:
-        """The pauses between looks: short at first, doubling, `total_s` in all."""
-        pause_s, left_s = self.first_look_s, total_s
+    def poll_intervals(self, total_s: float) -> Iterator[float]:
+        """Yield the pauses between polls: short at first, then doubling, `total_s` in all."""
+        pause_s, left_s = self.first_poll_s, total_s
         while left_s > 0:
             yield min(pause_s, left_s)
             left_s -= pause_s
-            pause_s = min(pause_s * 2, self.slowest_look_s)
+            pause_s = min(pause_s * 2, self.max_poll_interval_s)

@@ -1,1 +1,1 @@
-"""Memory: what the engine and the product keep, in one SQL database."""
+"""This package keeps what the engine and the product must remember, in one SQL database."""

@@ -1,4 +1,7 @@
-"""The account of this machine: its SID and token, made on first start and kept beside the store for its owner only."""
+"""This module keeps the account of this machine: its SID and token, in a file beside the store.
+
+It is made on the first start; only its owner may read it.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,31 @@ from pathlib import Path
 
 
 class AccountFileInvalid(Exception):
-    """The account file is there but cannot be used. The message says what to do."""
+    """The account file exists but cannot be used. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAccount:
-    """What a Twilio SDK signs in with, and what webhooks are signed with."""
+    """A stored account is what a Twilio SDK signs in with, and what webhooks are signed with."""
 
     sid: str
     token: str = field(repr=False)
 
 
-def account_file(store: Path) -> Path:
-    """Where the account of a store is kept: `holdfast.db` has `holdfast.account` at its side."""
+def account_path(store: Path) -> Path:
+    """Return where the account of a store is kept: `holdfast.db` has `holdfast.account` beside it."""
     return store.with_suffix(".account")
 
 
-def keep_account(store: Path) -> StoredAccount:
-    """The account of this store, made if there is none yet; several processes at once get the same one.
+def load_or_create_account(store: Path) -> StoredAccount:
+    """Return the account of this store, and create it if there is none.
 
-    Raises: AccountFileWrong.
+    Several processes at once get the same one. Raises: AccountFileInvalid.
     """
-    path = account_file(store)
+    path = account_path(store)
     try:
         if not path.exists():
-            _make(path)
+            _create(path)
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise AccountFileInvalid(
@@ -44,21 +47,21 @@ def keep_account(store: Path) -> StoredAccount:
     return _parse(path, text)
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = {"account_sid": "AC" + secrets.token_hex(16), "auth_token": secrets.token_hex(16)}
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    account = {"account_sid": "AC" + secrets.token_hex(16), "auth_token": secrets.token_hex(16)}
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(made, file, indent=2)
+            json.dump(account, file, indent=2)
             file.write("\n")
         # A link, unlike a rename, never replaces the account another process has just made.
-        os.link(draft, path)
+        os.link(temporary, path)
     except FileExistsError:
         pass  # somebody else was first: theirs is the account
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _parse(path: Path, text: str) -> StoredAccount:

@@ -1,4 +1,4 @@
-"""The engine's journal in SQL: what happened, and the newest state of every noun."""
+"""This module stores the engine's journal in SQL: what happened, and the newest snapshot of every noun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.store.database import Database, Statement
-from holdfast.store.row_types import misfit
+from holdfast.store.row_types import find_mismatch
 from holdfast.store.tables import ENTRIES, SNAPSHOTS
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ports import Entry, Snapshot
@@ -29,8 +29,8 @@ _UPSERT = _UPSERT.on_conflict_do_update(
 ROWID = literal_column("snapshots.rowid", Integer)
 NEWEST_FIRST = (SNAPSHOTS.c.over_at.desc(), SNAPSHOTS.c.noun.desc(), SNAPSHOTS.c.sid.desc())
 
-PRUNED_AT_ONCE = 25
-"""How many of those that are over longest go in one transaction, so that no other write waits long for it."""
+PRUNE_BATCH = 25
+"""How many of those that are over longest are deleted in one transaction, so that no other write waits long for it."""
 
 
 class SqlJournal:
@@ -38,21 +38,21 @@ class SqlJournal:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._left_out: Select[tuple[str, str]] | None = None
-        """Finds what `load` left out; None when there is nothing."""
+        self._prunable: Select[tuple[str, str]] | None = None
+        """Query for what `load` left out; None when there is nothing."""
 
     def trouble(self) -> str | None:
-        """Why nothing can be written now; None when it can."""
+        """Return why nothing can be written now; None when it can."""
         return self._database.trouble()
 
     async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
-        """Write all, or nothing, durably against a crash of this process; a call that is gone takes its lines along.
+        """Write all, or nothing, safe from a crash of this process; with a deleted call its entries are deleted.
 
         Raises: StoreFailed.
         """
         statements: list[Statement] = []
         if entries:
-            rows = [{"at": line.at, "call": line.call, "kind": line.kind, "data": line.data} for line in entries]
+            rows = [{"at": entry.at, "call": entry.call, "kind": entry.kind, "data": entry.data} for entry in entries]
             statements.append(Statement(sql=_INSERT, rows=rows))
         newest = {(snapshot.noun, snapshot.sid): snapshot for snapshot in snapshots}
         kept = [
@@ -64,20 +64,20 @@ class SqlJournal:
             statements.append(Statement(sql=_UPSERT, rows=kept))
         for (noun, sid), one in newest.items():
             if not one.data:
-                statements += _without(noun, sid)
+                statements += _deletions(noun, sid)
         if statements:
-            async with told_as_ours():
+            async with as_store_failed():
                 await self._database.write(*statements)
 
     async def load(self, *, kept: int) -> Sequence[Snapshot]:
-        """The newest snapshot of every noun that is not over, and of the `kept` that were over last.
+        """Return the snapshots of every noun that is not over, and of the `kept` that were over last.
 
         Raises: StoreFailed.
         """
         columns = (SNAPSHOTS.c.noun, SNAPSHOTS.c.sid, SNAPSHOTS.c.data, SNAPSHOTS.c.over_at)
         # One more than is kept: the newest of those that are not.
         over = select(*columns).where(SNAPSHOTS.c.over_at.is_not(None)).order_by(*NEWEST_FIRST).limit(kept + 1)
-        async with told_as_ours():
+        async with as_store_failed():
             [(newest_row,)] = await self._database.read(
                 select(func.coalesce(func.max(ROWID), 0)).select_from(SNAPSHOTS)
             )
@@ -86,67 +86,67 @@ class SqlJournal:
             rows += await self._database.read(select(*columns).where(SNAPSHOTS.c.over_at.is_(None)))
         if first_out is not None:
             place = tuple_(SNAPSHOTS.c.over_at, SNAPSHOTS.c.noun, SNAPSHOTS.c.sid)
-            self._left_out = (
+            self._prunable = (
                 select(SNAPSHOTS.c.noun, SNAPSHOTS.c.sid)
                 # What is written from now on is on the board, whatever the clock said when it ended.
                 .where(place <= (first_out.over_at, first_out.noun, first_out.sid), ROWID.op("<=")(newest_row))
                 .order_by(*(column.asc() for column in place.clauses))
-                .limit(PRUNED_AT_ONCE)
+                .limit(PRUNE_BATCH)
             )
         return [Snapshot(noun=row.noun, sid=row.sid, data=row.data, over_at=row.over_at) for row in rows]
 
     async def prune(self) -> bool:
-        """Delete some of those that `load` left out, with their lines; whether there may be more.
+        """Delete some of those that `load` left out, with their entries; return whether there may be more.
 
         Raises: StoreFailed.
         """
-        if self._left_out is None:
+        if self._prunable is None:
             return False
-        async with told_as_ours():
-            rows = await self._database.read(self._left_out)
+        async with as_store_failed():
+            rows = await self._database.read(self._prunable)
             if rows:
-                await self._database.write(*(each for row in rows for each in _without(row.noun, row.sid)))
+                await self._database.write(*(each for row in rows for each in _deletions(row.noun, row.sid)))
             else:
-                self._left_out = None
+                self._prunable = None
         return bool(rows)
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
-        """The lines of one call, oldest first, without the first `after`; of all calls when `call` is "".
+        """Return the entries of one call, oldest first, without the first `after`; of all calls when `call` is "".
 
         Raises: StoreFailed.
         """
         query = select(ENTRIES).order_by(ENTRIES.c.id).offset(after).limit(limit)
         if call:
             query = query.where(ENTRIES.c.call == call)
-        async with told_as_ours():
+        async with as_store_failed():
             rows = await self._database.read(query)
-        return [line for row in rows if (line := _line(row)) is not None]
+        return [entry for row in rows if (entry := _entry(row)) is not None]
 
 
-def _line(row: Row[Any]) -> Entry | None:
-    """A line; None, and a line in the log, when it says nothing we understand."""
-    line = Entry(at=row.at, call=row.call, kind=row.kind, data=row.data)
-    wrong = misfit(line)
-    if wrong is None:
+def _entry(row: Row[Any]) -> Entry | None:
+    """Return the entry of a row; log it and return None when it cannot be read."""
+    entry = Entry(at=row.at, call=row.call, kind=row.kind, data=row.data)
+    problem = find_mismatch(entry)
+    if problem is None:
         try:
-            if line.data:
-                json.loads(line.data)
-            return line
+            if entry.data:
+                json.loads(entry.data)
+            return entry
         except (ValueError, RecursionError) as error:
-            wrong = type(error).__name__
-    log.error("line %s of the journal cannot be read, and is left out: %s", row.id, wrong)
+            problem = type(error).__name__
+    log.error("line %s of the journal cannot be read, and is left out: %s", row.id, problem)
     return None
 
 
-def _without(noun: str, sid: str) -> list[Statement]:
-    """Forget a noun, and with a call its lines."""
-    gone = [Statement(sql=delete(SNAPSHOTS).where(SNAPSHOTS.c.noun == noun, SNAPSHOTS.c.sid == sid))]
-    return [*gone, Statement(sql=delete(ENTRIES).where(ENTRIES.c.call == sid))] if noun == "call" else gone
+def _deletions(noun: str, sid: str) -> list[Statement]:
+    """Return the statements that delete a noun, and with a call its entries."""
+    deletion = [Statement(sql=delete(SNAPSHOTS).where(SNAPSHOTS.c.noun == noun, SNAPSHOTS.c.sid == sid))]
+    return [*deletion, Statement(sql=delete(ENTRIES).where(ENTRIES.c.call == sid))] if noun == "call" else deletion
 
 
 @asynccontextmanager
-async def told_as_ours() -> AsyncIterator[None]:
-    """Turn an error of the database into the engine's own."""
+async def as_store_failed() -> AsyncIterator[None]:
+    """Translate an error of the database into the engine's own."""
     try:
         yield
     except SQLAlchemyError as error:

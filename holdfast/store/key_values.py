@@ -1,4 +1,4 @@
-"""The engine's small configuration in SQL: numbers, lines, applications."""
+"""This module keeps the engine's small configuration in SQL: numbers, lines, applications."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.store.database import Database, Statement
-from holdfast.store.journal import told_as_ours
+from holdfast.store.journal import as_store_failed
 from holdfast.store.tables import KEY_VALUES
 
 _UPSERT = insert(KEY_VALUES)
@@ -22,19 +22,19 @@ class SqlKeyValues:
         self._database = database
 
     async def put(self, kind: str, key: str, value: str) -> None:
-        """Store under (kind, key), replacing. Raises: StoreFailed."""
-        async with told_as_ours():
+        """Store a value under (kind, key), in place of an older one. Raises: StoreFailed."""
+        async with as_store_failed():
             await self._database.write(Statement(sql=_UPSERT, rows=[{"kind": kind, "key": key, "value": value}]))
 
     async def get_all(self, kind: str) -> Mapping[str, str]:
-        """Everything of a kind. Raises: StoreFailed."""
+        """Return every value of a kind, by key. Raises: StoreFailed."""
         query = select(KEY_VALUES.c.key, KEY_VALUES.c.value).where(KEY_VALUES.c.kind == kind).order_by(KEY_VALUES.c.key)
-        async with told_as_ours():
+        async with as_store_failed():
             rows = await self._database.read(query)
         return {row.key: row.value for row in rows}
 
     async def remove(self, kind: str, key: str) -> None:
-        """Forget; no error when absent. Raises: StoreFailed."""
+        """Remove a value; no error when absent. Raises: StoreFailed."""
         gone = delete(KEY_VALUES).where(KEY_VALUES.c.kind == kind, KEY_VALUES.c.key == key)
-        async with told_as_ours():
+        async with as_store_failed():
             await self._database.write(Statement(sql=gone))

@@ -1,11 +1,17 @@
-"""The tables: the engine's journal and configuration, the product's holds. One schema, one version number."""
+"""This module defines the tables: the engine's journal and configuration, the product's holds.
+
+One schema, one version number.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-VERSION = 2
-"""Rises with every change of the tables, or of what their rows say; a file of another version is refused, untouched."""
+VERSION = 3
+"""Rises with every change of the tables or of what their rows say.
+
+A file of another version is refused, untouched.
+"""
 
 METADATA = MetaData()
 
@@ -28,7 +34,7 @@ SNAPSHOTS = Table(
     Column("over_at", Float),
 )
 RECENCY = Index("snapshots_by_end", SNAPSHOTS.c.over_at, SNAPSHOTS.c.noun, SNAPSHOTS.c.sid)
-"""By which the newest of those that are over are found, and the rest deleted, without reading any other."""
+"""Index that finds the newest of those that are over, and deletes the rest, without reading any other row."""
 
 KEY_VALUES = Table(
     "key_values",

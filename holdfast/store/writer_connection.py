@@ -1,4 +1,4 @@
-"""The one connection that writes into the store, and how every connection is set up."""
+"""This module has the one connection that writes into the store, and the setup of every connection."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_S = 0.25
-"""How long SQLite waits for another program's lock before it says so."""
+"""How long SQLite waits for another program's lock before it reports it."""
 
-UNKEEPABLE = (SQLAlchemyError, ValueError, OverflowError)
-"""What a write may fail with. The driver lets two of them pass as they are: text that is no Unicode, and an integer of
-more than 64 bits."""
+WRITE_ERRORS = (SQLAlchemyError, ValueError, OverflowError)
+"""What a write may fail with.
 
-LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-FAILING = frozenset(
+The driver lets two of them pass as they are: text that is no Unicode, and an integer of more than 64 bits.
+"""
+
+LOCK_ERRORS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+STORE_ERRORS = frozenset(
     {
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT),
         *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN),
@@ -33,14 +35,14 @@ FAILING = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One SQL statement and its rows; an empty `rows` runs it once, without parameters."""
+    """A statement is one SQL statement with its rows; an empty `rows` runs it once, without parameters."""
 
     sql: Executable
     rows: Sequence[Mapping[str, Any]] = ()
 
 
-class Pen:
-    """The one connection that writes, and the thread it is used in."""
+class WriterConnection:
+    """A writer connection is the one connection that writes, together with its thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -48,12 +50,12 @@ class Pen:
         self._connection: Connection | None = None
 
     async def write(self, statements: Sequence[Statement]) -> None:
-        """Keep all of them, or none. Raises: what `UNKEEPABLE` names."""
+        """Write all statements, or none. Raises: the errors in `WRITE_ERRORS`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, statements)
 
     def close(self) -> None:
-        """Return when the transaction that is under way is over."""
-        self._thread.submit(self._put_down)
+        """Return when the transaction in progress is over."""
+        self._thread.submit(self._close_connection)
         self._thread.shutdown()
 
     def _write(self, statements: Sequence[Statement]) -> None:
@@ -63,13 +65,13 @@ class Pen:
             for statement in statements:
                 self._connection.execute(statement.sql, list(statement.rows) or None)
 
-    def _put_down(self) -> None:
+    def _close_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
 
 
 def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    """Set up a connection that was made."""
+    """Set up a new connection."""
     # WAL with synchronous=NORMAL survives a crash of this process, and asks the disk only at a checkpoint.
     # A power cut may lose the last commits, never the file.
     connection.text_factory = _lenient  # one text that is damaged must not keep a whole list from being read

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from holdfast.store import database as database_module
-from holdfast.store.database import Database, Statement, StoreInTrouble, open_database
+from holdfast.store.database import Database, Statement, StoreUnavailable, open_database
 from holdfast.store.tables import KEY_VALUES
 
 
@@ -24,7 +24,7 @@ def row(key: str, value: str = "v") -> Statement:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other without a pause, so that no test waits."""
-    monkeypatch.setattr(database_module, "LOOK_S", 0.01)
+    monkeypatch.setattr(database_module, "WATCH_INTERVAL_S", 0.01)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_a_file_that_is_no_longer_the_one_that_was_opened_is_noticed(
         assert told in trouble
         assert "Stop Holdfast, put the file you want in its place while it is stopped, and start it again" in trouble
         assert caplog.text.count(trouble) == 1
-        with pytest.raises(StoreInTrouble, match="while it was open"):
+        with pytest.raises(StoreUnavailable, match="while it was open"):
             await database.write(row("after"))
 
 

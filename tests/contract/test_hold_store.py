@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.errors import StoreError
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold, RecordEvent, Status, WayName
 from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
 from holdfast.holds.ports import HoldStore
-from holdfast.holds.steps.pair import Pair, Party, Place
+from holdfast.holds.steps.pair import LegState, Pair, Party
 from holdfast.store.database import Statement, open_database
 from holdfast.store.holds import SqlHolds
 
@@ -55,10 +55,10 @@ FULL = Hold(
 
 def a_pair(parent: int, child: int, *, turn: int = 0) -> Pair:
     return Pair(
-        parent=Party(call=CallSid(f"CA{parent:032x}"), place=Place.PARENT),
-        child=Party(call=CallSid(f"CA{child:032x}"), place=Place.CHILD, held=True, music="https://example.com/m"),
+        parent=Party(call=CallSid(f"CA{parent:032x}"), state=LegState.PARENT),
+        child=Party(call=CallSid(f"CA{child:032x}"), state=LegState.CHILD, held=True, music="https://example.com/m"),
         after="https://example.com/after",
-        turn=turn,
+        generation=turn,
     )
 
 
@@ -94,8 +94,8 @@ async def test_the_newest_hold_of_a_call_is_found(store: HoldStore) -> None:
     second = replace(a_hold(2, asked_at=2.0, status=Status.RESUMED), call=first.call)
     for hold in (first, second, a_hold(3, asked_at=3.0)):
         await store.save_hold(hold, [RecordEvent(kind="asked")], at=hold.asked_at)
-    assert await store.last_of(first.call) == second
-    assert await store.last_of(CallSid("CA" + "9" * 32)) is None
+    assert await store.latest_of_call(first.call) == second
+    assert await store.latest_of_call(CallSid("CA" + "9" * 32)) is None
 
 
 async def test_a_hold_that_ends_is_no_longer_active(store: HoldStore) -> None:
@@ -106,13 +106,13 @@ async def test_a_hold_that_ends_is_no_longer_active(store: HoldStore) -> None:
 
 
 async def test_history_is_numbered_in_the_order_it_was_told(store: HoldStore) -> None:
-    assert await store.last_event() == 0
+    assert await store.last_event_id() == 0
     asked = replace(a_hold(1), by="alice")
     first = await store.save_hold(asked, [RecordEvent(kind="asked", detail="why"), RecordEvent(kind="holding")], at=1.0)
     second = await store.save_hold(replace(asked, resumed_by="bob"), [RecordEvent(kind="resumed")], at=2.0)
     ids = [event.id for event in (*first, *second)]
     assert ids == sorted(set(ids))
-    assert await store.last_event() == ids[-1]
+    assert await store.last_event_id() == ids[-1]
     told = await store.events()
     assert told == [*first, *second]
     assert [(event.kind, event.at, event.by, event.detail) for event in told] == [
@@ -134,8 +134,8 @@ async def test_a_pair_replaces_the_one_of_its_parent_and_is_forgotten(store: Hol
     await store.save_pair(a_pair(3, 4))
     await store.save_pair(a_pair(1, 5, turn=7))
     assert sorted(await store.pairs(), key=lambda pair: pair.parent.call) == [a_pair(1, 5, turn=7), a_pair(3, 4)]
-    await store.forget_pair(a_pair(1, 2).parent.call)
-    await store.forget_pair(a_pair(9, 9).parent.call)
+    await store.remove_pair(a_pair(1, 2).parent.call)
+    await store.remove_pair(a_pair(9, 9).parent.call)
     assert await store.pairs() == [a_pair(3, 4)]
 
 
@@ -156,8 +156,8 @@ async def test_a_failing_sql_store_speaks_the_products_words(tmp_path: Path) -> 
         store = await SqlHolds.open(database)
         await store.save_hold(FULL, (), at=1.0)
         await database.write(Statement(sql=text("UPDATE holds SET record='{}'")))
-        with pytest.raises(StoreTrouble, match="cannot be read"):
+        with pytest.raises(StoreError, match="cannot be read"):
             await store.hold(FULL.id)
         await database.write(Statement(sql=text("DROP TABLE pairs")))
-        with pytest.raises(StoreTrouble, match="no such table"):
+        with pytest.raises(StoreError, match="no such table"):
             await store.save_pair(a_pair(1, 2))

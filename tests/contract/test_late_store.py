@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from holdfast.holds.errors import StoreTrouble
-from holdfast.holds.hold import RecordEvent, ask
+from holdfast.holds.errors import StoreError
+from holdfast.holds.hold import RecordEvent, open_hold
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.store import database as database_module
-from holdfast.store.database import Database, Statement, StoreInTrouble, open_database
+from holdfast.store.database import Database, Statement, StoreUnavailable, open_database
 from holdfast.store.holds import SqlHolds
 from holdfast.store.tables import KEY_VALUES
 
@@ -55,7 +55,7 @@ async def kept(database: Database) -> list[str]:
 
 async def until(so: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not so():  # noqa: ASYNC110  # the store tells of its trouble when it is asked
+        while not so():  # noqa: ASYNC110  # the store records of its trouble when it is asked
             await asyncio.sleep(0.01)
 
 
@@ -92,7 +92,7 @@ async def test_a_store_that_is_locked_for_long_takes_nothing_more_until_it_has_w
         trouble = database.trouble()
         assert trouble is not None
         assert "another program keeps it locked" in trouble
-        with pytest.raises(StoreInTrouble, match="keeps it locked"):
+        with pytest.raises(StoreUnavailable, match="keeps it locked"):
             await database.write(row("refused"))
         assert "is in trouble" in caplog.text
     await until_quiet(database)
@@ -103,7 +103,7 @@ async def test_a_store_that_is_locked_for_long_takes_nothing_more_until_it_has_w
 async def test_a_slow_disk_is_late_too(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database_module, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(database_module, "WRITE_WAIT_S", 0.01)
     monkeypatch.setattr(database_module, "TROUBLE_S", 0.05)
     slow = Statement(
         sql=text(
@@ -136,14 +136,14 @@ async def test_a_store_that_fails_says_so_at_once_and_recovers_by_itself(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A disk that is full: here a file that may not grow."""
-    monkeypatch.setattr(database_module, "AGAIN_S", 0.05)
+    monkeypatch.setattr(database_module, "RETRY_S", 0.05)
     await database.write(Statement(sql=text("PRAGMA max_page_count=1")))
     with pytest.raises(SQLAlchemyError, match="full"):
         await database.write(row("big", "x" * 500_000))
     trouble = database.trouble()
     assert trouble is not None
     assert "full" in trouble
-    with pytest.raises(StoreInTrouble, match="full"):
+    with pytest.raises(StoreUnavailable, match="full"):
         await database.write(row("refused"))
     await until_quiet(database)  # a page that is there can be written: what was tried by itself is not large
     await database.write(row("small"))
@@ -153,7 +153,7 @@ async def test_a_store_that_fails_says_so_at_once_and_recovers_by_itself(
 async def test_a_store_that_fails_keeps_what_it_took_late(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "AGAIN_S", 0.05)
+    monkeypatch.setattr(database_module, "RETRY_S", 0.05)
     await database.write(row("before"), Statement(sql=text("PRAGMA max_page_count=1")))
     with locked(path):
         await database.write(row("big", "x" * 500_000))
@@ -163,7 +163,7 @@ async def test_a_store_that_fails_keeps_what_it_took_late(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         assert other.execute("SELECT count(*) FROM key_values").fetchone() == (1,)
     lift = Statement(sql=text("PRAGMA max_page_count=1000000"))
-    database._pending.appendleft(database_module.Write((lift,), time.monotonic(), left=True))  # there is room again
+    database._pending.appendleft(database_module.Write((lift,), time.monotonic(), detached=True))  # there is room again
     await until_quiet(database)
     assert await kept(database) == ["before", "big", "small"]
 
@@ -188,20 +188,20 @@ async def test_a_store_that_is_closed_while_it_is_locked_says_what_is_lost(
 async def test_a_hold_that_is_written_late_is_read_as_what_it_is(database: Database, path: Path) -> None:
     store = await SqlHolds.open(database)
     call = CallSid("CA" + "1" * 32)
-    first, told = ask(id=HoldId("HD1"), call=call, now=1.0, by=None, reason=None, music=None, limit_s=None)
+    first, told = open_hold(id=HoldId("HD1"), call=call, now=1.0, by=None, reason=None, music=None, limit_s=None)
     await store.save_hold(first, told, at=1.0)
-    second, told = ask(id=HoldId("HD2"), call=call, now=2.0, by="alice", reason=None, music=None, limit_s=None)
+    second, told = open_hold(id=HoldId("HD2"), call=call, now=2.0, by="alice", reason=None, music=None, limit_s=None)
 
     async def seen() -> list[object]:
         return [
             await store.hold(HoldId("HD2")),
-            await store.last_of(call),
+            await store.latest_of_call(call),
             list(await store.holds()),
             list(await store.holds(active_only=True, limit=1)),
             [(event.id, event.hold, event.kind) for event in await store.events()],
             [event.id for event in await store.events(after=1)],
             [event.id for event in await store.events(after=1, limit=1)],
-            await store.last_event(),
+            await store.last_event_id(),
         ]
 
     with locked(path):
@@ -214,11 +214,13 @@ async def test_a_hold_that_is_written_late_is_read_as_what_it_is(database: Datab
 
 async def test_no_hold_begins_while_the_store_is_in_trouble(database: Database, path: Path) -> None:
     store = await SqlHolds.open(database)
-    hold, told = ask(id=HoldId("HD1"), call=CallSid("CA1"), now=1.0, by=None, reason=None, music=None, limit_s=None)
+    hold, told = open_hold(
+        id=HoldId("HD1"), call=CallSid("CA1"), now=1.0, by=None, reason=None, music=None, limit_s=None
+    )
     with locked(path):
         await database.write(row("early"))
         await until(lambda: database.trouble() is not None)
-        with pytest.raises(StoreTrouble, match="keeps it locked"):
+        with pytest.raises(StoreError, match="keeps it locked"):
             await store.save_hold(hold, told, at=1.0)
         assert await store.hold(HoldId("HD1")) is None
     await until_quiet(database)

@@ -20,7 +20,7 @@ from holdfast.cli.server.stored_row_readers import READERS
 from holdfast.holds.hold import Hold, RecordEvent, Status, WayName
 from holdfast.holds.ids import CallSid as HoldCall
 from holdfast.holds.ids import HoldId
-from holdfast.holds.steps.pair import Pair, Party, Place
+from holdfast.holds.steps.pair import LegState, Pair, Party
 from holdfast.store import row_check
 from holdfast.store.database import DatabaseInvalid, open_database
 from holdfast.store.holds import SqlHolds
@@ -177,8 +177,8 @@ async def fill(path: Path) -> None:
         await holds.save_hold(replace(a_hold("HD2"), status=Status.RESUMED), [RecordEvent(kind="resumed")], at=1.0)
         await holds.save_pair(
             Pair(
-                parent=Party(call=HoldCall(sid("CA", 1)), place=Place.PARENT),
-                child=Party(call=HoldCall(sid("CA", 2)), place=Place.CHILD),
+                parent=Party(call=HoldCall(sid("CA", 1)), state=LegState.PARENT),
+                child=Party(call=HoldCall(sid("CA", 2)), state=LegState.CHILD),
             )
         )
 
@@ -397,7 +397,7 @@ async def test_what_is_read_later_is_left_out_and_the_rest_is_shown(
 async def test_beyond_so_many_the_start_is_refused_and_nothing_is_moved(
     bad: int, most: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_check, "MOST", most)
+    monkeypatch.setattr(row_check, "MAX_UNREADABLE", most)
     for number in range(bad):
         change(path, "INSERT INTO key_values VALUES ('line', ?, '{')", f"line {number}")
     if bad <= most:
@@ -412,7 +412,7 @@ async def test_beyond_so_many_the_start_is_refused_and_nothing_is_moved(
 
 
 async def test_one_in_ten_of_a_large_store_may_be_unreadable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_check, "MOST", 3)
+    monkeypatch.setattr(row_check, "MAX_UNREADABLE", 3)
     with closing(sqlite3.connect(path)) as connection, connection:
         [(good,)] = connection.execute("SELECT value FROM key_values WHERE kind = 'line'").fetchall()
         lines = [("line", f"line {number}", "{" if number % 12 == 0 else good) for number in range(240)]

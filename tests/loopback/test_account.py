@@ -10,8 +10,8 @@ import pytest
 
 from holdfast.holds.account.client import Account
 from holdfast.holds.errors import (
+    AccountError,
     AccountRefused,
-    AccountTrouble,
     AccountUnreachable,
     OutcomeUnknown,
     ResourceNotFound,
@@ -37,7 +37,7 @@ READS: dict[str, Callable[[Account], Awaitable[object]]] = {
     "queues": lambda account: account.queues(),
     "find queue": lambda account: account.find_queue("hold"),
     "members": lambda account: account.members(QUEUE),
-    "waits": lambda account: account.waits(QUEUE, CALL),
+    "waits": lambda account: account.is_queued(QUEUE, CALL),
 }
 CHANGES: dict[str, Callable[[Account], Awaitable[object]]] = {
     "hold": lambda account: account.set_hold(ROOM, CALL, hold=True, url="http://127.0.0.1:1/m"),
@@ -58,10 +58,10 @@ def told(status: int, code: int) -> Behaviour:
 
 async def trouble(
     behaviour: Behaviour, work: Callable[[Account], Awaitable[object]], *, timeout_s: float = LONG_S
-) -> AccountTrouble:
+) -> AccountError:
     async with WebServer(otherwise=behaviour) as server:
         account = Account.engine(url=server.url(""), sid=SID, token=TOKEN, timeout_s=timeout_s)
-        with pytest.raises(AccountTrouble) as caught:
+        with pytest.raises(AccountError) as caught:
             async with asyncio.timeout(LONG_S):
                 await work(account)
     return caught.value
@@ -133,7 +133,7 @@ async def test_what_is_not_there_is_an_answer_to_a_read() -> None:
         assert await account.participant(ROOM, CALL) is None
         assert await account.participants(ROOM) == []
         assert await account.members(QUEUE) == []
-        assert await account.waits(QUEUE, CALL) is False
+        assert await account.is_queued(QUEUE, CALL) is False
         await account.close_queue(QUEUE)
 
 
@@ -152,6 +152,6 @@ async def test_a_list_whose_pages_never_end_ends() -> None:
 
     async with WebServer(otherwise=again) as server:
         account = Account.engine(url=server.url(""), sid=SID, token=TOKEN, timeout_s=SHORT_S)
-        with pytest.raises(AccountTrouble):
+        with pytest.raises(AccountError):
             async with asyncio.timeout(LONG_S):
                 await account.calls()

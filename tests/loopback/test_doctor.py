@@ -22,7 +22,7 @@ from holdfast.cli.run_file import (
     withdraw,
 )
 from holdfast.settings import Settings, read
-from holdfast.store.account_file import account_file, keep_account
+from holdfast.store.account_file import account_path, load_or_create_account
 
 
 @pytest.fixture
@@ -149,9 +149,9 @@ def test_a_store_that_cannot_be_opened(store: Path) -> None:
 
 def test_an_account_that_others_can_read(store: Path) -> None:
     assert "will be made" in checks.check_account(settings(store)).what
-    keep_account(store)
+    load_or_create_account(store)
     assert checks.check_account(settings(store)).verdict is Severity.FINE
-    account_file(store).chmod(0o644)
+    account_path(store).chmod(0o644)
     finding = checks.check_account(settings(store))
     assert finding.verdict is Severity.DOUBTFUL
     assert finding.fix.startswith("chmod 600")

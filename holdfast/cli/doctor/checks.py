@@ -17,7 +17,7 @@ from typing import Any
 
 from holdfast.cli.run_file import RunFile
 from holdfast.settings import Settings, settings_file, unknown_variables
-from holdfast.store.account_file import account_file
+from holdfast.store.account_file import account_path
 
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 OTHER_FILES = 128
@@ -240,7 +240,7 @@ def check_account(settings: Settings) -> Finding:
     """Whether the account is kept from others."""
     if settings.account_sid:
         return fine(f"the account is {settings.account_sid}, from the settings")
-    path = account_file(settings.store_path)
+    path = account_path(settings.store_path)
     if not path.exists():
         return fine("the account will be made on first start")
     if _is_open_to_others(path):

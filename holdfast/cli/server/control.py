@@ -171,7 +171,7 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
             async with Engine(
                 engine_settings(wiring), journal=journal, directory=directory, store=SqlKeyValues(wiring.database)
             ) as engine:
-                after_calls.push_async_callback(holds.all_ended, why="the server was stopped, and hung up every call")
+                after_calls.push_async_callback(holds.end_all, why="the server was stopped, and hung up every call")
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 sessions = Sessions()
@@ -341,7 +341,7 @@ def application(
     metrics.count(engine.counters, engine.not_ready_reason)
     metrics.show("callbacks", CallbackCollector(engine.webhooks.callbacks))
     metrics.show("trunks", TrunkCollector(engine.legs.trunks))
-    metrics.show("holds", HoldsCollector(holds.ledger, time.time))
+    metrics.show("holds", HoldsCollector(holds.hold_log, time.time))
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,

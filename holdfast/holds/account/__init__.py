@@ -1,1 +1,1 @@
-"""The account behind the holds service: client, transport, credentials and snapshots."""
+"""This package reads and changes the account, by the official Twilio SDK."""

@@ -1,7 +1,7 @@
-"""The account behind us, by the official Twilio SDK: Twilio's cloud, or the engine.
+"""This module is the client of an account, by the official Twilio SDK: Twilio's cloud, or the engine.
 
-One class for both; they differ in the address. Nothing is ever repeated here: a change without an answer is for the
-service to settle by a read.
+One class serves both; they differ in the address. No request is repeated here: the service resolves a change without a
+response by a read.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ from holdfast.holds.account.snapshots import (
 )
 from holdfast.holds.account.transport import Transport
 from holdfast.holds.errors import (
+    AccountError,
     AccountRefused,
-    AccountTrouble,
     AccountUnreachable,
     BadInput,
     ResourceNotFound,
@@ -43,13 +43,16 @@ T = TypeVar("T")
 CALL_NOT_IN_PROGRESS = 21220
 NOT_FOUND = 20404
 LIVE_CONFERENCES = ("init", "in-progress")
-PAGE = 500
-MOST = 5_000
+PAGE_SIZE = 500
+MAX_ROWS = 5_000
 """How many rows of one list are read at most."""
 
 
 class Account:
-    """An account that speaks Twilio's voice REST API. Make one with `Account.twilio()` or `Account.engine()`."""
+    """An account that speaks Twilio's voice REST API.
+
+    Make one with `Account.twilio()` or `Account.engine()`.
+    """
 
     def __init__(self, credentials: AccountCredentials, *, timeout_s: float = 10.0) -> None:
         parts = urlsplit(credentials.base_url)
@@ -61,32 +64,38 @@ class Account:
         client = Client(credentials.sid, credentials.token, http_client=self._transport)
         if credentials.base_url != CLOUD:
             client.api.base_url = credentials.base_url
+            """Return the address of the account's API."""
             # These rewrite the host of every URL; they are meant for twilio.com.
             client.edge = client.region = None
         self._client = client
-        self._untold: set[str] = set()
+        self._unsupported: set[str] = set()
 
     @classmethod
     def twilio(cls, *, sid: str | None = None, token: str | None = None, timeout_s: float = 10.0) -> "Account":
-        """The account of TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, on Twilio's cloud.
+        """Return the account of TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, on Twilio's cloud.
 
-        Set TWILIO_API_BASE_URL or HOLDFAST_API, and the same program runs on the engine there.
+        Set TWILIO_API_BASE_URL or HOLDFAST_API, and the same program runs on the engine there. Raises: BadInput.
         """
-        return cls(credentials.of_cloud(sid=sid, token=token), timeout_s=timeout_s)
+        return cls(credentials.cloud_credentials(sid=sid, token=token), timeout_s=timeout_s)
 
     @classmethod
     def engine(
         cls, *, url: str | None = None, sid: str | None = None, token: str | None = None, timeout_s: float = 10.0
     ) -> "Account":
-        """The account of the engine: the one given, or of the environment, or of this machine's settings."""
-        return cls(credentials.of_engine(url=url, sid=sid, token=token), timeout_s=timeout_s)
+        """Return the engine's account: the one given, or of the environment, or of this machine's settings.
+
+        Raises: BadInput when there is none.
+        """
+        return cls(credentials.engine_credentials(url=url, sid=sid, token=token), timeout_s=timeout_s)
 
     @property
     def sid(self) -> str:
+        """Return the account's SID."""
         return self._credentials.sid
 
     @property
     def token(self) -> str:
+        """Return the account's auth token."""
         return self._credentials.token
 
     @property
@@ -94,133 +103,149 @@ class Account:
         return self._credentials.base_url
 
     def can_reach(self, url: str) -> bool:
-        """Whether the account's servers could open this URL, as far as its host name tells."""
+        """Return whether the account's servers could open this URL, as far as its host name shows."""
         host = urlsplit(url).hostname
         if not host:
             return False
-        return not self._in_the_cloud() or not _private(host)
+        return not self._is_cloud() or not _is_private(host)
 
-    def _in_the_cloud(self) -> bool:
+    def _is_cloud(self) -> bool:
         host = urlsplit(self.base_url).hostname or ""
         return host == "twilio.com" or host.endswith(".twilio.com")
 
     async def open(self) -> None:
+        """Keep connections open between requests, until `close`."""
         await self._transport.open()
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._transport.close()
 
     # Reads.
 
     async def call(self, call: CallSid) -> CallSnapshot | None:
+        """Return this call; None when it does not exist."""
         try:
-            async with _translated():
+            async with _translated_errors():
                 return _call(await self._client.calls(call).fetch_async())
         except ResourceNotFound:
             return None
 
     async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSnapshot]:
+        """Return the calls of this status, or made by this parent, newest first."""
         filters: dict[str, str] = {}
         if status is not None:
             filters["status"] = status
         if parent is not None:
             filters["parent_call_sid"] = parent
-        async with _translated():
-            return [_call(one) for one in await self._listed(self._client.calls, **filters)]
+        async with _translated_errors():
+            return [_call(one) for one in await self._list(self._client.calls, **filters)]
 
     async def conferences(self) -> Sequence[ConferenceSnapshot]:
+        """Return every live conference."""
         found: dict[ConferenceSid, ConferenceSnapshot] = {}
         # The running ones last: one that starts between the two reads is seen at least once.
         for status in LIVE_CONFERENCES:
-            async with _translated():
-                for one in await self._listed(self._client.conferences, status=status):
-                    sid = ConferenceSid(_text(one.sid))
+            async with _translated_errors():
+                for one in await self._list(self._client.conferences, status=status):
+                    sid = ConferenceSid(_required(one.sid))
                     found[sid] = ConferenceSnapshot(sid=sid, name=one.friendly_name or "", status=str(one.status))
         return [one for one in found.values() if one.status in LIVE_CONFERENCES]
 
     async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]:
+        """Return the participants of this conference; none when it is over."""
         try:
-            async with _translated():
+            async with _translated_errors():
                 listed = self._client.conferences(conference).participants
-                return [_participant(one) for one in await self._listed(listed)]
+                return [_participant(one) for one in await self._list(listed)]
         except ResourceNotFound:
             return []
 
     async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None:
+        """Return this call as a participant of this conference; None when it is not in it."""
         try:
-            async with _translated():
+            async with _translated_errors():
                 return _participant(await self._client.conferences(conference).participants(call).fetch_async())
         except ResourceNotFound:
             return None
 
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
-        async with _translated():
-            found = await self._listed(self._client.queues)
-            return [(QueueSid(_text(one.sid)), one.friendly_name or "") for one in found if one.current_size]
+        """Return the queues that have members, with their names."""
+        async with _translated_errors():
+            found = await self._list(self._client.queues)
+            return [(QueueSid(_required(one.sid)), one.friendly_name or "") for one in found if one.current_size]
 
     async def find_queue(self, name: str) -> QueueSid | None:
-        async with _translated():
-            found = await self._listed(self._client.queues)
-            return next((QueueSid(_text(one.sid)) for one in found if one.friendly_name == name), None)
+        """Return the queue of this name; None when it does not exist."""
+        async with _translated_errors():
+            found = await self._list(self._client.queues)
+            return next((QueueSid(_required(one.sid)) for one in found if one.friendly_name == name), None)
 
     async def members(self, queue: QueueSid) -> Sequence[CallSid]:
+        """Return the calls that wait in this queue."""
         try:
-            async with _translated():
+            async with _translated_errors():
                 members = self._client.queues(queue).members
-                return [CallSid(_text(one.call_sid)) for one in await self._listed(members)]
+                return [CallSid(_required(one.call_sid)) for one in await self._list(members)]
         except ResourceNotFound:
             return []
 
-    async def waits(self, queue: QueueSid, call: CallSid) -> bool:
+    async def is_queued(self, queue: QueueSid, call: CallSid) -> bool:
+        """Return whether this call waits in this queue."""
         try:
-            async with _translated():
+            async with _translated_errors():
                 await self._client.queues(queue).members(call).fetch_async()
                 return True
         except ResourceNotFound:
             return False
 
     async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
-        def read(told: Any) -> list[PhoneHoldSnapshot]:
+        """Return the calls whose own phones hold; none from an account other than the engine."""
+
+        def read(data: Any) -> list[PhoneHoldSnapshot]:
             return [
-                PhoneHoldSnapshot(call=CallSid(_text(one["call"])), since=float(one["since"])) for one in told["holds"]
+                PhoneHoldSnapshot(call=CallSid(_required(one["call"])), since=float(one["since"]))
+                for one in data["holds"]
             ]
 
-        return await self._engine_tells("phone-holds", read)
+        return await self._read_engine("phone-holds", read)
 
-    async def sounds(self) -> Sequence[AudioQualitySnapshot]:
-        def read(told: Any) -> list[AudioQualitySnapshot]:
+    async def audio_quality(self) -> Sequence[AudioQualitySnapshot]:
+        """Return the audio quality of live calls; none from an account other than the engine."""
+
+        def read(data: Any) -> list[AudioQualitySnapshot]:
             return [
                 AudioQualitySnapshot(
-                    call=CallSid(_text(one["call"])),
+                    call=CallSid(_required(one["call"])),
                     mos=None if one["mos"] is None else float(one["mos"]),
                     loss=one["packets_lost"] / max(1, one["packets_lost"] + one["packets_received"]),
                     jitter_ms=float(one["jitter_ms"]),
                 )
-                for one in told["calls"]
+                for one in data["calls"]
             ]
 
-        return await self._engine_tells("quality", read)
+        return await self._read_engine("quality", read)
 
-    async def _engine_tells(self, what: str, read: Callable[[Any], list[T]]) -> list[T]:
-        """What only the engine knows; nothing from any other account, which is asked for each thing once."""
-        if self._in_the_cloud() or what in self._untold:
+    async def _read_engine(self, path: str, read: Callable[[Any], list[T]]) -> list[T]:
+        """Read what only the engine reports; return nothing for any other account, which is asked once per path."""
+        if self._is_cloud() or path in self._unsupported:
             return []
-        url = f"{self.base_url.rstrip('/')}/engine/{what}"
+        url = f"{self.base_url.rstrip('/')}/engine/{path}"
         answer = await self._transport.request("GET", url, auth=(self.sid, self.token))
         if answer.status_code == 404:
-            self._untold.add(what)
+            self._unsupported.add(path)
             return []
         try:
             return read(json.loads(answer.text))
         except (ValueError, KeyError, TypeError) as error:
-            raise AccountTrouble(f"the engine's answer cannot be read: {error}") from error
+            raise AccountError(f"the engine's answer cannot be read: {error}") from error
 
-    async def _listed(self, resource: Any, **filters: str) -> list[Any]:
-        """The rows of a list. The SDK follows pages for as long as there are any, empty ones too; this ends."""
-        within_s = self._timeout_s * (MOST // PAGE)
+    async def _list(self, resource: Any, **filters: str) -> list[Any]:
+        """Return the rows of a list, within a time limit: the SDK follows pages without end, empty ones too."""
+        within_s = self._timeout_s * (MAX_ROWS // PAGE_SIZE)
         try:
             async with asyncio.timeout(within_s):
-                found: list[Any] = await resource.list_async(**filters, limit=MOST, page_size=PAGE)
+                found: list[Any] = await resource.list_async(**filters, limit=MAX_ROWS, page_size=PAGE_SIZE)
                 return found
         except TimeoutError as error:
             raise AccountUnreachable(f"a list did not come to its end within {within_s:g} s") from error
@@ -230,25 +255,29 @@ class Account:
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
     ) -> ParticipantSnapshot:
+        """Hold or resume a participant. `url` is fetched by GET; None: the account's own music."""
         participant = self._client.conferences(conference).participants(call)
-        async with _translated():
+        async with _translated_errors():
             if hold and url is not None:
                 # Documentation disagrees about the default of HoldMethod, so it is always said.
                 return _participant(await participant.update_async(hold=True, hold_url=url, hold_method="GET"))
             return _participant(await participant.update_async(hold=hold))
 
     async def redirect(self, call: CallSid, *, twiml: str) -> None:
-        async with _translated():
+        """Let a live call run this document now."""
+        async with _translated_errors():
             await self._client.calls(call).update_async(twiml=twiml)
 
     async def hang_up(self, call: CallSid) -> None:
-        async with _translated():
+        """Hang up a live call."""
+        async with _translated_errors():
             await self._client.calls(call).update_async(status="completed")
 
     async def open_queue(self, name: str) -> QueueSid:
+        """Return the queue of this name, and create it if it does not exist."""
         try:
-            async with _translated():
-                return QueueSid(_text((await self._client.queues.create_async(friendly_name=name)).sid))
+            async with _translated_errors():
+                return QueueSid(_required((await self._client.queues.create_async(friendly_name=name)).sid))
         except (WrongCredentials, ResourceNotFound):
             raise
         except AccountRefused:
@@ -259,42 +288,43 @@ class Account:
             return found
 
     async def close_queue(self, queue: QueueSid) -> None:
+        """Remove an empty queue; a queue that does not exist is no error."""
         try:
-            async with _translated():
+            async with _translated_errors():
                 await self._client.queues(queue).delete_async()
         except ResourceNotFound:
             return
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """The SDK's errors as ours. The one place where they are translated."""
+async def _translated_errors() -> AsyncIterator[None]:
+    """Translate the SDK's errors into ours. This is the one place that does."""
     try:
         yield
     except TwilioRestException as error:
-        raise _refused(error.status, error.code, error.msg) from error
+        raise _refusal(error.status, error.code, error.msg) from error
     except TwilioServiceException as error:
-        raise _refused(error.status, error.code, error.detail or error.title) from error
+        raise _refusal(error.status, error.code, error.detail or error.title) from error
     except (TwilioException, json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
-        raise _page_refused(error) or AccountTrouble(f"the account's answer cannot be read: {error}") from error
+        raise _list_refused(error) or AccountError(f"the account's answer cannot be read: {error}") from error
 
 
-def _page_refused(error: Exception) -> AccountRefused | None:
-    """What the account said to a list, which the SDK tells of as a page that cannot be fetched, answer and all."""
+def _list_refused(error: Exception) -> AccountRefused | None:
+    """Return the account's response to a list, which the SDK wraps in an error of its own."""
     answer = error.args[1] if isinstance(error, TwilioException) and len(error.args) == 2 else None
     if not isinstance(answer, Response) or answer.status_code < 400:
         return None
     try:
-        told = json.loads(answer.text)
+        data = json.loads(answer.text)
     except ValueError:
-        told = None
-    told = told if isinstance(told, dict) else {}
-    return _refused(answer.status_code, told.get("code"), told.get("message"))
+        data = None
+    data = data if isinstance(data, dict) else {}
+    return _refusal(answer.status_code, data.get("code"), data.get("message"))
 
 
-def _refused(status: int, said: object, words: object) -> AccountRefused:
-    code = said if isinstance(said, int) else None
-    message = f"the account refused: {words or 'it did not say why'} (HTTP {status}{f', code {code}' if code else ''})"
+def _refusal(status: int, raw_code: object, reason: object) -> AccountRefused:
+    code = raw_code if isinstance(raw_code, int) else None
+    message = f"the account refused: {reason or 'it did not say why'} (HTTP {status}{f', code {code}' if code else ''})"
     if status == 404 or code in (NOT_FOUND, CALL_NOT_IN_PROGRESS):
         return ResourceNotFound(message, status=status, twilio_code=code)
     if status in (401, 403):
@@ -307,15 +337,15 @@ def _refused(status: int, said: object, words: object) -> AccountRefused:
     return AccountRefused(message, status=status, twilio_code=code)
 
 
-def _text(value: str | None) -> str:
+def _required(value: str | None) -> str:
     if not value:
-        raise AccountTrouble("the account's answer has no SID where one belongs")
+        raise AccountError("the account's answer has no SID where one belongs")
     return value
 
 
 def _call(seen: CallInstance) -> CallSnapshot:
     return CallSnapshot(
-        sid=CallSid(_text(seen.sid)),
+        sid=CallSid(_required(seen.sid)),
         status=str(seen.status),
         parent=CallSid(seen.parent_call_sid) if seen.parent_call_sid else None,
         from_=seen._from or "",
@@ -326,8 +356,8 @@ def _call(seen: CallInstance) -> CallSnapshot:
 
 def _participant(seen: ParticipantInstance) -> ParticipantSnapshot:
     return ParticipantSnapshot(
-        call=CallSid(_text(seen.call_sid)),
-        conference=ConferenceSid(_text(seen.conference_sid)),
+        call=CallSid(_required(seen.call_sid)),
+        conference=ConferenceSid(_required(seen.conference_sid)),
         hold=bool(seen.hold),
         muted=bool(seen.muted),
         coaches=CallSid(seen.call_sid_to_coach) if seen.coaching and seen.call_sid_to_coach else None,
@@ -336,7 +366,7 @@ def _participant(seen: ParticipantInstance) -> ParticipantSnapshot:
     )
 
 
-def _private(host: str) -> bool:
+def _is_private(host: str) -> bool:
     if host == "localhost" or host.endswith((".localhost", ".local")) or ("." not in host and ":" not in host):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Where an account's address, SID and token come from, when the caller names none."""
+"""This module finds an account's address, SID and token when the caller names none."""
 
 import json
 import os
@@ -10,46 +10,46 @@ from holdfast.holds.errors import BadInput
 
 CLOUD = "https://api.twilio.com"
 ENGINE_VARIABLES = ("HOLDFAST_API", "TWILIO_API_BASE_URL")
-"""Where the API is, instead of the cloud: ours, and the one the examples and other tools use."""
+"""Environment variables with the address of the API, instead of the cloud: ours, and the one of the examples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountCredentials:
-    """What a Twilio SDK signs in with, and where."""
+    """Account credentials are what a Twilio SDK signs in with, and where."""
 
     base_url: str
     sid: str
     token: str = field(repr=False)
 
 
-def of_cloud(
+def cloud_credentials(
     *, sid: str | None = None, token: str | None = None, environment: Mapping[str, str] = os.environ
 ) -> AccountCredentials:
-    """Twilio's cloud, or the engine an environment variable points at, so that one program runs on both.
+    """Return the credentials for Twilio's cloud, or for the engine that an environment variable names.
 
-    Raises: BadInput when there is no SID or no token.
+    One program so runs on both. Raises: BadInput when there is no SID or no token.
     """
     return AccountCredentials(
-        base_url=_named_api(environment) or CLOUD,
-        sid=_needed("TWILIO_ACCOUNT_SID", sid or environment.get("TWILIO_ACCOUNT_SID")),
-        token=_needed("TWILIO_AUTH_TOKEN", token or environment.get("TWILIO_AUTH_TOKEN")),
+        base_url=_api_from(environment) or CLOUD,
+        sid=_required("TWILIO_ACCOUNT_SID", sid or environment.get("TWILIO_ACCOUNT_SID")),
+        token=_required("TWILIO_AUTH_TOKEN", token or environment.get("TWILIO_AUTH_TOKEN")),
     )
 
 
-def of_engine(
+def engine_credentials(
     *,
     url: str | None = None,
     sid: str | None = None,
     token: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> AccountCredentials:
-    """The engine: what is given, else the environment, else the engine this machine's settings describe.
+    """Return the credentials for the engine: the given ones, else of the environment, else of this machine.
 
-    Raises: BadInput when nothing names an account.
+    Raises: BadInput when no account is named.
     """
     sid = sid or environment.get("HOLDFAST_ACCOUNT_SID") or environment.get("TWILIO_ACCOUNT_SID")
     token = token or environment.get("HOLDFAST_AUTH_TOKEN") or environment.get("TWILIO_AUTH_TOKEN")
-    url = url or _named_api(environment)
+    url = url or _api_from(environment)
     if sid and token and url:
         return AccountCredentials(base_url=url.rstrip("/"), sid=sid, token=token)
     return _of_this_machine(url=url, sid=sid, token=token)
@@ -64,13 +64,13 @@ def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> 
     except SettingsInvalid as error:
         raise BadInput(f"the settings of this machine cannot be used: {error}") from error
     host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host
-    settled = f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
-    url = (url or _running(settings.store_path) or settled).rstrip("/")
+    configured = f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
+    url = (url or _running(settings.store_path) or configured).rstrip("/")
     if not (sid and token):
         path = settings.store_path.with_suffix(".account")
         try:
-            kept = json.loads(path.read_text("utf-8"))
-            sid, token = str(kept["account_sid"]), str(kept["auth_token"])
+            stored = json.loads(path.read_text("utf-8"))
+            sid, token = str(stored["account_sid"]), str(stored["auth_token"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 f"no account is named, and {path} tells of none ({type(error).__name__})",
@@ -80,7 +80,7 @@ def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> 
 
 
 def _running(store: Path) -> str | None:
-    """Where the engine of this store says it listens while it runs, whatever flags it was started with."""
+    """Return where the engine of this store says that it listens while it runs."""
     try:
         url = json.loads(store.with_suffix(".running").read_text("utf-8"))["url"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -88,7 +88,7 @@ def _running(store: Path) -> str | None:
     return url if isinstance(url, str) else None
 
 
-def _named_api(environment: Mapping[str, str]) -> str | None:
+def _api_from(environment: Mapping[str, str]) -> str | None:
     for name in ENGINE_VARIABLES:
         url = environment.get(name)
         if url:
@@ -96,7 +96,7 @@ def _named_api(environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def _needed(name: str, value: str | None) -> str:
+def _required(name: str, value: str | None) -> str:
     if not value:
         raise BadInput(f"{name} is not set", fix="`holdfast account` prints the lines for the engine's account.")
     return value

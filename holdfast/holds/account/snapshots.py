@@ -1,16 +1,16 @@
-"""What is read of an account: calls, conferences, participants. Twilio's words, only what holding needs."""
+"""This module defines what is read from an account: calls, conferences, participants, in Twilio's words."""
 
 from dataclasses import dataclass
 
 from holdfast.holds.ids import CallSid, ConferenceSid
 
-LIVE = frozenset({"queued", "ringing", "in-progress"})
+LIVE_STATUSES = frozenset({"queued", "ringing", "in-progress"})
 """Statuses of calls that are not over. Source: Twilio REST, Call resource, status values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSnapshot:
-    """One call as the account tells it."""
+    """A call snapshot is one call as the account shows it."""
 
     sid: CallSid
     status: str
@@ -21,18 +21,21 @@ class CallSnapshot:
 
     @property
     def live(self) -> bool:
-        """Whether the call is not over."""
-        return self.status in LIVE
+        """Return whether the call is not over."""
+        return self.status in LIVE_STATUSES
 
     @property
     def talking(self) -> bool:
-        """Whether the call was answered and is not over."""
+        """Return whether the call was answered and is not over."""
         return self.status == "in-progress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneHoldSnapshot:
-    """A call whose own phone holds. Units: `since` in seconds since the Unix epoch."""
+    """A phone hold snapshot is a call whose own phone holds.
+
+    Units: `since` in seconds since the Unix epoch.
+    """
 
     call: CallSid
     since: float
@@ -40,7 +43,10 @@ class PhoneHoldSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioQualitySnapshot:
-    """How a call sounds: the estimated opinion of who hears it, 1 to 4.5. Units: `loss` 0 to 1; `jitter_ms`."""
+    """An audio quality snapshot has a call's estimated opinion score, 1 to 4.5, and its packet loss.
+
+    Units: `loss` 0 to 1; `jitter_ms`.
+    """
 
     call: CallSid
     mos: float | None
@@ -50,7 +56,7 @@ class AudioQualitySnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConferenceSnapshot:
-    """One live conference: `init` while too few are in it, then `in-progress`."""
+    """A conference snapshot is one live conference: `init` while too few are in it, then `in-progress`."""
 
     sid: ConferenceSid
     name: str
@@ -59,25 +65,25 @@ class ConferenceSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantSnapshot:
-    """One call's membership of a conference."""
+    """A participant snapshot is one call's membership of a conference."""
 
     call: CallSid
     conference: ConferenceSid
     hold: bool
     muted: bool = False
     coaches: CallSid | None = None
-    """Whom it coaches, who alone hears it."""
+    """The call that it coaches; only that call hears it."""
     label: str | None = None
     status: str = "connected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSnapshot:
-    """A live conference and those in it."""
+    """A room snapshot is a live conference with its participants."""
 
     conference: ConferenceSnapshot
     participants: tuple[ParticipantSnapshot, ...]
 
     def participant(self, call: CallSid) -> ParticipantSnapshot | None:
-        """This call's membership, if it is in the room."""
+        """Return this call's membership, if it is in the conference."""
         return next((one for one in self.participants if one.call == call), None)

@@ -1,4 +1,4 @@
-"""The HTTP the official SDK speaks through: aiohttp, one pool or one connection each, errors in our own words."""
+"""This module sends the official SDK's requests: aiohttp, one pool or one connection each, errors in our words."""
 
 import asyncio
 import logging
@@ -11,22 +11,22 @@ from twilio.http.response import Response
 
 from holdfast.holds.errors import AccountUnreachable, OutcomeUnknown
 
-READS = frozenset({"GET", "HEAD"})
+READ_METHODS = frozenset({"GET", "HEAD"})
 MAX_BODY = 8_000_000
-"""Longest answer read, in bytes; a page of 1,000 calls is about a tenth of it."""
+"""Longest response read, in bytes; a page of 1,000 calls is about a tenth of it."""
 
 _log = logging.getLogger("holdfast.holds.account.transport")
 
 
 class Transport(AsyncHttpClient):  # type: ignore[misc]  # the SDK carries no types
-    """What the SDK sends its requests with.
+    """A transport sends the requests of the SDK.
 
     The SDK's own async client keeps no time limit, leaves its session open when a request fails, and must be built
-    inside the loop. This one ends each request within `timeout_s`, and needs no closing unless `open` was called.
-    It never repeats a request.
+    inside the loop. This one ends each request within `timeout_s`, and needs no closing unless `open` was called. It
+    never repeats a request.
 
-    Raises: `AccountUnreachable` when the request was not sent, or was a read; `OutcomeUnknown` when a change was
-    sent and no whole answer came back.
+    Raises: `AccountUnreachable` when the request was not sent, or was a read; `OutcomeUnknown` when a change was sent
+    and no complete response came back.
     """
 
     def __init__(self, *, timeout_s: float) -> None:
@@ -56,7 +56,7 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the SDK carries no ty
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """Send one request and read its whole answer."""
+        """Send one request and read its whole response."""
         method = method.upper()
         arguments: dict[str, Any] = {
             "params": params,
@@ -100,6 +100,6 @@ def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
 
 
 def _unanswered(method: str, uri: str, why: str) -> AccountUnreachable | OutcomeUnknown:
-    if method in READS:
+    if method in READ_METHODS:
         return AccountUnreachable(f"{uri} gave no answer: {why}")
     return OutcomeUnknown(f"a change was sent to {uri} and not answered: {why}")

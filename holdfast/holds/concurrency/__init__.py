@@ -1,1 +1,1 @@
-"""Concurrency within one event loop: per-call locks, gathered tasks, the home loop."""
+"""This package bounds concurrency within one event loop: locks per call, gathered tasks, the home loop."""

@@ -1,4 +1,4 @@
-"""Several questions at once, each in a named task, none left behind."""
+"""This module runs several reads at once, each in a named task, and leaves none behind."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -9,14 +9,14 @@ from holdfast.holds.errors import HoldsError
 T = TypeVar("T")
 
 
-async def together(name: str, questions: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The answers in the order of the questions; the first trouble of ours ends them all and is raised."""
+async def gather(name: str, coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the results in the order of the coroutines. The first HoldsError cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(question, name=name) for question in questions]
-    except* HoldsError as troubles:
-        trouble: BaseException = troubles
-        while isinstance(trouble, BaseExceptionGroup):
-            trouble = trouble.exceptions[0]
-        raise trouble from None
+            tasks = [group.create_task(coroutine, name=name) for coroutine in coroutines]
+    except* HoldsError as errors:
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
     return [task.result() for task in tasks]

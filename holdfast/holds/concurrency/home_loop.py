@@ -1,4 +1,4 @@
-"""The one event loop a service lives in: its locks and its news wake nobody in another."""
+"""This module binds a service to one event loop: its locks and events notify no task of another loop."""
 
 import asyncio
 import threading
@@ -7,19 +7,19 @@ from holdfast.holds.errors import WrongEventLoop
 
 
 class HomeLoop:
-    """The event loop of the first use."""
+    """A home loop is the event loop of the first use."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._finding = threading.Lock()
+        self._lock = threading.Lock()
 
-    def enter(self) -> None:
-        """Go on only in the loop of the first use. Raises: WrongEventLoop."""
-        here = asyncio.get_running_loop()
-        with self._finding:
+    def check(self) -> None:
+        """Continue only in the loop of the first use. Raises: WrongEventLoop."""
+        current = asyncio.get_running_loop()
+        with self._lock:
             if self._loop is None:
-                self._loop = here
-        if self._loop is here:
+                self._loop = current
+        if self._loop is current:
             return
         if self._loop.is_closed():
             raise WrongEventLoop(

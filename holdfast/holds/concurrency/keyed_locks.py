@@ -1,4 +1,4 @@
-"""One queue of work per call: what is asked about one call is done one after the other, in the order it was asked."""
+"""This module has one lock per call: requests about one call are carried out one by one, in their order."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,25 +6,26 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLocks:
-    """Locks by name, each there only while somebody needs it."""
+    """Keyed locks are locks by name. Each exists only while a task needs it."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
-    async def lane(self, key: str) -> AsyncIterator[None]:
-        """Wait for those before, then be alone with this key."""
-        lock, waiting = self._lanes.get(key, (asyncio.Lock(), 0))
-        self._lanes[key] = (lock, waiting + 1)
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """Acquire this key's lock, in arrival order."""
+        lock, waiting = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, waiting + 1)
         try:
             async with lock:
                 yield
         finally:
-            _, waiting = self._lanes[key]
+            _, waiting = self._locks[key]
             if waiting == 1:
-                del self._lanes[key]
+                del self._locks[key]
             else:
-                self._lanes[key] = (lock, waiting - 1)
+                self._locks[key] = (lock, waiting - 1)
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        """Return how many keys are locked or waited for."""
+        return len(self._locks)

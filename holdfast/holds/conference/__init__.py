@@ -1,1 +1,1 @@
-"""Holding by conference: the planner and the executor side by side."""
+"""This package holds a call in a conference: the pure planner, and the executor that carries out its steps."""

@@ -1,6 +1,6 @@
-"""Holding by conference, carried out: find the room, set the participant's hold, see that it is so.
+"""This module carries out holds in conferences: find the conference, set the participant's hold, confirm it.
 
-What was sent and not answered is settled by a read, and repeated only when the read shows that it was not done.
+A change without a response is resolved by a read, and repeated only when the read shows that it was not made.
 """
 
 from collections import OrderedDict
@@ -9,81 +9,81 @@ from dataclasses import dataclass
 from holdfast.holds.account.snapshots import ConferenceSnapshot, ParticipantSnapshot, RoomSnapshot
 from holdfast.holds.conference import planner
 from holdfast.holds.conference.search import ConferenceSearch
-from holdfast.holds.errors import AccountRefused, AccountTrouble, AccountUnreachable, OutcomeUnknown, ResourceNotFound
-from holdfast.holds.hold import CallOver, Fail, Hold, HoldConfirmed, HoldEnded, Message, StillHeld
+from holdfast.holds.errors import AccountError, AccountRefused, AccountUnreachable, OutcomeUnknown, ResourceNotFound
+from holdfast.holds.hold import CallEnded, Fail, Hold, HoldConfirmed, HoldEnded, Message, StillHeld
 from holdfast.holds.ids import CallSid, ConferenceSid
 from holdfast.holds.ports import AccountPort, ClockPort
 from holdfast.holds.steps.account_steps import Refusal, SetHold
 from holdfast.holds.steps.documents import Documents, is_audio
 from holdfast.holds.timeouts import Timeouts
 
-KEEP_SEEN = 10_000
-"""Of how many calls it is remembered which room they were in last."""
+MAX_REMEMBERED = 10_000
+"""For how many calls the last conference is remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A party's place in a room, and everybody in it."""
+class FoundParticipant:
+    """A found participant is a call in a conference, together with all its participants."""
 
-    me: ParticipantSnapshot
+    participant: ParticipantSnapshot
     room: RoomSnapshot
 
 
 class ConferenceExecutor:
-    """The conference way, on one account."""
+    """A conference executor holds and resumes participants, on one account."""
 
-    def __init__(self, account: AccountPort, clock: ClockPort, patience: Timeouts, documents: Documents | None) -> None:
+    def __init__(self, account: AccountPort, clock: ClockPort, timeouts: Timeouts, documents: Documents | None) -> None:
         self._account = account
         self._clock = clock
-        self._patience = patience
+        self._timeouts = timeouts
         self._documents = documents
         self._search = ConferenceSearch(account)
-        self._last_seen: OrderedDict[CallSid, ConferenceSid] = OrderedDict()
+        self._last_conference: OrderedDict[CallSid, ConferenceSid] = OrderedDict()
 
-    async def find(self, call: CallSid) -> Found | None:
-        """The live conference this call is in now."""
-        known = self._last_seen.get(call)
+    async def find(self, call: CallSid) -> FoundParticipant | None:
+        """Return the live conference that this call is in now."""
+        known = self._last_conference.get(call)
         if known is not None:
-            found = await self._in(ConferenceSnapshot(sid=known, name="", status="in-progress"), call)
+            found = await self._find_in(ConferenceSnapshot(sid=known, name="", status="in-progress"), call)
             if found is not None:
                 return found
             self.forget(call)
         room = await self._search.find(call)
         return None if room is None else self._remember(call, room)
 
-    async def await_forming(self, call: CallSid, *, beside: CallSid | None = None) -> Found | None:
-        """The conference this call comes to be in, waited for a while; `beside`: with this one in it too."""
-        for pause_s in self._patience.looks(self._patience.forming_s):
+    async def await_forming(self, call: CallSid, *, beside: CallSid | None = None) -> FoundParticipant | None:
+        """Wait a while for this call to join a conference; `beside`: until this one is in it too."""
+        for pause_s in self._timeouts.poll_intervals(self._timeouts.conference_forming_s):
             await self._clock.wait(None, timeout_s=pause_s)
             found = await self.find(call)
             if found is not None and (beside is None or found.room.participant(beside) is not None):
                 return found
         return None
 
-    async def room(self, sid: ConferenceSid) -> RoomSnapshot:
-        """Everybody in this conference now."""
-        return await self._search.look(ConferenceSnapshot(sid=sid, name="", status="in-progress"))
+    async def read_room(self, sid: ConferenceSid) -> RoomSnapshot:
+        """Return all participants of this conference."""
+        return await self._search.read_room(ConferenceSnapshot(sid=sid, name="", status="in-progress"))
 
-    async def _in(self, seen: ConferenceSnapshot, call: CallSid) -> Found | None:
-        room = await self._search.look(seen)
+    async def _find_in(self, seen: ConferenceSnapshot, call: CallSid) -> FoundParticipant | None:
+        room = await self._search.read_room(seen)
         return None if room.participant(call) is None else self._remember(call, room)
 
-    def _remember(self, call: CallSid, room: RoomSnapshot) -> Found | None:
+    def _remember(self, call: CallSid, room: RoomSnapshot) -> FoundParticipant | None:
         me = room.participant(call)
         if me is None:
             return None
-        self._last_seen[call] = room.conference.sid
-        self._last_seen.move_to_end(call)
-        if len(self._last_seen) > KEEP_SEEN:
-            self._last_seen.popitem(last=False)
-        return Found(me=me, room=room)
+        self._last_conference[call] = room.conference.sid
+        self._last_conference.move_to_end(call)
+        if len(self._last_conference) > MAX_REMEMBERED:
+            self._last_conference.popitem(last=False)
+        return FoundParticipant(participant=me, room=room)
 
     def forget(self, call: CallSid) -> None:
-        """Let go of what was known of a call."""
-        self._last_seen.pop(call, None)
+        """Remove what was remembered of a call."""
+        self._last_conference.pop(call, None)
 
     def music_url(self, music: str | None) -> str | None:
-        """The HoldUrl for this music: our looping document when the account can fetch it, else the URL itself.
+        """Return the HoldUrl for this music: our looping document if the account can fetch it, else the URL itself.
 
         An audio file given as HoldUrl is played once, and silence follows. Source: Twilio REST, Participant HoldUrl.
         """
@@ -92,11 +92,11 @@ class ConferenceExecutor:
         return self._documents.music_url(music)
 
     async def hold(self, me: ParticipantSnapshot, music: str | None) -> Message:
-        """Hold a participant; what to tell the hold."""
+        """Hold a participant, and return the message for its hold."""
         step = planner.hold(me, self.music_url(music))
         match step:
-            case Refusal(why=why, gone=True):
-                return CallOver(why=why)
+            case Refusal(why=why, call_ended=True):
+                return CallEnded(why=why)
             case Refusal(why=why):
                 return Fail(why=why)
             case None:
@@ -105,12 +105,12 @@ class ConferenceExecutor:
                 return await self._set(step)
 
     async def resume(self, me: ParticipantSnapshot) -> Message:
-        """Bring a participant back; what to tell the hold."""
+        """Resume a participant, and return the message for its hold."""
         step = planner.resume(me)
         return HoldEnded() if step is None else await self._set(step)
 
     async def _set(self, step: SetHold) -> Message:
-        """Send a change until the account shows that it is so, at most twice.
+        """Send a change until the account shows it, at most twice.
 
         Raises: OutcomeUnknown when it was sent and cannot be read either.
         """
@@ -121,48 +121,48 @@ class ConferenceExecutor:
                     step.conference, step.call, hold=step.hold, url=step.music
                 )
             except ResourceNotFound:
-                return await self._left(step)
+                return await self._left_outcome(step)
             except AccountUnreachable as error:
-                return _not_done(step, error.message)
-            except AccountTrouble as error:
+                return _failure(step, error.message)
+            except AccountError as error:
                 if isinstance(error, AccountRefused) and error.status < 500:
-                    return _not_done(step, error.message)
+                    return _failure(step, error.message)
                 why = error.message
                 shown = await self._read(step)
-            for pause_s in self._patience.looks(self._patience.settle_s / 4):
+            for pause_s in self._timeouts.poll_intervals(self._timeouts.confirmation_s / 4):
                 if shown is None:
-                    return await self._left(step)
+                    return await self._left_outcome(step)
                 if shown.hold is step.hold:
                     return HoldConfirmed() if step.hold else HoldEnded()
                 await self._clock.wait(None, timeout_s=pause_s)
                 shown = await self._read(step)
-        return _not_done(step, why)
+        return _failure(step, why)
 
     async def _read(self, step: SetHold) -> ParticipantSnapshot | None:
         try:
             return await self._account.participant(step.conference, step.call)
-        except AccountTrouble as error:
+        except AccountError as error:
             raise OutcomeUnknown(
                 f"the change was sent, and whether it was made cannot be read: {error.message}",
                 fix="It is settled by a read as soon as the account answers; GET /holds/{id} shows it.",
             ) from error
 
-    async def _left(self, step: SetHold) -> CallOver:
+    async def _left_outcome(self, step: SetHold) -> CallEnded:
         self.forget(step.call)
         try:
             seen = await self._account.call(step.call)
-        except AccountTrouble:
+        except AccountError:
             seen = None
         alive = seen is not None and seen.live
-        return CallOver(why="the party has left the conference" if alive else "the call is over")
+        return CallEnded(why="the party has left the conference" if alive else "the call is over")
 
-    async def shown(self, hold: Hold) -> bool | None:
-        """Whether the account shows the party on hold; None when it is not in its conference any more."""
+    async def shows_hold(self, hold: Hold) -> bool | None:
+        """Return whether the account shows the party on hold; None when it is not in its conference any more."""
         if hold.conference is None:
             return None
         seen = await self._account.participant(hold.conference, hold.call)
         return None if seen is None else seen.hold
 
 
-def _not_done(step: SetHold, why: str) -> Message:
+def _failure(step: SetHold, why: str) -> Message:
     return Fail(why=why) if step.hold else StillHeld(why=why)

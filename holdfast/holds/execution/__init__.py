@@ -1,1 +1,1 @@
-"""Carrying out holds: way selection and the executor."""
+"""This package carries out holds: it selects the way, executes it, and takes over holds of other services."""

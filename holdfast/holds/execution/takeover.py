@@ -1,41 +1,42 @@
-"""Holds of another service, or of an earlier run that kept no store: what the account shows of them, made ours.
+"""This module takes over holds of another service, or of an earlier run without a store, as the account shows them.
 
-A conference shows everything. Of two legs the account shows that a call waits in a queue of the name that a hold gives
-it, and which call was the other end of its Dial; where the parent was to go on after the conversation it does not show.
+A conference shows all that is needed. Of two legs the account shows that a call waits in a queue whose name a hold gave
+it, and which call was the other end of its Dial; it does not show where the parent was to continue after the
+conversation.
 """
 
 from dataclasses import dataclass
 
 from holdfast.holds.account.snapshots import CallSnapshot
 from holdfast.holds.conference.executor import ConferenceExecutor
-from holdfast.holds.errors import AccountTrouble, HoldFailed, HoldRefused
-from holdfast.holds.hold import Begin, CallOver, Fail, HoldConfirmed, Message, WayName
+from holdfast.holds.errors import AccountError, HoldFailed, HoldRefused
+from holdfast.holds.hold import Begin, CallEnded, Fail, HoldConfirmed, Message, WayName
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs.executor import LegsExecutor
 from holdfast.holds.legs.pair_index import PairIndex
 from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.pair import (
+    LegState,
     Pair,
     Party,
-    Place,
-    queue_of,
+    queue_name,
 )
 
-ELSEWHERE = "another service held the party"
+HELD_ELSEWHERE = "another service held the party"
 HELD_BY_LEGS = "the party is on hold by two legs, by another service"
 RESUME_THERE = "Resume it where it was held; or let it be called again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A hold that the account shows and that we know nothing of; `pair` when it is by two legs."""
+class ShownHold:
+    """A shown hold is one that the account shows and that we do not know; `pair` when it is by two legs."""
 
     begin: Begin
     pair: Pair | None = None
 
 
 class Takeover:
-    """Finds such holds on one account, and makes their documents ours."""
+    """A takeover finds such holds on one account, and gives their calls our documents."""
 
     def __init__(
         self, account: AccountPort, conferences: ConferenceExecutor, legs: LegsExecutor | None, pairs: PairIndex
@@ -45,17 +46,17 @@ class Takeover:
         self._legs = legs
         self._pairs = pairs
 
-    async def look(self, call: CallSid) -> Shown | None:
-        """The hold that the account shows of this call; None when it is on none.
+    async def find(self, call: CallSid) -> ShownHold | None:
+        """Return the hold of this call that the account shows; None when it is not on hold.
 
-        Raises: AccountTrouble; HoldRefused when it is on one that cannot be taken over.
+        Raises: AccountError; HoldRefused when it is on a hold that cannot be taken over.
         """
         found = await self._conferences.find(call)
         if found is not None:
             sid = found.room.conference.sid
-            return Shown(begin=Begin(way=WayName.CONFERENCE, conference=sid)) if found.me.hold else None
+            return ShownHold(begin=Begin(way=WayName.CONFERENCE, conference=sid)) if found.participant.hold else None
         waiting = {name: sid for sid, name in await self._account.queues()}
-        name = queue_of(call)
+        name = queue_name(call)
         if name not in waiting or call not in await self._account.members(waiting[name]):
             return None
         other = await self._other_end(call)
@@ -66,32 +67,32 @@ class Takeover:
                 f"{HELD_BY_LEGS}, and there is no address the account reaches us at",
                 fix=f"Give Holds(…, public_url=…). {RESUME_THERE}",
             )
-        me = Party(call=call, place=Place.JOINED)
+        me = Party(call=call, state=LegState.JOINED)
         # It talks to nobody while this one is held: it is parked, or held as well.
-        if queue_of(other.sid) in waiting:
-            left = Party(call=other.sid, place=Place.WAITING, held=True)
+        if queue_name(other.sid) in waiting:
+            left = Party(call=other.sid, state=LegState.WAITING, held=True)
         else:
-            left = Party(call=other.sid, place=Place.PARKED)
+            left = Party(call=other.sid, state=LegState.PARKED)
         pair = Pair(parent=left, child=me) if await self._is_child(call) else Pair(parent=me, child=left)
-        return Shown(begin=Begin(way=WayName.LEGS, queue=name), pair=pair)
+        return ShownHold(begin=Begin(way=WayName.LEGS, queue=name), pair=pair)
 
-    async def make_ours(self, call: CallSid, shown: Shown) -> HoldConfirmed:
-        """Have the party wait by our documents, so that it can be moved. Raises: HoldFailed, AccountTrouble."""
+    async def adopt(self, call: CallSid, shown: ShownHold) -> HoldConfirmed:
+        """Let the party wait by our documents, so that it can be moved. Raises: HoldFailed, AccountError."""
         if shown.pair is not None and self._legs is not None:
             await self._pairs.put(shown.pair)
             try:
-                told = await self._legs.hold(call, None, limit_s=None)
-            except AccountTrouble:
-                await self._forget(call)
+                outcome = await self._legs.hold(call, None, limit_s=None)
+            except AccountError:
+                await self._discard(call)
                 raise
-            if not isinstance(told, HoldConfirmed):
-                await self._forget(call)
-                raise HoldFailed(f"the hold of another service could not be taken over: {_why(told)}")
+            if not isinstance(outcome, HoldConfirmed):
+                await self._discard(call)
+                raise HoldFailed(f"the hold of another service could not be taken over: {_why(outcome)}")
             self._legs.taken_over.add(call)
-        return HoldConfirmed(detail=ELSEWHERE)
+        return HoldConfirmed(detail=HELD_ELSEWHERE)
 
-    async def _forget(self, call: CallSid) -> None:
-        """Know no more of the pair than before, so that the next attempt looks at the account again."""
+    async def _discard(self, call: CallSid) -> None:
+        """Remove the pair again, so that the next attempt reads the account again."""
         pair = self._pairs.of(call)
         if pair is not None and pair.room is None and not pair.over:
             await self._pairs.forget(pair)
@@ -101,7 +102,7 @@ class Takeover:
         return seen is not None and seen.parent is not None
 
     async def _other_end(self, call: CallSid) -> CallSnapshot | None:
-        """The other end of the Dial that joined this call, if it is on the phone."""
+        """Return the other end of the Dial that joined this call, if it is still talking."""
         seen = await self._account.call(call)
         if seen is None:
             return None
@@ -112,5 +113,5 @@ class Takeover:
         return children[0] if len(children) == 1 else None
 
 
-def _why(told: Message) -> str:
-    return told.why if isinstance(told, Fail | CallOver) else "the account did not show it"
+def _why(outcome: Message) -> str:
+    return outcome.why if isinstance(outcome, Fail | CallEnded) else "the account did not show it"

@@ -1,1 +1,1 @@
-"""The log of holds: events, the in-memory store and the stored form."""
+"""This package has the log of holds: their events, the in-memory store and the stored form."""

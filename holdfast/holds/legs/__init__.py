@@ -1,1 +1,1 @@
-"""Holding by independent legs: the planner and the executor side by side."""
+"""This package holds a call by its two legs: the pure planner, and the executor that carries out its plans."""

@@ -1,6 +1,7 @@
-"""Seeing that two parties who were sent into a conference by redirects come to be there.
+"""This module ensures that two parties who are redirected into a conference arrive there.
 
-No document of theirs asks again: one whose redirect the account did not take stays in silence until it is sent again.
+None of their documents asks again: a party whose redirect the account did not carry out stays in silence until it is
+redirected again.
 """
 
 from holdfast.holds.ids import CallSid
@@ -8,36 +9,36 @@ from holdfast.holds.legs import planner
 from holdfast.holds.legs.pair_index import PairIndex
 from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.account_steps import RedirectCall
-from holdfast.holds.steps.pair import Pair, document
+from holdfast.holds.steps.pair import Pair, current_document
 
 
-class Gathering:
-    """Looks for those who are not where they were sent."""
+class ConferenceEntry:
+    """A conference entry looks for parties that are not in the conference they were sent to."""
 
     def __init__(self, account: AccountPort, pairs: PairIndex) -> None:
         self._account = account
         self._pairs = pairs
-        self._missed: set[CallSid] = set()
-        """Those who were not there at the last look. Once is no proof: a document may be on its way."""
+        self._missing: set[CallSid] = set()
+        """Parties that were missing at the last check. Once is no proof: a document may be on its way."""
 
-    async def look(self, pair: Pair) -> tuple[RedirectCall, ...]:
-        """Whom to send again, now that it was missed twice. Raises: AccountTrouble."""
-        calls = [party.call for party in planner.astray(pair)]
+    async def check(self, pair: Pair) -> tuple[RedirectCall, ...]:
+        """Return the redirects to repeat, for parties that were missing twice. Raises: AccountError."""
+        calls = [party.call for party in planner.unconfirmed_in_room(pair)]
         if not calls:
             return ()
-        inside = await self._inside(pair.room)
+        inside = await self._participants(pair.room)
         if self._pairs.of(pair.parent.call) != pair:
             return ()
         for call in calls:
             if call in inside:
-                pair = planner.seen_in_room(pair, call)
+                pair = planner.confirm_in_room(pair, call)
         await self._pairs.put(pair)
         missing = {call for call in calls if call not in inside}
-        again = missing & self._missed
-        self._missed = (self._missed - set(calls)) | (missing - again)
-        return tuple(RedirectCall(call=call, to=document(pair, call)) for call in calls if call in again)
+        again = missing & self._missing
+        self._missing = (self._missing - set(calls)) | (missing - again)
+        return tuple(RedirectCall(call=call, document=current_document(pair, call)) for call in calls if call in again)
 
-    async def _inside(self, room: str | None) -> set[CallSid]:
-        """Who is in the live conferences of this name."""
+    async def _participants(self, room: str | None) -> set[CallSid]:
+        """Return the calls in the live conferences of this name."""
         rooms = [one.sid for one in await self._account.conferences() if one.name == room]
         return {one.call for sid in rooms for one in await self._account.participants(sid)}

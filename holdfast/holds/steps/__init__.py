@@ -1,1 +1,1 @@
-"""Steps asked of the account: pairs of legs, redirects, and the TwiML documents that calls receive."""
+"""This package has the steps that the account is asked for: pairs of legs, redirects, and TwiML documents."""

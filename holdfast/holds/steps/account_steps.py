@@ -1,4 +1,4 @@
-"""What a way wants done with the account, and the documents it gives to calls."""
+"""This module defines the steps that a way asks of the account, and the documents that it gives to calls."""
 
 from dataclasses import dataclass
 
@@ -9,39 +9,42 @@ from holdfast.holds.ids import CallSid, ConferenceSid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitInQueue:
-    """Be held: wait in a private queue and hear the music."""
+    """Wait in a private queue, on hold, and hear the music."""
 
     queue: str
     music: str | None
-    turn: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
-    """Stay on the line in silence until told otherwise. `limit_s`: the own limit of the hold it waits for, if any."""
+    """Stay on the line in silence until the next redirect.
+
+    `limit_s`: the own limit of the other party's hold, if any.
+    """
 
     limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeFromQueue:
-    """Take the one who waits in this queue, and talk."""
+    """Take the call that waits in this queue, and talk."""
 
     queue: str
-    turn: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnterConference:
-    """Go into this conference."""
+    """Join this conference."""
 
     room: str
-    turn: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueDocument:
-    """Go on with the application's own document."""
+    """Continue with the application's own document."""
 
     url: str
 
@@ -69,7 +72,7 @@ class SetHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenQueue:
-    """See that a queue of this name exists, for one call."""
+    """Ensure that a queue of this name exists, for one call."""
 
     name: str
 
@@ -79,12 +82,12 @@ class RedirectCall:
     """Give a live call a new document."""
 
     call: CallSid
-    to: Document
+    document: Document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseQueue:
-    """Remove a queue that nobody needs any more."""
+    """Remove a queue that is not needed any more."""
 
     name: str
 
@@ -95,9 +98,9 @@ Step = SetHold | LegStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why this way cannot hold the call, and the line that would make it work."""
+    """A refusal says why this way cannot hold the call, and gives the line that would make it work."""
 
     why: str
     fix: str | None = None
-    gone: bool = False
-    """The refusal's reason is that the call is over."""
+    call_ended: bool = False
+    """The reason is that the call is over."""

@@ -1,8 +1,9 @@
-"""Two legs that talk to each other, and where each of them is.
+"""This module defines a pair: two legs that talk to each other, and the state of each.
 
 A pair begins as the two ends of a plain `<Dial>`: a parent, whose document waits for the Dial, and a child, which has
-none. Redirecting the child frees it and lets the parent go on at its Dial's continuation, which is ours; from then on
-the two meet through private queues, where neither hangs above the other.
+none. Redirecting the child frees it and lets the parent continue at its Dial's continuation, which is ours; from then
+on the two meet through private queues, where neither depends on the other.
+
 Source: TwiML <Dial> action, <Enqueue>, <Dial><Queue>.
 """
 
@@ -21,41 +22,41 @@ from holdfast.holds.steps.account_steps import (
 )
 
 
-class Place(StrEnum):
-    """Where one leg is, or is on its way to."""
+class LegState(StrEnum):
+    """A leg state says where one leg is, or where it was sent."""
 
     PARENT = "parent"
-    """Runs the plain Dial that made the other."""
+    """It runs the plain Dial that made the other."""
     CHILD = "child"
-    """Was made by the other's plain Dial; has no document of its own."""
+    """The other's plain Dial made it; it has no document of its own."""
     WAITING = "waiting"
-    """In its private queue, with music: held, or not taken out of it yet."""
+    """It is in its private queue, with music: held, or not taken out of it yet."""
     JOINED = "joined"
-    """Was taken out of its queue and talks; its document is still the one that made it wait."""
+    """It was taken out of its queue and talks; its document is still the one that made it wait."""
     PARKED = "parked"
-    """In silence, while the other is held."""
+    """It is in silence, while the other is held."""
     TAKING = "taking"
-    """Runs the Dial that took the other out of its queue."""
+    """It runs the Dial that took the other out of its queue."""
     ROOM = "room"
-    """In the conference the pair was moved to."""
+    """It is in the conference that the pair was moved to."""
     GONE = "gone"
-    """Hung up, or went on without the other."""
+    """It hung up, or continued without the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """One leg of a pair.
+    """A party is one leg of a pair.
 
-    `turn` numbers the document it runs: the pair's turn when that document was given. What a document's end asks
-    carries this number, so that an answer about an older document is told from one about this.
-    `arriving`: nobody has seen it at `place` yet.
+    `generation` numbers its document: the pair's generation when that document was given. The request at the end of a
+    document carries this number, so that a request of an older document is recognised. `unconfirmed`: the party was not
+    seen in its `state` yet.
     """
 
     call: CallSid
-    place: Place
-    turn: int = 0
+    state: LegState
+    generation: int = 0
     held: bool = False
-    arriving: bool = False
+    unconfirmed: bool = False
     music: str | None = None
     limit_s: float | None = None
     """The limit of its latest hold, where that has one of its own."""
@@ -63,88 +64,91 @@ class Party:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two legs whose continuations are ours, as they stand after `turn` moves."""
+    """A pair has two legs whose continuations are ours.
+
+    `generation` counts its moves.
+    """
 
     parent: Party
     child: Party
     after: str | None = None
-    """Where the parent goes on when the conversation is over; None: it hangs up."""
+    """URL with which the parent continues when the conversation is over; None: it hangs up."""
     room: str | None = None
-    turn: int = 0
+    generation: int = 0
     over: bool = False
 
-    def me(self, call: CallSid) -> Party:
-        """The party with this call."""
+    def party(self, call: CallSid) -> Party:
+        """Return the party with this call."""
         return self.parent if call == self.parent.call else self.child
 
     def other(self, call: CallSid) -> Party:
-        """The party this call talks to."""
+        """Return the party that this call talks to."""
         return self.child if call == self.parent.call else self.parent
 
-    def put(self, *parties: Party) -> "Pair":
-        """The pair with these parties changed."""
+    def with_parties(self, *parties: Party) -> "Pair":
+        """Return the pair with these parties changed."""
         pair = self
         for party in parties:
             pair = replace(pair, parent=party) if party.call == pair.parent.call else replace(pair, child=party)
         return pair
 
-    def moved(self, *parties: Party) -> "Pair":
-        """The pair one turn later, with these parties changed."""
-        return replace(self, turn=self.turn + 1).put(*parties)
+    def next_generation(self, *parties: Party) -> "Pair":
+        """Return the pair one generation later, with these parties changed."""
+        return replace(self, generation=self.generation + 1).with_parties(*parties)
 
-    def settled(self) -> bool:
-        """Whether both have been seen where they were sent."""
-        return not (self.parent.arriving or self.child.arriving)
+    def confirmed(self) -> bool:
+        """Return whether both parties were seen where they were sent."""
+        return not (self.parent.unconfirmed or self.child.unconfirmed)
 
 
-def join(*, parent: CallSid, child: CallSid, after: str | None = None) -> Pair:
-    """The pair a plain `<Dial>` made."""
+def pair_of_dial(*, parent: CallSid, child: CallSid, after: str | None = None) -> Pair:
+    """Return the pair that a plain `<Dial>` made."""
     return Pair(
-        parent=Party(call=parent, place=Place.PARENT),
-        child=Party(call=child, place=Place.CHILD),
+        parent=Party(call=parent, state=LegState.PARENT),
+        child=Party(call=child, state=LegState.CHILD),
         after=after,
     )
 
 
-def queue_of(call: CallSid) -> str:
-    """The name of the private queue a call waits in: one queue per held call, so nobody takes the wrong one."""
+def queue_name(call: CallSid) -> str:
+    """Return the name of the private queue of a call: one per held call, so that no Dial takes the wrong call."""
     return f"hold-{call}"
 
 
-def room_of(pair: Pair) -> str:
-    """The name of the conference a pair is moved to."""
+def room_name(pair: Pair) -> str:
+    """Return the name of the conference that a pair is moved to."""
     return f"holdfast-{pair.parent.call}"
 
 
-def onward(pair: Pair, call: CallSid) -> Document:
-    """What a party does when there is nobody to talk to any more."""
+def next_document(pair: Pair, call: CallSid) -> Document:
+    """Return what a party does when the conversation is over."""
     if pair.after is not None and call == pair.parent.call:
         return ContinueDocument(url=pair.after)
     return HangUp()
 
 
-def park_for(other: Party) -> Park:
-    """What a party does while the other one is held."""
+def park_document(other: Party) -> Park:
+    """Return what a party does while the other one is held."""
     return Park(limit_s=other.limit_s)
 
 
-def document(pair: Pair, call: CallSid) -> Document:
-    """What a party is to run, from where the pair stands.
+def current_document(pair: Pair, call: CallSid) -> Document:
+    """Return the document that a party runs, by the state of the pair.
 
-    Derived each time, never consumed: a request that is repeated, late, or whose answer the account throws away gets
-    the same document and changes nothing.
+    It is derived each time, never consumed: a request that is repeated or late, or whose response the account discards,
+    gets the same document and changes nothing.
     """
-    me, other = pair.me(call), pair.other(call)
+    me, other = pair.party(call), pair.other(call)
     if pair.over:
-        return onward(pair, call)
-    match me.place:
-        case Place.WAITING | Place.JOINED:
-            return WaitInQueue(queue=queue_of(call), music=me.music, turn=me.turn)
-        case Place.PARKED:
-            return park_for(other)
-        case Place.TAKING:
-            return TakeFromQueue(queue=queue_of(other.call), turn=me.turn)
-        case Place.ROOM:
-            return EnterConference(room=pair.room or room_of(pair), turn=me.turn)
-        case Place.PARENT | Place.CHILD | Place.GONE:
-            return onward(pair, call)
+        return next_document(pair, call)
+    match me.state:
+        case LegState.WAITING | LegState.JOINED:
+            return WaitInQueue(queue=queue_name(call), music=me.music, generation=me.generation)
+        case LegState.PARKED:
+            return park_document(other)
+        case LegState.TAKING:
+            return TakeFromQueue(queue=queue_name(other.call), generation=me.generation)
+        case LegState.ROOM:
+            return EnterConference(room=pair.room or room_name(pair), generation=me.generation)
+        case LegState.PARENT | LegState.CHILD | LegState.GONE:
+            return next_document(pair, call)

@@ -1,4 +1,4 @@
-"""The JSON the web door takes and gives, as its OpenAPI page describes it."""
+"""This module defines the JSON that the web application receives and sends, as its OpenAPI page describes it."""
 
 from typing import Any, Self
 
@@ -13,29 +13,29 @@ from holdfast.holds.steps.pair import Pair
 
 A_CALL = "CA" + "0f" * 16
 A_HOLD = "HO" + "7c" * 16
-AN_INSTANT = 1764067200.0
-NO_OBJECT = "send a JSON object, with Content-Type: application/json"
+A_TIME = 1764067200.0
+NOT_AN_OBJECT = "send a JSON object, with Content-Type: application/json"
 
 
 class RequestBody(BaseModel):
-    """A wish, as a JSON object. Whatever else is sent is told in words of ours."""
+    """A request as a JSON object. Any other body is refused in words of ours."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
-    def _is_known(cls, sent: object) -> object:
-        if not isinstance(sent, dict):
-            raise PydanticCustomError("no_object", NO_OBJECT)
-        for name in sent:
+    def _is_known(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            raise PydanticCustomError("no_object", NOT_AN_OBJECT)
+        for name in body:
             if name not in cls.model_fields:
-                told = {"name": str(name)[:60], "allowed": ", ".join(cls.model_fields)}
-                raise PydanticCustomError("unknown_field", "there is no field {name}; allowed: {allowed}", told)
-        return sent
+                context = {"name": str(name)[:60], "allowed": ", ".join(cls.model_fields)}
+                raise PydanticCustomError("unknown_field", "there is no field {name}; allowed: {allowed}", context)
+        return body
 
 
 class HoldRequest(RequestBody):
-    """A wish to hold a call."""
+    """A request to hold a call."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -54,14 +54,14 @@ class HoldRequest(RequestBody):
 
 
 class ResumeRequest(RequestBody):
-    """A wish to bring a party back."""
+    """A request to resume a party."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "alice"}]})
     by: str | None = Field(None, description="Who resumes.")
 
 
 class PairRequest(RequestBody):
-    """Word that the continuation of a call's `<Dial>` is `/twiml/continue`."""
+    """A report that the continuation of a call's `<Dial>` is `/twiml/continue`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"parent": A_CALL, "after": "https://example.com/after"}]}
@@ -85,7 +85,7 @@ class HoldResponse(BaseModel):
     conference: str | None
     queue: str | None
     owner_call: str | None
-    asked_at: float = Field(examples=[AN_INSTANT])
+    asked_at: float = Field(examples=[A_TIME])
     held_at: float | None
     ended_at: float | None
     reminded_at: float | None
@@ -94,7 +94,7 @@ class HoldResponse(BaseModel):
 
     @classmethod
     def of(cls, hold: Hold) -> Self:
-        """The shape of a hold."""
+        """Return the response for a hold."""
         return cls(**hold_record(hold))
 
 
@@ -105,7 +105,7 @@ class HoldsResponse(BaseModel):
 
 
 class AudioQualityResponse(BaseModel):
-    """How a call sounds so far."""
+    """The audio quality of a call so far."""
 
     model_config = ConfigDict(from_attributes=True)
     mos: float | None = Field(description="The estimated opinion of who hears it: 1 (bad) to 4.5 (excellent).")
@@ -142,7 +142,7 @@ class CallResponse(BaseModel):
 
     @classmethod
     def of(cls, view: CallView) -> Self:
-        """The shape of a call."""
+        """Return the response for a call."""
         return cls.model_validate(view)
 
 
@@ -161,7 +161,7 @@ class PairResponse(BaseModel):
 
     @classmethod
     def of(cls, pair: Pair) -> Self:
-        """The shape of a pair."""
+        """Return the response for a pair."""
         return cls(parent=pair.parent.call, child=pair.child.call, after=pair.after)
 
 
@@ -169,7 +169,7 @@ class EventResponse(BaseModel):
     """One line of history: the `data` of an event of the stream."""
 
     id: int
-    at: float = Field(examples=[AN_INSTANT])
+    at: float = Field(examples=[A_TIME])
     hold: str = Field(examples=[A_HOLD])
     call: str = Field(examples=[A_CALL])
     kind: str = Field(examples=["held"], description="A status, or `reminder`, `still-held` or `music-failed`.")
@@ -179,7 +179,7 @@ class EventResponse(BaseModel):
 
     @classmethod
     def of(cls, event: HoldEvent) -> Self:
-        """The shape of an event."""
+        """Return the response for an event."""
         return cls(
             id=event.id,
             at=event.at,
@@ -193,7 +193,7 @@ class EventResponse(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """Why something was not done."""
+    """The reason why a request failed."""
 
     code: str = Field(examples=["hold_refused"], description="For programs.")
     message: str = Field(description="For people.")
@@ -201,8 +201,8 @@ class ErrorResponse(BaseModel):
     hold: str | None = Field(None, description="The hold this happened to.")
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The description of the errors an operation may answer with."""
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of the errors that an operation may respond with."""
     words = {
         400: "A value has the wrong form.",
         403: "The policy does not allow it.",

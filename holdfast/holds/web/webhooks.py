@@ -1,4 +1,4 @@
-"""The documents the account asks us for. Each request must carry the account's signature.
+"""This module serves the documents that the account requests. Each request must carry the account's signature.
 
 Source: Twilio, "Webhooks security"; TwiML <Dial> action, <Enqueue> waitUrl and action.
 """
@@ -17,14 +17,14 @@ from twilio.request_validator import RequestValidator
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.errors import BadInput, HoldsError
 from holdfast.holds.ids import CallSid, QueueSid, is_call_sid
-from holdfast.holds.legs.continuation import FINAL, Continued, Report
+from holdfast.holds.legs.continuation import FINAL_STATUSES, ContinuationRequest, ContinuationResult
 from holdfast.holds.service import Holds
 from holdfast.holds.steps.account_steps import ContinueDocument, Document, HangUp
 from holdfast.holds.steps.documents import Documents, checked_url
 
-MOST_FIELDS = 200
-TOLD_EVERY_S = 60.0
-"""How often the log tells of requests without our signature: anybody can send as many as they like."""
+MAX_FIELDS = 200
+LOG_INTERVAL_S = 60.0
+"""How often the log reports requests without our signature: any client can send as many as it likes."""
 
 _log = logging.getLogger("holdfast.holds.web.webhooks")
 
@@ -38,122 +38,126 @@ class SignatureInvalid(HoldsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedWebhook:
-    """A webhook that was checked: whose call it is about, and what it says."""
+    """A checked webhook is a request with a valid signature: its call and its parameters."""
 
     call: CallSid
     values: Mapping[str, str]
 
     def get(self, name: str) -> str | None:
-        """A parameter, or None when it is missing or empty."""
+        """Return a parameter, or None when it is missing or empty."""
         return self.values.get(name) or None
 
 
-class Forgeries:
-    """Requests without our signature, for the log: the first at once, those that follow by their number."""
+class RejectedSignatures:
+    """Rejected signatures are logged: the first request at once, those that follow by their number."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
-        self._told_at = float("-inf")
-        self._untold = 0
+        self._logged_at = float("-inf")
+        self._unlogged = 0
 
-    def tell(self, path: str, public_url: str | None) -> None:
-        """One more came."""
-        self._untold += 1
-        if self._now() - self._told_at < TOLD_EVERY_S:
+    def log(self, path: str, public_url: str | None) -> None:
+        """Count one rejected request, and log it unless the last log line is recent."""
+        self._unlogged += 1
+        if self._now() - self._logged_at < LOG_INTERVAL_S:
             return
-        _log.warning("path=%s fact=SignatureWrong count=%d public_url=%s", path, self._untold, public_url)
-        self._told_at, self._untold = self._now(), 0
+        _log.warning("path=%s fact=SignatureWrong count=%d public_url=%s", path, self._unlogged, public_url)
+        self._logged_at, self._unlogged = self._now(), 0
 
 
 def make_webhooks(holds: Holds) -> APIRouter:
-    """The routes under `/twiml`."""
+    """Return the routes under `/twiml`."""
     router = APIRouter(prefix="/twiml", include_in_schema=False)
     validator = RequestValidator(holds.account.token)
-    forgeries = Forgeries(now=SystemClock().now)
+    rejected = RejectedSignatures(now=SystemClock().now)
 
     async def signed(request: Request) -> CheckedWebhook:
-        return await _checked(request, validator, holds, forgeries)
+        return await _check_webhook(request, validator, holds, rejected)
 
     Signed = Annotated[CheckedWebhook, Depends(signed)]
 
     @router.api_route("/continue", methods=["GET", "POST"])
-    async def go_on(hook: Signed) -> Response:
-        report = Report(
-            turn=_turn(hook),
-            call_status=hook.get("CallStatus") or "in-progress",
-            queue_result=hook.get("QueueResult"),
-            dial_status=hook.get("DialCallStatus"),
+    async def continue_call(webhook: Signed) -> Response:
+        report = ContinuationRequest(
+            generation=_generation(webhook),
+            call_status=webhook.get("CallStatus") or "in-progress",
+            queue_result=webhook.get("QueueResult"),
+            dial_status=webhook.get("DialCallStatus"),
         )
         await holds.load()
-        result = None if holds.legs is None else await holds.legs.answer(hook.call, report)
+        result = None if holds.legs is None else await holds.legs.continue_call(webhook.call, report)
         if result is None:
-            return _twiml(_documents(holds).write(_without_pair(hook)))
+            return _twiml(_documents(holds).write(_document_without_pair(webhook)))
         pair = result.pair
-        after = pair.after if hook.call == pair.parent.call else None
-        return _twiml(_documents(holds).write(result.answer, after=after), _follow(holds, hook.call, result))
+        after = pair.after if webhook.call == pair.parent.call else None
+        return _twiml(_documents(holds).write(result.document, after=after), _follow_up(holds, webhook.call, result))
 
     @router.api_route("/wait", methods=["GET", "POST"])
-    async def wait(hook: Signed) -> Response:
+    async def wait(webhook: Signed) -> Response:
         await holds.load()
-        queue = hook.get("QueueSid")
+        queue = webhook.get("QueueSid")
         music = None
         if holds.legs is not None:
-            music = await holds.legs.seen_waiting(hook.call, None if queue is None else QueueSid(queue))
+            music = await holds.legs.confirm_waiting(webhook.call, None if queue is None else QueueSid(queue))
         if music is None:
             # Nobody knows this call any more: it leaves the queue for its continuation, rather than wait for ever.
             return _twiml('<?xml version="1.0" encoding="UTF-8"?><Response><Leave /></Response>')
         return _twiml(_documents(holds).music(music))
 
     @router.api_route("/park", methods=["GET", "POST"])
-    async def park(hook: Signed) -> Response:
+    async def park(webhook: Signed) -> Response:
         await holds.load()
-        document: Document | None = None if holds.legs is None else holds.legs.document(hook.call)
-        return _twiml(_documents(holds).write(document or _without_pair(hook)))
+        document: Document | None = None if holds.legs is None else holds.legs.document(webhook.call)
+        return _twiml(_documents(holds).write(document or _document_without_pair(webhook)))
 
     @router.get("/music")
-    async def music(hook: Signed) -> Response:
-        url = checked_url("url", hook.get("url") or "")
+    async def music(webhook: Signed) -> Response:
+        url = checked_url("url", webhook.get("url") or "")
         documents = _documents(holds)
-        return _twiml(documents.music(url, again=documents.music_url(url)), cache=True)
+        return _twiml(documents.music(url, repeat_url=documents.music_url(url)), cache=True)
 
     @router.api_route("/dial", methods=["GET", "POST"])
-    async def dial(hook: Signed) -> Response:
-        to = hook.get("to")
+    async def dial(webhook: Signed) -> Response:
+        to = webhook.get("to")
         if to is None:
             raise BadInput("nobody to dial: `to` is missing", fix="/twiml/dial?to=client:alice")
-        after = hook.get("after")
+        after = webhook.get("after")
         if after is not None:
             checked_url("after", after)
-        holds.pairs.serve(hook.call, after)
-        return _twiml(_documents(holds).dial(to, caller_id=hook.get("caller_id"), after=after))
+        holds.pairs.add_served(webhook.call, after)
+        return _twiml(_documents(holds).dial(to, caller_id=webhook.get("caller_id"), after=after))
 
     @router.post("/child")
-    async def child(hook: Signed) -> Response:
+    async def child(webhook: Signed) -> Response:
         await holds.load()
-        parent, status = hook.get("ParentCallSid"), hook.get("CallStatus")
-        if status in FINAL:
-            return Response(status_code=204, background=BackgroundTask(_quietly, holds.ended, hook.call))
+        parent, status = webhook.get("ParentCallSid"), webhook.get("CallStatus")
+        if status in FINAL_STATUSES:
+            return Response(
+                status_code=204, background=BackgroundTask(_in_background, holds.handle_call_ended, webhook.call)
+            )
         if status == "in-progress" and parent is not None and is_call_sid(parent):
-            await holds.introduce(CallSid(parent), hook.call, after=hook.get("after"))
+            await holds.add_child(CallSid(parent), webhook.call, after=webhook.get("after"))
         return Response(status_code=204)
 
     return router
 
 
-async def _checked(request: Request, validator: RequestValidator, holds: Holds, forgeries: Forgeries) -> CheckedWebhook:
+async def _check_webhook(
+    request: Request, validator: RequestValidator, holds: Holds, rejected: RejectedSignatures
+) -> CheckedWebhook:
     try:
         fields = parse_qsl(
             (await request.body()).decode("utf-8"),
             keep_blank_values=True,
             strict_parsing=False,
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=MAX_FIELDS,
         )
     except ValueError as error:
         raise BadInput("the body is no form") from error
     form: ImmutableMultiDict[str, str] = ImmutableMultiDict(fields)
     signature = request.headers.get("X-Twilio-Signature", "")
-    if not any(_valid(validator, url, form, signature) for url in _addresses(request, holds.public_url)):
-        forgeries.tell(request.url.path, holds.public_url)
+    if not any(_is_signed(validator, url, form, signature) for url in _signed_urls(request, holds.public_url)):
+        rejected.log(request.url.path, holds.public_url)
         raise SignatureInvalid(
             "the X-Twilio-Signature of this request is missing or wrong",
             fix="public_url must be the address the account uses for us, and the auth token the account's own.",
@@ -165,8 +169,8 @@ async def _checked(request: Request, validator: RequestValidator, holds: Holds, 
     return CheckedWebhook(call=CallSid(call), values=values)
 
 
-def _addresses(request: Request, public_url: str | None) -> list[str]:
-    """What the account may have signed: our public address, or the one this request came to."""
+def _signed_urls(request: Request, public_url: str | None) -> list[str]:
+    """Return the URLs that the account may have signed: with our public address, or with the request's own."""
     target = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
     if request.url.query:
         target += f"?{request.url.query}"
@@ -177,7 +181,7 @@ def _addresses(request: Request, public_url: str | None) -> list[str]:
     return [base + target for base in bases]
 
 
-def _valid(validator: RequestValidator, url: str, form: ImmutableMultiDict[str, str], signature: str) -> bool:
+def _is_signed(validator: RequestValidator, url: str, form: ImmutableMultiDict[str, str], signature: str) -> bool:
     try:
         return bool(validator.validate(url, form, signature))
     except ValueError:
@@ -185,14 +189,14 @@ def _valid(validator: RequestValidator, url: str, form: ImmutableMultiDict[str, 
         return False
 
 
-def _turn(hook: CheckedWebhook) -> int:
-    text = hook.get("turn") or "0"
+def _generation(webhook: CheckedWebhook) -> int:
+    text = webhook.get("turn") or "0"
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _without_pair(hook: CheckedWebhook) -> Document:
-    """What a call does whose pair is over and forgotten: what its own address says, else it hangs up."""
-    after = hook.get("after")
+def _document_without_pair(webhook: CheckedWebhook) -> Document:
+    """Return the document of a call whose pair is unknown: its own continuation URL says it, else it hangs up."""
+    after = webhook.get("after")
     if after is None:
         return HangUp()
     return ContinueDocument(url=checked_url("after", after))
@@ -204,14 +208,14 @@ def _documents(holds: Holds) -> Documents:
     return holds.documents
 
 
-def _follow(holds: Holds, call: CallSid, result: Continued) -> BackgroundTask | None:
-    if not (result.steps or result.gone or result.pair.over or result.not_queued or result.music_failed):
+def _follow_up(holds: Holds, call: CallSid, result: ContinuationResult) -> BackgroundTask | None:
+    if not (result.steps or result.ended_call or result.pair.over or result.not_queued or result.music_failed):
         return None
-    return BackgroundTask(_quietly, holds.follow, call, result)
+    return BackgroundTask(_in_background, holds.apply_continuation, call, result)
 
 
-async def _quietly(work: Callable[..., Awaitable[None]], *arguments: object) -> None:
-    """Work that nobody waits for: its trouble is logged, and looked after at the next round."""
+async def _in_background(work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    """Run work in the background: its errors are logged, and the next check of the service handles them."""
     try:
         await work(*arguments)
     except HoldsError as error:

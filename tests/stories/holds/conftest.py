@@ -14,7 +14,7 @@ from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.service import Holds
 from holdfast.holds.timeouts import Timeouts
 from holdfast.holds.web.app import make_web
-from tests.stories.holds.pretend import PUBLIC, PretendAccount, PretendClock
+from tests.stories.holds.fake_account import PUBLIC, FakeAccount, FakeClock
 
 
 class Newest:
@@ -39,8 +39,8 @@ def newest_web() -> ASGIApp:
 class Stage:
     """Everything a story needs."""
 
-    account: PretendAccount = field(default_factory=PretendAccount)
-    clock: PretendClock = field(default_factory=PretendClock)
+    account: FakeAccount = field(default_factory=FakeAccount)
+    clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(default_factory=MemoryStore)
     ids: Any = field(default_factory=lambda: count(1))
     options: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Stage:
             store=self.store,
             clock=self.clock,
             new_id=lambda: HoldId(f"HO{next(self.ids):032x}"),
-            **{"public_url": PUBLIC, "patience": Timeouts(check_every_s=1.0), **self.options},
+            **{"public_url": PUBLIC, "timeouts": Timeouts(check_interval_s=1.0), **self.options},
         )
         NEWEST.holds = self.holds
         self.account.web = newest_web()

@@ -8,9 +8,9 @@ import pytest
 from holdfast.holds.errors import AccountRefused
 from holdfast.holds.hold import Status
 from holdfast.holds.ids import CallSid
-from holdfast.holds.policy import Follow, Policy
+from holdfast.holds.policy import Policy, PolicyAction
 from tests.stories.holds.conftest import Stage
-from tests.stories.holds.pretend import PUBLIC
+from tests.stories.holds.fake_account import PUBLIC
 
 pytestmark = pytest.mark.anyio
 
@@ -56,9 +56,9 @@ def ears(stage: Stage, parent: CallSid, child: CallSid) -> tuple[str, str]:
 
 async def goes_away(stage: Stage, what: str, seconds: float = AWAY_S) -> None:
     """The web door alone, or the whole service, is away for so long and comes back."""
-    stage.account.away = True
+    stage.account.web_unreachable = True
     await stage.passes(seconds, looked_after=what == "the web door")
-    stage.account.away = False
+    stage.account.web_unreachable = False
     if what == "the service":
         stage.start()
     await stage.passes(5.0)
@@ -94,7 +94,7 @@ async def test_away_when_the_limit_is_reached(stage: Stage, limit_s: float | Non
     assert (await stage.holds.get(hold.id)).status is Status.RESUMED
 
 
-@pytest.mark.parametrize("policy", [Policy(limit_s=None), Policy(limit_s=60.0, on_limit=Follow.KEEP)])
+@pytest.mark.parametrize("policy", [Policy(limit_s=None), Policy(limit_s=60.0, on_limit=PolicyAction.KEEP)])
 @pytest.mark.parametrize("music", [MUSIC, PLAYLIST, None])
 async def test_a_hold_that_nothing_ends_lasts_as_long_as_a_call_may(
     stage: Stage, policy: Policy, music: str | None
@@ -102,7 +102,7 @@ async def test_a_hold_that_nothing_ends_lasts_as_long_as_a_call_may(
     stage.start(policy=policy)
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(parent, music=music)
-    stage.account.away = True
+    stage.account.web_unreachable = True
     await stage.passes(4 * 3600.0 - 60.0, looked_after=False)
     assert ears(stage, parent, child) == ("music", "silence")
     assert (await stage.holds.resume(hold)).status is Status.RESUMED
@@ -142,7 +142,7 @@ async def test_a_limit_that_is_shorter_from_a_restart_on_is_kept_to(stage: Stage
         (Policy(), 86_400.0, "14400"),
         (Policy(limit_s=None), None, "14400"),
         (Policy(limit_s=None), 60.0, "660"),
-        (Policy(on_limit=Follow.KEEP), 60.0, "14400"),
+        (Policy(on_limit=PolicyAction.KEEP), 60.0, "14400"),
     ],
 )
 async def test_how_long_the_parked_one_is_given(
@@ -163,7 +163,7 @@ async def test_music_documents_stay_within_what_an_account_reads(stage: Stage) -
     assert documents is not None
     long = "https://cdn.example/?" + "&" * 1900 + "/m.mp3"
     for url in (MUSIC, long.replace("/?", "/").replace("&/m", "/m")):
-        twiml = documents.music(url, again=f"{PUBLIC}/twiml/music")
+        twiml = documents.music(url, repeat_url=f"{PUBLIC}/twiml/music")
         assert len(twiml.encode()) < 64_000
         plays = [verb for verb in ElementTree.fromstring(twiml) if verb.tag == "Play"]
         assert len(plays) == 15 if url == MUSIC else 1 <= len(plays) < 15
@@ -181,10 +181,10 @@ async def test_who_was_not_sent_into_the_conference_is_sent_again(stage: Stage, 
         stage.account.pending.clear()
         stage.account._later(other, other.action, run=True, DialCallStatus="completed")
         stage.account._later(me, me.action, run=True, QueueResult="queue-full")
-        stage.account.troubles["redirect"] = [(AccountRefused("too many requests", status=429), False)] * lost
+        stage.account.errors["redirect"] = [(AccountRefused("too many requests", status=429), False)] * lost
         stage.account.delivers = True
 
-    stage.account.before["waits"] = [refuse]
+    stage.account.before["is_queued"] = [refuse]
     with pytest.raises(Exception, match="no queue"):
         await stage.holds.hold(child)
     await stage.settle()

@@ -8,9 +8,9 @@ from tests.stories.holds.conftest import Stage
 
 
 async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Stage) -> None:
-    alice, bob = stage.account.call_in(1), stage.account.call_in(2)
+    alice, bob = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("room", alice, bob)
-    stage.account.phones[alice] = 1_700_000_005.0
+    stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
     await stage.holds.check()
     (hold,) = await stage.holds.list()
@@ -20,7 +20,7 @@ async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Sta
     assert (shown[alice].held, shown[alice].held_by_phone, shown[alice].by) == (False, True, "phone")
     assert shown[alice].hold == hold.id
     assert (shown[bob].held_by_phone, shown[bob].hears) == (False, "music")
-    del stage.account.phones[alice]
+    del stage.account.phones_on_hold[alice]
     await stage.holds.check()
     (hold,) = await stage.holds.list()
     assert hold.status is Status.RESUMED
@@ -30,22 +30,22 @@ async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Sta
 
 
 async def test_who_is_muted_or_coaches_is_not_what_others_hear(stage: Stage) -> None:
-    alice, bob, coach, muted = (stage.account.call_in(number) for number in (1, 2, 3, 4))
+    alice, bob, coach, muted = (stage.account.add_call(number) for number in (1, 2, 3, 4))
     stage.account.meet("room", alice, bob, coach, muted)
     stage.account.calls_[coach].coaches = bob
     stage.account.calls_[muted].muted = True
     hears = {view.sid: view.hears for view in await stage.holds.calls()}
     assert set(hears.values()) == {"the other party"}
-    stage.account.phones[bob] = 1_700_000_005.0
+    stage.account.phones_on_hold[bob] = 1_700_000_005.0
     await stage.holds.check()
     hears = {view.sid: view.hears for view in await stage.holds.calls()}
     assert (hears[alice], hears[bob], hears[coach]) == ("music", None, "the other party")
 
 
 async def test_only_the_phone_ends_its_hold_and_ours_is_another(stage: Stage) -> None:
-    alice, bob = stage.account.call_in(1), stage.account.call_in(2)
+    alice, bob = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("room", alice, bob)
-    stage.account.phones[alice] = 1_700_000_005.0
+    stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
     (by_phone,) = await stage.holds.list()
     with pytest.raises(HoldRefused, match="only it"):
@@ -59,18 +59,18 @@ async def test_only_the_phone_ends_its_hold_and_ours_is_another(stage: Stage) ->
 
 
 async def test_a_second_hold_of_a_phone_that_was_missed_between_is_another_hold(stage: Stage) -> None:
-    alice = stage.account.call_in(1)
-    stage.account.phones[alice] = 1_700_000_005.0
+    alice = stage.account.add_call(1)
+    stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
-    stage.account.phones[alice] = 1_700_000_025.0
+    stage.account.phones_on_hold[alice] = 1_700_000_025.0
     await stage.holds.check()
     statuses = [(hold.held_at, hold.status) for hold in await stage.holds.list()]
     assert statuses == [(1_700_000_025.0, Status.HELD), (1_700_000_005.0, Status.RESUMED)]
 
 
 async def test_a_party_that_hangs_up_while_its_phone_holds_ends_the_hold(stage: Stage) -> None:
-    alice = stage.account.call_in(1)
-    stage.account.phones[alice] = 1_700_000_005.0
+    alice = stage.account.add_call(1)
+    stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
     stage.account.calls_[alice].status = "completed"
     await stage.holds.check()
@@ -79,22 +79,22 @@ async def test_a_party_that_hangs_up_while_its_phone_holds_ends_the_hold(stage: 
 
 
 async def test_what_was_noted_outlives_a_restart(stage: Stage) -> None:
-    alice = stage.account.call_in(1)
-    stage.account.phones[alice] = 1_700_000_005.0
+    alice = stage.account.add_call(1)
+    stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
     stage.start()
     await stage.holds.check()
     assert len(await stage.holds.list()) == 1
-    del stage.account.phones[alice]
+    del stage.account.phones_on_hold[alice]
     await stage.holds.check()
     assert [hold.status for hold in await stage.holds.list()] == [Status.RESUMED]
 
 
 async def test_an_account_that_does_not_answer_changes_nothing(stage: Stage) -> None:
-    alice = stage.account.call_in(1)
-    stage.account.phones[alice] = 1_700_000_005.0
+    alice = stage.account.add_call(1)
+    stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
-    stage.account.troubles["phone_holds"] = [(AccountUnreachable("away"), False)]
+    stage.account.errors["phone_holds"] = [(AccountUnreachable("away"), False)]
     with pytest.raises(AccountUnreachable):
         await stage.holds.check()
     assert [hold.status for hold in await stage.holds.list()] == [Status.HELD]

@@ -14,7 +14,7 @@ from holdfast.holds.errors import (
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid
 from tests.stories.holds.conftest import Stage
-from tests.stories.holds.pretend import PUBLIC
+from tests.stories.holds.fake_account import PUBLIC
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def room(stage: Stage) -> tuple[CallSid, CallSid]:
     """A customer and an agent who meet."""
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     return customer, agent
 
@@ -104,7 +104,7 @@ async def test_what_the_application_took_off_hold_is_held_anew(stage: Stage, roo
 
 
 async def test_a_conference_still_forming_is_waited_for(stage: Stage) -> None:
-    caller = stage.account.call_in(1)
+    caller = stage.account.add_call(1)
     looks = 0
 
     def forms() -> None:
@@ -121,7 +121,7 @@ async def test_a_conference_still_forming_is_waited_for(stage: Stage) -> None:
 
 
 async def test_of_two_rooms_the_one_the_call_is_in(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    third, fourth = stage.account.call_in(3), stage.account.call_in(4)
+    third, fourth = stage.account.add_call(3), stage.account.add_call(4)
     stage.account.meet("other", third, fourth)
     hold = await stage.holds.hold(fourth)
     assert hold.conference == await _room_of(stage, "other")
@@ -146,13 +146,13 @@ async def test_a_call_nobody_knows(stage: Stage) -> None:
 
 
 async def test_a_call_that_rings(stage: Stage) -> None:
-    call = stage.account.call_in(1, status="ringing")
+    call = stage.account.add_call(1, status="ringing")
     with pytest.raises(HoldRefused, match="not been answered"):
         await stage.holds.hold(call)
 
 
 async def test_a_call_that_talks_to_nobody(stage: Stage) -> None:
-    call = stage.account.call_in(1, verb="park")
+    call = stage.account.add_call(1, verb="park")
     with pytest.raises(HoldRefused) as caught:
         await stage.holds.hold(call)
     assert "<Conference>" in str(caught.value.fix)
@@ -183,7 +183,7 @@ async def test_hung_up_just_as_it_is_resumed(stage: Stage, room: tuple[CallSid, 
 async def test_a_change_without_an_answer_is_settled_by_a_read(
     stage: Stage, room: tuple[CallSid, CallSid], made: bool
 ) -> None:
-    stage.account.troubles["set_hold"] = [(OutcomeUnknown("no answer"), made)]
+    stage.account.errors["set_hold"] = [(OutcomeUnknown("no answer"), made)]
     hold = await stage.holds.hold(room[0])
     assert hold.status is Status.HELD
     assert len(stage.account.writes()) == (1 if made else 2)
@@ -192,8 +192,8 @@ async def test_a_change_without_an_answer_is_settled_by_a_read(
 async def test_an_account_that_stops_answering_leaves_the_hold_to_be_settled(
     stage: Stage, room: tuple[CallSid, CallSid]
 ) -> None:
-    stage.account.troubles["set_hold"] = [(OutcomeUnknown("no answer"), True)]
-    stage.account.troubles["participant"] = [(AccountUnreachable("down"), False)]
+    stage.account.errors["set_hold"] = [(OutcomeUnknown("no answer"), True)]
+    stage.account.errors["participant"] = [(AccountUnreachable("down"), False)]
     with pytest.raises(OutcomeUnknown) as caught:
         await stage.holds.hold(room[0])
     id = str(caught.value.hold)
@@ -203,7 +203,7 @@ async def test_an_account_that_stops_answering_leaves_the_hold_to_be_settled(
 
 
 async def test_an_account_that_says_no(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    stage.account.troubles["set_hold"] = [(AccountRefused("no", status=429, twilio_code=20429), False)]
+    stage.account.errors["set_hold"] = [(AccountRefused("no", status=429, twilio_code=20429), False)]
     with pytest.raises(HoldFailed, match="no"):
         await stage.holds.hold(room[0])
     assert (await stage.holds.list())[0].status is Status.FAILED
@@ -211,7 +211,7 @@ async def test_an_account_that_says_no(stage: Stage, room: tuple[CallSid, CallSi
 
 async def test_a_resume_the_account_refuses_leaves_the_party_held(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     hold = await stage.holds.hold(room[0])
-    stage.account.troubles["set_hold"] = [(AccountRefused("no", status=429), False)]
+    stage.account.errors["set_hold"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed, match="held as before"):
         await stage.holds.resume(hold)
     assert (await stage.holds.get(hold.id)).status is Status.HELD
@@ -219,14 +219,14 @@ async def test_a_resume_the_account_refuses_leaves_the_party_held(stage: Stage, 
 
 
 async def test_an_account_that_cannot_be_reached_at_all(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    stage.account.troubles["conferences"] = [(AccountUnreachable("down"), False)]
+    stage.account.errors["conferences"] = [(AccountUnreachable("down"), False)]
     with pytest.raises(AccountUnreachable):
         await stage.holds.hold(room[0])
     assert (await stage.holds.list())[0].status is Status.FAILED
 
 
 async def test_never_sent_is_failed_not_unknown(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    stage.account.troubles["set_hold"] = [(AccountUnreachable("no connection"), False)]
+    stage.account.errors["set_hold"] = [(AccountUnreachable("no connection"), False)]
     with pytest.raises(HoldFailed):
         await stage.holds.hold(room[0])
 
@@ -255,7 +255,7 @@ async def test_left_the_room_while_held(stage: Stage, room: tuple[CallSid, CallS
 
 async def test_left_the_room_as_it_is_held(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     gone = ResourceNotFound("gone", status=404, twilio_code=20404)
-    stage.account.troubles["set_hold"] = [(gone, False)]
+    stage.account.errors["set_hold"] = [(gone, False)]
     with pytest.raises(CallNotInProgress, match="left the conference"):
         await stage.holds.hold(room[0])
 

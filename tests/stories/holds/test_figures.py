@@ -11,7 +11,7 @@ from tests.stories.holds.conftest import Stage
 def scraped(stage: Stage) -> dict[str, float]:
     """Every sample, by its name with its labels."""
     registry = CollectorRegistry()
-    registry.register(HoldsCollector(stage.holds.ledger, stage.clock.now))
+    registry.register(HoldsCollector(stage.holds.hold_log, stage.clock.now))
     return {
         "|".join([sample.name, *sample.labels.values()]): sample.value
         for family in registry.collect()
@@ -21,9 +21,9 @@ def scraped(stage: Stage) -> dict[str, float]:
 
 async def test_holds_are_counted_while_they_go_on_and_when_they_end(stage: Stage) -> None:
     assert scraped(stage) == {"holdfast_holds_longest_seconds": 0.0}
-    alice, bob, carol = (stage.account.call_in(number) for number in (1, 2, 3))
+    alice, bob, carol = (stage.account.add_call(number) for number in (1, 2, 3))
     stage.account.meet("room", alice, bob, carol)
-    stage.account.phones[carol] = stage.clock.now()
+    stage.account.phones_on_hold[carol] = stage.clock.now()
     await stage.holds.check()
     since = stage.clock.now()
     await stage.holds.hold(alice)
@@ -45,7 +45,7 @@ OUTCOMES = ("resumed", "call-ended", "gone", "refused", "failed")
 async def bring_about(stage: Stage, outcome: str) -> None:
     """Let one hold end like this."""
     number = len(stage.account.calls_) + 1
-    call, other = stage.account.call_in(number), stage.account.call_in(number + 1)
+    call, other = stage.account.add_call(number), stage.account.add_call(number + 1)
     stage.account.meet(f"room {number}", call, other)
     match outcome:
         case "resumed":
@@ -60,9 +60,9 @@ async def bring_about(stage: Stage, outcome: str) -> None:
                 await stage.holds.hold(call)
         case "refused":
             with pytest.raises(HoldRefused):
-                await stage.holds.hold(stage.account.call_in(number + 2))
+                await stage.holds.hold(stage.account.add_call(number + 2))
         case _:
-            stage.account.troubles["set_hold"] = [(AccountRefused("no", status=400), False)]
+            stage.account.errors["set_hold"] = [(AccountRefused("no", status=400), False)]
             with pytest.raises(HoldFailed):
                 await stage.holds.hold(call)
 

@@ -7,7 +7,7 @@ import pytest
 from holdfast.holds.errors import AccountUnreachable, NotAllowed, ResourceNotFound
 from holdfast.holds.hold import Hold, RecordEvent, Resume, Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
-from holdfast.holds.policy import Follow, Policy
+from holdfast.holds.policy import Policy, PolicyAction
 from tests.stories.holds.conftest import Stage
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def room(stage: Stage) -> tuple[CallSid, CallSid, CallSid]:
     """A customer and two agents who meet."""
-    calls = (stage.account.call_in(1), stage.account.call_in(2), stage.account.call_in(3))
+    calls = (stage.account.add_call(1), stage.account.add_call(2), stage.account.add_call(3))
     stage.account.meet("support", *calls)
     return calls
 
@@ -60,7 +60,7 @@ async def test_the_owner_leaves_and_others_are_there(stage: Stage, room: Room) -
 
 
 async def test_an_owner_who_was_never_there_has_not_left(stage: Stage, room: Room) -> None:
-    elsewhere = stage.account.call_in(9)
+    elsewhere = stage.account.add_call(9)
     hold = await stage.holds.hold(room[0], by=elsewhere)
     await later(stage, 1)
     assert (await stage.holds.get(hold.id)).status is Status.HELD
@@ -76,7 +76,7 @@ async def test_everybody_else_leaves(stage: Stage, room: Room, gone_meanwhile: b
     await later(stage, 119)
     assert stage.account.hears(customer) == "music"
     if gone_meanwhile:
-        stage.account.troubles["hang_up"] = [(ResourceNotFound("over", status=404, twilio_code=20404), True)]
+        stage.account.errors["hang_up"] = [(ResourceNotFound("over", status=404, twilio_code=20404), True)]
     await later(stage, 2)
     assert not stage.account.calls_[customer].live
     assert (await stage.holds.get(hold.id)).status is Status.CALL_ENDED
@@ -89,7 +89,7 @@ async def test_somebody_comes_back_before_the_time_is_up(stage: Stage, room: Roo
         stage.account.party_hangs_up(other)
     await later(stage, 0)
     await later(stage, 100)
-    stage.account.meet("support", stage.account.call_in(4))
+    stage.account.meet("support", stage.account.add_call(4))
     await later(stage, 100)
     await later(stage, 100)
     assert stage.account.hears(customer) == "music"
@@ -116,7 +116,7 @@ async def test_what_somebody_else_took_off_hold_is_believed_when_seen_twice(stag
 
 async def test_trouble_with_one_look_is_forgotten_at_the_next(stage: Stage, room: Room) -> None:
     hold = await stage.holds.hold(room[0], limit_s=60)
-    stage.account.troubles["participants"] = [(AccountUnreachable("no answer"), False)]
+    stage.account.errors["participants"] = [(AccountUnreachable("no answer"), False)]
     await later(stage, 61)
     assert (await stage.holds.get(hold.id)).status is Status.HELD
     await later(stage, 1)
@@ -124,7 +124,7 @@ async def test_trouble_with_one_look_is_forgotten_at_the_next(stage: Stage, room
 
 
 async def test_only_those_named_may_hold_and_resume(stage: Stage, room: Room) -> None:
-    stage.start(policy=Policy(holders=frozenset({"alice"}), only_owner_resumes=True, on_limit=Follow.KEEP))
+    stage.start(policy=Policy(holders=frozenset({"alice"}), only_owner_resumes=True, on_limit=PolicyAction.KEEP))
     with pytest.raises(NotAllowed, match="bob is not among those who may hold"):
         await stage.holds.hold(room[0], by="bob")
     assert stage.account.writes() == []
@@ -140,7 +140,7 @@ async def test_every_hold_that_goes_on_outlives_a_restart(stage: Stage) -> None:
     for number in range(1, 1103):
         hold = Hold(
             id=HoldId(f"HO{number:032x}"),
-            call=stage.account.call_in(number),
+            call=stage.account.add_call(number),
             asked_at=stage.clock.now(),
             status=Status.HELD,
             way=WayName.CONFERENCE,
@@ -148,7 +148,7 @@ async def test_every_hold_that_goes_on_outlives_a_restart(stage: Stage) -> None:
         await stage.store.save_hold(hold, (RecordEvent(kind="asked"),), at=stage.clock.now())
     stage.start()
     await stage.holds.load()
-    assert len(stage.holds.ledger.active()) == 1102
+    assert len(stage.holds.hold_log.active()) == 1102
 
 
 async def test_a_hold_of_long_ago_is_found_by_its_call(stage: Stage, room: Room) -> None:
@@ -157,7 +157,7 @@ async def test_a_hold_of_long_ago_is_found_by_its_call(stage: Stage, room: Room)
     for number in range(10, 1103):
         other = Hold(
             id=HoldId(f"HO{number:032x}"),
-            call=stage.account.call_in(number),
+            call=stage.account.add_call(number),
             asked_at=stage.clock.now() + number,
             status=Status.RESUMED,
         )
@@ -170,15 +170,15 @@ async def test_when_every_call_of_the_account_is_over_each_hold_has_ended_then(s
     if way == "legs":
         call, other = await stage.two_legs()
     else:
-        call, other = stage.account.call_in(1), stage.account.call_in(2)
+        call, other = stage.account.add_call(1), stage.account.add_call(2)
         stage.account.meet("support", call, other)
     resumed = await stage.holds.resume(await stage.holds.hold(other))
     held, on_the_way_back = await stage.holds.hold(call), await stage.holds.hold(other)
-    stage.account.phones[other] = stage.clock.now()
+    stage.account.phones_on_hold[other] = stage.clock.now()
     await stage.holds.check()
-    await stage.holds.ledger.tell(on_the_way_back.id, Resume(by="carol"))
+    await stage.holds.hold_log.handle(on_the_way_back.id, Resume(by="carol"))
     stage.clock.time += 7.0
-    await stage.holds.all_ended(why="the server was stopped")
+    await stage.holds.end_all(why="the server was stopped")
     now = stage.clock.now()
     assert await stage.holds.list(active_only=True) == []
     ended = [hold for hold in await stage.store.holds() if hold.id != resumed.id]
@@ -192,14 +192,14 @@ async def test_when_every_call_of_the_account_is_over_each_hold_has_ended_then(s
 
 
 async def test_a_resume_under_way_while_everything_ends_changes_nothing_after_it(stage: Stage) -> None:
-    call, other = stage.account.call_in(1), stage.account.call_in(2)
+    call, other = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", call, other)
     hold = await stage.holds.hold(call)
     stage.account.before["set_hold"] = [lambda: ending.append(asyncio.create_task(end(), name="the end"))]
     ending: list[asyncio.Task[None]] = []
 
     async def end() -> None:
-        await stage.holds.all_ended(why="the server was stopped")
+        await stage.holds.end_all(why="the server was stopped")
 
     assert (await stage.holds.resume(hold)).status in (Status.RESUMED, Status.CALL_ENDED)
     await ending[0]

@@ -18,7 +18,7 @@ ROOMS = 20
 @pytest.fixture
 def customers(stage: Stage) -> list[CallSid]:
     """One in each of many rooms, with an agent."""
-    calls = [(stage.account.call_in(2 * number), stage.account.call_in(2 * number + 1)) for number in range(ROOMS)]
+    calls = [(stage.account.add_call(2 * number), stage.account.add_call(2 * number + 1)) for number in range(ROOMS)]
     for number, pair in enumerate(calls):
         stage.account.meet(f"room {number}", *pair)
     return [customer for customer, _ in calls]
@@ -37,7 +37,7 @@ async def test_many_who_are_held_at_once_are_looked_for_together(stage: Stage, c
 async def test_what_befalls_a_shared_search_is_told_to_each_by_its_own_hold(
     stage: Stage, customers: list[CallSid]
 ) -> None:
-    stage.account.troubles["conferences"] = [(AccountUnreachable("down", fix="wait"), False)] * 2
+    stage.account.errors["conferences"] = [(AccountUnreachable("down", fix="wait"), False)] * 2
     told = await asyncio.gather(*(stage.holds.hold(call) for call in customers), return_exceptions=True)
     errors = [error for error in told if isinstance(error, AccountUnreachable)]
     assert len(errors) == ROOMS
@@ -53,13 +53,13 @@ async def test_whoever_stops_waiting_leaves_the_search_to_the_others(stage: Stag
     second.cancel()
     first.cancel()
     found = await asyncio.gather(third, fourth)
-    assert [one is not None and one.me.call for one in found] == customers[2:4]
+    assert [one is not None and one.participant.call for one in found] == customers[2:4]
     with pytest.raises(asyncio.CancelledError):
         await second
 
 
 async def test_an_error_told_anew_keeps_what_it_says(stage: Stage, customers: list[CallSid]) -> None:
-    stage.account.troubles["participants"] = [(AccountUnreachable("slow"), False)]
+    stage.account.errors["participants"] = [(AccountUnreachable("slow"), False)]
     with pytest.raises(HoldsError, match="slow") as caught:
         await stage.holds.hold(customers[0])
     assert (caught.value.code, caught.value.http) == ("account_unreachable", 504)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from holdfast.holds.errors import StoreTrouble
+from holdfast.holds.errors import StoreError
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold, RecordEvent, Status
 from holdfast.holds.ids import CallSid
@@ -20,21 +20,21 @@ class FullStore(MemoryStore):
 
     full = False
 
-    async def save_hold(self, hold: Hold, tells: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
+    async def save_hold(self, hold: Hold, records: Sequence[RecordEvent], *, at: float) -> Sequence[HoldEvent]:
         self._look()
-        return await super().save_hold(hold, tells, at=at)
+        return await super().save_hold(hold, records, at=at)
 
     async def save_pair(self, pair: Pair) -> None:
         self._look()
         await super().save_pair(pair)
 
-    async def forget_pair(self, parent: CallSid) -> None:
+    async def remove_pair(self, parent: CallSid) -> None:
         self._look()
-        await super().forget_pair(parent)
+        await super().remove_pair(parent)
 
     def _look(self) -> None:
         if self.full:
-            raise StoreTrouble("the store failed: disk full")
+            raise StoreError("the store failed: disk full")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def stage(disk: FullStore) -> Stage:
 async def test_a_party_of_a_conference_comes_back_and_the_record_is_written_when_there_is_room(
     stage: Stage, disk: FullStore
 ) -> None:
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     hold = await stage.holds.hold(customer)
     disk.full = True
@@ -70,11 +70,11 @@ async def test_a_party_of_a_conference_comes_back_and_the_record_is_written_when
 
 
 async def test_nobody_is_put_on_hold_who_would_be_forgotten(stage: Stage, disk: FullStore) -> None:
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     disk.full = True
     for _ in range(2):
-        with pytest.raises(StoreTrouble, match="disk full"):
+        with pytest.raises(StoreError, match="disk full"):
             await stage.holds.hold(customer)
     assert stage.account.hears(customer) == agent
     assert await stage.holds.list() == []
@@ -114,8 +114,8 @@ async def test_a_conversation_that_ends_is_forgotten_when_there_is_room(stage: S
 async def test_of_very_many_changes_history_is_lost_and_no_state(
     stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("holdfast.holds.history.hold_log.MOST_LATE", 2)
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    monkeypatch.setattr("holdfast.holds.history.hold_log.MAX_UNSAVED", 2)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     holds = [await stage.holds.hold(call) for call in (customer, agent)]
     disk.full = True
@@ -134,8 +134,8 @@ async def test_of_very_many_changes_history_is_lost_and_no_state(
 async def test_what_is_very_late_is_written_at_the_next_look_and_no_party_waits_for_it(
     stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.holds.history.hold_log.AT_ONCE", 1)
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    monkeypatch.setattr("holdfast.holds.history.hold_log.FLUSH_SIZE", 1)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     first, second = await stage.holds.hold(customer), await stage.holds.hold(agent)
     disk.full = True
@@ -155,7 +155,7 @@ async def test_what_is_late_at_the_end_is_written_or_said(
     room: bool, disk: FullStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage = Stage(store=disk)
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     async with stage.holds as holds:
         hold = await holds.hold(customer)

@@ -17,7 +17,7 @@ from tests.stories.holds.conftest import Stage
 
 pytestmark = pytest.mark.anyio
 
-ELSEWHERE = "https://elsewhere.example"
+HELD_ELSEWHERE = "https://elsewhere.example"
 MUSIC = "https://cdn.example/m.mp3"
 AFTER = "https://app.example/after"
 
@@ -48,11 +48,11 @@ def other_service(stage: Stage, **options: object) -> Holds:
         stage.account,
         store=MemoryStore(),
         clock=stage.clock,
-        patience=Timeouts(check_every_s=1.0),
+        timeouts=Timeouts(check_interval_s=1.0),
         new_id=lambda: HoldId(f"HO{next(ids):032x}"),
-        **{"public_url": ELSEWHERE, **options},  # type: ignore[arg-type]  # options of Holds
+        **{"public_url": HELD_ELSEWHERE, **options},  # type: ignore[arg-type]  # options of Holds
     )
-    stage.account.doors[ELSEWHERE] = make_web(holds)
+    stage.account.other_webs[HELD_ELSEWHERE] = make_web(holds)
     return holds
 
 
@@ -63,7 +63,7 @@ def two(stage: Stage) -> Two:
 
 @pytest.fixture
 def room(stage: Stage) -> tuple[CallSid, CallSid]:
-    calls = stage.account.call_in(1), stage.account.call_in(2)
+    calls = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", *calls)
     return calls
 
@@ -76,7 +76,7 @@ async def test_a_party_held_in_a_conference_is_brought_back_by_another_service(
     back = await two.theirs.resume(customer, by="alice")
     assert (back.status, back.way, back.resumed_by) == (Status.RESUMED, WayName.CONFERENCE, "alice")
     assert two.ears(customer, agent) == [agent, customer]
-    assert [one.kind for one in await two.theirs.ledger.events(after=0, limit=10)] == [
+    assert [one.kind for one in await two.theirs.hold_log.events(after=0, limit=10)] == [
         "asked",
         "holding",
         "held",
@@ -93,7 +93,7 @@ async def test_a_party_held_in_a_conference_is_brought_back_by_another_service(
 
 async def test_who_is_on_no_hold_is_left_alone(two: Two, room: tuple[CallSid, CallSid]) -> None:
     parent, child = two.stage.account.dial(3, 4, action=AFTER)
-    waits = two.stage.account.call_in(5)
+    waits = two.stage.account.add_call(5)
     two.stage.account._enqueue(two.stage.account.calls_[waits], "sales", None, None)
     for call in (*room, parent, child, waits, CallSid("CA" + "f" * 32)):
         with pytest.raises(BadInput, match="not on hold"):
@@ -104,7 +104,7 @@ async def test_who_is_on_no_hold_is_left_alone(two: Two, room: tuple[CallSid, Ca
 
 async def test_an_account_that_does_not_answer_is_not_taken_for_no(two: Two, room: tuple[CallSid, CallSid]) -> None:
     await two.ours.hold(room[0])
-    two.stage.account.troubles["conferences"] = [(AccountUnreachable("no connection"), False)]
+    two.stage.account.errors["conferences"] = [(AccountUnreachable("no connection"), False)]
     with pytest.raises(AccountUnreachable):
         await two.theirs.resume(room[0])
     assert (await two.theirs.resume(room[0])).status is Status.RESUMED
@@ -179,7 +179,7 @@ async def test_a_leg_is_refused_untouched_where_it_could_be_lost(two: Two) -> No
     with pytest.raises(HoldRefused) as caught:
         await blind.resume(parent)
     assert "public_url" in str(caught.value.fix)
-    two.stage.account.call_in(7, parent=parent)
+    two.stage.account.add_call(7, parent=parent)
     with pytest.raises(HoldRefused, match="who it talked to is not shown"):
         await two.theirs.resume(parent)
     assert len(two.stage.account.writes()) == writes
@@ -190,7 +190,7 @@ async def test_a_leg_is_refused_untouched_where_it_could_be_lost(two: Two) -> No
 async def test_a_take_over_that_the_account_refuses_leaves_the_party_held(two: Two) -> None:
     parent, child = await two.stage.two_legs()
     held = await two.ours.hold(child)
-    two.stage.account.troubles["redirect"] = [(AccountRefused("no", status=429), False)]
+    two.stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed, match="could not be taken over"):
         await two.theirs.resume(child)
     await two.look()

@@ -13,9 +13,9 @@ from holdfast.holds.errors import (
 )
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid
-from holdfast.holds.steps.pair import queue_of
+from holdfast.holds.steps.pair import queue_name
 from tests.stories.holds.conftest import Stage
-from tests.stories.holds.pretend import PUBLIC
+from tests.stories.holds.fake_account import PUBLIC
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +108,7 @@ async def test_adopting_finds_the_child_and_changes_nothing_twice(stage: Stage) 
 
 async def test_adopting_what_is_no_pair(stage: Stage) -> None:
     parent, child = stage.account.dial(1, 2, action=stage.holds.continue_url)
-    stranger = stage.account.call_in(3)
+    stranger = stage.account.add_call(3)
     for wrong in ((parent, stranger), (child, parent), (stranger, None)):
         with pytest.raises(HoldRefused):
             await stage.holds.adopt(*wrong)
@@ -208,7 +208,7 @@ async def test_the_parent_asks_before_the_refusal_comes_back(stage: Stage) -> No
 
 async def test_a_redirect_the_account_refuses_leaves_the_two_talking(stage: Stage) -> None:
     parent, child = await stage.two_legs()
-    stage.account.troubles["redirect"] = [(AccountRefused("no", status=429), False)]
+    stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed):
         await stage.holds.hold(child)
     assert ears(stage, parent, child) == [child, parent]
@@ -219,7 +219,7 @@ async def test_a_redirect_the_account_refuses_leaves_the_two_talking(stage: Stag
 
 async def test_no_queue_to_be_had_touches_nobody(stage: Stage) -> None:
     parent, child = await stage.two_legs()
-    stage.account.troubles["open_queue"] = [(AccountRefused("no more queues", status=400), False)]
+    stage.account.errors["open_queue"] = [(AccountRefused("no more queues", status=400), False)]
     with pytest.raises(HoldFailed, match="no more queues"):
         await stage.holds.hold(child)
     assert stage.account.writes() == []
@@ -231,11 +231,11 @@ async def test_no_queue_to_be_had_touches_nobody(stage: Stage) -> None:
 async def test_a_redirect_without_an_answer(stage: Stage, held: str, made: bool) -> None:
     parent, child = await stage.two_legs()
     call, other = (parent, child) if held == "parent" else (child, parent)
-    stage.account.troubles["redirect"] = [(OutcomeUnknown("no answer"), made)]
+    stage.account.errors["redirect"] = [(OutcomeUnknown("no answer"), made)]
     hold = await stage.holds.hold(call)
     assert hold.status is Status.HELD
     assert ears(stage, call, other) == ["music", "silence"]
-    stage.account.troubles["redirect"] = [(OutcomeUnknown("no answer"), made)]
+    stage.account.errors["redirect"] = [(OutcomeUnknown("no answer"), made)]
     assert (await stage.holds.resume(hold)).status is Status.RESUMED
     await stage.settle()
     assert ears(stage, call, other) == [other, call]
@@ -244,7 +244,7 @@ async def test_a_redirect_without_an_answer(stage: Stage, held: str, made: bool)
 async def test_a_resume_the_account_refuses_leaves_the_party_held(stage: Stage) -> None:
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(child)
-    stage.account.troubles["redirect"] = [(AccountRefused("no", status=429), False)]
+    stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed, match="held as before"):
         await stage.holds.resume(hold)
     assert ears(stage, parent, child) == ["silence", "music"]
@@ -271,7 +271,7 @@ async def test_the_held_one_hangs_up_as_it_is_resumed(stage: Stage) -> None:
     assert ended.status is Status.CALL_ENDED
     taker = stage.account.calls_[parent]
     if taker.verb == "take":
-        stage.account.time_out(parent)
+        stage.account.dial_times_out(parent)
     await stage.settle()
     assert stage.account.calls_[parent].at == AFTER
 
@@ -290,7 +290,7 @@ async def test_a_queue_that_will_not_take_the_call_brings_both_together(stage: S
         stage.account._later(other, other.action, run=True, DialCallStatus="completed")
         stage.account.delivers = True
 
-    stage.account.before["waits"] = [refuse]
+    stage.account.before["is_queued"] = [refuse]
     with pytest.raises(HoldFailed, match="no queue"):
         await stage.holds.hold(child, music=MUSIC)
     await stage.settle()
@@ -318,7 +318,7 @@ async def test_music_that_cannot_be_heard_becomes_the_accounts_own(stage: Stage,
 
     if when == "as it is held":
         stage.account.delivers = False
-        stage.account.before["waits"] = [cannot_play_at_once]
+        stage.account.before["is_queued"] = [cannot_play_at_once]
         hold = await stage.holds.hold(child, music=MUSIC)
     else:
         hold = await stage.holds.hold(child, music=MUSIC)
@@ -370,7 +370,7 @@ async def test_queues_of_an_earlier_run_are_removed_with_the_conversation(stage:
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(child)
     await stage.holds.resume(hold.id)
-    assert list(stage.account.queues_) == [queue_of(child)]
+    assert list(stage.account.queues_) == [queue_name(child)]
     stage.start()
     stage.account.party_hangs_up(child)
     stage.account.party_hangs_up(parent)
@@ -382,13 +382,13 @@ async def test_queues_of_an_earlier_run_are_removed_with_the_conversation(stage:
 async def test_a_crash_between_the_redirect_and_its_confirmation(stage: Stage) -> None:
     parent, child = await stage.two_legs()
     stage.account.delivers = False
-    stage.account.troubles["waits"] = [(AccountUnreachable("down"), False)] * 60
-    stage.account.troubles["call"] = [(AccountUnreachable("down"), False)]
+    stage.account.errors["is_queued"] = [(AccountUnreachable("down"), False)] * 60
+    stage.account.errors["call"] = [(AccountUnreachable("down"), False)]
     with pytest.raises(OutcomeUnknown) as caught:
         await stage.holds.hold(child)
     assert (await stage.holds.get(str(caught.value.hold))).status is Status.HOLDING
     stage.account.delivers = True
-    stage.account.troubles.clear()
+    stage.account.errors.clear()
     stage.start()
     await stage.settle()
     hold = await stage.holds.hold(child)
@@ -426,14 +426,14 @@ async def test_converting_a_pair_whose_child_just_hung_up(stage: Stage) -> None:
 async def test_converting_is_refused_by_the_account(stage: Stage) -> None:
     stage.start(legs="convert")
     parent, child = await stage.two_legs()
-    stage.account.troubles["redirect"] = [(AccountRefused("no", status=429), False)]
+    stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed):
         await stage.holds.hold(parent)
     assert ears(stage, parent, child) == [child, parent]
 
 
 async def test_a_dial_we_serve_can_be_held_from_the_start(stage: Stage) -> None:
-    caller = stage.account.call_in(1)
+    caller = stage.account.add_call(1)
     status, twiml = await stage.account.ask(caller, f"{PUBLIC}/twiml/dial?to=client:bob&after={AFTER}", {})
     assert status == 200
     assert "<Client" in twiml
@@ -461,7 +461,7 @@ async def test_the_child_of_a_served_dial_makes_itself_known(stage: Stage) -> No
 
 
 async def test_a_served_dial_held_by_the_parents_sid_before_the_child_is_known(stage: Stage) -> None:
-    stage.holds.pairs.serve(CallSid(f"CA{1:032x}"), None)
+    stage.holds.pairs.add_served(CallSid(f"CA{1:032x}"), None)
     parent, child = stage.account.dial(1, 2, action=f"{PUBLIC}/twiml/continue")
     await stage.holds.hold(parent)
     assert ears(stage, parent, child) == ["music", "silence"]

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.holds.errors import AccountRefused, AccountTrouble, HoldsError, OutcomeUnknown
+from holdfast.holds.errors import AccountError, AccountRefused, HoldsError, OutcomeUnknown
 from holdfast.holds.hold import TRANSITIONS, Status
 from holdfast.holds.ids import CallSid
 from tests.stories.holds.conftest import Stage
 
 MUSIC = "https://cdn.example/m.mp3"
 AFTER = "https://app.example/after"
-REFUSED: AccountTrouble = AccountRefused("too many requests", status=429, twilio_code=20429)
-LOST: AccountTrouble = OutcomeUnknown("no answer")
+REFUSED: AccountError = AccountRefused("too many requests", status=429, twilio_code=20429)
+LOST: AccountError = OutcomeUnknown("no answer")
 
 who = st.sampled_from([0, 1])
 quiet_moves = st.one_of(
@@ -84,21 +84,21 @@ class Walk:
                 stage.start()
             case "away":
                 await account.quiet()
-                account.away = True
+                account.web_unreachable = True
                 await stage.passes(600.0, looked_after=index == 0)
-                account.away = False
+                account.web_unreachable = False
                 await stage.holds.check()
             case "deliver":
                 if account.pending:
                     await account.deliver(-1 if index else 0)
             case "refuse":
-                account.troubles.setdefault("redirect", []).append((REFUSED, False))
+                account.errors.setdefault("redirect", []).append((REFUSED, False))
             case "lose the answer":
-                account.troubles.setdefault("redirect", []).append((LOST, True))
-                account.troubles.setdefault("set_hold", []).append((LOST, True))
+                account.errors.setdefault("redirect", []).append((LOST, True))
+                account.errors.setdefault("set_hold", []).append((LOST, True))
             case "lose the request":
-                account.troubles.setdefault("redirect", []).append((LOST, False))
-                account.troubles.setdefault("set_hold", []).append((LOST, False))
+                account.errors.setdefault("redirect", []).append((LOST, False))
+                account.errors.setdefault("set_hold", []).append((LOST, False))
             case "hang up":
                 self.left = True
                 account.party_hangs_up(call)
@@ -136,13 +136,13 @@ class Walk:
     async def end(self) -> None:
         """Let everything come to rest, resume whoever is held, and look at the ears."""
         account = self.stage.account
-        account.troubles.clear()
+        account.errors.clear()
         account.before.clear()
         for _ in range(3):
             await account.quiet()
             await self.stage.holds.check()
         for call in self.calls:
-            if self.stage.holds.ledger.of_call(call) is not None:
+            if self.stage.holds.hold_log.of_call(call) is not None:
                 await self.stage.holds.resume(call)
         for _ in range(3):
             await account.quiet()
@@ -155,13 +155,13 @@ class Walk:
         for call in self.calls:
             me = account.calls_[call]
             assert me.verb != "enqueue" or me.peer is not None, "left in a queue with music for ever"
-        assert self.stage.holds._lanes.__len__() == 0
+        assert self.stage.holds._locks.__len__() == 0
 
 
 async def _walk(way: str, moves: list[tuple[str, int]]) -> None:
     stage = Stage()
     if way == "conference":
-        calls = [stage.account.call_in(1), stage.account.call_in(2)]
+        calls = [stage.account.add_call(1), stage.account.add_call(2)]
         stage.account.meet("support", *calls)
     else:
         stage.start(legs="convert" if way == "convert" else "queue")

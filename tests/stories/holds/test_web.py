@@ -10,10 +10,10 @@ from holdfast.holds.account.snapshots import AudioQualitySnapshot
 from holdfast.holds.errors import AccountUnreachable
 from holdfast.holds.ids import CallSid
 from holdfast.holds.policy import Policy
-from holdfast.holds.web.app import MOST_BODY
-from holdfast.holds.web.webhooks import Forgeries
+from holdfast.holds.web.app import MAX_BODY
+from holdfast.holds.web.webhooks import RejectedSignatures
 from tests.stories.holds.conftest import Stage
-from tests.stories.holds.pretend import PUBLIC, asgi
+from tests.stories.holds.fake_account import PUBLIC, asgi
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ MUSIC = "https://cdn.example/m.mp3"
 
 @pytest.fixture
 def room(stage: Stage) -> tuple[CallSid, CallSid]:
-    customer, agent = stage.account.call_in(1), stage.account.call_in(2)
+    customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     return customer, agent
 
@@ -69,7 +69,7 @@ async def asked_for(stage: Stage, *request: str) -> None:
 async def test_calls_are_never_shown_as_they_were_before_somebody_asked(stage: Stage) -> None:
     first = asyncio.create_task(stage.holds.calls())
     await asked_for(stage, "calls", "in-progress", "")
-    call = stage.account.call_in(1)
+    call = stage.account.add_call(1)
     others = await asyncio.gather(stage.holds.calls(), stage.holds.calls())
     assert await first == ()
     assert [[view.sid for view in views] for views in others] == [[call], [call]]
@@ -79,7 +79,7 @@ async def test_calls_are_never_shown_as_they_were_before_somebody_asked(stage: S
 
 
 async def test_a_call_that_is_answered_while_the_calls_are_read_is_shown(stage: Stage) -> None:
-    call = stage.account.call_in(1, status="ringing")
+    call = stage.account.add_call(1, status="ringing")
     reading = asyncio.create_task(stage.holds.calls())
     await asked_for(stage, "calls", "queued", "")
     stage.account.calls_[call].status = "in-progress"
@@ -88,7 +88,7 @@ async def test_a_call_that_is_answered_while_the_calls_are_read_is_shown(stage: 
 
 
 async def test_how_a_call_sounds_is_shown_where_the_account_tells(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    stage.account.sounds_ = [AudioQualitySnapshot(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
+    stage.account.audio_quality_ = [AudioQualitySnapshot(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
     _, listed = await ask(stage, "GET", "/calls")
     assert [call["sound"] for call in listed["calls"]] == [None, {"mos": 4.1, "loss": 0.02, "jitter_ms": 7.5}]
 
@@ -131,7 +131,7 @@ ANOTHER = "CA" + "f" * 32
         ("POST", "/holds", b'{"call": "%s", "limit_s": 1e999}' % ANOTHER.encode(), 400, "bad_input"),
         ("POST", "/holds", b'{"call": "%s", "limit_s": NaN}' % ANOTHER.encode(), 400, "bad_input"),
         ("POST", "/holds", {"call": ANOTHER}, 409, "call_not_live"),
-        ("POST", "/holds", b" " * (MOST_BODY + 1), 413, "bad_input"),
+        ("POST", "/holds", b" " * (MAX_BODY + 1), 413, "bad_input"),
         ("POST", "/holds/HO" + "0" * 32 + "/resume", None, 404, "hold_unknown"),
         ("POST", "/holds/nonsense/resume", None, 400, "bad_input"),
         ("POST", f"/holds/{ANOTHER}/resume", None, 400, "bad_input"),
@@ -182,7 +182,7 @@ async def test_a_form_is_told_to_be_json(stage: Stage) -> None:
 
 
 async def test_troubles_have_their_own_statuses(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
-    stage.account.troubles["conferences"] = [(AccountUnreachable("no answer"), False)]
+    stage.account.errors["conferences"] = [(AccountUnreachable("no answer"), False)]
     status, told = await ask(stage, "POST", "/holds", {"call": room[0]})
     assert (status, told["code"]) == (504, "account_unreachable")
     stage.start(policy=Policy(holders=frozenset({"alice"})))
@@ -270,9 +270,9 @@ async def test_requests_without_the_signature_do_not_fill_the_log(
 
 
 def test_requests_without_the_signature_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    forgeries = Forgeries(now=iter((0.0, 0.0, 1.0, 59.0, 61.0, 61.0)).__next__)
+    forgeries = RejectedSignatures(now=iter((0.0, 0.0, 1.0, 59.0, 61.0, 61.0)).__next__)
     for _ in range(4):
-        forgeries.tell("/twiml/park", PUBLIC)
+        forgeries.log("/twiml/park", PUBLIC)
     assert [text.split()[2] for text in caplog.messages] == ["count=1", "count=3"]
 
 

@@ -9,23 +9,23 @@ from hypothesis import strategies as st
 from holdfast.holds.hold import (
     TRANSITIONS,
     Begin,
-    CallOver,
+    CallEnded,
     Fail,
     Hold,
     HoldConfirmed,
     HoldEnded,
+    HoldParty,
     Message,
     MusicFailed,
-    PutOnHold,
     RecordEvent,
     Refuse,
     Remind,
     Resume,
+    ResumeParty,
     Status,
     StillHeld,
-    TakeOffHold,
     WayName,
-    ask,
+    open_hold,
     step,
 )
 from holdfast.holds.ids import CallSid, HoldId
@@ -34,7 +34,7 @@ MESSAGES: tuple[Message, ...] = (
     Begin(way=WayName.CONFERENCE),
     HoldConfirmed(),
     Refuse(why="no way"),
-    CallOver(why="over"),
+    CallEnded(why="over"),
     Fail(why="failed"),
     Resume(by="bob"),
     HoldEnded(),
@@ -46,7 +46,7 @@ MUSIC = "https://cdn.example/m.mp3"
 
 
 def asked(music: str | None = None) -> Hold:
-    hold, _ = ask(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=1.0, music=music)
+    hold, _ = open_hold(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=1.0, music=music)
     return hold
 
 
@@ -61,8 +61,8 @@ def test_a_hold_takes_the_steps_of_its_table_ends_once_and_tells_each_step(messa
         kinds += [effect.kind for effect in effects if isinstance(effect, RecordEvent)]
         assert (hold is before) == (effects == ())
         assert not before.status.final or hold is before
-        assert (PutOnHold() in effects) == (before.status is Status.ASKED and hold.status is Status.HOLDING)
-        assert (TakeOffHold() in effects) == (before.status is not Status.RESUMING and hold.status is Status.RESUMING)
+        assert (HoldParty() in effects) == (before.status is Status.ASKED and hold.status is Status.HOLDING)
+        assert (ResumeParty() in effects) == (before.status is not Status.RESUMING and hold.status is Status.RESUMING)
         assert hold.active == (hold.ended_at is None)
     for one, two in pairwise(statuses):
         assert one is two or two in TRANSITIONS[one]
@@ -78,7 +78,7 @@ def test_a_call_that_ends_says_whether_it_was_ever_held(before: tuple[int, ...],
     hold = asked()
     for place in before:
         hold, _ = step(hold, MESSAGES[place], 2.0)
-    hold, _ = step(hold, CallOver(why="over"), 3.0)
+    hold, _ = step(hold, CallEnded(why="over"), 3.0)
     assert (hold.status.value, hold.ended_at, hold.cause) == (ended, 3.0, "over")
 
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.holds.hold import Begin, Hold, HoldConfirmed, Remind, Resume, WayName, ask, step
+from holdfast.holds.hold import Begin, Hold, HoldConfirmed, Remind, Resume, WayName, open_hold, step
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import (
     Decision,
     EndHeldCall,
-    Follow,
     HoldSituation,
     Policy,
+    PolicyAction,
     RemindOwner,
     ResumeHold,
     due,
@@ -24,7 +24,7 @@ TOGETHER = HoldSituation(others=1)
 
 
 def held(*, by: str | None = None, limit_s: float | None = None) -> Hold:
-    hold, _ = ask(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=99.0, by=by, limit_s=limit_s)
+    hold, _ = open_hold(id=HoldId("HO" + "0" * 32), call=CallSid("CA" + "0" * 32), now=99.0, by=by, limit_s=limit_s)
     for message in (Begin(way=WayName.CONFERENCE), HoldConfirmed()):
         hold, _ = step(hold, message, HELD_AT)
     return hold
@@ -38,8 +38,13 @@ def held(*, by: str | None = None, limit_s: float | None = None) -> Hold:
         (Policy(), 5.0, 5.0, ResumeHold(why="the limit of 5 s was reached")),
         (Policy(limit_s=None), None, 1e9, None),
         (Policy(limit_s=None), 5.0, 5.0, ResumeHold(why="the limit of 5 s was reached")),
-        (Policy(limit_s=5.0, on_limit=Follow.HANG_UP), None, 5.0, EndHeldCall(why="the limit of 5 s was reached")),
-        (Policy(limit_s=5.0, on_limit=Follow.KEEP), None, 1e9, None),
+        (
+            Policy(limit_s=5.0, on_limit=PolicyAction.HANG_UP),
+            None,
+            5.0,
+            EndHeldCall(why="the limit of 5 s was reached"),
+        ),
+        (Policy(limit_s=5.0, on_limit=PolicyAction.KEEP), None, 1e9, None),
     ],
 )
 def test_a_hold_lasts_as_long_as_its_own_limit_or_the_services(
@@ -63,7 +68,7 @@ def test_who_is_left_behind_is_looked_after(sight: HoldSituation, wanted: Decisi
 
 
 def test_what_is_kept_falls_through_to_the_limit() -> None:
-    policy = Policy(on_alone=Follow.KEEP, on_owner_left=Follow.KEEP, limit_s=300.0)
+    policy = Policy(on_alone=PolicyAction.KEEP, on_owner_left=PolicyAction.KEEP, limit_s=300.0)
     left = HoldSituation(others=0, alone_since=HELD_AT)
     assert due(policy, held(), left, HELD_AT + 299) is None
     assert due(policy, held(), left, HELD_AT + 300) == ResumeHold(why="the limit of 300 s was reached")

@@ -8,7 +8,7 @@ from holdfast.holds.account.snapshots import ParticipantSnapshot
 from holdfast.holds.conference import planner as conference_planner
 from holdfast.holds.ids import CallSid, ConferenceSid
 from holdfast.holds.legs import planner as legs_planner
-from holdfast.holds.legs.continuation import Report, continued
+from holdfast.holds.legs.continuation import ContinuationRequest, continue_call
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
     ContinueDocument,
@@ -21,10 +21,10 @@ from holdfast.holds.steps.account_steps import (
     WaitInQueue,
 )
 from holdfast.holds.steps.pair import (
+    LegState,
     Pair,
-    Place,
-    document,
-    join,
+    current_document,
+    pair_of_dial,
 )
 
 P, C = CallSid("CA" + "1" * 32), CallSid("CA" + "2" * 32)
@@ -39,16 +39,16 @@ def seen(**changes: object) -> ParticipantSnapshot:
 
 def held_child() -> Pair:
     """A pair whose child waits in its queue, and whose parent is parked."""
-    plan = legs_planner.hold(join(parent=P, child=C), C, music=MUSIC)
+    plan = legs_planner.hold(pair_of_dial(parent=P, child=C), C, music=MUSIC)
     assert isinstance(plan, legs_planner.Plan)
-    answered = continued(plan.pair, P, Report()).pair
-    return legs_planner.seen_waiting(answered, C)
+    answered = continue_call(plan.pair, P, ContinuationRequest()).pair
+    return legs_planner.confirm_waiting(answered, C)
 
 
 def both_held() -> Pair:
     plan = legs_planner.hold(held_child(), P, music=None)
     assert isinstance(plan, legs_planner.Plan)
-    return legs_planner.seen_waiting(plan.pair, P)
+    return legs_planner.confirm_waiting(plan.pair, P)
 
 
 def test_a_participant_is_held_only_where_that_changes_something() -> None:
@@ -61,11 +61,11 @@ def test_a_participant_is_held_only_where_that_changes_something() -> None:
     for status, gone in (("complete", True), ("failed", True), ("ringing", False), ("queued", False)):
         refusal = conference_planner.hold(seen(status=status), None)
         assert isinstance(refusal, Refusal)
-        assert refusal.gone is gone
+        assert refusal.call_ended is gone
 
 
 def test_who_has_left_is_not_held_or_brought_back() -> None:
-    over = legs_planner.gone(held_child(), C).pair
+    over = legs_planner.party_left(held_child(), C).pair
     for call in (P, C):
         for plan in (
             legs_planner.hold(over, call, music=None),
@@ -73,25 +73,25 @@ def test_who_has_left_is_not_held_or_brought_back() -> None:
             legs_planner.convert(over),
         ):
             assert isinstance(plan, Refusal)
-            assert plan.gone
-    left = join(parent=P, child=C)
-    left = left.put(replace(left.child, place=Place.GONE))
+            assert plan.call_ended
+    left = pair_of_dial(parent=P, child=C)
+    left = left.with_parties(replace(left.child, state=LegState.GONE))
     refusal = legs_planner.hold(left, P, music=None)
     assert isinstance(refusal, Refusal)
     assert "the other party" in refusal.why
 
 
 def test_what_is_so_already_needs_no_step() -> None:
-    fresh, held = join(parent=P, child=C), held_child()
+    fresh, held = pair_of_dial(parent=P, child=C), held_child()
     assert legs_planner.hold(held, C, music=None) == legs_planner.Plan(pair=held)
     assert legs_planner.resume(fresh, P) == legs_planner.Plan(pair=fresh)
     assert legs_planner.convert(held) == legs_planner.Plan(pair=held)
-    assert legs_planner.seen_waiting(fresh, P) == fresh
-    assert legs_planner.seen_taken(held, C) == held
+    assert legs_planner.confirm_waiting(fresh, P) == fresh
+    assert legs_planner.confirm_joined(held, C) == held
 
 
 def test_a_pair_in_a_room_is_held_there() -> None:
-    moved = legs_planner.convert(join(parent=P, child=C))
+    moved = legs_planner.convert(pair_of_dial(parent=P, child=C))
     assert isinstance(moved, legs_planner.Plan)
     refusal = legs_planner.hold(moved.pair, P, music=None)
     assert refusal == Refusal(why="the pair is in a conference by now", fix="Hold the party there.")
@@ -100,59 +100,66 @@ def test_a_pair_in_a_room_is_held_there() -> None:
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
     plan = legs_planner.fall_back(both_held(), P, answered=answered)
-    assert plan.pair.me(P).place is Place.PARKED
-    assert plan.pair.me(C).held
-    assert plan.steps == (() if answered else (RedirectCall(call=P, to=Park()),))
+    assert plan.pair.party(P).state is LegState.PARKED
+    assert plan.pair.party(C).held
+    assert plan.steps == (() if answered else (RedirectCall(call=P, document=Park()),))
 
 
 def test_undoing_what_has_moved_meanwhile() -> None:
-    before = join(parent=P, child=C)
+    before = pair_of_dial(parent=P, child=C)
     plan = legs_planner.hold(before, C, music=None)
     assert isinstance(plan, legs_planner.Plan)
-    assert legs_planner.undo(before, plan.pair, plan.pair, C).pair == replace(before, turn=1)
-    asked = continued(plan.pair, P, Report()).pair
+    assert legs_planner.undo(before, plan.pair, plan.pair, C).pair == replace(before, generation=1)
+    asked = continue_call(plan.pair, P, ContinuationRequest()).pair
     assert legs_planner.undo(before, plan.pair, asked, C).pair.room is not None
-    over = legs_planner.gone(asked, P).pair
+    over = legs_planner.party_left(asked, P).pair
     assert legs_planner.undo(before, plan.pair, over, C) == legs_planner.Plan(pair=over)
 
 
 def test_a_resume_given_up_leaves_who_is_held_held() -> None:
     alone = legs_planner.resume(held_child(), C)
     assert isinstance(alone, legs_planner.Plan)
-    plan = legs_planner.give_up(alone.pair, C)
-    assert (plan.pair.me(C).place, plan.pair.me(C).held, plan.pair.me(P).place) == (Place.WAITING, True, Place.PARKED)
-    assert plan.steps == (RedirectCall(call=P, to=Park()),)
-    beside = legs_planner.give_up(both_held(), C)
-    assert (beside.pair.me(C).held, beside.pair.me(P).held, beside.steps) == (True, True, ())
+    plan = legs_planner.abandon_resume(alone.pair, C)
+    assert (plan.pair.party(C).state, plan.pair.party(C).held, plan.pair.party(P).state) == (
+        LegState.WAITING,
+        True,
+        LegState.PARKED,
+    )
+    assert plan.steps == (RedirectCall(call=P, document=Park()),)
+    beside = legs_planner.abandon_resume(both_held(), C)
+    assert (beside.pair.party(C).held, beside.pair.party(P).held, beside.steps) == (True, True, ())
 
 
 def test_a_taking_that_finds_nobody_is_held_again() -> None:
     plan = legs_planner.resume(held_child(), C)
     assert isinstance(plan, legs_planner.Plan)
-    assert document(plan.pair, P) == TakeFromQueue(queue=f"hold-{C}", turn=plan.pair.turn)
-    result = continued(plan.pair, P, Report(turn=plan.pair.turn, dial_status="no-answer"))
-    assert (result.not_taken, result.answer) == (C, Park())
-    assert result.pair.me(C).held
-    assert legs_planner.seen_taken(plan.pair, C).me(C).place is Place.JOINED
+    assert current_document(plan.pair, P) == TakeFromQueue(queue=f"hold-{C}", generation=plan.pair.generation)
+    result = continue_call(plan.pair, P, ContinuationRequest(generation=plan.pair.generation, dial_status="no-answer"))
+    assert (result.not_joined, result.document) == (C, Park())
+    assert result.pair.party(C).held
+    assert legs_planner.confirm_joined(plan.pair, C).party(C).state is LegState.JOINED
 
 
 def test_music_that_fails_is_dropped_once() -> None:
     held = held_child()
-    result = continued(held, C, Report(turn=held.turn, queue_result="error"))
-    assert (result.music_failed, result.answer) == (MUSIC, WaitInQueue(queue=f"hold-{C}", music=None, turn=held.turn))
-    again = continued(result.pair, C, Report(turn=held.turn, queue_result="error"))
+    result = continue_call(held, C, ContinuationRequest(generation=held.generation, queue_result="error"))
+    assert (result.music_failed, result.document) == (
+        MUSIC,
+        WaitInQueue(queue=f"hold-{C}", music=None, generation=held.generation),
+    )
+    again = continue_call(result.pair, C, ContinuationRequest(generation=held.generation, queue_result="error"))
     assert again.not_queued == C
 
 
 def test_when_it_is_over_each_goes_where_it_should() -> None:
     pair = replace(held_child(), after="https://app.example/after")
-    plan = legs_planner.gone(pair, C)
+    plan = legs_planner.party_left(pair, C)
     assert plan.steps == (
-        RedirectCall(call=P, to=ContinueDocument(url="https://app.example/after")),
+        RedirectCall(call=P, document=ContinueDocument(url="https://app.example/after")),
         CloseQueue(name=f"hold-{P}"),
         CloseQueue(name=f"hold-{C}"),
     )
-    assert document(plan.pair, P) == ContinueDocument(url="https://app.example/after")
-    fresh = join(parent=P, child=C)
-    assert document(fresh, P) == document(fresh, C) == HangUp()
-    assert legs_planner.gone(fresh, C).steps == ()
+    assert current_document(plan.pair, P) == ContinueDocument(url="https://app.example/after")
+    fresh = pair_of_dial(parent=P, child=C)
+    assert current_document(fresh, P) == current_document(fresh, C) == HangUp()
+    assert legs_planner.party_left(fresh, C).steps == ()

@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.account_file import AccountFileInvalid, account_file, keep_account
+from holdfast.store.account_file import AccountFileInvalid, account_path, load_or_create_account
 
 
 def test_it_is_made_once_and_found_again(tmp_path: Path) -> None:
     store = tmp_path / "deep" / "holdfast.db"
-    first = keep_account(store)
+    first = load_or_create_account(store)
     assert re.fullmatch("AC[0-9a-f]{32}", first.sid)
     assert re.fullmatch("[0-9a-f]{32}", first.token)
-    assert keep_account(store) == first
+    assert load_or_create_account(store) == first
     assert first.token not in repr(first)
 
 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    keep_account(tmp_path / "holdfast.db")
-    assert stat.S_IMODE(account_file(tmp_path / "holdfast.db").stat().st_mode) == 0o600
+    load_or_create_account(tmp_path / "holdfast.db")
+    assert stat.S_IMODE(account_path(tmp_path / "holdfast.db").stat().st_mode) == 0o600
 
 
 def test_many_at_once_get_the_same_one_and_leave_no_drafts(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        accounts = list(pool.map(lambda _: keep_account(tmp_path / "holdfast.db"), range(32)))
+        accounts = list(pool.map(lambda _: load_or_create_account(tmp_path / "holdfast.db"), range(32)))
     assert len({account.sid for account in accounts}) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["holdfast.account"]
 
@@ -37,14 +37,14 @@ def test_many_at_once_get_the_same_one_and_leave_no_drafts(tmp_path: Path) -> No
     "content", [b"", b"{", b"[]", b"{}", b'{"account_sid": "AC1", "auth_token": "x"}', b"\xff", b'{"account_sid": 1}']
 )
 def test_a_damaged_file_is_refused_and_kept(content: bytes, tmp_path: Path) -> None:
-    path = account_file(tmp_path / "holdfast.db")
+    path = account_path(tmp_path / "holdfast.db")
     path.write_bytes(content)
     with pytest.raises(AccountFileInvalid, match=re.escape(str(path))):
-        keep_account(tmp_path / "holdfast.db")
+        load_or_create_account(tmp_path / "holdfast.db")
     assert path.read_bytes() == content
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AccountFileInvalid, match="cannot be used"):
-        keep_account(tmp_path / "file" / "holdfast.db")
+        load_or_create_account(tmp_path / "file" / "holdfast.db")

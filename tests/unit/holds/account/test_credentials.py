@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.holds.account.credentials import AccountCredentials, of_cloud, of_engine
+from holdfast.holds.account.credentials import AccountCredentials, cloud_credentials, engine_credentials
 from holdfast.holds.errors import BadInput
 from holdfast.settings import Settings
 
@@ -25,34 +25,40 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_cloud_needs_both() -> None:
-    assert of_cloud(environment=NAMED) == AccountCredentials(base_url="https://api.twilio.com", sid=SID, token=TOKEN)
-    assert of_cloud(environment=NAMED | {"HOLDFAST_API": "http://127.0.0.1:9/"}).base_url == "http://127.0.0.1:9"
+    assert cloud_credentials(environment=NAMED) == AccountCredentials(
+        base_url="https://api.twilio.com", sid=SID, token=TOKEN
+    )
+    assert (
+        cloud_credentials(environment=NAMED | {"HOLDFAST_API": "http://127.0.0.1:9/"}).base_url == "http://127.0.0.1:9"
+    )
     for missing in NAMED:
         with pytest.raises(BadInput, match=missing):
-            of_cloud(environment={name: value for name, value in NAMED.items() if name != missing})
+            cloud_credentials(environment={name: value for name, value in NAMED.items() if name != missing})
 
 
 def test_a_token_is_not_printed() -> None:
-    assert TOKEN not in repr(of_cloud(environment=NAMED))
+    assert TOKEN not in repr(cloud_credentials(environment=NAMED))
 
 
 def test_the_engine_of_this_machine_is_where_it_says_it_listens(store: Path) -> None:
     with pytest.raises(BadInput, match="no account is named") as caught:
-        of_engine(environment={})
+        engine_credentials(environment={})
     assert "holdfast serve" in str(caught.value.fix)
     store.with_suffix(".account").write_text(json.dumps({"account_sid": SID, "auth_token": TOKEN}))
     told = AccountCredentials(base_url="http://127.0.0.1:8080", sid=SID, token=TOKEN)
-    assert of_engine(environment={}) == told
+    assert engine_credentials(environment={}) == told
     for nonsense in ("{", "[]", "{}", '{"url": 7}'):
         store.with_suffix(".running").write_text(nonsense)
-        assert of_engine(environment={}) == told
+        assert engine_credentials(environment={}) == told
     store.with_suffix(".running").write_text(json.dumps({"url": "http://127.0.0.1:9000"}))
-    assert of_engine(environment={}).base_url == "http://127.0.0.1:9000"
-    assert of_engine(environment={"TWILIO_API_BASE_URL": "http://127.0.0.1:7"}).base_url == "http://127.0.0.1:7"
-    assert of_engine(url="http://127.0.0.1:6/", environment={}).base_url == "http://127.0.0.1:6"
+    assert engine_credentials(environment={}).base_url == "http://127.0.0.1:9000"
+    assert (
+        engine_credentials(environment={"TWILIO_API_BASE_URL": "http://127.0.0.1:7"}).base_url == "http://127.0.0.1:7"
+    )
+    assert engine_credentials(url="http://127.0.0.1:6/", environment={}).base_url == "http://127.0.0.1:6"
 
 
 def test_settings_that_cannot_be_used_are_told(store: Path) -> None:
     Path("holdfast.toml").write_text("http_port = 'many'")
     with pytest.raises(BadInput, match="http_port in holdfast"):
-        of_engine(environment={})
+        engine_credentials(environment={})

@@ -11,14 +11,14 @@ from starlette.types import ASGIApp
 
 from holdfast.holds import Holds, WrongEventLoop
 from holdfast.holds.ids import CallSid
-from holdfast.holds.legs.continuation import Continued
+from holdfast.holds.legs.continuation import ContinuationResult
 from holdfast.holds.steps.account_steps import HangUp
-from holdfast.holds.steps.pair import join
+from holdfast.holds.steps.pair import pair_of_dial
 from holdfast.holds.web.app import make_web
-from tests.stories.holds.pretend import PUBLIC, PretendAccount, asgi
+from tests.stories.holds.fake_account import PUBLIC, FakeAccount, asgi
 
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
-NEWS = Continued(pair=join(parent=ALICE, child=BOB), answer=HangUp())
+NEWS = ContinuationResult(pair=pair_of_dial(parent=ALICE, child=BOB), document=HangUp())
 
 
 async def one_of(holds: Holds) -> None:
@@ -35,10 +35,10 @@ METHODS: dict[str, Callable[[Holds], Coroutine[Any, Any, object]]] = {
     "hold": lambda holds: holds.hold(ALICE),
     "resume": lambda holds: holds.resume(ALICE),
     "adopt": lambda holds: holds.adopt(ALICE),
-    "introduce": lambda holds: holds.introduce(ALICE, BOB, after=None),
-    "follow": lambda holds: holds.follow(ALICE, NEWS),
-    "ended": lambda holds: holds.ended(ALICE),
-    "all_ended": lambda holds: holds.all_ended(why="the server was stopped"),
+    "add_child": lambda holds: holds.add_child(ALICE, BOB, after=None),
+    "apply_continuation": lambda holds: holds.apply_continuation(ALICE, NEWS),
+    "handle_call_ended": lambda holds: holds.handle_call_ended(ALICE),
+    "end_all": lambda holds: holds.end_all(why="the server was stopped"),
     "get": lambda holds: holds.get("HO" + "1" * 32),
     "calls": lambda holds: holds.calls(),
     "list": lambda holds: holds.list(),
@@ -76,7 +76,7 @@ def test_every_public_method_is_among_those_tried() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_each_method_refuses_a_second_loop_and_names_the_way(name: str) -> None:
-    holds = Holds(PretendAccount(), public_url=PUBLIC)
+    holds = Holds(FakeAccount(), public_url=PUBLIC)
     with another_loop() as first:
         in_loop(first, holds.load())
         with pytest.raises(WrongEventLoop) as caught:
@@ -87,7 +87,7 @@ def test_each_method_refuses_a_second_loop_and_names_the_way(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_loop_that_has_ended_is_another_one_too(name: str) -> None:
-    holds = Holds(PretendAccount(), public_url=PUBLIC)
+    holds = Holds(FakeAccount(), public_url=PUBLIC)
     asyncio.run(_bounded(entered(holds)))
     with pytest.raises(WrongEventLoop) as caught:
         asyncio.run(_bounded(METHODS[name](holds)))
@@ -95,7 +95,7 @@ def test_a_loop_that_has_ended_is_another_one_too(name: str) -> None:
 
 
 def test_the_web_door_in_another_loop_answers_with_the_reason() -> None:
-    holds = Holds(PretendAccount(), public_url=PUBLIC)
+    holds = Holds(FakeAccount(), public_url=PUBLIC)
     web: ASGIApp = make_web(holds)
     with another_loop() as first:
         in_loop(first, holds.load())

@@ -25,16 +25,16 @@ from holdfast.holds.account.snapshots import (
     ParticipantSnapshot,
     PhoneHoldSnapshot,
 )
-from holdfast.holds.errors import AccountTrouble, ResourceNotFound
+from holdfast.holds.errors import AccountError, ResourceNotFound
 from holdfast.holds.ids import CallSid, ConferenceSid, QueueSid
 
 PUBLIC = "https://holds.example"
 TOKEN = "the account's secret token"
 SID = "AC" + "1" * 32
-MOST_DELIVERIES = 200
+MAX_DELIVERIES = 200
 TRACK_S = 1.0
 """How long the music is that is played over and over."""
-ROUNDS = 1_000
+LOOPS = 1_000
 """How often `loop="0"` plays it. Source: TwiML <Play>."""
 
 
@@ -68,7 +68,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Pending:
+class PendingWebhook:
     """A webhook that has not been delivered."""
 
     call: CallSid
@@ -82,71 +82,71 @@ class Pending:
     """When the document that asks it comes to its end."""
 
 
-class PretendClock:
+class FakeClock:
     """A clock that moves when somebody waits; the account's webhooks are delivered meanwhile."""
 
     def __init__(self) -> None:
         self.time = 1_700_000_000.0
-        self.account: PretendAccount | None = None
+        self.account: FakeAccount | None = None
 
     def now(self) -> float:
         return self.time
 
-    async def wait(self, news: asyncio.Event | None, *, timeout_s: float) -> bool:
+    async def wait(self, event: asyncio.Event | None, *, timeout_s: float) -> bool:
         if self.account is not None:
             await self.account.while_waiting()
         await asyncio.sleep(0)
-        if news is not None and news.is_set():
+        if event is not None and event.is_set():
             return True
         self.time += timeout_s
         return False
 
 
 @dataclass(slots=True)
-class PretendAccount:
+class FakeAccount:
     """Implements the `Account` port."""
 
     sid: str = SID
     token: str = TOKEN
     base_url: str = "https://api.example"
     reach: bool = True
-    phones: dict[CallSid, float] = field(default_factory=dict)
-    sounds_: list[AudioQualitySnapshot] = field(default_factory=list)
+    phones_on_hold: dict[CallSid, float] = field(default_factory=dict)
+    audio_quality_: list[AudioQualitySnapshot] = field(default_factory=list)
     """Calls whose own phones hold, and since when."""
     calls_: dict[CallSid, Call] = field(default_factory=dict)
     queues_: dict[str, list[CallSid]] = field(default_factory=dict)
-    waiting_takers: dict[str, list[CallSid]] = field(default_factory=dict)
+    waiting_dials: dict[str, list[CallSid]] = field(default_factory=dict)
     rooms: dict[str, list[CallSid]] = field(default_factory=dict)
     requests: list[tuple[str, ...]] = field(default_factory=list)
-    pending: list[Pending] = field(default_factory=list)
-    troubles: dict[str, list[tuple[AccountTrouble, bool]]] = field(default_factory=dict)
+    pending: list[PendingWebhook] = field(default_factory=list)
+    errors: dict[str, list[tuple[AccountError, bool]]] = field(default_factory=dict)
     """By method: the errors to come, and whether the change is made all the same."""
     before: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     """By method: what happens in the world just before it is carried out."""
     web: ASGIApp | None = None
-    doors: dict[str, ASGIApp] = field(default_factory=dict)
-    """The web doors of other services, by their addresses."""
-    away: bool = False
+    other_webs: dict[str, ASGIApp] = field(default_factory=dict)
+    """The web other_webs of other services, by their addresses."""
+    web_unreachable: bool = False
     """Whether the web door cannot be reached: what is asked of it fails."""
-    clock: PretendClock | None = None
-    timed: list[Pending] = field(default_factory=list)
+    clock: FakeClock | None = None
+    running_documents: list[PendingWebhook] = field(default_factory=list)
     """What documents will ask for that still last."""
     delivers: bool = True
     opened: int = 0
-    after_answers: set[asyncio.Task[None]] = field(default_factory=set)
+    background_tasks: set[asyncio.Task[None]] = field(default_factory=set)
     CONFERENCE: ClassVar[str] = "CF"
 
     # Setting the scene.
 
-    def call_in(self, number: int, **changes: Any) -> CallSid:
+    def add_call(self, number: int, **changes: Any) -> CallSid:
         sid = CallSid(f"CA{number:032x}")
         self.calls_[sid] = Call(sid=sid, **changes)
         return sid
 
     def dial(self, parent: int, child: int, *, action: str | None) -> tuple[CallSid, CallSid]:
         """A parent and a child, talking in a plain Dial."""
-        p = self.call_in(parent, verb="dial", action=action)
-        c = self.call_in(child, verb="child", parent=p, peer=p)
+        p = self.add_call(parent, verb="dial", action=action)
+        c = self.add_call(child, verb="child", parent=p, peer=p)
         self.calls_[p].peer = c
         return p, c
 
@@ -177,7 +177,7 @@ class PretendAccount:
 
     async def pump(self) -> None:
         """Deliver every webhook that waits, and those that follow."""
-        for _ in range(MOST_DELIVERIES):
+        for _ in range(MAX_DELIVERIES):
             self._come_to_their_end()
             if not self.pending:
                 return
@@ -187,11 +187,11 @@ class PretendAccount:
     def _come_to_their_end(self) -> None:
         """Let the documents end whose time is over."""
         now = 0.0 if self.clock is None else self.clock.now()
-        ended = [hook for hook in self.timed if hook.at <= now]
-        self.timed = [hook for hook in self.timed if hook.at > now and self._current(hook)]
+        ended = [hook for hook in self.running_documents if hook.at <= now]
+        self.running_documents = [hook for hook in self.running_documents if hook.at > now and self._current(hook)]
         self.pending += [hook for hook in ended if self._current(hook)]
 
-    def _current(self, hook: Pending) -> bool:
+    def _current(self, hook: PendingWebhook) -> bool:
         """Whether the call still runs the document that asks."""
         call = self.calls_[hook.call]
         return hook.session == call.session and call.live and not (hook.wait and call.peer is not None)
@@ -206,7 +206,7 @@ class PretendAccount:
             if hook.run and current and not hook.wait:
                 call.verb, call.at = "app", hook.url
             return
-        if self.away:
+        if self.web_unreachable:
             if hook.wait:
                 self._leaves_queue(call, "error")
             elif hook.run and current:
@@ -248,7 +248,7 @@ class PretendAccount:
 
     def _door(self, url: str) -> ASGIApp | None:
         """Whose web door an address is; None: the application's."""
-        door = next((door for base, door in self.doors.items() if url.startswith(base)), None)
+        door = next((door for base, door in self.other_webs.items() if url.startswith(base)), None)
         return door or (self.web if url.startswith(PUBLIC) else None)
 
     async def followed(self, door: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -267,8 +267,8 @@ class PretendAccount:
                 answered.set()
 
         task = asyncio.create_task(work(door), name="after the answer")
-        self.after_answers.add(task)
-        task.add_done_callback(self.after_answers.discard)
+        self.background_tasks.add(task)
+        task.add_done_callback(self.background_tasks.discard)
         await answered.wait()
         if task.done():
             task.result()
@@ -276,18 +276,20 @@ class PretendAccount:
     async def quiet(self) -> None:
         """Deliver every webhook, and let what follows the answers come to its end."""
         self._come_to_their_end()
-        while self.pending or self.after_answers:
+        while self.pending or self.background_tasks:
             await self.pump()
-            for task in tuple(self.after_answers):
+            for task in tuple(self.background_tasks):
                 await task
-                self.after_answers.discard(task)
+                self.background_tasks.discard(task)
 
     def _later(self, call: Call, url: str | None, *, run: bool, wait: bool = False, **values: str) -> None:
         if url is None:
             if run:
                 self._over(call, by="the end of its document")
             return
-        self.pending.append(Pending(call=call.sid, session=call.session, url=url, values=values, run=run, wait=wait))
+        self.pending.append(
+            PendingWebhook(call=call.sid, session=call.session, url=url, values=values, run=run, wait=wait)
+        )
 
     # The language.
 
@@ -335,7 +337,7 @@ class PretendAccount:
         assert {verb.tag for verb in verbs} == {"Play"}, twiml
         assert {verb.get("loop") for verb in verbs} == {"0"}, twiml
         # Its waitUrl is asked again when the document has ended.
-        self._after(len(verbs) * ROUNDS * TRACK_S, call, call.wait_url or "", wait=True)
+        self._after(len(verbs) * LOOPS * TRACK_S, call, call.wait_url or "", wait=True)
 
     def _leaves_queue(self, call: Call, result: str) -> None:
         self.queues_[call.queue or ""].remove(call.sid)
@@ -345,13 +347,13 @@ class PretendAccount:
         """Ask for a document when the one that runs now has come to its end."""
         at = (0.0 if self.clock is None else self.clock.now()) + seconds
         values: dict[str, str] = {"QueueSid": self._queue_sid(call.queue or "")} if wait else {}
-        hook = Pending(call=call.sid, session=call.session, url=url, values=values, run=True, wait=wait, at=at)
-        self.timed.append(hook)
+        hook = PendingWebhook(call=call.sid, session=call.session, url=url, values=values, run=True, wait=wait, at=at)
+        self.running_documents.append(hook)
 
     def _enqueue(self, call: Call, name: str, action: str | None, wait_url: str | None) -> None:
         call.verb, call.queue, call.action, call.wait_url = "enqueue", name, action, wait_url
         self.queues_.setdefault(name, []).append(call.sid)
-        takers = self.waiting_takers.get(name, [])
+        takers = self.waiting_dials.get(name, [])
         if takers:
             self._bridge(self.calls_[takers.pop(0)], call)
         elif wait_url is not None:
@@ -364,14 +366,14 @@ class PretendAccount:
         elif self.queues_[name]:
             self._bridge(call, self.calls_[self.queues_[name][0]])
         else:
-            self.waiting_takers.setdefault(name, []).append(call.sid)
+            self.waiting_dials.setdefault(name, []).append(call.sid)
 
-    def time_out(self, call: CallSid) -> None:
+    def dial_times_out(self, call: CallSid) -> None:
         """A Dial of a queue where nobody came."""
         me = self.calls_[call]
         assert me.verb == "take"
         assert me.peer is None
-        self.waiting_takers[me.queue or ""].remove(call)
+        self.waiting_dials[me.queue or ""].remove(call)
         self._later(me, me.action, run=True, DialCallStatus="no-answer")
 
     def _bridge(self, taker: Call, queued: Call) -> None:
@@ -408,7 +410,7 @@ class PretendAccount:
                     self._later(peer, peer.action, run=True, DialCallStatus="completed")
             case "take":
                 if peer is None:
-                    takers = self.waiting_takers.get(call.queue or "", [])
+                    takers = self.waiting_dials.get(call.queue or "", [])
                     if call.sid in takers:
                         takers.remove(call.sid)
                 self._later(call, call.action, run=False, DialCallStatus="completed")
@@ -477,12 +479,14 @@ class PretendAccount:
     async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
         await self._asked("phone_holds")
         return [
-            PhoneHoldSnapshot(call=call, since=since) for call, since in self.phones.items() if self.calls_[call].live
+            PhoneHoldSnapshot(call=call, since=since)
+            for call, since in self.phones_on_hold.items()
+            if self.calls_[call].live
         ]
 
-    async def sounds(self) -> Sequence[AudioQualitySnapshot]:
-        await self._asked("sounds")
-        return list(self.sounds_)
+    async def audio_quality(self) -> Sequence[AudioQualitySnapshot]:
+        await self._asked("audio_quality")
+        return list(self.audio_quality_)
 
     async def conferences(self) -> Sequence[ConferenceSnapshot]:
         await self._asked("conferences")
@@ -514,8 +518,8 @@ class PretendAccount:
         await self._asked("members", queue)
         return list(self.queues_.get(self._queue_name(queue), []))
 
-    async def waits(self, queue: QueueSid, call: CallSid) -> bool:
-        await self._asked("waits", queue, call)
+    async def is_queued(self, queue: QueueSid, call: CallSid) -> bool:
+        await self._asked("is_queued", queue, call)
         return call in self.queues_.get(self._queue_name(queue), [])
 
     # The port: changes.
@@ -574,13 +578,13 @@ class PretendAccount:
         if trouble is not None:
             raise trouble[0]
 
-    async def _told(self, *request: str) -> tuple[AccountTrouble, bool] | None:
+    async def _told(self, *request: str) -> tuple[AccountError, bool] | None:
         await asyncio.sleep(0)
         self.requests.append(request)
         for happens in self.before.pop(request[0], []):
             happens()
-        troubles = self.troubles.get(request[0])
-        return troubles.pop(0) if troubles else None
+        errors = self.errors.get(request[0])
+        return errors.pop(0) if errors else None
 
     def _participant(self, call: Call) -> ParticipantSnapshot:
         return ParticipantSnapshot(
