@@ -70,6 +70,8 @@ HOLDS: tuple[tuple[bool, bool], ...] = ((False, True), (False, False))
 # none near a beep.
 _PLACES = iter([*range(4, 20, 2), *range(36, 78, 2)])
 BIN = {(row, secret): next(_PLACES) for row in range(ROWS) for secret in (False, True)}
+BETWEEN = [place for place in range(1, 80) if place not in BIN.values() and not 20 <= place < 36]
+"""Where there is neither a hum nor a beep."""
 
 
 def hum(row: int, *, secret: bool) -> NDArray[np.float64]:
@@ -79,11 +81,16 @@ def hum(row: int, *, secret: bool) -> NDArray[np.float64]:
 
 
 def voices_in(samples: NDArray[np.float64]) -> set[tuple[int, bool]]:
-    """Whose hums are in a frame: row, and whether it is the secret one."""
+    """Whose hums are in a frame: row, and whether it is the secret one.
+
+    All hums are equally loud. G.722 that has just begun, or lost a frame, smears what it carries: of a frame in which
+    much lies between the hums nothing can be told, but by the next ones.
+    """
     strength = np.abs(np.fft.rfft(samples)) * 2 / SAMPLES
-    # All hums are equally loud, and G.722 that has just begun smears what it carries.
-    least = max(PRESENT, 0.4 * float(strength.max()))
-    return {voice for voice, place in BIN.items() if strength[place] > least}
+    most = float(strength[list(BIN.values())].max())
+    if strength[BETWEEN].max() > most / 2:
+        return set()
+    return {voice for voice, place in BIN.items() if strength[place] > max(PRESENT, 0.4 * most)}
 
 
 class Leak(AssertionError):
@@ -388,6 +395,11 @@ class Studio(World):
         self.plane.close(0.0)
         for name in self.began:
             self._look_at_recording(RecordingSid(name))
+
+    def keys_wait_for(self, call: CallSid) -> bool:
+        """Whether keys wait to be pressed for this leg."""
+        row = self.handsets[call].row
+        return row in self.plane._outgoing._keying or row in self.plane._sound.key_tones._waiting
 
     def recorded(self, sid: RecordingSid) -> list[list[set[tuple[int, bool]]]]:
         """Whose hums are in each frame of each channel of a recording that is over."""

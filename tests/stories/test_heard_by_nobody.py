@@ -213,6 +213,25 @@ def test_keys_pressed_before_a_hold_or_during_it_are_pressed_for_nobody(seed: in
     world.end()
 
 
+@pytest.mark.parametrize("seed", ROUNDS)
+def test_keys_of_a_party_are_pressed_for_nobody_once_its_peer_s_phone_holds(seed: int) -> None:
+    """Nor are they in a recording of what that phone hears, nor pressed when it comes back."""
+    world = studio(seed)
+    one, other = conference_of_two(world)
+    world.commit()
+    world.listen(8)
+    for _ in range(4):
+        for _ in range(3):
+            world.presses(one, "1")
+        world.listen(3)
+        phone(world, other, hold=True)
+        world.listen(10)
+        phone(world, other, hold=False)
+        assert not world.keys_wait_for(other)
+        world.listen(8)
+    world.end()
+
+
 @pytest.mark.parametrize("by", [held, phone])
 def test_a_recording_of_the_conference_has_nothing_of_a_hold_the_journal_has_not_yet(by: Callable[..., None]) -> None:
     world = studio()

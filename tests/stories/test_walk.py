@@ -190,6 +190,8 @@ def act(world: World, dice: Random, number: int) -> None:
             world.release(url) if url in world.held_back else world.held_back.add(url)
         case "phone" if leg == "up":
             world.tell(PhoneHeld(call=call) if dice.random() < 0.5 else PhoneResumed(call=call))
+        case "sound" | "fail" if world.playing.get(call, ("", "", 0))[1].startswith("leg:"):
+            pass  # What another phone sends is no sound of the library's: it neither ends by itself nor fails.
         case "sound" if call in world.playing:
             world.sound_ends(call)
         case "fail" if call in world.playing:

@@ -230,6 +230,8 @@ class MediaServer:
         self.reports.seal(at, srtp)
         self._sound.describe(at, law=LAWS[command.codec], may_speak=command.receive, g722=command.codec == "G722")
         self._sound.let_hear(at, wanted=command.send)
+        if not command.send:
+            self._passing.rerouted(at)
         self._sound.keys.listen(at, wanted=command.dtmf_payload_type is None and command.receive)
         self._rows.describe(at, command, srtp=srtp, now=now)
 

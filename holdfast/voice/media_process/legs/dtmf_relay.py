@@ -29,6 +29,6 @@ class DtmfRelay:
             self._outgoing.pass_on(peer, digit)
 
     def rerouted(self, at: int) -> None:
-        """This leg hears somebody else now: what waits for it was not meant for that ear."""
+        """This leg hears somebody else now, or nothing: what waits for it was not meant for that ear."""
         self._tones.end(at)
         self._outgoing.pass_on_no_more(at)
