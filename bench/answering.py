@@ -38,7 +38,7 @@ class Everybody:
         """None."""
         return None
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         """Source: arrivals.Directory."""
         return f"{number} leads nowhere"
 
@@ -50,7 +50,7 @@ class Everybody:
         """Nowhere."""
         return False
 
-    def lets_in(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
         """Everybody on loopback is let in anyway."""
         return False
 

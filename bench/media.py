@@ -25,7 +25,7 @@ from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.runtime.media_client import MediaPlane
 from holdfast.voice.runtime.sounds.generated import music
-from holdfast.voice.runtime.sounds.sound import sound_of
+from holdfast.voice.runtime.sounds.sound import encode_samples
 
 TICK_S = 0.02
 CALL_LEGS, HELD_LEGS = 500, 1000
@@ -176,7 +176,7 @@ async def _listen(plane: MediaPlane, loads: list[m.Load], statistics: dict[str, 
 async def _connect(plane: MediaPlane, *, legs: int, held: bool, sealed: int, remotes: list[m.Address]) -> list[int]:
     """Open every leg and say who hears whom; the ports."""
     keys = SrtpKeys(send=THEIR_KEY, receive=OUR_KEY)
-    await plane.put_clip("music", sound_of(music()).audio)
+    await plane.put_clip("music", encode_samples(music()).audio)
     ports = []
     for leg in range(legs):
         ports.append((await plane.open_row(str(leg))).port)

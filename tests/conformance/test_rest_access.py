@@ -77,9 +77,9 @@ async def test_a_key_is_kept_without_its_secret(place: Place) -> None:
     made = (await place.post("/Keys.json")).json
     assert made["secret"] not in json.dumps(dict(await place.shelf.get_all("api-key")))
     access: Access = (await reopened(place)).access
-    assert access.proves(made["sid"], made["secret"])
-    assert not access.proves(made["sid"], "other")
-    assert not access.proves("SK" + "0" * 32, "")
+    assert access.verify_key(made["sid"], made["secret"])
+    assert not access.verify_key(made["sid"], "other")
+    assert not access.verify_key("SK" + "0" * 32, "")
 
 
 # --- credential lists and domains ------------------------------------------------------------------------

@@ -427,7 +427,7 @@ async def test_a_number_is_made_changed_and_given_up(place: Place) -> None:
     made = await place.post("/IncomingPhoneNumbers.json", {"PhoneNumber": "1 (555) 010-0007", "VoiceUrl": VOICE_URL})
     path = f"/IncomingPhoneNumbers/{made.json['sid']}.json"
     assert (made.json["phone_number"], made.json["friendly_name"]) == ("+15550100007", "(555) 010-0007")
-    assert place.directory.is_ours("+15550100007")
+    assert place.directory.is_own_number("+15550100007")
     application = (await place.post("/Applications.json", {"VoiceUrl": MUSIC})).json["sid"]
     form = {"VoiceUrl": "", "VoiceApplicationSid": application, "FriendlyName": "desk", "VoiceCallerIdLookup": "true"}
     changed = (await place.post(path, form)).json
@@ -436,7 +436,7 @@ async def test_a_number_is_made_changed_and_given_up(place: Place) -> None:
     assert (await place.post(path, {"VoiceApplicationSid": ""})).json["voice_application_sid"] is None
     assert (await place.delete(path)).status == 204
     assert (await place.get(path)).status == 404
-    assert not place.directory.is_ours("+15550100007")
+    assert not place.directory.is_own_number("+15550100007")
 
 
 async def test_a_number_is_found_by_area_code_until_there_are_no_more(place: Place) -> None:

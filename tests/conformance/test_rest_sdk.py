@@ -219,7 +219,7 @@ def test_our_own_fault_is_500_and_the_next_request_works(door: Served, monkeypat
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(door.place.engine, "ask", broken)
+        patch.setattr(door.place.engine, "execute", broken)
         assert refused(lambda: door.client.queues.create(friendly_name="sales")) == (500, 20500)
     assert door.client.queues.create(friendly_name="sales").friendly_name == "sales"
 

@@ -46,8 +46,8 @@ from holdfast.voice.model.ports import Entry, Journal, Snapshot
 from holdfast.voice.runtime.directory.access import (
     ApiKey,
     CredentialList,
-    Domain,
-    Mapping,
+    CredentialListMapping,
+    SipDomain,
 )
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import (
@@ -146,14 +146,14 @@ async def fill(path: Path) -> None:
         await access.keys.put(ApiKey(sid=sid("SK", 1), friendly_name="", digest="d", created_at=1.0, updated_at=1.0))
         listed = CredentialList(sid=sid("CL", 1), friendly_name="list", created_at=1.0, updated_at=1.0)
         await access.lists.put(listed)
-        domain = Domain(
+        domain = SipDomain(
             sid=sid("SD", 1),
             domain_name="sip.example.com",
             friendly_name="",
             created_at=1.0,
             updated_at=1.0,
             voice=VOICE,
-            calls=(Mapping(sid=sid("CL", 1), created_at=1.0),),
+            calls=(CredentialListMapping(sid=sid("CL", 1), created_at=1.0),),
         )
         await access.domains.put(domain)
         registrations = StoredRegistrations(kv)

@@ -12,14 +12,14 @@ from holdfast.voice.model.facts import DocumentFetched, DocumentMissed, SoundFai
 from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http.client import WebClient
-from holdfast.voice.runtime.http.exchange import Timing
+from holdfast.voice.runtime.http.exchange import RequestPolicy
 from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
 from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.sounds.tts_client import NoSpeech, SpeechEngine
 from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 
-FAST = Timing(connect_s=0.5, read_s=0.5, total_s=1.5)
+FAST = RequestPolicy(connect_s=0.5, read_s=0.5, total_s=1.5)
 AUDIO_LIMIT = 1_000_000
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
 Told = DocumentFetched | DocumentMissed | SoundFailed
@@ -106,7 +106,7 @@ class Shell:
 @asynccontextmanager
 async def open_shell(
     *,
-    timing: Timing = FAST,
+    timing: RequestPolicy = FAST,
     decoder: Decoder | None = None,
     speech: SpeechEngine | None = None,
     budget_bytes: int = 10_000_000,
@@ -114,7 +114,7 @@ async def open_shell(
     """Everything of the web side, on loopback."""
     shell = Shell()
     decoder = decoder or Decoder()
-    async with WebClient(auth_token="secret", reach=SsrfPolicy(loopback=True), timing=timing) as shell.web:
+    async with WebClient(auth_token="secret", ssrf_policy=SsrfPolicy(loopback=True), policy=timing) as shell.web:
         try:
             async with asyncio.TaskGroup() as tasks:
                 shell.library = SoundCache(
@@ -122,9 +122,9 @@ async def open_shell(
                     media=shell.bank,
                     decoder=decoder,
                     speech=speech or NoSpeech(),
-                    tell=shell.tell,
+                    post=shell.tell,
                     notify=shell.notices.append,
-                    seen=shell.seen.append,
+                    trace=shell.seen.append,
                     clock=lambda: shell.now,
                     tasks=tasks,
                     budget_bytes=budget_bytes,
@@ -132,10 +132,10 @@ async def open_shell(
                 )
                 shell.webhooks = Webhooks(
                     web=shell.web,
-                    library=shell.library,
-                    tell=shell.tell,
+                    sounds=shell.library,
+                    post=shell.tell,
                     notify=shell.notices.append,
-                    seen=shell.seen.append,
+                    trace=shell.seen.append,
                     clock=lambda: shell.now,
                     tasks=tasks,
                     audio_limit_bytes=AUDIO_LIMIT,

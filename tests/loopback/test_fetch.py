@@ -14,16 +14,16 @@ from twilio.request_validator import RequestValidator
 
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.http.client import WebClient, trusting
+from holdfast.voice.runtime.http.client import WebClient, tls_context
 from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
-from holdfast.voice.runtime.http.exchange import HttpAsk, Timing
-from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy, reach_of
+from holdfast.voice.runtime.http.exchange import HttpRequest, RequestPolicy
+from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy, policy_of
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
 
 pytestmark = pytest.mark.anyio
 
 TOKEN = "secret"
-FAST = Timing(connect_s=0.3, read_s=0.3, total_s=0.8)
+FAST = RequestPolicy(connect_s=0.3, read_s=0.3, total_s=0.8)
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
 
 
@@ -50,8 +50,8 @@ class Names(AbstractResolver):
         return
 
 
-def client(*, timing: Timing = FAST, reach: SsrfPolicy | None = None, names: Names | None = None) -> WebClient:
-    return WebClient(auth_token=TOKEN, reach=reach or SsrfPolicy(loopback=True), timing=timing, resolver=names)
+def client(*, timing: RequestPolicy = FAST, reach: SsrfPolicy | None = None, names: Names | None = None) -> WebClient:
+    return WebClient(auth_token=TOKEN, ssrf_policy=reach or SsrfPolicy(loopback=True), policy=timing, resolver=names)
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ async def web() -> AsyncIterator[WebClient]:
         yield web
 
 
-async def code_of(web: WebClient, ask: HttpAsk) -> int:
+async def code_of(web: WebClient, ask: HttpRequest) -> int:
     with pytest.raises(VoiceError) as failure:
-        (await web.ask(ask)).must_succeed()
+        (await web.send(ask)).require_success()
     assert "secret" not in failure.value.message
     return failure.value.code
 
@@ -80,7 +80,7 @@ async def test_a_post_is_a_signed_form(server: WebServer, web: WebClient) -> Non
     url = server.on("/voice", reply("<Response/>", kind="text/xml; charset=UTF-8"))
     form = (("CallSid", ALICE), ("From", "+1555"), ("Empty", ""), ("Name", "Ann & Bob ü"))
 
-    answer = await web.ask(HttpAsk(url=url + "?x=%7e&y#rc=0", method="POST", form=form))
+    answer = await web.send(HttpRequest(url=url + "?x=%7e&y#rc=0", method="POST", form=form))
 
     request = server.requests[0]
     assert (answer.status, answer.content_type, answer.charset, answer.body) == (
@@ -99,7 +99,7 @@ async def test_a_post_is_a_signed_form(server: WebServer, web: WebClient) -> Non
 async def test_a_get_carries_the_form_in_its_signed_address(server: WebServer, web: WebClient) -> None:
     url = server.on("/hold", reply("<Response/>"))
 
-    await web.ask(HttpAsk(url=url + "?room=a%20b", form=(("CallSid", ALICE), ("Name", "ü&"))))
+    await web.send(HttpRequest(url=url + "?room=a%20b", form=(("CallSid", ALICE), ("Name", "ü&"))))
 
     request = server.requests[0]
     assert request.target == f"/hold?room=a%20b&CallSid={ALICE}&Name=%C3%BC%26"
@@ -114,11 +114,11 @@ async def test_a_password_in_the_address_goes_in_its_header_and_holds_for_the_ca
     server.on("/a", reply())
     with_password = server.url("/a").replace("//", "//user:p%40ss@")
 
-    first = await web.ask(HttpAsk(url=with_password, call=ALICE))
-    await web.ask(HttpAsk(url=server.url("/a"), call=ALICE))
-    await web.ask(HttpAsk(url=server.url("/a"), call=BOB))
+    first = await web.send(HttpRequest(url=with_password, call=ALICE))
+    await web.send(HttpRequest(url=server.url("/a"), call=ALICE))
+    await web.send(HttpRequest(url=server.url("/a"), call=BOB))
     web.forget(ALICE)
-    await web.ask(HttpAsk(url=server.url("/a"), call=ALICE))
+    await web.send(HttpRequest(url=server.url("/a"), call=ALICE))
 
     expected = "Basic " + base64.b64encode(b"user:p@ss").decode()
     assert [request.headers.get("authorization") for request in server.requests] == [expected, expected, None, None]
@@ -135,7 +135,7 @@ async def test_a_digest_challenge_is_answered(server: WebServer, web: WebClient)
 
     url = server.on("/a", guarded).replace("//", "//user:pass@")
 
-    found = await web.ask(HttpAsk(url=url, method="POST", form=(("Digits", "1"),)))
+    found = await web.send(HttpRequest(url=url, method="POST", form=(("Digits", "1"),)))
 
     assert found.body == b"<Response/>"
     assert server.requests[-1].form == {"Digits": "1"}
@@ -146,7 +146,7 @@ async def test_a_password_does_not_follow_a_redirect_to_another_origin(server: W
         target = other.on("/b", reply())
         url = server.on("/a", to(target)).replace("//", "//user:pass@")
 
-        await web.ask(HttpAsk(url=url, call=ALICE))
+        await web.send(HttpRequest(url=url, call=ALICE))
 
         assert "authorization" in server.requests[0].headers
         assert "authorization" not in other.requests[0].headers
@@ -159,8 +159,8 @@ async def test_cookies_are_each_calls_own_even_of_numeric_hosts(server: WebServe
     url = server.on("/a", reply(headers={"Set-Cookie": "session=1; Path=/"}))
 
     for call in (ALICE, ALICE, BOB, None):
-        await web.ask(HttpAsk(url=url, call=call, cookies=True))
-    await web.ask(HttpAsk(url=url, call=ALICE))
+        await web.send(HttpRequest(url=url, call=call, cookies=True))
+    await web.send(HttpRequest(url=url, call=ALICE))
 
     assert [request.headers.get("cookie") for request in server.requests] == [None, "session=1", None, None, None]
 
@@ -169,7 +169,7 @@ async def test_a_cookie_set_by_a_redirect_arrives_at_its_target(server: WebServe
     server.on("/b", reply())
     url = server.on("/a", reply(status=302, headers={"Set-Cookie": "login=yes", "Location": "/b"}))
 
-    await web.ask(HttpAsk(url=url, call=ALICE, cookies=True))
+    await web.send(HttpRequest(url=url, call=ALICE, cookies=True))
 
     assert server.asked("/b")[0].headers["cookie"] == "login=yes"
 
@@ -184,7 +184,7 @@ async def test_a_redirected_post_becomes_a_get_that_keeps_its_query_and_digits(
     server.on("/b", reply("<Response/>"))
     url = server.on("/a", to("/b?z=1", status=status))
 
-    found = await web.ask(HttpAsk(url=url + "?q=2", method="POST", form=(("CallSid", ALICE), ("Digits", "12"))))
+    found = await web.send(HttpRequest(url=url + "?q=2", method="POST", form=(("CallSid", ALICE), ("Digits", "12"))))
 
     request = server.asked("/b")[0]
     assert (request.method, request.query, request.body) == ("GET", {"z": "1", "q": "2", "Digits": "12"}, b"")
@@ -198,7 +198,7 @@ async def test_a_redirect_that_keeps_the_method_keeps_the_form(server: WebServer
     server.on("/b", reply("<Response/>"))
     url = server.on("/a", to("/b", status=status))
 
-    await web.ask(HttpAsk(url=url, method="POST", form=(("CallSid", ALICE),)))
+    await web.send(HttpRequest(url=url, method="POST", form=(("CallSid", ALICE),)))
 
     request = server.asked("/b")[0]
     assert (request.method, request.form) == ("POST", {"CallSid": ALICE})
@@ -210,7 +210,7 @@ async def test_a_sounds_redirect_is_followed_as_it_stands(server: WebServer, web
     server.on("/b", reply(b"x"))
     url = server.on("/a", to("/b?signed=yes"))
 
-    await web.ask(HttpAsk(url=url + "?id=5", carry_query=False))
+    await web.send(HttpRequest(url=url + "?id=5", carry_query=False))
 
     assert server.asked("/b")[0].target == "/b?signed=yes"
 
@@ -220,14 +220,14 @@ async def test_ten_redirects_are_followed_and_not_eleven(server: WebServer, web:
         server.on(f"/{number}", to(f"/{number + 1}"))
     server.on("/12", reply("end"))
 
-    assert (await web.ask(HttpAsk(url=server.url("/2")))).body == b"end"
-    assert await code_of(web, HttpAsk(url=server.url("/1"))) == 11215
+    assert (await web.send(HttpRequest(url=server.url("/2")))).body == b"end"
+    assert await code_of(web, HttpRequest(url=server.url("/1"))) == 11215
 
 
 async def test_a_redirect_to_itself_ends(server: WebServer, web: WebClient) -> None:
     url = server.on("/a", to("/a"))
 
-    assert await code_of(web, HttpAsk(url=url)) == 11215
+    assert await code_of(web, HttpRequest(url=url)) == 11215
     assert len(server.requests) == 11
 
 
@@ -248,11 +248,11 @@ async def test_a_redirect_to_where_we_do_not_go(server: WebServer, location: str
     url = server.on("/a", to(location))
 
     async with client(names=Names()) as web:
-        assert await code_of(web, HttpAsk(url=url)) == code
+        assert await code_of(web, HttpRequest(url=url)) == code
 
 
 async def test_a_redirect_without_a_target_is_an_error_status(server: WebServer, web: WebClient) -> None:
-    assert await code_of(web, HttpAsk(url=server.on("/a", reply(status=302)))) == 11200
+    assert await code_of(web, HttpRequest(url=server.on("/a", reply(status=302)))) == 11200
 
 
 # --- whom we connect to -------------------------------------------------------------------------------------
@@ -260,29 +260,29 @@ async def test_a_redirect_without_a_target_is_an_error_status(server: WebServer,
 
 async def test_loopback_is_refused_unless_allowed_and_nothing_is_sent(server: WebServer) -> None:
     async with client(reach=SsrfPolicy()) as web:
-        assert await code_of(web, HttpAsk(url=server.on("/", reply()))) == 11205
+        assert await code_of(web, HttpRequest(url=server.on("/", reply()))) == 11205
     assert server.requests == []
 
 
 async def test_our_own_origin_is_always_reached(server: WebServer) -> None:
-    async with client(reach=reach_of(loopback=False, own=[server.url()], allow=[])) as web:
-        assert (await web.ask(HttpAsk(url=server.on("/", reply("own"))))).body == b"own"
+    async with client(reach=policy_of(loopback=False, own_urls=[server.url()], allow=[])) as web:
+        assert (await web.send(HttpRequest(url=server.on("/", reply("own"))))).body == b"own"
 
 
 async def test_a_name_of_a_private_address_is_refused() -> None:
     names = Names(hooks_example="10.0.0.1", both_example="192.168.1.1 169.254.169.254")
     async with client(names=names) as web:
         with pytest.raises(VoiceError, match=r"hooks\.example is at 10\.0\.0\.1.*webhook_allow") as refusal:
-            await web.ask(HttpAsk(url="http://hooks.example/"))
+            await web.send(HttpRequest(url="http://hooks.example/"))
         assert refusal.value.code == 11205
-        assert await code_of(web, HttpAsk(url="http://both.example/")) == 11205
+        assert await code_of(web, HttpRequest(url="http://both.example/")) == 11205
 
 
 async def test_of_two_addresses_only_the_one_allowed_is_connected_to(server: WebServer) -> None:
     async with client(names=Names(hooks_example="10.0.0.1 127.0.0.1")) as web:
         url = server.on("/", reply("here")).replace("127.0.0.1", "hooks.example")
 
-        assert (await web.ask(HttpAsk(url=url))).body == b"here"
+        assert (await web.send(HttpRequest(url=url))).body == b"here"
         assert server.requests[0].headers["host"] == f"hooks.example:{server.port}"
 
 
@@ -291,9 +291,9 @@ async def test_the_address_that_was_judged_is_the_address_used(server: WebServer
     names = Names(rebind_example="127.0.0.1")
     async with client(names=names) as web:
         url = server.on("/", reply("here")).replace("127.0.0.1", "rebind.example")
-        await web.ask(HttpAsk(url=url))
+        await web.send(HttpRequest(url=url))
         names.addresses["rebind_example"] = "169.254.169.254"
-        await web.ask(HttpAsk(url=url))
+        await web.send(HttpRequest(url=url))
 
         assert names.asked == ["rebind.example"]
         assert len(server.requests) == 2
@@ -301,7 +301,7 @@ async def test_the_address_that_was_judged_is_the_address_used(server: WebServer
 
 async def test_a_name_without_address() -> None:
     async with client(names=Names()) as web:
-        assert await code_of(web, HttpAsk(url="http://nowhere.example/")) == 11210
+        assert await code_of(web, HttpRequest(url="http://nowhere.example/")) == 11210
 
 
 # --- broken, slow and too much ------------------------------------------------------------------------------
@@ -375,11 +375,11 @@ ENDLESS_HEADERS = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: x\r\n" % number for 
 async def test_failures_have_twilios_codes(server: WebServer, web: WebClient, behaviour: Behaviour, code: int) -> None:
     url = server.on("/a", behaviour)
 
-    assert await code_of(web, HttpAsk(url=url, audio_limit_bytes=1_000_000)) == code
+    assert await code_of(web, HttpRequest(url=url, audio_limit_bytes=1_000_000)) == code
 
 
 async def test_a_document_of_exactly_the_limit_is_taken(server: WebServer, web: WebClient) -> None:
-    assert len((await web.ask(HttpAsk(url=server.on("/a", reply(b"x" * 65_536))))).body) == 65_536
+    assert len((await web.send(HttpRequest(url=server.on("/a", reply(b"x" * 65_536))))).body) == 65_536
 
 
 async def test_a_small_answer_that_unpacks_to_a_large_one(server: WebServer, web: WebClient) -> None:
@@ -388,11 +388,11 @@ async def test_a_small_answer_that_unpacks_to_a_large_one(server: WebServer, web
     url = server.on("/a", reply(bomb, headers={"Content-Encoding": "gzip"}))
 
     assert len(bomb) < 150_000
-    assert await code_of(web, HttpAsk(url=url, limit_bytes=200_000)) == 11750
+    assert await code_of(web, HttpRequest(url=url, limit_bytes=200_000)) == 11750
 
 
 async def test_a_callbacks_answer_is_only_cut(server: WebServer, web: WebClient) -> None:
-    found = await web.ask(HttpAsk(url=server.on("/a", endless), limit_bytes=100, cut=True))
+    found = await web.send(HttpRequest(url=server.on("/a", endless), limit_bytes=100, truncate=True))
 
     assert (found.status, len(found.body)) == (200, 100)
 
@@ -400,7 +400,7 @@ async def test_a_callbacks_answer_is_only_cut(server: WebServer, web: WebClient)
 async def test_nobody_listens(web: WebClient) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        assert await code_of(web, HttpAsk(url=f"http://127.0.0.1:{closed.getsockname()[1]}/")) == 11202
+        assert await code_of(web, HttpRequest(url=f"http://127.0.0.1:{closed.getsockname()[1]}/")) == 11202
 
 
 async def test_a_listener_that_accepts_nobody(web: WebClient) -> None:
@@ -412,25 +412,25 @@ async def test_a_listener_that_accepts_nobody(web: WebClient) -> None:
         await asyncio.sleep(0.05)
         url = f"http://127.0.0.1:{full.getsockname()[1]}/"
 
-        assert await code_of(web, HttpAsk(url=url + "#ct=100&rc=1")) == 11201
+        assert await code_of(web, HttpRequest(url=url + "#ct=100&rc=1")) == 11201
 
 
 async def test_a_certificate_nobody_vouches_for() -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(Path(__file__).with_name("localhost.pem"))
     async with WebServer(tls=tls) as server, client() as web:
-        assert await code_of(web, HttpAsk(url=server.on("/", reply()))) == 11237
+        assert await code_of(web, HttpRequest(url=server.on("/", reply()))) == 11237
 
 
 async def test_an_authority_of_ones_own_is_trusted_by_setting() -> None:
     certificate = Path(__file__).with_name("localhost.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
-    names, trusted = Names(localhost="127.0.0.1"), trusting(certificate)
-    web = WebClient(auth_token=TOKEN, reach=SsrfPolicy(loopback=True), timing=FAST, resolver=names, trusted=trusted)
+    names, trusted = Names(localhost="127.0.0.1"), tls_context(certificate)
+    web = WebClient(auth_token=TOKEN, ssrf_policy=SsrfPolicy(loopback=True), policy=FAST, resolver=names, tls=trusted)
     async with WebServer(tls=tls) as server, web:
         url = server.on("/", reply("<Response/>")).replace("127.0.0.1", "localhost")
-        assert (await web.ask(HttpAsk(url=url))).body == b"<Response/>"
+        assert (await web.send(HttpRequest(url=url))).body == b"<Response/>"
 
 
 @pytest.mark.parametrize(("text", "said"), [("no certificate", "has no PEM certificate"), (None, "cannot be read")])
@@ -439,7 +439,7 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named(tmp_path: Path, text
     if text is not None:
         path.write_text(text)
     with pytest.raises(WebhookSettingInvalid, match=f"webhook_authorities: .*{said}"):
-        trusting(path)
+        tls_context(path)
 
 
 async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
@@ -450,21 +450,21 @@ async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
         with pytest.raises(VoiceError, match="it speaks plain HTTP there; use http://") as failure:
-            await web.ask(HttpAsk(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+            await web.send(HttpRequest(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
     assert failure.value.code == 11220
 
 
 @pytest.mark.parametrize("url", ["", "/relative", "ftp://127.0.0.1/", "http://127.0.0.1:1/\r\nX: y"])
 async def test_what_is_no_url(web: WebClient, url: str) -> None:
-    assert await code_of(web, HttpAsk(url=url)) == 11100
+    assert await code_of(web, HttpRequest(url=url)) == 11100
 
 
 # --- trying again -------------------------------------------------------------------------------------------
 
 
 async def test_only_a_connection_that_fails_is_tried_again(server: WebServer, web: WebClient) -> None:
-    assert await code_of(web, HttpAsk(url=server.on("/a", reply(status=500)))) == 11200
-    assert await code_of(web, HttpAsk(url=server.on("/b", nothing))) == 11200
+    assert await code_of(web, HttpRequest(url=server.on("/a", reply(status=500)))) == 11200
+    assert await code_of(web, HttpRequest(url=server.on("/b", nothing))) == 11200
 
     assert len(server.requests) == 2
 
@@ -472,8 +472,8 @@ async def test_only_a_connection_that_fails_is_tried_again(server: WebServer, we
 async def test_the_fragment_says_what_is_tried_again_and_how_often(server: WebServer, web: WebClient) -> None:
     url = server.on("/a", reply(status=503))
 
-    assert await code_of(web, HttpAsk(url=url + "#rc=3&rp=5xx")) == 11200
-    assert await code_of(web, HttpAsk(url=url + "#rc=3&rp=4xx")) == 11200
+    assert await code_of(web, HttpRequest(url=url + "#rc=3&rp=5xx")) == 11200
+    assert await code_of(web, HttpRequest(url=url + "#rc=3&rp=4xx")) == 11200
 
     assert len(server.requests) == 4 + 1
     tokens = [request.headers["i-twilio-idempotency-token"] for request in server.requests]
@@ -485,18 +485,18 @@ async def test_the_fragment_says_what_is_tried_again_and_how_often(server: WebSe
 async def test_silence_is_tried_again_when_asked_for(server: WebServer, web: WebClient) -> None:
     url = server.on("/a", nothing)
 
-    assert await code_of(web, HttpAsk(url=url + "#rc=1&rp=rt&rt=100")) == 11200
+    assert await code_of(web, HttpRequest(url=url + "#rc=1&rp=rt&rt=100")) == 11200
     assert len(server.requests) == 2
 
 
 async def test_the_total_time_of_the_fragment_counts(server: WebServer, web: WebClient) -> None:
-    assert await code_of(web, HttpAsk(url=server.on("/a", nothing) + "#tt=100")) == 11203
+    assert await code_of(web, HttpRequest(url=server.on("/a", nothing) + "#tt=100")) == 11203
 
 
 async def test_a_fragment_that_makes_no_sense_is_refused_before_anything_is_sent(
     server: WebServer, web: WebClient
 ) -> None:
-    assert await code_of(web, HttpAsk(url=server.url("/a#rc=99"))) == 11243
+    assert await code_of(web, HttpRequest(url=server.url("/a#rc=99"))) == 11243
     assert server.requests == []
 
 
@@ -520,8 +520,8 @@ async def test_a_kept_connection_that_the_server_closed_is_opened_anew(web: WebC
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server:
-        first = await web.ask(HttpAsk(url=url, method="POST"))
-        second = await web.ask(HttpAsk(url=url, method="POST"))
+        first = await web.send(HttpRequest(url=url, method="POST"))
+        second = await web.send(HttpRequest(url=url, method="POST"))
 
     assert (first.body, second.body, served) == (b"ok", b"ok", [0, 1])
 
@@ -534,11 +534,11 @@ async def test_slow_servers_hold_up_nobody_else(server: WebServer) -> None:
         writer.write(answer("late"))
 
     url = server.on("/slow", slow)
-    async with client(timing=Timing()) as web:
-        waiting = [asyncio.create_task(web.ask(HttpAsk(url=url))) for _ in range(120)]
+    async with client(timing=RequestPolicy()) as web:
+        waiting = [asyncio.create_task(web.send(HttpRequest(url=url))) for _ in range(120)]
         await server.came(120)
 
-        found = await web.ask(HttpAsk(url=server.on("/fast", reply("here"))))
+        found = await web.send(HttpRequest(url=server.on("/fast", reply("here"))))
 
         assert found.body == b"here"
         assert not any(task.done() for task in waiting)

@@ -149,7 +149,7 @@ async def test_what_cannot_be_played_is_told_with_twilios_code(behaviour: Behavi
 
 async def test_a_sound_over_forty_minutes() -> None:
     silence = file_of(tone(rate=8000, seconds=3, level=0), rate=8000, kind="FLAC")
-    async with WebServer() as server, open_shell(decoder=Decoder(longest_s=2)) as shell:
+    async with WebServer() as server, open_shell(decoder=Decoder(max_duration_s=2)) as shell:
         told = await failure(shell, server.on("/long", reply(silence, kind="audio/flac")))
 
         assert told.code == 13420
@@ -356,12 +356,12 @@ async def test_a_sound_is_given_away_for_newer_ones_but_not_while_it_plays() -> 
         shell.library.carry_out(PlaySound(token=token(ALICE), source=first))
         await shell.bank.plays()
         await shell.library.preload(second)
-        assert shell.library.has(shell.bank.played[0][2])
+        assert shell.library.has_clip(shell.bank.played[0][2])
 
-        shell.library.ended(token(ALICE))
-        shell.library.ended(Token(f"{BOB}/unknown"))
+        shell.library.playback_ended(token(ALICE))
+        shell.library.playback_ended(Token(f"{BOB}/unknown"))
         await shell.library.preload(server.on("/3", reply(MP3, kind="audio/mpeg")))
-        assert not shell.library.has(shell.bank.played[0][2])
+        assert not shell.library.has_clip(shell.bank.played[0][2])
         assert not play(shell, first, 2)
         await shell.bank.plays(2)
         assert len(server.asked("/1")) == 2
@@ -375,7 +375,7 @@ async def test_a_new_media_process_gets_the_built_in_sounds_and_others_when_need
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"Cache-Control": "max-age=60"}))
         clip = (await shell.library.preload(url)).clip
         shell.bank.clips.clear()
-        await shell.library.restarted()
+        await shell.library.media_restarted()
         assert set(shell.bank.clips) == {f"builtin:{name}" for name in ("music", "hold", "ringback", "beep")}
 
         assert not play(shell, url, 1)
@@ -388,7 +388,7 @@ async def test_a_clip_that_the_media_process_gave_away_is_put_back_and_played() 
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source="builtin:hold", rounds=5))
         del shell.bank.clips["builtin:hold"]
-        shell.library.refused([ALICE, BOB])
+        shell.library.playback_refused([ALICE, BOB])
         await shell.bank.plays(2)
 
         assert shell.bank.played[0] == shell.bank.played[1] == (ALICE, token(ALICE), "builtin:hold", 5)
@@ -398,7 +398,7 @@ async def test_a_clip_that_the_media_process_gave_away_is_put_back_and_played() 
 async def test_a_refusal_of_something_else_plays_nothing_again() -> None:
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source="builtin:hold"))
-        shell.library.refused([ALICE])
+        shell.library.playback_refused([ALICE])
     assert len(shell.bank.played) == 1
 
 
@@ -410,7 +410,7 @@ async def test_no_media_process_is_told_as_our_own_failure() -> None:
         assert (await failure(shell, url)).code == 12400
         assert (await failure(shell, "digits:1")).code == 12400
         shell.library.carry_out(PlaySound(token=token(ALICE), source="builtin:hold"))
-        shell.library.refused([ALICE])
+        shell.library.playback_refused([ALICE])
         fact = await shell.fact()
         assert isinstance(fact, SoundFailed)
         assert fact.code == 12400
@@ -426,7 +426,7 @@ async def test_a_sound_can_be_looked_at_before_it_is_used() -> None:
         assert found.seconds == pytest.approx(1.0, abs=0.1)
         assert found.level_db == pytest.approx(-14, abs=1)
         assert found.content_type == "audio/mpeg"
-        assert shell.library.has(found.clip)
+        assert shell.library.has_clip(found.clip)
         shell.library.carry_out(PlaySound(token=token(ALICE), source=f"clip:{found.clip}"))
         assert shell.bank.played[0][2] == found.clip
         with pytest.raises(VoiceError, match="404"):
@@ -438,7 +438,7 @@ async def test_a_sound_can_be_looked_at_before_it_is_used() -> None:
 
 async def test_a_file_that_takes_too_long_costs_the_process_and_nothing_else() -> None:
     stuck = (sys.executable, "-c", "import time; time.sleep(60)")
-    decoder = Decoder(decode_s=0.3, command=stuck)
+    decoder = Decoder(timeout_s=0.3, command=stuck)
     async with WebServer() as server, open_shell(decoder=decoder) as shell:
         told = await failure(shell, server.on("/music", reply(MP3, kind="audio/mpeg")))
 

@@ -11,7 +11,7 @@ import numpy as np
 from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.dtmf.tone_detector import ToneDetector
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.runtime.sounds.generated import touch_tones
+from holdfast.voice.runtime.sounds.generated import dtmf_tones
 from tests.loopback.mediaplane import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
 
 
@@ -20,7 +20,7 @@ def heard(last: event_receiver.Press | None, each: Packet) -> tuple[event_receiv
 
 
 def tones(digits: str) -> bytes:
-    sound = touch_tones(digits)
+    sound = dtmf_tones(digits)
     assert sound is not None
     return sound.audio
 

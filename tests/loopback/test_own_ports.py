@@ -167,7 +167,7 @@ def loopbacks_everybody(bench: Bench) -> bytes:
 class Trusting(Book):
     """Calls from loopback come in, wherever we listen."""
 
-    def lets_in(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
         return host == "127.0.0.1"
 
 

@@ -152,17 +152,17 @@ class Book:
     def route_for(self, number: str) -> RouteRecord | None:
         return next((route for route in self.routes if number.startswith(route.prefix)), None)
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         return f"{number} leads nowhere"
 
-    def lets_in(self, host: str) -> bool:
-        return any(route.lets_in(host) for route in self.routes)
+    def trusts(self, host: str) -> bool:
+        return any(route.trusts(host) for route in self.routes)
 
     def trunks(self) -> tuple[RouteRecord, ...]:
         return tuple(trunk for route in self.routes for trunk in route.trunks)
 
     def is_registered_as(self, user: str, host: str) -> bool:
-        return any(route.register and route.user == user and route.lets_in(host) for route in self.routes)
+        return any(route.register and route.user == user and route.trusts(host) for route in self.routes)
 
     def tls_name(self, to: Address) -> str | None:
         return next((route.tls_name for route in self.routes if route.address == to), None)

@@ -24,7 +24,7 @@ HELLO = "say:en-US:woman:Hello, you are on hold."
 
 
 def text(marked: str, *, language: str = "en-US", gender: str = "man") -> Utterance:
-    return Utterance(language=language, gender=gender, marked=marked)
+    return Utterance(language=language, gender=gender, ssml=marked)
 
 
 async def said(speech: SpeechEngine, *utterances: Utterance) -> list[DecodedAudio]:

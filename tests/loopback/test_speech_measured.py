@@ -20,10 +20,10 @@ from holdfast.voice.twiml.voices import LANGUAGES
 
 BUSY = "All of our agents are busy at the moment. Please hold the line, your call is important to us."
 SPOKEN = (
-    *(Utterance(language=language, gender="woman", marked="1 2 3") for language in LANGUAGES),
-    *(Utterance(language="en-US", gender=gender, marked=BUSY) for gender in ("man", "woman")),
-    *(Utterance(language="en-US", gender="man", marked=word) for word in ("bee", "bah", "see", "sah")),
-    *(Utterance(language="en-US", gender="man", marked="telephone " * words) for words in (5, 20)),
+    *(Utterance(language=language, gender="woman", ssml="1 2 3") for language in LANGUAGES),
+    *(Utterance(language="en-US", gender=gender, ssml=BUSY) for gender in ("man", "woman")),
+    *(Utterance(language="en-US", gender="man", ssml=word) for word in ("bee", "bah", "see", "sah")),
+    *(Utterance(language="en-US", gender="man", ssml="telephone " * words) for words in (5, 20)),
 )
 
 
@@ -42,7 +42,7 @@ def spoken() -> Mapping[Utterance, DecodedAudio]:
 
 
 def english(spoken: Mapping[Utterance, DecodedAudio], marked: str, gender: str = "man") -> DecodedAudio:
-    return spoken[Utterance(language="en-US", gender=gender, marked=marked)]
+    return spoken[Utterance(language="en-US", gender=gender, ssml=marked)]
 
 
 def pitch_hz(sound: DecodedAudio) -> float:
@@ -71,7 +71,7 @@ def brightness_hz(sound: DecodedAudio) -> float:
 def test_every_language_of_a_voice_is_spoken_as_loud_as_the_music_plays(
     spoken: Mapping[Utterance, DecodedAudio], language: str
 ) -> None:
-    sound, music = spoken[Utterance(language=language, gender="woman", marked="1 2 3")], built_in("music")
+    sound, music = spoken[Utterance(language=language, gender="woman", ssml="1 2 3")], built_in("music")
     assert music is not None
     assert abs(sound.level_db - music.level_db) < 4
     assert sound.peak_db < -2.9, "nothing is clipped"
@@ -83,7 +83,7 @@ def test_every_language_of_a_voice_is_spoken_as_loud_as_the_music_plays(
 def test_each_language_has_words_of_its_own(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     by_language: dict[str, set[bytes]] = {}
     for each, sound in spoken.items():
-        if each.marked == "1 2 3":
+        if each.ssml == "1 2 3":
             by_language.setdefault(each.language.split("-")[0], set()).add(sound.audio)
     audios = [audio for said in by_language.values() for audio in said]
     assert len(set(audios)) == len(audios), "no two languages say the same"
@@ -105,5 +105,5 @@ def test_vowels_can_be_told_apart_on_a_telephone(spoken: Mapping[Utterance, Deco
 def test_it_takes_as_long_as_its_text(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     few, many = english(spoken, "telephone " * 5), english(spoken, "telephone " * 20)
     assert many.seconds / few.seconds == pytest.approx(4, rel=0.15)
-    sentence = Utterance(language="en-US", gender="man", marked=BUSY)
+    sentence = Utterance(language="en-US", gender="man", ssml=BUSY)
     assert spoken[sentence].seconds == pytest.approx(sentence.pause_s, rel=0.3), "as the pause that stands in for it"

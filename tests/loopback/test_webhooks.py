@@ -114,7 +114,7 @@ async def test_a_sound_instead_of_a_document(kind: str | None, method: Method) -
 
         assert fact.body == ""
         assert fact.clip is not None
-        assert shell.library.has(fact.clip)
+        assert shell.library.has_clip(fact.clip)
         assert fact.clip in shell.bank.clips
         assert (await shell.sees("document"))[0].body == ""
 

@@ -326,7 +326,7 @@ class Studio(World):
             folder=Path("none"),
             url="",
             account=AccountSid(""),
-            tell=lambda fact: None,
+            post=lambda fact: None,
             tasks=cast("asyncio.TaskGroup", None),
         )
         self.sounding = AudioEffectExecutor(

@@ -19,7 +19,7 @@ from holdfast.cli.run_file import find_running
 from holdfast.cli.terminal import CommandStopped, say, table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory.directory import LINE_NAME, Directory
-from holdfast.voice.runtime.directory.records import LEAST_PASSWORD, LineRecord
+from holdfast.voice.runtime.directory.records import MIN_PASSWORD_LENGTH, LineRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,7 +80,7 @@ def add(
         server.post("/engine/lines", fields)
     elif line.short and not settings.sip_on_loopback:
         raise CommandStopped(
-            f"the password must have at least {LEAST_PASSWORD} characters: SIP does not listen on loopback alone",
+            f"the password must have at least {MIN_PASSWORD_LENGTH} characters: SIP does not listen on loopback alone",
             fix=f"holdfast line add {name}",
             status=WRONG_SETTINGS,
         )

@@ -117,11 +117,11 @@ def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
     """Whether the authorities that webhooks trust beside the system's can be read."""
     if settings.webhook_authorities is None:
         return
-    from holdfast.voice.runtime.http.client import trusting
+    from holdfast.voice.runtime.http.client import tls_context
     from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
 
     try:
-        trusting(settings.webhook_authorities)
+        tls_context(settings.webhook_authorities)
     except WebhookSettingInvalid as wrong:
         yield bad(wrong.message, "Name a PEM file with the certificates of your own authority.")
     else:
@@ -278,14 +278,14 @@ def check_sound() -> Finding:
         import numpy as np
         import soundfile
 
-        from holdfast.voice.runtime.http.content_sniffing import SoundKind
+        from holdfast.voice.runtime.http.content_sniffing import AudioFormat
         from holdfast.voice.runtime.http.errors import SoundUnplayable
         from holdfast.voice.runtime.sounds.decode_client import Decoder
     except (ImportError, OSError) as error:
         return bad(f"sound cannot be decoded: {error}", remedy)
 
     tone = 0.5 * np.sin(np.arange(16_000) * (2 * np.pi * 440 / 16_000))
-    kinds: tuple[SoundKind, ...] = ("wav", "flac", "ogg", "mp3")
+    kinds: tuple[AudioFormat, ...] = ("wav", "flac", "ogg", "mp3")
 
     async def decode_each() -> str | None:
         decoder = Decoder()

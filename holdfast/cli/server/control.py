@@ -65,13 +65,13 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import (
-    LEAST_PASSWORD,
+    MIN_PASSWORD_LENGTH,
     LineRecord,
     RouteRecord,
     VoiceSettings,
 )
 from holdfast.voice.runtime.engine import Engine, EngineSettings
-from holdfast.voice.runtime.http.client import trusting
+from holdfast.voice.runtime.http.client import tls_context
 from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
 from holdfast.voice.runtime.sip.config.liveness import Liveness
 from holdfast.voice.runtime.sip.config.tls import (
@@ -268,7 +268,7 @@ def doubt_certificate(settings: Settings) -> None:
 def _check_webhook_authorities(settings: Settings) -> None:
     """Whether the file can be used. Raises: Stop."""
     try:
-        trusting(settings.webhook_authorities)
+        tls_context(settings.webhook_authorities)
     except WebhookSettingInvalid as wrong:
         raise CommandStopped(
             wrong.message, fix="name a PEM file with the certificates of your own authority"
@@ -304,7 +304,7 @@ def refuse_short_passwords(settings: Settings, lines: Iterable[LineRecord]) -> N
     short = [line.name for line in lines if line.short]
     if short and not settings.sip_on_loopback:
         raise CommandStopped(
-            f"the password of line {', '.join(short)} has fewer than {LEAST_PASSWORD} characters, "
+            f"the password of line {', '.join(short)} has fewer than {MIN_PASSWORD_LENGTH} characters, "
             f"and SIP listens at {settings.sip_host}, not on loopback alone",
             fix="Give it a longer one, in holdfast.toml if it stands there: holdfast line add " + short[0],
         )
@@ -366,7 +366,7 @@ def application(
             metrics=metrics,
             not_ready=engine.not_ready_reason,
             registrations=engine.legs,
-            least_password=1 if wiring.settings.sip_on_loopback else LEAST_PASSWORD,
+            least_password=1 if wiring.settings.sip_on_loopback else MIN_PASSWORD_LENGTH,
         )
     )
     app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))

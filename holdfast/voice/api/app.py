@@ -92,7 +92,9 @@ def make_api(
     )
     metrics = metrics or Metrics(switch=switch)
     bucket = None if requests_per_s is None else TokenBucket(per_s=requests_per_s, now=switch.now)
-    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.proves)
+    credentials = RestCredentials(
+        account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.verify_key
+    )
     app = FastAPI(
         title="Holdfast voice",
         openapi_url=None,

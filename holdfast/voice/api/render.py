@@ -20,7 +20,7 @@ from holdfast.voice.control.entities import (
 )
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.timestamps import rfc2822
-from holdfast.voice.runtime.directory.directory import formatted
+from holdfast.voice.runtime.directory.directory import format_number
 from holdfast.voice.runtime.directory.records import ApplicationRecord, NumberRecord, VoiceSettings
 from holdfast.voice.runtime.notifications import LoggedNotification
 
@@ -73,9 +73,9 @@ def call(noun: Call) -> Json:
         "parent_call_sid": noun.parent,
         "account_sid": noun.account,
         "to": noun.to,
-        "to_formatted": formatted(noun.to),
+        "to_formatted": format_number(noun.to),
         "from": noun.from_,
-        "from_formatted": formatted(noun.from_),
+        "from_formatted": format_number(noun.from_),
         "phone_number_sid": noun.phone_number_sid,
         "status": noun.status.value,
         "start_time": date(noun.started_at),

@@ -7,8 +7,8 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory.access import (
     ApiKey,
     CredentialList,
-    Domain,
-    Mapping,
+    CredentialListMapping,
+    SipDomain,
     SipUser,
 )
 
@@ -51,7 +51,7 @@ def credential(account: AccountSid, within: CredentialList, noun: SipUser) -> Js
     }
 
 
-def domain(account: AccountSid, noun: Domain) -> Json:
+def domain(account: AccountSid, noun: SipDomain) -> Json:
     """A Domain. Its door is open to credential lists, or to nobody: there are no address lists here."""
     own = uri(account, "SIP", "Domains", noun.sid)
     voice = noun.voice
@@ -80,7 +80,7 @@ def domain(account: AccountSid, noun: Domain) -> Json:
     }
 
 
-def mapping(account: AccountSid, noun: Mapping, mapped: CredentialList) -> Json:
+def mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList) -> Json:
     """A list at a door, as `/Auth/…` shows it."""
     return {
         "account_sid": account,
@@ -91,7 +91,7 @@ def mapping(account: AccountSid, noun: Mapping, mapped: CredentialList) -> Json:
     }
 
 
-def old_mapping(account: AccountSid, noun: Mapping, mapped: CredentialList, within: Domain) -> Json:
+def old_mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList, within: SipDomain) -> Json:
     """A list at the door for calls, as the older resource shows it."""
     path = ("SIP", "Domains", within.sid, "CredentialListMappings", f"{noun.sid}.json")
     return mapping(account, noun, mapped) | {"domain_sid": within.sid, "uri": uri(account, *path)}

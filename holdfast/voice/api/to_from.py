@@ -25,7 +25,7 @@ from holdfast.voice.runtime.directory.directory import (
     E164,
     LINE_NAME,
     Directory,
-    normal,
+    normalize_number,
 )
 
 MAX_IDENTITY = 256
@@ -63,15 +63,15 @@ def read_target(to: str, directory: Directory) -> Target:
         return _client(to)
     if lowered.startswith(("sip:", "sips:")):
         return _sip(to)
-    number = normal(to)
+    number = normalize_number(to)
     if LINE_NAME.match(to) and directory.line(to) is not None and not E164.match(to):
         return Target(to=to)
     if not E164.match(number):
         if to.startswith("+"):
             raise ToImplausible(f"'To' does not appear to be a phone number: {to}")
         raise ToInvalid(f"'To' is not a phone number, client:, sip: or a line of ours: {to}")
-    if not directory.is_ours(number) and directory.route_for(number) is None:
-        raise ToUnreachable(f"'To' phone number cannot be reached: {directory.unreachable(to)}")
+    if not directory.is_own_number(number) and directory.route_for(number) is None:
+        raise ToUnreachable(f"'To' phone number cannot be reached: {directory.unreachable_reason(to)}")
     return Target(to=number)
 
 
@@ -114,9 +114,9 @@ def _pairs(query: str) -> tuple[tuple[str, str], ...]:
 
 
 def _caller(from_: str, directory: Directory, *, to_number: bool) -> str:
-    number = normal(from_)
+    number = normalize_number(from_)
     if E164.match(number):
-        if to_number and not directory.is_ours(number):
+        if to_number and not directory.is_own_number(number):
             raise FromNotOurs(f"'From' phone number {number} is not one of ours; add it to the directory first")
         return number
     if to_number:

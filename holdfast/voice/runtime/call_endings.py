@@ -36,7 +36,7 @@ async def end_calls_of_earlier_run(switch: Switch, journal: Journal, recorder: R
     for call in [call.sid for call in switch.state.calls.values() if call.live]:
         switch.post(LegEnded(call=call, cause="lost", sip_code=503))
     for recording in [one for one in switch.state.recordings.values() if one.unfinished]:
-        recorder.tell_of_earlier(recording.sid)
+        recorder.report_earlier(recording.sid)
     await switch.settled()
 
 

@@ -60,8 +60,8 @@ from holdfast.voice.runtime.call_endings import end_calls_of_earlier_run, hang_u
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.http.client import WebClient, trusting
-from holdfast.voice.runtime.http.ssrf_policy import reach_of
+from holdfast.voice.runtime.http.client import WebClient, tls_context
+from holdfast.voice.runtime.http.ssrf_policy import policy_of
 from holdfast.voice.runtime.media_client import MediaPlane
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
@@ -76,7 +76,7 @@ from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
 from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
-from holdfast.voice.runtime.sounds.tts_client import best_speech
+from holdfast.voice.runtime.sounds.tts_client import installed_speech_engine
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.runtime.task_group import cancelled_group
 from holdfast.voice.runtime.webhooks.webhooks import Webhooks
@@ -179,13 +179,13 @@ class Engine:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        reach = reach_of(loopback=settings.loopback, own=settings.own_urls, allow=settings.webhook_allow)
+        reach = policy_of(loopback=settings.loopback, own_urls=settings.own_urls, allow=settings.webhook_allow)
         web = await stack.enter_async_context(
-            WebClient(auth_token=settings.auth_token, reach=reach, trusted=trusting(settings.webhook_authorities))
+            WebClient(auth_token=settings.auth_token, ssrf_policy=reach, tls=tls_context(settings.webhook_authorities))
         )
         decoder = Decoder()
         stack.push_async_callback(decoder.close)
-        speech = best_speech()
+        speech = installed_speech_engine()
         stack.push_async_callback(speech.close)
         tasks = await stack.enter_async_context(cancelled_group())
         self._background = [tasks.create_task(self.media.run(), name="media-client")]
@@ -196,19 +196,19 @@ class Engine:
             media=self.media,
             decoder=decoder,
             speech=speech,
-            tell=self.switch.post,
+            post=self.switch.post,
             notify=self._notify,
-            seen=self._seen,
+            trace=self._seen,
             clock=self.clock.now,
             tasks=tasks,
         )
         await self.sounds.open()
         self.webhooks = Webhooks(
             web=web,
-            library=self.sounds,
-            tell=self.switch.post,
+            sounds=self.sounds,
+            post=self.switch.post,
             notify=self._notify,
-            seen=self._seen,
+            trace=self._seen,
             clock=self.clock.now,
             tasks=tasks,
         )
@@ -217,7 +217,7 @@ class Engine:
             folder=settings.recordings,
             url=settings.own_urls[-1] if settings.own_urls else "",
             account=settings.account,
-            tell=self.switch.post,
+            post=self.switch.post,
             tasks=tasks,
         )
         await self.recorder.open()
@@ -334,7 +334,7 @@ class Engine:
         async for fact in self.media.facts():
             match fact:
                 case media_words.RowAudioEnded(token=token):
-                    self.sounds.ended(Token(token))
+                    self.sounds.playback_ended(Token(token))
                     self.switch.post(SoundEnded(token=Token(token)))
                 case media_words.RowDigitPressed(leg=leg, digit=digit):
                     if self.legs.pressed(CallSid(leg), digit):
@@ -344,18 +344,18 @@ class Engine:
                 case media_words.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.silent(CallSid(leg), silent_s)
                 case media_words.RequestRefused(leg=leg):
-                    self.sounds.refused((leg,))
+                    self.sounds.playback_refused((leg,))
                 case media_words.Statistics(leg=leg, packets_received=packets):
                     self.quality.record(fact)
                     self.legs.heard(CallSid(leg), packets)
                 case media_words.Load():
                     self.quality.record(fact)
                 case recording_messages.TapQuiet() | recording_messages.TapClosed():
-                    self.recorder.hear(fact)
+                    self.recorder.handle(fact)
                 case media_words.ControlDetached():
                     self._in_doubt = tuple(self.legs.rows)
                     self.quality.mark_lost(self._in_doubt)
-                    self.recorder.media_went()
+                    self.recorder.media_lost()
                 case media_words.ControlAttached(rows=rows) if not rows:
                     await self._media_began_anew()
                 case media_words.ControlAttached(rows=rows):
@@ -378,7 +378,7 @@ class Engine:
             log.error("call=%s lost: the media process was restarted", call)
             self.switch.post(EndCall(call=call))
         try:
-            await self.sounds.restarted()
+            await self.sounds.media_restarted()
         except VoiceError as error:
             # It went away again; when it comes back, this is done again.
             log.warning("the media process went away while it was given its sounds: %s", error.message)

@@ -24,7 +24,7 @@ from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.directory.records import LEAST_PASSWORD
+from holdfast.voice.runtime.directory.records import MIN_PASSWORD_LENGTH
 
 NO_REGISTRATIONS = NoRegistrations()
 
@@ -68,7 +68,7 @@ def make_diagnostics(
     metrics: Metrics,
     not_ready: Callable[[], str | None] = lambda: None,
     registrations: TrunkRegistrations = NO_REGISTRATIONS,
-    least_password: int = LEAST_PASSWORD,
+    least_password: int = MIN_PASSWORD_LENGTH,
 ) -> APIRouter:
     """The router, to be included at the root. `not_ready` says why we are not ready, or None when we are.
 

@@ -17,7 +17,7 @@ from holdfast.voice.runtime.directory.directory import (
     E164,
     LINE_NAME,
     Directory,
-    normal,
+    normalize_number,
 )
 from holdfast.voice.runtime.directory.records import LineRecord, NumberRecord, VoiceSettings
 
@@ -112,7 +112,7 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
 
     @engine.post("/numbers", status_code=201, summary="Add a number, or change what answers it")
     async def add_number(number: NewNumber) -> ShownNumber:
-        e164 = normal(number.phone_number)
+        e164 = normalize_number(number.phone_number)
         if not E164.match(e164):
             raise ParameterInvalid("phone_number must be in E.164, such as +15550100123")
         if number.voice_url is not None and not is_web_address(number.voice_url):
@@ -132,7 +132,7 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
 
     @engine.delete("/numbers/{phone_number}", status_code=204, summary="Give a number up")
     async def remove_number(phone_number: str) -> None:
-        if not await directory.remove_number(normal(phone_number)):
+        if not await directory.remove_number(normalize_number(phone_number)):
             raise NotFound(f"{phone_number} is not ours")
 
 

@@ -36,7 +36,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import CallNotInProgress, NotFound
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.directory.directory import normal
+from holdfast.voice.runtime.directory.directory import normalize_number
 
 STATUSES: Final = tuple(status.value for status in CallStatus)
 
@@ -171,7 +171,7 @@ async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = asked.form
     status = form.choice("Status", STATUSES, wrong=ParameterInvalid)
-    to, from_ = normal(form.text("To") or ""), normal(form.text("From") or "")
+    to, from_ = normalize_number(form.text("To") or ""), normalize_number(form.text("From") or "")
     parent = form.text("ParentCallSid")
     started, ended = Between.read(form, "StartTime"), Between.read(form, "EndTime")
     found = (

@@ -16,7 +16,7 @@ from holdfast.voice.api.render import Json
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.twilio import credential_lists, domains
 from holdfast.voice.model.errors import NotFound, ParameterMissing
-from holdfast.voice.runtime.directory.access import Domain, Mapping
+from holdfast.voice.runtime.directory.access import CredentialListMapping, SipDomain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class MappingKind:
         mappings = self._of(domain)
         if any(mapping.sid == sid for mapping in mappings):
             raise RecordExists("This list is at this gate already")
-        mapping = Mapping(sid=sid, created_at=door.switch.now())
+        mapping = CredentialListMapping(sid=sid, created_at=door.switch.now())
         await self._put(door, domain, (*mappings, mapping))
         return ApiResponse(status=201, body=self._shown(door, domain, mapping))
 
@@ -75,17 +75,17 @@ class MappingKind:
             Resource(path=f"{path}/{{Sid}}", get=Operation(run=self.fetch), delete=Operation(run=self.remove)),
         )
 
-    def _of(self, domain: Domain) -> tuple[Mapping, ...]:
+    def _of(self, domain: SipDomain) -> tuple[CredentialListMapping, ...]:
         return domain.calls if self.side == "calls" else domain.registrations
 
-    def _find(self, door: ApiContext, asked: ApiRequest) -> tuple[Domain, Mapping]:
+    def _find(self, door: ApiContext, asked: ApiRequest) -> tuple[SipDomain, CredentialListMapping]:
         domain = domains.find(door, asked.names["DomainSid"])
         for mapping in self._of(domain):
             if mapping.sid == asked.names["Sid"]:
                 return domain, mapping
         raise NotFound("that list is not at this gate")
 
-    async def _put(self, door: ApiContext, domain: Domain, mappings: tuple[Mapping, ...]) -> None:
+    async def _put(self, door: ApiContext, domain: SipDomain, mappings: tuple[CredentialListMapping, ...]) -> None:
         now = door.switch.now()
         if self.side == "calls":
             changed = replace(domain, calls=mappings, updated_at=now)
@@ -93,7 +93,7 @@ class MappingKind:
             changed = replace(domain, registrations=mappings, updated_at=now)
         await door.directory.access.domains.put(changed)
 
-    def _shown(self, door: ApiContext, domain: Domain, mapping: Mapping) -> Json:
+    def _shown(self, door: ApiContext, domain: SipDomain, mapping: CredentialListMapping) -> Json:
         mapped = credential_lists.find(door, mapping.sid)
         if self.old:
             return render_access.old_mapping(door.account, mapping, mapped, domain)

@@ -17,7 +17,7 @@ from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Ope
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import NotFound, ParameterMissing
-from holdfast.voice.runtime.directory.access import Domain
+from holdfast.voice.runtime.directory.access import SipDomain
 from holdfast.voice.runtime.directory.records import VoiceSettings
 
 WRITE: Final = frozenset(
@@ -31,7 +31,7 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
-def find(door: ApiContext, sid: str) -> Domain:
+def find(door: ApiContext, sid: str) -> SipDomain:
     """The domain of that SID. Raises: NotFound."""
     found = door.directory.access.domains.get(sid)
     if found is None:
@@ -39,7 +39,7 @@ def find(door: ApiContext, sid: str) -> Domain:
     return found
 
 
-def _host(form: Form, door: ApiContext, own: Domain | None = None) -> str | None:
+def _host(form: Form, door: ApiContext, own: SipDomain | None = None) -> str | None:
     """`DomainName`. Raises: ParameterInvalid, RecordExists."""
     name = form.text("DomainName")
     if name is None:
@@ -52,7 +52,7 @@ def _host(form: Form, door: ApiContext, own: Domain | None = None) -> str | None
     return name
 
 
-def _over(domain: Domain, form: Form, *, now: float) -> Domain:
+def _over(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
     """The domain with what was sent laid over it. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     stored = domain.voice
 
@@ -84,7 +84,7 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     if name is None:
         raise ParameterMissing("DomainName is required")
     now = door.switch.now()
-    bare = Domain(
+    bare = SipDomain(
         voice=VoiceSettings(),
         sid=new_sid("SD"),
         domain_name=name,

@@ -12,7 +12,7 @@ from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Ope
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory.access import ApiKey, digest
+from holdfast.voice.runtime.directory.access import ApiKey, digest_secret
 
 WRITE: Final = frozenset({"FriendlyName"})
 
@@ -29,7 +29,7 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
     """Make a key. Its secret is told now and never again. Raises: NameInvalid."""
     now, sid, secret = door.switch.now(), new_sid("SK"), secrets.token_hex(16)
     name = read_name(asked.form, "")
-    key = ApiKey(sid=sid, friendly_name=name, digest=digest(secret), created_at=now, updated_at=now)
+    key = ApiKey(sid=sid, friendly_name=name, digest=digest_secret(secret), created_at=now, updated_at=now)
     await door.directory.access.keys.put(key)
     return ApiResponse(status=201, body=render_access.key(key, secret=secret))
 

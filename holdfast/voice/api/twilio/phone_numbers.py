@@ -22,7 +22,7 @@ from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, read_name, read_voice
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.runtime.directory.directory import E164, normal
+from holdfast.voice.runtime.directory.directory import E164, normalize_number
 from holdfast.voice.runtime.directory.records import NumberRecord
 
 UPDATE: Final = VOICE | {"VoiceApplicationSid"}
@@ -65,7 +65,7 @@ def _wanted(form: Form, door: ApiContext) -> str:
             if door.directory.number(free) is None:
                 return free
         raise AreaCodeExhausted(f"No phone numbers are left in area code {area_code}")
-    e164 = normal(phone_number or "")
+    e164 = normalize_number(phone_number or "")
     if not E164.match(e164):
         raise NumberInvalid("PhoneNumber is required and must be in E.164, such as +15550100123")
     if door.directory.number(e164) is not None:

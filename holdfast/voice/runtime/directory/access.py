@@ -55,7 +55,7 @@ class CredentialList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping:
+class CredentialListMapping:
     """A credential list at a domain's door. Its SID is the list's."""
 
     sid: str
@@ -63,7 +63,7 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Domain:
+class SipDomain:
     """A SIP host name of ours: calls to any user at it are answered by `voice`.
 
     `calls` are the lists whose users may call it, `registrations` those whose users may register.
@@ -78,15 +78,15 @@ class Domain:
     voice: VoiceSettings
     sip_registration: bool = False
     secure: bool = False
-    calls: tuple[Mapping, ...] = ()
-    registrations: tuple[Mapping, ...] = ()
+    calls: tuple[CredentialListMapping, ...] = ()
+    registrations: tuple[CredentialListMapping, ...] = ()
 
 
 class Access:
     """API keys, domains and credential lists. Make it with `open`."""
 
     def __init__(
-        self, *, keys: Collection[ApiKey], lists: Collection[CredentialList], domains: Collection[Domain]
+        self, *, keys: Collection[ApiKey], lists: Collection[CredentialList], domains: Collection[SipDomain]
     ) -> None:
         self.keys = keys
         self.lists = lists
@@ -103,10 +103,10 @@ class Access:
             domains=await Collection.open(kv, "sip-domain", read_domain),
         )
 
-    def proves(self, sid: str, secret: str) -> bool:
+    def verify_key(self, sid: str, secret: str) -> bool:
         """Whether this is the secret of that key. Compared in constant time."""
         key = self.keys.get(sid)
-        return hmac.compare_digest(digest(secret), key.digest if key is not None else "") and key is not None
+        return hmac.compare_digest(digest_secret(secret), key.digest if key is not None else "") and key is not None
 
     def line(self, name: str) -> LineRecord | None:
         """The line that a user of a mapped list is, found as fast as that there is none.
@@ -139,7 +139,7 @@ class Access:
                     for user in credentials.users:
                         yield user.username, LineRecord(name=user.username, ha1=user.ha1, may_call=allowed)
 
-    def domain_of(self, host: str) -> Domain | None:
+    def domain_of(self, host: str) -> SipDomain | None:
         """The domain of that host name, in any case."""
         wanted = host.lower()
         return next((domain for domain in self.domains.all() if domain.domain_name.lower() == wanted), None)
@@ -157,7 +157,7 @@ class Access:
         await self.lists.remove(sid)
 
 
-def digest(secret: str) -> str:
+def digest_secret(secret: str) -> str:
     """What is kept of a key's secret. The secret is random and long, so one round of SHA-256 is enough."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -174,8 +174,8 @@ def read_list(text: str) -> CredentialList:
     return CredentialList(**(values | {"users": users}))
 
 
-def read_domain(text: str) -> Domain:
+def read_domain(text: str) -> SipDomain:
     """The domain that was written."""
     values = json.loads(text)
-    doors = {name: tuple(Mapping(**each) for each in values[name]) for name in ("calls", "registrations")}
-    return Domain(**(values | doors | {"voice": VoiceSettings(**values["voice"])}))
+    doors = {name: tuple(CredentialListMapping(**each) for each in values[name]) for name in ("calls", "registrations")}
+    return SipDomain(**(values | doors | {"voice": VoiceSettings(**values["voice"])}))

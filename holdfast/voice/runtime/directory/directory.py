@@ -29,7 +29,7 @@ from holdfast.voice.runtime.directory.records import (
     read_line,
     read_number,
     read_route,
-    write,
+    write_record,
 )
 from holdfast.voice.sip.effects import Address
 
@@ -123,7 +123,7 @@ class Directory:
 
     async def put_line(self, line: LineRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
-        await self._kv.put(_LINES, line.name, write(line))
+        await self._kv.put(_LINES, line.name, write_record(line))
         self._lines[line.name] = line
 
     async def remove_line(self, name: str) -> bool:
@@ -135,7 +135,7 @@ class Directory:
 
     def number(self, dialled: str) -> NumberRecord | None:
         """The number of ours that was dialled, with or without its plus, spaces, dots, dashes and brackets."""
-        return self._numbers.get(normal(dialled))
+        return self._numbers.get(normalize_number(dialled))
 
     def number_of_sid(self, sid: str) -> NumberRecord | None:
         """The number with that SID."""
@@ -150,14 +150,14 @@ class Directory:
         return NumberRecord(
             sid=derive("PN", self._account, e164),
             phone_number=e164,
-            friendly_name=friendly_name or formatted(e164),
+            friendly_name=friendly_name or format_number(e164),
             created_at=now,
             updated_at=now,
         )
 
     async def put_number(self, number: NumberRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
-        await self._kv.put(_NUMBERS, number.phone_number, write(number))
+        await self._kv.put(_NUMBERS, number.phone_number, write_record(number))
         self._numbers[number.phone_number] = number
 
     async def remove_number(self, e164: str) -> bool:
@@ -177,7 +177,7 @@ class Directory:
 
     async def put_application(self, application: ApplicationRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
-        await self._kv.put(_APPLICATIONS, application.sid, write(application))
+        await self._kv.put(_APPLICATIONS, application.sid, write_record(application))
         self._applications[application.sid] = application
 
     async def remove_application(self, sid: str) -> bool:
@@ -197,7 +197,7 @@ class Directory:
 
     async def put_route(self, route: RouteRecord) -> None:
         """Add or replace. Raises: StoreFailed."""
-        await self._kv.put(_ROUTES, route.prefix, write(route))
+        await self._kv.put(_ROUTES, route.prefix, write_record(route))
         self._routes[route.prefix] = route
 
     async def put_backup(self, prefix: str, trunk: RouteRecord | None) -> bool:
@@ -221,19 +221,19 @@ class Directory:
 
         Nor do short ones: what 112 or 611 means is a matter of each country, and not to be guessed.
         """
-        e164 = normal(number)
-        if not E164.match(e164) or len(e164) <= SHORTEST_DIGITS or self.is_ours(e164):
+        e164 = normalize_number(number)
+        if not E164.match(e164) or len(e164) <= SHORTEST_DIGITS or self.is_own_number(e164):
             return None
         fitting = [prefix for prefix in self._routes if e164.startswith(prefix)]
         return self._routes[max(fitting, key=len)] if fitting else None
 
-    def lets_in(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
         """Whether calls from this numeric host come in without a password."""
-        return any(trunk.lets_in(host) for trunk in self.trunks())
+        return any(trunk.trusts(host) for trunk in self.trunks())
 
     def is_registered_as(self, user: str, host: str) -> bool:
         """Whether we register as this user with a trunk whose calls come in from this numeric host."""
-        return any(trunk.register and trunk.user == user and trunk.lets_in(host) for trunk in self.trunks())
+        return any(trunk.register and trunk.user == user and trunk.trusts(host) for trunk in self.trunks())
 
     def tls_name(self, to: Address) -> str | None:
         """The name in the certificate of a trunk, when it has one of its own."""
@@ -241,14 +241,14 @@ class Directory:
 
     # --- looking up
 
-    def is_ours(self, number: str) -> bool:
+    def is_own_number(self, number: str) -> bool:
         """Whether a phone number leads to one of our numbers, or to a line registered under it."""
-        e164 = normal(number)
+        e164 = normalize_number(number)
         return e164 in self._numbers or e164 in self._lines or number in self._lines
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         """Why neither a line nor a trunk takes a call to a number."""
-        e164 = normal(number)
+        e164 = normalize_number(number)
         if e164 in self._numbers:
             return f"{e164} is a number of yours with no voice URL, and no line of that name to ring"
         if not E164.match(e164):
@@ -287,7 +287,7 @@ class Directory:
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """What answers a call to a number of ours; None when it is none, or nothing does."""
-        return self.answer_for(number) if normal(number) in self._numbers else None
+        return self.answer_for(number) if normalize_number(number) in self._numbers else None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         """What answers a call to an application itself; None when there is none, or it names no document."""
@@ -298,7 +298,7 @@ class Directory:
         return AnsweringDocument(instruction=instruction, callback=application.voice.callback())
 
 
-def normal(number: str) -> str:
+def normalize_number(number: str) -> str:
     """A phone number in E.164 when it can be read as one, else what was given.
 
     Phones leave out the plus and write brackets; `sip:+1555…@host`, `tel:` and parameters are not read here.
@@ -309,7 +309,7 @@ def normal(number: str) -> str:
     return f"+{bare}" if E164.match(f"+{bare}") else number
 
 
-def formatted(e164: str) -> str:
+def format_number(e164: str) -> str:
     """A number as people of its country write it: `(415) 555-0100` for North America, else E.164."""
     if len(e164) == 12 and e164.startswith("+1"):
         return f"({e164[2:5]}) {e164[5:8]}-{e164[8:]}"

@@ -18,7 +18,7 @@ from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import Ha1
 
-LEAST_PASSWORD = 8
+MIN_PASSWORD_LENGTH = 8
 """How many characters the password of a line has at least where others than this machine can try it."""
 
 
@@ -51,7 +51,7 @@ class LineRecord:
             name=name,
             ha1=Ha1.of(name, password),
             may_call=may_call,
-            short=len(password) < LEAST_PASSWORD,
+            short=len(password) < MIN_PASSWORD_LENGTH,
             rtp_source=rtp_source,
         )
 
@@ -156,16 +156,16 @@ class RouteRecord:
         """This trunk and those that are tried after it."""
         return (self, *(self.backup.trunks if self.backup is not None else ()))
 
-    def lets_in(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
         """Whether calls from this numeric host come in without a password, as those of this trunk itself."""
         address = ip_address(host)
         registered = self.register and address == ip_address(self.host)
         return registered or any(address in ip_network(network) for network in self.sources)
 
 
-def write(listing: LineRecord | NumberRecord | ApplicationRecord | RouteRecord) -> str:
+def write_record(record: LineRecord | NumberRecord | ApplicationRecord | RouteRecord) -> str:
     """The listing as JSON."""
-    return json.dumps(asdict(listing))
+    return json.dumps(asdict(record))
 
 
 def read_line(text: str) -> LineRecord:

@@ -31,17 +31,17 @@ from holdfast.voice.runtime.http.destination import (
     Destination,
     RetryOn,
     read_destination,
-    redirected,
+    redirect_destination,
     with_form,
     without_secrets,
 )
-from holdfast.voice.runtime.http.error_translation import translated
+from holdfast.voice.runtime.http.error_translation import translate_error
 from holdfast.voice.runtime.http.exchange import (
     TWIML_LIMIT,
     Hop,
-    HttpAnswer,
-    HttpAsk,
-    Timing,
+    HttpRequest,
+    HttpResponse,
+    RequestPolicy,
 )
 from holdfast.voice.runtime.http.pinned_resolver import PinnedResolver
 from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
@@ -80,16 +80,16 @@ class WebClient:
         self,
         *,
         auth_token: str,
-        reach: SsrfPolicy,
-        timing: Timing | None = None,
+        ssrf_policy: SsrfPolicy,
+        policy: RequestPolicy | None = None,
         resolver: AbstractResolver | None = None,
-        trusted: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._auth_token = auth_token
-        self._reach = reach
-        self._timing = timing or Timing()
+        self._reach = ssrf_policy
+        self._timing = policy or RequestPolicy()
         self._resolver = resolver
-        self._trusted = trusted or trusting(None)
+        self._trusted = tls or tls_context(None)
         self._session: aiohttp.ClientSession | None = None
         self._visitors = CookieJars()
 
@@ -116,30 +116,30 @@ class WebClient:
             await self._session.close()
             self._session = None
 
-    async def ask(self, ask: HttpAsk) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request, follow redirects, read the answer whole; an error status is an answer too.
 
         Raises: FetchFailed (its subclasses carry Twilio's codes), UrlMalformed, OverridesInvalid.
         """
-        visitor = self._visitors.of(ask.call) if ask.call is not None else CookieJar()
-        destination = _known(read_destination(ask.url), visitor)
-        timing = self._timing.overridden(destination.overrides)
-        form = ask.form
-        if ask.method == "GET":
+        visitor = self._visitors.jar_of(request.call) if request.call is not None else CookieJar()
+        destination = _known(read_destination(request.url), visitor)
+        timing = self._timing.with_overrides(destination.overrides)
+        form = request.form
+        if request.method == "GET":
             destination, form = replace(destination, url=with_form(destination.url, form)), ()
-        step = _Step(destination=destination, method=ask.method, form=form, visitor=visitor)
+        step = _Step(destination=destination, method=request.method, form=form, visitor=visitor)
         try:
             async with asyncio.timeout(timing.total_s):
-                return await self._follow(ask, step, timing)
+                return await self._follow(request, step, timing)
         except TimeoutError as error:
-            where = without_secrets(ask.url)
-            raise errors.TookTooLong(f"{where} gave no complete answer within {timing.total_s:g} s") from error
+            where = without_secrets(request.url)
+            raise errors.TotalTimedOut(f"{where} gave no complete answer within {timing.total_s:g} s") from error
 
     def forget(self, call: CallSid) -> None:
         """The call is over: its cookies and passwords are nobody's any more."""
         self._visitors.forget(call)
 
-    async def _follow(self, ask: HttpAsk, step: _Step, timing: Timing) -> HttpAnswer:
+    async def _follow(self, ask: HttpRequest, step: _Step, timing: RequestPolicy) -> HttpResponse:
         """Ask, and ask again where we are sent. Every hop is judged and signed anew."""
         hops: list[Hop] = []
         for _ in range(timing.redirects + 1):
@@ -154,11 +154,11 @@ class WebClient:
             if answer.status in (301, 302, 303) and step.method == "POST":
                 carried = tuple(pair for pair in step.form if pair[0] == "Digits")
                 step = replace(step, method="GET", form=())
-            target = redirected(step.destination.url, location, carried=carried, carry_query=ask.carry_query)
+            target = redirect_destination(step.destination.url, location, extra=carried, carry_query=ask.carry_query)
             step = replace(step, destination=_known(target, step.visitor))
         raise errors.TooManyRedirects(f"{without_secrets(ask.url)} sent us on more than {timing.redirects} times")
 
-    async def _insist(self, ask: HttpAsk, step: _Step, timing: Timing) -> HttpAnswer:
+    async def _insist(self, ask: HttpRequest, step: _Step, timing: RequestPolicy) -> HttpResponse:
         """One step, tried again as often as the policy says. All tries carry the same idempotency token."""
         destination = step.destination
         headers = {
@@ -192,8 +192,8 @@ class WebClient:
             left -= 1
 
     async def _once(
-        self, ask: HttpAsk, step: _Step, headers: Mapping[str, str], timing: Timing, attempt: _Attempt
-    ) -> HttpAnswer:
+        self, ask: HttpRequest, step: _Step, headers: Mapping[str, str], timing: RequestPolicy, attempt: _Attempt
+    ) -> HttpResponse:
         """One request, and its answer read whole; a Digest challenge is answered."""
         if self._session is None:
             raise RuntimeError("the web client is not open")
@@ -226,7 +226,7 @@ class WebClient:
                         digest = (aiohttp.DigestAuthMiddleware(*destination.credentials),)
                         del sent["Authorization"]
                         continue
-                    return HttpAnswer(
+                    return HttpResponse(
                         url=str(destination.url),
                         method=method,
                         status=response.status,
@@ -236,7 +236,7 @@ class WebClient:
                         body=await _read(response, ask),
                     )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise translated(error, str(destination.url)) from error
+            raise translate_error(error, str(destination.url)) from error
 
     def _judge_number(self, destination: Destination) -> None:
         """Judge a numeric host here: the client below resolves names only. Raises: AddressRefused."""
@@ -244,10 +244,10 @@ class WebClient:
             number = ip_address(destination.host)
         except ValueError:
             return
-        self._reach.judge(destination.host, destination.port, str(number))
+        self._reach.check(destination.host, destination.port, str(number))
 
 
-def trusting(authorities: Path | None) -> ssl.SSLContext:
+def tls_context(authorities: Path | None) -> ssl.SSLContext:
     """Whose certificates web servers may show: the system's authorities, and those in this PEM file.
 
     Raises: SettingWrong.
@@ -287,12 +287,12 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name: values[0] if name == "location" else ", ".join(values) for name, values in found.items()}
 
 
-async def _read(response: aiohttp.ClientResponse, ask: HttpAsk) -> bytes:
+async def _read(response: aiohttp.ClientResponse, ask: HttpRequest) -> bytes:
     """The body up to the limit for its kind. Raises: DocumentTooLarge, SoundUnplayable."""
     kind = response.headers.get("Content-Type", "").strip().lower()
     is_text = kind.startswith("text/") or "xml" in kind
     limit = ask.limit_bytes if is_text else max(ask.limit_bytes, ask.audio_limit_bytes)
-    cut = ask.cut
+    cut = ask.truncate
     too_large = DocumentTooLarge if is_text or not ask.audio_limit_bytes else errors.SoundUnplayable
     if response.status >= 300:
         limit, cut = min(limit, TWIML_LIMIT), True

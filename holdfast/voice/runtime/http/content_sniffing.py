@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-SoundKind = Literal["wav", "mp3", "flac", "ogg", "aiff", "au", "gsm", "ulaw"]
+AudioFormat = Literal["wav", "mp3", "flac", "ogg", "aiff", "au", "gsm", "ulaw"]
 """`gsm` and `ulaw` are without any header, so that only the sender's word tells them."""
 
-KIND_OF_TYPE: dict[str, SoundKind] = {
+FORMAT_OF_TYPE: dict[str, AudioFormat] = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
     "audio/x-mpeg": "mp3",
@@ -34,15 +34,15 @@ KIND_OF_TYPE: dict[str, SoundKind] = {
     "audio/x-mulaw": "ulaw",
     "audio/pcmu": "ulaw",
 }
-SAYS_NOTHING = ("", "application/octet-stream", "binary/octet-stream", "application/x-download")
+GENERIC_TYPES = ("", "application/octet-stream", "binary/octet-stream", "application/x-download")
 """Types that leave open what the bytes are."""
 
 GSM_FRAME = 33
 
 
-def may_be_sound(content_type: str) -> bool:
+def may_be_audio(content_type: str) -> bool:
     """Whether an answer of this type is to be looked at as a sound, not as a document."""
-    return content_type.startswith("audio/") or content_type in KIND_OF_TYPE or content_type in SAYS_NOTHING
+    return content_type.startswith("audio/") or content_type in FORMAT_OF_TYPE or content_type in GENERIC_TYPES
 
 
 def is_markup(body: bytes) -> bool:
@@ -50,7 +50,7 @@ def is_markup(body: bytes) -> bool:
     return body[:512].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
-def recognised(body: bytes) -> SoundKind | None:
+def recognized_format(body: bytes) -> AudioFormat | None:
     """The kind of sound that the bytes themselves show."""
     head = body[:12]
     if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
@@ -68,11 +68,11 @@ def recognised(body: bytes) -> SoundKind | None:
     return None
 
 
-def kind_of(body: bytes, content_type: str) -> SoundKind | None:
+def audio_format(body: bytes, content_type: str) -> AudioFormat | None:
     """What the bytes are: what they show, else what the sender says of sounds that carry no signature."""
-    if (shown := recognised(body)) is not None:
+    if (shown := recognized_format(body)) is not None:
         return shown
-    said = KIND_OF_TYPE.get(content_type)
+    said = FORMAT_OF_TYPE.get(content_type)
     if said == "gsm" and len(body) >= GSM_FRAME and body[0] >> 4 == 0xD:
         return "gsm"
     if said in ("ulaw", "au") and not is_markup(body):

@@ -12,7 +12,7 @@ import aiohttp
 
 from holdfast.voice.model.ids import CallSid
 
-VISITORS_KEPT = 10_000
+MAX_JARS = 10_000
 
 Origin = tuple[str, str, int]
 
@@ -36,11 +36,11 @@ class CookieJar:
 class CookieJars:
     """The visitors by call, made when first asked for; the longest unseen are forgotten when there are too many."""
 
-    def __init__(self, *, kept: int = VISITORS_KEPT) -> None:
+    def __init__(self, *, capacity: int = MAX_JARS) -> None:
         self._visitors: OrderedDict[CallSid, CookieJar] = OrderedDict()
-        self._kept = kept
+        self._kept = capacity
 
-    def of(self, call: CallSid) -> CookieJar:
+    def jar_of(self, call: CallSid) -> CookieJar:
         """The call's visitor."""
         visitor = self._visitors.pop(call, None) or CookieJar()
         self._visitors[call] = visitor

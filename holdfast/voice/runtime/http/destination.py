@@ -11,8 +11,8 @@ from yarl import URL
 from holdfast.voice.runtime.http.errors import OverridesInvalid, UrlMalformed
 
 RetryOn = Literal["4xx", "5xx", "ct", "rt"]
-RETRY_WORDS: tuple[RetryOn, ...] = ("4xx", "5xx", "ct", "rt")
-MAX_URL = 16_384
+RETRY_CONDITIONS: tuple[RetryOn, ...] = ("4xx", "5xx", "ct", "rt")
+MAX_URL_LENGTH = 16_384
 
 _KEPT_IN_PATH = "/%:=&~+!$,;'@()*[]|"
 _KEPT_IN_QUERY = _KEPT_IN_PATH + "?"
@@ -57,8 +57,8 @@ def read_destination(text: str) -> Destination:
     Raises: UrlMalformed, OverridesInvalid.
     """
     text = text.strip()
-    if len(text) > MAX_URL:
-        raise UrlMalformed(f"a URL of {len(text)} characters; we take {MAX_URL}")
+    if len(text) > MAX_URL_LENGTH:
+        raise UrlMalformed(f"a URL of {len(text)} characters; we take {MAX_URL_LENGTH}")
     if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
         raise UrlMalformed(f"{_shown(text)!r} holds control characters")
     try:
@@ -139,8 +139,8 @@ def with_form(url: URL, form: tuple[tuple[str, str], ...]) -> URL:
     return URL(f"{text}{'&' if '?' in text else '?'}{added}", encoded=True)
 
 
-def redirected(
-    asked: URL, location: str, *, carry_query: bool, carried: tuple[tuple[str, str], ...] = ()
+def redirect_destination(
+    current: URL, location: str, *, carry_query: bool, extra: tuple[tuple[str, str], ...] = ()
 ) -> Destination:
     """Where a redirect leads; the query asked with goes along, unless the target gives that name itself.
 
@@ -148,12 +148,12 @@ def redirected(
     Source: TwiML change log 2024-01 (query carried) and 2024-07 (`Digits` carried).
     """
     try:
-        target = read_destination(urljoin(str(asked), location.strip()).split("#", 1)[0])
+        target = read_destination(urljoin(str(current), location.strip()).split("#", 1)[0])
     except ValueError as error:
         raise UrlMalformed(f"redirected to {location[:200]!r}, which is no URL") from error
     there = {name for name, _ in parse_qsl(target.url.raw_query_string, keep_blank_values=True)}
-    here = parse_qsl(asked.raw_query_string, keep_blank_values=True) if carry_query else []
-    added = tuple(pair for pair in (*here, *carried) if pair[0] not in there)
+    here = parse_qsl(current.raw_query_string, keep_blank_values=True) if carry_query else []
+    added = tuple(pair for pair in (*here, *extra) if pair[0] not in there)
     return Destination(
         url=with_form(target.url, added), host=target.host, port=target.port, credentials=target.credentials
     )
@@ -176,8 +176,8 @@ def _milliseconds(given: dict[str, str], name: str, *, high: int) -> float | Non
 def _retry_words(text: str) -> frozenset[RetryOn]:
     words = text.split(",")
     if words == ["all"]:
-        return frozenset(RETRY_WORDS)
-    found = frozenset(word for word in RETRY_WORDS if word in words)
+        return frozenset(RETRY_CONDITIONS)
+    found = frozenset(word for word in RETRY_CONDITIONS if word in words)
     if len(found) != len(words):
         raise OverridesInvalid(f"#rp={text[:40]} is not made of 4xx, 5xx, ct, rt, all")
     return found

@@ -14,7 +14,7 @@ _EXPIRED = 10
 _WRONG_HOST = (62, 64)
 
 
-def translated(error: aiohttp.ClientError | OSError | ValueError, url: str) -> VoiceError:
+def translate_error(error: aiohttp.ClientError | OSError | ValueError, url: str) -> VoiceError:
     """The error that says what happened on the way to `url`."""
     match error:
         case aiohttp.ClientConnectorDNSError():
@@ -32,7 +32,7 @@ def translated(error: aiohttp.ClientError | OSError | ValueError, url: str) -> V
         case aiohttp.ServerTimeoutError():
             return errors.ReadTimedOut(f"{url}: the web server fell silent")
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
-            return errors.AnswerBroken(f"{url}: not a complete HTTP answer: {_first_line(error)}")
+            return errors.ResponseBroken(f"{url}: not a complete HTTP answer: {_first_line(error)}")
         case aiohttp.InvalidURL():
             return errors.UrlMalformed(f"{url} is no URL we could ask")
         case aiohttp.ClientError() | OSError() | ValueError():
@@ -42,7 +42,7 @@ def translated(error: aiohttp.ClientError | OSError | ValueError, url: str) -> V
 def _certificate_error(error: Exception, url: str) -> FetchFailed:
     code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
     if code in _WRONG_HOST:
-        return errors.CertificateForAnotherName(f"{url}: the certificate is for another host")
+        return errors.CertificateHostMismatch(f"{url}: the certificate is for another host")
     if code == _EXPIRED:
         return errors.CertificateExpired(f"{url}: the certificate has expired")
     return errors.CertificateUntrusted(f"{url}: the certificate is signed by nobody we trust")

@@ -48,7 +48,7 @@ class ConnectionRefused(FetchFailed):
     code = 11202
 
 
-class TookTooLong(FetchFailed):
+class TotalTimedOut(FetchFailed):
     """No complete answer within the time for everything: connecting, redirects, reading."""
 
     code = 11203
@@ -66,7 +66,7 @@ class AddressRefused(FetchFailed):
     code = 11205
 
 
-class AnswerBroken(FetchFailed):
+class ResponseBroken(FetchFailed):
     """What came is not HTTP, or ended before its announced end."""
 
     code = 11206
@@ -90,7 +90,7 @@ class TlsFailed(FetchFailed):
     code = 11220
 
 
-class CertificateForAnotherName(FetchFailed):
+class CertificateHostMismatch(FetchFailed):
     """The certificate is valid, but not for this host."""
 
     code = 11235
@@ -108,7 +108,7 @@ class CertificateUntrusted(FetchFailed):
     code = 11237
 
 
-class AnswerEmpty(FetchFailed):
+class ResponseEmpty(FetchFailed):
     """A successful answer without a body, where one is needed."""
 
     code = 11770

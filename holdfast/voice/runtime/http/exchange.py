@@ -16,7 +16,7 @@ AUDIO_LIMIT = 30 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class RequestPolicy:
     """How long, and how often. Units: seconds. Source: Twilio, "Webhooks connection overrides", the defaults."""
 
     connect_s: float = 5.0
@@ -26,9 +26,9 @@ class Timing:
     retry_on: frozenset[RetryOn] = frozenset({"ct"})
     redirects: int = 10
 
-    def overridden(self, by: Overrides) -> Timing:
+    def with_overrides(self, by: Overrides) -> RequestPolicy:
         """These, except what a URL's fragment says otherwise."""
-        return Timing(
+        return RequestPolicy(
             connect_s=self.connect_s if by.connect_s is None else by.connect_s,
             read_s=self.read_s if by.read_s is None else by.read_s,
             total_s=self.total_s if by.total_s is None else by.total_s,
@@ -39,7 +39,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAsk:
+class HttpRequest:
     """One request as the engine wants it.
 
     Shape: the form of a GET goes into the query. A body over `limit_bytes` (`audio_limit_bytes` when the answer says
@@ -53,7 +53,7 @@ class HttpAsk:
     form: tuple[tuple[str, str], ...] = ()
     limit_bytes: int = TWIML_LIMIT
     audio_limit_bytes: int = 0
-    cut: bool = False
+    truncate: bool = False
     carry_query: bool = True
     call: CallSid | None = None
     cookies: bool = False
@@ -71,7 +71,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
+class HttpResponse:
     """A complete answer of any status.
 
     Shape: `url` is the address that gave it, without secrets; header names in lower case; `content_type` lower case
@@ -87,7 +87,7 @@ class HttpAnswer:
     body: bytes
     hops: tuple[Hop, ...] = ()
 
-    def must_succeed(self) -> HttpAnswer:
+    def require_success(self) -> HttpResponse:
         """This answer, if its status is 2xx. Raises: StatusWrong."""
         if 200 <= self.status < 300:
             return self

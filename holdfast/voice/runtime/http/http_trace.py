@@ -10,18 +10,18 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.exchange import HttpAnswer
+from holdfast.voice.runtime.http.exchange import HttpResponse
 
-BODY_SHOWN = 4096
+MAX_BODY_BYTES = 4096
 
 
-def exchange_seen(
+def traces_of_exchange(
     *,
     kind: str,
     call: CallSid | None,
     request: WebRequest,
     took_s: float,
-    answer: HttpAnswer | None,
+    response: HttpResponse | None,
     error: VoiceError | None,
 ) -> list[WebSeen]:
     """Each redirect on the way, then what it came to. No password, and no sound, is shown."""
@@ -35,20 +35,22 @@ def exchange_seen(
         took_ms=round(took_s * 1000),
     )
     shown_error = f"{error.code} {error.message}" if error is not None else ""
-    if answer is None:
+    if response is None:
         return [replace(first, error=shown_error)]
     hops = [
         replace(first, method=hop.method, url=hop.url, status=hop.status, body=f"→ {hop.location}")
-        for hop in answer.hops
+        for hop in response.hops
     ]
-    is_sound = answer.content_type.startswith("audio/") or content_sniffing.recognised(answer.body) is not None
-    body = "" if is_sound else answer.body[:BODY_SHOWN].decode("utf-8", "replace")
+    is_sound = (
+        response.content_type.startswith("audio/") or content_sniffing.recognized_format(response.body) is not None
+    )
+    body = "" if is_sound else response.body[:MAX_BODY_BYTES].decode("utf-8", "replace")
     last = replace(
         first,
-        method=answer.method,
-        url=answer.url,
-        status=answer.status,
-        content_type=answer.content_type,
+        method=response.method,
+        url=response.url,
+        status=response.status,
+        content_type=response.content_type,
         body=body,
         error=shown_error,
     )

@@ -13,9 +13,9 @@ from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
 class PinnedResolver(AbstractResolver):
     """Resolves names and judges each address at once; no later look-up can differ."""
 
-    def __init__(self, inner: AbstractResolver, reach: SsrfPolicy) -> None:
+    def __init__(self, inner: AbstractResolver, ssrf_policy: SsrfPolicy) -> None:
         self._inner = inner
-        self._reach = reach
+        self._reach = ssrf_policy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -24,7 +24,7 @@ class PinnedResolver(AbstractResolver):
         refused: AddressRefused | None = None
         for found in await self._inner.resolve(host, port, family):
             try:
-                self._reach.judge(host, port, found["host"])
+                self._reach.check(host, port, found["host"])
                 passed.append(found)
             except AddressRefused as error:
                 refused = error

@@ -28,11 +28,11 @@ class SsrfPolicy:
     """
 
     loopback: bool = False
-    own: frozenset[tuple[str, int]] = frozenset()
+    own_origins: frozenset[tuple[str, int]] = frozenset()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     hosts: frozenset[str] = frozenset()
 
-    def judge(self, host: str, port: int, address: str) -> None:
+    def check(self, host: str, port: int, address: str) -> None:
         """Pass if `host`, known to be at `address`, may be connected to. Raises: AddressRefused."""
         try:
             ip = ip_address(address)
@@ -41,7 +41,7 @@ class SsrfPolicy:
         inner = _inner(ip)
         if inner.is_loopback and self.loopback:
             return
-        if (host.lower(), port) in self.own or host.lower() in self.hosts:
+        if (host.lower(), port) in self.own_origins or host.lower() in self.hosts:
             return
         if any(candidate in network for candidate in (ip, inner) for network in self.networks):
             return
@@ -54,7 +54,7 @@ class SsrfPolicy:
         )
 
 
-def reach_of(*, loopback: bool, own: Iterable[str], allow: Iterable[str]) -> SsrfPolicy:
+def policy_of(*, loopback: bool, own_urls: Iterable[str], allow: Iterable[str]) -> SsrfPolicy:
     """The rule from settings: `own` are URLs of our own web server, `allow` networks (CIDR), addresses or hosts.
 
     Raises: SettingWrong.
@@ -72,7 +72,10 @@ def reach_of(*, loopback: bool, own: Iterable[str], allow: Iterable[str]) -> Ssr
                 ) from error
             hosts.add(text)
     return SsrfPolicy(
-        loopback=loopback, own=frozenset(_origin(url) for url in own), networks=tuple(networks), hosts=frozenset(hosts)
+        loopback=loopback,
+        own_origins=frozenset(_origin(url) for url in own_urls),
+        networks=tuple(networks),
+        hosts=frozenset(hosts),
     )
 
 

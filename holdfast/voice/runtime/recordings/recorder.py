@@ -36,7 +36,7 @@ SHORTEST_S = 0.1
 _MOVED_AT_ONCE = 1 << 20
 
 
-class Capturing(Protocol):
+class CaptureMedia(Protocol):
     """What the recorder asks of the media process."""
 
     def capture(self, command: words.CaptureCommand) -> None:
@@ -49,17 +49,17 @@ class Recorder:
     def __init__(
         self,
         *,
-        media: Capturing,
+        media: CaptureMedia,
         folder: Path,
         url: str,
         account: AccountSid,
-        tell: Callable[[CaptureFact], None],
+        post: Callable[[CaptureFact], None],
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._media = media
         self._folder = folder
         self._url = f"{url.rstrip('/')}/2010-04-01/Accounts/{account}/Recordings"
-        self._tell = tell
+        self._tell = post
         self._tasks = tasks
         self._tapes: dict[RecordingSid, bool] = {}
         """What is captured, and whether its silent ends are to be cut off."""
@@ -100,13 +100,13 @@ class Recorder:
                     self._tapes[recording] = trim
                     self._media.capture(words.CloseTap(recording=recording))
                 elif recording not in self._finishing:
-                    self.tell_of_earlier(recording)
+                    self.report_earlier(recording)
             case EraseCapture(recording=recording):
                 self._tasks.create_task(self._erase(recording), name=f"erase {recording}")
             case _:
                 assert_never(effect)
 
-    def hear(self, fact: words.CaptureFact) -> None:
+    def handle(self, fact: words.CaptureFact) -> None:
         """What the media process tells of a recording."""
         recording = RecordingSid(fact.recording)
         match fact:
@@ -119,7 +119,7 @@ class Recorder:
             case _:
                 assert_never(fact)
 
-    def media_went(self) -> None:
+    def media_lost(self) -> None:
         """The media process is gone, and with it whatever it had not written."""
         for recording in list(self._tapes):
             del self._tapes[recording]
@@ -128,7 +128,7 @@ class Recorder:
             )
             self._begin_to_finish(recording, False, gone)
 
-    def tell_of_earlier(self, recording: RecordingSid) -> None:
+    def report_earlier(self, recording: RecordingSid) -> None:
         """A recording that an earlier run made is over: what is left of it is told."""
         path = self.path(recording)
         seconds = 0.0 if path is None else _seconds(path)
@@ -164,7 +164,7 @@ class Recorder:
         if trim and not error:
             first, end = _ends(closed)
         try:
-            seconds = await asyncio.to_thread(make_whole, self._part(recording), first_frame=first, end_frame=end)
+            seconds = await asyncio.to_thread(finish_file, self._part(recording), first_frame=first, end_frame=end)
         except OSError as wrong:
             seconds = 0.0
             error = error or wrong.strerror or str(wrong)
@@ -190,7 +190,7 @@ def _ends(closed: words.TapClosed) -> tuple[int, int]:
     return max(0, closed.first_loud - MARGIN_FRAMES), min(closed.frames, closed.last_loud + 1 + MARGIN_FRAMES)
 
 
-def make_whole(part: Path, *, first_frame: int = 0, end_frame: int | None = None) -> float:
+def finish_file(part: Path, *, first_frame: int = 0, end_frame: int | None = None) -> float:
     """Turn a part into a WAV file, leaving out what is before and behind these frames, in place. Units: seconds.
 
     Too short a recording leaves no file, and is 0 s. Raises: OSError.
@@ -241,7 +241,7 @@ def _mend(folder: Path) -> list[RecordingSid]:
     mended = []
     for part in sorted(folder.glob("RE*.part")):
         try:
-            if make_whole(part):
+            if finish_file(part):
                 mended.append(RecordingSid(part.stem))
         except OSError as error:
             log.error("recording=%s cannot be mended: %s", part.stem, error)

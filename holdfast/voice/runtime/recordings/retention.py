@@ -16,7 +16,7 @@ SWEEP_S: Final = 3600.0
 DAY_S: Final = 86400.0
 
 
-def due(
+def due_commands(
     recordings: Iterable[Recording], *, now: float, keep_days: float | None
 ) -> Iterator[DeleteRecording | ForgetRecording]:
     """What is to be deleted or forgotten now. Age counts from the last change: the end, or the deletion.
@@ -34,7 +34,7 @@ def due(
 
 def sweep(switch: Switch, *, keep_days: float | None) -> None:
     """Delete and forget what is due."""
-    for command in list(due(switch.state.recordings.values(), now=switch.now(), keep_days=keep_days)):
+    for command in list(due_commands(switch.state.recordings.values(), now=switch.now(), keep_days=keep_days)):
         switch.post(command)
 
 

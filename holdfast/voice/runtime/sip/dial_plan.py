@@ -12,7 +12,7 @@ from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.header_names import belongs_to
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import E164, normal
+from holdfast.voice.runtime.directory.directory import E164, normalize_number
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
@@ -55,7 +55,7 @@ class LineLookup(Protocol):
         """The trunk by which a number leaves."""
         ...
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         """Why neither a line nor a trunk takes a call to a number."""
         ...
 
@@ -156,7 +156,7 @@ def goals(
 
 def line_named(number: str, lines: LineLookup) -> str | None:
     """The name of the line that is rung for a number, which may be written in several ways, or for its own name."""
-    names = (number, number.removeprefix("+"), normal(number))
+    names = (number, number.removeprefix("+"), normalize_number(number))
     return next((name for name in names if lines.line(name) is not None), None)
 
 
@@ -164,7 +164,7 @@ def _by_trunk(number: str, lines: LineLookup, headers: Headers) -> DialDestinati
     """No route, no call. Source: Twilio, error 13224 for a number that cannot be called."""
     route = lines.route_for(number)
     if route is None:
-        raise Unreachable(lines.unreachable(number), sip_code=404, twilio_code=NUMBER_UNREACHABLE)
+        raise Unreachable(lines.unreachable_reason(number), sip_code=404, twilio_code=NUMBER_UNREACHABLE)
     return _to_trunk(number, route, headers)
 
 
@@ -172,7 +172,7 @@ def _to_trunk(number: str, route: RouteRecord, headers: Headers) -> DialDestinat
     credentials = None
     if route.user is not None and route.password is not None:
         credentials = DigestCredentials(user=route.user, password=route.password, realms=route.realms)
-    uri = contact_at(normal(number), route.address)
+    uri = contact_at(normalize_number(number), route.address)
     if route.domain is not None:
         # Many trunks find their customer by the host in the Request-URI, and know themselves by name alone.
         host, _, _ = uri.partition("@")[2].partition(";")
@@ -221,12 +221,12 @@ def _within(goal: DialDestination, trunk: RouteRecord, contact: str) -> DialDest
         return None
     transport = trunk.transport if uri.param("transport") is None else transport_of(uri)
     to = numeric_address(uri.host, uri.port, trunk.transport)
-    same_number = normal(number_of(uri.user)) == normal(number_of(parse_uri(goal.uri).user))
+    same_number = normalize_number(number_of(uri.user)) == normalize_number(number_of(parse_uri(goal.uri).user))
     if to is None or transport != trunk.transport or to == goal.next_hop or not same_number:
         return None
     if uri.scheme == "sips" and trunk.transport != "TLS":
         return None
-    if not any(known.host == to.host or known.lets_in(to.host) for known in trunk.trunks):
+    if not any(known.host == to.host or known.trusts(to.host) for known in trunk.trunks):
         return None
     return replace(goal, uri=uri.text, next_hop=to, onward=True)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import AnsweringDocument, normal
+from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.config.settings import reached_here
 from holdfast.voice.runtime.sip.dial_plan import LineLookup
@@ -35,7 +35,7 @@ class LineRegistered(Protocol):
 class DirectoryPort(LineLookup, LineRegistered, Protocol):
     """What a SIP leg asks of the directory."""
 
-    def lets_in(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
         """Whether calls from this numeric host come in without a password, as those of a trunk."""
         ...
 
@@ -83,7 +83,7 @@ class InboundAdmission:
     def may_call_unauthenticated(self, source: Address) -> bool:
         """Source: sip.settings.Policy."""
         local = self._local and ip_address(source.host).is_loopback
-        return local or source == self._ours or self._lines.lets_in(source.host)
+        return local or source == self._ours or self._lines.trusts(source.host)
 
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""
@@ -97,19 +97,19 @@ class InboundAdmission:
 def passes_on(host: str, proxies: Iterable[str], lines: DirectoryPort) -> bool:
     """Whether a host is believed when it says whose signalling it passes on: proxies of ours, and trunks."""
     address = ip_address(host)
-    return any(address in ip_network(network) for network in proxies) or lines.lets_in(host)
+    return any(address in ip_network(network) for network in proxies) or lines.trusts(host)
 
 
 def rtp_source_of(invited: Invited, line: LineRecord | None, trunks: Iterable[RouteRecord]) -> RtpSource | None:
     """From where the sound of a phone that calls is believed, as its line says, or the trunk it comes from."""
     if line is not None:
         return line.rtp_source
-    return next((trunk.rtp_source for trunk in trunks if trunk.lets_in(invited.source.host)), None)
+    return next((trunk.rtp_source for trunk in trunks if trunk.trusts(invited.source.host)), None)
 
 
 def may_call(line: LineRecord, called: str) -> bool:
     """Whether a line may call this number or name."""
-    return any(form.startswith(prefix) for form in (called, normal(called)) for prefix in line.may_call)
+    return any(form.startswith(prefix) for form in (called, normalize_number(called)) for prefix in line.may_call)
 
 
 def dialled(invited: Invited, trunks: LineRegistered) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from holdfast.voice.model.commands import ReceiveCall, Target
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import AnsweringDocument, normal
+from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
 from holdfast.voice.runtime.sip.dial_plan import (
     NUMBER_UNREACHABLE,
     DialDestination,
@@ -68,7 +68,7 @@ class LoopbackCalls:
         if target.to.startswith(SCHEME):
             user, found = self._application(effect, hops + 1)
         elif (answer := self._number(target)) is not None:
-            user = normal(target.to.strip())
+            user = normalize_number(target.to.strip())
             found = _UnderWay(from_=effect.from_, to=user, answer=answer, hops=hops + 1)
         else:
             return None

@@ -24,21 +24,21 @@ class ClipLru:
     def __contains__(self, clip: str) -> bool:
         return clip in self._sounds
 
-    def find(self, clip: str) -> DecodedAudio | None:
+    def get(self, clip: str) -> DecodedAudio | None:
         """A sound; now it is the one used last."""
         sound = self._sounds.get(clip)
         if sound is not None:
             self._sounds.move_to_end(clip)
         return sound
 
-    def put(self, clip: str, sound: DecodedAudio, *, in_play: Iterable[str], for_good: bool = False) -> tuple[str, ...]:
+    def put(self, clip: str, audio: DecodedAudio, *, playing: Iterable[str], pinned: bool = False) -> tuple[str, ...]:
         """Put up a sound, in place of one of its name; the clips given away to make room."""
         before = self._sounds.pop(clip, None)
-        self._size += len(sound.audio) - (len(before.audio) if before is not None else 0)
-        self._sounds[clip] = sound
-        if for_good:
+        self._size += len(audio.audio) - (len(before.audio) if before is not None else 0)
+        self._sounds[clip] = audio
+        if pinned:
             self._for_good.add(clip)
-        stays = {clip, *self._for_good, *in_play}
+        stays = {clip, *self._for_good, *playing}
         given_away: list[str] = []
         for candidate in list(self._sounds):
             if self._size <= self._budget:
@@ -48,6 +48,6 @@ class ClipLru:
                 given_away.append(candidate)
         return tuple(given_away)
 
-    def for_good(self) -> tuple[str, ...]:
+    def pinned(self) -> tuple[str, ...]:
         """The clips that are never given away."""
         return tuple(sorted(self._for_good))

@@ -13,9 +13,9 @@ import soxr
 from numpy.typing import NDArray
 
 from holdfast.voice.media.codec import g711
-from holdfast.voice.runtime.http.content_sniffing import SoundKind
+from holdfast.voice.runtime.http.content_sniffing import AudioFormat
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, DecodedAudio, sound_of
+from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, DecodedAudio, encode_samples
 
 PEAK = 10 ** (-3 / 20)
 """−3 dBFS. Louder sounds are brought down to it, softer ones stay as they are: what is louder is clipped by
@@ -44,25 +44,25 @@ class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries
         return False
 
 
-def decoded(body: bytes, kind: SoundKind, *, longest_s: float) -> DecodedAudio:
+def decode_audio(body: bytes, audio_format: AudioFormat, *, max_duration_s: float) -> DecodedAudio:
     """Decode a file. A file that breaks off is played as far as it goes.
 
     Raises: SoundUnplayable.
     """
     sound: NDArray[np.float32]
-    if kind == "ulaw":
+    if audio_format == "ulaw":
         sound = g711.decode(body, g711.ULAW).astype(np.float32) / np.float32(32768)
-        if len(sound) > longest_s * RATE_HZ:
-            raise SoundUnplayable(f"the sound is longer than {longest_s / 60:g} minutes")
+        if len(sound) > max_duration_s * RATE_HZ:
+            raise SoundUnplayable(f"the sound is longer than {max_duration_s / 60:g} minutes")
     else:
-        sound = _read(body, kind, longest_s)
+        sound = _read(body, audio_format, max_duration_s)
     if not len(sound):
         raise SoundUnplayable("the file holds no sound")
     peak = float(np.max(np.abs(sound)))
-    return sound_of(sound * np.float32(PEAK / peak) if peak > PEAK else sound)
+    return encode_samples(sound * np.float32(PEAK / peak) if peak > PEAK else sound)
 
 
-def _read(body: bytes, kind: SoundKind, longest_s: float) -> NDArray[np.float32]:
+def _read(body: bytes, kind: AudioFormat, longest_s: float) -> NDArray[np.float32]:
     """All channels mixed, resampled block by block, so that memory grows with the result only."""
     raw = {"format": "RAW", "subtype": "GSM610", "samplerate": RATE_HZ, "channels": 1} if kind == "gsm" else {}
     parts: list[NDArray[np.float32]] = []

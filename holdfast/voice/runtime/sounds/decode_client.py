@@ -16,9 +16,9 @@ from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio
 
 log = logging.getLogger(__name__)
 
-LONGEST_S = 2400.0
+MAX_DURATION_S = 2400.0
 """Source: TwiML <Play>: files over 40 minutes may be dropped."""
-DECODE_S = 20.0
+DECODE_TIMEOUT_S = 20.0
 LINE_LIMIT = 1 << 16
 COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.decode_process")
 
@@ -27,10 +27,14 @@ class Decoder:
     """Decodes one file after the other in a process that is started when first needed, and anew when it has died."""
 
     def __init__(
-        self, *, longest_s: float = LONGEST_S, decode_s: float = DECODE_S, command: tuple[str, ...] = COMMAND
+        self,
+        *,
+        max_duration_s: float = MAX_DURATION_S,
+        timeout_s: float = DECODE_TIMEOUT_S,
+        command: tuple[str, ...] = COMMAND,
     ) -> None:
-        self._longest_s = longest_s
-        self._decode_s = decode_s
+        self._longest_s = max_duration_s
+        self._decode_s = timeout_s
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._busy = asyncio.Lock()

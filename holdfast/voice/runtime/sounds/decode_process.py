@@ -18,9 +18,9 @@ import signal
 import sys
 from typing import BinaryIO
 
-from holdfast.voice.runtime.http.content_sniffing import SoundKind
+from holdfast.voice.runtime.http.content_sniffing import AudioFormat
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.decode import decoded
+from holdfast.voice.runtime.sounds.decode import decode_audio
 
 MEMORY_BYTES = 768 * 1024 * 1024
 """How much more than at its start: a file, 40 minutes of samples as floats twice, and the codecs."""
@@ -49,15 +49,15 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["size"])
-        allow_time(request["cpu_s"])
+        limit_cpu_time(request["cpu_s"])
         reply, audio = _answer(body, request["kind"], longest_s=request["longest_s"])
         replies.write(json.dumps(reply).encode() + b"\n" + audio)
         replies.flush()
 
 
-def _answer(body: bytes, kind: SoundKind, *, longest_s: float) -> tuple[dict[str, object], bytes]:
+def _answer(body: bytes, kind: AudioFormat, *, longest_s: float) -> tuple[dict[str, object], bytes]:
     try:
-        sound = decoded(body, kind, longest_s=longest_s)
+        sound = decode_audio(body, kind, max_duration_s=longest_s)
     except SoundUnplayable as error:
         return {"error": error.message}, b""
     except MemoryError:
@@ -65,7 +65,7 @@ def _answer(body: bytes, kind: SoundKind, *, longest_s: float) -> tuple[dict[str
     return {"size": len(sound.audio), "level_db": sound.level_db, "peak_db": sound.peak_db}, sound.audio
 
 
-def allow_time(cpu_s: float) -> None:
+def limit_cpu_time(cpu_s: float) -> None:
     """Processor time for the next file; the kernel ends the process that takes more. Units: whole seconds at least."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, PAUSE_FRAMES
 from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, tone
 from holdfast.voice.runtime.sounds.ringback import ringing
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, sound_of
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, encode_samples
 
 FRAME = 160
 
@@ -46,16 +46,16 @@ def built_in(name: str) -> DecodedAudio | None:
         case "music" | "hold":
             return _music()
         case "ringback":
-            return sound_of(ringback())
+            return encode_samples(ringback())
         case "beep":
-            return sound_of(beep())
+            return encode_samples(beep())
         case _:
             return None
 
 
 @cache
 def _music() -> DecodedAudio:
-    return sound_of(music())
+    return encode_samples(music())
 
 
 def music() -> Samples:
@@ -75,12 +75,12 @@ def music() -> Samples:
     return loop * (MUSIC_LEVEL / float(np.sqrt(np.mean(loop**2))))
 
 
-def tones(source: str) -> DecodedAudio | None:
+def generated_tones(source: str) -> DecodedAudio | None:
     """The tones of `digits:…` or `ringing:COUNTRY`; None when it names none."""
     kind, _, what = source.partition(":")
     match kind:
         case "digits":
-            return touch_tones(what)
+            return dtmf_tones(what)
         case "ringing":
             return ringing(what)
         case _:
@@ -100,7 +100,7 @@ def beep() -> Samples:
     return _eased(0.14 * np.sin(2 * np.pi * 850.0 * time))
 
 
-def touch_tones(digits: str) -> DecodedAudio | None:
+def dtmf_tones(digits: str) -> DecodedAudio | None:
     """Keys one after the other: `w` waits half a second, `W` a second. None when a sign is no key."""
     if not digits or len(digits) > MAX_DIGITS:
         return None
@@ -112,7 +112,7 @@ def touch_tones(digits: str) -> DecodedAudio | None:
         if digit.upper() not in DTMF_HZ:
             return None
         parts += [tone(digit.upper()), np.zeros(OFF_FRAMES * FRAME)]
-    return sound_of(np.concatenate(parts))
+    return encode_samples(np.concatenate(parts))
 
 
 def _lay(loop: Samples, start: int, sound: Samples, level: float) -> None:

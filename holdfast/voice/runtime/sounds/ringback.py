@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, sound_of
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, encode_samples
 
 LEVEL = 0.07
 
@@ -23,7 +23,7 @@ class Cadence:
     """
 
     tones_hz: tuple[float, ...]
-    beats: tuple[float, ...]
+    durations_s: tuple[float, ...]
     modulated_hz: float = 0.0
 
 
@@ -83,7 +83,7 @@ def ringing(country: str) -> DecodedAudio | None:
     if cadence is None:
         return None
     parts = []
-    for number, beat_s in enumerate(cadence.beats):
+    for number, beat_s in enumerate(cadence.durations_s):
         time = np.arange(round(beat_s * RATE_HZ)) / RATE_HZ
         tone = np.zeros_like(time)
         if number % 2 == 0:
@@ -92,4 +92,4 @@ def ringing(country: str) -> DecodedAudio | None:
             if cadence.modulated_hz:
                 tone *= (1 + np.sin(2 * np.pi * cadence.modulated_hz * time)) / 2
         parts.append(tone)
-    return sound_of(np.concatenate(parts))
+    return encode_samples(np.concatenate(parts))

@@ -33,7 +33,7 @@ class DecodedAudio:
         return len(self.audio) / RATE_HZ
 
 
-def sound_of(samples: NDArray[np.floating[Any]]) -> DecodedAudio:
+def encode_samples(samples: NDArray[np.floating[Any]]) -> DecodedAudio:
     """Encode and measure samples. Units: −1 to 1; what is beyond is clipped. Shape: at least one sample."""
     blocks = (samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK))
     audio = b"".join(

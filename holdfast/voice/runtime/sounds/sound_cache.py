@@ -21,12 +21,12 @@ from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import CallSid, Token, owner
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http import content_sniffing
-from holdfast.voice.runtime.http.answer_cache import AnswerCache, read_caching
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.errors import AnswerEmpty, SoundUnplayable, StatusWrong
-from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpAnswer, HttpAsk
-from holdfast.voice.runtime.http.http_trace import exchange_seen
+from holdfast.voice.runtime.http.errors import ResponseEmpty, SoundUnplayable, StatusWrong
+from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpRequest, HttpResponse
+from holdfast.voice.runtime.http.http_trace import traces_of_exchange
+from holdfast.voice.runtime.http.response_cache import ResponseCache, read_cache_policy
 from holdfast.voice.runtime.sounds import generated
 from holdfast.voice.runtime.sounds.clip_lru import ClipLru
 from holdfast.voice.runtime.sounds.decode_client import Decoder
@@ -44,8 +44,8 @@ from holdfast.voice.runtime.sounds.tts_client import (
 BUILT_IN = ("music", "hold", "ringback", "beep")
 BUDGET_BYTES = 64 * 1024 * 1024
 """More than two hours of sound. Smaller than the media process's bank, so that what is on our shelf is in there."""
-URLS_KEPT = 4096
-ASK_AGAIN_S = 30.0
+MAX_URLS = 4096
+REVALIDATE_S = 30.0
 """How often, at most, a sound without a lifetime is asked for again behind a use of it."""
 
 
@@ -89,9 +89,9 @@ class SoundCache:
         media: ClipPlayer,
         decoder: Decoder,
         speech: SpeechEngine,
-        tell: Callable[[SoundFailed], None],
+        post: Callable[[SoundFailed], None],
         notify: Callable[[LogNotification], None],
-        seen: Callable[[WebSeen], None],
+        trace: Callable[[WebSeen], None],
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
         budget_bytes: int = BUDGET_BYTES,
@@ -101,14 +101,14 @@ class SoundCache:
         self._media = media
         self._decoder = decoder
         self._speech = speech
-        self._tell = tell
+        self._tell = post
         self._notify = notify
-        self._seen = seen
+        self._seen = trace
         self._clock = clock
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
         self._shelf = ClipLru(budget_bytes=budget_bytes)
-        self._urls: AnswerCache[Preloaded] = AnswerCache(budget_bytes=URLS_KEPT)
+        self._urls: ResponseCache[Preloaded] = ResponseCache(budget_bytes=MAX_URLS)
         self._asked_at: dict[str, float] = {}
         self._in_bank: set[str] = set()
         self._loading: dict[str, asyncio.Task[Preloaded | VoiceError]] = {}
@@ -120,8 +120,8 @@ class SoundCache:
         """Make the built-in sounds, give them to the media process, start decoding. Raises: VoiceError, OSError."""
         for name in BUILT_IN:
             if (sound := generated.built_in(name)) is not None:
-                self._shelf.put(f"builtin:{name}", sound, in_play=(), for_good=True)
-        await self.restarted()
+                self._shelf.put(f"builtin:{name}", sound, playing=(), pinned=True)
+        await self.media_restarted()
         await self._decoder.start()
 
     async def close(self) -> None:
@@ -152,7 +152,7 @@ class SoundCache:
                 self._ended(effect.token)
                 self._media.stop(leg, effect.token)
 
-    def ended(self, token: Token) -> None:
+    def playback_ended(self, token: Token) -> None:
         """The media process says that the sound was played to its end."""
         self._ended(token)
 
@@ -161,13 +161,13 @@ class SoundCache:
         self._wanted.pop(call, None)
         self._playing.pop(call, None)
 
-    async def restarted(self) -> None:
+    async def media_restarted(self) -> None:
         """The media process is new, and holds no clips: give it the built-in ones. Raises: VoiceError."""
         self._in_bank.clear()
-        for clip in self._shelf.for_good():
+        for clip in self._shelf.pinned():
             await self._to_bank(clip)
 
-    def refused(self, legs: Iterable[str]) -> None:
+    def playback_refused(self, legs: Iterable[str]) -> None:
         """The media process turned commands for these legs down: perhaps it has given a clip away. Play again."""
         for leg in legs:
             if (playing := self._playing.get(CallSid(leg))) is not None:
@@ -176,30 +176,32 @@ class SoundCache:
 
     # --- for documents and for configuration --------------------------------------------------------------------
 
-    def has(self, clip: str) -> bool:
+    def has_clip(self, clip: str) -> bool:
         """Whether `clip:ID` can be played at once."""
         return clip in self._shelf and clip in self._in_bank
 
-    async def take(self, answer: HttpAnswer, *, call: CallSid | None = None) -> Preloaded:
+    async def add_response(self, response: HttpResponse, *, call: CallSid | None = None) -> Preloaded:
         """Make a clip of a web server's answer. A type that does not fit the bytes is a warning.
 
         Raises: AnswerEmpty, ContentTypeWrong, SoundUnplayable, MediaAway, MediaRefused.
         """
-        body, said = answer.body, answer.content_type
+        body, said = response.body, response.content_type
         if not body:
-            raise AnswerEmpty(f"{answer.url} answered with nothing where a sound was expected")
-        kind = content_sniffing.kind_of(body, said)
+            raise ResponseEmpty(f"{response.url} answered with nothing where a sound was expected")
+        kind = content_sniffing.audio_format(body, said)
         if kind is None:
-            if not content_sniffing.may_be_sound(said) and "xml" not in said:
-                raise ContentTypeWrong(f"{answer.url} is {said}, not a sound")
-            raise SoundUnplayable(f"{answer.url} ({said or 'no content type'}) is no sound that we know")
-        if said not in content_sniffing.SAYS_NOTHING and content_sniffing.KIND_OF_TYPE.get(said) != kind:
-            message = f"{answer.url} is called {said} and is {kind}; it is played as {kind}"
-            self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
+            if not content_sniffing.may_be_audio(said) and "xml" not in said:
+                raise ContentTypeWrong(f"{response.url} is {said}, not a sound")
+            raise SoundUnplayable(f"{response.url} ({said or 'no content type'}) is no sound that we know")
+        if said not in content_sniffing.GENERIC_TYPES and content_sniffing.FORMAT_OF_TYPE.get(said) != kind:
+            message = f"{response.url} is called {said} and is {kind}; it is played as {kind}"
+            self._notify(
+                LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=response.url)
+            )
         clip = "sound-" + hashlib.blake2b(kind.encode() + body, digest_size=16).hexdigest()
-        sound = self._shelf.find(clip)
+        sound = self._shelf.get(clip)
         if sound is None:
-            outcome = await self._decoded(clip, answer, kind)
+            outcome = await self._decoded(clip, response, kind)
             if isinstance(outcome, VoiceError):
                 raise outcome
             sound = outcome
@@ -228,12 +230,12 @@ class SoundCache:
             clip = source.removeprefix("clip:")
             if source.startswith("say:"):
                 clip = clip_of(source)
-            return clip if self._shelf.find(clip) is not None else None
-        kept = self._urls.find(source)
-        if kept is None or self._shelf.find(kept.value.clip) is None:
+            return clip if self._shelf.get(clip) is not None else None
+        kept = self._urls.get(source)
+        if kept is None or self._shelf.get(kept.value.clip) is None:
             return None
-        if kept.state(self._clock()) != "fresh":
-            if kept.caching.must_ask:
+        if kept.freshness(self._clock()) != "fresh":
+            if kept.policy.must_revalidate:
                 return None
             self._ask_behind(source)
         return kept.value.clip
@@ -241,7 +243,7 @@ class SoundCache:
     def _ask_behind(self, url: str) -> None:
         """Ask again whether a sound has changed, not too often, while it plays."""
         now = self._clock()
-        if url not in self._loading and now - self._asked_at.get(url, -ASK_AGAIN_S) >= ASK_AGAIN_S:
+        if url not in self._loading and now - self._asked_at.get(url, -REVALIDATE_S) >= REVALIDATE_S:
             self._load(url, call=None)
 
     def _load(self, url: str, *, call: CallSid | None) -> asyncio.Task[Preloaded | VoiceError]:
@@ -258,51 +260,51 @@ class SoundCache:
         """Ask a web server for a sound, or whether the one we have is still right."""
         began = self._clock()
         self._note_asked(url, began)
-        kept = self._urls.find(url)
-        known = kept is not None and self._shelf.find(kept.value.clip) is not None
-        conditions = kept.caching.conditions() if kept is not None and known else {}
-        answer: HttpAnswer | None = None
+        kept = self._urls.get(url)
+        known = kept is not None and self._shelf.get(kept.value.clip) is not None
+        conditions = kept.policy.conditions() if kept is not None and known else {}
+        answer: HttpResponse | None = None
         outcome: Preloaded | VoiceError
         try:
-            answer = await self._web.ask(
-                HttpAsk(
+            answer = await self._web.send(
+                HttpRequest(
                     url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions, call=call
                 )
             )
-            caching = read_caching(answer.headers)
+            caching = read_cache_policy(answer.headers)
             if answer.status == 304 and kept is not None and known:
                 self._urls.confirm(url, caching, now=self._clock())
                 await self._to_bank(kept.value.clip)
                 outcome = kept.value
             else:
-                outcome = await self.take(answer.must_succeed(), call=call)
+                outcome = await self.add_response(answer.require_success(), call=call)
                 if caching.storable:
-                    self._urls.keep(url, outcome, caching=caching, now=self._clock(), size=1)
+                    self._urls.put(url, outcome, policy=caching, now=self._clock(), size=1)
                 else:
-                    self._urls.forget(url)
+                    self._urls.remove(url)
         except VoiceError as error:
             outcome = as_sound_error(error)
             if isinstance(error, StatusWrong) and answer is not None and answer.status in (404, 410):
-                self._urls.forget(url)
+                self._urls.remove(url)
         finally:
             del self._loading[url]
-        for seen in exchange_seen(
+        for seen in traces_of_exchange(
             kind="sound",
             call=call,
             request=WebRequest(url=url, method="GET"),
             took_s=self._clock() - began,
-            answer=answer,
+            response=answer,
             error=outcome if isinstance(outcome, VoiceError) else None,
         ):
             self._seen(seen)
         return outcome
 
     def _note_asked(self, url: str, now: float) -> None:
-        self._asked_at = {known: at for known, at in self._asked_at.items() if now - at < ASK_AGAIN_S}
+        self._asked_at = {known: at for known, at in self._asked_at.items() if now - at < REVALIDATE_S}
         self._asked_at[url] = now
 
     async def _decoded(
-        self, clip: str, answer: HttpAnswer, kind: content_sniffing.SoundKind
+        self, clip: str, answer: HttpResponse, kind: content_sniffing.AudioFormat
     ) -> DecodedAudio | VoiceError:
         """The one decoding of these bytes under way."""
         if clip not in self._decoding:
@@ -310,7 +312,7 @@ class SoundCache:
         return await asyncio.shield(self._decoding[clip])
 
     async def _decode(
-        self, clip: str, answer: HttpAnswer, kind: content_sniffing.SoundKind
+        self, clip: str, answer: HttpResponse, kind: content_sniffing.AudioFormat
     ) -> DecodedAudio | VoiceError:
         try:
             return await self._decoder.decode(answer.body, kind)
@@ -340,10 +342,12 @@ class SoundCache:
                 outcome = await self._loaded(source, call=owner(effect.token))
                 if isinstance(outcome, VoiceError):
                     return outcome
-                return outcome.clip if self.has(outcome.clip) else InternalFailure(f"no room was left for {source}")
+                return (
+                    outcome.clip if self.has_clip(outcome.clip) else InternalFailure(f"no room was left for {source}")
+                )
             if (utterance := utterance_of(source)) is not None:
                 return await self._spoken(source, utterance, call=owner(effect.token))
-            tones = generated.tones(source)
+            tones = generated.generated_tones(source)
             if tones is None:
                 return SoundUnplayable(f"{source[:200]} is no sound that we have")
             clip = source
@@ -398,12 +402,12 @@ class SoundCache:
             del self._playing[leg]
 
     def _put_up(self, clip: str, sound: DecodedAudio) -> None:
-        gone = self._shelf.put(clip, sound, in_play=(playing for _, playing in self._playing.values()))
+        gone = self._shelf.put(clip, sound, playing=(playing for _, playing in self._playing.values()))
         self._in_bank.difference_update(gone)
 
     async def _to_bank(self, clip: str) -> None:
         """Give the media process a clip of ours. Raises: VoiceError."""
-        sound = self._shelf.find(clip)
+        sound = self._shelf.get(clip)
         if sound is not None and clip not in self._in_bank:
             await self._media.put_clip(clip, sound.audio)
             self._in_bank.add(clip)

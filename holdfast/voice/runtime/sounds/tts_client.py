@@ -20,8 +20,8 @@ from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound import FLOOR_DB, RATE_HZ, DecodedAudio
 
 COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.tts_process")
-LONGEST_S = 600.0
-SPEAK_S = 10.0
+MAX_DURATION_S = 600.0
+SPEAK_TIMEOUT_S = 10.0
 CHARACTERS_PER_SECOND = 15
 """How fast a text is spoken, for the pause that stands in for it."""
 
@@ -38,12 +38,12 @@ class Utterance:
 
     language: str
     gender: str
-    marked: str
+    ssml: str
 
     @property
     def pause_s(self) -> float:
         """How long it would take, roughly."""
-        return min(LONGEST_S, max(1.0, len(_TAG.sub("", self.marked)) / CHARACTERS_PER_SECOND))
+        return min(MAX_DURATION_S, max(1.0, len(_TAG.sub("", self.ssml)) / CHARACTERS_PER_SECOND))
 
 
 class SpeechEngine(Protocol):
@@ -61,12 +61,12 @@ class Espeak:
     fast as one listens.
     """
 
-    def __init__(self, *, command: tuple[str, ...] = COMMAND, speak_s: float = SPEAK_S) -> None:
-        self._process = Decoder(longest_s=LONGEST_S, decode_s=speak_s, command=command)
+    def __init__(self, *, command: tuple[str, ...] = COMMAND, timeout_s: float = SPEAK_TIMEOUT_S) -> None:
+        self._process = Decoder(max_duration_s=MAX_DURATION_S, timeout_s=timeout_s, command=command)
 
     async def speak(self, utterance: Utterance) -> DecodedAudio:
         """The sound of it. Raises: SoundUnplayable."""
-        asked = {"language": utterance.language, "gender": utterance.gender, "marked": utterance.marked}
+        asked = {"language": utterance.language, "gender": utterance.gender, "marked": utterance.ssml}
         return await self._process.decode(json.dumps(asked).encode(), "speech")
 
     async def close(self) -> None:
@@ -85,7 +85,7 @@ class NoSpeech:
         """Nothing is held."""
 
 
-def best_speech() -> SpeechEngine:
+def installed_speech_engine() -> SpeechEngine:
     """What is installed."""
     return Espeak() if find_spec("espeakng_loader") is not None else NoSpeech()
 
@@ -93,7 +93,7 @@ def best_speech() -> SpeechEngine:
 def utterance_of(source: str) -> Utterance | None:
     """What a source of a sound asks to be spoken; None for one that asks for something else."""
     found = _SOURCE.match(source)
-    return None if found is None else Utterance(language=found[1], gender=found[2], marked=found[3])
+    return None if found is None else Utterance(language=found[1], gender=found[2], ssml=found[3])
 
 
 def clip_of(source: str) -> str:

@@ -18,8 +18,8 @@ import soxr
 from numpy.typing import NDArray
 
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.decode_process import allow_time, confine
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, sound_of
+from holdfast.voice.runtime.sounds.decode_process import confine, limit_cpu_time
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, encode_samples
 
 SYNCHRONOUS, BY_CHARACTER, UTF8, SSML = 2, 1, 1, 0x10
 LEVEL_DB = -20.0
@@ -28,7 +28,7 @@ WORDS_PER_MINUTE = 150
 RATE_PARAMETER = 1
 VARIANT = {"woman": "+f2", "man": "+m3"}
 
-ALSO_CALLED = {
+ESPEAK_NAMES = {
     "arb": "ar",
     "no": "nb",
     "nb-no": "nb",
@@ -66,23 +66,25 @@ class EspeakEngine:
             self._room -= count
         return int(self._room <= 0)
 
-    def speak(self, *, language: str, gender: str, marked: str, longest_s: float) -> DecodedAudio:
+    def speak(self, *, language: str, gender: str, ssml: str, max_duration_s: float) -> DecodedAudio:
         """Speak a text. Raises: SoundUnplayable."""
         self._choose(language, gender)
         self._library.espeak_SetParameter(RATE_PARAMETER, WORDS_PER_MINUTE, 0)
-        self._heard, self._room = [], round(longest_s * self._rate_hz)
-        text = f"<speak>{marked}</speak>".encode()
+        self._heard, self._room = [], round(max_duration_s * self._rate_hz)
+        text = f"<speak>{ssml}</speak>".encode()
         self._library.espeak_Synth(text, len(text) + 1, 0, BY_CHARACTER, 0, UTF8 | SSML, None, None)
         heard = np.frombuffer(b"".join(self._heard), dtype=np.int16)
         if not len(heard):
             raise SoundUnplayable("nothing in the text can be spoken")
-        return sound_of(_levelled(soxr.resample(heard.astype(np.float32) / np.float32(32768), self._rate_hz, RATE_HZ)))
+        return encode_samples(
+            _levelled(soxr.resample(heard.astype(np.float32) / np.float32(32768), self._rate_hz, RATE_HZ))
+        )
 
     def _choose(self, language: str, gender: str) -> None:
         """Take the nearest voice. Raises: SoundUnplayable."""
         tag = language.lower()
         primary = tag.split("-")[0]
-        for name in dict.fromkeys((ALSO_CALLED.get(tag, tag), ALSO_CALLED.get(primary, primary))):
+        for name in dict.fromkeys((ESPEAK_NAMES.get(tag, tag), ESPEAK_NAMES.get(primary, primary))):
             for variant in (VARIANT.get(gender, ""), ""):
                 if self._library.espeak_SetVoiceByName((name + variant).encode()) == 0:
                     return
@@ -102,10 +104,10 @@ def serve(engine: EspeakEngine, requests: BinaryIO, replies: BinaryIO) -> None:
     while line := requests.readline():
         request = json.loads(line)
         asked = json.loads(requests.read(request["size"]))
-        allow_time(request["cpu_s"])
+        limit_cpu_time(request["cpu_s"])
         reply: dict[str, object]
         try:
-            sound = engine.speak(**asked, longest_s=request["longest_s"])
+            sound = engine.speak(**asked, max_duration_s=request["longest_s"])
         except SoundUnplayable as error:
             reply, audio = {"error": error.message}, b""
         else:

@@ -13,16 +13,16 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Unsent, WebSeen
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.exchange import HttpAnswer, HttpAsk
-from holdfast.voice.runtime.http.http_trace import exchange_seen
+from holdfast.voice.runtime.http.exchange import HttpRequest, HttpResponse
+from holdfast.voice.runtime.http.http_trace import traces_of_exchange
 
-WAITING = 1000
-ANSWER_READ = 4096
+MAX_QUEUED = 1000
+RESPONSE_READ_BYTES = 4096
 """How much of the answer is read, for the ladder; it changes nothing."""
 
-GIVEN_UP = 15002
-ANSWERED_WRONG = 15003
-CONFERENCE_ANSWERED_WRONG = 16011
+CALLBACK_DROPPED = 15002
+CALLBACK_FAILED = 15003
+CONFERENCE_CALLBACK_FAILED = 16011
 
 
 class Callbacks:
@@ -36,13 +36,13 @@ class Callbacks:
         *,
         web: WebClient,
         notify: Callable[[LogNotification], None],
-        seen: Callable[[WebSeen], None],
+        trace: Callable[[WebSeen], None],
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._web = web
         self._notify = notify
-        self._seen = seen
+        self._seen = trace
         self._clock = clock
         self._tasks = tasks
         self._lanes: dict[str, deque[tuple[int, PostCallback]]] = {}
@@ -53,7 +53,7 @@ class Callbacks:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def post(self, effect: PostCallback) -> None:
+    def enqueue(self, effect: PostCallback) -> None:
         """Line up behind the callbacks of the same call or conference.
 
         A superseded verb's request is not one of them: it leaves at once, with the call's cookies.
@@ -67,8 +67,8 @@ class Callbacks:
             self._lanes[name] = lane = deque()
             self._tasks.create_task(self._drain(name, lane), name=f"callbacks {name}")
             self._idle.clear()
-        if len(lane) >= WAITING:
-            self._failed(effect, GIVEN_UP, f"{WAITING} callbacks wait before it")
+        if len(lane) >= MAX_QUEUED:
+            self._failed(effect, CALLBACK_DROPPED, f"{MAX_QUEUED} callbacks wait before it")
             return
         lane.append((self._lined_up(effect), effect))
 
@@ -92,7 +92,7 @@ class Callbacks:
         url = without_secrets(oldest.request.url)
         return Unsent(count=len(of_call), method=oldest.request.method, url=url, since=since)
 
-    async def superseded_sent(self, call: CallSid, *, timeout_s: float) -> None:
+    async def superseded_answered(self, call: CallSid, *, timeout_s: float) -> None:
         """Wait until the call's superseded requests were answered, but no longer than this."""
         if earlier := self._superseded.get(call):
             await asyncio.wait(earlier, timeout=timeout_s)
@@ -146,31 +146,31 @@ class Callbacks:
         request = effect.request
         began = self._clock()
         is_superseded = effect.kind == "superseded"
-        answer: HttpAnswer | None = None
+        answer: HttpResponse | None = None
         error: VoiceError | None = None
         try:
-            answer = await self._web.ask(
-                HttpAsk(
+            answer = await self._web.send(
+                HttpRequest(
                     url=request.url,
                     method=request.method,
                     form=request.form,
-                    limit_bytes=ANSWER_READ,
-                    cut=True,
+                    limit_bytes=RESPONSE_READ_BYTES,
+                    truncate=True,
                     call=effect.call if is_superseded else None,
                     cookies=is_superseded,
                 )
             )
-            answer.must_succeed()
+            answer.require_success()
         except VoiceError as wrong:
             error = wrong
-            code = CONFERENCE_ANSWERED_WRONG if effect.kind == "conference" else ANSWERED_WRONG
+            code = CONFERENCE_CALLBACK_FAILED if effect.kind == "conference" else CALLBACK_FAILED
             self._failed(effect, wrong.code if is_superseded else code, f"{wrong.message} ({wrong.code})")
-        for seen in exchange_seen(
+        for seen in traces_of_exchange(
             kind=effect.kind,
             call=effect.call,
             request=request,
             took_s=self._clock() - began,
-            answer=answer,
+            response=answer,
             error=error,
         ):
             self._seen(seen)

@@ -17,18 +17,18 @@ from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
 from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import WebSeen
 from holdfast.voice.runtime.http import content_sniffing
-from holdfast.voice.runtime.http.answer_cache import AnswerCache, CachedAnswer, read_caching
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.document_text import document_text
-from holdfast.voice.runtime.http.errors import AnswerEmpty
-from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpAnswer, HttpAsk
-from holdfast.voice.runtime.http.http_trace import exchange_seen
+from holdfast.voice.runtime.http.errors import ResponseEmpty
+from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpRequest, HttpResponse
+from holdfast.voice.runtime.http.http_trace import traces_of_exchange
+from holdfast.voice.runtime.http.response_cache import CachedResponse, ResponseCache, read_cache_policy
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.webhooks.callbacks import Callbacks
 
 DOCUMENTS_BYTES = 16 * 1024 * 1024
-GONE = (404, 410)
+GONE_STATUSES = (404, 410)
 """With these a server takes back what it gave before; any other failure leaves the last good copy in use."""
 SUPERSEDED_WAIT_S = 0.25
 """How long a call's next document waits for the request that the verb before it left behind, so that they arrive in
@@ -36,7 +36,7 @@ this order. Source: Twilio change log 2021-05, a redirect during <Dial>: `action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedPage:
+class FetchedDocument:
     """What a web server answered, as a script takes it: a text, or a sound that is ready."""
 
     url: str
@@ -45,7 +45,7 @@ class FetchedPage:
     clip: str | None = None
 
 
-Key = tuple[str, CallSid | None]
+DocumentKey = tuple[str, CallSid | None]
 """Under what a page is kept: its URL without the call's parameters, and whose it is (None: anybody's)."""
 
 
@@ -56,26 +56,26 @@ class Webhooks:
         self,
         *,
         web: WebClient,
-        library: SoundCache,
-        tell: Callable[[DocumentFetched | DocumentMissed], None],
+        sounds: SoundCache,
+        post: Callable[[DocumentFetched | DocumentMissed], None],
         notify: Callable[[LogNotification], None],
-        seen: Callable[[WebSeen], None],
+        trace: Callable[[WebSeen], None],
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
         audio_limit_bytes: int = AUDIO_LIMIT,
     ) -> None:
         self._web = web
-        self._library = library
-        self._tell = tell
+        self._library = sounds
+        self._tell = post
         self._notify = notify
-        self._seen = seen
+        self._seen = trace
         self._clock = clock
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
-        self._pages: AnswerCache[FetchedPage] = AnswerCache(budget_bytes=DOCUMENTS_BYTES)
+        self._pages: ResponseCache[FetchedDocument] = ResponseCache(budget_bytes=DOCUMENTS_BYTES)
         self._awaited: set[Token] = set()
-        self._asking_behind: set[Key] = set()
-        self.callbacks = Callbacks(web=web, notify=notify, seen=seen, clock=clock, tasks=tasks)
+        self._asking_behind: set[DocumentKey] = set()
+        self.callbacks = Callbacks(web=web, notify=notify, trace=trace, clock=clock, tasks=tasks)
 
     def carry_out(self, effect: WebEffect) -> None:
         """Begin what is asked; what comes of it is told as a fact."""
@@ -87,7 +87,7 @@ class Webhooks:
             case StopFetch():
                 self._awaited.discard(effect.token)
             case PostCallback():
-                self.callbacks.post(effect)
+                self.callbacks.enqueue(effect)
             case LogNotification():
                 self._notify(effect)
             case _:
@@ -103,13 +103,13 @@ class Webhooks:
 
     # --- documents ----------------------------------------------------------------------------------------------
 
-    def _find(self, effect: FetchDocument) -> tuple[Key, CachedAnswer[FetchedPage]] | None:
+    def _find(self, effect: FetchDocument) -> tuple[DocumentKey, CachedResponse[FetchedDocument]] | None:
         """A page that answers this request, if one is kept and its sound is still here. A POST is never kept."""
         if effect.request.method != "GET":
             return None
         for key in _keys(effect):
-            kept = self._pages.find(key)
-            if kept is not None and (kept.value.clip is None or self._library.has(kept.value.clip)):
+            kept = self._pages.get(key)
+            if kept is not None and (kept.value.clip is None or self._library.has_clip(kept.value.clip)):
                 return key, kept
         return None
 
@@ -123,10 +123,10 @@ class Webhooks:
         if found is None:
             return False
         key, kept = found
-        state = kept.state(self._clock())
+        state = kept.freshness(self._clock())
         if state != "fresh":
             is_sound = kept.value.clip is not None
-            if not effect.keep or kept.caching.must_ask or not (is_sound or state == "tolerable"):
+            if not effect.keep or kept.policy.must_revalidate or not (is_sound or state == "stale-while-revalidate"):
                 return False
             if key not in self._asking_behind:
                 self._asking_behind.add(key)
@@ -134,7 +134,7 @@ class Webhooks:
         self._tell_page(effect, kept.value)
         return True
 
-    async def _ask_behind(self, effect: FetchDocument, key: Key) -> None:
+    async def _ask_behind(self, effect: FetchDocument, key: DocumentKey) -> None:
         """Ask whether a page told already has changed. A failure leaves it as it is: the last good copy."""
         try:
             await self._ask(effect, kind="revalidation")
@@ -146,12 +146,12 @@ class Webhooks:
 
     async def _fetch(self, effect: FetchDocument) -> None:
         """Ask for a page and tell what came of it, if anybody still waits."""
-        await self.callbacks.superseded_sent(effect.call, timeout_s=SUPERSEDED_WAIT_S)
+        await self.callbacks.superseded_answered(effect.call, timeout_s=SUPERSEDED_WAIT_S)
         try:
             self._tell_page(effect, await self._ask(effect, kind="document"))
         except VoiceError as error:
             found = self._find(effect) if effect.keep else None
-            if found is not None and not found[1].caching.must_ask:
+            if found is not None and not found[1].policy.must_revalidate:
                 message = f"{error.message}; the last good copy is used"
                 url = without_secrets(effect.request.url)
                 self._notify(LogNotification(call=effect.call, code=error.code, log=1, message=message, url=url))
@@ -161,7 +161,7 @@ class Webhooks:
                 url = without_secrets(effect.request.url)
                 self._tell(DocumentMissed(token=effect.token, url=url, code=error.code, message=error.message))
 
-    def _tell_page(self, effect: FetchDocument, page: FetchedPage) -> None:
+    def _tell_page(self, effect: FetchDocument, page: FetchedDocument) -> None:
         if effect.token in self._awaited:
             self._awaited.discard(effect.token)
             self._tell(
@@ -170,11 +170,11 @@ class Webhooks:
                 )
             )
 
-    async def _ask(self, effect: FetchDocument, *, kind: str) -> FetchedPage:
+    async def _ask(self, effect: FetchDocument, *, kind: str) -> FetchedDocument:
         """Ask for a page, only for changes if we have one; keep what may be kept. Raises: VoiceError."""
         found = self._find(effect)
-        conditions = found[1].caching.conditions() if found is not None else {}
-        ask = HttpAsk(
+        conditions = found[1].policy.conditions() if found is not None else {}
+        ask = HttpRequest(
             url=effect.request.url,
             method=effect.request.method,
             form=effect.request.form,
@@ -184,50 +184,52 @@ class Webhooks:
             conditions=conditions,
         )
         began = self._clock()
-        answer: HttpAnswer | None = None
+        answer: HttpResponse | None = None
         error: VoiceError | None = None
         try:
-            answer = await self._web.ask(ask)
-            caching = read_caching(answer.headers)
+            answer = await self._web.send(ask)
+            caching = read_cache_policy(answer.headers)
             if answer.status == 304 and found is not None:
                 self._pages.confirm(found[0], caching, now=self._clock())
                 return found[1].value
-            page = await self._read(answer.must_succeed(), effect.call)
+            page = await self._read(answer.require_success(), effect.call)
             self._keep(effect, page, answer)
             return page
         except VoiceError as wrong:
             error = wrong
-            if found is not None and answer is not None and answer.status in GONE:
-                self._pages.forget(found[0])
+            if found is not None and answer is not None and answer.status in GONE_STATUSES:
+                self._pages.remove(found[0])
             raise
         finally:
-            for seen in exchange_seen(
+            for seen in traces_of_exchange(
                 kind=kind,
                 call=effect.call,
                 request=effect.request,
                 took_s=self._clock() - began,
-                answer=answer,
+                response=answer,
                 error=error,
             ):
                 self._seen(seen)
 
-    async def _read(self, answer: HttpAnswer, call: CallSid) -> FetchedPage:
+    async def _read(self, answer: HttpResponse, call: CallSid) -> FetchedDocument:
         """A text, or a sound made ready. Raises: AnswerEmpty, ContentTypeWrong, DocumentUnreadable, SoundUnplayable."""
         if not answer.body:
-            raise AnswerEmpty(f"{answer.url} answered with nothing")
+            raise ResponseEmpty(f"{answer.url} answered with nothing")
         said = answer.content_type
         if said in ("text/xml", "application/xml", "text/html", "text/plain"):
-            return FetchedPage(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
-        if said in content_sniffing.SAYS_NOTHING and content_sniffing.is_markup(answer.body):
+            return FetchedDocument(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
+        if said in content_sniffing.GENERIC_TYPES and content_sniffing.is_markup(answer.body):
             self._warn(call, answer, f"{answer.url} has no content type that tells; it is read as text/xml")
-            return FetchedPage(url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset))
-        shows = said in content_sniffing.SAYS_NOTHING and content_sniffing.recognised(answer.body) is not None
-        if shows or (content_sniffing.may_be_sound(said) and said not in content_sniffing.SAYS_NOTHING):
-            taken = await self._library.take(answer, call=call)
-            return FetchedPage(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
+            return FetchedDocument(
+                url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset)
+            )
+        shows = said in content_sniffing.GENERIC_TYPES and content_sniffing.recognized_format(answer.body) is not None
+        if shows or (content_sniffing.may_be_audio(said) and said not in content_sniffing.GENERIC_TYPES):
+            taken = await self._library.add_response(answer, call=call)
+            return FetchedDocument(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
         raise ContentTypeWrong(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")
 
-    def _keep(self, effect: FetchDocument, page: FetchedPage, answer: HttpAnswer) -> None:
+    def _keep(self, effect: FetchDocument, page: FetchedDocument, answer: HttpResponse) -> None:
         """Keep a page as its server allows, for this call or for all.
 
         A sound is anybody's unless it is private. A document is anybody's only if it also has a lifetime: one with
@@ -235,25 +237,25 @@ class Webhooks:
         """
         if effect.request.method != "GET":
             return
-        caching = read_caching(answer.headers)
+        caching = read_cache_policy(answer.headers)
         anybodys, own = _keys(effect)
         for key in (anybodys, own):
-            self._pages.forget(key)
-        if page.clip is None and not caching.worth_keeping:
+            self._pages.remove(key)
+        if page.clip is None and not caching.is_useful:
             return
         if not caching.storable:
             return
         is_everyones = caching.shared and (page.clip is not None or bool(caching.lifetime_s))
         key = anybodys if is_everyones and effect.keep else own
-        self._pages.keep(key, page, caching=caching, now=self._clock(), size=len(page.body) + 512)
+        self._pages.put(key, page, policy=caching, now=self._clock(), size=len(page.body) + 512)
 
     # --- what can be seen ---------------------------------------------------------------------------------------
 
-    def _warn(self, call: CallSid, answer: HttpAnswer, message: str) -> None:
+    def _warn(self, call: CallSid, answer: HttpResponse, message: str) -> None:
         self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
 
 
-def _keys(effect: FetchDocument) -> tuple[Key, Key]:
+def _keys(effect: FetchDocument) -> tuple[DocumentKey, DocumentKey]:
     """Where a page for this request may be kept: as anybody's, as this call's.
 
     The call's parameters are left out only where a cached answer is allowed for (`keep`): they name this call.

@@ -201,7 +201,7 @@ async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
 
 
 async def test_a_store_that_failed_is_tried_again_though_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdfast.voice.runtime.switch.AGAIN_S", 0.0)
+    monkeypatch.setattr("holdfast.voice.runtime.switch.RETRY_S", 0.0)
     pages = Pages()
     pages.open.set()
     switch = switch_on(pages)
@@ -275,8 +275,8 @@ async def test_the_end_waits_a_moment_for_a_store_that_fails_and_says_what_is_lo
 async def test_of_very_much_that_is_late_the_oldest_lines_and_deletions_are_lost(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("holdfast.voice.runtime.switch.MOST_LATE", 2)
-    monkeypatch.setattr("holdfast.voice.runtime.switch.MOST_GONE", 1)
+    monkeypatch.setattr("holdfast.voice.runtime.switch.MAX_LATE_ENTRIES", 2)
+    monkeypatch.setattr("holdfast.voice.runtime.switch.MAX_LATE_DELETIONS", 1)
     pages = Pages()
     pages.open.set()
     switch = switch_on(pages)

@@ -24,8 +24,8 @@ from holdfast.voice.runtime.directory.directory import (
     E164,
     AnsweringDocument,
     Directory,
-    formatted,
-    normal,
+    format_number,
+    normalize_number,
 )
 from holdfast.voice.runtime.directory.records import (
     ApplicationRecord,
@@ -37,7 +37,7 @@ from holdfast.voice.runtime.directory.records import (
     read_line,
     read_number,
     read_route,
-    write,
+    write_record,
 )
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.message.digest import Ha1
@@ -208,7 +208,7 @@ async def test_the_default_answers_whatever_has_no_address_of_its_own() -> None:
 
 async def test_ours_are_our_numbers_and_the_lines_that_are_named_by_one() -> None:
     directory = await opened(Shelf(), lines=lines(**{"+15550100002": "x", "100": "y"}), numbers={OURS: VOICE})
-    assert [directory.is_ours(each) for each in (OURS, "15550100002", "100", "+15550100003", "alice", "")] == [
+    assert [directory.is_own_number(each) for each in (OURS, "15550100002", "100", "+15550100003", "alice", "")] == [
         True,
         True,
         True,
@@ -236,14 +236,14 @@ async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
 @given(name=st.text(), password=st.text(), may_call=st.lists(st.text()))
 def test_every_line_survives_the_shelf(name: str, password: str, may_call: list[str]) -> None:
     line = LineRecord.with_password(name=name, password=password, may_call=tuple(may_call))
-    assert read_line(write(line)) == line
+    assert read_line(write_record(line)) == line
     assert not any(secret in repr(line) for secret in (line.ha1.md5, line.ha1.sha256))
 
 
 def test_of_a_password_the_shelf_keeps_what_proves_it_in_our_realm_and_whether_it_is_short() -> None:
     """Source: RFC 7616 §3.4.2. Worked out here, so that neither the realm nor the way it is computed ever changes."""
     line = LineRecord.with_password(name="alice", password="wonderland", may_call=("+1",))
-    assert json.loads(write(line)) == {
+    assert json.loads(write_record(line)) == {
         "name": "alice",
         "ha1": {
             "md5": hashlib.md5(b"alice:holdfast:wonderland", usedforsecurity=False).hexdigest(),
@@ -265,21 +265,26 @@ def test_a_stored_line_that_cannot_be_read_is_told_without_what_it_holds() -> No
 @given(text=st.text(), at=st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_survives_the_shelf(text: str, at: float) -> None:
     number = NumberRecord(sid=text, phone_number=text, friendly_name=text, created_at=at, updated_at=at, voice=VOICE)
-    assert read_number(write(number)) == number
+    assert read_number(write_record(number)) == number
 
 
 @given(st.from_regex(E164, fullmatch=True))
 def test_a_number_in_e164_is_normal_with_or_without_its_plus(e164: str) -> None:
-    assert normal(e164) == normal(e164.removeprefix("+")) == normal(f" {e164[:4]}-({e164[4:]})") == e164
+    assert (
+        normalize_number(e164)
+        == normalize_number(e164.removeprefix("+"))
+        == normalize_number(f" {e164[:4]}-({e164[4:]})")
+        == e164
+    )
 
 
 @given(st.text())
 def test_whatever_is_no_number_stays_as_it_is(text: str) -> None:
-    assert normal(text) == text or E164.match(normal(text))
+    assert normalize_number(text) == text or E164.match(normalize_number(text))
 
 
 def test_numbers_are_written_as_their_country_does() -> None:
-    assert [formatted(each) for each in ("+14155550100", "+442071838750", "client:bob")] == [
+    assert [format_number(each) for each in ("+14155550100", "+442071838750", "client:bob")] == [
         "(415) 555-0100",
         "+442071838750",
         "client:bob",
@@ -310,9 +315,9 @@ async def test_who_is_no_line_costs_as_much_to_look_up_as_who_is_one() -> None:
         for n in range(9)
     )
     await doors.lists.put(access.CredentialList(sid="CL1", friendly_name="", created_at=1, updated_at=1, users=users))
-    at_door = (access.Mapping(sid="CL1", created_at=1),)
+    at_door = (access.CredentialListMapping(sid="CL1", created_at=1),)
     await doors.domains.put(
-        access.Domain(
+        access.SipDomain(
             sid="SD1",
             domain_name="office.example",
             friendly_name="",
@@ -372,16 +377,16 @@ async def test_what_answers_a_number_of_ours_that_we_call() -> None:
 async def test_why_a_number_leads_nowhere() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
     await directory.put_route(route("+44"))
-    assert "yours with no voice URL, and no line of that name" in directory.unreachable("+15550100003")
-    assert directory.unreachable("112").startswith("112 is no number or line of ours, and too short for a trunk")
-    assert "no phone number in E.164" in directory.unreachable("0123456789")
-    assert directory.unreachable("+49301234567").endswith("and no route fits: holdfast route add +49 --host …")
+    assert "yours with no voice URL, and no line of that name" in directory.unreachable_reason("+15550100003")
+    assert directory.unreachable_reason("112").startswith("112 is no number or line of ours, and too short for a trunk")
+    assert "no phone number in E.164" in directory.unreachable_reason("0123456789")
+    assert directory.unreachable_reason("+49301234567").endswith("and no route fits: holdfast route add +49 --host …")
 
 
 async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
     directory = await opened(Shelf())
     await directory.put_route(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))
-    assert [directory.lets_in(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [True, False, True]
+    assert [directory.trusts(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [True, False, True]
     assert directory.tls_name(Address("203.0.113.5", 5060)) == "sip.example"
     assert directory.tls_name(Address("203.0.113.6", 5060)) is None
 
@@ -395,7 +400,7 @@ async def test_a_route_may_have_another_trunk_behind_its_own() -> None:
     assert await directory.put_backup("+1", None) is False
     assert await directory.put_backup("+1", second) is True
     assert [trunk.host for trunk in directory.trunks()] == ["203.0.113.5", "203.0.113.6"]
-    assert directory.lets_in("198.51.100.7")
+    assert directory.trusts("198.51.100.7")
     assert directory.tls_name(Address("203.0.113.6", 5060)) == "two.example"
     assert (await opened(shelf)).routes() == directory.routes()
     assert await directory.put_backup("+1", None) is True
@@ -405,7 +410,7 @@ async def test_a_route_may_have_another_trunk_behind_its_own() -> None:
 async def test_a_trunk_that_we_register_with_calls_in_from_its_own_address() -> None:
     directory = await opened(Shelf())
     await directory.put_route(route("+1", user="acme", password="hush", register=True))
-    assert [directory.lets_in(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
+    assert [directory.trusts(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
     assert directory.is_registered_as("acme", "203.0.113.5")
     assert not directory.is_registered_as("acme", "203.0.113.6")
     assert not directory.is_registered_as("+15550100", "203.0.113.5")
@@ -413,7 +418,7 @@ async def test_a_trunk_that_we_register_with_calls_in_from_its_own_address() -> 
 
 def test_a_route_survives_the_shelf_and_keeps_its_password_to_itself() -> None:
     kept = route("+", user="acme", password="hush", realm="r", caller_id=OURS, sources=("10.0.0.0/8",))
-    assert read_route(write(kept)) == kept
+    assert read_route(write_record(kept)) == kept
     assert "hush" not in repr(kept)
 
 

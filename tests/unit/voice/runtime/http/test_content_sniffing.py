@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.runtime.http.content_sniffing import (
-    SoundKind,
+    AudioFormat,
+    audio_format,
     is_markup,
-    kind_of,
-    may_be_sound,
-    recognised,
+    may_be_audio,
+    recognized_format,
 )
 
 
@@ -36,8 +36,8 @@ from holdfast.voice.runtime.http.content_sniffing import (
         (b"", None),
     ],
 )
-def test_signatures(body: bytes, kind: SoundKind | None) -> None:
-    assert recognised(body) == kind
+def test_signatures(body: bytes, kind: AudioFormat | None) -> None:
+    assert recognized_format(body) == kind
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,22 @@ def test_signatures(body: bytes, kind: SoundKind | None) -> None:
         (b"no sound", "", None),
     ],
 )
-def test_the_senders_word_counts_only_for_what_has_no_signature(body: bytes, said: str, kind: SoundKind | None) -> None:
-    assert kind_of(body, said) == kind
+def test_the_senders_word_counts_only_for_what_has_no_signature(
+    body: bytes, said: str, kind: AudioFormat | None
+) -> None:
+    assert audio_format(body, said) == kind
 
 
 @pytest.mark.parametrize(
     "said", ["audio/mpeg", "audio/x-unheard-of", "application/ogg", "application/octet-stream", ""]
 )
 def test_what_may_be_a_sound(said: str) -> None:
-    assert may_be_sound(said)
+    assert may_be_audio(said)
 
 
 @pytest.mark.parametrize("said", ["text/xml", "text/html", "application/json", "image/png"])
 def test_what_may_not(said: str) -> None:
-    assert not may_be_sound(said)
+    assert not may_be_audio(said)
 
 
 @pytest.mark.parametrize("body", [b"<a/>", b" \r\n<a/>", b"\xef\xbb\xbf<?xml"])
@@ -77,4 +79,4 @@ def test_markup(body: bytes) -> None:
 
 @given(st.binary(max_size=64), st.text(max_size=20))
 def test_any_bytes_may_be_looked_at(body: bytes, said: str) -> None:
-    assert not (is_markup(body) and kind_of(body, said))
+    assert not (is_markup(body) and audio_format(body, said))

@@ -12,7 +12,7 @@ from holdfast.voice.runtime.http.destination import (
     Overrides,
     read_destination,
     read_overrides,
-    redirected,
+    redirect_destination,
     with_form,
     without_secrets,
 )
@@ -176,12 +176,12 @@ def test_a_form_follows_the_query() -> None:
 def test_where_a_redirect_leads(location: str, target: str) -> None:
     asked = URL("http://h:81/dir/x?a=1&b=%C3%BC", encoded=True)
 
-    assert str(redirected(asked, location, carry_query=True).url) == target
+    assert str(redirect_destination(asked, location, carry_query=True).url) == target
 
 
 def test_digits_go_along_and_the_query_only_when_wanted() -> None:
     asked = URL("http://h/x?a=1")
-    target = redirected(asked, "/y?z=0", carry_query=False, carried=(("Digits", "12"),))
+    target = redirect_destination(asked, "/y?z=0", carry_query=False, extra=(("Digits", "12"),))
 
     assert parse_qsl(urlsplit(str(target.url)).query) == [("z", "0"), ("Digits", "12")]
 
@@ -189,7 +189,7 @@ def test_digits_go_along_and_the_query_only_when_wanted() -> None:
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "http://[", "javascript:alert(1)", "http://h:99999/"])
 def test_a_redirect_to_nowhere(location: str) -> None:
     with pytest.raises(UrlMalformed):
-        redirected(URL("http://h/x"), location, carry_query=True)
+        redirect_destination(URL("http://h/x"), location, carry_query=True)
 
 
 @pytest.mark.parametrize(

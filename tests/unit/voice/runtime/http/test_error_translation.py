@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from holdfast.voice.runtime.http.error_translation import translated
+from holdfast.voice.runtime.http.error_translation import translate_error
 
 KEY = ConnectionKey("h", 443, True, True, None, None, None)
 
@@ -39,7 +39,7 @@ def certificate_error(verify_code: int) -> aiohttp.ClientConnectorCertificateErr
     ],
 )
 def test_codes(error: aiohttp.ClientError | OSError | ValueError, code: int) -> None:
-    told = translated(error, "https://h/x")
+    told = translate_error(error, "https://h/x")
 
     assert told.code == code
     assert "https://h/x" in told.message

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.voice.runtime.http.errors import AddressRefused, WebhookSettingInvalid
-from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy, reach_of
+from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy, policy_of
 
 PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 LOOPBACK = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]
@@ -37,7 +37,7 @@ PRIVATE = [
 
 def refused(reach: SsrfPolicy, address: str, host: str = "hooks.example", port: int = 443) -> bool:
     try:
-        reach.judge(host, port, address)
+        reach.check(host, port, address)
     except AddressRefused:
         return True
     return False
@@ -65,11 +65,11 @@ def test_what_is_no_address_is_refused() -> None:
 
 def test_the_refusal_has_twilios_code_and_names_the_setting() -> None:
     with pytest.raises(AddressRefused, match=r"app\.lan is at 192\.168\.0\.7.*private.*webhook_allow") as refusal:
-        SsrfPolicy().judge("app.lan", 80, "192.168.0.7")
+        SsrfPolicy().check("app.lan", 80, "192.168.0.7")
     assert refusal.value.code == 11205
     assert refusal.value.message.endswith("(holdfast serve --webhook-allow app.lan)")
     with pytest.raises(AddressRefused, match=r"^127\.0\.0\.1 is this machine; .* --webhook-allow 127\.0\.0\.1\)$"):
-        SsrfPolicy().judge("127.0.0.1", 80, "127.0.0.1")
+        SsrfPolicy().check("127.0.0.1", 80, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_the_refusal_has_twilios_code_and_names_the_setting() -> None:
     ],
 )
 def test_what_the_setting_allows(allow: str, host: str, address: str, passes: bool) -> None:
-    assert refused(reach_of(loopback=False, own=[], allow=[allow]), address, host=host) is not passes
+    assert refused(policy_of(loopback=False, own_urls=[], allow=[allow]), address, host=host) is not passes
 
 
 def test_our_own_origin_is_reached_wherever_it_is_but_not_its_neighbour() -> None:
-    reach = reach_of(loopback=False, own=["http://10.0.0.5:8080", "https://holds.lan/"], allow=[])
+    reach = policy_of(loopback=False, own_urls=["http://10.0.0.5:8080", "https://holds.lan/"], allow=[])
 
     assert not refused(reach, "10.0.0.5", host="10.0.0.5", port=8080)
     assert not refused(reach, "10.0.0.6", host="holds.lan", port=443)
@@ -104,10 +104,10 @@ def test_our_own_origin_is_reached_wherever_it_is_but_not_its_neighbour() -> Non
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "http://app.lan", "app.lan:80", "*.lan", "10.0.0", "a b"])
 def test_a_senseless_entry_names_the_setting(entry: str) -> None:
     with pytest.raises(WebhookSettingInvalid, match="webhook_allow"):
-        reach_of(loopback=False, own=[], allow=[entry])
+        policy_of(loopback=False, own_urls=[], allow=[entry])
 
 
 @pytest.mark.parametrize("url", ["", "holds.lan", "ftp://holds.lan", "http://holds.lan:99999"])
 def test_an_own_address_must_be_a_url(url: str) -> None:
     with pytest.raises(WebhookSettingInvalid):
-        reach_of(loopback=False, own=[url], allow=[])
+        policy_of(loopback=False, own_urls=[url], allow=[])

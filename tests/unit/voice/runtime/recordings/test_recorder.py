@@ -17,7 +17,7 @@ from holdfast.voice.media_process.control_link import recording_messages as word
 from holdfast.voice.model.effects import ChangeCapture, EraseCapture, StartCapture, StopCapture, Voices
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
-from holdfast.voice.runtime.recordings.recorder import Recorder, make_whole
+from holdfast.voice.runtime.recordings.recorder import Recorder, finish_file
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ def whole(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
 def test_a_part_becomes_a_file(tmp_path: Path, channels: int) -> None:
     part = tmp_path / "RE1.part"
     part.write_bytes(part_of(FRAMES, channels=channels))
-    assert make_whole(part) == FRAMES * 0.02
+    assert finish_file(part) == FRAMES * 0.02
     assert not part.exists()
     made = whole(tmp_path / "RE1.wav")
     assert made.shape == (FRAMES * 160, channels)
@@ -56,7 +56,7 @@ def test_the_ends_are_cut_off_in_place(first: int, end: int) -> None:
     part = Path("/dev/shm") / f"holdfast-test-{first}-{end}.part"
     part.write_bytes(part_of(FRAMES, channels=2))
     try:
-        seconds = make_whole(part, first_frame=first, end_frame=end)
+        seconds = finish_file(part, first_frame=first, end_frame=end)
         kept = range(min(first, FRAMES), min(end, FRAMES))
         if len(kept) < 5:
             assert seconds == 0
@@ -72,14 +72,14 @@ def test_the_ends_are_cut_off_in_place(first: int, end: int) -> None:
 def test_what_is_no_recording_is_thrown_away(tmp_path: Path) -> None:
     part = tmp_path / "RE1.part"
     part.write_bytes(b"nonsense" * 100)
-    assert make_whole(part) == 0
+    assert finish_file(part) == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_last_block_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     part = tmp_path / "RE1.part"
     part.write_bytes(part_of(FRAMES, channels=2) + b"\x00")
-    assert make_whole(part) == FRAMES * 0.02
+    assert finish_file(part) == FRAMES * 0.02
     assert len((tmp_path / "RE1.wav").read_bytes()) == HEAD_BYTES + FRAMES * 160 * 4
 
 
@@ -106,13 +106,13 @@ class Bench:
             folder=folder,
             url="http://pbx.example/",
             account=ACCOUNT,
-            tell=self.told.append,
+            post=self.told.append,
             tasks=tasks,
         )
 
     def closed(self, *, error: str = "", first: int | None = 20, last: int | None = 39) -> None:
         """The media process is done with it."""
-        self.recorder.hear(
+        self.recorder.handle(
             words.TapClosed(recording=TAPE, frames=FRAMES, first_loud=first, last_loud=last, error=error)
         )
 
@@ -124,7 +124,7 @@ async def test_a_recording_from_its_beginning_to_its_file(tmp_path: Path) -> Non
         assert (tmp_path / "recordings").stat().st_mode & 0o777 == 0o700
         bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES, quiet_s=5))
         bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="off"))
-        bench.recorder.hear(words.TapQuiet(recording=TAPE))
+        bench.recorder.handle(words.TapQuiet(recording=TAPE))
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=True))
         assert bench.recorder.path(TAPE) is None
         bench.closed()
@@ -168,7 +168,7 @@ async def test_a_media_process_that_goes_leaves_what_it_wrote(tmp_path: Path) ->
         bench = Bench(tmp_path, tasks)
         bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
         assert not await bench.recorder.drained(timeout_s=0.01)
-        bench.recorder.media_went()
+        bench.recorder.media_lost()
         bench.closed()
     (ended,) = bench.told[1:]
     assert isinstance(ended, CaptureEnded)

@@ -13,7 +13,7 @@ from holdfast.voice.model.commands import DeleteRecording, ForgetRecording, Reco
 from holdfast.voice.model.effects import Effect, EraseCapture
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
 from holdfast.voice.model.ports import Entry, Snapshot
-from holdfast.voice.runtime.recordings.retention import KNOWN_DAYS, due, sweep
+from holdfast.voice.runtime.recordings.retention import KNOWN_DAYS, due_commands, sweep
 from holdfast.voice.runtime.switch import Switch
 
 DAY_S = 86400.0
@@ -38,13 +38,13 @@ def aged(days: float, status: RecordingStatus = RecordingStatus.COMPLETED) -> Re
 
 @pytest.mark.parametrize("status", [RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED])
 def test_the_sound_of_one_that_is_over_goes_after_its_days(status: RecordingStatus) -> None:
-    assert list(due([aged(7.01, status)], now=NOW, keep_days=7)) == [DeleteRecording(recording=TAPE)]
-    assert list(due([aged(6.99, status)], now=NOW, keep_days=7)) == []
-    assert list(due([aged(0.26, status)], now=NOW, keep_days=0.25)) == [DeleteRecording(recording=TAPE)]
+    assert list(due_commands([aged(7.01, status)], now=NOW, keep_days=7)) == [DeleteRecording(recording=TAPE)]
+    assert list(due_commands([aged(6.99, status)], now=NOW, keep_days=7)) == []
+    assert list(due_commands([aged(0.26, status)], now=NOW, keep_days=0.25)) == [DeleteRecording(recording=TAPE)]
 
 
 def test_without_keep_days_sound_stays_for_ever() -> None:
-    assert list(due([aged(36500)], now=NOW, keep_days=None)) == []
+    assert list(due_commands([aged(36500)], now=NOW, keep_days=None)) == []
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_without_keep_days_sound_stays_for_ever() -> None:
     [RecordingStatus.IN_PROGRESS, RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING],
 )
 def test_one_that_is_not_over_is_left_alone_however_old(status: RecordingStatus) -> None:
-    assert list(due([aged(100, status)], now=NOW, keep_days=1)) == []
+    assert list(due_commands([aged(100, status)], now=NOW, keep_days=1)) == []
 
 
 @pytest.mark.parametrize("keep_days", [None, 1.0, 100.0])
 def test_a_deleted_one_is_forgotten_forty_days_later(keep_days: float | None) -> None:
     deleted = RecordingStatus.DELETED
-    assert list(due([aged(KNOWN_DAYS - 0.01, deleted)], now=NOW, keep_days=keep_days)) == []
-    forgotten = list(due([aged(KNOWN_DAYS + 0.01, deleted)], now=NOW, keep_days=keep_days))
+    assert list(due_commands([aged(KNOWN_DAYS - 0.01, deleted)], now=NOW, keep_days=keep_days)) == []
+    forgotten = list(due_commands([aged(KNOWN_DAYS + 0.01, deleted)], now=NOW, keep_days=keep_days))
     assert forgotten == [ForgetRecording(recording=TAPE)]
 
 

@@ -32,7 +32,7 @@ class Book:
     def route_for(self, number: str) -> RouteRecord | None:
         return FIRST if number.startswith("+44") else None
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         return f"{number} leads nowhere"
 
 

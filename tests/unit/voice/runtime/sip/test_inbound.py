@@ -106,7 +106,7 @@ class Lines:
     def route_for(self, number: str) -> RouteRecord | None:
         return None
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         return f"{number} leads nowhere"
 
 

@@ -7,7 +7,7 @@ import pytest
 from holdfast.voice.model.commands import Callback, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import AnsweringDocument, normal
+from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.dial_plan import DialDestination, Unreachable
 from holdfast.voice.runtime.sip.inbound import InboundAdmission
@@ -41,10 +41,10 @@ class Book:
     def route_for(self, number: str) -> RouteRecord | None:
         return None
 
-    def unreachable(self, number: str) -> str:
+    def unreachable_reason(self, number: str) -> str:
         return f"{number} leads nowhere"
 
-    def lets_in(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
         return host == "198.51.100.7"
 
     def trunks(self) -> tuple[RouteRecord, ...]:
@@ -60,7 +60,7 @@ class Book:
         return None
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
-        return OFFICE_ANSWER if normal(number) in (OFFICE, RUNG) else None
+        return OFFICE_ANSWER if normalize_number(number) in (OFFICE, RUNG) else None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         return ANSWER if sid == SHOP else None

@@ -13,41 +13,41 @@ def sound(size: int) -> DecodedAudio:
 
 def test_the_least_recently_used_make_room() -> None:
     shelf = ClipLru(budget_bytes=10)
-    shelf.put("a", sound(4), in_play=())
-    shelf.put("b", sound(4), in_play=())
-    shelf.find("a")
+    shelf.put("a", sound(4), playing=())
+    shelf.put("b", sound(4), playing=())
+    shelf.get("a")
 
-    assert shelf.put("c", sound(4), in_play=()) == ("b",)
+    assert shelf.put("c", sound(4), playing=()) == ("b",)
     assert "a" in shelf
-    assert shelf.find("b") is None
+    assert shelf.get("b") is None
 
 
 def test_what_plays_stays() -> None:
     shelf = ClipLru(budget_bytes=10)
-    shelf.put("a", sound(4), in_play=())
-    shelf.put("b", sound(4), in_play=())
+    shelf.put("a", sound(4), playing=())
+    shelf.put("b", sound(4), playing=())
 
-    assert shelf.put("c", sound(8), in_play=("a",)) == ("b",)
+    assert shelf.put("c", sound(8), playing=("a",)) == ("b",)
     assert "a" in shelf
-    assert shelf.put("d", sound(1), in_play=()) == ("a",)
+    assert shelf.put("d", sound(1), playing=()) == ("a",)
 
 
 def test_what_was_put_up_for_good_stays() -> None:
     shelf = ClipLru(budget_bytes=4)
-    shelf.put("z", sound(3), in_play=(), for_good=True)
-    shelf.put("y", sound(3), in_play=(), for_good=True)
+    shelf.put("z", sound(3), playing=(), pinned=True)
+    shelf.put("y", sound(3), playing=(), pinned=True)
 
-    assert shelf.put("a", sound(9), in_play=()) == ()
-    assert shelf.put("b", sound(1), in_play=()) == ("a",)
-    assert shelf.for_good() == ("y", "z")
+    assert shelf.put("a", sound(9), playing=()) == ()
+    assert shelf.put("b", sound(1), playing=()) == ("a",)
+    assert shelf.pinned() == ("y", "z")
 
 
 def test_one_name_is_one_sound() -> None:
     shelf = ClipLru(budget_bytes=10)
-    shelf.put("a", sound(8), in_play=())
-    shelf.put("a", sound(9), in_play=())
+    shelf.put("a", sound(8), playing=())
+    shelf.put("a", sound(9), playing=())
 
-    assert shelf.put("b", sound(1), in_play=()) == ()
+    assert shelf.put("b", sound(1), playing=()) == ()
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9), st.sets(st.sampled_from("abcdef")))))
@@ -55,7 +55,7 @@ def test_what_plays_stays_whatever_comes(puts: list[tuple[str, int, set[str]]]) 
     shelf, sizes = ClipLru(budget_bytes=20), dict[str, int]()
     for clip, size, wanted in puts:
         in_play = {name for name in wanted if name in shelf}
-        given_away = shelf.put(clip, sound(size), in_play=in_play)
+        given_away = shelf.put(clip, sound(size), playing=in_play)
         sizes[clip] = size
         for gone in given_away:
             del sizes[gone]

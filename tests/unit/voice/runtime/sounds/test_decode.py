@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from holdfast.voice.media.codec import g711
-from holdfast.voice.runtime.http.content_sniffing import SoundKind, kind_of
+from holdfast.voice.runtime.http.content_sniffing import AudioFormat, audio_format
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.decode import decoded
+from holdfast.voice.runtime.sounds.decode import decode_audio
 from holdfast.voice.runtime.sounds.sound import DecodedAudio
 from tests.unit.voice.runtime.sounds.files import file_of, tone
 
 LONGEST_S = 60.0
-KINDS: tuple[SoundKind, ...] = ("wav", "flac", "aiff", "mp3")
+KINDS: tuple[AudioFormat, ...] = ("wav", "flac", "aiff", "mp3")
 
 
 def hertz(sound: DecodedAudio) -> int:
@@ -46,11 +46,11 @@ def hertz(sound: DecodedAudio) -> int:
         ("RAW", "ULAW", 8_000, "audio/ulaw", "ulaw"),
     ],
 )
-def test_a_tone_stays_what_it_is(kind: str, subtype: str, rate: int, said: str, expected: SoundKind) -> None:
+def test_a_tone_stays_what_it_is(kind: str, subtype: str, rate: int, said: str, expected: AudioFormat) -> None:
     body = file_of(tone(rate=rate), rate=rate, kind=kind, subtype=subtype)
-    assert kind_of(body, said) == expected
+    assert audio_format(body, said) == expected
 
-    sound = decoded(body, expected, longest_s=LONGEST_S)
+    sound = decode_audio(body, expected, max_duration_s=LONGEST_S)
 
     assert sound.seconds == pytest.approx(1.0, abs=0.1)
     assert hertz(sound) == pytest.approx(1000, abs=3)
@@ -61,7 +61,7 @@ def test_a_tone_stays_what_it_is(kind: str, subtype: str, rate: int, said: str, 
 def test_a_long_sound_has_no_seams_between_the_blocks_it_is_read_in(kind: str, subtype: str) -> None:
     body = file_of(tone(seconds=5.0), rate=44_100, kind=kind, subtype=subtype)
 
-    sound = decoded(body, kind_of(body, "") or "wav", longest_s=LONGEST_S)
+    sound = decode_audio(body, audio_format(body, "") or "wav", max_duration_s=LONGEST_S)
 
     samples = g711.decode(sound.audio).astype(np.float64)
     windows = samples[800 : len(samples) // 160 * 160 - 800].reshape(-1, 160)
@@ -72,22 +72,22 @@ def test_a_long_sound_has_no_seams_between_the_blocks_it_is_read_in(kind: str, s
 def test_all_channels_are_heard() -> None:
     body = file_of(np.stack([tone(hz=700), np.zeros(44_100)], axis=1), rate=44_100, kind="WAV")
 
-    sound = decoded(body, "wav", longest_s=LONGEST_S)
+    sound = decode_audio(body, "wav", max_duration_s=LONGEST_S)
 
     assert hertz(sound) == pytest.approx(700, abs=3)
     assert sound.level_db == pytest.approx(-13.5 - 6, abs=0.5)
 
 
 def test_a_loud_sound_is_brought_down_and_a_soft_one_stays() -> None:
-    loud = decoded(file_of(tone(level=0.99), rate=44_100, kind="WAV"), "wav", longest_s=LONGEST_S)
-    soft = decoded(file_of(tone(level=0.01), rate=44_100, kind="WAV"), "wav", longest_s=LONGEST_S)
+    loud = decode_audio(file_of(tone(level=0.99), rate=44_100, kind="WAV"), "wav", max_duration_s=LONGEST_S)
+    soft = decode_audio(file_of(tone(level=0.01), rate=44_100, kind="WAV"), "wav", max_duration_s=LONGEST_S)
 
     assert loud.peak_db == pytest.approx(-3, abs=0.01)
     assert soft.peak_db == pytest.approx(-40, abs=0.3)
 
 
 def test_what_telephones_cannot_carry_is_filtered_out_and_not_folded_back() -> None:
-    sound = decoded(file_of(tone(hz=6000), rate=44_100, kind="WAV"), "wav", longest_s=LONGEST_S)
+    sound = decode_audio(file_of(tone(hz=6000), rate=44_100, kind="WAV"), "wav", max_duration_s=LONGEST_S)
 
     assert sound.level_db < -60
 
@@ -95,7 +95,7 @@ def test_what_telephones_cannot_carry_is_filtered_out_and_not_folded_back() -> N
 def test_a_file_that_breaks_off_is_played_as_far_as_it_goes() -> None:
     body = file_of(tone(seconds=2.0), rate=44_100, kind="WAV")
 
-    sound = decoded(body[: len(body) // 2], "wav", longest_s=LONGEST_S)
+    sound = decode_audio(body[: len(body) // 2], "wav", max_duration_s=LONGEST_S)
 
     assert sound.seconds == pytest.approx(1.0, abs=0.05)
     assert hertz(sound) == pytest.approx(1000, abs=3)
@@ -107,7 +107,7 @@ def test_samples_that_are_no_numbers_are_silenced() -> None:
     samples[200:300] = np.inf
     body = file_of(samples, rate=8000, kind="WAV", subtype="FLOAT")
 
-    sound = decoded(body, "wav", longest_s=LONGEST_S)
+    sound = decode_audio(body, "wav", max_duration_s=LONGEST_S)
 
     assert sound.peak_db <= -2.9
     assert np.isfinite(sound.level_db)
@@ -118,12 +118,12 @@ def test_a_sound_longer_than_the_limit(kind: str, rate: int) -> None:
     body = file_of(np.zeros(rate * 3), rate=rate, kind=kind)
 
     with pytest.raises(SoundUnplayable, match="longer than"):
-        decoded(body, "flac" if kind == "FLAC" else "wav", longest_s=2.0)
+        decode_audio(body, "flac" if kind == "FLAC" else "wav", max_duration_s=2.0)
 
 
 def test_raw_sound_longer_than_the_limit() -> None:
     with pytest.raises(SoundUnplayable, match="longer than"):
-        decoded(bytes(8001), "ulaw", longest_s=1.0)
+        decode_audio(bytes(8001), "ulaw", max_duration_s=1.0)
 
 
 def wav_header(*, channels: int, rate: int) -> bytes:
@@ -136,7 +136,7 @@ def wav_header(*, channels: int, rate: int) -> bytes:
 @pytest.mark.parametrize(("channels", "rate"), [(33, 8000), (1000, 8000), (1, 1), (1, 2_000_000_000)])
 def test_a_header_that_claims_nonsense(channels: int, rate: int) -> None:
     with pytest.raises(SoundUnplayable):
-        decoded(wav_header(channels=channels, rate=rate), "wav", longest_s=LONGEST_S)
+        decode_audio(wav_header(channels=channels, rate=rate), "wav", max_duration_s=LONGEST_S)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_a_header_that_claims_nonsense(channels: int, rate: int) -> None:
         (file_of(np.zeros(0), rate=8000, kind="WAV"), "wav"),
     ],
 )
-def test_what_is_no_sound(body: bytes, kind: SoundKind) -> None:
+def test_what_is_no_sound(body: bytes, kind: AudioFormat) -> None:
     with pytest.raises(SoundUnplayable) as refusal:
-        decoded(body, kind, longest_s=LONGEST_S)
+        decode_audio(body, kind, max_duration_s=LONGEST_S)
     assert refusal.value.code == 13420
 
 
@@ -164,9 +164,9 @@ def test_what_is_no_sound(body: bytes, kind: SoundKind) -> None:
 def test_a_damaged_file_is_decoded_or_refused(start: int, junk: bytes, kind: str) -> None:
     body = bytearray(file_of(tone(rate=8000, seconds=0.2), rate=8000, kind=kind))
     body[start : start + len(junk)] = junk
-    names: dict[str, SoundKind] = {"WAV": "wav", "FLAC": "flac", "AIFF": "aiff"}
+    names: dict[str, AudioFormat] = {"WAV": "wav", "FLAC": "flac", "AIFF": "aiff"}
     try:
-        sound = decoded(bytes(body), names[kind], longest_s=LONGEST_S)
+        sound = decode_audio(bytes(body), names[kind], max_duration_s=LONGEST_S)
     except SoundUnplayable:
         return
     assert sound.seconds <= LONGEST_S

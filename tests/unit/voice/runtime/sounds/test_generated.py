@@ -11,8 +11,8 @@ from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ
 from holdfast.voice.runtime.sounds.generated import (
     FRAME,
     built_in,
+    dtmf_tones,
     music,
-    touch_tones,
 )
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio
 
@@ -88,7 +88,7 @@ def test_there_is_no_other() -> None:
 
 @pytest.mark.parametrize("digit", "1234567890*#ABCD")
 def test_every_key_is_its_two_tones(digit: str) -> None:
-    samples = heard(touch_tones(digit))
+    samples = heard(dtmf_tones(digit))
     low, high = DTMF_HZ[digit]
 
     found = strongest_hz(samples[:800], 2)
@@ -98,13 +98,13 @@ def test_every_key_is_its_two_tones(digit: str) -> None:
 
 
 def test_keys_and_pauses_follow_each_other() -> None:
-    samples = heard(touch_tones("1w2Wa"))
+    samples = heard(dtmf_tones("1w2Wa"))
 
     assert len(samples) == int(3 * 0.2 * RATE_HZ + 1.5 * RATE_HZ)
     assert level_db(samples[1700:5500]) < -80
-    assert samples[-1600:].tobytes() == heard(touch_tones("A")).tobytes()
+    assert samples[-1600:].tobytes() == heard(dtmf_tones("A")).tobytes()
 
 
 @pytest.mark.parametrize("digits", ["", "12x", "+1", "1" * 201])
 def test_what_is_no_key_makes_no_tone(digits: str) -> None:
-    assert touch_tones(digits) is None
+    assert dtmf_tones(digits) is None

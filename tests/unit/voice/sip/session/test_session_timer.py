@@ -438,7 +438,7 @@ def test_while_a_change_is_under_way_it_shows_whether_the_peer_is_there() -> Non
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
-def unreachable(scene: Scene, phone: Address, seconds: int) -> list[str]:
+def unreachable_reason(scene: Scene, phone: Address, seconds: int) -> list[str]:
     """Time passes, and each connection to the phone fails after a second; what was tried to be sent."""
     tried = []
     for _ in range(seconds):
@@ -466,9 +466,9 @@ def connected() -> tuple[Scene, Address]:
 def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_udp() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    assert unreachable(scene, phone, 91) == ["OPTIONS"] * 4
+    assert unreachable_reason(scene, phone, 91) == ["OPTIONS"] * 4
     assert scene.ends() == []
-    assert unreachable(scene, phone, 3) == ["OPTIONS"]
+    assert unreachable_reason(scene, phone, 3) == ["OPTIONS"]
     assert scene.node.sent[-1][0].startswith(b"BYE")
     assert scene.ends() == [(EndCause.LOST, 408)]
     scene.wire.run(60)
@@ -478,13 +478,13 @@ def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_u
 def test_a_phone_that_can_be_connected_to_again_in_time_is_there() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    assert unreachable(scene, phone, 75) == ["OPTIONS"] * 2
+    assert unreachable_reason(scene, phone, 75) == ["OPTIONS"] * 2
     scene.peer.heard()
     scene.wire.run(10)
     (asked,) = scene.peer.heard()
     scene.peer.say(reply(asked, 503))
-    assert unreachable(scene, phone, 59) == []
-    assert unreachable(scene, phone, 30) == ["OPTIONS"] * 3
+    assert unreachable_reason(scene, phone, 59) == []
+    assert unreachable_reason(scene, phone, 30) == ["OPTIONS"] * 3
     assert scene.ends() == []
 
 
@@ -523,11 +523,11 @@ def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int
 def test_who_cannot_be_connected_to_but_is_heard_keeps_the_call() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    unreachable(scene, phone, 85)
+    unreachable_reason(scene, phone, 85)
     scene.node.agent.sounds(A, now=scene.wire.now)
-    unreachable(scene, phone, 60)
+    unreachable_reason(scene, phone, 60)
     assert scene.ends() == []
-    unreachable(scene, phone, 60)
+    unreachable_reason(scene, phone, 60)
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
@@ -647,7 +647,7 @@ def test_a_refresh_for_which_there_is_no_connection_is_no_sign_of_life() -> None
     scene.peer.heard()
     scene.wire.run(59)
     scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    assert unreachable(scene, phone, 13) == ["UPDATE", "OPTIONS", "UPDATE"]
+    assert unreachable_reason(scene, phone, 13) == ["UPDATE", "OPTIONS", "UPDATE"]
 
 
 def test_answers_that_come_after_the_end_are_nothing() -> None:

@@ -13,14 +13,14 @@ from typing import Generic, Literal, TypeVar
 
 V = TypeVar("V")
 
-State = Literal["fresh", "tolerable", "stale"]
+Freshness = Literal["fresh", "stale-while-revalidate", "stale"]
 """Usable as it is; usable at once while it is asked for again behind; only usable after asking."""
 
 YEAR_S = 31_536_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caching:
+class CachePolicy:
     """The caching part of an answer's headers. Units: seconds.
 
     `shared` says that it may serve other calls than the one that asked.
@@ -28,15 +28,15 @@ class Caching:
 
     storable: bool = True
     shared: bool = False
-    must_ask: bool = False
+    must_revalidate: bool = False
     """`no-cache` or `must-revalidate`: never used unasked once stale."""
     lifetime_s: float | None = None
-    tolerated_s: float = 0.0
+    stale_while_revalidate_s: float = 0.0
     etag: str | None = None
     last_modified: str | None = None
 
     @property
-    def worth_keeping(self) -> bool:
+    def is_useful(self) -> bool:
         """Whether keeping it could ever save anything."""
         has_lifetime = self.lifetime_s is not None and self.lifetime_s > 0
         return self.storable and (has_lifetime or self.etag is not None or self.last_modified is not None)
@@ -51,7 +51,7 @@ class Caching:
         return headers
 
 
-def read_caching(headers: Mapping[str, str]) -> Caching:
+def read_cache_policy(headers: Mapping[str, str]) -> CachePolicy:
     """Read the headers of an answer. Shape: names in lower case. Nonsense counts as absent, and never as permission."""
     directives = _directives(headers.get("cache-control", ""))
     lifetime = _seconds(directives.get("max-age"))
@@ -63,66 +63,70 @@ def read_caching(headers: Mapping[str, str]) -> Caching:
         lifetime = 0.0
     varies = headers.get("vary", "")
     personal = "private" in directives or "set-cookie" in headers or "*" in varies or "cookie" in varies.lower()
-    return Caching(
+    return CachePolicy(
         storable="no-store" not in directives and "*" not in varies,
         shared=not personal,
-        must_ask="must-revalidate" in directives or "no-cache" in directives,
+        must_revalidate="must-revalidate" in directives or "no-cache" in directives,
         lifetime_s=lifetime,
-        tolerated_s=_seconds(directives.get("stale-while-revalidate")) or 0.0,
+        stale_while_revalidate_s=_seconds(directives.get("stale-while-revalidate")) or 0.0,
         etag=_short(headers.get("etag")),
         last_modified=_short(headers.get("last-modified")),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedAnswer(Generic[V]):
+class CachedResponse(Generic[V]):
     """A kept answer. Units: `at` the moment it was got or confirmed, `size` bytes."""
 
     value: V
-    caching: Caching
-    at: float
+    policy: CachePolicy
+    fetched_at: float
     size: int
 
-    def state(self, now: float) -> State:
+    def freshness(self, now: float) -> Freshness:
         """Whether it may be used now."""
-        lifetime = self.caching.lifetime_s
+        lifetime = self.policy.lifetime_s
         if lifetime is None:
             return "stale"
-        if now < self.at + lifetime:
+        if now < self.fetched_at + lifetime:
             return "fresh"
-        return "tolerable" if now < self.at + lifetime + self.caching.tolerated_s else "stale"
+        return (
+            "stale-while-revalidate"
+            if now < self.fetched_at + lifetime + self.policy.stale_while_revalidate_s
+            else "stale"
+        )
 
 
-class AnswerCache(Generic[V]):
+class ResponseCache(Generic[V]):
     """Kept answers by key; the least recently used go when there are too many bytes."""
 
     def __init__(self, *, budget_bytes: int) -> None:
-        self._kept: OrderedDict[Hashable, CachedAnswer[V]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, CachedResponse[V]] = OrderedDict()
         self._budget = budget_bytes
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, key: Hashable) -> CachedAnswer[V] | None:
+    def get(self, key: Hashable) -> CachedResponse[V] | None:
         """The answer kept under a key, however old."""
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
         return kept
 
-    def keep(self, key: Hashable, value: V, *, caching: Caching, now: float, size: int) -> None:
+    def put(self, key: Hashable, value: V, *, policy: CachePolicy, now: float, size: int) -> None:
         """Keep an answer in place of an older one; nothing is kept that is larger than the whole budget."""
-        self.forget(key)
+        self.remove(key)
         if size > self._budget:
             return
-        self._kept[key] = CachedAnswer(value=value, caching=caching, at=now, size=size)
+        self._kept[key] = CachedResponse(value=value, policy=policy, fetched_at=now, size=size)
         self._size += size
         while self._size > self._budget:
             _, gone = self._kept.popitem(last=False)
             self._size -= gone.size
 
-    def confirm(self, key: Hashable, caching: Caching, *, now: float) -> None:
+    def confirm(self, key: Hashable, policy: CachePolicy, *, now: float) -> None:
         """The web server says it has not changed (304): it is as new as if just got.
 
         A validator that the confirmation leaves out stays. Source: RFC 9111 §4.3.4.
@@ -131,14 +135,14 @@ class AnswerCache(Generic[V]):
         if kept is None:
             return
         renewed = replace(
-            caching,
-            etag=caching.etag or kept.caching.etag,
-            last_modified=caching.last_modified or kept.caching.last_modified,
-            lifetime_s=kept.caching.lifetime_s if caching.lifetime_s is None else caching.lifetime_s,
+            policy,
+            etag=policy.etag or kept.policy.etag,
+            last_modified=policy.last_modified or kept.policy.last_modified,
+            lifetime_s=kept.policy.lifetime_s if policy.lifetime_s is None else policy.lifetime_s,
         )
-        self._kept[key] = replace(kept, caching=renewed, at=now)
+        self._kept[key] = replace(kept, policy=renewed, fetched_at=now)
 
-    def forget(self, key: Hashable) -> None:
+    def remove(self, key: Hashable) -> None:
         """Keep it no longer; no error when it was not kept."""
         gone = self._kept.pop(key, None)
         if gone is not None:
