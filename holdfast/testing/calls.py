@@ -31,19 +31,19 @@ from holdfast.voice.sip.effects import (
     ReofferAnswered,
     ReofferDue,
     Reoffered,
-    ReofferPutOff,
+    ReofferPostponed,
     ReofferRefused,
     ReofferWithdrawn,
     SessionEvent,
     SessionId,
 )
-from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
+from holdfast.voice.sip.errors import NotAcceptableHere, OfferOutOfOrder, SdpUnreadable
 from holdfast.voice.sip.sdp.offer import (
     Agreed,
     Negotiation,
+    answer_offer,
+    apply_answer,
     make_offer,
-    take_answer,
-    take_offer,
     withdraw_offer,
 )
 from holdfast.voice.sip.sdp.sdp import Direction
@@ -148,7 +148,7 @@ class PhoneCall:
             if self._offer is None:
                 self._negotiation, sdp = make_offer(self._negotiation)
             else:
-                self._negotiation, sdp = take_offer(self._negotiation, self._offer)
+                self._negotiation, sdp = answer_offer(self._negotiation, self._offer)
                 self._speak()
         except (SdpUnreadable, NotAcceptableHere) as error:
             self.refuse(BAD_REQUEST if isinstance(error, SdpUnreadable) else NOT_ACCEPTABLE_HERE)
@@ -168,7 +168,7 @@ class PhoneCall:
         if self._offer is None:
             self.ring()
             return
-        self._negotiation, sdp = take_offer(self._negotiation, self._offer)
+        self._negotiation, sdp = answer_offer(self._negotiation, self._offer)
         self._speak()
         rings = self._endpoint.agent.ring(
             self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp, acknowledged=acknowledged
@@ -188,7 +188,7 @@ class PhoneCall:
         Raises: CallFailed when the peer does not agree, TimeoutError.
         """
         wish = Direction.SENDONLY if form.phone_sends else Direction.INACTIVE
-        self._negotiation, self._form = replace(self._negotiation, wish=wish), form
+        self._negotiation, self._form = replace(self._negotiation, local_direction=wish), form
         answered = await self._change(self._describe(), by, f"answer to {form.value}", within_s)
         self.state = CallState.HOLDING
         return answered
@@ -204,7 +204,7 @@ class PhoneCall:
 
         Raises: CallFailed, TimeoutError.
         """
-        self._negotiation, self._form = replace(self._negotiation, wish=Direction.SENDRECV), None
+        self._negotiation, self._form = replace(self._negotiation, local_direction=Direction.SENDRECV), None
         answered = await self._change(self._describe() if offer else None, by, "answer to the un-hold", within_s)
         self.state = CallState.TALKING if self._answered.done() else CallState.RINGING
         return answered
@@ -220,7 +220,7 @@ class PhoneCall:
 
     def tell(self, digit: str) -> None:
         """Tell the peer of a key by INFO, whatever was agreed."""
-        self._endpoint.do(self._endpoint.agent.press(self.session, digit, now=now_s()))
+        self._endpoint.do(self._endpoint.agent.send_digit(self.session, digit, now=now_s()))
 
     async def put_through(self, target: str, *, within_s: float = 5.0) -> int:
         """Ask the peer to call somebody else instead of us (REFER); the last status told. Raises: TimeoutError."""
@@ -268,7 +268,7 @@ class PhoneCall:
                 self._negotiation = withdraw_offer(self._negotiation)
                 if self._changed is not None and not self._changed.done():
                     self._changed.set_exception(CallFailed("the change was refused", event.status, event.reason))
-            case ReofferWithdrawn() | ReofferPutOff():
+            case ReofferWithdrawn() | ReofferPostponed():
                 self._negotiation = withdraw_offer(self._negotiation)
             case ProvisionalAcknowledged():
                 self._take_answer(event.sdp)
@@ -308,7 +308,7 @@ class PhoneCall:
         if sdp is None or not self._negotiation.offered:
             return
         try:
-            self._negotiation = take_answer(self._negotiation, sdp)
+            self._negotiation = apply_answer(self._negotiation, sdp)
         except (SdpUnreadable, NotAcceptableHere):
             self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
             return
@@ -320,12 +320,12 @@ class PhoneCall:
             if offer is None:
                 self._negotiation, sdp = make_offer(self._negotiation)
             else:
-                self._negotiation, sdp = take_offer(self._negotiation, offer)
+                self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except SdpUnreadable:
             self._endpoint.do(agent.refuse_reoffer(self.session, BAD_REQUEST, now=now))
         except NotAcceptableHere:
             self._endpoint.do(agent.refuse_reoffer(self.session, NOT_ACCEPTABLE_HERE, now=now))
-        except WrongMoment:
+        except OfferOutOfOrder:
             self._endpoint.do(agent.refuse_reoffer(self.session, REQUEST_PENDING, now=now))
         else:
             self._speak()
@@ -346,7 +346,7 @@ class PhoneCall:
     def _answer_late(self, offer: bytes) -> None:
         """The peer's offer came in the 200 to a change without one: answer it in the ACK."""
         try:
-            self._negotiation, sdp = take_offer(self._negotiation, offer)
+            self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except (SdpUnreadable, NotAcceptableHere):
             self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
             return

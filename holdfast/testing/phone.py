@@ -53,7 +53,7 @@ from holdfast.voice.sip.sdp import sdes
 from holdfast.voice.sip.sdp.offer import (
     Codec,
     Negotiation,
-    Sealing,
+    SrtpPolicy,
     make_offer,
 )
 
@@ -106,7 +106,7 @@ class Phone:
         server: tuple[str, int] | Address | None = None,
         transport: Transport = "UDP",
         certificate: Path | None = None,
-        srtp: Sealing = "refused",
+        srtp: SrtpPolicy = "refused",
         codecs: tuple[Codec, ...] = ("PCMU", "PCMA"),
         events: bool = True,
         hum: Chord | None = None,
@@ -126,7 +126,7 @@ class Phone:
         self._server = None if server is None else Address(server[0], server[1], transport)
         self._transport = transport
         self._certificate = certificate
-        self._srtp: Sealing = srtp
+        self._srtp: SrtpPolicy = srtp
         self._codecs = codecs
         self._events = events
         self._credentials = DigestCredentials(user=user or name, password=password) if password is not None else None
@@ -333,9 +333,9 @@ class Phone:
             local=line.address,
             session_id=secrets.randbits(31),
             codecs=self._codecs,
-            events=self._events,
-            sealing=self._srtp,
-            crypto=sdes.make(secrets.token_bytes),
+            telephone_events=self._events,
+            srtp_policy=self._srtp,
+            crypto=sdes.make_crypto(secrets.token_bytes),
         )
 
     async def _leave(self) -> None:

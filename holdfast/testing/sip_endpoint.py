@@ -56,7 +56,7 @@ class TestEndpoint(asyncio.DatagramProtocol):
                 contact_user=contact_user,
             ),
             token=lambda: secrets.token_hex(8),
-            dice=random.random,
+            random=random.random,
             policy=policy,
         )
 
@@ -70,11 +70,11 @@ class TestEndpoint(asyncio.DatagramProtocol):
 
     def unframed(self, broken: FramingBroken, source: Address) -> None:
         """Source: streams.Owner."""
-        self.do(self.agent.unframed(broken.head, source, broken.status, broken.reason, now_s()))
+        self.do(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, now_s()))
 
     def disconnected(self, gone: Address) -> None:
         """Source: streams.Owner."""
-        self.do(self.agent.disconnected(gone, now_s()))
+        self.do(self.agent.handle_disconnect(gone, now_s()))
 
     def needs(self, address: Address) -> bool:
         """Source: streams.Owner. A phone keeps its connections."""

@@ -37,9 +37,9 @@ from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Message, Request, Response
 from holdfast.voice.sip.sdp.offer import (
     Negotiation,
+    answer_offer,
+    apply_answer,
     make_offer,
-    take_answer,
-    take_offer,
     withdraw_offer,
 )
 from tests.fuzz.hostile import Dialog, answered, packet, sip
@@ -65,7 +65,7 @@ class Line:
         self.agent = Agent(
             AgentSettings(address=US, secret=b"fuzz", max_sessions=200, max_transactions=2000, answer_within_s=30.0),
             token=lambda: f"t{next(tokens)}",
-            dice=lambda: 0.5,
+            random=lambda: 0.5,
         )
         self.now = 1000.0
         self.sent: list[bytes] = []
@@ -159,7 +159,7 @@ class Line:
     def _invited(self, event: Invited) -> None:
         state = Negotiation(local=("127.0.0.1", 16384), session_id=1)
         try:
-            state, ours = make_offer(state) if event.sdp is None else take_offer(state, event.sdp)
+            state, ours = make_offer(state) if event.sdp is None else answer_offer(state, event.sdp)
         except VoiceError as refused:
             self._do(self.agent.refuse(event.session, refused.sip, now=self.now))
             return
@@ -172,7 +172,7 @@ class Line:
     def _reoffered(self, event: Reoffered) -> None:
         state = self.agreed[event.session]
         try:
-            state, ours = make_offer(state) if event.sdp is None else take_offer(state, event.sdp)
+            state, ours = make_offer(state) if event.sdp is None else answer_offer(state, event.sdp)
         except VoiceError as refused:
             self._do(self.agent.refuse_reoffer(event.session, refused.sip, now=self.now))
             return
@@ -184,7 +184,7 @@ class Line:
         if state is None or not state.offered:
             return
         try:
-            self.agreed[session] = take_answer(state, answer or b"")
+            self.agreed[session] = apply_answer(state, answer or b"")
         except VoiceError:
             self.agreed[session] = withdraw_offer(state)
 
@@ -297,7 +297,9 @@ def the_registrar(numbers: Iterable[int]) -> list[str]:
         dice, name = random.Random(f"registrar {number}"), f"trunk {number}"
         line.sent.clear()
         good = DigestCredentials(user="us", password="secret")
-        line._do(line.agent.register(name, CALLER, "us", now=line.now, credentials=good, expires_s=300, insists=True))
+        line._do(
+            line.agent.register(name, CALLER, "us", now=line.now, credentials=good, expires_s=300, keep_trying=True)
+        )
         began, asked = line.now, 0
         while line.now < began + REGISTERED_S:
             for each in [each for each in line.sent if each.startswith(b"REGISTER")]:
@@ -323,7 +325,7 @@ def descriptions(numbers: Iterable[int]) -> list[str]:
         body = packet("sdp", number)
         for is_offer in (True, False):
             try:
-                agreed = (take_offer(fresh, body)[0] if is_offer else take_answer(offered, body)).agreed
+                agreed = (answer_offer(fresh, body)[0] if is_offer else apply_answer(offered, body)).agreed
             except VoiceError as refused:
                 if not 400 <= refused.sip <= 499:
                     wrong.append(f"sdp {number}: refused with {refused.sip}")

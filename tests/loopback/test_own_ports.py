@@ -67,13 +67,13 @@ def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384
 def test_each_port_of_ours_is_ours_at_the_address_we_listen_at_and_at_the_one_phones_are_told(
     host: str, port: int
 ) -> None:
-    assert "of this server" in str(ours(listening="192.0.2.2").objection(host, port))
+    assert "of this server" in str(ours(listening="192.0.2.2").refusal(host, port))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "192.0.2.2", "192.0.2.3", "10.1.2.3", PUBLIC])
 @pytest.mark.parametrize("port", [5060, 8080, 16386])
 def test_who_listens_everywhere_is_reached_at_every_address_of_the_machine(host: str, port: int) -> None:
-    assert "of this server" in str(ours(listening="0.0.0.0").objection(host, port))
+    assert "of this server" in str(ours(listening="0.0.0.0").refusal(host, port))
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_who_listens_everywhere_is_reached_at_every_address_of_the_machine(host:
     ],
 )
 def test_other_ports_and_other_hosts_are_others(host: str, port: int) -> None:
-    assert ours(listening="192.0.2.2").objection(host, port) is None
+    assert ours(listening="192.0.2.2").refusal(host, port) is None
 
 
 @pytest.mark.parametrize(
     "host", ["255.255.255.255", "192.0.2.255", "192.0.2.0", "127.255.255.255", "224.0.0.1", "239.255.255.250"]
 )
 def test_many_hosts_are_no_destination(host: str) -> None:
-    assert "is many hosts" in str(ours(listening="127.0.0.1").objection(host, 4000))
+    assert "is many hosts" in str(ours(listening="127.0.0.1").refusal(host, 4000))
 
 
 def test_a_port_of_a_row_that_is_not_in_use_is_ours_unless_a_program_here_has_it() -> None:
@@ -102,10 +102,10 @@ def test_a_port_of_a_row_that_is_not_in_use_is_ours_unless_a_program_here_has_it
     made = ours(listening="127.0.0.1", rows=range(base, base + 2 * ROWS))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as softphone:
         softphone.bind(("127.0.0.1", base + 2))
-        assert made.objection("127.0.0.1", base + 2) is None
-        assert made.objection(PUBLIC, base + 2) is not None
-        assert made.objection("127.0.0.1", base + 4) is not None
-    assert made.objection("127.0.0.1", base + 2) is not None
+        assert made.refusal("127.0.0.1", base + 2) is None
+        assert made.refusal(PUBLIC, base + 2) is not None
+        assert made.refusal("127.0.0.1", base + 4) is not None
+    assert made.refusal("127.0.0.1", base + 2) is not None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", PUBLIC])
@@ -114,7 +114,7 @@ def test_a_port_just_below_a_closed_row_is_refused_because_its_rtcp_reaches_that
     base = free_ports(ROWS)
     made = ours(listening="127.0.0.1", rows=range(base, base + 2 * ROWS))
     below = base + 2 * row - 1
-    assert f"port {below} is a port of this server" in str(made.objection(host, below))
+    assert f"port {below} is a port of this server" in str(made.refusal(host, below))
 
 
 def test_a_program_just_below_a_closed_row_is_reached_once_the_port_of_the_row_has_a_program_too() -> None:
@@ -125,9 +125,9 @@ def test_a_program_just_below_a_closed_row_is_reached_once_the_port_of_the_row_h
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtcp,
     ):
         rtp.bind(("127.0.0.1", base + 1))
-        assert made.objection("127.0.0.1", base + 1) is not None
+        assert made.refusal("127.0.0.1", base + 1) is not None
         rtcp.bind(("127.0.0.1", base + 2))
-        assert made.objection("127.0.0.1", base + 1) is None
+        assert made.refusal("127.0.0.1", base + 1) is None
 
 
 def test_the_kernel_tells_the_addresses_of_this_machine() -> None:

@@ -107,7 +107,7 @@ async def test_a_phone_calls_in_by_tcp(bench: Bench) -> None:
         bench.legs.carry_out(HangUpLeg(call=came.call))
         assert await call.over() is EndCause.HUNG_UP
     assert {message.peer.transport for message in carol.messages} == {"TCP"}
-    assert not any(message.again for message in carol.messages)
+    assert not any(message.repeated for message in carol.messages)
 
 
 async def test_a_line_registers_by_tcp_and_is_called_over_its_connection(bench: Bench) -> None:

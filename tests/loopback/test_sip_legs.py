@@ -282,19 +282,19 @@ async def test_a_phone_is_heard_when_more_packets_have_come(bench: Bench) -> Non
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await call.answered()
-        sessions = bench.legs._desk.agent._desk.sessions
+        sessions = bench.legs._desk.agent._stack.sessions
 
-        def sounded_at() -> float | None:
+        def last_audio_at() -> float | None:
             (session,) = sessions.values()
-            return session.sounded_at
+            return session.last_audio_at
 
         bench.legs.heard(came.call, 0)
-        assert sounded_at() is None
+        assert last_audio_at() is None
         bench.legs.heard(came.call, 250)
-        first = sounded_at()
+        first = last_audio_at()
         assert first is not None
         bench.legs.heard(came.call, 250)
-        assert sounded_at() == first
+        assert last_audio_at() == first
         await call.hang_up()
         bench.legs.heard(came.call, 500)
 
@@ -587,7 +587,7 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
         assert b"RTP/AVP 0 8 9 101" in (accepted.sdp or b"")
         assert bench.rows.told == []
         far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
-        far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
+        far.sip.do(far.sip.agent.send_digit(session, "5", now=time.time()))
         assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
         assert bench.rows.told == [(came.call, ("PCMA", True, True)), (came.call, "5")]
         far.sip.do(far.sip.agent.reoffer(session, None, now=time.time()))
@@ -611,13 +611,13 @@ async def test_a_key_heard_in_the_sound_is_not_counted_again_when_info_tells_of_
         await far.event(Accepted)
         bench.legs.pressed(came.call, "5")
         for digit in "567":
-            far.sip.do(far.sip.agent.press(session, digit, now=time.time()))
+            far.sip.do(far.sip.agent.send_digit(session, digit, now=time.time()))
         seven = DigitPressed(call=came.call, digit="7")
         await bench.until(lambda: seven in bench.said)
         assert [fact.digit for fact in bench.said if isinstance(fact, DigitPressed)] == ["6", "7"]
         assert [told for _, told in bench.rows.told[1:]] == ["6", "7"]
         # A phone that tells by INFO alone is not waited for any more; what it presses after all is no second key.
-        far.sip.do(far.sip.agent.press(session, "8", now=time.time()))
+        far.sip.do(far.sip.agent.send_digit(session, "8", now=time.time()))
         eight = DigitPressed(call=came.call, digit="8")
         await bench.until(lambda: eight in bench.said)
         assert not bench.legs.pressed(came.call, "8")
@@ -630,7 +630,7 @@ async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Be
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
+        far.sip.do(far.sip.agent.send_digit(session, "5", now=time.time()))
         await bench.fact(DigitPressed)  # so the ACK has come as well
         refresh(bench)
         await far.event(Reoffered)
@@ -662,7 +662,7 @@ async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: Bench) -> None
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.press(session, "5", now=time.time()))
+        far.sip.do(far.sip.agent.send_digit(session, "5", now=time.time()))
         await bench.fact(DigitPressed)  # so the ACK has come as well
         refresh(bench)
         first = await far.event(Reoffered)

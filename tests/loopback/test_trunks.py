@@ -196,7 +196,7 @@ async def test_a_quiet_server_answers_lines_and_nobody_else() -> None:
             await made.received()
             await call.hang_up()
         assert unheard.progress == []
-        assert [message.direction for message in stranger.messages if not message.again] == ["out"]
+        assert [message.direction for message in stranger.messages if not message.repeated] == ["out"]
         stranger.call_now = None  # nobody will ever answer its goodbye
 
 

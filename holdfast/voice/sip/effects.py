@@ -250,7 +250,7 @@ class ReofferRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferPutOff:
+class ReofferPostponed:
     """Our `reoffer` met a change of the peer's (491): its offer is over, and the peer's is taken first.
 
     `ReofferDue` follows, unless another `reoffer` was asked in the meantime, which is sent in its place. A change
@@ -297,7 +297,7 @@ class Referral:
     session: SessionId
     status: int
     is_over: bool
-    lasts_s: float | None
+    expires_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +321,7 @@ class MessageSeen:
     start_line: str
     cseq: str
     data: bytes
-    again: bool
+    repeated: bool
 
 
 # --- events outside a session ------------------------------------------------------------------------
@@ -343,7 +343,7 @@ class RegistrationFailed:
     registration: str
     status: int
     reason: str
-    again_s: float | None = None
+    retry_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,7 +386,7 @@ class LockedOut:
     source: Address
     user: str | None
     """None: they were of too many users; none is looked at but of those who proved theirs there."""
-    again_s: float
+    retry_in_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,7 +409,7 @@ SessionEvent = (
     | RefreshDue
     | ReofferAnswered
     | ReofferRefused
-    | ReofferPutOff
+    | ReofferPostponed
     | ReofferDue
     | DigitSignalled
     | ReferralAnswered

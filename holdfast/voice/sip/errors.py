@@ -30,7 +30,7 @@ class NotAcceptableHere(PeerWrong):
     sip = 488
 
 
-class WrongMoment(AskedWrong):
+class OfferOutOfOrder(AskedWrong):
     """An offer or answer that cannot be made now: one is outstanding, or none is."""
 
     sip = 491

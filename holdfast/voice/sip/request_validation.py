@@ -37,17 +37,17 @@ class RequestRejection:
     headers: Headers = ()
 
 
-def objection(received: Request, *, in_call: bool = False) -> RequestRejection | None:
+def find_rejection(received: Request, *, in_call: bool = False) -> RequestRejection | None:
     """What is wrong with a request, or None. ACK is never objected to: it has no response.
 
     `in_call`: it is one of a call that we know, and found by its tags, whatever Request-URI its sender made up.
     Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 wants, is taken: the peer is where it was.
     Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
     """
-    wrong = _unreadable(received)
+    wrong = _inconsistency(received)
     if wrong is not None:
         return RequestRejection(status=400, reason=f"Bad Request ({wrong})")
-    astray = None if in_call else _astray(received.uri)
+    astray = None if in_call else _request_uri_rejection(received.uri)
     if astray is not None:
         return astray
     if received.method != "CANCEL":
@@ -63,7 +63,7 @@ def objection(received: Request, *, in_call: bool = False) -> RequestRejection |
     return None
 
 
-def _astray(uri: str) -> RequestRejection | None:
+def _request_uri_rejection(uri: str) -> RequestRejection | None:
     """What is wrong with the Request-URI of a request that begins something. Source: RFC 3261 §8.2.2.1."""
     scheme = scheme_of(uri)
     if scheme is not None and scheme not in ("sip", "sips", "tel"):
@@ -75,7 +75,7 @@ def _astray(uri: str) -> RequestRejection | None:
     return None
 
 
-def _unreadable(received: Request) -> str | None:
+def _inconsistency(received: Request) -> str | None:
     cseq = received.first("CSeq") or ""
     if cseq.split()[-1] != received.method:
         return "method and CSeq differ"

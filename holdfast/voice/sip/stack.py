@@ -32,12 +32,12 @@ from holdfast.voice.sip.effects import (
     StopTimer,
     TimerToken,
 )
-from holdfast.voice.sip.message.digest import DigestCredentials, answer
+from holdfast.voice.sip.message.digest import DigestCredentials, answer_challenge
 from holdfast.voice.sip.message.message import (
     Request,
     Response,
     clean,
-    reply_anew,
+    reply_address_reconnecting,
     respond,
     via_line,
 )
@@ -83,22 +83,22 @@ class SipStack:
     """State of one agent, and the small verbs with which its parts change it."""
 
     __slots__ = (
-        "_out",
+        "_effects",
         "dialogs",
-        "dice",
         "invites",
         "now",
-        "running",
+        "random",
+        "running_timers",
         "sessions",
         "settings",
         "token",
         "transactions",
     )
 
-    def __init__(self, settings: AgentSettings, *, token: Callable[[], str], dice: Callable[[], float]) -> None:
+    def __init__(self, settings: AgentSettings, *, token: Callable[[], str], random: Callable[[], float]) -> None:
         self.settings = settings
         self.token = token
-        self.dice = dice
+        self.random = random
         self.now = 0.0
         self.transactions: dict[str, Transaction] = {}
         self.sessions: dict[SessionId, Session] = {}
@@ -106,33 +106,33 @@ class SipStack:
         """Call-ID, local tag, remote tag → session."""
         self.invites: dict[tuple[str, str, int], str] = {}
         """Call-ID, From tag, CSeq of a first INVITE of a peer → its transaction, to know one that came two ways."""
-        self.running: set[TimerToken] = set()
-        self._out: list[Effect] = []
+        self.running_timers: set[TimerToken] = set()
+        self._effects: list[Effect] = []
 
     # --- effects
 
-    def take(self) -> list[Effect]:
+    def drain(self) -> list[Effect]:
         """The effects of this turn."""
-        effects, self._out = self._out, []
+        effects, self._effects = self._effects, []
         return effects
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Tell the owner."""
-        self._out.append(event)
+        self._effects.append(event)
 
-    def send(self, data: bytes, to: Address, session: SessionId | None, *, again: bool) -> None:
+    def send(self, data: bytes, to: Address, session: SessionId | None, *, repeated: bool) -> None:
         """Send, and show it in the ladder of the session."""
-        self._out.append(SendMessage(data=data, to=to))
-        self.show(data, to, session, "out", again=again)
+        self._effects.append(SendMessage(data=data, to=to))
+        self.trace(data, to, session, "out", repeated=repeated)
 
-    def show(
-        self, data: bytes, peer: Address, session: SessionId | None, direction: Literal["in", "out"], *, again: bool
+    def trace(
+        self, data: bytes, peer: Address, session: SessionId | None, direction: Literal["in", "out"], *, repeated: bool
     ) -> None:
         """Show a message in the ladder of its session."""
         if session is None:
             return
         cseq = _CSEQ_LINE.search(data)
-        self._out.append(
+        self._effects.append(
             MessageSeen(
                 session=session,
                 direction=direction,
@@ -140,26 +140,26 @@ class SipStack:
                 start_line=clean(data.partition(b"\r\n")[0].decode("utf-8", "surrogateescape")),
                 cseq=clean(cseq[1].decode("utf-8", "surrogateescape").strip()) if cseq else "",
                 data=data,
-                again=again,
+                repeated=repeated,
             )
         )
 
     def start(self, token: TimerToken, after_s: float) -> None:
-        """Start a timer, or start it anew."""
-        self.running.add(token)
-        self._out.append(StartTimer(token=token, after_s=after_s))
+        """Start a timer, or start it peer."""
+        self.running_timers.add(token)
+        self._effects.append(StartTimer(token=token, after_s=after_s))
 
     def stop(self, token: TimerToken) -> None:
         """Stop a timer if it runs."""
-        if token in self.running:
-            self.running.discard(token)
-            self._out.append(StopTimer(token=token))
+        if token in self.running_timers:
+            self.running_timers.discard(token)
+            self._effects.append(StopTimer(token=token))
 
     # --- transactions
 
     def request(
         self,
-        asked: Request,
+        request: Request,
         to: Address,
         *,
         purpose: Purpose,
@@ -168,12 +168,12 @@ class SipStack:
         attempt: int = 0,
     ) -> str:
         """Begin a client transaction; its key."""
-        invite = asked.method == "INVITE"
+        invite = request.method == "INVITE"
         begun = Transaction(
-            key=client_key(asked.via.branch, asked.method),
+            key=client_key(request.via.branch, request.method),
             machine=Machine.INVITE_CLIENT if invite else Machine.CLIENT,
             state=State.CALLING if invite else State.TRYING,
-            request=asked,
+            request=request,
             peer=to,
             reliable=to.reliable,
             session=session,
@@ -184,7 +184,7 @@ class SipStack:
         self.apply(begin_client(begun))
         return begun.key
 
-    def open_server(self, received: Request, to: Address, session: SessionId | None) -> str:
+    def begin_server_transaction(self, received: Request, to: Address, session: SessionId | None) -> str:
         """Begin a server transaction; its key."""
         invite = received.method == "INVITE"
         begun = Transaction(
@@ -209,7 +209,7 @@ class SipStack:
         body: bytes = b"",
         reason: str | None = None,
     ) -> None:
-        """Respond in a server transaction. One that is gone, or has its final response, takes no other."""
+        """Respond in a server transaction. One that is dropped, or has its final response, takes no other."""
         transaction = self.transactions.get(key)
         if transaction is None:
             return
@@ -223,63 +223,63 @@ class SipStack:
 
     def trigger(self, key: str, trigger: Trigger, response: Response | None = None) -> bool:
         """Give a transaction what happened to it; whether its owner must hear of it."""
-        taken = step(self.transactions[key], trigger, response)
-        self.apply(taken)
-        return taken.tells
+        outcome = step(self.transactions[key], trigger, response)
+        self.apply(outcome)
+        return outcome.notifies
 
-    def apply(self, taken: TransactionStep) -> None:
+    def apply(self, outcome: TransactionStep) -> None:
         """Carry out a step of a transaction."""
-        transaction = taken.transaction
-        for data in taken.sends:
-            self.send(data, transaction.peer, transaction.session, again=taken.again)
-        for letter in taken.stops:
+        transaction = outcome.transaction
+        for data in outcome.sends:
+            self.send(data, transaction.peer, transaction.session, repeated=outcome.repeated)
+        for letter in outcome.stops:
             self.stop(transaction_timer_token(letter, transaction.key))
         if transaction.state is State.TERMINATED:
             self.drop_transaction(transaction.key)
             return
         self.transactions[transaction.key] = transaction
-        for letter, after_s in taken.starts:
+        for letter, after_s in outcome.starts:
             self.start(transaction_timer_token(letter, transaction.key), after_s)
 
     def drop_transaction(self, key: str) -> None:
         """Forget a transaction, and a session that is over and only waited for it."""
-        gone = self.transactions.pop(key, None)
-        if gone is None:
+        dropped = self.transactions.pop(key, None)
+        if dropped is None:
             return
         for letter in Trigger:
             self.stop(transaction_timer_token(letter, key))
-        if gone.machine is Machine.INVITE_SERVER:
-            heard = gone.request
-            self.invites.pop((heard.call_id, heard.from_.tag or "", heard.cseq), None)
-        session = self.sessions.get(gone.session) if gone.session else None
+        if dropped.machine is Machine.INVITE_SERVER:
+            invite = dropped.request
+            self.invites.pop((invite.call_id, invite.from_.tag or "", invite.cseq), None)
+        session = self.sessions.get(dropped.session) if dropped.session else None
         if session is not None and session.state is SessionState.OVER and session.transaction == key:
             del self.sessions[session.id]
 
-    def disconnect(self, gone: Address) -> list[Transaction]:
+    def handle_disconnect(self, address: Address) -> list[Transaction]:
         """A connection ended: the client transactions that nothing answered, which are dropped.
 
         Responses of ours still to come go over a new connection, and so do requests in the dialogs of that peer.
         """
-        unheard = []
-        for transaction in [known for known in self.transactions.values() if known.peer == gone]:
+        unanswered = []
+        for transaction in [known for known in self.transactions.values() if known.peer == address]:
             if transaction.machine in (Machine.INVITE_SERVER, Machine.SERVER):
-                anew = reply_anew(transaction.request, gone)
-                self.transactions[transaction.key] = replace(transaction, peer=anew)
+                peer = reply_address_reconnecting(transaction.request, address)
+                self.transactions[transaction.key] = replace(transaction, peer=peer)
             elif transaction.state in (State.CALLING, State.TRYING):
                 self.drop_transaction(transaction.key)
-                unheard.append(transaction)
+                unanswered.append(transaction)
         for session in tuple(self.sessions.values()):
-            if session.dialog is not None and session.dialog.seen_at == gone:
+            if session.dialog is not None and session.dialog.peer_address == address:
                 self.put(replace(session, dialog=dialogs.disconnected(session.dialog)))
-        return unheard
+        return unanswered
 
     # --- sessions
 
-    def reach(self, to: Address, sessions: Iterable[SessionId]) -> None:
+    def reroute(self, to: Address, sessions: Iterable[SessionId]) -> None:
         """From now on the peers of these sessions, as far as they go on, are reached here."""
         for session in [self.sessions[id] for id in sessions if id in self.sessions]:
             if session.dialog is not None:
-                self.put(replace(session, dialog=replace(session.dialog, seen_at=to, behind=None)))
+                self.put(replace(session, dialog=replace(session.dialog, peer_address=to, behind=None)))
             elif session.transaction in self.transactions:
                 invite = self.transactions[session.transaction]
                 self.transactions[session.transaction] = replace(invite, peer=to)
@@ -290,7 +290,7 @@ class SipStack:
         self.sessions[session.id] = session
         return session
 
-    def move(self, session: Session, state: SessionState) -> Session:
+    def change_state(self, session: Session, state: SessionState) -> Session:
         """Store a session in a new state."""
         if state not in TRANSITIONS[session.state]:
             raise AssertionError(f"{session.state.value} → {state.value} is not in the table")
@@ -301,45 +301,48 @@ class SipStack:
         found = self.sessions.get(session)
         return None if found is None or found.state is SessionState.OVER else found
 
-    def enter_dialog(self, session: Session) -> Session:
+    def index_dialog(self, session: Session) -> Session:
         """Make the session findable by its dialog."""
         if session.dialog is not None:
             dialog = session.dialog
             self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
         return self.put(session)
 
-    def enter_early(self, session: Session, early: EarlyDialog) -> Session:
+    def index_early_dialog(self, session: Session, early: EarlyDialog) -> Session:
         """Make the session findable by an early dialog of its."""
         dialog = early.dialog
         self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
-        others = tuple(known for known in session.early if known.dialog.remote_tag != dialog.remote_tag)
-        return self.put(replace(session, early=(*others, early)))
+        others = tuple(known for known in session.early_dialogs if known.dialog.remote_tag != dialog.remote_tag)
+        return self.put(replace(session, early_dialogs=(*others, early)))
 
-    def leave_early(self, session: Session) -> Session:
+    def remove_early_dialogs(self, session: Session) -> Session:
         """Forget the early dialogs of a session."""
-        for known in session.early:
+        for known in session.early_dialogs:
             dialog = known.dialog
             self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
-        return replace(session, early=())
+        return replace(session, early_dialogs=())
 
     def finish(self, session: Session) -> None:
         """Take a session out of the world: its timers and its dialog go, its end has been or is being told."""
-        if session.theirs is not None:
-            self.reply(session.theirs.transaction, 487, tag=session.local_tag)
-        session = self.leave_early(session)
+        if session.peer_reoffer is not None:
+            self.reply(session.peer_reoffer.transaction, 487, tag=session.local_tag)
+        session = self.remove_early_dialogs(session)
         for name in SESSION_TIMERS:
             self.stop(session_timer_token(name, session.id))
         dialog = session.dialog
         if dialog is not None:
             self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
-        over = self.move(replace(session, own=None, waiting=None, theirs=None, unacknowledged=None), SessionState.OVER)
+        over = self.change_state(
+            replace(session, own_reoffer=None, waiting_reoffer=None, peer_reoffer=None, pending_ok=None),
+            SessionState.OVER,
+        )
         if not (over.we_called and over.transaction in self.transactions):
             del self.sessions[over.id]
 
     def end(self, session: Session, cause: EndCause, status: int) -> None:
         """Finish a session and tell why."""
         self.finish(session)
-        self.tell(Ended(session=session.id, cause=cause, status=status))
+        self.emit(Ended(session=session.id, cause=cause, status=status))
 
     # --- parts of messages
 
@@ -368,16 +371,16 @@ class SipStack:
         """
         if credentials is None or challenged.status not in (401, 407):
             return ()
-        if of.attempt >= MAX_TRIES * max(1, len(credentials.realms)) or credentials.at not in (None, of.peer.host):
+        if of.attempt >= MAX_TRIES * max(1, len(credentials.realms)) or credentials.host not in (None, of.peer.host):
             return ()
-        asked = of.request
-        return answer(
+        sent = of.request
+        return answer_challenge(
             challenged,
             credentials,
-            method=asked.method,
-            uri=asked.uri,
+            method=sent.method,
+            uri=sent.uri,
             client_nonce=self.token(),
-            proved=asked.headers,
+            sent=sent.headers,
         )
 
 

@@ -11,10 +11,10 @@ from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.sdp.offer import (
     Agreed,
+    answer_offer,
+    apply_answer,
     make_offer,
     repeat_offer,
-    take_answer,
-    take_offer,
     withdraw_offer,
 )
 
@@ -38,7 +38,7 @@ class LegNegotiation:
             elif event.sdp is None:
                 leg.negotiation, ours = make_offer(leg.negotiation)
             else:
-                leg.negotiation, ours = take_offer(leg.negotiation, event.sdp)
+                leg.negotiation, ours = answer_offer(leg.negotiation, event.sdp)
         except VoiceError as wrong:
             desk.do(desk.agent.refuse_reoffer(event.session, wrong.sip, now=desk.now()))
             return
@@ -75,7 +75,7 @@ class LegNegotiation:
         if leg.negotiation is None or leg.session is None:
             return
         try:
-            leg.negotiation = take_answer(leg.negotiation, sdp)
+            leg.negotiation = apply_answer(leg.negotiation, sdp)
         except VoiceError as wrong:
             log.info("call=%s answer unusable: %s", leg.call, wrong.message)
             if leg.negotiation.agreed is not None:

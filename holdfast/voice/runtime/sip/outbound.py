@@ -31,7 +31,7 @@ from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.uri import Uri, address_of
-from holdfast.voice.sip.sdp.offer import Anywhere, Codec, make_offer
+from holdfast.voice.sip.sdp.offer import AnyDestination, Codec, make_offer
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class OutboundCalls:
         assert leg.row is not None
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
         sealing, first = desk.settings.sealing(goal.transport), self._spoken_by(effect.beside)
-        destinations = Anywhere() if goal.is_ours else desk.own_ports
+        destinations = AnyDestination() if goal.is_ours else desk.own_ports
         negotiation, offer = make_offer(
             leg.begin((leg.row.ip, leg.row.port), sealing, first=first, destinations=destinations)
         )
@@ -117,7 +117,7 @@ class OutboundCalls:
         Deviation: RFC 3263 §4.3 waits for the transaction to fail, which takes 32 s over UDP.
         """
         desk = self._desk
-        if not leg.gone and leg.session is None and desk.agent.is_unheard(session):
+        if not leg.gone and leg.session is None and desk.agent.has_no_response(session):
             desk.do(desk.agent.cancel(session, now=desk.now()))
             self._give_up(leg, session, 408)
 

@@ -49,7 +49,7 @@ class OwnPorts:
         """A socket of ours listens there."""
         self._listening.append((host, port))
 
-    def objection(self, host: str, port: int) -> str | None:
+    def refusal(self, host: str, port: int) -> str | None:
         """Source: sip.offer.Destinations. RTCP goes to the port above the one that is named."""
         address = _ipv4(host)
         if address is None:

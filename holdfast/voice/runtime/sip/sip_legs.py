@@ -62,13 +62,13 @@ from holdfast.voice.runtime.sip.rejected_calls import RejectedCalls
 from holdfast.voice.runtime.sip.transport.endpoint import open_endpoint
 from holdfast.voice.runtime.sip.trunks import Trunks, TrunkStatus
 from holdfast.voice.sip import effects as s
-from holdfast.voice.sip.dispatch.uas import BACK_IN_S
+from holdfast.voice.sip.dispatch.uas import SHUTDOWN_RETRY_AFTER_S
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.message.uri import parse_uri
 from holdfast.voice.sip.sdp.offer import (
-    Anywhere,
+    AnyDestination,
+    answer_offer,
     make_offer,
-    take_offer,
     withdraw_offer,
 )
 
@@ -144,7 +144,7 @@ class SipLegs:
         if desk.settings.http is not None:
             desk.own_ports.listen(*desk.settings.http)
         for line, contacts in known.items():
-            desk.agent.remember(line, contacts, desk.now())
+            desk.agent.restore_contacts(line, contacts, desk.now())
         self.follow_trunks()
         return desk.sip.address
 
@@ -175,7 +175,7 @@ class SipLegs:
     def begin_end(self) -> None:
         """From now on no call begins by a phone's INVITE. Calls that are on go on until they are hung up."""
         self._is_ending = True
-        self._desk.agent.begin_end()
+        self._desk.agent.begin_shutdown()
 
     async def close(self) -> None:
         """Say goodbye to every phone that is left, wait a moment for their answers, and give the port back."""
@@ -222,7 +222,7 @@ class SipLegs:
         leg = desk.legs.get(call)
         if leg is not None and leg.session is not None and packets != leg.packets:
             leg.packets = packets
-            desk.agent.sounds(leg.session, now=desk.now())
+            desk.agent.record_audio(leg.session, now=desk.now())
 
     def pressed(self, call: CallSid, digit: str) -> bool:
         """A key was heard in the sound of a leg: whether it counts, or INFO told of it before and it did already.
@@ -318,7 +318,7 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-                self.registrations.changed(event.user, desk.agent.lasting(event.user))
+                self.registrations.changed(event.user, desk.agent.restorable_contacts(event.user))
             case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
                 pass
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():
@@ -353,14 +353,14 @@ class SipLegs:
         if returned is None and invited.source == desk.sip.itself:
             self._turn_away(leg, invited.session, 403, "a call from ourselves that we did not make")
             return
-        destinations = desk.own_ports if returned is None else Anywhere()
+        destinations = desk.own_ports if returned is None else AnyDestination()
         leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
         leg.reliable = invited.reliable
         sealing = desk.settings.sealing(invited.source.transport)
         negotiation = leg.begin(desk.rows.unopened, sealing, destinations=destinations)
         try:
             if invited.sdp is not None:
-                take_offer(negotiation, invited.sdp)
+                answer_offer(negotiation, invited.sdp)
         except VoiceError as wrong:
             self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
             return
@@ -384,7 +384,7 @@ class SipLegs:
                 leg.negotiation, leg.answer = make_offer(negotiation)
                 leg.ring_with = leg.answer if invited.reliable else None
             else:
-                leg.negotiation, leg.answer = take_offer(negotiation, invited.sdp)
+                leg.negotiation, leg.answer = answer_offer(negotiation, invited.sdp)
         except VoiceError as wrong:
             self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
             return
@@ -396,7 +396,7 @@ class SipLegs:
     def _refused_at_end(self, leg: SipLeg, session: SessionId) -> bool:
         """Refuse a call if the server is being stopped; return whether it was refused."""
         if self._is_ending:
-            headers = (("Retry-After", str(BACK_IN_S)),)
+            headers = (("Retry-After", str(SHUTDOWN_RETRY_AFTER_S)),)
             self._turn_away(leg, session, 503, "the server is being stopped", headers=headers)
         return self._is_ending
 
@@ -433,7 +433,7 @@ class SipLegs:
                 self._agreeing.reoffered(leg, event)
             case s.ReofferAnswered(sdp=sdp) if sdp is not None:
                 self._agreeing.take_answer(leg, sdp)
-            case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferPutOff() | s.ReofferWithdrawn():
+            case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferPostponed() | s.ReofferWithdrawn():
                 if leg.negotiation is not None:
                     leg.negotiation = withdraw_offer(leg.negotiation)
             case s.ProvisionalAcknowledged():
@@ -447,7 +447,7 @@ class SipLegs:
                 desk.tell(LegReferred(call=leg.call, sip_code=status))
             case s.Referral():
                 told = ReferralNotified(
-                    call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.lasts_s
+                    call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.expires_s
                 )
                 desk.tell(told)
             case s.Referred(target=target):

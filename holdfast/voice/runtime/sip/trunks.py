@@ -65,7 +65,7 @@ class Trunks:
                     domain=trunk.domain,
                     credentials=DigestCredentials(user=trunk.user, password=trunk.password or "", realms=trunk.realms),
                     expires_s=EXPIRES_S,
-                    insists=True,
+                    keep_trying=True,
                 )
         return effects
 
@@ -91,7 +91,7 @@ class Trunks:
             self._states[event.registration] = replace(standing, status=None, reason="", again_at=None)
             return
         log.warning("trunk=%s fact=RegistrationFailed status=%d why=%r", where, event.status, event.reason)
-        again_at = None if event.again_s is None else now + event.again_s
+        again_at = None if event.retry_in_s is None else now + event.retry_in_s
         failed = replace(known, state="failed", status=event.status, reason=event.reason, again_at=again_at)
         self._states[event.registration] = failed
 

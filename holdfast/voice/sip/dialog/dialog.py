@@ -44,7 +44,7 @@ class Dialog:
     routes: tuple[str, ...]
     local_cseq: int
     remote_cseq: int | None
-    seen_at: Address
+    peer_address: Address
     """Where the peer's messages come from: the way to it when its Contact leads nowhere."""
     behind: str | None = None
     """The host that they come from at first hand, as a proxy says whose word is taken."""
@@ -52,7 +52,7 @@ class Dialog:
     @property
     def origin(self) -> str:
         """The host that the peer's own signalling comes from."""
-        return self.behind or self.seen_at.host
+        return self.behind or self.peer_address.host
 
 
 def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
@@ -67,11 +67,11 @@ def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
         routes=tuple(reversed(accepted.values("Record-Route"))),
         local_cseq=invite.cseq,
         remote_cseq=None,
-        seen_at=source,
+        peer_address=source,
     )
 
 
-def as_called(invite: Request, local_tag: str, source: Address, *, behind: str | None = None) -> Dialog:
+def as_callee(invite: Request, local_tag: str, source: Address, *, behind: str | None = None) -> Dialog:
     """The dialog that our response to an INVITE makes. Source: RFC 3261 §12.1.1."""
     return Dialog(
         call_id=invite.call_id,
@@ -83,7 +83,7 @@ def as_called(invite: Request, local_tag: str, source: Address, *, behind: str |
         routes=tuple(invite.values("Record-Route")),
         local_cseq=0,
         remote_cseq=invite.cseq,
-        seen_at=source,
+        peer_address=source,
         behind=behind,
     )
 
@@ -104,19 +104,19 @@ def in_order(dialog: Dialog, received: Request) -> bool:
     return dialog.remote_cseq is None or received.cseq > dialog.remote_cseq
 
 
-def hear(dialog: Dialog, received: Request, source: Address, *, behind: str | None = None) -> Dialog:
+def record_request(dialog: Dialog, received: Request, source: Address, *, behind: str | None = None) -> Dialog:
     """Note a request of the peer's: its number, where it came from, and its Contact if it refreshes the target."""
-    heard = replace(dialog, remote_cseq=received.cseq, seen_at=source, behind=behind)
-    return refresh(heard, received)
+    updated = replace(dialog, remote_cseq=received.cseq, peer_address=source, behind=behind)
+    return refresh_target(updated, received)
 
 
-def refresh(dialog: Dialog, message: Message) -> Dialog:
+def refresh_target(dialog: Dialog, message: Message) -> Dialog:
     """Take over the Contact of a target refresh, when it has a usable one. Source: RFC 3261 §12.2.1.2, §12.2.2."""
     target = contact_uri(message) if message.method in REFRESHES_TARGET else None
     return dialog if target is None else replace(dialog, target=target)
 
 
-def write(
+def make_request(
     dialog: Dialog,
     method: str,
     *,
@@ -159,9 +159,9 @@ def next_hop(dialog: Dialog) -> Address:
     try:
         uri = _first_hop(dialog)
     except UriUnreadable:
-        return dialog.seen_at
-    address = _usable(dialog, uri)
-    return dialog.seen_at if address is None or _is_connected(uri, address, dialog.seen_at) else address
+        return dialog.peer_address
+    address = _reachable_address(dialog, uri)
+    return dialog.peer_address if address is None or _is_connected(uri, address, dialog.peer_address) else address
 
 
 def _first_hop(dialog: Dialog) -> Uri:
@@ -169,13 +169,13 @@ def _first_hop(dialog: Dialog) -> Uri:
     return parse_uri(parse_name_addr(dialog.routes[0]).uri if dialog.routes else dialog.target)
 
 
-def _usable(dialog: Dialog, first_hop: Uri) -> Address | None:
+def _reachable_address(dialog: Dialog, first_hop: Uri) -> Address | None:
     """Where requests to the first hop go, or None when it is a name, or hidden from us who see the peer elsewhere."""
     address = address_of(first_hop)
     if address is None:
         return None
-    there, source = ip_address(address.host), ip_address(dialog.seen_at.host)
-    hidden = _openness(there) < _openness(source) if dialog.routes else is_behind_nat(there, source)
+    there, source = ip_address(address.host), ip_address(dialog.peer_address.host)
+    hidden = _scope(there) < _scope(source) if dialog.routes else is_behind_nat(there, source)
     return None if hidden else address
 
 
@@ -188,13 +188,13 @@ def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
 def disconnected(dialog: Dialog) -> Dialog:
     """The dialog after the peer's connection ended: the way to it is its first hop again, over a new connection."""
     try:
-        address = _usable(dialog, _first_hop(dialog))
+        address = _reachable_address(dialog, _first_hop(dialog))
     except UriUnreadable:
         return dialog
-    return dialog if address is None else replace(dialog, seen_at=address)
+    return dialog if address is None else replace(dialog, peer_address=address)
 
 
-def _openness(host: IPv4Address | IPv6Address) -> int:
+def _scope(host: IPv4Address | IPv6Address) -> int:
     """1: reached from everywhere, -1: from its own network, 0: that of a carrier's NAT, between. Source: RFC 6598."""
     return int(host.is_global) - int(host.is_private)
 

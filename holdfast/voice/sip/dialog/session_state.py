@@ -81,7 +81,7 @@ class EarlyDialog:
 
     dialog: Dialog
     rseq: int | None = None
-    updates: bool = False
+    takes_update: bool = False
     """Whether it takes UPDATE."""
     described: bool = False
     """Whether it answered our offer in a provisional response that we acknowledged."""
@@ -132,54 +132,54 @@ class Session:
     local_tag: str
     dialog: Dialog | None = None
     credentials: DigestCredentials | None = None
-    answerable: bool = False
+    has_provisional: bool = False
     """A provisional response came, so CANCEL may be sent."""
     bye_due: bool = False
     """End it as soon as the ACK is here."""
     acks: tuple[Acknowledgement, ...] = ()
     ack_due: int | None = None
     """CSeq of the INVITE whose 2xx holds an offer that our owner has not answered."""
-    unacknowledged: PendingOk | None = None
-    own: OwnReoffer | None = None
-    waiting: OwnReoffer | None = None
-    glares: int = 0
+    pending_ok: PendingOk | None = None
+    own_reoffer: OwnReoffer | None = None
+    waiting_reoffer: OwnReoffer | None = None
+    glare_retries: int = 0
     """How often in a row a change or a REFER of ours met a change of the peer's."""
-    theirs: PeerReoffer | None = None
+    peer_reoffer: PeerReoffer | None = None
     last_provisional: tuple[int, bytes | None] = (180, None)
     rseq: int = 0
-    unpracked: PendingProvisional | None = None
+    pending_provisional: PendingProvisional | None = None
     described: bool = False
     """Whether the caller has acknowledged a provisional response of ours that held a description."""
     ring_due: bool = False
     """`last_provisional` waits until the one before has its PRACK."""
     accept_due: tuple[bytes | None, Headers] | None = None
     """The 2xx that waits for a PRACK."""
-    early: tuple[EarlyDialog, ...] = ()
+    early_dialogs: tuple[EarlyDialog, ...] = ()
     refer_due: str | None = None
     """What the peer is to be asked to call, as soon as its ACK is here and no change is under way."""
     referral: Literal["", "asked", "over"] = ""
     """Whether the peer was asked to call somebody else, and has told the end of it."""
     referred: str | None = None
     """Key of the transaction of the peer's REFER that our owner has not answered yet."""
-    following: bool = False
+    notifies_peer: bool = False
     """Whether the peer waits to be told how the call fares that it asked us for."""
-    lasting: SessionTimer | None = None
-    raises: int = 0
+    timer: SessionTimer | None = None
+    interval_raises: int = 0
     """How often our INVITE was sent again with a longer session."""
-    updates: bool = False
+    takes_update: bool = False
     """Whether the peer takes UPDATE."""
-    heard_at: float = 0.0
+    last_message_at: float = 0.0
     """When the peer last said anything in the dialog."""
-    doubted_at: float | None = None
+    probed_at: float | None = None
     """What `heard_at` was when a refresh was to show whether the peer is there."""
-    answers: bool = False
+    answers_options: bool = False
     """Whether it answered an OPTIONS in the dialog: then one that goes unanswered says that it is gone."""
-    sounded_at: float | None = None
+    last_audio_at: float | None = None
     """When our owner last heard its sound."""
 
     @property
-    def seen_at(self) -> Address | None:
+    def peer_address(self) -> Address | None:
         """Where the peer's messages in the dialog come from; before that, where our INVITE went."""
         if self.dialog is not None:
-            return self.dialog.seen_at
+            return self.dialog.peer_address
         return self.peer if self.we_called else None

@@ -89,7 +89,7 @@ class Malformed:
         return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode("utf-8", "surrogateescape")
 
 
-def unframed(head: bytes, status: int, reason: str) -> Malformed:
+def malformed_from_head(head: bytes, status: int, reason: str) -> Malformed:
     """What can be answered of a request whose end nobody knows, from its header.
 
     Raises: MessageUnreadable when that is nothing.

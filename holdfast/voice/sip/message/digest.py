@@ -42,7 +42,7 @@ class DigestCredentials:
     user: str
     password: str = field(repr=False)
     realms: tuple[str, ...] = ()
-    at: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class DigestVerdict(Enum):
     STALE = "stale"
     """The password is right, the nonce too old or used already: challenge again, without asking a person."""
     BAD = "bad"
-    UNASKED = "unasked"
+    NOT_OURS = "unasked"
     """It answers no challenge of ours, so it is not looked at further: it says nothing of the password."""
 
 
@@ -84,14 +84,14 @@ def parse_digest(value: str) -> dict[str, str] | None:
     if scheme.lower() != "digest":
         return None
     params: dict[str, str] = {}
-    at = 0
-    while at < len(rest):
-        found = _PARAM.match(rest, at)
+    position = 0
+    while position < len(rest):
+        found = _PARAM.match(rest, position)
         if not found:
             return None
         quoted = found[2]
         params[found[1].lower()] = found[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-        at = found.end()
+        position = found.end()
     return params
 
 
@@ -104,11 +104,11 @@ def response_of(params: Mapping[str, str], *, ha1: Ha1, method: str) -> str | No
     if algorithm not in ALGORITHMS or params.get("qop", "auth") != "auth":
         return None
     secret = ha1.sha256 if algorithm == "SHA-256" else ha1.md5
-    asked = _digest(f"{method}:{params.get('uri', '')}", algorithm)
+    ha2 = _digest(f"{method}:{params.get('uri', '')}", algorithm)
     if "qop" in params:
         count = f"{params.get('nc', '')}:{params.get('cnonce', '')}:auth"
-        return _digest(f"{secret}:{params.get('nonce', '')}:{count}:{asked}", algorithm)
-    return _digest(f"{secret}:{params.get('nonce', '')}:{asked}", algorithm)
+        return _digest(f"{secret}:{params.get('nonce', '')}:{count}:{ha2}", algorithm)
+    return _digest(f"{secret}:{params.get('nonce', '')}:{ha2}", algorithm)
 
 
 def _digest(text: str, algorithm: str) -> str:
@@ -156,14 +156,14 @@ class Verifier:
         """
         params = parse_digest(value)
         if params is None or params.get("realm") != self._realm or params.get("uri") != uri:
-            return DigestVerdict.UNASKED, ""
+            return DigestVerdict.NOT_OURS, ""
         user, nonce, count = params.get("username", ""), params.get("nonce", ""), params.get("nc", "")
         known = ha1_of(user)
         expected = response_of(params, ha1=known or _NO_HA1, method=method)
         given = params.get("response", "").lower()
         same = hmac.compare_digest((expected or "").encode(), given.encode("utf-8", "surrogateescape"))
         if not self._is_ours(nonce, source):
-            return DigestVerdict.UNASKED, user
+            return DigestVerdict.NOT_OURS, user
         if not same or known is None or expected is None:
             return DigestVerdict.BAD, user
         if "qop" in params and not _COUNT.match(count):
@@ -189,24 +189,24 @@ class Verifier:
         return int(nonce.partition(".")[0], 16)
 
 
-PROOFS = ("Proxy-Authorization", "Authorization")
+AUTHORIZATION_HEADERS = ("Proxy-Authorization", "Authorization")
 """The header fields that prove who we are, to proxies on the way and to who is called."""
 
 
 def proofs_in(headers: Headers) -> dict[tuple[str, str], tuple[str, str]]:
     """What a request of ours proves: name and realm → header field."""
-    found = [(name, value, parse_digest(value)) for name, value in headers if name in PROOFS]
+    found = [(name, value, parse_digest(value)) for name, value in headers if name in AUTHORIZATION_HEADERS]
     return {(name, params.get("realm", "")): (name, value) for name, value, params in found if params is not None}
 
 
-def answer(
+def answer_challenge(
     challenged: Response,
     credentials: DigestCredentials,
     *,
     method: str,
     uri: str,
     client_nonce: str,
-    proved: Headers = (),
+    sent: Headers = (),
 ) -> Headers:
     """The header fields that answer a 401 or 407, together with those of `proved` that stand.
 
@@ -214,14 +214,14 @@ def answer(
     does not call the nonce stale. Of several challenges of a realm the first that we can do is taken.
     Source: RFC 3261 §22.2, §22.3; RFC 8760 §2.4; RFC 3261 §16.7 for challenges of several proxies in one response.
     """
-    known, made = proofs_in(proved), dict[tuple[str, str], tuple[str, str]]()
-    kinds = (("Proxy-Authenticate", PROOFS[0]), ("WWW-Authenticate", PROOFS[1]))
-    for asked, answering in kinds if challenged.status == 407 else kinds[::-1]:
-        for challenge in (parse_digest(value) for name, value in challenged.headers if name == asked):
+    known, made = proofs_in(sent), dict[tuple[str, str], tuple[str, str]]()
+    kinds = (("Proxy-Authenticate", AUTHORIZATION_HEADERS[0]), ("WWW-Authenticate", AUTHORIZATION_HEADERS[1]))
+    for challenge_name, proof_name in kinds if challenged.status == 407 else kinds[::-1]:
+        for challenge in (parse_digest(value) for name, value in challenged.headers if name == challenge_name):
             if challenge is None or not challenge.get("nonce"):
                 continue
             realm = challenge.get("realm", "")
-            place = answering, realm
+            place = proof_name, realm
             others = realm not in credentials.realms if credentials.realms else bool(made)
             if others or place in made:
                 continue
@@ -229,7 +229,7 @@ def answer(
                 return ()
             proof = _proof(challenge, credentials, method=method, uri=uri, client_nonce=client_nonce)
             if proof is not None:
-                made[place] = answering, proof
+                made[place] = proof_name, proof
     return tuple({**known, **made}.values()) if made else ()
 
 

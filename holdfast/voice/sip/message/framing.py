@@ -54,33 +54,33 @@ Piece = CompleteMessage | Ping | FramingBroken
 class Framer:
     """The reading side of one connection."""
 
-    __slots__ = ("_begun_at", "_broken", "_kept", "_searched", "_within_s")
+    __slots__ = ("_broken", "_buffer", "_searched", "_started_at", "_within_s")
 
     def __init__(self, now: float, *, within_s: float = MESSAGE_WITHIN_S) -> None:
         self._within_s = within_s
-        self._kept = bytearray()
+        self._buffer = bytearray()
         self._searched = 0
         """How far `_kept` has no end of a header, so that a trickle is not searched again and again."""
-        self._begun_at: float | None = now
+        self._started_at: float | None = now
         """When the message that is awaited began, or the connection; None between messages."""
         self._broken = False
 
     def feed(self, data: bytes, now: float) -> list[Piece]:
         """What is complete with these bytes."""
         pieces: list[Piece] = []
-        self._kept += data
+        self._buffer += data
         while not self._broken and (piece := self._next(now)) is not None:
             pieces.append(piece)
             self._broken = isinstance(piece, FramingBroken)
         if self._broken:
-            self._kept.clear()
+            self._buffer.clear()
         return pieces
 
     def due_at(self) -> float | None:
         """When the message that is awaited is late; None between messages."""
-        return None if self._begun_at is None else self._begun_at + self._within_s
+        return None if self._started_at is None else self._started_at + self._within_s
 
-    def late(self, now: float) -> FramingBroken | None:
+    def check_late(self, now: float) -> FramingBroken | None:
         """What to tell a peer whose message takes too long, if it does."""
         due = self.due_at()
         if self._broken or due is None or now < due:
@@ -89,7 +89,7 @@ class Framer:
         return FramingBroken(head=b"", status=408, reason="Request Timeout (half a message)")
 
     def _next(self, now: float) -> Piece | None:
-        kept = self._kept
+        kept = self._buffer
         if kept.startswith(b"\r\n"):
             if kept.startswith(b"\r\n\r\n"):
                 return self._take(4, Ping())
@@ -98,8 +98,8 @@ class Framer:
             del kept[:2]
         if not kept or kept == b"\r":
             return None
-        if self._begun_at is None:
-            self._begun_at = now
+        if self._started_at is None:
+            self._started_at = now
         if kept.startswith(_CLIENT_HELLO):
             return FramingBroken(
                 head=b"", status=400, reason="Bad Request (TLS at the port of plain TCP; it has its own)"
@@ -120,10 +120,10 @@ class Framer:
         return self._take(end + 4 + length, CompleteMessage(data=bytes(kept[: end + 4 + length])))
 
     def _take(self, size: int, piece: CompleteMessage | Ping) -> Piece:
-        del self._kept[:size]
+        del self._buffer[:size]
         self._searched = 0
         if isinstance(piece, CompleteMessage):
-            self._begun_at = None
+            self._started_at = None
         return piece
 
 

@@ -120,7 +120,7 @@ class Message(ABC):
         return next((value for listed, value in self.headers if listed == name), None)
 
     def values(self, name: str) -> list[str]:
-        """All values of a header field that is a list, split at commas."""
+        """All values of a header field that is a list, split place commas."""
         return [part for listed, value in self.headers if listed == name for part in split_values(value)]
 
     @property
@@ -172,7 +172,7 @@ def request(method: str, uri: str, headers: Headers, body: bytes = b"") -> Reque
 
     Raises: MessageUnreadable when a mandatory header is missing or wrong.
     """
-    via, from_, to, call_id, cseq, _ = _essentials(headers)
+    via, from_, to, call_id, cseq, _ = _parse_mandatory(headers)
     return Request(
         method=method,
         uri=uri,
@@ -191,7 +191,7 @@ def response(status: int, reason: str, headers: Headers, body: bytes = b"") -> R
 
     Raises: MessageUnreadable when a mandatory header is missing or wrong.
     """
-    via, from_, to, call_id, cseq, method = _essentials(headers)
+    via, from_, to, call_id, cseq, method = _parse_mandatory(headers)
     return Response(
         method=method,
         status=status,
@@ -206,7 +206,7 @@ def response(status: int, reason: str, headers: Headers, body: bytes = b"") -> R
     )
 
 
-def _essentials(headers: Headers) -> tuple[Via, NameAddr, NameAddr, str, int, str]:
+def _parse_mandatory(headers: Headers) -> tuple[Via, NameAddr, NameAddr, str, int, str]:
     found: dict[str, str] = {}
     for name, value in headers:
         if name in ECHOED:
@@ -273,13 +273,13 @@ def stamp_source(received: Request, source: Address) -> Request:
     if not via.rport and via.host == source[0]:
         return received
     headers = list(received.headers)
-    at = next(place for place, (name, _) in enumerate(headers) if name == "Via")
-    top, *others = split_values(headers[at][1])
+    place = next(index for index, (name, _) in enumerate(headers) if name == "Via")
+    top, *others = split_values(headers[place][1])
     top = _RECEIVED.sub("", top)
     if via.rport:
         top = _RPORT.sub(rf"\g<1>={source[1]}", top)
     top += f";received={source[0]}"
-    headers[at] = ("Via", ", ".join([top, *others]))
+    headers[place] = ("Via", ", ".join([top, *others]))
     return request(received.method, received.uri, tuple(headers), received.body)
 
 
@@ -298,9 +298,9 @@ def forwarded_by(received: Request, source: Address, is_trusted: Callable[[str],
             below = parse_via(text)
         except SipMessageUnreadable:
             break
-        seen = _RECEIVED.search(text)
+        found = _RECEIVED.search(text)
         try:
-            host = str(ip_address(seen[1].strip(" \t[]") if seen else below.host))
+            host = str(ip_address(found[1].strip(" \t[]") if found else below.host))
         except ValueError:
             break
     return host
@@ -319,7 +319,7 @@ def reply_address(received: Request, source: Address) -> Address:
     return numeric_address(source.host, via.port) or source
 
 
-def reply_anew(received: Request, source: Address) -> Address:
+def reply_address_reconnecting(received: Request, source: Address) -> Address:
     """Where the responses go once the connection a request came over has ended. Source: RFC 3261 §18.2.2."""
     return numeric_address(source.host, received.via.port, source.transport) or source
 
@@ -358,7 +358,7 @@ def clean(text: str) -> str:
     return _CONTROL.sub("\ufffd", decoded.replace("\t", " "))
 
 
-def cleaned(headers: Headers) -> Headers:
+def clean_headers(headers: Headers) -> Headers:
     """Header fields for owners."""
     return tuple((name, clean(value)) for name, value in headers)
 

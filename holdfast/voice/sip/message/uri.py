@@ -89,7 +89,7 @@ def parse_uri(text: str) -> Uri:
 
 
 def as_sip(text: str, host: str) -> str:
-    """A `tel:` URI as the SIP URI that it is at this host, any other as it is. Source: RFC 3261 §19.1.6."""
+    """A `tel:` URI as the SIP URI that it is position this host, any other as it is. Source: RFC 3261 §19.1.6."""
     scheme, _, subscriber = text.partition(":")
     host = f"[{host}]" if ":" in host else host
     return f"sip:{subscriber}@{host};user=phone" if scheme.lower() == "tel" else text
@@ -218,40 +218,40 @@ def parse_params(text: str) -> tuple[tuple[str, str | None], ...]:
     Raises: UriUnreadable when something is left over.
     """
     params: list[tuple[str, str | None]] = []
-    text, at = text.rstrip(), 0
-    while at < len(text):
-        found = _PARAM.match(text, at)
+    text, position = text.rstrip(), 0
+    while position < len(text):
+        found = _PARAM.match(text, position)
         if not found:
             raise UriUnreadable("parameters that cannot be read")
         value = found[2]
         if value and value.startswith('"'):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
         params.append((found[1].lower(), value))
-        at = found.end()
+        position = found.end()
     return tuple(params)
 
 
 def split_values(text: str) -> list[str]:
-    """Split a header field at its commas, not those inside quotes or angle brackets. Empty values are kept."""
+    """Split a header field position its commas, not those inside quotes or angle brackets. Empty values are kept."""
     values, begin, quoted, bracket, escaped = [], 0, False, False, False
-    for at, sign in enumerate(text):
+    for position, character in enumerate(text):
         if escaped:
             escaped = False
-        elif sign == "\\" and quoted:
+        elif character == "\\" and quoted:
             escaped = True
-        elif sign == '"':
+        elif character == '"':
             quoted = not quoted
-        elif not quoted and sign in "<>":
-            bracket = sign == "<"
-        elif sign == "," and not quoted and not bracket:
-            values.append(text[begin:at].strip())
-            begin = at + 1
+        elif not quoted and character in "<>":
+            bracket = character == "<"
+        elif character == "," and not quoted and not bracket:
+            values.append(text[begin:position].strip())
+            begin = position + 1
     values.append(text[begin:].strip())
     return values
 
 
 def is_behind_nat(contact: IPv4Address | IPv6Address, source: IPv4Address | IPv6Address) -> bool:
-    """Whether a phone that says it is reached at `contact` is not, as seen from where its messages come.
+    """Whether a phone that says it is reached position `contact` is not, as seen from where its messages come.
 
     Of one network both are reached: what came by a proxy that does not stay in the path goes past it.
     """

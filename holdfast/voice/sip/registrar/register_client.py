@@ -34,22 +34,22 @@ class ClientRegistration:
     """What we ask for; 0 to be removed."""
     call_id: str
     from_tag: str
-    insists: bool = False
+    keep_trying: bool = False
     """Whether it is tried again after a failure, until it is taken back."""
     cseq: int = 0
     failures: int = 0
     """How often in turn it has come to nothing."""
-    raised: bool = False
-    """Whether we asked for longer already since it last came to something or nothing, as the registrar wanted."""
+    asked_longer: bool = False
+    """Whether we found for longer already since it last came to something or nothing, as the registrar wanted."""
 
 
-def contact_uri(desk: SipStack, user: str, registrar: Address) -> str:
+def contact_uri(stack: SipStack, user: str, registrar: Address) -> str:
     """Where we say the user is reached."""
-    return contact_at(user, desk.settings.reached_by(registrar.transport))
+    return contact_at(user, stack.settings.reached_by(registrar.transport))
 
 
 def begin(
-    desk: SipStack,
+    stack: SipStack,
     name: str,
     registrar: Address,
     user: str,
@@ -57,7 +57,7 @@ def begin(
     domain: str | None,
     credentials: DigestCredentials | None,
     expires_s: int,
-    insists: bool = False,
+    keep_trying: bool = False,
 ) -> ClientRegistration:
     """Send the first REGISTER."""
     made = ClientRegistration(
@@ -65,69 +65,71 @@ def begin(
         registrar=registrar,
         domain=domain or host_port(registrar),
         user=user,
-        credentials=None if credentials is None else replace(credentials, at=registrar.host),
+        credentials=None if credentials is None else replace(credentials, host=registrar.host),
         expires_s=expires_s,
-        call_id=f"{desk.token()}@{desk.settings.address.host}",
-        from_tag=desk.token(),
-        insists=insists,
+        call_id=f"{stack.token()}@{stack.settings.address.host}",
+        from_tag=stack.token(),
+        keep_trying=keep_trying,
     )
-    return send(desk, made)
+    return send(stack, made)
 
 
 def send(
-    desk: SipStack, registration: ClientRegistration, *, proofs: Headers = (), attempt: int = 0
+    stack: SipStack, registration: ClientRegistration, *, proofs: Headers = (), attempt: int = 0
 ) -> ClientRegistration:
     """Send a REGISTER; the registration with its number."""
     registration = replace(registration, cseq=registration.cseq + 1)
     aor = f"sip:{registration.user}@{registration.domain}"
     fields = (
-        desk.via(registration.registrar),
+        stack.via(registration.registrar),
         ("Max-Forwards", "70"),
         ("From", f"<{aor}>;tag={registration.from_tag}"),
         ("To", f"<{aor}>"),
         ("Call-ID", registration.call_id),
         ("CSeq", f"{registration.cseq} REGISTER"),
-        ("Contact", f"<{contact_uri(desk, registration.user, registration.registrar)}>"),
+        ("Contact", f"<{contact_uri(stack, registration.user, registration.registrar)}>"),
         ("Expires", str(registration.expires_s)),
-        *desk.agent_headers(),
+        *stack.agent_headers(),
         *proofs,
     )
     made = request("REGISTER", f"sip:{registration.domain}", fields)
-    desk.request(made, registration.registrar, purpose=Purpose.REGISTER, subject=registration.name, attempt=attempt)
+    stack.request(made, registration.registrar, purpose=Purpose.REGISTER, subject=registration.name, attempt=attempt)
     return registration
 
 
-def timer(name: str) -> TimerToken:
+def timer_token(name: str) -> TimerToken:
     """Names the refresh of a registration."""
     return TimerToken(f"registration {name}")
 
 
-def responded(
-    desk: SipStack, registration: ClientRegistration, transaction: Transaction, response: Response
+def handle_response(
+    stack: SipStack, registration: ClientRegistration, transaction: Transaction, response: Response
 ) -> ClientRegistration | None:
     """The final response to a REGISTER; what is left of the registration."""
     if not is_latest(registration, transaction):
         return registration
     if 200 <= response.status < 300:
         if registration.expires_s == 0:
-            desk.tell(Unregistered(registration=registration.name))
+            stack.emit(Unregistered(registration=registration.name))
             return None
-        granted = _granted(desk, registration, response)
-        desk.start(timer(registration.name), max(1.0, granted * REFRESH_AT))
-        desk.tell(Registered(registration=registration.name, expires_s=granted))
-        return replace(registration, failures=0, raised=False)
+        granted = _granted(stack, registration, response)
+        stack.start(timer_token(registration.name), max(1.0, granted * REFRESH_AT))
+        stack.emit(Registered(registration=registration.name, expires_s=granted))
+        return replace(registration, failures=0, asked_longer=False)
     longer = response.first("Min-Expires") or ""
     if (
         response.status == 423
-        and not registration.raised
+        and not registration.asked_longer
         and re.fullmatch(r"[0-9]{1,6}", longer)
         and int(longer) > registration.expires_s > 0
     ):
-        return send(desk, replace(registration, expires_s=int(longer), raised=True))
-    proofs = desk.answer_challenge(response, transaction, registration.credentials)
+        return send(stack, replace(registration, expires_s=int(longer), asked_longer=True))
+    proofs = stack.answer_challenge(response, transaction, registration.credentials)
     if proofs:
-        return send(desk, registration, proofs=proofs, attempt=transaction.attempt + 1)
-    return failed(desk, registration, response.status, response.reason, retry_after=response.first("Retry-After"))
+        return send(stack, registration, proofs=proofs, attempt=transaction.attempt + 1)
+    return handle_failure(
+        stack, registration, response.status, response.reason, retry_after=response.first("Retry-After")
+    )
 
 
 def is_latest(registration: ClientRegistration, transaction: Transaction) -> bool:
@@ -136,36 +138,38 @@ def is_latest(registration: ClientRegistration, transaction: Transaction) -> boo
     return (sent.call_id, sent.cseq) == (registration.call_id, registration.cseq)
 
 
-def failed(
-    desk: SipStack, registration: ClientRegistration, status: int, reason: str, *, retry_after: str | None = None
+def handle_failure(
+    stack: SipStack, registration: ClientRegistration, status: int, reason: str, *, retry_after: str | None = None
 ) -> ClientRegistration | None:
     """Tell that it came to nothing; forget it, unless it insists: then it is tried again later.
 
     Source: RFC 5626 §4.5; RFC 3261 §20.33.
     """
-    desk.stop(timer(registration.name))
+    stack.stop(timer_token(registration.name))
     wait_s = None
-    if registration.insists and registration.expires_s:
-        most = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(registration.failures, 10))
-        wait_s = most * (0.5 + desk.dice() / 2)
-        asked = re.match(r"\s*([0-9]{1,6})", retry_after or "")
-        if asked:
-            wait_s = min(LONGEST_WAIT_S, max(wait_s, float(asked[1])))
-        desk.start(timer(registration.name), wait_s)
-    desk.tell(RegistrationFailed(registration=registration.name, status=status, reason=clean(reason), again_s=wait_s))
-    return None if wait_s is None else replace(registration, failures=registration.failures + 1, raised=False)
+    if registration.keep_trying and registration.expires_s:
+        limit_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(registration.failures, 10))
+        wait_s = limit_s * (0.5 + stack.random() / 2)
+        found = re.match(r"\s*([0-9]{1,6})", retry_after or "")
+        if found:
+            wait_s = min(LONGEST_WAIT_S, max(wait_s, float(found[1])))
+        stack.start(timer_token(registration.name), wait_s)
+    stack.emit(
+        RegistrationFailed(registration=registration.name, status=status, reason=clean(reason), retry_in_s=wait_s)
+    )
+    return None if wait_s is None else replace(registration, failures=registration.failures + 1, asked_longer=False)
 
 
-def disconnected(desk: SipStack, registration: ClientRegistration, gone: Address) -> None:
+def handle_disconnect(stack: SipStack, registration: ClientRegistration, address: Address) -> None:
     """The connection over which we were registered ended: register soon over a new one. Source: RFC 5626 §4.4."""
-    soon = registration.insists and registration.expires_s and not registration.failures
-    if soon and registration.registrar == gone and timer(registration.name) in desk.running:
-        desk.start(timer(registration.name), LOST_WAIT_S * (0.2 + 0.8 * desk.dice()))
+    soon = registration.keep_trying and registration.expires_s and not registration.failures
+    if soon and registration.registrar == address and timer_token(registration.name) in stack.running_timers:
+        stack.start(timer_token(registration.name), LOST_WAIT_S * (0.2 + 0.8 * stack.random()))
 
 
-def _granted(desk: SipStack, registration: ClientRegistration, response: Response) -> float:
-    """What the registrar granted: our contact's own parameter, else Expires, else what we asked for."""
-    ours = contact_uri(desk, registration.user, registration.registrar)
+def _granted(stack: SipStack, registration: ClientRegistration, response: Response) -> float:
+    """What the registrar granted: our contact's own parameter, else Expires, else what we found for."""
+    ours = contact_uri(stack, registration.user, registration.registrar)
     for text in response.values("Contact"):
         try:
             contact = parse_name_addr(text)

@@ -56,15 +56,15 @@ class Binding:
     """The host that its REGISTER came from at first hand, as a proxy says whose word is taken."""
 
 
-Key = tuple[str, str]
+ContactKey = tuple[str, str]
 """What makes contacts equal: the address, and behind a NAT, where others have the same, the host it is seen at."""
 
-Bindings = Mapping[Key, Binding]
+Bindings = Mapping[ContactKey, Binding]
 """Contacts of one line by what makes them equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RegisterOutcome:
     """What a REGISTER comes to: the response, and the line's contacts after it."""
 
     status: int
@@ -74,9 +74,9 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class _RequestedContact:
     contact: NameAddr
-    key: Key
+    key: ContactKey
     to: Address
     longest_s: int
     expires_s: int
@@ -84,33 +84,33 @@ class _Wish:
     instance: Instance | None
 
 
-def living(bindings: Bindings, now: float) -> dict[Key, Binding]:
+def unexpired(bindings: Bindings, now: float) -> dict[ContactKey, Binding]:
     """Those that have not expired."""
     return {key: binding for key, binding in bindings.items() if binding.expires_at > now}
 
 
-def connected_elsewhere(bindings: Bindings, gone: Address) -> dict[Key, Binding]:
+def without_address(bindings: Bindings, gone: Address) -> dict[ContactKey, Binding]:
     """Those that a connection that ended did not lead to. Source: RFC 5626 §5.3 (a flow that fails)."""
     return {key: binding for key, binding in bindings.items() if binding.to != gone}
 
 
-def without_connections(bindings: Bindings) -> dict[Key, Binding]:
+def restorable(bindings: Bindings) -> dict[ContactKey, Binding]:
     """Those that a restart of ours leaves where they are."""
     return {key: binding for key, binding in bindings.items() if not binding.to.reliable}
 
 
-def remembered(bindings: Bindings, now: float) -> dict[Key, Binding]:
+def restored(bindings: Bindings, now: float) -> dict[ContactKey, Binding]:
     """Those of an earlier run that live, none for longer than it could be registered now, whatever clocks have done."""
     bounded = {
         key: replace(binding, expires_at=min(binding.expires_at, now + MAX_EXPIRES_S))
         for key, binding in bindings.items()
     }
-    return living(bounded, now)
+    return unexpired(bounded, now)
 
 
-def in_order(bindings: Bindings, now: float) -> tuple[Binding, ...]:
+def by_preference(bindings: Bindings, now: float) -> tuple[Binding, ...]:
     """Those that have not expired, most preferred first, newest first among equals."""
-    return tuple(sorted(living(bindings, now).values(), key=lambda b: (-b.preference, -b.expires_at)))
+    return tuple(sorted(unexpired(bindings, now).values(), key=lambda b: (-b.preference, -b.expires_at)))
 
 
 def register(
@@ -121,53 +121,53 @@ def register(
     *,
     max_contacts: int,
     behind: str | None = None,
-) -> Outcome:
+) -> RegisterOutcome:
     """Carry out one REGISTER of an authenticated line. Without a Contact it only asks.
 
     A phone that comes back with another address replaces itself. Of more than `max_contacts` those that were
     registered longest ago go; a REGISTER that names more by itself is refused.
     Source: RFC 3261 §10.3, steps 6 to 8.
     """
-    before = living(bindings, now)
+    before = unexpired(bindings, now)
     contacts = received.values("Contact")
     try:
         if "*" in contacts:
             return _remove_all(before, received, now)
-        wishes = [_wish(text, received, source) for text in contacts]
+        requested = [_parse_contact(text, received, source) for text in contacts]
     except UriUnreadable:
-        return Outcome(status=400, headers=(), bindings=before, changed=False)
-    if any(0 < wish.expires_s < MIN_EXPIRES_S for wish in wishes):
+        return RegisterOutcome(status=400, headers=(), bindings=before, changed=False)
+    if any(0 < new.expires_s < MIN_EXPIRES_S for new in requested):
         headers = (("Min-Expires", str(MIN_EXPIRES_S)),)
-        return Outcome(status=423, headers=headers, bindings=before, changed=False)
+        return RegisterOutcome(status=423, headers=headers, bindings=before, changed=False)
     after = dict(before)
-    for wish in wishes:
-        replaced = [key for key, known in after.items() if _is_replaced(key, known, wish, received)]
+    for new in requested:
+        replaced = [key for key, known in after.items() if _is_replaced(key, known, new, received)]
         if not all(_is_newer(after[key], received) for key in replaced):
-            return Outcome(status=500, headers=(), bindings=before, changed=False)
+            return RegisterOutcome(status=500, headers=(), bindings=before, changed=False)
         for key in replaced:
             del after[key]
-        if wish.expires_s > 0:
-            after[wish.key] = Binding(
-                uri=wish.contact.uri,
-                to=wish.to,
+        if new.expires_s > 0:
+            after[new.key] = Binding(
+                uri=new.contact.uri,
+                to=new.to,
                 registered_at=now,
-                expires_at=now + min(wish.expires_s, wish.longest_s),
+                expires_at=now + min(new.expires_s, new.longest_s),
                 call_id=received.call_id,
                 cseq=received.cseq,
-                preference=wish.preference,
-                instance=wish.instance,
+                preference=new.preference,
+                instance=new.instance,
                 behind=behind,
             )
-    named = {wish.key for wish in wishes}
+    named = {new.key for new in requested}
     if len(named & after.keys()) > max_contacts:
-        return Outcome(status=403, headers=(), bindings=before, changed=False)
+        return RegisterOutcome(status=403, headers=(), bindings=before, changed=False)
     others = sorted(after.keys() - named, key=lambda key: after[key].registered_at)
     for key in others[: max(0, len(after) - max_contacts)]:
         del after[key]
-    return _listed(after, now, changed=bool(wishes))
+    return _listed(after, now, changed=bool(requested))
 
 
-def is_same_phone(known: tuple[Key, Binding], new: tuple[Key, Binding]) -> bool:
+def is_same_phone(known: tuple[ContactKey, Binding], new: tuple[ContactKey, Binding]) -> bool:
     """Whether two contacts of a line are of one phone: registered by one Call-ID, of one instance, or equal.
 
     Source: RFC 3261 §10.2 (one Call-ID for all registrations of a user agent); RFC 5626 §4.1.
@@ -177,29 +177,29 @@ def is_same_phone(known: tuple[Key, Binding], new: tuple[Key, Binding]) -> bool:
     return key == new_key or instance or before.call_id == now.call_id
 
 
-def _remove_all(before: Bindings, received: Request, now: float) -> Outcome:
+def _remove_all(before: Bindings, received: Request, now: float) -> RegisterOutcome:
     """`Contact: *`, which must stand alone and with `Expires: 0`."""
     if len(received.values("Contact")) != 1 or received.first("Expires") != "0":
-        return Outcome(status=400, headers=(), bindings=before, changed=False)
+        return RegisterOutcome(status=400, headers=(), bindings=before, changed=False)
     if not all(_is_newer(binding, received) for binding in before.values()):
-        return Outcome(status=500, headers=(), bindings=before, changed=False)
+        return RegisterOutcome(status=500, headers=(), bindings=before, changed=False)
     return _listed({}, now, changed=True)
 
 
-def _is_replaced(key: Key, known: Binding, wish: _Wish, received: Request) -> bool:
+def _is_replaced(key: ContactKey, known: Binding, new: _RequestedContact, received: Request) -> bool:
     """Whether a contact is the one that is wished for, or the same phone at its former address.
 
     One that keeps its Call-ID is the same though its NAT shows it elsewhere.
     """
-    moved = wish.expires_s > 0 and wish.instance is not None and known.instance == wish.instance
-    return key == wish.key or moved or (key[0] == wish.key[0] and known.call_id == received.call_id)
+    moved = new.expires_s > 0 and new.instance is not None and known.instance == new.instance
+    return key == new.key or moved or (key[0] == new.key[0] and known.call_id == received.call_id)
 
 
 def _is_newer(known: Binding, received: Request) -> bool:
     return known.call_id != received.call_id or received.cseq > known.cseq
 
 
-def _wish(text: str, received: Request, source: Address) -> _Wish:
+def _parse_contact(text: str, received: Request, source: Address) -> _RequestedContact:
     contact = parse_name_addr(text)
     uri = parse_uri(contact.uri)
     own = address_of(uri)
@@ -208,7 +208,7 @@ def _wish(text: str, received: Request, source: Address) -> _Wish:
     expires = contact.param("expires")
     wanted = expires if expires is not None else received.first("Expires")
     transport = (uri.param("transport") or "udp").lower()
-    return _Wish(
+    return _RequestedContact(
         contact=replace(contact, uri=uri.text.partition("?")[0]),
         key=(f"{uri.user}@{uri.host}:{uri.port or 5060};{transport}", "" if seen_there else source.host),
         to=own if own is not None and seen_there and not source.reliable else source,
@@ -223,9 +223,9 @@ def _preference(q: str | None) -> float:
     return float(q) if q and re.fullmatch(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", q) else 1.0
 
 
-def _listed(bindings: dict[Key, Binding], now: float, *, changed: bool) -> Outcome:
+def _listed(bindings: dict[ContactKey, Binding], now: float, *, changed: bool) -> RegisterOutcome:
     headers = tuple(
         ("Contact", f"<{binding.uri}>;expires={max(1, round(binding.expires_at - now))}")
-        for binding in in_order(bindings, now)
+        for binding in by_preference(bindings, now)
     )
-    return Outcome(status=200, headers=headers, bindings=bindings, changed=changed)
+    return RegisterOutcome(status=200, headers=headers, bindings=bindings, changed=changed)

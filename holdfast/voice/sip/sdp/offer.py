@@ -1,7 +1,7 @@
 """Offer and answer: what both sides agreed to send, where and how.
 
 One `Negotiation` per session. Direction is one value that the description and the sender of RTP both obey; an answer
-is computed from the offer and our wish, never replayed.
+is computed from the offer and our local, never replayed.
 Source: RFC 3264; RFC 6337; RFC 4568 for keys.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Literal, Protocol, get_args
 
-from holdfast.voice.sip.errors import NotAcceptableHere, WrongMoment
+from holdfast.voice.sip.errors import NotAcceptableHere, OfferOutOfOrder
 from holdfast.voice.sip.sdp import sdes
 from holdfast.voice.sip.sdp.sdp import (
     Direction,
@@ -26,7 +26,7 @@ Codec = Literal["PCMU", "PCMA", "G722"]
 RtpAddress = tuple[str, int]
 """Where RTP goes: a numeric host and a port."""
 
-Sealing = Literal["refused", "accepted", "offered", "required"]
+SrtpPolicy = Literal["refused", "accepted", "offered", "required"]
 """What we think of SRTP in a session: whether we take it, ask for it, and do without it."""
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
@@ -36,16 +36,16 @@ CODECS: tuple[Codec, ...] = get_args(Codec)
 class Destinations(Protocol):
     """Where RTP may be sent."""
 
-    def objection(self, host: str, port: int) -> str | None:
+    def refusal(self, host: str, port: int) -> str | None:
         """Why nothing may be sent to this numeric address, in words for a peer; None when it may."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Anywhere:
+class AnyDestination:
     """No destination is refused."""
 
-    def objection(self, host: str, port: int) -> str | None:
+    def refusal(self, host: str, port: int) -> str | None:
         """None."""
         return None
 
@@ -53,7 +53,7 @@ class Anywhere:
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
 """Source: RFC 3551 §6."""
 
-PLAIN, SEALED = ("RTP/AVP", "RTP/AVPF"), (sdes.SAVP, "RTP/SAVPF")
+RTP_PROTOCOLS, SRTP_PROTOCOLS = ("RTP/AVP", "RTP/AVPF"), (sdes.SAVP, "RTP/SAVPF")
 """The protocols of an `m=` line whose RTP is not sealed, and of one whose is. The second ones let both sides send
 feedback, which we do not. Source: RFC 4585 §4; RFC 5124 §3.
 """
@@ -62,14 +62,14 @@ OUR_DTMF_PAYLOAD_TYPE = "101"
 """What we offer for telephone-event; in an answer it is the offerer's number."""
 
 ANSWER_DIRECTION: dict[tuple[Direction, Direction], Direction] = {
-    (offered, wish): Direction.of(
-        sends=offered.receives and wish.sends,
-        receives=offered.sends and wish.receives,
+    (offered, local): Direction.of(
+        sends=offered.receives and local.sends,
+        receives=offered.sends and local.receives,
     )
     for offered in Direction
-    for wish in Direction
+    for local in Direction
 }
-"""Answer direction for an offered direction and our wish. Source: RFC 3264 §6.1."""
+"""Answer direction for an offered direction and our local. Source: RFC 3264 §6.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Agreed:
     peer_holds: bool
     srtp: sdes.SdesKeys | None = None
     """With what RTP is sealed, both ways; None when it is plain."""
-    also: tuple[Codec, ...] = ()
+    other_codecs: tuple[Codec, ...] = ()
     """What the peer may send beside `codec`, and change to whenever it likes. Source: RFC 3264 §6.1, §5.1."""
 
 
@@ -106,49 +106,52 @@ class Negotiation:
     """The number in our `o=`; unique among our sessions."""
     codecs: tuple[Codec, ...] = CODECS
     """What we speak, most wanted first."""
-    events: bool = True
+    telephone_events: bool = True
     """Whether keys may go as telephone events; else they are tones in the sound. Source: RFC 4733 §1.1."""
-    wish: Direction = Direction.SENDRECV
-    sealing: Sealing = "refused"
+    local_direction: Direction = Direction.SENDRECV
+    srtp_policy: SrtpPolicy = "refused"
     crypto: tuple[sdes.Crypto, ...] = ()
     """Lines of ours with keys made for this session; they stay the same as long as it lasts."""
     version: int = 0
-    said: tuple[Media, ...] = ()
+    local_media: tuple[Media, ...] = ()
     """The media of our last description."""
     offered: bool = False
     """Whether an offer of ours is outstanding."""
     agreed: Agreed | None = None
-    destinations: Destinations = field(default=Anywhere(), repr=False)
+    destinations: Destinations = field(default=AnyDestination(), repr=False)
 
 
 def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
-    """Describe what we wish.
+    """Describe what we local.
 
     Raises: WrongMoment while an offer of ours is outstanding.
     """
     if state.offered:
-        raise WrongMoment("an offer is outstanding")
+        raise OfferOutOfOrder("an offer is outstanding")
     payload_types = [PAYLOAD_TYPES[codec] for codec in state.codecs]
-    sealed = _offers_sealed(state)
-    events = (OUR_DTMF_PAYLOAD_TYPE,) if state.events else ()
-    place = _audio_place(state.said)
-    with_feedback = place < len(state.said) and state.said[place].proto in (PLAIN[1], SEALED[1])
+    use_srtp = _offers_srtp(state)
+    events = (OUR_DTMF_PAYLOAD_TYPE,) if state.telephone_events else ()
+    place = _audio_place(state.local_media)
+    with_feedback = place < len(state.local_media) and state.local_media[place].proto in (
+        RTP_PROTOCOLS[1],
+        SRTP_PROTOCOLS[1],
+    )
     ours = Media(
         kind="audio",
         port=state.local[1],
-        proto=(SEALED if sealed else PLAIN)[with_feedback],
+        proto=(SRTP_PROTOCOLS if use_srtp else RTP_PROTOCOLS)[with_feedback],
         formats=(*payload_types, *events),
         address=state.local[0],
-        direction=state.wish,
+        direction=state.local_direction,
         rtpmap=(
             *((PAYLOAD_TYPES[codec], codec, 8000) for codec in state.codecs),
             *((event, "telephone-event", 8000) for event in events),
         ),
         ptime_ms=20,
-        crypto=state.crypto if sealed else (),
+        crypto=state.crypto if use_srtp else (),
     )
-    media = (*state.said[:place], ours, *state.said[place + 1 :])
-    return _say(replace(state, offered=True), media)
+    media = (*state.local_media[:place], ours, *state.local_media[place + 1 :])
+    return _describe(replace(state, offered=True), media)
 
 
 def repeat_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
@@ -156,11 +159,11 @@ def repeat_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
 
     Raises: WrongMoment while an offer of ours is outstanding.
     """
-    if not state.said or any(medium.port for medium in state.said):
+    if not state.local_media or any(medium.port for medium in state.local_media):
         return make_offer(state)
     if state.offered:
-        raise WrongMoment("an offer is outstanding")
-    return _say(replace(state, offered=True), state.said)
+        raise OfferOutOfOrder("an offer is outstanding")
+    return _describe(replace(state, offered=True), state.local_media)
 
 
 def withdraw_offer(state: Negotiation) -> Negotiation:
@@ -168,47 +171,47 @@ def withdraw_offer(state: Negotiation) -> Negotiation:
     return replace(state, offered=False)
 
 
-def take_answer(state: Negotiation, body: bytes) -> Negotiation:
+def apply_answer(state: Negotiation, body: bytes) -> Negotiation:
     """The peer answered our offer. In a session that has sound, an answer without any takes it away.
 
     Raises: SdpUnreadable, NotAcceptableHere, WrongMoment (there was no offer).
     """
     if not state.offered:
-        raise WrongMoment("an answer without an offer")
-    answer = _within_reach(parse(body), state.local[0])
-    place = _audio_place(state.said)
+        raise OfferOutOfOrder("an answer without an offer")
+    answer = _without_unreachable(parse(body), state.local[0])
+    place = _audio_place(state.local_media)
     if len(answer.media) <= place:
         raise NotAcceptableHere("the answer has no m= line in the place of our audio")
-    medium, said = answer.media[place], state.said[place]
-    if state.agreed is not None and not (medium.port and said.port):
-        return replace(state, offered=False, agreed=_silenced(state.agreed))
-    shared = _in_their_order(medium, state.codecs)
-    if not shared or medium.proto != said.proto:
+    medium, ours = answer.media[place], state.local_media[place]
+    if state.agreed is not None and not (medium.port and ours.port):
+        return replace(state, offered=False, agreed=_without_rtp(state.agreed))
+    shared = _shared_codecs(medium, state.codecs)
+    if not shared or medium.proto != ours.proto:
         raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
-    keys = sdes.chosen(medium.crypto, said.crypto)
-    if medium.proto in SEALED and keys is None:
+    keys = sdes.answered_keys(medium.crypto, ours.crypto)
+    if medium.proto in SRTP_PROTOCOLS and keys is None:
         raise NotAcceptableHere("the answer has no key for any suite of the offer")
-    agreed = _agree(state, medium, shared[0], _wanted(state), keys)
-    return replace(state, offered=False, agreed=replace(agreed, also=shared[1:]))
+    agreed = _agree(state, medium, shared[0], _offered_direction(state), keys)
+    return replace(state, offered=False, agreed=replace(agreed, other_codecs=shared[1:]))
 
 
-def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
+def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     """The peer offered: agree, and give our answer.
 
     Raises: SdpUnreadable, NotAcceptableHere (answer 488; what was agreed before stays), WrongMoment (answer 491).
     """
     if state.offered:
-        raise WrongMoment("both sides offered")
-    offer = _within_reach(parse(body), state.local[0])
-    usable = [(place, found) for place, m in enumerate(offer.media) if (found := _common(m, state.codecs))]
-    if not usable and state.agreed is not None and _takes_audio_away(offer.media):
-        return _without_audio(state, state.agreed, offer.media)
+        raise OfferOutOfOrder("both sides offered")
+    offer = _without_unreachable(parse(body), state.local[0])
+    usable = [(place, found) for place, m in enumerate(offer.media) if (found := _shared_codec(m, state.codecs))]
+    if not usable and state.agreed is not None and _removes_audio(offer.media):
+        return _answer_without_audio(state, state.agreed, offer.media)
     if not usable:
         raise NotAcceptableHere("no audio with a codec of ours in the offer")
-    place, (codec, payload_type), sealed = _chosen_line(state, offer.media, usable)
+    place, (codec, payload_type), srtp = _choose_line(state, offer.media, usable)
     medium = offer.media[place]
-    direction = ANSWER_DIRECTION[_effective(medium), state.wish]
-    dtmf = _telephone_event(medium) if state.events else None
+    direction = ANSWER_DIRECTION[_peer_direction(medium), state.local_direction]
+    dtmf = _telephone_event(medium) if state.telephone_events else None
     events = () if dtmf is None else (dtmf,)
     ours = Media(
         kind="audio",
@@ -219,15 +222,15 @@ def take_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
         direction=direction,
         rtpmap=((payload_type, codec, 8000), *((event, "telephone-event", 8000) for event in events)),
         ptime_ms=20,
-        crypto=() if sealed is None else (sealed[0],),
+        crypto=() if srtp is None else (srtp[0],),
     )
     refused = [Media(kind=m.kind, port=0, proto=m.proto, formats=m.formats) for m in offer.media]
     media = (*refused[:place], ours, *refused[place + 1 :])
-    agreed = _agree(state, medium, codec, state.wish, None if sealed is None else sealed[1])
-    return _say(replace(state, agreed=agreed), media)
+    agreed = _agree(state, medium, codec, state.local_direction, None if srtp is None else srtp[1])
+    return _describe(replace(state, agreed=agreed), media)
 
 
-def _takes_audio_away(media: tuple[Media, ...]) -> bool:
+def _removes_audio(media: tuple[Media, ...]) -> bool:
     """Whether an offer removes the sound of a session, which some phones do to hold.
 
     Not where fax comes in its place (T.38): refused, a gateway goes on with fax as sound.
@@ -237,7 +240,7 @@ def _takes_audio_away(media: tuple[Media, ...]) -> bool:
     return any(medium.kind == "audio" for medium in media) and not wanted & {"audio", "image"}
 
 
-def _without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
+def _answer_without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
     """The answer to that: nothing is accepted, and nothing is sent, until a later offer has sound again."""
     refused = tuple(
         Media(
@@ -250,15 +253,15 @@ def _without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...])
         )
         for medium in media
     )
-    return _say(replace(state, agreed=_silenced(agreed)), refused)
+    return _describe(replace(state, agreed=_without_rtp(agreed)), refused)
 
 
-def _silenced(agreed: Agreed) -> Agreed:
+def _without_rtp(agreed: Agreed) -> Agreed:
     """What holds once the peer took its sound away; what it was sealed with stays, so that it is never made plain."""
     return replace(agreed, remote=None, send=False, receive=False, peer_holds=True)
 
 
-def _within_reach(description: SessionDescription, local: str) -> SessionDescription:
+def _without_unreachable(description: SessionDescription, local: str) -> SessionDescription:
     """A peer's description without the addresses that nothing can be sent to from this address of ours.
 
     `c=IN IP6 ::` takes nothing, whatever the family.
@@ -272,48 +275,48 @@ def _within_reach(description: SessionDescription, local: str) -> SessionDescrip
     return replace(description, media=media)
 
 
-def _offers_sealed(state: Negotiation) -> bool:
+def _offers_srtp(state: Negotiation) -> bool:
     """Whether an offer of ours is sealed: a session that began so stays so."""
     if state.agreed is not None:
         return state.agreed.srtp is not None
-    return state.sealing in ("offered", "required")
+    return state.srtp_policy in ("offered", "required")
 
 
-def _chosen_line(
+def _choose_line(
     state: Negotiation, media: tuple[Media, ...], usable: list[tuple[int, tuple[Codec, str]]]
 ) -> tuple[int, tuple[Codec, str], tuple[sdes.Crypto, sdes.SdesKeys] | None]:
     """The line of an offer that is taken, its codec, and its keys: a sealed one before a plain one.
 
     A session that is sealed is never made plain. Raises: NotAcceptableHere.
     """
-    if state.sealing != "refused":
+    if state.srtp_policy != "refused":
         for place, found in usable:
-            keys = sdes.choose(media[place].crypto, state.crypto) if media[place].proto in SEALED else None
+            keys = sdes.choose_keys(media[place].crypto, state.crypto) if media[place].proto in SRTP_PROTOCOLS else None
             if keys is not None:
                 return place, found, keys
     was_sealed = state.agreed is not None and state.agreed.srtp is not None
-    if state.sealing != "required" and not was_sealed:
+    if state.srtp_policy != "required" and not was_sealed:
         for place, found in usable:
-            if media[place].proto in PLAIN:
+            if media[place].proto in RTP_PROTOCOLS:
                 return place, found, None
-    if any(media[place].proto in PLAIN for place, _ in usable):
+    if any(media[place].proto in RTP_PROTOCOLS for place, _ in usable):
         raise NotAcceptableHere("RTP/AVP is offered, and this line takes sealed sound alone (RTP/SAVP with a=crypto)")
-    if state.sealing == "refused":
+    if state.srtp_policy == "refused":
         raise NotAcceptableHere("RTP/SAVP is offered, and its keys would be open to everybody on the way: use TLS")
     raise NotAcceptableHere("RTP/SAVP is offered without a key for any suite of ours")
 
 
-def _say(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
-    version = state.version + 1 if media != state.said else state.version
+def _describe(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
+    version = state.version + 1 if media != state.local_media else state.version
     family = "IP6" if ":" in state.local[0] else "IP4"
     origin = f"- {state.session_id} {version} IN {family} {state.local[0]}"
     body = build(SessionDescription(origin=origin, media=media))
-    return replace(state, version=version, said=media), body
+    return replace(state, version=version, local_media=media), body
 
 
-def _wanted(state: Negotiation) -> Direction:
+def _offered_direction(state: Negotiation) -> Direction:
     """The direction of our outstanding offer."""
-    return state.said[_audio_place(state.said)].direction
+    return state.local_media[_audio_place(state.local_media)].direction
 
 
 def _audio_place(media: tuple[Media, ...]) -> int:
@@ -323,22 +326,27 @@ def _audio_place(media: tuple[Media, ...]) -> int:
     return next(accepted, next(audio, 0))
 
 
-def _common(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
+def _shared_codec(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
     """The codec of ours that this line is taken for, with its payload type there.
 
     Our most wanted one, which telephones all have, so that what one says reaches the other untouched; but G.722 for
     a line that names it before every other codec of ours.
     """
-    shared = _in_their_order(medium, codecs)
+    shared = _shared_codecs(medium, codecs)
     if not shared:
         return None
     codec = shared[0] if shared[0] == "G722" else min(shared, key=codecs.index)
     return codec, PAYLOAD_TYPES[codec]
 
 
-def _in_their_order(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+def _shared_codecs(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """The codecs of ours that this line names, the peer's most wanted first; none of a line that is not for us."""
-    if medium.kind != "audio" or medium.port == 0 or medium.proto not in PLAIN + SEALED or medium.address is None:
+    if (
+        medium.kind != "audio"
+        or medium.port == 0
+        or medium.proto not in RTP_PROTOCOLS + SRTP_PROTOCOLS
+        or medium.address is None
+    ):
         return ()
     shared = [
         codec
@@ -356,7 +364,7 @@ def _telephone_event(medium: Media) -> str | None:
     return None
 
 
-def _effective(medium: Media) -> Direction:
+def _peer_direction(medium: Media) -> Direction:
     """The direction the peer means: `c=0.0.0.0` takes nothing, whatever the attribute says.
 
     Source: RFC 3264 §8.4 (the hold of RFC 2543).
@@ -366,14 +374,16 @@ def _effective(medium: Media) -> Direction:
     return medium.direction
 
 
-def _agree(state: Negotiation, medium: Media, codec: Codec, wish: Direction, srtp: sdes.SdesKeys | None) -> Agreed:
+def _agree(
+    state: Negotiation, medium: Media, codec: Codec, local_direction: Direction, srtp: sdes.SdesKeys | None
+) -> Agreed:
     """What holds once this line of the peer's is taken. Raises: NotAcceptableHere."""
-    theirs = _effective(medium)
-    ours = ANSWER_DIRECTION[theirs, wish]
-    dtmf = _telephone_event(medium) if state.events else None
+    peer = _peer_direction(medium)
+    ours = ANSWER_DIRECTION[peer, local_direction]
+    dtmf = _telephone_event(medium) if state.telephone_events else None
     blackhole = medium.address is None or ip_address(medium.address).is_unspecified
     remote = None if blackhole or medium.address is None else (medium.address, medium.port)
-    if remote is not None and (why := state.destinations.objection(*remote)) is not None:
+    if remote is not None and (why := state.destinations.refusal(*remote)) is not None:
         raise NotAcceptableHere(why)
     return Agreed(
         remote=remote,
@@ -381,6 +391,6 @@ def _agree(state: Negotiation, medium: Media, codec: Codec, wish: Direction, srt
         dtmf_payload_type=None if dtmf is None else int(dtmf),
         send=ours.sends,
         receive=ours.receives,
-        peer_holds=not theirs.receives,
+        peer_holds=not peer.receives,
         srtp=srtp,
     )

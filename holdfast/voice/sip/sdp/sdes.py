@@ -40,7 +40,7 @@ class Crypto:
     suite: Suite
     key: bytes = field(repr=False)
 
-    def write(self) -> str:
+    def encode(self) -> str:
         """The value of the attribute."""
         return f"{self.tag} {self.suite} inline:{b64encode(self.key).decode()}"
 
@@ -54,7 +54,7 @@ class SdesKeys:
     receive: bytes = field(repr=False)
 
 
-def read(value: str) -> Crypto | None:
+def parse_crypto(value: str) -> Crypto | None:
     """One line's value; None when it is not one we can use."""
     found = _LINE.match(value)
     suite = next((known for known in KEY_BYTES if found and known == found[2]), None)
@@ -67,14 +67,14 @@ def read(value: str) -> Crypto | None:
     return Crypto(tag=int(found[1]), suite=suite, key=key) if len(key) == KEY_BYTES[suite] else None
 
 
-def make(random: Callable[[int], bytes]) -> tuple[Crypto, ...]:
+def make_crypto(random: Callable[[int], bytes]) -> tuple[Crypto, ...]:
     """Lines of ours, a key of its own in each. `random` gives that many unguessable bytes."""
     return tuple(
         Crypto(tag=tag, suite=suite, key=random(size)) for tag, (suite, size) in enumerate(KEY_BYTES.items(), start=1)
     )
 
 
-def choose(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypto, SdesKeys] | None:
+def choose_keys(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypto, SdesKeys] | None:
     """Our line in the answer, and what is agreed by it: the peer's most wanted suite that we have a key for.
 
     Source: RFC 4568 §5.1.2.
@@ -87,7 +87,7 @@ def choose(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypt
     return None
 
 
-def chosen(answered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> SdesKeys | None:
+def answered_keys(answered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> SdesKeys | None:
     """What is agreed by the peer's answer to our lines: it names one of them. Source: RFC 4568 §5.1.3."""
     for line in answered:
         for own in ours:

@@ -198,7 +198,7 @@ def _attribute(section: _Section, value: str) -> None:
             mapped = _rtpmap(rest)
             section.rtpmap += () if mapped is None else (mapped,)
         case "crypto":
-            line = sdes.read(rest)
+            line = sdes.parse_crypto(rest)
             section.crypto += () if line is None else (line,)
         case "ptime":
             found = _PTIME.match(rest)
@@ -234,7 +234,7 @@ def build(description: SessionDescription) -> bytes:
             lines.append(f"a=rtpmap:{payload_type} {name}/{rate_hz}")
             if name == "telephone-event":
                 lines.append(f"a=fmtp:{payload_type} 0-15")
-        lines += [f"a=crypto:{line.write()}" for line in medium.crypto]
+        lines += [f"a=crypto:{line.encode()}" for line in medium.crypto]
         lines += [] if medium.ptime_ms is None else [f"a=ptime:{medium.ptime_ms}"]
         lines.append(f"a={medium.direction.value}")
     return ("\r\n".join(lines) + "\r\n").encode()

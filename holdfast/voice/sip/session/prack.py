@@ -41,79 +41,79 @@ def required(message: Message) -> bool:
 # --- a call in
 
 
-def ring(desk: SipStack, session: Session, status: int, sdp: bytes | None) -> None:
+def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None) -> None:
     """Send a provisional response that is repeated until its PRACK; one after the other. Source: RFC 3262 §3."""
-    if session.unpracked is not None:
-        desk.put(replace(session, ring_due=True))
+    if session.pending_provisional is not None:
+        stack.put(replace(session, ring_due=True))
         return
     rseq = session.rseq + 1
-    headers = (desk.contact_in(session), ALLOW, ("Require", OPTION), ("RSeq", str(rseq)))
-    desk.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
+    headers = (stack.contact_in(session), ALLOW, ("Require", OPTION), ("RSeq", str(rseq)))
+    stack.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
     waiting = PendingProvisional(rseq=rseq, interval_s=T1_S, waited_s=0.0, described=sdp is not None)
-    desk.put(replace(session, rseq=rseq, unpracked=waiting, ring_due=False))
-    desk.start(session_timer_token("prack", session.id), T1_S)
+    stack.put(replace(session, rseq=rseq, pending_provisional=waiting, ring_due=False))
+    stack.start(session_timer_token("prack", session.id), T1_S)
 
 
-def repeat(desk: SipStack, session: Session) -> bool:
+def repeat(stack: SipStack, session: Session) -> bool:
     """Send the provisional response once more; False when its PRACK was waited for long enough."""
-    waiting = session.unpracked
+    waiting = session.pending_provisional
     assert waiting is not None
     waited = waiting.waited_s + waiting.interval_s
     if waited >= TIMEOUT_S:
         return False
-    transaction = desk.transactions.get(session.transaction)
+    transaction = stack.transactions.get(session.transaction)
     if transaction is not None and transaction.last and not transaction.peer.reliable:
-        desk.send(transaction.last, transaction.peer, session.id, again=True)
+        stack.send(transaction.last, transaction.peer, session.id, repeated=True)
     interval = min(waiting.interval_s * 2, TIMEOUT_S - waited)
-    desk.put(replace(session, unpracked=replace(waiting, waited_s=waited, interval_s=interval)))
-    desk.start(session_timer_token("prack", session.id), interval)
+    stack.put(replace(session, pending_provisional=replace(waiting, waited_s=waited, interval_s=interval)))
+    stack.start(session_timer_token("prack", session.id), interval)
     return True
 
 
-def pracked(desk: SipStack, session: Session, received: Request, key: str) -> Session | None:
+def handle_prack(stack: SipStack, session: Session, received: Request, key: str) -> Session | None:
     """A PRACK came: the session when it acknowledges what we sent, else None and the PRACK is refused.
 
     An offer in it, once both sides have described themselves, is the owner's to answer, in the response to the PRACK.
     Source: RFC 3262 §3, §5.
     """
     found = _RACK.match(received.first("RAck") or "")
-    waiting = session.unpracked
+    waiting = session.pending_provisional
     if not found or waiting is None or (int(found[1]), int(found[2])) != (waiting.rseq, session.invite.cseq):
-        desk.reply(key, 481, tag=session.local_tag)
+        stack.reply(key, 481, tag=session.local_tag)
         return None
     sdp = sdp_of(received)
     answers = waiting.described and sdp_of(session.invite) is None
-    session = desk.put(replace(settle(desk, session), described=session.described or waiting.described))
+    session = stack.put(replace(stop_waiting(stack, session), described=session.described or waiting.described))
     if sdp is None or answers:
-        desk.reply(key, 200, tag=session.local_tag)
+        stack.reply(key, 200, tag=session.local_tag)
     elif not session.described:
-        desk.reply(key, 488, tag=session.local_tag)
-    elif session.own is not None or session.theirs is not None:
-        desk.reply(key, 491, tag=session.local_tag)
+        stack.reply(key, 488, tag=session.local_tag)
+    elif session.own_reoffer is not None or session.peer_reoffer is not None:
+        stack.reply(key, 491, tag=session.local_tag)
     else:
-        return early_dialog.ask_owner(desk, session, received, key, "PRACK")
+        return early_dialog.report_change(stack, session, received, key, "PRACK")
     if answers:
-        desk.tell(ProvisionalAcknowledged(session=session.id, sdp=sdp))
+        stack.emit(ProvisionalAcknowledged(session=session.id, sdp=sdp))
     return session
 
 
-def settle(desk: SipStack, session: Session) -> Session:
+def stop_waiting(stack: SipStack, session: Session) -> Session:
     """Wait for no PRACK any more."""
-    desk.stop(session_timer_token("prack", session.id))
-    return replace(session, unpracked=None)
+    stack.stop(session_timer_token("prack", session.id))
+    return replace(session, pending_provisional=None)
 
 
-def given_up(desk: SipStack, session: Session) -> None:
+def handle_timeout(stack: SipStack, session: Session) -> None:
     """The PRACK never came: the INVITE is refused. Source: RFC 3262 §3."""
-    desk.reply(session.transaction, 504, tag=session.local_tag)
-    desk.end(session, EndCause.LOST, 504)
+    stack.reply(session.transaction, 504, tag=session.local_tag)
+    stack.end(session, EndCause.LOST, 504)
 
 
 # --- a call out
 
 
 def acknowledge(
-    desk: SipStack, session: Session, invite: Request, response: Response, source: Address
+    stack: SipStack, session: Session, invite: Request, response: Response, source: Address
 ) -> Session | None:
     """Note the fork a provisional response is from, and send PRACK if it asks for that.
 
@@ -124,29 +124,29 @@ def acknowledge(
         return session
     text = response.first("RSeq") or ""
     wanted = required(response) and _RSEQ.match(text) is not None
-    known = early_dialog.of(session, response.to.tag)
+    known = early_dialog.find(session, response.to.tag)
     if known is None:
-        if len(session.early) >= MAX_EARLY:
+        if len(session.early_dialogs) >= MAX_EARLY:
             return None if wanted else session
         known = EarlyDialog(dialog=dialogs.as_caller(invite, response, source))
-    known = replace(known, updates=known.updates or allows_update(response))
+    known = replace(known, takes_update=known.takes_update or allows_update(response))
     if wanted:
         rseq = int(text)
         if known.rseq is not None and rseq != known.rseq + 1:
             return None
         rack = ("RAck", f"{rseq} {invite.cseq} INVITE")
-        via = desk.via(dialogs.next_hop(known.dialog))
-        dialog, made, to = dialogs.write(known.dialog, "PRACK", via=via, headers=(rack, *desk.agent_headers()))
-        desk.request(made, to, purpose=Purpose.NOTHING, session=session.id)
+        via = stack.via(dialogs.next_hop(known.dialog))
+        dialog, made, to = dialogs.make_request(known.dialog, "PRACK", via=via, headers=(rack, *stack.agent_headers()))
+        stack.request(made, to, purpose=Purpose.NOTHING, session=session.id)
         described = known.described or (sdp_of(response) is not None and bool(invite.body))
         known = replace(known, dialog=dialog, rseq=rseq, described=described)
-    return desk.enter_early(session, known)
+    return stack.index_early_dialog(session, known)
 
 
 def dialog_of(session: Session, invite: Request, response: Response, source: Address) -> dialogs.Dialog:
     """The dialog a 2xx to our INVITE makes; the numbers of an early one of the same fork go on."""
     made = dialogs.as_caller(invite, response, source)
-    known = early_dialog.of(session, made.remote_tag)
+    known = early_dialog.find(session, made.remote_tag)
     if known is None:
         return made
     return replace(made, local_cseq=known.dialog.local_cseq, remote_cseq=known.dialog.remote_cseq)

@@ -25,11 +25,11 @@ from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 SIPFRAG = "message/sipfrag"
-LONGEST_TARGET = 256
+MAX_TARGET_CHARACTERS = 256
 """Characters of a Refer-To. Source: Twilio docs, "Inbound SIP REFER"."""
 ANSWER_WITHIN_S = 20.0
 """A REFER that our owner leaves unanswered this long is declined."""
-LASTS_S = 60
+SUBSCRIPTION_S = 60
 """How long we say that we shall tell of a call the peer asked for."""
 
 _STATUS = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: |\r|\n|\Z)")
@@ -39,56 +39,56 @@ _EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 # --- ours
 
 
-def refer(desk: SipStack, session: Session, target: str) -> None:
+def refer(stack: SipStack, session: Session, target: str) -> None:
     """Ask the peer to call this URI, once its ACK is here and no change is under way; not while it is asked already."""
     if session.referral != "asked":
-        reinvite.refer(desk, session, target)
+        reinvite.refer(stack, session, target)
 
 
-def responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
+def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """A response to our REFER."""
     if response.status < 200 or session.state is not SessionState.RUNNING:
         return
     if response.status == 481:
-        reinvite.lost(desk, session, response.status)
+        reinvite.end_lost(stack, session, response.status)
     elif response.status == 408:
-        unanswered(desk, session)
-    elif response.status == 491 and session.glares < reinvite.GLARE_TRIES:
+        handle_timeout(stack, session)
+    elif response.status == 491 and session.glare_retries < reinvite.MAX_GLARE_RETRIES:
         target = parse_name_addr(transaction.request.first("Refer-To") or "").uri
-        session = desk.put(replace(session, referral="", refer_due=target, glares=session.glares + 1))
-        desk.start(session_timer_token("referral", session.id), reinvite.back_off_s(desk, session))
-    elif not reinvite.tried_again(desk, session, transaction, response):
-        session = desk.put(replace(session, glares=0))
+        session = stack.put(replace(session, referral="", refer_due=target, glare_retries=session.glare_retries + 1))
+        stack.start(session_timer_token("referral", session.id), reinvite.backoff_s(stack, session))
+    elif not reinvite.answer_challenge(stack, session, transaction, response):
+        session = stack.put(replace(session, glare_retries=0))
         if response.status >= 300:
-            desk.put(replace(session, referral=""))
-        desk.tell(ReferralAnswered(session=session.id, status=response.status))
+            stack.put(replace(session, referral=""))
+        stack.emit(ReferralAnswered(session=session.id, status=response.status))
 
 
-def unanswered(desk: SipStack, session: Session) -> None:
+def handle_timeout(stack: SipStack, session: Session) -> None:
     """Nobody answered our REFER.
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. Whose sound is heard is there, and only takes no REFER.
     """
     if session.state is not SessionState.RUNNING:
         return
-    if session_timer.is_heard(desk, session):
-        desk.put(replace(session, referral=""))
-        desk.tell(ReferralAnswered(session=session.id, status=408))
+    if session_timer.has_recent_audio(stack, session):
+        stack.put(replace(session, referral=""))
+        stack.emit(ReferralAnswered(session=session.id, status=408))
     else:
-        reinvite.lost(desk, session, 408)
+        reinvite.end_lost(stack, session, 408)
 
 
-def notified(desk: SipStack, session: Session, received: Request, key: str) -> None:
+def handle_notify(stack: SipStack, session: Session, received: Request, key: str) -> None:
     """A NOTIFY: how the call that we asked for fares. Source: RFC 3515 §2.4.4, §2.4.5; RFC 6665 §4.1.3."""
     tag = session.local_tag
     event = (received.first("Event") or "").partition(";")[0].strip().lower()
     if event != "refer":
-        desk.reply(key, 489, tag=tag, headers=(("Allow-Events", "refer"),))
+        stack.reply(key, 489, tag=tag, headers=(("Allow-Events", "refer"),))
         return
     if session.referral == "":
-        desk.reply(key, 481, tag=tag)
+        stack.reply(key, 481, tag=tag)
         return
-    desk.reply(key, 200, tag=tag)
+    stack.reply(key, 200, tag=tag)
     if session.referral == "over" or session.state is not SessionState.RUNNING:
         return
     state = received.first("Subscription-State") or ""
@@ -97,27 +97,29 @@ def notified(desk: SipStack, session: Session, received: Request, key: str) -> N
     is_over = state.strip().lower().startswith("terminated") or status >= 200
     lasts = _EXPIRES.search(state)
     if is_over:
-        desk.put(replace(session, referral="over"))
-    desk.tell(Referral(session=session.id, status=status, is_over=is_over, lasts_s=float(lasts[1]) if lasts else None))
+        stack.put(replace(session, referral="over"))
+    stack.emit(
+        Referral(session=session.id, status=status, is_over=is_over, expires_s=float(lasts[1]) if lasts else None)
+    )
 
 
 # --- the peer's
 
 
-def asked(desk: SipStack, session: Session, received: Request, key: str) -> None:
+def handle_refer(stack: SipStack, session: Session, received: Request, key: str) -> None:
     """A REFER of the peer's. The owner answers with `answer`. Source: RFC 3515 §2.4.2."""
     tag = session.local_tag
     targets = received.values("Refer-To")
     if session.state is not SessionState.RUNNING:
-        desk.reply(key, 603, tag=tag)
-    elif len(targets) != 1 or len(targets[0]) > LONGEST_TARGET or not _is_readable(targets[0]):
-        desk.reply(key, 400, tag=tag, reason="Bad Request (one readable Refer-To of up to 256 characters)")
-    elif session.referred is not None or session.following:
-        desk.reply(key, 491, tag=tag)
+        stack.reply(key, 603, tag=tag)
+    elif len(targets) != 1 or len(targets[0]) > MAX_TARGET_CHARACTERS or not _is_readable(targets[0]):
+        stack.reply(key, 400, tag=tag, reason="Bad Request (one readable Refer-To of up to 256 characters)")
+    elif session.referred is not None or session.notifies_peer:
+        stack.reply(key, 491, tag=tag)
     else:
-        desk.put(replace(session, referred=key))
-        desk.start(session_timer_token("refer", session.id), ANSWER_WITHIN_S)
-        desk.tell(Referred(session=session.id, target=clean(targets[0])))
+        stack.put(replace(session, referred=key))
+        stack.start(session_timer_token("refer", session.id), ANSWER_WITHIN_S)
+        stack.emit(Referred(session=session.id, target=clean(targets[0])))
 
 
 def _is_readable(target: str) -> bool:
@@ -127,30 +129,30 @@ def _is_readable(target: str) -> bool:
         return False
 
 
-def answer(desk: SipStack, session: Session, status: int) -> None:
+def answer(stack: SipStack, session: Session, status: int) -> None:
     """Answer the peer's REFER: 202, and a first NOTIFY, or a refusal."""
     if session.referred is None:
         return
-    desk.stop(session_timer_token("refer", session.id))
+    stack.stop(session_timer_token("refer", session.id))
     accepted = 200 <= status < 300
-    desk.reply(session.referred, 202 if accepted else status, tag=session.local_tag)
-    session = desk.put(replace(session, referred=None, following=accepted))
+    stack.reply(session.referred, 202 if accepted else status, tag=session.local_tag)
+    session = stack.put(replace(session, referred=None, notifies_peer=accepted))
     if accepted:
-        notify(desk, session, 100)
+        notify(stack, session, 100)
 
 
-def notify(desk: SipStack, session: Session, status: int) -> None:
+def notify(stack: SipStack, session: Session, status: int) -> None:
     """Tell the peer how the call it asked for fares; a final status is the last. Source: RFC 3515 §2.4.5."""
-    if not session.following or session.state is not SessionState.RUNNING:
+    if not session.notifies_peer or session.state is not SessionState.RUNNING:
         return
     is_over = status >= 200
-    lasts = "terminated;reason=noresource" if is_over else f"active;expires={LASTS_S}"
+    lasts = "terminated;reason=noresource" if is_over else f"active;expires={SUBSCRIPTION_S}"
     headers = (
-        desk.contact_in(session),
+        stack.contact_in(session),
         ("Event", "refer"),
         ("Subscription-State", lasts),
         ("Content-Type", f"{SIPFRAG};version=2.0"),
     )
     content = f"SIP/2.0 {status} {REASONS.get(status, 'Unknown')}\r\n".encode()
-    session = replace(session, following=not is_over)
-    reinvite.send(desk, session, "NOTIFY", Purpose.NOTHING, headers=headers, content=content)
+    session = replace(session, notifies_peer=not is_over)
+    reinvite.send(stack, session, "NOTIFY", Purpose.NOTHING, headers=headers, content=content)

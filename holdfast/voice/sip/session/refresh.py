@@ -19,47 +19,53 @@ SERVICE_UNAVAILABLE = 503
 """Also what a request comes to for which there is no connection: nobody is heard by it."""
 
 
-def refresh(desk: SipStack, session: Session) -> None:
+def refresh(stack: SipStack, session: Session) -> None:
     """Half of the session timer is over: refresh it by UPDATE, else have our owner do it by re-INVITE."""
     if session.state is not SessionState.RUNNING:
         return
-    if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
-        desk.start(session_timer_token("refresh", session.id), session_timer.TRY_AGAIN_S)
-    elif session.updates:
-        headers = (desk.contact_in(session), *session_timer.renewal(session))
-        reinvite.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
+    if session.own_reoffer or session.peer_reoffer or session.pending_ok or session.ack_due is not None:
+        stack.start(session_timer_token("refresh", session.id), session_timer.RETRY_S)
+    elif session.takes_update:
+        headers = (stack.contact_in(session), *session_timer.refresh_headers(session))
+        reinvite.send(stack, session, "UPDATE", Purpose.REFRESH, headers=headers)
     else:
-        session_timer.refresh_due(desk, session)
+        session_timer.request_refresh(stack, session)
 
 
-def refreshed(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
+def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our refresh. One that only says "not now" is no end: the session timer itself decides."""
     if session.state is not SessionState.RUNNING or session.dialog is None or response.status < 200:
         return
     if response.status == 408:
-        unrefreshed(desk, session)
+        handle_timeout(stack, session)
         return
     if response.status != SERVICE_UNAVAILABLE:
-        session = replace(session, heard_at=desk.now)
+        session = replace(session, last_message_at=stack.now)
     assert session.dialog is not None
     if response.status < 300:
-        session_timer.keep(
-            desk, replace(session, dialog=dialogs.refresh(session.dialog, response)), session_timer.answered(response)
+        session_timer.restart(
+            stack,
+            replace(session, dialog=dialogs.refresh_target(session.dialog, response)),
+            session_timer.agreed_timer(response),
         )
         return
-    desk.put(session)
+    stack.put(session)
     if response.status == 481:
-        reinvite.lost(desk, session, response.status)
+        reinvite.end_lost(stack, session, response.status)
     elif response.status in (405, 501):
-        _refresh_otherwise(desk, session)
-    elif response.status == 422 and session.lasting is not None and session.raises < session_timer.RAISES:
-        longer = replace(session.lasting, expires_s=max(session.lasting.expires_s, session_timer.least_s(response)))
-        refresh(desk, desk.put(replace(session, lasting=longer, raises=session.raises + 1)))
-    elif not reinvite.tried_again(desk, session, transaction, response) and session.lasting is not None:
-        desk.start(session_timer_token("refresh", session.id), session_timer.TRY_AGAIN_S)
+        _refresh_by_reinvite(stack, session)
+    elif (
+        response.status == 422
+        and session.timer is not None
+        and session.interval_raises < session_timer.MAX_INTERVAL_RAISES
+    ):
+        longer = replace(session.timer, expires_s=max(session.timer.expires_s, session_timer.min_se_s(response)))
+        refresh(stack, stack.put(replace(session, timer=longer, interval_raises=session.interval_raises + 1)))
+    elif not reinvite.answer_challenge(stack, session, transaction, response) and session.timer is not None:
+        stack.start(session_timer_token("refresh", session.id), session_timer.RETRY_S)
 
 
-def unrefreshed(desk: SipStack, session: Session) -> None:
+def handle_timeout(stack: SipStack, session: Session) -> None:
     """Nobody answered our UPDATE.
 
     Deviation: RFC 4028 §10 ends the call. Border controllers that drop UPDATE are met; whose sound is heard is asked by
@@ -67,46 +73,46 @@ def unrefreshed(desk: SipStack, session: Session) -> None:
     """
     if session.state is not SessionState.RUNNING:
         return
-    if session_timer.is_heard(desk, session):
-        _refresh_otherwise(desk, session)
+    if session_timer.has_recent_audio(stack, session):
+        _refresh_by_reinvite(stack, session)
     else:
-        reinvite.lost(desk, session, 408)
+        reinvite.end_lost(stack, session, 408)
 
 
-def _refresh_otherwise(desk: SipStack, session: Session) -> None:
+def _refresh_by_reinvite(stack: SipStack, session: Session) -> None:
     """The peer takes no UPDATE: our owner refreshes by re-INVITE, until that has come to something if a timer runs."""
-    session = desk.put(replace(session, updates=False))
-    if session.lasting is None:
-        desk.tell(RefreshDue(session=session.id))
+    session = stack.put(replace(session, takes_update=False))
+    if session.timer is None:
+        stack.emit(RefreshDue(session=session.id))
     else:
-        session_timer.refresh_due(desk, session)
+        session_timer.request_refresh(stack, session)
 
 
-def ask(desk: SipStack, session: Session) -> None:
+def send_keepalive(stack: SipStack, session: Session) -> None:
     """Ask the peer whether it is there, if nothing was heard of it for long."""
     if session.state is not SessionState.RUNNING:
         return
-    left_s = session_timer.quiet_s(desk, session)
+    left_s = session_timer.keepalive_due_in_s(stack, session)
     if left_s > 0:
-        desk.start(session_timer_token("idle", session.id), left_s)
+        stack.start(session_timer_token("idle", session.id), left_s)
     else:
-        reinvite.send(desk, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
+        reinvite.send(stack, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
 
 
-def unreached(desk: SipStack, session: Session) -> None:
+def handle_keepalive_unsent(stack: SipStack, session: Session) -> None:
     """No connection could be had to ask it: tried again, until as much time is over as an answer may take."""
     if session.state is not SessionState.RUNNING:
         return
-    left_s = TIMEOUT_S + session_timer.quiet_s(desk, session)
+    left_s = TIMEOUT_S + session_timer.keepalive_due_in_s(stack, session)
     if left_s > 0:
-        desk.start(session_timer_token("idle", session.id), min(session_timer.TRY_AGAIN_S, left_s))
-    elif session_timer.is_heard(desk, session):
-        session_timer.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
+        stack.start(session_timer_token("idle", session.id), min(session_timer.RETRY_S, left_s))
+    elif session_timer.has_recent_audio(stack, session):
+        session_timer.start_keepalive(stack, stack.put(replace(session, last_message_at=stack.now)))
     else:
-        reinvite.lost(desk, session, 408)
+        reinvite.end_lost(stack, session, 408)
 
 
-def unanswered(desk: SipStack, session: Session) -> None:
+def handle_keepalive_timeout(stack: SipStack, session: Session) -> None:
     """Nobody answered that.
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. Border controllers that drop OPTIONS are met: whose sound is heard is
@@ -114,34 +120,36 @@ def unanswered(desk: SipStack, session: Session) -> None:
     """
     if session.state is not SessionState.RUNNING:
         return
-    if session_timer.is_heard(desk, session):
-        session_timer.begin_watch(desk, desk.put(replace(session, heard_at=desk.now)))
-    elif session.answers or session.doubted_at == session.heard_at:
-        reinvite.lost(desk, session, 408)
+    if session_timer.has_recent_audio(stack, session):
+        session_timer.start_keepalive(stack, stack.put(replace(session, last_message_at=stack.now)))
+    elif session.answers_options or session.probed_at == session.last_message_at:
+        reinvite.end_lost(stack, session, 408)
     else:
-        session = desk.put(replace(session, doubted_at=session.heard_at))
-        session_timer.begin_watch(desk, session)
-        _ask_otherwise(desk, session)
+        session = stack.put(replace(session, probed_at=session.last_message_at))
+        session_timer.start_keepalive(stack, session)
+        _probe_by_refresh(stack, session)
 
 
-def _ask_otherwise(desk: SipStack, session: Session) -> None:
+def _probe_by_refresh(stack: SipStack, session: Session) -> None:
     """Refresh the session, by which it is seen whether the peer is there. What is under way already shows it too."""
-    if session.own or session.theirs or session.unacknowledged or session.ack_due is not None:
+    if session.own_reoffer or session.peer_reoffer or session.pending_ok or session.ack_due is not None:
         return
-    if session.updates:
-        headers = (desk.contact_in(session), *session_timer.renewal(session))
-        reinvite.send(desk, session, "UPDATE", Purpose.REFRESH, headers=headers)
+    if session.takes_update:
+        headers = (stack.contact_in(session), *session_timer.refresh_headers(session))
+        reinvite.send(stack, session, "UPDATE", Purpose.REFRESH, headers=headers)
     else:
-        desk.tell(RefreshDue(session=session.id))
+        stack.emit(RefreshDue(session=session.id))
 
 
-def told(desk: SipStack, session: Session, response: Response) -> None:
+def handle_keepalive_response(stack: SipStack, session: Session, response: Response) -> None:
     """The answer to that. Whatever it is but "no such call", or a proxy's "no answer", somebody is there."""
     if session.state is not SessionState.RUNNING:
         return
     if response.status == 481:
-        reinvite.lost(desk, session, 481)
+        reinvite.end_lost(stack, session, 481)
     elif response.status == 408:
-        unanswered(desk, session)
+        handle_keepalive_timeout(stack, session)
     else:
-        session_timer.begin_watch(desk, desk.put(replace(session, heard_at=desk.now, answers=True)))
+        session_timer.start_keepalive(
+            stack, stack.put(replace(session, last_message_at=stack.now, answers_options=True))
+        )

@@ -11,12 +11,11 @@ from typing import Literal
 from holdfast.voice.sip.dialog import dialog as dialogs
 from holdfast.voice.sip.dialog.session_state import OwnReoffer, Session, SessionState
 from holdfast.voice.sip.effects import (
-    DigitSignalled,
     EndCause,
     Headers,
     ReofferAnswered,
     ReofferDue,
-    ReofferPutOff,
+    ReofferPostponed,
     ReofferRefused,
     ReofferWithdrawn,
 )
@@ -32,10 +31,10 @@ from holdfast.voice.sip.session import (
 from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
-GLARE_TRIES = 2
+MAX_GLARE_RETRIES = 2
 """How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
 
-KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "Referred-By")
+KEPT_HEADERS = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "Referred-By")
 """What a request of ours keeps when it is sent again after a challenge."""
 
 
@@ -43,7 +42,7 @@ KEPT = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "
 
 
 def send(
-    desk: SipStack,
+    stack: SipStack,
     session: Session,
     method: str,
     purpose: Purpose,
@@ -54,164 +53,174 @@ def send(
 ) -> tuple[Session, str]:
     """Send a request in the session's dialog; the session and the transaction's key."""
     assert session.dialog is not None
-    headers = (*headers, *desk.agent_headers())
-    via = desk.via(dialogs.next_hop(session.dialog))
-    dialog, made, to = dialogs.write(session.dialog, method, via=via, headers=headers, body=content)
-    session = desk.put(replace(session, dialog=dialog))
-    return session, desk.request(made, to, purpose=purpose, session=session.id, attempt=attempt)
+    headers = (*headers, *stack.agent_headers())
+    via = stack.via(dialogs.next_hop(session.dialog))
+    dialog, made, to = dialogs.make_request(session.dialog, method, via=via, headers=headers, body=content)
+    session = stack.put(replace(session, dialog=dialog))
+    return session, stack.request(made, to, purpose=purpose, session=session.id, attempt=attempt)
 
 
-def hang_up(desk: SipStack, session: Session) -> None:
+def hang_up(stack: SipStack, session: Session) -> None:
     """Send BYE. An offer of the peer's in a 2xx is first acknowledged without an answer; there is no other way."""
     if session.ack_due is not None:
-        session = invite_client.acknowledge(desk, replace(session, ack_due=None), session.ack_due, None)
-    session = settle(desk, session, 487)
-    session = desk.move(session, SessionState.ENDING)
-    send(desk, session, "BYE", Purpose.BYE)
+        session = invite_client.acknowledge(stack, replace(session, ack_due=None), session.ack_due, None)
+    session = close_pending(stack, session, 487)
+    session = stack.change_state(session, SessionState.ENDING)
+    send(stack, session, "BYE", Purpose.BYE)
 
 
-def settle(desk: SipStack, session: Session, status: int) -> Session:
+def close_pending(stack: SipStack, session: Session, status: int) -> Session:
     """Give the peer's requests that still wait their final response, and stop what repeats."""
-    for waits in (session.theirs.transaction if session.theirs is not None else None, session.referred):
+    for waits in (session.peer_reoffer.transaction if session.peer_reoffer is not None else None, session.referred):
         if waits is not None:
-            desk.reply(waits, status, tag=session.local_tag)
+            stack.reply(waits, status, tag=session.local_tag)
     for name in ("reoffer", "again", "glare", "refer", "referral"):
-        desk.stop(session_timer_token(name, session.id))
-    return replace(session, theirs=None, unacknowledged=None, own=None, waiting=None, referred=None, refer_due=None)
+        stack.stop(session_timer_token(name, session.id))
+    return replace(
+        session,
+        peer_reoffer=None,
+        pending_ok=None,
+        own_reoffer=None,
+        waiting_reoffer=None,
+        referred=None,
+        refer_due=None,
+    )
 
 
 def is_changing(session: Session) -> bool:
     """Whether a change by either side is under way, or waits for its ACK."""
-    under_way = session.own or session.theirs or session.unacknowledged
+    under_way = session.own_reoffer or session.peer_reoffer or session.pending_ok
     return under_way is not None or session.ack_due is not None
 
 
 def reoffer(
-    desk: SipStack, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE"
+    stack: SipStack, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE"
 ) -> None:
     """Send a re-INVITE or UPDATE now, or when what is under way is done."""
     wanted = OwnReoffer(transaction="", sdp=sdp, method=method)
     if is_changing(session) or session.state is not SessionState.RUNNING:
-        desk.put(replace(session, waiting=wanted))
+        stack.put(replace(session, waiting_reoffer=wanted))
     else:
-        _send_reoffer(desk, session, wanted)
+        _send_reoffer(stack, session, wanted)
 
 
-def _send_reoffer(desk: SipStack, session: Session, wanted: OwnReoffer) -> None:
-    headers = (desk.contact_in(session), *session_timer.renewal(session), *sdp_headers(wanted.sdp))
+def _send_reoffer(stack: SipStack, session: Session, wanted: OwnReoffer) -> None:
+    headers = (stack.contact_in(session), *session_timer.refresh_headers(session), *sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
-    session, key = send(desk, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
-    desk.put(replace(session, own=replace(wanted, transaction=key, backing_off=False)))
+    session, key = send(stack, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
+    stack.put(replace(session, own_reoffer=replace(wanted, transaction=key, backing_off=False)))
 
 
-def next_reoffer(desk: SipStack, session: Session) -> None:
+def send_waiting(stack: SipStack, session: Session) -> None:
     """Send the re-INVITE that waited, if nothing is in its way any more, and the REFER that did only after it."""
     if session.state is not SessionState.RUNNING:
         return
-    if session.waiting is not None:
-        waiting = session.waiting
-        reoffer(desk, replace(session, waiting=None), waiting.sdp, waiting.method)
+    if session.waiting_reoffer is not None:
+        waiting = session.waiting_reoffer
+        reoffer(stack, replace(session, waiting_reoffer=None), waiting.sdp, waiting.method)
     elif session.refer_due is not None and not is_changing(session):
-        refer(desk, session, session.refer_due)
+        refer(stack, session, session.refer_due)
 
 
-def refer(desk: SipStack, session: Session, target: str) -> None:
+def refer(stack: SipStack, session: Session, target: str) -> None:
     """Ask the peer to call this URI, once no change is under way: meanwhile phones refuse it with 491."""
-    if is_changing(session) or session.waiting is not None or session.state is not SessionState.RUNNING:
-        desk.put(replace(session, refer_due=target))
+    if is_changing(session) or session.waiting_reoffer is not None or session.state is not SessionState.RUNNING:
+        stack.put(replace(session, refer_due=target))
         return
     assert session.dialog is not None
     ours = parse_name_addr(session.dialog.local).uri
-    headers = (desk.contact_in(session), ("Refer-To", f"<{target}>"), ("Referred-By", f"<{ours}>"))
-    send(desk, replace(session, referral="asked", refer_due=None), "REFER", Purpose.REFER, headers=headers)
+    headers = (stack.contact_in(session), ("Refer-To", f"<{target}>"), ("Referred-By", f"<{ours}>"))
+    send(stack, replace(session, referral="asked", refer_due=None), "REFER", Purpose.REFER, headers=headers)
 
 
-def back_off_over(desk: SipStack, session: Session) -> None:
+def handle_backoff_end(stack: SipStack, session: Session) -> None:
     """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first.
 
     What was offered may describe us no longer, so our owner is asked anew.
     """
-    own = session.own
-    assert own is not None
-    if session.theirs is not None or session.unacknowledged is not None:
-        desk.start(session_timer_token("glare", session.id), back_off_s(desk, session))
-    elif own.sdp is None:
-        _send_reoffer(desk, session, own)
-    elif session.waiting is not None:
-        next_reoffer(desk, replace(session, own=None))
+    own_reoffer = session.own_reoffer
+    assert own_reoffer is not None
+    if session.peer_reoffer is not None or session.pending_ok is not None:
+        stack.start(session_timer_token("glare", session.id), backoff_s(stack, session))
+    elif own_reoffer.sdp is None:
+        _send_reoffer(stack, session, own_reoffer)
+    elif session.waiting_reoffer is not None:
+        send_waiting(stack, replace(session, own_reoffer=None))
     else:
-        desk.put(replace(session, own=None))
-        desk.tell(ReofferDue(session=session.id, method=own.method))
+        stack.put(replace(session, own_reoffer=None))
+        stack.emit(ReofferDue(session=session.id, method=own_reoffer.method))
 
 
-def back_off_s(desk: SipStack, session: Session) -> float:
+def backoff_s(stack: SipStack, session: Session) -> float:
     """2.1 to 4 s for whoever made the Call-ID, up to 2 s for the other, in steps of 10 ms. Source: RFC 3261 §14.1."""
     low, high = (210, 400) if session.we_called else (0, 200)
-    return (low + int(desk.dice() * (high - low + 1))) / 100
+    return (low + int(stack.random() * (high - low + 1))) / 100
 
 
 # --- their outcomes
 
 
-def reoffer_responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
+def handle_reoffer_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """A response to a re-INVITE of ours."""
-    own = session.own
+    own_reoffer = session.own_reoffer
     if session.state in early_dialog.BEFORE_ACK:
-        early_dialog.responded(desk, session, transaction, response)
+        early_dialog.handle_response(stack, session, transaction, response)
         return
     if response.status < 200:
         return
-    if 200 <= response.status < 300 and invite_client.acknowledged_again(desk, session, response):
+    if 200 <= response.status < 300 and invite_client.repeat_ack(stack, session, response):
         return
-    if session.state is not SessionState.RUNNING or own is None or own.transaction != transaction.key:
+    if session.state is not SessionState.RUNNING or own_reoffer is None or own_reoffer.transaction != transaction.key:
         invite = transaction.request.method == "INVITE"
         if invite and 200 <= response.status < 300 and session.dialog is not None and session.ack_due != response.cseq:
-            invite_client.acknowledge(desk, session, response.cseq, None)
+            invite_client.acknowledge(stack, session, response.cseq, None)
         return
     if response.status not in (408, 503):
-        session = desk.put(replace(session, heard_at=desk.now))
+        session = stack.put(replace(session, last_message_at=stack.now))
     if response.status < 300:
-        _reoffer_accepted(desk, session, own, transaction, response)
+        _handle_reoffer_success(stack, session, own_reoffer, transaction, response)
     elif response.status == 481:
-        lost(desk, session, response.status)
+        end_lost(stack, session, response.status)
     elif response.status == 408:
-        _unanswered(desk, session, Purpose.REOFFER)
-    elif response.status == 491 and session.glares < GLARE_TRIES:
-        own = replace(own, transaction="", backing_off=True)
-        desk.put(replace(session, own=own, glares=session.glares + 1))
-        desk.start(session_timer_token("glare", session.id), back_off_s(desk, session))
-        if own.sdp is not None:
-            desk.tell(ReofferPutOff(session=session.id))
-    elif not tried_again(desk, session, transaction, response):
-        session = desk.put(replace(session, own=None, glares=0))
-        desk.tell(ReofferRefused(session=session.id, status=response.status, reason=clean(response.reason)))
-        next_reoffer(desk, session)
+        handle_no_response(stack, session, Purpose.REOFFER)
+    elif response.status == 491 and session.glare_retries < MAX_GLARE_RETRIES:
+        own_reoffer = replace(own_reoffer, transaction="", backing_off=True)
+        stack.put(replace(session, own_reoffer=own_reoffer, glare_retries=session.glare_retries + 1))
+        stack.start(session_timer_token("glare", session.id), backoff_s(stack, session))
+        if own_reoffer.sdp is not None:
+            stack.emit(ReofferPostponed(session=session.id))
+    elif not answer_challenge(stack, session, transaction, response):
+        session = stack.put(replace(session, own_reoffer=None, glare_retries=0))
+        stack.emit(ReofferRefused(session=session.id, status=response.status, reason=clean(response.reason)))
+        send_waiting(stack, session)
 
 
-def _reoffer_accepted(
-    desk: SipStack, session: Session, own: OwnReoffer, transaction: Transaction, response: Response
+def _handle_reoffer_success(
+    stack: SipStack, session: Session, own_reoffer: OwnReoffer, transaction: Transaction, response: Response
 ) -> None:
     assert session.dialog is not None
-    session = replace(session, own=None, glares=0, dialog=dialogs.refresh(session.dialog, response))
-    session = session_timer.keep(desk, session, session_timer.answered(response))
+    session = replace(
+        session, own_reoffer=None, glare_retries=0, dialog=dialogs.refresh_target(session.dialog, response)
+    )
+    session = session_timer.restart(stack, session, session_timer.agreed_timer(response))
     cseq = transaction.request.cseq
-    if own.sdp is None:
-        session = desk.put(replace(session, ack_due=cseq))
-    elif own.method == "INVITE":
-        session = invite_client.acknowledge(desk, session, cseq, None)
-    desk.tell(ReofferAnswered(session=session.id, sdp=body.sdp_of(response), offer_to_answer=own.sdp is None))
-    next_reoffer(desk, session)
+    if own_reoffer.sdp is None:
+        session = stack.put(replace(session, ack_due=cseq))
+    elif own_reoffer.method == "INVITE":
+        session = invite_client.acknowledge(stack, session, cseq, None)
+    stack.emit(ReofferAnswered(session=session.id, sdp=body.sdp_of(response), offer_to_answer=own_reoffer.sdp is None))
+    send_waiting(stack, session)
 
 
-def tried_again(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> bool:
+def answer_challenge(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> bool:
     """Answer a challenge in the dialog."""
-    proofs = desk.answer_challenge(response, transaction, session.credentials)
+    proofs = stack.answer_challenge(response, transaction, session.credentials)
     if not proofs:
         return False
     sent = transaction.request
-    kept = tuple(field for field in sent.headers if field[0] in KEPT)
+    kept = tuple(field for field in sent.headers if field[0] in KEPT_HEADERS)
     session, key = send(
-        desk,
+        stack,
         session,
         sent.method,
         transaction.purpose,
@@ -219,174 +228,152 @@ def tried_again(desk: SipStack, session: Session, transaction: Transaction, resp
         content=sent.body,
         attempt=transaction.attempt + 1,
     )
-    if transaction.purpose is Purpose.REOFFER and session.own is not None:
-        desk.put(replace(session, own=replace(session.own, transaction=key)))
+    if transaction.purpose is Purpose.REOFFER and session.own_reoffer is not None:
+        stack.put(replace(session, own_reoffer=replace(session.own_reoffer, transaction=key)))
     return True
 
 
-def bye_responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
+def handle_bye_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """The final response to our BYE: whatever it is but a challenge, the session is over."""
-    if session.state is SessionState.ENDING and not tried_again(desk, session, transaction, response):
-        desk.end(session, EndCause.WE_HUNG_UP, 200)
+    if session.state is SessionState.ENDING and not answer_challenge(stack, session, transaction, response):
+        stack.end(session, EndCause.WE_HUNG_UP, 200)
 
 
-def info_responded(desk: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """The final response to our INFO."""
-    if response.status == 481:
-        lost(desk, session, response.status)
-    elif response.status == 408:
-        _unanswered(desk, session, Purpose.INFO)
-    else:
-        tried_again(desk, session, transaction, response)
-
-
-def timed_out(desk: SipStack, session: Session, purpose: Purpose) -> None:
+def handle_timeout(stack: SipStack, session: Session, purpose: Purpose) -> None:
     """Nobody responded to a request of ours in the dialog. Source: RFC 3261 §12.2.1.2."""
     if session.state is SessionState.ENDING:
         if purpose is Purpose.BYE:
-            desk.end(session, EndCause.WE_HUNG_UP, 408)
+            stack.end(session, EndCause.WE_HUNG_UP, 408)
     elif session.state in early_dialog.BEFORE_ACK:
-        early_dialog.unheard(desk, session)
+        early_dialog.handle_timeout(stack, session)
     else:
-        _unanswered(desk, session, purpose)
+        handle_no_response(stack, session, purpose)
 
 
-def _unanswered(desk: SipStack, session: Session, purpose: Purpose) -> None:
+def handle_no_response(stack: SipStack, session: Session, purpose: Purpose) -> None:
     """Nobody answered a re-INVITE or an INFO of ours.
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. There are border controllers that drop what they do not expect; whose
     sound is heard is there, and the change came to nothing.
     """
-    if session.state is not SessionState.RUNNING or not session_timer.is_heard(desk, session):
-        lost(desk, session, 408)
+    if session.state is not SessionState.RUNNING or not session_timer.has_recent_audio(stack, session):
+        end_lost(stack, session, 408)
     elif purpose is Purpose.REOFFER:
-        session = desk.put(replace(session, own=None, glares=0))
-        desk.tell(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
-        next_reoffer(desk, session)
+        session = stack.put(replace(session, own_reoffer=None, glare_retries=0))
+        stack.emit(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
+        send_waiting(stack, session)
 
 
-def lost(desk: SipStack, session: Session, status: int) -> None:
+def end_lost(stack: SipStack, session: Session, status: int) -> None:
     """The peer has no such dialog, or does not answer: say BYE to whoever may hear it, and end."""
     if session.state is not SessionState.RUNNING:
         return
-    session = settle(desk, session, 487)
-    session, _ = send(desk, session, "BYE", Purpose.NOTHING)
-    desk.end(session, EndCause.LOST, status)
+    session = close_pending(stack, session, 487)
+    session, _ = send(stack, session, "BYE", Purpose.NOTHING)
+    stack.end(session, EndCause.LOST, status)
 
 
-def unacknowledged(desk: SipStack, session: Session) -> None:
+def handle_missing_ack(stack: SipStack, session: Session) -> None:
     """The ACK of our 2xx never came: BYE. Source: RFC 3261 §13.3.1.4, §14.2.
 
     Deviation: a call that runs, and whose sound is heard, goes on after a change that was never acknowledged.
     """
-    waited = session.unacknowledged
+    waited = session.pending_ok
     assert waited is not None
-    if not waited.initial and session_timer.is_heard(desk, session):
-        session = desk.put(replace(session, unacknowledged=None))
+    if not waited.initial and session_timer.has_recent_audio(stack, session):
+        session = stack.put(replace(session, pending_ok=None))
         if waited.offered:
-            desk.tell(ReofferWithdrawn(session=session.id))
-        next_reoffer(desk, session)
+            stack.emit(ReofferWithdrawn(session=session.id))
+        send_waiting(stack, session)
         return
-    session = settle(desk, session, 487)
-    session, _ = send(desk, session, "BYE", Purpose.NOTHING)
-    desk.end(session, EndCause.NO_ACK, 408)
+    session = close_pending(stack, session, 487)
+    session, _ = send(stack, session, "BYE", Purpose.NOTHING)
+    stack.end(session, EndCause.NO_ACK, 408)
 
 
 # --- requests of the peer's
 
 
-def byed(desk: SipStack, session: Session, key: str) -> None:
+def handle_bye(stack: SipStack, session: Session, key: str) -> None:
     """The peer hung up. Who is called has nothing to hang up before it answers (RFC 3261 §15)."""
     if session.state in (SessionState.CALLING, SessionState.CANCELLING):
-        desk.reply(key, 481, tag=session.local_tag)
+        stack.reply(key, 481, tag=session.local_tag)
         return
-    desk.reply(key, 200, tag=session.local_tag)
+    stack.reply(key, 200, tag=session.local_tag)
     if session.state is SessionState.CALLED:
-        invite_server.refuse(desk, session, 487, EndCause.CANCELLED)
+        invite_server.refuse(stack, session, 487, EndCause.CANCELLED)
         return
-    session = settle(desk, session, 487)
+    session = close_pending(stack, session, 487)
     cause = EndCause.WE_HUNG_UP if session.state is SessionState.ENDING or session.bye_due else EndCause.HUNG_UP
-    desk.end(session, cause, 200)
+    stack.end(session, cause, 200)
 
 
-def change_asked(
-    desk: SipStack, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
+def handle_change(
+    stack: SipStack, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
 ) -> None:
     """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
     if method == "INVITE":
-        session = invite_server.presumed_acknowledged(desk, session)
+        session = invite_server.presume_acknowledged(stack, session)
     refused = body.refusal(received)
-    short = session_timer.too_short(received)
+    short = session_timer.too_short_headers(received)
     sdp = body.sdp_of(received)
     tag = session.local_tag
     if session.state in (SessionState.ENDING, SessionState.CANCELLING):
-        desk.reply(key, 481, tag=tag)
+        stack.reply(key, 481, tag=tag)
     elif refused is not None:
-        desk.reply(key, 415, tag=tag, headers=refused)
+        stack.reply(key, 415, tag=tag, headers=refused)
     elif short is not None:
-        desk.reply(key, 422, tag=tag, headers=short)
+        stack.reply(key, 422, tag=tag, headers=short)
     elif method == "UPDATE" and sdp is None:
-        invite_server.say_ok(desk, key, session, None)
-    elif session.theirs is not None:
-        desk.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(desk.dice() * 10))),))
-    elif session.own is not None and not session.own.backing_off:
-        desk.reply(key, 491, tag=tag)
+        invite_server.send_ok(stack, key, session, None)
+    elif session.peer_reoffer is not None:
+        stack.reply(key, 500, tag=tag, headers=(("Retry-After", str(int(stack.random() * 10))),))
+    elif session.own_reoffer is not None and not session.own_reoffer.backing_off:
+        stack.reply(key, 491, tag=tag)
     elif session.state in early_dialog.UNANSWERED and method == "UPDATE":
-        too_soon = early_dialog.refusal(desk, session, received)
+        too_soon = early_dialog.update_refusal(stack, session, received)
         if too_soon is not None:
-            desk.reply(key, too_soon[0], tag=tag, headers=too_soon[1])
+            stack.reply(key, too_soon[0], tag=tag, headers=too_soon[1])
         else:
-            early_dialog.ask_owner(desk, session, received, key, method)
-    elif session.state is not SessionState.RUNNING or session.unacknowledged is not None or session.ack_due is not None:
-        desk.reply(key, 491, tag=tag)
+            early_dialog.report_change(stack, session, received, key, method)
+    elif session.state is not SessionState.RUNNING or session.pending_ok is not None or session.ack_due is not None:
+        stack.reply(key, 491, tag=tag)
     else:
-        early_dialog.ask_owner(desk, session, received, key, method)
+        early_dialog.report_change(stack, session, received, key, method)
 
 
-def answer_change(desk: SipStack, session: Session, sdp: bytes) -> None:
+def answer_change(stack: SipStack, session: Session, sdp: bytes) -> None:
     """Answer the peer's re-INVITE, UPDATE or PRACK."""
-    theirs = session.theirs
-    if theirs is None:
+    peer_reoffer = session.peer_reoffer
+    if peer_reoffer is None:
         return
-    desk.stop(session_timer_token("reoffer", session.id))
-    transaction = desk.transactions.get(theirs.transaction)
-    session = replace(session, theirs=None)
-    if theirs.method == "INVITE" and transaction is not None:
-        waiting = invite_server.wait_for_ack(desk, session, theirs.transaction, transaction.request, initial=False)
-        session = replace(session, unacknowledged=waiting)
-    session = desk.put(session)
-    invite_server.say_ok(desk, theirs.transaction, session, sdp)
-    invite_server.go_on(desk, session)
-    next_reoffer(desk, session)
+    stack.stop(session_timer_token("reoffer", session.id))
+    transaction = stack.transactions.get(peer_reoffer.transaction)
+    session = replace(session, peer_reoffer=None)
+    if peer_reoffer.method == "INVITE" and transaction is not None:
+        waiting = invite_server.wait_for_ack(
+            stack, session, peer_reoffer.transaction, transaction.request, initial=False
+        )
+        session = replace(session, pending_ok=waiting)
+    session = stack.put(session)
+    invite_server.send_ok(stack, peer_reoffer.transaction, session, sdp)
+    invite_server.send_pending(stack, session)
+    send_waiting(stack, session)
 
 
-def refuse_change(desk: SipStack, session: Session, status: int) -> None:
+def refuse_change(stack: SipStack, session: Session, status: int) -> None:
     """Refuse the peer's re-INVITE, UPDATE or PRACK."""
-    theirs = session.theirs
-    if theirs is None:
+    peer_reoffer = session.peer_reoffer
+    if peer_reoffer is None:
         return
-    desk.stop(session_timer_token("reoffer", session.id))
-    session = desk.put(replace(session, theirs=None))
-    desk.reply(theirs.transaction, status, tag=session.local_tag)
-    invite_server.go_on(desk, session)
-    next_reoffer(desk, session)
+    stack.stop(session_timer_token("reoffer", session.id))
+    session = stack.put(replace(session, peer_reoffer=None))
+    stack.reply(peer_reoffer.transaction, status, tag=session.local_tag)
+    invite_server.send_pending(stack, session)
+    send_waiting(stack, session)
 
 
-def change_forgotten(desk: SipStack, session: Session) -> None:
+def handle_change_timeout(stack: SipStack, session: Session) -> None:
     """Our owner never answered the peer's change."""
-    refuse_change(desk, session, 500)
-    desk.tell(ReofferWithdrawn(session=session.id))
-
-
-def informed(desk: SipStack, session: Session, received: Request, key: str) -> None:
-    """An INFO: a key, or nothing we know. Source: RFC 6086 §4.2.2 (a body not understood gets 415)."""
-    digit = body.digit_of(received)
-    if digit is not None:
-        desk.reply(key, 200, tag=session.local_tag)
-        if session.state in (SessionState.RUNNING, SessionState.ANSWERED):
-            desk.tell(DigitSignalled(session=session.id, digit=digit[0], duration_ms=digit[1]))
-    elif received.body:
-        accept = (("Accept", f"{body.DTMF_RELAY}, {body.DTMF}"),)
-        desk.reply(key, 415, tag=session.local_tag, headers=accept)
-    else:
-        desk.reply(key, 200, tag=session.local_tag)
+    refuse_change(stack, session, 500)
+    stack.emit(ReofferWithdrawn(session=session.id))

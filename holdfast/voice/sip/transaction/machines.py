@@ -166,11 +166,11 @@ class TransactionStep:
 
     transaction: Transaction
     sends: tuple[bytes, ...] = ()
-    again: bool = False
+    repeated: bool = False
     """Whether `sends` repeats what was sent before."""
     starts: tuple[tuple[Trigger, float], ...] = ()
     stops: tuple[Trigger, ...] = ()
-    tells: bool = False
+    notifies: bool = False
 
 
 def client_key(branch: str, method: str) -> str:
@@ -226,24 +226,26 @@ def _invite_client(
             return TransactionStep(
                 transaction=replace(after, interval_s=longer),
                 sends=(before.last,),
-                again=True,
+                repeated=True,
                 starts=((Trigger.TIMER_A, longer),),
             )
         case Trigger.TIMER_B:
-            return TransactionStep(transaction=after, stops=(Trigger.TIMER_A,), tells=True)
+            return TransactionStep(transaction=after, stops=(Trigger.TIMER_A,), notifies=True)
         case Trigger.PROVISIONAL:
-            return TransactionStep(transaction=after, stops=waiting, tells=True)
+            return TransactionStep(transaction=after, stops=waiting, notifies=True)
         case Trigger.SUCCESS if before.state is State.ACCEPTED:
-            return TransactionStep(transaction=after, tells=True)
+            return TransactionStep(transaction=after, notifies=True)
         case Trigger.SUCCESS:
-            return TransactionStep(transaction=after, stops=waiting, starts=((Trigger.TIMER_M, TIMEOUT_S),), tells=True)
+            return TransactionStep(
+                transaction=after, stops=waiting, starts=((Trigger.TIMER_M, TIMEOUT_S),), notifies=True
+            )
         case Trigger.FAILURE if before.state is State.COMPLETED:
-            return TransactionStep(transaction=after, sends=(before.last,), again=True)
+            return TransactionStep(transaction=after, sends=(before.last,), repeated=True)
         case Trigger.FAILURE if response is not None:
             after = replace(after, last=acknowledge_failure(before.request, response).encode())
             linger = T4_S if before.reliable else TIMEOUT_S
             starts = ((Trigger.TIMER_D, linger),)
-            return TransactionStep(transaction=after, sends=(after.last,), stops=waiting, starts=starts, tells=True)
+            return TransactionStep(transaction=after, sends=(after.last,), stops=waiting, starts=starts, notifies=True)
         case _:
             return TransactionStep(transaction=after)
 
@@ -256,16 +258,16 @@ def _client(before: Transaction, after: Transaction, trigger: Trigger) -> Transa
             return TransactionStep(
                 transaction=replace(after, interval_s=longer),
                 sends=(before.last,),
-                again=True,
+                repeated=True,
                 starts=((Trigger.TIMER_E, longer),),
             )
         case Trigger.TIMER_F:
-            return TransactionStep(transaction=after, stops=(Trigger.TIMER_E,), tells=True)
+            return TransactionStep(transaction=after, stops=(Trigger.TIMER_E,), notifies=True)
         case Trigger.PROVISIONAL:
             return TransactionStep(transaction=after)
         case Trigger.SUCCESS | Trigger.FAILURE:
             linger = 0.0 if before.reliable else T4_S
-            return TransactionStep(transaction=after, stops=waiting, starts=((Trigger.TIMER_K, linger),), tells=True)
+            return TransactionStep(transaction=after, stops=waiting, starts=((Trigger.TIMER_K, linger),), notifies=True)
         case _:
             return TransactionStep(transaction=after)
 
@@ -276,7 +278,7 @@ def _invite_server(
     sends = () if response is None else (response.encode(),)
     match trigger:
         case Trigger.REQUEST:
-            return TransactionStep(transaction=after, sends=(before.last,) if before.last else (), again=True)
+            return TransactionStep(transaction=after, sends=(before.last,) if before.last else (), repeated=True)
         case Trigger.PROVISIONAL if sends:
             return TransactionStep(transaction=replace(after, last=sends[0]), sends=sends)
         case Trigger.SUCCESS if sends and before.state is State.PROCEEDING:
@@ -294,7 +296,7 @@ def _invite_server(
             return TransactionStep(
                 transaction=replace(after, interval_s=longer),
                 sends=(before.last,),
-                again=True,
+                repeated=True,
                 starts=((Trigger.TIMER_G, longer),),
             )
         case Trigger.TIMER_H:
@@ -311,7 +313,7 @@ def _server(before: Transaction, after: Transaction, trigger: Trigger, response:
     sends = () if response is None else (response.encode(),)
     match trigger:
         case Trigger.REQUEST:
-            return TransactionStep(transaction=after, sends=(before.last,), again=True)
+            return TransactionStep(transaction=after, sends=(before.last,), repeated=True)
         case Trigger.PROVISIONAL if sends:
             return TransactionStep(transaction=replace(after, last=sends[0]), sends=sends)
         case Trigger.SUCCESS | Trigger.FAILURE if sends:

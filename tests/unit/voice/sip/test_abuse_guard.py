@@ -14,12 +14,12 @@ from holdfast.voice.sip.abuse_guard import AbuseLimits, HostBuckets
 from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropped, PasswordWrong
 from holdfast.voice.sip.message import digest
-from holdfast.voice.sip.message.digest import Ha1, answer, response_of
+from holdfast.voice.sip.message.digest import Ha1, answer_challenge, response_of
 from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
 
 STRANGER, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)
-FEW = AbuseLimits(requests_burst=5.0, requests_per_s=1.0, guesses_burst=3.0, guesses_per_s=0.1, hosts=4)
+FEW = AbuseLimits(requests_burst=5.0, requests_per_s=1.0, guesses_burst=3.0, guesses_per_s=0.1, max_hosts=4)
 MANY = AbuseLimits(requests_burst=1e6)
 
 
@@ -96,7 +96,7 @@ def proof(challenge: str, user: str, password: str, *, method: str, uri: str) ->
         *(("Via", "SIP/2.0/UDP 10.0.0.3;branch=x"), ("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c")),
         *(("CSeq", "1 X"), ("WWW-Authenticate", header(challenge, "WWW-Authenticate"))),
     )
-    (made,) = answer(
+    (made,) = answer_challenge(
         response(401, "", fields),
         DigestCredentials(user=user, password=password),
         method=method,
@@ -119,35 +119,35 @@ def alike(said: list[str]) -> list[str]:
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    buckets = HostBuckets(burst=3.0, per_s=0.5, most=10)
-    assert [buckets.take("a", 100.0) for _ in range(4)] == [True, True, True, False]
-    assert [buckets.take("a", 102.0) for _ in range(2)] == [True, False]
-    assert [buckets.take("a", 1000.0) for _ in range(4)] == [True, True, True, False]
-    assert buckets.take("b", 100.0)
+    buckets = HostBuckets(burst=3.0, per_s=0.5, max_hosts=10)
+    assert [buckets.consume("a", 100.0) for _ in range(4)] == [True, True, True, False]
+    assert [buckets.consume("a", 102.0) for _ in range(2)] == [True, False]
+    assert [buckets.consume("a", 1000.0) for _ in range(4)] == [True, True, True, False]
+    assert buckets.consume("b", 100.0)
 
 
 def test_time_that_goes_back_gives_nothing() -> None:
-    buckets = HostBuckets(burst=1.0, per_s=1.0, most=10)
-    assert buckets.take("a", 100.0)
-    assert not buckets.take("a", 50.0)
+    buckets = HostBuckets(burst=1.0, per_s=1.0, max_hosts=10)
+    assert buckets.consume("a", 100.0)
+    assert not buckets.consume("a", 50.0)
 
 
 def test_of_too_many_the_one_that_was_silent_longest_is_forgotten() -> None:
-    buckets = HostBuckets(burst=1.0, per_s=0.0, most=2)
+    buckets = HostBuckets(burst=1.0, per_s=0.0, max_hosts=2)
     for host in ("a", "b", "a", "c"):
-        buckets.take(host, 1.0)
+        buckets.consume(host, 1.0)
     assert len(buckets) == 2
-    assert (buckets.left("a", 1.0), buckets.left("b", 1.0), buckets.left("c", 1.0)) == (0.0, 1.0, 0.0)
+    assert (buckets.tokens("a", 1.0), buckets.tokens("b", 1.0), buckets.tokens("c", 1.0)) == (0.0, 1.0, 0.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 10)), max_size=100))
 def test_no_bucket_gives_more_than_burst_and_rate(steps: list[tuple[str, float]]) -> None:
-    buckets, now, given_ = HostBuckets(burst=2.0, per_s=1.0, most=8), 0.0, dict.fromkeys("abcdefgh", 0)
+    buckets, now, given_ = HostBuckets(burst=2.0, per_s=1.0, max_hosts=8), 0.0, dict.fromkeys("abcdefgh", 0)
     for host, pause in steps:
         now += pause
-        given_[host] += buckets.take(host, now)
+        given_[host] += buckets.consume(host, now)
         assert given_[host] <= 2.0 + now
-        assert 0.0 <= buckets.left(host, now) <= 2.0
+        assert 0.0 <= buckets.tokens(host, now) <= 2.0
 
 
 # --- requests
@@ -264,7 +264,7 @@ def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() 
     wrong = [scene.prove("REGISTER", "alice", f"guess {number}") for number in range(3)]
     (told,) = scene.bob.told(LockedOut)
     assert isinstance(told, LockedOut)
-    assert (told.source, told.user, round(told.again_s)) == (STRANGER, "alice", 10)
+    assert (told.source, told.user, round(told.retry_in_s)) == (STRANGER, "alice", 10)
     assert scene.bob.told(PasswordWrong) == [PasswordWrong(source=STRANGER, user="alice")] * 2
     locked = scene.prove("REGISTER", "alice", "secret")
     assert alike(locked) == alike(wrong[0])
@@ -290,7 +290,7 @@ def test_who_guesses_at_many_users_is_locked_out_but_not_lines_that_proved_thems
     wrong = [scene.prove("REGISTER", f"user{number}", "1234") for number in range(8)]
     (told,) = scene.bob.told(LockedOut)
     assert isinstance(told, LockedOut)
-    assert (told.source, told.user, round(told.again_s)) == (STRANGER, None, 10)
+    assert (told.source, told.user, round(told.retry_in_s)) == (STRANGER, None, 10)
     locked = scene.prove("REGISTER", "alice", "secret")
     assert alike(locked) == alike(wrong[0])
     assert status(scene.prove("REGISTER", "bob", "other")) == 200
@@ -324,11 +324,11 @@ def test_a_user_who_is_locked_out_is_told_in_clean_text_and_in_bounded_space() -
     (told,) = scene.bob.told(LockedOut)
     assert isinstance(told, LockedOut)
     assert told.user == "a\ufffd" + "x" * 62
-    assert told.again_s == float("inf")
+    assert told.retry_in_s == float("inf")
 
 
 def test_users_who_are_locked_out_or_proved_are_counted_too() -> None:
-    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, hosts=2))
+    scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, max_hosts=2))
     for user in ("alice", "one", "two"):
         assert status(scene.prove("REGISTER", user, "1234")) == 401
     assert status(scene.prove("REGISTER", "alice", "secret")) == 200
@@ -453,7 +453,7 @@ def test_when_quiet_a_scanner_gets_no_answer_from_anywhere() -> None:
 
 
 def test_hosts_that_are_known_are_counted_too() -> None:
-    scene = Scene(AbuseLimits(requests_burst=1e6, hosts=2), quiet=True)
+    scene = Scene(AbuseLimits(requests_burst=1e6, max_hosts=2), quiet=True)
     for number in range(1, 4):
         source = Address(f"198.51.100.{number}", 5060)
         assert status(scene.prove("REGISTER", "alice", "secret", source=source)) == 200

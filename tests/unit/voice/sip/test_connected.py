@@ -21,7 +21,7 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message.digest import DigestCredentials, Ha1, answer
+from holdfast.voice.sip.message.digest import DigestCredentials, Ha1, answer_challenge
 from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply, wired
 
@@ -78,7 +78,7 @@ class Scene:
 
     def gone(self, address: Address = PHONE) -> None:
         """A connection ends."""
-        self.wire.do(self.bob, self.bob.agent.disconnected(address, self.wire.now))
+        self.wire.do(self.bob, self.bob.agent.handle_disconnect(address, self.wire.now))
 
 
 def sdp() -> bytes:
@@ -165,7 +165,7 @@ def test_a_contact_that_is_no_sip_uri_leaves_the_dialog_as_it_is() -> None:
         routes=(),
         local_cseq=0,
         remote_cseq=None,
-        seen_at=PHONE,
+        peer_address=PHONE,
     )
     assert disconnected(dialog) == dialog
 
@@ -236,7 +236,7 @@ def proven(challenge: str) -> str:
         *(("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c"), ("CSeq", "1 REGISTER")),
         ("WWW-Authenticate", challenge),
     )
-    (made,) = answer(
+    (made,) = answer_challenge(
         response(401, "", fields),
         DigestCredentials(user="peer", password="secret"),
         method="REGISTER",
@@ -250,7 +250,7 @@ def test_a_contact_lives_no_longer_than_its_connection() -> None:
     scene = Scene()
     registered(scene)
     assert scene.bob.agent.contacts("peer", scene.wire.now) == (("sip:peer@10.0.0.3:5060", PHONE),)
-    assert scene.bob.agent.needs(PHONE, scene.wire.now)
+    assert scene.bob.agent.needs_connection(PHONE, scene.wire.now)
     scene.gone(CARRIER)
     assert len(scene.bob.agent.contacts("peer", scene.wire.now)) == 1
     assert len(scene.bob.told(ContactsChanged)) == 1, "nobody hears of connections that carried no contact"
@@ -273,12 +273,12 @@ def test_a_registered_phone_is_called_over_its_connection() -> None:
 def test_which_connections_are_needed() -> None:
     scene = Scene()
     now = scene.wire.now
-    assert not scene.bob.agent.needs(PHONE, now)
+    assert not scene.bob.agent.needs_connection(PHONE, now)
     scene.running()
     scene.wire.run(40)
     assert scene.bob.agent.transactions() == 0
-    assert scene.bob.agent.needs(PHONE, now)
-    assert not scene.bob.agent.needs(CARRIER, now)
+    assert scene.bob.agent.needs_connection(PHONE, now)
+    assert not scene.bob.agent.needs_connection(CARRIER, now)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_which_connections_are_needed() -> None:
 def test_a_stream_that_cannot_be_read_on_is_told_so_if_anybody_can_be(head: bytes, said: list[str]) -> None:
     scene = Scene()
     head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").rstrip(b"\r\n")
-    effects = scene.bob.agent.unframed(head, PHONE, 400, "Bad Request (no Content-Length)", scene.wire.now)
+    effects = scene.bob.agent.receive_unframed(head, PHONE, 400, "Bad Request (no Content-Length)", scene.wire.now)
     scene.wire.do(scene.bob, effects)
     assert [text.split("\r\n")[0] for text in scene.phone.heard()] == said
     assert len(scene.bob.told(MessageDropped)) == (0 if said else 1)
@@ -354,7 +354,7 @@ def test_a_phone_that_comes_back_by_another_connection_is_reached_by_it_in_its_c
     session, _ = scene.running()
     scene.gone()
     registers(scene, ANEW, cseq=2)
-    assert scene.bob.agent.needs(ANEW, scene.wire.now)
+    assert scene.bob.agent.needs_connection(ANEW, scene.wire.now)
     assert byed(scene, session) == ANEW
 
 
@@ -426,4 +426,4 @@ def test_a_contact_of_a_connection_does_not_outlast_us() -> None:
     scene = Scene()
     registers(scene, PHONE)
     assert scene.bob.agent.contacts("peer", scene.wire.now)
-    assert scene.bob.agent.lasting("peer") == {}
+    assert scene.bob.agent.restorable_contacts("peer") == {}

@@ -16,7 +16,7 @@ from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invi
 
 
 def desk() -> SipStack:
-    return SipStack(AgentSettings(address=BOB, secret=b"k"), token=lambda: "t", dice=lambda: 0.0)
+    return SipStack(AgentSettings(address=BOB, secret=b"k"), token=lambda: "t", random=lambda: 0.0)
 
 
 def session(state: SessionState) -> Session:
@@ -37,23 +37,23 @@ def test_what_is_gone_is_replied_to_and_dropped_in_vain() -> None:
     bench = desk()
     bench.reply("nothing", 200)
     bench.drop_transaction("nothing")
-    assert bench.take() == []
+    assert bench.drain() == []
 
 
 @pytest.mark.parametrize("state", list(SessionState))
 def test_a_session_moves_only_as_its_table_says(state: SessionState) -> None:
     for wanted in SessionState:
         if wanted in TRANSITIONS[state]:
-            assert desk().move(session(state), wanted).state is wanted
+            assert desk().change_state(session(state), wanted).state is wanted
         else:
             with pytest.raises(AssertionError, match="not in the table"):
-                desk().move(session(state), wanted)
+                desk().change_state(session(state), wanted)
 
 
 def test_a_session_without_a_dialog_can_end() -> None:
     bench = desk()
-    bench.end(bench.enter_dialog(session(SessionState.CALLED)), EndCause.CANCELLED, 487)
-    assert bench.take() == [Ended(session=SessionId("s"), cause=EndCause.CANCELLED, status=487)]
+    bench.end(bench.index_dialog(session(SessionState.CALLED)), EndCause.CANCELLED, 487)
+    assert bench.drain() == [Ended(session=SessionId("s"), cause=EndCause.CANCELLED, status=487)]
     assert (bench.sessions, bench.dialogs) == ({}, {})
 
 

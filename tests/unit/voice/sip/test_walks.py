@@ -83,9 +83,9 @@ class Owner:
                     self.wire.do(self.node, agent.answer_reoffer(session, ANSWER, now=now))
                     self.wire.do(self.node, agent.acknowledge(session, ANSWER, now=now))
                 case "key":
-                    self.wire.do(self.node, agent.press(session, "5", now=now))
+                    self.wire.do(self.node, agent.send_digit(session, "5", now=now))
                 case "sounds":
-                    agent.sounds(session, now=now)
+                    agent.record_audio(session, now=now)
                 case "refer":
                     self.wire.do(self.node, agent.refer(session, "sip:carol@10.0.0.9", now=now))
 

@@ -96,7 +96,7 @@ class Wire:
                 keepalive_s=keepalive_s,
             ),
             token=lambda: f"{prefix}t{next(numbers)}",
-            dice=lambda: dice,
+            random=lambda: dice,
             policy=policy,
         )
         made = Node(address=address, agent=agent)

@@ -14,12 +14,12 @@ from holdfast.voice.sip.message.digest import REALM
 from holdfast.voice.sip.message.uri import (
     DEFAULT_PORTS,
 )
-from holdfast.voice.sip.sdp.offer import Sealing
+from holdfast.voice.sip.sdp.offer import SrtpPolicy
 
 SrtpWish = Literal["accept", "offer", "require"]
 
 
-_ON_TLS: dict[SrtpWish, Sealing] = {"accept": "accepted", "offer": "offered", "require": "required"}
+_ON_TLS: dict[SrtpWish, SrtpPolicy] = {"accept": "accepted", "offer": "offered", "require": "required"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class SipSettings:
         """What our digest challenges offer, most wanted first."""
         return ("SHA-256", "MD5") if self.sha256 else ("MD5",)
 
-    def sealing(self, transport: Transport) -> Sealing:
+    def sealing(self, transport: Transport) -> SrtpPolicy:
         """What we think of SRTP in a session that is signalled so."""
         if transport == "TLS":
             return _ON_TLS[self.srtp]

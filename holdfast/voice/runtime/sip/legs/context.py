@@ -76,7 +76,7 @@ class SipContext:
         rtp_source = leg.rtp_source if asked is None else asked.goal.rtp_source
         origin = None if session is None else self.agent.origin(session, fork=fork)
         if asked is not None and origin is not None and self.trusts(origin):
-            origin = self.agent.registered_behind(asked.goal.uri, self.now()) or origin
+            origin = self.agent.contact_origin(asked.goal.uri, self.now()) or origin
         self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 
     def forget(self, leg: SipLeg) -> None:

@@ -13,7 +13,7 @@ from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.dial_plan import DialDestination
 from holdfast.voice.runtime.sip.legs.dtmf_dedup import DtmfDedup
 from holdfast.voice.sip.effects import EndCause, SessionId
-from holdfast.voice.sip.errors import WrongMoment
+from holdfast.voice.sip.errors import OfferOutOfOrder
 from holdfast.voice.sip.sdp import sdes
 from holdfast.voice.sip.sdp.offer import (
     CODECS,
@@ -22,9 +22,9 @@ from holdfast.voice.sip.sdp.offer import (
     Destinations,
     Negotiation,
     RtpAddress,
-    Sealing,
-    take_answer,
-    take_offer,
+    SrtpPolicy,
+    answer_offer,
+    apply_answer,
 )
 from holdfast.voice.sip.session.prack import MAX_EARLY
 
@@ -64,7 +64,7 @@ class Fork:
         """
         if phone in self.early or len(self.early) >= MAX_EARLY:
             return None
-        self.early[phone] = take_answer(self.negotiation, sdp)
+        self.early[phone] = apply_answer(self.negotiation, sdp)
         return self.early[phone].agreed
 
     def changes(self, phone: str, sdp: bytes) -> tuple[Agreed | None, bytes]:
@@ -74,8 +74,8 @@ class Fork:
         """
         known = self.early.get(phone)
         if known is None:
-            raise WrongMoment("it never answered our offer")
-        self.early[phone], ours = take_offer(known, sdp)
+            raise OfferOutOfOrder("it never answered our offer")
+        self.early[phone], ours = answer_offer(known, sdp)
         self.changed.add(phone)
         return self.early[phone].agreed, ours
 
@@ -87,7 +87,7 @@ class Fork:
         known = self.early.get(phone)
         if known is not None and (sdp is None or phone in self.changed):
             return known
-        return take_answer(self.negotiation, sdp or b"")
+        return apply_answer(self.negotiation, sdp or b"")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,15 +132,15 @@ class SipLeg:
     """From where the sound of a phone that called is believed; None: as the settings say."""
 
     def begin(
-        self, local: RtpAddress, sealing: Sealing, *, destinations: Destinations, first: Codec | None = None
+        self, local: RtpAddress, sealing: SrtpPolicy, *, destinations: Destinations, first: Codec | None = None
     ) -> Negotiation:
         """Start a negotiation about RTP at this address, in which `first` is preferred to the other codecs."""
         return Negotiation(
             local=local,
             session_id=int(self.call[2:14], 16),
             codecs=tuple(sorted(CODECS, key=lambda codec: codec != first)),
-            sealing=sealing,
-            crypto=() if sealing == "refused" else sdes.make(secrets.token_bytes),
+            srtp_policy=sealing,
+            crypto=() if sealing == "refused" else sdes.make_crypto(secrets.token_bytes),
             destinations=destinations,
         )
 

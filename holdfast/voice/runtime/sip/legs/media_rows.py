@@ -95,7 +95,7 @@ class RowBook:
             leg.call,
             remote=self._reached(agreed.remote),
             codec=agreed.codec,
-            also=agreed.also,
+            also=agreed.other_codecs,
             dtmf_payload_type=agreed.dtmf_payload_type,
             send=agreed.send,
             receive=agreed.receive,

@@ -45,7 +45,7 @@ class SipTrace:
 
     def show(self, message: MessageSeen) -> None:
         """One message went over the wire."""
-        again = " (again)" if message.again else ""
+        again = " (again)" if message.repeated else ""
         self._seen(
             SipSeen(
                 call=self.call_of(message.session),

@@ -66,15 +66,15 @@ class SipEndpoint:
 
     def unframed(self, broken: FramingBroken, source: Address) -> None:
         """Source: streams.Owner."""
-        self.do(self.agent.unframed(broken.head, source, broken.status, broken.reason, self._now()))
+        self.do(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, self._now()))
 
     def disconnected(self, gone: Address) -> None:
         """Source: streams.Owner."""
-        self.do(self.agent.disconnected(gone, self._now()))
+        self.do(self.agent.handle_disconnect(gone, self._now()))
 
     def needs(self, address: Address) -> bool:
         """Source: streams.Owner."""
-        return self.agent.needs(address, self._now())
+        return self.agent.needs_connection(address, self._now())
 
     def do(self, effects: Iterable[Effect]) -> None:
         """Carry out what the agent asks for, in order."""
@@ -141,7 +141,7 @@ class SipEndpoint:
 
 
 def _tell_locked_out(locked: LockedOut) -> None:
-    told = (locked.source.host, "" if locked.user is None else f" user={locked.user!r}", locked.again_s)
+    told = (locked.source.host, "" if locked.user is None else f" user={locked.user!r}", locked.retry_in_s)
     log.warning("sip source=%s%s seconds=%.0f fact=LockedOut: too many wrong passwords", *told)
 
 
@@ -180,7 +180,7 @@ async def open_endpoint(
             keepalive_s=settings.liveness.keepalive_s,
         ),
         token=lambda: secrets.token_hex(8),
-        dice=random.random,
+        random=random.random,
         policy=policy(made.address),
     )
     return made

@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
 
     def _look(self) -> None:
         now = self._streams.now()
-        late = self._framer.late(now)
+        late = self._framer.check_late(now)
         if late is not None:
             self._break(late)
         elif now - self._heard_at >= self._streams.idle_s:

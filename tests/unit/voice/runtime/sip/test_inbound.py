@@ -21,7 +21,7 @@ from holdfast.voice.runtime.sip.inbound import (
     unanswered,
 )
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
-from holdfast.voice.sip.sdp.offer import Sealing
+from holdfast.voice.sip.sdp.offer import SrtpPolicy
 
 HERE = Address("127.0.0.1", 5060)
 
@@ -54,7 +54,7 @@ def invited(*headers: tuple[str, str]) -> Invited:
     ],
 )
 def test_sound_is_sealed_as_the_settings_say(
-    wish: SrtpWish, without_tls: bool, on_tls: Sealing, elsewhere: Sealing
+    wish: SrtpWish, without_tls: bool, on_tls: SrtpPolicy, elsewhere: SrtpPolicy
 ) -> None:
     settings = SipSettings(address=("127.0.0.1", 0), srtp=wish, srtp_without_tls=without_tls)
     assert settings.sealing("TLS") == on_tls

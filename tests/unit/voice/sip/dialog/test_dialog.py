@@ -19,7 +19,7 @@ def dialog(target: str, *routes: str, seen_at: Address) -> Dialog:
         routes=routes,
         local_cseq=0,
         remote_cseq=None,
-        seen_at=seen_at,
+        peer_address=seen_at,
     )
 
 

@@ -16,7 +16,7 @@ from holdfast.voice.sip.message.digest import (
     DigestVerdict,
     Ha1,
     Verifier,
-    answer,
+    answer_challenge,
     parse_digest,
     response_of,
 )
@@ -89,7 +89,7 @@ class Server:
         self, user: str = "alice", password: str = 'pass"word', *, keep: int = 0, now: float = 1000.0, uri: str = URI
     ) -> str:
         values = self.verifier.challenges(HOME, now, stale=False)[keep:]
-        (made,) = answer(
+        (made,) = answer_challenge(
             challenged(*values),
             DigestCredentials(user=user, password=password),
             method="REGISTER",
@@ -171,15 +171,15 @@ def test_an_old_nonce_is_stale_and_forgotten() -> None:
 def test_a_nonce_belongs_to_who_got_it_and_to_us() -> None:
     server = Server()
     proof = server.proof()
-    assert server.check(proof, source=Address("10.9.9.9", 5060)) is DigestVerdict.UNASKED
+    assert server.check(proof, source=Address("10.9.9.9", 5060)) is DigestVerdict.NOT_OURS
     stranger = Verifier(realm="holdfast", secret=b"another")
     verdict, _ = stranger.check(proof, method="REGISTER", uri=URI, source=HOME, now=1001, ha1_of=secret)
-    assert verdict is DigestVerdict.UNASKED
+    assert verdict is DigestVerdict.NOT_OURS
 
 
 def test_a_proof_is_for_one_uri() -> None:
     server = Server()
-    assert server.check(server.proof(uri="sip:other")) is DigestVerdict.UNASKED
+    assert server.check(server.proof(uri="sip:other")) is DigestVerdict.NOT_OURS
 
 
 def tampered(change: dict[str, str | None]) -> str:
@@ -218,7 +218,7 @@ def tampered(change: dict[str, str | None]) -> str:
 )
 def test_what_is_no_proof_is_bad(value: str) -> None:
     server = Server()
-    assert server.check(value) in (DigestVerdict.BAD, DigestVerdict.UNASKED)
+    assert server.check(value) in (DigestVerdict.BAD, DigestVerdict.NOT_OURS)
 
 
 def test_a_client_without_quality_of_protection_has_each_nonce_once() -> None:
@@ -255,7 +255,7 @@ def test_two_challenges_of_one_second_differ() -> None:
 )
 def test_a_challenge_we_cannot_do_is_not_answered(values: tuple[str, ...]) -> None:
     credentials = DigestCredentials(user="a", password="b", realms=("r",))
-    assert answer(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") == ()
+    assert answer_challenge(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") == ()
 
 
 def test_the_first_challenge_we_can_do_is_answered() -> None:
@@ -265,7 +265,7 @@ def test_the_first_challenge_we_can_do_is_answered() -> None:
         'Digest realm="r", nonce="n3", algorithm=SHA-256',
         status=407,
     )
-    (made,) = answer(
+    (made,) = answer_challenge(
         response, DigestCredentials(user='a"b', password="p"), method="INVITE", uri="sip:x", client_nonce="c"
     )
     name, value = made
@@ -280,7 +280,7 @@ def test_a_name_cannot_begin_another_field() -> None:
     user = 'u"\r\nX-Twilio-CallSid: CA0\rX: y\nX: z'
     response = challenged('Digest realm="r", nonce="n"')
     made_of = DigestCredentials(user=user, password="p")
-    proof = answer(response, made_of, method="INVITE", uri="sip:x", client_nonce="c")
+    proof = answer_challenge(response, made_of, method="INVITE", uri="sip:x", client_nonce="c")
     made = decode(wired(invite()))
     assert isinstance(made, Request)
     sent = decode(replace(made, headers=(*made.headers, *proof)).encode())
@@ -291,7 +291,7 @@ def test_a_name_cannot_begin_another_field() -> None:
 
 def test_an_old_server_is_answered_the_old_way() -> None:
     response = challenged('Digest realm="r", nonce="n"')
-    (made,) = answer(
+    (made,) = answer_challenge(
         response, DigestCredentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c"
     )
     params = parse_digest(made[1])
@@ -319,13 +319,13 @@ NAMED = DigestCredentials(user="u", password="p", realms=("proxy", "switch"))
 
 def answered(response: Response, credentials: DigestCredentials, proved: Headers = ()) -> list[tuple[str, str, str]]:
     """Which headers answer a challenge: name, realm, nonce."""
-    made = answer(response, credentials, method="INVITE", uri="sip:x", client_nonce="c", proved=proved)
+    made = answer_challenge(response, credentials, method="INVITE", uri="sip:x", client_nonce="c", sent=proved)
     told = [(name, parse_digest(value) or {}) for name, value in made]
     return [(name, params["realm"], params["nonce"]) for name, params in told]
 
 
 def test_who_had_its_proof_gets_another_only_for_a_stale_nonce() -> None:
-    proved = answer(
+    proved = answer_challenge(
         challenged('Digest realm="r", nonce="n"'),
         DigestCredentials(user="u", password="p"),
         method="INVITE",
@@ -339,7 +339,7 @@ def test_who_had_its_proof_gets_another_only_for_a_stale_nonce() -> None:
 
 
 def test_a_proof_for_one_stands_when_the_next_asks() -> None:
-    proxy = answer(
+    proxy = answer_challenge(
         challenged('Digest realm="proxy", nonce="n1"', status=407),
         NAMED,
         method="INVITE",

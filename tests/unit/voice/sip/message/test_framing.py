@@ -96,16 +96,16 @@ def test_a_message_has_its_time_and_silence_between_messages_has_none() -> None:
     assert framer.due_at() == 110.0
     framer.feed(FIRST, 105.0)
     assert framer.due_at() is None
-    assert framer.late(1000.0) is None
+    assert framer.check_late(1000.0) is None
     framer.feed(FIRST[:5], 2000.0)
     framer.feed(FIRST[5:10], 2009.0)
     assert framer.due_at() == 2010.0
-    assert framer.late(2009.9) is None
-    late = framer.late(2010.0)
+    assert framer.check_late(2009.9) is None
+    late = framer.check_late(2010.0)
     assert late is not None
     assert late.status == 408
     assert framer.feed(FIRST[10:], 2010.5) == []
-    assert framer.late(3000.0) is None
+    assert framer.check_late(3000.0) is None
 
 
 def test_a_connection_that_only_pings_is_not_a_message_late() -> None:

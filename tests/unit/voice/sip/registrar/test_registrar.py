@@ -18,7 +18,7 @@ from holdfast.voice.sip.effects import (
 )
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.codec import decode
-from holdfast.voice.sip.message.digest import Ha1, answer
+from holdfast.voice.sip.message.digest import Ha1, answer_challenge
 from holdfast.voice.sip.message.message import Response
 from tests.unit.voice.sip.wire import ALICE, BOB, PROXY, SDP, Node, Peer, Wire, header, invite, reply
 
@@ -202,7 +202,7 @@ class Scene:
         self.peer.say(text(f"z9hG4bKr{self.count}"))
         challenge = decode(self.peer.heard()[0].encode())
         assert isinstance(challenge, Response)
-        (made,) = answer(
+        (made,) = answer_challenge(
             challenge,
             DigestCredentials(user="alice", password="secret"),
             method="REGISTER",
@@ -430,13 +430,13 @@ def insisting(registrar: Address = PROXY) -> tuple[Wire, Node, Peer, str]:
     wire = Wire()
     alice = phone(wire)
     peer = Peer(wire, alice, registrar)
-    asked = alice.agent.register("r", registrar, "alice", now=wire.now, expires_s=100, insists=True)
+    asked = alice.agent.register("r", registrar, "alice", now=wire.now, expires_s=100, keep_trying=True)
     wire.do(alice, asked)
     return wire, alice, peer, peer.heard()[0]
 
 
 def waits(alice: Node) -> list[float | None]:
-    return [event.again_s for event in alice.events if isinstance(event, RegistrationFailed)]
+    return [event.retry_in_s for event in alice.events if isinstance(event, RegistrationFailed)]
 
 
 def test_a_registration_that_insists_is_tried_again_after_a_wait_that_grows() -> None:
@@ -469,7 +469,7 @@ def test_a_registrar_says_when_to_come_again(said: str, wait_s: float) -> None:
 def test_a_registrar_that_is_away_is_asked_again() -> None:
     wire, alice, peer, _ = insisting()
     wire.run(32.1)
-    assert alice.events == [RegistrationFailed(registration="r", status=408, reason="Request Timeout", again_s=22.5)]
+    assert alice.events == [RegistrationFailed(registration="r", status=408, reason="Request Timeout", retry_in_s=22.5)]
     peer.heard()
     wire.run(23)
     assert header(peer.heard()[0], "CSeq") == "2 REGISTER"
@@ -514,15 +514,15 @@ def test_taking_it_back_never_becomes_a_registration() -> None:
 def test_the_registrars_connection_is_kept_and_made_anew_when_it_ends() -> None:
     there = PROXY._replace(transport="TCP")
     wire, alice, peer, text = insisting(there)
-    wire.do(alice, alice.agent.disconnected(there, wire.now))
+    wire.do(alice, alice.agent.handle_disconnect(there, wire.now))
     assert waits(alice) == [22.5], "before the first answer it is a failure"
     wire.run(23)
     (text,) = peer.heard()
     peer.say(reply(text, 200))
     wire.run(40)
-    assert alice.agent.needs(there, wire.now)
-    wire.do(alice, alice.agent.disconnected(there._replace(port=99), wire.now))
-    wire.do(alice, alice.agent.disconnected(there, wire.now))
+    assert alice.agent.needs_connection(there, wire.now)
+    wire.do(alice, alice.agent.handle_disconnect(there._replace(port=99), wire.now))
+    wire.do(alice, alice.agent.handle_disconnect(there, wire.now))
     wire.run(3.1)
     assert header(peer.heard()[0], "CSeq") == "3 REGISTER"
 
@@ -566,14 +566,14 @@ def test_a_registration_outlives_the_registrar_whatever_its_clock_does() -> None
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     register(wire, alice, expires_s=600)
-    contacts, known = bob.agent.contacts("alice", wire.now), bob.agent.lasting("alice")
+    contacts, known = bob.agent.contacts("alice", wire.now), bob.agent.restorable_contacts("alice")
     anew = server(Wire())
-    anew.agent.remember("alice", known, wire.now + 10)
+    anew.agent.restore_contacts("alice", known, wire.now + 10)
     assert anew.agent.contacts("alice", wire.now + 10) == contacts
-    anew.agent.remember("bob", known, wire.now + 700)
+    anew.agent.restore_contacts("bob", known, wire.now + 700)
     assert anew.agent.contacts("bob", wire.now + 700) == (), "it has expired meanwhile"
     set_back = server(Wire())
-    set_back.agent.remember("alice", known, wire.now - 10_000_000)
+    set_back.agent.restore_contacts("alice", known, wire.now - 10_000_000)
     assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3599) == contacts
     assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3601) == ()
 
@@ -582,8 +582,8 @@ def test_what_was_registered_since_is_not_replaced_by_what_is_remembered() -> No
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     register(wire, alice)
-    known = bob.agent.lasting("alice")
+    known = bob.agent.restorable_contacts("alice")
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
     wire.run(0.2)
-    bob.agent.remember("alice", known, wire.now)
+    bob.agent.restore_contacts("alice", known, wire.now)
     assert bob.agent.contacts("alice", wire.now) == ()

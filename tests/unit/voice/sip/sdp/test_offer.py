@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable, WrongMoment
+from holdfast.voice.sip.errors import NotAcceptableHere, OfferOutOfOrder, SdpUnreadable
 from holdfast.voice.sip.sdp.offer import (
     ANSWER_DIRECTION,
     Agreed,
     Negotiation,
+    answer_offer,
+    apply_answer,
     make_offer,
     repeat_offer,
-    take_answer,
-    take_offer,
     withdraw_offer,
 )
 from holdfast.voice.sip.sdp.sdp import Direction, parse
@@ -56,7 +56,7 @@ def test_the_answers_direction_is_that_of_the_rfcs_table(
     offered: Direction, wish: Direction, answer: Direction
 ) -> None:
     assert ANSWER_DIRECTION[offered, wish] is answer
-    state, body = take_offer(replace(US, wish=wish), offer(direction=f"a={offered.value}"))
+    state, body = answer_offer(replace(US, local_direction=wish), offer(direction=f"a={offered.value}"))
     assert f"a={answer.value}\r\n".encode() in body
     assert state.agreed is not None
     assert (state.agreed.send, state.agreed.receive) == (answer.sends, answer.receives)
@@ -86,14 +86,14 @@ def test_the_offer_lists_what_we_speak() -> None:
     ],
 )
 def test_one_codec_is_chosen(formats: str, codec: str, listed: str) -> None:
-    state, body = take_offer(US, offer(formats=formats))
+    state, body = answer_offer(US, offer(formats=formats))
     assert state.agreed is not None
     assert state.agreed.codec == codec
     assert f"m=audio 16384 RTP/AVP {listed}\r\n".encode() in body
 
 
 def test_keys_keep_the_offerers_number() -> None:
-    state, body = take_offer(US, offer("a=rtpmap:96 telephone-event/8000", formats="0 96"))
+    state, body = answer_offer(US, offer("a=rtpmap:96 telephone-event/8000", formats="0 96"))
     assert state.agreed == Agreed(
         remote=("127.0.0.2", 4000), codec="PCMU", dtmf_payload_type=96, send=True, receive=True, peer_holds=False
     )
@@ -102,14 +102,14 @@ def test_keys_keep_the_offerers_number() -> None:
 
 @pytest.mark.parametrize("line", ["a=rtpmap:97 telephone-event/16000", "a=rtpmap:20 telephone-event/8000"])
 def test_keys_that_cannot_be_carried_are_left_out(line: str) -> None:
-    state, _ = take_offer(US, offer(line, formats="0 97 20"))
+    state, _ = answer_offer(US, offer(line, formats="0 97 20"))
     assert state.agreed is not None
     assert state.agreed.dtmf_payload_type is None
 
 
 @pytest.mark.parametrize("direction", ["a=sendrecv", "a=sendonly"])
 def test_the_old_way_to_hold_is_a_hold(direction: str) -> None:
-    state, body = take_offer(US, offer(direction=direction, address="0.0.0.0"))
+    state, body = answer_offer(US, offer(direction=direction, address="0.0.0.0"))
     assert b"a=recvonly" in body
     assert state.agreed is not None
     assert (state.agreed.remote, state.agreed.send, state.agreed.receive) == (None, False, True)
@@ -117,54 +117,54 @@ def test_the_old_way_to_hold_is_a_hold(direction: str) -> None:
 
 
 def test_the_old_way_to_hold_with_inactive_is_inactive() -> None:
-    state, body = take_offer(US, offer(direction="a=inactive", address="0.0.0.0"))
+    state, body = answer_offer(US, offer(direction="a=inactive", address="0.0.0.0"))
     assert b"a=inactive" in body
     assert state.agreed is not None
     assert state.agreed.peer_holds
 
 
 def test_the_mediums_direction_wins_over_the_sessions() -> None:
-    _, body = take_offer(US, offer(direction="a=sendonly", session=("a=sendrecv",)))
+    _, body = answer_offer(US, offer(direction="a=sendonly", session=("a=sendrecv",)))
     assert b"a=recvonly" in body
-    _, body = take_offer(US, offer(direction="a=x-nothing", session=("a=inactive",)))
+    _, body = answer_offer(US, offer(direction="a=x-nothing", session=("a=inactive",)))
     assert b"a=inactive" in body
 
 
 def test_a_hold_with_an_unchanged_version_is_a_hold_all_the_same() -> None:
-    state, _ = take_offer(US, offer())
-    state, _ = take_offer(state, offer(direction="a=sendonly"))
+    state, _ = answer_offer(US, offer())
+    state, _ = answer_offer(state, offer(direction="a=sendonly"))
     assert state.agreed is not None
     assert state.agreed.peer_holds
-    state, _ = take_offer(state, offer())
+    state, _ = answer_offer(state, offer())
     assert not state.agreed.peer_holds  # type: ignore[union-attr]
 
 
 def test_our_version_rises_only_when_what_we_say_changes() -> None:
-    state, first = take_offer(US, offer())
-    state, same = take_offer(state, offer())
+    state, first = answer_offer(US, offer())
+    state, same = answer_offer(state, offer())
     assert first == same
-    state, held = take_offer(state, offer(direction="a=sendonly"))
+    state, held = answer_offer(state, offer(direction="a=sendonly"))
     assert b"o=- 7 2 IN" in held
-    state, again = take_offer(state, offer(direction="a=sendonly"))
+    state, again = answer_offer(state, offer(direction="a=sendonly"))
     assert again == held
-    _, back = take_offer(state, offer())
+    _, back = answer_offer(state, offer())
     assert b"o=- 7 3 IN" in back
 
 
 def test_the_lines_we_refuse_stay_in_their_place() -> None:
     video = offer() + b"m=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
-    state, body = take_offer(US, video)
+    state, body = answer_offer(US, video)
     assert b"m=video 0 RTP/AVP 96" in body
     state, ours = make_offer(state)
     kinds = [(medium.kind, medium.port) for medium in parse(ours).media]
     assert kinds == [("audio", 16384), ("video", 0)]
-    state = take_answer(state, offer() + b"m=video 0 RTP/AVP 96\r\n")
+    state = apply_answer(state, offer() + b"m=video 0 RTP/AVP 96\r\n")
     assert state.agreed is not None
 
 
 def test_audio_is_found_behind_other_lines() -> None:
     behind = offer().replace(b"m=audio", b"m=audio 6000 RTP/SAVP 0\r\nm=audio", 1)
-    state, body = take_offer(US, behind)
+    state, body = answer_offer(US, behind)
     assert [medium.port for medium in parse(body).media] == [0, 16384]
     state, ours = make_offer(state)
     assert [medium.port for medium in parse(ours).media] == [0, 16384]
@@ -190,23 +190,23 @@ def test_audio_is_found_behind_other_lines() -> None:
     ],
 )
 def test_an_offer_with_nothing_for_us_is_488_and_changes_nothing(body: bytes) -> None:
-    before, _ = take_offer(US, offer())
+    before, _ = answer_offer(US, offer())
     with pytest.raises(NotAcceptableHere) as caught:
-        take_offer(before, body)
+        answer_offer(before, body)
     assert caught.value.sip == 488
 
 
 def test_a_call_does_not_begin_with_a_port_of_0() -> None:
     with pytest.raises(NotAcceptableHere):
-        take_offer(US, offer(port=0))
+        answer_offer(US, offer(port=0))
 
 
 @pytest.mark.parametrize("lines", [(), ("c=IN IP4 0.0.0.0",), ("a=sendonly",)])
 @pytest.mark.parametrize("direction", ["a=sendrecv", "a=inactive"])
 def test_sound_that_is_taken_away_is_a_hold_until_it_comes_back(lines: tuple[str, ...], direction: str) -> None:
-    state, _ = take_offer(US, offer())
+    state, _ = answer_offer(US, offer())
     talking = state.agreed
-    state, answer = take_offer(state, offer(*lines, port=0, direction=direction))
+    state, answer = answer_offer(state, offer(*lines, port=0, direction=direction))
     assert answer.decode().split("\r\n") == [
         *("v=0", "o=- 7 2 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
         *("m=audio 0 RTP/AVP 0 101", "a=inactive", ""),
@@ -214,16 +214,16 @@ def test_sound_that_is_taken_away_is_a_hold_until_it_comes_back(lines: tuple[str
     assert state.agreed is not None
     assert (state.agreed.remote, state.agreed.send, state.agreed.receive) == (None, False, False)
     assert state.agreed.peer_holds
-    assert take_offer(state, offer(*lines, port=0, direction=direction)) == (state, answer)
-    state, answer = take_offer(state, offer())
+    assert answer_offer(state, offer(*lines, port=0, direction=direction)) == (state, answer)
+    state, answer = answer_offer(state, offer())
     assert b"o=- 7 3 IN" in answer
     assert state.agreed == talking
 
 
 def test_video_that_stays_is_refused_while_the_sound_is_away() -> None:
     video = b"m=video 5000 RTP/AVP 96\r\n"
-    state, _ = take_offer(US, video_first := offer().replace(b"m=audio", video + b"m=audio"))
-    state, answer = take_offer(state, video_first.replace(b"audio 4000", b"audio 0"))
+    state, _ = answer_offer(US, video_first := offer().replace(b"m=audio", video + b"m=audio"))
+    state, answer = answer_offer(state, video_first.replace(b"audio 4000", b"audio 0"))
     assert [(medium.kind, medium.port) for medium in parse(answer).media] == [("video", 0), ("audio", 0)]
     state, ours = make_offer(state)
     assert [(medium.kind, medium.port) for medium in parse(ours).media] == [("video", 0), ("audio", 16384)]
@@ -232,36 +232,36 @@ def test_video_that_stays_is_refused_while_the_sound_is_away() -> None:
 def test_a_refresh_does_not_ask_for_sound_that_was_taken_away() -> None:
     state, plain = repeat_offer(US)
     assert b"m=audio 16384 " in plain
-    state = take_answer(state, offer())
-    state, away = take_offer(state, offer(port=0))
+    state = apply_answer(state, offer())
+    state, away = answer_offer(state, offer(port=0))
     state, again = repeat_offer(state)
     assert again == away
-    with pytest.raises(WrongMoment):
+    with pytest.raises(OfferOutOfOrder):
         repeat_offer(state)
-    state = take_answer(state, offer(port=0))
+    state = apply_answer(state, offer(port=0))
     assert state.agreed is not None
     assert state.agreed.peer_holds
-    assert take_answer(repeat_offer(state)[0], offer()).agreed == state.agreed
+    assert apply_answer(repeat_offer(state)[0], offer()).agreed == state.agreed
 
 
 def test_who_answers_a_refresh_with_a_port_of_0_holds() -> None:
-    state, _ = take_offer(US, offer())
+    state, _ = answer_offer(US, offer())
     state, _ = repeat_offer(state)
-    state = take_answer(state, offer(port=0))
+    state = apply_answer(state, offer(port=0))
     assert state.agreed is not None
     assert (state.agreed.remote, state.agreed.peer_holds) == (None, True)
 
 
 def test_only_one_offer_at_a_time() -> None:
     state, _ = make_offer(US)
-    with pytest.raises(WrongMoment):
+    with pytest.raises(OfferOutOfOrder):
         make_offer(state)
-    with pytest.raises(WrongMoment) as caught:
-        take_offer(state, offer())
+    with pytest.raises(OfferOutOfOrder) as caught:
+        answer_offer(state, offer())
     assert caught.value.sip == 491
     make_offer(withdraw_offer(state))
-    with pytest.raises(WrongMoment):
-        take_answer(US, offer())
+    with pytest.raises(OfferOutOfOrder):
+        apply_answer(US, offer())
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_only_one_offer_at_a_time() -> None:
 def test_an_answer_that_answers_nothing_is_refused(answer: bytes) -> None:
     state, _ = make_offer(US)
     with pytest.raises(NotAcceptableHere):
-        take_answer(state, answer)
+        apply_answer(state, answer)
 
 
 @pytest.mark.parametrize(
@@ -290,39 +290,39 @@ def test_of_several_codecs_in_an_answer_the_first_is_sent_and_any_may_come(
     formats: str, codec: str, also: tuple[str, ...]
 ) -> None:
     state, _ = make_offer(US)
-    agreed = take_answer(state, offer(formats=formats)).agreed
+    agreed = apply_answer(state, offer(formats=formats)).agreed
     assert agreed is not None
-    assert (agreed.codec, agreed.also) == (codec, also)
+    assert (agreed.codec, agreed.other_codecs) == (codec, also)
 
 
 def test_a_line_that_allows_feedback_is_taken_and_stays_so() -> None:
-    state, answer = take_offer(US, offer("a=rtcp-fb:* trr-int 5000").replace(b"RTP/AVP", b"RTP/AVPF"))
+    state, answer = answer_offer(US, offer("a=rtcp-fb:* trr-int 5000").replace(b"RTP/AVP", b"RTP/AVPF"))
     assert b"m=audio 16384 RTP/AVPF 0 101\r\n" in answer
     assert b"rtcp-fb" not in answer
     state, again = make_offer(state)
     assert b"m=audio 16384 RTP/AVPF 0 8 9 101\r\n" in again
-    assert take_answer(state, offer().replace(b"RTP/AVP", b"RTP/AVPF")).agreed is not None
+    assert apply_answer(state, offer().replace(b"RTP/AVP", b"RTP/AVPF")).agreed is not None
 
 
 def test_what_was_answered_to_an_offer_is_one_codec() -> None:
-    agreed = take_offer(US, offer(formats="8 0 9"))[0].agreed
+    agreed = answer_offer(US, offer(formats="8 0 9"))[0].agreed
     assert agreed is not None
-    assert (agreed.codec, agreed.also) == ("PCMU", ())
+    assert (agreed.codec, agreed.other_codecs) == ("PCMU", ())
 
 
 def test_lines_too_many_in_an_answer_and_refused_ones_left_out_change_nothing() -> None:
     state, _ = make_offer(US)
     extra = offer() + b"m=video 5000 RTP/AVP 96\r\n"
-    assert take_answer(state, extra).agreed == take_answer(state, offer()).agreed
-    state, _ = take_offer(US, extra)
+    assert apply_answer(state, extra).agreed == apply_answer(state, offer()).agreed
+    state, _ = answer_offer(US, extra)
     state, ours = make_offer(state)
     assert len(parse(ours).media) == 2
-    assert take_answer(state, offer()).agreed is not None
+    assert apply_answer(state, offer()).agreed is not None
 
 
 def test_an_answer_is_bound_by_what_we_offered() -> None:
-    state, _ = make_offer(replace(US, wish=Direction.SENDONLY))
-    agreed = take_answer(state, offer()).agreed
+    state, _ = make_offer(replace(US, local_direction=Direction.SENDONLY))
+    agreed = apply_answer(state, offer()).agreed
     assert agreed is not None
     assert (agreed.send, agreed.receive) == (True, False)
 
@@ -332,21 +332,21 @@ def test_version_six_addresses() -> None:
     state, body = make_offer(six)
     assert b"o=- 7 1 IN IP6 ::1" in body
     assert b"c=IN IP6 ::1" in body
-    state = take_answer(state, offer().replace(b"IN IP4 127.0.0.2\r\nt=", b"IN IP6 ::2\r\nt="))
+    state = apply_answer(state, offer().replace(b"IN IP4 127.0.0.2\r\nt=", b"IN IP6 ::2\r\nt="))
     assert state.agreed is not None
     assert state.agreed.remote == ("::2", 4000)
 
 
 def test_of_two_audio_lines_that_is_taken_which_we_can_reach() -> None:
     six = offer("c=IN IP6 2001:db8::2") + b"m=audio 5000 RTP/AVP 0\r\nc=IN IP4 127.0.0.3\r\n"
-    state, answer = take_offer(US, six)
+    state, answer = answer_offer(US, six)
     assert state.agreed is not None
     assert state.agreed.remote == ("127.0.0.3", 5000)
     assert [medium.port for medium in parse(answer).media] == [0, 16384]
 
 
 def test_the_old_way_to_hold_may_be_written_for_version_six() -> None:
-    state, _ = take_offer(US, offer("c=IN IP6 ::"))
+    state, _ = answer_offer(US, offer("c=IN IP6 ::"))
     assert state.agreed is not None
     assert (state.agreed.remote, state.agreed.peer_holds) == (None, True)
 
@@ -359,13 +359,13 @@ def test_after_every_exchange_both_sides_agree(steps: list[tuple[bool, Direction
     us, them = US, replace(THEM, codecs=tuple(codecs))  # type: ignore[arg-type]
     for ours, wish in steps:
         if ours:
-            us, said = make_offer(replace(us, wish=wish))
-            them, answered = take_offer(them, said)
-            us = take_answer(us, answered)
+            us, said = make_offer(replace(us, local_direction=wish))
+            them, answered = answer_offer(them, said)
+            us = apply_answer(us, answered)
         else:
-            them, said = make_offer(replace(them, wish=wish))
-            us, answered = take_offer(us, said)
-            them = take_answer(them, answered)
+            them, said = make_offer(replace(them, local_direction=wish))
+            us, answered = answer_offer(us, said)
+            them = apply_answer(them, answered)
         assert us.agreed is not None
         assert them.agreed is not None
         assert us.agreed.codec == them.agreed.codec
@@ -412,13 +412,13 @@ def test_a_hostile_description_is_unreadable_and_nothing_worse(body: bytes) -> N
 def test_a_line_that_cannot_be_read_costs_nothing_but_itself(line: str) -> None:
     odd = offer("a=ptime:30", line)
     assert parse(odd).media[0].ptime_ms in (20, 30)
-    state, _ = take_offer(US, odd)
+    state, _ = answer_offer(US, odd)
     assert state.agreed == Agreed(
         remote=("127.0.0.2", 4000), codec="PCMU", dtmf_payload_type=101, send=True, receive=True, peer_holds=False
     )
     state, _ = make_offer(US)
     odd = offer(line).replace(b"m=video 5000", b"m=video 0")
-    assert take_answer(replace(state, said=(*state.said, *parse(odd).media[1:])), odd).agreed is not None
+    assert apply_answer(replace(state, local_media=(*state.local_media, *parse(odd).media[1:])), odd).agreed is not None
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_blanks_in_an_rtpmap_are_blanks(line: str, codec: tuple[str, int]) -> No
 
 
 def test_an_origin_may_name_its_user_in_several_words() -> None:
-    state, _ = take_offer(US, offer().replace(b"o=phone", b"o=my desk phone"))
+    state, _ = answer_offer(US, offer().replace(b"o=phone", b"o=my desk phone"))
     assert state.agreed is not None
 
 
@@ -445,17 +445,17 @@ def test_no_bytes_do_harm(noise: bytes, at: int, byte: int) -> None:
     good[at % len(good)] = byte
     for body in (noise, bytes(good), bytes(good) + noise):
         try:
-            take_offer(US, body)
+            answer_offer(US, body)
         except (SdpUnreadable, NotAcceptableHere):
             continue
 
 
 def test_codecs_named_twice_are_one_codec() -> None:
     """In a hold offer, where a server in the field fell over them."""
-    state, _ = take_offer(US, offer())
+    state, _ = answer_offer(US, offer())
     named = ["a=rtpmap:0 PCMU/8000"] * 50
     twice = offer(*named, "a=rtpmap:0 pcmu/8000", direction="a=sendonly", formats="0 0 8 8 0 101 101")
-    state, answer = take_offer(state, twice)
+    state, answer = answer_offer(state, twice)
     assert state.agreed is not None
     assert (state.agreed.codec, state.agreed.peer_holds) == ("PCMU", True)
     assert b"RTP/AVP 0 101\r\n" in answer
@@ -470,25 +470,25 @@ def test_what_phones_really_send_is_read() -> None:
     )
     medium = parse(body).media[0]
     assert (medium.port, medium.ptime_ms, medium.codec("96")) == (7078, 30, ("OPUS", 48000))
-    state, _ = take_offer(US, body)
+    state, _ = answer_offer(US, body)
     assert state.agreed is not None
     assert state.agreed.remote == ("192.168.0.9", 7078)
 
 
 def test_who_wants_no_events_neither_offers_nor_agrees_to_them() -> None:
-    plain = replace(THEM, events=False)
+    plain = replace(THEM, telephone_events=False)
     asked, sdp = make_offer(plain)
     assert b"telephone-event" not in sdp
-    answered, back = take_offer(US, sdp)
+    answered, back = answer_offer(US, sdp)
     assert answered.agreed is not None
     assert answered.agreed.dtmf_payload_type is None
-    assert take_answer(asked, back).agreed is not None
+    assert apply_answer(asked, back).agreed is not None
 
     asked, sdp = make_offer(US)
     assert b"telephone-event" in sdp
-    answered, back = take_offer(plain, sdp)
+    answered, back = answer_offer(plain, sdp)
     assert b"telephone-event" not in back
-    settled = take_answer(asked, back)
+    settled = apply_answer(asked, back)
     assert settled.agreed is not None
     assert answered.agreed is not None
     assert settled.agreed.dtmf_payload_type is answered.agreed.dtmf_payload_type is None

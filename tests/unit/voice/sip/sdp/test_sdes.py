@@ -13,19 +13,19 @@ from holdfast.voice.sip.errors import NotAcceptableHere
 from holdfast.voice.sip.sdp import sdes
 from holdfast.voice.sip.sdp.offer import (
     Negotiation,
-    Sealing,
+    SrtpPolicy,
+    answer_offer,
+    apply_answer,
     make_offer,
-    take_answer,
-    take_offer,
 )
 from holdfast.voice.sip.sdp.sdp import Direction, parse
 
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 """The example of RFC 4568 §4, which is 30 bytes."""
-OURS = sdes.make(lambda size: b"o" * size)
-THEIRS = sdes.make(lambda size: b"t" * size)
-US = Negotiation(local=("127.0.0.1", 16384), session_id=7, sealing="accepted", crypto=OURS)
-THEM = Negotiation(local=("127.0.0.2", 4000), session_id=8, sealing="offered", crypto=THEIRS)
+OURS = sdes.make_crypto(lambda size: b"o" * size)
+THEIRS = sdes.make_crypto(lambda size: b"t" * size)
+US = Negotiation(local=("127.0.0.1", 16384), session_id=7, srtp_policy="accepted", crypto=OURS)
+THEM = Negotiation(local=("127.0.0.2", 4000), session_id=8, srtp_policy="offered", crypto=THEIRS)
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ THEM = Negotiation(local=("127.0.0.2", 4000), session_id=8, sealing="offered", c
     ],
 )
 def test_a_line_is_read(value: str, tag: int, suite: str) -> None:
-    line = sdes.read(value)
+    line = sdes.parse_crypto(value)
     assert line is not None
     assert (line.tag, line.suite, len(line.key)) == (tag, suite, sdes.KEY_BYTES[line.suite])
-    assert sdes.read(line.write()) == line
+    assert sdes.parse_crypto(line.encode()) == line
     assert "key" not in repr(line)
 
 
@@ -63,22 +63,22 @@ def test_a_line_is_read(value: str, tag: int, suite: str) -> None:
     ],
 )
 def test_a_line_with_anything_else_is_passed_over(value: str) -> None:
-    assert sdes.read(value) is None
+    assert sdes.parse_crypto(value) is None
 
 
 @given(st.text(max_size=120))
 def test_no_line_does_harm(value: str) -> None:
-    sdes.read(value)
+    sdes.parse_crypto(value)
 
 
 def test_an_offer_has_our_keys_and_the_answer_theirs() -> None:
     them, offer = make_offer(THEM)
     assert b"m=audio 4000 RTP/SAVP 0 8 9 101\r\n" in offer
     assert offer.count(b"a=crypto:") == 3
-    us, answer = take_offer(US, offer)
+    us, answer = answer_offer(US, offer)
     assert answer.count(b"a=crypto:") == 1
     assert b"m=audio 16384 RTP/SAVP 0 101\r\n" in answer
-    them = take_answer(them, answer)
+    them = apply_answer(them, answer)
     assert us.agreed is not None
     assert them.agreed is not None
     assert us.agreed.srtp == sdes.SdesKeys(suite="AES_CM_128_HMAC_SHA1_80", send=b"o" * 30, receive=b"t" * 30)
@@ -87,7 +87,7 @@ def test_an_offer_has_our_keys_and_the_answer_theirs() -> None:
 
 def test_the_offerers_order_decides_among_suites() -> None:
     _, offer = make_offer(replace(THEM, crypto=THEIRS[1:2]))
-    us, _ = take_offer(US, offer)
+    us, _ = answer_offer(US, offer)
     assert us.agreed is not None
     assert us.agreed.srtp is not None
     assert us.agreed.srtp.suite == "AES_CM_128_HMAC_SHA1_32"
@@ -95,25 +95,25 @@ def test_the_offerers_order_decides_among_suites() -> None:
 
 def test_a_suite_we_have_no_key_for_is_passed_over() -> None:
     _, offer = make_offer(THEM)
-    us, _ = take_offer(replace(US, crypto=OURS[2:]), offer)
+    us, _ = answer_offer(replace(US, crypto=OURS[2:]), offer)
     assert us.agreed is not None
     assert us.agreed.srtp == sdes.SdesKeys(suite="AEAD_AES_128_GCM", send=b"o" * 28, receive=b"t" * 28)
 
 
 def test_a_hold_keeps_the_keys() -> None:
     them, offer = make_offer(THEM)
-    us, answer = take_offer(US, offer)
+    us, answer = answer_offer(US, offer)
     before = us.agreed
-    them = take_answer(them, answer)
-    them, hold = make_offer(replace(them, wish=Direction.SENDONLY))
-    us, answer = take_offer(us, hold)
-    them = take_answer(them, answer)
+    them = apply_answer(them, answer)
+    them, hold = make_offer(replace(them, local_direction=Direction.SENDONLY))
+    us, answer = answer_offer(us, hold)
+    them = apply_answer(them, answer)
     assert before is not None
     assert us.agreed is not None
     assert us.agreed.srtp == before.srtp
     us, ours = make_offer(us)
     assert b"RTP/SAVP" in ours
-    them, _ = take_offer(them, ours)
+    them, _ = answer_offer(them, ours)
     assert them.agreed is not None
     assert them.agreed.srtp is not None
 
@@ -126,16 +126,16 @@ def test_a_hold_keeps_the_keys() -> None:
         ("required", (b"RTP/SAVP", b"RTP/AVP"), "sealed sound alone"),
     ],
 )
-def test_what_is_not_taken_is_said(sealing: Sealing, change: tuple[bytes, bytes], why: str) -> None:
+def test_what_is_not_taken_is_said(sealing: SrtpPolicy, change: tuple[bytes, bytes], why: str) -> None:
     _, offer = make_offer(THEM)
     with pytest.raises(NotAcceptableHere, match=why):
-        take_offer(replace(US, sealing=sealing), offer.replace(*change))
+        answer_offer(replace(US, srtp_policy=sealing), offer.replace(*change))
 
 
 def test_keys_on_a_plain_line_change_nothing() -> None:
     """Phones that would like to seal and need not offer RTP/AVP with keys. Source: RFC 4568 §4 (RTP/SAVP alone)."""
     _, offer = make_offer(THEM)
-    us, answer = take_offer(US, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
+    us, answer = answer_offer(US, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
     assert us.agreed is not None
     assert us.agreed.srtp is None
     assert b"crypto" not in answer
@@ -144,30 +144,30 @@ def test_keys_on_a_plain_line_change_nothing() -> None:
 def test_of_a_plain_and_a_sealed_line_the_sealed_one_is_taken() -> None:
     _, offer = make_offer(THEM)
     plain = b"m=audio 4002 RTP/AVP 0\r\n"
-    us, answer = take_offer(US, offer.replace(b"m=audio", plain + b"m=audio", 1))
+    us, answer = answer_offer(US, offer.replace(b"m=audio", plain + b"m=audio", 1))
     assert us.agreed is not None
     assert us.agreed.srtp is not None
     assert [medium.port for medium in parse(answer).media] == [0, 16384]
-    us, answer = take_offer(replace(US, sealing="refused"), offer.replace(b"m=audio", plain + b"m=audio", 1))
+    us, answer = answer_offer(replace(US, srtp_policy="refused"), offer.replace(b"m=audio", plain + b"m=audio", 1))
     assert [medium.port for medium in parse(answer).media] == [16384, 0]
 
 
 def test_a_sealed_session_is_never_made_plain() -> None:
     _, offer = make_offer(THEM)
-    us, _ = take_offer(US, offer)
+    us, _ = answer_offer(US, offer)
     with pytest.raises(NotAcceptableHere, match="sealed sound alone"):
-        take_offer(us, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
+        answer_offer(us, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
 
 
 def test_a_sealed_session_whose_sound_was_taken_away_comes_back_sealed() -> None:
     _, offer = make_offer(THEM)
-    state, _ = take_offer(US, offer)
-    state, away = take_offer(state, offer.replace(b"m=audio 4000", b"m=audio 0"))
+    state, _ = answer_offer(US, offer)
+    state, away = answer_offer(state, offer.replace(b"m=audio 4000", b"m=audio 0"))
     assert b"m=audio 0 RTP/SAVP" in away
     with pytest.raises(NotAcceptableHere):
-        take_offer(state, make_offer(replace(THEM, sealing="refused"))[1])
+        answer_offer(state, make_offer(replace(THEM, srtp_policy="refused"))[1])
     assert b"m=audio 16384 RTP/SAVP" in make_offer(state)[1]
-    state, _ = take_offer(state, offer)
+    state, _ = answer_offer(state, offer)
     assert state.agreed is not None
     assert (state.agreed.srtp is not None, state.agreed.peer_holds) == (True, False)
 
@@ -177,14 +177,14 @@ def test_a_sealed_session_whose_sound_was_taken_away_comes_back_sealed() -> None
 )
 def test_an_answer_that_would_make_our_offer_plain_is_refused(change: tuple[bytes, bytes]) -> None:
     them, offer = make_offer(THEM)
-    _, answer = take_offer(US, offer)
+    _, answer = answer_offer(US, offer)
     with pytest.raises(NotAcceptableHere):
-        take_answer(them, answer.replace(*change))
+        apply_answer(them, answer.replace(*change))
 
 
 def test_a_plain_offer_of_ours_is_not_answered_sealed() -> None:
     us, offer = make_offer(US)
     assert b"RTP/AVP" in offer
-    _, answer = take_offer(replace(THEM, sealing="accepted"), offer)
+    _, answer = answer_offer(replace(THEM, srtp_policy="accepted"), offer)
     with pytest.raises(NotAcceptableHere):
-        take_answer(us, answer.replace(b"RTP/AVP", b"RTP/SAVP"))
+        apply_answer(us, answer.replace(b"RTP/AVP", b"RTP/SAVP"))

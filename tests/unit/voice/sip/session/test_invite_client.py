@@ -359,7 +359,7 @@ def test_asks_about_a_session_that_is_over_do_nothing() -> None:
     assert agent.bye(gone, now=0) == agent.cancel(gone, now=0) == agent.ring(gone, now=0) == []
     assert agent.accept(gone, SDP, now=0) == agent.refuse(gone, 486, now=0) == agent.reoffer(gone, SDP, now=0) == []
     assert agent.answer_reoffer(gone, SDP, now=0) == agent.refuse_reoffer(gone, 488, now=0) == []
-    assert agent.press(gone, "1", now=0) == agent.acknowledge(gone, SDP, now=0) == []
+    assert agent.send_digit(gone, "1", now=0) == agent.acknowledge(gone, SDP, now=0) == []
 
 
 def test_many_forks_are_not_remembered_without_end() -> None:
@@ -373,12 +373,12 @@ def test_many_forks_are_not_remembered_without_end() -> None:
 def test_a_call_is_unheard_until_anything_comes_of_it() -> None:
     scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
     agent = scene.alice.agent
-    assert agent.is_unheard(A)
-    assert not agent.is_unheard(SessionId("nobody's"))
+    assert agent.has_no_response(A)
+    assert not agent.has_no_response(SessionId("nobody's"))
     scene.peer.say(reply(scene.invite, 401, CHALLENGE))
-    assert not agent.is_unheard(A), "it was challenged"
+    assert not agent.has_no_response(A), "it was challenged"
     other = Scene()
     other.peer.say(reply(other.invite, 100))
-    assert not other.alice.agent.is_unheard(A)
+    assert not other.alice.agent.has_no_response(A)
     other.answer()
-    assert not other.alice.agent.is_unheard(A), "it is answered"
+    assert not other.alice.agent.has_no_response(A), "it is answered"

@@ -667,7 +667,7 @@ def test_a_change_that_is_never_acknowledged_costs_no_call_that_is_heard(offer: 
     scene.peer.heard()
     scene.wire.run(31)
     assert "INVITE" not in {text.split(" ")[0] for text in scene.peer.heard()}
-    scene.bob.agent.sounds(session, now=scene.wire.now)
+    scene.bob.agent.record_audio(session, now=scene.wire.now)
     scene.wire.run(2)
     assert scene.bob.events == ([] if offer else [ReofferWithdrawn(session=session)])
     assert scene.peer.heard()[-1].startswith("INVITE"), "the change of ours that waited"
@@ -737,7 +737,7 @@ def test_a_stranger_is_challenged_without_being_remembered() -> None:
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
 def test_who_asks_an_agent_that_is_going_for_a_call_is_sent_away_for_a_while(method: str) -> None:
     scene = Scene()
-    scene.bob.agent.begin_end()
+    scene.bob.agent.begin_shutdown()
     scene.peer.say(invite(method=method))
     (response,) = scene.peer.heard()
     assert response.startswith("SIP/2.0 503 ")
@@ -749,7 +749,7 @@ def test_who_asks_an_agent_that_is_going_for_a_call_is_sent_away_for_a_while(met
 def test_a_call_that_is_on_goes_on_while_the_agent_is_going() -> None:
     scene = Scene()
     session = scene.running()
-    scene.bob.agent.begin_end()
+    scene.bob.agent.begin_shutdown()
     scene.say("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
     assert kinds(scene.bob.events) == [Reoffered]
     scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
@@ -764,7 +764,7 @@ def test_a_call_that_is_on_goes_on_while_the_agent_is_going() -> None:
 def test_a_call_that_rings_is_answered_while_the_agent_is_going() -> None:
     scene = Scene()
     session = scene.called()
-    scene.bob.agent.begin_end()
+    scene.bob.agent.begin_shutdown()
     scene.peer.say(invite(WITH_SDP, body=SDP_TEXT))  # again
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
     assert scene.peer.statuses() == [100, 100, 200]

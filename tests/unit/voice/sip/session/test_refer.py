@@ -70,9 +70,9 @@ def test_one_is_sent_elsewhere_and_tells_how_it_fares() -> None:
     for status in (180, 200):
         pair.tell(status)
     assert pair.bob.told(Referral) == [
-        Referral(session=pair.b, status=100, is_over=False, lasts_s=60.0),
-        Referral(session=pair.b, status=180, is_over=False, lasts_s=60.0),
-        Referral(session=pair.b, status=200, is_over=True, lasts_s=None),
+        Referral(session=pair.b, status=100, is_over=False, expires_s=60.0),
+        Referral(session=pair.b, status=180, is_over=False, expires_s=60.0),
+        Referral(session=pair.b, status=200, is_over=True, expires_s=None),
     ]
     notices = sent(pair.alice, "NOTIFY")
     assert [notice.partition("\r\n\r\n")[2] for notice in notices] == [
@@ -291,7 +291,7 @@ def test_what_a_phone_may_tell(state: str, body: str, told: tuple[int, bool, flo
     scene.peer.say(reply(asked, 202))
     assert notify(scene, 10, EVENT, f"Subscription-State: {state}", FRAGMENT, body=body) == 200
     status, is_over, lasts_s = told
-    assert scene.alice.events == [Referral(session=A, status=status, is_over=is_over, lasts_s=lasts_s)]
+    assert scene.alice.events == [Referral(session=A, status=status, is_over=is_over, expires_s=lasts_s)]
     again = notify(scene, 20, EVENT, "Subscription-State: terminated", FRAGMENT, body="SIP/2.0 200 OK")
     assert again == 200
     assert (scene.alice.events == []) is is_over

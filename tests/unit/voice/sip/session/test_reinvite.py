@@ -17,16 +17,16 @@ from holdfast.voice.sip.effects import (
     ReofferAnswered,
     ReofferDue,
     Reoffered,
-    ReofferPutOff,
+    ReofferPostponed,
     ReofferRefused,
     SessionId,
     TimerToken,
 )
 from holdfast.voice.sip.sdp.offer import (
     Negotiation,
+    answer_offer,
+    apply_answer,
     make_offer,
-    take_answer,
-    take_offer,
     withdraw_offer,
 )
 from holdfast.voice.sip.sdp.sdp import Direction
@@ -167,10 +167,10 @@ def test_glare_backs_off_and_tries_again(dice: float, after: float) -> None:
     scene.peer.say(reply(scene.ask(), 491))
     scene.peer.heard()
     scene.wire.run(after - 0.02)
-    assert events(scene) == [ReofferPutOff(session=A)]
+    assert events(scene) == [ReofferPostponed(session=A)]
     scene.wire.run(0.04)
     assert scene.peer.heard() == []
-    assert events(scene) == [ReofferPutOff(session=A), ReofferDue(session=A, method="INVITE")]
+    assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="INVITE")]
     scene.alice.events.clear()
     again = scene.ask()
     assert header(again, "CSeq") == "3 INVITE"
@@ -183,7 +183,7 @@ def test_glare_of_an_update_asks_for_an_update_again() -> None:
     scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
     scene.peer.say(reply(scene.peer.heard()[0], 491))
     scene.wire.run(4.1)
-    assert events(scene) == [ReofferPutOff(session=A), ReofferDue(session=A, method="UPDATE")]
+    assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="UPDATE")]
 
 
 def test_glare_of_a_change_without_an_offer_is_tried_again_by_itself() -> None:
@@ -204,7 +204,7 @@ def test_a_change_asked_while_we_back_off_goes_in_place_of_the_one_put_off() -> 
     scene.wire.run(3.2)
     (again,) = scene.peer.heard()
     assert again.endswith("v=1")
-    assert events(scene) == [ReofferPutOff(session=A)]
+    assert events(scene) == [ReofferPostponed(session=A)]
 
 
 def test_glare_without_end_is_told_and_drops_nothing() -> None:
@@ -213,7 +213,7 @@ def test_glare_without_end_is_told_and_drops_nothing() -> None:
         scene.peer.say(reply(scene.ask(), 491))
         scene.peer.heard()
         scene.wire.run(4.1)
-        assert events(scene) == [ReofferPutOff(session=A), ReofferDue(session=A, method="INVITE")]
+        assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="INVITE")]
         scene.alice.events.clear()
     scene.peer.say(reply(scene.ask(), 491))
     assert events(scene) == [ReofferRefused(session=A, status=491, reason="Whatever")]
@@ -225,7 +225,7 @@ def test_while_we_back_off_the_far_end_may_change_first() -> None:
     scene.peer.say(reply(scene.ask(), 491))
     scene.peer.heard()
     scene.from_peer("INVITE", "z9hG4bKre", 9, SDP.decode())
-    assert events(scene) == [ReofferPutOff(session=A), Reoffered(session=A, method="INVITE", sdp=SDP)]
+    assert events(scene) == [ReofferPostponed(session=A), Reoffered(session=A, method="INVITE", sdp=SDP)]
     scene.wire.run(2.2)
     assert len(events(scene)) == 2
     scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
@@ -329,7 +329,7 @@ def test_a_bye_nobody_answers_is_repeated_and_given_up() -> None:
 
 def test_a_key_is_told_by_info() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
     (info,) = scene.peer.heard()
     assert info.startswith("INFO")
     assert info.endswith("Signal=#\r\nDuration=160\r\n")
@@ -340,7 +340,7 @@ def test_a_key_is_told_by_info() -> None:
 @pytest.mark.parametrize(("status", "ends"), [(415, False), (481, True), (401, False)])
 def test_what_a_key_comes_to(status: int, ends: bool) -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
     scene.peer.say(reply(scene.peer.heard()[0], status, CHALLENGE))
     assert bool(events(scene)) is ends
     assert (A in scene.alice.agent.sessions()) is not ends
@@ -348,14 +348,14 @@ def test_what_a_key_comes_to(status: int, ends: bool) -> None:
 
 def test_a_key_nobody_hears_ends_the_call() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
     scene.wire.run(33)
     assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=408)]
 
 
 def test_an_info_that_fails_after_we_hung_up_is_nothing() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.press(A, "#", now=scene.wire.now))
+    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
     info = scene.peer.heard()[0]
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
     scene.peer.say(reply(info, 481))
@@ -398,12 +398,12 @@ class Owner:
             match event:
                 case Reoffered(sdp=sdp) if sdp is not None:
                     self._note(sdp)
-                    self.state, ours = take_offer(self.state, sdp)
+                    self.state, ours = answer_offer(self.state, sdp)
                     self.wire.do(self.node, self.node.agent.answer_reoffer(self.session, ours, now=self.wire.now))
                 case ReofferAnswered(sdp=sdp) if sdp is not None:
                     self._note(sdp)
-                    self.state = take_answer(self.state, sdp)
-                case ReofferPutOff():
+                    self.state = apply_answer(self.state, sdp)
+                case ReofferPostponed():
                     self.state = withdraw_offer(self.state)
                 case ReofferDue():
                     self.offer()
@@ -419,9 +419,9 @@ def owners(*, alice: Direction, bob: Direction, dice: float) -> tuple[Wire, Owne
     """Two who talk, with what each wishes from now on."""
     wire, calling, called, at_bob = talking(dice=dice)
     asked, sdp = make_offer(Negotiation(local=(ALICE.host, 4000), session_id=1))
-    answered, back = take_offer(Negotiation(local=(BOB.host, 4000), session_id=2), sdp)
-    ours = Owner(wire, calling, A, replace(take_answer(asked, back), wish=alice))
-    return wire, ours, Owner(wire, called, at_bob, replace(answered, wish=bob))
+    answered, back = answer_offer(Negotiation(local=(BOB.host, 4000), session_id=2), sdp)
+    ours = Owner(wire, calling, A, replace(apply_answer(asked, back), local_direction=alice))
+    return wire, ours, Owner(wire, called, at_bob, replace(answered, local_direction=bob))
 
 
 def go_on(wire: Wire, *owners: Owner, seconds: float) -> None:
@@ -478,7 +478,7 @@ def test_both_sides_hang_up_at_once() -> None:
 
 def test_a_key_reaches_the_other_side() -> None:
     wire, alice, bob, at_bob = talking()
-    wire.do(alice, alice.agent.press(A, "7", now=wire.now, duration_ms=300))
+    wire.do(alice, alice.agent.send_digit(A, "7", now=wire.now, duration_ms=300))
     wire.run(0.1)
     assert bob.told(DigitSignalled) == [DigitSignalled(session=at_bob, digit="7", duration_ms=300)]
 
@@ -516,7 +516,7 @@ def test_every_message_is_shown_in_the_order_it_passed() -> None:
     assert [seen.cseq for seen in alice.seen] == [
         *("1 INVITE", "1 INVITE", "1 INVITE", "1 ACK", "2 BYE", "2 BYE"),
     ]
-    assert all(not seen.again for seen in alice.seen)
+    assert all(not seen.repeated for seen in alice.seen)
     assert len(alice.told(Accepted)) == 1
 
 

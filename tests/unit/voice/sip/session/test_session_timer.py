@@ -40,7 +40,7 @@ class Scene:
             session_expires_s=session_expires_s,
             keepalive_s=keepalive_s,
         )
-        agent = Agent(settings, token=lambda: f"t{next(numbers)}", dice=lambda: 0.5)
+        agent = Agent(settings, token=lambda: f"t{next(numbers)}", random=lambda: 0.5)
         self.node = Node(address=BOB, agent=agent)
         self.wire.nodes[BOB] = self.node
         self.peer = Peer(self.wire, self.node)
@@ -438,7 +438,7 @@ def test_while_a_change_is_under_way_it_shows_whether_the_peer_is_there() -> Non
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
-def unreachable_reason(scene: Scene, phone: Address, seconds: int) -> list[str]:
+def unreachable(scene: Scene, phone: Address, seconds: int) -> list[str]:
     """Time passes, and each connection to the phone fails after a second; what was tried to be sent."""
     tried = []
     for _ in range(seconds):
@@ -446,7 +446,7 @@ def unreachable_reason(scene: Scene, phone: Address, seconds: int) -> list[str]:
         scene.wire.run(1)
         tried += words([data.decode() for data, to in scene.node.sent[before:] if to == phone])
         if len(scene.node.sent) > before:
-            scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+            scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     return tried
 
 
@@ -465,10 +465,10 @@ def connected() -> tuple[Scene, Address]:
 
 def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_udp() -> None:
     scene, phone = connected()
-    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    assert unreachable_reason(scene, phone, 91) == ["OPTIONS"] * 4
+    scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
+    assert unreachable(scene, phone, 91) == ["OPTIONS"] * 4
     assert scene.ends() == []
-    assert unreachable_reason(scene, phone, 3) == ["OPTIONS"]
+    assert unreachable(scene, phone, 3) == ["OPTIONS"]
     assert scene.node.sent[-1][0].startswith(b"BYE")
     assert scene.ends() == [(EndCause.LOST, 408)]
     scene.wire.run(60)
@@ -477,14 +477,14 @@ def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_u
 
 def test_a_phone_that_can_be_connected_to_again_in_time_is_there() -> None:
     scene, phone = connected()
-    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    assert unreachable_reason(scene, phone, 75) == ["OPTIONS"] * 2
+    scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
+    assert unreachable(scene, phone, 75) == ["OPTIONS"] * 2
     scene.peer.heard()
     scene.wire.run(10)
     (asked,) = scene.peer.heard()
     scene.peer.say(reply(asked, 503))
-    assert unreachable_reason(scene, phone, 59) == []
-    assert unreachable_reason(scene, phone, 30) == ["OPTIONS"] * 3
+    assert unreachable(scene, phone, 59) == []
+    assert unreachable(scene, phone, 30) == ["OPTIONS"] * 3
     assert scene.ends() == []
 
 
@@ -493,7 +493,7 @@ def test_a_call_that_ends_while_no_connection_can_be_had_is_asked_no_more() -> N
     scene.wire.run(60.5)
     assert words(scene.peer.heard()) == ["OPTIONS"]
     scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
-    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
+    scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
 
 
@@ -507,7 +507,7 @@ def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int
         asked = scene.peer.heard()[0]
         assert asked.startswith("OPTIONS")
         scene.wire.run(20)
-        scene.node.agent.sounds(A, now=scene.wire.now)
+        scene.node.agent.record_audio(A, now=scene.wire.now)
         if status is None:
             scene.wire.run(12.1)
         else:
@@ -516,18 +516,18 @@ def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int
     assert scene.ends() == []
     scene.wire.run(60 + 32 + 60 + 32 + 1)
     assert scene.ends() == [(EndCause.LOST, 408)]
-    scene.node.agent.sounds(A, now=scene.wire.now)
+    scene.node.agent.record_audio(A, now=scene.wire.now)
     assert scene.node.agent.sessions() == ()
 
 
 def test_who_cannot_be_connected_to_but_is_heard_keeps_the_call() -> None:
     scene, phone = connected()
-    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    unreachable_reason(scene, phone, 85)
-    scene.node.agent.sounds(A, now=scene.wire.now)
-    unreachable_reason(scene, phone, 60)
+    scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
+    unreachable(scene, phone, 85)
+    scene.node.agent.record_audio(A, now=scene.wire.now)
+    unreachable(scene, phone, 60)
     assert scene.ends() == []
-    unreachable_reason(scene, phone, 60)
+    unreachable(scene, phone, 60)
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
@@ -536,7 +536,7 @@ def test_who_knows_no_such_call_ends_it_though_it_is_heard() -> None:
     scene.call_out()
     scene.answered()
     scene.wire.run(60.2)
-    scene.node.agent.sounds(A, now=scene.wire.now)
+    scene.node.agent.record_audio(A, now=scene.wire.now)
     scene.peer.say(reply(scene.peer.heard()[0], 481))
     assert scene.ends() == [(EndCause.LOST, 481)]
 
@@ -551,7 +551,7 @@ def test_an_update_that_is_dropped_on_the_way_costs_no_call_that_is_heard(heard:
     (update,) = scene.peer.heard()
     scene.wire.run(30)
     if heard:
-        scene.node.agent.sounds(A, now=scene.wire.now)
+        scene.node.agent.record_audio(A, now=scene.wire.now)
     if status is None:
         scene.wire.run(3)
     else:
@@ -579,12 +579,12 @@ def test_what_is_dropped_on_the_way_costs_no_call_that_is_heard(what: str, statu
         scene.wire.do(scene.node, agent.reoffer(A, SDP, now=now))
         scene.wire.do(scene.node, agent.reoffer(A, ANSWER, now=now))
     elif what == "key":
-        scene.wire.do(scene.node, agent.press(A, "5", now=now))
+        scene.wire.do(scene.node, agent.send_digit(A, "5", now=now))
     else:
         scene.wire.do(scene.node, agent.refer(A, "sip:carol@10.0.0.9", now=now))
     asked = scene.peer.heard()[0]
     scene.wire.run(30)
-    agent.sounds(A, now=scene.wire.now)
+    agent.record_audio(A, now=scene.wire.now)
     scene.node.events.clear()
     scene.peer.heard()
     if status is None:
@@ -646,8 +646,8 @@ def test_a_refresh_for_which_there_is_no_connection_is_no_sign_of_life() -> None
     scene.peer.say(reply(scene.invite, 200, *said, body=ANSWER.decode()))
     scene.peer.heard()
     scene.wire.run(59)
-    scene.wire.do(scene.node, scene.node.agent.disconnected(phone, scene.wire.now))
-    assert unreachable_reason(scene, phone, 13) == ["UPDATE", "OPTIONS", "UPDATE"]
+    scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
+    assert unreachable(scene, phone, 13) == ["UPDATE", "OPTIONS", "UPDATE"]
 
 
 def test_answers_that_come_after_the_end_are_nothing() -> None:

@@ -94,7 +94,7 @@ def test_a_walk_obeys_the_table_and_leaves_no_timer(machine: Machine, reliable: 
             assert running == set()
             break
         if (before.state, trigger) not in TRANSITIONS[machine]:
-            assert (taken.sends, taken.starts, taken.tells) == ((), (), False)
+            assert (taken.sends, taken.starts, taken.notifies) == ((), (), False)
 
 
 @pytest.mark.parametrize("machine", list(Machine))

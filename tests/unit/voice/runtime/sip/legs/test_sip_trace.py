@@ -23,7 +23,7 @@ def shown(*lines: str) -> str:
             start_line="INVITE sip:a SIP/2.0",
             cseq="1 INVITE",
             peer=Address("192.0.2.1", 5060),
-            again=False,
+            repeated=False,
         )
     )
     (told,) = seen
