@@ -213,7 +213,7 @@ async def _until(server: Server, legs: Callable[[Client], int]) -> int:
 
 
 def _is_media(pid: int) -> bool:
-    return b"mediaplane" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"media_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def main() -> int:

@@ -29,7 +29,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
-from tests.loopback.mediaplane import free_ports
+from tests.loopback.media_process import free_ports
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, FarEnd, opened
 
 pytestmark = pytest.mark.anyio

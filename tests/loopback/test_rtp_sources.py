@@ -22,7 +22,7 @@ from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
 from holdfast.voice.media_process.control_link import protocol as m
 from tests.loopback.house import client
-from tests.loopback.mediaplane import (
+from tests.loopback.media_process import (
     SILENT,
     TICK_S,
     WAIT_S,

@@ -13,7 +13,7 @@ from G722 import G722
 from numpy.typing import NDArray
 
 from holdfast.voice.media.codec.g711 import decode
-from tests.loopback.mediaplane import TICK_S, WAIT_S, Packet, Phone, phones, rtp, running
+from tests.loopback.media_process import TICK_S, WAIT_S, Packet, Phone, phones, rtp, running
 
 RATE_HZ, FRAME = 16_000, 320
 HIGH_HZ, LOW_HZ = 5210.0, 707.0

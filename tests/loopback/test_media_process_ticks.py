@@ -26,7 +26,7 @@ from holdfast.voice.media_process.legs.rtp_receive import MOST_SOUND
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets
 from holdfast.voice.media_process.sockets.ports import Ports
-from tests.loopback.mediaplane import SILENT, TICK_S, Phone, fades, free_ports, rtp
+from tests.loopback.media_process import SILENT, TICK_S, Phone, fades, free_ports, rtp
 
 ROWS = 4
 F = TypeVar("F")

@@ -9,7 +9,7 @@ from pathlib import Path
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
-from tests.loopback.mediaplane import Media, Packet, Phone, assert_one_stream, humming, packet, phones, rtp, running
+from tests.loopback.media_process import Media, Packet, Phone, assert_one_stream, humming, packet, phones, rtp, running
 
 THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90))
 

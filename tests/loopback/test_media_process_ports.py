@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.voice.media_process.errors import RowsFull
 from holdfast.voice.media_process.sockets.ports import LEAST_REST_S, REST_S, Ports
-from tests.loopback.mediaplane import free_ports
+from tests.loopback.media_process import free_ports
 
 
 def test_both_sockets_of_a_row_are_marked_for_telephony() -> None:

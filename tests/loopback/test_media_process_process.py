@@ -19,7 +19,7 @@ from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.errors import MediaAway, MediaRefused, RowsFull
 from holdfast.voice.runtime.media_client import MediaPlane
-from tests.loopback.mediaplane import (
+from tests.loopback.media_process import (
     WAIT_S,
     Media,
     assert_one_stream,

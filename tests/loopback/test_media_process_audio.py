@@ -15,7 +15,7 @@ from holdfast.voice.media.codec.g711 import (
     ULAW,
 )
 from holdfast.voice.media_process.control_link import protocol as m
-from tests.loopback.mediaplane import (
+from tests.loopback.media_process import (
     SILENT,
     assert_one_stream,
     fades,

@@ -12,7 +12,7 @@ from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.dtmf.tone_detector import ToneDetector
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.runtime.sounds.generated import dtmf_tones
-from tests.loopback.mediaplane import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
+from tests.loopback.media_process import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
 
 
 def heard(last: event_receiver.Press | None, each: Packet) -> tuple[event_receiver.Press | None, str | None]:

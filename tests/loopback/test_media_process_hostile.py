@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.voice.media_process.control_link import protocol as m
-from tests.loopback.mediaplane import (
+from tests.loopback.media_process import (
     SILENT,
     assert_one_stream,
     fades,
