@@ -17,7 +17,7 @@ from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
 )
@@ -75,7 +75,7 @@ async def answer(*, media_socket: Path, port: int) -> None:
     """Answer until told to end."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    media = MediaPlane(media_socket)
+    media = MediaClient(media_socket)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(media.run(), name="media-client")]
         await media.attached()
@@ -103,7 +103,7 @@ async def answer(*, media_socket: Path, port: int) -> None:
             task.cancel()
 
 
-async def _drain(media: MediaPlane) -> None:
+async def _drain(media: MediaClient) -> None:
     async for _ in media.facts():
         pass
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.figures import Figure
 from bench.media import media_process
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.media_client import MediaClient
 
 LEGS, SECONDS, TICK_S = 20, 16, 0.02
 LOSS, JITTER_S = 0.05, 0.04
@@ -52,7 +52,7 @@ def _depths(told: list[m.Statistics]) -> str:
     return f"{depths[0]} to {depths[-1]}"
 
 
-async def _run(plane: MediaPlane, *, legs: int, seconds: int) -> list[m.Statistics]:
+async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statistics]:
     """Send it all, close every leg, and give its last figures."""
     dice = random.Random(4733)
     with ExitStack() as stack:

@@ -23,7 +23,7 @@ from bench.figures import Figure, NotMeasured
 from bench.phones import OUR_KEY, SHARED, THEIR_KEY, Heard, Task
 from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.sounds.generated import music
 from holdfast.voice.runtime.sounds.sound import encode_samples
 
@@ -165,7 +165,7 @@ async def run(*, legs: int, seconds: int, held: bool = False, sealed: int = 0) -
         )
 
 
-async def _listen(plane: MediaPlane, loads: list[m.Load], statistics: dict[str, m.Statistics]) -> None:
+async def _listen(plane: MediaClient, loads: list[m.Load], statistics: dict[str, m.Statistics]) -> None:
     async for fact in plane.facts():
         if isinstance(fact, m.Load):
             loads.append(fact)
@@ -173,7 +173,7 @@ async def _listen(plane: MediaPlane, loads: list[m.Load], statistics: dict[str, 
             statistics[fact.leg] = fact
 
 
-async def _connect(plane: MediaPlane, *, legs: int, held: bool, sealed: int, remotes: list[m.Address]) -> list[int]:
+async def _connect(plane: MediaClient, *, legs: int, held: bool, sealed: int, remotes: list[m.Address]) -> list[int]:
     """Open every leg and say who hears whom; the ports."""
     keys = SrtpKeys(send=THEIR_KEY, receive=OUR_KEY)
     await plane.put_clip("music", encode_samples(music()).audio)
@@ -190,7 +190,7 @@ async def _connect(plane: MediaPlane, *, legs: int, held: bool, sealed: int, rem
 
 
 @asynccontextmanager
-async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaPlane]:
+async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaClient]:
     """A media process on a core of its own."""
     with TemporaryDirectory(prefix="holdfast-bench-") as folder:
         path = Path(folder) / "media"
@@ -202,7 +202,7 @@ async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaPlane]:
             stderr=asyncio.subprocess.DEVNULL,
         )
         os.sched_setaffinity(process.pid, {core})
-        plane = MediaPlane(path)
+        plane = MediaClient(path)
         async with asyncio.TaskGroup() as tasks:
             client = tasks.create_task(plane.run(), name="media-client")
             async with asyncio.timeout(30):

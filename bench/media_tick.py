@@ -28,7 +28,7 @@ from holdfast.voice.media.mix.routing import Hears
 from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.media_client import MediaClient
 
 TICK_S = 0.02
 TICKS = 300
@@ -62,13 +62,13 @@ KINDS = (
 def arrays_alone(kind: Kind, legs: int) -> list[float]:
     """Seconds each pass took: headers read, packets put, frames played, mixed, gathered, headers written."""
     sound = MixEngine(rows=legs, clip_frames=2000)
-    sound.bank.put("music", CLIP, offset=0, total=len(CLIP))
-    music = sound.bank.get("music")
+    sound.clips.put("music", CLIP, offset=0, total=len(CLIP))
+    music = sound.clips.get("music")
     assert music is not None
     for row in range(legs):
         sound.open(row, ssrc=row, sequence=0, timestamp=0)
-        sound.describe(row, law=0, may_speak=True)
-        sound.players.start(row, music, rounds=1000)
+        sound.describe(row, companding=0, receive=True)
+        sound.players.start(row, music, loops=1000)
     sound.route({row: kind.hears(row, legs) for row in range(legs)})
     rows = np.arange(legs, dtype=np.intp)
     data = np.random.default_rng(1).integers(0, 256, (legs, rtp.DATAGRAM), dtype=np.uint8)
@@ -79,10 +79,10 @@ def arrays_alone(kind: Kind, legs: int) -> list[float]:
         data.view(">u4")[:, 1] = tick * 160
         data.view(">u4")[:, 2] = rows
         began = time.perf_counter()
-        packets = rtp.read(data, lengths)
-        sound.put(packets, data, rows, packets.good)
+        packets = rtp.parse(data, lengths)
+        sound.put(packets, data, rows, packets.valid)
         sound.tick(legs, skipped=0)
-        sound.headers.advance(legs, rows, skipped=0)
+        sound.streams.advance(legs, rows, skipped=0)
         took.append(time.perf_counter() - began)
     return took[10:]
 
@@ -96,7 +96,7 @@ async def with_sockets(kind: Kind, legs: int, *, loads: int = 1) -> list[m.Load]
             *("--socket", str(path), "--rows", str(legs), "--supervisor", str(os.getpid())),
             stderr=asyncio.subprocess.DEVNULL,
         )
-        plane = MediaPlane(path)
+        plane = MediaClient(path)
         async with asyncio.TaskGroup() as tasks:
             client = tasks.create_task(plane.run(), name="media-client")
             async with asyncio.timeout(30):
@@ -108,7 +108,7 @@ async def with_sockets(kind: Kind, legs: int, *, loads: int = 1) -> list[m.Load]
     return found
 
 
-async def _load(plane: MediaPlane, kind: Kind, legs: int, loads: int) -> list[m.Load]:
+async def _load(plane: MediaClient, kind: Kind, legs: int, loads: int) -> list[m.Load]:
     """All packets of all legs leave and come by one socket of ours, spread over the 20 ms."""
     phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     phone.bind(("127.0.0.1", 0))

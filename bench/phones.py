@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.voice.media.rtp.rtcp import ReportInterval, report
+from holdfast.voice.media.rtp.rtcp import ReportInterval, build_report
 from holdfast.voice.media.rtp.srtp import (
-    LONGEST_TAG,
+    MAX_TAG_BYTES,
     SrtpKeys,
     SrtpLegs,
     SrtpSession,
@@ -128,7 +128,7 @@ class Phones:
         self._socks = socks
         self._task = task
         self._count = len(task.ports)
-        self._out = Messages(self._count, PACKET + LONGEST_TAG)
+        self._out = Messages(self._count, PACKET + MAX_TAG_BYTES)
         self._plain = np.zeros((self._count, PACKET), dtype=np.uint8)
         keys = SrtpKeys(send=OUR_KEY, receive=THEIR_KEY)
         self._srtp = [SrtpSession(keys) for _ in range(task.sealed)]
@@ -194,7 +194,7 @@ class Phones:
         sealed = len(self._srtp)
         if sealed:
             self._out.lines.sizes[:sealed] = PACKET
-            self._out.lines.seal(range(sealed), self._srtp)
+            self._out.lines.protect(range(sealed), self._srtp)
             self._out.lengths[:sealed] = self._out.lines.sizes[:sealed]
 
     def _send(self, first: int, end: int) -> None:
@@ -208,19 +208,19 @@ class Phones:
     def _tell(self, tick: int) -> None:
         """A sender report of each phone, once in five seconds."""
         for k in range(tick % REPORT_TICKS, self._count, REPORT_TICKS):
-            data = report(
+            data = build_report(
                 ssrc=k + 1,
                 now=time.time(),
                 timestamp=tick * 160,
                 packets=tick,
                 name="bench",
-                standing=None,
-                since=ReportInterval(),
+                reception=None,
+                previous=ReportInterval(),
                 last_report=None,
                 last_report_ago_s=0.0,
             )
             if k < len(self._srtp):
-                data = self._srtp[k].seal_report(data)
+                data = self._srtp[k].protect_rtcp(data)
             self._socks[k // SHARED].sendto(data, ("127.0.0.1", self._task.ports[k] + 1))
 
     def _receive(self) -> None:
@@ -239,7 +239,7 @@ class Phones:
         if sealed.size:
             sizes = self._in.lines.sizes
             sizes[sealed] = self._in.came[sealed]
-            self._in.lines.open(sealed.tolist(), [self._srtp[phone] for phone in phones[sealed].tolist()])
+            self._in.lines.unprotect(sealed.tolist(), [self._srtp[phone] for phone in phones[sealed].tolist()])
             phones[sealed[sizes[sealed] == 0]] = -1
         is_sound = (phones >= 0) & (data[:, 1] & 0x7F == 0)
         data, phones = data[is_sound], phones[is_sound]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from holdfast.voice.media.frames import Bytes
-from holdfast.voice.media.rtp.latch import Admitted
+from holdfast.voice.media.rtp.latch import AdmittedSources
 from holdfast.voice.media_process.sockets.aio import AioSockets
-from holdfast.voice.media_process.sockets.plain import Arrived, PacketIO, PlainSockets
+from holdfast.voice.media_process.sockets.plain import PacketIO, PlainSockets, ReceivedDatagrams
 
 ROWS = 5
 Make = Callable[[Bytes], PacketIO]
@@ -43,7 +43,7 @@ class Bench:
         self.packets = np.zeros((ROWS, 192), dtype=np.uint8)
         self.packets[:, 0] = np.arange(ROWS) + 100
         self.io = make(self.packets)
-        self.arrived = Arrived.room_for(ROWS)
+        self.arrived = ReceivedDatagrams.allocate(ROWS)
         self.ports: list[tuple[str, int]] = []
         self.sockets: list[socket.socket] = []
         self.phones = [stack.enter_context(closing(udp())) for _ in range(ROWS)]
@@ -174,7 +174,7 @@ def test_a_party_is_heard_though_what_we_send_is_refused(bench: Bench, alone: bo
 
 def test_packets_leave_for_whom_the_row_is_connected_to_or_aimed_at(bench: Bench) -> None:
     bench.connect(0, 1)
-    bench.io.aim(2, bench.phones[2].getsockname())
+    bench.io.set_destination(2, bench.phones[2].getsockname())
     rows = np.arange(ROWS - 1)
     sizes = np.array([172, 16, 30, 172])
     assert bench.io.send(rows, sizes).tolist() == [0, 1, 2], "row 3 has nowhere to send to"
@@ -228,18 +228,18 @@ def test_a_request_that_cannot_be_carried_out_is_left_out(bench: Bench) -> None:
 
 def test_a_row_that_is_not_connected_hears_whom_it_admits_and_counts_the_others(bench: Bench) -> None:
     named, admitted = bench.phones[0].getsockname(), bench.phones[1].getsockname()
-    bench.io.admit(0, Admitted(addresses=frozenset([named, admitted])))
+    bench.io.admit(0, AdmittedSources(addresses=frozenset([named, admitted])))
     for k in range(1000):
         if k % 50 == 0:
             bench.phones[k // 50 % 2].sendto(bytes([k // 50]), bench.ports[0])
         bench.phones[2].sendto(b"stranger", bench.ports[0])
         if k % 200 == 199:
             bench.tick()
-    assert bench.io.strangers(0)[0] > 500
-    assert bench.io.strangers(0)[1] == bench.phones[2].getsockname()
+    assert bench.io.unauthenticated(0)[0] > 500
+    assert bench.io.unauthenticated(0)[1] == bench.phones[2].getsockname()
     bench.phones[0].sendto(b"named", bench.ports[0])
     assert bench.tick()[0] == [b"named"]
-    assert bench.io.strangers(1) == (0, None)
+    assert bench.io.unauthenticated(1) == (0, None)
 
 
 def watched(bench: Bench) -> list[bytes]:
@@ -251,7 +251,7 @@ def test_a_row_hears_a_second_address_beside_the_one_it_is_connected_to_and_nobo
     bench.connect(0)
     second, stranger = bench.phones[1], bench.phones[2]
     bench.io.watch(0, second.getsockname())
-    assert bench.io.watches
+    assert bench.io.has_watched
     for k in range(3):
         bench.say(0, bytes([k]))
         second.sendto(b"second", bench.ports[0])
@@ -264,7 +264,7 @@ def test_a_row_hears_a_second_address_beside_the_one_it_is_connected_to_and_nobo
         udp_at(bench.ports[0])
     bench.io.watch(0, None)
     second.sendto(b"second", bench.ports[0])
-    assert (watched(bench), bench.tick(), bench.io.watches) == ([], {}, False)
+    assert (watched(bench), bench.tick(), bench.io.has_watched) == ([], {}, False)
 
 
 def udp_at(address: tuple[str, int]) -> None:

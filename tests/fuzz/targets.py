@@ -342,13 +342,13 @@ def sound(numbers: Iterable[int]) -> list[str]:
         data = packet("rtp", number)[:1500]
         rows = np.zeros((1, 2048), dtype=np.uint8)
         rows[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
-        read = rtp.read(rows, np.array([len(data)]))
-        if read.good[0]:
+        read = rtp.parse(rows, np.array([len(data)]))
+        if read.valid[0]:
             start, size = int(read.start[0]), int(read.size[0])
             if size < 0 or start < 12 or start + size > len(data):
                 wrong.append(f"rtp {number}: {size} bytes from {start} of {len(data)}")
-            event_receiver.hear(None, data[start : start + size], timestamp=0, marker=False, ssrc=7)
-        rtcp.read(packet("rtcp", number), our_ssrc=1)
+            event_receiver.receive(None, data[start : start + size], timestamp=0, marker=False, ssrc=7)
+        rtcp.parse(packet("rtcp", number), our_ssrc=1)
     return wrong
 
 

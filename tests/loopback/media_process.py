@@ -16,10 +16,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from holdfast.voice.media.mix.concealment import CONCEALED, Concealment
+from holdfast.voice.media.mix.concealment import MAX_CONCEALED, Concealment
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.errors import MediaAway
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.media_process.errors import MediaUnavailable
+from holdfast.voice.runtime.media_client import MediaClient
 
 WAIT_S = 20.0
 TICK_S = 0.02
@@ -62,15 +62,21 @@ def rtp(k: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 7, marker:
 def fades(hum: bytes) -> set[bytes]:
     """A hum, and what is heard of it when packets of it are missing: the hum dying away, silence, it again."""
     heard = {hum, SILENT}
-    law = np.zeros(1, dtype=np.intp)
-    for losses in range(1, CONCEALED + 2):
-        made, before = Concealment(1), 1 << 30
+    companding = np.zeros(1, dtype=np.intp)
+    for losses in range(1, MAX_CONCEALED + 2):
+        made, missed_before = Concealment(1), 1 << 30
         made.open(0, silence=SILENT[0])
         for lost in [False] * 5 + [True] * losses + [False]:
             frame = np.frombuffer(SILENT if lost else hum, dtype=np.uint8).copy()[None, :]
-            missed = before + 1 if lost else 0
-            made.conceal(frame, law=law, missed=np.array([missed]), before=np.array([before]), cut=law[:0])
-            before = missed
+            missed = missed_before + 1 if lost else 0
+            made.conceal(
+                frame,
+                companding=companding,
+                missed=np.array([missed]),
+                missed_before=np.array([missed_before]),
+                cut=companding[:0],
+            )
+            missed_before = missed
             heard.add(frame.tobytes())
     return heard
 
@@ -150,9 +156,9 @@ class Phone:
 def assert_one_stream(packets: list[Packet]) -> None:
     """One SSRC, no hole in the sequence, timestamps that move on by whole frames."""
     assert len({each.ssrc for each in packets}) == 1
-    for before, after in pairwise(packets):
-        assert (after.sequence - before.sequence) % 2**16 == 1
-        moved = (after.timestamp - before.timestamp) % 2**32
+    for missed_before, after in pairwise(packets):
+        assert (after.sequence - missed_before.sequence) % 2**16 == 1
+        moved = (after.timestamp - missed_before.timestamp) % 2**32
         assert moved % 160 == 0
         assert 160 <= moved < 160 * 500
 
@@ -160,7 +166,7 @@ def assert_one_stream(packets: list[Packet]) -> None:
 class Media:
     """A running media process, attached."""
 
-    def __init__(self, process: asyncio.subprocess.Process, plane: MediaPlane, path: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, plane: MediaClient, path: Path) -> None:
         self.process = process
         self.plane = plane
         self.path = path
@@ -183,7 +189,7 @@ class Media:
         """Wait until the rows are so, through any time without a control."""
         async with asyncio.timeout(WAIT_S):
             while True:
-                with suppress(MediaAway):
+                with suppress(MediaUnavailable):
                     if what(rows := await self.plane.rows()):
                         return rows
                 await asyncio.sleep(TICK_S)
@@ -233,7 +239,7 @@ async def running(folder: Path, *given: str, rows: int = 8, under: tuple[str, ..
     """A media process with a control attached to it, until it is left."""
     path = folder / "media"
     process = await start(*given, path=path, rows=rows, under=under)
-    media = Media(process, MediaPlane(path), path)
+    media = Media(process, MediaClient(path), path)
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from holdfast.voice.media_process.errors import MediaAway
+from holdfast.voice.media_process.errors import MediaUnavailable
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import DocumentFetched, DocumentMissed, SoundFailed
 from holdfast.voice.model.ids import CallSid, Token
@@ -43,14 +43,14 @@ class Bank:
     async def put_clip(self, clip_id: str, audio: bytes) -> None:
         await asyncio.sleep(0)
         if self.away:
-            raise MediaAway("the media process is not attached")
+            raise MediaUnavailable("the media process is not attached")
         self.clips[clip_id] = audio
         self.puts.append(clip_id)
 
     async def has_clip(self, clip_id: str) -> bool:
         await asyncio.sleep(0)
         if self.away:
-            raise MediaAway("the media process is not attached")
+            raise MediaUnavailable("the media process is not attached")
         return clip_id in self.clips
 
     def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:

@@ -11,7 +11,7 @@ from holdfast.voice.media.codec.g711 import (
     ALAW,
     DECODE,
     ENCODE,
-    TO_OTHER_LAW,
+    TRANSCODE,
     ULAW,
 )
 from holdfast.voice.media_process.control_link import protocol as m
@@ -120,21 +120,21 @@ async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as each:
         names = ("a", "b", "c")
         codecs: tuple[m.Codec, ...] = ("PCMU", "PCMU", "PCMA")
-        laws = (ULAW, ULAW, ALAW)
+        compandings = (ULAW, ULAW, ALAW)
         ports = [
             await media.leg(name, phone, codec=codec) for name, phone, codec in zip(names, each, codecs, strict=True)
         ]
         media.plane.route({name: tuple(other for other in names if other != name) for name in names})
         for _ in range(60):
-            for phone, port, law in zip(each, ports, laws, strict=True):
-                phone.say(port, payload_type=8 if law == ALAW else 0)
+            for phone, port, companding in zip(each, ports, compandings, strict=True):
+                phone.say(port, payload_type=8 if companding == ALAW else 0)
             await each[0].hears_more(1)
-        spoken = [int(DECODE[law][phone.hum[0]]) for phone, law in zip(each, laws, strict=True)]
-        for k, (phone, law) in enumerate(zip(each, laws, strict=True)):
+        spoken = [int(DECODE[companding][phone.hum[0]]) for phone, companding in zip(each, compandings, strict=True)]
+        for k, (phone, companding) in enumerate(zip(each, compandings, strict=True)):
             total = sum(spoken) - spoken[k]
-            expected = bytes([ENCODE[law][np.clip(total, -32768, 32767) + 32768]]) * 160
+            expected = bytes([ENCODE[companding][np.clip(total, -32768, 32767) + 32768]]) * 160
             at = await phone.hears_sound(expected)
-            assert phone.got[at].payload_type == (8 if law == ALAW else 0)
+            assert phone.got[at].payload_type == (8 if companding == ALAW else 0)
 
 
 async def test_two_laws_between_two_legs(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ async def test_two_laws_between_two_legs(tmp_path: Path) -> None:
             alice.say(to_alice)
             bob.say(to_bob, payload_type=8)
             await alice.hears_more(1)
-        await alice.hears_sound(bytes([TO_OTHER_LAW[ALAW][0x31]]) * 160)
-        await bob.hears_sound(bytes([TO_OTHER_LAW[ULAW][0x21]]) * 160)
+        await alice.hears_sound(bytes([TRANSCODE[ALAW][0x31]]) * 160)
+        await bob.hears_sound(bytes([TRANSCODE[ULAW][0x21]]) * 160)
 
 
 async def test_a_party_may_speak_any_codec_of_its_answer_and_is_spoken_to_in_it(tmp_path: Path) -> None:
@@ -158,16 +158,16 @@ async def test_a_party_may_speak_any_codec_of_its_answer_and_is_spoken_to_in_it(
         to_bob = await media.leg("bob", bob)
         media.plane.route({"alice": ("bob",), "bob": ("alice",)})
         async with humming((bob, to_bob)):
-            for payload_type, law in ((8, ALAW), (0, ULAW), (8, ALAW)):
+            for payload_type, companding in ((8, ALAW), (0, ULAW), (8, ALAW)):
                 task = asyncio.create_task(alice.hum_to(to_alice, payload_type=payload_type))
                 try:
-                    heard = alice.hum if law == ULAW else bytes([TO_OTHER_LAW[ALAW][0x21]]) * 160
+                    heard = alice.hum if companding == ULAW else bytes([TRANSCODE[ALAW][0x21]]) * 160
                     await bob.hears_sound(heard, after=bob.read())
-                    sent = bob.hum if law == ULAW else bytes([TO_OTHER_LAW[ULAW][0x31]]) * 160
+                    sent = bob.hum if companding == ULAW else bytes([TRANSCODE[ULAW][0x31]]) * 160
                     at = await alice.hears_sound(sent, after=alice.read())
                     assert alice.got[at].payload_type == payload_type
                     (row,) = (row for row in await media.plane.rows() if row.leg == "alice")
-                    assert row.codec == ("PCMU" if law == ULAW else "PCMA")
+                    assert row.codec == ("PCMU" if companding == ULAW else "PCMA")
                 finally:
                     task.cancel()
                     await asyncio.wait([task])

@@ -19,9 +19,9 @@ GREETING = m.ControlAttached(pid=1, capacity=1, rows=())
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[tuple[ControlSocket, FactQueue, Path]]:
-    outbox = FactQueue(limit=FACTS)
-    made = ControlSocket(tmp_path / "media", outbox)
-    yield made, outbox, tmp_path / "media"
+    facts = FactQueue(limit=FACTS)
+    made = ControlSocket(tmp_path / "media", facts)
+    yield made, facts, tmp_path / "media"
     made.close()
 
 
@@ -29,13 +29,13 @@ def come(door: ControlSocket, path: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.connect(str(path))
     control.setblocking(False)
-    assert door.admit(lambda: GREETING)
+    assert door.accept(lambda: GREETING)
     return control
 
 
-def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.Answer]:
+def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.ServerMessage]:
     """What has come."""
-    answers: list[m.Answer] = []
+    answers: list[m.ServerMessage] = []
     while True:
         try:
             data = control.recv(1 << 16)
@@ -43,21 +43,21 @@ def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.Answer]:
             return answers
         if not data:
             return answers
-        answers += [m.read_answer(text) for text, _ in unpacker.feed(data)]
+        answers += [m.parse_server_message(text) for text, _ in unpacker.feed(data)]
 
 
-def digits(answers: list[m.Answer]) -> list[str]:
+def digits(answers: list[m.ServerMessage]) -> list[str]:
     return [answer.leg for answer in answers if isinstance(answer, m.RowDigitPressed)]
 
 
 def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[ControlSocket, FactQueue, Path]) -> None:
-    its, outbox, path = door
+    its, facts, path = door
     said = [str(number) for number in range(FACTS)]
     for number in said:
-        outbox.put(m.RowDigitPressed(leg=number, digit="1"))
+        facts.post(m.RowDigitPressed(leg=number, digit="1"))
     with closing(come(its, path)) as first:
         its.flush()
-        assert len(outbox) > 0, "all of it fits into the system's own buffer"
+        assert len(facts) > 0, "all of it fits into the system's own buffer"
         taken = digits(read(first, m.Unpacker()))
         assert taken == said[: len(taken)]
         assert 0 < len(taken) < FACTS
@@ -72,12 +72,12 @@ def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[ControlSocket,
 
 
 def test_replies_go_between_the_facts_and_die_with_their_control(door: tuple[ControlSocket, FactQueue, Path]) -> None:
-    its, outbox, path = door
+    its, facts, path = door
     with closing(come(its, path)) as first:
-        outbox.put(m.RowDigitPressed(leg="a", digit="1"))
+        facts.post(m.RowDigitPressed(leg="a", digit="1"))
         its.reply(m.Done(number=7))
         its.flush()
-        outbox.put(m.RowDigitPressed(leg="b", digit="2"))
+        facts.post(m.RowDigitPressed(leg="b", digit="2"))
         its.flush()
         answers = read(first, m.Unpacker())
         assert [type(answer) for answer in answers] == [m.ControlAttached, m.Done, m.RowDigitPressed, m.RowDigitPressed]

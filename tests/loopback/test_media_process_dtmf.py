@@ -15,8 +15,8 @@ from holdfast.voice.runtime.sounds.generated import dtmf_tones
 from tests.loopback.media_process import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
 
 
-def heard(last: event_receiver.Press | None, each: Packet) -> tuple[event_receiver.Press | None, str | None]:
-    return event_receiver.hear(last, each.payload, timestamp=each.timestamp, marker=each.marker, ssrc=each.ssrc)
+def heard(last: event_receiver.DigitPress | None, each: Packet) -> tuple[event_receiver.DigitPress | None, str | None]:
+    return event_receiver.receive(last, each.payload, timestamp=each.timestamp, marker=each.marker, ssrc=each.ssrc)
 
 
 def tones(digits: str) -> bytes:
@@ -180,8 +180,8 @@ async def test_keys_told_by_signalling_are_passed_on_like_others(tmp_path: Path)
         await media.leg("bob", bob)
         media.plane.route({"alice": ("bob",), "bob": ("alice",)})
         for digit in "4#":
-            media.plane.pass_on("alice", digit)
-        media.plane.pass_on("nobody", "1")
+            media.plane.relay_digit("alice", digit)
+        media.plane.relay_digit("nobody", "1")
         await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
         await bob.hears_more(3)
         assert (keys(bob), keys(alice)) == ("4#", "")
@@ -190,11 +190,11 @@ async def test_keys_told_by_signalling_are_passed_on_like_others(tmp_path: Path)
 
 def tones_heard(phone: Phone) -> str:
     """The keys a phone was sent as tones."""
-    ear, told = ToneDetector(1), ""
-    ear.listen(0, wanted=True)
+    detector, told = ToneDetector(1), ""
+    detector.set_enabled(0, enabled=True)
     for each in phone.got:
         frame = np.frombuffer(each.payload, dtype=np.uint8)[None, :]
-        told += "".join(digit for _, digit in ear.hear(frame, np.zeros(1, dtype=np.intp)))
+        told += "".join(digit for _, digit in detector.detect(frame, np.zeros(1, dtype=np.intp)))
     return told
 
 

@@ -13,7 +13,7 @@ from tests.loopback.media_process import free_ports
 
 def test_both_sockets_of_a_row_are_marked_for_telephony() -> None:
     """Expedited forwarding. Source: RFC 4594 §4.1."""
-    pair = Ports(ip="127.0.0.1", base=free_ports(1), rows=1).take(0.0)
+    pair = Ports(ip="127.0.0.1", base=free_ports(1), rows=1).acquire(0.0)
     with pair.rtp, pair.rtcp:
         for each in (pair.rtp, pair.rtcp):
             assert each.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) >> 2 == 46
@@ -32,81 +32,81 @@ class Taking:
     def __init__(self, rows: int) -> None:
         self._ports = Ports(ip="127.0.0.1", base=free_ports(rows), rows=rows)
 
-    def take(self, now: float) -> int:
+    def acquire(self, now: float) -> int:
         """The row; its sockets are closed again. Raises: RowsFull."""
-        pair = self._ports.take(now)
+        pair = self._ports.acquire(now)
         pair.rtp.close()
         pair.rtcp.close()
         return pair.row
 
-    def are_left(self, now: float) -> bool:
-        return self._ports.are_left(now)
+    def has_free(self, now: float) -> bool:
+        return self._ports.has_free(now)
 
     def port(self, row: int) -> int:
         return self._ports.base + 2 * row
 
-    def give_back(self, row: int, now: float) -> None:
-        self._ports.give_back(row, now)
+    def release(self, row: int, now: float) -> None:
+        self._ports.release(row, now)
 
 
 def test_a_row_is_left_alone_while_others_are_free() -> None:
     rows = Taking(3)
-    assert [rows.take(0.0), rows.take(0.0)] == [0, 1]
-    rows.give_back(0, 1.0)
-    assert rows.take(1.0 + REST_S - 0.1) == 2
+    assert [rows.acquire(0.0), rows.acquire(0.0)] == [0, 1]
+    rows.release(0, 1.0)
+    assert rows.acquire(1.0 + REST_S - 0.1) == 2
 
 
 def test_a_row_that_has_rested_is_taken_before_a_higher_one() -> None:
     rows = Taking(2)
-    assert rows.take(0.0) == 0
-    rows.give_back(0, 1.0)
-    assert rows.take(1.0 + REST_S) == 0
+    assert rows.acquire(0.0) == 0
+    rows.release(0, 1.0)
+    assert rows.acquire(1.0 + REST_S) == 0
 
 
 def test_when_no_row_is_free_the_one_that_has_rested_longest_is_taken() -> None:
     """So a burst of calls that are refused at once does not close the door for half a minute."""
     rows = Taking(2)
-    assert [rows.take(0.0), rows.take(0.0)] == [0, 1]
-    rows.give_back(1, 1.0)
-    rows.give_back(0, 1.5)
+    assert [rows.acquire(0.0), rows.acquire(0.0)] == [0, 1]
+    rows.release(1, 1.0)
+    rows.release(0, 1.5)
     with pytest.raises(RowsFull, match="2 of 2 rest"):
-        rows.take(1.0 + LEAST_REST_S - 0.1)
-    assert rows.take(1.0 + LEAST_REST_S) == 1
+        rows.acquire(1.0 + LEAST_REST_S - 0.1)
+    assert rows.acquire(1.0 + LEAST_REST_S) == 1
     with pytest.raises(RowsFull, match="1 of 2 rest"):
-        rows.take(1.0 + LEAST_REST_S)
-    assert rows.take(1.5 + LEAST_REST_S) == 0
+        rows.acquire(1.0 + LEAST_REST_S)
+    assert rows.acquire(1.5 + LEAST_REST_S) == 0
 
 
 def test_rows_whose_ports_others_hold_are_no_rows() -> None:
     rows = Taking(2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", rows.port(1) + 1))
-        assert rows.take(0.0) == 0
+        assert rows.acquire(0.0) == 0
         with pytest.raises(RowsFull, match="1 of 2 rest or are held"):
-            rows.take(REST_S)
-    assert rows.take(2 * REST_S) == 1
+            rows.acquire(REST_S)
+    assert rows.acquire(2 * REST_S) == 1
 
 
 def test_rows_are_left_until_all_are_taken_and_again_once_one_has_rested() -> None:
     rows = Taking(2)
-    assert rows.are_left(0.0)
-    assert [rows.take(0.0), rows.take(0.0)] == [0, 1]
-    assert not rows.are_left(0.0)
-    rows.give_back(1, 1.0)
-    assert not rows.are_left(1.0 + LEAST_REST_S - 0.1)
-    assert rows.are_left(1.0 + LEAST_REST_S)
-    assert rows.take(1.0 + LEAST_REST_S) == 1
+    assert rows.has_free(0.0)
+    assert [rows.acquire(0.0), rows.acquire(0.0)] == [0, 1]
+    assert not rows.has_free(0.0)
+    rows.release(1, 1.0)
+    assert not rows.has_free(1.0 + LEAST_REST_S - 0.1)
+    assert rows.has_free(1.0 + LEAST_REST_S)
+    assert rows.acquire(1.0 + LEAST_REST_S) == 1
 
 
 def test_rows_whose_ports_others_hold_are_not_left_until_those_go() -> None:
     rows = Taking(2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", rows.port(1)))
-        assert rows.take(0.0) == 0
+        assert rows.acquire(0.0) == 0
         with pytest.raises(RowsFull):
-            rows.take(0.0)
-        told = [rows.are_left(now / 2) for now in range(20)]
+            rows.acquire(0.0)
+        told = [rows.has_free(now / 2) for now in range(20)]
         assert told == [False] * 20
-    assert rows.are_left(12.0)
-    assert rows.are_left(12.5)
-    assert rows.take(12.5) == 1
+    assert rows.has_free(12.0)
+    assert rows.has_free(12.5)
+    assert rows.acquire(12.5) == 1

@@ -17,8 +17,8 @@ import pytest
 
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media_process.control_link import protocol as m
-from holdfast.voice.media_process.errors import MediaAway, MediaRefused, RowsFull
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.media_process.errors import MediaRefused, MediaUnavailable, RowsFull
+from holdfast.voice.runtime.media_client import MediaClient
 from tests.loopback.media_process import (
     WAIT_S,
     Media,
@@ -37,7 +37,7 @@ MUSIC = b"".join(bytes([0x60 + k]) * 160 for k in range(5))
 @asynccontextmanager
 async def control(media: Media) -> AsyncIterator[Media]:
     """Another control of the same process, until it goes away."""
-    plane = MediaPlane(media.path)
+    plane = MediaClient(media.path)
     other = Media(media.process, plane, media.path)
     async with asyncio.TaskGroup() as tasks:
         background = [
@@ -57,7 +57,7 @@ async def alone(folder: Path, *given: str, rows: int = 8) -> AsyncIterator[Media
     path = folder / "media"
     process = await start(*given, path=path, rows=rows)
     try:
-        yield Media(process, MediaPlane(path), path)
+        yield Media(process, MediaClient(path), path)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -121,8 +121,8 @@ async def test_a_newer_control_takes_the_place_of_an_older(tmp_path: Path) -> No
 
 
 async def test_without_a_process_posts_are_refused_and_questions_fail(tmp_path: Path) -> None:
-    plane = MediaPlane(tmp_path / "nobody")
-    with pytest.raises(MediaAway):
+    plane = MediaClient(tmp_path / "nobody")
+    with pytest.raises(MediaUnavailable):
         await plane.open_row("alice")
     plane.play("alice", "t", "music")
     plane.route({"alice": (), "bob": None})
@@ -141,7 +141,7 @@ async def test_a_process_that_dies_is_told_and_its_successor_begins_anew(tmp_pat
         media.process.kill()
         await media.process.wait()
         await media.told(m.ControlDetached)
-        with pytest.raises(MediaAway):
+        with pytest.raises(MediaUnavailable):
             await media.plane.rows()
         successor = await start(path=media.path)
         try:
@@ -177,7 +177,7 @@ async def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:
     supervisor = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
     try:
         process = await start("--supervisor", str(supervisor.pid), path=tmp_path / "media")
-        media = Media(process, MediaPlane(tmp_path / "media"), tmp_path / "media")
+        media = Media(process, MediaClient(tmp_path / "media"), tmp_path / "media")
         async with control(media) as first:
             assert await first.plane.rows() == ()
             supervisor.kill()

@@ -13,60 +13,60 @@ from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 ROW, OURS, THEIRS = 3, 7, 9
 
 
-def answer(*, echoed: int) -> bytes:
+def answer(*, lsr: int) -> bytes:
     """A receiver report of their ear on our stream, given out at once."""
-    block = struct.pack("!IIIIII", OURS, 0, 1, 0, echoed, 0)
+    block = struct.pack("!IIIIII", OURS, 0, 1, 0, lsr, 0)
     return struct.pack("!BBHI", 0x81, RECEIVER_REPORT, 7, THEIRS) + block
 
 
-def ends_when_it_comes(reports: RtcpSockets, party: socket.socket, ours: socket.socket) -> bool:
+def ends_when_it_comes(rtcp_sockets: RtcpSockets, party: socket.socket, ours: socket.socket) -> bool:
     """Whether the round trip of an answer that waits to be read is over before that."""
     asked = time.time()
-    party.sendto(answer(echoed=ntp(asked) >> 16 & 0xFFFF_FFFF), ours.getsockname())
+    party.sendto(answer(lsr=ntp(asked) >> 16 & 0xFFFF_FFFF), ours.getsockname())
     answered = time.time()
     time.sleep(0.1)
-    assert reports.waiting() == [ROW]
-    reports.hear(ROW, remote=("127.0.0.1", 1), now=time.monotonic())
-    trip_ms = reports.round_trip_ms(ROW)
+    assert rtcp_sockets.readable() == [ROW]
+    rtcp_sockets.receive(ROW, remote=("127.0.0.1", 1), now=time.monotonic())
+    trip_ms = rtcp_sockets.round_trip_ms(ROW)
     assert trip_ms is not None
     return trip_ms <= (answered - asked) * 1000 + 1
 
 
 def test_a_round_trip_ends_when_the_answer_comes_not_when_it_is_read() -> None:
-    reports = RtcpSockets("test")
+    rtcp_sockets = RtcpSockets("test")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for sock in (party, ours):
             sock.bind(("127.0.0.1", 0))
         ours.setblocking(False)
-        reports.open(ROW, ours, ssrc=OURS)
+        rtcp_sockets.open(ROW, ours, ssrc=OURS)
         try:
             # The system begins to note times a moment after it is told to.
-            assert any(ends_when_it_comes(reports, party, ours) for _ in range(20))
-            assert reports.waiting() == []
+            assert any(ends_when_it_comes(rtcp_sockets, party, ours) for _ in range(20))
+            assert rtcp_sockets.readable() == []
         finally:
-            reports.close(ROW, remote=None)
+            rtcp_sockets.close(ROW, remote=None)
 
 
 def test_strangers_keep_no_report_from_us_and_are_not_read_for_ever() -> None:
-    reports = RtcpSockets("test")
+    rtcp_sockets = RtcpSockets("test")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         party.bind(("127.0.0.1", 0))
         ours.bind(("127.0.0.1", 0))
         ours.setblocking(False)
-        reports.open(ROW, ours, ssrc=OURS)
+        rtcp_sockets.open(ROW, ours, ssrc=OURS)
         try:
             with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as stranger:
                 stranger.bind(("127.0.0.2", 0))
                 for _ in range(50):
-                    stranger.sendto(answer(echoed=0), ours.getsockname())
-            party.sendto(answer(echoed=0), ours.getsockname())
+                    stranger.sendto(answer(lsr=0), ours.getsockname())
+            party.sendto(answer(lsr=0), ours.getsockname())
             remote = ("127.0.0.1", 1)
-            assert reports.hear(ROW, remote=remote, now=5.0, patience=29) == 29
-            assert reports.heard_at(ROW) == float("-inf")
-            assert reports.hear(ROW, remote=remote, now=6.0, patience=40) == 20
-            assert reports.heard_at(ROW) == 6.0
-            assert reports.hear(ROW, remote=remote, now=7.0, patience=40) == 0
+            assert rtcp_sockets.receive(ROW, remote=remote, now=5.0, max_skipped=29) == 29
+            assert rtcp_sockets.received_at(ROW) == float("-inf")
+            assert rtcp_sockets.receive(ROW, remote=remote, now=6.0, max_skipped=40) == 20
+            assert rtcp_sockets.received_at(ROW) == 6.0
+            assert rtcp_sockets.receive(ROW, remote=remote, now=7.0, max_skipped=40) == 0
         finally:
-            reports.close(ROW, remote=None)
+            rtcp_sockets.close(ROW, remote=None)

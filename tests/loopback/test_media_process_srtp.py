@@ -23,13 +23,13 @@ class SealedPhone(Phone):
         self.unreadable = 0
 
     def send(self, data: bytes, port: int) -> None:
-        super().send(self.srtp.seal(data), port)
+        super().send(self.srtp.protect(data), port)
 
     def send_plain(self, data: bytes, port: int) -> None:
         super().send(data, port)
 
     def take(self, data: bytes) -> Packet | None:
-        opened = self.srtp.open(data)
+        opened = self.srtp.unprotect(data)
         if opened is None:
             self.unreadable += 1
             return None
@@ -164,7 +164,7 @@ async def test_reports_are_sealed_both_ways(tmp_path: Path) -> None:
             def view(lost: int) -> bytes:
                 return struct.pack("!BBHI", 0x81, 201, 7, 7) + struct.pack("!IIIIII", ssrc, lost, 0, 80, 0, 0)
 
-            reports.sendto(alice.srtp.seal_report(view(3)), ("127.0.0.1", port + 1))
+            reports.sendto(alice.srtp.protect_rtcp(view(3)), ("127.0.0.1", port + 1))
             # Nobody believes what is not sealed, before or after.
             reports.sendto(view(99), ("127.0.0.1", port + 1))
             # Reports are read ten times a second, several packets at a time.
@@ -173,11 +173,11 @@ async def test_reports_are_sealed_both_ways(tmp_path: Path) -> None:
             told = await media.told(m.Statistics, lambda fact: fact.final)
             assert (told.reported_lost, told.reported_jitter_ms) == (3, 10.0)
             data = reports.recv(2000)
-            opened = alice.srtp.open_report(data)
+            opened = alice.srtp.unprotect_rtcp(data)
             assert opened is not None
             assert b"holdfast" in opened
             assert b"holdfast" not in data, "our reports are sealed, the last one too"
-            assert rtcp.read(opened, our_ssrc=7) is not None
+            assert rtcp.parse(opened, our_ssrc=7) is not None
     alice.close()
 
 

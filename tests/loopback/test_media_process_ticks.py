@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.voice.media.codec.g711 import encode
 from holdfast.voice.media.dtmf.tone_generator import tone
-from holdfast.voice.media.mix.concealment import CONCEALED
+from holdfast.voice.media.mix.concealment import MAX_CONCEALED
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
@@ -22,7 +22,7 @@ from holdfast.voice.media_process.control_link.recording_messages import (
     TapClosed,
     Voices,
 )
-from holdfast.voice.media_process.legs.rtp_receive import MOST_SOUND
+from holdfast.voice.media_process.legs.rtp_receive import MAX_AUDIO
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets
 from holdfast.voice.media_process.sockets.ports import Ports
@@ -38,9 +38,9 @@ class Bench:
     def __init__(self) -> None:
         self.now = 1000.0
         self.facts: list[m.Fact] = []
-        self._outbox = FactQueue(limit=1000)
+        self._facts = FactQueue(limit=1000)
         self.ports = Ports(ip="127.0.0.1", base=free_ports(ROWS), rows=ROWS, rest_s=0.0)
-        self.plane = MediaServer(ports=self.ports, clip_frames=100, outbox=self._outbox, make_io=PlainSockets)
+        self.plane = MediaServer(ports=self.ports, clip_frames=100, facts=self._facts, make_io=PlainSockets)
         self._phones = ExitStack()
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Bench:
         return phone
 
     def opened(self, leg: str) -> m.RowOpened:
-        told = self.plane.answer(m.OpenRow(number=1, leg=leg), b"", self.now)
+        told = self.plane.handle(m.OpenRow(number=1, leg=leg), b"", self.now)
         assert isinstance(told, m.RowOpened)
         return told
 
@@ -79,20 +79,20 @@ class Bench:
         )
 
     def ask(self, *commands: m.Command) -> None:
-        assert self.plane.answer(m.RequestBatch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
+        assert self.plane.handle(m.RequestBatch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
 
     def clip(self, name: str, code: int, frames: int = 50) -> None:
         sound = bytes([code]) * 160 * frames
         put = m.PutClip(number=3, clip_id=name, total=len(sound), offset=0)
-        assert self.plane.answer(put, sound, self.now) == m.Done(number=3)
+        assert self.plane.handle(put, sound, self.now) == m.Done(number=3)
 
     def tick(self, count: int = 1) -> None:
         for _ in range(count):
             self.plane.receive(self.now)
             self.plane.tick(skipped=0)
-            self.plane.tell(self.now)
+            self.plane.after_tick(self.now)
             self.now += TICK_S
-            while (fact := self._outbox.take()) is not None:
+            while (fact := self._facts.pop()) is not None:
                 self.facts.append(fact)
 
     def told(self, kind: type[F]) -> list[F]:
@@ -190,7 +190,7 @@ def test_a_sound_has_started_when_a_packet_of_it_left(bench: Bench) -> None:
 
 def test_half_a_clip_of_a_control_that_is_gone_is_forgotten(bench: Bench) -> None:
     def part(offset: int) -> m.Reply:
-        return bench.plane.answer(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
+        return bench.plane.handle(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
 
     assert part(0) == m.Done(number=4)
     bench.plane.greeting()
@@ -217,7 +217,7 @@ def test_comfort_noise_and_keys_are_neither_sound_nor_missing(bench: Bench) -> N
     (last,) = [fact for fact in bench.told(m.Statistics) if fact.final]
     # Two ticks pass until the buffer would have played what came last; keys come ten to a press here.
     assert (last.packets_received, last.packets_refused) == (25, 0)
-    assert last.frames_concealed <= CONCEALED - 1
+    assert last.frames_concealed <= MAX_CONCEALED - 1
 
 
 def test_what_is_too_long_or_not_to_be_said_is_refused(bench: Bench) -> None:
@@ -225,7 +225,7 @@ def test_what_is_too_long_or_not_to_be_said_is_refused(bench: Bench) -> None:
     to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob, receive=False)
     alice.say(to_alice)
     bench.tick()
-    alice.send(rtp(1, alice.hum[:1] * (MOST_SOUND + 1)), to_alice)
+    alice.send(rtp(1, alice.hum[:1] * (MAX_AUDIO + 1)), to_alice)
     bob.say(to_bob)
     bench.tick()
     for kind, payload in ((13, b"\x40"), (101, b"\x05\x80\0\xa0")):
@@ -300,10 +300,10 @@ def test_keys_that_wait_for_a_leg_are_dropped_when_it_hears_somebody_else(bench:
     bench.leg("alice", alice)
     bench.leg("bob", bob, events=False)
     together = route(alice=("bob",), bob=("alice",))
-    bench.ask(together, m.PassOn(leg="alice", digit="5"))
+    bench.ask(together, m.RelayDigit(leg="alice", digit="5"))
     bench.tick(3)
     assert heard(bob) - {SILENT}, "tones"
-    bench.ask(m.PassOn(leg="alice", digit="6"), route(bob=None), together)
+    bench.ask(m.RelayDigit(leg="alice", digit="6"), route(bob=None), together)
     since = bob.read()
     bench.tick(10)
     assert heard(bob, since=since) == {SILENT}

@@ -94,7 +94,9 @@ async def whole_family(pid: int) -> list[int]:
         while True:
             found = family(pid)
             commands = " ".join(command(each) for each in found)
-            if all(part in commands for part in ("holdfast.cli.server.control", "media_process", "sounds.worker")):
+            if all(
+                part in commands for part in ("holdfast.cli.server.control", "media_process", "sounds.decode_process")
+            ):
                 return found
             await asyncio.sleep(0.05)
 

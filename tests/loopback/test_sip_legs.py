@@ -22,7 +22,7 @@ from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
-from holdfast.voice.media_process.errors import MediaAway, RowsFull
+from holdfast.voice.media_process.errors import MediaUnavailable, RowsFull
 from holdfast.voice.model.commands import (
     Instruction,
     ReceiveCall,
@@ -95,7 +95,7 @@ class Rows:
 
     async def open_row(self, leg: str) -> RowAddress:
         if self.away:
-            raise MediaAway("the media process did not answer in 5 s")
+            raise MediaUnavailable("the media process did not answer in 5 s")
         if self.full:
             raise RowsFull("every row is in use")
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -124,7 +124,7 @@ class Rows:
         self.where.append((remote, dtmf_payload_type))
         self.sources.append((signalled_from, rtp_source))
 
-    def pass_on(self, leg: str, digit: str) -> None:
+    def relay_digit(self, leg: str, digit: str) -> None:
         self.told.append((leg, digit))
 
     def close_row(self, leg: str) -> None:

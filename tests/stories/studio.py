@@ -29,12 +29,12 @@ from holdfast.voice.media.codec.g711 import DECODE, ENCODE
 from holdfast.voice.media.dtmf.event_receiver import DIGITS
 from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
-from holdfast.voice.media.rtp.latch import Address, Admitted
+from holdfast.voice.media.rtp.latch import Address, AdmittedSources
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.legs import recording_files
 from holdfast.voice.media_process.server import MediaServer
-from holdfast.voice.media_process.sockets.plain import Arrived
+from holdfast.voice.media_process.sockets.plain import ReceivedDatagrams
 from holdfast.voice.media_process.sockets.ports import PortPair, Ports
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import (
@@ -53,7 +53,7 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.facts import LegAnswered, LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, owner
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.recordings.recorder import Recorder
 
 ROWS = 14
@@ -114,7 +114,7 @@ class Wire:
     def close(self, row: int) -> None:
         del self._waiting[row]
 
-    def aim(self, row: int, address: Address | None) -> None:
+    def set_destination(self, row: int, address: Address | None) -> None:
         pass
 
     def connect(self, row: int, address: Address) -> bool:
@@ -124,36 +124,36 @@ class Wire:
     def disconnect(self, row: int) -> None:
         self._connected.discard(row)
 
-    def admit(self, row: int, admitted: Admitted) -> None:
+    def admit(self, row: int, admitted: AdmittedSources) -> None:
         pass
 
     def watch(self, row: int, address: Address | None) -> None:
         pass
 
     @property
-    def watches(self) -> bool:
+    def has_watched(self) -> bool:
         return False
 
-    def strangers(self, row: int) -> tuple[int, Address | None]:
+    def unauthenticated(self, row: int) -> tuple[int, Address | None]:
         return 0, None
 
-    def receive_watched(self, arrived: Arrived) -> int:
+    def receive_watched(self, datagrams: ReceivedDatagrams) -> int:
         return 0
 
     def deliver(self, row: int, data: bytes) -> None:
         if row in self._waiting:
             self._waiting[row].append(data)
 
-    def receive(self, arrived: Arrived, *, round_number: int) -> int:
-        arrived.sources.clear()
+    def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
+        datagrams.sources.clear()
         rows = [row for row, waiting in self._waiting.items() if waiting]
         for place, row in enumerate(rows):
             data = self._waiting[row].popleft()
-            arrived.data[place, : len(data)] = np.frombuffer(data, dtype=np.uint8)
-            arrived.lengths[place] = len(data)
+            datagrams.data[place, : len(data)] = np.frombuffer(data, dtype=np.uint8)
+            datagrams.lengths[place] = len(data)
             if row not in self._connected:
-                arrived.sources[place] = remote(row)
-        arrived.rows[: len(rows)] = rows
+                datagrams.sources[place] = remote(row)
+        datagrams.rows[: len(rows)] = rows
         return len(rows)
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
@@ -191,7 +191,7 @@ class NoPorts(Ports):
     """Rows without ports."""
 
     def take(self, now: float) -> PortPair:
-        row = self._next(now)
+        row = self._next_row(now)
         assert row is not None, "more legs than rows"
         return PortPair(
             row=row,
@@ -201,7 +201,7 @@ class NoPorts(Ports):
         )
 
 
-class Direct(MediaPlane):
+class Direct(MediaClient):
     """Control's side of the media process, without a process."""
 
     def __init__(self, plane: MediaServer) -> None:
@@ -213,7 +213,7 @@ class Direct(MediaPlane):
     def _send_batch(self, commands: tuple[m.Command, ...]) -> None:
         if self.away:
             return
-        assert self._plane.answer(m.RequestBatch(number=1, commands=commands), b"", 0.0) == m.Done(number=1)
+        assert self._plane.handle(m.RequestBatch(number=1, commands=commands), b"", 0.0) == m.Done(number=1)
 
 
 class Clips:
@@ -249,7 +249,7 @@ class Memory(recording_files.Writer):
     def close(self, name: str) -> None:
         self.done.put((name, ""))
 
-    def end(self, *, within_s: float = 2.0) -> None:
+    def end(self, *, timeout_s: float = 2.0) -> None:
         pass
 
 
@@ -315,12 +315,12 @@ class Studio(World):
             return wires[0]
 
         ports = NoPorts(ip="127.0.0.1", base=20_000, rows=ROWS, rest_s=0.0)
-        self.plane = MediaServer(ports=ports, clip_frames=50, outbox=self.facts, make_io=make_wire)
+        self.plane = MediaServer(ports=ports, clip_frames=50, facts=self.facts, make_io=make_wire)
         self.plane._recorders._writer = self.writer
         self.wire = wires[0]
         self.media = Direct(self.plane)
         silence = b"\xff" * SAMPLES
-        self.plane.answer(m.PutClip(number=1, clip_id=MUSIC, total=SAMPLES, offset=0), silence, 0.0)
+        self.plane.handle(m.PutClip(number=1, clip_id=MUSIC, total=SAMPLES, offset=0), silence, 0.0)
         self.recorder = Recorder(
             media=self.media,
             folder=Path("none"),
@@ -435,7 +435,7 @@ class Studio(World):
     def _open(self, call: CallSid) -> None:
         if len(self.handsets) == ROWS:
             self.commit()
-        opened = self.plane.answer(m.OpenRow(number=1, leg=call), b"", self.ticks * 0.02)
+        opened = self.plane.handle(m.OpenRow(number=1, leg=call), b"", self.ticks * 0.02)
         assert isinstance(opened, m.RowOpened)
         self.handsets[call] = Handset(
             row=opened.row, codec=self.dice.choice(self.codecs), events=self.dice.random() < 0.6
@@ -476,8 +476,8 @@ class Studio(World):
         if handset.codec == "G722":
             payload, kind = bytes(handset.coder.encode(samples)), 9
         else:
-            law = ("PCMU", "PCMA").index(handset.codec)
-            payload, kind = ENCODE[law][samples.astype(np.intp) + 32768].tobytes(), (0, 8)[law]
+            companding = ("PCMU", "PCMA").index(handset.codec)
+            payload, kind = ENCODE[companding][samples.astype(np.intp) + 32768].tobytes(), (0, 8)[companding]
         handset.said.append((payload, secret))
         data = self._packet(handset, kind, payload, at=self.ticks)
         match self.dice.random():
@@ -500,7 +500,7 @@ class Studio(World):
         digit = DIGITS[handset.row]
         handset.presses += 1
         if not handset.events:
-            self.media.pass_on(call, digit)
+            self.media.relay_digit(call, digit)
             return
         if not handset.speaks:
             return
@@ -540,14 +540,14 @@ class Studio(World):
     def _look(self) -> None:
         by_row = {handset.row: call for call, handset in self.handsets.items()}
         toned = set()
-        sound, law = self.plane._sound.heard, self.plane._sound.law
+        sound, companding = self.plane._mix_engine.tx, self.plane._mix_engine.companding
         for ear, handset in self.handsets.items():
             heard = sound[handset.row]
-            if any(heard.tobytes() in frames for frames in TONES[law[handset.row]].values()):
+            if any(heard.tobytes() in frames for frames in TONES[companding[handset.row]].values()):
                 toned.add(handset.row)
             else:
-                self._look_at(ear, DECODE[law[handset.row], heard].astype(float), by_row)
-            for digit in self._pressed_for(handset, heard, int(law[handset.row])):
+                self._look_at(ear, DECODE[companding[handset.row], heard].astype(float), by_row)
+            for digit in self._pressed_for(handset, heard, int(companding[handset.row])):
                 other = by_row.get(DIGITS.index(digit))
                 if other is None or not self.may_hear(ear, other):
                     raise Leak(f"{ear} is pressed the key {digit} of {other}")
@@ -557,8 +557,8 @@ class Studio(World):
                     secret = (packet[12:], True) in theirs.said
                     if secret or ((packet[12:], False) in theirs.said and not self.may_hear(ear, other)):
                         raise Leak(f"{ear} is sent the very frames of {other}")
-        while (fact := self.facts.take()) is not None:
-            if isinstance(fact, m.SpeechTurned) and fact.speaks and self.unheard(CallSid(fact.leg)):
+        while (fact := self.facts.pop()) is not None:
+            if isinstance(fact, m.SpeechChanged) and fact.speaking and self.unheard(CallSid(fact.leg)):
                 raise Leak(f"{fact.leg} is told to speak")
         self.moments.append(
             Moment(
@@ -583,13 +583,13 @@ class Studio(World):
                 raise Leak(f"tick {self.ticks}: {ear} hears {other}")
             self.heard.add((ear, other))
 
-    def _pressed_for(self, handset: Handset, heard: Bytes, law: int) -> Iterator[str]:
+    def _pressed_for(self, handset: Handset, heard: Bytes, companding: int) -> Iterator[str]:
         """The keys that a leg is pressed in this tick, by event or by tone."""
         packet = self.wire.sent.get(handset.row)
         if packet is not None and packet[1] & 127 == EVENTS:
             yield DIGITS[packet[12]]
         for digit in DIGITS:
-            if heard.tobytes() in TONES[law][digit]:
+            if heard.tobytes() in TONES[companding][digit]:
                 yield digit
 
     def _look_at_recording(self, sid: RecordingSid) -> None:
@@ -610,9 +610,9 @@ class Studio(World):
                         raise Leak(f"{sid} of {recording.call or recording.room} has row {row}, secret={secret}")
 
 
-def _tones(law: int, digit: str) -> set[bytes]:
+def _tones(companding: int, digit: str) -> set[bytes]:
     samples = np.rint(32767 * tone(digit)).astype(np.intp)
-    return {frame.tobytes() for frame in ENCODE[law][samples + 32768].reshape(-1, SAMPLES)}
+    return {frame.tobytes() for frame in ENCODE[companding][samples + 32768].reshape(-1, SAMPLES)}
 
 
-TONES = [{digit: _tones(law, digit) for digit in DIGITS} for law in (0, 1)]
+TONES = [{digit: _tones(companding, digit) for digit in DIGITS} for companding in (0, 1)]

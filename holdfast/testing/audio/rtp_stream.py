@@ -29,7 +29,7 @@ from holdfast.voice.media.codec.g711 import (
     encode,
 )
 from holdfast.voice.media.dtmf import event_receiver
-from holdfast.voice.media.dtmf.tone_detector import HIGH_HZ, KEYS, LOW_HZ
+from holdfast.voice.media.dtmf.tone_detector import DTMF_DIGITS, HIGH_HZ, LOW_HZ
 from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.sip.sdp.offer import Agreed, RtpAddress
 
@@ -78,7 +78,7 @@ class RtpStream:
         self.skipped = 0
         self.keys: list[tuple[float, str]] = []
         """The keys the other side pressed, by telephone events, and when the first packet of each came."""
-        self._press: event_receiver.Press | None = None
+        self._press: event_receiver.DigitPress | None = None
 
     def open(self) -> None:
         """Begin to listen; sound goes out once something is agreed."""
@@ -136,14 +136,14 @@ class RtpStream:
                     self._hear(data, _arrival_s(stamps))
 
     def _hear(self, data: bytes, at_s: float) -> None:
-        opened = data if self._srtp is None else self._srtp.open(data)
+        opened = data if self._srtp is None else self._srtp.unprotect(data)
         packet = None if opened is None else read(opened, at_s)
         if packet is not None and packet.payload_type == G722_TYPE:
             self._ear.take(replace(packet, payload=self._wide.heard(packet.payload)))
         elif packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
         elif packet is not None and self._agreed is not None and packet.payload_type == self._agreed.dtmf_payload_type:
-            self._press, digit = event_receiver.hear(
+            self._press, digit = event_receiver.receive(
                 self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker, ssrc=packet.ssrc
             )
             if digit is not None:
@@ -175,7 +175,7 @@ class RtpStream:
         header = RTP_HEADER.pack(RTP_VERSION, kind, self._sequence, timestamp, self._ssrc)
         packet = header + payload
         try:
-            self._rtp.sendto(packet if self._srtp is None else self._srtp.seal(packet), remote)
+            self._rtp.sendto(packet if self._srtp is None else self._srtp.protect(packet), remote)
             self.sent += 1
         except OSError:
             self.skipped += 1
@@ -235,7 +235,7 @@ def _digit_slots(event: int) -> Iterator[bytes | None]:
 
 def _tone_slots(digit: str) -> Iterator[InLaws | None]:
     """The same for a key that goes as two tones. Source: ITU-T Q.23."""
-    low, high = divmod(KEYS.tolist().index(digit), 4)
+    low, high = divmod(DTMF_DIGITS.tolist().index(digit), 4)
     wave = as_samples(sum_of_tones((LOW_HZ[low], HIGH_HZ[high]), DIGIT_SLOTS * FRAME_SAMPLES))
     for frame in wave.reshape(DIGIT_SLOTS, FRAME_SAMPLES):
         yield encode(frame, ULAW), encode(frame, ALAW)

@@ -33,19 +33,19 @@ class Layout:
         """The first mix."""
         return self.rows
 
-    def silence(self, law: int) -> int:
+    def silence(self, companding: int) -> int:
         """Silence in a law."""
-        return 2 * self.rows + law
+        return 2 * self.rows + companding
 
-    def clips(self, law: int) -> int:
+    def clips(self, companding: int) -> int:
         """The first frame of all clips in a law."""
-        return 2 * self.rows + len(SILENCE) + law * self.clip_frames
+        return 2 * self.rows + len(SILENCE) + companding * self.clip_frames
 
     def matrix(self) -> Bytes:
         """A new frames matrix: legs and mixes silent in µ-law, no clips yet."""
         # Pages of zeros cost no memory until they are written.
         frames = np.zeros((self.clips(len(SILENCE)), SAMPLES), dtype=np.uint8)
         frames[: self.silence(0)] = SILENCE[0]
-        for law, silent in enumerate(SILENCE):
-            frames[self.silence(law)] = silent
+        for companding, silent in enumerate(SILENCE):
+            frames[self.silence(companding)] = silent
         return frames

@@ -12,7 +12,7 @@ import numpy as np
 from holdfast.voice.media.codec.g711 import (
     PAYLOAD_TYPE,
     SILENCE,
-    TO_OTHER_LAW,
+    TRANSCODE,
     ULAW,
 )
 from holdfast.voice.media.dtmf.tone_detector import ToneDetector
@@ -27,7 +27,7 @@ from holdfast.voice.media.mix.mixer import Mixer
 from holdfast.voice.media.mix.routing import Hears, Routing, derive
 from holdfast.voice.media.mix.vad import VoiceActivity
 from holdfast.voice.media.rtp.jitter import G722, JitterBuffers
-from holdfast.voice.media.rtp.rtp import HEADER, Headers, Packets
+from holdfast.voice.media.rtp.rtp import HEADER, OutgoingStreams, Packets
 
 
 class MixEngine:
@@ -38,63 +38,63 @@ class MixEngine:
         self.frames: Bytes = self.layout.matrix()
         self.jitter = JitterBuffers(rows)
         self.concealment = Concealment(rows)
-        self.wideband = G722Legs()
-        self.keys = ToneDetector(rows)
-        self.pressed: list[tuple[int, str]] = []
+        self.g722_legs = G722Legs()
+        self.tone_detector = ToneDetector(rows)
+        self.digits: list[tuple[int, str]] = []
         """The rows in whose sound a key began in the newest tick, and the keys."""
-        self.speech = VoiceActivity(rows)
-        self.turned: list[tuple[int, bool]] = []
+        self.voice_activity = VoiceActivity(rows)
+        self.speech_changes: list[tuple[int, bool]] = []
         """The rows whose party began to speak in the newest tick, or stopped."""
-        self.headers = Headers(rows)
-        self.bank = ClipBank(self.frames[self.layout.clips(ULAW) :])
+        self.streams = OutgoingStreams(rows)
+        self.clips = ClipBank(self.frames[self.layout.clips(ULAW) :])
         self.players = Players(self.layout)
         self.beeps = Beeps(rows)
-        self.key_tones = ToneGenerator()
-        self.law: Numbers = np.zeros(rows, dtype=np.intp)
+        self.tone_generator = ToneGenerator()
+        self.companding: Numbers = np.zeros(rows, dtype=np.intp)
         self.hears: dict[int, Hears] = {}
         self._dropping: set[int] = set()
         self._deaf: set[int] = set()
         """The rows that are sent nothing."""
-        self.heard: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
+        self.tx: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
         """What each leg was sent in the last tick, in its law."""
         self._mixer = Mixer()
         self._routing: Routing | None = None
 
     def open(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
         """Begin a leg: it is silent, and hears its own player, which plays nothing yet."""
-        self.headers.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
-        self.jitter.open(row, law=0)
+        self.streams.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
+        self.jitter.open(row, coding=0)
         self.concealment.open(row, silence=SILENCE[0])
         self.players.stop(row)
         self._deaf.discard(row)
         self.route({row: None})
-        self.describe(row, law=0, may_speak=False)
+        self.describe(row, companding=0, receive=False)
 
-    def describe(self, row: int, *, law: int, may_speak: bool, g722: bool = False) -> None:
+    def describe(self, row: int, *, companding: int, receive: bool, g722: bool = False) -> None:
         """Set the law of a leg both ways. What waits of a leg that may not speak, or spoke another law, is dropped.
 
         A leg whose packets are G.722 has µ-law as its law.
         """
-        if law != self.law[row] or not may_speak or g722 != (row in self.wideband.rows):
-            self.jitter.silence(row, law=G722 if g722 else law)
-            self.concealment.forget(row, silence=SILENCE[law])
-            self.frames[row] = SILENCE[law]
-        self.law[row] = law
-        self.players.describe(row, law=law)
-        self.headers.describe(row, payload_type=G722_PAYLOAD_TYPE if g722 else PAYLOAD_TYPE[law])
+        if companding != self.companding[row] or not receive or g722 != (row in self.g722_legs.rows):
+            self.jitter.reset(row, coding=G722 if g722 else companding)
+            self.concealment.reset(row, silence=SILENCE[companding])
+            self.frames[row] = SILENCE[companding]
+        self.companding[row] = companding
+        self.players.describe(row, companding=companding)
+        self.streams.describe(row, payload_type=G722_PAYLOAD_TYPE if g722 else PAYLOAD_TYPE[companding])
         if g722:
-            self.wideband.begin(row)
+            self.g722_legs.add(row)
         else:
-            self.wideband.end(row)
+            self.g722_legs.remove(row)
         self._routing = None
 
     def close(self, row: int) -> None:
         """End a leg: whoever heard it hears silence in its place."""
-        self.wideband.end(row)
-        self.keys.listen(row, wanted=False)
-        self.speech.listen(row, wanted=False)
-        self.beeps.end(row)
-        self.key_tones.end(row)
+        self.g722_legs.remove(row)
+        self.tone_detector.set_enabled(row, enabled=False)
+        self.voice_activity.set_enabled(row, enabled=False)
+        self.beeps.stop(row)
+        self.tone_generator.clear(row)
         self.players.stop(row)
         del self.hears[row]
         self._routing = None
@@ -104,11 +104,11 @@ class MixEngine:
         self.hears.update(hears)
         self._routing = None
 
-    def let_hear(self, row: int, *, wanted: bool) -> None:
+    def set_sending(self, row: int, *, sending: bool) -> None:
         """Whether a leg is sent anything. One that is not, because its own phone holds, hears silence: a recording of
         what it hears has nothing of those whom it keeps on hold.
         """
-        self._deaf = self._deaf - {row} if wanted else self._deaf | {row}
+        self._deaf = self._deaf - {row} if sending else self._deaf | {row}
         self._routing = None
 
     def drop(self, row: int) -> None:
@@ -120,54 +120,62 @@ class MixEngine:
     def put(self, packets: Packets, data: Bytes, rows: Numbers, chosen: Mask) -> None:
         """Take in the chosen packets of some rows. Shape: as `rtp.read` gave them, one per row."""
         if chosen.all():
-            which: slice | Numbers = slice(None)
-        elif (which := np.flatnonzero(chosen)).size:
+            chosen_rows: slice | Numbers = slice(None)
+        elif (chosen_rows := np.flatnonzero(chosen)).size:
             # What lies behind the longest of them need not be copied.
-            data = data[:, : int((packets.start[which] + packets.size[which]).max())]
+            data = data[:, : int((packets.start[chosen_rows] + packets.size[chosen_rows]).max())]
         else:
             return
         self.jitter.put(
-            rows[which],
-            timestamp=packets.timestamp[which],
-            ssrc=packets.ssrc[which],
-            marker=packets.marker[which],
-            data=data[which],
-            start=packets.start[which],
-            size=packets.size[which],
+            rows[chosen_rows],
+            timestamp=packets.timestamp[chosen_rows],
+            ssrc=packets.ssrc[chosen_rows],
+            marker=packets.marker[chosen_rows],
+            data=data[chosen_rows],
+            start=packets.start[chosen_rows],
+            size=packets.size[chosen_rows],
         )
 
     def tick(self, n: int, *, skipped: int) -> Numbers:
         """Make the next packet of the first `n` rows, after `skipped` ticks left out; the rows whose sound ended."""
-        frames, layout, heard = self.frames, self.layout, self.heard[:n]
+        frames, layout, tx = self.frames, self.layout, self.tx[:n]
         if self._routing is None or len(self._routing.source) != n:
-            self._routing = derive(self.hears, laws=self.law[:n].tolist(), layout=layout, rows=n, deaf=self._deaf)
+            self._routing = derive(
+                self.hears, compandings=self.companding[:n].tolist(), layout=layout, rows=n, deaf=self._deaf
+            )
         routing = self._routing
         if skipped:
             self.jitter.skip(n, frames=skipped)
-        said, jitter = frames[:n], self.jitter
+        rx, jitter = frames[:n], self.jitter
         while self._dropping:
             jitter.drop(self._dropping.pop())
-        cut = jitter.play(said)
-        self.wideband.decode(said, jitter.missed)
+        cut = jitter.play(rx)
+        self.g722_legs.decode(rx, jitter.missed)
         self.concealment.conceal(
-            said, law=self.law[:n], missed=jitter.missed[:n], before=jitter.missed_before[:n], cut=cut
+            rx,
+            companding=self.companding[:n],
+            missed=jitter.missed[:n],
+            missed_before=jitter.missed_before[:n],
+            cut=cut,
         )
-        self.pressed = self.keys.hear(said, self.law)
-        self.turned = list(self.speech.hear(said, self.law))
-        ended = self.players.play()
-        ears = len(routing.mix.group_of_ear)
-        if ears:
-            self._mixer.mix(frames, routing.mix, frames[layout.mixes : layout.mixes + ears])
+        self.digits = self.tone_detector.detect(rx, self.companding)
+        self.speech_changes = list(self.voice_activity.detect(rx, self.companding))
+        ended = self.players.advance()
+        listeners = len(routing.mix.group_of_listener)
+        if listeners:
+            self._mixer.mix(frames, routing.mix, frames[layout.mixes : layout.mixes + listeners])
         source = routing.source.copy()
-        source[routing.own] = self.players.at[routing.own]
-        np.take(frames, source, axis=0, out=heard, mode="clip")
-        for law, rows in enumerate(routing.recoded):
+        source[routing.player_rows] = self.players.frame_row[routing.player_rows]
+        np.take(frames, source, axis=0, out=tx, mode="clip")
+        for companding, rows in enumerate(routing.transcoded):
             if rows.size:
-                heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
+                tx[rows] = TRANSCODE[1 - companding][tx[rows]]
         # A key must not be lost under a beep.
-        touched = np.concatenate((self.beeps.lay(heard, self.law), self.key_tones.lay(heard, self.law)))
-        self.headers.write(heard)
-        if self.wideband.rows.size:
-            payloads = self.headers.packets[:n, HEADER : HEADER + SAMPLES]
-            self.wideband.encode(heard, payloads, source=routing.source, touched=touched)
+        altered = np.concatenate(
+            (self.beeps.add_to(tx, self.companding), self.tone_generator.write_to(tx, self.companding))
+        )
+        self.streams.write(tx)
+        if self.g722_legs.rows.size:
+            payloads = self.streams.packets[:n, HEADER : HEADER + SAMPLES]
+            self.g722_legs.encode(tx, payloads, source=routing.source, altered=altered)
         return ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.voice.model.errors import VoiceError
 
 
-class MediaAway(VoiceError):
+class MediaUnavailable(VoiceError):
     """No media process answers: it is starting, or being restarted. Its rows, if any, are gone."""
 
     http = 503

@@ -21,87 +21,89 @@ LOAD_TICKS = 250
 
 
 @dataclass(slots=True)
-class Effort:
+class TickTimings:
     """What the ticks since the last `Load` took. Units: seconds."""
 
     ticks: int = 0
     skipped: int = 0
-    took_s: list[float] = field(default_factory=list)
-    ticked_s: list[float] = field(default_factory=list)
-    latest_s: float = 0.0
-    worked_s: float = field(default_factory=time.process_time)
+    durations_s: list[float] = field(default_factory=list)
+    cpu_times_s: list[float] = field(default_factory=list)
+    latest_start_s: float = 0.0
+    cpu_s: float = field(default_factory=time.process_time)
 
-    def add(self, *, skipped: int, late_s: float, took_s: float, worked_s: float) -> None:
+    def add(self, *, skipped: int, late_s: float, durations_s: float, cpu_s: float) -> None:
         """Count one tick."""
         self.ticks += 1
         self.skipped += skipped
-        self.took_s.append(took_s)
-        self.ticked_s.append(worked_s)
-        self.latest_s = max(self.latest_s, late_s)
+        self.durations_s.append(durations_s)
+        self.cpu_times_s.append(cpu_s)
+        self.latest_start_s = max(self.latest_start_s, late_s)
 
     def load(self, rows: int) -> m.Load:
         """As it is told. Time in which the machine did something else is not ours, and not counted as busy."""
-        worked_s = time.process_time() - self.worked_s
-        took_s = sorted(self.took_s)
+        cpu_s = time.process_time() - self.cpu_s
+        durations_s = sorted(self.durations_s)
         return m.Load(
             rows=rows,
             ticks=self.ticks,
             ticks_skipped=self.skipped,
-            busy=round(worked_s / ((self.ticks + self.skipped) * TICK_S), 4),
-            p50_tick_ms=round(took_s[len(took_s) // 2] * 1000, 3),
-            p99_tick_ms=round(took_s[-1 - len(took_s) // 100] * 1000, 3),
-            p99_worked_ms=round(sorted(self.ticked_s)[-1 - len(took_s) // 100] * 1000, 3),
-            longest_tick_ms=round(took_s[-1] * 1000, 3),
-            latest_start_ms=round(self.latest_s * 1000, 3),
+            busy=round(cpu_s / ((self.ticks + self.skipped) * TICK_S), 4),
+            p50_tick_ms=round(durations_s[len(durations_s) // 2] * 1000, 3),
+            p99_tick_ms=round(durations_s[-1 - len(durations_s) // 100] * 1000, 3),
+            p99_worked_ms=round(sorted(self.cpu_times_s)[-1 - len(durations_s) // 100] * 1000, 3),
+            longest_tick_ms=round(durations_s[-1] * 1000, 3),
+            latest_start_ms=round(self.latest_start_s * 1000, 3),
         )
 
 
 class MediaLoop:
     """One thread, which does everything. Once `ending` is set, it stops after the tick it is in."""
 
-    def __init__(self, plane: MediaServer, door: ControlSocket, outbox: FactQueue, *, supervisor: int | None) -> None:
-        self.ending = False
-        self._plane = plane
-        self._door = door
-        self._facts = outbox
+    def __init__(
+        self, server: MediaServer, control_socket: ControlSocket, facts: FactQueue, *, supervisor: int | None
+    ) -> None:
+        self.stopping = False
+        self._server = server
+        self._control_socket = control_socket
+        self._facts = facts
         self._supervisor = None if supervisor is None else os.pidfd_open(supervisor)
         self._epoll = select.epoll()
-        for descriptor in (door.listening, self._supervisor):
+        for descriptor in (control_socket.listener, self._supervisor):
             if descriptor is not None:
                 self._epoll.register(descriptor, select.EPOLLIN)
 
     def run(self) -> None:
         """Tick until told to end, or until the supervisor is no more."""
         ticker = Ticker(time.monotonic())
-        effort = Effort()
-        while not self.ending:
+        timings = TickTimings()
+        while not self.stopping:
             self._serve_until(ticker.deadline)
-            began, began_worked = time.monotonic(), time.thread_time()
+            began, began_cpu = time.monotonic(), time.thread_time()
             late_s = began - ticker.deadline
             skipped = ticker.begin(began)
             if skipped:
-                self._facts.put(m.TicksSkipped(count=skipped))
-            self._plane.receive(began)
+                self._facts.post(m.TicksSkipped(count=skipped))
+            self._server.receive(began)
             # What control asked until this moment is heard in this tick.
             self._serve(0.0)
-            self._plane.tick(skipped=skipped)
-            effort.add(
+            self._server.tick(skipped=skipped)
+            timings.add(
                 skipped=skipped,
                 late_s=late_s,
-                took_s=time.monotonic() - began,
-                worked_s=time.thread_time() - began_worked,
+                durations_s=time.monotonic() - began,
+                cpu_s=time.thread_time() - began_cpu,
             )
-            self._plane.tell(began)
-            if effort.ticks == LOAD_TICKS:
-                self._facts.put(effort.load(self._plane.in_use))
-                effort = Effort()
-            self._door.flush()
-        self._plane.close(time.monotonic())
-        self._door.close()
+            self._server.after_tick(began)
+            if timings.ticks == LOAD_TICKS:
+                self._facts.post(timings.load(self._server.in_use))
+                timings = TickTimings()
+            self._control_socket.flush()
+        self._server.close(time.monotonic())
+        self._control_socket.close()
 
     def _serve_until(self, deadline: float) -> None:
         """Serve control until the deadline."""
-        while (left_s := deadline - time.monotonic()) > _EARLY_S and not self.ending:
+        while (left_s := deadline - time.monotonic()) > _EARLY_S and not self.stopping:
             self._serve(left_s - _EARLY_S)
         if left_s > 0:
             time.sleep(left_s)
@@ -109,22 +111,22 @@ class MediaLoop:
     def _serve(self, timeout_s: float) -> None:
         """Wait for something to serve, at most so long, and serve what waits."""
         for descriptor, _ in self._epoll.poll(timeout_s, _EVENTS):
-            if descriptor == self._door.listening:
-                self._admit()
+            if descriptor == self._control_socket.listener:
+                self._accept()
             elif descriptor == self._supervisor:
-                self.ending = True
+                self.stopping = True
             else:
-                self._answer()
+                self._handle_requests()
 
-    def _admit(self) -> None:
+    def _accept(self) -> None:
         """A control comes. The one before, if any, leaves the epoll by being closed."""
-        if self._door.admit(self._plane.greeting) and (control := self._door.control) is not None:
+        if self._control_socket.accept(self._server.greeting) and (control := self._control_socket.control) is not None:
             self._epoll.register(control, select.EPOLLIN)
-            self._door.flush()
+            self._control_socket.flush()
 
-    def _answer(self) -> None:
+    def _handle_requests(self) -> None:
         """Control asks."""
         now = time.monotonic()
-        for request, sound in self._door.requests():
-            self._door.reply(self._plane.answer(request, sound, now))
-        self._door.flush()
+        for request, audio in self._control_socket.read_requests():
+            self._control_socket.reply(self._server.handle(request, audio, now))
+        self._control_socket.flush()

@@ -14,19 +14,19 @@ from typing import assert_never
 from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.mix.clips import ClipBroken, ClipTooLong
 from holdfast.voice.media.mix.routing import Hears
-from holdfast.voice.media.rtp.latch import Latch, describe
-from holdfast.voice.media.rtp.srtp import KeyWrong, SrtpKeys, SrtpSession
+from holdfast.voice.media.rtp.latch import Latch, apply_sdp
+from holdfast.voice.media.rtp.srtp import SrtpKeyInvalid, SrtpKeys, SrtpSession
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link import recording_messages as rm
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.errors import RowsFull
-from holdfast.voice.media_process.legs import recording_files as c
-from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable
+from holdfast.voice.media_process.legs import recording_files
+from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable_address
 from holdfast.voice.media_process.legs.dtmf_relay import DtmfRelay
 from holdfast.voice.media_process.legs.latching import Latching
 from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S, PeriodicReports
-from holdfast.voice.media_process.legs.rows import LAWS, LegRows, Row
+from holdfast.voice.media_process.legs.rows import COMPANDING, LegRow, LegRows
 from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 from holdfast.voice.media_process.legs.rtp_receive import RtpReceiver
 from holdfast.voice.media_process.legs.rtp_send import RtpSender
@@ -34,7 +34,7 @@ from holdfast.voice.media_process.sockets.plain import PacketIO
 from holdfast.voice.media_process.sockets.ports import Ports
 from holdfast.voice.model.errors import AskedWrong
 
-LOOK_S = 0.5
+PORT_CHECK_S = 0.5
 """How often it is looked whether a row is free: of one that has rested nothing else tells."""
 
 
@@ -46,41 +46,41 @@ class MediaServer:
         *,
         ports: Ports,
         clip_frames: int,
-        outbox: FactQueue,
+        facts: FactQueue,
         make_io: Callable[[Bytes], PacketIO],
         silence_s: float = SILENCE_S,
     ) -> None:
         self._ports = ports
-        self._facts = outbox
+        self._facts = facts
         self._rows = rows = LegRows(ports.rows)
-        self._sound = MixEngine(rows=ports.rows, clip_frames=clip_frames)
-        self._io: PacketIO = make_io(self._sound.headers.packets)
-        self.reports = RtcpSockets(f"holdfast@{ports.ip}")
-        self._latching = Latching(rows, self._io, outbox)
-        self._outgoing = RtpSender(rows, io=self._io, headers=self._sound.headers)
-        self._passing = DtmfRelay(rows, outgoing=self._outgoing, tones=self._sound.key_tones)
-        self._intake = RtpReceiver(
+        self._mix_engine = MixEngine(rows=ports.rows, clip_frames=clip_frames)
+        self._io: PacketIO = make_io(self._mix_engine.streams.packets)
+        self.rtcp_sockets = RtcpSockets(f"holdfast@{ports.ip}")
+        self._latching = Latching(rows, self._io, facts)
+        self._sender = RtpSender(rows, io=self._io, streams=self._mix_engine.streams)
+        self._dtmf_relay = DtmfRelay(rows, sender=self._sender, tone_generator=self._mix_engine.tone_generator)
+        self._receiver = RtpReceiver(
             rows,
             io=self._io,
-            sound=self._sound,
+            mix_engine=self._mix_engine,
             latching=self._latching,
-            passing=self._passing,
-            facts=outbox,
+            dtmf_relay=self._dtmf_relay,
+            facts=facts,
         )
-        self._telling = PeriodicReports(
+        self._periodic_reports = PeriodicReports(
             rows,
-            sound=self._sound,
-            reception=self._intake.reception,
-            reports=self.reports,
+            mix_engine=self._mix_engine,
+            receiver_stats=self._receiver.receiver_stats,
+            rtcp_sockets=self.rtcp_sockets,
             latching=self._latching,
-            facts=outbox,
+            facts=facts,
             silence_s=silence_s,
         )
-        self._recorders = c.Recorders(outbox.put)
-        self._unheard: set[int] = set()
-        self._rows_left = True
+        self._recorders = recording_files.Recorders(facts.post)
+        self._not_started: set[int] = set()
+        self._rows_available = True
         """Whether control believes that a row is free."""
-        self._look_at = 0.0
+        self._next_port_check = 0.0
 
     @property
     def in_use(self) -> int:
@@ -89,256 +89,262 @@ class MediaServer:
 
     # --- what control asks ------------------------------------------------------------------------------------
 
-    def answer(self, request: m.Request, sound: bytes, now: float) -> m.Reply:
+    def handle(self, request: m.Request, audio: bytes, now: float) -> m.Reply:
         """Do what is asked; what is impossible is said so."""
         number = request.number
         try:
             match request:
                 case m.RequestBatch():
                     for command in request.commands:
-                        self._carry_out(command, now)
+                        self._apply(command, now)
                     return m.Done(number=number)
                 case m.OpenRow():
                     return self._open(number, request.leg, now)
                 case m.PutClip():
-                    self._sound.bank.put(
+                    self._mix_engine.clips.put(
                         request.clip_id,
-                        sound,
+                        audio,
                         offset=request.offset,
                         total=request.total,
-                        in_play=self._sound.players.in_play(),
+                        in_play=self._mix_engine.players.in_play(),
                     )
                     return m.Done(number=number)
-                case m.AskClip():
-                    return m.ClipKnown(number=number, known=request.clip_id in self._sound.bank)
+                case m.HasClip():
+                    return m.ClipKnown(number=number, known=request.clip_id in self._mix_engine.clips)
                 case m.ListRows():
                     return m.RowList(number=number, rows=self.states())
                 case _:
                     assert_never(request)
         except RowsFull as error:
-            return m.NotDone(number=number, why="full", message=error.message)
+            return m.NotDone(number=number, reason="full", message=error.message)
         except (AskedWrong, ClipTooLong, ClipBroken) as error:
-            return m.NotDone(number=number, why="wrong", message=error.message)
+            return m.NotDone(number=number, reason="wrong", message=error.message)
 
     def greeting(self) -> m.ControlAttached:
         """What a control that comes is told. What the one before was about to give is forgotten, what it had recorded
         is over: whoever comes makes whole files of the parts that are there.
         """
-        self._sound.bank.forget_parts()
+        self._mix_engine.clips.discard_partial()
         self._recorders.end_all()
-        self._rows_left, self._look_at = True, 0.0
+        self._rows_available, self._next_port_check = True, 0.0
         return m.ControlAttached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:
         """Every row in use."""
         return tuple(
             m.RowState(
-                leg=row.leg,
+                leg=leg_row.leg,
                 row=number,
                 ip=self._ports.ip,
-                port=row.port,
-                remote=row.latch.sends_to,
-                latched=row.latch.settled is not None,
-                codec=row.codec,
-                dtmf_payload_type=row.dtmf_payload_type,
-                send=row.send,
-                receive=bool(self._rows.may_speak[number]),
+                port=leg_row.port,
+                remote=leg_row.latch.remote,
+                latched=leg_row.latch.latched is not None,
+                codec=leg_row.codec,
+                dtmf_payload_type=leg_row.dtmf_payload_type,
+                send=leg_row.send,
+                receive=bool(self._rows.receiving[number]),
                 srtp=self._rows.srtp[number].keys.profile if number in self._rows.srtp else None,
-                hears=row.hears,
-                playing=row.token,
-                clip_id=row.clip_id,
+                hears=leg_row.hears,
+                playing=leg_row.token,
+                clip_id=leg_row.clip_id,
                 packets_received=int(self._rows.received[number]),
-                packets_sent=int(self._sound.headers.sent[number]),
+                packets_sent=int(self._mix_engine.streams.sent[number]),
             )
-            for number, row in self._rows.used.items()
+            for number, leg_row in self._rows.used.items()
         )
 
     def _open(self, number: int, leg: m.Leg, now: float) -> m.RowOpened:
         """A row for a leg; the one it has, if it has one. Raises: RowsFull."""
-        at = self._rows.of.get(leg)
-        if at is None:
-            self._look_at = now
-            pair = self._ports.take(now)
-            at = pair.row
-            self._io.open(at, pair.rtp)
+        row = self._rows.by_leg.get(leg)
+        if row is None:
+            self._next_port_check = now
+            pair = self._ports.acquire(now)
+            row = pair.row
+            self._io.open(row, pair.rtp)
             # A sequence that does not wrap at once leaves no doubt about SRTP's rollover counter (RFC 3711 §3.3.1).
             ssrc, sequence, timestamp = secrets.randbits(32), secrets.randbits(15), secrets.randbits(32)
-            self._sound.open(at, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
-            self.reports.open(at, pair.rtcp, ssrc=ssrc)
-            self._intake.reception.open(at)
-            self._rows.open(at, Row(leg=leg, port=pair.port, latch=Latch()), now=now)
-            self._reroute(self._rows.hearing(leg))
-        return m.RowOpened(number=number, row=at, ip=self._ports.ip, port=self._rows.used[at].port)
+            self._mix_engine.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
+            self.rtcp_sockets.open(row, pair.rtcp, ssrc=ssrc)
+            self._receiver.receiver_stats.open(row)
+            self._rows.open(row, LegRow(leg=leg, port=pair.port, latch=Latch()), now=now)
+            self._reroute(self._rows.listeners_of(leg))
+        return m.RowOpened(number=number, row=row, ip=self._ports.ip, port=self._rows.used[row].port)
 
-    def _carry_out(self, command: m.Command, now: float) -> None:
+    def _apply(self, command: m.Command, now: float) -> None:
         """Closing, stopping and routing are never impossible: what they name may just have ended."""
         match command:
             case m.DescribeRow():
                 try:
                     self._describe(command, now)
                 except CommandImpossible as error:
-                    self._facts.put(
+                    self._facts.post(
                         m.RequestRefused(leg=command.leg, command="describe-row", token=None, message=str(error))
                     )
             case m.PlayClip(token=token):
                 try:
                     self._play(command)
                 except CommandImpossible as error:
-                    self._facts.put(m.RequestRefused(leg=command.leg, command="play", token=token, message=str(error)))
+                    self._facts.post(m.RequestRefused(leg=command.leg, command="play", token=token, message=str(error)))
             case m.CloseRow():
                 self._close(command.leg, now)
             case m.StopClip():
-                at = self._rows.of.get(command.leg)
-                if at is not None and self._rows.used[at].token == command.token:
-                    self._silence(at)
+                row = self._rows.by_leg.get(command.leg)
+                if row is not None and self._rows.used[row].token == command.token:
+                    self._stop_player(row)
             case m.RouteRows():
-                known = [(at, hears) for leg, hears in command.hears if (at := self._rows.of.get(leg)) is not None]
-                for at, hears in known:
-                    self._rows.used[at].hears = hears
-                    self._passing.rerouted(at)
-                self._reroute(at for at, _ in known)
+                known = [
+                    (row, hears) for leg, hears in command.hears if (row := self._rows.by_leg.get(leg)) is not None
+                ]
+                for row, hears in known:
+                    self._rows.used[row].hears = hears
+                    self._dtmf_relay.clear(row)
+                self._reroute(row for row, _ in known)
             case m.Drop(legs=legs):
-                for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
-                    self._sound.drop(at)
+                for row in (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None):
+                    self._mix_engine.drop(row)
             case m.BeepRows(legs=legs, tone=tone):
-                self._sound.beeps.begin((at for leg in legs if (at := self._rows.of.get(leg)) is not None), tone=tone)
-            case m.PassOn(leg=leg, digit=digit):
-                at = self._rows.of.get(leg)
-                if at is not None:
-                    self._passing.pass_on(self._rows.used[at], digit)
-            case m.ListenToRows(legs=legs, wanted=wanted):
-                for at in (at for leg in legs if (at := self._rows.of.get(leg)) is not None):
-                    self._sound.speech.listen(at, wanted=wanted)
+                self._mix_engine.beeps.start(
+                    (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None), tone=tone
+                )
+            case m.RelayDigit(leg=leg, digit=digit):
+                row = self._rows.by_leg.get(leg)
+                if row is not None:
+                    self._dtmf_relay.relay(self._rows.used[row], digit)
+            case m.DetectSpeech(legs=legs, enabled=enabled):
+                for row in (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None):
+                    self._mix_engine.voice_activity.set_enabled(row, enabled=enabled)
             case rm.OpenTap() | rm.ChangeTap() | rm.CloseTap():
-                self._recorders.carry_out(command, self._rows.of)
+                self._recorders.handle(command, self._rows.by_leg)
             case _:
                 assert_never(command)
 
     def _describe(self, command: m.DescribeRow, now: float) -> None:
-        at = self._rows.known(command.leg)
-        row = self._rows.used[at]
-        srtp = _srtp(command.srtp, before=self._rows.srtp.get(at))
-        speaks_again = command.receive and not self._rows.may_speak[at]
-        latch = describe(
-            row.latch,
-            named=usable(command.remote),
-            may_speak_again=speaks_again,
-            host=command.signalled_from,
-            rule=command.rtp_source,
+        row = self._rows.row_of(command.leg)
+        leg_row = self._rows.used[row]
+        srtp = _srtp(command.srtp, previous=self._rows.srtp.get(row))
+        receives_again = command.receive and not self._rows.receiving[row]
+        latch = apply_sdp(
+            leg_row.latch,
+            sdp_address=usable_address(command.remote),
+            receives_again=receives_again,
+            signalling_host=command.signalled_from,
+            rtp_source=command.rtp_source,
         )
-        self._latching.follow(at, latch)
-        self.reports.seal(at, srtp)
-        self._sound.describe(at, law=LAWS[command.codec], may_speak=command.receive, g722=command.codec == "G722")
-        self._sound.let_hear(at, wanted=command.send)
+        self._latching.apply(row, latch)
+        self.rtcp_sockets.set_srtp(row, srtp)
+        self._mix_engine.describe(
+            row, companding=COMPANDING[command.codec], receive=command.receive, g722=command.codec == "G722"
+        )
+        self._mix_engine.set_sending(row, sending=command.send)
         if not command.send:
-            self._passing.rerouted(at)
-        self._sound.keys.listen(at, wanted=command.dtmf_payload_type is None and command.receive)
-        self._rows.describe(at, command, srtp=srtp, now=now)
+            self._dtmf_relay.clear(row)
+        self._mix_engine.tone_detector.set_enabled(row, enabled=command.dtmf_payload_type is None and command.receive)
+        self._rows.describe(row, command, srtp=srtp, now=now)
 
     def _close(self, leg: m.Leg, now: float) -> None:
-        at = self._rows.of.get(leg)
-        if at is None:
+        row = self._rows.by_leg.get(leg)
+        if row is None:
             return
-        self._facts.put(self._telling.statistics(at, final=True))
-        row = self._rows.close(at)
-        self.reports.close(at, remote=row.latch.sends_to)
-        self._io.close(at)
-        self._ports.give_back(at, now)
-        self._look_at = now
-        self._unheard.discard(at)
-        self._outgoing.let_go(at)
-        self._sound.close(at)
-        self._reroute(self._rows.hearing(leg))
+        self._facts.post(self._periodic_reports.statistics(row, final=True))
+        leg_row = self._rows.close(row)
+        self.rtcp_sockets.close(row, remote=leg_row.latch.remote)
+        self._io.close(row)
+        self._ports.release(row, now)
+        self._next_port_check = now
+        self._not_started.discard(row)
+        self._sender.stop_digits(row)
+        self._mix_engine.close(row)
+        self._reroute(self._rows.listeners_of(leg))
 
     def _play(self, command: m.PlayClip) -> None:
-        at = self._rows.known(command.leg)
-        clip = self._sound.bank.get(command.clip_id)
+        row = self._rows.row_of(command.leg)
+        clip = self._mix_engine.clips.get(command.clip_id)
         if clip is None:
             raise CommandImpossible(f"there is no clip {command.clip_id}")
-        self._sound.players.start(at, clip, rounds=command.loops)
-        row = self._rows.used[at]
-        row.token, row.clip_id = command.token, command.clip_id
-        self._unheard.add(at)
-        self._outgoing.let_go(at)
+        self._mix_engine.players.start(row, clip, loops=command.loops)
+        leg_row = self._rows.used[row]
+        leg_row.token, leg_row.clip_id = command.token, command.clip_id
+        self._not_started.add(row)
+        self._sender.stop_digits(row)
         if command.digits:
-            self._outgoing.press(at, command.digits, rounds=command.loops)
+            self._sender.send_digits(row, command.digits, loops=command.loops)
 
-    def _silence(self, at: int) -> None:
-        self._sound.players.stop(at)
-        self._over(at)
-        self._outgoing.let_go(at)
+    def _stop_player(self, row: int) -> None:
+        self._mix_engine.players.stop(row)
+        self._clear_clip(row)
+        self._sender.stop_digits(row)
 
-    def _over(self, at: int) -> None:
+    def _clear_clip(self, row: int) -> None:
         """The row's sound is."""
-        row = self._rows.used[at]
-        row.token = row.clip_id = None
-        self._unheard.discard(at)
+        leg_row = self._rows.used[row]
+        leg_row.token = leg_row.clip_id = None
+        self._not_started.discard(row)
 
-    def _reroute(self, ears: Iterable[int]) -> None:
+    def _reroute(self, listeners: Iterable[int]) -> None:
         """Translate whom these rows hear into rows; legs that are not open are silent."""
         hears: dict[int, Hears] = {}
-        for at in ears:
-            heard = self._rows.used[at].hears
-            known = None if heard is None else (self._rows.of.get(leg) for leg in heard)
-            hears[at] = None if known is None else tuple(other for other in known if other is not None)
-        self._sound.route(hears)
+        for row in listeners:
+            sources = self._rows.used[row].hears
+            known = None if sources is None else (self._rows.by_leg.get(leg) for leg in sources)
+            hears[row] = None if known is None else tuple(other for other in known if other is not None)
+        self._mix_engine.route(hears)
         if self._recorders.in_use:
-            self._recorders.rows_changed(self._rows.of)
+            self._recorders.rows_changed(self._rows.by_leg)
 
     # --- the tick ---------------------------------------------------------------------------------------------
 
     def receive(self, now: float) -> None:
         """Take in what has come, some packets of every row."""
-        self._intake.receive(now)
+        self._receiver.receive(now)
 
     def tick(self, *, skipped: int) -> None:
         """One pass: every leg's next packet is made and sent; what began and ended with it is told."""
-        rows, sound = self._rows, self._sound
-        ended = sound.tick(rows.high, skipped=skipped)
+        rows, mix_engine = self._rows, self._mix_engine
+        ended = mix_engine.tick(rows.high, skipped=skipped)
         if self._recorders.in_use:
-            self._recorders.tick(sound.frames, sound.heard, sound.law, skipped=skipped)
-        for at, digit in sound.pressed:
-            self._facts.put(m.RowDigitPressed(leg=rows.used[at].leg, digit=digit))
-        for at, speaks in sound.turned:
-            self._facts.put(m.SpeechTurned(leg=rows.used[at].leg, speaks=speaks))
-        sent = self._outgoing.send(skipped=skipped)
-        if self._unheard:
-            self._tell_started(sent, time.monotonic())
-        for at in ended.tolist():
-            row = rows.used[at]
-            if row.token is not None:
-                self._facts.put(m.RowAudioEnded(leg=row.leg, token=row.token))
-            self._over(at)
+            self._recorders.tick(mix_engine.frames, mix_engine.tx, mix_engine.companding, skipped=skipped)
+        for row, digit in mix_engine.digits:
+            self._facts.post(m.RowDigitPressed(leg=rows.used[row].leg, digit=digit))
+        for row, speaking in mix_engine.speech_changes:
+            self._facts.post(m.SpeechChanged(leg=rows.used[row].leg, speaking=speaking))
+        sent = self._sender.send(skipped=skipped)
+        if self._not_started:
+            self._post_started(sent, time.monotonic())
+        for row in ended.tolist():
+            leg_row = rows.used[row]
+            if leg_row.token is not None:
+                self._facts.post(m.RowAudioEnded(leg=leg_row.leg, token=leg_row.token))
+            self._clear_clip(row)
 
-    def _tell_started(self, sent: Numbers, handed_over: float) -> None:
-        gone = set(sent.tolist())
-        for at in sorted(self._unheard):
-            row = self._rows.used[at]
-            if at in gone and row.hears is None and row.token is not None:
-                self._unheard.discard(at)
-                self._facts.put(m.RowAudioStarted(leg=row.leg, token=row.token, monotonic_s=handed_over))
+    def _post_started(self, sent: Numbers, handed_over: float) -> None:
+        sent_rows = set(sent.tolist())
+        for row in sorted(self._not_started):
+            leg_row = self._rows.used[row]
+            if row in sent_rows and leg_row.hears is None and leg_row.token is not None:
+                self._not_started.discard(row)
+                self._facts.post(m.RowAudioStarted(leg=leg_row.leg, token=leg_row.token, monotonic_s=handed_over))
 
-    def tell(self, now: float) -> None:
+    def after_tick(self, now: float) -> None:
         """The packets of a tick have left: tell what is due of the rows, hear what is told."""
-        self._telling.tick(now)
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
-            if (left := self._ports.are_left(now)) is not self._rows_left:
-                self._rows_left = left
-                self._facts.put(m.RowsLeft(some=left))
+        self._periodic_reports.tick(now)
+        if now >= self._next_port_check:
+            self._next_port_check = now + PORT_CHECK_S
+            if (available := self._ports.has_free(now)) is not self._rows_available:
+                self._rows_available = available
+                self._facts.post(m.RowsAvailable(available=available))
 
     def close(self, now: float) -> None:
         """End every recording and every leg."""
         self._recorders.close()
-        for leg in list(self._rows.of):
+        for leg in list(self._rows.by_leg):
             self._close(leg, now)
 
 
-def _srtp(keys: m.SrtpParameters | None, *, before: SrtpSession | None) -> SrtpSession | None:
+def _srtp(keys: m.SrtpParameters | None, *, previous: SrtpSession | None) -> SrtpSession | None:
     """What seals a row's packets from now on. Raises: CommandImpossible."""
     if keys is None:
         return None
     try:
-        return SrtpSession(SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.profile), before)
-    except KeyWrong as error:
+        return SrtpSession(SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.profile), previous)
+    except SrtpKeyInvalid as error:
         raise CommandImpossible(error.message) from error

@@ -47,7 +47,7 @@ def rows_allowed(wanted: int) -> int:
     return max(1, (soft - OTHER_FILES) // FILES_OF_ROW)
 
 
-def arguments(given: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="holdfast-media", description="Carries the sound of all calls.")
     parser.add_argument("--socket", type=Path, required=True, help="local socket on which control asks")
@@ -59,39 +59,39 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clip-frames", type=int, default=CLIP_FRAMES, help="frames of 20 ms the clip bank holds")
     parser.add_argument("--plain-sockets", action="store_true", help="a system call per packet, no kernel AIO")
     parser.add_argument("--supervisor", type=int, help="end when this process ends")
-    return parser.parse_args(given)
+    return parser.parse_args(arguments)
 
 
 def run() -> int:
     """Run until told to end; the exit status."""
-    given = arguments()
+    arguments = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s media %(levelname)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    rows = rows_allowed(given.rows)
-    if rows < given.rows:
-        log.warning("rows=%d of %d: the limit on open files (ulimit -n) allows no more", rows, given.rows)
-    outbox = FactQueue(limit=FACTS_KEPT)
+    rows = rows_allowed(arguments.rows)
+    if rows < arguments.rows:
+        log.warning("rows=%d of %d: the limit on open files (ulimit -n) allows no more", rows, arguments.rows)
+    facts = FactQueue(limit=FACTS_KEPT)
 
     def make_io(packets: Bytes) -> PacketIO:
-        io, name = (PlainSockets(packets), "plain sockets") if given.plain_sockets else best_io(packets)
+        io, name = (PlainSockets(packets), "plain sockets") if arguments.plain_sockets else best_io(packets)
         log.info("packets go by %s", name)
         return io
 
     try:
-        ports = Ports(ip=str(given.ip), base=given.base, rows=rows, rest_s=given.rest)
-        plane = MediaServer(
-            ports=ports, clip_frames=given.clip_frames, outbox=outbox, make_io=make_io, silence_s=given.silence
+        ports = Ports(ip=str(arguments.ip), base=arguments.base, rows=rows, rest_s=arguments.rest)
+        server = MediaServer(
+            ports=ports, clip_frames=arguments.clip_frames, facts=facts, make_io=make_io, silence_s=arguments.silence
         )
-        door = ControlSocket(given.socket, outbox)
-        process = MediaLoop(plane, door, outbox, supervisor=given.supervisor)
+        control_socket = ControlSocket(arguments.socket, facts)
+        loop = MediaLoop(server, control_socket, facts, supervisor=arguments.supervisor)
     except (ValueError, ControlSocketTaken, ProcessLookupError) as error:
         log.error("cannot start: %s", error)
         return 2
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        process.ending = True
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        loop.stopping = True
 
-    signal.signal(signal.SIGTERM, end)
-    log.info("pid=%d rows=%d ports=%d-%d socket=%s", os.getpid(), rows, ports.base, ports.last, given.socket)
-    process.run()
+    signal.signal(signal.SIGTERM, stop)
+    log.info("pid=%d rows=%d ports=%d-%d socket=%s", os.getpid(), rows, ports.base, ports.last, arguments.socket)
+    loop.run()
     return 0

@@ -41,7 +41,7 @@ class MediaPort(Protocol):
     def beep(self, legs: Iterable[str], *, tone: Tone) -> None:
         """Lay a short tone over whatever these legs are sent."""
 
-    def listen(self, legs: Iterable[str], *, wanted: bool) -> None:
+    def detect_speech(self, legs: Iterable[str], *, enabled: bool) -> None:
         """Have it told when these parties speak, or no more."""
 
     def batch(self) -> AbstractContextManager[None]:
@@ -99,7 +99,7 @@ class AudioEffectExecutor:
             case Beep(ears=ears, tone=tone):
                 self._media.beep((ear for ear in ears if ear in rows), tone=tone)
             case Listen(calls=calls, wanted=wanted):
-                self._media.listen((call for call in calls if call in rows), wanted=wanted)
+                self._media.detect_speech((call for call in calls if call in rows), enabled=wanted)
             case ChangeCapture():
                 self._tapes.carry_out(effect)
             case _:
@@ -118,8 +118,8 @@ class AudioEffectExecutor:
             self._media.drop(rows)
             self._media.route({call: None if heard is None else (heard[1],) for call, heard in alone.items()})
             self.carry_out(RouteAudio(hears=tuple(together.items())))
-            self._media.listen(rows - listened, wanted=False)
-            self._media.listen(rows & listened, wanted=True)
+            self._media.detect_speech(rows - listened, enabled=False)
+            self._media.detect_speech(rows & listened, enabled=True)
 
     def _play(self, effect: PlaySound | StopSound, rows: Set[CallSid]) -> None:
         """A sound from the library, or what another leg's phone sends, in the place of one."""

@@ -62,7 +62,7 @@ from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.http.client import WebClient, tls_context
 from holdfast.voice.runtime.http.ssrf_policy import policy_of
-from holdfast.voice.runtime.media_client import MediaPlane
+from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.recordings.recorder import Recorder
@@ -139,7 +139,7 @@ class Engine:
         self.clock = Clock()
         self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16), store=store)
         self._registrations = StoredRegistrations(store)
-        self.media = MediaPlane(settings.media_socket)
+        self.media = MediaClient(settings.media_socket)
         self.quality = Quality()
         self.switch = Switch(
             journal=journal,
@@ -274,7 +274,7 @@ class Engine:
             return "SIP is not open"
         if not self.media.is_attached:
             return "the media process is away; it is being restarted"
-        if not self.media.rows_left:
+        if not self.media.rows_available:
             why = "is in use, rests after use, or has its ports held by another program"
             return f"no media row is free for another call: each of the {self.media.capacity} (setting rtp_rows) {why}"
         if (trouble := self._journal.trouble() or self.switch.store_failure) is not None:
@@ -339,8 +339,8 @@ class Engine:
                 case media_words.RowDigitPressed(leg=leg, digit=digit):
                     if self.legs.pressed(CallSid(leg), digit):
                         self.switch.post(DigitPressed(call=CallSid(leg), digit=digit))
-                case media_words.SpeechTurned(leg=leg, speaks=speaks):
-                    self.switch.post(LegSpeaks(call=CallSid(leg), speaks=speaks))
+                case media_words.SpeechChanged(leg=leg, speaking=speaking):
+                    self.switch.post(LegSpeaks(call=CallSid(leg), speaks=speaking))
                 case media_words.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.silent(CallSid(leg), silent_s)
                 case media_words.RequestRefused(leg=leg):

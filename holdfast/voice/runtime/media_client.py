@@ -30,12 +30,12 @@ from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.control_link.recording_messages import (
-    CaptureCommand,
+    TapCommand,
 )
 from holdfast.voice.media_process.errors import (
-    MediaAway,
     MediaMessageUnreadable,
     MediaRefused,
+    MediaUnavailable,
     RowsFull,
 )
 
@@ -60,7 +60,7 @@ class RowAddress:
     port: int
 
 
-class MediaPlane:
+class MediaClient:
     """A connection to the media process that comes back by itself.
 
     When the process is restarted its rows are gone: `Detached`, then `Attached` without rows. When only control was,
@@ -74,14 +74,14 @@ class MediaPlane:
         self._attached = asyncio.Event()
         self.capacity = 0
         """How many rows the media process has."""
-        self.rows_left = True
+        self.rows_available = True
         """Whether another leg can have a row."""
         self._writer: asyncio.StreamWriter | None = None
-        self._numbers = 0
-        self._putting = asyncio.Lock()
+        self._last_number = 0
+        self._put_lock = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[m.Reply]] = {}
-        self._posted: dict[int, tuple[m.Command, ...]] = {}
-        self._collected: list[m.Command] | None = None
+        self._sent: dict[int, tuple[m.Command, ...]] = {}
+        self._batched: list[m.Command] | None = None
 
     async def run(self) -> None:
         """Keep attached until cancelled. Start it as a task; everything else waits for it."""
@@ -92,9 +92,9 @@ class MediaPlane:
                 except OSError:
                     await asyncio.sleep(RECONNECT_S)
                     continue
-                await self._attend(reader, writer)
+                await self._serve_connection(reader, writer)
         finally:
-            self._lose("the client was stopped")
+            self._on_disconnect("the client was stopped")
 
     @property
     def is_attached(self) -> bool:
@@ -112,7 +112,7 @@ class MediaPlane:
 
         Raises: RowsFull, MediaAway.
         """
-        opened = await self._ask(m.OpenRow(number=self._next(), leg=leg), m.RowOpened)
+        opened = await self._request(m.OpenRow(number=self._next_number(), leg=leg), m.RowOpened)
         return RowAddress(row=opened.row, ip=opened.ip, port=opened.port)
 
     async def put_clip(self, clip_id: str, audio: bytes) -> None:
@@ -121,23 +121,23 @@ class MediaPlane:
         Units: `audio` is µ-law at 8 kHz, mono. The least recently played clips make room when the bank is full.
         Raises: MediaRefused (larger than the bank), MediaAway.
         """
-        async with self._putting:
+        async with self._put_lock:
             for offset in range(0, max(1, len(audio)), m.CLIP_PART):
                 part = audio[offset : offset + m.CLIP_PART]
-                request = m.PutClip(number=self._next(), clip_id=clip_id, total=len(audio), offset=offset)
-                await self._ask(request, m.Done, sound=part)
+                request = m.PutClip(number=self._next_number(), clip_id=clip_id, total=len(audio), offset=offset)
+                await self._request(request, m.Done, audio=part)
 
     async def has_clip(self, clip_id: str) -> bool:
         """Whether the bank holds the clip. Raises: MediaAway."""
-        return (await self._ask(m.AskClip(number=self._next(), clip_id=clip_id), m.ClipKnown)).known
+        return (await self._request(m.HasClip(number=self._next_number(), clip_id=clip_id), m.ClipKnown)).known
 
     async def rows(self) -> tuple[m.RowState, ...]:
         """Every row in use. Raises: MediaAway."""
-        return (await self._ask(m.ListRows(number=self._next()), m.RowList)).rows
+        return (await self._request(m.ListRows(number=self._next_number()), m.RowList)).rows
 
     async def applied(self) -> None:
         """Return once everything posted before is in force for the next tick. Raises: MediaAway."""
-        await self._ask(m.RequestBatch(number=self._next(), commands=()), m.Done)
+        await self._request(m.RequestBatch(number=self._next_number(), commands=()), m.Done)
 
     # --- commands ---------------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class MediaPlane:
         The party is heard from `remote`, and by `rtp_source` from the host that it is `signalled_from`, or anywhere. A
         new `remote`, or a party that may speak again, opens the window in which another of these may be latched.
         """
-        self._post(
+        self._send_command(
             m.DescribeRow(
                 leg=leg,
                 remote=remote,
@@ -181,7 +181,7 @@ class MediaPlane:
 
     def close_row(self, leg: m.Leg) -> None:
         """The leg is over. Its ports rest for 30 s."""
-        self._post(m.CloseRow(leg=leg))
+        self._send_command(m.CloseRow(leg=leg))
 
     def play(self, leg: m.Leg, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
         """Play a clip from its beginning in the leg's player. Units: `loops` rounds; 0 means 1000.
@@ -190,128 +190,128 @@ class MediaPlane:
         It is heard while the leg is routed to its own player (`None`), and runs on unheard while it is not.
         """
         rounds = loops if loops > 0 else ENDLESS_ROUNDS
-        self._post(m.PlayClip(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
+        self._send_command(m.PlayClip(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
 
     def stop(self, leg: m.Leg, token: str) -> None:
         """Stop that sound if the leg still plays it; there is no `SoundEnded` then."""
-        self._post(m.StopClip(leg=leg, token=token))
+        self._send_command(m.StopClip(leg=leg, token=token))
 
     def route(self, hears: Mapping[m.Leg, m.Hears]) -> None:
         """Who hears whom from the next tick on. Shape: only the ears that change."""
-        self._post(m.RouteRows(hears=tuple(hears.items())))
+        self._send_command(m.RouteRows(hears=tuple(hears.items())))
 
     def drop(self, legs: Iterable[m.Leg]) -> None:
         """Drop what waits to be played of what these parties said."""
-        self._post(m.Drop(legs=tuple(legs)))
+        self._send_command(m.Drop(legs=tuple(legs)))
 
     def beep(self, legs: Iterable[m.Leg], *, tone: Tone) -> None:
         """Lay a short tone over whatever these legs are sent, from the next tick on."""
-        self._post(m.BeepRows(legs=tuple(legs), tone=tone))
+        self._send_command(m.BeepRows(legs=tuple(legs), tone=tone))
 
-    def pass_on(self, leg: m.Leg, digit: str) -> None:
+    def relay_digit(self, leg: m.Leg, digit: str) -> None:
         """Press for the leg's peer a key that the party told of by signalling. Nothing when it has no one peer."""
-        self._post(m.PassOn(leg=leg, digit=digit))
+        self._send_command(m.RelayDigit(leg=leg, digit=digit))
 
-    def listen(self, legs: Iterable[m.Leg], *, wanted: bool) -> None:
+    def detect_speech(self, legs: Iterable[m.Leg], *, enabled: bool) -> None:
         """Have it told (`SpeechTurned`) when these parties begin to speak and stop, or no more."""
-        self._post(m.ListenToRows(legs=tuple(legs), wanted=wanted))
+        self._send_command(m.DetectSpeech(legs=tuple(legs), enabled=enabled))
 
-    def capture(self, command: CaptureCommand) -> None:
+    def capture(self, command: TapCommand) -> None:
         """Record, change what is recorded, or stop. The end comes as the fact `CaptureClosed`."""
-        self._post(command)
+        self._send_command(command)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Commands posted inside leave together and take effect at one tick. There must be no `await` inside."""
-        if self._collected is not None:
+        if self._batched is not None:
             yield
             return
-        collected: list[m.Command] = []
-        self._collected = collected
+        batched: list[m.Command] = []
+        self._batched = batched
         try:
             yield
         finally:
-            self._collected = None
-        if collected:
-            self._send_batch(tuple(collected))
+            self._batched = None
+        if batched:
+            self._send_batch(tuple(batched))
 
     # --- facts ------------------------------------------------------------------------------------------------
 
     async def facts(self) -> AsyncIterator[m.Fact]:
         """What happened, in order, without end. One reader; a fact it was given is not given again."""
         while True:
-            while (fact := self._facts.take()) is not None:
+            while (fact := self._facts.pop()) is not None:
                 yield fact
             self._facts_came.clear()
             await self._facts_came.wait()
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read one connection to its end."""
         unpacker = m.Unpacker()
         self._writer = writer
-        why = "control stops"
+        reason = "control stops"
         try:
             while data := await reader.read(1 << 16):
                 for text, _ in unpacker.feed(data):
-                    self._take(m.read_answer(text))
-            why = "the media process closed the connection"
+                    self._handle(m.parse_server_message(text))
+            reason = "the media process closed the connection"
         except (OSError, MediaMessageUnreadable) as error:
-            why = str(error)
+            reason = str(error)
         finally:
             writer.close()
-            self._lose(why)
+            self._on_disconnect(reason)
 
-    def _take(self, answer: m.Answer) -> None:
-        match answer:
+    def _handle(self, message: m.ServerMessage) -> None:
+        match message:
             case m.Done() | m.NotDone() | m.RowOpened() | m.ClipKnown() | m.RowList():
-                self._posted.pop(answer.number, None)
-                waiting = self._waiting.pop(answer.number, None)
+                self._sent.pop(message.number, None)
+                waiting = self._waiting.pop(message.number, None)
                 if waiting is not None and not waiting.done():
-                    waiting.set_result(answer)
+                    waiting.set_result(message)
             case _:
-                if isinstance(answer, m.ControlAttached):
-                    self.capacity, self.rows_left = answer.capacity, True
+                if isinstance(message, m.ControlAttached):
+                    self.capacity, self.rows_available = message.capacity, True
                     self._attached.set()
-                elif isinstance(answer, m.RowsLeft):
-                    self.rows_left = answer.some
-                elif isinstance(answer, m.RequestRefused):
-                    log.warning("leg=%s command=%s refused: %s", answer.leg, answer.command, answer.message)
-                self._tell(answer)
+                elif isinstance(message, m.RowsAvailable):
+                    self.rows_available = message.available
+                elif isinstance(message, m.RequestRefused):
+                    log.warning("leg=%s command=%s refused: %s", message.leg, message.command, message.message)
+                self._post_fact(message)
 
-    def _lose(self, why: str) -> None:
+    def _on_disconnect(self, reason: str) -> None:
         """The connection is gone: whoever waits is told, and what was posted is refused."""
         self._writer = None
         was_attached = self._attached.is_set()
         self._attached.clear()
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(MediaAway(why))
+                waiting.set_exception(MediaUnavailable(reason))
         self._waiting.clear()
-        posted, self._posted = self._posted, {}
-        for commands in posted.values():
-            self._refuse(commands, why)
+        sent, self._sent = self._sent, {}
+        for commands in sent.values():
+            self._refuse(commands, reason)
         if was_attached:
-            log.info("the media process is away: %s", why)
-            self._tell(m.ControlDetached())
+            log.info("the media process is away: %s", reason)
+            self._post_fact(m.ControlDetached())
 
-    async def _ask(self, request: m.Request, reply_type: type[R], *, sound: bytes = b"") -> R:
+    async def _request(self, request: m.Request, reply_type: type[R], *, audio: bytes = b"") -> R:
         """Send a request and await its reply. Raises: RowsFull, MediaRefused, MediaAway."""
         if self._writer is None:
-            raise MediaAway("the media process is not attached")
+            raise MediaUnavailable("the media process is not attached")
         waiting: asyncio.Future[m.Reply] = asyncio.get_running_loop().create_future()
         self._waiting[request.number] = waiting
         try:
-            self._writer.write(m.pack(request, sound))
+            self._writer.write(m.pack(request, audio))
             async with asyncio.timeout(REPLY_TIMEOUT_S):
                 reply = await waiting
         except TimeoutError as error:
-            raise MediaAway(f"the media process did not answer in {REPLY_TIMEOUT_S:g} s") from error
+            raise MediaUnavailable(f"the media process did not answer in {REPLY_TIMEOUT_S:g} s") from error
         finally:
             self._waiting.pop(request.number, None)
         match reply:
-            case m.NotDone(why="full"):
+            case m.NotDone(reason="full"):
                 raise RowsFull(reply.message)
             case m.NotDone():
                 raise MediaRefused(reply.message)
@@ -320,9 +320,9 @@ class MediaPlane:
             case _:
                 raise MediaRefused(f"{type(request).__name__} was answered by {type(reply).__name__}")
 
-    def _post(self, command: m.Command) -> None:
-        if self._collected is not None:
-            self._collected.append(command)
+    def _send_command(self, command: m.Command) -> None:
+        if self._batched is not None:
+            self._batched.append(command)
         else:
             self._send_batch((command,))
 
@@ -330,24 +330,24 @@ class MediaPlane:
         if self._writer is None:
             self._refuse(commands, "the media process is not attached")
             return
-        batch = m.RequestBatch(number=self._next(), commands=commands)
-        self._posted[batch.number] = commands
+        batch = m.RequestBatch(number=self._next_number(), commands=commands)
+        self._sent[batch.number] = commands
         self._writer.write(m.pack(batch))
 
-    def _refuse(self, commands: tuple[m.Command, ...], why: str) -> None:
+    def _refuse(self, commands: tuple[m.Command, ...], reason: str) -> None:
         """Tell of commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, CaptureCommand | m.Drop | m.BeepRows | m.PassOn | m.ListenToRows):
+            if isinstance(command, TapCommand | m.Drop | m.BeepRows | m.RelayDigit | m.DetectSpeech):
                 continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
-            legs = [ear for ear, _ in command.hears] if isinstance(command, m.RouteRows) else [command.leg]
+            legs = [listener for listener, _ in command.hears] if isinstance(command, m.RouteRows) else [command.leg]
             token = command.token if isinstance(command, m.PlayClip | m.StopClip) else None
             for leg in legs:
-                self._tell(m.RequestRefused(leg=leg, command=command.kind, token=token, message=why))
+                self._post_fact(m.RequestRefused(leg=leg, command=command.kind, token=token, message=reason))
 
-    def _tell(self, fact: m.Fact) -> None:
-        self._facts.put(fact)
+    def _post_fact(self, fact: m.Fact) -> None:
+        self._facts.post(fact)
         self._facts_came.set()
 
-    def _next(self) -> int:
-        self._numbers += 1
-        return self._numbers
+    def _next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number

@@ -1,1 +1,1 @@
-"""G.711 tables and the WAV header."""
+"""The G.711 tables and the WAV header."""

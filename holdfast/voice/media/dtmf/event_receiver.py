@@ -18,7 +18,7 @@ _RECENT = 5 * 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
+class DigitPress:
     """The press heard last, in the stream `ssrc`. Units: `timestamp` and `duration` in samples."""
 
     ssrc: int
@@ -27,9 +27,9 @@ class Press:
     duration: int
 
 
-def hear(
-    last: Press | None, payload: bytes, *, timestamp: int, marker: bool, ssrc: int
-) -> tuple[Press | None, str | None]:
+def receive(
+    last: DigitPress | None, payload: bytes, *, timestamp: int, marker: bool, ssrc: int
+) -> tuple[DigitPress | None, str | None]:
     """The press heard last from now on, and the digit if this packet is the first of a new press.
 
     Another stream has a clock of its own, which tells nothing about presses of this one. A press too long for the
@@ -38,7 +38,7 @@ def hear(
     """
     if len(payload) < 4 or payload[0] >= len(DIGITS):
         return last, None
-    press = Press(ssrc=ssrc, event=payload[0], timestamp=timestamp, duration=int.from_bytes(payload[2:4], "big"))
+    press = DigitPress(ssrc=ssrc, event=payload[0], timestamp=timestamp, duration=int.from_bytes(payload[2:4], "big"))
     if last is not None and last.ssrc == ssrc:
         later_by = (timestamp - last.timestamp) % _WRAP
         if later_by == 0:

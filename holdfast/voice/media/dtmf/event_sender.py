@@ -37,11 +37,11 @@ def plan(digits: str) -> tuple[OutgoingEvent | None, ...]:
         if digit in PAUSE_FRAMES:
             ticks += [None] * PAUSE_FRAMES[digit]
         elif digit.upper() in DIGITS:
-            ticks += _press(DIGITS.index(digit.upper()))
+            ticks += _event_ticks(DIGITS.index(digit.upper()))
     return tuple(ticks)
 
 
-def _press(code: int) -> list[OutgoingEvent | None]:
+def _event_ticks(code: int) -> list[OutgoingEvent | None]:
     ticks: list[OutgoingEvent | None] = []
     for tick in range(ON_FRAMES + END_PACKETS - 1):
         ticks.append(
@@ -55,11 +55,11 @@ def _press(code: int) -> list[OutgoingEvent | None]:
     return ticks + [None] * (ON_FRAMES + OFF_FRAMES - len(ticks))
 
 
-def packet(event: OutgoingEvent, *, payload_type: int, sequence: int, began: int, ssrc: int) -> bytes:
+def packet(event: OutgoingEvent, *, payload_type: int, sequence: int, event_timestamp: int, ssrc: int) -> bytes:
     """The whole packet. Units: `began` is the timestamp of the tick in which the key did.
 
     It is the same for all packets of a key, through ticks that were left out between them: another one is another key.
     """
-    kind = payload_type | (0x80 if event.first else 0)
+    second_byte = payload_type | (0x80 if event.first else 0)
     payload = struct.pack("!BBH", event.code, (_END if event.last else 0) | _VOLUME, event.duration)
-    return struct.pack("!BBHII", VERSION_2, kind, sequence, began, ssrc) + payload
+    return struct.pack("!BBHII", VERSION_2, second_byte, sequence, event_timestamp, ssrc) + payload

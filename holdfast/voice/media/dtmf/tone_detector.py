@@ -22,18 +22,18 @@ from holdfast.voice.media.codec.g711 import (
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 
 LOW_HZ, HIGH_HZ = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
-KEYS = np.array(list("123A456B789C*0#D"))
+DTMF_DIGITS = np.array(list("123A456B789C*0#D"))
 STEP = SAMPLES // 2
 
-LEAST_POWER = 2 * 10 ** (-38 / 10)
+MIN_POWER = 2 * 10 ** (-38 / 10)
 """Mean square, full scale being 1, of the softest key: −38 dB and two tones of it."""
-LEAST_SHARE = 0.7
+MIN_SHARE = 0.7
 """Of all that is heard. A tone 1.5 % off keeps two thirds, one 3.5 % off much less."""
-MOST_TWIST_DB = 8.0
-LOOKS, LOOKS_WITHOUT = 2, 4
+MAX_TWIST_DB = 8.0
+LOOKS_TO_BEGIN, LOOKS_TO_END = 2, 4
 
 _NONE = -1
-_SOUND: NDArray[np.float32] = (DECODE.astype(np.float32) / np.float32(32768)).astype(np.float32)
+_SAMPLES: NDArray[np.float32] = (DECODE.astype(np.float32) / np.float32(32768)).astype(np.float32)
 _time = np.arange(SAMPLES) / 8000
 _FILTERS: NDArray[np.float32] = np.concatenate(
     [
@@ -47,8 +47,8 @@ _FILTERS: NDArray[np.float32] = np.concatenate(
 mean square."""
 _COARSE_FILTERS: NDArray[np.float32] = np.ascontiguousarray(2 * _FILTERS[::2])
 """The same for every other sample."""
-_COARSE_SHARE = 0.7 * LEAST_SHARE
-_TWIST = 10 ** (MOST_TWIST_DB / 10)
+_COARSE_SHARE = 0.7 * MIN_SHARE
+_TWIST = 10 ** (MAX_TWIST_DB / 10)
 
 Floats = NDArray[np.float32]
 
@@ -57,92 +57,92 @@ class ToneDetector:
     """What each listened-to row has been heard to press."""
 
     def __init__(self, rows: int) -> None:
-        self._listens: Mask = np.zeros(rows, dtype=np.bool_)
+        self._enabled: Mask = np.zeros(rows, dtype=np.bool_)
         self._rows: Numbers = np.zeros(0, dtype=np.intp)
-        self._sound: Floats = np.zeros((rows, SAMPLES // 2), dtype=np.float32)
+        self._samples: Floats = np.zeros((rows, SAMPLES // 2), dtype=np.float32)
         """Room to decode in: memory that is new each time costs more than the decoding."""
-        self._late: Bytes = np.zeros((rows, STEP), dtype=np.uint8)
+        self._second_half: Bytes = np.zeros((rows, STEP), dtype=np.uint8)
         """The second half of each row's last frame."""
-        self._seen: Numbers = np.full(rows, _NONE, dtype=np.intp)
-        self._looks: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._held: Numbers = np.full(rows, _NONE, dtype=np.intp)
-        self._gone: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._last_digit: Numbers = np.full(rows, _NONE, dtype=np.intp)
+        self._looks_alike: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._pressed: Numbers = np.full(rows, _NONE, dtype=np.intp)
+        self._looks_without: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
-    def listen(self, row: int, *, wanted: bool) -> None:
+    def set_enabled(self, row: int, *, enabled: bool) -> None:
         """Whether keys are looked for in this row's sound; what was heard before is forgotten when that changes."""
-        if wanted != self._listens[row]:
-            self._listens[row] = wanted
-            self._late[row] = SILENCE[ULAW]
-            self._seen[row] = self._held[row] = _NONE
-            self._rows = np.flatnonzero(self._listens)
+        if enabled != self._enabled[row]:
+            self._enabled[row] = enabled
+            self._second_half[row] = SILENCE[ULAW]
+            self._last_digit[row] = self._pressed[row] = _NONE
+            self._rows = np.flatnonzero(self._enabled)
 
-    def hear(self, frames: Bytes, law: Numbers) -> list[tuple[int, str]]:
+    def detect(self, frames: Bytes, companding: Numbers) -> list[tuple[int, str]]:
         """Look at the next frame of the first rows: each row in which a key begins, and the key."""
         rows = self._rows[: np.searchsorted(self._rows, len(frames))]
         if not rows.size:
             return []
-        codes, laws = frames[rows], law[rows]
+        codes, compandings = frames[rows], companding[rows]
         # Where no key is, was, or is held, nothing changes.
-        watched = self._seen[rows] & self._held[rows] != _NONE
-        some = np.flatnonzero(self._may_be_keys(codes[:, ::2], laws) | watched)
-        pressed: list[tuple[int, str]] = []
-        if some.size:
-            at, laws = rows[some], laws[some]
-            between = np.concatenate([self._late[at], codes[some, :STEP]], axis=1)
-            self._look(at, keys_in(between, laws), pressed)
-            self._look(at, keys_in(codes[some], laws), pressed)
-        self._late[rows] = codes[:, STEP:]
-        return pressed
+        active = self._last_digit[rows] & self._pressed[rows] != _NONE
+        candidates = np.flatnonzero(self._may_be_digits(codes[:, ::2], compandings) | active)
+        begun: list[tuple[int, str]] = []
+        if candidates.size:
+            looked_at, compandings = rows[candidates], compandings[candidates]
+            between = np.concatenate([self._second_half[looked_at], codes[candidates, :STEP]], axis=1)
+            self._update(looked_at, detect_digits(between, compandings), begun)
+            self._update(looked_at, detect_digits(codes[candidates], compandings), begun)
+        self._second_half[rows] = codes[:, STEP:]
+        return begun
 
-    def _may_be_keys(self, codes: Bytes, law: Numbers) -> Mask:
+    def _may_be_digits(self, codes: Bytes, companding: Numbers) -> Mask:
         """Whether there may be a key in each 20 ms of sound. Shape: `codes[n, 80]`, every other sample, of `law[n]`.
 
         All tones of keys lie below half of 4 kHz; what lies above comes down as noise, and is as loud as it was.
         """
-        sound = _decoded(codes, law, out=self._sound[: len(codes)])
-        total = np.einsum("ns,ns->n", sound, sound) / (SAMPLES // 2)
-        squares = np.square(sound @ _COARSE_FILTERS)
-        may: Mask = (squares.sum(axis=1) >= _COARSE_SHARE * total) & (total >= LEAST_POWER / 2)
-        return may
+        samples = _decoded(codes, companding, out=self._samples[: len(codes)])
+        total = np.einsum("ns,ns->n", samples, samples) / (SAMPLES // 2)
+        squares = np.square(samples @ _COARSE_FILTERS)
+        possible: Mask = (squares.sum(axis=1) >= _COARSE_SHARE * total) & (total >= MIN_POWER / 2)
+        return possible
 
-    def _look(self, rows: Numbers, keys: Numbers, pressed: list[tuple[int, str]]) -> None:
+    def _update(self, rows: Numbers, digits: Numbers, begun: list[tuple[int, str]]) -> None:
         """One more look at these rows. Shape: `keys[n]`."""
-        self._looks[rows] = np.where(keys == self._seen[rows], self._looks[rows] + 1, 1)
-        self._seen[rows] = keys
-        self._gone[rows] = np.where(keys == self._held[rows], 0, self._gone[rows] + 1)
-        over = rows[(self._held[rows] != _NONE) & (self._gone[rows] >= LOOKS_WITHOUT)]
-        self._held[over] = _NONE
-        begun = (keys != _NONE) & (self._looks[rows] == LOOKS) & (self._held[rows] != keys)
-        for k in np.flatnonzero(begun).tolist():
-            self._held[rows[k]] = keys[k]
-            self._gone[rows[k]] = 0
-            pressed.append((int(rows[k]), str(KEYS[keys[k]])))
+        self._looks_alike[rows] = np.where(digits == self._last_digit[rows], self._looks_alike[rows] + 1, 1)
+        self._last_digit[rows] = digits
+        self._looks_without[rows] = np.where(digits == self._pressed[rows], 0, self._looks_without[rows] + 1)
+        ended = rows[(self._pressed[rows] != _NONE) & (self._looks_without[rows] >= LOOKS_TO_END)]
+        self._pressed[ended] = _NONE
+        begins = (digits != _NONE) & (self._looks_alike[rows] == LOOKS_TO_BEGIN) & (self._pressed[rows] != digits)
+        for k in np.flatnonzero(begins).tolist():
+            self._pressed[rows[k]] = digits[k]
+            self._looks_without[rows[k]] = 0
+            begun.append((int(rows[k]), str(DTMF_DIGITS[digits[k]])))
 
 
-def _decoded(codes: Bytes, law: Numbers, out: Floats | None = None) -> Floats:
-    sound = np.take(_SOUND[ULAW], codes, out=out, mode="clip")
-    if (alaw := np.flatnonzero(law == ALAW)).size:
-        sound[alaw] = np.take(_SOUND[ALAW], codes[alaw], mode="clip")
-    return sound
+def _decoded(codes: Bytes, companding: Numbers, out: Floats | None = None) -> Floats:
+    samples = np.take(_SAMPLES[ULAW], codes, out=out, mode="clip")
+    if (alaw := np.flatnonzero(companding == ALAW)).size:
+        samples[alaw] = np.take(_SAMPLES[ALAW], codes[alaw], mode="clip")
+    return samples
 
 
-def keys_in(codes: Bytes, law: Numbers) -> Numbers:
+def detect_digits(codes: Bytes, companding: Numbers) -> Numbers:
     """The key in each 20 ms of sound, or none. Shape: `codes[n, 160]` of `law[n]`."""
-    sound = _decoded(codes, law)
-    total = np.einsum("ns,ns->n", sound, sound) / SAMPLES
-    keys = np.full(len(total), _NONE, dtype=np.intp)
-    squares = np.square(sound @ _FILTERS)
+    samples = _decoded(codes, companding)
+    total = np.einsum("ns,ns->n", samples, samples) / SAMPLES
+    digits = np.full(len(total), _NONE, dtype=np.intp)
+    squares = np.square(samples @ _FILTERS)
     power = squares[:, :8] + squares[:, 8:]
     # Two tones of one group may pass this; few other sounds do.
-    tonal = power.sum(axis=1) >= LEAST_SHARE * total
-    some = np.flatnonzero(tonal & (total >= LEAST_POWER))
-    if not some.size:
-        return keys
-    power, total = power[some], total[some]
+    tonal = power.sum(axis=1) >= MIN_SHARE * total
+    candidates = np.flatnonzero(tonal & (total >= MIN_POWER))
+    if not candidates.size:
+        return digits
+    power, total = power[candidates], total[candidates]
     low, high = np.argmax(power[:, :4], axis=1), np.argmax(power[:, 4:], axis=1)
-    each = np.arange(len(some))
+    each = np.arange(len(candidates))
     low_power, high_power = power[each, low], power[each, 4 + high]
-    fits = (low_power + high_power >= LEAST_SHARE * total) & (low_power <= _TWIST * high_power)
+    fits = (low_power + high_power >= MIN_SHARE * total) & (low_power <= _TWIST * high_power)
     fits &= high_power <= _TWIST * low_power
-    keys[some[fits]] = (4 * low + high)[fits]
-    return keys
+    digits[candidates[fits]] = (4 * low + high)[fits]
+    return digits

@@ -23,27 +23,27 @@ DTMF_HZ = {
 """Source: ITU-T Q.23."""
 DTMF_LEVELS = (0.18, 0.22)
 """Low and high group; the high one a little stronger, for lines that swallow it. Source: ITU-T Q.24."""
-MOST_WAITING = 100
+MAX_WAITING = 100
 """Frames of tones that wait for one leg."""
 _EASE_S = 0.006
 _RATE_HZ = 8000
-_NOBODY: Numbers = np.zeros(0, dtype=np.intp)
+_NO_ROWS: Numbers = np.zeros(0, dtype=np.intp)
 
 
 def tone(digit: str) -> NDArray[np.float64]:
     """One key, as long as we press it, without a click. Raises: KeyError."""
     time = np.arange(ON_FRAMES * SAMPLES) / _RATE_HZ
     ease = np.minimum(1.0, np.arange(len(time)) / (_EASE_S * _RATE_HZ))
-    waves = [level * np.sin(2 * np.pi * hz * time) for level, hz in zip(DTMF_LEVELS, DTMF_HZ[digit], strict=True)]
-    both: NDArray[np.float64] = (waves[0] + waves[1]) * ease * ease[::-1]
-    return both
+    sines = [level * np.sin(2 * np.pi * hz * time) for level, hz in zip(DTMF_LEVELS, DTMF_HZ[digit], strict=True)]
+    samples: NDArray[np.float64] = (sines[0] + sines[1]) * ease * ease[::-1]
+    return samples
 
 
 @cache
-def _frames(digit: str, law: int) -> Bytes:
+def _frames(digit: str, companding: int) -> Bytes:
     """Shape: `[ON_FRAMES, 160]`, codes of a law."""
     samples = np.rint(32767 * tone(digit)).astype(np.intp)
-    frames: Bytes = ENCODE[law][samples + 32768].reshape(ON_FRAMES, SAMPLES)
+    frames: Bytes = ENCODE[companding][samples + 32768].reshape(ON_FRAMES, SAMPLES)
     return frames
 
 
@@ -54,31 +54,31 @@ class ToneGenerator:
         self._waiting: dict[int, list[tuple[str, int] | None]] = {}
         """For each frame the key and the number of its frame, or None for sound; the next one last."""
 
-    def press(self, row: int, digit: str) -> None:
+    def add(self, row: int, digit: str) -> None:
         """Let a leg hear a key behind those that wait; one too many is dropped."""
         waiting = self._waiting.get(row, [])
-        if digit in DTMF_HZ and len(waiting) < MOST_WAITING:
+        if digit in DTMF_HZ and len(waiting) < MAX_WAITING:
             frames = chain(zip(repeat(digit), range(ON_FRAMES), strict=False), repeat(None, OFF_FRAMES))
             self._waiting[row] = [*reversed(tuple(frames)), *waiting]
 
-    def end(self, row: int) -> None:
+    def clear(self, row: int) -> None:
         """Nothing more for this leg."""
         self._waiting.pop(row, None)
 
-    def lay(self, heard: Bytes, law: Numbers) -> Numbers:
+    def write_to(self, tx: Bytes, companding: Numbers) -> Numbers:
         """Put the next frame of each tone in place of what its leg hears; those rows.
 
         Shape: `heard[n, 160]`, codes of `law[row]`.
         """
         if not self._waiting:
-            return _NOBODY
+            return _NO_ROWS
         rows = []
         for row, waiting in list(self._waiting.items()):
-            key = waiting.pop()
+            digit_frame = waiting.pop()
             if not waiting:
                 del self._waiting[row]
-            if key is not None:
-                digit, number = key
-                heard[row] = _frames(digit, int(law[row]))[number]
+            if digit_frame is not None:
+                digit, number = digit_frame
+                tx[row] = _frames(digit, int(companding[row]))[number]
                 rows.append(row)
         return np.array(rows, dtype=np.intp)

@@ -1,1 +1,1 @@
-"""Audio of all legs as arrays: routing, mixing, clips, beeps, concealment."""
+"""The audio of all legs as arrays: routing, mixing, clips, beeps, concealment."""

@@ -1,6 +1,6 @@
-"""Sums of what legs say, each ear's own voice left out: one pass over all conferences.
+"""The mixer adds up the audio of all conferences in one pass and leaves each listener's own audio out.
 
-Invariant: what an ear gets is the exact sum of the decoded members, clipped once, encoded once.
+Invariant: a listener gets the exact sum of the decoded members, clipped once, encoded once.
 """
 
 from __future__ import annotations
@@ -21,43 +21,46 @@ _ZERO = 32768
 
 
 class Mixer:
-    """Adds up. Its arrays are kept from one tick to the next: memory that is new each time costs more than the sums."""
+    """The mixer keeps its arrays from one tick to the next: new memory each time costs more than the sums."""
 
     def __init__(self) -> None:
-        self._said: Bytes = np.empty((0, SAMPLES), dtype=np.uint8)
-        self._codes, self._linear, self._sums, self._heard = (np.empty((0, SAMPLES), dtype=np.intp) for _ in range(4))
+        self._rx: Bytes = np.empty((0, SAMPLES), dtype=np.uint8)
+        self._codes, self._linear, self._sums, self._totals = (np.empty((0, SAMPLES), dtype=np.intp) for _ in range(4))
 
     def mix(self, frames: Bytes, plan: MixPlan, out: Bytes) -> None:
-        """Write what each ear of the plan hears, encoded in its law. Shape: `out[ears, 160]`; sums do not overflow."""
-        members, ears = len(plan.members), len(plan.group_of_ear)
-        self._grow(max(members + 1, ears))
-        said, linear, sums, heard = self._said[:members], self._linear[: members + 1], self._sums, self._heard[:ears]
-        # The mode matters: any other one makes take() buffer its output.
-        np.take(frames, plan.members, axis=0, out=said, mode="clip")
+        """Write what each listener of the plan hears, in its companding. Sums do not overflow.
+
+        Shape: `frames` is the frames matrix; `out[listeners, 160]`, dtype uint8.
+        """
+        members, listeners = len(plan.members), len(plan.group_of_listener)
+        self._grow(max(members + 1, listeners))
+        rx, linear, sums, totals = self._rx[:members], self._linear[: members + 1], self._sums, self._totals[:listeners]
+        # The mode matters: with any other one take() buffers its output.
+        np.take(frames, plan.members, axis=0, out=rx, mode="clip")
         codes = self._codes[:members]
-        codes[:] = said
+        codes[:] = rx
         codes[plan.alaw_members] += 256 * ALAW
         np.take(_LINEAR, codes, out=linear[:members], mode="clip")
         linear[members] = 0
         group = 0
         for bucket in plan.buckets:
-            of_bucket = linear[bucket.first : bucket.first + bucket.groups * bucket.size]
-            together = of_bucket.reshape(bucket.groups, bucket.size, SAMPLES)
-            np.add.reduce(together, axis=1, out=sums[group : group + bucket.groups])
+            bucket_rows = linear[bucket.first : bucket.first + bucket.groups * bucket.size]
+            grouped = bucket_rows.reshape(bucket.groups, bucket.size, SAMPLES)
+            np.add.reduce(grouped, axis=1, out=sums[group : group + bucket.groups])
             group += bucket.groups
-        np.take(sums, plan.group_of_ear, axis=0, out=heard, mode="clip")
-        own = self._codes[:ears]
-        np.take(linear, plan.self_of_ear, axis=0, out=own, mode="clip")
-        heard -= own
-        heard += _ZERO
-        # Clipping the index of the table is clipping the sum.
-        np.take(ENCODE[ULAW], heard[: plan.ulaw_ears], out=out[: plan.ulaw_ears], mode="clip")
-        np.take(ENCODE[ALAW], heard[plan.ulaw_ears :], out=out[plan.ulaw_ears :], mode="clip")
+        np.take(sums, plan.group_of_listener, axis=0, out=totals, mode="clip")
+        own_audio = self._codes[:listeners]
+        np.take(linear, plan.self_of_listener, axis=0, out=own_audio, mode="clip")
+        totals -= own_audio
+        totals += _ZERO
+        # Clipping the table index saturates the sum.
+        np.take(ENCODE[ULAW], totals[: plan.ulaw_listeners], out=out[: plan.ulaw_listeners], mode="clip")
+        np.take(ENCODE[ALAW], totals[plan.ulaw_listeners :], out=out[plan.ulaw_listeners :], mode="clip")
 
     def _grow(self, rows: int) -> None:
-        """Have room for that many rows."""
-        if len(self._said) < rows:
-            self._said = np.empty((2 * rows, SAMPLES), dtype=np.uint8)
-            self._codes, self._linear, self._sums, self._heard = (
+        """Make room for that many rows."""
+        if len(self._rx) < rows:
+            self._rx = np.empty((2 * rows, SAMPLES), dtype=np.uint8)
+            self._codes, self._linear, self._sums, self._totals = (
                 np.empty((2 * rows, SAMPLES), dtype=np.intp) for _ in range(4)
             )

@@ -1,8 +1,9 @@
-"""Recordings while they are made: what legs say and hear, summed into channels, 20 ms at a time.
+"""Recordings in progress: what legs send and are sent, summed into channels, 20 ms at a time.
 
-One pass for all recordings: two gathers, one sum per channel. The samples leave in blocks, to be written elsewhere.
+One pass serves all recordings: two gathers, one sum per channel. The samples leave in blocks, which another thread
+writes.
 
-Point of view: a leg *says* what its party sends us, and *hears* what we send it.
+Point of view: RX is what the party sends us, TX is what we send the party.
 """
 
 from __future__ import annotations
@@ -18,29 +19,32 @@ from holdfast.voice.media.codec.g711 import DECODE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 
 BLOCK_FRAMES = 25
-"""Frames in a block that leaves to be written: half a second."""
+"""Frames in a block that is written: half a second."""
 LOUD = 200.0**2
-"""Mean square of a frame that is sound and not silence: −44 dB of full scale. Units: 16-bit samples, squared."""
+"""The mean square from which a frame is audio and not silence: −44 dB of full scale. Units: 16-bit samples, squared."""
 _FRAME_BYTES = 2 * SAMPLES
 
 
 class TapSource(NamedTuple):
-    """One source of sound: what the leg in this row says, or what it hears."""
+    """A tap source is one source of a channel: the RX or the TX audio of a row."""
 
     row: int
-    hears: bool
+    is_tx: bool
 
 
 Channels = tuple[tuple[TapSource, ...], ...]
-"""The voices of each channel; a channel without any is silent."""
+"""The sources of each channel; a channel without any is silent."""
 Mode = Literal["on", "silent", "off"]
-"""Captured; silence in its place; nothing at all, so that the recording becomes shorter."""
+"""`on` captures; `silent` writes silence in its place; `off` writes nothing, so that the recording becomes shorter."""
 K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
-    """How long a recording became, and where in it there was sound. Units: frames of 20 ms; None: only silence."""
+    """A length says how long a recording became and where in it there was audio.
+
+    Units: frames of 20 ms; None: only silence.
+    """
 
     frames: int
     first_loud: int | None
@@ -48,7 +52,7 @@ class Length:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Tape:
+class _Recording:
     channels: Channels
     quiet_frames: int
     mode: Mode = "on"
@@ -59,7 +63,7 @@ class _Tape:
     block: bytearray = field(default_factory=bytearray)
 
     def add(self, frame: bytes, *, loud: bool) -> None:
-        """Put a frame at the end."""
+        """Append a frame."""
         self.block += frame
         if loud:
             self.first_loud = self.frames if self.first_loud is None else self.first_loud
@@ -70,123 +74,131 @@ class _Tape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan(Generic[K]):
-    """Shape: voice `said_at[i]` of the flat list is what row `said[i]` says; channel c begins at voice `starts[c]`."""
+    """A plan lists the sources of all recordings side by side.
 
-    voices: int
-    said: Numbers
-    said_at: Numbers
-    heard: Numbers
-    heard_at: Numbers
+    Shape: source `rx_at[i]` of the flat list is the RX audio of row `rx[i]`; channel c begins at source `starts[c]`.
+    """
+
+    sources: int
+    rx: Numbers
+    rx_at: Numbers
+    tx: Numbers
+    tx_at: Numbers
     starts: Numbers
-    places: tuple[tuple[K, int, int], ...]
+    channels_of: tuple[tuple[K, int, int], ...]
 
 
 class RecordingTaps(Generic[K]):
-    """Every recording that is being made, by a key of the caller's."""
+    """Recording taps hold every recording in progress, by a key that the caller chooses."""
 
     def __init__(self) -> None:
-        self._tapes: dict[K, _Tape] = {}
+        self._recordings: dict[K, _Recording] = {}
         self._plan: _Plan[K] | None = None
         self._ready: list[tuple[K, bytes]] = []
 
     def __contains__(self, key: K) -> bool:
-        return key in self._tapes
+        return key in self._recordings
 
     def open(self, key: K, channels: Channels, *, quiet_frames: int = 0) -> None:
-        """Begin a recording; `quiet_frames` of silence in a row are told of, once for each silence (0: never)."""
-        self._tapes[key] = _Tape(channels=channels, quiet_frames=quiet_frames)
+        """Begin a recording.
+
+        `quiet_frames` of silence in a row are reported, once for each silence (0: never).
+        """
+        self._recordings[key] = _Recording(channels=channels, quiet_frames=quiet_frames)
         self._plan = None
 
-    def rewire(self, key: K, channels: Channels) -> None:
-        """Capture other voices from now on. Invariant: the number of channels stays."""
-        self._tapes[key].channels = channels
+    def set_channels(self, key: K, channels: Channels) -> None:
+        """Change the sources of a recording. Invariant: the number of channels stays the same."""
+        self._recordings[key].channels = channels
         self._plan = None
 
     def set_mode(self, key: K, mode: Mode) -> None:
-        """Pause, in one of two ways, or go on."""
-        self._tapes[key].mode = mode
+        """Pause a recording in one of two ways, or continue it."""
+        self._recordings[key].mode = mode
         self._plan = None
 
     def close(self, key: K) -> Length:
         """End a recording; its last block is ready."""
-        tape = self._tapes.pop(key)
+        recording = self._recordings.pop(key)
         self._plan = None
-        if tape.block:
-            self._ready.append((key, bytes(tape.block)))
-        return Length(frames=tape.frames, first_loud=tape.first_loud, last_loud=tape.last_loud)
+        if recording.block:
+            self._ready.append((key, bytes(recording.block)))
+        return Length(frames=recording.frames, first_loud=recording.first_loud, last_loud=recording.last_loud)
 
-    def take(self) -> Sequence[tuple[K, bytes]]:
-        """The blocks that are ready. Shape: 16-bit little-endian samples, channels interleaved."""
+    def take_blocks(self) -> Sequence[tuple[K, bytes]]:
+        """Return the blocks that are ready, each once. Shape: int16 little-endian samples, channels interleaved."""
         ready, self._ready = self._ready, []
         return ready
 
-    def tick(self, frames: Bytes, heard: Bytes, law: Numbers, *, skipped: int = 0) -> list[K]:
-        """Capture one frame, after `skipped` ticks that were left out; the recordings that have been quiet so long.
+    def tick(self, frames: Bytes, tx: Bytes, companding: Numbers, *, skipped: int = 0) -> list[K]:
+        """Capture one frame, after `skipped` ticks that were left out; return the recordings that became quiet.
 
-        Shape: `frames[row]` is what a leg says, `heard[row]` what it hears, both in `law[row]`.
+        A recording is returned once when its silence has lasted `quiet_frames`.
+        Shape: `frames[row, 160]` is the RX audio of a row, `tx[row, 160]` its TX audio; both are codes of
+        `companding[row]`.
         """
-        if not self._tapes:
+        if not self._recordings:
             return []
         if self._plan is None:
             self._plan = self._make_plan()
         plan = self._plan
         quiet: list[K] = []
-        if plan.places:
-            quiet = self._capture(plan, frames, heard, law, skipped)
-        for key, tape in self._tapes.items():
-            if tape.mode == "silent":
+        if plan.channels_of:
+            quiet = self._capture(plan, frames, tx, companding, skipped)
+        for key, recording in self._recordings.items():
+            if recording.mode == "silent":
                 for _ in range(skipped + 1):
-                    tape.add(bytes(_FRAME_BYTES * len(tape.channels)), loud=False)
-                tape.quiet = 0
-            if len(tape.block) >= BLOCK_FRAMES * _FRAME_BYTES * len(tape.channels):
-                self._ready.append((key, bytes(tape.block)))
-                tape.block.clear()
+                    recording.add(bytes(_FRAME_BYTES * len(recording.channels)), loud=False)
+                recording.quiet = 0
+            if len(recording.block) >= BLOCK_FRAMES * _FRAME_BYTES * len(recording.channels):
+                self._ready.append((key, bytes(recording.block)))
+                recording.block.clear()
         return quiet
 
-    def _capture(self, plan: _Plan[K], frames: Bytes, heard: Bytes, law: Numbers, skipped: int) -> list[K]:
-        samples: NDArray[np.int32] = np.zeros((plan.voices, SAMPLES), dtype=np.int32)
-        samples[plan.said_at] = DECODE[law[plan.said][:, None], frames[plan.said]]
-        samples[plan.heard_at] = DECODE[law[plan.heard][:, None], heard[plan.heard]]
+    def _capture(self, plan: _Plan[K], frames: Bytes, tx: Bytes, companding: Numbers, skipped: int) -> list[K]:
+        samples: NDArray[np.int32] = np.zeros((plan.sources, SAMPLES), dtype=np.int32)
+        samples[plan.rx_at] = DECODE[companding[plan.rx][:, None], frames[plan.rx]]
+        samples[plan.tx_at] = DECODE[companding[plan.tx][:, None], tx[plan.tx]]
         sums = np.clip(np.add.reduceat(samples, plan.starts, axis=0), -32768, 32767).astype("<i2")
         loud = np.mean(sums.astype(np.float32) ** 2, axis=1) > LOUD
         quiet: list[K] = []
-        for key, first, end in plan.places:
-            tape = self._tapes[key]
-            quiet_before = tape.quiet
+        for key, first, end in plan.channels_of:
+            recording = self._recordings[key]
+            quiet_before = recording.quiet
             for _ in range(skipped):
-                tape.add(bytes(_FRAME_BYTES * (end - first)), loud=False)
-            tape.add(np.ascontiguousarray(sums[first:end].T).tobytes(), loud=bool(loud[first:end].any()))
-            if 0 < tape.quiet_frames <= tape.quiet and quiet_before < tape.quiet_frames:
+                recording.add(bytes(_FRAME_BYTES * (end - first)), loud=False)
+            recording.add(np.ascontiguousarray(sums[first:end].T).tobytes(), loud=bool(loud[first:end].any()))
+            if 0 < recording.quiet_frames <= recording.quiet and quiet_before < recording.quiet_frames:
                 quiet.append(key)
         return quiet
 
     def _make_plan(self) -> _Plan[K]:
-        said: list[int] = []
-        said_at: list[int] = []
-        heard: list[int] = []
-        heard_at: list[int] = []
+        rx: list[int] = []
+        rx_at: list[int] = []
+        tx: list[int] = []
+        tx_at: list[int] = []
         starts: list[int] = []
-        places: list[tuple[K, int, int]] = []
-        voices = 0
-        for key, tape in self._tapes.items():
-            if tape.mode != "on":
+        channels_of: list[tuple[K, int, int]] = []
+        sources = 0
+        for key, recording in self._recordings.items():
+            if recording.mode != "on":
                 continue
             first = len(starts)
-            for channel in tape.channels:
-                starts.append(voices)
-                for voice in channel:
-                    (heard if voice.hears else said).append(voice.row)
-                    (heard_at if voice.hears else said_at).append(voices)
-                    voices += 1
-                # A sum of nothing needs a silent voice to stand for it.
-                voices += not channel
-            places.append((key, first, len(starts)))
+            for channel in recording.channels:
+                starts.append(sources)
+                for source in channel:
+                    (tx if source.is_tx else rx).append(source.row)
+                    (tx_at if source.is_tx else rx_at).append(sources)
+                    sources += 1
+                # An empty channel needs a silent source, since a sum of no sources is not possible.
+                sources += not channel
+            channels_of.append((key, first, len(starts)))
         return _Plan(
-            voices=voices,
-            said=np.array(said, dtype=np.intp),
-            said_at=np.array(said_at, dtype=np.intp),
-            heard=np.array(heard, dtype=np.intp),
-            heard_at=np.array(heard_at, dtype=np.intp),
+            sources=sources,
+            rx=np.array(rx, dtype=np.intp),
+            rx_at=np.array(rx_at, dtype=np.intp),
+            tx=np.array(tx, dtype=np.intp),
+            tx_at=np.array(tx_at, dtype=np.intp),
             starts=np.array(starts, dtype=np.intp),
-            places=tuple(places),
+            channels_of=tuple(channels_of),
         )

@@ -1,7 +1,7 @@
-"""From who hears whom to row numbers: what each leg is sent is one row of the frames matrix.
+"""Derive the source row of each leg from the map of which legs hear which.
 
-The whole is derived anew from the map each time it changes, so there is nothing to undo. A leg that hears one other
-is given that leg's own row; only who hears several gets a mix.
+The routing is derived again from the whole map after each change, so there is nothing to undo. A leg that hears one
+other leg gets the row of that leg; only a leg that hears several gets a mix.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from holdfast.voice.media.codec.g711 import ALAW, ULAW
 from holdfast.voice.media.frames import Layout, Numbers
 
 Hears = tuple[int, ...] | None
-"""The rows a leg hears, or (None) its own player."""
+"""The rows that a leg hears, or (None) its own player."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixBucket:
-    """Groups of one size, side by side. Shape: members `first` … `first + groups * size` of the plan."""
+    """A mix bucket is a run of groups of one size, side by side.
+
+    Shape: members `first` … `first + groups * size` of the plan.
+    """
 
     first: int
     groups: int
@@ -31,106 +34,113 @@ class MixBucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixPlan:
-    """What to add up for whom.
+    """A mix plan says which rows are added up for which listeners.
 
-    Shape: `members` are rows, group after group; ear k hears the sum of group `group_of_ear[k]` less the member at
-    `self_of_ear[k]`, which is `len(members)`, a silent one, for an ear that is not in its group. The first
-    `ulaw_ears` ears hear µ-law, the others A-law.
+    Shape: `members` are rows, group after group. Listener k hears the sum of group `group_of_listener[k]` less the
+    member at `self_of_listener[k]`; that index is `len(members)`, a silent member, for a listener that is not in its
+    group. The first `ulaw_listeners` listeners get µ-law, the others A-law.
     """
 
     members: Numbers
     alaw_members: Numbers
     buckets: tuple[MixBucket, ...]
-    group_of_ear: Numbers
-    self_of_ear: Numbers
-    ulaw_ears: int
+    group_of_listener: Numbers
+    self_of_listener: Numbers
+    ulaw_listeners: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """What each leg is sent. Shape: `source[row]` of the frames matrix, but for the rows `own`, which hear what their
-    player plays; `recoded[law]` are the rows whose source is in the other law than their own, `law`.
+    """A routing says what each leg is sent.
+
+    Shape: `source[row]` is a row of the frames matrix, dtype intp; for `player_rows` the player gives the row instead.
+    `transcoded[companding]` are the rows with that companding whose source has the other one.
     """
 
     source: Numbers
-    own: Numbers
-    recoded: tuple[Numbers, Numbers]
+    player_rows: Numbers
+    transcoded: tuple[Numbers, Numbers]
     mix: MixPlan
 
 
 def derive(
-    hears: Mapping[int, Hears], *, laws: Sequence[int], layout: Layout, rows: int, deaf: Collection[int] = ()
+    hears: Mapping[int, Hears], *, compandings: Sequence[int], layout: Layout, rows: int, deaf: Collection[int] = ()
 ) -> Routing:
-    """The routing of the first `rows` rows. Rows that `hears` does not name, and rows they hear, are silent; so is what
-    the `deaf` rows hear.
+    """Derive the routing of the first `rows` rows.
 
-    Shape: `laws[row]`.
+    A row that is not in `hears` is silent, and so is one that hears only such rows. Rows in `deaf` are sent silence.
+    Shape: `compandings[row]`.
     """
-    source = np.array([layout.silence(laws[row]) for row in range(rows)], dtype=np.intp)
-    own: list[int] = []
-    recoded: tuple[list[int], list[int]] = ([], [])
+    source = np.array([layout.silence(compandings[row]) for row in range(rows)], dtype=np.intp)
+    player_rows: list[int] = []
+    transcoded: tuple[list[int], list[int]] = ([], [])
     mixed: dict[int, tuple[int, ...]] = {}
-    for ear, heard in hears.items():
-        if ear in deaf:
+    for listener, sources in hears.items():
+        if listener in deaf:
             continue
-        if heard is None:
-            own.append(ear)
+        if sources is None:
+            player_rows.append(listener)
             continue
-        present = heard if len(heard) < 2 else tuple(dict.fromkeys(heard))
-        present = tuple(row for row in present if row in hears)
-        if len(present) == 1:
-            source[ear] = present[0]
-            if laws[present[0]] != laws[ear]:
-                recoded[laws[ear]].append(ear)
-        elif present:
-            mixed[ear] = present
-    ears = sorted(mixed, key=lambda ear: (laws[ear], ear))
-    source[ears] = layout.mixes + np.arange(len(ears))
+        sources = sources if len(sources) < 2 else tuple(dict.fromkeys(sources))
+        sources = tuple(row for row in sources if row in hears)
+        if len(sources) == 1:
+            source[listener] = sources[0]
+            if compandings[sources[0]] != compandings[listener]:
+                transcoded[compandings[listener]].append(listener)
+        elif sources:
+            mixed[listener] = sources
+    listeners = sorted(mixed, key=lambda listener: (compandings[listener], listener))
+    source[listeners] = layout.mixes + np.arange(len(listeners))
     return Routing(
         source=source,
-        own=np.array(own, dtype=np.intp),
-        recoded=(np.array(recoded[ULAW], dtype=np.intp), np.array(recoded[ALAW], dtype=np.intp)),
-        mix=_plan(ears, mixed, laws),
+        player_rows=np.array(player_rows, dtype=np.intp),
+        transcoded=(np.array(transcoded[ULAW], dtype=np.intp), np.array(transcoded[ALAW], dtype=np.intp)),
+        mix=_plan(listeners, mixed, compandings),
     )
 
 
-def _plan(ears: Sequence[int], mixed: Mapping[int, tuple[int, ...]], laws: Sequence[int]) -> MixPlan:
-    """Groups as few as can be: ears that hear each other share one sum, each less itself."""
-    group_of = {ear: group for ear, group in zip(ears, _groups(ears, mixed), strict=True)}
-    groups = sorted(set(group_of.values()), key=lambda group: (len(group), group))
+def _plan(listeners: Sequence[int], mixed: Mapping[int, tuple[int, ...]], compandings: Sequence[int]) -> MixPlan:
+    """Plan as few groups as possible: listeners that hear each other share one sum, each less its own audio."""
+    group_by_listener = {listener: group for listener, group in zip(listeners, _groups(listeners, mixed), strict=True)}
+    groups = sorted(set(group_by_listener.values()), key=lambda group: (len(group), group))
     members: list[int] = []
     buckets: list[MixBucket] = []
-    place: dict[tuple[int, ...], int] = {}
-    number: dict[tuple[int, ...], int] = {}
+    first_member: dict[tuple[int, ...], int] = {}
+    group_number: dict[tuple[int, ...], int] = {}
     for size, same_size in groupby(groups, key=len):
-        first, before = len(members), len(number)
+        first, before = len(members), len(group_number)
         for group in same_size:
-            place[group], number[group] = len(members), len(number)
+            first_member[group], group_number[group] = len(members), len(group_number)
             members += group
-        buckets.append(MixBucket(first=first, groups=len(number) - before, size=size))
-    self_of_ear = [
-        place[group_of[ear]] + group_of[ear].index(ear)
-        if ear in group_of[ear] and ear not in mixed[ear]
+        buckets.append(MixBucket(first=first, groups=len(group_number) - before, size=size))
+    self_of_listener = [
+        first_member[group_by_listener[listener]] + group_by_listener[listener].index(listener)
+        if listener in group_by_listener[listener] and listener not in mixed[listener]
         else len(members)
-        for ear in ears
+        for listener in listeners
     ]
     return MixPlan(
         members=np.array(members, dtype=np.intp),
-        alaw_members=np.array([k for k, row in enumerate(members) if laws[row] == ALAW], dtype=np.intp),
+        alaw_members=np.array([k for k, row in enumerate(members) if compandings[row] == ALAW], dtype=np.intp),
         buckets=tuple(buckets),
-        group_of_ear=np.array([number[group_of[ear]] for ear in ears], dtype=np.intp),
-        self_of_ear=np.array(self_of_ear, dtype=np.intp),
-        ulaw_ears=sum(laws[ear] == ULAW for ear in ears),
+        group_of_listener=np.array(
+            [group_number[group_by_listener[listener]] for listener in listeners], dtype=np.intp
+        ),
+        self_of_listener=np.array(self_of_listener, dtype=np.intp),
+        ulaw_listeners=sum(compandings[listener] == ULAW for listener in listeners),
     )
 
 
-def _groups(ears: Sequence[int], mixed: Mapping[int, tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """For each ear what it hears, or that and itself: whichever more ears can share."""
-    alone = [tuple(sorted(mixed[ear])) for ear in ears]
-    joined = [group if ear in group else tuple(sorted((*group, ear))) for ear, group in zip(ears, alone, strict=True)]
-    shared = Counter(alone)
-    shared.update(with_self for group, with_self in zip(alone, joined, strict=True) if with_self != group)
+def _groups(listeners: Sequence[int], mixed: Mapping[int, tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the group of each listener: the rows it hears, or those and itself, whichever more listeners share."""
+    own_group = [tuple(sorted(mixed[listener])) for listener in listeners]
+    including_self = [
+        group if listener in group else tuple(sorted((*group, listener)))
+        for listener, group in zip(listeners, own_group, strict=True)
+    ]
+    shared = Counter(own_group)
+    shared.update(with_self for group, with_self in zip(own_group, including_self, strict=True) if with_self != group)
     return [
         with_self if shared[with_self] > shared[group] else group
-        for group, with_self in zip(alone, joined, strict=True)
+        for group, with_self in zip(own_group, including_self, strict=True)
     ]

@@ -22,22 +22,22 @@ from holdfast.voice.media.rtp.rtp import HEADER
 
 SLOTS = 16
 START_DEPTH = 2
-MOST_DEPTH = 6
+MAX_DEPTH = 6
 LONG_SILENCE = SLOTS
 """Ticks without a packet after which the next one, whatever its timestamp, begins anew."""
 MARKED_SILENCE = 3
 """The same, when that packet bears the marker."""
 
-JUMP, LATE, ASTRAY = 2, 1, 4
+JUMP_WEIGHT, LATE_WEIGHT, RESYNC_WEIGHT = 2, 1, 4
 """A packet outside the ring weighs 2, a late one 1; 4 in a row and the stream is believed, not we.
 One stray packet changes nothing. Source: RFC 3550 appendix A.1, where two in a row must agree."""
 
 CALM_PACKETS = 200
 """Packets that must all have come earlier than needed before the delay is cut by one frame."""
 QUIET_PEAK = 200
-GLANCE = 20
+SCAN_STRIDE = 20
 """Of so many samples one is looked at first."""
-PATIENCE = 500
+MAX_CUT_WAIT = 500
 """Ticks for which a frame that nobody will miss is waited for; then the delay is cut in the middle of the sound."""
 
 NOTHING_TO_MISS = 1 << 30
@@ -63,16 +63,16 @@ class JitterBuffers:
         self._ring[rows * SLOTS :] = np.array(_SILENT, dtype=np.uint8)[:, None]
         self._samples: Bytes = self._ring.reshape(-1)
         self._present: Mask = np.zeros(rows * SLOTS, dtype=np.bool_)
-        self._law: Numbers = np.zeros(rows, dtype=np.intp)
+        self._coding: Numbers = np.zeros(rows, dtype=np.intp)
         self._base: Numbers = np.arange(rows, dtype=np.intp) * SLOTS
         self._head: Numbers = np.zeros(rows, dtype=np.intp)
         self._head_timestamp: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._ssrc: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._idle: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
-        self._astray: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._least_ahead: NDArray[np.int64] = np.full(rows, SLOTS, dtype=np.int64)
-        self._watched: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._too_deep: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._resync_weight: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._min_ahead: NDArray[np.int64] = np.full(rows, SLOTS, dtype=np.int64)
+        self._tracked: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._excess_ticks: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self.missed: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
         """Frames missing in a row; at least `NOTHING_TO_MISS` where there is nothing to miss."""
         self.missed_before: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
@@ -80,25 +80,25 @@ class JitterBuffers:
         self.depth: NDArray[np.int64] = np.full(rows, START_DEPTH, dtype=np.int64)
         self.late: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
-    def open(self, row: int, *, law: int) -> None:
+    def open(self, row: int, *, coding: int) -> None:
         """Begin anew for a leg whose packets carry this law, or `G722`."""
         self.late[row] = 0
         self.depth[row] = START_DEPTH
-        self.silence(row, law=law)
+        self.reset(row, coding=coding)
 
-    def silence(self, row: int, *, law: int) -> None:
+    def reset(self, row: int, *, coding: int) -> None:
         """Forget what waits to be played; the next packet begins anew."""
-        self._law[row] = law
+        self._coding[row] = coding
         self._present[row * SLOTS : (row + 1) * SLOTS] = False
         self.missed[row] = self.missed_before[row] = self._idle[row] = NOTHING_TO_MISS
-        self._too_deep[row] = 0
+        self._excess_ticks[row] = 0
 
     def drop(self, row: int) -> None:
         """Leave out what waits to be played, as if it had never been said: nothing is missing where it was."""
         self._present[row * SLOTS : (row + 1) * SLOTS] = False
         self.missed[row] = NOTHING_TO_MISS
 
-    def rest(self, rows: Numbers) -> None:
+    def pause(self, rows: Numbers) -> None:
         """These rows send keys in place of sound: until sound comes again, nothing is missing."""
         self.missed[rows] = NOTHING_TO_MISS
 
@@ -131,43 +131,43 @@ class JitterBuffers:
             and (start == HEADER).all()
         ):
             # All come one after the other, frame by frame.
-            self._idle[rows] = self._astray[rows] = 0
-            self._watch(rows, last)
+            self._idle[rows] = self._resync_weight[rows] = 0
+            self._track_depth(rows, last)
             self._put_whole(rows, last, data[:, HEADER : HEADER + SAMPLES])
             return
         jump = (last >= SLOTS) | (last < -SLOTS)
         late = (last < 0) & ~jump
-        astray = self._astray[rows] + JUMP * jump + LATE * late
-        anew = (idle >= LONG_SILENCE) | (ssrc != self._ssrc[rows]) | (astray >= ASTRAY)
-        anew |= marker & (idle >= MARKED_SILENCE)
-        if anew.any():
-            self._begin(rows[anew], timestamp[anew], ssrc[anew])
-            ahead[anew] = START_DEPTH * SAMPLES
-            last[anew] = (ahead[anew] + size[anew] - 1) // SAMPLES
-            late &= ~anew
-            jump &= ~anew
+        resync = self._resync_weight[rows] + JUMP_WEIGHT * jump + LATE_WEIGHT * late
+        restart = (idle >= LONG_SILENCE) | (ssrc != self._ssrc[rows]) | (resync >= RESYNC_WEIGHT)
+        restart |= marker & (idle >= MARKED_SILENCE)
+        if restart.any():
+            self._restart(rows[restart], timestamp[restart], ssrc[restart])
+            ahead[restart] = START_DEPTH * SAMPLES
+            last[restart] = (ahead[restart] + size[restart] - 1) // SAMPLES
+            late &= ~restart
+            jump &= ~restart
         self._idle[rows] = 0
         kept = ~(late | jump)
-        self._astray[rows] = np.where(kept, 0, astray)
+        self._resync_weight[rows] = np.where(kept, 0, resync)
         if not kept.all():
             self.late[rows[~kept]] += 1
-            self._wait_longer(rows[late])
+            self._grow(rows[late])
         whole = (size == SAMPLES) & (start == HEADER) & (ahead % SAMPLES == 0)
-        self._watch(rows[kept], last[kept])
-        pieces = np.flatnonzero(kept & ~whole & (size > 0))
+        self._track_depth(rows[kept], last[kept])
+        partial = np.flatnonzero(kept & ~whole & (size > 0))
         whole &= kept
         if whole.any():
             self._put_whole(rows[whole], last[whole], data[:, HEADER : HEADER + SAMPLES][whole])
-        if pieces.size:
-            self._put_pieces(rows[pieces], ahead[pieces], data[pieces], start[pieces], size[pieces])
+        if partial.size:
+            self._put_partial(rows[partial], ahead[partial], data[partial], start[partial], size[partial])
 
-    def _begin(self, rows: Numbers, timestamp: NDArray[np.int64], ssrc: NDArray[np.int64]) -> None:
+    def _restart(self, rows: Numbers, timestamp: NDArray[np.int64], ssrc: NDArray[np.int64]) -> None:
         """Play what is at `timestamp` two frames from now, and nothing before it."""
         self._present.reshape(-1, SLOTS)[rows] = False
         self._head_timestamp[rows] = (timestamp - START_DEPTH * SAMPLES) % _WRAP
         self._ssrc[rows] = ssrc
         self.depth[rows] = START_DEPTH
-        self._rewatch(rows)
+        self._reset_depth_tracking(rows)
 
     def _put_whole(self, rows: Numbers, ahead: NDArray[np.int64], payload: Bytes) -> None:
         """Payloads that are one frame each, so many frames from now."""
@@ -175,14 +175,14 @@ class JitterBuffers:
         self._ring[slot] = payload
         self._present[slot] = True
 
-    def _put_pieces(self, rows: Numbers, ahead: NDArray[np.int64], data: Bytes, start: Numbers, size: Numbers) -> None:
+    def _put_partial(self, rows: Numbers, ahead: NDArray[np.int64], data: Bytes, start: Numbers, size: Numbers) -> None:
         """Packets that are no frame, or lie across two: each sample goes to its own place."""
         first, last = ahead // SAMPLES, (ahead + size - 1) // SAMPLES
         frame = first[:, None] + np.arange(int((last - first).max()) + 1)
         touched = (frame >= 0) & (frame <= last[:, None])
         slot = self._base[rows][:, None] + ((self._head[rows][:, None] + frame) & (SLOTS - 1))
         new = touched & ~self._present[slot]
-        self._ring[slot[new]] = self._ring[(self._rows * SLOTS + self._law[rows])[np.nonzero(new)[0]]]
+        self._ring[slot[new]] = self._ring[(self._rows * SLOTS + self._coding[rows])[np.nonzero(new)[0]]]
         self._present[slot[touched]] = True
         sample = np.arange(int(size.max()))
         place = ahead[:, None] + sample
@@ -193,56 +193,56 @@ class JitterBuffers:
 
     # --- delay ------------------------------------------------------------------------------------------------
 
-    def _wait_longer(self, rows: Numbers) -> None:
+    def _grow(self, rows: Numbers) -> None:
         """Packets came too late: step back by one frame, as long as the delay may grow."""
-        rows = rows[self.depth[rows] < MOST_DEPTH]
+        rows = rows[self.depth[rows] < MAX_DEPTH]
         self.depth[rows] += 1
         self._head[rows] = (self._head[rows] - 1) & (SLOTS - 1)
         self._head_timestamp[rows] = (self._head_timestamp[rows] - SAMPLES) % _WRAP
         # The slot behind the head is also the one 15 ahead: a frame that far in the future must not sound now.
         self._present[self._base[rows] + self._head[rows]] = False
-        self._rewatch(rows)
+        self._reset_depth_tracking(rows)
 
-    def _watch(self, rows: Numbers, ahead: NDArray[np.int64]) -> None:
+    def _track_depth(self, rows: Numbers, ahead: NDArray[np.int64]) -> None:
         """Note how early packets come; when all of many came earlier than needed, the buffer is too deep."""
-        self._least_ahead[rows] = np.minimum(self._least_ahead[rows], ahead)
-        self._watched[rows] = watched = self._watched[rows] + 1
-        over = rows[watched >= CALM_PACKETS]
+        self._min_ahead[rows] = np.minimum(self._min_ahead[rows], ahead)
+        self._tracked[rows] = tracked = self._tracked[rows] + 1
+        over = rows[tracked >= CALM_PACKETS]
         if over.size:
-            deep = self._least_ahead[over] > START_DEPTH
-            self._too_deep[over] = np.where(deep, np.maximum(self._too_deep[over], 1), 0)
-            self._rewatch(over)
+            deep = self._min_ahead[over] > START_DEPTH
+            self._excess_ticks[over] = np.where(deep, np.maximum(self._excess_ticks[over], 1), 0)
+            self._reset_depth_tracking(over)
 
-    def _rewatch(self, rows: Numbers) -> None:
-        self._least_ahead[rows] = SLOTS
-        self._watched[rows] = 0
+    def _reset_depth_tracking(self, rows: Numbers) -> None:
+        self._min_ahead[rows] = SLOTS
+        self._tracked[rows] = 0
 
-    def _catch_up(self, rows: Numbers) -> Numbers:
+    def _shrink(self, rows: Numbers) -> Numbers:
         """Leave out the next frame of legs whose buffer is too deep, if it is there and nobody will miss it.
 
         The rows that waited so long for a quiet frame that one was cut out of their sound.
         """
         slot = self._base[rows] + self._head[rows]
         quiet = self._are_quiet(rows, slot)
-        long = self._too_deep[rows] > PATIENCE
-        self._too_deep[rows] += 1
-        here = self._present[slot]
-        cut = rows[here & (quiet | long)]
-        self._pass(cut)
-        self._too_deep[cut] = 0
+        long = self._excess_ticks[rows] > MAX_CUT_WAIT
+        self._excess_ticks[rows] += 1
+        present = self._present[slot]
+        cut = rows[present & (quiet | long)]
+        self._skip_frame(cut)
+        self._excess_ticks[cut] = 0
         self.depth[cut] = np.maximum(self.depth[cut] - 1, START_DEPTH)
-        within: Numbers = rows[here & long & ~quiet]
-        return within
+        cut_loud: Numbers = rows[present & long & ~quiet]
+        return cut_loud
 
     def _are_quiet(self, rows: Numbers, slot: Numbers) -> Mask:
         """Whether nobody would miss what is in these slots of these rows.
 
         A few samples tell of most that they are loud: whoever is never quiet is looked at in every tick.
         """
-        law = self._law[rows][:, None]
-        quiet: Mask = _LOUDNESS[law, self._ring[:, ::GLANCE][slot]].max(axis=1) <= QUIET_PEAK
+        coding = self._coding[rows][:, None]
+        quiet: Mask = _LOUDNESS[coding, self._ring[:, ::SCAN_STRIDE][slot]].max(axis=1) <= QUIET_PEAK
         perhaps = np.flatnonzero(quiet)
-        quiet[perhaps] = _LOUDNESS[law[perhaps], self._ring[slot[perhaps]]].max(axis=1) <= QUIET_PEAK
+        quiet[perhaps] = _LOUDNESS[coding[perhaps], self._ring[slot[perhaps]]].max(axis=1) <= QUIET_PEAK
         return quiet
 
     # --- out --------------------------------------------------------------------------------------------------
@@ -251,10 +251,10 @@ class JitterBuffers:
         """Let frames pass unplayed in the first `n` rows: ticks were left out, and what is said then is over."""
         rows = np.arange(n, dtype=np.intp)
         for _ in range(min(frames, SLOTS)):
-            self._pass(rows)
+            self._skip_frame(rows)
         self._head_timestamp[:n] = (self._head_timestamp[:n] + max(0, frames - SLOTS) * SAMPLES) % _WRAP
 
-    def _pass(self, rows: Numbers) -> None:
+    def _skip_frame(self, rows: Numbers) -> None:
         self._present[self._base[rows] + self._head[rows]] = False
         self._head[rows] = (self._head[rows] + 1) & (SLOTS - 1)
         self._head_timestamp[rows] = (self._head_timestamp[rows] + SAMPLES) % _WRAP
@@ -265,20 +265,20 @@ class JitterBuffers:
         The rows whose frame does not follow on the one before, because one was left out.
         """
         n = len(frames)
-        too_deep = np.flatnonzero(self._too_deep[:n])
-        cut = self._catch_up(too_deep) if too_deep.size else too_deep
+        excess = np.flatnonzero(self._excess_ticks[:n])
+        cut = self._shrink(excess) if excess.size else excess
         slot = self._base[:n] + self._head[:n]
-        here = self._present[slot]
+        present = self._present[slot]
         missed = self.missed[:n]
         self.missed_before[:n] = missed
         self._idle[:n] += 1
         self._present[slot] = False
-        if here.all():
+        if present.all():
             missed[:] = 0
         else:
             missed += 1
-            missed[here] = 0
-            slot = np.where(here, slot, self._rows * SLOTS + self._law[:n])
+            missed[present] = 0
+            slot = np.where(present, slot, self._rows * SLOTS + self._coding[:n])
         np.take(self._ring, slot, axis=0, out=frames, mode="clip")
         self._head[:n] = (self._head[:n] + 1) & (SLOTS - 1)
         self._head_timestamp[:n] = self._head_timestamp[:n] + SAMPLES & _WRAP - 1

@@ -22,15 +22,15 @@ RtpSource = Literal["named", "signalling", "any"]
 """From where a party's packets are believed: the address that its description names; also the host that its signalling
 comes from; or anywhere."""
 
-AGREEING_PACKETS = 3
-INSISTING_PACKETS = 50
+MIN_PACKETS = 3
+TAKEOVER_PACKETS = 50
 """A second of audio: longer than packets that were under way can last."""
-MOST_AHEAD, MOST_BEHIND = 100, 100
+MAX_AHEAD, MAX_BEHIND = 100, 100
 """How far a sequence number may be from the one before and still agree with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class PacketIdentity:
     """What of a valid packet says whose it is."""
 
     source: Address
@@ -39,43 +39,43 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class PacketRun:
     """Packets of one source that agree: one SSRC, and sequence numbers that rise."""
 
-    newest: Heard
+    newest: PacketIdentity
     seen: int = 1
 
-    def and_then(self, heard: Heard) -> Run:
+    def extend(self, packet: PacketIdentity) -> PacketRun:
         """The run with the next packet; a packet that does not agree begins a new one."""
-        if (heard.source, heard.ssrc) != (self.newest.source, self.newest.ssrc):
-            return Run(newest=heard)
-        ahead = heard.sequence - self.newest.sequence & 0xFFFF
-        if 0 < ahead <= MOST_AHEAD:
-            return Run(newest=heard, seen=self.seen + 1)
-        return self if -ahead & 0xFFFF <= MOST_BEHIND else Run(newest=heard)
+        if (packet.source, packet.ssrc) != (self.newest.source, self.newest.ssrc):
+            return PacketRun(newest=packet)
+        ahead = packet.sequence - self.newest.sequence & 0xFFFF
+        if 0 < ahead <= MAX_AHEAD:
+            return PacketRun(newest=packet, seen=self.seen + 1)
+        return self if -ahead & 0xFFFF <= MAX_BEHIND else PacketRun(newest=packet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class AdmittedSources:
     """From where a leg's packets are looked at at all; others are a stranger's."""
 
     addresses: frozenset[Address] = frozenset()
-    host: str | None = None
-    anybody: bool = False
+    signalling_host: str | None = None
+    any_source: bool = False
 
     def admits(self, source: Address) -> bool:
         """Whether a packet from there may be the party's."""
-        return self.anybody or source in self.addresses or source[0] == self.host
+        return self.any_source or source in self.addresses or source[0] == self.signalling_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
+class SocketFilter:
     """What the leg's sockets do. Shape: `only` None: everybody who is admitted is listened to; `watched` is an address
     that is listened to beside `only`.
     """
 
-    admitted: Admitted
-    only: Address | None
+    admitted: AdmittedSources
+    connected: Address | None
     watched: Address | None
 
 
@@ -89,124 +89,135 @@ class Latch:
     of the party for long, neither audio nor reports.
     """
 
-    named: Address | None = None
-    host: str | None = None
-    rule: RtpSource = "signalling"
-    settled: Address | None = None
+    sdp_address: Address | None = None
+    signalling_host: str | None = None
+    rtp_source: RtpSource = "signalling"
+    latched: Address | None = None
     final: bool = False
     previous: Address | None = None
-    unheld: Address | None = None
-    left: Address | None = None
-    lost: bool = False
-    of_named: Run | None = None
-    of_left: Run | None = None
-    of_another: Run | None = None
+    before_hold: Address | None = None
+    old_address: Address | None = None
+    peer_lost: bool = False
+    sdp_run: PacketRun | None = None
+    old_run: PacketRun | None = None
+    other_run: PacketRun | None = None
 
     @property
-    def sends_to(self) -> Address | None:
+    def remote(self) -> Address | None:
         """Where to send now."""
-        return self.settled or (None if self.named is None else self.previous or self.named)
+        return self.latched or (None if self.sdp_address is None else self.previous or self.sdp_address)
 
     @property
-    def admitted(self) -> Admitted:
+    def admitted(self) -> AdmittedSources:
         """From where packets are looked at."""
-        return Admitted(
-            addresses=self.known, host=None if self.rule == "named" else self.host, anybody=self.rule == "any"
+        return AdmittedSources(
+            addresses=self.known,
+            signalling_host=None if self.rtp_source == "named" else self.signalling_host,
+            any_source=self.rtp_source == "any",
         )
 
     @property
     def known(self) -> frozenset[Address]:
         """The addresses that are the party's for sure."""
-        return frozenset(address for address in (self.named, self.unheld, self.previous) if address is not None)
+        return frozenset(
+            address for address in (self.sdp_address, self.before_hold, self.previous) if address is not None
+        )
 
     @property
-    def listening(self) -> Listening:
+    def socket_filter(self) -> SocketFilter:
         """What the leg's sockets are to do. The address in the SDP is listened to whatever was chosen."""
-        only = self.settled if self.final else None
-        watched = None if only in (None, self.named) else self.named
-        return Listening(admitted=self.admitted, only=only, watched=watched)
+        connected = self.latched if self.final else None
+        watched = None if connected in (None, self.sdp_address) else self.sdp_address
+        return SocketFilter(admitted=self.admitted, connected=connected, watched=watched)
 
 
-def describe(
+def apply_sdp(
     latch: Latch,
     *,
-    named: Address | None,
-    may_speak_again: bool,
-    host: str | None = None,
-    rule: RtpSource = "signalling",
+    sdp_address: Address | None,
+    receives_again: bool,
+    signalling_host: str | None = None,
+    rtp_source: RtpSource = "signalling",
 ) -> Latch:
     """The latch after a new agreement: another address forgets all; a party that may speak again opens the window.
 
     So does one that is settled where it may not be any more, because its signalling comes from another host now.
     """
-    told = replace(latch, host=host, rule=rule)
-    if named == latch.named:
-        stays = latch.settled is None or told.admitted.admits(latch.settled)
-        return told if stays and not may_speak_again else reopen(told)
-    fresh = Latch(named=named, host=host, rule=rule)
-    was = latch.settled or latch.previous
-    if named is None:
-        return replace(fresh, previous=was, unheld=latch.named or latch.unheld)
-    if latch.named is None and latch.unheld in (None, named):
+    updated = replace(latch, signalling_host=signalling_host, rtp_source=rtp_source)
+    if sdp_address == latch.sdp_address:
+        still_admitted = latch.latched is None or updated.admitted.admits(latch.latched)
+        return updated if still_admitted and not receives_again else unlock(updated)
+    fresh = Latch(sdp_address=sdp_address, signalling_host=signalling_host, rtp_source=rtp_source)
+    last_source = latch.latched or latch.previous
+    if sdp_address is None:
+        return replace(fresh, previous=last_source, before_hold=latch.sdp_address or latch.before_hold)
+    if latch.sdp_address is None and latch.before_hold in (None, sdp_address):
         # Back from a hold by the address 0.0.0.0: it is where it was.
-        return fresh if latch.unheld is None else replace(fresh, previous=was)
-    return replace(fresh, left=was or latch.named or latch.unheld)
+        return fresh if latch.before_hold is None else replace(fresh, previous=last_source)
+    return replace(fresh, old_address=last_source or latch.sdp_address or latch.before_hold)
 
 
-def reopen(latch: Latch, *, lost: bool = False) -> Latch:
+def unlock(latch: Latch, *, peer_lost: bool = False) -> Latch:
     """The window is open: a known address is settled on at once, another when its packets agree."""
     return Latch(
-        named=latch.named,
-        host=latch.host,
-        rule=latch.rule,
-        previous=latch.settled or latch.previous,
-        unheld=latch.unheld,
-        lost=lost,
+        sdp_address=latch.sdp_address,
+        signalling_host=latch.signalling_host,
+        rtp_source=latch.rtp_source,
+        previous=latch.latched or latch.previous,
+        before_hold=latch.before_hold,
+        peer_lost=peer_lost,
     )
 
 
-def hear(latch: Latch, heard: Heard, *, proven: bool = False) -> Latch:
+def receive(latch: Latch, packet: PacketIdentity, *, authenticated: bool = False) -> Latch:
     """The latch after a valid packet, which was believed if its source is settled on now.
 
     `proven` is what was encrypted with the party's key.
     """
-    source = heard.source
-    if source[1] == 0 or not latch.admitted.admits(source) or (latch.final and source == latch.settled):
+    source = packet.source
+    if source[1] == 0 or not latch.admitted.admits(source) or (latch.final and source == latch.latched):
         return latch
-    if source == latch.named:
-        run = _after(latch.of_named, heard)
-        agrees = run.seen >= AGREEING_PACKETS
-        latch = replace(latch, of_named=run, of_left=None, of_another=None)
+    if source == latch.sdp_address:
+        run = _extended(latch.sdp_run, packet)
+        agrees = run.seen >= MIN_PACKETS
+        latch = replace(latch, sdp_run=run, old_run=None, other_run=None)
         if agrees:
-            return _settled(latch, source)
-        return replace(latch, settled=source) if latch.settled is None else latch
+            return _latched(latch, source)
+        return replace(latch, latched=source) if latch.latched is None else latch
     if latch.final:
         return latch
-    if source == latch.left:
-        run = _after(latch.of_left, heard)
-        return _settled(latch, source) if run.seen >= INSISTING_PACKETS else replace(latch, of_left=run)
-    run = _after(latch.of_another, heard)
-    needed = _needed(latch, source, proven=proven)
+    if source == latch.old_address:
+        run = _extended(latch.old_run, packet)
+        return _latched(latch, source) if run.seen >= TAKEOVER_PACKETS else replace(latch, old_run=run)
+    run = _extended(latch.other_run, packet)
+    needed = _packets_needed(latch, source, authenticated=authenticated)
     if needed is not None and run.seen >= needed:
-        return _settled(latch, source)
-    is_back = latch.settled is None and source in latch.known
-    return replace(latch, of_another=run, settled=source if is_back else latch.settled)
+        return _latched(latch, source)
+    returns_to_known = latch.latched is None and source in latch.known
+    return replace(latch, other_run=run, latched=source if returns_to_known else latch.latched)
 
 
-def _after(run: Run | None, heard: Heard) -> Run:
-    return Run(newest=heard) if run is None else run.and_then(heard)
+def _extended(run: PacketRun | None, packet: PacketIdentity) -> PacketRun:
+    return PacketRun(newest=packet) if run is None else run.extend(packet)
 
 
-def _settled(latch: Latch, source: Address) -> Latch:
-    return Latch(named=latch.named, host=latch.host, rule=latch.rule, unheld=latch.unheld, settled=source, final=True)
+def _latched(latch: Latch, source: Address) -> Latch:
+    return Latch(
+        sdp_address=latch.sdp_address,
+        signalling_host=latch.signalling_host,
+        rtp_source=latch.rtp_source,
+        before_hold=latch.before_hold,
+        latched=source,
+        final=True,
+    )
 
 
-def _needed(latch: Latch, source: Address, *, proven: bool) -> int | None:
+def _packets_needed(latch: Latch, source: Address, *, authenticated: bool) -> int | None:
     """How many packets in a row from there settle it for good; None: no number does."""
-    if latch.settled not in (None, source):
+    if latch.latched not in (None, source):
         # Somebody known has spoken, if only once.
-        return INSISTING_PACKETS
-    hosts = {host for host, _ in latch.known} | {latch.host}
-    if proven or latch.previous is None or source[0] in hosts:
-        return AGREEING_PACKETS
-    return INSISTING_PACKETS if latch.lost else None
+        return TAKEOVER_PACKETS
+    hosts = {host for host, _ in latch.known} | {latch.signalling_host}
+    if authenticated or latch.previous is None or source[0] in hosts:
+        return MIN_PACKETS
+    return TAKEOVER_PACKETS if latch.peer_lost else None

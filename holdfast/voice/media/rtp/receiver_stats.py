@@ -17,7 +17,7 @@ MAX_DROPOUT, MAX_MISORDER = 3000, 100
 """Numbers further ahead or behind are believed when a second one follows. Source: RFC 3550 appendix A.1."""
 _WRAP = 1 << 32
 _HALF = 1 << 31
-_NOBODY = -1
+_NO_SOURCE = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,10 @@ class ReceiverStats:
     """The stream of each row, counted from the first packet of its source."""
 
     def __init__(self, rows: int) -> None:
-        self._ssrc: NDArray[np.int64] = np.full(rows, _NOBODY, dtype=np.int64)
+        self._ssrc: NDArray[np.int64] = np.full(rows, _NO_SOURCE, dtype=np.int64)
         self._first: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._highest: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._follows: NDArray[np.int64] = np.full(rows, _NOBODY, dtype=np.int64)
+        self._expected_after_jump: NDArray[np.int64] = np.full(rows, _NO_SOURCE, dtype=np.int64)
         """The number after one that was far off."""
         self._received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._transit: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
@@ -51,7 +51,7 @@ class ReceiverStats:
 
     def open(self, row: int) -> None:
         """Begin anew."""
-        self._ssrc[row] = _NOBODY
+        self._ssrc[row] = _NO_SOURCE
         self._received[row] = 0
 
     def count(
@@ -65,21 +65,21 @@ class ReceiverStats:
     ) -> None:
         """Take note of one packet of each of these rows. Units: `arrival` in samples at 8 kHz."""
         transit = arrival - timestamp & _WRAP - 1
-        anew = np.flatnonzero(ssrc != self._ssrc[rows])
-        if anew.size:
-            new = rows[anew]
-            self._ssrc[new] = ssrc[anew]
-            self._first[new] = self._highest[new] = sequence[anew]
-            self._follows[new] = _NOBODY
+        restarted = np.flatnonzero(ssrc != self._ssrc[rows])
+        if restarted.size:
+            new = rows[restarted]
+            self._ssrc[new] = ssrc[restarted]
+            self._first[new] = self._highest[new] = sequence[restarted]
+            self._expected_after_jump[new] = _NO_SOURCE
             self._received[new] = 0
-            self._transit[new] = transit[anew]
+            self._transit[new] = transit[restarted]
             self._jitter[new] = 0
         highest = self._highest[rows]
         ahead = sequence - highest + MAX_MISORDER & 0xFFFF
-        wild = ahead > MAX_DROPOUT + MAX_MISORDER
-        if wild.any():
-            self._leap(rows, sequence, np.flatnonzero(wild))
-            ahead[wild] = MAX_MISORDER
+        jumped = ahead > MAX_DROPOUT + MAX_MISORDER
+        if jumped.any():
+            self._handle_jump(rows, sequence, np.flatnonzero(jumped))
+            ahead[jumped] = MAX_MISORDER
             highest = self._highest[rows]
         self._highest[rows] = highest + np.maximum(ahead - MAX_MISORDER, 0)
         self._received[rows] += 1
@@ -89,22 +89,22 @@ class ReceiverStats:
         self._jitter[rows] = jitter + (np.minimum(np.abs(change), 8000) - jitter) / 16
         self._transit[rows] = transit
 
-    def _leap(self, rows: Numbers, sequence: NDArray[np.int64], wild: Numbers) -> None:
+    def _handle_jump(self, rows: Numbers, sequence: NDArray[np.int64], jumped: Numbers) -> None:
         """Numbers far off: one alone says nothing; where the next one follows on it the sender began anew there.
 
         What was between was never sent, so it is not lost: the packet itself is all that was expected.
         """
-        for k in wild.tolist():
+        for k in jumped.tolist():
             row, number = int(rows[k]), int(sequence[k])
             expected = self._highest[row] - self._first[row] + 1
-            if self._follows[row] == number:
+            if self._expected_after_jump[row] == number:
                 self._highest[row] += number - self._highest[row] & 0xFFFF
             self._first[row] = self._highest[row] - expected
-            self._follows[row] = number + 1 & 0xFFFF
+            self._expected_after_jump[row] = number + 1 & 0xFFFF
 
-    def standing(self, row: int) -> ReceptionReport | None:
+    def report(self, row: int) -> ReceptionReport | None:
         """Where a leg's stream stands; None before its first packet."""
-        if self._ssrc[row] == _NOBODY:
+        if self._ssrc[row] == _NO_SOURCE:
             return None
         return ReceptionReport(
             ssrc=int(self._ssrc[row]),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 
-SENDER_REPORT, RECEIVER_REPORT, DESCRIPTION, GOODBYE = 200, 201, 202, 203
-LARGEST = 1500
-LONGEST_TRIP_S = 30.0
+SENDER_REPORT, RECEIVER_REPORT, SDES, BYE = 200, 201, 202, 203
+MAX_PACKET = 1500
+MAX_ROUND_TRIP_S = 30.0
 _NTP_EPOCH = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970. Source: RFC 5905 §6."""
 
@@ -36,22 +36,22 @@ class PeerReport:
     lost: int | None = None
     jitter: int | None = None
     last_report: int | None = None
-    echoed: int | None = None
-    held_s: float = 0.0
+    lsr: int | None = None
+    dlsr_s: float = 0.0
 
 
-def round_trip_s(view: PeerReport, now: float) -> float | None:
+def round_trip_s(peer_report: PeerReport, now: float) -> float | None:
     """How long a report of ours and the answer to it were under way. Units: `now` seconds since the Unix epoch.
 
     None where the party says nothing of it, or what cannot be: clocks are set while calls go on, and peers err.
     Source: RFC 3550 §6.4.1 (delay since last SR).
     """
-    if view.echoed is None:
+    if peer_report.lsr is None:
         return None
-    under_way_s = ((ntp(now) >> 16 & 0xFFFF_FFFF) - view.echoed) % (1 << 32) / 65536 - view.held_s
+    under_way_s = ((ntp(now) >> 16 & 0xFFFF_FFFF) - peer_report.lsr) % (1 << 32) / 65536 - peer_report.dlsr_s
     if -0.001 <= under_way_s < 0:
         return 0.0
-    return under_way_s if 0 <= under_way_s <= LONGEST_TRIP_S else None
+    return under_way_s if 0 <= under_way_s <= MAX_ROUND_TRIP_S else None
 
 
 def ntp(now: float) -> int:
@@ -59,84 +59,84 @@ def ntp(now: float) -> int:
     return round((now + _NTP_EPOCH) * (1 << 32)) & 0xFFFF_FFFF_FFFF_FFFF
 
 
-def report(
+def build_report(
     *,
     ssrc: int,
     now: float,
     timestamp: int,
     packets: int,
     name: str,
-    standing: ReceptionReport | None,
-    since: ReportInterval,
+    reception: ReceptionReport | None,
+    previous: ReportInterval,
     last_report: int | None,
     last_report_ago_s: float,
 ) -> bytes:
     """A sender report with one reception block, and the source description every compound packet needs."""
-    blocks = b"" if standing is None else _block(standing, since, last_report, last_report_ago_s)
+    blocks = b"" if reception is None else _report_block(reception, previous, last_report, last_report_ago_s)
     body = struct.pack("!IQIII", ssrc, ntp(now), timestamp, packets, (packets * 160) & 0xFFFFFFFF) + blocks
-    return _packet(SENDER_REPORT, body, count=1 if blocks else 0) + _description(ssrc, name)
+    return _packet(SENDER_REPORT, body, count=1 if blocks else 0) + _sdes(ssrc, name)
 
 
-def goodbye(*, ssrc: int, name: str) -> bytes:
+def build_bye(*, ssrc: int, name: str) -> bytes:
     """The last packet of a stream. Source: RFC 3550 §6.6; §6.1 wants a report first, which may be empty."""
-    report_of_nothing = _packet(RECEIVER_REPORT, struct.pack("!I", ssrc), count=0)
-    return report_of_nothing + _description(ssrc, name) + _packet(GOODBYE, struct.pack("!I", ssrc), count=1)
+    empty_report = _packet(RECEIVER_REPORT, struct.pack("!I", ssrc), count=0)
+    return empty_report + _sdes(ssrc, name) + _packet(BYE, struct.pack("!I", ssrc), count=1)
 
 
 def _packet(kind: int, body: bytes, *, count: int) -> bytes:
     return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
 
 
-def _description(ssrc: int, name: str) -> bytes:
+def _sdes(ssrc: int, name: str) -> bytes:
     text = name.encode()[:255]
     chunk = struct.pack("!IBB", ssrc, 1, len(text)) + text + b"\0"
-    return _packet(DESCRIPTION, chunk + bytes(-len(chunk) % 4), count=1)
+    return _packet(SDES, chunk + bytes(-len(chunk) % 4), count=1)
 
 
-def _block(
-    standing: ReceptionReport, since: ReportInterval, last_report: int | None, last_report_ago_s: float
+def _report_block(
+    reception: ReceptionReport, previous: ReportInterval, last_report: int | None, last_report_ago_s: float
 ) -> bytes:
-    expected = standing.expected - since.expected
-    lost = expected - (standing.received - since.received)
+    expected = reception.expected - previous.expected
+    lost = expected - (reception.received - previous.received)
     fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
-    total = max(-0x800000, min(0x7FFFFF, standing.lost)) & 0xFFFFFF
+    total = max(-0x800000, min(0x7FFFFF, reception.lost)) & 0xFFFFFF
     # A report that came while its answer was being written has a negative age.
-    ago = max(0, min(0xFFFFFFFF, round(last_report_ago_s * 65536))) if last_report is not None else 0
+    age = max(0, min(0xFFFFFFFF, round(last_report_ago_s * 65536))) if last_report is not None else 0
     return struct.pack(
         "!IIIIII",
-        standing.ssrc,
+        reception.ssrc,
         fraction << 24 | total,
-        standing.highest & 0xFFFFFFFF,
-        standing.jitter,
+        reception.highest & 0xFFFFFFFF,
+        reception.jitter,
         last_report or 0,
-        ago,
+        age,
     )
 
 
-def read(data: bytes, *, our_ssrc: int) -> PeerReport | None:
+def parse(data: bytes, *, our_ssrc: int) -> PeerReport | None:
     """What a compound packet says of our stream; None if it is no RTCP. Whatever is in it, nothing is raised.
 
     Source: RFC 3550 appendix A.2 (the checks).
     """
     if len(data) < 8 or data[0] >> 6 != 2 or data[1] not in (SENDER_REPORT, RECEIVER_REPORT):
         return None
-    lost = jitter = last_report = echoed = None
-    held_s = 0.0
-    at = 0
-    while at + 4 <= len(data):
-        flags, kind, words = struct.unpack_from("!BBH", data, at)
-        end = at + 4 + 4 * words
+    lost = jitter = last_report = lsr = None
+    dlsr_s = 0.0
+    offset = 0
+    while offset + 4 <= len(data):
+        flags, kind, words = struct.unpack_from("!BBH", data, offset)
+        end = offset + 4 + 4 * words
         if flags >> 6 != 2 or end > len(data):
             return None
         if kind == SENDER_REPORT and words >= 6:
-            last_report = int.from_bytes(data[at + 10 : at + 14], "big")
+            last_report = int.from_bytes(data[offset + 10 : offset + 14], "big")
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
-            first_block = at + (28 if kind == SENDER_REPORT else 8)
+            first_block = offset + (28 if kind == SENDER_REPORT else 8)
             for block in range(first_block, min(end, first_block + 24 * (flags & 0x1F)) - 23, 24):
-                ssrc, loss, _, block_jitter, seen, delay = struct.unpack_from("!IIIIII", data, block)
+                ssrc, loss, _, block_jitter, last_sr, delay_since_last_sr = struct.unpack_from("!IIIIII", data, block)
                 if ssrc == our_ssrc:
                     total = loss & 0xFFFFFF
                     lost, jitter = total - (total >> 23 << 24), block_jitter
-                    echoed, held_s = seen or None, delay / 65536
-        at = end
-    return PeerReport(lost=lost, jitter=jitter, last_report=last_report, echoed=echoed, held_s=held_s)
+                    lsr, dlsr_s = last_sr or None, delay_since_last_sr / 65536
+        offset = end
+    return PeerReport(lost=lost, jitter=jitter, last_report=last_report, lsr=lsr, dlsr_s=dlsr_s)

@@ -18,7 +18,7 @@ DATAGRAM = 512
 """Bytes read of a datagram: 60 ms of sound with every option a header can have. One that fills it is not believed."""
 
 PACKET = HEADER + SAMPLES
-SEALED_PACKET = PACKET + 20
+SRTP_PACKET = PACKET + 20
 """Room for what sealing adds: at most 16 bytes, and a line of memory comes out whole. Source: RFC 7714 §14.2."""
 VERSION = 2
 _MARKER = 0x80_0000
@@ -29,7 +29,7 @@ VERSION_2 = VERSION << 6
 class Packets:
     """The headers of some datagrams, column by column. Shape: the payload of packet k is `size` bytes at `start`."""
 
-    good: Mask
+    valid: Mask
     payload_type: Numbers
     marker: Mask
     sequence: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Packets:
     size: Numbers
 
 
-def plain(data: Bytes, lengths: Numbers, payload_types: Numbers, *, most: int) -> Packets | None:
+def parse_simple(data: Bytes, lengths: Numbers, payload_types: Numbers, *, max_payload: int) -> Packets | None:
     """What `read` makes of datagrams that are all as simple as can be; None if any is not.
 
     Of these every header is 12 bytes, nothing is padded, the payload type is `payload_types[k]`, and the payload is
@@ -48,11 +48,11 @@ def plain(data: Bytes, lengths: Numbers, payload_types: Numbers, *, most: int) -
     first, timestamp, ssrc = _words(data)
     size = lengths - HEADER
     # One that fills its line was longer. And none is so short that its size is below zero: that is a large number here.
-    most = min(most, data.shape[1] - HEADER - 1)
-    if (first >> 16 & 0xFF7F != payload_types + (VERSION_2 << 8)).any() or (size.view(np.uint64) > most).any():
+    max_payload = min(max_payload, data.shape[1] - HEADER - 1)
+    if (first >> 16 & 0xFF7F != payload_types + (VERSION_2 << 8)).any() or (size.view(np.uint64) > max_payload).any():
         return None
     return Packets(
-        good=np.ones(len(size), dtype=np.bool_),
+        valid=np.ones(len(size), dtype=np.bool_),
         payload_type=payload_types,
         marker=first & _MARKER != 0,
         sequence=first & 0xFFFF,
@@ -72,7 +72,7 @@ def _words(data: Bytes) -> NDArray[np.int64]:
     return words
 
 
-def read(data: Bytes, lengths: Numbers) -> Packets:
+def parse(data: Bytes, lengths: Numbers) -> Packets:
     """Headers of datagrams. Shape: `data[k, DATAGRAM]`, of which `lengths[k]` bytes came.
 
     RTCP that strayed onto the RTP port is told by its packet type, which reads as payload type 64 to 95.
@@ -82,16 +82,16 @@ def read(data: Bytes, lengths: Numbers) -> Packets:
     payload_type = first >> 16 & 0x7F
     start = HEADER + (first >> 22 & 0x3C)
     end = lengths.astype(np.intp)
-    good = (lengths >= HEADER) & (lengths < data.shape[1]) & (first >> 30 == VERSION)
-    good &= payload_type & 0x60 != 0x40
+    valid = (lengths >= HEADER) & (lengths < data.shape[1]) & (first >> 30 == VERSION)
+    valid &= payload_type & 0x60 != 0x40
     if (first & 0x3000_0000).any():
         flags = data[:, 0]
-        _extensions(data, flags, start, end, good)
-        _padding(data, flags, end, good)
+        _extensions(data, flags, start, end, valid)
+        _padding(data, flags, end, valid)
     size = end - start
-    good &= size >= 0
+    valid &= size >= 0
     return Packets(
-        good=good,
+        valid=valid,
         payload_type=payload_type,
         marker=first & _MARKER != 0,
         sequence=first & 0xFFFF,
@@ -102,25 +102,25 @@ def read(data: Bytes, lengths: Numbers) -> Packets:
     )
 
 
-def _extensions(data: Bytes, flags: Bytes, start: Numbers, end: Numbers, good: Mask) -> None:
+def _extensions(data: Bytes, flags: Bytes, start: Numbers, end: Numbers, valid: Mask) -> None:
     """Move `start` behind header extensions. Source: RFC 3550 §5.3.1."""
-    extended = np.flatnonzero(good & (flags & 0x10 != 0))
+    extended = np.flatnonzero(valid & (flags & 0x10 != 0))
     cut_off = extended[start[extended] + 4 > end[extended]]
-    good[cut_off] = False
+    valid[cut_off] = False
     extended = np.setdiff1d(extended, cut_off, assume_unique=True)
-    at = start[extended]
-    start[extended] += 4 + 4 * (data[extended, at + 2].astype(np.intp) << 8 | data[extended, at + 3])
+    offset = start[extended]
+    start[extended] += 4 + 4 * (data[extended, offset + 2].astype(np.intp) << 8 | data[extended, offset + 3])
 
 
-def _padding(data: Bytes, flags: Bytes, end: Numbers, good: Mask) -> None:
+def _padding(data: Bytes, flags: Bytes, end: Numbers, valid: Mask) -> None:
     """Move `end` before the padding, whose last byte is its length. Source: RFC 3550 §5.1."""
-    padded = np.flatnonzero(good & (flags & 0x20 != 0))
+    padded = np.flatnonzero(valid & (flags & 0x20 != 0))
     padding = data[padded, end[padded] - 1].astype(np.intp)
     end[padded] -= padding
-    good[padded[padding == 0]] = False
+    valid[padded[padding == 0]] = False
 
 
-class Headers:
+class OutgoingStreams:
     """What each leg sends: one stream of packets per row, through whatever is sent in it.
 
     Invariant: of a row, the SSRC never changes, the sequence number grows by one per packet that left, and the
@@ -129,7 +129,7 @@ class Headers:
     """
 
     def __init__(self, rows: int) -> None:
-        self.packets: Bytes = np.zeros((rows, SEALED_PACKET), dtype=np.uint8)
+        self.packets: Bytes = np.zeros((rows, SRTP_PACKET), dtype=np.uint8)
         self.packets[:, 0] = VERSION_2
         self._shorts = self.packets.view(">u2")
         self._words = self.packets.view(">u4")
@@ -163,13 +163,13 @@ class Headers:
         self._words[:n, 1] = self.timestamp[:n]
         self.packets[:n, HEADER:PACKET] = frames
 
-    def advance(self, rows: int, left: Numbers, *, skipped: int) -> None:
+    def advance(self, rows: int, sent: Numbers, *, skipped: int) -> None:
         """A tick is over, after `skipped` others: the packets of the rows `left` were handed to their sockets.
 
         The marker is set on the packet that follows a pause. Source: RFC 3551 §4.1.
         """
-        which: slice | Numbers = slice(rows) if len(left) == rows else left
-        if len(left) < rows:
+        which: slice | Numbers = slice(rows) if len(sent) == rows else sent
+        if len(sent) < rows:
             self._marker[:rows] = 0x80
         self._marker[which] = 0
         self.sequence[which] += np.uint16(1)

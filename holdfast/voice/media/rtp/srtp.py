@@ -40,11 +40,11 @@ _LIBSRTP: dict[Profile, int] = {
 _Function = Callable[[object, object, object], int]
 """Of libsrtp: 0 when it has done to a packet what it does."""
 
-LONGEST_TAG = 16
+MAX_TAG_BYTES = 16
 """Bytes that sealing adds at most, by any of the profiles."""
 
 
-class KeyWrong(AskedWrong):
+class SrtpKeyInvalid(AskedWrong):
     """A key is not as long as its profile wants it."""
 
 
@@ -63,53 +63,53 @@ class SrtpSession:
     Raises: KeyWrong, at its making.
     """
 
-    __slots__ = ("_receiving", "_sending", "keys", "opens", "seals")
+    __slots__ = ("_receive_session", "_send_session", "keys", "receive_context", "send_context")
 
-    def __init__(self, keys: SrtpKeys, before: SrtpSession | None = None) -> None:
+    def __init__(self, keys: SrtpKeys, previous: SrtpSession | None = None) -> None:
         for key in (keys.send, keys.receive):
             if len(key) != KEY_BYTES[keys.profile]:
-                raise KeyWrong(f"a key of {len(key)} bytes: {keys.profile} wants {KEY_BYTES[keys.profile]}")
+                raise SrtpKeyInvalid(f"a key of {len(key)} bytes: {keys.profile} wants {KEY_BYTES[keys.profile]}")
         self.keys = keys
-        if before is not None and before.keys.profile != keys.profile:
-            before = None
-        self._sending: Session = (
-            before._sending
-            if before is not None and before.keys.send == keys.send
+        if previous is not None and previous.keys.profile != keys.profile:
+            previous = None
+        self._send_session: Session = (
+            previous._send_session
+            if previous is not None and previous.keys.send == keys.send
             else _session(keys.send, keys.profile, Policy.SSRC_ANY_OUTBOUND)
         )
-        self._receiving: Session = (
-            before._receiving
-            if before is not None and before.keys.receive == keys.receive
+        self._receive_session: Session = (
+            previous._receive_session
+            if previous is not None and previous.keys.receive == keys.receive
             else _session(keys.receive, keys.profile, Policy.SSRC_ANY_INBOUND)
         )
-        self.seals, self.opens = self._sending._srtp[0], self._receiving._srtp[0]
+        self.send_context, self.receive_context = self._send_session._srtp[0], self._receive_session._srtp[0]
         """What libsrtp knows the two directions by."""
 
-    def seal(self, packet: bytes) -> bytes:
+    def protect(self, packet: bytes) -> bytes:
         """An RTP packet of ours, as it goes out."""
-        sealed: bytes = self._sending.protect(packet)
-        return sealed
+        protected: bytes = self._send_session.protect(packet)
+        return protected
 
-    def open(self, packet: bytes) -> bytes | None:
+    def unprotect(self, packet: bytes) -> bytes | None:
         """An RTP packet that came; None for one that is forged, damaged, or came before."""
         try:
-            opened: bytes = self._receiving.unprotect(packet)
+            plain: bytes = self._receive_session.unprotect(packet)
         except (Error, TypeError, ValueError):
             return None
-        return opened
+        return plain
 
-    def seal_report(self, packet: bytes) -> bytes:
+    def protect_rtcp(self, packet: bytes) -> bytes:
         """An RTCP packet of ours, as it goes out."""
-        sealed: bytes = self._sending.protect_rtcp(packet)
-        return sealed
+        protected: bytes = self._send_session.protect_rtcp(packet)
+        return protected
 
-    def open_report(self, packet: bytes) -> bytes | None:
+    def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         """An RTCP packet that came, or None."""
         try:
-            opened: bytes = self._receiving.unprotect_rtcp(packet)
+            plain: bytes = self._receive_session.unprotect_rtcp(packet)
         except (Error, TypeError, ValueError):
             return None
-        return opened
+        return plain
 
 
 class SrtpLegs:
@@ -120,43 +120,43 @@ class SrtpLegs:
 
     def __init__(self, packets: Bytes) -> None:
         self.sizes: NDArray[np.int32] = np.zeros(len(packets), dtype=np.int32)
-        self._kept = packets
+        self._packet_array = packets
         """Where the pointers lead must not go away."""
         self._packets = _pointers("unsigned char *", packets)
         self._sizes = _pointers("int *", self.sizes)
 
-    def seal(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> None:
+    def protect(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> None:
         """Seal the RTP packets in these lines, one of each leg; every line has room for `LONGEST_TAG` bytes more.
 
         A packet whose number was sealed before becomes 0 bytes: nothing of it may leave.
         """
-        self.sealing(at, legs).run()
+        self.protect_batch(lines, sessions).run()
 
-    def sealing(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> SrtpBatch:
+    def protect_batch(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> SrtpBatch:
         """The same, to be done again and again."""
-        legs = list(legs)
-        return self._batch(lib.srtp_protect, at, legs, [leg.seals for leg in legs])
+        sessions = list(sessions)
+        return self._batch(lib.srtp_protect, lines, sessions, [session.send_context for session in sessions])
 
-    def open(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> None:
+    def unprotect(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> None:
         """Open the RTP packets that came into these lines; one that is forged, damaged, or came before is 0 bytes."""
-        self.opening(at, legs).run()
+        self.unprotect_batch(lines, sessions).run()
 
-    def opening(self, at: Sequence[int], legs: Iterable[SrtpSession]) -> SrtpBatch:
+    def unprotect_batch(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> SrtpBatch:
         """The same, to be done again and again."""
-        legs = list(legs)
-        return self._batch(lib.srtp_unprotect, at, legs, [leg.opens for leg in legs])
+        sessions = list(sessions)
+        return self._batch(lib.srtp_unprotect, lines, sessions, [session.receive_context for session in sessions])
 
     def _batch(
-        self, function: _Function, at: Sequence[int], legs: Sequence[SrtpSession], contexts: Sequence[object]
+        self, function: _Function, lines: Sequence[int], sessions: Sequence[SrtpSession], contexts: Sequence[object]
     ) -> SrtpBatch:
         packets, sizes = self._packets, self._sizes
         return SrtpBatch(
             function=function,
-            at=at,
-            legs=legs,
+            lines=lines,
+            sessions=sessions,
             contexts=contexts,
-            packets=[packets[k] for k in at],
-            pointers=[sizes[k] for k in at],
+            packets=[packets[k] for k in lines],
+            pointers=[sizes[k] for k in lines],
             sizes=self.sizes,
         )
 
@@ -166,8 +166,8 @@ class SrtpBatch:
     """Packets in some lines, and what is done to each."""
 
     function: _Function
-    at: Sequence[int]
-    legs: Sequence[SrtpSession]
+    lines: Sequence[int]
+    sessions: Sequence[SrtpSession]
     """Kept, because what libsrtp knows of a leg goes with it."""
     contexts: Sequence[object]
     packets: Sequence[object]
@@ -178,7 +178,7 @@ class SrtpBatch:
         """Do it; 0 bytes are left of a packet that it cannot be done to."""
         # A loop of Python's own would cost more than the cipher.
         failed = map(self.function, self.contexts, self.packets, self.pointers)
-        for k in compress(self.at, failed):
+        for k in compress(self.lines, failed):
             self.sizes[k] = 0
 
 

@@ -15,12 +15,12 @@ from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.errors import MediaMessageUnreadable
 from holdfast.voice.model.errors import VoiceError
 
-_READ = 1 << 16
+_READ_BYTES = 1 << 16
 _READS = 4
 """Pieces read in one go: a quarter of a megabyte, so that a large clip does not keep a tick waiting."""
 _UNSENT_LIMIT = 8_000_000
 """Bytes of replies a control may leave unread before it is given up."""
-_TOGETHER = 64
+_MESSAGES_PER_SEND = 64
 """Messages handed to the system in one call."""
 
 
@@ -31,10 +31,10 @@ class ControlSocketTaken(VoiceError):
 class ControlSocket:
     """The listening socket and the control behind it. Facts wait in the outbox while there is none."""
 
-    def __init__(self, path: Path, outbox: FactQueue) -> None:
+    def __init__(self, path: Path, facts: FactQueue) -> None:
         self._path = path
-        self._facts = outbox
-        self._listening = _listen(path)
+        self._facts = facts
+        self._listener = _listen(path)
         self._control: socket.socket | None = None
         self._unpacker = m.Unpacker()
         self._unsent: deque[tuple[memoryview, m.Fact | None]] = deque()
@@ -42,28 +42,28 @@ class ControlSocket:
         self._unsent_bytes = 0
 
     @property
-    def listening(self) -> int:
+    def listener(self) -> int:
         """The descriptor to watch for a control that comes."""
-        return self._listening.fileno()
+        return self._listener.fileno()
 
     @property
     def control(self) -> int | None:
         """The descriptor to watch for what control asks."""
         return None if self._control is None else self._control.fileno()
 
-    def admit(self, greet: Callable[[], m.ControlAttached]) -> bool:
+    def accept(self, greeting: Callable[[], m.ControlAttached]) -> bool:
         """A control comes: greet it. False, and nothing was said, if it was gone before."""
         try:
-            control, _ = self._listening.accept()
+            control, _ = self._listener.accept()
         except OSError:
             return False
-        self.dismiss()
+        self.disconnect()
         control.setblocking(False)
         self._control = control
-        self.reply(greet())
+        self.reply(greeting())
         return True
 
-    def dismiss(self) -> None:
+    def disconnect(self) -> None:
         """The control is gone; facts it did not get whole are kept for the next one."""
         if self._control is not None:
             self._control.close()
@@ -75,54 +75,54 @@ class ControlSocket:
         self._unsent_bytes = 0
         self._unpacker = m.Unpacker()
 
-    def requests(self) -> list[tuple[m.Request, bytes]]:
+    def read_requests(self) -> list[tuple[m.Request, bytes]]:
         """What control asks, each with its sound. A control that ends, or talks nonsense, is dismissed."""
-        asked: list[tuple[m.Request, bytes]] = []
+        requests: list[tuple[m.Request, bytes]] = []
         for _ in range(_READS):
             if self._control is None:
                 break
             try:
-                data = self._control.recv(_READ)
-                asked += [(m.read_request(text), sound) for text, sound in self._unpacker.feed(data)]
+                data = self._control.recv(_READ_BYTES)
+                requests += [(m.parse_request(text), audio) for text, audio in self._unpacker.feed(data)]
             except BlockingIOError:
                 break
             except (OSError, MediaMessageUnreadable):
-                self.dismiss()
+                self.disconnect()
                 break
             if not data:
-                self.dismiss()
-        return asked
+                self.disconnect()
+        return requests
 
-    def reply(self, answer: m.Answer) -> None:
+    def reply(self, answer: m.ServerMessage) -> None:
         """Answer control; it leaves with the next `flush`."""
         if self._control is None:
             return
         self._add(answer, None)
         if self._unsent_bytes > _UNSENT_LIMIT:
-            self.dismiss()
+            self.disconnect()
 
     def flush(self) -> None:
         """Send replies and facts, as many as control takes now."""
         while self._control is not None:
-            while len(self._unsent) < _TOGETHER and (fact := self._facts.take()) is not None:
+            while len(self._unsent) < _MESSAGES_PER_SEND and (fact := self._facts.pop()) is not None:
                 self._add(fact, fact)
             if not self._unsent:
                 return
             try:
-                sent = self._control.sendmsg([data for data, _ in islice(self._unsent, _TOGETHER)])
+                sent = self._control.sendmsg([data for data, _ in islice(self._unsent, _MESSAGES_PER_SEND)])
             except BlockingIOError:
                 return
             except OSError:
-                self.dismiss()
+                self.disconnect()
                 return
-            self._strike_off(sent)
+            self._remove_sent(sent)
 
-    def _add(self, message: m.Answer, fact: m.Fact | None) -> None:
+    def _add(self, message: m.ServerMessage, fact: m.Fact | None) -> None:
         data = memoryview(m.pack(message))
         self._unsent.append((data, fact))
         self._unsent_bytes += len(data)
 
-    def _strike_off(self, sent: int) -> None:
+    def _remove_sent(self, sent: int) -> None:
         """Control has taken so many bytes."""
         self._unsent_bytes -= sent
         while sent:
@@ -134,8 +134,8 @@ class ControlSocket:
 
     def close(self) -> None:
         """Nobody may come any more."""
-        self.dismiss()
-        self._listening.close()
+        self.disconnect()
+        self._listener.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -144,14 +144,14 @@ def _listen(path: Path) -> socket.socket:
 
     Raises: DoorTaken.
     """
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
         if path.is_socket() and not _answers(path):
             path.unlink()
-        listening.bind(str(path))
+        listener.bind(str(path))
     except OSError as error:
-        listening.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise ControlSocketTaken(
                 f"{path} is taken: another media process answers there, or it is a file"
@@ -159,9 +159,9 @@ def _listen(path: Path) -> socket.socket:
         raise ControlSocketTaken(f"{path}: {error}") from error
     finally:
         os.umask(mask)
-    listening.listen(4)
-    listening.setblocking(False)
-    return listening
+    listener.listen(4)
+    listener.setblocking(False)
+    return listener
 
 
 def _answers(path: Path) -> bool:

@@ -20,13 +20,13 @@ class FactQueue:
     def __len__(self) -> int:
         return len(self._facts) + bool(self._lost)
 
-    def put(self, fact: m.Fact) -> None:
+    def post(self, fact: m.Fact) -> None:
         """Add a fact at the end."""
         self._facts.append(fact)
         if len(self._facts) > self._limit:
             self._make_room()
 
-    def take(self) -> m.Fact | None:
+    def pop(self) -> m.Fact | None:
         """The oldest fact, or None."""
         if self._lost:
             lost, self._lost = self._lost, 0

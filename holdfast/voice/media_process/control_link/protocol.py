@@ -34,7 +34,7 @@ Codec = Literal["PCMU", "PCMA", "G722"]
 Hears = tuple[Leg, ...] | None
 """What one ear hears: these legs (one: its frames untouched, more: their sum, none: silence), or its own player."""
 
-Key = Annotated[
+SrtpKey = Annotated[
     bytes,
     PlainSerializer(bytes.hex, when_used="json"),
     BeforeValidator(lambda key: bytes.fromhex(key) if isinstance(key, str) else key),
@@ -48,8 +48,8 @@ Key = Annotated[
 class SrtpParameters:
     """Keys of a leg whose packets are sealed. Shape: master key and master salt, each way."""
 
-    send: Key
-    receive: Key
+    send: SrtpKey
+    receive: SrtpKey
     profile: Profile
 
     def __repr__(self) -> str:
@@ -136,7 +136,7 @@ class BeepRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassOn:
+class RelayDigit:
     """The party told of this key elsewhere than in its packets: its peer, if it has one, is pressed it."""
 
     leg: Leg
@@ -145,11 +145,11 @@ class PassOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenToRows:
+class DetectSpeech:
     """Tell when these parties speak, or no more; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
-    wanted: bool
+    enabled: bool
     kind: Literal["listen"] = "listen"
 
 
@@ -161,8 +161,8 @@ Command = Annotated[
     | RouteRows
     | Drop
     | BeepRows
-    | PassOn
-    | ListenToRows
+    | RelayDigit
+    | DetectSpeech
     | OpenTap
     | ChangeTap
     | CloseTap,
@@ -209,7 +209,7 @@ class PutClip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskClip:
+class HasClip:
     """Whether the bank holds that clip whole. Answered by `ClipKnown`."""
 
     number: int
@@ -225,7 +225,7 @@ class ListRows:
     kind: Literal["list-rows"] = "list-rows"
 
 
-Request = RequestBatch | OpenRow | PutClip | AskClip | ListRows
+Request = RequestBatch | OpenRow | PutClip | HasClip | ListRows
 
 # --- replies ----------------------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class NotDone:
     """The request was turned down and changed nothing."""
 
     number: int
-    why: Literal["full", "wrong"]
+    reason: Literal["full", "wrong"]
     message: str
     kind: Literal["not-done"] = "not-done"
 
@@ -365,11 +365,11 @@ class RowDigitPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechTurned:
+class SpeechChanged:
     """A party that is listened to began to speak, or stopped."""
 
     leg: Leg
-    speaks: bool
+    speaking: bool
     kind: Literal["speech-turned"] = "speech-turned"
 
 
@@ -447,10 +447,10 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowsLeft:
+class RowsAvailable:
     """Whether another leg can have a row, each time that turns, and after `Attached` if it cannot."""
 
-    some: bool
+    available: bool
     kind: Literal["rows-left"] = "rows-left"
 
 
@@ -482,40 +482,40 @@ Fact = (
     | RowAudioStarted
     | RowAudioEnded
     | RowDigitPressed
-    | SpeechTurned
+    | SpeechChanged
     | RtpSilent
     | Statistics
     | TicksSkipped
     | Load
-    | RowsLeft
+    | RowsAvailable
     | RequestRefused
     | FactsLost
     | TapQuiet
     | TapClosed
 )
-Answer = Reply | Fact
-Message = Request | Answer
+ServerMessage = Reply | Fact
+Message = Request | ServerMessage
 
 # --- bytes ------------------------------------------------------------------------------------------------------
 
 LENGTHS = struct.Struct("!II")
 JSON_LIMIT = 4_000_000
-SOUND_LIMIT = 64_000
+AUDIO_LIMIT = 64_000
 CLIP_PART = 64_000
 """Bytes of sound in one message: eight seconds. Taking it in costs the media process well under a millisecond."""
 
 _REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
-_ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
-_ALL: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+_SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="kind")])
+_MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
-def pack(message: Message, sound: bytes | memoryview = b"") -> bytes:
+def pack(message: Message, audio: bytes | memoryview = b"") -> bytes:
     """A message as it goes over the local socket."""
-    text = _ALL.dump_json(message)
-    return b"".join((LENGTHS.pack(len(text), len(sound)), text, sound))
+    text = _MESSAGES.dump_json(message)
+    return b"".join((LENGTHS.pack(len(text), len(audio)), text, audio))
 
 
-def read_request(text: bytes) -> Request:
+def parse_request(text: bytes) -> Request:
     """What control asks. Raises: MessageUnreadable."""
     try:
         return _REQUESTS.validate_json(text)
@@ -523,10 +523,10 @@ def read_request(text: bytes) -> Request:
         raise MediaMessageUnreadable(f"no request: {error.errors(include_url=False)[:1]}") from error
 
 
-def read_answer(text: bytes) -> Answer:
+def parse_server_message(text: bytes) -> ServerMessage:
     """What the media process tells. Raises: MessageUnreadable."""
     try:
-        return _ANSWERS.validate_json(text)
+        return _SERVER_MESSAGES.validate_json(text)
     except ValidationError as error:
         raise MediaMessageUnreadable(f"no answer: {error.errors(include_url=False)[:1]}") from error
 
@@ -541,13 +541,13 @@ class Unpacker:
         """The JSON and the sound of each message that is now complete. Raises: MessageUnreadable."""
         self._bytes += data
         while len(self._bytes) >= LENGTHS.size:
-            text_length, sound_length = LENGTHS.unpack_from(self._bytes)
-            if text_length > JSON_LIMIT or sound_length > SOUND_LIMIT:
-                raise MediaMessageUnreadable(f"a message of {text_length} + {sound_length} bytes")
+            text_length, audio_length = LENGTHS.unpack_from(self._bytes)
+            if text_length > JSON_LIMIT or audio_length > AUDIO_LIMIT:
+                raise MediaMessageUnreadable(f"a message of {text_length} + {audio_length} bytes")
             end_of_text = LENGTHS.size + text_length
-            end = end_of_text + sound_length
+            end = end_of_text + audio_length
             if len(self._bytes) < end:
                 return
-            text, sound = bytes(self._bytes[LENGTHS.size : end_of_text]), bytes(self._bytes[end_of_text:end])
+            text, audio = bytes(self._bytes[LENGTHS.size : end_of_text]), bytes(self._bytes[end_of_text:end])
             del self._bytes[:end]
-            yield text, sound
+            yield text, audio

@@ -45,7 +45,7 @@ class CloseTap:
     kind: Literal["close-capture"] = "close-capture"
 
 
-CaptureCommand = OpenTap | ChangeTap | CloseTap
+TapCommand = OpenTap | ChangeTap | CloseTap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,4 +68,4 @@ class TapClosed:
     kind: Literal["capture-closed"] = "capture-closed"
 
 
-CaptureFact = TapQuiet | TapClosed
+TapFact = TapQuiet | TapClosed

@@ -7,14 +7,14 @@ from ipaddress import IPv4Address
 from holdfast.voice.media_process.control_link.protocol import Address
 from holdfast.voice.model.errors import AskedWrong
 
-_EVERYBODY = IPv4Address("255.255.255.255")
+_BROADCAST = IPv4Address("255.255.255.255")
 
 
 class CommandImpossible(AskedWrong):
     """A command names a leg that has no row, a clip that is not there, or an address nothing can be sent to."""
 
 
-def usable(remote: Address | None) -> Address | None:
+def usable_address(remote: Address | None) -> Address | None:
     """The address to send to, None for one that means "do not send" (host 0.0.0.0 or port 0).
 
     Raises: CommandImpossible. Source: RFC 3264 §8.4 (c=0.0.0.0), §5.1 (port 0).
@@ -28,6 +28,6 @@ def usable(remote: Address | None) -> Address | None:
         raise CommandImpossible(f"{host!r} is no IPv4 address") from error
     if not 0 <= port <= 65535:
         raise CommandImpossible(f"there is no port {port}")
-    if address.is_multicast or address == _EVERYBODY:
+    if address.is_multicast or address == _BROADCAST:
         raise CommandImpossible(f"{host} is many hosts, a call has one")
     return None if address.is_unspecified or port == 0 else (str(address), port)

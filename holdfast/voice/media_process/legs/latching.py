@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from holdfast.voice.media.rtp.latch import (
-    Heard,
     Latch,
-    hear,
-    reopen,
+    PacketIdentity,
+    receive,
+    unlock,
 )
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
@@ -22,38 +22,42 @@ class Latching:
         self._io = io
         self._facts = facts
 
-    def follow(self, at: int, latch: Latch) -> None:
+    def apply(self, row: int, latch: Latch) -> None:
         """Make the row's socket do what its latch says from now on."""
         rows = self._rows
-        row, before = rows.used[at], rows.used[at].latch
-        wanted = latch.listening
-        if wanted != before.listening and wanted.only is not None and not self._io.connect(at, wanted.only):
-            latch = reopen(before)
-            wanted = latch.listening
-        row.latch = latch
-        if wanted != before.listening:
-            if wanted.only is None:
-                self._io.disconnect(at)
-            self._io.admit(at, wanted.admitted)
-            self._io.watch(at, wanted.watched)
-            rows.settled[at] = wanted.only is not None
-        if latch.settled is not None and latch.settled != before.settled:
-            self._facts.put(m.FirstPacket(leg=row.leg, source=latch.settled))
-        if latch.sends_to != before.sends_to:
-            self._io.aim(at, latch.sends_to)
-            rows.find_sending(at)
+        leg_row, before = rows.used[row], rows.used[row].latch
+        socket_filter = latch.socket_filter
+        if (
+            socket_filter != before.socket_filter
+            and socket_filter.connected is not None
+            and not self._io.connect(row, socket_filter.connected)
+        ):
+            latch = unlock(before)
+            socket_filter = latch.socket_filter
+        leg_row.latch = latch
+        if socket_filter != before.socket_filter:
+            if socket_filter.connected is None:
+                self._io.disconnect(row)
+            self._io.admit(row, socket_filter.admitted)
+            self._io.watch(row, socket_filter.watched)
+            rows.connected[row] = socket_filter.connected is not None
+        if latch.latched is not None and latch.latched != before.latched:
+            self._facts.post(m.FirstPacket(leg=leg_row.leg, source=latch.latched))
+        if latch.remote != before.remote:
+            self._io.set_destination(row, latch.remote)
+            rows.update_sending(row)
 
-    def settle(self, at: int, heard: Heard) -> bool:
+    def accept(self, row: int, packet: PacketIdentity) -> bool:
         """A valid packet came to a row that is not connected, or from its second address: whether it is believed."""
-        self.follow(at, hear(self._rows.used[at].latch, heard, proven=bool(self._rows.sealed[at])))
-        return self._rows.used[at].latch.settled == heard.source
+        self.apply(row, receive(self._rows.used[row].latch, packet, authenticated=bool(self._rows.encrypted[row])))
+        return self._rows.used[row].latch.latched == packet.source
 
-    def strangers(self, at: int) -> tuple[int, m.Address | None]:
+    def unauthenticated(self, row: int) -> tuple[int, m.Address | None]:
         """How many packets of a row came from where its latch admits nobody, and from where the newest did."""
-        return self._io.strangers(at)
+        return self._io.unauthenticated(row)
 
-    def reopen(self, at: int, *, lost: bool) -> None:
+    def unlock(self, row: int, *, peer_lost: bool) -> None:
         """The row's party is silent: packets from other addresses that are admitted may be its own now."""
-        latch = self._rows.used[at].latch
-        if latch.settled is not None or lost > latch.lost:
-            self.follow(at, reopen(latch, lost=lost))
+        latch = self._rows.used[row].latch
+        if latch.latched is not None or peer_lost > latch.peer_lost:
+            self.apply(row, unlock(latch, peer_lost=peer_lost))

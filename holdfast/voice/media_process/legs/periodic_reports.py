@@ -15,16 +15,16 @@ from holdfast.voice.media_process.legs.rows import LegRows
 from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 from holdfast.voice.media_process.legs.statistics import statistics
 
-RELATCH_S = 2.0
+UNLOCK_S = 2.0
 LOST_S = 15.0
 """Three reports at the pace of RFC 3550 §6.2."""
 SILENCE_S = 10.0
 CHECK_TICKS = 10
 TURNS, TURN_TICKS = 50, 5
 """Each row's turn to be reported comes once in 250 ticks, five seconds: rows together cost less than one by one."""
-HEARD_AT = 3
+RTCP_READ_TICK = 3
 """The tick of these in which what came is read."""
-ROW_PATIENCE, PATIENCE = 40, 400
+MAX_SKIPPED_OF_ROW, MAX_SKIPPED = 40, 400
 """Packets of strangers that are passed over then, of one row and of all."""
 
 
@@ -35,17 +35,17 @@ class PeriodicReports:
         self,
         rows: LegRows,
         *,
-        sound: MixEngine,
-        reception: ReceiverStats,
-        reports: RtcpSockets,
+        mix_engine: MixEngine,
+        receiver_stats: ReceiverStats,
+        rtcp_sockets: RtcpSockets,
         latching: Latching,
         facts: FactQueue,
         silence_s: float,
     ) -> None:
         self._rows = rows
-        self._sound = sound
-        self._reception = reception
-        self._reports = reports
+        self._mix_engine = mix_engine
+        self._receiver_stats = receiver_stats
+        self._rtcp = rtcp_sockets
         self._latching = latching
         self._facts = facts
         self._silence_s = silence_s
@@ -58,63 +58,65 @@ class PeriodicReports:
             self._check_silence(now)
         if self._ticks % TURN_TICKS == 0:
             turn = self._ticks // TURN_TICKS
-            for at in self._turn(turn):
-                self._facts.put(self.statistics(at))
-            for at in self._turn(turn + TURNS // 2):
-                self._report(at, now)
-        elif self._ticks % TURN_TICKS == HEARD_AT:
-            patience = PATIENCE
-            for at in self._reports.waiting():
-                remote = self._rows.used[at].latch.sends_to
-                patience -= self._reports.hear(at, remote=remote, now=now, patience=min(ROW_PATIENCE, patience))
+            for row in self._rows_of_turn(turn):
+                self._facts.post(self.statistics(row))
+            for row in self._rows_of_turn(turn + TURNS // 2):
+                self._send_report(row, now)
+        elif self._ticks % TURN_TICKS == RTCP_READ_TICK:
+            skips_left = MAX_SKIPPED
+            for row in self._rtcp.readable():
+                remote = self._rows.used[row].latch.remote
+                skips_left -= self._rtcp.receive(
+                    row, remote=remote, now=now, max_skipped=min(MAX_SKIPPED_OF_ROW, skips_left)
+                )
 
-    def _turn(self, number: int) -> Iterator[int]:
-        return (at for at in range(number % TURNS, self._rows.high, TURNS) if at in self._rows.used)
+    def _rows_of_turn(self, number: int) -> Iterator[int]:
+        return (row for row in range(number % TURNS, self._rows.high, TURNS) if row in self._rows.used)
 
     def _check_silence(self, now: float) -> None:
         """Open the latch of rows whose party is silent; tell of those silent for long, who may speak or not."""
         rows = self._rows
-        quiet_s = now - rows.heard_at[: rows.high]
-        for at in np.flatnonzero(rows.agreed[: rows.high] & (quiet_s >= RELATCH_S)).tolist():
-            row = rows.used[at]
+        quiet_s = now - rows.received_at[: rows.high]
+        for row in np.flatnonzero(rows.described[: rows.high] & (quiet_s >= UNLOCK_S)).tolist():
+            leg_row = rows.used[row]
             # A phone that suppresses silence says by its reports that it is there.
-            silent_s = now - max(float(rows.heard_at[at]), self._reports.heard_at(at))
-            if rows.may_speak[at]:
-                self._latching.reopen(at, lost=silent_s >= LOST_S)
+            silent_s = now - max(float(rows.received_at[row]), self._rtcp.received_at(row))
+            if rows.receiving[row]:
+                self._latching.unlock(row, peer_lost=silent_s >= LOST_S)
             silences = int(silent_s / self._silence_s)
-            if silences != row.silences_told:
-                row.silences_told = silences
+            if silences != leg_row.silences_reported:
+                leg_row.silences_reported = silences
                 if silences:
-                    self._facts.put(m.RtpSilent(leg=row.leg, silent_s=round(silent_s, 2)))
+                    self._facts.post(m.RtpSilent(leg=leg_row.leg, silent_s=round(silent_s, 2)))
 
-    def _report(self, at: int, now: float) -> None:
-        headers = self._sound.headers
-        if headers.sent[at] or self._rows.received[at]:
-            self._reports.tell(
-                at,
-                remote=self._rows.used[at].latch.sends_to,
-                timestamp=int(headers.timestamp[at]),
-                packets=int(headers.sent[at]),
-                standing=self._reception.standing(at),
+    def _send_report(self, row: int, now: float) -> None:
+        streams = self._mix_engine.streams
+        if streams.sent[row] or self._rows.received[row]:
+            self._rtcp.send_report(
+                row,
+                remote=self._rows.used[row].latch.remote,
+                timestamp=int(streams.timestamp[row]),
+                packets=int(streams.sent[row]),
+                reception=self._receiver_stats.report(row),
                 now=now,
             )
 
-    def statistics(self, at: int, *, final: bool = False) -> m.Statistics:
+    def statistics(self, row: int, *, final: bool = False) -> m.Statistics:
         """The figures of a leg so far."""
-        row, jitter = self._rows.used[at], self._sound.jitter
+        leg_row, jitter = self._rows.used[row], self._mix_engine.jitter
         return statistics(
-            row.leg,
-            row.codec,
-            standing=self._reception.standing(at),
-            view=self._reports.view(at),
-            round_trip_ms=self._reports.round_trip_ms(at),
-            sent=int(self._sound.headers.sent[at]),
-            received=int(self._rows.received[at]),
-            late=int(jitter.late[at]),
-            refused=int(self._rows.refused[at]),
-            concealed=int(self._sound.concealment.concealed[at]),
-            depth=int(jitter.depth[at]),
-            strangers=self._latching.strangers(at),
-            rtp_source=row.latch.rule,
+            leg_row.leg,
+            leg_row.codec,
+            reception=self._receiver_stats.report(row),
+            peer_report=self._rtcp.peer_report(row),
+            round_trip_ms=self._rtcp.round_trip_ms(row),
+            sent=int(self._mix_engine.streams.sent[row]),
+            received=int(self._rows.received[row]),
+            late=int(jitter.late[row]),
+            refused=int(self._rows.refused[row]),
+            concealed=int(self._mix_engine.concealment.concealed[row]),
+            depth=int(jitter.depth[row]),
+            unauthenticated=self._latching.unauthenticated(row),
+            rtp_source=leg_row.latch.rtp_source,
             final=final,
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
 
-from holdfast.voice.media.codec.wav import head
+from holdfast.voice.media.codec.wav import wav_header
 from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.mix.recording_taps import (
     Channels,
@@ -21,26 +21,26 @@ from holdfast.voice.media.mix.recording_taps import (
     TapSource,
 )
 from holdfast.voice.media_process.control_link.recording_messages import (
-    CaptureCommand,
-    CaptureFact,
     ChangeTap,
     CloseTap,
     OpenTap,
     TapClosed,
+    TapCommand,
+    TapFact,
     TapQuiet,
     Voices,
 )
 
-UNWRITTEN = 4000
+MAX_UNWRITTEN = 4000
 """Blocks that may wait for a slow disk, half a second of one recording each, before recordings are given up."""
 
 
 class Recorders:
     """All recordings of the process. `tell` is called from the tick's own thread only."""
 
-    def __init__(self, tell: Callable[[CaptureFact], None]) -> None:
-        self._tell = tell
-        self._captures: RecordingTaps[str] = RecordingTaps()
+    def __init__(self, post: Callable[[TapFact], None]) -> None:
+        self._post = post
+        self._taps: RecordingTaps[str] = RecordingTaps()
         self._voices: dict[str, Voices] = {}
         self._lengths: dict[str, Length] = {}
         self._writer: Writer | None = None
@@ -50,7 +50,7 @@ class Recorders:
         """Whether there is anything to do in a tick."""
         return bool(self._voices or self._lengths)
 
-    def carry_out(self, command: CaptureCommand, rows: Mapping[str, int]) -> None:
+    def handle(self, command: TapCommand, rows: Mapping[str, int]) -> None:
         """Do what control asks. What it names may have just ended."""
         name = command.recording
         match command:
@@ -59,30 +59,30 @@ class Recorders:
                     return
                 self._writer = self._writer or Writer()
                 self._voices[name] = voices
-                self._captures.open(name, _rows_of(voices, rows), quiet_frames=round(command.quiet_s * 50))
+                self._taps.open(name, _rows_of(voices, rows), quiet_frames=round(command.quiet_s * 50))
                 self._writer.open(name, Path(command.path), channels=len(voices))
             case ChangeTap(voices=voices, mode=mode) if name in self._voices:
                 if voices is not None and len(voices) == len(self._voices[name]):
                     self._voices[name] = voices
-                    self._captures.rewire(name, _rows_of(voices, rows))
+                    self._taps.set_channels(name, _rows_of(voices, rows))
                 if mode is not None:
-                    self._captures.set_mode(name, mode)
+                    self._taps.set_mode(name, mode)
             case CloseTap() if name in self._voices:
                 self._close(name)
             case CloseTap() if name not in self._lengths:
-                self._tell(_closed(name, Length(frames=0, first_loud=None, last_loud=None), "no such recording"))
+                self._post(_closed(name, Length(frames=0, first_loud=None, last_loud=None), "no such recording"))
             case _:
                 pass
 
     def rows_changed(self, rows: Mapping[str, int]) -> None:
         """Legs were opened or closed."""
         for name, voices in self._voices.items():
-            self._captures.rewire(name, _rows_of(voices, rows))
+            self._taps.set_channels(name, _rows_of(voices, rows))
 
-    def tick(self, frames: Bytes, heard: Bytes, law: Numbers, *, skipped: int) -> None:
+    def tick(self, frames: Bytes, tx: Bytes, companding: Numbers, *, skipped: int) -> None:
         """Capture one frame of everything, and hand over what is ready."""
-        for name in self._captures.tick(frames, heard, law, skipped=skipped):
-            self._tell(TapQuiet(recording=name))
+        for name in self._taps.tick(frames, tx, companding, skipped=skipped):
+            self._post(TapQuiet(recording=name))
         self._write()
         assert self._writer is not None
         while not self._writer.done.empty():
@@ -90,7 +90,7 @@ class Recorders:
             if error and name in self._voices:
                 self._close(name)
             if (length := self._lengths.pop(name, None)) is not None:
-                self._tell(_closed(name, length, error))
+                self._post(_closed(name, length, error))
 
     def end_all(self) -> None:
         """End every recording; that of each is told."""
@@ -104,7 +104,7 @@ class Recorders:
             self._writer.end()
 
     def _close(self, name: str) -> None:
-        self._lengths[name] = self._captures.close(name)
+        self._lengths[name] = self._taps.close(name)
         del self._voices[name]
         self._write()
         assert self._writer is not None
@@ -112,7 +112,7 @@ class Recorders:
 
     def _write(self) -> None:
         assert self._writer is not None
-        for name, block in self._captures.take():
+        for name, block in self._taps.take_blocks():
             self._writer.write(name, block)
 
 
@@ -128,7 +128,7 @@ def _closed(name: str, length: Length, error: str) -> TapClosed:
 
 def _rows_of(voices: Voices, rows: Mapping[str, int]) -> Channels:
     return tuple(
-        tuple(TapSource(row=rows[leg], hears=side == "hears") for leg, side in channel if leg in rows)
+        tuple(TapSource(row=rows[leg], is_tx=side == "hears") for leg, side in channel if leg in rows)
         for channel in voices
     )
 
@@ -136,46 +136,46 @@ def _rows_of(voices: Voices, rows: Mapping[str, int]) -> Channels:
 class Writer:
     """A thread that writes files and does nothing else. A file that fails is given up, and told in `done`."""
 
-    def __init__(self, unwritten: int = UNWRITTEN) -> None:
+    def __init__(self, unwritten: int = MAX_UNWRITTEN) -> None:
         self.done: SimpleQueue[tuple[str, str]] = SimpleQueue()
         """Files that are closed, and why if they failed."""
         self._unwritten = unwritten
-        self._work: SimpleQueue[tuple[str, Path | bytes | None, int] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[str, Path | bytes | None, int] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
     def open(self, name: str, path: Path, *, channels: int) -> None:
         """Begin a file that must not exist yet."""
-        self._work.put((name, path, channels))
+        self._queue.put((name, path, channels))
 
     def write(self, name: str, block: bytes) -> None:
         """Add to a file. When the disk is too slow for all recordings, what comes too early is a failure."""
-        if self._work.qsize() >= self._unwritten:
+        if self._queue.qsize() >= self._unwritten:
             self.done.put((name, "the disk is too slow"))
         else:
-            self._work.put((name, block, 0))
+            self._queue.put((name, block, 0))
 
     def close(self, name: str) -> None:
         """The file is complete."""
-        self._work.put((name, None, 0))
+        self._queue.put((name, None, 0))
 
-    def end(self, *, within_s: float = 2.0) -> None:
+    def end(self, *, timeout_s: float = 2.0) -> None:
         """Write what waits, then stop."""
-        self._work.put(None)
-        self._thread.join(within_s)
+        self._queue.put(None)
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         files: dict[str, BinaryIO] = {}
-        while (item := self._work.get()) is not None:
-            name, what, channels = item
+        while (item := self._queue.get()) is not None:
+            name, payload, channels = item
             try:
-                match what:
+                match payload:
                     case Path():
-                        files[name] = _made_for_its_owner(what)
-                        _write_all(files[name], head(channels=channels, data_bytes=0))
+                        files[name] = _create_private(payload)
+                        _write_all(files[name], wav_header(channels=channels, data_bytes=0))
                     case bytes():
                         if name in files:
-                            _write_all(files[name], what)
+                            _write_all(files[name], payload)
                     case None:
                         if name in files:
                             files.pop(name).close()
@@ -188,7 +188,7 @@ class Writer:
             file.close()
 
 
-def _made_for_its_owner(path: Path) -> BinaryIO:
+def _create_private(path: Path) -> BinaryIO:
     """A new file that others cannot read, whatever the mask of this process. Raises: OSError."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
 

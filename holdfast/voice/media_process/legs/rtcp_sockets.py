@@ -33,12 +33,12 @@ class RtcpPeer:
     sock: socket.socket
     ssrc: int
     source: Address | None = None
-    view: rtcp.PeerReport = field(default_factory=rtcp.PeerReport)
-    viewed_at: float = 0.0
-    heard_at: float = float("-inf")
+    report: rtcp.PeerReport = field(default_factory=rtcp.PeerReport)
+    report_at: float = 0.0
+    received_at: float = float("-inf")
     """When anything readable came last."""
     round_trip_s: float | None = None
-    since: rtcp.ReportInterval = field(default_factory=rtcp.ReportInterval)
+    previous: rtcp.ReportInterval = field(default_factory=rtcp.ReportInterval)
     srtp: SrtpSession | None = None
 
 
@@ -61,122 +61,124 @@ class RtcpSockets:
 
     def close(self, row: int, *, remote: Address | None) -> None:
         """Say goodbye and close."""
-        correspondent = self._rows.pop(row)
-        self._send(correspondent, rtcp.goodbye(ssrc=correspondent.ssrc, name=self._name), remote)
-        self._epoll.unregister(correspondent.sock.fileno())
-        del self._row_of[correspondent.sock.fileno()]
-        correspondent.sock.close()
+        peer = self._rows.pop(row)
+        self._send(peer, rtcp.build_bye(ssrc=peer.ssrc, name=self._name), remote)
+        self._epoll.unregister(peer.sock.fileno())
+        del self._row_of[peer.sock.fileno()]
+        peer.sock.close()
 
-    def seal(self, row: int, srtp: SrtpSession | None) -> None:
+    def set_srtp(self, row: int, srtp: SrtpSession | None) -> None:
         """From now on reports go and come sealed, or plain."""
         self._rows[row].srtp = srtp
 
-    def view(self, row: int) -> rtcp.PeerReport:
+    def peer_report(self, row: int) -> rtcp.PeerReport:
         """What the party says of our stream."""
-        return self._rows[row].view
+        return self._rows[row].report
 
-    def heard_at(self, row: int) -> float:
+    def received_at(self, row: int) -> float:
         """When the party's newest report came; minus infinity when none has."""
-        return self._rows[row].heard_at
+        return self._rows[row].received_at
 
     def round_trip_ms(self, row: int) -> float | None:
         """How long the newest report of ours that was answered was under way, there and back."""
         trip_s = self._rows[row].round_trip_s
         return None if trip_s is None else round(trip_s * 1000, 2)
 
-    def waiting(self) -> list[int]:
+    def readable(self) -> list[int]:
         """The rows whose sockets have something to read."""
         return [self._row_of[fd] for fd, _ in self._epoll.poll(0)]
 
-    def hear(self, row: int, *, remote: Address | None, now: float, patience: int = 0) -> int:
+    def receive(self, row: int, *, remote: Address | None, now: float, max_skipped: int = 0) -> int:
         """Read a packet that waits in a row's socket; how many of strangers were passed over before it.
 
         Only the host that the leg's sound goes to is believed. Of strangers at most `patience` are passed over, so that
         nobody can keep a party's reports from us with a few packets, nor us from our work with many.
         """
-        correspondent = self._rows[row]
-        for strangers in range(patience + 1):
+        peer = self._rows[row]
+        for skipped in range(max_skipped + 1):
             try:
-                data, noted, _, source = correspondent.sock.recvmsg(rtcp.LARGEST, _ROOM)
+                data, ancillary, _, source = peer.sock.recvmsg(rtcp.MAX_PACKET, _ROOM)
             except BlockingIOError:
-                return strangers
+                return skipped
             except OSError:
                 # A party need not speak RTCP: that its port is closed is no news.
                 continue
             if remote is not None and source[0] == remote[0]:
-                self._take(correspondent, data, came=_came(noted, time.time()), source=source, now=now)
-                return strangers
-        return patience
+                self._handle(peer, data, arrived_at=_arrival_time(ancillary, time.time()), source=source, now=now)
+                return skipped
+        return max_skipped
 
     @staticmethod
-    def _take(correspondent: RtcpPeer, data: bytes, *, came: float, source: Address, now: float) -> None:
+    def _handle(peer: RtcpPeer, data: bytes, *, arrived_at: float, source: Address, now: float) -> None:
         """A packet of the party's host. Units: `came` seconds since the Unix epoch."""
-        opened = data if correspondent.srtp is None else correspondent.srtp.open_report(data)
-        view = None if opened is None else rtcp.read(opened, our_ssrc=correspondent.ssrc)
-        if view is None:
+        plain = data if peer.srtp is None else peer.srtp.unprotect_rtcp(data)
+        report = None if plain is None else rtcp.parse(plain, our_ssrc=peer.ssrc)
+        if report is None:
             return
-        clock = time.time()
-        came = min(clock, came)
-        correspondent.source = source
-        correspondent.heard_at = now
-        if view.last_report is not None:
-            correspondent.viewed_at = time.monotonic() - (clock - came)
-        trip_s = rtcp.round_trip_s(view, came)
+        wall_clock = time.time()
+        arrived_at = min(wall_clock, arrived_at)
+        peer.source = source
+        peer.received_at = now
+        if report.last_report is not None:
+            peer.report_at = time.monotonic() - (wall_clock - arrived_at)
+        trip_s = rtcp.round_trip_s(report, arrived_at)
         if trip_s is not None:
-            correspondent.round_trip_s = trip_s
-        correspondent.view = _newer(correspondent.view, view)
+            peer.round_trip_s = trip_s
+        peer.report = _merged(peer.report, report)
 
-    def tell(
+    def send_report(
         self,
         row: int,
         *,
         remote: Address | None,
         timestamp: int,
         packets: int,
-        standing: ReceptionReport | None,
+        reception: ReceptionReport | None,
         now: float,
     ) -> None:
         """Send a report of a row's stream both ways."""
-        correspondent = self._rows[row]
-        data = rtcp.report(
-            ssrc=correspondent.ssrc,
+        peer = self._rows[row]
+        data = rtcp.build_report(
+            ssrc=peer.ssrc,
             now=time.time(),
             timestamp=timestamp,
             packets=packets,
             name=self._name,
-            standing=standing,
-            since=correspondent.since,
-            last_report=correspondent.view.last_report,
-            last_report_ago_s=now - correspondent.viewed_at,
+            reception=reception,
+            previous=peer.previous,
+            last_report=peer.report.last_report,
+            last_report_ago_s=now - peer.report_at,
         )
-        if standing is not None:
-            correspondent.since = rtcp.ReportInterval(expected=standing.expected, received=standing.received)
-        self._send(correspondent, data, remote)
+        if reception is not None:
+            peer.previous = rtcp.ReportInterval(expected=reception.expected, received=reception.received)
+        self._send(peer, data, remote)
 
-    def _send(self, correspondent: RtcpPeer, data: bytes, remote: Address | None) -> None:
+    def _send(self, peer: RtcpPeer, data: bytes, remote: Address | None) -> None:
         if remote is None or remote[1] > 65534:
             return
-        if correspondent.srtp is not None:
-            data = correspondent.srtp.seal_report(data)
-        known = correspondent.source
-        to = known if known is not None and known[0] == remote[0] else (remote[0], remote[1] + 1)
+        if peer.srtp is not None:
+            data = peer.srtp.protect_rtcp(data)
+        source_known = peer.source
+        destination = (
+            source_known if source_known is not None and source_known[0] == remote[0] else (remote[0], remote[1] + 1)
+        )
         try:
-            correspondent.sock.sendto(data, to)
+            peer.sock.sendto(data, destination)
         except OSError:
             # A party need not speak RTCP: a closed port, or no way there, is no news.
             return
 
 
-def _came(noted: Iterable[tuple[int, int, bytes]], now: float) -> float:
+def _arrival_time(ancillary: Iterable[tuple[int, int, bytes]], now: float) -> float:
     """When a packet came, by what the system noted of it; now, if it notes nothing. Units: seconds since the epoch."""
-    for level, kind, data in noted:
+    for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _TIMESTAMP) and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             return float(seconds + nanoseconds / 1e9)
     return now
 
 
-def _newer(old: rtcp.PeerReport, new: rtcp.PeerReport) -> rtcp.PeerReport:
+def _merged(old: rtcp.PeerReport, new: rtcp.PeerReport) -> rtcp.PeerReport:
     """What a packet says, and of what it is silent about, what was said before."""
     if new.lost is None:
         new = replace(new, lost=old.lost, jitter=old.jitter)

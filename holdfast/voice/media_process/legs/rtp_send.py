@@ -9,12 +9,12 @@ import numpy as np
 
 from holdfast.voice.media.dtmf.event_sender import OutgoingEvent, packet, plan
 from holdfast.voice.media.frames import Numbers
-from holdfast.voice.media.rtp.rtp import PACKET, Headers
+from holdfast.voice.media.rtp.rtp import PACKET, OutgoingStreams
 from holdfast.voice.media.rtp.srtp import SrtpLegs
 from holdfast.voice.media_process.legs.rows import LegRows
 from holdfast.voice.media_process.sockets.plain import PacketIO
 
-MOST_PASSED_ON = 100
+MAX_RELAYED_TICKS = 100
 """Ticks of keys that wait to be passed on to a peer."""
 
 
@@ -26,101 +26,101 @@ class DigitSending:
     """
 
     ticks: Sequence[OutgoingEvent | None]
-    over: int = 0
-    rounds: int = 1
-    passed_on: bool = False
+    done: int = 0
+    loops: int = 1
+    relayed: bool = False
 
 
 class RtpSender:
     """Takes packets from their array to the sockets."""
 
-    def __init__(self, rows: LegRows, *, io: PacketIO, headers: Headers) -> None:
+    def __init__(self, rows: LegRows, *, io: PacketIO, streams: OutgoingStreams) -> None:
         self._rows = rows
         self._io = io
-        self._headers = headers
-        self._packets = [line.data for line in headers.packets]
-        self._lines = SrtpLegs(headers.packets)
-        self._sizes = self._lines.sizes
+        self._streams = streams
+        self._packets = [packet.data for packet in streams.packets]
+        self._srtp_legs = SrtpLegs(streams.packets)
+        self._sizes = self._srtp_legs.sizes
         self._sizes[:] = PACKET
-        self._known: Numbers | None = None
+        self._batch_rows: Numbers | None = None
         """The rows we send from, as they were when those that are sealed were looked for."""
-        self._sealed: Numbers = np.zeros(0, dtype=np.intp)
-        self._sealing = self._lines.sealing((), ())
-        self._keying: dict[int, DigitSending] = {}
-        self._began: dict[int, int] = {}
+        self._encrypted: Numbers = np.zeros(0, dtype=np.intp)
+        self._protect_batch = self._srtp_legs.protect_batch((), ())
+        self._digits: dict[int, DigitSending] = {}
+        self._event_timestamps: dict[int, int] = {}
         """The timestamp at which the newest key of a leg began."""
 
-    def press(self, at: int, digits: str, *, rounds: int) -> None:
+    def send_digits(self, row: int, digits: str, *, loops: int) -> None:
         """Press these keys for a leg, from its next packet on."""
         ticks = plan(digits)
         if ticks:
-            self._keying[at] = DigitSending(ticks=ticks, rounds=rounds)
+            self._digits[row] = DigitSending(ticks=ticks, loops=loops)
 
-    def pass_on(self, at: int, digit: str) -> None:
+    def relay_digit(self, row: int, digit: str) -> None:
         """Press a key of its peer's for a leg, behind those that wait; one too many is dropped."""
-        known = self._keying.get(at)
-        left = () if known is None or not known.passed_on else tuple(known.ticks[known.over :])
-        if len(left) < MOST_PASSED_ON:
-            self._keying[at] = DigitSending(ticks=(*left, *plan(digit)), passed_on=True)
+        current = self._digits.get(row)
+        left = () if current is None or not current.relayed else tuple(current.ticks[current.done :])
+        if len(left) < MAX_RELAYED_TICKS:
+            self._digits[row] = DigitSending(ticks=(*left, *plan(digit)), relayed=True)
 
-    def pass_on_no_more(self, at: int) -> None:
+    def stop_relaying(self, row: int) -> None:
         """Press no more keys of its peer's for a leg; its own go on."""
-        known = self._keying.get(at)
-        if known is not None and known.passed_on:
-            self.let_go(at)
+        current = self._digits.get(row)
+        if current is not None and current.relayed:
+            self.stop_digits(row)
 
-    def let_go(self, at: int) -> None:
+    def stop_digits(self, row: int) -> None:
         """Press nothing more for a leg."""
-        self._keying.pop(at, None)
+        self._digits.pop(row, None)
 
     def send(self, *, skipped: int) -> Numbers:
         """Send every packet that is to leave, after `skipped` ticks left out; the rows whose packet was taken."""
         rows, sending = self._rows, self._rows.sending
-        pressed = self._press() if self._keying else []
-        if self._known is not sending:
+        event_rows = self._write_events() if self._digits else []
+        if self._batch_rows is not sending:
             # There is another one whenever a leg was described.
-            self._known = sending
-            self._sealed = sending[rows.sealed[sending]]
-            at = self._sealed.tolist()
-            self._sealing = self._lines.sealing(at, [rows.srtp[row] for row in at])
-        self._sealing.run()
+            self._batch_rows = sending
+            self._encrypted = sending[rows.encrypted[sending]]
+            encrypted = self._encrypted.tolist()
+            self._protect_batch = self._srtp_legs.protect_batch(encrypted, [rows.srtp[row] for row in encrypted])
+        self._protect_batch.run()
         sizes = self._sizes[sending].astype(np.intp)
         if not sizes.all():
             sending, sizes = sending[sizes > 0], sizes[sizes > 0]
         sent = self._io.send(sending, sizes)
         # A number that was sealed is used up, whether its packet was taken or not: to seal another one with it would
         # tell what is in both. Source: RFC 3711 §9.1.
-        left = sent if len(sent) == len(rows.sending) else np.union1d(sent, self._sealed)
-        self._headers.advance(rows.high, left, skipped=skipped)
-        self._sizes[self._sealed] = self._sizes[pressed] = PACKET
+        used = sent if len(sent) == len(rows.sending) else np.union1d(sent, self._encrypted)
+        self._streams.advance(rows.high, used, skipped=skipped)
+        self._sizes[self._encrypted] = self._sizes[event_rows] = PACKET
         return sent
 
-    def _put(self, at: int, data: bytes) -> None:
+    def _replace_packet(self, row: int, data: bytes) -> None:
         """Send this in place of the row's packet."""
-        self._packets[at][: len(data)] = data
-        self._sizes[at] = len(data)
+        self._packets[row][: len(data)] = data
+        self._sizes[row] = len(data)
 
-    def _press(self) -> list[int]:
+    def _write_events(self) -> list[int]:
         """Put the events of this tick in place of sound; the rows they are for.
 
         A leg without telephone events hears tones, which its player plays.
         """
-        headers = self._headers
-        pressed = []
-        for at, keying in list(self._keying.items()):
-            event = keying.ticks[keying.over]
-            keying.over += 1
-            if keying.over == len(keying.ticks):
-                keying.over = 0
-                keying.rounds -= 1
-                if not keying.rounds:
-                    del self._keying[at]
-            row = self._rows.used[at]
-            kind = row.dtmf_payload_type
+        streams = self._streams
+        event_rows = []
+        for row, sending_digits in list(self._digits.items()):
+            event = sending_digits.ticks[sending_digits.done]
+            sending_digits.done += 1
+            if sending_digits.done == len(sending_digits.ticks):
+                sending_digits.done = 0
+                sending_digits.loops -= 1
+                if not sending_digits.loops:
+                    del self._digits[row]
+            leg_row = self._rows.used[row]
+            payload_type = leg_row.dtmf_payload_type
             if event is not None and event.first:
-                self._began[at] = int(headers.timestamp[at])
-            if event is not None and kind is not None and (row.hears is not None) is keying.passed_on:
-                numbers = {"sequence": int(headers.sequence[at]), "began": self._began[at]}
-                self._put(at, packet(event, payload_type=kind, ssrc=headers.ssrc(at), **numbers))
-                pressed.append(at)
-        return pressed
+                self._event_timestamps[row] = int(streams.timestamp[row])
+            if event is not None and payload_type is not None and (leg_row.hears is not None) is sending_digits.relayed:
+                numbers = {"sequence": int(streams.sequence[row]), "event_timestamp": self._event_timestamps[row]}
+                self._replace_packet(row, packet(event, payload_type=payload_type, ssrc=streams.ssrc(row), **numbers))
+                event_rows.append(row)
+        return event_rows

@@ -9,7 +9,7 @@ from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 from holdfast.voice.media_process.control_link import protocol as m
 
 FRAME_MS = 20.0
-THEIR_BUFFER_MS = 40.0
+PEER_BUFFER_MS = 40.0
 """What a phone may keep of our sound; it does not say."""
 
 
@@ -17,8 +17,8 @@ def statistics(
     leg: m.Leg,
     codec: m.Codec,
     *,
-    standing: ReceptionReport | None,
-    view: rtcp.PeerReport,
+    reception: ReceptionReport | None,
+    peer_report: rtcp.PeerReport,
     round_trip_ms: float | None,
     sent: int,
     received: int,
@@ -26,13 +26,13 @@ def statistics(
     refused: int,
     concealed: int,
     depth: int,
-    strangers: tuple[int, m.Address | None],
+    unauthenticated: tuple[int, m.Address | None],
     rtp_source: RtpSource,
     final: bool,
 ) -> m.Statistics:
     """The figures of a leg so far. A packet that came too late is as good as lost to who hears it."""
-    lost = 0 if standing is None else max(0, standing.lost)
-    expected = 0 if standing is None else standing.expected
+    lost = 0 if reception is None else max(0, reception.lost)
+    expected = 0 if reception is None else reception.expected
     return m.Statistics(
         leg=leg,
         codec=codec,
@@ -40,21 +40,21 @@ def statistics(
         packets_received=received,
         packets_lost=lost,
         packets_late=late,
-        packets_refused=refused + strangers[0],
-        strange=strangers[0],
-        stranger=strangers[1],
+        packets_refused=refused + unauthenticated[0],
+        strange=unauthenticated[0],
+        stranger=unauthenticated[1],
         rtp_source=rtp_source,
         frames_concealed=concealed,
-        jitter_ms=0.0 if standing is None else round(standing.jitter / 8, 2),
+        jitter_ms=0.0 if reception is None else round(reception.jitter / 8, 2),
         depth=depth,
-        reported_lost=view.lost,
-        reported_jitter_ms=None if view.jitter is None else round(view.jitter / 8, 2),
+        reported_lost=peer_report.lost,
+        reported_jitter_ms=None if peer_report.jitter is None else round(peer_report.jitter / 8, 2),
         round_trip_ms=round_trip_ms,
         mos=estimate(expected=expected, missing=lost + late, round_trip_ms=round_trip_ms, buffered_ms=depth * FRAME_MS),
         reported_mos=None
-        if view.lost is None
+        if peer_report.lost is None
         else estimate(
-            expected=sent, missing=max(0, view.lost), round_trip_ms=round_trip_ms, buffered_ms=THEIR_BUFFER_MS
+            expected=sent, missing=max(0, peer_report.lost), round_trip_ms=round_trip_ms, buffered_ms=PEER_BUFFER_MS
         ),
         final=final,
     )

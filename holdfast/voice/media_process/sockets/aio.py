@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from holdfast.voice.media.frames import Bytes, Mask, Numbers
 from holdfast.voice.media.rtp.latch import Address
 from holdfast.voice.media_process.sockets.plain import (
-    PATIENCE,
-    Arrived,
+    MAX_SKIPPED_IN_TICK,
     PacketIO,
     PlainSockets,
+    ReceivedDatagrams,
     RowSockets,
 )
 
@@ -32,7 +32,7 @@ _NUMBERS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
 """System call numbers: io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""
 
 _READ, _WRITE = 0, 1
-_LEFT_OUT = -1
+_NOT_SUBMITTED = -1
 """In place of the result of a request that never was submitted."""
 _IOCB = np.dtype(
     [
@@ -117,24 +117,28 @@ class AioSockets(RowSockets):
         )
         self._descriptors: NDArray[np.uint32] = np.zeros(rows, dtype=np.uint32)
         # Reading of everybody, of some again, and writing.
-        self._reads, self._more, self._writes = _Requests(rows, _READ), _Requests(rows, _READ), _Requests(rows, _WRITE)
+        self._reads, self._repeats, self._writes = (
+            _Requests(rows, _READ),
+            _Requests(rows, _READ),
+            _Requests(rows, _WRITE),
+        )
         self._events = np.zeros(rows, dtype=_EVENT)
         self._events_address: int = self._events.ctypes.data
         self._numbers, self._results = self._events["data"], self._events["result"]
         self._in_order = np.arange(rows, dtype=np.uint64)
         self._in_use: Mask = np.zeros(rows, dtype=np.bool_)
-        self._read_into: Bytes | None = None
-        self._together: Numbers = np.zeros(0, dtype=np.intp)
+        self._buffer: Bytes | None = None
+        self._batched: Numbers = np.zeros(0, dtype=np.intp)
         """The rows that are read in one call: those in use that are connected, and not to be looked at one by one."""
         self._turns: list[Mask] = []
         """Which of them have their turn to be asked again."""
-        self._alone: list[int] = []
-        self._written: Numbers | None = None
+        self._single: list[int] = []
+        self._written_rows: Numbers | None = None
         """The rows that the requests for writing stand for."""
-        self._sorted = False
+        self._grouped = False
         self._eager_until: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
-        self._again: Numbers = self._together
-        self._again_alone: list[int] = []
+        self._more_rows: Numbers = self._batched
+        self._more_single: list[int] = []
         self._failed: list[int] = []
         """Rows of which an error was read, behind which a datagram may wait."""
         self._tick = 0
@@ -145,138 +149,141 @@ class AioSockets(RowSockets):
         self._descriptors[row] = sock.fileno()
         self._in_use[row] = True
         self._eager_until[row] = -1
-        self._sorted = False
+        self._grouped = False
 
     def close(self, row: int) -> None:
         """Close the row's socket."""
         self._in_use[row] = False
-        self._sorted = False
+        self._grouped = False
         super().close(row)
 
     def connect(self, row: int, address: Address) -> bool:
         """Listen to this address alone; false if the system will not."""
-        self._sorted = False
+        self._grouped = False
         return super().connect(row, address)
 
     def disconnect(self, row: int) -> None:
         """Listen to everybody."""
-        self._sorted = False
+        self._grouped = False
         super().disconnect(row)
 
     def release(self) -> None:
         """Give the AIO context back."""
         _destroy(self._destroying, self._context)
 
-    def _sort(self) -> None:
+    def _regroup(self) -> None:
         """Rows came, went, or listen to somebody else: who is read together, and who alone."""
-        together = self._connected & self._in_use
-        together[list(self._wary)] = False
-        self._together = rows = np.flatnonzero(together)
-        self._alone = np.flatnonzero(self._in_use & ~together).tolist()
+        batched = self._connected & self._in_use
+        batched[list(self._unfiltered)] = False
+        self._batched = rows = np.flatnonzero(batched)
+        self._single = np.flatnonzero(self._in_use & ~batched).tolist()
         self._turns = [(rows + turn) % _TURNS == 0 for turn in range(_TURNS)]
         self._reads.descriptors[: len(rows)] = self._descriptors[rows]
-        self._written = None
-        self._sorted = True
+        self._written_rows = None
+        self._grouped = True
 
     # --- in ---------------------------------------------------------------------------------------------------
 
-    def receive(self, arrived: Arrived, *, round_number: int) -> int:
+    def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many."""
-        arrived.sources.clear()
-        if self._read_into is not arrived.data:
-            self._read_into = arrived.data
-            for requests in (self._reads, self._more):
-                requests.sizes[:] = arrived.data.shape[1]
-                requests.buffers[:] = arrived.data.ctypes.data + arrived.data.strides[0] * np.arange(len(arrived.data))
+        datagrams.sources.clear()
+        if self._buffer is not datagrams.data:
+            self._buffer = datagrams.data
+            for requests in (self._reads, self._repeats):
+                requests.sizes[:] = datagrams.data.shape[1]
+                offsets = datagrams.data.strides[0] * np.arange(len(datagrams.data))
+                requests.buffers[:] = datagrams.data.ctypes.data + offsets
         if round_number == 0:
-            self._patience = PATIENCE
-        count = self._read_more(arrived) if round_number else self._read_all(arrived)
-        alone, self._again_alone = self._alone if round_number == 0 else self._again_alone, []
-        for row in alone:
+            self._skips_left = MAX_SKIPPED_IN_TICK
+        count = self._read_more(datagrams) if round_number else self._read_all(datagrams)
+        single, self._more_single = self._single if round_number == 0 else self._more_single, []
+        for row in single:
             self._eager_until[row] = self._tick + _EAGER_TICKS
-            length, source = self._receive_from(row, arrived.views[count])
+            length, source = self._receive_from(row, datagrams.views[count])
             if source is not None:
-                arrived.sources[count] = source
-                arrived.rows[count], arrived.lengths[count] = row, length
-                self._again_alone.append(row)
+                datagrams.sources[count] = source
+                datagrams.rows[count], datagrams.lengths[count] = row, length
+                self._more_single.append(row)
                 count += 1
-            elif row not in self._wary and self._connected[row]:
-                self._sorted = False
+            elif row not in self._unfiltered and self._connected[row]:
+                self._grouped = False
         failed, self._failed = self._failed, []
         for row in failed:
-            length, source = self._receive_from(row, arrived.views[count])
+            length, source = self._receive_from(row, datagrams.views[count])
             if source is not None:
-                arrived.rows[count], arrived.lengths[count] = row, length
+                datagrams.rows[count], datagrams.lengths[count] = row, length
                 self._failed.append(row)
                 count += 1
         return count
 
-    def _read_all(self, arrived: Arrived) -> int:
+    def _read_all(self, datagrams: ReceivedDatagrams) -> int:
         """The first round: everybody who is connected; and who is to be asked again in the next one."""
-        if not self._sorted:
-            self._sort()
+        if not self._grouped:
+            self._regroup()
         self._tick += 1
-        rows, n = self._together, len(self._together)
-        got = self._run(self._reads, n)
-        here = got > 0
+        rows, n = self._batched, len(self._batched)
+        results = self._run(self._reads, n)
+        present = results > 0
         eager = self._eager_until[rows] >= self._tick
         if self._tick % _TURN_TICKS == 0:
             eager |= self._turns[self._tick // _TURN_TICKS % _TURNS]
-        self._again = rows[eager & here]
+        self._more_rows = rows[eager & present]
         # None in one tick, or two: whoever is not in step is asked more than once for a while.
-        missing = np.flatnonzero(~here)
+        missing = np.flatnonzero(~present)
         self._failed = []
         if missing.size:
-            why = got[missing]
-            self._failed = rows[missing[(why < _LEFT_OUT) & (why != -errno.EAGAIN)]].tolist()
+            errors = results[missing]
+            self._failed = rows[missing[(errors < _NOT_SUBMITTED) & (errors != -errno.EAGAIN)]].tolist()
         self._eager_until[rows[missing]] = self._tick + _EAGER_TICKS
-        return self._close_up(arrived, rows, got, missing, here)
+        return self._compact(datagrams, rows, results, missing, present)
 
-    def _read_more(self, arrived: Arrived) -> int:
+    def _read_more(self, datagrams: ReceivedDatagrams) -> int:
         """A later round: rows after a gap, and each in its turn; whoever had more is asked once more."""
-        rows, n = self._again, len(self._again)
+        rows, n = self._more_rows, len(self._more_rows)
         if not n:
             return 0
-        self._more.descriptors[:n] = self._descriptors[rows]
-        got = self._run(self._more, n)
-        here = got > 0
-        self._again = rows[here]
-        self._eager_until[self._again] = self._tick + _EAGER_TICKS
-        return self._close_up(arrived, rows, got, np.flatnonzero(~here), here)
+        self._repeats.descriptors[:n] = self._descriptors[rows]
+        results = self._run(self._repeats, n)
+        present = results > 0
+        self._more_rows = rows[present]
+        self._eager_until[self._more_rows] = self._tick + _EAGER_TICKS
+        return self._compact(datagrams, rows, results, np.flatnonzero(~present), present)
 
     @staticmethod
-    def _close_up(arrived: Arrived, rows: Numbers, got: NDArray[np.int64], missing: Numbers, here: Mask) -> int:
+    def _compact(
+        datagrams: ReceivedDatagrams, rows: Numbers, results: NDArray[np.int64], missing: Numbers, present: Mask
+    ) -> int:
         """Leave no gap where a row had nothing: the last ones move there."""
         n = len(rows)
         count = n - len(missing)
-        arrived.rows[:n], arrived.lengths[:n] = rows, got
+        datagrams.rows[:n], datagrams.lengths[:n] = rows, results
         if count and len(missing):
             empty = missing[missing < count]
-            late = np.flatnonzero(here[count:]) + count
-            arrived.data[empty] = arrived.data[late]
-            arrived.rows[empty], arrived.lengths[empty] = rows[late], got[late]
+            late = np.flatnonzero(present[count:]) + count
+            datagrams.data[empty] = datagrams.data[late]
+            datagrams.rows[empty], datagrams.lengths[empty] = rows[late], results[late]
         return count
 
     # --- out --------------------------------------------------------------------------------------------------
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
         """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
-        if self._written is rows and self._sorted:
+        if self._written_rows is rows and self._grouped:
             return self._write(rows, sizes)
-        together = self._connected[rows]
-        if together.all():
-            return self._send_together(rows, sizes)
-        taken = self._send_together(rows[together], sizes[together])
-        both = zip(rows[~together].tolist(), sizes[~together].tolist(), strict=True)
-        alone = [row for row, size in both if self._send_alone(row, size)]
-        return np.sort(np.append(taken, np.array(alone, dtype=np.intp)))
+        batched = self._connected[rows]
+        if batched.all():
+            return self._send_batched(rows, sizes)
+        taken = self._send_batched(rows[batched], sizes[batched])
+        pairs = zip(rows[~batched].tolist(), sizes[~batched].tolist(), strict=True)
+        single = [row for row, size in pairs if self._send_alone(row, size)]
+        return np.sort(np.append(taken, np.array(single, dtype=np.intp)))
 
-    def _send_together(self, rows: Numbers, sizes: Numbers) -> Numbers:
+    def _send_batched(self, rows: Numbers, sizes: Numbers) -> Numbers:
         """Write connected rows."""
         n = len(rows)
         self._writes.descriptors[:n] = self._descriptors[rows]
         self._writes.buffers[:n] = self._addresses[rows]
-        self._written = rows
+        self._written_rows = rows
         return self._write(rows, sizes)
 
     def _write(self, rows: Numbers, sizes: Numbers) -> Numbers:
@@ -292,22 +299,24 @@ class AioSockets(RowSockets):
         by the next run.
         """
         results: NDArray[np.int64] | None = None
-        at = 0
-        while at < count:
-            submitted = _submit(self._submitting, self._context, count - at, requests.address_of(at))
+        first = 0
+        while first < count:
+            submitted = _submit(self._submitting, self._context, count - first, requests.address_of(first))
             if submitted <= 0:
                 # The first request cannot be carried out at all: leave it out.
-                at += 1
+                first += 1
                 continue
-            got = _get_events(self._getting_events, self._context, submitted, submitted, self._events_address, None)
-            if got == count and (self._numbers[:count] == self._in_order[:count]).all():
+            completed = _get_events(
+                self._getting_events, self._context, submitted, submitted, self._events_address, None
+            )
+            if completed == count and (self._numbers[:count] == self._in_order[:count]).all():
                 return self._results[:count]
             if results is None:
-                results = np.full(count, _LEFT_OUT, dtype=np.int64)
-            if got > 0:
-                results[self._numbers[:got].astype(np.intp)] = self._results[:got]
-            at += submitted
-        return np.full(count, _LEFT_OUT, dtype=np.int64) if results is None else results
+                results = np.full(count, _NOT_SUBMITTED, dtype=np.int64)
+            if completed > 0:
+                results[self._numbers[:completed].astype(np.intp)] = self._results[:completed]
+            first += submitted
+        return np.full(count, _NOT_SUBMITTED, dtype=np.int64) if results is None else results
 
 
 def best_io(packets: Bytes) -> tuple[PacketIO, str]:

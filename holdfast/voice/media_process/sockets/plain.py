@@ -17,20 +17,20 @@ from typing import Protocol
 import numpy as np
 
 from holdfast.voice.media.frames import Bytes, Numbers
-from holdfast.voice.media.rtp.latch import Address, Admitted
+from holdfast.voice.media.rtp.latch import Address, AdmittedSources
 from holdfast.voice.media.rtp.rtp import DATAGRAM
 
 _libc = ctypes.CDLL(None, use_errno=True)
-MOST_PASSED_OVER = 300
+MAX_SKIPPED = 300
 """Datagrams and errors before the one that is wanted: as many as the system keeps for a socket."""
-LEAST_PASSED_OVER, PATIENCE = 8, 2000
+MIN_SKIPPED, MAX_SKIPPED_IN_TICK = 8, 2000
 """Datagrams of strangers before the one that is wanted, in each tick: of one row at least, and of all about so many."""
 _NO_ADDRESS = bytes(16)
 """A sockaddr of family AF_UNSPEC. Source: connect(2), "dissolve the association"."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Arrived:
+class ReceivedDatagrams:
     """Datagrams of one round: at most one per row. Shape: datagram k came to `rows[k]`; `sources[k]` says from where,
     if its row was not connected.
     """
@@ -42,12 +42,12 @@ class Arrived:
     sources: dict[int, Address] = field(default_factory=dict)
 
     @staticmethod
-    def room_for(rows: int) -> Arrived:
+    def allocate(rows: int) -> ReceivedDatagrams:
         """Empty, for that many rows."""
         data = np.zeros((rows, DATAGRAM), dtype=np.uint8)
-        return Arrived(
+        return ReceivedDatagrams(
             data=data,
-            views=[line.data for line in data],
+            views=[packet.data for packet in data],
             lengths=np.zeros(rows, dtype=np.intp),
             rows=np.zeros(rows, dtype=np.intp),
         )
@@ -62,7 +62,7 @@ class PacketIO(Protocol):
     def close(self, row: int) -> None:
         """Close the row's socket."""
 
-    def aim(self, row: int, address: Address | None) -> None:
+    def set_destination(self, row: int, address: Address | None) -> None:
         """Where the row's packets go while it is not connected."""
 
     def connect(self, row: int, address: Address) -> bool:
@@ -71,23 +71,23 @@ class PacketIO(Protocol):
     def disconnect(self, row: int) -> None:
         """Listen to everybody who is admitted."""
 
-    def admit(self, row: int, admitted: Admitted) -> None:
+    def admit(self, row: int, admitted: AdmittedSources) -> None:
         """From where datagrams are given out while the row is not connected; until that is said, from anywhere."""
 
     def watch(self, row: int, address: Address | None) -> None:
         """Listen to this address too while the row is connected to another; None: to no other any more."""
 
     @property
-    def watches(self) -> bool:
+    def has_watched(self) -> bool:
         """Whether any row listens to a second address."""
 
-    def strangers(self, row: int) -> tuple[int, Address | None]:
+    def unauthenticated(self, row: int) -> tuple[int, Address | None]:
         """How many datagrams of the row came from where nobody is admitted, and from where the newest did."""
 
-    def receive_watched(self, arrived: Arrived) -> int:
+    def receive_watched(self, datagrams: ReceivedDatagrams) -> int:
         """Fill in one datagram from the second address of each row that has any; how many."""
 
-    def receive(self, arrived: Arrived, *, round_number: int) -> int:
+    def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many. Rounds of one tick are counted from 0."""
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
@@ -100,36 +100,36 @@ class RowSockets:
     def __init__(self, packets: Bytes) -> None:
         self._sockets: dict[int, socket.socket] = {}
         self._connected = np.zeros(len(packets), dtype=np.bool_)
-        self._wary: dict[int, Address] = {}
+        self._unfiltered: dict[int, Address] = {}
         """Rows connected while something waited in them: the kernel filters what comes, not what is there already."""
-        self._admitted: dict[int, Admitted] = {}
-        self._strangers: dict[int, tuple[int, Address | None]] = {}
-        self._patience = PATIENCE
+        self._admitted: dict[int, AdmittedSources] = {}
+        self._unauthenticated: dict[int, tuple[int, Address | None]] = {}
+        self._skips_left = MAX_SKIPPED_IN_TICK
         self._watched: dict[int, tuple[socket.socket, Address]] = {}
         self._watching = select.epoll()
         self._watcher: dict[int, int] = {}
         """Rows by the descriptors of their second sockets."""
-        self._aims: list[Address | None] = [None] * len(packets)
-        self._lines = [line.data for line in packets]
+        self._destinations: list[Address | None] = [None] * len(packets)
+        self._packets = [packet.data for packet in packets]
 
     def open(self, row: int, sock: socket.socket) -> None:
         """Take over a bound socket."""
         self._sockets[row] = sock
         self._connected[row] = False
-        self._aims[row] = None
+        self._destinations[row] = None
         self._admitted.pop(row, None)
-        self._strangers.pop(row, None)
+        self._unauthenticated.pop(row, None)
 
     def close(self, row: int) -> None:
         """Close the row's socket."""
         self.watch(row, None)
         self._connected[row] = False
-        self._wary.pop(row, None)
+        self._unfiltered.pop(row, None)
         self._sockets.pop(row).close()
 
-    def aim(self, row: int, address: Address | None) -> None:
+    def set_destination(self, row: int, address: Address | None) -> None:
         """Where the row's packets go while it is not connected."""
-        self._aims[row] = address
+        self._destinations[row] = address
 
     def connect(self, row: int, address: Address) -> bool:
         """Listen to this address alone; false if the system will not."""
@@ -139,19 +139,19 @@ class RowSockets:
         except OSError:
             return False
         self._connected[row] = True
-        self._wary[row] = address
+        self._unfiltered[row] = address
         return True
 
-    def admit(self, row: int, admitted: Admitted) -> None:
+    def admit(self, row: int, admitted: AdmittedSources) -> None:
         """From where datagrams are given out while the row is not connected."""
         self._admitted[row] = admitted
 
-    def strangers(self, row: int) -> tuple[int, Address | None]:
+    def unauthenticated(self, row: int) -> tuple[int, Address | None]:
         """How many datagrams of the row came from where nobody is admitted, and from where the newest did."""
-        return self._strangers.get(row, (0, None))
+        return self._unauthenticated.get(row, (0, None))
 
     @property
-    def watches(self) -> bool:
+    def has_watched(self) -> bool:
         """Whether any row listens to a second address."""
         return bool(self._watched)
 
@@ -160,30 +160,30 @@ class RowSockets:
 
         Where the system has no socket left, the address is heard again only once the row is not connected.
         """
-        known = self._watched.get(row)
-        if known is not None and known[1] == address:
+        before = self._watched.get(row)
+        if before is not None and before[1] == address:
             return
-        if known is not None:
-            del self._watched[row], self._watcher[known[0].fileno()]
-            self._watching.unregister(known[0].fileno())
-            known[0].close()
-        made = None if address is None else _beside(self._sockets[row], address)
-        if made is not None and address is not None:
-            self._watched[row] = (made, address)
-            self._watcher[made.fileno()] = row
-            self._watching.register(made.fileno(), select.EPOLLIN)
+        if before is not None:
+            del self._watched[row], self._watcher[before[0].fileno()]
+            self._watching.unregister(before[0].fileno())
+            before[0].close()
+        second = None if address is None else _second_socket(self._sockets[row], address)
+        if second is not None and address is not None:
+            self._watched[row] = (second, address)
+            self._watcher[second.fileno()] = row
+            self._watching.register(second.fileno(), select.EPOLLIN)
 
-    def receive_watched(self, arrived: Arrived) -> int:
+    def receive_watched(self, datagrams: ReceivedDatagrams) -> int:
         """Fill in one datagram from the second address of each row that has any; how many."""
-        arrived.sources.clear()
+        datagrams.sources.clear()
         count = 0
         for descriptor, _ in self._watching.poll(0):
             row = self._watcher[descriptor]
             sock, address = self._watched[row]
-            length = _receive_only(sock, address, arrived.views[count])
+            length = _receive_only(sock, address, datagrams.views[count])
             if length is not None:
-                arrived.sources[count] = address
-                arrived.rows[count], arrived.lengths[count] = row, length
+                datagrams.sources[count] = address
+                datagrams.rows[count], datagrams.lengths[count] = row, length
                 count += 1
         return count
 
@@ -192,16 +192,16 @@ class RowSockets:
         if self._connected[row]:
             _libc.connect(self._sockets[row].fileno(), _NO_ADDRESS, len(_NO_ADDRESS))
             self._connected[row] = False
-            self._wary.pop(row, None)
+            self._unfiltered.pop(row, None)
 
     def _send_alone(self, row: int, size: int) -> bool:
         """Send the packet of a row; whether it was taken."""
-        data = self._lines[row][:size]
+        data = self._packets[row][:size]
         try:
             if self._connected[row]:
                 self._sockets[row].send(data)
-            elif (aim := self._aims[row]) is not None:
-                self._sockets[row].sendto(data, aim)
+            elif (destination := self._destinations[row]) is not None:
+                self._sockets[row].sendto(data, destination)
             else:
                 return False
         except OSError:
@@ -215,17 +215,15 @@ class RowSockets:
         What strangers sent before it was connected is passed over, and so is an error that stands before a datagram:
         the peer's port is closed (ECONNREFUSED of a packet that we sent).
         """
-        sock, believed, errors = self._sockets[row], self._wary.get(row), 0
+        sock, connected, errors = self._sockets[row], self._unfiltered.get(row), 0
         admitted = self._admitted.get(row)
-        most = (
-            MOST_PASSED_OVER if believed is not None else max(LEAST_PASSED_OVER, min(MOST_PASSED_OVER, self._patience))
-        )
-        for _ in range(most):
+        max_skipped = MAX_SKIPPED if connected is not None else max(MIN_SKIPPED, min(MAX_SKIPPED, self._skips_left))
+        for _ in range(max_skipped):
             try:
                 length, source = sock.recvfrom_into(into)
             except BlockingIOError:
                 # The socket was empty once: from now on the kernel keeps strangers out.
-                self._wary.pop(row, None)
+                self._unfiltered.pop(row, None)
                 break
             except OSError:
                 errors += 1
@@ -233,49 +231,49 @@ class RowSockets:
                     # It is more than what a packet of ours met with.
                     break
                 continue
-            is_stranger = admitted is not None and not admitted.admits(source)
-            if is_stranger:
-                self._strangers[row] = self.strangers(row)[0] + 1, source
-                self._patience -= 1
-            if source == believed or (believed is None and not is_stranger):
+            is_unauthenticated = admitted is not None and not admitted.admits(source)
+            if is_unauthenticated:
+                self._unauthenticated[row] = self.unauthenticated(row)[0] + 1, source
+                self._skips_left -= 1
+            if source == connected or (connected is None and not is_unauthenticated):
                 return length, source
         return -1, None
 
 
-def _beside(bound: socket.socket, address: Address) -> socket.socket | None:
+def _second_socket(bound: socket.socket, address: Address) -> socket.socket | None:
     """A second socket at the port of this one that hears one address alone; None where the system has none.
 
     Both share the port only while it is made: no other program can take a part in it. Source: socket(7), SO_REUSEADDR.
     """
-    made = None
+    second = None
     try:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.setblocking(False)
-        for each in (bound, made):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(bound.getsockname())
-        made.connect(address)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        second = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        second.setblocking(False)
+        for sock in (bound, second):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        second.bind(bound.getsockname())
+        second.connect(address)
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError:
-        if made is not None:
-            made.close()
+        if second is not None:
+            second.close()
         return None
     finally:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    return made
+    return second
 
 
 def _receive_only(sock: socket.socket, source: Address, into: memoryview) -> int | None:
     """One datagram from this address; its length, None when there is none."""
-    for _ in range(MOST_PASSED_OVER):
+    for _ in range(MAX_SKIPPED):
         try:
-            length, came_from = sock.recvfrom_into(into)
+            length, sender = sock.recvfrom_into(into)
         except BlockingIOError:
             return None
         except OSError:
             continue
         # What came before it was connected may be anybody's.
-        if came_from == source:
+        if sender == source:
             return length
     return None
 
@@ -301,32 +299,32 @@ class PlainSockets(RowSockets):
         del self._row_of[descriptor]
         super().close(row)
 
-    def receive(self, arrived: Arrived, *, round_number: int) -> int:
+    def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
         """Fill in one datagram of each row that has any; how many."""
-        arrived.sources.clear()
+        datagrams.sources.clear()
         if round_number == 0:
-            self._patience = PATIENCE
-        row_of, into = self._row_of, arrived.views
+            self._skips_left = MAX_SKIPPED_IN_TICK
+        row_of, into = self._row_of, datagrams.views
         rows: list[int] = []
         lengths: list[int] = []
         ready = [row_of[descriptor] for descriptor, _ in self._epoll.poll(0, len(into))]
-        if self._wary:
-            self._wary = {row: address for row, address in self._wary.items() if row in ready}
+        if self._unfiltered:
+            self._unfiltered = {row: address for row, address in self._unfiltered.items() if row in ready}
         for row in ready:
-            listens_to_all = not self._connected[row] or row in self._wary
+            needs_source = not self._connected[row] or row in self._unfiltered
             length, source = self._receive_from(row, into[len(rows)])
             if source is None:
                 # Nothing but errors or strangers, or a broken checksum woke us for nothing.
                 continue
-            if listens_to_all:
-                arrived.sources[len(rows)] = source
+            if needs_source:
+                datagrams.sources[len(rows)] = source
             lengths.append(length)
             rows.append(row)
-        arrived.rows[: len(rows)] = rows
-        arrived.lengths[: len(rows)] = lengths
+        datagrams.rows[: len(rows)] = rows
+        datagrams.lengths[: len(rows)] = lengths
         return len(rows)
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
         """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
-        both = zip(rows.tolist(), sizes.tolist(), strict=True)
-        return np.array([row for row, size in both if self._send_alone(row, size)], dtype=np.intp)
+        pairs = zip(rows.tolist(), sizes.tolist(), strict=True)
+        return np.array([row for row, size in pairs if self._send_alone(row, size)], dtype=np.intp)

@@ -53,7 +53,7 @@ class Ports:
         self._free = list(range(rows))
         self._resting: deque[tuple[float, int]] = deque()
         """Since when, and which, in that order."""
-        self._held: set[int] = set()
+        self._occupied: set[int] = set()
         """Rows whose ports another program held when they were last tried."""
 
     @property
@@ -61,51 +61,51 @@ class Ports:
         """The highest port of all rows."""
         return self.base + 2 * self.rows - 1
 
-    def take(self, now: float) -> PortPair:
+    def acquire(self, now: float) -> PortPair:
         """Bind the ports of a free row. A row whose ports another program holds is passed over. Raises: RowsFull."""
         while self._resting and self._resting[0][0] + self._rest_s <= now:
             heapq.heappush(self._free, self._resting.popleft()[1])
-        passed_over = []
+        unbindable = []
         try:
-            while (row := self._next(now)) is not None:
+            while (row := self._next_row(now)) is not None:
                 try:
                     return self._bind(row)
                 except OSError:
-                    passed_over.append(row)
+                    unbindable.append(row)
         finally:
-            for row in passed_over:
-                self.give_back(row, now)
-        why = f"{len(self._resting)} of {self.rows} rest or are held by others, no other is free"
-        raise RowsFull(f"no row is free: {why}")
+            for row in unbindable:
+                self.release(row, now)
+        reason = f"{len(self._resting)} of {self.rows} rest or are held by others, no other is free"
+        raise RowsFull(f"no row is free: {reason}")
 
-    def are_left(self, now: float) -> bool:
+    def has_free(self, now: float) -> bool:
         """Whether a row could be taken now. Where only such are left whose ports others held, one of them is tried."""
-        if any(row not in self._held for row in self._waiting(now)):
+        if any(row not in self._occupied for row in self._candidates(now)):
             return True
-        row = self._next(now)
+        row = self._next_row(now)
         if row is None:
             return False
         try:
             pair = self._bind(row)
         except OSError:
-            self.give_back(row, now)
+            self.release(row, now)
             return False
         pair.rtp.close()
         pair.rtcp.close()
         heapq.heappush(self._free, row)
         return True
 
-    def _waiting(self, now: float) -> Iterator[int]:
+    def _candidates(self, now: float) -> Iterator[int]:
         """The rows that could be tried now."""
         rested_s = min(self._rest_s, LEAST_REST_S)
-        rested = takewhile(lambda one: one[0] + rested_s <= now, self._resting)
+        rested = takewhile(lambda entry: entry[0] + rested_s <= now, self._resting)
         return chain(self._free, (row for _, row in rested))
 
-    def give_back(self, row: int, now: float) -> None:
+    def release(self, row: int, now: float) -> None:
         """The row's sockets are closed; it may be taken again after its rest."""
         self._resting.append((now, row))
 
-    def _next(self, now: float) -> int | None:
+    def _next_row(self, now: float) -> int | None:
         if self._free:
             return heapq.heappop(self._free)
         if self._resting and self._resting[0][0] + min(self._rest_s, LEAST_REST_S) <= now:
@@ -117,14 +117,14 @@ class Ports:
         rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            for sock, its_port in ((rtp, port), (rtcp, port + 1)):
+            for sock, number in ((rtp, port), (rtcp, port + 1)):
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED_FORWARDING)
-                sock.bind((self.ip, its_port))
+                sock.bind((self.ip, number))
         except OSError:
             rtp.close()
             rtcp.close()
-            self._held.add(row)
+            self._occupied.add(row)
             raise
-        self._held.discard(row)
+        self._occupied.discard(row)
         return PortPair(row=row, port=port, rtp=rtp, rtcp=rtcp)

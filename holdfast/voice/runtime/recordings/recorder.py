@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Protocol, assert_never
 
 from holdfast.voice.media.codec.wav import (
-    HEAD_BYTES,
+    HEADER_BYTES,
     RATE_HZ,
     SAMPLE_BYTES,
-    channels_in,
-    head,
+    read_channels,
+    wav_header,
 )
 from holdfast.voice.media_process.control_link import recording_messages as words
 from holdfast.voice.model.effects import CaptureEffect, ChangeCapture, EraseCapture, StartCapture, StopCapture
@@ -39,7 +39,7 @@ _MOVED_AT_ONCE = 1 << 20
 class CaptureMedia(Protocol):
     """What the recorder asks of the media process."""
 
-    def capture(self, command: words.CaptureCommand) -> None:
+    def capture(self, command: words.TapCommand) -> None:
         """Record, change what is recorded, or stop."""
 
 
@@ -106,7 +106,7 @@ class Recorder:
             case _:
                 assert_never(effect)
 
-    def handle(self, fact: words.CaptureFact) -> None:
+    def handle(self, fact: words.TapFact) -> None:
         """What the media process tells of a recording."""
         recording = RecordingSid(fact.recording)
         match fact:
@@ -196,21 +196,21 @@ def finish_file(part: Path, *, first_frame: int = 0, end_frame: int | None = Non
     Too short a recording leaves no file, and is 0 s. Raises: OSError.
     """
     with part.open("r+b", buffering=0) as file:
-        channels = channels_in(file.read(HEAD_BYTES))
+        channels = read_channels(file.read(HEADER_BYTES))
         if channels is None:
             part.unlink()
             return 0.0
         block = channels * SAMPLE_BYTES
-        written = (os.fstat(file.fileno()).st_size - HEAD_BYTES) // block
+        written = (os.fstat(file.fileno()).st_size - HEADER_BYTES) // block
         first = min(first_frame * FRAME, written)
         samples = (written if end_frame is None else min(end_frame * FRAME, written)) - first
         if samples < SHORTEST_S * RATE_HZ:
             part.unlink()
             return 0.0
         if first:
-            _move(file.fileno(), from_=HEAD_BYTES + first * block, to=HEAD_BYTES, size=samples * block)
-        os.ftruncate(file.fileno(), HEAD_BYTES + samples * block)
-        os.pwrite(file.fileno(), head(channels=channels, data_bytes=samples * block), 0)
+            _move(file.fileno(), from_=HEADER_BYTES + first * block, to=HEADER_BYTES, size=samples * block)
+        os.ftruncate(file.fileno(), HEADER_BYTES + samples * block)
+        os.pwrite(file.fileno(), wav_header(channels=channels, data_bytes=samples * block), 0)
     part.rename(part.with_suffix(".wav"))
     return samples / RATE_HZ
 
@@ -228,11 +228,11 @@ def _seconds(path: Path) -> float:
     """How long a WAV file of ours lasts; 0 for any other."""
     try:
         with path.open("rb") as file:
-            channels = channels_in(file.read(HEAD_BYTES))
+            channels = read_channels(file.read(HEADER_BYTES))
             size = os.fstat(file.fileno()).st_size
     except OSError:
         return 0.0
-    return 0.0 if channels is None else (size - HEAD_BYTES) / (channels * SAMPLE_BYTES * RATE_HZ)
+    return 0.0 if channels is None else (size - HEADER_BYTES) / (channels * SAMPLE_BYTES * RATE_HZ)
 
 
 def _mend(folder: Path) -> list[RecordingSid]:

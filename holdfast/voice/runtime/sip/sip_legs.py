@@ -480,4 +480,4 @@ class SipLegs:
             return
         for digit in leg.keys.settle(told):
             desk.tell(DigitPressed(call=leg.call, digit=digit))
-            desk.rows.pass_on(leg, digit)
+            desk.rows.relay_digit(leg, digit)

@@ -15,7 +15,7 @@ from holdfast.voice.media.codec.g711 import (
     DECODE,
     ENCODE,
     SILENCE,
-    TO_OTHER_LAW,
+    TRANSCODE,
     ULAW,
 )
 from holdfast.voice.media.mix.routing import Hears
@@ -37,27 +37,27 @@ def say(sound: MixEngine, payloads: dict[int, bytes], k: int) -> None:
     for line, (leg, payload) in zip(data, payloads.items(), strict=True):
         datagram = packet(leg, k, payload)
         line[: len(datagram)] = np.frombuffer(datagram, dtype=np.uint8)
-    packets = rtp.read(data, np.full(len(payloads), 172, dtype=np.intp))
-    sound.put(packets, data, np.array(list(payloads), dtype=np.intp), packets.good)
+    packets = rtp.parse(data, np.full(len(payloads), 172, dtype=np.intp))
+    sound.put(packets, data, np.array(list(payloads), dtype=np.intp), packets.valid)
 
 
-def opened(laws: list[int]) -> MixEngine:
+def opened(compandings: list[int]) -> MixEngine:
     sound = MixEngine(rows=LEGS + 2, clip_frames=10)
-    for leg, law in enumerate(laws):
+    for leg, companding in enumerate(compandings):
         sound.open(leg, ssrc=leg + 1, sequence=100, timestamp=1000)
-        sound.describe(leg, law=law, may_speak=True)
-    sound.bank.put("clip", CLIP, offset=0, total=len(CLIP))
+        sound.describe(leg, companding=companding, receive=True)
+    sound.clips.put("clip", CLIP, offset=0, total=len(CLIP))
     return sound
 
 
 def sent(sound: MixEngine, leg: int) -> bytes:
-    return sound.headers.packets[leg, rtp.HEADER : rtp.PACKET].tobytes()
+    return sound.streams.packets[leg, rtp.HEADER : rtp.PACKET].tobytes()
 
 
 def test_a_new_leg_is_sent_silence_in_its_law() -> None:
     sound = opened([ULAW, ALAW])
     sound.tick(2, skipped=0)
-    assert [sent(sound, leg) for leg in (0, 1)] == [bytes([SILENCE[law]]) * 160 for law in (ULAW, ALAW)]
+    assert [sent(sound, leg) for leg in (0, 1)] == [bytes([SILENCE[companding]]) * 160 for companding in (ULAW, ALAW)]
 
 
 def test_a_closed_leg_is_heard_by_nobody() -> None:
@@ -78,7 +78,7 @@ def test_a_leg_that_is_not_to_speak_falls_silent_at_once() -> None:
         say(sound, {1: b"\x21" * 160}, k)
         sound.tick(2, skipped=0)
     assert sent(sound, 0) == b"\x21" * 160
-    sound.describe(1, law=ULAW, may_speak=False)
+    sound.describe(1, companding=ULAW, receive=False)
     sound.tick(2, skipped=0)
     assert sent(sound, 0) == b"\xff" * 160
 
@@ -86,7 +86,7 @@ def test_a_leg_that_is_not_to_speak_falls_silent_at_once() -> None:
 def test_between_two_g722_legs_frames_pass_as_they_came_and_recordings_hear_telephone_sound() -> None:
     sound = opened([ULAW] * 2)
     for leg in (0, 1):
-        sound.describe(leg, law=ULAW, may_speak=True, g722=True)
+        sound.describe(leg, companding=ULAW, receive=True, g722=True)
     sound.route({0: (1,), 1: (0,)})
     coder = G722(16_000, 64_000)
     tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(320) / 16_000)).astype(np.int16)
@@ -94,12 +94,12 @@ def test_between_two_g722_legs_frames_pass_as_they_came_and_recordings_hear_tele
     for k, payload in enumerate(said):
         say(sound, {1: payload}, k)
         if k == 10:
-            sound.beeps.begin([0], tone="entry")
+            sound.beeps.start([0], tone="entry")
         sound.tick(2, skipped=0)
         if START_DEPTH <= k < 10:
             assert sent(sound, 0) == said[k - START_DEPTH]
             if k > 6:
-                heard = DECODE[ULAW][sound.heard[0]].astype(float)
+                heard = DECODE[ULAW][sound.tx[0]].astype(float)
                 assert 0.9 < np.std(heard) / np.std(tone) < 1.1, "what is heard is µ-law for whoever records it"
     assert sent(sound, 0) != said[-1 - START_DEPTH], "a beep is laid over it"
 
@@ -126,7 +126,7 @@ def test_a_leg_that_speaks_another_law_now_is_made_up_from_nothing_of_the_old_on
     heard = []
     for sound in (fresh, changed):
         sound.route({0: (1,)})
-        sound.describe(1, law=ALAW, may_speak=True)
+        sound.describe(1, companding=ALAW, receive=True)
         for k in range(20, 28):
             if k not in (22, 25):
                 say(sound, {1: bytes(range(0x30, 0xD0))}, k)
@@ -166,26 +166,26 @@ def test_a_leg_that_is_sent_nothing_hears_nothing_and_its_player_goes_on() -> No
     sound.route({0: (1,)})
     for k in range(8):
         say(sound, {1: b"\x21" * 160}, k)
-        sound.let_hear(0, wanted=k != 5)
+        sound.set_sending(0, sending=k != 5)
         sound.tick(2, skipped=0)
         if k >= START_DEPTH:
-            assert bytes(sound.heard[0]) == (b"\xff" if k == 5 else b"\x21") * 160
-    clip = sound.bank.get("clip")
+            assert bytes(sound.tx[0]) == (b"\xff" if k == 5 else b"\x21") * 160
+    clip = sound.clips.get("clip")
     assert clip is not None
-    sound.players.start(0, clip, rounds=1)
+    sound.players.start(0, clip, loops=1)
     sound.route({0: None})
-    sound.let_hear(0, wanted=False)
+    sound.set_sending(0, sending=False)
     assert [sound.tick(2, skipped=0).tolist() for _ in range(2)] == [[], [0]]
 
 
 def test_packets_say_what_is_in_them() -> None:
     sound = opened([ULAW, ALAW, ULAW])
-    sound.describe(2, law=ULAW, may_speak=True, g722=True)
+    sound.describe(2, companding=ULAW, receive=True, g722=True)
     sound.tick(3, skipped=0)
-    assert (sound.headers.packets[:3, 1] & 0x7F).tolist() == [0, 8, 9]
-    sound.describe(2, law=ULAW, may_speak=True)
+    assert (sound.streams.packets[:3, 1] & 0x7F).tolist() == [0, 8, 9]
+    sound.describe(2, companding=ULAW, receive=True)
     sound.tick(3, skipped=0)
-    assert (sound.headers.packets[2, 1] & 0x7F, sent(sound, 2)) == (0, bytes([SILENCE[ULAW]]) * 160)
+    assert (sound.streams.packets[2, 1] & 0x7F, sent(sound, 2)) == (0, bytes([SILENCE[ULAW]]) * 160)
 
 
 def test_a_row_that_is_used_again_has_nothing_of_who_had_it_before() -> None:
@@ -195,22 +195,22 @@ def test_a_row_that_is_used_again_has_nothing_of_who_had_it_before() -> None:
         say(sound, {1: b"\x21" * 160}, k)
         sound.tick(2, skipped=0)
     assert (int(sound.jitter.late[1]), int(sound.jitter.depth[1])) == (1, START_DEPTH + 1)
-    clip = sound.bank.get("clip")
+    clip = sound.clips.get("clip")
     assert clip is not None
-    sound.players.start(1, clip, rounds=1000)
+    sound.players.start(1, clip, loops=1000)
     sound.close(1)
     sound.open(1, ssrc=7, sequence=1, timestamp=1)
     assert (int(sound.jitter.late[1]), int(sound.jitter.depth[1])) == (0, START_DEPTH)
     sound.tick(2, skipped=0)
     assert [sent(sound, leg) for leg in (0, 1)] == [bytes([SILENCE[ULAW]]) * 160] * 2
-    assert sound.headers.packets[1, 1] & 0x7F == 0
+    assert sound.streams.packets[1, 1] & 0x7F == 0
 
 
 def test_a_sound_that_ends_is_told() -> None:
     sound = opened([ULAW])
-    clip = sound.bank.get("clip")
+    clip = sound.clips.get("clip")
     assert clip is not None
-    sound.players.start(0, clip, rounds=1)
+    sound.players.start(0, clip, loops=1)
     sound.route({0: None})
     told = []
     heard = []
@@ -229,13 +229,13 @@ class Conference(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.law = [ULAW, ULAW, ALAW, ULAW]
-        self.sound = opened(self.law)
+        self.companding = [ULAW, ULAW, ALAW, ULAW]
+        self.sound = opened(self.companding)
         self.held: dict[int, int] = {}
         self.muted: set[int] = set()
         self.k = 0
         self.voices = [0x30 + leg for leg in range(LEGS)]
-        self.headers: list[tuple[int, int]] | None = None
+        self.streams: list[tuple[int, int]] | None = None
         self.reroute()
         for _ in range(START_DEPTH + 1):
             self.pass_tick(0, check=False)
@@ -250,9 +250,9 @@ class Conference(RuleBasedStateMachine):
 
     @rule(leg=st.integers(0, LEGS - 1))
     def hold(self, leg: int) -> None:
-        clip = self.sound.bank.get("clip")
+        clip = self.sound.clips.get("clip")
         assert clip is not None
-        self.sound.players.start(leg, clip, rounds=1000)
+        self.sound.players.start(leg, clip, loops=1000)
         self.held[leg] = 0
         self.reroute()
 
@@ -275,33 +275,33 @@ class Conference(RuleBasedStateMachine):
             say(self.sound, {leg: bytes([self.voices[leg]]) * 160 for leg in range(LEGS)}, self.k)
             self.k += 1
         before = [
-            (int(self.sound.headers.sequence[leg]), int(self.sound.headers.timestamp[leg])) for leg in range(LEGS)
+            (int(self.sound.streams.sequence[leg]), int(self.sound.streams.timestamp[leg])) for leg in range(LEGS)
         ]
         assert self.sound.tick(LEGS, skipped=skipped).tolist() == []
         if check:
             for ear in range(LEGS):
                 assert sent(self.sound, ear) == self.expected(ear) * 160
-                header = struct.unpack_from("!BBHII", self.sound.headers.packets[ear].tobytes())
+                header = struct.unpack_from("!BBHII", self.sound.streams.packets[ear].tobytes())
                 assert header[2:] == (*before[ear], ear + 1)
-        self.sound.headers.advance(LEGS, np.arange(LEGS), skipped=skipped)
+        self.sound.streams.advance(LEGS, np.arange(LEGS), skipped=skipped)
         for leg, (sequence, timestamp) in enumerate(before):
-            assert int(self.sound.headers.sequence[leg]) == sequence + 1
-            assert int(self.sound.headers.timestamp[leg]) == timestamp + 160 * (1 + skipped)
+            assert int(self.sound.streams.sequence[leg]) == sequence + 1
+            assert int(self.sound.streams.timestamp[leg]) == timestamp + 160 * (1 + skipped)
         self.held = {leg: (position + 1) % 2 for leg, position in self.held.items()}
 
     def expected(self, ear: int) -> bytes:
-        law = self.law[ear]
+        companding = self.companding[ear]
         heard = self.hears(ear)
         if heard is None:
             code = CLIP[160 * self.held[ear]]
-            return bytes([code if law == ULAW else TO_OTHER_LAW[ULAW][code]])
+            return bytes([code if companding == ULAW else TRANSCODE[ULAW][code]])
         if not heard:
-            return bytes([SILENCE[law]])
+            return bytes([SILENCE[companding]])
         if len(heard) == 1:
             code = self.voices[heard[0]]
-            return bytes([code if self.law[heard[0]] == law else TO_OTHER_LAW[1 - law][code]])
-        total = sum(int(DECODE[self.law[leg]][self.voices[leg]]) for leg in heard)
-        return bytes([ENCODE[law][np.clip(total, -32768, 32767) + 32768]])
+            return bytes([code if self.companding[heard[0]] == companding else TRANSCODE[1 - companding][code]])
+        total = sum(int(DECODE[self.companding[leg]][self.voices[leg]]) for leg in heard)
+        return bytes([ENCODE[companding][np.clip(total, -32768, 32767) + 32768]])
 
 
 Conference.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

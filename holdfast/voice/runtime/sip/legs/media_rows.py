@@ -9,7 +9,7 @@ from typing import Protocol
 
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
-from holdfast.voice.media_process.errors import MediaAway
+from holdfast.voice.media_process.errors import MediaUnavailable
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
@@ -43,7 +43,7 @@ class RowsPort(Protocol):
         """What was agreed."""
         ...
 
-    def pass_on(self, leg: str, digit: str) -> None:
+    def relay_digit(self, leg: str, digit: str) -> None:
         """A key that the party told of by signalling."""
         ...
 
@@ -76,7 +76,7 @@ class RowBook:
         """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
         try:
             row = await self._media.open_row(leg.call)
-        except (MediaAway, asyncio.CancelledError):
+        except (MediaUnavailable, asyncio.CancelledError):
             # It may be opened yet, when the media process was only slow.
             self._media.close_row(leg.call)
             raise
@@ -104,10 +104,10 @@ class RowBook:
             rtp_source=rtp_source,
         )
 
-    def pass_on(self, leg: SipLeg, digit: str) -> None:
+    def relay_digit(self, leg: SipLeg, digit: str) -> None:
         """Press a key of this party's for its peer. Source: RFC 6086."""
         if leg.call in self._open:
-            self._media.pass_on(leg.call, digit)
+            self._media.relay_digit(leg.call, digit)
 
     def close(self, leg: SipLeg) -> None:
         """The leg is over; its row, if it has one, goes."""

@@ -8,7 +8,7 @@ from holdfast.voice.media.codec.g711 import (
     DECODE,
     ENCODE,
     SILENCE,
-    TO_OTHER_LAW,
+    TRANSCODE,
     ULAW,
     decode,
     encode,
@@ -35,7 +35,7 @@ def test_decoding_is_the_arithmetic_of_the_standard() -> None:
 
 # G.711 tables 1a and 2a: the largest value of each law, the first steps, and silence.
 @pytest.mark.parametrize(
-    ("law", "sample", "code"),
+    ("companding", "sample", "code"),
     [
         (ULAW, 0, 0xFF),
         (ULAW, 32124, 0x80),
@@ -51,45 +51,45 @@ def test_decoding_is_the_arithmetic_of_the_standard() -> None:
         (ALAW, -32768, 0x2A),
     ],
 )
-def test_known_codes(law: int, sample: int, code: int) -> None:
-    assert ENCODE[law][sample + 32768] == code
+def test_known_codes(companding: int, sample: int, code: int) -> None:
+    assert ENCODE[companding][sample + 32768] == code
 
 
-@pytest.mark.parametrize("law", [ULAW, ALAW])
-def test_every_code_survives_decoding_and_encoding(law: int) -> None:
+@pytest.mark.parametrize("companding", [ULAW, ALAW])
+def test_every_code_survives_decoding_and_encoding(companding: int) -> None:
     codes = np.arange(256)
-    again = ENCODE[law][DECODE[law].astype(int) + 32768]
+    again = ENCODE[companding][DECODE[companding].astype(int) + 32768]
     # µ-law has two zeros; the negative one becomes the positive one.
-    assert [code for code in codes if again[code] != code] == ([0x7F] if law == ULAW else [])
+    assert [code for code in codes if again[code] != code] == ([0x7F] if companding == ULAW else [])
 
 
-@pytest.mark.parametrize("law", [ULAW, ALAW])
-def test_encoding_is_off_by_half_a_step_at_most(law: int) -> None:
+@pytest.mark.parametrize("companding", [ULAW, ALAW])
+def test_encoding_is_off_by_half_a_step_at_most(companding: int) -> None:
     samples = np.arange(-32000, 32001)
-    error = np.abs(DECODE[law][ENCODE[law][samples + 32768]].astype(int) - samples)
-    steps = np.maximum(16 if law == ALAW else 8, np.abs(samples) // 16)
+    error = np.abs(DECODE[companding][ENCODE[companding][samples + 32768]].astype(int) - samples)
+    steps = np.maximum(16 if companding == ALAW else 8, np.abs(samples) // 16)
     assert (error <= steps).all()
 
 
-@pytest.mark.parametrize("law", [ULAW, ALAW])
-def test_a_louder_sample_never_gets_a_quieter_code(law: int) -> None:
-    assert (np.diff(DECODE[law][ENCODE[law]].astype(int)) >= 0).all()
+@pytest.mark.parametrize("companding", [ULAW, ALAW])
+def test_a_louder_sample_never_gets_a_quieter_code(companding: int) -> None:
+    assert (np.diff(DECODE[companding][ENCODE[companding]].astype(int)) >= 0).all()
 
 
-@pytest.mark.parametrize("law", [ULAW, ALAW])
-def test_silence_is_the_quietest_code(law: int) -> None:
-    assert abs(int(DECODE[law][SILENCE[law]])) == np.abs(DECODE[law].astype(int)).min()
+@pytest.mark.parametrize("companding", [ULAW, ALAW])
+def test_silence_is_the_quietest_code(companding: int) -> None:
+    assert abs(int(DECODE[companding][SILENCE[companding]])) == np.abs(DECODE[companding].astype(int)).min()
 
 
 def test_the_other_law_says_the_same() -> None:
-    for law in (ULAW, ALAW):
-        ours, theirs = DECODE[law].astype(int), DECODE[1 - law][TO_OTHER_LAW[law]].astype(int)
+    for companding in (ULAW, ALAW):
+        ours, theirs = DECODE[companding].astype(int), DECODE[1 - companding][TRANSCODE[companding]].astype(int)
         assert (np.abs(ours - theirs) <= np.maximum(16, np.abs(ours) // 16)).all()
 
 
 def test_bytes_and_samples() -> None:
     samples = np.array([0, 1000, -1000, 32767, -32768], dtype=np.int16)
-    for law in (ULAW, ALAW):
-        audio = encode(samples, law)
+    for companding in (ULAW, ALAW):
+        audio = encode(samples, companding)
         assert len(audio) == 5
-        assert encode(decode(audio, law), law) == audio
+        assert encode(decode(audio, companding), companding) == audio

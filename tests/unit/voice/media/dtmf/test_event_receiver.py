@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.dtmf.event_receiver import DIGITS, Press, hear
+from holdfast.voice.media.dtmf.event_receiver import DIGITS, DigitPress, receive
 
 
 def event(code: int, duration: int, *, end: bool = False) -> bytes:
@@ -12,10 +12,10 @@ def event(code: int, duration: int, *, end: bool = False) -> bytes:
 
 
 def digits(packets: list[tuple[bytes, int, bool]]) -> str:
-    last: Press | None = None
+    last: DigitPress | None = None
     heard = ""
     for payload, timestamp, marker in packets:
-        last, digit = hear(last, payload, timestamp=timestamp, marker=marker, ssrc=7)
+        last, digit = receive(last, payload, timestamp=timestamp, marker=marker, ssrc=7)
         heard += digit or ""
     return heard
 
@@ -65,10 +65,10 @@ def test_a_press_longer_than_the_duration_field_is_one_digit() -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x80\x00", event(16, 160), event(255, 160)])
 def test_what_is_no_key_is_nothing(payload: bytes) -> None:
-    assert hear(None, payload, timestamp=5, marker=True, ssrc=7) == (None, None)
+    assert receive(None, payload, timestamp=5, marker=True, ssrc=7) == (None, None)
 
 
 def test_a_new_stream_has_a_clock_of_its_own() -> None:
-    last, first = hear(None, event(1, 160), timestamp=90_000, marker=True, ssrc=7)
-    last, second = hear(last, event(1, 160), timestamp=90_000 - 160, marker=True, ssrc=8)
+    last, first = receive(None, event(1, 160), timestamp=90_000, marker=True, ssrc=7)
+    last, second = receive(last, event(1, 160), timestamp=90_000 - 160, marker=True, ssrc=8)
     assert (first, second) == ("1", "1")

@@ -19,15 +19,15 @@ from holdfast.voice.media.dtmf.event_sender import (
 
 def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[int] = frozenset()) -> str:
     """What a receiver makes of the packets, some of which are lost; before the late ones ticks were left out."""
-    told, last, timestamp, began = "", None, 2**32 - 1000, 0
+    told, last, timestamp, event_timestamp = "", None, 2**32 - 1000, 0
     for tick, event in enumerate(plan(digits)):
         timestamp = (timestamp + 320 * (tick in late)) % 2**32
         if event is not None and event.first:
-            began = timestamp
+            event_timestamp = timestamp
         if event is not None and tick not in lose:
-            data = packet(event, payload_type=101, sequence=tick, began=began, ssrc=7)
+            data = packet(event, payload_type=101, sequence=tick, event_timestamp=event_timestamp, ssrc=7)
             kind, named = data[1], struct.unpack_from("!I", data, 4)[0]
-            last, digit = event_receiver.hear(last, data[12:], timestamp=named, marker=kind >= 128, ssrc=7)
+            last, digit = event_receiver.receive(last, data[12:], timestamp=named, marker=kind >= 128, ssrc=7)
             told += digit or ""
         timestamp = (timestamp + 160) % 2**32
     return told
@@ -55,7 +55,7 @@ def test_a_key_is_heard_if_any_packet_of_it_comes(lost: set[int]) -> None:
 def test_one_key_packet_by_packet() -> None:
     events = plan("#")
     assert len(events) == ON_FRAMES + OFF_FRAMES
-    sent = [packet(e, payload_type=96, sequence=9, began=5000, ssrc=1) for e in events if e]
+    sent = [packet(e, payload_type=96, sequence=9, event_timestamp=5000, ssrc=1) for e in events if e]
     assert [(data[1], struct.unpack_from("!I", data, 4)[0], *struct.unpack("!BBH", data[12:])) for data in sent] == [
         (96 | 128, 5000, 11, 10, 160),
         (96, 5000, 11, 10, 320),

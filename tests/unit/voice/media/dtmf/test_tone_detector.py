@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from holdfast.voice.media.codec.g711 import ALAW, ENCODE, ULAW
 from holdfast.voice.media.dtmf import tone_detector
 from holdfast.voice.media.dtmf.tone_detector import (
+    DTMF_DIGITS,
     HIGH_HZ,
-    KEYS,
-    LOOKS,
-    LOOKS_WITHOUT,
+    LOOKS_TO_BEGIN,
+    LOOKS_TO_END,
     LOW_HZ,
     ToneDetector,
 )
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 def key(digit: str, ms: float, *, level_db: float = -13.0, twist_db: float = 0.0, off: float = 0.0) -> Floats:
     """The tones of a key. Units: each tone's level relative to full scale; `off` the part its frequencies are wrong."""
-    place = list(KEYS).index(digit)
+    place = list(DTMF_DIGITS).index(digit)
     time = np.arange(round(8 * ms)) / 8000
     low, high = (1 + off) * LOW_HZ[place // 4], (1 + off) * HIGH_HZ[place % 4]
     loud = 32767 * 10 ** (level_db / 20)
@@ -36,22 +36,22 @@ def quiet(ms: float) -> Floats:
     return np.zeros(round(8 * ms))
 
 
-def pressed(*parts: Floats, law: int = ULAW, after_ms: float = 0) -> str:
+def pressed(*parts: Floats, companding: int = ULAW, after_ms: float = 0) -> str:
     """The keys heard in these sounds, one after the other."""
     sound = np.concatenate([quiet(after_ms), *parts, quiet(60)])
     sound = np.pad(sound, (0, -len(sound) % 160))
     keys, told = ToneDetector(1), ""
-    keys.listen(0, wanted=True)
-    codes = ENCODE[law][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768].reshape(-1, 1, 160)
+    keys.set_enabled(0, enabled=True)
+    codes = ENCODE[companding][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768].reshape(-1, 1, 160)
     for frame in codes:
-        told += "".join(digit for _, digit in keys.hear(frame, np.array([law])))
+        told += "".join(digit for _, digit in keys.detect(frame, np.array([companding])))
     return told
 
 
-@pytest.mark.parametrize("law", [ULAW, ALAW])
-def test_every_key_is_told(law: int) -> None:
-    digits = "".join(KEYS)
-    assert pressed(*[part for digit in digits for part in (key(digit, 60), quiet(60))], law=law) == digits
+@pytest.mark.parametrize("companding", [ULAW, ALAW])
+def test_every_key_is_told(companding: int) -> None:
+    digits = "".join(DTMF_DIGITS)
+    assert pressed(*[part for digit in digits for part in (key(digit, 60), quiet(60))], companding=companding) == digits
 
 
 @pytest.mark.parametrize("after_ms", range(0, 21, 2))
@@ -125,7 +125,7 @@ def test_a_voice_is_no_key(seed: int, pitch_hz: float) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(list(KEYS)),
+            st.sampled_from(list(DTMF_DIGITS)),
             st.integers(20, 90),
             st.floats(-40, -6),
             st.floats(-9, 9),
@@ -160,30 +160,30 @@ def by_every_look(sound: Floats) -> str:
     codes = ENCODE[ULAW][np.clip(np.rint(sound), -32768, 32767).astype(int) + 32768]
     looks = np.stack([codes[at : at + 160] for at in range(0, len(codes) - 159, 80)])
     told, seen, times, held, gone = "", -1, 0, -1, 0
-    for found in tone_detector.keys_in(looks, np.zeros(len(looks), dtype=np.intp)).tolist():
+    for found in tone_detector.detect_digits(looks, np.zeros(len(looks), dtype=np.intp)).tolist():
         times = times + 1 if found == seen else 1
         seen = found
         gone = 0 if found == held else gone + 1
-        if gone >= LOOKS_WITHOUT:
+        if gone >= LOOKS_TO_END:
             held = -1
-        if found != -1 and times == LOOKS and found != held:
+        if found != -1 and times == LOOKS_TO_BEGIN and found != held:
             held, gone = found, 0
-            told += str(KEYS[found])
+            told += str(DTMF_DIGITS[found])
     return told
 
 
 def test_rows_are_told_apart_and_others_not_looked_at() -> None:
     keys = ToneDetector(5)
     for row in (1, 3):
-        keys.listen(row, wanted=True)
+        keys.set_enabled(row, enabled=True)
     sound = np.rint(key("4", 60)).astype(int)
     codes = ENCODE[ULAW][sound + 32768].reshape(-1, 160)
     told = []
     for frame in codes:
         frames = np.full((4, 160), 0xFF, dtype=np.uint8)
         frames[[0, 3]] = frame
-        told += keys.hear(frames, np.zeros(5, dtype=np.intp))
+        told += keys.detect(frames, np.zeros(5, dtype=np.intp))
     assert told == [(3, "4")]
-    keys.listen(3, wanted=False)
-    keys.listen(1, wanted=False)
-    assert keys.hear(frames, np.zeros(5, dtype=np.intp)) == []
+    keys.set_enabled(3, enabled=False)
+    keys.set_enabled(1, enabled=False)
+    assert keys.detect(frames, np.zeros(5, dtype=np.intp)) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from holdfast.voice.media.codec.g711 import ALAW, SILENCE, ULAW
 from holdfast.voice.media.dtmf.event_sender import OFF_FRAMES, ON_FRAMES
 from holdfast.voice.media.dtmf.tone_detector import ToneDetector
-from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, MOST_WAITING, ToneGenerator
+from holdfast.voice.media.dtmf.tone_generator import DTMF_HZ, MAX_WAITING, ToneGenerator
 
 LAWS = np.array([ULAW, ALAW, ULAW], dtype=np.intp)
 SILENT = np.array(SILENCE, dtype=np.uint8)[LAWS][:, None].repeat(160, axis=1)
@@ -19,12 +19,12 @@ def heard(tones: ToneGenerator, *, ticks: int) -> list[str]:
     """The keys each leg hears in the next ticks."""
     ear, told = ToneDetector(3), ["", "", ""]
     for row in range(3):
-        ear.listen(row, wanted=True)
+        ear.set_enabled(row, enabled=True)
     for _ in range(ticks):
         frames = SILENT.copy()
-        laid = tones.lay(frames, LAWS)
+        laid = tones.write_to(frames, LAWS)
         assert set(np.flatnonzero((frames != SILENT).any(axis=1))) <= set(laid.tolist())
-        for row, digit in ear.hear(frames, LAWS):
+        for row, digit in ear.detect(frames, LAWS):
             told[row] += digit
     return told
 
@@ -33,20 +33,20 @@ def heard(tones: ToneGenerator, *, ticks: int) -> list[str]:
 def test_each_leg_hears_its_own_keys_in_order(pressed: list[tuple[int, str]]) -> None:
     tones = ToneGenerator()
     for row, digit in pressed:
-        tones.press(row, digit)
+        tones.add(row, digit)
 
     said = ["".join(digit for row, digit in pressed if row == leg) for leg in range(3)]
-    most = MOST_WAITING // (ON_FRAMES + OFF_FRAMES)
+    most = MAX_WAITING // (ON_FRAMES + OFF_FRAMES)
     assert heard(tones, ticks=10 * 20 + 5) == [each[:most] for each in said]
-    assert tones.lay(SILENT.copy(), LAWS).size == 0
+    assert tones.write_to(SILENT.copy(), LAWS).size == 0
 
 
 def test_what_is_ended_is_heard_no_more_and_no_key_is_nothing() -> None:
     tones = ToneGenerator()
-    tones.press(0, "1")
-    tones.press(1, "2")
-    tones.press(2, "x")
-    tones.end(0)
-    tones.end(0)
+    tones.add(0, "1")
+    tones.add(1, "2")
+    tones.add(2, "x")
+    tones.clear(0)
+    tones.clear(0)
 
     assert heard(tones, ticks=10) == ["", "2", ""]

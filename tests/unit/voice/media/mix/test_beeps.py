@@ -35,7 +35,7 @@ def heard(beeps: Beeps, said: NDArray[np.uint8] | None = None, *, ticks: int = F
     out = []
     for _ in range(ticks):
         frames = silence() if said is None else said.copy()
-        beeps.lay(frames, LAWS)
+        beeps.add_to(frames, LAWS)
         out.append(DECODE[LAWS[:, None], frames].astype(np.int32))
     return np.concatenate(out, axis=1)
 
@@ -47,7 +47,7 @@ def strongest_hz(samples: NDArray[np.int32]) -> float:
 @pytest.mark.parametrize("tone", TONES)
 def test_a_tone_is_heard_once_by_those_it_is_for(tone: Tone) -> None:
     beeps = Beeps(3)
-    beeps.begin([0, 1], tone=tone)
+    beeps.start([0, 1], tone=tone)
     first, second = heard(beeps)[:2]
     for samples in (first, second):
         half = len(samples) // 2
@@ -65,7 +65,7 @@ def test_entry_and_exit_can_be_told_apart() -> None:
 
 def test_who_is_not_named_hears_nothing_of_it() -> None:
     beeps, said = Beeps(3), np.random.default_rng(1).integers(0, 256, (3, 160)).astype(np.uint8)
-    beeps.begin([1], tone="entry")
+    beeps.start([1], tone="entry")
     got = heard(beeps, said)
     plain = np.tile(DECODE[LAWS[:, None], said], (1, FRAMES))
     assert np.array_equal(got[[0, 2]], plain[[0, 2]])
@@ -77,19 +77,19 @@ def test_speech_goes_on_under_it_and_the_sum_is_clipped_not_wrapped() -> None:
     said = ENCODE[LAWS[:, None], loud + 32768]
     plain = DECODE[LAWS[:, None], said].astype(np.int32)
     beeps = Beeps(3)
-    beeps.begin([0, 1], tone="entry")
+    beeps.start([0, 1], tone="entry")
     got = heard(beeps, said)
     assert np.abs(got[0] - wave("entry") - plain[0, 0]).max() <= 1024, "µ-law's step at that level"
-    beeps.begin([0], tone="exit")
+    beeps.start([0], tone="exit")
     peak = ENCODE[LAWS[:, None], np.full((3, 160), 65535)]
     assert heard(beeps, peak)[0].min() > 20_000
 
 
 def test_one_who_comes_while_the_tone_of_another_sounds_is_told_by_that_tone() -> None:
     beeps = Beeps(3)
-    beeps.begin([0], tone="entry")
+    beeps.start([0], tone="entry")
     heard(beeps, ticks=3)
-    beeps.begin([0, 2], tone="entry")
+    beeps.start([0, 2], tone="entry")
     rest = heard(beeps, ticks=FRAMES - 3)
     assert np.abs(rest[0] - wave("entry")[3 * 160 :]).max() <= 160
     assert np.abs(rest[2] - wave("entry")[: -3 * 160]).max() <= 160
@@ -99,16 +99,16 @@ def test_one_who_comes_while_the_tone_of_another_sounds_is_told_by_that_tone() -
 def test_entry_and_exit_at_once_are_both_heard() -> None:
     beeps = Beeps(3)
     for tone in TONES:
-        beeps.begin([0], tone=tone)
+        beeps.start([0], tone=tone)
     both = wave("entry").astype(np.int32) + wave("exit")
     assert np.abs(heard(beeps)[0] - both).max() <= 512
 
 
 def test_a_row_that_is_closed_does_not_begin_with_the_end_of_a_tone() -> None:
     beeps = Beeps(3)
-    beeps.begin([0, 1], tone="entry")
+    beeps.start([0, 1], tone="entry")
     heard(beeps, ticks=2)
-    beeps.end(0)
+    beeps.stop(0)
     got = heard(beeps, ticks=2)
     assert not got[0].any()
     assert got[1].any()

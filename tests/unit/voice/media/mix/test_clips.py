@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from holdfast.voice.media.codec.g711 import (
     ALAW,
     SILENCE,
-    TO_OTHER_LAW,
+    TRANSCODE,
     ULAW,
 )
 from holdfast.voice.media.frames import Bytes, Layout
@@ -36,9 +36,9 @@ def found(bank: ClipBank, clip_id: str) -> Clip:
     return clip
 
 
-def content(bank: ClipBank, clip_id: str, law: int = ULAW) -> bytes:
+def content(bank: ClipBank, clip_id: str, companding: int = ULAW) -> bytes:
     clip = found(bank, clip_id)
-    first = law * bank.capacity + clip.first
+    first = companding * bank.capacity + clip.first
     return bank.frames[first : first + clip.frames].tobytes()
 
 
@@ -56,7 +56,7 @@ def test_a_clip_is_there_in_both_laws_with_silence_at_its_end(audio: bytes, part
     put(bank, "a", audio, part=part)
     padding = -len(audio) % 160
     assert content(bank, "a") == audio + b"\xff" * padding
-    assert content(bank, "a", ALAW) == TO_OTHER_LAW[ULAW][np.frombuffer(audio + b"\xff" * padding, np.uint8)].tobytes()
+    assert content(bank, "a", ALAW) == TRANSCODE[ULAW][np.frombuffer(audio + b"\xff" * padding, np.uint8)].tobytes()
 
 
 def test_a_clip_is_there_when_it_is_whole() -> None:
@@ -128,7 +128,7 @@ def test_parts_of_a_clip_that_never_came_whole_make_room() -> None:
     bank.put("a", b"a" * 160, offset=0, total=1600)
     with pytest.raises(ClipTooLong):
         put(bank, "b", b"b" * 160)
-    bank.forget_parts()
+    bank.discard_partial()
     put(bank, "b", b"b" * 160)
     assert "b" in bank
 
@@ -143,7 +143,7 @@ class Ears:
         self._frames, self._players = frames, players
 
     def __getitem__(self, row: int) -> Bytes:
-        heard: Bytes = self._frames[self._players.at[row]]
+        heard: Bytes = self._frames[self._players.frame_row[row]]
         return heard
 
 
@@ -158,20 +158,20 @@ def players(**clips: bytes) -> tuple[ClipBank, Players, Ears]:
 
 def test_each_leg_plays_from_its_own_beginning() -> None:
     bank, each, out = players(a=b"1" * 160 + b"2" * 160)
-    each.start(0, found(bank, "a"), rounds=2)
-    each.play()
-    each.start(2, found(bank, "a"), rounds=1)
-    each.play()
+    each.start(0, found(bank, "a"), loops=2)
+    each.advance()
+    each.start(2, found(bank, "a"), loops=1)
+    each.advance()
     assert [out[row].tobytes()[:1] for row in range(3)] == [b"2", b"\xff", b"1"]
     assert each.in_play() == {found(bank, "a").first}
 
 
 def test_the_end_is_told_with_the_last_frame_and_silence_follows() -> None:
     bank, each, out = players(a=b"1" * 160 + b"2" * 160)
-    each.start(1, found(bank, "a"), rounds=2)
+    each.start(1, found(bank, "a"), loops=2)
     told, heard = [], b""
     for _ in range(6):
-        told.append(each.play().tolist())
+        told.append(each.advance().tolist())
         heard += out[1][:1].tobytes()
     assert told == [[], [], [], [1], [], []]
     assert heard == b"1212\xff\xff"
@@ -180,20 +180,20 @@ def test_the_end_is_told_with_the_last_frame_and_silence_follows() -> None:
 
 def test_an_empty_clip_is_silent_for_a_tick_and_over_however_many_rounds() -> None:
     bank, each, out = players(a=b"")
-    each.start(0, found(bank, "a"), rounds=1000)
-    assert each.play().tolist() == [0]
+    each.start(0, found(bank, "a"), loops=1000)
+    assert each.advance().tolist() == [0]
     assert out[0].tobytes() == SILENT
-    assert each.play().tolist() == []
+    assert each.advance().tolist() == []
 
 
 def test_another_law_in_the_middle_of_a_sound() -> None:
     bank, each, out = players(a=b"\x20" * 480)
-    each.start(0, found(bank, "a"), rounds=1)
-    each.play()
-    each.describe(0, law=ALAW)
+    each.start(0, found(bank, "a"), loops=1)
+    each.advance()
+    each.describe(0, companding=ALAW)
     assert out[0][0] == SILENCE[ALAW]
-    each.play()
-    assert out[0][0] == TO_OTHER_LAW[ULAW][0x20]
+    each.advance()
+    assert out[0][0] == TRANSCODE[ULAW][0x20]
     each.stop(0)
     assert out[0][0] == SILENCE[ALAW]
 
@@ -207,10 +207,10 @@ class Walk(RuleBasedStateMachine):
         self.left: dict[int, bytes] = {}
         self.expected = [SILENT] * 3
 
-    @rule(row=st.integers(0, 2), clip=st.sampled_from("abc"), rounds=st.integers(1, 3))
-    def start(self, row: int, clip: str, rounds: int) -> None:
-        self.players.start(row, found(self.bank, clip), rounds=rounds)
-        self.left[row] = {"a": b"1", "b": b"233", "c": b""}[clip] * rounds
+    @rule(row=st.integers(0, 2), clip=st.sampled_from("abc"), loops=st.integers(1, 3))
+    def start(self, row: int, clip: str, loops: int) -> None:
+        self.players.start(row, found(self.bank, clip), loops=loops)
+        self.left[row] = {"a": b"1", "b": b"233", "c": b""}[clip] * loops
 
     @rule(row=st.integers(0, 2))
     def stop(self, row: int) -> None:
@@ -220,7 +220,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        ended = self.players.play().tolist()
+        ended = self.players.advance().tolist()
         self.expected = [bytes([self.left[row][0]]) * 160 if self.left.get(row) else SILENT for row in range(3)]
         self.left = {row: rest[1:] if rest else b"" for row, rest in self.left.items()}
         assert ended == sorted(row for row, rest in self.left.items() if not rest)

@@ -16,7 +16,7 @@ from holdfast.voice.media.codec.g711 import (
     ULAW,
 )
 from holdfast.voice.media.mix import concealment
-from holdfast.voice.media.mix.concealment import BLEND, CONCEALED, Concealment
+from holdfast.voice.media.mix.concealment import CROSSFADE, MAX_CONCEALED, Concealment
 
 NEVER = 1 << 30
 Floats = NDArray[np.float64]
@@ -31,41 +31,45 @@ def vowel(seconds: float, *, pitch_hz: float = 120.0) -> Floats:
     )
 
 
-def codes(samples: Floats, law: int) -> NDArray[np.uint8]:
-    coded: NDArray[np.uint8] = ENCODE[law][np.rint(samples).astype(int) + 32768].reshape(-1, 160)
+def codes(samples: Floats, companding: int) -> NDArray[np.uint8]:
+    coded: NDArray[np.uint8] = ENCODE[companding][np.rint(samples).astype(int) + 32768].reshape(-1, 160)
     return coded
 
 
 class Ear:
     """Some rows in step: what each hears of its frames when some are lost."""
 
-    def __init__(self, laws: list[int]) -> None:
-        self.law = np.array(laws, dtype=np.intp)
-        self.concealment = Concealment(len(laws))
-        self.missed = np.full(len(laws), NEVER, dtype=np.int64)
-        for row, law in enumerate(laws):
-            self.concealment.open(row, silence=SILENCE[law])
+    def __init__(self, compandings: list[int]) -> None:
+        self.companding = np.array(compandings, dtype=np.intp)
+        self.concealment = Concealment(len(compandings))
+        self.missed = np.full(len(compandings), NEVER, dtype=np.int64)
+        for row, companding in enumerate(compandings):
+            self.concealment.open(row, silence=SILENCE[companding])
 
     def hear(self, said: list[NDArray[np.uint8] | None], cut: list[int] | None = None) -> NDArray[np.uint8]:
         frames = np.stack(
             [
-                np.full(160, SILENCE[law], dtype=np.uint8) if frame is None else frame
-                for frame, law in zip(said, self.law.tolist(), strict=True)
+                np.full(160, SILENCE[companding], dtype=np.uint8) if frame is None else frame
+                for frame, companding in zip(said, self.companding.tolist(), strict=True)
             ]
         )
-        before = self.missed
-        self.missed = np.where([frame is None for frame in said], before + 1, 0)
+        missed_before = self.missed
+        self.missed = np.where([frame is None for frame in said], missed_before + 1, 0)
         self.concealment.conceal(
-            frames, law=self.law, missed=self.missed, before=before, cut=np.array(cut or [], dtype=np.intp)
+            frames,
+            companding=self.companding,
+            missed=self.missed,
+            missed_before=missed_before,
+            cut=np.array(cut or [], dtype=np.intp),
         )
         return frames
 
 
-def heard(sound: Floats, lost: set[int], law: int = ULAW) -> Floats:
-    ear, out = Ear([law]), []
-    for k, frame in enumerate(codes(sound, law)):
+def heard(sound: Floats, lost: set[int], companding: int = ULAW) -> Floats:
+    ear, out = Ear([companding]), []
+    for k, frame in enumerate(codes(sound, companding)):
         out.append(ear.hear([None if k in lost else frame])[0])
-    samples: Floats = DECODE[law][np.concatenate(out)].astype(float)
+    samples: Floats = DECODE[companding][np.concatenate(out)].astype(float)
     return samples
 
 
@@ -75,16 +79,16 @@ def noise_db(sound: Floats, other: Floats) -> float:
 
 
 @pytest.mark.parametrize("pitch_hz", [70.0, 100.0, 133.0, 190.0])
-@pytest.mark.parametrize("law", [ULAW, ALAW])
-def test_one_lost_frame_of_a_vowel_is_hardly_missed(pitch_hz: float, law: int) -> None:
+@pytest.mark.parametrize("companding", [ULAW, ALAW])
+def test_one_lost_frame_of_a_vowel_is_hardly_missed(pitch_hz: float, companding: int) -> None:
     sound = vowel(0.4, pitch_hz=pitch_hz)
-    got = heard(sound, {10}, law)
+    got = heard(sound, {10}, companding)
     lost = slice(10 * 160, 11 * 160)
     assert noise_db(sound[lost], got[lost]) > 10
     # Where nothing was lost, and the blend is over, nothing is touched.
-    plain = heard(sound, set(), law)
+    plain = heard(sound, set(), companding)
     touched = np.zeros(len(sound), dtype=bool)
-    touched[10 * 160 : 11 * 160 + BLEND] = True
+    touched[10 * 160 : 11 * 160 + CROSSFADE] = True
     assert np.array_equal(got[~touched], plain[~touched])
 
 
@@ -98,15 +102,15 @@ def test_a_longer_loss_dies_away_in_60_ms_and_is_silent_then() -> None:
     got = heard(vowel(0.6), set(range(10, 20)))
     power = [float(np.sqrt(np.mean(got[k * 160 : (k + 1) * 160] ** 2))) for k in range(9, 20)]
     assert power[0] > power[1] > power[2] > power[3] > 0
-    assert power[1 + CONCEALED :] == [0.0] * (10 - CONCEALED)
+    assert power[1 + MAX_CONCEALED :] == [0.0] * (10 - MAX_CONCEALED)
 
 
 def test_what_comes_after_a_long_loss_rises_out_of_the_silence_in_5_ms() -> None:
     sound = vowel(0.6)
     got, plain = heard(sound, set(range(10, 20))), heard(sound, set())
     at = 20 * 160
-    assert np.array_equal(got[at + BLEND :], plain[at + BLEND :])
-    rising, there = got[at : at + BLEND], plain[at : at + BLEND]
+    assert np.array_equal(got[at + CROSSFADE :], plain[at + CROSSFADE :])
+    rising, there = got[at : at + CROSSFADE], plain[at : at + CROSSFADE]
     assert np.all(np.abs(rising) <= np.abs(there) + 1)
     assert np.abs(rising[0]) <= 0.02 * np.abs(there).max()
 
@@ -174,7 +178,7 @@ def test_what_was_said_before_a_leg_was_silenced_is_not_carried_on() -> None:
     ear = Ear([ULAW])
     for frame in codes(vowel(0.2), ULAW):
         ear.hear([frame])
-    ear.concealment.forget(0, silence=SILENCE[ULAW])
+    ear.concealment.reset(0, silence=SILENCE[ULAW])
     assert set(ear.hear([None])[0].tolist()) == {SILENCE[ULAW]}
 
 
@@ -186,16 +190,16 @@ def test_a_frame_after_a_cut_is_blended_into_what_went_before() -> None:
     after = DECODE[ULAW][ear.hear([frames[9]], cut=[0])[0]].astype(float)
     step = abs(after[0] - sound[8 * 160 - 1])
     assert step < 1.5 * np.abs(np.diff(sound)).max()
-    assert np.array_equal(after[BLEND:], DECODE[ULAW][frames[9]][BLEND:])
+    assert np.array_equal(after[CROSSFADE:], DECODE[ULAW][frames[9]][CROSSFADE:])
     assert ear.concealment.concealed[0] == 0
 
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=10, max_size=30))
 def test_no_leg_touches_another(lost: list[tuple[bool, bool, bool]]) -> None:
-    laws = [ULAW, ALAW, ULAW]
-    sounds = [codes(vowel(0.6, pitch_hz=90.0 + 30 * row), law) for row, law in enumerate(laws)]
-    together, apart = Ear(laws), [Ear([law]) for law in laws]
+    compandings = [ULAW, ALAW, ULAW]
+    sounds = [codes(vowel(0.6, pitch_hz=90.0 + 30 * row), companding) for row, companding in enumerate(compandings)]
+    together, apart = Ear(compandings), [Ear([companding]) for companding in compandings]
     for k, losses in enumerate(lost):
         said = [None if loss else sounds[row][k] for row, loss in enumerate(losses)]
         frames = together.hear(said)

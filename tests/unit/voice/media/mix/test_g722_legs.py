@@ -24,7 +24,7 @@ NOBODY = np.zeros(0, dtype=np.intp)
 def encoded(legs: G722Legs, heard: Frames) -> Frames:
     """The payloads of these rows, each of which hears a sound of ours."""
     packets = heard.copy()
-    legs.encode(heard, packets, source=NOWHERE[: len(heard)], touched=NOBODY)
+    legs.encode(heard, packets, source=NOWHERE[: len(heard)], altered=NOBODY)
     return packets
 
 
@@ -37,7 +37,7 @@ def tone(frames: int, *, hz: float = 500.0) -> Frames:
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 3000.0])
 def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
     legs, said, heard = G722Legs(), tone(20, hz=hz), []
-    legs.begin(2)
+    legs.add(2)
     for frame in said:
         frames = np.full((4, 160), 0x42, dtype=np.uint8)
         frames[2] = frame
@@ -54,7 +54,7 @@ def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
 
 def test_what_is_missing_is_silence() -> None:
     legs = G722Legs()
-    legs.begin(0)
+    legs.add(0)
     frames = np.zeros((1, 160), dtype=np.uint8)
     legs.decode(frames, np.array([1]))
     assert set(frames[0].tolist()) == {SILENCE[ULAW]}
@@ -62,10 +62,10 @@ def test_what_is_missing_is_silence() -> None:
 
 def test_a_leg_that_ends_or_changes_is_left_alone() -> None:
     legs, frames = G722Legs(), tone(1).copy()
-    legs.begin(0)
-    legs.begin(0)
-    legs.end(0)
-    legs.end(0)
+    legs.add(0)
+    legs.add(0)
+    legs.remove(0)
+    legs.remove(0)
     before = frames.copy()
     assert np.array_equal(encoded(legs, frames), before)
     legs.decode(frames, HERE)
@@ -74,7 +74,7 @@ def test_a_leg_that_ends_or_changes_is_left_alone() -> None:
 
 def test_rows_beyond_the_highest_in_use_are_not_touched() -> None:
     legs = G722Legs()
-    legs.begin(3)
+    legs.add(3)
     frames = tone(2).copy()
     before = frames.copy()
     assert np.array_equal(encoded(legs, frames), before)
@@ -85,16 +85,16 @@ def test_rows_beyond_the_highest_in_use_are_not_touched() -> None:
 def test_a_frame_passes_as_it_came_to_a_leg_that_hears_nothing_else() -> None:
     legs, came = G722Legs(), np.arange(320, dtype=np.uint8).reshape(2, 160)
     for row in (0, 1):
-        legs.begin(row)
+        legs.add(row)
     heard, packets = came.copy(), np.zeros((2, 160), dtype=np.uint8)
     legs.decode(heard, HERE)
     assert not np.array_equal(heard, came), "everybody else hears telephone sound"
-    for touched, passes in ((NOBODY, [True, True]), (np.array([1]), [True, False])):
-        legs.encode(heard[::-1].copy(), packets, source=np.array([1, 0]), touched=touched)
+    for altered, passes in ((NOBODY, [True, True]), (np.array([1]), [True, False])):
+        legs.encode(heard[::-1].copy(), packets, source=np.array([1, 0]), altered=altered)
         assert [np.array_equal(packets[ear], came[1 - ear]) for ear in (0, 1)] == passes
     missed = np.array([0, 1])
     legs.decode(came.copy(), missed)
-    legs.encode(heard[::-1].copy(), packets, source=np.array([1, 0]), touched=NOBODY)
+    legs.encode(heard[::-1].copy(), packets, source=np.array([1, 0]), altered=NOBODY)
     assert [np.array_equal(packets[ear], came[1 - ear]) for ear in (0, 1)] == [False, True], "what is lost is made up"
 
 
@@ -102,14 +102,14 @@ def test_our_own_sound_follows_on_what_passed() -> None:
     """The phone's decoder cannot tell from its memory that another encoder speaks from now on: there is no click."""
     legs, far, phone = G722Legs(), G722(8000, 64_000), G722(8000, 64_000)
     for row in (0, 1):
-        legs.begin(row)
+        legs.add(row)
     decoded = []
     for k, frame in enumerate(tone(40, hz=500.0)):
         said = np.frombuffer(far.encode(DECODE[ULAW][frame]), dtype=np.uint8)
         frames, packets = np.stack([said, said]), np.zeros((2, 160), dtype=np.uint8)
         legs.decode(frames, HERE)
-        touched = np.array([1]) if 20 <= k < 25 else NOBODY
-        legs.encode(frames, packets, source=np.array([1, 0]), touched=touched)
+        altered = np.array([1]) if 20 <= k < 25 else NOBODY
+        legs.encode(frames, packets, source=np.array([1, 0]), altered=altered)
         decoded.append(np.frombuffer(phone.decode(packets[1].tobytes()), dtype=np.int16))
     heard = np.concatenate(decoded[5:]).astype(int)
     assert np.abs(np.diff(heard)).max() < 1.3 * np.abs(np.diff(np.concatenate(decoded[5:19]).astype(int))).max()

@@ -32,17 +32,17 @@ def samples(
     captures: RecordingTaps[str], channels: int, key: str = "r"
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     """What has left so far. Shape: [samples, channels]."""
-    data = b"".join(block for name, block in captures.take() if name == key)
+    data = b"".join(block for name, block in captures.take_blocks() if name == key)
     return np.frombuffer(data, dtype="<i2").reshape(-1, channels).astype(np.int16)
 
 
-def voices(*rows: int, hears: bool = False) -> tuple[TapSource, ...]:
-    return tuple(TapSource(row, hears) for row in rows)
+def voices(*rows: int, is_tx: bool = False) -> tuple[TapSource, ...]:
+    return tuple(TapSource(row, is_tx) for row in rows)
 
 
 def test_two_channels_hold_what_was_said_and_what_was_heard() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
-    captures.open("r", (voices(1), voices(1, hears=True)))
+    captures.open("r", (voices(1), voices(1, is_tx=True)))
     captures.tick(said(0, 1000, 0, 0), said(0, -2000, 0, 0), LAW)
     length = captures.close("r")
     made = samples(captures, 2)
@@ -70,7 +70,7 @@ def test_a_channel_without_voices_is_silent_and_others_are_not_touched() -> None
     captures.tick(said(900, 0, 0, 0), SILENT, LAW)
     captures.close("empty")
     captures.close("r")
-    taken = dict(captures.take())
+    taken = dict(captures.take_blocks())
     both = np.frombuffer(taken["empty"], dtype="<i2").reshape(-1, 2)
     assert (both[:, 0] == 0).all()
     assert np.allclose(both[:, 1], 900, atol=40)
@@ -81,7 +81,7 @@ def test_other_voices_from_the_next_tick_on() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),))
     captures.tick(said(900, 0, 3000, 0), SILENT, LAW)
-    captures.rewire("r", (voices(2),))
+    captures.set_channels("r", (voices(2),))
     captures.tick(said(900, 0, 3000, 0), SILENT, LAW)
     captures.close("r")
     made = samples(captures, 1)
@@ -155,7 +155,7 @@ def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_ou
     length = captures.close("quiet")
     assert (length.frames, length.first_loud, length.last_loud) == (8, 0, 0)
     assert captures.close("speaks").last_loud == 6
-    assert [(key, len(block)) for key, block in captures.take()] == [
+    assert [(key, len(block)) for key, block in captures.take_blocks()] == [
         (key, 8 * 2 * SAMPLES) for key in ("quiet", "speaks")
     ]
     assert captures.tick(loud, SILENT, LAW) == []
@@ -176,12 +176,12 @@ def test_blocks_leave_when_they_are_full() -> None:
     captures.open("r", (voices(0), voices(1)))
     for _ in range(BLOCK_FRAMES - 1):
         captures.tick(SILENT, SILENT, LAW)
-    assert captures.take() == []
+    assert captures.take_blocks() == []
     captures.tick(SILENT, SILENT, LAW)
-    ((key, block),) = captures.take()
+    ((key, block),) = captures.take_blocks()
     assert (key, len(block)) == ("r", BLOCK_FRAMES * SAMPLES * 2 * 2)
     captures.close("r")
-    assert captures.take() == []
+    assert captures.take_blocks() == []
 
 
 @given(
@@ -205,9 +205,9 @@ def test_any_number_of_recordings_beside_each_other(
     captures.tick(frames, heard, LAW)
     for key in wanted:
         assert captures.close(key).frames == 1
-    taken = dict(captures.take())
+    taken = dict(captures.take_blocks())
     for key, channels in wanted.items():
         made = np.frombuffer(taken[key], dtype="<i2").reshape(-1, len(channels))
         for number, channel in enumerate(channels):
-            exact = sum((heard_levels if voice.hears else levels)[voice.row] for voice in channel)
+            exact = sum((heard_levels if voice.is_tx else levels)[voice.row] for voice in channel)
             assert np.allclose(made[:, number], np.clip(exact, -32768, 32767), atol=260 * max(1, len(channel)))

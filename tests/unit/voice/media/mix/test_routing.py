@@ -13,7 +13,7 @@ from holdfast.voice.media.codec.g711 import (
     DECODE,
     ENCODE,
     SILENCE,
-    TO_OTHER_LAW,
+    TRANSCODE,
     ULAW,
 )
 from holdfast.voice.media.frames import Layout
@@ -26,39 +26,41 @@ PLAYED = LAYOUT.clips(ULAW)
 """What each row's player plays."""
 
 
-def sound_of(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) -> list[bytes]:
+def sound_of(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
     """What each row is sent, by way of the routing."""
     frames = frames.copy()
-    routing = derive(hears, laws=laws, layout=LAYOUT, rows=ROWS)
-    ears = len(routing.mix.group_of_ear)
+    routing = derive(hears, compandings=compandings, layout=LAYOUT, rows=ROWS)
+    ears = len(routing.mix.group_of_listener)
     if ears:
         Mixer().mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + ears])
     source = routing.source.copy()
-    source[routing.own] = PLAYED + routing.own
+    source[routing.player_rows] = PLAYED + routing.player_rows
     heard = frames[source]
-    for law, rows in enumerate(routing.recoded):
-        heard[rows] = TO_OTHER_LAW[1 - law][heard[rows]]
+    for companding, rows in enumerate(routing.transcoded):
+        heard[rows] = TRANSCODE[1 - companding][heard[rows]]
     return [row.tobytes() for row in heard]
 
 
-def naive(hears: Mapping[int, Hears], laws: list[int], frames: np.ndarray) -> list[bytes]:
+def naive(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
     """What each row is sent, ear by ear, sample by sample in plain integers."""
     sent = []
     for ear in range(ROWS):
-        law = laws[ear]
+        companding = compandings[ear]
         heard = hears.get(ear, ())
         if heard is None:
             sent.append(frames[PLAYED + ear].tobytes())
             continue
         speakers = [row for row in dict.fromkeys(heard) if row in hears]
         if not speakers:
-            sent.append(bytes([SILENCE[law]]) * 160)
+            sent.append(bytes([SILENCE[companding]]) * 160)
         elif len(speakers) == 1:
             frame = frames[speakers[0]]
-            sent.append((frame if laws[speakers[0]] == law else TO_OTHER_LAW[1 - law][frame]).tobytes())
+            sent.append(
+                (frame if compandings[speakers[0]] == companding else TRANSCODE[1 - companding][frame]).tobytes()
+            )
         else:
-            total = sum(DECODE[laws[row]][frames[row]].astype(int) for row in speakers)
-            sent.append(ENCODE[law][np.clip(total, -32768, 32767) + 32768].tobytes())
+            total = sum(DECODE[compandings[row]][frames[row]].astype(int) for row in speakers)
+            sent.append(ENCODE[companding][np.clip(total, -32768, 32767) + 32768].tobytes())
     return sent
 
 
@@ -72,7 +74,7 @@ rooms = st.sets(st.integers(0, ROWS - 1), min_size=2).flatmap(
 law_lists = st.lists(st.sampled_from([ULAW, ALAW]), min_size=ROWS, max_size=ROWS)
 
 
-def noise(seed: int, laws: list[int]) -> np.ndarray:
+def noise(seed: int, compandings: list[int]) -> np.ndarray:
     frames = LAYOUT.matrix()
     noisy = np.random.default_rng(seed).integers(0, 256, (2, ROWS, 160))
     frames[:ROWS], frames[PLAYED : PLAYED + ROWS] = noisy
@@ -80,29 +82,31 @@ def noise(seed: int, laws: list[int]) -> np.ndarray:
 
 
 @given(maps | rooms, law_lists, st.integers(0, 2**32))
-def test_every_ear_gets_the_exact_sum_of_whom_it_hears(hears: Mapping[int, Hears], laws: list[int], seed: int) -> None:
-    frames = noise(seed, laws)
-    assert sound_of(hears, laws, frames) == naive(hears, laws, frames)
+def test_every_ear_gets_the_exact_sum_of_whom_it_hears(
+    hears: Mapping[int, Hears], compandings: list[int], seed: int
+) -> None:
+    frames = noise(seed, compandings)
+    assert sound_of(hears, compandings, frames) == naive(hears, compandings, frames)
 
 
 @given(rooms)
 def test_a_room_is_added_up_once(hears: Mapping[int, Hears]) -> None:
     """Who speaks and who only listens share one sum, unless two speak and so hear each other unmixed."""
-    plan = derive(hears, laws=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
+    plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
     assert len(plan.buckets) <= 1
     assert sum(bucket.groups for bucket in plan.buckets) <= 1
 
 
 def test_two_hear_each_other_unmixed() -> None:
-    routing = derive({0: (1,), 1: (0,)}, laws=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS)
+    routing = derive({0: (1,), 1: (0,)}, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS)
     assert routing.source[:2].tolist() == [1, 0]
     assert not len(routing.mix.members)
-    assert [rows.tolist() for rows in routing.recoded] == [[], []]
+    assert [rows.tolist() for rows in routing.transcoded] == [[], []]
 
 
 def test_rooms_of_one_size_lie_side_by_side() -> None:
     hears: dict[int, Hears] = {0: (1, 2), 1: (0, 2), 2: (0, 1), 3: (4, 5), 4: (3, 5), 5: (3, 4)}
-    plan = derive(hears, laws=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
+    plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
     assert [(bucket.first, bucket.groups, bucket.size) for bucket in plan.buckets] == [(0, 2, 3)]
     assert plan.members.tolist() == [0, 1, 2, 3, 4, 5]
 

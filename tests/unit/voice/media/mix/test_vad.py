@@ -10,27 +10,27 @@ from holdfast.voice.media.frames import SAMPLES, Bytes, Numbers
 from holdfast.voice.media.mix.vad import LOUD_FRAMES, QUIET_FRAMES, VoiceActivity
 
 
-def tone(level_db: float, law: int = 0) -> Bytes:
+def tone(level_db: float, companding: int = 0) -> Bytes:
     """One frame of a tone with this root mean square, full scale being 0."""
     wave = np.sin(2 * np.pi * 500 * np.arange(SAMPLES) / 8000) * np.sqrt(2) * 32768 * 10 ** (level_db / 20)
-    encoded: Bytes = ENCODE[law][wave.astype(np.int32) + 32768]
+    encoded: Bytes = ENCODE[companding][wave.astype(np.int32) + 32768]
     return encoded
 
 
-def hears(speech: VoiceActivity, *frames: Bytes, law: Numbers | None = None) -> list[tuple[int, bool]]:
+def hears(speech: VoiceActivity, *frames: Bytes, companding: Numbers | None = None) -> list[tuple[int, bool]]:
     """What one row of three is heard to do, tick by tick, in row 1."""
     turned = []
-    laws = np.zeros(3, dtype=np.intp) if law is None else law
+    compandings = np.zeros(3, dtype=np.intp) if companding is None else companding
     for frame in frames:
         said = np.full((3, SAMPLES), SILENCE[0], dtype=np.uint8)
         said[1] = frame
-        turned += list(speech.hear(said, laws))
+        turned += list(speech.detect(said, compandings))
     return turned
 
 
 def listening() -> VoiceActivity:
     speech = VoiceActivity(3)
-    speech.listen(1, wanted=True)
+    speech.set_enabled(1, enabled=True)
     return speech
 
 
@@ -51,26 +51,26 @@ def test_a_click_is_none_and_a_breath_does_not_end_one() -> None:
 
 
 def test_a_rows_own_law_counts() -> None:
-    law = np.ones(3, dtype=np.intp)
+    companding = np.ones(3, dtype=np.intp)
     speech = listening()
-    assert hears(speech, *[tone(-26, law=1)] * LOUD_FRAMES, law=law) == [(1, True)]
+    assert hears(speech, *[tone(-26, companding=1)] * LOUD_FRAMES, companding=companding) == [(1, True)]
 
 
 def test_nobody_is_listened_to_unasked_and_one_begins_quiet() -> None:
     speech = VoiceActivity(3)
     loud = tone(-20)
     assert hears(speech, *[loud] * 20) == []
-    speech.listen(1, wanted=True)
+    speech.set_enabled(1, enabled=True)
     assert hears(speech, *[loud] * 20) == [(1, True)]
-    speech.listen(1, wanted=True)
+    speech.set_enabled(1, enabled=True)
     assert hears(speech, *[loud] * 20) == []
-    speech.listen(1, wanted=False)
+    speech.set_enabled(1, enabled=False)
     assert hears(speech, *[loud] * 20) == []
-    speech.listen(1, wanted=True)
+    speech.set_enabled(1, enabled=True)
     assert hears(speech, *[loud] * 20) == [(1, True)]
 
 
 def test_a_row_behind_those_in_use_is_passed_over() -> None:
     speech = VoiceActivity(3)
-    speech.listen(2, wanted=True)
-    assert list(speech.hear(np.zeros((2, SAMPLES), dtype=np.uint8), np.zeros(3, dtype=np.intp))) == []
+    speech.set_enabled(2, enabled=True)
+    assert list(speech.detect(np.zeros((2, SAMPLES), dtype=np.uint8), np.zeros(3, dtype=np.intp))) == []

@@ -13,8 +13,8 @@ from holdfast.voice.media.codec.g711 import ALAW, SILENCE, ULAW
 from holdfast.voice.media.rtp.jitter import (
     CALM_PACKETS,
     LONG_SILENCE,
-    MOST_DEPTH,
-    PATIENCE,
+    MAX_CUT_WAIT,
+    MAX_DEPTH,
     SLOTS,
     START_DEPTH,
     JitterBuffers,
@@ -37,11 +37,11 @@ class Packet:
 class Bench:
     """Jitter buffers with their rows of frames."""
 
-    def __init__(self, rows: int = 1, *, law: int = ULAW) -> None:
+    def __init__(self, rows: int = 1, *, coding: int = ULAW) -> None:
         self.jitter = JitterBuffers(rows)
-        self.frames = np.full((rows, 160), SILENCE[law], dtype=np.uint8)
+        self.frames = np.full((rows, 160), SILENCE[coding], dtype=np.uint8)
         for row in range(rows):
-            self.jitter.open(row, law=law)
+            self.jitter.open(row, coding=coding)
 
     def put(self, packets: dict[int, Packet]) -> None:
         data = np.full((len(packets), DATAGRAM), 0xA7, dtype=np.uint8)
@@ -126,11 +126,11 @@ def test_a_header_with_options_is_no_other_sound() -> None:
 
 
 def test_half_a_frame_is_filled_up_with_silence() -> None:
-    for law in (ULAW, ALAW):
-        bench = Bench(law=law)
+    for coding in (ULAW, ALAW):
+        bench = Bench(coding=coding)
         bench.put({0: Packet(timestamp=0, payload=bytes(80))})
         heard = [bench.hear() for _ in range(3)]
-        assert heard[-1] == bytes(80) + bytes([SILENCE[law]]) * 80
+        assert heard[-1] == bytes(80) + bytes([SILENCE[coding]]) * 80
 
 
 def test_a_short_packet_touches_nothing_behind_it_whoever_sends_a_longer_one_meanwhile() -> None:
@@ -164,7 +164,7 @@ def test_while_keys_come_nothing_is_missing() -> None:
     for k in range(3):
         bench.hear(voice(k))
     for _ in range(6):
-        bench.jitter.rest(np.array([0]))
+        bench.jitter.pause(np.array([0]))
         bench.hear()
         assert bench.jitter.missed[0] == 0 or bench.jitter.missed[0] > SLOTS
 
@@ -190,11 +190,11 @@ def test_late_packets_make_it_wait_longer_up_to_six_frames() -> None:
             bench.hear(voice(k))
         bench.hear(voice(first + 1))
         depths.append(int(bench.jitter.depth[0]))
-    assert depths[: MOST_DEPTH - START_DEPTH] == list(range(START_DEPTH + 1, MOST_DEPTH + 1))
-    assert set(depths[MOST_DEPTH - START_DEPTH :]) == {MOST_DEPTH}
+    assert depths[: MAX_DEPTH - START_DEPTH] == list(range(START_DEPTH + 1, MAX_DEPTH + 1))
+    assert set(depths[MAX_DEPTH - START_DEPTH :]) == {MAX_DEPTH}
     assert bench.jitter.late[0] == 10
     heard = [bench.hear(voice(k)) for k in range(120, 140)]
-    assert heard[-10:] == [frame(k) for k in range(130 - MOST_DEPTH, 140 - MOST_DEPTH)]
+    assert heard[-10:] == [frame(k) for k in range(130 - MAX_DEPTH, 140 - MAX_DEPTH)]
 
 
 def test_frames_that_wait_are_heard_though_an_earlier_one_comes_too_late() -> None:
@@ -237,7 +237,7 @@ def test_one_loud_sample_is_enough_for_a_frame_to_be_missed() -> None:
     """Each frame has its one at another place."""
     bench = deepened()
     depth = int(bench.jitter.depth[0])
-    for k in range(15, 15 + PATIENCE):
+    for k in range(15, 15 + MAX_CUT_WAIT):
         sound = bytearray(b"\xfe" * 160)
         sound[k % 160] = 0x00
         bench.hear(Packet(timestamp=voice(k).timestamp, payload=bytes(sound)))
@@ -247,7 +247,7 @@ def test_one_loud_sample_is_enough_for_a_frame_to_be_missed() -> None:
 def test_sound_that_is_never_quiet_is_cut_after_a_while_and_the_cut_is_told() -> None:
     bench = deepened()
     depth, cuts = int(bench.jitter.depth[0]), []
-    for k in range(15, 15 + 2 * CALM_PACKETS + PATIENCE):
+    for k in range(15, 15 + 2 * CALM_PACKETS + MAX_CUT_WAIT):
         bench.put({0: voice(k)})
         cuts += bench.jitter.play(bench.frames).tolist()
     assert cuts == [0]
@@ -367,7 +367,7 @@ def test_a_clock_that_runs_fast_or_slow_costs_a_frame_now_and_then(drift_ppm: in
         heard.append(bench.play()[0])
     numbers = [int.from_bytes(sound[:2], "big") for sound in heard if sound[0] not in (0xFE, 0xFF)]
     assert numbers == sorted(set(numbers))
-    spoken = sum(1 for k in range(sent - MOST_DEPTH) if k % 25)
+    spoken = sum(1 for k in range(sent - MAX_DEPTH) if k % 25)
     assert len(numbers) >= spoken - 3
 
 
@@ -381,7 +381,7 @@ def test_what_was_not_to_be_heard_is_forgotten() -> None:
     bench = Bench()
     for k in range(10):
         bench.hear(voice(k))
-    bench.jitter.silence(0, law=ALAW)
+    bench.jitter.reset(0, coding=ALAW)
     assert {bench.hear() for _ in range(20)} == {bytes([SILENCE[ALAW]]) * 160}
 
 

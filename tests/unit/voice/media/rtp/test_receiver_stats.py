@@ -21,13 +21,13 @@ def count(
 
 
 def standing(reception: ReceiverStats, row: int = 0) -> ReceptionReport:
-    found = reception.standing(row)
+    found = reception.report(row)
     assert found is not None
     return found
 
 
 def test_nothing_came() -> None:
-    assert ReceiverStats(1).standing(0) is None
+    assert ReceiverStats(1).report(0) is None
 
 
 @given(st.integers(0, 65535), st.lists(st.booleans(), min_size=1, max_size=50))
@@ -57,7 +57,7 @@ def test_a_new_source_is_counted_anew() -> None:
     assert standing(reception) == ReceptionReport(ssrc=2, highest=5000, expected=1, received=1, jitter=0)
     assert standing(reception, 1).highest == 900
     reception.open(0)
-    assert reception.standing(0) is None
+    assert reception.report(0) is None
 
 
 def test_jitter_is_the_smoothed_change_of_transit_time() -> None:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 from holdfast.voice.media.rtp.rtcp import (
-    LONGEST_TRIP_S,
+    MAX_ROUND_TRIP_S,
     PeerReport,
     ReportInterval,
-    goodbye,
+    build_bye,
+    build_report,
     ntp,
-    read,
-    report,
+    parse,
     round_trip_s,
 )
 
@@ -22,16 +22,16 @@ STANDING = ReceptionReport(ssrc=0xCAFE, highest=66_000, expected=200, received=1
 
 
 def written(
-    standing: ReceptionReport | None = STANDING, *, since: ReportInterval | None = None, last_report: int | None = 7
+    reception: ReceptionReport | None = STANDING, *, previous: ReportInterval | None = None, last_report: int | None = 7
 ) -> bytes:
-    return report(
+    return build_report(
         ssrc=0xBEEF,
         now=1_000_000_000.5,
         timestamp=123,
         packets=50,
         name="holdfast@127.0.0.1",
-        standing=standing,
-        since=since or ReportInterval(),
+        reception=reception,
+        previous=previous or ReportInterval(),
         last_report=last_report,
         last_report_ago_s=1.5,
     )
@@ -67,7 +67,7 @@ def test_a_report_of_both_directions() -> None:
 
 
 def test_only_what_was_lost_since_the_last_report_is_the_fraction() -> None:
-    loss = struct.unpack_from("!I", packets(written(since=ReportInterval(expected=100, received=100)))[0][2], 28)[0]
+    loss = struct.unpack_from("!I", packets(written(previous=ReportInterval(expected=100, received=100)))[0][2], 28)[0]
     assert loss >> 24 == 10 * 256 // 100
     duplicates = ReceptionReport(ssrc=1, highest=9, expected=10, received=12, jitter=0)
     loss = struct.unpack_from("!I", packets(written(duplicates))[0][2], 28)[0]
@@ -85,29 +85,29 @@ def test_a_party_that_sent_no_report_is_echoed_none() -> None:
 
 
 def test_goodbye() -> None:
-    told = [(count, kind, body[:4]) for count, kind, body in packets(goodbye(ssrc=0xBEEF, name="x"))]
+    told = [(count, kind, body[:4]) for count, kind, body in packets(build_bye(ssrc=0xBEEF, name="x"))]
     assert told == [(count, kind, struct.pack("!I", 0xBEEF)) for count, kind in ((0, 201), (1, 202), (1, 203))]
 
 
 def test_what_the_party_says_of_us() -> None:
-    view = read(written(), our_ssrc=0xCAFE)
+    view = parse(written(), our_ssrc=0xCAFE)
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
-    assert view == PeerReport(lost=10, jitter=40, last_report=at, echoed=7, held_s=1.5)
-    assert read(written(), our_ssrc=1) == PeerReport(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
+    assert view == PeerReport(lost=10, jitter=40, last_report=at, lsr=7, dlsr_s=1.5)
+    assert parse(written(), our_ssrc=1) == PeerReport(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
 
 
 def test_when_a_party_that_hears_nobody_reported_is_known() -> None:
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
     sent = struct.pack("!BBHIQIII", 0x80, 200, 6, 99, ntp(1_000_000_000.5), 123, 50, 8000)
-    assert read(sent, our_ssrc=5) == PeerReport(last_report=at)
+    assert parse(sent, our_ssrc=5) == PeerReport(last_report=at)
 
 
 def test_a_party_that_hears_nobody_says_so_in_eight_bytes() -> None:
-    assert read(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == PeerReport()
+    assert parse(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == PeerReport()
 
 
 def test_a_negative_number_of_lost_packets_stays_negative() -> None:
-    view = read(written(ReceptionReport(ssrc=1, highest=1, expected=1, received=3, jitter=0)), our_ssrc=1)
+    view = parse(written(ReceptionReport(ssrc=1, highest=1, expected=1, received=3, jitter=0)), our_ssrc=1)
     assert view is not None
     assert view.lost == -2
 
@@ -115,55 +115,55 @@ def test_a_negative_number_of_lost_packets_stays_negative() -> None:
 def test_a_receiver_report() -> None:
     block = struct.pack("!IIIIII", 5, 3, 0, 9, 0, 0)
     data = struct.pack("!BBHI", 0x82, 201, 13, 99) + struct.pack("!IIIIII", 4, 0, 0, 0, 0, 0) + block
-    assert read(data, our_ssrc=5) == PeerReport(lost=3, jitter=9)
+    assert parse(data, our_ssrc=5) == PeerReport(lost=3, jitter=9)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", bytes(40), b"\x80\xc9\0", b"\x80\xcb\0\x01" + bytes(4)])
 def test_what_is_no_report(data: bytes) -> None:
-    assert read(data, our_ssrc=5) is None
+    assert parse(data, our_ssrc=5) is None
 
 
 @given(st.binary(max_size=100), st.integers(0, 100), st.integers(0, 255))
 def test_whatever_comes_is_no_error(data: bytes, at: int, byte: int) -> None:
-    read(data, our_ssrc=5)
-    read(b"\x81\xc8" + data, our_ssrc=5)
+    parse(data, our_ssrc=5)
+    parse(b"\x81\xc8" + data, our_ssrc=5)
     broken = bytearray(written())
     broken[at % len(broken)] = byte
-    read(bytes(broken[:at]), our_ssrc=0xCAFE)
-    read(bytes(broken), our_ssrc=0xCAFE)
+    parse(bytes(broken[:at]), our_ssrc=0xCAFE)
+    parse(bytes(broken), our_ssrc=0xCAFE)
 
 
 def test_the_round_trip_is_what_the_echo_took_less_what_it_was_kept() -> None:
     """Source: RFC 3550 §6.4.1, figure 2 (with numbers of our own)."""
     sent, kept_s, under_way_s = 1_000_000_000.25, 5.25, 0.125
     block = struct.pack("!IIIIII", 0xBEEF, 0, 0, 0, ntp(sent) >> 16 & 0xFFFFFFFF, round(kept_s * 65536))
-    view = read(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
+    view = parse(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
     assert view is not None
     assert round_trip_s(view, sent + kept_s + under_way_s) == pytest.approx(under_way_s, abs=0.001)
     assert round_trip_s(view, sent + kept_s - 0.0005) == 0.0
     assert round_trip_s(view, sent + kept_s - 1) is None, "an answer before its question"
-    assert round_trip_s(view, sent + kept_s + LONGEST_TRIP_S + 1) is None
+    assert round_trip_s(view, sent + kept_s + MAX_ROUND_TRIP_S + 1) is None
     assert round_trip_s(PeerReport(), sent) is None
 
 
 def test_a_party_that_saw_no_report_of_ours_echoes_none() -> None:
     block = struct.pack("!IIIIII", 0xBEEF, 0, 0, 0, 0, 0)
-    view = read(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
+    view = parse(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
     assert view is not None
-    assert view.echoed is None
+    assert view.lsr is None
 
 
 @pytest.mark.parametrize(("ago_s", "told"), [(-0.01, 0), (0.0, 0), (1.5, 98304), (1e9, 0xFFFFFFFF)])
 def test_the_age_of_a_report_always_fits(ago_s: float, told: int) -> None:
     """One that came within the tick that answers it is younger than the tick."""
-    data = report(
+    data = build_report(
         ssrc=1,
         now=0.0,
         timestamp=0,
         packets=0,
         name="x",
-        standing=STANDING,
-        since=ReportInterval(),
+        reception=STANDING,
+        previous=ReportInterval(),
         last_report=7,
         last_report_ago_s=ago_s,
     )

@@ -10,11 +10,11 @@ from holdfast.voice.media.rtp.rtp import (
     DATAGRAM,
     HEADER,
     PACKET,
-    SEALED_PACKET,
-    Headers,
+    SRTP_PACKET,
+    OutgoingStreams,
     Packets,
-    plain,
-    read,
+    parse,
+    parse_simple,
 )
 
 Naive = tuple[int, bool, int, int, int, int, int]
@@ -55,7 +55,7 @@ def in_lines(datagrams: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 def read_all(datagrams: list[bytes]) -> list[Naive | None]:
     data, lengths = in_lines(datagrams)
-    return listed(read(data, lengths))
+    return listed(parse(data, lengths))
 
 
 def listed(p: Packets) -> list[Naive | None]:
@@ -69,9 +69,9 @@ def listed(p: Packets) -> list[Naive | None]:
             int(p.start[k]),
             int(p.size[k]),
         )
-        if p.good[k]
+        if p.valid[k]
         else None
-        for k in range(len(p.good))
+        for k in range(len(p.valid))
     ]
 
 
@@ -115,13 +115,13 @@ simple_packet = st.builds(
 
 
 @given(st.lists(simple_packet | likely_packet, min_size=1, max_size=4), st.integers(0, 600))
-def test_simple_packets_are_read_the_same_and_others_refused(datagrams: list[bytes], most: int) -> None:
+def test_simple_packets_are_read_the_same_and_others_refused(datagrams: list[bytes], max_payload: int) -> None:
     data, lengths = in_lines(datagrams)
     types = np.array([datagram[1] & 0x7F & ~64 for datagram in datagrams], dtype=np.intp)
-    packets = plain(data, lengths, types, most=most)
+    packets = parse_simple(data, lengths, types, max_payload=max_payload)
     expected = [naive(datagram) for datagram in datagrams]
     simple = [
-        each is not None and datagram[0] == 0x80 and each[0] == kind and each[6] <= most
+        each is not None and datagram[0] == 0x80 and each[0] == kind and each[6] <= max_payload
         for datagram, each, kind in zip(datagrams, expected, types.tolist(), strict=True)
     ]
     assert (packets is not None) == all(simple)
@@ -135,13 +135,13 @@ def parsed(packet: np.ndarray) -> tuple[int, int, int, int, int, bytes]:
 
 
 def test_the_next_packet_of_every_row() -> None:
-    headers = Headers(3)
+    headers = OutgoingStreams(3)
     headers.open(0, ssrc=0xDEADBEEF, sequence=0xFFFF, timestamp=0xFFFFFFFF)
     headers.open(1, ssrc=1, sequence=0, timestamp=0)
     headers.describe(1, payload_type=8)
     frames = np.arange(2 * 160, dtype=np.uint8).reshape(2, 160)
     headers.write(frames)
-    assert headers.packets.shape == (3, SEALED_PACKET)
+    assert headers.packets.shape == (3, SRTP_PACKET)
     assert parsed(headers.packets[0, :PACKET]) == (0x80, 0x80, 0xFFFF, 0xFFFFFFFF, 0xDEADBEEF, frames[0].tobytes())
     assert parsed(headers.packets[1, :PACKET]) == (0x80, 0x88, 0, 0, 1, frames[1].tobytes())
     headers.advance(2, np.array([0, 1]), skipped=0)
@@ -153,7 +153,7 @@ def test_the_next_packet_of_every_row() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=60))
 def test_one_stream_through_pauses_and_skipped_ticks(ticks: list[tuple[bool, int]]) -> None:
     """Sequence + 1 per packet that left, timestamp + 160 × (1 + skipped ticks), one SSRC, a marker after a pause."""
-    headers = Headers(1)
+    headers = OutgoingStreams(1)
     headers.open(0, ssrc=7, sequence=65530, timestamp=2**32 - 1000)
     sequence, timestamp, paused = 65530, 2**32 - 1000, True
     for leaves, skipped in ticks:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from holdfast.voice.media.rtp.rtp import PACKET
 from holdfast.voice.media.rtp.srtp import (
     KEY_BYTES,
-    LONGEST_TAG,
-    KeyWrong,
+    MAX_TAG_BYTES,
     Profile,
+    SrtpKeyInvalid,
     SrtpKeys,
     SrtpLegs,
     SrtpSession,
@@ -39,22 +39,22 @@ REPORT = struct.pack("!BBHI", 0x80, 201, 1, 9)
 @pytest.mark.parametrize("profile", list(KEY_BYTES))
 def test_what_one_seals_the_other_opens_once(profile: Profile) -> None:
     ours, theirs = pair(profile)
-    sealed = ours.seal(rtp(1))
+    sealed = ours.protect(rtp(1))
     assert sealed[:12] == rtp(1)[:12]
     assert b"\x55" * 8 not in sealed
-    assert theirs.open(sealed) == rtp(1)
-    assert theirs.open(sealed) is None, "a replay"
-    report = ours.seal_report(REPORT)
+    assert theirs.unprotect(sealed) == rtp(1)
+    assert theirs.unprotect(sealed) is None, "a replay"
+    report = ours.protect_rtcp(REPORT)
     assert report != REPORT
-    assert theirs.open_report(report) == REPORT
-    assert theirs.open_report(report) is None
+    assert theirs.unprotect_rtcp(report) == REPORT
+    assert theirs.unprotect_rtcp(report) is None
 
 
 @pytest.mark.parametrize("profile", list(KEY_BYTES))
 def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile) -> None:
     ours, theirs = pair(profile)
     again, _ = pair(profile)
-    packets = np.zeros((3, PACKET + LONGEST_TAG), dtype=np.uint8)
+    packets = np.zeros((3, PACKET + MAX_TAG_BYTES), dtype=np.uint8)
     lines = SrtpLegs(packets)
 
     def write(line: int) -> None:
@@ -62,18 +62,18 @@ def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile)
         lines.sizes[line] = PACKET
 
     write(1)
-    lines.seal([1], [ours])
+    lines.protect([1], [ours])
     size = int(lines.sizes[1])
-    assert packets[1, :size].tobytes() == again.seal(rtp(1))
+    assert packets[1, :size].tobytes() == again.protect(rtp(1))
     sealed = packets[1].copy()
-    lines.open([1], [theirs])
+    lines.unprotect([1], [theirs])
     assert lines.sizes.tolist() == [0, PACKET, 0]
     assert packets[1, :PACKET].tobytes() == rtp(1)
     packets[1], lines.sizes[1] = sealed, size
-    lines.open([1], [theirs])
+    lines.unprotect([1], [theirs])
     assert lines.sizes[1] == 0, "a replay"
     write(1)
-    lines.seal([1], [ours])
+    lines.protect([1], [ours])
     assert lines.sizes[1] == 0, "another packet of the same number"
     assert not packets[0].any()
 
@@ -83,12 +83,12 @@ def test_one_that_cannot_be_opened_does_not_keep_the_others_shut() -> None:
     packets = np.zeros((4, 512), dtype=np.uint8)
     lines = SrtpLegs(packets)
     for line, (ours, _) in enumerate(legs):
-        sealed = ours.seal(rtp(line))
+        sealed = ours.protect(rtp(line))
         packets[line, : len(sealed)] = np.frombuffer(sealed, dtype=np.uint8)
         lines.sizes[line] = len(sealed)
     packets[1, 20] ^= 1
     lines.sizes[2] = 11
-    lines.open(range(4), [theirs for _, theirs in legs])
+    lines.unprotect(range(4), [theirs for _, theirs in legs])
     assert lines.sizes.tolist() == [PACKET, 0, 0, PACKET]
     assert [packets[line, :PACKET].tobytes() for line in (0, 3)] == [rtp(0), rtp(3)]
 
@@ -99,7 +99,7 @@ def test_nothing_a_stranger_sends_is_opened_in_its_place(data: bytes) -> None:
     packets[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
     lines = SrtpLegs(packets)
     lines.sizes[0] = len(data)
-    lines.open([0], [pair()[1]])
+    lines.unprotect([0], [pair()[1]])
     assert lines.sizes[0] == 0
 
 
@@ -109,45 +109,45 @@ def test_a_known_answer() -> None:
     plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
     ours = SrtpSession(SrtpKeys(send=key, receive=key))
     sealed = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
-    assert ours.seal(plain) == sealed
-    assert SrtpSession(SrtpKeys(send=key, receive=key)).open(sealed) == plain
+    assert ours.protect(plain) == sealed
+    assert SrtpSession(SrtpKeys(send=key, receive=key)).unprotect(sealed) == plain
 
 
 def test_the_counter_goes_on_over_the_wrap_of_the_sequence() -> None:
     ours, theirs = pair()
     for k in range(65_530, 65_545):
-        assert theirs.open(ours.seal(rtp(k))) == rtp(k)
+        assert theirs.unprotect(ours.protect(rtp(k))) == rtp(k)
 
 
 def test_new_keys_one_way_leave_the_other_way_alone() -> None:
     ours, theirs = pair()
-    first = ours.seal(rtp(1))
-    assert theirs.open(first) == rtp(1)
+    first = ours.protect(rtp(1))
+    assert theirs.unprotect(first) == rtp(1)
     fresh = bytes(30)
-    again = SrtpSession(SrtpKeys(send=B, receive=fresh), before=theirs)
-    assert again.open(ours.seal(rtp(2))) is None, "the old key opens nothing any more"
-    same = SrtpSession(theirs.keys, before=theirs)
-    assert same.open(first) is None, "it still knows what it has seen"
-    assert same.open(ours.seal(rtp(3))) == rtp(3)
+    again = SrtpSession(SrtpKeys(send=B, receive=fresh), previous=theirs)
+    assert again.unprotect(ours.protect(rtp(2))) is None, "the old key opens nothing any more"
+    same = SrtpSession(theirs.keys, previous=theirs)
+    assert same.unprotect(first) is None, "it still knows what it has seen"
+    assert same.unprotect(ours.protect(rtp(3))) == rtp(3)
 
 
 @given(st.binary(max_size=300))
 def test_nothing_a_stranger_sends_is_opened(data: bytes) -> None:
     _, theirs = pair()
-    assert theirs.open(data) is None
-    assert theirs.open_report(data) is None
+    assert theirs.unprotect(data) is None
+    assert theirs.unprotect_rtcp(data) is None
 
 
 @given(st.integers(min_value=0, max_value=181), st.integers(min_value=1, max_value=255))
 def test_one_changed_byte_is_a_forgery(at: int, change: int) -> None:
     ours, theirs = pair()
-    sealed = bytearray(ours.seal(rtp(1)))
+    sealed = bytearray(ours.protect(rtp(1)))
     sealed[at] ^= change
-    assert theirs.open(bytes(sealed)) is None
+    assert theirs.unprotect(bytes(sealed)) is None
 
 
 def test_keys_have_the_length_of_their_profile_and_are_never_printed() -> None:
-    with pytest.raises(KeyWrong, match="30"):
+    with pytest.raises(SrtpKeyInvalid, match="30"):
         SrtpSession(SrtpKeys(send=A, receive=B[:16]))
     assert "0, 1" not in repr(SrtpKeys(send=A, receive=B))
     assert "SrtpKeys(profile=" in repr(SrtpKeys(send=A, receive=B))

@@ -22,44 +22,44 @@ def load(k: int) -> m.Fact:
     )
 
 
-def emptied(outbox: FactQueue) -> list[m.Fact]:
-    facts = []
-    while (fact := outbox.take()) is not None:
-        facts.append(fact)
-    return facts
+def emptied(facts: FactQueue) -> list[m.Fact]:
+    popped: list[m.Fact] = []
+    while (fact := facts.pop()) is not None:
+        popped.append(fact)
+    return popped
 
 
 def test_facts_come_in_order() -> None:
-    outbox = FactQueue(limit=10)
+    facts = FactQueue(limit=10)
     for k in range(10):
-        outbox.put(digit(k))
-    assert len(outbox) == 10
-    assert emptied(outbox) == [digit(k) for k in range(10)]
-    assert len(outbox) == 0
+        facts.post(digit(k))
+    assert len(facts) == 10
+    assert emptied(facts) == [digit(k) for k in range(10)]
+    assert len(facts) == 0
 
 
 def test_statistics_go_first_and_that_they_went_is_told() -> None:
-    outbox = FactQueue(limit=10)
+    facts = FactQueue(limit=10)
     for k in range(5):
-        outbox.put(load(k))
-        outbox.put(digit(k))
-    outbox.put(digit(5))
-    assert len(outbox) == 7
-    assert emptied(outbox) == [m.FactsLost(count=5), *(digit(k) for k in range(6))]
+        facts.post(load(k))
+        facts.post(digit(k))
+    facts.post(digit(5))
+    assert len(facts) == 7
+    assert emptied(facts) == [m.FactsLost(count=5), *(digit(k) for k in range(6))]
 
 
 def test_without_statistics_the_oldest_go() -> None:
-    outbox = FactQueue(limit=20)
+    facts = FactQueue(limit=20)
     for k in range(21):
-        outbox.put(digit(k))
-    assert emptied(outbox) == [m.FactsLost(count=2), *(digit(k) for k in range(2, 21))]
+        facts.post(digit(k))
+    assert emptied(facts) == [m.FactsLost(count=2), *(digit(k) for k in range(2, 21))]
 
 
 def test_a_fact_that_did_not_arrive_is_the_next_again() -> None:
-    outbox = FactQueue(limit=10)
-    outbox.put(digit(1))
-    outbox.put(digit(2))
-    taken = outbox.take()
+    facts = FactQueue(limit=10)
+    facts.post(digit(1))
+    facts.post(digit(2))
+    taken = facts.pop()
     assert taken is not None
-    outbox.put_back(taken)
-    assert emptied(outbox) == [digit(1), digit(2)]
+    facts.put_back(taken)
+    assert emptied(facts) == [digit(1), digit(2)]

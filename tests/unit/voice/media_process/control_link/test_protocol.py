@@ -34,7 +34,7 @@ REQUESTS: list[m.Request] = [
     ),
     m.OpenRow(number=2, leg="CA1"),
     m.PutClip(number=3, clip_id="c", total=10, offset=0),
-    m.AskClip(number=4, clip_id="c"),
+    m.HasClip(number=4, clip_id="c"),
     m.ListRows(number=5),
 ]
 ROW = m.RowState(
@@ -55,9 +55,9 @@ ROW = m.RowState(
     packets_received=1,
     packets_sent=2,
 )
-ANSWERS: list[m.Answer] = [
+ANSWERS: list[m.ServerMessage] = [
     m.Done(number=1),
-    m.NotDone(number=1, why="full", message="no row"),
+    m.NotDone(number=1, reason="full", message="no row"),
     m.RowOpened(number=1, row=3, ip="127.0.0.1", port=16390),
     m.ClipKnown(number=1, known=True),
     m.RowList(number=1, rows=(ROW,)),
@@ -68,7 +68,7 @@ ANSWERS: list[m.Answer] = [
     m.RowDigitPressed(leg="CA1", digit="#"),
     m.RtpSilent(leg="CA1", silent_s=10.0),
     m.TicksSkipped(count=3),
-    m.RowsLeft(some=False),
+    m.RowsAvailable(available=False),
     m.Load(
         rows=1,
         ticks=250,
@@ -96,14 +96,14 @@ def unpacked(data: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
 @given(st.lists(st.integers(0, 10**6), max_size=20), st.binary(max_size=50))
 def test_requests_are_read_as_they_were_asked(cuts: list[int], sound: bytes) -> None:
     data = b"".join(m.pack(request, sound) for request in REQUESTS)
-    assert [(m.read_request(text), heard) for text, heard in unpacked(data, cuts)] == [
+    assert [(m.parse_request(text), heard) for text, heard in unpacked(data, cuts)] == [
         (request, sound) for request in REQUESTS
     ]
 
 
 def test_answers_are_read_as_they_were_given() -> None:
     data = b"".join(m.pack(answer) for answer in ANSWERS)
-    assert [m.read_answer(text) for text, _ in unpacked(data, [])] == ANSWERS
+    assert [m.parse_server_message(text) for text, _ in unpacked(data, [])] == ANSWERS
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,15 @@ def test_answers_are_read_as_they_were_given() -> None:
 )
 def test_what_is_no_request(text: bytes) -> None:
     with pytest.raises(MediaMessageUnreadable):
-        m.read_request(text)
+        m.parse_request(text)
 
 
 def test_what_is_no_answer() -> None:
     with pytest.raises(MediaMessageUnreadable):
-        m.read_answer(b'{"kind":"list-rows","number":1}')
+        m.parse_server_message(b'{"kind":"list-rows","number":1}')
 
 
-@pytest.mark.parametrize("lengths", [(m.JSON_LIMIT + 1, 0), (2, m.SOUND_LIMIT + 1)])
+@pytest.mark.parametrize("lengths", [(m.JSON_LIMIT + 1, 0), (2, m.AUDIO_LIMIT + 1)])
 def test_a_message_that_claims_to_be_huge(lengths: tuple[int, int]) -> None:
     with pytest.raises(MediaMessageUnreadable):
         list(m.Unpacker().feed(m.LENGTHS.pack(*lengths)))

@@ -3,17 +3,17 @@
 import pytest
 
 from holdfast.voice.media_process.control_link.protocol import Address
-from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable
+from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable_address
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 4000), ("192.0.2.1", 65535), ("10.0.0.1", 1)])
 def test_a_host_and_a_port(address: Address) -> None:
-    assert usable(address) == address
+    assert usable_address(address) == address
 
 
 @pytest.mark.parametrize("address", [None, ("0.0.0.0", 4000), ("192.0.2.1", 0)])
 def test_do_not_send(address: Address | None) -> None:
-    assert usable(address) is None
+    assert usable_address(address) is None
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_do_not_send(address: Address | None) -> None:
 )
 def test_nowhere(address: Address) -> None:
     with pytest.raises(CommandImpossible):
-        usable(address)
+        usable_address(address)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from holdfast.voice.media.codec.g711 import ENCODE
-from holdfast.voice.media.codec.wav import HEAD_BYTES, channels_in
+from holdfast.voice.media.codec.wav import HEADER_BYTES, read_channels
 from holdfast.voice.media.frames import SAMPLES
 from holdfast.voice.media_process.control_link.recording_messages import (
-    CaptureFact,
     ChangeTap,
     CloseTap,
     OpenTap,
     TapClosed,
+    TapFact,
     TapQuiet,
     Voices,
 )
@@ -38,12 +38,12 @@ class Bench:
     """Recorders whose facts are kept."""
 
     def __init__(self) -> None:
-        self.told: list[CaptureFact] = []
+        self.told: list[TapFact] = []
         self.recorders = Recorders(self.told.append)
         self.rows = {"CA1": 0}
 
     def open(self, path: Path, *, voices: Voices = SAYS, quiet_s: float = 0.0) -> None:
-        self.recorders.carry_out(OpenTap(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s), self.rows)
+        self.recorders.handle(OpenTap(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s), self.rows)
 
     def tick(self, count: int = 1, frames: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = LOUD) -> None:
         for _ in range(count):
@@ -51,7 +51,7 @@ class Bench:
 
     def close(self) -> TapClosed:
         """Close, and tick until that is told."""
-        self.recorders.carry_out(CloseTap(recording=NAME), self.rows)
+        self.recorders.handle(CloseTap(recording=NAME), self.rows)
         return self.closed()
 
     def closed(self) -> TapClosed:
@@ -74,8 +74,8 @@ def test_everything_captured_is_in_the_file(bench: Bench, tmp_path: Path) -> Non
     closed = bench.close()
     assert (closed.frames, closed.first_loud, closed.last_loud, closed.error) == (60, 0, 59, "")
     data = path.read_bytes()
-    assert channels_in(data) == 1
-    assert len(data) == HEAD_BYTES + 60 * 2 * SAMPLES
+    assert read_channels(data) == 1
+    assert len(data) == HEADER_BYTES + 60 * 2 * SAMPLES
     assert not bench.recorders.in_use
 
 
@@ -102,20 +102,20 @@ def test_a_leg_that_comes_later_is_heard_from_then_on(bench: Bench, tmp_path: Pa
 def test_voices_and_mode_change_while_it_is_made(bench: Bench, tmp_path: Path) -> None:
     bench.open(tmp_path / "a.part", quiet_s=0.04)
     both: Voices = ((("CA1", "says"),), ())
-    bench.recorders.carry_out(ChangeTap(recording=NAME, voices=both), bench.rows)
-    bench.recorders.carry_out(ChangeTap(recording=NAME, voices=((),)), bench.rows)
+    bench.recorders.handle(ChangeTap(recording=NAME, voices=both), bench.rows)
+    bench.recorders.handle(ChangeTap(recording=NAME, voices=((),)), bench.rows)
     bench.tick(3)
     assert bench.told == [TapQuiet(recording=NAME)]
-    bench.recorders.carry_out(ChangeTap(recording=NAME, mode="off"), bench.rows)
+    bench.recorders.handle(ChangeTap(recording=NAME, mode="off"), bench.rows)
     bench.tick(10)
     closed = bench.close()
     assert (closed.frames, closed.first_loud) == (3, None)
 
 
 def test_what_is_asked_of_recordings_that_are_not_there(bench: Bench) -> None:
-    bench.recorders.carry_out(ChangeTap(recording=NAME, mode="off"), bench.rows)
+    bench.recorders.handle(ChangeTap(recording=NAME, mode="off"), bench.rows)
     assert bench.told == []
-    bench.recorders.carry_out(CloseTap(recording=NAME), bench.rows)
+    bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
     assert bench.told == [
         TapClosed(recording=NAME, frames=0, first_loud=None, last_loud=None, error="no such recording")
     ]
@@ -125,8 +125,8 @@ def test_one_that_is_asked_for_twice_is_made_once(bench: Bench, tmp_path: Path) 
     bench.open(tmp_path / "a.part")
     bench.tick(2)
     bench.open(tmp_path / "b.part")
-    bench.recorders.carry_out(CloseTap(recording=NAME), bench.rows)
-    bench.recorders.carry_out(CloseTap(recording=NAME), bench.rows)
+    bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
+    bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
     bench.open(tmp_path / "b.part")
     assert bench.closed().frames == 2
     assert not (tmp_path / "b.part").exists()
@@ -144,14 +144,14 @@ def test_a_full_disk_ends_it_and_is_told_at_once(bench: Bench, tmp_path: Path) -
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     path = tmp_path / "a.part"
     bench.open(path)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (HEAD_BYTES + 10_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (HEADER_BYTES + 10_000, hard))
     try:
         bench.tick(200)
         closed = bench.closed()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert closed.error == "File too large"
-    assert path.stat().st_size == HEAD_BYTES + 10_000
+    assert path.stat().st_size == HEADER_BYTES + 10_000
     assert not bench.recorders.in_use
 
 
@@ -167,7 +167,7 @@ def test_at_the_end_of_the_process_everything_is_written(bench: Bench, tmp_path:
     bench.open(path)
     bench.tick(7)
     bench.recorders.close()
-    assert len(path.read_bytes()) == HEAD_BYTES + 7 * 2 * SAMPLES
+    assert len(path.read_bytes()) == HEADER_BYTES + 7 * 2 * SAMPLES
 
 
 def test_a_new_control_finds_what_the_one_before_recorded_ended(bench: Bench, tmp_path: Path) -> None:
@@ -176,4 +176,4 @@ def test_a_new_control_finds_what_the_one_before_recorded_ended(bench: Bench, tm
     bench.recorders.end_all()
     bench.tick(20)
     assert bench.closed().frames == 5
-    assert len((tmp_path / "a.part").read_bytes()) == HEAD_BYTES + 5 * 2 * SAMPLES
+    assert len((tmp_path / "a.part").read_bytes()) == HEADER_BYTES + 5 * 2 * SAMPLES

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.media.codec.wav import HEAD_BYTES, head
+from holdfast.voice.media.codec.wav import HEADER_BYTES, wav_header
 from holdfast.voice.media_process.control_link import recording_messages as words
 from holdfast.voice.model.effects import ChangeCapture, EraseCapture, StartCapture, StopCapture, Voices
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
@@ -30,7 +30,7 @@ FRAMES = 60
 def part_of(frames: int, *, channels: int = 1) -> bytes:
     """A part as the media process leaves it: each sample is the number of its frame."""
     samples = np.repeat(np.arange(frames, dtype="<i2"), 160 * channels)
-    return head(channels=channels, data_bytes=0) + samples.tobytes()
+    return wav_header(channels=channels, data_bytes=0) + samples.tobytes()
 
 
 def whole(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
@@ -80,16 +80,16 @@ def test_a_last_block_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     part = tmp_path / "RE1.part"
     part.write_bytes(part_of(FRAMES, channels=2) + b"\x00")
     assert finish_file(part) == FRAMES * 0.02
-    assert len((tmp_path / "RE1.wav").read_bytes()) == HEAD_BYTES + FRAMES * 160 * 4
+    assert len((tmp_path / "RE1.wav").read_bytes()) == HEADER_BYTES + FRAMES * 160 * 4
 
 
 class Media:
     """A media process that writes what it is to write at once."""
 
     def __init__(self) -> None:
-        self.asked: list[words.CaptureCommand] = []
+        self.asked: list[words.TapCommand] = []
 
-    def capture(self, command: words.CaptureCommand) -> None:
+    def capture(self, command: words.TapCommand) -> None:
         self.asked.append(command)
         if isinstance(command, words.OpenTap):
             Path(command.path).write_bytes(part_of(FRAMES))
