@@ -208,27 +208,27 @@ def sources() -> tuple[list[str], list[list[int]]]:
         + [f"mix {row}" for row in range(rows)]
         + ["silence in µ-law", "silence in A-law"]
     )
-    names += [f"{CLIP} in {law}, frame {frame}" for law in ("µ-law", "A-law") for frame in range(frames)]
+    names += [f"{CLIP} in {name}, frame {frame}" for name in ("µ-law", "A-law") for frame in range(frames)]
     assert len(names) == len(engine.frames)
     assert names.index("silence in µ-law") == engine.layout.silence(ULAW)
     assert names.index(f"mix {0}") == engine.layout.mixes
     for row in range(rows):
         engine.open(row, ssrc=row, sequence=0, timestamp=0)
-        engine.describe(row, law=ULAW, may_speak=True)
-    engine.bank.put(CLIP, bytes(range(1, 161)) * frames, offset=0, total=160 * frames)
-    clip = engine.bank.get(CLIP)
+        engine.describe(row, companding=ULAW, receive=True)
+    engine.clips.put(CLIP, bytes(range(1, 161)) * frames, offset=0, total=160 * frames)
+    clip = engine.clips.get(CLIP)
     assert clip is not None
     found: list[list[int]] = []
     for _, hears in MOMENTS:
         for row, heard in hears.items():
             if heard is None:
-                engine.players.start(row, clip, rounds=100)
+                engine.players.start(row, clip, loops=100)
         engine.route(dict(hears))
         engine.tick(rows, skipped=0)
-        routing = derive(engine.hears, laws=engine.law[:rows].tolist(), layout=engine.layout, rows=rows)
+        routing = derive(engine.hears, compandings=engine.companding[:rows].tolist(), layout=engine.layout, rows=rows)
         source = routing.source.copy()
-        source[routing.own] = engine.players.at[routing.own]
-        assert all(np.array_equal(engine.frames[place], engine.heard[row]) for row, place in enumerate(source.tolist()))
+        source[routing.player_rows] = engine.players.frame_row[routing.player_rows]
+        assert all(np.array_equal(engine.frames[place], engine.tx[row]) for row, place in enumerate(source.tolist()))
         found.append(source.tolist())
     assert found[2] == found[0], "a resume is the old number"
     return names, found
