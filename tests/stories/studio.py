@@ -399,7 +399,7 @@ class Studio(World):
     def keys_wait_for(self, call: CallSid) -> bool:
         """Whether keys wait to be pressed for this leg."""
         row = self.handsets[call].row
-        return row in self.plane._outgoing._keying or row in self.plane._sound.key_tones._waiting
+        return row in self.plane._sender._digits or row in self.plane._mix_engine.tone_generator._waiting
 
     def recorded(self, sid: RecordingSid) -> list[list[set[tuple[int, bool]]]]:
         """Whose hums are in each frame of each channel of a recording that is over."""
