@@ -29,9 +29,9 @@ from pydantic_settings import (
 
 PREFIX = "HOLDFAST_"
 FILE = "holdfast.toml"
-OTHER_VARIABLES = frozenset({"CONFIG", "API"})
+OTHER_VARIABLE_NAMES = frozenset({"CONFIG", "API"})
 """What else may follow the prefix: where the file is, and where the holds library finds the engine."""
-MOST_FILE = 1_000_000
+MAX_FILE_BYTES = 1_000_000
 """Longest settings file, in bytes."""
 
 
@@ -91,15 +91,15 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _lone_password(value: object) -> object:
+def _line_from_password(value: object) -> object:
     return {"password": value} if isinstance(value, str) else value
 
 
-def _lone_url(value: object) -> object:
+def _number_from_url(value: object) -> object:
     return {"voice_url": value} if isinstance(value, str) else value
 
 
-def _lone_host(value: object) -> object:
+def _route_from_host(value: object) -> object:
     if not isinstance(value, str):
         return value
     host, colon, port = value.rpartition(":") if value.count(":") == 1 else (value, "", "")
@@ -176,7 +176,7 @@ class Route(BaseModel):
         None, description="a host name: the one it knows us under"
     )
     rtp_source: RtpSource | None = Field(None, description=RTP_SOURCE)
-    backup: Annotated[Route, BeforeValidator(_lone_host)] | None = Field(
+    backup: Annotated[Route, BeforeValidator(_route_from_host)] | None = Field(
         None, description="a trunk of its own, tried when this one has no service"
     )
 
@@ -187,7 +187,7 @@ class Route(BaseModel):
         return self
 
 
-def _can_be_reached(ip: str) -> bool:
+def _is_reachable(ip: str) -> bool:
     address = ipaddress.ip_address(ip)
     return address.version == 4 and not address.is_unspecified and not address.is_multicast
 
@@ -291,13 +291,13 @@ class Settings(BaseSettings):
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )
-    lines: Mapping[LineName, Annotated[Line, BeforeValidator(_lone_password)]] = Field(
+    lines: Mapping[LineName, Annotated[Line, BeforeValidator(_line_from_password)]] = Field(
         default_factory=dict, repr=False, description="names of letters, digits and . _ + -, each with a password"
     )
-    numbers: Mapping[E164, Annotated[Number, BeforeValidator(_lone_url)]] = Field(
+    numbers: Mapping[E164, Annotated[Number, BeforeValidator(_number_from_url)]] = Field(
         default_factory=dict, description="numbers such as +15550100, each with a voice_url"
     )
-    routes: Mapping[Prefix, Annotated[Route, BeforeValidator(_lone_host)]] = Field(
+    routes: Mapping[Prefix, Annotated[Route, BeforeValidator(_route_from_host)]] = Field(
         default_factory=dict,
         repr=False,
         description="prefixes such as +44, or + for all, each with a numeric host",
@@ -318,13 +318,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
         problems = []
-        if ipaddress.ip_address(self.sound_ip).version != 4:
+        if ipaddress.ip_address(self.media_ip).version != 4:
             problems.append("rtp_ip: sound is carried over IPv4 alone; set it to an IPv4 address")
-        if ipaddress.ip_address(self.sound_ip).is_unspecified:
+        if ipaddress.ip_address(self.media_ip).is_unspecified:
             problems.append(
                 "rtp_ip: needed when sip_host is 0.0.0.0; set it to the address phones reach this machine at"
             )
-        if self.public_ip is not None and not _can_be_reached(self.public_ip):
+        if self.public_ip is not None and not _is_reachable(self.public_ip):
             problems.append("public_ip: an IPv4 address that phones can send to, not 0.0.0.0")
         if self.rtp_base + 2 * self.rtp_rows > 65536:
             fitting = (65536 - self.rtp_base) // 2
@@ -340,14 +340,14 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def sound_ip(self) -> str:
+    def media_ip(self) -> str:
         """Where sound is awaited: `rtp_ip`, else where SIP is."""
         return self.rtp_ip or self.sip_host
 
     @property
-    def shown_ip(self) -> str | None:
+    def advertised_ip(self) -> str | None:
         """The address that phones are told to reach us at, where that is not the one SIP listens on."""
-        return self.public_ip or (self.sound_ip if ipaddress.ip_address(self.sip_host).is_unspecified else None)
+        return self.public_ip or (self.media_ip if ipaddress.ip_address(self.sip_host).is_unspecified else None)
 
     @property
     def sip_on_loopback(self) -> bool:
@@ -386,7 +386,7 @@ def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None)
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """A warning for each HOLDFAST_ variable that sets nothing, most often a slip of the finger."""
-    known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLE_NAMES
     warnings = []
     for name in sorted(environment):
         bare = name.removeprefix(PREFIX)
@@ -408,11 +408,11 @@ def _read_file(file: Path | None) -> tuple[dict[str, Any], str]:
         return {}, str(path)
     try:
         with path.open("rb") as content:
-            text = content.read(MOST_FILE + 1)
+            text = content.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise SettingsInvalid([f"{path}: cannot be read: {error.strerror}"]) from error
-    if len(text) > MOST_FILE:
-        raise SettingsInvalid([f"{path}: is longer than {MOST_FILE} bytes, and so no settings file"])
+    if len(text) > MAX_FILE_BYTES:
+        raise SettingsInvalid([f"{path}: is longer than {MAX_FILE_BYTES} bytes, and so no settings file"])
     try:
         return tomllib.loads(text.decode("utf-8")), str(path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

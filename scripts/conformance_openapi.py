@@ -22,7 +22,7 @@ from aiohttp import web
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from scripts.openapi_document import Json, matching, narrowed, operations
+from scripts.openapi_document import Json, find_path, narrow, operations
 from scripts.openapi_facts import differences
 from scripts.openapi_seeds import OURS, PASSWORD, PHONES, WAITS, Seeder
 from tests.conformance.facts import SCHEMAS
@@ -67,10 +67,10 @@ async def main() -> int:
         for number, method in enumerate(PASSES, 1):
             print(f"\n── {method}, pass {number} of {len(PASSES)}: planting calls, rooms, queues …", flush=True)
             seeds = await seeder.plant(phones, finished=method == "DELETE")
-            narrow = narrowed(document, seeds, url=server.url)
-            (folder / "openapi.json").write_text(json.dumps(narrow), "utf-8")
+            narrowed = narrow(document, seeds, url=server.url)
+            (folder / "openapi.json").write_text(json.dumps(narrowed), "utf-8")
             failed |= await fuzz(folder, server, method, examples=arguments.examples) != 0
-            tally += answers(narrow, folder / "report.har")
+            tally += answers(narrowed, folder / "report.har")
     never = report(document, tally)
     if never:
         print(f"\nNothing was proved of: {', '.join(never)}", file=sys.stderr)
@@ -117,7 +117,7 @@ def answers(document: Json, har: Path) -> Tally:
     known = list(operations(document))
     for entry in json.loads(har.read_text("utf-8"))["log"]["entries"]:
         asked, status = entry["request"], int(entry["response"]["status"])
-        path = matching(urlsplit(asked["url"]).path, asked["method"], known)
+        path = find_path(urlsplit(asked["url"]).path, asked["method"], known)
         if path is not None:
             tally[asked["method"], path, status // 100] += 1
     return tally

@@ -31,26 +31,26 @@ Edge = tuple[Enum, Enum, str]
 def page() -> str:
     """The whole page."""
     parts = [
-        drawn("A hold", "holdfast/holds/hold.py", hold.Status.ASKED, edges_of(hold.TRANSITIONS)),
-        drawn(
+        draw_machine("A hold", "holdfast/holds/hold.py", hold.Status.ASKED, edges_of(hold.TRANSITIONS)),
+        draw_machine(
             "A call",
             "holdfast/voice/control/entities.py",
             entities.CallStatus.QUEUED,
             edges_of(entities.CALL_TRANSITIONS),
         ),
-        drawn(
+        draw_machine(
             "A conference",
             "holdfast/voice/control/entities.py",
             entities.RoomStatus.INIT,
             edges_of(entities.ROOM_TRANSITIONS),
         ),
-        drawn(
+        draw_machine(
             "A recording",
             "holdfast/voice/control/entities.py",
             entities.RecordingStatus.IN_PROGRESS,
             edges_of(entities.RECORDING_TRANSITIONS),
         ),
-        drawn(
+        draw_machine(
             "A SIP session",
             "holdfast/voice/sip/dialog/session_state.py",
             session_state.SessionState.CALLING,
@@ -60,7 +60,9 @@ def page() -> str:
     for machine, table in machines.TRANSITIONS.items():
         name = machine.name.replace("_", " ").lower()
         edges = [(before, after, _word(trigger)) for (before, trigger), after in table.items()]
-        parts.append(drawn(f"A transaction: {name}", "holdfast/voice/sip/transaction/machines.py", edges[0][0], edges))
+        parts.append(
+            draw_machine(f"A transaction: {name}", "holdfast/voice/sip/transaction/machines.py", edges[0][0], edges)
+        )
     return "\n".join([HEADING, *parts])
 
 
@@ -93,7 +95,7 @@ def edges_of(table: Mapping[S, Collection[S]]) -> Iterator[Edge]:
         yield from ((before, after, "") for after in type(before) if after in followers)
 
 
-def drawn(title: str, source: str, first: Enum, edges: Iterable[Edge]) -> str:
+def draw_machine(title: str, source: str, first: Enum, edges: Iterable[Edge]) -> str:
     """One machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words."""
     words: dict[tuple[Enum, Enum], list[str]] = {}
     for before, after, word in edges:

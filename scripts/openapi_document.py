@@ -20,19 +20,19 @@ Seeds = Mapping[str, Sequence[str]]
 """Values by where they are used: a path parameter by its resource, such as `Calls`, a form's parameter by its name."""
 
 
-def narrowed(document: Json, seeds: Seeds, *, url: str) -> Json:
+def narrow(document: Json, seeds: Seeds, *, url: str) -> Json:
     """The document for the engine at `url`, with its seeds in place and its answers strict."""
-    narrow: Json = copy.deepcopy(document)
-    narrow["servers"] = [{"url": url}]
-    for path, item in narrow["paths"].items():
+    narrowed: Json = copy.deepcopy(document)
+    narrowed["servers"] = [{"url": url}]
+    for path, item in narrowed["paths"].items():
         item.pop("servers", None)
         for method in METHODS:
             if (operation := item.get(method)) is not None:
                 _narrow_operation(path, operation, seeds)
-    nulls = set(_nulls_in_examples(narrow["paths"]))
-    for schema in narrow["components"]["schemas"].values():
+    nulls = set(_nulls_in_examples(narrowed["paths"]))
+    for schema in narrowed["components"]["schemas"].values():
         _make_strict(schema, nulls)
-    return narrow
+    return narrowed
 
 
 def operations(document: Json) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ def _nulls_in_examples(part: Any, *, within: bool = False) -> Iterator[str]:
             pass
 
 
-def matching(path: str, method: str, known: Sequence[tuple[str, str]]) -> str | None:
+def find_path(path: str, method: str, known: Sequence[tuple[str, str]]) -> str | None:
     """The path of the document that a request was for: the one with the fewest parameters that fits."""
     fitting = [
         template

@@ -27,9 +27,9 @@ def differences(
     for method, path in operations(document):
         place = path.removeprefix(PREFIX).removesuffix(".json")
         known = set(parameters.get((method, place), "").split())
-        yield from _names(f"{method} {place}", known, _asked(document["paths"][path][method.lower()]))
+        yield from _names(f"{method} {place}", known, _parameters(document["paths"][path][method.lower()]))
     schemas = document["components"]["schemas"]
-    for name in _answered(document):
+    for name in _response_schemas(document):
         short = name.rpartition(".")[2]
         if short not in shapes:
             yield f"{short}: no table"
@@ -37,7 +37,7 @@ def differences(
         yield from _fields(short, shapes[short], schemas)
 
 
-def _asked(operation: Json) -> set[str]:
+def _parameters(operation: Json) -> set[str]:
     """The parameters of an operation, in its query and its form."""
     found = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
     for content in operation.get("requestBody", {}).get("content", {}).values():
@@ -45,7 +45,7 @@ def _asked(operation: Json) -> set[str]:
     return found
 
 
-def _answered(document: Json) -> list[str]:
+def _response_schemas(document: Json) -> list[str]:
     """The names of all schemas that an answer, or an item of a list, has."""
     found: dict[str, None] = {}
     for method, path in operations(document):

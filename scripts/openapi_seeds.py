@@ -39,7 +39,7 @@ PARAMETERS: Final = {
 """Values that a form's parameters can do something with."""
 
 
-class NotPlanted(Exception):
+class SeedingFailed(Exception):
     """The engine did not do what the seeds need; the message says what."""
 
 
@@ -120,7 +120,7 @@ class Seeder:
         status = (await self._read(f"Calls/{call}"))["status"]
         if status not in ("queued", "ringing", "in-progress"):
             async with self._session.get(f"{self._engine}/explain/{call}") as told:
-                raise NotPlanted(f"{call} is {status}: {await told.text()}")
+                raise SeedingFailed(f"{call} is {status}: {await told.text()}")
         return bool(status == "in-progress")
 
     async def _configuration(self) -> dict[str, list[str]]:
@@ -187,7 +187,7 @@ class Seeder:
                 while not await so():  # noqa: ASYNC110  the server is another process; it is asked
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise NotPlanted(f"after {within_s:.0f} s it is still not so that {what}") from None
+            raise SeedingFailed(f"after {within_s:.0f} s it is still not so that {what}") from None
 
     def _name(self, kind: str) -> str:
         self._made += 1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("docs/rfc-status.md", "docs/twilio-status.md", "docs/legs.md")
-LONGEST = 160
+MAX_CELL = 160
 """The most characters a cell of a table may have."""
 ANSWER_COLUMNS = ("There", "Avoided")
 """The headings under which a row says *yes*, *partly* or *no*."""
@@ -105,7 +105,7 @@ def _row(
         rest = _without_proofs(cell) if found else cell
         if place == answer and rest not in ANSWERS:
             rest = "no" if "not built" in cells else "yes"
-        elif len(rest) > LONGEST:
+        elif len(rest) > MAX_CELL:
             long.append(rest)
             rest = _first_line(rest)
         short.append(rest)
@@ -126,9 +126,9 @@ def _first_line(text: str) -> str:
     """Return the first clause of a text that is too long for a cell."""
     for sign in (". ", "; ", ": ", ", "):
         first = text.split(sign)[0]
-        if len(first) <= LONGEST:
+        if len(first) <= MAX_CELL:
             return first.rstrip(".")
-    return text[: text.rindex(" ", 0, LONGEST)]
+    return text[: text.rindex(" ", 0, MAX_CELL)]
 
 
 def _split(page: str) -> tuple[dict[int, Footnote], list[str]]:

@@ -24,7 +24,7 @@ from holdfast.cli.directory import (
 from holdfast.cli.doctor import doctor
 from holdfast.cli.run import run as run_command
 from holdfast.cli.server import serve
-from holdfast.cli.terminal import CommandStopped, tell
+from holdfast.cli.terminal import CommandStopped, print_error
 
 app = typer.Typer(
     name="holdfast",
@@ -55,7 +55,7 @@ app.command(rich_help_panel=SETUP)(explain.explain)
 app.command(rich_help_panel=SETUP)(doctor.doctor)
 
 
-def unwrapped(documentation: str) -> str:
+def unwrap(documentation: str) -> str:
     """A docstring as help: paragraphs lose the line ends of the source, examples (after a backspace) keep theirs."""
     paragraphs = inspect.cleandoc(documentation).split("\n\n")
     return "\n\n".join(each if each.startswith("\b") else each.replace("\n", " ") for each in paragraphs)
@@ -63,7 +63,7 @@ def unwrapped(documentation: str) -> str:
 
 for family in (app, lines.app, numbers.app, routes.app):
     for command in family.registered_commands:
-        command.help = unwrapped(command.callback.__doc__ or "") if command.callback else None
+        command.help = unwrap(command.callback.__doc__ or "") if command.callback else None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(args=list(arguments))
     except CommandStopped as stop:
-        tell(stop)
+        print_error(stop)
         return stop.status
     except SystemExit as end:  # how Typer ends, with a status, after it has told a wrong call itself
         return end.code if isinstance(end.code, int) else 0

@@ -40,19 +40,19 @@ class Client:
         # The server is ours: no proxy stands between.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def get(self, path: str, *, has: str | None = None) -> Any:
+    def get(self, path: str, *, required_key: str | None = None) -> Any:
         """The JSON at a path, which must have this key. Raises: Stop."""
         with self._open(path) as response:
-            return _read_json(response, has)
+            return _read_json(response, required_key)
 
     def text(self, path: str) -> str:
         """The text at a path. Raises: Stop."""
         with self._open(path, accept="text/plain") as response:
             return response.read().decode("utf-8", "replace")
 
-    def post(self, path: str, body: dict[str, object] | None = None, *, has: str | None = None) -> Any:
+    def post(self, path: str, body: dict[str, object] | None = None, *, required_key: str | None = None) -> Any:
         """The JSON answer to a JSON body, which must have this key. Raises: Stop."""
-        return self._send("POST", path, json.dumps(body or {}).encode(), has)
+        return self._send("POST", path, json.dumps(body or {}).encode(), required_key)
 
     def delete(self, path: str) -> bool:
         """Whether there was something to remove at a path. Raises: Stop."""
@@ -92,7 +92,7 @@ class Client:
                 yield response
         except urllib.error.HTTPError as error:
             with error:
-                raise _refused(error) from error
+                raise _server_refused(error) from error
         except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise CommandStopped(
@@ -100,13 +100,13 @@ class Client:
             ) from error
 
 
-def client_of(settings: Settings) -> Client:
+def make_client(settings: Settings) -> Client:
     """A client of the server these settings describe. Raises: Stop."""
-    return Client(url=address_of(settings), credentials=credentials_of(settings))
+    return Client(url=address_of(settings), credentials=load_credentials(settings))
 
 
 @contextmanager
-def about_call(call: str) -> Iterator[None]:
+def call_errors(call: str) -> Iterator[None]:
     """Within it, a server that does not know the call is told in words. Raises: Stop."""
     try:
         yield
@@ -116,7 +116,7 @@ def about_call(call: str) -> Iterator[None]:
         raise CommandStopped(f"there is no call {call}", fix="holdfast calls lists the live ones.") from refused
 
 
-def credentials_of(settings: Settings) -> StoredAccount:
+def load_credentials(settings: Settings) -> StoredAccount:
     """The account of the settings, else the one kept beside the store, made on first use. Raises: Stop."""
     if settings.account_sid and settings.auth_token:
         return StoredAccount(sid=settings.account_sid, token=settings.auth_token)
@@ -152,7 +152,7 @@ def _read_json(response: http.client.HTTPResponse, has: str | None) -> Any:
     return told
 
 
-def _refused(error: urllib.error.HTTPError) -> ServerRefused:
+def _server_refused(error: urllib.error.HTTPError) -> ServerRefused:
     try:
         told = json.loads(error.read())
     except (ValueError, OSError):

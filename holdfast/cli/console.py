@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.client import client_of
+from holdfast.cli.client import make_client
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.terminal import note, say
+from holdfast.cli.terminal import print_line, print_note
 from holdfast.console.app import KEYS
-from holdfast.console.sessions import link
+from holdfast.console.sessions import sign_in_url
 
 
 def console(
@@ -29,7 +29,7 @@ def console(
     xdg-open "$(holdfast console)"     open it at once
     """
     settings = settings_from(config=config, store=store)
-    client = client_of(settings)
-    key = str(client.post(KEYS, has="key")["key"])
-    say(link(client.url if local else settings.public_url or client.url, key))
-    note("good once, for ten minutes")
+    client = make_client(settings)
+    key = str(client.post(KEYS, required_key="key")["key"])
+    print_line(sign_in_url(client.url if local else settings.public_url or client.url, key))
+    print_note("good once, for ten minutes")

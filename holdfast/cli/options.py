@@ -49,10 +49,10 @@ def number_of(flag: str, text: str) -> float:
 def rtp_source_from(text: str | None) -> RtpSource | None:
     """From where RTP is believed, as given with --rtp-source; None when it was not given. Raises: Stop."""
     words: dict[str, RtpSource] = {"named": "named", "signalling": "signalling", "any": "any"}
-    return None if text is None else word_of("--rtp-source", text, words)
+    return None if text is None else choice_of("--rtp-source", text, words)
 
 
-def word_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:
+def choice_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:
     """What the word given with an option means, in capitals or not. Raises: Stop."""
     if text.lower() not in words:
         raise CommandStopped(f"{flag} {text!r} is not one of {', '.join(words)}", status=WRONG_SETTINGS)

@@ -18,7 +18,7 @@ FromStdin = Annotated[
 ]
 
 
-def password_from(option: str | None, *, stdin: bool, confirm: bool = False) -> str:
+def read_password(option: str | None, *, stdin: bool, confirm: bool = False) -> str:
     """The password of the option, or the first line of standard input, or what a person types. Raises: Stop."""
     if stdin and option is not None:
         raise CommandStopped(

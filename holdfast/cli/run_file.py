@@ -21,7 +21,7 @@ class RunFile:
     """What tells this process from a later one of the same number: see `birth_of`."""
 
 
-def birth_of(pid: int) -> str:
+def process_start(pid: int) -> str:
     """When a process began, for comparison alone: the machine's boot, and the time since then.
 
     After a crash its number may belong to another process: after a restart of a container it nearly always does.
@@ -32,36 +32,36 @@ def birth_of(pid: int) -> str:
     return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
 
 
-def running_file(store: Path) -> Path:
+def run_file_path(store: Path) -> Path:
     """Where the server of a store says that it runs."""
     return store.with_suffix(".running")
 
 
-def announce(store: Path, running: RunFile) -> None:
+def write_run_file(store: Path, running: RunFile) -> None:
     """Say that the server is ready."""
-    draft = running_file(store).with_suffix(f".running.{running.pid}")
+    draft = run_file_path(store).with_suffix(f".running.{running.pid}")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(running)), "utf-8")
-    draft.replace(running_file(store))
+    draft.replace(run_file_path(store))
 
 
-def withdraw(store: Path) -> None:
+def remove_run_file(store: Path) -> None:
     """Say that the server is gone."""
-    running_file(store).unlink(missing_ok=True)
+    run_file_path(store).unlink(missing_ok=True)
 
 
-def find_running(store: Path) -> RunFile | None:
+def find_run_file(store: Path) -> RunFile | None:
     """The server of this store, if it runs."""
     try:
-        running = RunFile(**json.loads(running_file(store).read_text("utf-8")))
-        return running if running.birth == birth_of(running.pid) else None
+        running = RunFile(**json.loads(run_file_path(store).read_text("utf-8")))
+        return running if running.birth == process_start(running.pid) else None
     except (OSError, ValueError, TypeError):
         return None
 
 
 def address_of(settings: Settings) -> str:
     """The base URL of the server: where it says it is, else where its settings say it would be."""
-    running = find_running(settings.store_path)
+    running = find_run_file(settings.store_path)
     return running.url if running else http_url(settings.http_host, settings.http_port)
 
 

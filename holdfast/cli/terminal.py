@@ -14,8 +14,8 @@ OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-SPARE = "HOLD"
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+OPTIONAL_COLUMN = "HOLD"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 GLUE = "\N{NO-BREAK SPACE}"
 GAP = 2
 """Columns between two columns of a table."""
@@ -31,51 +31,53 @@ class CommandStopped(Exception):
         self.status = status
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Text for a terminal: what would steer it becomes the replacement sign. Tabs and line ends stay.
 
     What callers are called, and what they send, is shown here; it must not move the cursor or set a title.
     """
-    return _STEERING.sub("\ufffd", text)
+    return _CONTROL.sub("\ufffd", text)
 
 
-def say(line: str = "") -> None:
+def print_line(line: str = "") -> None:
     """One line on standard output, tabs included."""
-    print(plain(line), flush=True)
+    print(sanitize(line), flush=True)
 
 
-def note(line: str) -> None:
+def print_note(line: str) -> None:
     """One line beside the output proper: on standard error."""
     ERR.print(Text(line, style="dim"))
 
 
-def tell(stop: CommandStopped) -> None:
+def print_error(stop: CommandStopped) -> None:
     """What went wrong, and what to do next."""
-    for number, line in enumerate(plain(stop.message).splitlines()):
+    for number, line in enumerate(sanitize(stop.message).splitlines()):
         ERR.print(Text(("✗ " if number == 0 else "  ") + line, style="bold red" if number == 0 else ""))
-    for line in plain(stop.fix).splitlines():
+    for line in sanitize(stop.fix).splitlines():
         ERR.print(Text("  → " + line))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """A table; tab-separated lines without a terminal; `empty` when there are no rows.
 
     HOLD, which does no more than CALL does, is left out where it does not fit. Where the others do not fit either, each
     row is told in words instead, its first cell alone in a line: it is copied into the next command.
     """
-    rows = [tuple(plain(cell) for cell in row) for row in rows]
+    rows = [tuple(sanitize(cell) for cell in row) for row in rows]
     if not OUT.is_terminal:
         for row in rows:
-            say("\t".join(row))
+            print_line("\t".join(row))
         return
     if not rows:
-        note(empty)
+        print_note(empty)
         return
     widths = [max(len(cell) for cell in column) + GAP for column in zip(headings, *rows, strict=True)]
-    shown = [place for place, heading in enumerate(headings) if heading != SPARE or sum(widths) <= OUT.width + GAP]
+    shown = [
+        place for place, heading in enumerate(headings) if heading != OPTIONAL_COLUMN or sum(widths) <= OUT.width + GAP
+    ]
     if sum(widths[place] for place in shown) > OUT.width + GAP:
         for row in rows:
-            _told([headings[place] for place in shown], [row[place] for place in shown])
+            _print_row([headings[place] for place in shown], [row[place] for place in shown])
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for place in shown:
@@ -85,7 +87,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str)
     OUT.print(drawn)
 
 
-def _told(headings: Sequence[str], row: Sequence[str]) -> None:
+def _print_row(headings: Sequence[str], row: Sequence[str]) -> None:
     """A row in words, for a terminal too narrow for its table."""
     OUT.print(Text(row[0], style="bold"))
     cells = [(heading.lower(), cell) for heading, cell in zip(headings[1:], row[1:], strict=True) if cell]

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from holdfast.console.sessions import SESSION_LASTS_S, Sessions
+from holdfast.console.sessions import SESSION_LIFETIME_S, Sessions
 
 FOLDER = Path(__file__).parent
 HEADERS = {
@@ -25,7 +25,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-UNKEPT = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store"}
 
 PAGE, STYLE, SCRIPT, DOCS = "/", "/console/page.css", "/console/page.js", "/console/docs"
 FILES = frozenset({PAGE, STYLE, SCRIPT, DOCS})
@@ -51,16 +51,16 @@ def console_routes(*, sip: str, sessions: Sessions, docs: str, docs_headers: Map
         return Response(content, media_type=media_type, headers=headers)
 
     async def make_key(request: Request) -> Response:
-        return JSONResponse({"key": sessions.new_key()}, 201, UNKEPT)
+        return JSONResponse({"key": sessions.new_key()}, 201, NO_STORE)
 
     async def sign_in(request: Request) -> Response:
-        token = sessions.trade(_key(await request.body()))
+        token = sessions.exchange_key(_read_key(await request.body()))
         if token is None:
             return _refused()
-        return JSONResponse({"session": token, "lasts_s": SESSION_LASTS_S}, 201, UNKEPT)
+        return JSONResponse({"session": token, "lasts_s": SESSION_LIFETIME_S}, 201, NO_STORE)
 
     async def sign_out(request: Request) -> Response:
-        session = sessions.of(request.headers.get("authorization", ""))
+        session = sessions.find(request.headers.get("authorization", ""))
         if session is not None:
             session.end()
         return Response(status_code=204)
@@ -73,7 +73,7 @@ def console_routes(*, sip: str, sessions: Sessions, docs: str, docs_headers: Map
     ]
 
 
-def _key(body: bytes) -> str:
+def _read_key(body: bytes) -> str:
     """The key in a request, or "", which is none."""
     try:
         told = json.loads(body)
@@ -91,5 +91,5 @@ def _refused() -> JSONResponse:
             "fix": "`holdfast console` prints a new one.",
         },
         403,
-        UNKEPT,
+        NO_STORE,
     )

@@ -22,24 +22,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from holdfast.console.app import FILES, KEYS, SESSION
 from holdfast.console.sessions import Session, Sessions
 
-OTHER_LOCKS = ("/2010-04-01/", "/engine/", "/twiml/")
+SELF_AUTHENTICATED = ("/2010-04-01/", "/engine/", "/twiml/")
 METRICS = "/metrics"
-OPEN = frozenset({"/healthz", "/readyz", SESSION, *FILES})
-FOR_THE_ACCOUNT_ALONE = frozenset({KEYS})
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", SESSION, *FILES})
+ACCOUNT_ONLY = frozenset({KEYS})
 """A session makes no new sessions: it would never end."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BASIC = 'Basic realm="holdfast", charset="UTF-8"'
 BEARER = 'Bearer realm="holdfast", error="invalid_token"'
 
 
-class Guard:
+class AccessGuard:
     """ASGI middleware: lets through who may, and tells the others what is missing."""
 
     def __init__(self, app: ASGIApp, *, sid: str, token: str, sessions: Sessions, metrics_open: bool = False) -> None:
         self._app = app
         self._pair = f"{sid}:{token}".encode()
         self._sessions = sessions
-        self._open = OPEN | {METRICS} if metrics_open else OPEN
+        self._open = PUBLIC_PATHS | {METRICS} if metrics_open else PUBLIC_PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 401 or 403."""
@@ -47,20 +47,22 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers, path = Headers(scope=scope), scope["path"]
-        if scope["method"] not in SAFE_METHODS and of_another_page(headers):
-            answer = _told(403, "this request was made by a page of another site", "Use the console's own page.")
-        elif path in self._open or path.startswith(OTHER_LOCKS) or self._is_account(headers):
+        if scope["method"] not in SAFE_METHODS and is_cross_site(headers):
+            answer = _error_response(
+                403, "this request was made by a page of another site", "Use the console's own page."
+            )
+        elif path in self._open or path.startswith(SELF_AUTHENTICATED) or self._is_account(headers):
             await self._app(scope, receive, send)
             return
-        elif path in FOR_THE_ACCOUNT_ALONE or (session := self._session(headers)) is None:
-            answer = _unknown(headers)
+        elif path in ACCOUNT_ONLY or (session := self._session(headers)) is None:
+            answer = _unauthorized(headers)
         else:
-            await self._pass(session, scope, receive, send)
+            await self._pass_within(session, scope, receive, send)
             return
         await answer(scope, receive, send)
 
     def _session(self, headers: Headers) -> Session | None:
-        return self._sessions.of(headers.get("authorization", ""))
+        return self._sessions.find(headers.get("authorization", ""))
 
     def _is_account(self, headers: Headers) -> bool:
         scheme, _, encoded = headers.get("authorization", "").partition(" ")
@@ -70,13 +72,13 @@ class Guard:
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(given, self._pair)
 
-    async def _pass(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_within(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what ends with its session: a stream of events is cut off whole, as at the end of the server."""
         started = complete = False
 
         async def still() -> Message:
             try:
-                async with session.lasting():
+                async with session.while_valid():
                     return await receive()
             except TimeoutError:
                 return {"type": "http.disconnect"}
@@ -92,7 +94,7 @@ class Guard:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def of_another_page(headers: Headers) -> bool:
+def is_cross_site(headers: Headers) -> bool:
     """Whether a browser sent this for a page of another origin. Source: Fetch, "Origin" and "Sec-Fetch-Site"."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
@@ -103,16 +105,16 @@ def of_another_page(headers: Headers) -> bool:
         return True
 
 
-def _unknown(headers: Headers) -> JSONResponse:
+def _unauthorized(headers: Headers) -> JSONResponse:
     """What somebody without rights is answered; a page whose session is over makes no browser ask for a password."""
     if headers.get("authorization", "").lower().startswith("bearer"):
-        return _told(
+        return _error_response(
             401,
             "your session has ended, or is none",
             "`holdfast console` prints a link that begins a new one.",
             {"WWW-Authenticate": BEARER},
         )
-    return _told(
+    return _error_response(
         401,
         "this needs the account's SID and token in HTTP Basic authentication",
         "`holdfast account` prints them; `holdfast console` prints a link that signs a browser in.",
@@ -120,6 +122,6 @@ def _unknown(headers: Headers) -> JSONResponse:
     )
 
 
-def _told(status: int, message: str, fix: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _error_response(status: int, message: str, fix: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     code = {401: "not_authenticated", 403: "other_site"}[status]
     return JSONResponse({"code": code, "message": message, "fix": fix}, status, headers)

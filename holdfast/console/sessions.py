@@ -14,11 +14,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-KEY_LASTS_S = 600.0
-SESSION_LASTS_S = 12 * 3600.0
+KEY_LIFETIME_S = 600.0
+SESSION_LIFETIME_S = 12 * 3600.0
 TOKEN_BYTES = 32
-MOST_KEYS = 20
-MOST_SESSIONS = 100
+MAX_KEYS = 20
+MAX_SESSIONS = 100
 """Of more than these the oldest end: only the account can make a key, and so a session."""
 
 
@@ -28,27 +28,27 @@ class Session:
     def __init__(self, *, ends_at: float, now: Callable[[], float]) -> None:
         self.ends_at = ends_at
         self._now = now
-        self._waits: set[asyncio.Timeout] = set()
+        self._timeouts: set[asyncio.Timeout] = set()
 
     @property
-    def lasts_s(self) -> float:
+    def remaining_s(self) -> float:
         """How long it goes on, 0 when it is over."""
         return max(0.0, self.ends_at - self._now())
 
     @asynccontextmanager
-    async def lasting(self) -> AsyncIterator[None]:
+    async def while_valid(self) -> AsyncIterator[None]:
         """Within it, what still waits when the session ends is cut off. Raises: TimeoutError."""
-        async with asyncio.timeout(self.lasts_s) as wait:
-            self._waits.add(wait)
+        async with asyncio.timeout(self.remaining_s) as wait:
+            self._timeouts.add(wait)
             try:
                 yield
             finally:
-                self._waits.discard(wait)
+                self._timeouts.discard(wait)
 
     def end(self) -> None:
         """End it now, and what waits within it."""
         self.ends_at = min(self.ends_at, self._now())
-        for wait in self._waits:
+        for wait in self._timeouts:
             if not wait.expired():
                 wait.reschedule(asyncio.get_running_loop().time())
 
@@ -64,32 +64,32 @@ class Sessions:
     def new_key(self) -> str:
         """A key for one link, good once and for ten minutes."""
         key = secrets.token_urlsafe(TOKEN_BYTES)
-        self._keys[_digest(key)] = self._now() + KEY_LASTS_S
-        while len(self._keys) > MOST_KEYS:
+        self._keys[_digest(key)] = self._now() + KEY_LIFETIME_S
+        while len(self._keys) > MAX_KEYS:
             del self._keys[next(iter(self._keys))]
         return key
 
-    def trade(self, key: str) -> str | None:
+    def exchange_key(self, key: str) -> str | None:
         """A new session's token for a key, which is used up by it; None for a key that is none, or no longer."""
-        found = _found(key, self._keys)
+        found = _find_digest(key, self._keys)
         if found is None or self._keys.pop(found) <= self._now():
             return None
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._sessions = {digest: each for digest, each in self._sessions.items() if each.lasts_s}
-        while len(self._sessions) >= MOST_SESSIONS:
+        self._sessions = {digest: each for digest, each in self._sessions.items() if each.remaining_s}
+        while len(self._sessions) >= MAX_SESSIONS:
             self._sessions.pop(next(iter(self._sessions))).end()
-        self._sessions[_digest(token)] = Session(ends_at=self._now() + SESSION_LASTS_S, now=self._now)
+        self._sessions[_digest(token)] = Session(ends_at=self._now() + SESSION_LIFETIME_S, now=self._now)
         return token
 
-    def of(self, authorization: str) -> Session | None:
+    def find(self, authorization: str) -> Session | None:
         """The session that an Authorization header proves, while it lasts. Source: RFC 6750 §2.1."""
         scheme, _, token = authorization.partition(" ")
-        found = _found(token.strip(), self._sessions) if scheme.lower() == "bearer" else None
+        found = _find_digest(token.strip(), self._sessions) if scheme.lower() == "bearer" else None
         session = None if found is None else self._sessions[found]
-        return session if session is not None and session.lasts_s else None
+        return session if session is not None and session.remaining_s else None
 
 
-def link(base_url: str, key: str) -> str:
+def sign_in_url(base_url: str, key: str) -> str:
     """The link that signs a browser in."""
     return f"{base_url.rstrip('/')}/#key={key}"
 
@@ -98,7 +98,7 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _found(token: str, digests: Iterable[bytes]) -> bytes | None:
+def _find_digest(token: str, digests: Iterable[bytes]) -> bytes | None:
     """The digest of this token among these; how long the search takes does not say how near a guess is."""
     wanted = _digest(token)
     found = None

@@ -30,7 +30,7 @@ from typing import Self, TypeAlias
 from twilio.rest import Client
 
 from holdfast.console.app import KEYS
-from holdfast.console.sessions import link
+from holdfast.console.sessions import sign_in_url
 
 HOST = "127.0.0.1"
 ROWS = 128
@@ -95,7 +95,7 @@ class Server:
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=10.0) as response:
-            return link(self.url, str(json.load(response)["key"]))
+            return sign_in_url(self.url, str(json.load(response)["key"]))
 
     def log(self) -> str:
         """What the server has logged so far."""

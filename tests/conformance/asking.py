@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
-from holdfast.voice.api.ops.explain import make_explaining
+from holdfast.voice.api.ops.explain import make_explain
 from holdfast.voice.api.ops.routes import NoRegistrations, TrunkRegistrations
 from holdfast.voice.api.ports import Recordings
 from holdfast.voice.model.ports import Entry, Journal
@@ -193,7 +193,7 @@ async def new_place(
         )
     )
     app.include_router(
-        make_explaining(
+        make_explain(
             switch=engine,
             journal=journal,
             quality=quality,
@@ -210,7 +210,7 @@ async def new_place(
         account_sid=ACCOUNT,
         auth_token=TOKEN,
         metrics=metrics,
-        sounds=sounds,
+        recordings=sounds,
         is_ending=lambda: is_ending,
     )
     app.mount("/2010-04-01", api)

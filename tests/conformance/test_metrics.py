@@ -47,11 +47,11 @@ def scraped(tally: Counters, *, not_ready: str | None = None) -> dict[str, float
         )
     )
     metrics = Metrics(switch=engine)
-    metrics.show("media", QualityCollector(quality))
-    metrics.count(tally, lambda: not_ready)
-    metrics.show("callbacks", CallbackCollector(NoCallbacks()))
-    metrics.show("trunks", TrunkCollector(Trunks()))
-    metrics.show("holds", HoldsCollector(HoldLog(MemoryStore(), SystemClock()), lambda: 0.0))
+    metrics.add("media", QualityCollector(quality))
+    metrics.add_counters(tally, lambda: not_ready)
+    metrics.add("callbacks", CallbackCollector(NoCallbacks()))
+    metrics.add("trunks", TrunkCollector(Trunks()))
+    metrics.add("holds", HoldsCollector(HoldLog(MemoryStore(), SystemClock()), lambda: 0.0))
     return read(metrics)
 
 
@@ -112,8 +112,8 @@ class Broken(Collector):
 
 def test_a_part_that_fails_spoils_no_other_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics(switch=Engine())
-    metrics.show("the broken part", Broken())
-    metrics.count(Counters(), lambda: None)
+    metrics.add("the broken part", Broken())
+    metrics.add_counters(Counters(), lambda: None)
     for _ in range(3):
         found = read(metrics)
         assert found["holdfast_figures_missing|the broken part"] == 1
@@ -121,5 +121,5 @@ def test_a_part_that_fails_spoils_no_other_and_is_named(caplog: pytest.LogCaptur
         assert (found["holdfast_ready"], found["holdfast_conferences"]) == (1, 0)
         assert "family holdfast_half" not in found
     assert [record.message for record in caplog.records] == [
-        "the figures of the broken part cannot be made; /metrics shows the others"
+        "the metrics of the broken part cannot be collected; /metrics shows the others"
     ]

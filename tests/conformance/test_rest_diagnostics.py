@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from holdfast.voice.api.ops.explain import TURNED_AWAY
-from holdfast.voice.api.ops.json_errors import NO_OBJECT
+from holdfast.voice.api.ops.explain import REJECTED
+from holdfast.voice.api.ops.json_errors import NOT_AN_OBJECT
 from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.ports import Entry
@@ -181,7 +181,7 @@ async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
         ("lines", {"name": "bob", "password": ""}, "password must have at least 1 character"),
         ("lines", {"name": "bob", "password": "7letter"}, "password must have at least 8 characters: SIP does not"),
         ("lines", {"name": "bob", "password": "x", "colour": "red"}, "there is no field colour"),
-        ("lines", [1], NO_OBJECT),
+        ("lines", [1], NOT_AN_OBJECT),
         ("routes", {**ROUTE, "register": True}, "register needs user and password"),
         ("routes", {**ROUTE, "backup": {"host": "203.0.113.6"}}, "backup.port is missing"),
         ("routes", {**ROUTE, "prefix": "44"}, "prefix has characters, or a form, that are not allowed"),
@@ -213,7 +213,7 @@ async def test_what_cannot_be_is_refused_and_named(place: Place, path: str, body
 async def test_bodies_that_are_no_json_are_refused(place: Place) -> None:
     for body in (b"{", b"\xff", b""):
         reply = await place.ask("POST", "/engine/lines", body=body, content_type="application/json")
-        assert (reply.status, reply.json["message"]) == (400, NO_OBJECT)
+        assert (reply.status, reply.json["message"]) == (400, NOT_AN_OBJECT)
 
 
 async def test_metrics_count_what_lives_and_what_was_asked(place: Place) -> None:
@@ -267,7 +267,7 @@ async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
     unknown = "CA" + "9" * 32
     assert (await place.ask("GET", f"/engine/explain/{unknown}")).status == 404
     place.engine.turned_away.append(Entry(at=NOON, call=unknown, kind="sip", data="{}"))
-    assert (await place.ask("GET", f"/engine/explain/{unknown}")).json == {"call": unknown, "says": [TURNED_AWAY]}
+    assert (await place.ask("GET", f"/engine/explain/{unknown}")).json == {"call": unknown, "says": [REJECTED]}
 
 
 def figures(call: str) -> Statistics:

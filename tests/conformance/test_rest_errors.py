@@ -104,7 +104,7 @@ async def test_what_is_not_there_is_404_and_named(place: Place, path: str) -> No
 async def test_other_forms_than_json_are_404_and_it_is_said_why(place: Place, path: str) -> None:
     reply = await place.get(path)
     assert told(reply) == (404, 20404)
-    assert reply.json["message"].endswith("; resources are told in JSON alone, by .json or no suffix")
+    assert reply.json["message"].endswith("; resources exist in JSON only, with .json or no suffix")
 
 
 @pytest.mark.parametrize(

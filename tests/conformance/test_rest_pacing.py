@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.errors import BacklogFull
-from holdfast.voice.api.rate_limit import BACKLOG_S, CallPacing, TokenBucket
+from holdfast.voice.api.rate_limit import MAX_WAIT_S, CallPacing, TokenBucket
 from holdfast.voice.model.commands import CreateCall
 from tests.conformance.asking import BASE, BASIC, FORM, Diary, over_asgi
 from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory
@@ -57,20 +57,20 @@ async def test_what_comes_too_fast_is_429_until_time_has_passed() -> None:
 def test_turns_are_taken_one_behind_the_other_and_a_day_ahead_at_most() -> None:
     now = 0.0
     turns = CallPacing(per_s=2, now=lambda: now)
-    assert [turns.take() for _ in range(3)] == [0.0, 0.5, 1.0]
+    assert [turns.reserve() for _ in range(3)] == [0.0, 0.5, 1.0]
     now = 1.25
-    assert turns.take() == 0.25
+    assert turns.reserve() == 0.25
     now = 10.0
-    assert [turns.take() for _ in range(2)] == [0.0, 0.5]
+    assert [turns.reserve() for _ in range(2)] == [0.0, 0.5]
     rare = CallPacing(per_s=1 / 1000, now=lambda: now)
-    assert [rare.take() for _ in range(87)][-1] == 86_000.0 <= BACKLOG_S
+    assert [rare.reserve() for _ in range(87)][-1] == 86_000.0 <= MAX_WAIT_S
     with pytest.raises(BacklogFull, match="87 calls wait"):
-        rare.take()
+        rare.reserve()
 
 
 def test_without_a_rate_nobody_waits() -> None:
     turns = CallPacing(per_s=None, now=lambda: 0.0)
-    assert [turns.take() for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert [turns.reserve() for _ in range(3)] == [0.0, 0.0, 0.0]
 
 
 async def test_calls_and_participants_wait_for_one_turn_after_the_other() -> None:

@@ -16,10 +16,10 @@ from holdfast.cli.doctor import checks
 from holdfast.cli.doctor.checks import Severity
 from holdfast.cli.run_file import (
     RunFile,
-    announce,
-    birth_of,
-    find_running,
-    withdraw,
+    find_run_file,
+    process_start,
+    remove_run_file,
+    write_run_file,
 )
 from holdfast.settings import Settings, read
 from holdfast.store.account_file import account_path, load_or_create_account
@@ -49,58 +49,58 @@ def test_a_port_that_is_taken(taken: tuple[socket.SocketKind, int], store: Path)
         finding = checks.check_http(settings(store, http_port=port), None)
     else:
         finding = checks.check_sip(settings(store, sip_port=port), None)
-    assert finding.verdict is Severity.BAD
-    assert "is taken by another program" in finding.what
+    assert finding.severity is Severity.BROKEN
+    assert "is taken by another program" in finding.message
     assert finding.fix.endswith(f"--http-port {port + 1}" if kind == socket.SOCK_STREAM else f"--sip-port {port + 10}")
 
 
 def test_a_port_that_is_free_or_any(store: Path) -> None:
-    assert checks.check_http(settings(store, http_port=0), None).verdict is Severity.FINE
-    assert checks.check_sip(settings(store, sip_port=0), None).verdict is Severity.FINE
+    assert checks.check_http(settings(store, http_port=0), None).severity is Severity.OK
+    assert checks.check_sip(settings(store, sip_port=0), None).severity is Severity.OK
 
 
 def test_an_address_of_another_machine(store: Path) -> None:
     finding = checks.check_sip(settings(store, sip_host="192.0.2.1", sip_port=0), None)
-    assert finding.verdict is Severity.FINE  # nothing can be told of port 0
+    assert finding.severity is Severity.OK  # nothing can be told of port 0
     finding = checks.check_sip(settings(store, sip_host="192.0.2.1"), None)
-    assert finding.verdict is Severity.BAD
+    assert finding.severity is Severity.BROKEN
     assert "--sip-host 127.0.0.1" in finding.fix
-    assert checks.check_rtp_ports(settings(store, rtp_ip="192.0.2.1", rtp_rows=2), None).verdict is Severity.BAD
+    assert checks.check_rtp_ports(settings(store, rtp_ip="192.0.2.1", rtp_rows=2), None).severity is Severity.BROKEN
 
 
 def test_certificates(store: Path) -> None:
     def told(**given: object) -> list[tuple[Severity, str]]:
-        return [(one.verdict, one.what) for one in checks.check_certificate(settings(store, **given))]
+        return [(one.severity, one.message) for one in checks.check_certificate(settings(store, **given))]
 
     assert told() == []
     here = Path(__file__)
-    assert told(sip_tls_certificate=here.with_name("localhost.pem"))[0][0] is Severity.FINE
+    assert told(sip_tls_certificate=here.with_name("localhost.pem"))[0][0] is Severity.OK
     ((verdict, what),) = told(sip_tls_certificate=here.with_name("expired.pem"))
-    assert verdict is Severity.DOUBTFUL
+    assert verdict is Severity.WARNING
     assert what.endswith("expired.pem: certificate has expired")
     ((verdict, what),) = told(sip_tls_certificate=here.with_name("nowhere.pem"))
-    assert verdict is Severity.BAD
+    assert verdict is Severity.BROKEN
     assert what.endswith("nowhere.pem cannot be read: No such file or directory")
 
 
 def test_authorities_that_webhooks_trust(store: Path) -> None:
     def told(**given: object) -> list[tuple[Severity, str]]:
-        return [(one.verdict, one.what) for one in checks.check_webhook_authorities(settings(store, **given))]
+        return [(one.severity, one.message) for one in checks.check_webhook_authorities(settings(store, **given))]
 
     here = Path(__file__)
     assert told() == []
-    assert told(webhook_authorities=here.with_name("localhost.pem"))[0][0] is Severity.FINE
+    assert told(webhook_authorities=here.with_name("localhost.pem"))[0][0] is Severity.OK
     for wrong, said in (("nowhere.pem", "cannot be read"), (here.name, "has no PEM certificate in it")):
         ((verdict, what),) = told(webhook_authorities=here.with_name(wrong))
-        assert verdict is Severity.BAD
+        assert verdict is Severity.BROKEN
         assert said in what
 
 
 def test_a_running_server_has_its_ports(store: Path) -> None:
     running = RunFile(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2", rtp="RTP ports 4-7 of 127.0.0.3", birth="")
-    assert "127.0.0.1:1" in checks.check_http(settings(store), running).what
-    assert "127.0.0.1:2" in checks.check_sip(settings(store), running).what
-    assert "RTP ports 4-7 of 127.0.0.3" in checks.check_rtp_ports(settings(store), running).what
+    assert "127.0.0.1:1" in checks.check_http(settings(store), running).message
+    assert "127.0.0.1:2" in checks.check_sip(settings(store), running).message
+    assert "RTP ports 4-7 of 127.0.0.3" in checks.check_rtp_ports(settings(store), running).message
 
 
 def test_an_rtp_port_that_is_taken(store: Path) -> None:
@@ -109,58 +109,58 @@ def test_an_rtp_port_that_is_taken(store: Path) -> None:
         port = held.getsockname()[1]
         base = port - port % 2
         finding = checks.check_rtp_ports(settings(store, rtp_base=base, rtp_rows=2), None)
-    assert finding.verdict is Severity.DOUBTFUL
-    assert "taken by other programs" in finding.what
+    assert finding.severity is Severity.WARNING
+    assert "taken by other programs" in finding.message
 
 
 def test_rtp_ports_among_the_ephemeral_ones(store: Path, tmp_path: Path) -> None:
     source = tmp_path / "range"
     source.write_text("20000\t60999\n")
     among = checks.check_ephemeral(settings(store, rtp_base=19000, rtp_rows=512), source)
-    assert among.verdict is Severity.DOUBTFUL
+    assert among.severity is Severity.WARNING
     assert "--rtp-base" in among.fix
-    assert checks.check_ephemeral(settings(store, rtp_base=18974, rtp_rows=512), source).verdict is Severity.FINE
+    assert checks.check_ephemeral(settings(store, rtp_base=18974, rtp_rows=512), source).severity is Severity.OK
     source.write_text("nonsense")
-    assert checks.check_ephemeral(settings(store), source).verdict is Severity.DOUBTFUL
+    assert checks.check_ephemeral(settings(store), source).severity is Severity.WARNING
 
 
 def test_too_few_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
     finding = checks.check_descriptors(settings(store))
-    assert finding.verdict is Severity.DOUBTFUL
-    assert "only 64 will have sound" in finding.what
+    assert finding.severity is Severity.WARNING
+    assert "only 64 will have sound" in finding.message
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
-    assert checks.check_descriptors(settings(store)).verdict is Severity.FINE
+    assert checks.check_descriptors(settings(store)).severity is Severity.OK
 
 
 def test_a_machine_that_wakes_late() -> None:
     import time
 
-    assert checks.check_clock(lambda length: time.sleep(length + 0.03), rounds=1).verdict is Severity.DOUBTFUL
+    assert checks.check_clock(lambda length: time.sleep(length + 0.03), rounds=1).severity is Severity.WARNING
 
 
 def test_a_store_that_cannot_be_opened(store: Path) -> None:
     store.parent.mkdir()
     store.write_text("a shopping list" * 100)
     finding = checks.check_store(settings(store))
-    assert finding.verdict is Severity.BAD
-    assert "cannot be used as a store" in finding.what
+    assert finding.severity is Severity.BROKEN
+    assert "cannot be used as a store" in finding.message
 
 
 def test_an_account_that_others_can_read(store: Path) -> None:
-    assert "will be made" in checks.check_account(settings(store)).what
+    assert "will be made" in checks.check_account(settings(store)).message
     load_or_create_account(store)
-    assert checks.check_account(settings(store)).verdict is Severity.FINE
+    assert checks.check_account(settings(store)).severity is Severity.OK
     account_path(store).chmod(0o644)
     finding = checks.check_account(settings(store))
-    assert finding.verdict is Severity.DOUBTFUL
+    assert finding.severity is Severity.WARNING
     assert finding.fix.startswith("chmod 600")
 
 
 def test_files_that_others_can_read(store: Path, tmp_path: Path) -> None:
     file = tmp_path / "holdfast.toml"
     file.write_text("[lines]\nalice = 'hush'")
-    assert checks.check_store(settings(store)).verdict is Severity.FINE
+    assert checks.check_store(settings(store)).severity is Severity.OK
     (store.parent / "recordings").mkdir(mode=0o700)
     file.chmod(0o600)
     known = settings(store).model_copy(update={"lines": read(file=file).lines})
@@ -168,7 +168,7 @@ def test_files_that_others_can_read(store: Path, tmp_path: Path) -> None:
     for path in (store, store.parent / "recordings", file):
         path.chmod(0o755)
     findings = list(checks.check_privacy(known, file))
-    assert [finding.verdict for finding in findings] == [Severity.DOUBTFUL] * 3
+    assert [finding.severity for finding in findings] == [Severity.WARNING] * 3
     assert [finding.fix for finding in findings] == [
         f"chmod 600 {store}",
         f"chmod 700 {store.parent / 'recordings'}",
@@ -179,12 +179,12 @@ def test_files_that_others_can_read(store: Path, tmp_path: Path) -> None:
 
 
 def test_sound_is_decoded_here() -> None:
-    assert checks.check_sound().verdict is Severity.FINE
+    assert checks.check_decoding().severity is Severity.OK
 
 
 def test_variables_that_set_nothing() -> None:
     findings = list(checks.check_environment({"HOLDFAST_SIP_PROT": "1", "HOLDFAST_SIP_PORT": "1"}))
-    assert [one.what for one in findings] == ["HOLDFAST_SIP_PROT sets nothing; did you mean HOLDFAST_SIP_PORT?"]
+    assert [one.message for one in findings] == ["HOLDFAST_SIP_PROT sets nothing; did you mean HOLDFAST_SIP_PORT?"]
 
 
 def test_the_command_ends_with_one_when_something_is_broken(
@@ -204,17 +204,19 @@ def test_the_command_ends_with_one_when_something_is_broken(
 
 def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
     store.parent.mkdir()
-    assert find_running(store) is None
-    alive = RunFile(pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2", rtp="", birth=birth_of(os.getpid()))
-    announce(store, alive)
-    assert find_running(store) == alive
-    announce(store, replace(alive, pid=2**22 + 1))
-    assert find_running(store) is None
-    announce(store, replace(alive, pid=1))
-    assert find_running(store) is None  # it crashed, and another process has its number now
-    withdraw(store)
-    withdraw(store)
-    assert find_running(store) is None
+    assert find_run_file(store) is None
+    alive = RunFile(
+        pid=os.getpid(), url="http://127.0.0.1:1", sip="127.0.0.1:2", rtp="", birth=process_start(os.getpid())
+    )
+    write_run_file(store, alive)
+    assert find_run_file(store) == alive
+    write_run_file(store, replace(alive, pid=2**22 + 1))
+    assert find_run_file(store) is None
+    write_run_file(store, replace(alive, pid=1))
+    assert find_run_file(store) is None  # it crashed, and another process has its number now
+    remove_run_file(store)
+    remove_run_file(store)
+    assert find_run_file(store) is None
 
 
 def test_trunks_are_told_as_they_stand() -> None:
@@ -226,5 +228,5 @@ def test_trunks_are_told_as_they_stand() -> None:
         trunk,
     ]
     findings = list(checks.check_trunks(routes))
-    assert [finding.verdict for finding in findings] == [Severity.FINE, Severity.DOUBTFUL, Severity.DOUBTFUL]
-    assert findings[1].what == "not registered with trunk acme@203.0.113.6:5060: 403 No"
+    assert [finding.severity for finding in findings] == [Severity.OK, Severity.WARNING, Severity.WARNING]
+    assert findings[1].message == "not registered with trunk acme@203.0.113.6:5060: 403 No"

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from holdfast.cli.server.http_limits import Door
+from holdfast.cli.server.http_limits import ConnectionLimits
 from holdfast.cli.server.http_server import http_server
 from holdfast.testing.server import HOST
 
@@ -49,7 +49,7 @@ async def without_end() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(door: Door | None = None) -> AsyncIterator[Address]:
+async def serving(door: ConnectionLimits | None = None) -> AsyncIterator[Address]:
     with socket.create_server((HOST, 0)) as listener:
         server = http_server(inside, door)
         running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -125,21 +125,21 @@ def by_proxy(host: str, words: bytes) -> bytes:
     ids=["nothing", "half a header, byte by byte", "half a body"],
 )
 async def test_a_request_that_never_comes_whole_is_cut(pieces: tuple[bytes, ...]) -> None:
-    async with serving(Door(within_s=0.3)) as address:
+    async with serving(ConnectionLimits(timeout_s=0.3)) as address:
         await said(address, *pieces, pause_s=0.05)
         assert (await said(address, ASK)).endswith(b"inside")
 
 
 async def test_a_kept_connection_is_used_again_after_the_time_of_one_request() -> None:
     ask = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    async with serving(Door(within_s=0.2)) as address:
+    async with serving(ConnectionLimits(timeout_s=0.2)) as address:
         heard = await said(address, ask, ask, ask[:-2] + b"Connection: close\r\n\r\n", pause_s=0.3)
     assert heard.count(b"inside") == 3
 
 
 @pytest.mark.parametrize("words", [b"", HALF, HALF_BODY], ids=["nothing", "half a header", "half a body"])
 async def test_slow_connections_of_a_host_make_room_for_others_and_for_its_own_newest(words: bytes) -> None:
-    async with serving(Door(most=40)) as address:
+    async with serving(ConnectionLimits(max_connections=40)) as address:
         slow = await opened(address, 110, words)
         for source in (HOST, OTHER_HOST, SLOW_HOST) * 10:
             assert (await said(address, HEALTH, source=source)).endswith(b"inside")
@@ -149,7 +149,7 @@ async def test_slow_connections_of_a_host_make_room_for_others_and_for_its_own_n
 
 
 async def test_slow_hosts_that_take_all_the_room_make_room_for_one_that_is_not_slow() -> None:
-    async with serving(Door(most=20)) as address:
+    async with serving(ConnectionLimits(max_connections=20)) as address:
         slow = [each for number in range(40) for each in await opened(address, 2, HALF, source=f"127.0.2.{number + 1}")]
         await come_to(60, slow)
         for source in (HOST, OTHER_HOST) * 10:
@@ -158,8 +158,8 @@ async def test_slow_hosts_that_take_all_the_room_make_room_for_one_that_is_not_s
 
 
 async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_and_is_cut_off() -> None:
-    door = Door(most=16, within_s=0.5)
-    crowd = door.crowd(SLOW_HOST, ours=False)
+    door = ConnectionLimits(max_connections=16, timeout_s=0.5)
+    crowd = door.crowd(SLOW_HOST, from_own_address=False)
     async with serving(door) as address:
         slow = await opened(address, 4, MUCH)
         assert (await said(address, HEALTH)).endswith(b"inside")
@@ -175,7 +175,7 @@ async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_
 
 
 async def test_who_reads_slowly_but_reads_gets_all() -> None:
-    async with serving(Door(within_s=1.0)) as address:
+    async with serving(ConnectionLimits(timeout_s=1.0)) as address:
         reader, writer = await asyncio.open_connection(*address, limit=4096)
         writer.write(MUCH.replace(b"Host: a", b"Host: a\r\nConnection: close"))
         heard = 0
@@ -188,7 +188,7 @@ async def test_who_reads_slowly_but_reads_gets_all() -> None:
 
 
 async def test_event_streams_of_a_host_leave_it_room_to_ask() -> None:
-    async with serving(Door(most=32)) as address:
+    async with serving(ConnectionLimits(max_connections=32)) as address:
         watching = await opened(address, 4, EVENTS)
         for reader, _ in watching:
             await reader.readuntil(b"begun")
@@ -205,7 +205,7 @@ async def test_event_streams_of_a_host_leave_it_room_to_ask() -> None:
 
 
 async def test_hosts_behind_a_trusted_proxy_count_by_the_address_it_forwards() -> None:
-    async with serving(Door(most=16, trusted_proxies=["127.0.0.8"])) as address:
+    async with serving(ConnectionLimits(max_connections=16, trusted_proxies=["127.0.0.8"])) as address:
         slow = await opened(address, 30, by_proxy("198.51.100.7", HALF_BODY), source="127.0.0.8")
         for host in ("198.51.100.8", "198.51.100.9") * 5:
             assert (await said(address, by_proxy(host, HEALTH), source="127.0.0.8")).endswith(b"inside")
@@ -214,7 +214,9 @@ async def test_hosts_behind_a_trusted_proxy_count_by_the_address_it_forwards() -
 
 
 async def test_a_forwarded_host_whose_requests_are_all_being_answered_gets_503_and_others_do_not() -> None:
-    async with serving(Door(most=16, most_streams=9, trusted_proxies=["127.0.0.8"])) as address:
+    async with serving(
+        ConnectionLimits(max_connections=16, max_streams_per_host=9, trusted_proxies=["127.0.0.8"])
+    ) as address:
         busy = await opened(address, 4, by_proxy("198.51.100.7", EVENTS), source="127.0.0.8")
         for reader, _ in busy:
             await reader.readuntil(b"begun")
@@ -227,7 +229,9 @@ async def test_a_forwarded_host_whose_requests_are_all_being_answered_gets_503_a
 
 @pytest.mark.parametrize("trusted", [["127.0.0.1"], []], ids=["trusted", "not trusted"])
 async def test_a_proxy_on_this_machine_leaves_room_for_what_we_ask_ourselves(trusted: list[str]) -> None:
-    async with serving(Door(most=16, most_of_one_host=4, most_streams=9, trusted_proxies=trusted)) as address:
+    async with serving(
+        ConnectionLimits(max_connections=16, max_per_host=4, max_streams_per_host=9, trusted_proxies=trusted)
+    ) as address:
         crowd = []
         for number in range(8):
             words = by_proxy(f"198.51.100.{number}", EVENTS)
@@ -239,7 +243,7 @@ async def test_a_proxy_on_this_machine_leaves_room_for_what_we_ask_ourselves(tru
 
 @pytest.mark.parametrize("words", [HALF, b"no HTTP\r\n\r\n", HALF[:-2] + b"Connection: upgrade\r\nUpgrade: x\r\n\r\n"])
 async def test_the_log_has_one_line_for_a_host(words: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(Door(most=8)) as address:
+    async with serving(ConnectionLimits(max_connections=8)) as address:
         slow = await opened(address, 100, words)
         assert (await said(address, ASK, source=OTHER_HOST)).endswith(b"inside")
         await shut(slow)
@@ -248,7 +252,7 @@ async def test_the_log_has_one_line_for_a_host(words: bytes, caplog: pytest.LogC
 
 
 async def test_aborted_connections_are_counted_no_more() -> None:
-    async with serving(Door(most=8)) as address:
+    async with serving(ConnectionLimits(max_connections=8)) as address:
         for words in (b"", HALF, HALF_BODY, EVENTS, MUCH) * 20:
             await shut(await opened(address, 1, words))
         busy = await opened(address, 1, EVENTS)

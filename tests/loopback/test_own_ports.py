@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from holdfast.cli.run_file import find_running
+from holdfast.cli.run_file import find_run_file
 from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused, LegRinging, PhoneHeld
@@ -279,7 +279,7 @@ async def test_a_called_phone_that_names_a_port_of_ours_is_acknowledged_and_hung
 
 async def test_a_server_knows_its_own_ports() -> None:
     async with Server(settings={"default_voice_url": "http://127.0.0.1:9/voice"}) as server, FarEnd() as far:
-        running = find_running(server.store)
+        running = find_run_file(server.store)
         assert running is not None
         found = re.search(r"(\d+)-(\d+)", running.rtp)
         assert found is not None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.client import Client
-from holdfast.cli.run_file import find_running
+from holdfast.cli.run_file import find_run_file
 from holdfast.store.account_file import StoredAccount
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, free_rtp_base
@@ -66,7 +66,7 @@ async def served(
         )
     try:
         async with asyncio.timeout(40):
-            while find_running(store) is None:
+            while find_run_file(store) is None:
                 assert process.returncode is None, log.read_text("utf-8")
                 await asyncio.sleep(0.05)
         yield process.pid, store
@@ -121,7 +121,7 @@ async def test_no_process_shows_a_secret_in_its_environment_or_its_arguments(way
     async with served(tmp_path, **GIVEN[way]) as (pid, store):  # type: ignore[arg-type]  # by name from a table
         for each in await whole_family(pid):
             assert [secret for secret in SECRETS if secret in shown(each)] == [], command(each)
-        running = find_running(store)
+        running = find_run_file(store)
         assert running is not None
         assert running.pid == pid, "the process that was started is the supervisor"
         ask = Client(url=running.url, credentials=StoredAccount(sid=SID, token=TOKEN))

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 
 from holdfast.cli.client import Client, ServerRefused
-from holdfast.cli.run_file import find_running, running_file
+from holdfast.cli.run_file import find_run_file, run_file_path
 from holdfast.store.account_file import StoredAccount
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
@@ -447,7 +447,7 @@ async def test_free_ports_are_chosen_and_told_to_other_commands(tmp_path: Path) 
         assert process.stdout is not None
         async with asyncio.timeout(30):
             first = (await process.stdout.readline()).decode()
-        running = find_running(store)
+        running = find_run_file(store)
         assert running is not None
         assert running.url in first
         assert running.sip in first
@@ -463,5 +463,5 @@ async def test_free_ports_are_chosen_and_told_to_other_commands(tmp_path: Path) 
         async with asyncio.timeout(20):
             await process.communicate()
     assert process.returncode == 0
-    assert not running_file(store).exists()
+    assert not run_file_path(store).exists()
     assert json.loads((tmp_path / "holdfast.account").read_text())["account_sid"].startswith("AC")

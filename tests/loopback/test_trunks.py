@@ -276,9 +276,9 @@ async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server
         await until(lambda: bool(carrier.contacts()))
         shown: list[Finding] = []
         async with asyncio.timeout(5):
-            while not any(finding.verdict is Severity.FINE for finding in shown):
+            while not any(finding.severity is Severity.OK for finding in shown):
                 shown = list(check_trunks((await asyncio.to_thread(ask.get, "/engine/routes"))["routes"]))
-        assert [finding.what for finding in shown] == [f"registered with trunk acme@{host}:{port}"]
+        assert [finding.message for finding in shown] == [f"registered with trunk acme@{host}:{port}"]
         figures = await asyncio.to_thread(ask.text, "/metrics")
         assert f'holdfast_trunk_registered{{trunk="acme@{host}:{port}"}} 1.0' in figures
     finally:

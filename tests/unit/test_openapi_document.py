@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.openapi_document import matching, narrowed, operations, resource_of
+from scripts.openapi_document import find_path, narrow, operations, resource_of
 
 BASE = "/2010-04-01/Accounts/{AccountSid}"
 ONE, LOG = f"{BASE}/Calls/{{Sid}}.json", f"{BASE}/Calls/{{CallSid}}/Notifications/{{Sid}}.json"
@@ -70,39 +70,39 @@ SEEDS = {
 
 def test_paths_and_forms_name_what_is_seeded() -> None:
     before = document()
-    narrow = narrowed(before, SEEDS, url="http://127.0.0.1:1")
+    narrowed = narrow(before, SEEDS, url="http://127.0.0.1:1")
     assert before == document(), "the document that was given is left alone"
-    post = narrow["paths"][ONE]["post"]
+    post = narrowed["paths"][ONE]["post"]
     assert [parameter["schema"].get("enum") for parameter in post["parameters"]] == [None, ["CA1", "CA2"]]
     assert "examples" not in post["parameters"][1]
     form = post["requestBody"]["content"]["application/x-www-form-urlencoded"]
     assert form["schema"]["properties"]["Url"]["enum"] == ["http://127.0.0.1:9/"]
     assert form["schema"]["properties"]["Status"] == {"type": "string"}
     assert form["examples"]["redirect"]["value"] == {"Url": "http://127.0.0.1:9/", "Status": "completed"}
-    assert narrow["servers"] == [{"url": "http://127.0.0.1:1"}]
-    assert "servers" not in narrow["paths"][ONE]
+    assert narrowed["servers"] == [{"url": "http://127.0.0.1:1"}]
+    assert "servers" not in narrowed["paths"][ONE]
 
 
 def test_a_seed_of_one_place_goes_before_that_of_its_resource() -> None:
-    get = narrowed(document(), SEEDS, url="http://127.0.0.1:1")["paths"][LOG]["get"]
+    get = narrow(document(), SEEDS, url="http://127.0.0.1:1")["paths"][LOG]["get"]
     assert [parameter["schema"].get("enum") for parameter in get["parameters"]] == [["CA2"], None]
 
 
 def test_answers_are_strict_and_examples_settle_contradictions() -> None:
-    narrow = narrowed(document(), SEEDS, url="http://127.0.0.1:1")
-    schema = narrow["components"]["schemas"]["call"]
+    narrowed = narrow(document(), SEEDS, url="http://127.0.0.1:1")
+    schema = narrowed["components"]["schemas"]["call"]
     assert schema["required"] == ["reason", "sid", "status"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["reason"]["anyOf"][1] == {"enum": [None], "nullable": True}
     assert schema["properties"]["status"] == {"$ref": "#/components/schemas/status"}
-    answer = narrow["paths"][ONE]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    answer = narrowed["paths"][ONE]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer["properties"]["next_page_uri"]["format"] == "uri-reference"
 
 
 def test_requests_are_counted_for_the_operation_they_were_for() -> None:
     known = list(operations(document()))
     assert known == [("POST", ONE), ("GET", LOG)]
-    assert matching("/2010-04-01/Accounts/AC1/Calls/CA1.json", "POST", known) == ONE
-    assert matching("/2010-04-01/Accounts/AC1/Calls/CA1/Notifications/NO1.json", "GET", known) == LOG
-    assert matching("/2010-04-01/Accounts/AC1/Calls/CA1.json", "GET", known) is None
+    assert find_path("/2010-04-01/Accounts/AC1/Calls/CA1.json", "POST", known) == ONE
+    assert find_path("/2010-04-01/Accounts/AC1/Calls/CA1/Notifications/NO1.json", "GET", known) == LOG
+    assert find_path("/2010-04-01/Accounts/AC1/Calls/CA1.json", "GET", known) is None
     assert resource_of(LOG, "Sid") == "Notifications"

@@ -33,7 +33,7 @@ def test_defaults_are_those_of_the_manual(tmp_path: Path) -> None:
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8080)
     assert (settings.sip_host, settings.sip_port) == ("127.0.0.1", 5060)
     assert settings.store_path == tmp_path / "data" / "holdfast" / "holdfast.db"
-    assert settings.sound_ip == "127.0.0.1"
+    assert settings.media_ip == "127.0.0.1"
 
 
 def test_the_data_directory_falls_back_to_the_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -309,4 +309,4 @@ def test_tls_needs_a_certificate_before_anything_else() -> None:
     ],
 )
 def test_phones_are_never_told_to_reach_us_nowhere(given: dict[str, str], shown: str | None) -> None:
-    assert Settings.model_validate(given).shown_ip == shown
+    assert Settings.model_validate(given).advertised_ip == shown

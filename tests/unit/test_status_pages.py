@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.status_pages import ANSWERS, LONGEST, PAGES, footnotes, rows, tidy
+from scripts.status_pages import ANSWERS, MAX_CELL, PAGES, footnotes, rows, tidy
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?[^`]*`")
@@ -51,7 +51,7 @@ def test_every_row_that_says_yes_names_its_proof(page: str) -> None:
 def test_every_row_is_an_answer_and_one_line(page: str) -> None:
     answered = list(rows((ROOT / page).read_text("utf-8")))
     assert [row for row, answer, _, _ in answered if answer not in ANSWERS] == []
-    assert [row for row, _, _, cells in answered if any(len(cell) > LONGEST for cell in cells)] == []
+    assert [row for row, _, _, cells in answered if any(len(cell) > MAX_CELL for cell in cells)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

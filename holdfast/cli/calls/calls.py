@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.cli.client import client_of
+from holdfast.cli.client import make_client
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.terminal import table
+from holdfast.cli.terminal import print_table
 
 
 def calls(config: Config = None, store: Store = None) -> None:
@@ -17,15 +17,15 @@ def calls(config: Config = None, store: Store = None) -> None:
     holdfast calls | cut -f1           without a terminal: one call per line, tabs between
     holdfast hold CA…
     """
-    listed = client_of(settings_from(config=config, store=store)).get("/calls", has="calls")
-    table(
+    listed = make_client(settings_from(config=config, store=store)).get("/calls", required_key="calls")
+    print_table(
         ("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"),
-        [row_of(call) for call in listed["calls"]],
+        [call_row(call) for call in listed["calls"]],
         empty="no live calls; a phone can call in now (docs/phones.md), or an app can POST Calls",
     )
 
 
-def row_of(call: dict[str, Any]) -> tuple[str, ...]:
+def call_row(call: dict[str, Any]) -> tuple[str, ...]:
     """A call as the table shows it. HELD tells a hold of ours from one by the phone's own key."""
     shown = [call.get(key) for key in ("sid", "from", "to", "status")]
     held = ", ".join(word for word, key in (("held", "held"), ("by phone", "held_by_phone")) if call.get(key))

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import about_call, client_of
+from holdfast.cli.client import call_errors, make_client
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.terminal import say
+from holdfast.cli.terminal import print_line
 
 
 def explain(
@@ -22,11 +22,11 @@ def explain(
     \b
     holdfast explain CA…
     """
-    client = client_of(settings_from(config=config, store=store))
-    with about_call(call):
+    client = make_client(settings_from(config=config, store=store))
+    with call_errors(call):
         told = client.text(f"/engine/explain/{call}")
-    for line in [*told.splitlines(), *holds_of(call, client.get("/calls", has="calls")["calls"])]:
-        say(line)
+    for line in [*told.splitlines(), *holds_of(call, client.get("/calls", required_key="calls")["calls"])]:
+        print_line(line)
 
 
 def holds_of(call: str, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import Client, client_of
+from holdfast.cli.client import Client, make_client
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, number_of, settings_from
-from holdfast.cli.terminal import CommandStopped, note, say, table
+from holdfast.cli.terminal import CommandStopped, print_line, print_note, print_table
 
 
 def hold(
@@ -37,8 +37,8 @@ def hold(
     """
     limit_s = None if limit is None else number_of("--limit", limit)
     body: dict[str, object] = {"call": call, "music": music, "by": by, "reason": reason, "limit_s": limit_s}
-    done = client_of(settings_from(config=config, store=store)).post("/holds", body, has="status")
-    say(f"{done['id']} {done['status']}")
+    done = make_client(settings_from(config=config, store=store)).post("/holds", body, required_key="status")
+    print_line(f"{done['id']} {done['status']}")
 
 
 def resume(
@@ -57,8 +57,10 @@ def resume(
         raise CommandStopped(
             f"{which!r} is neither a call (CA…) nor a hold (HO…)", fix="holdfast holds", status=WRONG_SETTINGS
         )
-    done = client_of(settings_from(config=config, store=store)).post(f"/holds/{which}/resume", {"by": by}, has="status")
-    say(f"{done['id']} {done['status']}")
+    done = make_client(settings_from(config=config, store=store)).post(
+        f"/holds/{which}/resume", {"by": by}, required_key="status"
+    )
+    print_line(f"{done['id']} {done['status']}")
 
 
 def holds(
@@ -72,22 +74,22 @@ def holds(
     holdfast holds
     holdfast holds --watch             until Ctrl-C
     """
-    client = client_of(settings_from(config=config, store=store))
+    client = make_client(settings_from(config=config, store=store))
     with ExitStack() as stack:
         # Watched before they are listed, so that nothing is missed in between.
         events = stack.enter_context(client.events("/events")) if watch else None
         _list(client)
         if events is not None:
-            note("watching; Ctrl-C ends it")
+            print_note("watching; Ctrl-C ends it")
             for event in events:
-                say(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
+                print_line(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
             raise CommandStopped("the server has stopped, and the watching with it", fix="holdfast serve")
 
 
 def _list(client: Client) -> None:
-    table(
+    print_table(
         ("HOLD", "CALL", "STATUS", "BY", "SINCE"),
-        [_row(one) for one in client.get("/holds", has="holds")["holds"]],
+        [_row(one) for one in client.get("/holds", required_key="holds")["holds"]],
         empty="nobody was held yet; holdfast calls lists whom you can hold",
     )
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.client import about_call, client_of
+from holdfast.cli.client import call_errors, make_client
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.terminal import say
+from holdfast.cli.terminal import print_line
 
 
 def ladder(
@@ -25,12 +25,12 @@ def ladder(
     holdfast ladder CA… | less
     holdfast ladder CA… --sip
     """
-    client = client_of(settings_from(config=config, store=store))
+    client = make_client(settings_from(config=config, store=store))
     path = f"/engine/ladder/{call}"
-    with about_call(call):
-        drawn = "\n".join(messages(client.get(path, has="entries"))) if sip else client.text(path)
+    with call_errors(call):
+        drawn = "\n".join(messages(client.get(path, required_key="entries"))) if sip else client.text(path)
     for line in drawn.splitlines():
-        say(line)
+        print_line(line)
 
 
 def messages(ladder: Mapping[str, Any]) -> Iterator[str]:

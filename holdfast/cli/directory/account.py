@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from holdfast.cli.client import credentials_of
+from holdfast.cli.client import load_credentials
 from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.run_file import address_of
-from holdfast.cli.terminal import OUT, note, say
+from holdfast.cli.terminal import OUT, print_line, print_note
 
 
 def account(config: Config = None, store: Store = None) -> None:
@@ -21,7 +21,7 @@ def account(config: Config = None, store: Store = None) -> None:
     python examples/a_hold_in_conference.py CF… CA… http://…
     """
     settings = settings_from(config=config, store=store)
-    credentials = credentials_of(settings)
+    credentials = load_credentials(settings)
     url = address_of(settings)
     values = {
         "TWILIO_ACCOUNT_SID": credentials.sid,
@@ -29,6 +29,6 @@ def account(config: Config = None, store: Store = None) -> None:
         "TWILIO_API_BASE_URL": url,
     }
     for name, value in values.items():
-        say(f"export {name}={shlex.quote(value)}")
+        print_line(f"export {name}={shlex.quote(value)}")
     if OUT.is_terminal:
-        note(f'# in code: client.api.base_url = "{url}"   or, with no edit: holdfast run -- python app.py')
+        print_note(f'# in code: client.api.base_url = "{url}"   or, with no edit: holdfast run -- python app.py')

@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.directory.directory import (
-    in_the_store,
-    remind_of_file,
+    find_server,
+    note_if_in_file,
     remove_entry,
-    server_of,
+    with_stored_directory,
 )
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from
-from holdfast.cli.passwords import FromStdin, password_from
-from holdfast.cli.run_file import find_running
-from holdfast.cli.terminal import CommandStopped, say, table
+from holdfast.cli.passwords import FromStdin, read_password
+from holdfast.cli.run_file import find_run_file
+from holdfast.cli.terminal import CommandStopped, print_line, print_table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory.directory import LINE_NAME, Directory
 from holdfast.voice.runtime.directory.records import MIN_PASSWORD_LENGTH, LineRecord
@@ -65,12 +65,12 @@ def add(
             fix="Use letters, digits and . _ + -, at most 64: holdfast line add alice",
             status=WRONG_SETTINGS,
         )
-    password = password_from(password, stdin=password_stdin, confirm=True)
+    password = read_password(password, stdin=password_stdin, confirm=True)
     allowed = () if no_calls else tuple(may_call or [""])
     believed = rtp_source_from(rtp_source)
     line = LineRecord.with_password(name=name, password=password, may_call=allowed, rtp_source=believed)
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
+    if server := find_server(settings):
         fields: dict[str, object] = {
             "name": name,
             "password": password,
@@ -85,19 +85,21 @@ def add(
             status=WRONG_SETTINGS,
         )
     else:
-        in_the_store(settings, lambda directory: directory.put_line(line))
-    say(f"line {name} may register at sip:{_registrar(settings)}")
+        with_stored_directory(settings, lambda directory: directory.put_line(line))
+    print_line(f"line {name} may register at sip:{_registrar(settings)}")
 
 
 @app.command("list")
 def list_lines(config: Config = None, store: Store = None) -> None:
     """List the lines."""
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
-        names = {str(one["name"]) for one in server.get("/engine/lines", has="lines")["lines"]}
+    if server := find_server(settings):
+        names = {str(one["name"]) for one in server.get("/engine/lines", required_key="lines")["lines"]}
     else:
-        names = in_the_store(settings, _names) | settings.lines.keys()
-    table(("LINE",), [(name,) for name in sorted(names)], empty="no lines yet: holdfast line add alice --password …")
+        names = with_stored_directory(settings, _names) | settings.lines.keys()
+    print_table(
+        ("LINE",), [(name,) for name in sorted(names)], empty="no lines yet: holdfast line add alice --password …"
+    )
 
 
 @app.command("remove")
@@ -106,15 +108,15 @@ def remove(name: Name, config: Config = None, store: Store = None) -> None:
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"there is no line {name}", fix="holdfast line list")
     remove_entry(settings, "lines", name, lambda directory: directory.remove_line(name), missing=missing)
-    say(f"line {name} is removed")
-    remind_of_file("lines", name, settings.lines)
+    print_line(f"line {name} is removed")
+    note_if_in_file("lines", name, settings.lines)
 
 
 def _registrar(settings: Settings) -> str:
     """Where phones register: where the running server listens, else where it would."""
-    running = find_running(settings.store_path)
+    running = find_run_file(settings.store_path)
     host, _, port = running.sip.rpartition(":") if running else (settings.sip_host, ":", str(settings.sip_port))
-    return f"{settings.shown_ip or host}:{port}"
+    return f"{settings.advertised_ip or host}:{port}"
 
 
 async def _names(directory: Directory) -> set[str]:

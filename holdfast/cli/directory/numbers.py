@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import typer
 
 from holdfast.cli.directory.directory import (
-    in_the_store,
-    remind_of_file,
+    find_server,
+    note_if_in_file,
     remove_entry,
-    server_of,
+    with_stored_directory,
 )
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, settings_from, word_of
-from holdfast.cli.terminal import CommandStopped, say, table
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, choice_of, settings_from
+from holdfast.cli.terminal import CommandStopped, print_line, print_table
 from holdfast.voice.runtime.directory.directory import E164, Directory
 from holdfast.voice.runtime.directory.records import NumberRecord
 
@@ -53,25 +53,27 @@ def add(
         urlsplit(voice_url).scheme not in ("http", "https") or not urlsplit(voice_url).netloc
     ):
         raise CommandStopped(f"{voice_url!r} is not a web address", fix="Say http://host/path.", status=WRONG_SETTINGS)
-    method = word_of("--voice-method", voice_method, _METHODS)
+    method = choice_of("--voice-method", voice_method, _METHODS)
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
+    if server := find_server(settings):
         server.post("/engine/numbers", {"phone_number": number, "voice_url": voice_url, "voice_method": method})
     else:
-        in_the_store(settings, lambda directory: _put(directory, number, voice_url, method))
-    say(f"number {number} " + (f"is answered by {voice_url}" if voice_url else f"rings the line {number}"))
+        with_stored_directory(settings, lambda directory: _put(directory, number, voice_url, method))
+    print_line(f"number {number} " + (f"is answered by {voice_url}" if voice_url else f"rings the line {number}"))
 
 
 @app.command("list")
 def list_numbers(config: Config = None, store: Store = None) -> None:
     """List the numbers."""
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
-        listed = server.get("/engine/numbers", has="numbers")["numbers"]
+    if server := find_server(settings):
+        listed = server.get("/engine/numbers", required_key="numbers")["numbers"]
         rows = {str(one["phone_number"]): str(one["voice_url"] or "") for one in listed}
     else:
-        rows = in_the_store(settings, _rows) | {key: one.voice_url or "" for key, one in settings.numbers.items()}
-    table(
+        rows = with_stored_directory(settings, _rows) | {
+            key: one.voice_url or "" for key, one in settings.numbers.items()
+        }
+    print_table(
         ("NUMBER", "VOICE URL"),
         sorted(rows.items()),
         empty="no numbers yet: holdfast number add +15550100 --voice-url …",
@@ -85,8 +87,8 @@ def remove(number: Number, config: Config = None, store: Store = None) -> None:
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"{number} is no number of yours", fix="holdfast number list")
     remove_entry(settings, "numbers", number, lambda directory: directory.remove_number(number), missing=missing)
-    say(f"number {number} is removed")
-    remind_of_file("numbers", number, settings.numbers)
+    print_line(f"number {number} is removed")
+    note_if_in_file("numbers", number, settings.numbers)
 
 
 def _checked(number: str) -> str:

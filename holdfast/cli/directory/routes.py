@@ -10,14 +10,14 @@ import typer
 
 from holdfast.cli.client import NOT_FOUND, ServerRefused
 from holdfast.cli.directory.directory import (
-    in_the_store,
-    remind_of_file,
+    find_server,
+    note_if_in_file,
     remove_entry,
-    server_of,
+    with_stored_directory,
 )
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from, word_of
-from holdfast.cli.passwords import FromStdin, password_from
-from holdfast.cli.terminal import CommandStopped, say, table
+from holdfast.cli.options import WRONG_SETTINGS, Config, Store, choice_of, rtp_source_from, settings_from
+from holdfast.cli.passwords import FromStdin, read_password
+from holdfast.cli.terminal import CommandStopped, print_line, print_table
 from holdfast.settings import Settings
 from holdfast.voice.runtime.directory.directory import (
     DOMAIN,
@@ -82,9 +82,9 @@ def add(
     holdfast route add + --host 203.0.113.5 --user acme --register      we register there
     holdfast route add + --host 203.0.113.6 --user acme --backup        tried when that one fails
     """
-    kind = word_of("--transport", transport, _TRANSPORTS)
+    kind = choice_of("--transport", transport, _TRANSPORTS)
     if password_stdin or (user is not None and password is None):
-        password = password_from(password, stdin=password_stdin)
+        password = read_password(password, stdin=password_stdin)
     if register and user is None:
         raise _wrong("--register needs a user to register", "Say who we are there: --user NAME")
     route = RouteRecord(
@@ -107,13 +107,13 @@ def add(
     there = _where(route.host, route.port, route.transport)
     if backup:
         _add_backup(settings, route)
-        say(f"numbers that begin with {route.prefix} leave by {there} when their own trunk fails")
+        print_line(f"numbers that begin with {route.prefix} leave by {there} when their own trunk fails")
         return
-    if server := server_of(settings):
+    if server := find_server(settings):
         server.post("/engine/routes", _fields(route) | {"prefix": route.prefix})
     else:
-        in_the_store(settings, lambda directory: directory.put_route(route))
-    say(f"numbers that begin with {route.prefix} leave by {there}")
+        with_stored_directory(settings, lambda directory: directory.put_route(route))
+    print_line(f"numbers that begin with {route.prefix} leave by {there}")
 
 
 def _fields(trunk: RouteRecord) -> dict[str, object]:
@@ -123,12 +123,12 @@ def _fields(trunk: RouteRecord) -> dict[str, object]:
 
 def _add_backup(settings: Settings, trunk: RouteRecord) -> None:
     missing = CommandStopped(f"there is no route for {trunk.prefix}", fix="Add its own trunk first, without --backup.")
-    if server := server_of(settings):
+    if server := find_server(settings):
         try:
             server.post(f"/engine/routes/{trunk.prefix}/backup", _fields(trunk))
         except ServerRefused as refused:
             raise missing if refused.http_status == NOT_FOUND else refused from refused
-    elif not in_the_store(settings, lambda directory: directory.put_backup(trunk.prefix, trunk)):
+    elif not with_stored_directory(settings, lambda directory: directory.put_backup(trunk.prefix, trunk)):
         raise missing
 
 
@@ -136,19 +136,19 @@ def _add_backup(settings: Settings, trunk: RouteRecord) -> None:
 def list_routes(config: Config = None, store: Store = None) -> None:
     """List the routes."""
     settings = settings_from(config=config, store=store)
-    if server := server_of(settings):
+    if server := find_server(settings):
         listed = server.get("/engine/routes")["routes"]
         rows = {
-            str(one["prefix"]): (_shown(one), ", ".join(one["sources"]), _standing(one.get("registration")))
+            str(one["prefix"]): (_shown(one), ", ".join(one["sources"]), _registration_text(one.get("registration")))
             for one in listed
         }
     else:
-        rows = in_the_store(settings, _rows)
+        rows = with_stored_directory(settings, _rows)
         for prefix, trunk in settings.routes.items():
             port = trunk.port or DEFAULT_PORTS[trunk.transport]
             behind = "" if trunk.backup is None else f", then {trunk.backup.host}"
             rows[prefix] = (_where(trunk.host, port, trunk.transport) + behind, ", ".join(trunk.sources), "")
-    table(
+    print_table(
         ("PREFIX", "TRUNK", "CALLS COME IN FROM", "REGISTERED"),
         [(prefix, *rest) for prefix, rest in sorted(rows.items())],
         empty="no routes: numbers that are not yours cannot be called. holdfast route add + --host …",
@@ -162,8 +162,8 @@ def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"there is no route for {prefix}", fix="holdfast route list")
     remove_entry(settings, "routes", prefix, lambda directory: directory.remove_route(prefix), missing=missing)
-    say(f"the route for {prefix} is removed")
-    remind_of_file("routes", prefix, settings.routes)
+    print_line(f"the route for {prefix} is removed")
+    note_if_in_file("routes", prefix, settings.routes)
 
 
 def _where(host: str, port: int, transport: str) -> str:
@@ -218,7 +218,7 @@ def _shown(one: dict[str, Any]) -> str:
     return f"{where}, then {one['backup']['host']}" if one.get("backup") else where
 
 
-def _standing(told: dict[str, Any] | None) -> str:
+def _registration_text(told: dict[str, Any] | None) -> str:
     """How we stand with a trunk, in a word or two."""
     match told:
         case None:

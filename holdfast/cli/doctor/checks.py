@@ -24,68 +24,68 @@ OTHER_FILES = 128
 """Descriptors a process needs beside its RTP sockets."""
 SIP_STEP = 10
 """From a SIP port that is taken to one that may be free; the next one is that of TLS."""
-LEAST_FREE_BYTES = 100_000_000
-LATE_MS = 15.0
+MIN_FREE_BYTES = 100_000_000
+MAX_LATE_MS = 15.0
 """A wake-up later than this makes the 20 ms clock of the media process skip."""
 
 
 class Severity(StrEnum):
     """How good or bad a finding is."""
 
-    FINE = "✓"
-    DOUBTFUL = "!"
-    BAD = "✗"
+    OK = "✓"
+    WARNING = "!"
+    BROKEN = "✗"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What was seen, and what to do about it."""
 
-    verdict: Severity
-    what: str
+    severity: Severity
+    message: str
     fix: str = ""
 
 
-def fine(what: str) -> Finding:
+def ok(what: str) -> Finding:
     """Nothing to do."""
-    return Finding(verdict=Severity.FINE, what=what)
+    return Finding(severity=Severity.OK, message=what)
 
 
-def doubtful(what: str, fix: str) -> Finding:
+def warning(what: str, fix: str) -> Finding:
     """It works, and may surprise."""
-    return Finding(verdict=Severity.DOUBTFUL, what=what, fix=fix)
+    return Finding(severity=Severity.WARNING, message=what, fix=fix)
 
 
-def bad(what: str, fix: str) -> Finding:
+def broken(what: str, fix: str) -> Finding:
     """`holdfast serve` cannot do its work like this."""
-    return Finding(verdict=Severity.BAD, what=what, fix=fix)
+    return Finding(severity=Severity.BROKEN, message=what, fix=fix)
 
 
 def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Variables that were meant to set something and do not."""
-    for warning in unknown_variables(environment):
-        yield doubtful(warning, "docs/settings.md lists every setting.")
+    for problem in unknown_variables(environment):
+        yield warning(problem, "docs/settings.md lists every setting.")
 
 
 def check_http(settings: Settings, running: RunFile | None) -> Finding:
     """Whether the HTTP port is ours to take."""
     if running is not None:
-        return fine(f"a Holdfast runs at {running.url} (process {running.pid})")
+        return ok(f"a Holdfast runs at {running.url} (process {running.pid})")
     return _listen(socket.SOCK_STREAM, settings.http_host, settings.http_port, "HTTP", "http-port")
 
 
 def check_sip(settings: Settings, running: RunFile | None) -> Finding:
     """Whether the SIP port is ours to take, for datagrams and for connections."""
     if running is not None:
-        return fine(f"SIP is served at {running.sip}")
+        return ok(f"SIP is served at {running.sip}")
     free = _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
-    if free.verdict is Severity.BAD:
+    if free.severity is Severity.BROKEN:
         return free
     connected = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
-    if connected.verdict is Severity.BAD or settings.sip_tls_certificate is None:
+    if connected.severity is Severity.BROKEN or settings.sip_tls_certificate is None:
         return connected
     secured = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "SIP over TLS", "sip-tls-port")
-    return secured if secured.verdict is Severity.BAD else connected
+    return secured if secured.severity is Severity.BROKEN else connected
 
 
 def check_certificate(settings: Settings) -> Iterator[Finding]:
@@ -105,12 +105,12 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
             TlsFiles(certificate=certificate, key=settings.sip_tls_key, authorities=settings.sip_tls_authorities)
         )
     except CertificateUnusable as wrong:
-        yield bad(f"{wrong.setting}: {wrong.message}", "docs/trunks.md tells how to make a certificate")
+        yield broken(f"{wrong.setting}: {wrong.message}", "docs/trunks.md tells how to make a certificate")
         return
     if why := doubt(tls, certificate):
-        yield doubtful(why, f"See its dates: openssl x509 -noout -dates -in {certificate}")
+        yield warning(why, f"See its dates: openssl x509 -noout -dates -in {certificate}")
     else:
-        yield fine(f"the certificate in {certificate} can be used")
+        yield ok(f"the certificate in {certificate} can be used")
 
 
 def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
@@ -123,9 +123,9 @@ def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
     try:
         tls_context(settings.webhook_authorities)
     except WebhookSettingInvalid as wrong:
-        yield bad(wrong.message, "Name a PEM file with the certificates of your own authority.")
+        yield broken(wrong.message, "Name a PEM file with the certificates of your own authority.")
     else:
-        yield fine(f"webhooks trust the authorities in {settings.webhook_authorities} too")
+        yield ok(f"webhooks trust the authorities in {settings.webhook_authorities} too")
 
 
 def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -136,39 +136,41 @@ def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             where = f"trunk {trunk.get('user')}@{trunk['host']}:{trunk['port']}"
             match trunk.get("registration"):
                 case {"state": "registered"}:
-                    yield fine(f"registered with {where}")
+                    yield ok(f"registered with {where}")
                 case {"state": "failed", "status": status, "reason": reason}:
-                    yield doubtful(
+                    yield warning(
                         f"not registered with {where}: {status} {reason}",
                         "Its calls do not come. Compare user, password and domain with what the provider gave you.",
                     )
                 case {"state": _}:
-                    yield doubtful(f"{where} has not answered our registration yet", "Is its address right?")
+                    yield warning(f"{where} has not answered our registration yet", "Is its address right?")
             trunk = trunk.get("backup")
 
 
 def rtp_ports(settings: Settings) -> str:
     """Where sound is served, in words."""
-    return f"RTP ports {settings.rtp_base}-{settings.rtp_base + 2 * settings.rtp_rows - 1} of {settings.sound_ip}"
+    return f"RTP ports {settings.rtp_base}-{settings.rtp_base + 2 * settings.rtp_rows - 1} of {settings.media_ip}"
 
 
 def check_rtp_ports(settings: Settings, running: RunFile | None) -> Finding:
     """Whether the RTP ports are free; a server that runs has its own, whatever its options were."""
     if running is not None:
-        return fine(f"sound is served at {running.rtp}")
+        return ok(f"sound is served at {running.rtp}")
     where = rtp_ports(settings)
     taken = 0
     for port in range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows):
         try:
-            with _socket(socket.SOCK_DGRAM, settings.sound_ip) as probe:
-                probe.bind((settings.sound_ip, port))
+            with _socket(socket.SOCK_DGRAM, settings.media_ip) as probe:
+                probe.bind((settings.media_ip, port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return bad(f"{where} cannot be opened: {error.strerror}", "Set rtp_ip to an address of this machine.")
+                return broken(
+                    f"{where} cannot be opened: {error.strerror}", "Set rtp_ip to an address of this machine."
+                )
             taken += 1
     if taken:
-        return doubtful(f"{taken} of {where} are taken by other programs", "Give another range: --rtp-base 20000")
-    return fine(f"{where}: {settings.rtp_rows} legs can have sound at once")
+        return warning(f"{taken} of {where} are taken by other programs", "Give another range: --rtp-base 20000")
+    return ok(f"{where}: {settings.rtp_rows} legs can have sound at once")
 
 
 def check_ephemeral(settings: Settings, source: Path = EPHEMERAL_PORTS) -> Finding:
@@ -176,14 +178,14 @@ def check_ephemeral(settings: Settings, source: Path = EPHEMERAL_PORTS) -> Findi
     try:
         lowest, highest = (int(port) for port in source.read_text().split())
     except (OSError, ValueError):
-        return doubtful(f"{source} cannot be read", "Choose RTP ports that the system does not give out by itself.")
+        return warning(f"{source} cannot be read", "Choose RTP ports that the system does not give out by itself.")
     last = settings.rtp_base + 2 * settings.rtp_rows - 1
     if settings.rtp_base <= highest and last >= lowest:
-        return doubtful(
+        return warning(
             f"RTP ports {settings.rtp_base}-{last} lie in what the system gives to any program ({lowest}-{highest})",
             "Give a range below it: --rtp-base 16384",
         )
-    return fine(f"RTP ports lie outside the ephemeral range {lowest}-{highest}")
+    return ok(f"RTP ports lie outside the ephemeral range {lowest}-{highest}")
 
 
 def check_descriptors(settings: Settings) -> Finding:
@@ -192,26 +194,28 @@ def check_descriptors(settings: Settings) -> Finding:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         fitting = max((hard - OTHER_FILES) // 2, 0)
-        return doubtful(
+        return warning(
             f"{hard} files may be open; {settings.rtp_rows} legs need {needed}, so only {fitting} will have sound",
             f"Raise the limit (ulimit -Hn {needed}), or ask for less: --rtp-rows {fitting}",
         )
-    return fine(f"enough files may be open ({needed} needed)")
+    return ok(f"enough files may be open ({needed} needed)")
 
 
 def check_clock(sleep: Callable[[float], None] = time.sleep, rounds: int = 25) -> Finding:
     """How late this machine wakes a process that sleeps for one tick, and whether its calendar is plausible."""
     if time.time() < 1_700_000_000:
-        return bad("the clock of this machine stands before 2023", "Set it: webhooks are dated, certificates expire.")
+        return broken(
+            "the clock of this machine stands before 2023", "Set it: webhooks are dated, certificates expire."
+        )
     latest = 0.0
     for _ in range(rounds):
         began = time.monotonic()
         sleep(0.02)
         latest = max(latest, (time.monotonic() - began - 0.02) * 1000)
     told = f"a sleep of 20 ms is late by {latest:.1f} ms at most"
-    if latest > LATE_MS:
-        return doubtful(told, "The machine is busy or throttled: expect skipped ticks. Look at `top`.")
-    return fine(told)
+    if latest > MAX_LATE_MS:
+        return warning(told, "The machine is busy or throttled: expect skipped ticks. Look at `top`.")
+    return ok(told)
 
 
 def check_store(settings: Settings) -> Finding:
@@ -227,25 +231,25 @@ def check_store(settings: Settings) -> Finding:
     try:
         asyncio.run(opened())
     except DatabaseInvalid as error:
-        return bad(str(error), f"ls -ld {settings.store_path.parent}")
+        return broken(str(error), f"ls -ld {settings.store_path.parent}")
     free = shutil.disk_usage(settings.store_path.parent).free
-    if free < LEAST_FREE_BYTES:
-        return doubtful(
+    if free < MIN_FREE_BYTES:
+        return warning(
             f"only {free // 1_000_000} MB are free for the store", f"Make room at {settings.store_path.parent}."
         )
-    return fine(f"the store can be written: {settings.store_path}")
+    return ok(f"the store can be written: {settings.store_path}")
 
 
 def check_account(settings: Settings) -> Finding:
     """Whether the account is kept from others."""
     if settings.account_sid:
-        return fine(f"the account is {settings.account_sid}, from the settings")
+        return ok(f"the account is {settings.account_sid}, from the settings")
     path = account_path(settings.store_path)
     if not path.exists():
-        return fine("the account will be made on first start")
+        return ok("the account will be made on first start")
     if _is_open_to_others(path):
-        return doubtful(f"others can read the account's token in {path}", f"chmod 600 {path}")
-    return fine(f"the account is kept in {path}, for you alone")
+        return warning(f"others can read the account's token in {path}", f"chmod 600 {path}")
+    return ok(f"the account is kept in {path}, for you alone")
 
 
 def check_privacy(settings: Settings, config: Path | None) -> Iterator[Finding]:
@@ -255,10 +259,10 @@ def check_privacy(settings: Settings, config: Path | None) -> Iterator[Finding]:
     for path in (*beside, store.parent / "recordings"):
         if _is_open_to_others(path):
             mode = "700" if path.is_dir() else "600"
-            yield doubtful(f"others can read {path}, where calls are kept", f"chmod {mode} {path}")
+            yield warning(f"others can read {path}, where calls are kept", f"chmod {mode} {path}")
     file = settings_file(config)
     if (settings.auth_token or settings.lines or settings.routes) and _is_open_to_others(file):
-        yield doubtful(f"others can read {file}, and what stands in it of tokens and passwords", f"chmod 600 {file}")
+        yield warning(f"others can read {file}, and what stands in it of tokens and passwords", f"chmod 600 {file}")
 
 
 def _is_open_to_others(path: Path) -> bool:
@@ -268,7 +272,7 @@ def _is_open_to_others(path: Path) -> bool:
         return False
 
 
-def check_sound() -> Finding:
+def check_decoding() -> Finding:
     """Whether the decoding process works here: a tone is encoded in each kind and given to it."""
     import asyncio
     import io
@@ -282,7 +286,7 @@ def check_sound() -> Finding:
         from holdfast.voice.runtime.http.errors import SoundUnplayable
         from holdfast.voice.runtime.sounds.decode_client import Decoder
     except (ImportError, OSError) as error:
-        return bad(f"sound cannot be decoded: {error}", remedy)
+        return broken(f"sound cannot be decoded: {error}", remedy)
 
     tone = 0.5 * np.sin(np.arange(16_000) * (2 * np.pi * 440 / 16_000))
     kinds: tuple[AudioFormat, ...] = ("wav", "flac", "ogg", "mp3")
@@ -304,20 +308,20 @@ def check_sound() -> Finding:
         wrong = asyncio.run(decode_each())
     except (SoundUnplayable, soundfile.SoundFileError) as error:
         wrong = str(error)
-    return bad(f"sound cannot be decoded: {wrong}", remedy) if wrong else fine("WAV, FLAC, OGG and MP3 can be decoded")
+    return broken(f"sound cannot be decoded: {wrong}", remedy) if wrong else ok("WAV, FLAC, OGG and MP3 can be decoded")
 
 
 def check_cores() -> Finding:
     """Whether signalling and sound get a core each."""
     cores = len(os.sched_getaffinity(0))
     if cores < 2:
-        return doubtful("there is one core for signalling and sound together", "Fine for trying; give it two for work.")
-    return fine(f"{cores} cores")
+        return warning("there is one core for signalling and sound together", "Fine for trying; give it two for work.")
+    return ok(f"{cores} cores")
 
 
 def _listen(kind: socket.SocketKind, host: str, port: int, what: str, flag: str) -> Finding:
     if port == 0:
-        return fine(f"{what} takes any free port of {host}")
+        return ok(f"{what} takes any free port of {host}")
     try:
         with _socket(kind, host) as probe:
             if kind == socket.SOCK_STREAM:
@@ -329,15 +333,15 @@ def _listen(kind: socket.SocketKind, host: str, port: int, what: str, flag: str)
                 letter = "t" if kind == socket.SOCK_STREAM else "u"
                 other = port + (SIP_STEP if flag == "sip-port" else 1)
                 fix = f"See who: ss -l{letter}np sport = :{port}. Or take another: holdfast serve --{flag} {other}"
-                return bad(f"{what} port {port} of {host} is taken by another program", fix)
+                return broken(f"{what} port {port} of {host} is taken by another program", fix)
             case errno.EACCES:
-                return bad(
+                return broken(
                     f"{what} port {port} of {host} is not allowed for you", f"Take one from 1024 on: --{flag} 8080"
                 )
             case _:
                 fix = f"Use an address of this machine, such as 127.0.0.1: --{flag.replace('port', 'host')} 127.0.0.1"
-                return bad(f"{what} cannot listen at {host}: {error.strerror}", fix)
-    return fine(f"{what} port {port} of {host} is free")
+                return broken(f"{what} cannot listen at {host}: {error.strerror}", fix)
+    return ok(f"{what} port {port} of {host} is free")
 
 
 def _socket(kind: socket.SocketKind, host: str) -> socket.socket:

@@ -9,15 +9,15 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
-from holdfast.cli.client import client_of
+from holdfast.cli.client import make_client
 from holdfast.cli.doctor import checks
 from holdfast.cli.doctor.checks import Finding, Severity
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.run_file import find_running
-from holdfast.cli.terminal import OUT, CommandStopped, say
+from holdfast.cli.run_file import find_run_file
+from holdfast.cli.terminal import OUT, CommandStopped, print_line
 from holdfast.settings import Settings
 
-COLOURS = {Severity.FINE: "green", Severity.DOUBTFUL: "yellow", Severity.BAD: "bold red"}
+COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.BROKEN: "bold red"}
 
 
 def doctor(config: Config = None, store: Store = None) -> None:
@@ -32,28 +32,30 @@ def doctor(config: Config = None, store: Store = None) -> None:
     """
     findings = list(examine(settings_from(config=config, store=store), config))
     for finding in findings:
-        OUT.print(Text(f"{finding.verdict} ", style=COLOURS[finding.verdict]).append(finding.what, style="default"))
+        OUT.print(
+            Text(f"{finding.severity} ", style=COLOURS[finding.severity]).append(finding.message, style="default")
+        )
         if finding.fix:
-            say(f"  → {finding.fix}")
-    wrong = sum(finding.verdict is Severity.BAD for finding in findings)
-    odd = sum(finding.verdict is Severity.DOUBTFUL for finding in findings)
-    say("all is well" if not wrong + odd else f"{wrong} broken, {odd} doubtful")
+            print_line(f"  → {finding.fix}")
+    wrong = sum(finding.severity is Severity.BROKEN for finding in findings)
+    odd = sum(finding.severity is Severity.WARNING for finding in findings)
+    print_line("all is well" if not wrong + odd else f"{wrong} broken, {odd} doubtful")
     if wrong:
         raise typer.Exit(1)
 
 
 def _trunks(settings: Settings) -> Iterator[Finding]:
     try:
-        routes = client_of(settings).get("/engine/routes", has="routes")["routes"]
+        routes = make_client(settings).get("/engine/routes", required_key="routes")["routes"]
     except CommandStopped as trouble:
-        yield checks.doubtful(f"its trunks cannot be asked for: {trouble}", trouble.fix)
+        yield checks.warning(f"its trunks cannot be asked for: {trouble}", trouble.fix)
     else:
         yield from checks.check_trunks(routes)
 
 
 def examine(settings: Settings, config: Path | None) -> Iterator[Finding]:
     """Everything that can be found out without starting anything."""
-    running = find_running(settings.store_path)
+    running = find_run_file(settings.store_path)
     yield from checks.check_environment(os.environ)
     yield checks.check_http(settings, running)
     yield checks.check_sip(settings, running)
@@ -69,4 +71,4 @@ def examine(settings: Settings, config: Path | None) -> Iterator[Finding]:
     yield checks.check_store(settings)
     yield checks.check_account(settings)
     yield from checks.check_privacy(settings, config)
-    yield checks.check_sound()
+    yield checks.check_decoding()

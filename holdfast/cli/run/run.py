@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.client import credentials_of
+from holdfast.cli.client import load_credentials
 from holdfast.cli.options import Config, Store, settings_from
 from holdfast.cli.run.environment import child_environment
-from holdfast.cli.run_file import address_of, find_running
-from holdfast.cli.terminal import CommandStopped, note
+from holdfast.cli.run_file import address_of, find_run_file
+from holdfast.cli.terminal import CommandStopped, print_note
 
 NOT_FOUND, NOT_STARTED = 127, 126
 """The exit status for a program that is not there, or is none. Source: POSIX, Shell Command Language, 2.8.2."""
@@ -36,13 +36,13 @@ def run(
     TWILIO_AUTH_TOKEN instead.
     """
     settings = settings_from(config=config, store=store)
-    credentials = credentials_of(settings)
+    credentials = load_credentials(settings)
     if shutil.which(command[0]) is None:
         raise CommandStopped(
             f"there is no program {command[0]!r}", fix="holdfast run -- python app.py", status=NOT_FOUND
         )
-    if find_running(settings.store_path) is None:
-        note("no Holdfast runs with this store yet; start it in another terminal: holdfast serve")
+    if find_run_file(settings.store_path) is None:
+        print_note("no Holdfast runs with this store yet; start it in another terminal: holdfast serve")
     environment = child_environment(os.environ, url=address_of(settings), sid=credentials.sid, token=credentials.token)
     try:
         os.execvpe(command[0], command, environment)

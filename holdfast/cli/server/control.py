@@ -26,24 +26,24 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from holdfast import settings as settings_of
-from holdfast.cli.client import credentials_of
+from holdfast.cli.client import load_credentials
 from holdfast.cli.doctor.checks import Severity, check_sip, rtp_ports
 from holdfast.cli.run_file import (
     RunFile,
-    announce,
-    birth_of,
     http_url,
-    withdraw,
+    process_start,
+    remove_run_file,
+    write_run_file,
 )
-from holdfast.cli.server.greeting import first_link, greeting
-from holdfast.cli.server.http_limits import Door, raise_file_limit
+from holdfast.cli.server.greeting import greeting, sign_in_link
+from holdfast.cli.server.http_limits import ConnectionLimits, raise_file_limit
 from holdfast.cli.server.http_server import bind_http, http_server
 from holdfast.cli.server.logs import log_to_standard_error
 from holdfast.cli.server.serve import GOODBYE_S
 from holdfast.cli.server.stored_row_readers import READERS
-from holdfast.cli.terminal import CommandStopped, say, tell
+from holdfast.cli.terminal import CommandStopped, print_error, print_line
 from holdfast.console.app import console_routes
-from holdfast.console.guard import Guard
+from holdfast.console.guard import AccessGuard
 from holdfast.console.sessions import Sessions
 from holdfast.holds.account.client import Account
 from holdfast.holds.service import Holds
@@ -57,7 +57,7 @@ from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
-from holdfast.voice.api.ops.explain import make_explaining
+from holdfast.voice.api.ops.explain import make_explain
 from holdfast.voice.api.ops.metrics import CallbackCollector, Metrics
 from holdfast.voice.api.ops.quality import QualityCollector, make_quality
 from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
@@ -105,9 +105,9 @@ class ControlWiring:
 
 def main(arguments: list[str]) -> int:
     """Run control until its supervisor ends it. Returns its exit status."""
-    given = settings_given() if len(arguments) == 1 and not sys.stdin.isatty() else b""
+    given = read_settings() if len(arguments) == 1 and not sys.stdin.isatty() else b""
     if not given:
-        tell(CommandStopped("control is a part of `holdfast serve`", fix="holdfast serve"))
+        print_error(CommandStopped("control is a part of `holdfast serve`", fix="holdfast serve"))
         return CANNOT_WORK
     raise_file_limit()
     settings = Settings.model_validate_json(given)
@@ -117,16 +117,16 @@ def main(arguments: list[str]) -> int:
         asyncio.run(run(settings, media_socket=Path(arguments[0])))
     except* CommandStopped as group:
         for stop in leaves(group):
-            tell(stop)
+            print_error(stop)
         status = CANNOT_WORK
     except* (DatabaseInvalid, StoreFailed, OSError, TimeoutError) as group:
         for error in leaves(group):
-            tell(CommandStopped(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
+            print_error(CommandStopped(f"cannot start: {str(error) or type(error).__name__}", fix="holdfast doctor"))
         status = CANNOT_WORK
     return status
 
 
-def settings_given() -> bytes:
+def read_settings() -> bytes:
     """The settings, as the supervisor wrote them to our standard input: one line of JSON. Nothing follows it there.
 
     They hold tokens and passwords, which an environment would show as long as we live.
@@ -141,15 +141,15 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
     """Everything from the first socket to the last goodbye. Raises: Stop, DatabaseWrong, StoreFailed, OSError."""
     stop = stop_requested()
     free = check_sip(settings, None)  # the engine could only say that some address is in use
-    if free.verdict is Severity.BAD:
-        raise CommandStopped(free.what, fix=free.fix)
-    doubt_certificate(settings)
+    if free.severity is Severity.BROKEN:
+        raise CommandStopped(free.message, fix=free.fix)
+    warn_certificate(settings)
     _check_webhook_authorities(settings)
     with bind_http(settings) as listener:
         async with open_database(settings.store_path, readers=READERS, watched=True) as database:
             wiring = ControlWiring(
                 settings=settings,
-                credentials=credentials_of(settings),
+                credentials=load_credentials(settings),
                 media_socket=media_socket,
                 database=database,
                 listener=listener,
@@ -175,8 +175,8 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
                 host, port, _ = engine.legs.address
                 secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 sessions = Sessions()
-                app = application(wiring, engine, journal, holds, sessions, sip=f"{host}:{port}")
-                server = http_server(app, Door(trusted_proxies=wiring.settings.trusted_proxies))
+                app = make_application(wiring, engine, journal, holds, sessions, sip=f"{host}:{port}")
+                server = http_server(app, ConnectionLimits(trusted_proxies=wiring.settings.trusted_proxies))
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
                 supervisor = os.getppid()
@@ -185,21 +185,21 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
                     url=wiring.url,
                     sip=f"{host}:{port}",
                     rtp=rtp_ports(wiring.settings),
-                    birth=birth_of(supervisor),
+                    birth=process_start(supervisor),
                 )
-                announce(wiring.settings.store_path, running)
+                write_run_file(wiring.settings.store_path, running)
                 for line in greeting(
                     running,
                     wiring.credentials,
                     secured,
-                    signs_in=first_link(wiring.settings.public_url or wiring.url, sessions),
+                    sign_in_url=sign_in_link(wiring.settings.public_url or wiring.url, sessions),
                 ):
-                    say(line)
+                    print_line(line)
                 try:
                     await stop.wait()
                     engine.begin_shutdown()
                 finally:
-                    withdraw(wiring.settings.store_path)
+                    remove_run_file(wiring.settings.store_path)
         server.should_exit = True
 
 
@@ -210,8 +210,8 @@ def engine_settings(wiring: ControlWiring) -> EngineSettings:
         account=AccountSid(wiring.credentials.sid),
         auth_token=wiring.credentials.token,
         sip=(settings.sip_host, settings.sip_port),
-        shown_ip=settings.shown_ip,
-        rtp_ip=settings.sound_ip,
+        shown_ip=settings.advertised_ip,
+        rtp_ip=settings.media_ip,
         rtp_ports=range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows),
         http=wiring.listener.getsockname()[:2],
         media_socket=wiring.media_socket,
@@ -254,7 +254,7 @@ def sip_tls(settings: Settings) -> Tls | None:
         ) from wrong
 
 
-def doubt_certificate(settings: Settings) -> None:
+def warn_certificate(settings: Settings) -> None:
     """Warn of a certificate that can be used, and that no phone will believe. Raises: Stop."""
     tls = sip_tls(settings)
     if (
@@ -331,17 +331,17 @@ def route_of(prefix: str, trunk: settings_of.Route) -> RouteRecord:
     )
 
 
-def application(
+def make_application(
     wiring: ControlWiring, engine: Engine, journal: SqlJournal, holds: Holds, sessions: Sessions, *, sip: str
 ) -> ASGIApp:
     """The engine's API, the holds service and the console as one application behind one guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
-    metrics.show("media", QualityCollector(engine.quality))
-    metrics.count(engine.counters, engine.not_ready_reason)
-    metrics.show("callbacks", CallbackCollector(engine.webhooks.callbacks))
-    metrics.show("trunks", TrunkCollector(engine.legs.trunks))
-    metrics.show("holds", HoldsCollector(holds.hold_log, time.time))
+    metrics.add("media", QualityCollector(engine.quality))
+    metrics.add_counters(engine.counters, engine.not_ready_reason)
+    metrics.add("callbacks", CallbackCollector(engine.webhooks.callbacks))
+    metrics.add("trunks", TrunkCollector(engine.legs.trunks))
+    metrics.add("holds", HoldsCollector(holds.hold_log, time.time))
     api = make_api(
         switch=engine.switch,
         directory=engine.directory,
@@ -352,7 +352,7 @@ def application(
         metrics=metrics,
         requests_per_s=wiring.settings.api_requests_per_s,
         calls_per_s=wiring.settings.calls_per_s,
-        sounds=engine.recorder,
+        recordings=engine.recorder,
         is_ending=lambda: engine.is_stopping,
     )
     app = make_web(holds, is_ending=lambda: engine.is_stopping)
@@ -366,12 +366,12 @@ def application(
             metrics=metrics,
             not_ready=engine.not_ready_reason,
             registrations=engine.legs,
-            least_password=1 if wiring.settings.sip_on_loopback else MIN_PASSWORD_LENGTH,
+            min_password_length=1 if wiring.settings.sip_on_loopback else MIN_PASSWORD_LENGTH,
         )
     )
     app.include_router(make_quality(engine.quality, account_sid=sid, auth_token=token))
     app.include_router(
-        make_explaining(
+        make_explain(
             switch=engine.switch,
             journal=journal,
             quality=engine.quality,
@@ -383,7 +383,7 @@ def application(
     app.router.routes.extend(console_routes(sip=sip, sessions=sessions, docs=DOCS, docs_headers=DOCS_HEADERS))
     # Side by side, so that the engine's API answers in its own words whatever comes in.
     doors = Router([Mount("/2010-04-01", api), Mount("", app)])
-    return Guard(doors, sid=sid, token=token, sessions=sessions, metrics_open=wiring.settings.metrics_open)
+    return AccessGuard(doors, sid=sid, token=token, sessions=sessions, metrics_open=wiring.settings.metrics_open)
 
 
 def stop_requested(*, goodbye_s: float = GOODBYE_S) -> asyncio.Event:

@@ -13,18 +13,18 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Proxies:
+class TrustedProxies:
     """The proxies whose word counts. `trusted` are addresses and networks."""
 
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted: list[Network] = [ipaddress.ip_network(each, strict=False) for each in trusted]
 
-    def has(self, ip: str) -> bool:
+    def contains(self, ip: str) -> bool:
         """Whether this is the address of a trusted proxy."""
         address = _address(ip)
         return address is not None and self._trusts(address)
 
-    def host(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    def client_host(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """For which host `peer` asks; None when it asks for itself.
 
         All that a proxy does not say for whom, or is not trusted to say it, is asked for one host.
@@ -35,7 +35,7 @@ class Proxies:
         given = [(name, value) for name, value in headers if name in FIELDS]
         if not given:
             return None
-        if not self.has(peer):
+        if not self.contains(peer):
             return unknown
         hops = b",".join(value for name, value in given if name == b"x-forwarded-for").decode("latin-1").split(",")
         for hop in reversed(hops):

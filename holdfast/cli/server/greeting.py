@@ -5,23 +5,25 @@ from __future__ import annotations
 import sys
 
 from holdfast.cli.run_file import RunFile
-from holdfast.console.sessions import Sessions, link
+from holdfast.console.sessions import Sessions, sign_in_url
 from holdfast.store.account_file import StoredAccount
 
 
-def first_link(base_url: str, sessions: Sessions) -> str | None:
+def sign_in_link(base_url: str, sessions: Sessions) -> str | None:
     """A link to the console for the person who starts the server; none where a log is all that reads it."""
     if not sys.stdout.isatty():
         return None
-    return link(base_url, sessions.new_key())
+    return sign_in_url(base_url, sessions.new_key())
 
 
-def greeting(running: RunFile, credentials: StoredAccount, secured: int | None, *, signs_in: str | None) -> list[str]:
+def greeting(
+    running: RunFile, credentials: StoredAccount, tls_port: int | None, *, sign_in_url: str | None
+) -> list[str]:
     """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
     console = "holdfast console prints a link to the console, good once, for ten minutes"
-    if signs_in is not None:
-        console = f"console, by this link once, for ten minutes: {signs_in} (another: holdfast console)"
-    tls = "" if secured is None else f", over TLS at port {secured}"
+    if sign_in_url is not None:
+        console = f"console, by this link once, for ten minutes: {sign_in_url} (another: holdfast console)"
+    tls = "" if tls_port is None else f", over TLS at port {tls_port}"
     return [
         f"Holdfast is ready: console and API at {running.url}, SIP over UDP and TCP at {running.sip}{tls}",
         f"  {console}",

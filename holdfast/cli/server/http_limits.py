@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from holdfast.cli.server.forwarded_for import Proxies
+from holdfast.cli.server.forwarded_for import TrustedProxies
 from holdfast.voice.runtime.connection_limits import (
     ConnectionLimiter,
     RejectionLog,
@@ -28,31 +28,31 @@ from holdfast.voice.runtime.connection_limits import (
 
 log = logging.getLogger(__name__)
 
-REQUEST_WITHIN_S = 20.0
-LEAST_READ_BYTES = 16_384
+REQUEST_TIMEOUT_S = 20.0
+MIN_READ_BYTES = 16_384
 """What a peer has to read of its answer in that time."""
-MOST = 1000
-MOST_FILES = 65_536
+MAX_CONNECTIONS = 1000
+MAX_FILES = 65_536
 STREAMS = frozenset({"/events"})
 """The paths whose answers have no end."""
 RETRY_S = "5"
-COMING = (h11.IDLE, h11.SEND_BODY)
+REQUEST_PENDING = (h11.IDLE, h11.SEND_BODY)
 """The states in which a request has still to come, or the rest of it."""
 
-faults = logging.getLogger(f"{__name__}.faults")
-faults.setLevel(logging.ERROR)
+protocol_log = logging.getLogger(f"{__name__}.faults")
+protocol_log.setLevel(logging.ERROR)
 """What uvicorn logs: a fault of ours, but no line for each request that cannot be read."""
 
 
 def raise_file_limit() -> None:
     """Let as many files be open as the system lets us, within reason: every bound on connections is a share of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class Door:
+class ConnectionLimits:
     """Who is inside. Units: `within_s` seconds for a request, from its connection's opening or its first byte.
 
     `most`: connections from elsewhere at once, a quarter of them of one host; as many again from our own address, of
@@ -64,31 +64,38 @@ class Door:
         self,
         *,
         trusted_proxies: Sequence[str] = (),
-        most: int | None = None,
-        most_of_one_host: int | None = None,
-        most_streams: int | None = None,
-        within_s: float = REQUEST_WITHIN_S,
+        max_connections: int | None = None,
+        max_per_host: int | None = None,
+        max_streams_per_host: int | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
-        most = open_files_share(8, MOST) if most is None else most
-        of_one = max(1, most // 4) if most_of_one_host is None else most_of_one_host
-        self.within_s = within_s
-        self.proxies = Proxies(trusted_proxies)
-        self.turned_away = RejectionLog(log, "HTTP connections")
-        self._hosts: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(max_total=most, max_per_host=of_one)
-        self._trusted: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(max_total=most, max_per_host=most)
-        self._ours: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(max_total=most, max_per_host=most)
+        max_connections = open_files_share(8, MAX_CONNECTIONS) if max_connections is None else max_connections
+        of_one = max(1, max_connections // 4) if max_per_host is None else max_per_host
+        self.timeout_s = timeout_s
+        self.proxies = TrustedProxies(trusted_proxies)
+        self.rejections = RejectionLog(log, "HTTP connections")
+        self._hosts: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
+            max_total=max_connections, max_per_host=of_one
+        )
+        self._trusted: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
+            max_total=max_connections, max_per_host=max_connections
+        )
+        self._own: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
+            max_total=max_connections, max_per_host=max_connections
+        )
         self.forwarded: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
-            max_total=max(1, most * 3 // 4), max_per_host=of_one
+            max_total=max(1, max_connections * 3 // 4), max_per_host=of_one
         )
         self.streams: ConnectionLimiter[BoundedConnection] = ConnectionLimiter(
-            max_total=max(1, most // 2), max_per_host=max(1, of_one // 2) if most_streams is None else most_streams
+            max_total=max(1, max_connections // 2),
+            max_per_host=max(1, of_one // 2) if max_streams_per_host is None else max_streams_per_host,
         )
 
-    def crowd(self, ip: str, *, ours: bool) -> ConnectionLimiter[BoundedConnection]:
+    def crowd(self, ip: str, *, from_own_address: bool) -> ConnectionLimiter[BoundedConnection]:
         """Among whom a connection from that address is counted; `ours`: it is the one that it came to."""
-        if ours:
-            return self._ours
-        return self._trusted if self.proxies.has(ip) else self._hosts
+        if from_own_address:
+            return self._own
+        return self._trusted if self.proxies.contains(ip) else self._hosts
 
     def __call__(self, *args: Any, **kwargs: Any) -> BoundedConnection:
         """A connection of uvicorn's."""
@@ -98,43 +105,45 @@ class Door:
 class BoundedConnection(H11Protocol):
     """A connection of the HTTP server."""
 
-    def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.logger = faults
-        self._door = door
-        self._inside: ASGIApp = self.app
-        self.app = self._enter
+        self.logger = protocol_log
+        self._limits = limits
+        self._inner_app: ASGIApp = self.app
+        self.app = self._handle
         self._crowd: ConnectionLimiter[BoundedConnection] | None = None
         self._ip = self._host = ""
-        self._late: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._request_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Source: asyncio.Protocol."""
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._ip = "" if peer is None else str(peer[0])
         self._host = host_of(self._ip)
-        crowd = self._door.crowd(self._ip, ours=peer is not None and own is not None and peer[0] == own[0])
+        crowd = self._limits.crowd(
+            self._ip, from_own_address=peer is not None and own is not None and peer[0] == own[0]
+        )
         super().connection_made(transport)
         # So that `pause_writing` comes with the first byte that the peer does not take, not after 64 kB.
         transport.set_write_buffer_limits(high=0)
         if peer is None or not crowd.admit(self, self._host, self.loop.time()):
-            self._tell("there are too many")
+            self._log_rejection("there are too many")
             transport.abort()
             return
         self._crowd = crowd
-        self._watch()
+        self._update_request_timer()
 
     def data_received(self, data: bytes) -> None:
         """Source: asyncio.Protocol."""
         super().data_received(data)
-        self._watch()
+        self._update_request_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Source: asyncio.Protocol."""
-        self._stop()
-        self._read()
-        for crowd in (self._crowd, self._door.forwarded, self._door.streams):
+        self._stop_request_timer()
+        self._stop_write_timer()
+        for crowd in (self._crowd, self._limits.forwarded, self._limits.streams):
             if crowd is not None:
                 crowd.remove(self)
         super().connection_lost(exc)
@@ -142,97 +151,97 @@ class BoundedConnection(H11Protocol):
     def pause_writing(self) -> None:
         """Source: asyncio.Protocol. The peer does not read its answer as fast as we give it."""
         super().pause_writing()
-        if self._unread is None:
-            self._look_again()
+        if self._write_timer is None:
+            self._start_write_timer()
 
     def resume_writing(self) -> None:
         """Source: asyncio.Protocol."""
-        self._read()
+        self._stop_write_timer()
         super().resume_writing()
 
     def on_response_complete(self) -> None:
         """Source: H11Protocol. The next request is awaited, for as long as uvicorn awaits one."""
         super().on_response_complete()
-        self._count()
+        self._update_crowds()
 
     def send_400_response(self, msg: str) -> None:
         """Source: H11Protocol."""
-        self._tell("what they send is no HTTP")
+        self._log_rejection("what they send is no HTTP")
         super().send_400_response(msg)
 
     def evict(self) -> None:
         """End at once. Source: crowd.Member."""
-        self._tell("there are too many, and they are slow")
+        self._log_rejection("there are too many, and they are slow")
         self.transport.abort()
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, unless its host has too many under way."""
-        door, now = self._door, self.loop.time()
-        passed_on = door.proxies.host(self._ip, scope["headers"])
+        door, now = self._limits, self.loop.time()
+        passed_on = door.proxies.client_host(self._ip, scope["headers"])
         if passed_on is not None and not door.forwarded.admit(self, passed_on, now):
-            door.turned_away.report(passed_on, "there are too many, through a proxy", now)
+            door.rejections.report(passed_on, "there are too many, through a proxy", now)
             await _refusal(503, "too many requests of your host are under way")(scope, receive, send)
             return
         try:
-            self._count()
+            self._update_crowds()
             if scope["path"] in STREAMS:
                 host = self._host if passed_on is None else passed_on
                 if not door.streams.admit(self, host, now):
-                    door.turned_away.report(host, "there are too many event streams", now)
+                    door.rejections.report(host, "there are too many event streams", now)
                     await _refusal(429, "your host watches too many event streams")(scope, receive, send)
                     return
                 door.streams.mark_served(self)
-            await self._inside(scope, receive, send)
+            await self._inner_app(scope, receive, send)
         finally:
             door.forwarded.remove(self)
             door.streams.remove(self)
 
-    def _count(self) -> None:
+    def _update_crowds(self) -> None:
         """Say whether we wait for it, or it for us."""
-        for crowd in (self._crowd, self._door.forwarded):
+        for crowd in (self._crowd, self._limits.forwarded):
             if crowd is not None:
-                if self.conn.their_state in COMING:
+                if self.conn.their_state in REQUEST_PENDING:
                     crowd.mark_waiting(self, self.loop.time())
                 else:
                     crowd.mark_served(self)
 
-    def _watch(self) -> None:
+    def _update_request_timer(self) -> None:
         """Give what is still to come its time; the time runs from the first byte, not from the latest."""
-        self._count()
-        if self.conn.their_state not in COMING:
-            self._stop()
-        elif self._late is None:
-            self._late = self.loop.call_later(self._door.within_s, self._cut)
+        self._update_crowds()
+        if self.conn.their_state not in REQUEST_PENDING:
+            self._stop_request_timer()
+        elif self._request_timer is None:
+            self._request_timer = self.loop.call_later(self._limits.timeout_s, self._close_if_pending)
 
-    def _stop(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
-    def _cut(self) -> None:
-        self._late = None
-        if self.conn.their_state in COMING:
+    def _close_if_pending(self) -> None:
+        self._request_timer = None
+        if self.conn.their_state in REQUEST_PENDING:
             self.transport.close()
 
-    def _look_again(self) -> None:
+    def _start_write_timer(self) -> None:
         left = self.transport.get_write_buffer_size()
-        self._unread = self.loop.call_later(self._door.within_s, self._cut_unread, left)
+        self._write_timer = self.loop.call_later(self._limits.timeout_s, self._check_write_progress, left)
 
-    def _cut_unread(self, before: int) -> None:
-        self._unread = None
-        if self.transport.get_write_buffer_size() > before - LEAST_READ_BYTES:
-            self._tell("they do not read their answers")
+    def _check_write_progress(self, before: int) -> None:
+        self._write_timer = None
+        if self.transport.get_write_buffer_size() > before - MIN_READ_BYTES:
+            self._log_rejection("they do not read their answers")
             self.transport.abort()
         else:
-            self._look_again()
+            self._start_write_timer()
 
-    def _read(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
-    def _tell(self, why: str) -> None:
-        self._door.turned_away.report(self._host, why, self.loop.time())
+    def _log_rejection(self, why: str) -> None:
+        self._limits.rejections.report(self._host, why, self.loop.time())
 
 
 def _refusal(status: int, message: str) -> JSONResponse:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from holdfast.cli.server.http_limits import Door
+from holdfast.cli.server.http_limits import ConnectionLimits
 from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings
 
@@ -40,13 +40,13 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-def http_server(app: ASGIApp, door: Door | None = None) -> QuietServer:
+def http_server(app: ASGIApp, door: ConnectionLimits | None = None) -> QuietServer:
     """A server for this application, not yet running."""
     return QuietServer(
         uvicorn.Config(
             app,
             loop="asyncio",
-            http=cast("Any", door or Door()),  # uvicorn calls it, and asks no more of it
+            http=cast("Any", door or ConnectionLimits()),  # uvicorn calls it, and asks no more of it
             ws="none",
             lifespan="off",
             log_config=None,

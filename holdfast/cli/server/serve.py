@@ -13,12 +13,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from holdfast.cli.client import credentials_of
+from holdfast.cli.client import load_credentials
 from holdfast.cli.options import Config, Store, settings_from
-from holdfast.cli.run_file import find_running
+from holdfast.cli.run_file import find_run_file
 from holdfast.cli.server.child_process import command
 from holdfast.cli.server.logs import log_to_standard_error
-from holdfast.cli.terminal import CommandStopped, note
+from holdfast.cli.terminal import CommandStopped, print_note
 from holdfast.settings import PREFIX, Settings, unknown_variables
 
 SILENCE_S = 10.0
@@ -119,17 +119,17 @@ def serve(
         keep_days=keep_days,
     )
     for warning in unknown_variables(os.environ):
-        note(warning)
-    if running := find_running(settings.store_path):
+        print_note(warning)
+    if running := find_run_file(settings.store_path):
         raise CommandStopped(
             f"a Holdfast runs with this store already, at {running.url} (process {running.pid})",
             fix=f"Stop it (kill {running.pid}), or give this one a store of its own: --store sqlite:///other.db",
         )
-    credentials = credentials_of(settings)
+    credentials = load_credentials(settings)
     settings = settings.model_copy(update={"account_sid": credentials.sid, "auth_token": credentials.token})
     urls = (default_voice_url or "", public_url or "")
     if given is None and (auth_token is not None or any("@" in url for url in urls) or may_hold_secrets(os.environ)):
-        start_again(settings)
+        restart_without_secrets(settings)
     os.umask(OWNER_ONLY)
     log_to_standard_error("%(asctime)s %(levelname)s %(message)s", secrets=[credentials.token])
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
@@ -141,7 +141,7 @@ def may_hold_secrets(environment: Mapping[str, str]) -> bool:
     return any(name.startswith((PREFIX, "TWILIO_")) for name in environment)
 
 
-def start_again(settings: Settings) -> NoReturn:
+def restart_without_secrets(settings: Settings) -> NoReturn:
     """Become the same program with these settings, none of them in its arguments or its environment.
 
     Both are kept by the kernel as they were at the start, whatever the program does with its own copy. The process
@@ -183,7 +183,7 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
         name="media",
         argv=[
             *(sys.executable, "-m", "holdfast.voice.media_process"),
-            *("--socket", str(media_socket), "--ip", settings.sound_ip),
+            *("--socket", str(media_socket), "--ip", settings.media_ip),
             *("--base", str(settings.rtp_base), "--rows", str(settings.rtp_rows)),
             *("--silence", str(min(SILENCE_S, settings.rtp_timeout_s / 2 or SILENCE_S))),
             *("--supervisor", str(os.getpid())),

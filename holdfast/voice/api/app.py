@@ -1,7 +1,7 @@
-"""The REST door: every resource under one FastAPI application, to be mounted at `/2010-04-01`.
+"""Serve every REST resource as one FastAPI application, to be mounted at `/2010-04-01`.
 
-Requests run through plain ASGI and not through FastAPI's own parsing of parameters: hold is on this road, and forms of
-the Twilio kind (repeated names, `StartTime>`, booleans in any case) are read better by `forms`.
+Requests run through plain ASGI and not through FastAPI's own parsing of parameters: hold takes this path, and `forms`
+reads Twilio's kind of forms (repeated names, `StartTime>`, booleans in any case) better.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast.voice.api.authentication import AccountOnly, RestCredentials
-from holdfast.voice.api.errors import told
+from holdfast.voice.api.errors import error_response
 from holdfast.voice.api.ops.metrics import CountedRequests, Metrics
 from holdfast.voice.api.ports import Recordings, SwitchPort
 from holdfast.voice.api.rate_limit import CallPacing, RateLimited, TokenBucket
@@ -60,7 +60,7 @@ RESOURCES: tuple[Resource, ...] = (
     *call_events.RESOURCES,
     *recordings.RESOURCES,
 )
-"""Everything below `/Accounts/{AccountSid}`."""
+"""The resources below `/Accounts/{AccountSid}`."""
 
 
 def make_api(
@@ -74,26 +74,26 @@ def make_api(
     metrics: Metrics | None = None,
     requests_per_s: float | None = None,
     calls_per_s: float | None = None,
-    sounds: Recordings | None = None,
+    recordings: Recordings | None = None,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """The application. It owns nothing: whoever made the parts closes them. No call is placed while `is_ending`."""
-    door = ApiContext(
+    """Return the application. The caller closes the parts it passes. No call is placed while `is_ending` is true."""
+    context = ApiContext(
         switch=switch,
         directory=directory,
         notifications=notifications,
         journal=journal,
         account=account_sid,
         auth_token=auth_token,
-        opened_at=switch.now(),
-        recordings=sounds,
-        turns=CallPacing(per_s=calls_per_s, now=switch.now),
+        started_at=switch.now(),
+        recordings=recordings,
+        call_pacing=CallPacing(per_s=calls_per_s, now=switch.now),
         is_ending=is_ending,
     )
     metrics = metrics or Metrics(switch=switch)
     bucket = None if requests_per_s is None else TokenBucket(per_s=requests_per_s, now=switch.now)
     credentials = RestCredentials(
-        account_sid=account_sid, auth_token=auth_token, key_proves=directory.access.verify_key
+        account_sid=account_sid, auth_token=auth_token, key_matches=directory.access.verify_key
     )
     app = FastAPI(
         title="Holdfast voice",
@@ -105,35 +105,35 @@ def make_api(
             Middleware(AccountOnly, credentials=credentials),
             Middleware(RateLimited, bucket=bucket),
         ],
-        exception_handlers={HTTPException: _unknown, Exception: _failed},
+        exception_handlers={HTTPException: _not_found, Exception: _internal_error},
     )
-    app.router.routes[:] = [Route("/Accounts", ApiEndpoint(door, accounts.ACCOUNTS))]
-    app.router.routes += [Route("/Accounts/{AccountSid}" + each.path, ApiEndpoint(door, each)) for each in RESOURCES]
+    app.router.routes[:] = [Route("/Accounts", ApiEndpoint(context, accounts.ACCOUNTS))]
+    app.router.routes += [Route("/Accounts/{AccountSid}" + each.path, ApiEndpoint(context, each)) for each in RESOURCES]
     return app
 
 
 class WithoutSuffix:
-    """ASGI middleware: `.json` at the end of a path means what its absence means. The path as asked is kept."""
+    """ASGI middleware that removes `.json` from the end of a path. The scope keeps the requested path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the suffix off."""
+        """Remove the suffix and pass the request on."""
         if scope["type"] == "http":
             path: str = scope["path"]
             scope = {**scope, "path": path.removesuffix(".json"), PATH: path}
         await self._app(scope, receive, send)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
-    """A path that is not there."""
+async def _not_found(request: Request, error: Exception) -> Response:
+    """Answer a request for a path that does not exist."""
     path: str = request.scope.get(PATH, request.scope["path"])
-    return told(NotFound("no such path"), path)
+    return error_response(NotFound("no such path"), path)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    """Our own fault. The server logs the error with its trace and drops the connection, so the answer says that too."""
-    response = told(VoiceError("An internal server error has occurred"), request.scope["path"])
+async def _internal_error(request: Request, error: Exception) -> Response:
+    """Answer 500. The server logs the traceback and closes the connection, which the answer announces."""
+    response = error_response(VoiceError("An internal server error has occurred"), request.scope["path"])
     response.headers["connection"] = "close"
     return response

@@ -1,4 +1,4 @@
-"""HTTP Basic authentication with the account's SID and token, or an API key, before anything else is looked at."""
+"""Authenticate each request by HTTP Basic, with the account's SID and token or an API key, before anything else."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.voice.api.errors import NotAuthenticated, told
+from holdfast.voice.api.errors import NotAuthenticated, error_response
 from holdfast.voice.model.ids import AccountSid
 
 _ACCOUNT = re.compile(r"/Accounts/([^/]+)")
 
 
-_FOR_THE_ACCOUNT_ALONE = re.compile(r"/Accounts(/[^/]+)?(\.json)?(/(Keys|SigningKeys)([/.].*)?)?\Z")
-"""What a key may not touch: accounts and keys. Source: Twilio docs, "API keys", standard keys."""
+_ACCOUNT_ONLY_PATHS = re.compile(r"/Accounts(/[^/]+)?(\.json)?(/(Keys|SigningKeys)([/.].*)?)?\Z")
+"""The paths that an API key may not use: accounts and keys. Source: Twilio docs, "API keys", standard keys."""
 
 
 def _no_keys(sid: str, secret: str) -> bool:
@@ -26,21 +26,21 @@ def _no_keys(sid: str, secret: str) -> bool:
 
 
 class RestCredentials:
-    """The one account that may ask, by its token or by an API key. Everything is compared in constant time.
+    """The credentials of the account: its token, or an API key. All comparisons take constant time.
 
-    `key_proves` says whether a secret is that of a key.
+    `key_matches` returns whether a secret is that of the key with a SID.
     """
 
     def __init__(
-        self, *, account_sid: AccountSid, auth_token: str, key_proves: Callable[[str, str], bool] = _no_keys
+        self, *, account_sid: AccountSid, auth_token: str, key_matches: Callable[[str, str], bool] = _no_keys
     ) -> None:
         self.account_sid = account_sid
-        self._key_proves = key_proves
+        self._key_matches = key_matches
         self._user = account_sid.encode()
         self._password = auth_token.encode()
 
-    def check(self, authorization: str) -> Literal["account", "key"]:
-        """Who this header proves to be. Raises: NotAuthenticated. Source: RFC 7617 §2."""
+    def authenticate(self, authorization: str) -> Literal["account", "key"]:
+        """Return whether this header is of the account or a key. Raises: NotAuthenticated. Source: RFC 7617 §2."""
         scheme, _, encoded = authorization.partition(" ")
         if scheme.lower() != "basic":
             raise NotAuthenticated("Your request has no account SID and auth token in HTTP Basic authentication")
@@ -52,15 +52,15 @@ class RestCredentials:
         right_password = hmac.compare_digest(password, self._password)
         if colon and right_user and right_password:
             return "account"
-        if colon and user.startswith(b"SK") and self._key_proves(user.decode("latin-1"), password.decode("latin-1")):
+        if colon and user.startswith(b"SK") and self._key_matches(user.decode("latin-1"), password.decode("latin-1")):
             return "key"
         raise NotAuthenticated("Your account SID or auth token was incorrect")
 
 
 class AccountOnly:
-    """ASGI middleware: lets through who proves to be the account, and only to that account's resources.
+    """ASGI middleware that passes on only requests of the account, and only to that account's resources.
 
-    Anybody else is answered 401 on every path, so that a stranger learns nothing of what exists.
+    Any other client is answered 401 on every path, so an unauthenticated client does not learn which paths exist.
     Source: Twilio error 20003.
     """
 
@@ -69,23 +69,23 @@ class AccountOnly:
         self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 401."""
+        """Pass the request on, or answer 401."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            who = self._credentials.check(header(scope, b"authorization"))
+            who = self._credentials.authenticate(header(scope, b"authorization"))
             named = _ACCOUNT.search(scope["path"])
             if named is not None and named[1].removesuffix(".json") not in (self._credentials.account_sid, ""):
                 raise NotAuthenticated("Your credentials are not of the account in the path")
-            if who == "key" and _FOR_THE_ACCOUNT_ALONE.search(scope["path"]):
+            if who == "key" and _ACCOUNT_ONLY_PATHS.search(scope["path"]):
                 raise NotAuthenticated("An API key may not read or change accounts and keys; use the auth token")
         except NotAuthenticated as error:
-            await told(error, scope["path"])(scope, receive, send)
+            await error_response(error, scope["path"])(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """The first header field of that lower-case name, or ""."""
+    """Return the first header field with that lower-case name, or ""."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")

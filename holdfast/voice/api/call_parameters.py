@@ -1,4 +1,4 @@
-"""What Calls and Participants ask for alike: documents, callbacks, times, digits, credentials."""
+"""Read the parameters that Calls and Participants share: documents, callbacks, times, digits, credentials."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ _LINE_END = re.compile(r"[\r\n]")
 _DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
 
 
-def read_instruction(form: Form, door: ApiContext, *, call: str | None = None) -> Instruction | None:
-    """The document in `Url` or, without one, in `Twiml`; None when neither is there.
+def read_instruction(form: Form, context: ApiContext, *, call: str | None = None) -> Instruction | None:
+    """Return the document in `Url` or, without one, in `Twiml`, or None when neither is there.
 
-    Both at once is warned of, and `Url` counts. Raises: UrlInvalid, CallbackUrlInvalid, MethodInvalid, TwimlTooLong.
-    Source: Twilio errors 21205, 32018, 32019.
+    If both are there, `Url` counts and a warning is logged. Source: Twilio errors 21205, 32018, 32019.
+    Raises: UrlInvalid, CallbackUrlInvalid, MethodInvalid, TwimlTooLong.
     """
     fallback = form.request("FallbackUrl", "FallbackMethod")
-    request = form.request("Url", "Method", wrong=UrlInvalid)
+    request = form.request("Url", "Method", error=UrlInvalid)
     twiml = form.text("Twiml")
     if twiml is not None and len(twiml) > MAX_TWIML:
         raise TwimlTooLong(f"Twiml is over {MAX_TWIML} characters")
     if request is not None:
         if twiml is not None:
-            door.warn(32019, "Both Url and Twiml were given; Url is used", call=call)
+            context.warn(32019, "Both Url and Twiml were given; Url is used", call=call)
         return Instruction(request=request, fallback=fallback)
     return None if twiml is None else Instruction(twiml=twiml, fallback=fallback)
 
 
-def refuse_relative(twiml: str) -> None:
-    """Whether every address in an inline document is absolute. Raises: RelativeUrl.
+def check_absolute_urls(twiml: str) -> None:
+    """Refuse an inline document that has a relative URL. Raises: RelativeUrl.
 
-    A document that cannot be read passes: it fails when it is run, and its fallback is asked.
+    A document that cannot be read passes: it fails when it is run, and its fallback URL is requested.
     Source: Twilio error 15004.
     """
     try:
@@ -88,12 +88,12 @@ def _addresses(node: Node) -> list[str]:
     return [address for address in found if address] + [each for child in node.children for each in _addresses(child)]
 
 
-def read_application(form: Form, door: ApiContext) -> tuple[Instruction, Callback | None] | None:
-    """What the application in `ApplicationSid` brings; None without the parameter. Raises: ApplicationInvalid."""
+def read_application(form: Form, context: ApiContext) -> tuple[Instruction, Callback | None] | None:
+    """Return the document and callback of `ApplicationSid`, None without the parameter. Raises: ApplicationInvalid."""
     sid = form.text("ApplicationSid")
     if sid is None:
         return None
-    application = door.directory.application(sid)
+    application = context.directory.application(sid)
     instruction = application.voice.instruction() if application is not None else None
     if application is None or instruction is None:
         raise ApplicationInvalid("ApplicationSid is not an application of ours that has a VoiceUrl")
@@ -102,23 +102,23 @@ def read_application(form: Form, door: ApiContext) -> tuple[Instruction, Callbac
 
 def read_callback(
     form: Form,
-    door: ApiContext,
+    context: ApiContext,
     *,
     prefix: str = "StatusCallback",
     known: tuple[str, ...] = CALL_EVENTS,
     default: tuple[str, ...] = ("completed",),
     call: str | None = None,
 ) -> Callback | None:
-    """Who wants to hear of events, and which. Raises: CallbackUrlInvalid, MethodInvalid.
+    """Return the status callback and the events it subscribes to. Raises: CallbackUrlInvalid, MethodInvalid.
 
     An unknown event is dropped with a warning and not refused, as was measured on Twilio: the request is accepted
-    and the callback never comes. Source: Twilio error 21626.
+    and the callback is never sent. Source: Twilio error 21626.
     """
     request = form.request(prefix, f"{prefix}Method")
     wanted = form.words(f"{prefix}Event") or default
     unknown = [word[:64] for word in wanted if word not in known]
     if unknown:
-        door.warn(21626, f"{prefix}Event has unknown events: {', '.join(unknown[:20])}", call=call)
+        context.warn(21626, f"{prefix}Event has unknown events: {', '.join(unknown[:20])}", call=call)
     if request is None:
         return None
     if "_" in (urlsplit(request.url).hostname or ""):
@@ -129,47 +129,47 @@ def read_callback(
 
 def read_recording(
     form: Form,
-    door: ApiContext,
+    context: ApiContext,
     *,
     source: Literal["OutboundAPI", "Conference", "StartCallRecordingAPI"],
     trim: bool,
     prefix: str = "",
 ) -> RecordingTerms:
-    """How a recording is asked for. `prefix`: `Conference`, where a form asks for two. Raises: ParameterInvalid."""
-    channels = form.choice("RecordingChannels", ("mono", "dual"), wrong=ParameterInvalid)
-    track = form.choice("RecordingTrack", ("both", "inbound", "outbound"), wrong=ParameterInvalid)
-    trimmed = form.choice(f"{prefix}Trim", ("trim-silence", "do-not-trim"), wrong=ParameterInvalid)
+    """Return the terms of a recording. `prefix`: `Conference`, where a form has two. Raises: ParameterInvalid."""
+    channels = form.choice("RecordingChannels", ("mono", "dual"), error=ParameterInvalid)
+    track = form.choice("RecordingTrack", ("both", "inbound", "outbound"), error=ParameterInvalid)
+    trimmed = form.choice(f"{prefix}Trim", ("trim-silence", "do-not-trim"), error=ParameterInvalid)
     return RecordingTerms(
         source=source,
         dual=channels == "dual",
         track="inbound" if track == "inbound" else "outbound" if track == "outbound" else "both",
         trim=trim if trimmed is None else trimmed == "trim-silence",
-        callback=read_callback(form, door, prefix=f"{prefix}RecordingStatusCallback", known=RECORDING_EVENTS),
+        callback=read_callback(form, context, prefix=f"{prefix}RecordingStatusCallback", known=RECORDING_EVENTS),
     )
 
 
 def read_timeout(form: Form, *, low: int = 1) -> int:
-    """`Timeout`: how long to ring. Raises: TimeoutInvalid."""
-    timeout = form.integer("Timeout", low=low, high=MAX_TIMEOUT_S, wrong=TimeoutInvalid)
+    """Return `Timeout`, how long the call may ring. Units: seconds. Raises: TimeoutInvalid."""
+    timeout = form.integer("Timeout", low=low, high=MAX_TIMEOUT_S, error=TimeoutInvalid)
     return 60 if timeout is None else timeout
 
 
 def read_time_limit(form: Form) -> int | None:
-    """`TimeLimit`: how long the call may last; more than the account's limit is cut to it. Raises: ParameterInvalid."""
+    """Return `TimeLimit`, the limit of the call in seconds, at most the account's. Raises: ParameterInvalid."""
     limit = form.integer("TimeLimit", low=1, high=10**9 - 1)
     return None if limit is None else min(limit, MAX_TIME_LIMIT_S)
 
 
 def read_digits(form: Form) -> str:
-    """`SendDigits`. Raises: DigitsInvalid."""
+    """Return the digits in `SendDigits`. Raises: DigitsInvalid."""
     digits = form.text("SendDigits") or ""
     if digits and not _DIGITS.match(digits):
         raise DigitsInvalid("SendDigits may have up to 32 of 0-9, A-D, #, *, w and W")
     return digits
 
 
-def addressed(target: Target, form: Form, door: ApiContext, *, call: str) -> Target:
-    """The target of a call with the credentials its SIP endpoint asks for, and without header fields that we set.
+def complete_target(target: Target, form: Form, context: ApiContext, *, call: str) -> Target:
+    """Return the target with the credentials for its SIP endpoint, and without the header fields that we set.
 
     Source: Twilio error 32113: the header field is omitted. Raises: ParameterInvalid.
     """
@@ -178,7 +178,7 @@ def addressed(target: Target, form: Form, door: ApiContext, *, call: str) -> Tar
             raise ParameterInvalid(f"{name} must be one line")
     ours = [name for name, _ in target.headers if belongs_to(name) == "us"]
     if ours:
-        door.warn(HEADER_NOT_ALLOWED, f"The header field {ours[0][:60]!r} may not be set: it is left out", call=call)
+        context.warn(HEADER_NOT_ALLOWED, f"The header field {ours[0][:60]!r} may not be set: it is left out", call=call)
     kept = tuple((name, value) for name, value in target.headers if name not in ours)
     username, password = form.text("SipAuthUsername"), form.text("SipAuthPassword")
     return replace(target, headers=kept, username=username, password=password)

@@ -1,6 +1,6 @@
-"""The errors that only the REST door raises, and the one place where every error becomes Twilio's JSON.
+"""Define the errors that only the REST API raises, and turn every error into Twilio's JSON.
 
-Source: Twilio error and warning dictionary; the code each parameter answers with is named in its resource.
+Source: Twilio error and warning dictionary; each resource names the code of each parameter.
 """
 
 from __future__ import annotations
@@ -11,214 +11,214 @@ from starlette.responses import Response
 
 from holdfast.voice.model.errors import AskedWrong, NotFound, ParameterMissing, VoiceError
 
-MORE = "https://www.twilio.com/docs/errors/"
-BACK_IN_S = 10
-"""When a call may be asked for again of a server that is being stopped: by then another has most often been started."""
-OTHER_FORMS = (".csv", ".xml", ".html")
-"""Suffixes for which Twilio has had other forms than JSON. Deviation: they are unknown here, and it is said so."""
+MORE_INFO_URL = "https://www.twilio.com/docs/errors/"
+RETRY_AFTER_S = 10
+"""Units: seconds until a client may ask again for a call: most often a new server runs by then."""
+OTHER_FORMATS = (".csv", ".xml", ".html")
+"""Suffixes for which Twilio has had other formats than JSON. Deviation: they are unknown here; the error says so."""
 
 
 class ParameterInvalid(AskedWrong):
-    """A value that its parameter does not allow."""
+    """A parameter has a value that it does not allow."""
 
     code = 20422
 
 
 class BodyMalformed(AskedWrong):
-    """A request body or query that cannot be read as a form."""
+    """A request body or query cannot be read as a form."""
 
     code = 20422
 
 
 class BodyTooLarge(AskedWrong):
-    """A request body beyond what any resource could want."""
+    """A request body is longer than any resource needs."""
 
     code = 20422
     http = 413
 
 
 class NotAuthenticated(AskedWrong):
-    """No credentials, wrong ones, or those of another account than the path names."""
+    """A request has no credentials, wrong ones, or those of another account than the path names."""
 
     code = 20003
     http = 401
 
 
 class MethodNotAllowed(AskedWrong):
-    """The resource exists and does not know this HTTP method."""
+    """The resource exists and does not have this HTTP method."""
 
     code = 20004
     http = 405
 
 
 class TooManyRequests(AskedWrong):
-    """More requests than the setting `api_requests_per_s` lets through."""
+    """More requests arrive than the setting `api_requests_per_s` allows."""
 
     code = 20429
     http = 429
 
 
 class BacklogFull(AskedWrong):
-    """More calls wait for their turn than can be placed in a day, by the setting `calls_per_s`."""
+    """More calls wait to be placed than the setting `calls_per_s` allows in a day."""
 
     code = 22005
     http = 429
 
 
-class BeingStopped(VoiceError):
-    """A call to be placed while the server is being stopped, which hangs up every call. Source: Twilio error 20503."""
+class ServerStopping(VoiceError):
+    """A call is requested while the server stops, which hangs up every call. Source: Twilio error 20503."""
 
     code = 20503
     http = 503
 
 
 class NameInvalid(AskedWrong):
-    """A friendly name outside 1 to 64 characters."""
+    """A friendly name does not have 1 to 64 characters."""
 
     code = 20002
 
 
 class RecordExists(AskedWrong):
-    """Something of that name is there already."""
+    """A record of that name exists already."""
 
     code = 20409
     http = 409
 
 
 class PageTooLarge(AskedWrong):
-    """`PageSize` outside 1 to 1000."""
+    """`PageSize` is not from 1 to 1000."""
 
     code = 20007
 
 
 class UrlInvalid(AskedWrong):
-    """`Url` is missing or no absolute http(s) address."""
+    """`Url` is missing or is no absolute http(s) URL."""
 
     code = 21205
 
 
 class CallbackUrlInvalid(AskedWrong):
-    """A callback, fallback, hold, wait or announcement address is no absolute http(s) address."""
+    """The URL of a callback, fallback, hold, wait or announcement is no absolute http(s) URL."""
 
     code = 21502
 
 
 class VoiceUrlInvalid(AskedWrong):
-    """An address in the configuration of a number or application is no absolute http(s) address."""
+    """A URL in the configuration of a number or application is no absolute http(s) URL."""
 
     code = 11100
 
 
 class MethodInvalid(AskedWrong):
-    """A `…Method` that is neither GET nor POST."""
+    """A `…Method` parameter is neither GET nor POST."""
 
     code = 21209
 
 
 class DigitsInvalid(AskedWrong):
-    """`SendDigits` with something else than digits, A to D, #, *, w and W, or more than 32."""
+    """`SendDigits` has other characters than digits, A to D, #, *, w and W, or more than 32."""
 
     code = 21206
 
 
 class TimeoutInvalid(AskedWrong):
-    """`Timeout` that is no whole number of seconds in its range."""
+    """`Timeout` is no whole number of seconds in its range."""
 
     code = 21208
 
 
 class ToMissing(ParameterMissing):
-    """No `To`."""
+    """The request has no `To`."""
 
     code = 21201
 
 
 class ToInvalid(AskedWrong):
-    """A `To` that is neither a phone number, `client:`, `sip:` nor a line."""
+    """`To` is neither a phone number, `client:`, `sip:` nor a line."""
 
     code = 21211
 
 
 class ToImplausible(AskedWrong):
-    """A `To` with a plus that cannot be a phone number of any country."""
+    """`To` has a plus and cannot be a phone number of any country."""
 
     code = 21217
 
 
 class ToUnreachable(AskedWrong):
-    """A phone number in `To` that leads nowhere from here."""
+    """No route leads to the phone number in `To`."""
 
     code = 21214
 
 
 class FromMissing(ParameterMissing):
-    """No `From`."""
+    """The request has no `From`."""
 
     code = 21213
 
 
 class FromInvalid(AskedWrong):
-    """A `From` that this `To` does not allow."""
+    """`To` does not allow this `From`."""
 
     code = 21212
 
 
 class FromNotOurs(AskedWrong):
-    """A phone number in `From` that is not ours."""
+    """The phone number in `From` is not ours."""
 
     code = 21210
 
 
 class ApplicationInvalid(AskedWrong):
-    """An `ApplicationSid` that is no application of ours, or one without a voice URL."""
+    """`ApplicationSid` names no application of this account, or one without a voice URL."""
 
     code = 21218
 
 
 class TwimlTooLong(AskedWrong):
-    """An inline document over 4000 characters."""
+    """An inline document has more than 4000 characters."""
 
     code = 32018
 
 
 class NumberInvalid(AskedWrong):
-    """A `PhoneNumber` that is not in E.164."""
+    """`PhoneNumber` is not in E.164."""
 
     code = 21421
 
 
 class NumberTaken(AskedWrong):
-    """A `PhoneNumber` that is in the directory already."""
+    """`PhoneNumber` is in the directory already."""
 
     code = 21422
 
 
 class AreaCodeInvalid(AskedWrong):
-    """An `AreaCode` that is no area code of the North American numbering plan."""
+    """`AreaCode` is no area code of the North American numbering plan."""
 
     code = 21451
 
 
 class AreaCodeExhausted(AskedWrong):
-    """An area code in which every number we may hand out is handed out."""
+    """Every number of the area code that we may assign is assigned."""
 
     code = 21452
 
 
-def told(error: VoiceError, path: str) -> Response:
-    """An error as Twilio tells it. Source: Twilio API, "Error and exception handling"."""
+def error_response(error: VoiceError, path: str) -> Response:
+    """Return an error as Twilio's JSON. Source: Twilio API, "Error and exception handling"."""
     message = error.message
     if isinstance(error, NotFound):
         message = f"The requested resource {path} was not found"
-        if path.lower().endswith(OTHER_FORMS):
-            message += "; resources are told in JSON alone, by .json or no suffix"
-    body: dict[str, object] = {"code": error.code, "message": message, "more_info": f"{MORE}{error.code}"}
+        if path.lower().endswith(OTHER_FORMATS):
+            message += "; resources exist in JSON only, with .json or no suffix"
+    body: dict[str, object] = {"code": error.code, "message": message, "more_info": f"{MORE_INFO_URL}{error.code}"}
     headers = {}
     if isinstance(error, NotAuthenticated):
         body["message"] = "Authenticate"
         body["detail"] = error.message
         headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
-    if isinstance(error, BeingStopped):
-        headers["Retry-After"] = str(BACK_IN_S)
+    if isinstance(error, ServerStopping):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
     body["status"] = error.http
     return Response(json.dumps(body), status_code=error.http, headers=headers, media_type="application/json")

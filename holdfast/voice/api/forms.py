@@ -1,4 +1,4 @@
-"""Forms: reading a request's parameters, from a stranger's bytes to checked values."""
+"""Read the parameters of a request, from untrusted bytes to checked values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}\Z")
 
 
 class Form:
-    """Parameters by name, each with all its values in the order sent."""
+    """A form holds parameters by name, each with all its values in the order in which they were sent."""
 
     __slots__ = ("_values",)
 
@@ -43,55 +43,55 @@ class Form:
             self._values.setdefault(name, []).append(value)
 
     def names(self) -> frozenset[str]:
-        """Every name that was sent."""
+        """Return every name that was sent."""
         return frozenset(self._values)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Every value with its name."""
+        """Return every value with its name."""
         return [(name, value) for name, values in self._values.items() for value in values]
 
     def raw(self, name: str) -> str | None:
-        """The first value, trimmed; "" when sent empty, None when not sent."""
+        """Return the first value, trimmed: "" when it was sent empty, None when it was not sent."""
         values = self._values.get(name)
         return values[0].strip() if values else None
 
     def text(self, name: str) -> str | None:
-        """The first value, trimmed; None when not sent or empty."""
+        """Return the first value, trimmed, or None when it was not sent or is empty."""
         return self.raw(name) or None
 
     def flag(self, name: str) -> bool | None:
-        """`true` in any case is true, anything else false. Source: Twilio API, Participant `Muted`."""
+        """Return True for `true` in any case, False for any other value. Source: Twilio API, Participant `Muted`."""
         value = self.raw(name)
         return None if value is None else value.lower() == "true"
 
     def words(self, name: str) -> tuple[str, ...] | None:
-        """A list: the name repeated, or one value with spaces; None when not sent."""
+        """Return a list: the name repeated, or one value with spaces. None when it was not sent."""
         values = self._values.get(name)
         return None if values is None else tuple(word for value in values for word in value.split())
 
-    def integer(self, name: str, *, low: int, high: int, wrong: type[AskedWrong] = ParameterInvalid) -> int | None:
-        """A whole number from `low` to `high`; None when not sent or empty. Raises: `wrong`."""
+    def integer(self, name: str, *, low: int, high: int, error: type[AskedWrong] = ParameterInvalid) -> int | None:
+        """Return a whole number from `low` to `high`, or None when it was not sent or is empty. Raises: `error`."""
         value = self.text(name)
         if value is None:
             return None
         if not _NUMBER.match(value) or not low <= int(value) <= high:
-            raise wrong(f"{name} must be a whole number from {low} to {high}")
+            raise error(f"{name} must be a whole number from {low} to {high}")
         return int(value)
 
-    def choice(self, name: str, allowed: Iterable[str], *, wrong: type[AskedWrong] = ParameterInvalid) -> str | None:
-        """One of a few words; None when not sent or empty. `true` and `false` count in any case. Raises: `wrong`.
+    def choice(self, name: str, allowed: Iterable[str], *, error: type[AskedWrong] = ParameterInvalid) -> str | None:
+        """Return one of the allowed words, or None when it was not sent or is empty. Raises: `error`.
 
-        The Python SDK sends a boolean given for such a parameter as `True`.
+        `true` and `false` count in any case: the Python SDK sends a boolean given for such a parameter as `True`.
         """
         value = self.text(name)
         if value is not None and value.lower() in ("true", "false"):
             value = value.lower()
         if value is not None and value not in allowed:
-            raise wrong(f"{name} must be one of: {', '.join(allowed)}")
+            raise error(f"{name} must be one of: {', '.join(allowed)}")
         return value
 
     def method(self, name: str, default: Method = "POST") -> Method:
-        """GET or POST in any case. Raises: MethodInvalid."""
+        """Return GET or POST, which may be sent in any case. Raises: MethodInvalid."""
         match (self.text(name) or default).upper():
             case "GET":
                 return "GET"
@@ -100,33 +100,33 @@ class Form:
             case _:
                 raise MethodInvalid(f"{name} must be GET or POST")
 
-    def url(self, name: str, *, wrong: type[AskedWrong] = CallbackUrlInvalid) -> str | None:
-        """An absolute http(s) address; None when not sent or empty. Raises: `wrong`."""
+    def url(self, name: str, *, error: type[AskedWrong] = CallbackUrlInvalid) -> str | None:
+        """Return an absolute http(s) URL, or None when it was not sent or is empty. Raises: `error`."""
         value = self.text(name)
         if value is not None and not is_web_address(value):
-            raise wrong(f"{name} is not a valid URL: it must be absolute and begin with http:// or https://")
+            raise error(f"{name} is not a valid URL: it must be absolute and begin with http:// or https://")
         return value
 
     def request(
-        self, url: str, method: str, *, default: Method = "POST", wrong: type[AskedWrong] = CallbackUrlInvalid
+        self, url: str, method: str, *, default: Method = "POST", error: type[AskedWrong] = CallbackUrlInvalid
     ) -> WebRequest | None:
-        """The address in `url` with the method in `method`; None when `url` was not sent or is empty.
+        """Return the URL in `url` with the method in `method`, or None when `url` was not sent or is empty.
 
-        Raises: `wrong`, MethodInvalid.
+        Raises: `error`, MethodInvalid.
         """
-        asked = self.method(method, default)
-        address = self.url(url, wrong=wrong)
-        return None if address is None else WebRequest(url=address, method=asked)
+        checked = self.method(method, default)
+        address = self.url(url, error=error)
+        return None if address is None else WebRequest(url=address, method=checked)
 
-    def sound(self, url: str, method: str, *, default: Method = "POST") -> WebRequest | None:
-        """As `request`, but an empty address means silence and comes as one. Source: TwiML <Conference> waitUrl."""
+    def request_or_silence(self, url: str, method: str, *, default: Method = "POST") -> WebRequest | None:
+        """Return a request as `request` does; an empty URL is kept, as silence. Source: TwiML <Conference> waitUrl."""
         if self.raw(url) == "":
             return WebRequest(url="")
         return self.request(url, method, default=default)
 
 
 def is_web_address(text: str) -> bool:
-    """Whether `text` is an absolute http(s) URL whose host could exist."""
+    """Return whether `text` is an absolute http(s) URL whose host could exist."""
     if len(text) > MAX_URL or re.search(r"[\s\x00-\x1f\x7f\\]", text):
         return False
     try:
@@ -137,9 +137,10 @@ def is_web_address(text: str) -> bool:
 
 
 async def read_form(request: Request) -> Form:
-    """A request's parameters: its body's, then its query's. Raises: BodyMalformed, BodyTooLarge.
+    """Return the parameters of a request: those of its body, then those of its query.
 
-    A body of another type than the two of forms has no parameters. Source: Twilio API, "Request formats".
+    A body that has neither of the two types of forms has no parameters. Raises: BodyMalformed, BodyTooLarge.
+    Source: Twilio API, "Request formats".
     """
     pairs: list[tuple[str, str]] = []
     if request.method == "POST":

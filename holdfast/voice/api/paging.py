@@ -1,4 +1,4 @@
-"""Lists: filters by date, pages, and the envelope that carries one. Source: Twilio API, "Paging through lists"."""
+"""Filter lists by date and cut them into pages in Twilio's envelope. Source: Twilio API, "Paging through lists"."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Between:
-    """Moments a filter lets through: from `first` (inclusive) up to `last` (inclusive), None open.
+class DateRange:
+    """A range of time that a filter lets through: from `first` to `last`, both inclusive, None open.
 
     Units: seconds since the Unix epoch. Source: Twilio API, Call `StartTime`: `X<=date` is up to midnight at the
     start of that day, `X>=date` from it on, `X=date` within that day.
@@ -34,37 +34,37 @@ class Between:
     last: float | None = None
 
     @classmethod
-    def read(cls, form: Form, name: str) -> Between:
-        """The filters `name`, `name<` and `name>` together. Raises: ParameterInvalid."""
+    def read(cls, form: Form, name: str) -> DateRange:
+        """Read the filters `name`, `name<` and `name>` together. Raises: ParameterInvalid."""
         first: list[float] = []
         last: list[float] = []
-        if (day := _moment(form, name)) is not None:
+        if (day := _timestamp(form, name)) is not None:
             first.append(day // DAY_S * DAY_S)
             last.append(first[-1] + DAY_S - 0.001)
-        if (at := _moment(form, f"{name}>")) is not None:
+        if (at := _timestamp(form, f"{name}>")) is not None:
             first.append(at)
-        if (at := _moment(form, f"{name}<")) is not None:
+        if (at := _timestamp(form, f"{name}<")) is not None:
             last.append(at)
         return cls(first=max(first, default=None), last=min(last, default=None))
 
-    def lets(self, at: float | None) -> bool:
-        """Whether this moment passes; a missing one only where nothing is asked."""
+    def contains(self, at: float | None) -> bool:
+        """Return whether this timestamp is in the range. A missing one is only in a range that is open at both ends."""
         if self.first is None and self.last is None:
             return True
         return at is not None and (self.first is None or at >= self.first) and (self.last is None or at <= self.last)
 
 
 def newest_first(rows: Iterable[T], created_at: Callable[[T], float]) -> list[T]:
-    """Rows that come in order of creation, turned round; the clock decides where that order is not kept."""
+    """Return rows in reverse order of creation. The time decides where the given order differs."""
     return sorted(reversed(list(rows)), key=lambda row: -created_at(row))
 
 
-def comparable(name: str) -> frozenset[str]:
-    """The three names by which a date is filtered."""
+def date_filters(name: str) -> frozenset[str]:
+    """Return the three names by which a date is filtered."""
     return frozenset({name, f"{name}<", f"{name}>"})
 
 
-def _moment(form: Form, name: str) -> float | None:
+def _timestamp(form: Form, name: str) -> float | None:
     value = form.text(name)
     if value is None:
         return None
@@ -76,15 +76,15 @@ def _moment(form: Form, name: str) -> float | None:
 
 
 def page(
-    rows: Sequence[T], *, form: Form, path: str, collection: str, key: Callable[[T], str], show: Callable[[T], Json]
+    rows: Sequence[T], *, form: Form, path: str, collection: str, key: Callable[[T], str], render: Callable[[T], Json]
 ) -> Json:
-    """One page of `rows` in Twilio's envelope.
+    """Return one page of `rows` in Twilio's envelope.
 
-    A page token names the row its page lies behind (`PA…`) or before (`PB…`), so rows that come or go while somebody
-    reads shift nothing. When that row is gone itself, the page number counts.
+    A page token names the row after which (`PA…`) or before which (`PB…`) its page lies, so a page does not shift when
+    rows are added or removed while a client reads. When that row itself is removed, the page number counts.
     Raises: PageTooLarge, ParameterInvalid.
     """
-    size = form.integer("PageSize", low=1, high=MAX_SIZE, wrong=PageTooLarge) or DEFAULT_SIZE
+    size = form.integer("PageSize", low=1, high=MAX_SIZE, error=PageTooLarge) or DEFAULT_SIZE
     number = form.integer("Page", low=0, high=10**8) or 0
     start = _start(rows, token=form.raw("PageToken") or "", number=number, size=size, key=key)
     shown = rows[start : start + size]
@@ -104,7 +104,7 @@ def page(
         "page_size": size,
         "start": start if shown else 0,
         "end": start + len(shown) - 1 if shown else 0,
-        collection: [show(row) for row in shown],
+        collection: [render(row) for row in shown],
     }
 
 

@@ -1,4 +1,4 @@
-"""What the REST door asks of the engine behind it."""
+"""Define what the REST API needs from the engine."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ from holdfast.voice.model.ports import Entry
 
 
 class StateView(Protocol):
-    """Every noun as it is after the newest step: the living, and the finished up to a cap."""
+    """The state after the newest step: the live nouns, and the newest finished ones."""
 
     @property
     def calls(self) -> Mapping[CallSid, Call]:
-        """Calls by SID, in order of creation."""
+        """Return the calls by SID, in order of creation."""
 
     @property
     def rooms(self) -> Mapping[RoomSid, Room]:
-        """Conferences and bridges by SID, in order of creation."""
+        """Return the conferences and bridges by SID, in order of creation."""
 
     @property
     def queues(self) -> Mapping[QueueSid, Queue]:
-        """Queues by SID, in order of creation."""
+        """Return the queues by SID, in order of creation."""
 
     @property
     def recordings(self) -> Mapping[RecordingSid, Recording]:
-        """Recordings by SID, in order of creation."""
+        """Return the recordings by SID, in order of creation."""
 
     def room_of(self, call: CallSid) -> Room | None:
-        """The room this call is in, or has a seat in."""
+        """Return the room that this call is in, or has a seat in."""
 
     def queue_of(self, call: CallSid) -> Queue | None:
-        """The queue this call waits in."""
+        """Return the queue in which this call waits."""
 
 
 class Recordings(Protocol):
-    """Where the sound of recordings is."""
+    """Finds the files of recordings."""
 
     def path(self, recording: RecordingSid) -> Path | None:
-        """The WAV file of a recording, if there is one."""
+        """Return the WAV file of a recording, or None when there is none."""
 
 
 class SwitchPort(Protocol):
-    """The one mailbox of the engine."""
+    """The engine's mailbox, as the REST API uses it."""
 
     @property
     def state(self) -> StateView:
-        """What is."""
+        """Return the current engine state."""
 
     async def execute(self, command: RestCommand) -> None:
-        """Return when the step is committed. Raises: AskedWrong."""
+        """Post a command and return when its step is committed. Raises: AskedWrong."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch."""
+        """Return the time. Units: seconds since the Unix epoch."""
 
     def orphan_entries(self, call: str) -> Sequence[Entry]:
-        """What the ladder shows of a call that was turned away, while it is remembered."""
+        """Return the ladder entries of a rejected call, as long as they are kept."""

@@ -1,6 +1,6 @@
-"""The shapes of Twilio's JSON, one function per resource.
+"""Render each resource as Twilio's JSON, one function per resource.
 
-Numbers that Twilio writes as strings are strings here, absent values null, dates RFC 2822 in UTC.
+Numbers that Twilio writes as strings are strings here, absent values are null, dates are RFC 2822 in UTC.
 Source: Twilio API, the fields of each resource.
 """
 
@@ -51,17 +51,17 @@ ACCOUNT_SUBRESOURCES: Final = {
 
 
 def uri(account: AccountSid, *parts: str) -> str:
-    """The address of a resource, relative to the host."""
+    """Return the address of a resource, relative to the host."""
     return "/".join((f"/{VERSION}/Accounts", account, *parts))
 
 
-def date(at: float | None) -> str | None:
-    """A moment as Twilio writes it."""
-    return None if at is None else rfc2822(at)
+def date(timestamp: float | None) -> str | None:
+    """Return a timestamp as Twilio writes it. Units: `timestamp` seconds since the Unix epoch."""
+    return None if timestamp is None else rfc2822(timestamp)
 
 
 def call(noun: Call) -> Json:
-    """A Call. `duration` is there only for calls that were answered and are over."""
+    """Return a Call as JSON. Only calls that were answered and have ended have a `duration`."""
     own = uri(noun.account, "Calls", noun.sid)
     duration = None
     if noun.status is CallStatus.COMPLETED and noun.answered_at is not None and noun.ended_at is not None:
@@ -97,7 +97,7 @@ def call(noun: Call) -> Json:
 
 
 def conference(noun: Room) -> Json:
-    """A Conference."""
+    """Return a Conference as JSON."""
     own = uri(noun.account, "Conferences", noun.sid)
     return {
         "account_sid": noun.account,
@@ -116,7 +116,7 @@ def conference(noun: Room) -> Json:
 
 
 def participant(room: Room, noun: Participant, *, queue_time_s: float | None = None) -> Json:
-    """A Participant; `queue_time` is only in the answer to its creation."""
+    """Return a Participant as JSON. Only the answer to its creation has a `queue_time`. Units: seconds."""
     return {
         "account_sid": room.account,
         "call_sid": noun.call,
@@ -137,7 +137,7 @@ def participant(room: Room, noun: Participant, *, queue_time_s: float | None = N
 
 
 def queue(noun: Queue, *, now: float) -> Json:
-    """A Queue; its average is over those who wait `now`."""
+    """Return a Queue as JSON. Its average is of the members that wait `now`."""
     return {
         "date_updated": date(noun.updated_at),
         "current_size": len(noun.members),
@@ -152,7 +152,7 @@ def queue(noun: Queue, *, now: float) -> Json:
 
 
 def member(noun: Queue, waiting: Member, *, position: int, now: float) -> Json:
-    """A Member at its `position`, counted from 1."""
+    """Return a Member at its `position`, counted from 1, as JSON."""
     return {
         "call_sid": waiting.call,
         "date_enqueued": date(waiting.entered_at),
@@ -164,11 +164,10 @@ def member(noun: Queue, waiting: Member, *, position: int, now: float) -> Json:
 
 
 def recording(noun: Recording, *, within: Literal["account", "call", "conference"]) -> Json:
-    """A Recording, as the account's, a call's or a conference's list shows it.
+    """Return a Recording as the account's, a call's or a conference's list shows it.
 
-    A call's says its track, the account's where more of it is; `media_url` is there once there is a file.
-
-    The resource has no word for one that failed: it is absent, with its error code.
+    A call's list shows the track, the account's list the subresources. `media_url` is set once there is a file.
+    The resource has no status for a recording that failed: it is `absent`, with its error code.
     """
     own = uri(noun.account, "Recordings", noun.sid)
     there = noun.status is RecordingStatus.COMPLETED
@@ -205,7 +204,7 @@ def recording(noun: Recording, *, within: Literal["account", "call", "conference
 
 
 def phone_number(account: AccountSid, number: NumberRecord) -> Json:
-    """An IncomingPhoneNumber: voice alone, all that concerns messages is null."""
+    """Return an IncomingPhoneNumber as JSON. It has voice only; the fields of messages are null."""
     return {
         "account_sid": account,
         "address_sid": None,
@@ -239,7 +238,7 @@ def phone_number(account: AccountSid, number: NumberRecord) -> Json:
 
 
 def application(account: AccountSid, noun: ApplicationRecord) -> Json:
-    """An Application: voice alone, all that concerns messages is null."""
+    """Return an Application as JSON. It has voice only; the fields of messages are null."""
     return {
         "account_sid": account,
         "api_version": VERSION,
@@ -271,7 +270,7 @@ def _voice(voice: VoiceSettings) -> Json:
 
 
 def notification(account: AccountSid, notice: LoggedNotification) -> Json:
-    """A Notification as lists show it."""
+    """Return a Notification as lists show it."""
     said = notice.notification
     place = ("Calls", said.call, "Notifications") if said.call else ("Notifications",)
     return {
@@ -292,13 +291,13 @@ def notification(account: AccountSid, notice: LoggedNotification) -> Json:
     }
 
 
-def whole_notification(account: AccountSid, notice: LoggedNotification) -> Json:
-    """A Notification fetched by itself; its exchange with a web server is null where none is known."""
+def full_notification(account: AccountSid, notice: LoggedNotification) -> Json:
+    """Return a Notification as a fetch shows it. Its exchange with a web server is null where none is known."""
     return notification(account, notice) | {"request_variables": None, "response_body": None, "response_headers": None}
 
 
 def account(sid: AccountSid, *, auth_token: str, created_at: float) -> Json:
-    """The Account. It has proved that it knows its token, which Twilio shows here too."""
+    """Return the Account as JSON. The client has authenticated with the token, which Twilio shows here too."""
     own = uri(sid)
     return {
         "sid": sid,

@@ -1,4 +1,4 @@
-"""The shapes of Twilio's JSON for API keys, SIP domains and credential lists. See `render`."""
+"""Render API keys, SIP domains and credential lists as Twilio's JSON, as `render` does other resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.voice.runtime.directory.access import (
 
 
 def key(noun: ApiKey, *, secret: str | None = None) -> Json:
-    """A Key; its secret is only in the answer to its creation."""
+    """Return a Key as JSON. Only the answer to its creation has the secret."""
     shown: Json = {
         "sid": noun.sid,
         "friendly_name": noun.friendly_name,
@@ -25,7 +25,7 @@ def key(noun: ApiKey, *, secret: str | None = None) -> Json:
 
 
 def credential_list(account: AccountSid, noun: CredentialList) -> Json:
-    """A CredentialList."""
+    """Return a CredentialList as JSON."""
     own = uri(account, "SIP", "CredentialLists", noun.sid)
     return {
         "account_sid": account,
@@ -39,7 +39,7 @@ def credential_list(account: AccountSid, noun: CredentialList) -> Json:
 
 
 def credential(account: AccountSid, within: CredentialList, noun: SipUser) -> Json:
-    """A Credential. Its password is never shown."""
+    """Return a Credential as JSON, without its password."""
     return {
         "sid": noun.sid,
         "account_sid": account,
@@ -52,7 +52,7 @@ def credential(account: AccountSid, within: CredentialList, noun: SipUser) -> Js
 
 
 def domain(account: AccountSid, noun: SipDomain) -> Json:
-    """A Domain. Its door is open to credential lists, or to nobody: there are no address lists here."""
+    """Return a Domain as JSON. It authenticates calls by credential lists only: there are no address lists here."""
     own = uri(account, "SIP", "Domains", noun.sid)
     voice = noun.voice
     return {
@@ -81,7 +81,7 @@ def domain(account: AccountSid, noun: SipDomain) -> Json:
 
 
 def mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList) -> Json:
-    """A list at a door, as `/Auth/…` shows it."""
+    """Return a mapping of a credential list to a domain, as `/Auth/…` shows it."""
     return {
         "account_sid": account,
         "date_created": date(noun.created_at),
@@ -91,7 +91,7 @@ def mapping(account: AccountSid, noun: CredentialListMapping, mapped: Credential
     }
 
 
-def old_mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList, within: SipDomain) -> Json:
-    """A list at the door for calls, as the older resource shows it."""
+def legacy_mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList, within: SipDomain) -> Json:
+    """Return a mapping of a credential list for calls, as the older resource shows it."""
     path = ("SIP", "Domains", within.sid, "CredentialListMappings", f"{noun.sid}.json")
     return mapping(account, noun, mapped) | {"domain_sid": within.sid, "uri": uri(account, *path)}

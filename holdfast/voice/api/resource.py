@@ -1,7 +1,7 @@
-"""A resource: one path of the REST API, what may be done at it, and the road every request takes.
+"""Handle requests to one path of the REST API: read the request, run the operation, write the response.
 
-A request is read into `Asked`, one operation answers it, and errors become Twilio's JSON. Operations know nothing of
-HTTP, so they are short.
+A request is read into `ApiRequest`, one operation answers it, and errors become Twilio's JSON. Operations do not
+handle HTTP, so they are short.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from holdfast.voice.api.errors import BeingStopped, MethodNotAllowed, told
+from holdfast.voice.api.errors import MethodNotAllowed, ServerStopping, error_response
 from holdfast.voice.api.forms import Form, read_form
 from holdfast.voice.api.ports import Recordings, SwitchPort
 from holdfast.voice.api.rate_limit import CallPacing
@@ -29,12 +29,12 @@ from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 
 PATH: Final = "holdfast.path"
-"""Where in the ASGI scope the path as it was asked is kept, with its `.json`."""
+"""The key in the ASGI scope of the path as it was requested, with its `.json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """All that operations work with. Units: `opened_at` seconds since the Unix epoch."""
+    """The parts of the engine that operations use. Units: `started_at` seconds since the Unix epoch."""
 
     switch: SwitchPort
     directory: Directory
@@ -42,35 +42,35 @@ class ApiContext:
     journal: Journal
     account: AccountSid
     auth_token: str = field(repr=False)
-    opened_at: float
+    started_at: float
     recordings: Recordings | None = None
-    turns: CallPacing
+    call_pacing: CallPacing
     is_ending: Callable[[], bool] = lambda: False
-    """Whether the server is being stopped."""
+    """Return whether the server is being stopped."""
 
-    def begin_call(self) -> None:
-        """Whoever asked wants a call placed. Raises: BeingStopped."""
+    def refuse_when_stopping(self) -> None:
+        """Refuse to place a call while the server is being stopped. Raises: ServerStopping."""
         if self.is_ending():
-            raise BeingStopped("The server is being stopped: no call begins any more")
+            raise ServerStopping("The server is being stopped: no call begins any more")
 
     def warn(self, code: int, message: str, *, call: str | None = None) -> None:
-        """Log a warning that the caller does not see in the answer."""
+        """Log a warning that the response does not show to the client."""
         about = CallSid(call) if call is not None and is_sid(call, "CA") else None
         self.notifications.add(LogNotification(call=about, code=code, log=1, message=message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request, authenticated and read. Shape: `names` are the parts of the path, decoded."""
+    """One request, authenticated and read. Shape: `path_params` are the parameters of the path, decoded."""
 
     path: str
-    names: Mapping[str, str]
+    path_params: Mapping[str, str]
     form: Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioBody:
-    """Sound in place of JSON: a file as it is, or bytes."""
+    """Audio that a response carries in place of JSON: a file as it is, or bytes."""
 
     media_type: str
     name: str
@@ -80,19 +80,19 @@ class AudioBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """An HTTP status and its JSON; None is an empty body."""
+    """An HTTP status and its JSON. None is an empty body."""
 
     status: int = 200
     body: Json | None
-    sound: AudioBody | None = None
+    audio: AudioBody | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What one HTTP method does.
+    """An operation answers one HTTP method of a resource.
 
-    `parameters` are the names it heeds; `ignored` those Twilio knows and we accept without effect. Any other name
-    changes nothing but is warned of. Source: Twilio error 20001.
+    `parameters` are the names it uses, `ignored` those that Twilio knows and we accept without effect. Any other name
+    has no effect and causes a warning. Source: Twilio error 20001.
     """
 
     run: Callable[[ApiContext, ApiRequest], Awaitable[ApiResponse]]
@@ -110,7 +110,7 @@ class Resource:
     delete: Operation | None = None
 
     def operation(self, method: str) -> Operation:
-        """The operation of a method; HEAD is GET without its body. Raises: MethodNotAllowed."""
+        """Return the operation of a method. HEAD is GET without its body. Raises: MethodNotAllowed."""
         match method:
             case "GET" | "HEAD":
                 found = self.get
@@ -125,7 +125,7 @@ class Resource:
         return found
 
 
-def _sound(sound: AudioBody) -> Response:
+def _audio_response(sound: AudioBody) -> Response:
     if sound.file is not None:
         return FileResponse(sound.file, media_type=sound.media_type, filename=sound.name)
     return Response(sound.data, media_type=sound.media_type)
@@ -135,33 +135,35 @@ def _sound(sound: AudioBody) -> Response:
 class ApiEndpoint:
     """The ASGI application of one resource."""
 
-    door: ApiContext
+    context: ApiContext
     resource: Resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         try:
-            response = await self._answer(Request(scope, receive))
+            response = await self._respond(Request(scope, receive))
         except ClientDisconnect:
-            return  # nobody is there to be answered
+            return  # the client has gone
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         path: str = request.scope.get(PATH, request.scope["path"])
         try:
             operation = self.resource.operation(request.method)
             form = await read_form(request)
-            self._warn_of_unheeded(operation, form, request.path_params)
-            answer = await operation.run(self.door, ApiRequest(path=path, names=request.path_params, form=form))
+            self._warn_unused(operation, form, request.path_params)
+            answer = await operation.run(
+                self.context, ApiRequest(path=path, path_params=request.path_params, form=form)
+            )
         except VoiceError as error:
-            return told(error, path)
-        if answer.sound is not None:
-            return _sound(answer.sound)
+            return error_response(error, path)
+        if answer.audio is not None:
+            return _audio_response(answer.audio)
         if answer.body is None:
             return Response(status_code=answer.status)
         return Response(json.dumps(answer.body), status_code=answer.status, media_type="application/json")
 
-    def _warn_of_unheeded(self, operation: Operation, form: Form, names: Mapping[str, str]) -> None:
+    def _warn_unused(self, operation: Operation, form: Form, names: Mapping[str, str]) -> None:
         unheeded = form.names() - operation.parameters
         if not unheeded:
             return
@@ -169,6 +171,6 @@ class ApiEndpoint:
         unknown = sorted(name[:64] for name in unheeded - operation.ignored)
         unbuilt = sorted(unheeded & operation.ignored)
         if unknown:
-            self.door.warn(20001, f"Unknown parameters are ignored: {', '.join(unknown[:20])}", call=call)
+            self.context.warn(20001, f"Unknown parameters are ignored: {', '.join(unknown[:20])}", call=call)
         if unbuilt:
-            self.door.warn(20001, f"Parameters without effect here: {', '.join(unbuilt)}", call=call)
+            self.context.warn(20001, f"Parameters without effect here: {', '.join(unbuilt)}", call=call)

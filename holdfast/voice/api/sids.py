@@ -1,4 +1,4 @@
-"""SIDs of what REST creates, from the operating system's dice."""
+"""Make the SIDs of what REST creates, from the operating system's random source."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import secrets
 
 
 def new_sid(prefix: str) -> str:
-    """A SID that nobody can guess."""
+    """Return a SID that cannot be guessed."""
     return prefix + secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""Who is called and who calls: `To` and `From` of Calls and Participants.
+"""Read the callee and the caller of Calls and Participants from `To` and `From`.
 
 Deviation: a line's bare name is accepted in `To`, besides Twilio's forms. Codes 21215 and 21216 (countries and numbers
 an account may not call) cannot arise, since no call leaves for the public telephone network.
@@ -40,9 +40,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_parties(form: Form, directory: Directory, *, applications: bool = False) -> tuple[Target, str]:
-    """The target in `To` and the caller in `From`. Raises: one of the `To…` and `From…` errors.
+    """Return the target in `To` and the caller in `From`. Raises: one of the `To…` and `From…` errors.
 
-    With `applications`, `To` may be one of ours: `app:AP…`.
+    With `applications`, `To` may be one of the account's: `app:AP…`.
 
     Source: Twilio API, POST Calls, `To` and `From`; errors 21201 and 21210 to 21217.
     """
@@ -57,7 +57,7 @@ def read_parties(form: Form, directory: Directory, *, applications: bool = False
 
 
 def read_target(to: str, directory: Directory) -> Target:
-    """What `To` names. Raises: ToInvalid, ToImplausible, ToUnreachable."""
+    """Return the target that `To` names. Raises: ToInvalid, ToImplausible, ToUnreachable."""
     lowered = to.lower()
     if lowered.startswith("client:"):
         return _client(to)
@@ -83,7 +83,7 @@ def _client(to: str) -> Target:
 
 
 def _application(to: str, directory: Directory) -> Target:
-    """An application and its parameters. Source: Twilio API, POST Participants, `To`."""
+    """Return an application and its parameters as a target. Source: Twilio API, POST Participants, `To`."""
     sid, _, query = to.removeprefix("app:").partition("?")
     if directory.application(sid) is None:
         raise ToInvalid(f"'To' is no application of ours: {sid[:64]}")
@@ -92,7 +92,7 @@ def _application(to: str, directory: Directory) -> Target:
 
 
 def _sip(to: str) -> Target:
-    """A SIP URI and its header fields; those that are ours to set are left out later, with a warning."""
+    """Return a SIP URI and its header fields. Those that only we set are left out later, with a warning."""
     address, _, query = to.partition("?")
     if not _SIP.match(address) or len(address) >= MAX_SIP_URI or len(query) >= MAX_SIP_HEADERS:
         raise ToInvalid("'To' is not a SIP URI of user and host, below 255 characters with headers below 1024")

@@ -1,4 +1,4 @@
-"""The voice parameters that numbers and applications share. Source: Twilio API, IncomingPhoneNumber, Application."""
+"""Read the voice parameters of numbers and applications. Source: Twilio API, IncomingPhoneNumber, Application."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_NAME: Final = 64
 
 
 def read_voice(form: Form, stored: VoiceSettings) -> VoiceSettings:
-    """The settings with what was sent laid over them; an address sent empty is taken away.
+    """Return the stored settings with the parameters of the form set. A URL that was sent empty is removed.
 
     Raises: VoiceUrlInvalid, MethodInvalid.
     """
@@ -36,11 +36,11 @@ def read_voice(form: Form, stored: VoiceSettings) -> VoiceSettings:
 
 
 def _url(form: Form, name: str, stored: str | None) -> str | None:
-    return stored if form.raw(name) is None else form.url(name, wrong=VoiceUrlInvalid)
+    return stored if form.raw(name) is None else form.url(name, error=VoiceUrlInvalid)
 
 
 def read_name(form: Form, default: str) -> str:
-    """`FriendlyName`. Raises: NameInvalid."""
+    """Return `FriendlyName`, or `default` when it was not sent or is empty. Raises: NameInvalid."""
     name = form.text("FriendlyName")
     if name is not None and len(name) > MAX_NAME:
         raise NameInvalid(f"FriendlyName must have 1 to {MAX_NAME} characters")

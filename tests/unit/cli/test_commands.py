@@ -13,13 +13,13 @@ from rich.text import Text
 from typer.main import get_command
 
 from holdfast.cli import terminal
-from holdfast.cli.app import app, run, unwrapped
-from holdfast.cli.calls.calls import row_of
+from holdfast.cli.app import app, run, unwrap
+from holdfast.cli.calls.calls import call_row
 from holdfast.cli.calls.explain import holds_of
 from holdfast.cli.calls.ladder import messages
-from holdfast.cli.directory.directory import in_the_store
+from holdfast.cli.directory.directory import with_stored_directory
 from holdfast.cli.options import settings_from
-from holdfast.cli.server.control import doubt_certificate, refuse_short_passwords, sip_tls
+from holdfast.cli.server.control import refuse_short_passwords, sip_tls, warn_certificate
 from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings, read
 from holdfast.voice.runtime.directory.directory import Directory
@@ -198,11 +198,11 @@ def test_a_password_comes_by_standard_input(
 ) -> None:
     monkeypatch.setattr("sys.stdin", StringIO("correct horse\nnot this\n"))
     assert run(["line", "add", "alice", "--password-stdin"]) == 0
-    (line,) = in_the_store(settings_from(), _lines)
+    (line,) = with_stored_directory(settings_from(), _lines)
     assert line == LineRecord.with_password(name="alice", password="correct horse")
     monkeypatch.setattr("sys.stdin", StringIO("hush\n"))
     assert run(["route", "add", "+", "--host", "192.0.2.1", "--user", "acme", "--password-stdin"]) == 0
-    (route,) = in_the_store(settings_from(), _routes)
+    (route,) = with_stored_directory(settings_from(), _routes)
     assert route.password == "hush"
     capsys.readouterr()
     monkeypatch.setattr("sys.stdin", StringIO("\n"))
@@ -227,7 +227,7 @@ def test_where_others_reach_sip_a_short_password_is_refused(capsys: pytest.Captu
     assert "the password must have at least 8 characters" in capsys.readouterr().err
     assert run(["line", "add", "alice", "--password", "8letters", *there]) == 0
     assert run(["line", "add", "bob", "--password", "7letter"]) == 0
-    kept = in_the_store(settings_from(), _lines)
+    kept = with_stored_directory(settings_from(), _lines)
     refuse_short_passwords(read({}), kept)
     with pytest.raises(CommandStopped, match="the password of line bob has fewer than 8 characters") as refused:
         refuse_short_passwords(read({"sip_host": "192.0.2.1"}), kept)
@@ -286,7 +286,7 @@ def test_an_explanation_names_the_hold_that_keeps_a_call_or_its_peer() -> None:
 
 
 def test_help_is_wrapped_by_the_terminal_and_examples_are_not() -> None:
-    assert unwrapped("First line.\n\n    A paragraph\n    goes on.\n\n    \b\n    one\n    two\n") == (
+    assert unwrap("First line.\n\n    A paragraph\n    goes on.\n\n    \b\n    one\n    two\n") == (
         "First line.\n\nA paragraph goes on.\n\n\b\none\ntwo"
     )
 
@@ -301,7 +301,7 @@ def test_help_is_wrapped_by_the_terminal_and_examples_are_not() -> None:
     ],
 )
 def test_a_hold_by_the_phone_itself_is_shown(held: bool, by_phone: bool, shown: str, hears: str) -> None:
-    assert row_of({"sid": "CA1", "held": held, "held_by_phone": by_phone})[4:6] == (shown, hears)
+    assert call_row({"sid": "CA1", "held": held, "held_by_phone": by_phone})[4:6] == (shown, hears)
 
 
 def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +309,7 @@ def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(terminal, "OUT", screen)
     call, hold = "CA" + "0123456789abcdef" * 2, "HO" + "0123456789abcdef" * 2
     row = (call, "sip:somebody@192.0.2.100", "+15550100", "in-progress", "held", "the other party", hold)
-    terminal.table(("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"), [row], empty="")
+    terminal.print_table(("CALL", "FROM", "TO", "STATUS", "HELD", "HEARS", "HOLD"), [row], empty="")
     assert isinstance(screen.file, StringIO)
     drawn = screen.file.getvalue()
     assert Text.from_ansi(drawn).plain.splitlines() == [
@@ -329,7 +329,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path
 def test_an_expired_certificate_is_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     loopback = Path(__file__).parents[2] / "loopback"
     for name in ("localhost.pem", "expired.pem"):
-        doubt_certificate(read({"sip_tls_certificate": loopback / name}))
+        warn_certificate(read({"sip_tls_certificate": loopback / name}))
     (message,) = caplog.messages
     assert message.startswith("sip_tls_certificate: phones will not believe")
     assert message.endswith("expired.pem: certificate has expired")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.terminal import CommandStopped, plain, say, table, tell
+from holdfast.cli.terminal import CommandStopped, print_error, print_line, print_table, sanitize
 
 EVIL = "\x1b]0;title\x07caller\x9b2J\r\x00"
 
 
 def test_control_characters_are_shown_as_what_they_are_not() -> None:
-    assert plain(EVIL) == "\ufffd]0;title\ufffdcaller\ufffd2J\ufffd\ufffd"
-    assert plain("a\tb\nc é 你好") == "a\tb\nc é 你好"
+    assert sanitize(EVIL) == "\ufffd]0;title\ufffdcaller\ufffd2J\ufffd\ufffd"
+    assert sanitize("a\tb\nc é 你好") == "a\tb\nc é 你好"
 
 
 def test_nothing_that_is_printed_carries_them(capsys: pytest.CaptureFixture[str]) -> None:
-    say(EVIL)
-    table(("CALL", "FROM"), [("CA1", EVIL)], empty="nobody")
-    tell(CommandStopped(EVIL, fix=EVIL))
+    print_line(EVIL)
+    print_table(("CALL", "FROM"), [("CA1", EVIL)], empty="nobody")
+    print_error(CommandStopped(EVIL, fix=EVIL))
     shown = capsys.readouterr()
     for text in (shown.out, shown.err):
         assert text.count("caller") == 2

@@ -54,12 +54,12 @@ async def test_a_key_is_traded_for_a_session_once_and_signing_out_ends_it() -> N
     status, told = await browser.sign_in(key)
     assert (status, told["lasts_s"]) == (201, 43_200)
     authorization = f"Bearer {told['session']}"
-    assert browser.sessions.of(authorization) is not None
+    assert browser.sessions.find(authorization) is not None
     status, told = await browser.sign_in(key)
     assert (status, told["code"]) == (403, "key_not_good")
     assert told["fix"] == "`holdfast console` prints a new one."
     assert (await browser.ask("DELETE", SESSION, authorization=authorization))[0] == 204
-    assert browser.sessions.of(authorization) is None
+    assert browser.sessions.find(authorization) is None
     assert (await browser.ask("DELETE", SESSION, authorization=authorization))[0] == 204
 
 

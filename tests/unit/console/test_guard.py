@@ -11,8 +11,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.console.guard import Guard
-from holdfast.console.sessions import SESSION_LASTS_S, Sessions
+from holdfast.console.guard import AccessGuard
+from holdfast.console.sessions import SESSION_LIFETIME_S, Sessions
 
 SID = "AC" + "1" * 32
 TOKEN = "f" * 32
@@ -29,8 +29,8 @@ class Time:
         return self.now_s
 
 
-def guarded(app: ASGIApp = INSIDE, *, sessions: Sessions | None = None, metrics_open: bool = False) -> Guard:
-    return Guard(app, sid=SID, token=TOKEN, sessions=sessions or Sessions(), metrics_open=metrics_open)
+def guarded(app: ASGIApp = INSIDE, *, sessions: Sessions | None = None, metrics_open: bool = False) -> AccessGuard:
+    return AccessGuard(app, sid=SID, token=TOKEN, sessions=sessions or Sessions(), metrics_open=metrics_open)
 
 
 def asking(headers: Mapping[str, str], *, path: str = "/holds", method: str = "GET") -> Scope:
@@ -50,7 +50,7 @@ async def ask(
     *,
     path: str = "/holds",
     method: str = "GET",
-    guard: Guard | None = None,
+    guard: AccessGuard | None = None,
     password: str | None = None,
 ) -> tuple[int, dict[str, str], str]:
     """Status, header fields and body of the answer to one request."""
@@ -75,7 +75,7 @@ def basic(user: str = SID, password: str = TOKEN) -> str:
 
 
 def signed_in(sessions: Sessions) -> str:
-    token = sessions.trade(sessions.new_key())
+    token = sessions.exchange_key(sessions.new_key())
     assert token is not None
     return f"Bearer {token}"
 
@@ -144,7 +144,7 @@ async def test_a_session_ends_after_twelve_hours_and_makes_no_browser_ask_for_a_
     time = Time()
     sessions = Sessions(now=time)
     guard, session = guarded(sessions=sessions), signed_in(sessions)
-    time.now_s += SESSION_LASTS_S - 1
+    time.now_s += SESSION_LIFETIME_S - 1
     assert (await ask(guard=guard, password=session))[0] == 200
     time.now_s += 1
     status, fields, body = await ask(guard=guard, password=session)
@@ -175,12 +175,12 @@ async def test_a_stream_ends_with_its_session() -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         tasks.create_task(guarded(events, sessions=sessions)(scope, receive, send))
         await begun.wait()
-        session = sessions.of(authorization)
+        session = sessions.find(authorization)
         assert session is not None
         session.end()
         session.end()
     assert sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
-    assert sessions.of(authorization) is None
+    assert sessions.find(authorization) is None
 
 
 OTHER_PAGES = [

@@ -1,7 +1,7 @@
-"""What operators ask: is it alive, what does it carry, what happened to this call; and the directory by JSON.
+"""Serve the operator's endpoints: health, metrics, the journal of a call, phone holds, and the directory by JSON.
 
-`/engine/…` wants the account's SID and token, here. `/healthz` and `/readyz` tell no secrets and want nothing; who may
-read `/metrics` is decided in front of it.
+`/engine/…` needs the account's SID and token, checked here. `/healthz` and `/readyz` show no secrets and need no
+credentials; the console's guard decides who may read `/metrics`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NO_REGISTRATIONS = NoRegistrations()
 
 
 class JournalLine(BaseModel):
-    """Something that happened to a call. Units: `at` seconds since the Unix epoch."""
+    """One event in the journal of a call. Units: `at` seconds since the Unix epoch."""
 
     at: float
     call: str
@@ -39,21 +39,21 @@ class JournalLine(BaseModel):
 
 
 class LadderResponse(BaseModel):
-    """All that happened to a call, oldest first."""
+    """The journal of a call, oldest first."""
 
     call: str
     entries: list[JournalLine]
 
 
 class PhoneHold(BaseModel):
-    """A call whose own phone holds. Units: `since` seconds since the Unix epoch."""
+    """A call that its own phone holds. Units: `since` seconds since the Unix epoch."""
 
     call: str
     since: float
 
 
 class PhoneHolds(BaseModel):
-    """Every live call whose own phone holds."""
+    """Every live call that its own phone holds."""
 
     holds: list[PhoneHold]
 
@@ -68,47 +68,48 @@ def make_diagnostics(
     metrics: Metrics,
     not_ready: Callable[[], str | None] = lambda: None,
     registrations: TrunkRegistrations = NO_REGISTRATIONS,
-    least_password: int = MIN_PASSWORD_LENGTH,
+    min_password_length: int = MIN_PASSWORD_LENGTH,
 ) -> APIRouter:
-    """The router, to be included at the root. `not_ready` says why we are not ready, or None when we are.
+    """Return the router, to be included at the root.
 
-    `least_password` is how many characters the password of a line has at least.
+    `not_ready` returns why the engine is not ready, or None when it is. `min_password_length` is the least number of
+    characters in the password of a line.
     """
     credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
-        credentials.check(request.headers.get("authorization", ""))
+        credentials.authenticate(request.headers.get("authorization", ""))
 
     router = APIRouter(route_class=JsonErrorRoute)
     engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
-    @router.get("/healthz", tags=["operation"], summary="The process answers")
+    @router.get("/healthz", tags=["operation"], summary="Whether the process answers")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/readyz", tags=["operation"], summary="Calls can be made")
+    @router.get("/readyz", tags=["operation"], summary="Whether calls can be made")
     async def readyz() -> JSONResponse:
         reason = not_ready()
         if reason is None:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
-    @router.get("/metrics", tags=["operation"], summary="Figures for Prometheus")
+    @router.get("/metrics", tags=["operation"], summary="Metrics for Prometheus")
     async def scrape() -> Response:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @engine.get("/ladder/{call}", summary="All that happened to a call", response_model=LadderResponse)
+    @engine.get("/ladder/{call}", summary="The journal of a call", response_model=LadderResponse)
     async def ladder(call: str, request: Request) -> LadderResponse | PlainTextResponse:
         entries = await journal.entries(call) if is_sid(call, "CA") else ()
         entries = entries or switch.orphan_entries(call)
         if not entries:
-            raise NotFound(f"nothing is known of {call}")
+            raise NotFound(f"there is no journal of {call}")
         if request.headers.get("accept", "").startswith("text/plain"):
             return PlainTextResponse(draw(call, entries))
         lines = [JournalLine(at=each.at, call=each.call, kind=each.kind, data=_data(each.data)) for each in entries]
         return LadderResponse(call=call, entries=lines)
 
-    @engine.get("/phone-holds", summary="Calls whose own phones hold")
+    @engine.get("/phone-holds", summary="Calls that their own phones hold")
     async def phone_holds() -> PhoneHolds:
         calls = switch.state.calls.values()
         return PhoneHolds(
@@ -119,7 +120,7 @@ def make_diagnostics(
             ]
         )
 
-    add_lines(engine, directory, least_password=least_password)
+    add_lines(engine, directory, min_password_length=min_password_length)
     add_numbers(engine, directory, now=switch.now)
     add_routes(engine, directory, registrations)
     router.include_router(engine)
@@ -127,7 +128,7 @@ def make_diagnostics(
 
 
 def _data(text: str) -> object:
-    """The JSON of a journal line; a line that is not JSON is shown as it is."""
+    """Return the JSON of a journal entry. An entry that is not JSON is returned as text."""
     try:
         return json.loads(text)
     except ValueError:

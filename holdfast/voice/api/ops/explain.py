@@ -1,4 +1,4 @@
-"""`/engine/explain/{call}`: why a call is silent and what it waits for, in plain sentences."""
+"""Serve `/engine/explain/{call}`: why a call is silent and what it waits for, in plain sentences."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Journal, Unsent
 from holdfast.voice.runtime.quality import Quality
 
-WHOLE_LIFE = 1_000_000
-"""More lines than a call's journal has: what is explained is its end."""
-TURNED_AWAY = "It was turned away before it became a call: `holdfast ladder` shows its SIP, the log says why."
+ALL_ENTRIES = 1_000_000
+"""More entries than the journal of a call has: the explanation needs the newest."""
+REJECTED = "It was rejected before it became a call: `holdfast ladder` shows its SIP, the log says why."
 
 
 class Explanation(BaseModel):
-    """A call in plain sentences, the most telling first."""
+    """A call explained in sentences, the most important first."""
 
     call: str
     says: list[str]
 
 
-def make_explaining(
+def make_explain(
     *,
     switch: SwitchPort,
     journal: Journal,
@@ -39,11 +39,11 @@ def make_explaining(
     account_sid: AccountSid,
     auth_token: str,
 ) -> APIRouter:
-    """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
+    """Return the router, to be included at the root. It needs the account's credentials, as all of `/engine/…` does."""
     credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
-        credentials.check(request.headers.get("authorization", ""))
+        credentials.authenticate(request.headers.get("authorization", ""))
 
     engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
@@ -53,9 +53,9 @@ def make_explaining(
         if noun is None:
             if not switch.orphan_entries(call):
                 raise NotFound(f"there is no call {call}")
-            return _answered(call, (TURNED_AWAY,), request)
-        entries = await journal.entries(call, limit=WHOLE_LIFE)
-        children = {child: await journal.entries(child, limit=WHOLE_LIFE) for child in dialled(entries)}
+            return _explanation(call, (REJECTED,), request)
+        entries = await journal.entries(call, limit=ALL_ENTRIES)
+        children = {child: await journal.entries(child, limit=ALL_ENTRIES) for child in dialled(entries)}
         says = explain(
             switch.state.calls.get(noun.sid, noun),
             switch.state,
@@ -65,19 +65,19 @@ def make_explaining(
             children=children,
             unsent=unsent(noun.sid),
         )
-        return _answered(call, says, request)
+        return _explanation(call, says, request)
 
     return engine
 
 
-def _answered(call: str, says: Sequence[str], request: Request) -> Explanation | PlainTextResponse:
+def _explanation(call: str, says: Sequence[str], request: Request) -> Explanation | PlainTextResponse:
     if request.headers.get("accept", "").startswith("text/plain"):
         return PlainTextResponse("".join(f"{sentence}\n" for sentence in says))
     return Explanation(call=call, says=list(says))
 
 
 def arrivals(quality: Quality, call: CallSid) -> Arrivals | None:
-    """What comes from a call's party, if it was measured yet."""
+    """Return what arrives from a call's party, or None before the first measurement."""
     figures = quality.latest(call)
     if figures is None:
         return None

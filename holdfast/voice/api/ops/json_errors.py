@@ -1,4 +1,4 @@
-"""Routes of our own whose errors are told as the REST door tells them, wrong JSON too."""
+"""Answer the errors of our own JSON endpoints, invalid JSON too, in the REST API's format."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from holdfast.voice.api.errors import ParameterInvalid, told
+from holdfast.voice.api.errors import ParameterInvalid, error_response
 from holdfast.voice.model.errors import VoiceError
 
-NO_OBJECT = "send a JSON object, with Content-Type: application/json; /docs shows its fields"
-LONGEST_NAME = 60
-PYDANTIC_BEGINS = re.compile(r"^(Input|String|List) should ")
+NOT_AN_OBJECT = "send a JSON object, with Content-Type: application/json; /docs shows its fields"
+MAX_NAME = 60
+PYDANTIC_PREFIX = re.compile(r"^(Input|String|List) should ")
 
 
 class JsonErrorRoute(APIRoute):
-    """A route whose errors are translated."""
+    """A route whose errors are answered in the REST API's format."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, its errors translated."""
+        """Return the handler, with its errors translated."""
         handler = super().get_route_handler()
 
         async def told_on_error(request: Request) -> Response:
             try:
                 return await handler(request)
             except VoiceError as error:
-                return told(error, request.url.path)
+                return error_response(error, request.url.path)
             except HTTPException:  # a body that is no text
-                return told(ParameterInvalid(NO_OBJECT), request.url.path)
+                return error_response(ParameterInvalid(NOT_AN_OBJECT), request.url.path)
             except RequestValidationError as wrong:
-                problems = [problem(one["type"], tuple(one["loc"][1:]), one["msg"]) for one in wrong.errors()]
-                return told(ParameterInvalid("; ".join(problems)), request.url.path)
+                problems = [
+                    validation_message(one["type"], tuple(one["loc"][1:]), one["msg"]) for one in wrong.errors()
+                ]
+                return error_response(ParameterInvalid("; ".join(problems)), request.url.path)
 
         return told_on_error
 
 
-def problem(kind: str, where: tuple[str | int, ...], words: str) -> str:
-    """What is wrong with one value of a JSON body, without words of the library that found it."""
+def validation_message(kind: str, where: tuple[str | int, ...], words: str) -> str:
+    """Return what is wrong with one value of a JSON body, without the words of the validation library."""
     words = words.removeprefix("Value error, ").partition(", unable")[0]
     if kind == "value_error" and not where:
         return words
     if kind == "json_invalid" or not where:
-        return NO_OBJECT
-    name = ".".join(str(part) for part in where)[:LONGEST_NAME]
+        return NOT_AN_OBJECT
+    name = ".".join(str(part) for part in where)[:MAX_NAME]
     match kind:
         case "missing":
             return f"{name} is missing"
@@ -56,5 +58,5 @@ def problem(kind: str, where: tuple[str | int, ...], words: str) -> str:
         case "string_pattern_mismatch":
             return f"{name} has characters, or a form, that are not allowed"
         case _:
-            must = PYDANTIC_BEGINS.sub("must ", words, count=1)
+            must = PYDANTIC_PREFIX.sub("must ", words, count=1)
             return f"{name} {must}" if must != words else f"{name}: {words}"

@@ -1,4 +1,4 @@
-"""The lines and numbers of the directory by JSON."""
+"""Serve the lines and numbers of the directory as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from holdfast.voice.runtime.directory.records import LineRecord, NumberRecord, V
 
 
 class NewLine(BaseModel):
-    """A SIP user who may register, and call what begins with one of `may_call`: [""] is everything, [] nothing."""
+    """A line that may register, and call what begins with one of `may_call`: [""] is everything, [] nothing."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -36,7 +36,7 @@ class NewLine(BaseModel):
     rtp_source: RtpSource | None = None
 
 
-class ShownLine(BaseModel):
+class LineResponse(BaseModel):
     """A line without its password."""
 
     name: str
@@ -47,11 +47,11 @@ class ShownLine(BaseModel):
 class LinesResponse(BaseModel):
     """Every line, by name."""
 
-    lines: list[ShownLine]
+    lines: list[LineResponse]
 
 
 class NewNumber(BaseModel):
-    """A phone number of ours, and what answers it. Without `voice_url` it rings the line registered under it."""
+    """A phone number and the document that answers it. Without `voice_url` it rings the line of that name."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -63,8 +63,8 @@ class NewNumber(BaseModel):
     voice_method: Literal["GET", "POST"] = "POST"
 
 
-class ShownNumber(NewNumber):
-    """A phone number of ours."""
+class NumberResponse(NewNumber):
+    """A phone number of this account."""
 
     sid: str
 
@@ -72,21 +72,21 @@ class ShownNumber(NewNumber):
 class NumbersResponse(BaseModel):
     """Every number, the newest first."""
 
-    numbers: list[ShownNumber]
+    numbers: list[NumberResponse]
 
 
-def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -> None:
-    """Lines: listed, added or replaced, removed."""
+def add_lines(engine: APIRouter, directory: Directory, *, min_password_length: int) -> None:
+    """Add the endpoints that list, add, replace and remove lines."""
 
     @engine.get("/lines", summary="Every line")
     async def lines() -> LinesResponse:
-        return LinesResponse(lines=[_shown_line(line) for line in directory.lines()])
+        return LinesResponse(lines=[_line_response(line) for line in directory.lines()])
 
     @engine.post("/lines", status_code=201, summary="Add a line, or replace it")
-    async def add_line(line: NewLine) -> ShownLine:
-        if len(line.password) < least_password:
+    async def add_line(line: NewLine) -> LineResponse:
+        if len(line.password) < min_password_length:
             raise ParameterInvalid(
-                f"password must have at least {least_password} characters: SIP does not listen on loopback alone"
+                f"password must have at least {min_password_length} characters: SIP does not listen on loopback alone"
             )
         added = LineRecord.with_password(
             name=line.name,
@@ -95,7 +95,7 @@ def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -
             rtp_source=line.rtp_source,
         )
         await directory.put_line(added)
-        return _shown_line(added)
+        return _line_response(added)
 
     @engine.delete("/lines/{name}", status_code=204, summary="Remove a line")
     async def remove_line(name: str) -> None:
@@ -104,14 +104,14 @@ def add_lines(engine: APIRouter, directory: Directory, *, least_password: int) -
 
 
 def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], float]) -> None:
-    """Numbers: listed, added or changed, removed."""
+    """Add the endpoints that list, add, change and remove numbers."""
 
     @engine.get("/numbers", summary="Every number")
     async def numbers() -> NumbersResponse:
-        return NumbersResponse(numbers=[_shown_number(number) for number in directory.numbers()])
+        return NumbersResponse(numbers=[_number_response(number) for number in directory.numbers()])
 
     @engine.post("/numbers", status_code=201, summary="Add a number, or change what answers it")
-    async def add_number(number: NewNumber) -> ShownNumber:
+    async def add_number(number: NewNumber) -> NumberResponse:
         e164 = normalize_number(number.phone_number)
         if not E164.match(e164):
             raise ParameterInvalid("phone_number must be in E.164, such as +15550100123")
@@ -128,20 +128,20 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
             updated_at=at,
         )
         await directory.put_number(added)
-        return _shown_number(added)
+        return _number_response(added)
 
-    @engine.delete("/numbers/{phone_number}", status_code=204, summary="Give a number up")
+    @engine.delete("/numbers/{phone_number}", status_code=204, summary="Remove a number")
     async def remove_number(phone_number: str) -> None:
         if not await directory.remove_number(normalize_number(phone_number)):
             raise NotFound(f"{phone_number} is not ours")
 
 
-def _shown_line(line: LineRecord) -> ShownLine:
-    return ShownLine(name=line.name, may_call=list(line.may_call), rtp_source=line.rtp_source)
+def _line_response(line: LineRecord) -> LineResponse:
+    return LineResponse(name=line.name, may_call=list(line.may_call), rtp_source=line.rtp_source)
 
 
-def _shown_number(number: NumberRecord) -> ShownNumber:
-    return ShownNumber(
+def _number_response(number: NumberRecord) -> NumberResponse:
+    return NumberResponse(
         sid=number.sid,
         phone_number=number.phone_number,
         friendly_name=number.friendly_name,

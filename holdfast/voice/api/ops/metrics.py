@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what lives, counted at each scrape from the board, and what was asked of us."""
+"""Collect metrics for Prometheus: live nouns, counted in the engine state at each scrape, and REST requests."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """One registry of its own, so that two engines in one process do not meet.
+    """The metrics of one engine, in a registry of their own, so that two engines in one process do not share any.
 
-    Invariant: a part whose figures cannot be made is missing from them, and `holdfast_figures_missing` says so; the
-    figures of all others are shown.
+    Invariant: when a collector fails, its metrics are missing and `holdfast_figures_missing` reports it; the metrics
+    of all other collectors are shown.
     """
 
     def __init__(self, *, switch: SwitchPort) -> None:
         self._registry = CollectorRegistry()
-        self._parts: list[Part] = []
-        self._registry.register(Parts(self._parts))
-        self.show("calls", StateCollector(switch))
+        self._parts: list[GuardedCollector] = []
+        self._registry.register(GuardedCollectors(self._parts))
+        self.add("calls", StateCollector(switch))
         self.requests = Counter(
             "holdfast_api_requests", "REST requests answered.", ("method", "status"), registry=self._registry
         )
@@ -41,58 +41,58 @@ class Metrics:
             "holdfast_api_request_seconds", "Time to answer a REST request.", buckets=BUCKETS_S, registry=self._registry
         )
 
-    def show(self, name: str, collector: Collector) -> None:
-        """Show the figures of one more part; `name` is what an operator calls it."""
-        self._parts.append(Part(name, collector))
+    def add(self, name: str, collector: Collector) -> None:
+        """Add a collector. `name` is the name that operators see."""
+        self._parts.append(GuardedCollector(name, collector))
 
-    def count(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
-        """Show an engine's counts and whether it is ready, too."""
-        self.show("webhooks", CounterCollector(tally, not_ready))
+    def add_counters(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
+        """Add an engine's counters and its readiness."""
+        self.add("webhooks", CounterCollector(tally, not_ready))
 
     def exposition(self) -> bytes:
-        """Everything in the text format. Source: Prometheus exposition format 0.0.4."""
+        """Return all metrics in the text format. Source: Prometheus exposition format 0.0.4."""
         return generate_latest(self._registry)
 
 
-class Part:
-    """One collector, whose faults stay its own."""
+class GuardedCollector:
+    """A collector whose failure does not affect the others."""
 
     def __init__(self, name: str, collector: Collector) -> None:
         self.name = name
         self._collector = collector
-        self._said = False
+        self._logged = False
 
-    def figures(self) -> Sequence[Metric] | None:
-        """Its figures, or None when they cannot be made; the log says why, the first time."""
+    def metrics(self) -> Sequence[Metric] | None:
+        """Return the metrics, or None when the collector fails. The first failure is logged."""
         try:
             return list(self._collector.collect())
         except Exception:
-            # A fault of ours in one figure must not blind an operator for all of them.
-            if not self._said:
-                log.exception("the figures of %s cannot be made; /metrics shows the others", self.name)
-            self._said = True
+            # One collector that fails must not hide the metrics of all others.
+            if not self._logged:
+                log.exception("the metrics of %s cannot be collected; /metrics shows the others", self.name)
+            self._logged = True
             return None
 
 
-class Parts(Collector):
-    """The figures of every part that can make its own, and which part cannot."""
+class GuardedCollectors(Collector):
+    """The metrics of all collectors that work, and the names of those that fail."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[GuardedCollector]) -> None:
         self._parts = parts
 
     def collect(self) -> Iterator[Metric]:
-        """The figures, part by part."""
-        told = "1 when the figures of this part cannot be made (the log says why), else 0."
+        """Yield the metrics, collector by collector."""
+        told = "1 when the metrics of this part cannot be collected (the log says why), else 0."
         missing = GaugeMetricFamily("holdfast_figures_missing", told, labels=["part"])
         for part in self._parts:
-            figures = part.figures()
+            figures = part.metrics()
             missing.add_metric([part.name], 1 if figures is None else 0)
             yield from figures or ()
         yield missing
 
 
 class StateCollector(Collector):
-    """Counts the board whenever somebody scrapes, so that no count can drift from what is."""
+    """Counts the engine state at each scrape, so that no count can differ from the state."""
 
     def __init__(self, switch: SwitchPort) -> None:
         self._switch = switch
@@ -101,7 +101,7 @@ class StateCollector(Collector):
         """The gauges."""
         board = self._switch.state
         statuses = Count(call.status for call in board.calls.values())
-        calls = GaugeMetricFamily("holdfast_calls", "Calls that live, by status.", labels=["status"])
+        calls = GaugeMetricFamily("holdfast_calls", "Live calls, by status.", labels=["status"])
         for status in CallStatus:
             if status not in FINAL:
                 calls.add_metric([status.value], statuses[status])
@@ -111,7 +111,7 @@ class StateCollector(Collector):
             for room in board.rooms.values()
             if room.kind == "conference" and room.status is not RoomStatus.COMPLETED
         ]
-        yield GaugeMetricFamily("holdfast_conferences", "Conferences that are not over.", value=len(active))
+        yield GaugeMetricFamily("holdfast_conferences", "Conferences that have not ended.", value=len(active))
         everybody = [member for room in active for member in room.participants]
         yield GaugeMetricFamily("holdfast_participants", "Calls in conferences.", value=len(everybody))
         held = sum(member.held for member in everybody)
@@ -123,15 +123,15 @@ class StateCollector(Collector):
 
 
 class CounterCollector(Collector):
-    """What went over HTTP and what was noted since the start, and whether calls can be made."""
+    """Counts webhooks and notifications since the start, and reports whether calls can be made."""
 
     def __init__(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
-        self._tally = tally
+        self._counters = tally
         self._not_ready = not_ready
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """The counters."""
-        tally = self._tally
+        """Yield the counters."""
+        tally = self._counters
         ready = GaugeMetricFamily("holdfast_ready", "1 when calls can be made, else 0.")
         ready.add_metric([], 0 if self._not_ready() else 1)
         yield ready
@@ -145,21 +145,21 @@ class CounterCollector(Collector):
         for kind, took_s in sorted(tally.webhook_s.items()):
             seconds.add_metric([kind], took_s)
         yield seconds
-        noted = CounterMetricFamily("holdfast_notifications", "Errors and warnings told.", labels=["level"])
+        noted = CounterMetricFamily("holdfast_notifications", "Errors and warnings logged.", labels=["level"])
         for level in ("error", "warning"):
             noted.add_metric([level], tally.notifications[level])
         yield noted
 
 
 class Backlog(Protocol):
-    """Those who send callbacks."""
+    """Knows the callbacks that are not delivered yet."""
 
     def backlog(self) -> tuple[int, float]:
-        """How many are not taken yet, and how long the oldest of them waits. Units: seconds."""
+        """Return how many callbacks are not delivered yet, and how long the oldest waits. Units: seconds."""
 
 
 class CallbackCollector(Collector):
-    """Callbacks that no web server has taken yet, so that a receiver that is dead is seen while calls go on."""
+    """Reports callbacks that are not delivered yet, so that operators see a dead receiver while calls go on."""
 
     def __init__(self, callbacks: Backlog) -> None:
         self._callbacks = callbacks
@@ -167,20 +167,20 @@ class CallbackCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges."""
         count, longest_s = self._callbacks.backlog()
-        yield GaugeMetricFamily("holdfast_callbacks_waiting", "Callbacks that are not taken yet.", value=count)
-        told = "How long the oldest of them waits."
+        yield GaugeMetricFamily("holdfast_callbacks_waiting", "Callbacks that are not delivered yet.", value=count)
+        told = "How long the oldest callback waits."
         yield GaugeMetricFamily("holdfast_callbacks_longest_seconds", told, value=longest_s)
 
 
 class CountedRequests:
-    """ASGI middleware: counts and times every request."""
+    """ASGI middleware that counts and times every request."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and note how it was answered."""
+        """Pass the request on, and record the status and duration of its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""How calls sound, for people and for Prometheus: `/engine/quality`, and gauges in `/metrics`."""
+"""Report the audio quality of calls, by `/engine/quality` and by gauges in `/metrics`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from holdfast.voice.runtime.quality import Quality
 
 
 class CallQuality(BaseModel):
-    """One call's sound so far. Units: milliseconds.
+    """The audio quality of one call so far. Units: milliseconds.
 
-    `mos` is the estimated opinion (1 to 4.5, ITU-T G.107) of who hears the party, `reported_mos` that of the party;
-    `reported_…` are the party's own words, by RTCP, and null while it has said nothing. `strange` packets, which are
-    among the refused, came from where `rtp_source` lets none in, the newest from `stranger` (address and port).
+    `mos` is the estimated opinion score (1 to 4.5, ITU-T G.107) of the audio from the party, `reported_mos` that of
+    the audio to the party. The party reports `reported_…` by RTCP; they are null before its first report. `strange`
+    packets, which are among the refused, came from addresses that `rtp_source` excludes, the newest from `stranger`
+    (address and port).
     """
 
     call: str
@@ -48,55 +49,59 @@ class CallQuality(BaseModel):
 
 
 class CallQualities(BaseModel):
-    """Every call that has sound now."""
+    """The audio quality of every call that has audio now."""
 
     calls: list[CallQuality]
 
 
 def make_quality(quality: Quality, *, account_sid: AccountSid, auth_token: str) -> APIRouter:
-    """The router, to be included at the root. It wants the account, as all of `/engine/…`."""
+    """Return the router, to be included at the root. It needs the account's credentials, as all of `/engine/…` does."""
     credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
 
     def account(request: Request) -> None:
-        credentials.check(request.headers.get("authorization", ""))
+        credentials.authenticate(request.headers.get("authorization", ""))
 
     engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
-    @engine.get("/quality", summary="How every call sounds")
+    @engine.get("/quality", summary="The audio quality of every call")
     async def everybody() -> CallQualities:
-        return CallQualities(calls=[shown(each) for each in quality.live.values()])
+        return CallQualities(calls=[quality_response(each) for each in quality.live.values()])
 
-    @engine.get("/quality/{call}", summary="How a call sounds, or sounded")
+    @engine.get("/quality/{call}", summary="The audio quality of a call, live or ended")
     async def one(call: str) -> CallQuality:
         figures = quality.latest(CallSid(call))
         if figures is None:
-            raise NotFound(f"no sound of {call} was measured yet")
-        return shown(figures)
+            raise NotFound(f"the audio of {call} was not measured yet")
+        return quality_response(figures)
 
     return engine
 
 
-def shown(figures: Statistics) -> CallQuality:
-    """A leg's figures as they are shown."""
+def quality_response(figures: Statistics) -> CallQuality:
+    """Return the response for a leg's statistics."""
     own = {name: value for name, value in asdict(figures).items() if name in CallQuality.model_fields}
     return CallQuality(call=figures.leg, ended=figures.final, buffer_ms=20 * figures.depth, **own)
 
 
 class QualityCollector(Collector):
-    """Gauges of what lives, worked out at each scrape."""
+    """Makes gauges of all live legs at each scrape."""
 
     def __init__(self, quality: Quality) -> None:
         self._quality = quality
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges."""
+        """Yield the gauges."""
         live = list(self._quality.live.values())
         scores = [each.mos for each in live if each.mos is not None]
         reported = [each.reported_mos for each in live if each.reported_mos is not None]
         trips = [each.round_trip_ms for each in live if each.round_trip_ms is not None]
         for name, meaning, values in (
-            ("holdfast_media_mos", "Estimated opinion score of live legs, both as we hear them", scores),
-            ("holdfast_media_reported_mos", "The same as the parties hear us", reported),
+            ("holdfast_media_mos", "Estimated opinion score of live legs, of the audio we receive", scores),
+            (
+                "holdfast_media_reported_mos",
+                "Estimated opinion score of live legs, of the audio the parties receive",
+                reported,
+            ),
             ("holdfast_media_jitter_ms", "Jitter of live legs", [each.jitter_ms for each in live]),
             ("holdfast_media_round_trip_ms", "Round trip of live legs by RTCP", trips),
         ):
@@ -109,21 +114,21 @@ class QualityCollector(Collector):
         lost, late = sum(each.packets_lost for each in live), sum(each.packets_late for each in live)
         concealed = sum(each.frames_concealed for each in live)
         for name, meaning, value in (
-            ("holdfast_media_packets_lost", "Packets of live legs that never came.", lost),
-            ("holdfast_media_packets_late", "Packets of live legs that came too late.", late),
-            ("holdfast_media_frames_concealed", "Frames of live legs that were made up.", concealed),
-            ("holdfast_media_ticks_skipped", "Ticks left out since the start.", self._quality.ticks_skipped),
+            ("holdfast_media_packets_lost", "Packets of live legs that were lost.", lost),
+            ("holdfast_media_packets_late", "Packets of live legs that arrived too late.", late),
+            ("holdfast_media_frames_concealed", "Frames of live legs that were concealed.", concealed),
+            ("holdfast_media_ticks_skipped", "Ticks skipped since the start.", self._quality.ticks_skipped),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
         yield CounterMetricFamily(
             "holdfast_media_packets_strange",
-            "Packets of all legs that came from where rtp_source lets none in.",
+            "Packets of all legs from addresses that rtp_source excludes.",
             value=self._quality.unexpected_source_packets,
         )
         if (load := self._quality.load) is not None:
             yield GaugeMetricFamily("holdfast_media_rows", "Legs the media process carries.", value=load.rows)
             yield GaugeMetricFamily(
-                "holdfast_media_busy", "Share of one core the media process needs.", value=load.busy
+                "holdfast_media_busy", "Share of one core that the media process uses.", value=load.busy
             )
             tick = GaugeMetricFamily("holdfast_media_tick_ms", "How long a tick took.", labels=["quantile"])
             for quantile, took_ms in (("0.5", load.p50_tick_ms), ("0.99", load.p99_tick_ms)):

@@ -1,4 +1,4 @@
-"""The routes of the directory by JSON: by which trunk numbers leave, and whose calls come in without a password."""
+"""Serve the routes of the directory as JSON: which trunk takes a number out, and whose calls need no password."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ def _network(text: str) -> str:
     return str(ip_network(text, strict=False))
 
 
-Plain = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+PlainText = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Trunk(BaseModel):
-    """Where numbers leave, and from where calls come in."""
+    """A trunk: where calls are sent, and from where its calls come in."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     host: Annotated[str, AfterValidator(_numeric)]
     port: Annotated[int, Field(ge=1, le=65535)]
     transport: Transport = "UDP"
-    user: Plain | None = None
-    realm: Plain | None = None
+    user: PlainText | None = None
+    realm: PlainText | None = None
     caller_id: Annotated[str, Field(pattern="^" + E164.pattern.replace(r"\Z", "$"))] | None = None
     identity: Annotated[str, Field(pattern="^(caller|" + E164.pattern.replace(r"\Z", ")$"))] | None = None
-    tls_name: Plain | None = None
+    tls_name: PlainText | None = None
     sources: list[Annotated[str, AfterValidator(_network)]] = []
     register_: bool = Field(False, alias="register")
     domain: Annotated[str, Field(pattern=f"^{DOMAIN}$")] | None = None
     rtp_source: RtpSource | None = None
 
 
-class ShownRegistration(BaseModel):
-    """How we stand with a trunk that we register with. Units: `until`, `again_at` seconds since the Unix epoch."""
+class RegistrationResponse(BaseModel):
+    """The state of our registration with a trunk. Units: `until`, `again_at` seconds since the Unix epoch."""
 
     state: Literal["trying", "registered", "failed"]
     until: float | None
@@ -60,23 +60,23 @@ class ShownRegistration(BaseModel):
     again_at: float | None
 
 
-class ShownTrunk(Trunk):
-    """A trunk, without its password; and the one that is tried after it."""
+class TrunkResponse(Trunk):
+    """A trunk without its password, and the trunk that is tried after it."""
 
-    registration: ShownRegistration | None = None
-    backup: ShownTrunk | None = None
+    registration: RegistrationResponse | None = None
+    backup: TrunkResponse | None = None
 
 
-class ShownRoute(ShownTrunk):
+class RouteResponse(TrunkResponse):
     """A route and its trunk."""
 
     prefix: str
 
 
 class NewTrunk(Trunk):
-    """A trunk, and the one that is tried after it."""
+    """A trunk to add, and the trunk that is tried after it."""
 
-    password: Annotated[Plain | None, Field(repr=False)] = None
+    password: Annotated[PlainText | None, Field(repr=False)] = None
     backup: NewTrunk | None = None
 
     @model_validator(mode="after")
@@ -86,14 +86,14 @@ class NewTrunk(Trunk):
         return self
 
     def as_route(self, prefix: str) -> RouteRecord:
-        """As the directory keeps it."""
+        """Return the trunk as a record of the directory."""
         fields = self.model_dump(by_alias=True, include=set(Trunk.model_fields) | {"password"})
         backup = None if self.backup is None else self.backup.as_route(prefix)
         return RouteRecord(**(fields | {"prefix": prefix, "sources": tuple(self.sources), "backup": backup}))
 
 
 class NewRoute(NewTrunk):
-    """A trunk by which numbers with this prefix leave, and from whose `sources` calls come in."""
+    """A trunk for numbers with this prefix. Calls come in from its `sources`."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"prefix": "+1", "host": "203.0.113.5", "port": 5060, "sources": []}}
@@ -104,44 +104,44 @@ class NewRoute(NewTrunk):
 class RoutesResponse(BaseModel):
     """Every route, by prefix."""
 
-    routes: list[ShownRoute]
+    routes: list[RouteResponse]
 
 
 class TrunkRegistrations(Protocol):
-    """Our registrations with trunks."""
+    """Knows our registrations with trunks."""
 
     def follow_trunks(self) -> None:
-        """The directory has changed."""
+        """Handle a change of the directory: register with new trunks, and unregister from removed ones."""
         ...
 
     def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
-        """How we stand with one trunk; None when we do not register there."""
+        """Return the state of our registration with one trunk, or None when we do not register there."""
         ...
 
 
 class NoRegistrations:
-    """Where nothing is registered."""
+    """Registers with no trunk."""
 
     def follow_trunks(self) -> None:
-        """Nothing follows."""
+        """Do nothing."""
 
     def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
-        """With none."""
+        """Return None."""
         return None
 
 
 def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegistrations) -> None:
-    """Serve them under `/routes`."""
+    """Add the endpoints under `/routes`."""
 
-    def shown(route: RouteRecord) -> ShownRoute:
-        return ShownRoute(prefix=route.prefix, **_fields(route, registrations))
+    def shown(route: RouteRecord) -> RouteResponse:
+        return RouteResponse(prefix=route.prefix, **_fields(route, registrations))
 
     @engine.get("/routes", summary="Every route")
     async def routes() -> RoutesResponse:
         return RoutesResponse(routes=[shown(route) for route in directory.routes()])
 
     @engine.post("/routes", status_code=201, summary="Add a route, or replace it")
-    async def add_route(route: NewRoute) -> ShownRoute:
+    async def add_route(route: NewRoute) -> RouteResponse:
         added = route.as_route(route.prefix)
         await directory.put_route(added)
         registrations.follow_trunks()
@@ -153,34 +153,36 @@ def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegi
             raise NotFound(f"there is no route for {prefix}")
         registrations.follow_trunks()
 
-    @engine.post("/routes/{prefix}/backup", status_code=201, summary="The trunk that is tried after a route's own")
-    async def add_backup(prefix: str, trunk: NewTrunk) -> ShownTrunk:
+    @engine.post("/routes/{prefix}/backup", status_code=201, summary="Set the trunk that is tried after a route's own")
+    async def add_backup(prefix: str, trunk: NewTrunk) -> TrunkResponse:
         added = trunk.as_route(prefix)
         if not await directory.put_backup(prefix, added):
             raise NotFound(f"there is no route for {prefix}")
         registrations.follow_trunks()
-        return ShownTrunk(**_fields(added, registrations))
+        return TrunkResponse(**_fields(added, registrations))
 
-    @engine.delete("/routes/{prefix}/backup", status_code=204, summary="Try no trunk after a route's own")
+    @engine.delete(
+        "/routes/{prefix}/backup", status_code=204, summary="Remove the trunk that is tried after a route's own"
+    )
     async def remove_backup(prefix: str) -> None:
         if not await directory.put_backup(prefix, None):
             raise NotFound(f"no trunk is tried after that of {prefix}")
         registrations.follow_trunks()
 
 
-SHOWN = (
+RESPONSE_FIELDS = (
     *("host", "port", "transport", "user", "realm", "caller_id", "identity", "tls_name", "register", "domain"),
     "rtp_source",
 )
 
 
 def _fields(trunk: RouteRecord, registrations: TrunkRegistrations) -> dict[str, Any]:
-    """What is shown of a trunk."""
-    fields: dict[str, Any] = {name: getattr(trunk, name) for name in SHOWN}
+    """Return the fields of a trunk that responses show."""
+    fields: dict[str, Any] = {name: getattr(trunk, name) for name in RESPONSE_FIELDS}
     standing = registrations.standing(trunk)
     if standing is not None:
-        told = {name: getattr(standing, name) for name in ShownRegistration.model_fields}
-        fields["registration"] = ShownRegistration(**told)
+        told = {name: getattr(standing, name) for name in RegistrationResponse.model_fields}
+        fields["registration"] = RegistrationResponse(**told)
     if trunk.backup is not None:
-        fields["backup"] = ShownTrunk(**_fields(trunk.backup, registrations))
+        fields["backup"] = TrunkResponse(**_fields(trunk.backup, registrations))
     return fields | {"sources": list(trunk.sources)}

@@ -1,4 +1,4 @@
-"""Figures for Prometheus of the trunks we register with."""
+"""Collect metrics for Prometheus of the trunks with which we register."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from holdfast.voice.runtime.sip.trunks import Trunks
 
 
 class TrunkCollector(Collector):
-    """How we stand with each trunk whenever somebody scrapes."""
+    """Reports our registration with each trunk at each scrape."""
 
     def __init__(self, trunks: Trunks) -> None:
         self._trunks = trunks
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges."""
+        """Yield the gauges."""
         told = "1 when we are registered with the trunk, else 0."
         family = GaugeMetricFamily("holdfast_trunk_registered", told, labels=["trunk"])
         for standing in self._trunks.standing():

@@ -9,28 +9,30 @@ from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 
 
-def _shown(door: ApiContext) -> render.Json:
-    return render.account(door.account, auth_token=door.auth_token, created_at=door.opened_at)
+def _render(context: ApiContext) -> render.Json:
+    return render.account(context.account, auth_token=context.auth_token, created_at=context.started_at)
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """The account."""
-    return ApiResponse(body=_shown(door))
+    return ApiResponse(body=_render(context))
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """All accounts: this one, if the filters let it through."""
-    name, status = asked.form.text("FriendlyName"), asked.form.text("Status")
+    name, status = request.form.text("FriendlyName"), request.form.text("Status")
     body = page(
-        [door.account] if name in (None, render.ACCOUNT_NAME) and status in (None, "active") else [],
-        form=asked.form,
-        path=asked.path,
+        [context.account] if name in (None, render.ACCOUNT_NAME) and status in (None, "active") else [],
+        form=request.form,
+        path=request.path,
         collection="accounts",
         key=str,
-        show=lambda _: _shown(door),
+        render=lambda _: _render(context),
     )
     return ApiResponse(body=body)
 
 
 ACCOUNT: Final = Resource(path="", get=Operation(run=fetch))
-ACCOUNTS: Final = Resource(path="/Accounts", get=Operation(run=listed, parameters=PAGING | {"FriendlyName", "Status"}))
+ACCOUNTS: Final = Resource(
+    path="/Accounts", get=Operation(run=list_page, parameters=PAGING | {"FriendlyName", "Status"})
+)

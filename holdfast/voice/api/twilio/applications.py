@@ -16,63 +16,63 @@ from holdfast.voice.runtime.directory.records import ApplicationRecord, VoiceSet
 IGNORED: Final = MESSAGES | {"SmsStatusCallback", "MessageStatusCallback", "PublicApplicationConnectEnabled"}
 
 
-def find(door: ApiContext, sid: str) -> ApplicationRecord:
+def find(context: ApiContext, sid: str) -> ApplicationRecord:
     """The application of that SID. Raises: NotFound."""
-    application = door.directory.application(sid)
+    application = context.directory.application(sid)
     if application is None:
         raise NotFound(f"there is no application {sid}")
     return application
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Make an application. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
-    now = door.switch.now()
+    now = context.switch.now()
     sid = new_sid("AP")
     application = ApplicationRecord(
         sid=sid,
-        friendly_name=read_name(asked.form, sid),
+        friendly_name=read_name(request.form, sid),
         created_at=now,
         updated_at=now,
-        voice=read_voice(asked.form, VoiceSettings()),
+        voice=read_voice(request.form, VoiceSettings()),
     )
-    await door.directory.put_application(application)
-    return ApiResponse(status=201, body=render.application(door.account, application))
+    await context.directory.put_application(application)
+    return ApiResponse(status=201, body=render.application(context.account, application))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One application."""
-    return ApiResponse(body=render.application(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render.application(context.account, find(context, request.path_params["Sid"])))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Change what was sent. Raises: NotFound, NameInvalid, VoiceUrlInvalid, MethodInvalid."""
-    stored = find(door, asked.names["Sid"])
+    stored = find(context, request.path_params["Sid"])
     application = replace(
         stored,
-        friendly_name=read_name(asked.form, stored.friendly_name),
-        voice=read_voice(asked.form, stored.voice),
-        updated_at=door.switch.now(),
+        friendly_name=read_name(request.form, stored.friendly_name),
+        voice=read_voice(request.form, stored.voice),
+        updated_at=context.switch.now(),
     )
-    await door.directory.put_application(application)
-    return ApiResponse(body=render.application(door.account, application))
+    await context.directory.put_application(application)
+    return ApiResponse(body=render.application(context.account, application))
 
 
-async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Remove; numbers that name it fall back to their own settings. Raises: NotFound."""
-    await door.directory.remove_application(find(door, asked.names["Sid"]).sid)
+    await context.directory.remove_application(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Applications, the newest first."""
-    name = asked.form.text("FriendlyName")
+    name = request.form.text("FriendlyName")
     body = page(
-        [each for each in door.directory.applications() if name is None or each.friendly_name == name],
-        form=asked.form,
-        path=asked.path,
+        [each for each in context.directory.applications() if name is None or each.friendly_name == name],
+        form=request.form,
+        path=request.path,
         collection="applications",
         key=lambda each: each.sid,
-        show=lambda each: render.application(door.account, each),
+        render=lambda each: render.application(context.account, each),
     )
     return ApiResponse(body=body)
 
@@ -80,13 +80,13 @@ async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
 RESOURCES: Final = (
     Resource(
         path="/Applications",
-        get=Operation(run=listed, parameters=PAGING | {"FriendlyName"}),
+        get=Operation(run=list_page, parameters=PAGING | {"FriendlyName"}),
         post=Operation(run=create, parameters=VOICE, ignored=IGNORED),
     ),
     Resource(
         path="/Applications/{Sid}",
         get=Operation(run=fetch),
-        post=Operation(run=change, parameters=VOICE, ignored=IGNORED),
+        post=Operation(run=update, parameters=VOICE, ignored=IGNORED),
         delete=Operation(run=delete),
     ),
 )

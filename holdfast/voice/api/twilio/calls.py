@@ -9,7 +9,8 @@ from holdfast.voice.api import render
 from holdfast.voice.api.call_parameters import (
     MAX_TIME_LIMIT_S,
     RECORDING,
-    addressed,
+    check_absolute_urls,
+    complete_target,
     read_application,
     read_callback,
     read_digits,
@@ -17,10 +18,9 @@ from holdfast.voice.api.call_parameters import (
     read_recording,
     read_time_limit,
     read_timeout,
-    refuse_relative,
 )
 from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
-from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
+from holdfast.voice.api.paging import PAGING, DateRange, date_filters, newest_first, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.to_from import read_parties
@@ -62,144 +62,144 @@ UPDATE: Final = frozenset(
         *("StatusCallback", "StatusCallbackMethod", "TimeLimit"),
     }
 )
-LIST: Final = PAGING | comparable("StartTime") | comparable("EndTime") | {"To", "From", "ParentCallSid", "Status"}
+LIST: Final = PAGING | date_filters("StartTime") | date_filters("EndTime") | {"To", "From", "ParentCallSid", "Status"}
 
 
-def find(door: ApiContext, sid: str) -> Call:
+def find(context: ApiContext, sid: str) -> Call:
     """The call of that SID. Raises: NotFound."""
-    call = door.switch.state.calls.get(CallSid(sid))
+    call = context.switch.state.calls.get(CallSid(sid))
     if call is None:
         raise NotFound(f"there is no call {sid}")
     return call
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Place a call. The application brings its own settings, and those beside it are not looked at."""
-    door.begin_call()
-    form = asked.form
-    target, from_ = read_parties(form, door.directory)
-    application = read_application(form, door)
+    context.refuse_when_stopping()
+    form = request.form
+    target, from_ = read_parties(form, context.directory)
+    application = read_application(form, context)
     if application is not None:
         instruction, callback = application
     else:
-        given = read_instruction(form, door)
+        given = read_instruction(form, context)
         if given is None:
             raise UrlInvalid("One of Url, Twiml and ApplicationSid is required")
-        instruction, callback = given, read_callback(form, door)
+        instruction, callback = given, read_callback(form, context)
     sid = CallSid(new_sid("CA"))
-    await door.switch.execute(
+    await context.switch.execute(
         CreateCall(
             call=sid,
-            account=door.account,
-            target=addressed(target, form, door, call=sid),
+            account=context.account,
+            target=complete_target(target, form, context, call=sid),
             from_=from_,
             instruction=instruction,
             callback=callback,
             timeout_s=read_timeout(form),
             time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
             send_digits=read_digits(form),
-            record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
-            wait_s=door.turns.take(),
+            record=read_recording(form, context, source="OutboundAPI", trim=True) if form.flag("Record") else None,
+            wait_s=context.call_pacing.reserve(),
         )
     )
-    return ApiResponse(status=201, body=render.call(find(door, sid)))
+    return ApiResponse(status=201, body=render.call(find(context, sid)))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One call."""
-    return ApiResponse(body=render.call(find(door, asked.names["Sid"])))
+    return ApiResponse(body=render.call(find(context, request.path_params["Sid"])))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Redirect or end a call, and replace what is stored of it.
 
-    Everything is checked before anything is asked. The answer shows the call at the moment of acceptance: what was
-    asked takes effect behind it. Raises: CallNotInProgress, and those of each parameter.
+    Everything is checked before anything is request. The answer shows the call at the moment of acceptance: what was
+    request takes effect behind it. Raises: CallNotInProgress, and those of each parameter.
     """
-    form = asked.form
-    call = find(door, asked.names["Sid"])
+    form = request.form
+    call = find(context, request.path_params["Sid"])
     status = form.choice("Status", ("completed", "canceled"))
-    instruction = read_instruction(form, door, call=call.sid)
+    instruction = read_instruction(form, context, call=call.sid)
     if instruction is not None and instruction.twiml is not None:
-        refuse_relative(instruction.twiml)
+        check_absolute_urls(instruction.twiml)
     settings = ChangeCall(
         call=call.sid,
-        fallback=_fallback(asked, call),
-        callback=_callback(door, asked, call),
+        fallback=_fallback(request, call),
+        callback=_callback(context, request, call),
         time_limit_s=read_time_limit(form),
     )
     if not call.live:
         raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
     if settings != ChangeCall(call=call.sid):
-        await door.switch.execute(settings)
-    accepted = door.switch.state.calls.get(call.sid, call)
+        await context.switch.execute(settings)
+    accepted = context.switch.state.calls.get(call.sid, call)
     if status == "completed":
-        await door.switch.execute(EndCall(call=call.sid))
+        await context.switch.execute(EndCall(call=call.sid))
     elif status == "canceled":
-        await door.switch.execute(EndCall(call=call.sid, status="canceled"))
+        await context.switch.execute(EndCall(call=call.sid, status="canceled"))
     elif instruction is not None:
-        await door.switch.execute(RedirectCall(call=call.sid, instruction=instruction))
+        await context.switch.execute(RedirectCall(call=call.sid, instruction=instruction))
     return ApiResponse(body=render.call(accepted))
 
 
-def _fallback(asked: ApiRequest, call: Call) -> WebRequest | None:
+def _fallback(request: ApiRequest, call: Call) -> WebRequest | None:
     """The fallback to store from now on; a method alone changes the method of the stored one."""
-    given = asked.form.request("FallbackUrl", "FallbackMethod")
-    if given is None and call.fallback is not None and asked.form.text("FallbackMethod") is not None:
-        return replace(call.fallback, method=asked.form.method("FallbackMethod"))
+    given = request.form.request("FallbackUrl", "FallbackMethod")
+    if given is None and call.fallback is not None and request.form.text("FallbackMethod") is not None:
+        return replace(call.fallback, method=request.form.method("FallbackMethod"))
     return given
 
 
-def _callback(door: ApiContext, asked: ApiRequest, call: Call) -> Callback | None:
+def _callback(context: ApiContext, request: ApiRequest, call: Call) -> Callback | None:
     """The callback to store from now on; the events stay those that were subscribed."""
     stored = call.callback
-    given = read_callback(asked.form, door, call=call.sid)
+    given = read_callback(request.form, context, call=call.sid)
     if given is not None:
         return given if stored is None else replace(given, events=stored.events)
-    if stored is not None and asked.form.text("StatusCallbackMethod") is not None:
-        return replace(stored, method=asked.form.method("StatusCallbackMethod"))
+    if stored is not None and request.form.text("StatusCallbackMethod") is not None:
+        return replace(stored, method=request.form.method("StatusCallbackMethod"))
     return None
 
 
-async def forget(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Delete the record of a finished call. Raises: NotFound, RecordNotFinished."""
-    await door.switch.execute(ForgetCall(call=find(door, asked.names["Sid"]).sid))
+    await context.switch.execute(ForgetCall(call=find(context, request.path_params["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
-    form = asked.form
-    status = form.choice("Status", STATUSES, wrong=ParameterInvalid)
+    form = request.form
+    status = form.choice("Status", STATUSES, error=ParameterInvalid)
     to, from_ = normalize_number(form.text("To") or ""), normalize_number(form.text("From") or "")
     parent = form.text("ParentCallSid")
-    started, ended = Between.read(form, "StartTime"), Between.read(form, "EndTime")
+    started, ended = DateRange.read(form, "StartTime"), DateRange.read(form, "EndTime")
     found = (
         call
-        for call in door.switch.state.calls.values()
+        for call in context.switch.state.calls.values()
         if (status is None or call.status.value == status)
         and to in ("", call.to)
         and from_ in ("", call.from_)
         and (parent is None or call.parent == parent)
-        and started.lets(call.started_at)
-        and ended.lets(call.ended_at)
+        and started.contains(call.started_at)
+        and ended.contains(call.ended_at)
     )
     rows = newest_first(found, lambda call: call.created_at)
     return ApiResponse(
-        body=page(rows, form=form, path=asked.path, collection="calls", key=lambda call: call.sid, show=render.call)
+        body=page(rows, form=form, path=request.path, collection="calls", key=lambda call: call.sid, render=render.call)
     )
 
 
 RESOURCES: Final = (
     Resource(
         path="/Calls",
-        get=Operation(run=listed, parameters=LIST),
+        get=Operation(run=list_page, parameters=LIST),
         post=Operation(run=create, parameters=CREATE, ignored=CREATE_IGNORED),
     ),
     Resource(
         path="/Calls/{Sid}",
         get=Operation(run=fetch),
-        post=Operation(run=change, parameters=UPDATE),
-        delete=Operation(run=forget),
+        post=Operation(run=update, parameters=UPDATE),
+        delete=Operation(run=delete),
     ),
 )

@@ -21,87 +21,87 @@ from holdfast.voice.runtime.directory.access import CredentialListMapping, SipDo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingKind:
-    """One gate of every domain, and the operations at it. `old` shows it as the older resource does."""
+    """One gate of every domain, and the operations at it. `legacy` shows it as the older resource does."""
 
-    side: Literal["calls", "registrations"]
-    old: bool = False
+    purpose: Literal["calls", "registrations"]
+    legacy: bool = False
 
-    async def add(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
+    async def add(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
         """Open the gate to a list. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
-        domain, sid = domains.find(door, asked.names["DomainSid"]), asked.form.text("CredentialListSid")
+        domain, sid = domains.find(context, request.path_params["DomainSid"]), request.form.text("CredentialListSid")
         if sid is None:
             raise ParameterMissing("CredentialListSid is required")
-        if door.directory.access.lists.get(sid) is None:
+        if context.directory.access.lists.get(sid) is None:
             raise ParameterInvalid("CredentialListSid is no credential list of ours")
-        mappings = self._of(domain)
+        mappings = self._mappings(domain)
         if any(mapping.sid == sid for mapping in mappings):
             raise RecordExists("This list is at this gate already")
-        mapping = CredentialListMapping(sid=sid, created_at=door.switch.now())
-        await self._put(door, domain, (*mappings, mapping))
-        return ApiResponse(status=201, body=self._shown(door, domain, mapping))
+        mapping = CredentialListMapping(sid=sid, created_at=context.switch.now())
+        await self._put(context, domain, (*mappings, mapping))
+        return ApiResponse(status=201, body=self._render(context, domain, mapping))
 
-    async def fetch(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
+    async def fetch(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
         """One list at the gate. Raises: NotFound."""
-        return ApiResponse(body=self._shown(door, *self._find(door, asked)))
+        return ApiResponse(body=self._render(context, *self._find(context, request)))
 
-    async def remove(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
+    async def remove(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
         """Close the gate to a list. Raises: NotFound."""
-        domain, gone = self._find(door, asked)
-        await self._put(door, domain, tuple(each for each in self._of(domain) if each != gone))
+        domain, removed = self._find(context, request)
+        await self._put(context, domain, tuple(each for each in self._mappings(domain) if each != removed))
         return ApiResponse(status=204, body=None)
 
-    async def listed(self, door: ApiContext, asked: ApiRequest) -> ApiResponse:
+    async def list_page(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
         """The lists at the gate, the newest first. Raises: NotFound."""
-        domain = domains.find(door, asked.names["DomainSid"])
+        domain = domains.find(context, request.path_params["DomainSid"])
         body = page(
-            self._of(domain)[::-1],
-            form=asked.form,
-            path=asked.path,
-            collection="credential_list_mappings" if self.old else "contents",
+            self._mappings(domain)[::-1],
+            form=request.form,
+            path=request.path,
+            collection="credential_list_mappings" if self.legacy else "contents",
             key=lambda mapping: mapping.sid,
-            show=lambda mapping: self._shown(door, domain, mapping),
+            render=lambda mapping: self._render(context, domain, mapping),
         )
         return ApiResponse(body=body)
 
-    def at(self, path: str) -> tuple[Resource, Resource]:
+    def resources(self, path: str) -> tuple[Resource, Resource]:
         """The gate's two resources below a domain."""
         path = "/SIP/Domains/{DomainSid}" + path
         return (
             Resource(
                 path=path,
-                get=Operation(run=self.listed, parameters=PAGING),
+                get=Operation(run=self.list_page, parameters=PAGING),
                 post=Operation(run=self.add, parameters=frozenset({"CredentialListSid"})),
             ),
             Resource(path=f"{path}/{{Sid}}", get=Operation(run=self.fetch), delete=Operation(run=self.remove)),
         )
 
-    def _of(self, domain: SipDomain) -> tuple[CredentialListMapping, ...]:
-        return domain.calls if self.side == "calls" else domain.registrations
+    def _mappings(self, domain: SipDomain) -> tuple[CredentialListMapping, ...]:
+        return domain.calls if self.purpose == "calls" else domain.registrations
 
-    def _find(self, door: ApiContext, asked: ApiRequest) -> tuple[SipDomain, CredentialListMapping]:
-        domain = domains.find(door, asked.names["DomainSid"])
-        for mapping in self._of(domain):
-            if mapping.sid == asked.names["Sid"]:
+    def _find(self, context: ApiContext, request: ApiRequest) -> tuple[SipDomain, CredentialListMapping]:
+        domain = domains.find(context, request.path_params["DomainSid"])
+        for mapping in self._mappings(domain):
+            if mapping.sid == request.path_params["Sid"]:
                 return domain, mapping
         raise NotFound("that list is not at this gate")
 
-    async def _put(self, door: ApiContext, domain: SipDomain, mappings: tuple[CredentialListMapping, ...]) -> None:
-        now = door.switch.now()
-        if self.side == "calls":
+    async def _put(self, context: ApiContext, domain: SipDomain, mappings: tuple[CredentialListMapping, ...]) -> None:
+        now = context.switch.now()
+        if self.purpose == "calls":
             changed = replace(domain, calls=mappings, updated_at=now)
         else:
             changed = replace(domain, registrations=mappings, updated_at=now)
-        await door.directory.access.domains.put(changed)
+        await context.directory.access.domains.put(changed)
 
-    def _shown(self, door: ApiContext, domain: SipDomain, mapping: CredentialListMapping) -> Json:
-        mapped = credential_lists.find(door, mapping.sid)
-        if self.old:
-            return render_access.old_mapping(door.account, mapping, mapped, domain)
-        return render_access.mapping(door.account, mapping, mapped)
+    def _render(self, context: ApiContext, domain: SipDomain, mapping: CredentialListMapping) -> Json:
+        credential_list = credential_lists.find(context, mapping.sid)
+        if self.legacy:
+            return render_access.legacy_mapping(context.account, mapping, credential_list, domain)
+        return render_access.mapping(context.account, mapping, credential_list)
 
 
 RESOURCES: Final = (
-    *MappingKind(side="calls", old=True).at("/CredentialListMappings"),
-    *MappingKind(side="calls").at("/Auth/Calls/CredentialListMappings"),
-    *MappingKind(side="registrations").at("/Auth/Registrations/CredentialListMappings"),
+    *MappingKind(purpose="calls", legacy=True).resources("/CredentialListMappings"),
+    *MappingKind(purpose="calls").resources("/Auth/Calls/CredentialListMappings"),
+    *MappingKind(purpose="registrations").resources("/Auth/Registrations/CredentialListMappings"),
 )

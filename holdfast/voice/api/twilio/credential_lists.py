@@ -21,26 +21,26 @@ from holdfast.voice.runtime.directory.access import CredentialList, SipUser
 from holdfast.voice.sip.message.digest import Ha1
 
 NAME: Final = frozenset({"FriendlyName"})
-SHORTEST_PASSWORD: Final = 12
-LONGEST_PASSWORD: Final = 256
-MOST_USERS: Final = 1000
+MIN_PASSWORD: Final = 12
+MAX_PASSWORD: Final = 256
+MAX_USERS: Final = 1000
 _USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,32}\Z")
 
 
-def find(door: ApiContext, sid: str) -> CredentialList:
+def find(context: ApiContext, sid: str) -> CredentialList:
     """The list of that SID. Raises: NotFound."""
-    found = door.directory.access.lists.get(sid)
+    found = context.directory.access.lists.get(sid)
     if found is None:
         raise NotFound(f"there is no credential list {sid}")
     return found
 
 
-def _find_user(door: ApiContext, asked: ApiRequest) -> tuple[CredentialList, SipUser]:
-    within = find(door, asked.names["CredentialListSid"])
-    user = within.user(asked.names["Sid"])
+def _find_user(context: ApiContext, request: ApiRequest) -> tuple[CredentialList, SipUser]:
+    credential_list = find(context, request.path_params["CredentialListSid"])
+    user = credential_list.user(request.path_params["Sid"])
     if user is None:
-        raise NotFound(f"there is no such credential in {within.sid}")
-    return within, user
+        raise NotFound(f"there is no such credential in {credential_list.sid}")
+    return credential_list, user
 
 
 def _name(form: Form) -> str:
@@ -58,110 +58,112 @@ def _password(form: Form) -> str:
     if not password:
         raise ParameterMissing("Password is required")
     strong = all(re.search(kind, password) for kind in ("[0-9]", "[a-z]", "[A-Z]"))
-    if not (SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD and strong):
+    if not (MIN_PASSWORD <= len(password) <= MAX_PASSWORD and strong):
         raise ParameterInvalid(
-            f"Password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, "
+            f"Password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters, "
             "with a digit, a lower-case and an upper-case letter"
         )
     return password
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Make an empty list. Raises: ParameterMissing, NameInvalid."""
-    now = door.switch.now()
-    made = CredentialList(sid=new_sid("CL"), friendly_name=_name(asked.form), created_at=now, updated_at=now)
-    await door.directory.access.lists.put(made)
-    return ApiResponse(status=201, body=render_access.credential_list(door.account, made))
+    now = context.switch.now()
+    created = CredentialList(sid=new_sid("CL"), friendly_name=_name(request.form), created_at=now, updated_at=now)
+    await context.directory.access.lists.put(created)
+    return ApiResponse(status=201, body=render_access.credential_list(context.account, created))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One list."""
-    return ApiResponse(body=render_access.credential_list(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render_access.credential_list(context.account, find(context, request.path_params["Sid"])))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Rename a list. Raises: NotFound, ParameterMissing, NameInvalid."""
-    stored = find(door, asked.names["Sid"])
-    renamed = replace(stored, friendly_name=_name(asked.form), updated_at=door.switch.now())
-    await door.directory.access.lists.put(renamed)
-    return ApiResponse(body=render_access.credential_list(door.account, renamed))
+    stored = find(context, request.path_params["Sid"])
+    renamed = replace(stored, friendly_name=_name(request.form), updated_at=context.switch.now())
+    await context.directory.access.lists.put(renamed)
+    return ApiResponse(body=render_access.credential_list(context.account, renamed))
 
 
-async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Remove a list, and it from every domain's door. Raises: NotFound."""
-    await door.directory.access.remove_list(find(door, asked.names["Sid"]).sid)
+    await context.directory.access.remove_list(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Lists, the newest first."""
     body = page(
-        door.directory.access.lists.all(),
-        form=asked.form,
-        path=asked.path,
+        context.directory.access.lists.all(),
+        form=request.form,
+        path=request.path,
         collection="credential_lists",
         key=lambda each: each.sid,
-        show=lambda each: render_access.credential_list(door.account, each),
+        render=lambda each: render_access.credential_list(context.account, each),
     )
     return ApiResponse(body=body)
 
 
-async def create_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Add a user. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
-    within = find(door, asked.names["CredentialListSid"])
-    name = asked.form.text("Username")
+    credential_list = find(context, request.path_params["CredentialListSid"])
+    name = request.form.text("Username")
     if name is None:
         raise ParameterMissing("Username is required")
     if not _USERNAME.match(name):
         raise ParameterInvalid("Username must have 1 to 32 of letters, digits, _ . + -")
-    if any(user.username == name for user in within.users):
+    if any(user.username == name for user in credential_list.users):
         raise RecordExists(f"There is a user {name} in this list")
-    if len(within.users) >= MOST_USERS:
-        raise ParameterInvalid(f"A credential list has up to {MOST_USERS} users")
-    now = door.switch.now()
-    ha1 = Ha1.of(name, _password(asked.form))
+    if len(credential_list.users) >= MAX_USERS:
+        raise ParameterInvalid(f"A credential list has up to {MAX_USERS} users")
+    now = context.switch.now()
+    ha1 = Ha1.of(name, _password(request.form))
     user = SipUser(sid=new_sid("CR"), username=name, ha1=ha1, created_at=now, updated_at=now)
-    await _put(door, within, (*within.users, user))
-    return ApiResponse(status=201, body=render_access.credential(door.account, within, user))
+    await _store(context, credential_list, (*credential_list.users, user))
+    return ApiResponse(status=201, body=render_access.credential(context.account, credential_list, user))
 
 
-async def fetch_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One user."""
-    return ApiResponse(body=render_access.credential(door.account, *_find_user(door, asked)))
+    return ApiResponse(body=render_access.credential(context.account, *_find_user(context, request)))
 
 
-async def change_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Give a user another password. Raises: NotFound, ParameterInvalid."""
-    within, stored = _find_user(door, asked)
+    credential_list, stored = _find_user(context, request)
     user = stored
-    if asked.form.raw("Password") is not None:
-        ha1 = Ha1.of(stored.username, _password(asked.form))
-        user = replace(stored, ha1=ha1, updated_at=door.switch.now())
-    await _put(door, within, tuple(user if each.sid == user.sid else each for each in within.users))
-    return ApiResponse(body=render_access.credential(door.account, within, user))
+    if request.form.raw("Password") is not None:
+        ha1 = Ha1.of(stored.username, _password(request.form))
+        user = replace(stored, ha1=ha1, updated_at=context.switch.now())
+    await _store(
+        context, credential_list, tuple(user if each.sid == user.sid else each for each in credential_list.users)
+    )
+    return ApiResponse(body=render_access.credential(context.account, credential_list, user))
 
 
-async def delete_user(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Remove a user. Raises: NotFound."""
-    within, gone = _find_user(door, asked)
-    await _put(door, within, tuple(each for each in within.users if each.sid != gone.sid))
+    credential_list, removed = _find_user(context, request)
+    await _store(context, credential_list, tuple(each for each in credential_list.users if each.sid != removed.sid))
     return ApiResponse(status=204, body=None)
 
 
-async def _put(door: ApiContext, within: CredentialList, users: tuple[SipUser, ...]) -> None:
-    await door.directory.access.lists.put(replace(within, users=users, updated_at=door.switch.now()))
+async def _store(context: ApiContext, credential_list: CredentialList, users: tuple[SipUser, ...]) -> None:
+    await context.directory.access.lists.put(replace(credential_list, users=users, updated_at=context.switch.now()))
 
 
-async def listed_users(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_users(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """The users of a list, the newest first. Raises: NotFound."""
-    within = find(door, asked.names["CredentialListSid"])
+    credential_list = find(context, request.path_params["CredentialListSid"])
     body = page(
-        within.users[::-1],
-        form=asked.form,
-        path=asked.path,
+        credential_list.users[::-1],
+        form=request.form,
+        path=request.path,
         collection="credentials",
         key=lambda user: user.sid,
-        show=lambda user: render_access.credential(door.account, within, user),
+        render=lambda user: render_access.credential(context.account, credential_list, user),
     )
     return ApiResponse(body=body)
 
@@ -170,24 +172,24 @@ _USERS = "/SIP/CredentialLists/{CredentialListSid}/Credentials"
 RESOURCES: Final = (
     Resource(
         path="/SIP/CredentialLists",
-        get=Operation(run=listed, parameters=PAGING),
+        get=Operation(run=list_page, parameters=PAGING),
         post=Operation(run=create, parameters=NAME),
     ),
     Resource(
         path="/SIP/CredentialLists/{Sid}",
         get=Operation(run=fetch),
-        post=Operation(run=change, parameters=NAME),
+        post=Operation(run=update, parameters=NAME),
         delete=Operation(run=delete),
     ),
     Resource(
         path=_USERS,
-        get=Operation(run=listed_users, parameters=PAGING),
+        get=Operation(run=list_users, parameters=PAGING),
         post=Operation(run=create_user, parameters=frozenset({"Username", "Password"})),
     ),
     Resource(
         path=f"{_USERS}/{{Sid}}",
         get=Operation(run=fetch_user),
-        post=Operation(run=change_user, parameters=frozenset({"Password"})),
+        post=Operation(run=update_user, parameters=frozenset({"Password"})),
         delete=Operation(run=delete_user),
     ),
 )

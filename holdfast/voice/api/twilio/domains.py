@@ -31,33 +31,33 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
-def find(door: ApiContext, sid: str) -> SipDomain:
+def find(context: ApiContext, sid: str) -> SipDomain:
     """The domain of that SID. Raises: NotFound."""
-    found = door.directory.access.domains.get(sid)
+    found = context.directory.access.domains.get(sid)
     if found is None:
         raise NotFound(f"there is no SIP domain {sid}")
     return found
 
 
-def _host(form: Form, door: ApiContext, own: SipDomain | None = None) -> str | None:
+def _host(form: Form, context: ApiContext, stored: SipDomain | None = None) -> str | None:
     """`DomainName`. Raises: ParameterInvalid, RecordExists."""
     name = form.text("DomainName")
     if name is None:
         return None
     if not _HOST.match(name):
         raise ParameterInvalid("DomainName must be a host name of two labels or more, such as office.sip.twilio.com")
-    taken = door.directory.access.domain_of(name)
-    if taken is not None and taken != own:
+    taken = context.directory.access.domain_of(name)
+    if taken is not None and taken != stored:
         raise RecordExists(f"The domain {name} exists already")
     return name
 
 
-def _over(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
+def _with_settings(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
     """The domain with what was sent laid over it. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     stored = domain.voice
 
     def url(name: str, kept: str | None) -> str | None:
-        return kept if form.raw(name) is None else form.url(name, wrong=VoiceUrlInvalid)
+        return kept if form.raw(name) is None else form.url(name, error=VoiceUrlInvalid)
 
     voice = VoiceSettings(
         voice_url=url("VoiceUrl", stored.voice_url),
@@ -78,13 +78,13 @@ def _over(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
     )
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Make a domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and those of its settings."""
-    name = _host(asked.form, door)
+    name = _host(request.form, context)
     if name is None:
         raise ParameterMissing("DomainName is required")
-    now = door.switch.now()
-    bare = SipDomain(
+    now = context.switch.now()
+    created = SipDomain(
         voice=VoiceSettings(),
         sid=new_sid("SD"),
         domain_name=name,
@@ -92,40 +92,42 @@ async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
         created_at=now,
         updated_at=now,
     )
-    domain = _over(bare, asked.form, now=now)
-    await door.directory.access.domains.put(domain)
-    return ApiResponse(status=201, body=render_access.domain(door.account, domain))
+    domain = _with_settings(created, request.form, now=now)
+    await context.directory.access.domains.put(domain)
+    return ApiResponse(status=201, body=render_access.domain(context.account, domain))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One domain."""
-    return ApiResponse(body=render_access.domain(door.account, find(door, asked.names["Sid"])))
+    return ApiResponse(body=render_access.domain(context.account, find(context, request.path_params["Sid"])))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Change what was sent. Raises: NotFound, ParameterInvalid, RecordExists, and those of its settings."""
-    stored = find(door, asked.names["Sid"])
-    name = _host(asked.form, door, stored)
-    domain = _over(replace(stored, domain_name=name or stored.domain_name), asked.form, now=door.switch.now())
-    await door.directory.access.domains.put(domain)
-    return ApiResponse(body=render_access.domain(door.account, domain))
+    stored = find(context, request.path_params["Sid"])
+    name = _host(request.form, context, stored)
+    domain = _with_settings(
+        replace(stored, domain_name=name or stored.domain_name), request.form, now=context.switch.now()
+    )
+    await context.directory.access.domains.put(domain)
+    return ApiResponse(body=render_access.domain(context.account, domain))
 
 
-async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Remove a domain. Raises: NotFound."""
-    await door.directory.access.domains.remove(find(door, asked.names["Sid"]).sid)
+    await context.directory.access.domains.remove(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Domains, the newest first."""
     body = page(
-        door.directory.access.domains.all(),
-        form=asked.form,
-        path=asked.path,
+        context.directory.access.domains.all(),
+        form=request.form,
+        path=request.path,
         collection="domains",
         key=lambda domain: domain.sid,
-        show=lambda domain: render_access.domain(door.account, domain),
+        render=lambda domain: render_access.domain(context.account, domain),
     )
     return ApiResponse(body=body)
 
@@ -133,13 +135,13 @@ async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
 RESOURCES: Final = (
     Resource(
         path="/SIP/Domains",
-        get=Operation(run=listed, parameters=PAGING),
+        get=Operation(run=list_page, parameters=PAGING),
         post=Operation(run=create, parameters=WRITE, ignored=IGNORED),
     ),
     Resource(
         path="/SIP/Domains/{Sid}",
         get=Operation(run=fetch),
-        post=Operation(run=change, parameters=WRITE, ignored=IGNORED),
+        post=Operation(run=update, parameters=WRITE, ignored=IGNORED),
         delete=Operation(run=delete),
     ),
 )

@@ -17,51 +17,51 @@ from holdfast.voice.runtime.directory.access import ApiKey, digest_secret
 WRITE: Final = frozenset({"FriendlyName"})
 
 
-def find(door: ApiContext, sid: str) -> ApiKey:
+def find(context: ApiContext, sid: str) -> ApiKey:
     """The key of that SID. Raises: NotFound."""
-    key = door.directory.access.keys.get(sid)
+    key = context.directory.access.keys.get(sid)
     if key is None:
         raise NotFound(f"there is no key {sid}")
     return key
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Make a key. Its secret is told now and never again. Raises: NameInvalid."""
-    now, sid, secret = door.switch.now(), new_sid("SK"), secrets.token_hex(16)
-    name = read_name(asked.form, "")
+    now, sid, secret = context.switch.now(), new_sid("SK"), secrets.token_hex(16)
+    name = read_name(request.form, "")
     key = ApiKey(sid=sid, friendly_name=name, digest=digest_secret(secret), created_at=now, updated_at=now)
-    await door.directory.access.keys.put(key)
+    await context.directory.access.keys.put(key)
     return ApiResponse(status=201, body=render_access.key(key, secret=secret))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One key."""
-    return ApiResponse(body=render_access.key(find(door, asked.names["Sid"])))
+    return ApiResponse(body=render_access.key(find(context, request.path_params["Sid"])))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Rename a key. Raises: NotFound, NameInvalid."""
-    stored = find(door, asked.names["Sid"])
-    key = replace(stored, friendly_name=read_name(asked.form, stored.friendly_name), updated_at=door.switch.now())
-    await door.directory.access.keys.put(key)
+    stored = find(context, request.path_params["Sid"])
+    key = replace(stored, friendly_name=read_name(request.form, stored.friendly_name), updated_at=context.switch.now())
+    await context.directory.access.keys.put(key)
     return ApiResponse(body=render_access.key(key))
 
 
-async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Revoke a key: it signs nobody in from now on. Raises: NotFound."""
-    await door.directory.access.keys.remove(find(door, asked.names["Sid"]).sid)
+    await context.directory.access.keys.remove(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Keys, the newest first."""
     body = page(
-        door.directory.access.keys.all(),
-        form=asked.form,
-        path=asked.path,
-        collection="keys" if asked.path.removesuffix(".json").endswith("/Keys") else "signing_keys",
+        context.directory.access.keys.all(),
+        form=request.form,
+        path=request.path,
+        collection="keys" if request.path.removesuffix(".json").endswith("/Keys") else "signing_keys",
         key=lambda key: key.sid,
-        show=render_access.key,
+        render=render_access.key,
     )
     return ApiResponse(body=body)
 
@@ -72,13 +72,13 @@ RESOURCES: Final = tuple(
     for resource in (
         Resource(
             path=path,
-            get=Operation(run=listed, parameters=PAGING),
+            get=Operation(run=list_page, parameters=PAGING),
             post=Operation(run=create, parameters=WRITE),
         ),
         Resource(
             path=f"{path}/{{Sid}}",
             get=Operation(run=fetch),
-            post=Operation(run=change, parameters=WRITE),
+            post=Operation(run=update, parameters=WRITE),
             delete=Operation(run=delete),
         ),
     )

@@ -13,7 +13,7 @@ from holdfast.voice.api.call_parameters import (
     CONFERENCE_EVENTS,
     MAX_TIME_LIMIT_S,
     RECORDING,
-    addressed,
+    complete_target,
     read_callback,
     read_recording,
     read_time_limit,
@@ -69,34 +69,34 @@ UPDATE: Final = frozenset(
 LIST: Final = PAGING | {"Muted", "Hold", "Coaching"}
 
 
-def find(door: ApiContext, asked: ApiRequest) -> tuple[Room, Participant]:
+def find(context: ApiContext, request: ApiRequest) -> tuple[Room, Participant]:
     """The participant that the path names by call SID or label. Raises: NotFound."""
-    room = conferences.find(door, asked.names["ConferenceSid"])
-    name = asked.names["CallSid"]
-    for member in _listed(room):
+    room = conferences.find(context, request.path_params["ConferenceSid"])
+    name = request.path_params["CallSid"]
+    for member in _visible(room):
         if member.call == name or (member.label is not None and member.label == name):
             return room, member
     raise NotFound(f"{name} is not in conference {room.sid}")
 
 
-def _listed(room: Room) -> tuple[Participant, ...]:
+def _visible(room: Room) -> tuple[Participant, ...]:
     """A completed conference lists nobody."""
     return () if room.status is RoomStatus.COMPLETED else room.participants
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One participant."""
-    return ApiResponse(body=render.participant(*find(door, asked)))
+    return ApiResponse(body=render.participant(*find(context, request)))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Hold, resume, mute, coach, announce: what was sent is changed, all else stays.
 
     Hold music is fetched with GET unless told otherwise; an empty HoldUrl is silence. CallSidToCoach alone means
     Coaching=true. Raises: NotFound, CoachTargetHeld, CoachTargetAbsent, and those of each parameter.
     """
-    form = asked.form
-    room, member = find(door, asked)
+    form = request.form
+    room, member = find(context, request)
     coach = form.text("CallSidToCoach")
     coaching = form.flag("Coaching")
     if coaching is None and coach is not None:
@@ -108,107 +108,107 @@ async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
         call=member.call,
         muted=form.flag("Muted"),
         hold=form.flag("Hold"),
-        hold_request=form.sound("HoldUrl", "HoldMethod", default="GET"),
+        hold_request=form.request_or_silence("HoldUrl", "HoldMethod", default="GET"),
         announce=form.request("AnnounceUrl", "AnnounceMethod"),
-        wait=form.sound("WaitUrl", "WaitMethod"),
+        wait=form.request_or_silence("WaitUrl", "WaitMethod"),
         end_on_exit=form.flag("EndConferenceOnExit"),
         beep_on_exit=form.flag("BeepOnExit"),
         coaching=coaching,
         coach=None if coach is None else CallSid(coach),
     )
-    await door.switch.execute(command)
-    after = door.switch.state.rooms.get(room.sid, room)
+    await context.switch.execute(command)
+    after = context.switch.state.rooms.get(room.sid, room)
     return ApiResponse(body=render.participant(after, after.participant(member.call) or member))
 
 
-async def kick(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def remove(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Remove a participant; their call goes on behind its `<Dial>`, or ends if it was called in. Raises: NotFound."""
-    room, member = find(door, asked)
-    await door.switch.execute(RemoveParticipant(room=room.sid, call=member.call))
+    room, member = find(context, request)
+    await context.switch.execute(RemoveParticipant(room=room.sid, call=member.call))
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """The participants of a conference, the newest first. Raises: NotFound, PageTooLarge, ParameterInvalid."""
-    form = asked.form
-    room = conferences.find(door, asked.names["ConferenceSid"])
+    form = request.form
+    room = conferences.find(context, request.path_params["ConferenceSid"])
     muted, hold, coaching = form.flag("Muted"), form.flag("Hold"), form.flag("Coaching")
     rows = [
         member
-        for member in reversed(_listed(room))
+        for member in reversed(_visible(room))
         if muted in (None, member.muted) and hold in (None, member.held) and coaching in (None, member.coaching)
     ]
     body = page(
         rows,
         form=form,
-        path=asked.path,
+        path=request.path,
         collection="participants",
         key=lambda member: member.call,
-        show=lambda member: render.participant(room, member),
+        render=lambda member: render.participant(room, member),
     )
     return ApiResponse(body=body)
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Call somebody whose only document is to join the conference: an active one by SID, or any by name.
 
     Raises: ConferenceNotActive, LabelInvalid, LabelTaken, BeingStopped, and those of each parameter.
     """
-    door.begin_call()
-    form = asked.form
-    room = _room(door, asked.names["ConferenceSid"])
-    target, from_ = read_parties(form, door.directory, applications=True)
-    name = room.name if room is not None else asked.names["ConferenceSid"]
-    admission = _admission(form, door, name, room)
+    context.refuse_when_stopping()
+    form = request.form
+    room = _room(context, request.path_params["ConferenceSid"])
+    target, from_ = read_parties(form, context.directory, applications=True)
+    name = room.name if room is not None else request.path_params["ConferenceSid"]
+    admission = _admission(form, context, name, room)
     call = CallSid(new_sid("CA"))
     seat = ReserveSeat(
         call=call,
-        account=door.account,
+        account=context.account,
         admission=admission,
         new_room=room.sid if room is not None else RoomSid(new_sid("CF")),
     )
     command = CreateCall(
         call=call,
-        account=door.account,
-        target=addressed(target, form, door, call=call),
+        account=context.account,
+        target=complete_target(target, form, context, call=call),
         from_=from_,
         instruction=Instruction(twiml=document(admission)),
-        callback=read_callback(form, door),
+        callback=read_callback(form, context),
         timeout_s=read_timeout(form, low=5),
         time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
-        record=read_recording(form, door, source="OutboundAPI", trim=True) if form.flag("Record") else None,
+        record=read_recording(form, context, source="OutboundAPI", trim=True) if form.flag("Record") else None,
         seat=seat,
-        wait_s=door.turns.take(),
+        wait_s=context.call_pacing.reserve(),
     )
-    await door.switch.execute(command)
-    joined = _joined(door, name, seat.new_room)
-    now = door.switch.now()
+    await context.switch.execute(command)
+    joined = _joined(context, name, seat.new_room)
+    now = context.switch.now()
     seated = Participant(call=call, joined_at=now, updated_at=now, status="queued", label=admission.label)
     shown = render.participant(joined, joined.participant(call) or seated, queue_time_s=command.wait_s)
     return ApiResponse(status=201, body=shown)
 
 
-def _joined(door: ApiContext, name: str, sid: RoomSid) -> Room:
+def _joined(context: ApiContext, name: str, sid: RoomSid) -> Room:
     """The conference in which a seat was reserved. Raises: ConferenceNotActive when it ended meanwhile."""
-    room = conferences.active(door, name) or door.switch.state.rooms.get(sid)
+    room = conferences.active(context, name) or context.switch.state.rooms.get(sid)
     if room is None:
         raise ConferenceNotActive(f"Conference {name} is over")
     return room
 
 
-def _room(door: ApiContext, named: str) -> Room | None:
+def _room(context: ApiContext, named: str) -> Room | None:
     """The conference to join; None: a new one of that name. Raises: ConferenceNotActive, ParameterInvalid."""
     if not is_sid(named, "CF"):
         if len(named) > MAX_NAME:
             raise ParameterInvalid(f"A conference's friendly name has up to {MAX_NAME} characters")
-        return conferences.active(door, named)
-    room = door.switch.state.rooms.get(RoomSid(named))
+        return conferences.active(context, named)
+    room = context.switch.state.rooms.get(RoomSid(named))
     if room is None or room.kind != "conference" or room.status is RoomStatus.COMPLETED:
         raise ConferenceNotActive(f"Conference {named} does not exist or is completed")
     return room
 
 
-def _admission(form: Form, door: ApiContext, name: str, room: Room | None) -> Admission:
+def _admission(form: Form, context: ApiContext, name: str, room: Room | None) -> Admission:
     coach = form.text("CallSidToCoach")
     coaching = form.flag("Coaching")
     if coaching and coach is None:
@@ -217,7 +217,7 @@ def _admission(form: Form, door: ApiContext, name: str, room: Room | None) -> Ad
     recorded = form.choice("ConferenceRecord", ("true", "false", "record-from-start", "do-not-record"))
     record = None
     if recorded in ("true", "record-from-start"):
-        record = read_recording(form, door, source="Conference", trim=True, prefix="Conference")
+        record = read_recording(form, context, source="Conference", trim=True, prefix="Conference")
     return Admission(
         name=name,
         muted=form.flag("Muted") or False,
@@ -225,11 +225,11 @@ def _admission(form: Form, door: ApiContext, name: str, room: Room | None) -> Ad
         start_on_enter=True if start is None else start,
         end_on_exit=form.flag("EndConferenceOnExit") or False,
         label=_label(form, room),
-        wait=form.sound("WaitUrl", "WaitMethod"),
+        wait=form.request_or_silence("WaitUrl", "WaitMethod"),
         max_participants=250 if maximum is None else maximum,
         coach=CallSid(coach) if coach is not None and coaching is not False else None,
         callback=read_callback(
-            form, door, prefix="ConferenceStatusCallback", known=CONFERENCE_EVENTS, default=("start", "end")
+            form, context, prefix="ConferenceStatusCallback", known=CONFERENCE_EVENTS, default=("start", "end")
         ),
         record=record,
     )
@@ -274,13 +274,13 @@ def document(admission: Admission) -> str:
 RESOURCES: Final = (
     Resource(
         path="/Conferences/{ConferenceSid}/Participants",
-        get=Operation(run=listed, parameters=LIST),
+        get=Operation(run=list_page, parameters=LIST),
         post=Operation(run=create, parameters=CREATE, ignored=CREATE_IGNORED),
     ),
     Resource(
         path="/Conferences/{ConferenceSid}/Participants/{CallSid}",
         get=Operation(run=fetch),
-        post=Operation(run=change, parameters=UPDATE),
-        delete=Operation(run=kick),
+        post=Operation(run=update, parameters=UPDATE),
+        delete=Operation(run=remove),
     ),
 )

@@ -29,59 +29,59 @@ FRONT: Final = "Front"
 SETTINGS: Final = frozenset({"FriendlyName", "MaxSize"})
 
 
-def find(door: ApiContext, sid: str) -> Queue:
+def find(context: ApiContext, sid: str) -> Queue:
     """The queue of that SID. Raises: NotFound."""
-    queue = door.switch.state.queues.get(QueueSid(sid))
+    queue = context.switch.state.queues.get(QueueSid(sid))
     if queue is None or queue.deleted:
         raise NotFound(f"there is no queue {sid}")
     return queue
 
 
-async def create(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Make a queue. Raises: NameInvalid, ParameterInvalid, QueueNameTaken."""
-    name = _name(asked.form)
+    name = _name(request.form)
     if name is None:
         raise NameInvalid("FriendlyName is required")
     sid = QueueSid(new_sid("QU"))
-    size = _max_size(asked.form)
-    command = CreateQueue(queue=sid, account=door.account, name=name, max_size=size)
-    await door.switch.execute(command)
-    return ApiResponse(status=201, body=render.queue(find(door, sid), now=door.switch.now()))
+    size = _max_size(request.form)
+    command = CreateQueue(queue=sid, account=context.account, name=name, max_size=size)
+    await context.switch.execute(command)
+    return ApiResponse(status=201, body=render.queue(find(context, sid), now=context.switch.now()))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One queue."""
-    return ApiResponse(body=render.queue(find(door, asked.names["Sid"]), now=door.switch.now()))
+    return ApiResponse(body=render.queue(find(context, request.path_params["Sid"]), now=context.switch.now()))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Rename or resize. Fewer places than members keeps those who wait. Raises: QueueNameTaken, NotFound."""
-    queue = find(door, asked.names["Sid"])
-    name, size = _name(asked.form), _max_size(asked.form)
+    queue = find(context, request.path_params["Sid"])
+    name, size = _name(request.form), _max_size(request.form)
     if name is not None or size is not None:
-        await door.switch.execute(ChangeQueue(queue=queue.sid, name=name, max_size=size))
-    return ApiResponse(body=render.queue(find(door, queue.sid), now=door.switch.now()))
+        await context.switch.execute(ChangeQueue(queue=queue.sid, name=name, max_size=size))
+    return ApiResponse(body=render.queue(find(context, queue.sid), now=context.switch.now()))
 
 
-async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Remove an empty queue. Raises: QueueNotEmpty, NotFound."""
-    await door.switch.execute(DeleteQueue(queue=find(door, asked.names["Sid"]).sid))
+    await context.switch.execute(DeleteQueue(queue=find(context, request.path_params["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Queues, the newest first."""
     rows = newest_first(
-        (queue for queue in door.switch.state.queues.values() if not queue.deleted), lambda queue: queue.created_at
+        (queue for queue in context.switch.state.queues.values() if not queue.deleted), lambda queue: queue.created_at
     )
-    now = door.switch.now()
+    now = context.switch.now()
     body = page(
         rows,
-        form=asked.form,
-        path=asked.path,
+        form=request.form,
+        path=request.path,
         collection="queues",
         key=lambda queue: queue.sid,
-        show=lambda queue: render.queue(queue, now=now),
+        render=lambda queue: render.queue(queue, now=now),
     )
     return ApiResponse(body=body)
 
@@ -102,45 +102,45 @@ def _max_size(form: Form) -> int | None:
 # --- members -------------------------------------------------------------------------------------------
 
 
-def position_of(queue: Queue, named: str) -> int:
+def position_of(queue: Queue, name: str) -> int:
     """The place of a member, counted from 1: of a call, or of the first with `Front`. Raises: NotFound."""
     for position, member in enumerate(queue.members, start=1):
-        if named in (FRONT, member.call):
+        if name in (FRONT, member.call):
             return position
-    raise NotFound(f"{named} does not wait in queue {queue.sid}")
+    raise NotFound(f"{name} does not wait in queue {queue.sid}")
 
 
-async def fetch_member(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch_member(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """One member, by call or `Front`."""
-    queue = find(door, asked.names["QueueSid"])
-    position = position_of(queue, asked.names["CallSid"])
+    queue = find(context, request.path_params["QueueSid"])
+    position = position_of(queue, request.path_params["CallSid"])
     waiting = queue.members[position - 1]
-    return ApiResponse(body=render.member(queue, waiting, position=position, now=door.switch.now()))
+    return ApiResponse(body=render.member(queue, waiting, position=position, now=context.switch.now()))
 
 
-async def dequeue(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def dequeue(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Take one out and give it a document; the answer shows it as it waited. Raises: NotFound, UrlInvalid."""
-    queue = find(door, asked.names["QueueSid"])
-    request = asked.form.request("Url", "Method", wrong=UrlInvalid)
-    if request is None:
+    queue = find(context, request.path_params["QueueSid"])
+    document = request.form.request("Url", "Method", error=UrlInvalid)
+    if document is None:
         raise UrlInvalid("Url is required")
-    position = position_of(queue, asked.names["CallSid"])
+    position = position_of(queue, request.path_params["CallSid"])
     waiting = queue.members[position - 1]
-    await door.switch.execute(DequeueMember(queue=queue.sid, call=waiting.call, request=request))
-    return ApiResponse(body=render.member(queue, waiting, position=position, now=door.switch.now()))
+    await context.switch.execute(DequeueMember(queue=queue.sid, call=waiting.call, request=document))
+    return ApiResponse(body=render.member(queue, waiting, position=position, now=context.switch.now()))
 
 
-async def listed_members(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_members(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Who waits, in the order of the queue."""
-    queue = find(door, asked.names["QueueSid"])
-    now = door.switch.now()
+    queue = find(context, request.path_params["QueueSid"])
+    now = context.switch.now()
     body = page(
         list(enumerate(queue.members, start=1)),
-        form=asked.form,
-        path=asked.path,
+        form=request.form,
+        path=request.path,
         collection="queue_members",
-        key=lambda placed: placed[1].call,
-        show=lambda placed: render.member(queue, placed[1], position=placed[0], now=now),
+        key=lambda row: row[1].call,
+        render=lambda row: render.member(queue, row[1], position=row[0], now=now),
     )
     return ApiResponse(body=body)
 
@@ -148,16 +148,16 @@ async def listed_members(door: ApiContext, asked: ApiRequest) -> ApiResponse:
 RESOURCES: Final = (
     Resource(
         path="/Queues",
-        get=Operation(run=listed, parameters=PAGING),
+        get=Operation(run=list_page, parameters=PAGING),
         post=Operation(run=create, parameters=SETTINGS),
     ),
     Resource(
         path="/Queues/{Sid}",
         get=Operation(run=fetch),
-        post=Operation(run=change, parameters=SETTINGS),
+        post=Operation(run=update, parameters=SETTINGS),
         delete=Operation(run=delete),
     ),
-    Resource(path="/Queues/{QueueSid}/Members", get=Operation(run=listed_members, parameters=PAGING)),
+    Resource(path="/Queues/{QueueSid}/Members", get=Operation(run=list_members, parameters=PAGING)),
     Resource(
         path="/Queues/{QueueSid}/Members/{CallSid}",
         get=Operation(run=fetch_member),

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from holdfast.voice.api import render
 from holdfast.voice.api.call_parameters import RECORDING, read_recording
 from holdfast.voice.api.errors import ParameterInvalid
-from holdfast.voice.api.paging import PAGING, Between, comparable, newest_first, page
+from holdfast.voice.api.paging import PAGING, DateRange, date_filters, newest_first, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, AudioBody, Operation, Resource
 from holdfast.voice.api.sids import new_sid
 from holdfast.voice.api.twilio import calls, conferences
@@ -24,163 +24,169 @@ from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.recordings.formats import as_mp3, as_one_channel
 
 CURRENT: Final = "Twilio.CURRENT"
-LIST: Final = PAGING | comparable("DateCreated")
+LIST: Final = PAGING | date_filters("DateCreated")
 LIST_ALL: Final = LIST | {"CallSid", "ConferenceSid", "IncludeSoftDeleted"}
 _encoding = asyncio.Semaphore(1)
 """One file is encoded at a time: it is the processor's work, and calls come first."""
 
 
 class MonoOnly(AskedWrong):
-    """Two channels were asked for of a recording that has one."""
+    """Two channels were asked for of a recording that has recording."""
 
     code = 16113
 
 
-def find(door: ApiContext, asked: ApiRequest, sid: str, *, deleted_too: bool = False) -> Recording:
+def find(context: ApiContext, request: ApiRequest, sid: str, *, include_deleted: bool = False) -> Recording:
     """The recording of that SID, of the call or conference in the path. Raises: NotFound."""
-    owned = list(_of(door, asked))
+    candidates = list(_recordings(context, request))
     if sid == CURRENT:
-        live = [one for one in owned if one.live]
+        live = [recording for recording in candidates if recording.live]
         if len(live) != 1:
-            raise NotFound(f"there are {len(live)} recordings under way, not one")
+            raise NotFound(f"there are {len(live)} recordings under way, not recording")
         return live[0]
-    one = door.switch.state.recordings.get(RecordingSid(sid))
-    if one is None or one not in owned or (one.status is RecordingStatus.DELETED and not deleted_too):
+    recording = context.switch.state.recordings.get(RecordingSid(sid))
+    if (
+        recording is None
+        or recording not in candidates
+        or (recording.status is RecordingStatus.DELETED and not include_deleted)
+    ):
         raise NotFound(f"there is no recording {sid}")
-    return one
+    return recording
 
 
-def _of(door: ApiContext, asked: ApiRequest) -> Iterator[Recording]:
+def _recordings(context: ApiContext, request: ApiRequest) -> Iterator[Recording]:
     """The recordings of the call or conference in the path; all when it names neither. Raises: NotFound."""
-    call, room = asked.names.get("CallSid"), asked.names.get("ConferenceSid")
+    call, room = request.path_params.get("CallSid"), request.path_params.get("ConferenceSid")
     if call is not None:
-        calls.find(door, call)
+        calls.find(context, call)
     if room is not None:
-        conferences.find(door, room)
-    for one in door.switch.state.recordings.values():
-        if (call is None or one.call == call) and (room is None or one.room == room):
-            yield one
+        conferences.find(context, room)
+    for recording in context.switch.state.recordings.values():
+        if (call is None or recording.call == call) and (room is None or recording.room == room):
+            yield recording
 
 
-async def begin(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def start(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Record a live call from now on. Raises: NotFound, CallNotInProgress."""
-    call = calls.find(door, asked.names["CallSid"])
-    terms = read_recording(asked.form, door, source="StartCallRecordingAPI", trim=False)
+    call = calls.find(context, request.path_params["CallSid"])
+    terms = read_recording(request.form, context, source="StartCallRecordingAPI", trim=False)
     sid = RecordingSid(new_sid("RE"))
-    await door.switch.execute(RecordCall(call=call.sid, recording=sid, terms=terms))
-    return ApiResponse(status=201, body=_shown(asked, find(door, asked, sid)))
+    await context.switch.execute(RecordCall(call=call.sid, recording=sid, terms=terms))
+    return ApiResponse(status=201, body=_render(request, find(context, request, sid)))
 
 
-async def change(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Pause, go on, or stop. Raises: NotFound, ParameterInvalid, RecordingNotActive."""
-    one = find(door, asked, asked.names["Sid"])
-    status = asked.form.choice("Status", ("paused", "in-progress", "stopped"), wrong=ParameterInvalid)
-    behavior = asked.form.choice("PauseBehavior", ("skip", "silence"), wrong=ParameterInvalid)
+    recording = find(context, request, request.path_params["Sid"])
+    status = request.form.choice("Status", ("paused", "in-progress", "stopped"), error=ParameterInvalid)
+    behavior = request.form.choice("PauseBehavior", ("skip", "silence"), error=ParameterInvalid)
     if status is None:
         raise ParameterInvalid("Status is required")
-    words: dict[str, Literal["paused", "in-progress", "stopped"]] = {
+    statuses: dict[str, Literal["paused", "in-progress", "stopped"]] = {
         "paused": "paused",
         "in-progress": "in-progress",
         "stopped": "stopped",
     }
-    await door.switch.execute(ChangeRecording(recording=one.sid, status=words[status], skip=behavior == "skip"))
-    return ApiResponse(body=_shown(asked, door.switch.state.recordings[one.sid]))
+    await context.switch.execute(
+        ChangeRecording(recording=recording.sid, status=statuses[status], skip=behavior == "skip")
+    )
+    return ApiResponse(body=_render(request, context.switch.state.recordings[recording.sid]))
 
 
-async def fetch(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """What is known of a recording (`.json`), or its sound: WAV, or MP3 when the name ends so.
 
     Raises: NotFound, MonoOnly.
     """
-    sid = asked.names["Sid"]
-    wants_json = asked.path.endswith(".json")
+    sid = request.path_params["Sid"]
+    wants_json = request.path.endswith(".json")
     name, _, kind = sid.partition(".") if sid != CURRENT else (sid, "", "")
     if kind not in ("", "wav", "mp3") or (kind and wants_json):
         raise NotFound(f"a recording cannot be had as {kind}")
-    one = find(door, asked, name, deleted_too=_deleted_too(asked))
+    recording = find(context, request, name, include_deleted=_includes_deleted(request))
     if wants_json:
-        return ApiResponse(body=_shown(asked, one))
-    path = None if door.recordings is None else door.recordings.path(one.sid)
-    if path is None or one.status is not RecordingStatus.COMPLETED:
-        raise NotFound(f"recording {one.sid} has no sound")
-    wanted = asked.form.integer("RequestedChannels", low=1, high=2)
-    if wanted == 2 and one.channels == 1:
-        raise MonoOnly(f"Recording {one.sid} has one channel")
-    mixed = one.channels == 2 and wanted == 1
+        return ApiResponse(body=_render(request, recording))
+    path = None if context.recordings is None else context.recordings.path(recording.sid)
+    if path is None or recording.status is not RecordingStatus.COMPLETED:
+        raise NotFound(f"recording {recording.sid} has no sound")
+    wanted = request.form.integer("RequestedChannels", low=1, high=2)
+    if wanted == 2 and recording.channels == 1:
+        raise MonoOnly(f"Recording {recording.sid} has recording channel")
+    mixed = recording.channels == 2 and wanted == 1
     if kind == "mp3":
         async with _encoding:
             try:
                 data = await asyncio.to_thread(as_mp3, path, mixed=mixed)
             except SoundUnplayable as error:
                 raise NotFound(error.message) from error
-        return ApiResponse(body=None, sound=AudioBody(media_type="audio/mpeg", name=f"{one.sid}.mp3", data=data))
+        return ApiResponse(body=None, audio=AudioBody(media_type="audio/mpeg", name=f"{recording.sid}.mp3", data=data))
     if mixed:
         async with _encoding:
             data = await asyncio.to_thread(as_one_channel, path)
-        return ApiResponse(body=None, sound=AudioBody(media_type="audio/x-wav", name=f"{one.sid}.wav", data=data))
-    return ApiResponse(body=None, sound=AudioBody(media_type="audio/x-wav", name=f"{one.sid}.wav", file=path))
+        return ApiResponse(body=None, audio=AudioBody(media_type="audio/x-wav", name=f"{recording.sid}.wav", data=data))
+    return ApiResponse(body=None, audio=AudioBody(media_type="audio/x-wav", name=f"{recording.sid}.wav", file=path))
 
 
-async def delete(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Delete the sound. What is known of it stays, for lists that ask for it. Raises: NotFound, RecordNotFinished."""
-    await door.switch.execute(DeleteRecording(recording=find(door, asked, asked.names["Sid"]).sid))
+    await context.switch.execute(DeleteRecording(recording=find(context, request, request.path_params["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
-async def listed(door: ApiContext, asked: ApiRequest) -> ApiResponse:
+async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Recordings, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
-    form = asked.form
-    created = Between.read(form, "DateCreated")
-    call, room = (form.text("CallSid"), form.text("ConferenceSid")) if _of_account(asked) else (None, None)
-    deleted_too = _deleted_too(asked)
+    form = request.form
+    created = DateRange.read(form, "DateCreated")
+    call, room = (form.text("CallSid"), form.text("ConferenceSid")) if _is_account_list(request) else (None, None)
+    include_deleted = _includes_deleted(request)
     found = (
-        one
-        for one in _of(door, asked)
-        if (call is None or one.call == call)
-        and (room is None or one.room == room)
-        and (deleted_too or one.status is not RecordingStatus.DELETED)
-        and created.lets(one.created_at)
+        recording
+        for recording in _recordings(context, request)
+        if (call is None or recording.call == call)
+        and (room is None or recording.room == room)
+        and (include_deleted or recording.status is not RecordingStatus.DELETED)
+        and created.contains(recording.created_at)
     )
-    rows = newest_first(found, lambda one: one.created_at)
+    rows = newest_first(found, lambda recording: recording.created_at)
     body = page(
         rows,
         form=form,
-        path=asked.path,
+        path=request.path,
         collection="recordings",
-        key=lambda one: one.sid,
-        show=lambda one: _shown(asked, one),
+        key=lambda recording: recording.sid,
+        render=lambda recording: _render(request, recording),
     )
     return ApiResponse(body=body)
 
 
-def _deleted_too(asked: ApiRequest) -> bool:
+def _includes_deleted(request: ApiRequest) -> bool:
     """Whether what is known of deleted recordings is asked for, too: of the account, not of a call or conference."""
-    return _of_account(asked) and asked.form.flag("IncludeSoftDeleted") is True
+    return _is_account_list(request) and request.form.flag("IncludeSoftDeleted") is True
 
 
-def _of_account(asked: ApiRequest) -> bool:
-    """Whether the path is about every recording, not those of one call or conference."""
-    return not asked.names.keys() & {"CallSid", "ConferenceSid"}
+def _is_account_list(request: ApiRequest) -> bool:
+    """Whether the path is about every recording, not those of recording call or conference."""
+    return not request.path_params.keys() & {"CallSid", "ConferenceSid"}
 
 
-def _shown(asked: ApiRequest, one: Recording) -> render.Json:
+def _render(request: ApiRequest, recording: Recording) -> render.Json:
     """A recording as the resource that was asked shows it."""
-    if "CallSid" in asked.names:
-        return render.recording(one, within="call")
-    return render.recording(one, within="conference" if "ConferenceSid" in asked.names else "account")
+    if "CallSid" in request.path_params:
+        return render.recording(recording, within="call")
+    return render.recording(recording, within="conference" if "ConferenceSid" in request.path_params else "account")
 
 
-_LISTED: Final = Operation(run=listed, parameters=LIST)
+_LIST: Final = Operation(run=list_page, parameters=LIST)
 _FETCH: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels"}))
 _FETCH_ANY: Final = Operation(run=fetch, parameters=frozenset({"RequestedChannels", "IncludeSoftDeleted"}))
-_CHANGE: Final = Operation(run=change, parameters=frozenset({"Status", "PauseBehavior"}))
+_CHANGE: Final = Operation(run=update, parameters=frozenset({"Status", "PauseBehavior"}))
 _DELETE: Final = Operation(run=delete)
 
 RESOURCES: Final = (
-    Resource(path="/Recordings", get=Operation(run=listed, parameters=LIST_ALL)),
+    Resource(path="/Recordings", get=Operation(run=list_page, parameters=LIST_ALL)),
     Resource(path="/Recordings/{Sid}", get=_FETCH_ANY, delete=_DELETE),
-    Resource(path="/Calls/{CallSid}/Recordings", get=_LISTED, post=Operation(run=begin, parameters=RECORDING)),
+    Resource(path="/Calls/{CallSid}/Recordings", get=_LIST, post=Operation(run=start, parameters=RECORDING)),
     Resource(path="/Calls/{CallSid}/Recordings/{Sid}", get=_FETCH, post=_CHANGE, delete=_DELETE),
-    Resource(path="/Conferences/{ConferenceSid}/Recordings", get=_LISTED),
+    Resource(path="/Conferences/{ConferenceSid}/Recordings", get=_LIST),
     Resource(path="/Conferences/{ConferenceSid}/Recordings/{Sid}", get=_FETCH, post=_CHANGE, delete=_DELETE),
 )

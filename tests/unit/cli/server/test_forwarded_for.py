@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.server.forwarded_for import Proxies
+from holdfast.cli.server.forwarded_for import TrustedProxies
 
-PROXIES = Proxies(["127.0.0.1", "10.0.0.0/8", "2001:db8::1"])
+PROXIES = TrustedProxies(["127.0.0.1", "10.0.0.0/8", "2001:db8::1"])
 OF_PROXY = "127.0.0.1 (a proxy, for others)"
 
 
@@ -30,15 +30,15 @@ OF_PROXY = "127.0.0.1 (a proxy, for others)"
 )
 def test_the_last_hop_that_is_no_trusted_proxy_is_the_host(peer: str, values: list[str], host: str | None) -> None:
     headers = [(b"host", b"a"), *((b"x-forwarded-for", value.encode()) for value in values)]
-    assert PROXIES.host(peer, headers) == host
+    assert PROXIES.client_host(peer, headers) == host
 
 
 @pytest.mark.parametrize("name", [b"forwarded", b"x-real-ip", b"cf-connecting-ip"])
 def test_a_proxy_that_says_it_otherwise_asks_for_others_as_one_host(name: bytes) -> None:
-    assert PROXIES.host("127.0.0.1", [(name, b"198.51.100.7")]) == OF_PROXY
+    assert PROXIES.client_host("127.0.0.1", [(name, b"198.51.100.7")]) == OF_PROXY
 
 
 def test_without_trusted_proxies_none_is_trusted() -> None:
-    assert not Proxies().has("127.0.0.1")
-    assert PROXIES.has("10.9.9.9")
-    assert not PROXIES.has("")
+    assert not TrustedProxies().contains("127.0.0.1")
+    assert PROXIES.contains("10.9.9.9")
+    assert not PROXIES.contains("")

@@ -36,7 +36,7 @@ def test_a_list_is_repeated_or_has_spaces() -> None:
 @pytest.mark.parametrize("value", ["-1", "+5", "5.0", "5e1", "٥", "0x5", "9" * 400, "1_0", "601"])
 def test_a_number_is_written_in_digits_and_in_its_range(value: str) -> None:
     with pytest.raises(TimeoutInvalid):
-        Form([("T", value)]).integer("T", low=0, high=600, wrong=TimeoutInvalid)
+        Form([("T", value)]).integer("T", low=0, high=600, error=TimeoutInvalid)
 
 
 def test_a_number_at_the_ends_of_its_range_is_taken() -> None:
@@ -96,8 +96,8 @@ def test_a_request_is_an_address_and_a_method() -> None:
     form = Form([("Url", "http://h/"), ("Method", "get")])
     assert form.request("Url", "Method") == WebRequest(url="http://h/", method="GET")
     assert form.request("Other", "OtherMethod", default="GET") is None
-    assert form.sound("Url", "Nothing", default="GET") == WebRequest(url="http://h/", method="GET")
-    assert Form([("Url", " ")]).sound("Url", "Method") == WebRequest(url="")
+    assert form.request_or_silence("Url", "Nothing", default="GET") == WebRequest(url="http://h/", method="GET")
+    assert Form([("Url", " ")]).request_or_silence("Url", "Method") == WebRequest(url="")
     with pytest.raises(CallbackUrlInvalid):
         Form([("Url", "h")]).request("Url", "Method")
     with pytest.raises(MethodInvalid):

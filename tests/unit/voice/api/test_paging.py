@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import Form
-from holdfast.voice.api.paging import DAY_S, Between, newest_first, page
+from holdfast.voice.api.paging import DAY_S, DateRange, newest_first, page
 
 
 def sid(number: int) -> str:
@@ -22,7 +22,7 @@ def sid(number: int) -> str:
 def turned(rows: list[str], query: str) -> dict[str, Any]:
     """A page, by its query."""
     form = Form(parse_qsl(query))
-    return page(rows, form=form, path="/p", collection="rows", key=str, show=lambda row: {"sid": row})
+    return page(rows, form=form, path="/p", collection="rows", key=str, render=lambda row: {"sid": row})
 
 
 def shown(body: dict[str, Any]) -> list[str]:
@@ -97,13 +97,13 @@ DAY = 1_800_000_000 // DAY_S * DAY_S
     ],
 )
 def test_dates_filter_as_the_reference_says(filters: list[tuple[str, str]], let_through: list[bool]) -> None:
-    between = Between.read(Form(filters), "T")
+    between = DateRange.read(Form(filters), "T")
     moments = [DAY - 1.0, DAY + 0.0, DAY + DAY_S / 2, DAY + float(DAY_S)]
-    assert [between.lets(at) for at in moments] == let_through
-    assert between.lets(None) is (between == Between())
+    assert [between.contains(at) for at in moments] == let_through
+    assert between.contains(None) is (between == DateRange())
 
 
 @given(st.text(max_size=40))
 def test_no_date_is_too_strange_to_be_refused(text: str) -> None:
     with suppress(ParameterInvalid):
-        Between.read(Form([("T", text)]), "T")
+        DateRange.read(Form([("T", text)]), "T")
