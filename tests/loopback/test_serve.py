@@ -338,7 +338,7 @@ async def test_a_server_that_is_being_stopped_takes_no_more_calls_and_says_when_
                 ["Retry-After: 10"],
                 (503, "10", 20503),
                 (503, "10", "being_stopped"),
-                "it is being stopped",
+                "the engine is stopping",
             ]
             assert alive(server.pid)
 

@@ -1,6 +1,6 @@
-"""Sound, at once: what the board says of who hears what, told to the media process.
+"""Send audio effects to the media process at once.
 
-A leg whose row is closed hears nothing and is heard by nobody.
+A leg whose media row is closed receives no audio, and no other leg receives its audio.
 """
 
 from __future__ import annotations
@@ -26,113 +26,116 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.ids import CallSid, Token, owner
 
 LEG = "leg:"
-"""Begins the source of a sound that is what another leg's phone sends."""
+"""Prefix of a `PlaySound` source that names another leg: its party's audio is played in place of a sound."""
 
 
 class MediaPort(Protocol):
-    """What is told to the media process."""
+    """The part of the media process that audio effects use."""
 
     def route(self, hears: Mapping[str, Hears]) -> None:
-        """Who hears whom. Shape: only the ears that change."""
+        """Set the sources that each listed leg hears. Shape: only the legs whose sources change."""
 
     def drop(self, legs: Iterable[str]) -> None:
-        """Drop what waits to be played of what these parties said."""
+        """Discard the audio of these legs' parties that is buffered and not yet mixed."""
 
     def beep(self, legs: Iterable[str], *, tone: Tone) -> None:
-        """Lay a short tone over whatever these legs are sent."""
+        """Mix a short tone into the audio that these legs are sent."""
 
     def detect_speech(self, legs: Iterable[str], *, enabled: bool) -> None:
-        """Have it told when these parties speak, or no more."""
+        """Start or stop reporting when the parties of these legs speak."""
 
     def batch(self) -> AbstractContextManager[None]:
-        """Commands posted inside take effect at one tick."""
+        """Return a context in which all commands take effect at the same tick."""
 
 
 class SoundPort(Protocol):
-    """What plays the sounds that are no leg's."""
+    """The player of sounds that do not come from a leg."""
 
     def carry_out(self, effect: PlaySound | StopSound) -> None:
-        """Play, or stop."""
+        """Play or stop a sound."""
 
     def forget(self, call: CallSid) -> None:
-        """The call plays nothing of the library's any more."""
+        """Forget what this call plays or waits for."""
 
 
 class CapturePort(Protocol):
-    """What keeps the recordings."""
+    """The recorder."""
 
     def carry_out(self, effect: ChangeCapture) -> None:
-        """Record other voices."""
+        """Change which voices a recording captures."""
 
 
 class AudioEffectExecutor:
-    """Carries out what leaves at once. Invariant: an ear hears another leg in place of a sound at most once."""
+    """An executor carries out audio effects at once.
+
+    Invariant: each leg hears at most one other leg in place of a sound.
+    """
 
     def __init__(
         self, *, media: MediaPort, rows: Callable[[], Set[CallSid]], sounds: SoundPort, captures: CapturePort
     ) -> None:
         self._media = media
         self._rows = rows
-        self._clips = sounds
-        self._tapes = captures
-        self._overheard: dict[CallSid, tuple[Token, CallSid]] = {}
-        """Ears that hear another leg in place of a sound: the sound's token, and the leg."""
+        self._sounds = sounds
+        self._captures = captures
+        self._leg_in_place: dict[CallSid, tuple[Token, CallSid]] = {}
+        """The legs that hear another leg in place of a sound: the token of the sound, and the other leg."""
 
     def carry_out(self, effect: SoundEffect) -> None:
-        """Tell the media process; it is in force at its next tick."""
+        """Send an effect to the media process, which applies it at its next tick."""
         rows = self._rows()
         match effect:
-            case RouteAudio(hears=heard_by):
+            case RouteAudio(hears=sources):
                 routed: dict[str, Hears] = {
-                    ear: None if heard is None else tuple(other for other in heard if other in rows)
-                    for ear, heard in heard_by
-                    if ear in rows
+                    leg: None if heard is None else tuple(other for other in heard if other in rows)
+                    for leg, heard in sources
+                    if leg in rows
                 }
-                for ear in routed:
-                    self._overheard.pop(CallSid(ear), None)
+                for leg in routed:
+                    self._leg_in_place.pop(CallSid(leg), None)
                 if routed:
                     self._media.route(routed)
             case DropUnheard(calls=calls):
                 self._media.drop(call for call in calls if call in rows)
             case PlaySound() | StopSound():
                 self._play(effect, rows)
-            case Beep(ears=ears, tone=tone):
-                self._media.beep((ear for ear in ears if ear in rows), tone=tone)
+            case Beep(ears=legs, tone=tone):
+                self._media.beep((leg for leg in legs if leg in rows), tone=tone)
             case Listen(calls=calls, wanted=wanted):
                 self._media.detect_speech((call for call in calls if call in rows), enabled=wanted)
             case ChangeCapture():
-                self._tapes.carry_out(effect)
+                self._captures.carry_out(effect)
             case _:
                 assert_never(effect)
 
     def resend(self, rooms: Iterable[Room]) -> None:
-        """Tell all of it again to a media process that went on while nothing could be told to it.
+        """Send the whole routing again to a media process that kept running while control was detached.
 
-        Who was put on hold meanwhile must not be heard for longer than that.
+        A party that was put on hold meanwhile must not be heard any longer.
         """
         rooms, rows = tuple(rooms), self._rows()
-        together = {call: heard for room in rooms for call, heard in hears(room).items()}
-        listened = {call for room in rooms for call in listened_to(room)}
-        alone = {call: self._overheard.get(call) for call in rows if call not in together}
+        in_rooms = {call: heard for room in rooms for call, heard in hears(room).items()}
+        watched = {call for room in rooms for call in listened_to(room)}
+        outside_rooms = {call: self._leg_in_place.get(call) for call in rows if call not in in_rooms}
         with self._media.batch():
             self._media.drop(rows)
-            self._media.route({call: None if heard is None else (heard[1],) for call, heard in alone.items()})
-            self.carry_out(RouteAudio(hears=tuple(together.items())))
-            self._media.detect_speech(rows - listened, enabled=False)
-            self._media.detect_speech(rows & listened, enabled=True)
+            self._media.route({call: None if heard is None else (heard[1],) for call, heard in outside_rooms.items()})
+            self.carry_out(RouteAudio(hears=tuple(in_rooms.items())))
+            self._media.detect_speech(rows - watched, enabled=False)
+            self._media.detect_speech(rows & watched, enabled=True)
 
     def _play(self, effect: PlaySound | StopSound, rows: Set[CallSid]) -> None:
-        """A sound from the library, or what another leg's phone sends, in the place of one."""
-        ear = owner(effect.token)
+        """Play or stop a sound from the sound cache, or another leg's audio in its place."""
+        leg = owner(effect.token)
         if isinstance(effect, PlaySound) and effect.source.startswith(LEG):
             other = CallSid(effect.source.removeprefix(LEG))
-            self._clips.forget(ear)
-            if ear in rows and other in rows:
-                self._overheard[ear] = (effect.token, other)
-                self._media.route({ear: (other,)})
+            self._sounds.forget(leg)
+            if leg in rows and other in rows:
+                self._leg_in_place[leg] = (effect.token, other)
+                self._media.route({leg: (other,)})
             return
-        heard = self._overheard.get(ear)
+        heard = self._leg_in_place.get(leg)
         ends = isinstance(effect, PlaySound) or (heard is not None and heard[0] == effect.token)
-        if ends and self._overheard.pop(ear, None) is not None and ear in rows:
-            self._media.route({ear: None})
-        self._clips.carry_out(effect)
+        if ends and self._leg_in_place.pop(leg, None) is not None and leg in rows:
+            self._media.route({leg: None})
+        self._sounds.carry_out(effect)

@@ -1,4 +1,4 @@
-"""How calls end with a run: with this one at its end, with an earlier one at our start; and when their records go."""
+"""End calls when the engine stops, close those that an earlier run left open, and prune old records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from holdfast.voice.runtime.switch import Switch
 log = logging.getLogger(__name__)
 
 PRUNE_PAUSE_S: Final = 0.05
-"""Between two prunings, so that what happens now is written in between."""
+"""The pause between two prunings, in which current events are written to the store."""
 RETRY_S: Final = 10.0
 
 
 def hang_up_all(switch: Switch) -> None:
-    """End every call that lives."""
+    """End every live call."""
     for call in [call.sid for call in switch.state.calls.values() if call.live]:
         try:
             switch.post(EndCall(call=call))
@@ -31,22 +31,22 @@ def hang_up_all(switch: Switch) -> None:
 
 
 async def end_calls_of_earlier_run(switch: Switch, journal: Journal, recorder: Recorder) -> None:
-    """End the calls of an earlier run: their phones' dialogs ended with it. Raises: StoreFailed."""
+    """End the calls of an earlier run, whose SIP dialogs ended with it. Raises: StoreFailed."""
     switch.restore(await journal.load(kept=KEPT))
     for call in [call.sid for call in switch.state.calls.values() if call.live]:
         switch.post(LegEnded(call=call, cause="lost", sip_code=503))
-    for recording in [one for one in switch.state.recordings.values() if one.unfinished]:
+    for recording in [each for each in switch.state.recordings.values() if each.unfinished]:
         recorder.report_earlier(recording.sid)
     await switch.settled()
 
 
 async def prune_journal(journal: Journal) -> None:
-    """Delete what is too old to be kept, a little at a time, until nothing is left of it."""
+    """Delete calls and conferences that are too old, a few at a time, until none is left."""
     while True:
         try:
             if not await journal.prune():
                 return
             await asyncio.sleep(PRUNE_PAUSE_S)
         except StoreFailed as error:
-            log.warning("calls that are too old could not be deleted yet: %s", error.message)
+            log.warning("old calls could not be deleted yet: %s", error.message)
             await asyncio.sleep(RETRY_S)

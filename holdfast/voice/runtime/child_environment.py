@@ -1,7 +1,7 @@
-"""The environment that processes of ours get: what a program needs to run, and no token or password of anybody's.
+"""Pass child processes the environment variables that they need, and no token or password.
 
-The environment of a process can be read as long as it lives, by its user and by whatever takes the process over. What
-is secret goes by its standard input.
+A process's environment can be read as long as it runs, by its user and by an attacker who takes the process over.
+Secrets are passed through standard input.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ _PREFIXES = ("LC_", "LD_", "PYTHON", "OMP_", "OPENBLAS_", "MALLOC_", "COVERAGE_"
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of an environment a process of ours is started with."""
+    """Return the variables of an environment that a child process is started with."""
     return {name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIXES)}

@@ -1,7 +1,6 @@
-"""The engine's one clock, and the timers that tell the switch of it.
+"""Keep the engine's one clock, and the timers that post to the switch.
 
-`now` is seconds since the Unix epoch at the start plus what the monotonic clock has gone on since, so that it never
-jumps and still says what time it is.
+`now` is the Unix time at the start plus the monotonic time since then: it never jumps, and reads as a date.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from holdfast.voice.model.ids import Token
 
 
 class Clock:
-    """Seconds since the Unix epoch, monotonic within a run."""
+    """A clock counts seconds since the Unix epoch, and is monotonic within a run."""
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()
 
     def now(self) -> float:
-        """The time. Units: seconds."""
+        """Return the current time. Units: seconds since the Unix epoch."""
         return self._offset + time.monotonic()
 
 
 class Timers:
-    """Tells `TimerFired` when its time has come. Invariant: at most one timer per token."""
+    """Running timers post `TimerFired` when they expire. Invariant: at most one timer per token."""
 
     def __init__(self, post: Callable[[TimerFired], None]) -> None:
-        self._tell = post
+        self._post = post
         self._running: dict[Token, asyncio.TimerHandle] = {}
 
     def carry_out(self, effect: StartTimer | StopTimer) -> None:
@@ -43,11 +42,11 @@ class Timers:
             self._running[effect.token] = loop.call_later(effect.after_s, self._fire, effect.token)
 
     def close(self) -> None:
-        """Stop all."""
+        """Stop every timer."""
         for running in self._running.values():
             running.cancel()
         self._running.clear()
 
     def _fire(self, token: Token) -> None:
         self._running.pop(token, None)
-        self._tell(TimerFired(token=token))
+        self._post(TimerFired(token=token))

@@ -1,4 +1,4 @@
-"""Counts of what went over HTTP and what was noted, since the start; read by `/metrics`."""
+"""Count HTTP exchanges and notifications since the start, for `/metrics`."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from holdfast.voice.model.ports import Trace, WebSeen
 
 
 class Counters:
-    """Told by the engine; asked by the API. Shape: outcomes are `2xx` to `5xx`, or `none` without an answer."""
+    """The engine updates these counters, and the API reads them.
+
+    Shape: outcomes are `2xx` to `5xx`, or `none` without a response.
+    """
 
     def __init__(self) -> None:
         self.webhooks: Counter[tuple[str, str]] = Counter()
-        """By kind (`document`, `call`, `conference` …) and outcome."""
+        """Requests by kind (`document`, `call`, `conference` …) and outcome."""
         self.webhook_s: defaultdict[str, float] = defaultdict(float)
-        """Time that web servers took, by kind. Units: seconds."""
+        """The total time that web servers took, by kind. Units: seconds."""
         self.notifications: Counter[str] = Counter()
-        """By level: `error` or `warning`."""
+        """Notifications by level: `error` or `warning`."""
 
     def count_trace(self, trace: Trace) -> None:
-        """An exchange took place."""
+        """Count an exchange with a web server; other traces are ignored."""
         if isinstance(trace, WebSeen):
             outcome = f"{trace.status // 100}xx" if trace.status else "none"
             self.webhooks[trace.kind, outcome] += 1
             self.webhook_s[trace.kind] += trace.took_ms / 1000
 
     def count_notification(self, notification: LogNotification) -> None:
-        """A developer was told of something."""
+        """Count a notification."""
         self.notifications["error" if notification.log == 0 else "warning"] += 1

@@ -1,10 +1,10 @@
-"""The engine: the switch with everything around it that touches the world.
+"""Run the engine: the switch, with SIP, media, webhooks and recordings around it.
 
     async with Engine(settings, journal=…, directory=…) as engine:
         app = make_api(switch=engine.switch, …)
 
-It attaches to a media process that is started beside it, opens the SIP socket, and runs until it is left; then every
-call is hung up, the last callbacks leave, and only then the sockets close.
+The engine attaches to a media process that runs beside it, opens the SIP socket, and runs until its context is left.
+Then every call is hung up, the last callbacks are sent, and the sockets close.
 Length: every part is made here from the settings, and each effect and each fact of the media process has its case.
 """
 
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self, assert_never
 
 from holdfast.voice.media.rtp.latch import RtpSource
-from holdfast.voice.media_process.control_link import protocol as media_words
+from holdfast.voice.media_process.control_link import protocol as media_protocol
 from holdfast.voice.media_process.control_link import recording_messages
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.effects import (
@@ -84,17 +84,17 @@ from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 log = logging.getLogger(__name__)
 
 ATTACH_S = 20.0
-GOODBYE_S = 3.0
-"""How long the engine waits at its end for the last BYE to be answered and the last callback to be taken."""
+SHUTDOWN_S = 3.0
+"""The maximum time at the end to wait for the answers to the last BYE and the last callbacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """What an engine is told at its making.
+    """These settings configure an engine.
 
-    Shape: `sip` is the numeric address SIP is awaited at; with `sip_tls` it is spoken over TLS too; `shown_ip` is what
-    phones are told in its place; `own_urls` are addresses of our own web server, which webhooks may always reach;
-    `webhook_allow` networks, addresses or hosts they may reach besides the public ones.
+    Shape: `sip` is the numeric address at which SIP listens; with `sip_tls` it listens with TLS too; `shown_ip` is
+    the address that phones see in its place; `own_urls` are the addresses of our own web server, which webhooks may
+    always reach; `webhook_allow` lists networks, addresses or hosts that webhooks may reach besides the public ones.
     """
 
     account: AccountSid
@@ -102,20 +102,20 @@ class EngineSettings:
     sip: tuple[str, int]
     shown_ip: str | None = None
     rtp_ip: str | None = None
-    """Where the media process awaits sound; None: where SIP listens."""
+    """The address at which the media process receives RTP; None: the address of SIP."""
     rtp_ports: range = range(0)
-    """All the ports it may have."""
+    """The ports that the media process may use."""
     http: tuple[str, int] | None = None
-    """Where our own web server listens."""
+    """The address at which our own web server listens."""
     media_socket: Path
     loopback: bool
     recordings: Path
     keep_days: float | None = None
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
-    """`own_urls` ends with the address recordings are fetched from; they are kept `keep_days` (None: for ever)."""
+    """The last of `own_urls` is the address of recordings; recordings are kept `keep_days` (None: without limit)."""
     webhook_authorities: Path | None = None
-    """A PEM file of authorities that webhooks trust beside the system's own."""
+    """A PEM file of certificate authorities that webhooks trust besides the system's own."""
     sip_trust_loopback: bool = True
     sip_quiet: bool = False
     sip_sha256: bool = False
@@ -129,7 +129,10 @@ class EngineSettings:
 
 
 class Engine:
-    """A running engine. Invariant: between enter and exit, and nowhere else, its tasks live."""
+    """An engine connects the switch to SIP, media, webhooks and recordings.
+
+    Invariant: its tasks run between enter and exit only.
+    """
 
     def __init__(
         self, settings: EngineSettings, *, journal: Journal, directory: Directory, store: KeyValues | None = None
@@ -144,7 +147,7 @@ class Engine:
         self.switch = Switch(
             journal=journal,
             now=self.clock.now,
-            carry_out_audio=lambda effect: self._sounding.carry_out(effect),
+            carry_out_audio=lambda effect: self._audio.carry_out(effect),
             batch=self.media.batch,
             carry_out=self._carry_out,
         )
@@ -155,9 +158,9 @@ class Engine:
         self.counters = Counters()
         self._sip_is_up = False
         self.is_stopping = False
-        """Whether the engine is being stopped, so that no call begins any more."""
-        self._in_doubt: tuple[CallSid, ...] = ()
-        """The calls that had a row when the media process went away."""
+        """Whether the engine is stopping, so that no call begins any more."""
+        self._calls_at_detach: tuple[CallSid, ...] = ()
+        """The calls that had a media row when the media process was lost."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -168,7 +171,7 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        await self._say_goodbye()
+        await self._shut_down()
         await self.switch.flush()
         await self.notifications.write()
         await self._registrations.write()
@@ -179,9 +182,9 @@ class Engine:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        reach = policy_of(loopback=settings.loopback, own_urls=settings.own_urls, allow=settings.webhook_allow)
+        policy = policy_of(loopback=settings.loopback, own_urls=settings.own_urls, allow=settings.webhook_allow)
         web = await stack.enter_async_context(
-            WebClient(auth_token=settings.auth_token, ssrf_policy=reach, tls=tls_context(settings.webhook_authorities))
+            WebClient(auth_token=settings.auth_token, ssrf_policy=policy, tls=tls_context(settings.webhook_authorities))
         )
         decoder = Decoder()
         stack.push_async_callback(decoder.close)
@@ -198,7 +201,7 @@ class Engine:
             speech=speech,
             post=self.switch.post,
             notify=self._notify,
-            trace=self._seen,
+            trace=self._record_trace,
             clock=self.clock.now,
             tasks=tasks,
         )
@@ -208,7 +211,7 @@ class Engine:
             sounds=self.sounds,
             post=self.switch.post,
             notify=self._notify,
-            trace=self._seen,
+            trace=self._record_trace,
             clock=self.clock.now,
             tasks=tasks,
         )
@@ -245,60 +248,60 @@ class Engine:
             media=self.media,
             directory=self.directory,
             tell=self.switch.post,
-            seen=self._seen,
+            seen=self._record_trace,
             clock=self.clock.now,
             tasks=tasks,
             registrations=self._registrations,
         )
-        self._sounding = AudioEffectExecutor(
+        self._audio = AudioEffectExecutor(
             media=self.media, rows=lambda: self.legs.rows, sounds=self.sounds, captures=self.recorder
         )
         self._background.append(tasks.create_task(self._registrations.run(), name="registrations"))
         await self.notifications.load()
         self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
         self._background.append(tasks.create_task(self.switch.run(), name="switch"))
-        self._background.append(tasks.create_task(self._hear_media(), name="media-facts"))
+        self._background.append(tasks.create_task(self._handle_media_facts(), name="media-facts"))
         await end_calls_of_earlier_run(self.switch, self._journal, self.recorder)
-        sweeping = keep_sweeping(self.switch, keep_days=settings.keep_days)
-        self._background.append(tasks.create_task(sweeping, name="recordings-sweep"))
+        sweeper = keep_sweeping(self.switch, keep_days=settings.keep_days)
+        self._background.append(tasks.create_task(sweeper, name="recordings-sweep"))
         self._background.append(tasks.create_task(prune_journal(self._journal), name="journal-prune"))
         await self.legs.open()
         self._sip_is_up = True
         stack.push_async_callback(self.legs.close)
 
     def not_ready_reason(self) -> str | None:
-        """Why calls cannot be made now; None when they can."""
+        """Return the reason why no call can be made now; None if calls can be made."""
         if self.is_stopping:
-            return "it is being stopped"
+            return "the engine is stopping"
         if not self._sip_is_up:
             return "SIP is not open"
         if not self.media.is_attached:
-            return "the media process is away; it is being restarted"
+            return "the media process is down; it is being restarted"
         if not self.media.rows_available:
-            why = "is in use, rests after use, or has its ports held by another program"
+            why = "is in use, rests after use, or has ports that another program uses"
             return f"no media row is free for another call: each of the {self.media.capacity} (setting rtp_rows) {why}"
         if (trouble := self._journal.trouble() or self.switch.store_failure) is not None:
             return f"the store cannot be written: {trouble}"
         return None
 
     def begin_shutdown(self) -> None:
-        """The engine is about to be left: from now on no call begins, by a phone or by REST."""
+        """Refuse new calls from phones and from REST from now on, because the engine will stop."""
         self.is_stopping = True
         self.legs.begin_end()
 
-    async def _say_goodbye(self) -> None:
-        """Hang up every call, and give phones and callbacks a moment."""
+    async def _shut_down(self) -> None:
+        """Hang up every call, and wait a moment for phones and callbacks."""
         self.begin_shutdown()
         hang_up_all(self.switch)
         await self.switch.settled()
-        # Those that were on their way to the switch when the end began.
+        # Calls that were on their way to the switch when the shutdown began.
         hang_up_all(self.switch)
         await self.switch.settled()
-        await self.recorder.drained(timeout_s=GOODBYE_S)
+        await self.recorder.drained(timeout_s=SHUTDOWN_S)
         await self.switch.settled()
-        await self.legs.drained(timeout_s=GOODBYE_S)
-        if not await self.webhooks.drained(timeout_s=GOODBYE_S):
-            log.warning("some web servers did not take the last callbacks in %.0f s; they are not told", GOODBYE_S)
+        await self.legs.drained(timeout_s=SHUTDOWN_S)
+        if not await self.webhooks.drained(timeout_s=SHUTDOWN_S):
+            log.warning("some web servers did not answer the last callbacks in %.0f s; these are lost", SHUTDOWN_S)
 
     # --- effects ----------------------------------------------------------------------------------------
 
@@ -319,7 +322,7 @@ class Engine:
             case _:
                 assert_never(effect)
 
-    def _seen(self, trace: Trace) -> None:
+    def _record_trace(self, trace: Trace) -> None:
         self.counters.count_trace(trace)
         self.switch.record_trace(trace)
 
@@ -329,56 +332,56 @@ class Engine:
 
     # --- media ------------------------------------------------------------------------------------------
 
-    async def _hear_media(self) -> None:
-        """What the media process tells, until cancelled."""
+    async def _handle_media_facts(self) -> None:
+        """Handle the facts of the media process until cancelled."""
         async for fact in self.media.facts():
             match fact:
-                case media_words.RowAudioEnded(token=token):
+                case media_protocol.RowAudioEnded(token=token):
                     self.sounds.playback_ended(Token(token))
                     self.switch.post(SoundEnded(token=Token(token)))
-                case media_words.RowDigitPressed(leg=leg, digit=digit):
+                case media_protocol.RowDigitPressed(leg=leg, digit=digit):
                     if self.legs.pressed(CallSid(leg), digit):
                         self.switch.post(DigitPressed(call=CallSid(leg), digit=digit))
-                case media_words.SpeechChanged(leg=leg, speaking=speaking):
+                case media_protocol.SpeechChanged(leg=leg, speaking=speaking):
                     self.switch.post(LegSpeaks(call=CallSid(leg), speaks=speaking))
-                case media_words.RtpSilent(leg=leg, silent_s=silent_s):
+                case media_protocol.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.silent(CallSid(leg), silent_s)
-                case media_words.RequestRefused(leg=leg):
+                case media_protocol.RequestRefused(leg=leg):
                     self.sounds.playback_refused((leg,))
-                case media_words.Statistics(leg=leg, packets_received=packets):
+                case media_protocol.Statistics(leg=leg, packets_received=packets):
                     self.quality.record(fact)
                     self.legs.heard(CallSid(leg), packets)
-                case media_words.Load():
+                case media_protocol.Load():
                     self.quality.record(fact)
                 case recording_messages.TapQuiet() | recording_messages.TapClosed():
                     self.recorder.handle(fact)
-                case media_words.ControlDetached():
-                    self._in_doubt = tuple(self.legs.rows)
-                    self.quality.mark_lost(self._in_doubt)
+                case media_protocol.ControlDetached():
+                    self._calls_at_detach = tuple(self.legs.rows)
+                    self.quality.mark_lost(self._calls_at_detach)
                     self.recorder.media_lost()
-                case media_words.ControlAttached(rows=rows) if not rows:
-                    await self._media_began_anew()
-                case media_words.ControlAttached(rows=rows):
-                    # It lived on. Who ended while nobody could tell it so has a row still.
+                case media_protocol.ControlAttached(rows=rows) if not rows:
+                    await self._media_restarted()
+                case media_protocol.ControlAttached(rows=rows):
+                    # The media process survived. Close the rows of calls that ended while control was detached.
                     for leg in {row.leg for row in rows} - self.legs.rows:
                         self.media.close_row(leg)
                     with self.media.batch():
                         self.legs.describe_again()
-                        self._sounding.resend(self.switch.state.rooms.values())
+                        self._audio.resend(self.switch.state.rooms.values())
                 case _:
                     pass
 
-    async def _media_began_anew(self) -> None:
-        """The media process is new: every leg its forerunner carried is lost, and new calls work.
+    async def _media_restarted(self) -> None:
+        """End the calls of the lost media process, and give the new one its sounds.
 
-        Only those that were there when it went: a leg opened since has a row in the new one.
+        Only calls that had a row when it was lost are ended: a leg opened since has a row in the new process.
         """
-        lost, self._in_doubt = self._in_doubt, ()
+        lost, self._calls_at_detach = self._calls_at_detach, ()
         for call in lost:
             log.error("call=%s lost: the media process was restarted", call)
             self.switch.post(EndCall(call=call))
         try:
             await self.sounds.media_restarted()
         except VoiceError as error:
-            # It went away again; when it comes back, this is done again.
-            log.warning("the media process went away while it was given its sounds: %s", error.message)
+            # It was lost again; at the next attachment this is done again.
+            log.warning("the media process was lost while it received its sounds: %s", error.message)

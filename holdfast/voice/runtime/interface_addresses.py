@@ -1,4 +1,4 @@
-"""The IPv4 addresses of this machine, each with its network, as the kernel tells them."""
+"""Read the IPv4 addresses of this machine, each with its network, from the kernel."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _GET_ADDRESSES, _DONE, _ADDRESS = 22, 3, 20
 _REQUEST_DUMP = 0x301
 """NLM_F_REQUEST | NLM_F_DUMP."""
 _HEADER = struct.Struct("=IHHII")
-_ABOUT = struct.Struct("=BBBBI")
+_IFADDRMSG = struct.Struct("=BBBBI")
 """struct ifaddrmsg: family, length of the prefix, flags, scope, interface."""
 _ATTRIBUTE = struct.Struct("=HH")
 _REMOTE_END, _LOCAL = 1, 2
-"""IFA_ADDRESS and IFA_LOCAL, which differ on links between two alone."""
+"""IFA_ADDRESS and IFA_LOCAL, which differ on point-to-point links only."""
 TIMEOUT_S = 1.0
 
 
 def interface_addresses() -> tuple[IPv4Interface, ...]:
-    """Every IPv4 address of this machine. Loopback alone, and a line in the log, where the kernel does not tell."""
+    """Return every IPv4 address of this machine; on an error of the kernel, log it and return loopback alone."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
             kernel.settimeout(TIMEOUT_S)
-            asked = _ABOUT.pack(socket.AF_INET, 0, 0, 0, 0)
-            kernel.send(_HEADER.pack(_HEADER.size + len(asked), _GET_ADDRESSES, _REQUEST_DUMP, 1, 0) + asked)
-            return tuple(_told(kernel)) or (LOOPBACK,)
+            body = _IFADDRMSG.pack(socket.AF_INET, 0, 0, 0, 0)
+            kernel.send(_HEADER.pack(_HEADER.size + len(body), _GET_ADDRESSES, _REQUEST_DUMP, 1, 0) + body)
+            return tuple(_replies(kernel)) or (LOOPBACK,)
     except OSError as error:
-        log.warning("the kernel does not tell the addresses of this machine: %s", error)
+        log.warning("the addresses of this machine cannot be read: %s", error)
         return (LOOPBACK,)
 
 
-def _told(kernel: socket.socket) -> Iterator[IPv4Interface]:
+def _replies(kernel: socket.socket) -> Iterator[IPv4Interface]:
     while True:
         data = kernel.recv(65_536)
         while len(data) >= _HEADER.size:
@@ -50,10 +50,10 @@ def _told(kernel: socket.socket) -> Iterator[IPv4Interface]:
 
 
 def _read(message: bytes) -> IPv4Interface | None:
-    """One address, with the length of its prefix."""
-    _, prefix, *_ = _ABOUT.unpack_from(message)
+    """Parse one address with the length of its prefix."""
+    _, prefix, *_ = _IFADDRMSG.unpack_from(message)
     found: dict[int, bytes] = {}
-    rest = message[_ABOUT.size :]
+    rest = message[_IFADDRMSG.size :]
     while len(rest) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(rest)
         if length < _ATTRIBUTE.size:

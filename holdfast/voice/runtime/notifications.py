@@ -1,4 +1,4 @@
-"""What a developer should see: warnings and errors of documents, fetches and sounds, the newest kept.
+"""Keep the newest warnings and errors of documents, fetches and sounds, for the developer to see.
 
 Source: Twilio, Notifications.
 """
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 CAPACITY = 1000
 RETRY_S = 5.0
-"""After this long a store that failed is tried again."""
+"""The time after which a write to a failed store is tried again."""
 _KIND = "notification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedNotification:
-    """A notification that was logged. Units: `at` seconds since the Unix epoch."""
+    """A notification that was logged. Units: `logged_at` seconds since the Unix epoch."""
 
     sid: str
     logged_at: float
@@ -36,10 +36,10 @@ class LoggedNotification:
 
 
 class Notifications:
-    """The newest notifications, oldest forgotten first; each is a line of the log as well.
+    """A bounded list holds the newest notifications; each is also written to the log.
 
-    `seed` is a random text: notification SIDs follow from it. With a `store` they outlive this process, as far as
-    `run` came to write them.
+    `seed` is a random text from which notification SIDs are derived. With a `store`, notifications that `run` has
+    written survive this process.
     """
 
     def __init__(
@@ -48,25 +48,25 @@ class Notifications:
         self._clock = clock
         self._seed = seed
         self._count = 0
-        self._kept = capacity
+        self._capacity = capacity
         self._store = store
-        self._notices: deque[LoggedNotification] = deque()
+        self._newest: deque[LoggedNotification] = deque()
         self._to_write: deque[LoggedNotification] = deque()
         self._to_remove: deque[str] = deque()
         self._changed = asyncio.Event()
         self._failed = False
 
     def add(self, notification: LogNotification) -> None:
-        """Keep and log a notification, without the passwords in it."""
+        """Keep and log a notification, with passwords masked."""
         self._count += 1
         notification = replace(notification, url=masked(notification.url), message=masked(notification.message))
-        notice = LoggedNotification(
+        logged = LoggedNotification(
             sid=derive("NO", self._seed, str(self._count)), logged_at=self._clock(), notification=notification
         )
-        self._notices.append(notice)
+        self._newest.append(logged)
         if self._store is not None:
-            self._to_write.append(notice)
-        self._forget_old()
+            self._to_write.append(logged)
+        self._drop_old()
         level = logging.ERROR if notification.log == 0 else logging.WARNING
         log.log(
             level,
@@ -78,21 +78,21 @@ class Notifications:
         )
 
     def newest(self, call: CallSid | None = None, *, limit: int = CAPACITY) -> list[LoggedNotification]:
-        """The notifications of one call, or of all; newest first."""
-        found = (notice for notice in reversed(self._notices) if call is None or notice.notification.call == call)
-        return [notice for notice, _ in zip(found, range(limit), strict=False)]
+        """Return the notifications of one call, or of all calls, the newest first."""
+        found = (logged for logged in reversed(self._newest) if call is None or logged.notification.call == call)
+        return [logged for logged, _ in zip(found, range(limit), strict=False)]
 
     async def load(self) -> None:
-        """Put those of earlier runs before those of this one. One that cannot be read is left out."""
+        """Load the notifications of earlier runs; one that cannot be read is left out."""
         if self._store is None:
             return
         stored = (_read(sid, text) for sid, text in (await self._store.get_all(_KIND)).items())
-        earlier = sorted((notice for notice in stored if notice is not None), key=lambda notice: notice.logged_at)
-        self._notices.extendleft(reversed(earlier))
-        self._forget_old()
+        earlier = sorted((logged for logged in stored if logged is not None), key=lambda logged: logged.logged_at)
+        self._newest.extendleft(reversed(earlier))
+        self._drop_old()
 
     async def run(self) -> None:
-        """Write what is new and remove what is forgotten, until cancelled. A store that fails is tried again."""
+        """Write new notifications and remove old ones until cancelled; retry a store that fails."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -101,44 +101,44 @@ class Notifications:
                 self._changed.set()
 
     async def write(self) -> bool:
-        """Write and remove all that is due; whether the store took it."""
+        """Write and remove all that is due; return whether the store accepted it."""
         while self._store is not None and (self._to_write or self._to_remove):
-            notice = self._to_write[0] if self._to_write else None
-            sid = self._to_remove[0] if notice is None else notice.sid
+            logged = self._to_write[0] if self._to_write else None
+            sid = self._to_remove[0] if logged is None else logged.sid
             try:
-                if notice is None:
+                if logged is None:
                     await self._store.remove(_KIND, sid)
                 else:
                     await self._store.put(
-                        _KIND, sid, json.dumps({"at": notice.logged_at, "said": asdict(notice.notification)})
+                        _KIND, sid, json.dumps({"at": logged.logged_at, "said": asdict(logged.notification)})
                     )
             except StoreFailed as error:
                 if not self._failed:
-                    log.error("notifications could not be kept yet: %s", error.message)
+                    log.error("notifications could not be stored yet: %s", error.message)
                 self._failed = True
                 return False
             self._failed = False
-            # While it was written it may have been forgotten, and have taken itself off.
-            if notice is not None and self._to_write and self._to_write[0] is notice:
+            # While it was written, it may have been dropped from the list and from the queue.
+            if logged is not None and self._to_write and self._to_write[0] is logged:
                 self._to_write.popleft()
-            elif notice is not None:
+            elif logged is not None:
                 self._to_remove.append(sid)
             elif self._to_remove and self._to_remove[0] == sid:
                 self._to_remove.popleft()
         return True
 
-    def _forget_old(self) -> None:
-        while len(self._notices) > self._kept:
-            gone = self._notices.popleft()
-            if self._to_write and self._to_write[0] == gone:
+    def _drop_old(self) -> None:
+        while len(self._newest) > self._capacity:
+            dropped = self._newest.popleft()
+            if self._to_write and self._to_write[0] == dropped:
                 self._to_write.popleft()  # it was never written
             elif self._store is not None:
-                self._to_remove.append(gone.sid)
+                self._to_remove.append(dropped.sid)
         self._changed.set()
 
 
 def read_notification(sid: str, text: str) -> LoggedNotification:
-    """The notification that was written. Raises: KeyError, TypeError, ValueError."""
+    """Parse a stored notification. Raises: KeyError, TypeError, ValueError."""
     values = json.loads(text)
     return LoggedNotification(sid=sid, logged_at=float(values["at"]), notification=LogNotification(**values["said"]))
 

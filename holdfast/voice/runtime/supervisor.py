@@ -1,7 +1,8 @@
-"""The supervisor: starts the processes of a server, restarts one that dies, and stops all of them in order.
+"""Start the processes of a server, restart one that dies, and stop all of them in order.
 
-Children are given in the order they start in; they are stopped in the opposite one, each with time to say goodbye.
-A child that gives up has told a person what is wrong: nothing is restarted, and the rest is stopped.
+Children are given in the order in which they start, and are stopped in reverse order, each with time for an orderly
+end. A child that exits with a final status has printed what the operator must change: nothing is restarted, and the
+other children are stopped.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ CANNOT_WORK = 78
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 HEALTHY_AFTER_S = 30.0
-"""A child that lived this long is forgiven what happened before."""
+"""After this running time the count of failures starts again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """A process to keep alive.
+    """A child is a process that the supervisor keeps running.
 
-    Shape: `given` is what it finds in its standard input at each start; `gives_up` are the exit statuses by which it
-    says that another start would not help. Units: `grace_s` seconds from the request to stop until it is killed.
+    Shape: `stdin_data` is written to its standard input at each start; `final_statuses` are the exit statuses after
+    which another start would not help. Units: `grace_s` seconds from the request to stop until it is killed.
     """
 
     name: str
@@ -42,27 +43,27 @@ class Child:
 
 
 def restart_delay_s(failures: int) -> float:
-    """How long to wait before the next start, after so many short lives in a row."""
+    """Return the delay before the next start, after this number of early exits in a row."""
     return min(FIRST_DELAY_S * 2.0 ** max(failures - 1, 0), LONGEST_DELAY_S)
 
 
 async def supervise(children: Sequence[Child], *, stop: asyncio.Event, kill: asyncio.Event | None = None) -> int:
-    """Keep the children alive until `stop` is set or one gives up; then end all, the last started first.
+    """Keep the children running until `stop` is set or one exits finally; then end all, the last started first.
 
-    `hurry` cuts every grace short. Returns the exit status for the whole: 0 when it was asked to stop.
+    When `kill` is set, every child is killed at once. Returns the exit status of the server: 0 if `stop` was set.
     """
     keepers = [ChildKeeper(child) for child in children]
     async with asyncio.TaskGroup() as tasks:
-        asked = tasks.create_task(_wait(stop), name="supervisor-stop")
-        hurried = tasks.create_task(_kill_in_a_hurry(keepers, kill or asyncio.Event()), name="supervisor-hurry")
+        stopped = tasks.create_task(_wait(stop), name="supervisor-stop")
+        killed = tasks.create_task(_kill_all_when(kill or asyncio.Event(), keepers), name="supervisor-kill")
         kept = [tasks.create_task(keeper.keep(), name=f"supervisor-{keeper.child.name}") for keeper in keepers]
-        done, _ = await asyncio.wait([asked, *kept], return_when=asyncio.FIRST_COMPLETED)
-        status = 0 if asked in done else CANNOT_WORK
-        asked.cancel()
+        done, _ = await asyncio.wait([stopped, *kept], return_when=asyncio.FIRST_COMPLETED)
+        status = 0 if stopped in done else CANNOT_WORK
+        stopped.cancel()
         for keeper, task in zip(reversed(keepers), reversed(kept), strict=True):
             await keeper.stop()
             await task
-        hurried.cancel()
+        killed.cancel()
     return status
 
 
@@ -70,14 +71,14 @@ async def _wait(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _kill_in_a_hurry(keepers: Sequence[ChildKeeper], hurry: asyncio.Event) -> None:
-    await hurry.wait()
+async def _kill_all_when(event: asyncio.Event, keepers: Sequence[ChildKeeper]) -> None:
+    await event.wait()
     for keeper in keepers:
         keeper.kill()
 
 
 class ChildKeeper:
-    """Keeps one child alive. Invariant: at most one process of the child runs."""
+    """A keeper keeps one child running. Invariant: at most one process of the child runs."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -85,7 +86,7 @@ class ChildKeeper:
         self._process: asyncio.subprocess.Process | None = None
 
     async def keep(self) -> None:
-        """Start, and start again, until stopped or the child gives up."""
+        """Start the child, and start it again when it ends, until stopped or until it exits finally."""
         failures = 0
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -102,7 +103,7 @@ class ChildKeeper:
                 await asyncio.wait_for(self._stopping.wait(), delay)
 
     async def stop(self) -> None:
-        """End the child: asked at first, killed when its grace is over."""
+        """Ask the child to end, and kill it when its grace is over."""
         self._stopping.set()
         process = self._process
         if process is None or process.returncode is not None:
@@ -117,16 +118,16 @@ class ChildKeeper:
             await process.wait()
 
     def kill(self) -> None:
-        """End the child now, without goodbye, and start it no more."""
+        """Kill the child at once, and do not start it again."""
         self._stopping.set()
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
     async def _run_once(self) -> int:
-        # A session of its own: Ctrl-C in the terminal reaches the supervisor only, which stops all in order. Its
-        # standard input is a pipe from us that closes when we are gone, however we went. What it is given goes
-        # that way, because arguments and environment can be read as long as it lives.
+        # The child has its own session: Ctrl-C in the terminal reaches the supervisor only, which stops all in order.
+        # Its standard input is a pipe from us, which closes when we end in any way. Secrets are passed through it,
+        # because arguments and environment can be read as long as the child runs.
         try:
             self._process = started = await asyncio.create_subprocess_exec(
                 *self.child.argv,
@@ -139,6 +140,6 @@ class ChildKeeper:
             return CANNOT_WORK
         if self.child.stdin_data and started.stdin is not None:
             started.stdin.write(self.child.stdin_data)
-        if self._stopping.is_set():  # the request to stop came while it was being started
+        if self._stopping.is_set():  # stop was requested while it was starting
             started.terminate()
         return await started.wait()

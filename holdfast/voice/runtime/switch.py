@@ -1,7 +1,8 @@
-"""The switch: one mailbox, one writer. A message and all it causes are one step, one commit, one routing batch.
+"""Run the event loop of the engine: one mailbox and the only writer of its state.
 
-Sound leaves at once, because a held ear waits for nothing. Everything else (replies, callbacks, SIP, fetches) leaves
-after the step is in the journal, in the order it was said; where the journal is late, before it is.
+A message and everything it causes are one step, one commit and one routing batch. Audio effects are sent at once,
+because a held party must not wait. All other effects (replies, callbacks, SIP, fetches) are carried out in order after
+the step is in the journal; when the store fails, they are carried out without it.
 """
 
 from __future__ import annotations
@@ -34,21 +35,21 @@ from holdfast.voice.runtime.orphan_traces import OrphanTraces
 log = logging.getLogger(__name__)
 
 MAX_GROUP_STEPS = 200
-"""The most steps in one commit."""
+"""The maximum number of steps in one commit."""
 RETRY_S = 1.0
-"""After this long a store that failed is tried again, though nothing new has happened: who asks whether we are ready
-sends no calls until we are."""
+"""The time after which a failed store is tried again even without a new step: a load balancer that reads `/ready`
+sends no calls until the store works."""
 FLUSH_S = 1.0
-"""How long a store that fails is waited for at the end."""
+"""The maximum time at the end to wait for a store that fails."""
 MAX_LATE_ENTRIES = 2000
-"""How many lines wait for a store that fails; the oldest are lost."""
+"""The maximum number of journal entries that wait for a failed store; the oldest are lost."""
 MAX_LATE_DELETIONS = 20_000
-"""How many nouns that are gone wait to be deleted from it. The rest stay in it until a start finds them too old."""
+"""The maximum number of deletions that wait for a failed store. Others stay stored until a start finds them too old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingStep:
-    """A step that was taken and is not yet in the journal."""
+    """A pending step was applied to the state and is not yet in the journal."""
 
     step: Step
     entries: tuple[Entry, ...]
@@ -57,10 +58,10 @@ class PendingStep:
 
 
 class Switch:
-    """Takes messages, one at a time, and has their effects carried out.
+    """The switch applies messages one at a time and has their effects carried out.
 
-    Invariant: the board is changed here and nowhere else; `tell` may be called from anywhere in the loop's thread
-    but not from within `sound`.
+    Invariant: the engine state is changed here only; `post` may be called from anywhere in the loop's thread, but not
+    within `carry_out_audio`.
     """
 
     def __init__(
@@ -74,189 +75,189 @@ class Switch:
     ) -> None:
         self.state = EngineState()
         self.store_failure: str | None = None
-        """Why the newest step could not be written down; None when it was."""
-        self._unclaimed = OrphanTraces()
+        """The reason why the newest step could not be stored; None if it was."""
+        self._orphans = OrphanTraces()
         self._journal = journal
         self._now = now
-        self._sound = carry_out_audio
-        self._together = batch
+        self._carry_out_audio = carry_out_audio
+        self._batch = batch
         self._carry_out = carry_out
-        self._late: dict[tuple[str, str], Snapshot] = {}
-        """The newest states that the store failed to take."""
-        self._late_lines: list[Entry] = []
-        self._lines_lost = 0
-        self._due_again = False
-        self._trying: asyncio.TimerHandle | None = None
-        self._taken: list[PendingStep] = []
-        self._at_work: list[PendingStep] = []
-        self._over = False
-        self._noted: list[Entry] = []
-        self._came = asyncio.Event()
+        self._late_snapshots: dict[tuple[str, str], Snapshot] = {}
+        """The newest snapshots that the store failed to write."""
+        self._late_entries: list[Entry] = []
+        self._entries_lost = 0
+        self._retry_due = False
+        self._retry_timer: asyncio.TimerHandle | None = None
+        self._pending: list[PendingStep] = []
+        self._committing: list[PendingStep] = []
+        self._stopped = False
+        self._traces: list[Entry] = []
+        self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def now(self) -> float:
-        """Seconds since the Unix epoch."""
+        """Return the current time. Units: seconds since the Unix epoch."""
         return self._now()
 
     def post(self, message: Message) -> None:
-        """A fact happened. One that the board cannot take is logged, and nothing is changed."""
+        """Handle a message. One that the state refuses is logged, and nothing changes."""
         try:
-            self._take(message, None)
+            self._apply(message, None)
         except VoiceError as error:
             log.warning("fact=%s code=%d refused: %s", type(message).__name__, error.code, error.message)
 
     async def execute(self, command: RestCommand) -> None:
-        """Do what is asked; returns once it is in the journal. Raises: VoiceError, with nothing changed."""
-        asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._take(command, asker)
-        await asker
+        """Execute a command, and return once it is in the journal. Raises: VoiceError, with nothing changed."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._apply(command, waiter)
+        await waiter
 
     def record_trace(self, trace: Trace) -> None:
-        """A SIP message or a webhook, for the ladder. Passwords in it are not kept."""
+        """Record a SIP message or a webhook for the ladder, with passwords masked."""
         kind = "sip" if isinstance(trace, SipSeen) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
         entry = Entry(at=self._now(), call=trace.call or "", kind=kind, data=masked(json.dumps(data)))
         if entry.call in self.state.calls:
-            self._noted.append(entry)
+            self._traces.append(entry)
             self._wake()
         elif entry.call:
-            self._unclaimed.add(entry)
+            self._orphans.add(entry)
 
     def orphan_entries(self, call: str) -> Sequence[Entry]:
-        """The lines of a call that is not on the board, which the journal has not; the latest such calls have some."""
-        return self._unclaimed.entries_of(call)
+        """Return the entries of a call that is not in the state and not in the journal; only the latest are kept."""
+        return self._orphans.entries_of(call)
 
     def restore(self, snapshots: Iterable[Snapshot]) -> None:
-        """Put what an earlier run wrote down on the board."""
+        """Restore the state from the snapshots of an earlier run."""
         self.state.restore(decode(snapshot.data) for snapshot in snapshots)
 
     async def run(self) -> None:
-        """Commit, then carry out, until cancelled. However it ends, nobody waits for it for ever."""
+        """Commit steps and carry out their effects until cancelled; every waiter is released at the end."""
         try:
             while True:
-                await self._came.wait()
-                self._came.clear()
-                while self._taken or self._noted or self._due_again:
-                    self._due_again = False
-                    self._at_work, self._taken = self._taken[:MAX_GROUP_STEPS], self._taken[MAX_GROUP_STEPS:]
-                    noted, self._noted = self._noted, []
-                    await self._commit(self._at_work, noted)
-                    for one in self._at_work:
-                        self._perform(one)
-                    self._at_work = []
+                await self._wakeup.wait()
+                self._wakeup.clear()
+                while self._pending or self._traces or self._retry_due:
+                    self._retry_due = False
+                    self._committing, self._pending = self._pending[:MAX_GROUP_STEPS], self._pending[MAX_GROUP_STEPS:]
+                    traces, self._traces = self._traces, []
+                    await self._commit(self._committing, traces)
+                    for pending in self._committing:
+                        self._carry_out_step(pending)
+                    self._committing = []
                 self._idle.set()
         finally:
-            self._end()
+            self._stop()
 
     async def settled(self) -> None:
-        """Return when every step taken so far is in the journal and carried out, or never will be."""
+        """Wait until every step so far is in the journal and carried out, or the switch has stopped."""
         await self._idle.wait()
 
     async def flush(self, *, timeout_s: float = FLUSH_S) -> None:
-        """Wait a moment for a store that fails to take what it is given after all, else say what is lost."""
+        """Retry a failed store for a moment, then log what is lost."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self.store_failure is not None and not self._over:
-                    self._again()
+                while self.store_failure is not None and not self._stopped:
+                    self._retry()
                     await self.settled()
                     await asyncio.sleep(0.1)
         if self.store_failure is not None:
             log.error(
-                "the newest state of %d calls, conferences and queues and %d lines of ladders are lost: %s",
-                *(len(self._late), len(self._late_lines) + self._lines_lost, self.store_failure),
+                "the newest state of %d calls, conferences and queues and %d ladder entries are lost: %s",
+                *(len(self._late_snapshots), len(self._late_entries) + self._entries_lost, self.store_failure),
             )
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def _end(self) -> None:
-        self._over = True
-        if self._trying is not None:
-            self._trying.cancel()
-        for one in (*self._at_work, *self._taken):
-            if one.waiter is not None and not one.waiter.done():
-                one.waiter.set_exception(StoreFailed("the switch has stopped"))
+    def _stop(self) -> None:
+        self._stopped = True
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
+        for pending in (*self._committing, *self._pending):
+            if pending.waiter is not None and not pending.waiter.done():
+                pending.waiter.set_exception(StoreFailed("the switch has stopped"))
         self._idle.set()
 
-    def _take(self, message: Message, asker: asyncio.Future[None] | None) -> None:
-        if self._over:
+    def _apply(self, message: Message, waiter: asyncio.Future[None] | None) -> None:
+        if self._stopped:
             raise StoreFailed("the switch has stopped")
         now = self._now()
         step = self.state.apply(message, now)
-        sounds = [effect for effect in step.effects if isinstance(effect, SoundEffect)]
-        if sounds:
-            with self._together():
-                for effect in sounds:
-                    self._sound(effect)
+        audio = [effect for effect in step.effects if isinstance(effect, SoundEffect)]
+        if audio:
+            with self._batch():
+                for effect in audio:
+                    self._carry_out_audio(effect)
         for noun in step.nouns:
             if isinstance(noun, Call):
-                self._noted += self._unclaimed.claim(noun.sid)
-        # Lines are read by call: those of no call, or of one that is gone, would only stay.
-        entries = tuple(line for line in journal_entries.entries(step, now) if line.call in self.state.calls)
+                self._traces += self._orphans.claim(noun.sid)
+        # Entries are read by call: those without a live or kept call could never be read.
+        entries = tuple(entry for entry in journal_entries.entries(step, now) if entry.call in self.state.calls)
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.gone()))
-        self._taken.append(PendingStep(step=step, entries=entries, snapshots=snapshots, waiter=asker))
+        self._pending.append(PendingStep(step=step, entries=entries, snapshots=snapshots, waiter=waiter))
         self._wake()
 
     def _wake(self) -> None:
-        if not self._over:
+        if not self._stopped:
             self._idle.clear()
-            self._came.set()
+            self._wakeup.set()
 
-    async def _commit(self, taken: Sequence[PendingStep], noted: Sequence[Entry]) -> None:
-        """Write a group of steps. A store that fails is no reason to drop a call; it is given all of it again."""
-        entries = [*self._late_lines, *noted, *(entry for one in taken for entry in one.entries)]
-        newest = self._late | {(each.noun, each.sid): each for one in taken for each in one.snapshots}
+    async def _commit(self, steps: Sequence[PendingStep], traces: Sequence[Entry]) -> None:
+        """Write a group of steps. When the store fails, calls go on, and the steps are written again later."""
+        entries = [*self._late_entries, *traces, *(entry for pending in steps for entry in pending.entries)]
+        newest = self._late_snapshots | {(each.noun, each.sid): each for pending in steps for each in pending.snapshots}
         try:
             await self._journal.commit(entries, list(newest.values()))
         except StoreFailed as error:
             if self.store_failure is None:
                 log.error("the journal could not be written, calls go on: %s", error.message)
-            self._late, self._late_lines, self.store_failure = (
+            self._late_snapshots, self._late_entries, self.store_failure = (
                 _bounded(newest),
                 entries[-MAX_LATE_ENTRIES:],
                 error.message,
             )
-            self._lines_lost += len(entries) - len(self._late_lines)
-            if self._trying is None:
-                self._trying = asyncio.get_running_loop().call_later(RETRY_S, self._again)
+            self._entries_lost += len(entries) - len(self._late_entries)
+            if self._retry_timer is None:
+                self._retry_timer = asyncio.get_running_loop().call_later(RETRY_S, self._retry)
         else:
             if self.store_failure is not None:
-                log.warning("the journal has what was late, without %d lines of ladders", self._lines_lost)
-            self._late, self._late_lines, self.store_failure, self._lines_lost = {}, [], None, 0
+                log.warning("the journal has the late steps, without %d ladder entries", self._entries_lost)
+            self._late_snapshots, self._late_entries, self.store_failure, self._entries_lost = {}, [], None, 0
 
-    def _again(self) -> None:
-        """Have the store tried, until it takes what it is given."""
-        self._trying = None
+    def _retry(self) -> None:
+        """Have the store tried again while it fails."""
+        self._retry_timer = None
         if self.store_failure is not None:
-            self._due_again = True
+            self._retry_due = True
             self._wake()
 
-    def _perform(self, one: PendingStep) -> None:
-        if one.waiter is not None and not one.waiter.done():
-            one.waiter.set_result(None)
-        for effect in one.step.effects:
+    def _carry_out_step(self, pending: PendingStep) -> None:
+        if pending.waiter is not None and not pending.waiter.done():
+            pending.waiter.set_result(None)
+        for effect in pending.step.effects:
             if not isinstance(effect, SoundEffect):
                 self._carry_out(effect)
 
 
 def _bounded(late: dict[tuple[str, str], Snapshot]) -> dict[tuple[str, str], Snapshot]:
-    """Without the oldest of many nouns that are gone; what is still there is bounded by itself."""
-    gone = [each for each, one in late.items() if not one.data]
-    for each in gone[: max(0, len(gone) - MAX_LATE_DELETIONS)]:
-        del late[each]
+    """Drop the oldest of too many deletions; other snapshots are bounded by the state itself."""
+    deletions = [key for key, snapshot in late.items() if not snapshot.data]
+    for key in deletions[: max(0, len(deletions) - MAX_LATE_DELETIONS)]:
+        del late[key]
     return late
 
 
 def _snapshots(step: Step) -> Iterable[Snapshot]:
     for noun in step.nouns:
-        over_at: float | None = None
+        ended_at: float | None = None
         match noun:
             case Call():
-                kind, over_at = "call", None if noun.live else noun.updated_at
+                kind, ended_at = "call", None if noun.live else noun.updated_at
             case Queue():
                 kind = "queue"
             case Recording():
                 kind = "recording"
             case Room():
-                kind, over_at = "room", noun.updated_at if noun.status is RoomStatus.COMPLETED else None
-        yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun), over_at=over_at)
+                kind, ended_at = "room", noun.updated_at if noun.status is RoomStatus.COMPLETED else None
+        yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun), over_at=ended_at)

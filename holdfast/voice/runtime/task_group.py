@@ -1,4 +1,4 @@
-"""A group of tasks that ends with its block, whatever its tasks still wait for."""
+"""Run a group of tasks that ends with its block, even if its tasks still wait."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class _Over(Exception):
-    """The block is over."""
+class _BlockEnded(Exception):
+    """The block has ended."""
 
 
 @asynccontextmanager
 async def cancelled_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A TaskGroup that cancels at its end what a plain one would wait for, such as a web server that never answers."""
+    """Open a TaskGroup that cancels its remaining tasks at its end, where a plain one would wait for them.
+
+    A task may wait for a web server that never answers.
+    """
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks
-            raise _Over
-    except* _Over:
-        pass  # it has done its work
+            raise _BlockEnded
+    except* _BlockEnded:
+        pass  # it ended the group

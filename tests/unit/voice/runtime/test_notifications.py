@@ -107,7 +107,7 @@ async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog:
     shelf.fails = True
     notifications.add(said(None, 1))
     await notifications.write()
-    assert "could not be kept yet: the disk is full" in caplog.text
+    assert "could not be stored yet: the disk is full" in caplog.text
     shelf.kept |= {"NO1": "{}", "NO2": "no json"}
     await notifications.load()
     assert [notice.notification.code for notice in notifications.newest()] == [1]

@@ -262,9 +262,7 @@ async def test_the_end_waits_a_moment_for_a_store_that_fails_and_says_what_is_lo
         await switch.execute(queue(number))
     assert caplog.text.count("could not be written") == 1
     await switch.flush(timeout_s=0.0)
-    assert (
-        "the newest state of 2 calls, conferences and queues and 0 lines of ladders are lost: disk full" in caplog.text
-    )
+    assert "the newest state of 2 calls, conferences and queues and 0 ladder entries are lost: disk full" in caplog.text
     pages.failure = None
     await switch.flush(timeout_s=30)
     assert (switch.store_failure, pages.states) == (None, [queue(1).queue, queue(2).queue])
@@ -296,6 +294,6 @@ async def test_of_very_much_that_is_late_the_oldest_lines_and_deletions_are_lost
     await switch.flush(timeout_s=30)
     assert pages.states == [queue(2).queue]
     assert [json.loads(line.data)["summary"] for line in pages.lines] == ["2", "3"]
-    assert "the journal has what was late, without 2 lines of ladders" in caplog.text
+    assert "the journal has the late steps, without 2 ladder entries" in caplog.text
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
