@@ -89,8 +89,8 @@ async def answer(*, media_socket: Path, port: int) -> None:
             account=AccountSid("AC" + "0" * 32),
             directory=Everybody(),
             media=media,
-            tell=told,
-            seen=lambda _: None,
+            post=told,
+            on_trace=lambda _: None,
             clock=time.time,
             tasks=tasks,
         )

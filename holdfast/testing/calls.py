@@ -142,7 +142,7 @@ class PhoneCall:
     def answer(self) -> None:
         """Answer a call in."""
         if self._described:
-            self._endpoint.do(self._endpoint.agent.accept(self.session, None, now=now_s()))
+            self._endpoint.carry_out(self._endpoint.agent.accept(self.session, None, now=now_s()))
             return
         try:
             if self._offer is None:
@@ -153,11 +153,11 @@ class PhoneCall:
         except (SdpUnreadable, NotAcceptableHere) as error:
             self.refuse(BAD_REQUEST if isinstance(error, SdpUnreadable) else NOT_ACCEPTABLE_HERE)
             return
-        self._endpoint.do(self._endpoint.agent.accept(self.session, sdp, now=now_s()))
+        self._endpoint.carry_out(self._endpoint.agent.accept(self.session, sdp, now=now_s()))
 
     def ring(self) -> None:
         """Tell the caller that this phone rings."""
-        self._endpoint.do(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
+        self._endpoint.carry_out(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
 
     def ring_aloud(self, *, acknowledged: bool = False) -> None:
         """Ring with sound: describe the media before the answer, and hum already.
@@ -174,11 +174,11 @@ class PhoneCall:
             self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp, acknowledged=acknowledged
         )
         self._described = acknowledged
-        self._endpoint.do(rings)
+        self._endpoint.carry_out(rings)
 
     def refuse(self, status: int = BUSY_HERE) -> None:
         """Refuse a call in."""
-        self._endpoint.do(self._endpoint.agent.refuse(self.session, status, now=now_s()))
+        self._endpoint.carry_out(self._endpoint.agent.refuse(self.session, status, now=now_s()))
 
     async def hold(
         self, form: HoldForm = HoldForm.SENDONLY, *, by: Literal["INVITE", "UPDATE"] = "INVITE", within_s: float = 5.0
@@ -220,23 +220,23 @@ class PhoneCall:
 
     def tell(self, digit: str) -> None:
         """Tell the peer of a key by INFO, whatever was agreed."""
-        self._endpoint.do(self._endpoint.agent.send_digit(self.session, digit, now=now_s()))
+        self._endpoint.carry_out(self._endpoint.agent.send_digit(self.session, digit, now=now_s()))
 
     async def put_through(self, target: str, *, within_s: float = 5.0) -> int:
         """Ask the peer to call somebody else instead of us (REFER); the last status told. Raises: TimeoutError."""
         self._put_through = asyncio.get_running_loop().create_future()
-        self._endpoint.do(self._endpoint.agent.refer(self.session, target, now=now_s()))
+        self._endpoint.carry_out(self._endpoint.agent.refer(self.session, target, now=now_s()))
         await self._wait(self._put_through, "word of the call it was asked for", within_s)
         return self._put_through.result()
 
     def follow(self, *statuses: int) -> None:
         """Tell the peer, who sent us elsewhere, how that call fares."""
         for status in statuses:
-            self._endpoint.do(self._endpoint.agent.notify_refer(self.session, status, now=now_s()))
+            self._endpoint.carry_out(self._endpoint.agent.notify_refer(self.session, status, now=now_s()))
 
     async def hang_up(self, *, within_s: float = 5.0) -> None:
         """End the call, whatever its state. Raises: TimeoutError."""
-        self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
+        self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
         await self.over(within_s=within_s)
 
     # --- what the peer does
@@ -275,14 +275,16 @@ class PhoneCall:
             case RefreshDue():
                 if not self._negotiation.offered:
                     self._negotiation, sdp = make_offer(self._negotiation)
-                    self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
+                    self._endpoint.carry_out(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
             case ReofferDue(method=by):
-                self._endpoint.do(self._endpoint.agent.reoffer(self.session, self._describe(), now=now_s(), method=by))
+                self._endpoint.carry_out(
+                    self._endpoint.agent.reoffer(self.session, self._describe(), now=now_s(), method=by)
+                )
             case DigitSignalled():
                 self.digits.append(event.digit)
             case Referred():
                 self.referred.append(event.target)
-                self._endpoint.do(self._endpoint.agent.answer_refer(self.session, self.refers_with, now=now_s()))
+                self._endpoint.carry_out(self._endpoint.agent.answer_refer(self.session, self.refers_with, now=now_s()))
             case ReferralAnswered():
                 self.referral.append(event.status)
                 if event.status >= 300 and self._put_through is not None and not self._put_through.done():
@@ -310,7 +312,7 @@ class PhoneCall:
         try:
             self._negotiation = apply_answer(self._negotiation, sdp)
         except (SdpUnreadable, NotAcceptableHere):
-            self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
+            self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
             return
         self._speak()
 
@@ -322,14 +324,14 @@ class PhoneCall:
             else:
                 self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except SdpUnreadable:
-            self._endpoint.do(agent.refuse_reoffer(self.session, BAD_REQUEST, now=now))
+            self._endpoint.carry_out(agent.refuse_reoffer(self.session, BAD_REQUEST, now=now))
         except NotAcceptableHere:
-            self._endpoint.do(agent.refuse_reoffer(self.session, NOT_ACCEPTABLE_HERE, now=now))
+            self._endpoint.carry_out(agent.refuse_reoffer(self.session, NOT_ACCEPTABLE_HERE, now=now))
         except OfferOutOfOrder:
-            self._endpoint.do(agent.refuse_reoffer(self.session, REQUEST_PENDING, now=now))
+            self._endpoint.carry_out(agent.refuse_reoffer(self.session, REQUEST_PENDING, now=now))
         else:
             self._speak()
-            self._endpoint.do(agent.answer_reoffer(self.session, sdp, now=now))
+            self._endpoint.carry_out(agent.answer_reoffer(self.session, sdp, now=now))
 
     def _describe(self) -> bytes:
         """An offer of what we wish, written in the form of our hold. Raises: WrongMoment."""
@@ -339,7 +341,7 @@ class PhoneCall:
 
     async def _change(self, sdp: bytes | None, by: Literal["INVITE", "UPDATE"], what: str, within_s: float) -> str:
         self._changed = asyncio.get_running_loop().create_future()
-        self._endpoint.do(self._endpoint.agent.reoffer(self.session, sdp, now=now_s(), method=by))
+        self._endpoint.carry_out(self._endpoint.agent.reoffer(self.session, sdp, now=now_s(), method=by))
         await self._wait(self._changed, what, within_s)
         return self._changed.result()
 
@@ -348,10 +350,10 @@ class PhoneCall:
         try:
             self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except (SdpUnreadable, NotAcceptableHere):
-            self._endpoint.do(self._endpoint.agent.bye(self.session, now=now_s()))
+            self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
             return
         self._speak()
-        self._endpoint.do(self._endpoint.agent.acknowledge(self.session, sdp, now=now_s()))
+        self._endpoint.carry_out(self._endpoint.agent.acknowledge(self.session, sdp, now=now_s()))
 
     def _speak(self) -> None:
         if self._negotiation.agreed is not None:

@@ -238,7 +238,7 @@ class Phone:
             session=session, way="out", peer=target, endpoint=self._endpoint, line=line, negotiation=negotiation
         )
         self._take_up(call)
-        self._endpoint.do(effects)
+        self._endpoint.carry_out(effects)
         return call
 
     async def called(self, *, within_s: float = 10.0) -> PhoneCall:
@@ -297,7 +297,7 @@ class Phone:
 
     def _take_invite(self, event: Invited) -> None:
         if self.call_now is not None:
-            self._endpoint.do(self._endpoint.agent.refuse(event.session, BUSY_HERE, now=now_s()))
+            self._endpoint.carry_out(self._endpoint.agent.refuse(event.session, BUSY_HERE, now=now_s()))
             return
         line, negotiation = self._open_line()
         call = PhoneCall(
@@ -353,7 +353,7 @@ class Phone:
         self, effects: Iterable[Effect], within_s: float
     ) -> Registered | RegistrationFailed | Unregistered:
         self._registration = asyncio.get_running_loop().create_future()
-        self._endpoint.do(effects)
+        self._endpoint.carry_out(effects)
         async with asyncio.timeout(within_s):
             return await self._registration
 

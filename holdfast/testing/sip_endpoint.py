@@ -19,7 +19,7 @@ from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings, Allo
 from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
 from holdfast.voice.sip.message.framing import FramingBroken
 
-ANYBODY_MAY_CALL = AllowEveryCall()
+ALLOW_EVERY_CALL = AllowEveryCall()
 
 
 class TestEndpoint(asyncio.DatagramProtocol):
@@ -62,28 +62,28 @@ class TestEndpoint(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Source: asyncio.DatagramProtocol."""
-        self.received(data, Address(str(addr[0]), int(addr[1])))
+        self.handle_message(data, Address(str(addr[0]), int(addr[1])))
 
-    def received(self, data: bytes, source: Address) -> None:
+    def handle_message(self, data: bytes, source: Address) -> None:
         """One message came in."""
-        self.do(self.agent.receive(data, source, now_s()))
+        self.carry_out(self.agent.receive(data, source, now_s()))
 
-    def unframed(self, broken: FramingBroken, source: Address) -> None:
+    def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
         """Source: streams.Owner."""
-        self.do(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, now_s()))
+        self.carry_out(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, now_s()))
 
-    def disconnected(self, gone: Address) -> None:
+    def handle_disconnect(self, gone: Address) -> None:
         """Source: streams.Owner."""
-        self.do(self.agent.handle_disconnect(gone, now_s()))
+        self.carry_out(self.agent.handle_disconnect(gone, now_s()))
 
-    def needs(self, address: Address) -> bool:
+    def needs_connection(self, address: Address) -> bool:
         """Source: streams.Owner. A phone keeps its connections."""
         return True
 
     def error_received(self, exc: Exception) -> None:
         """A closed port at the far end; the transactions notice by themselves."""
 
-    def do(self, effects: Iterable[Effect]) -> None:
+    def carry_out(self, effects: Iterable[Effect]) -> None:
         """Carry out what the agent asks for."""
         for effect in effects:
             match effect:
@@ -104,7 +104,7 @@ class TestEndpoint(asyncio.DatagramProtocol):
     def cut(self) -> None:
         """Break every connection, as a network does that fails."""
         if self._streams is not None:
-            self._streams.cut()
+            self._streams.abort_all()
 
     def close(self) -> None:
         """Stop all timers and give the port back."""
@@ -117,7 +117,7 @@ class TestEndpoint(asyncio.DatagramProtocol):
 
     def _fire(self, token: TimerToken) -> None:
         del self._timers[token]
-        self.do(self.agent.fire(token, now_s()))
+        self.carry_out(self.agent.fire(token, now_s()))
 
     def _stop(self, token: TimerToken) -> None:
         timer = self._timers.pop(token, None)
@@ -133,7 +133,7 @@ async def open_endpoint(
     tasks: asyncio.TaskGroup,
     transport: Transport = "UDP",
     certificate: Path | None = None,
-    policy: AdmissionPolicy = ANYBODY_MAY_CALL,
+    policy: AdmissionPolicy = ALLOW_EVERY_CALL,
 ) -> TestEndpoint:
     """Listen for SIP; port 0 takes a free one. TLS needs a certificate, which is believed of peers too.
 

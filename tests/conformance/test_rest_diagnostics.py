@@ -120,7 +120,7 @@ class Registrar:
     def follow_trunks(self) -> None:
         self.followed += 1
 
-    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
+    def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
         if trunk.user is None:
             return None
         return TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user, state=self.state, status=403)

@@ -167,7 +167,7 @@ async def fill(path: Path) -> None:
             preference=1.0,
             instance=None,
         )
-        registrations.changed("alice", {("sip:alice@192.0.2.1:5060", "192.0.2.1"): contact})
+        registrations.update("alice", {("sip:alice@192.0.2.1:5060", "192.0.2.1"): contact})
         await registrations.write()
         notifications = Notifications(clock=lambda: 1.0, seed="seed", store=kv)
         notifications.add(LogNotification(call=CallSid(sid("CA", 1)), code=11200, log=0, message="m", url="u"))

@@ -8,7 +8,7 @@ from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.sip.loopback_calls import MOST_HOPS
+from holdfast.voice.runtime.sip.loopback_calls import MAX_HOPS
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from tests.loopback.test_sip_legs import CALL, Bench, opened
 
@@ -27,7 +27,7 @@ def came(bench: Bench) -> list[ReceiveCall]:
 async def test_we_reach_ourselves_wherever_we_listen_and_whatever_phones_are_told(to: str, where: str) -> None:
     settings = SipSettings(
         address=("127.0.0.1" if where == "here" else "0.0.0.0", 0),
-        shown_ip={"here": None, "everywhere": "127.0.0.1", "behind a router": "203.0.113.7"}[where],
+        advertised_ip={"here": None, "everywhere": "127.0.0.1", "behind a router": "203.0.113.7"}[where],
     )
     async with opened(settings) as bench:
         bench.place(to)
@@ -44,7 +44,7 @@ async def test_we_reach_ourselves_wherever_we_listen_and_whatever_phones_are_tol
 async def test_a_number_that_dials_itself_is_refused_in_the_end() -> None:
     async with opened(SipSettings(address=("127.0.0.1", 0))) as bench:
         boss: CallSid | None = None
-        for hop in range(MOST_HOPS):
+        for hop in range(MAX_HOPS):
             bench.place(OFFICE, CallSid(f"CA{hop:032d}"), beside=boss)
             await bench.until(lambda known=hop: len(came(bench)) > known)  # type: ignore[misc]
             boss = came(bench)[-1].call
@@ -52,4 +52,4 @@ async def test_a_number_that_dials_itself_is_refused_in_the_end() -> None:
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert (refused.call, refused.sip_code, "dials itself" in refused.reason) == (CALL, 483, True)
-        assert len(came(bench)) == MOST_HOPS
+        assert len(came(bench)) == MAX_HOPS

@@ -17,7 +17,7 @@ import pytest
 from holdfast.cli.server.http_limits import raise_file_limit
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, Value, free_port
-from holdfast.voice.runtime.sip.transport.streams import MAX_NEWCOMERS, MAX_NEWCOMERS_OF_ONE_HOST
+from holdfast.voice.runtime.sip.transport.streams import MAX_UNPROVEN, MAX_UNPROVEN_OF_ONE_HOST
 from holdfast.voice.sip.effects import Address
 from tests.loopback.test_serve import children, until
 from tests.loopback.test_sip_connections import LOCALHOST
@@ -93,7 +93,7 @@ def still_open(sockets: list[socket.socket]) -> Counter[str]:
 def is_bounded(sockets: list[socket.socket]) -> bool:
     """Whether no host has more than it may, and all together no more than they may."""
     count = still_open(sockets)
-    return count.total() <= MAX_NEWCOMERS and max(count.values()) <= MAX_NEWCOMERS_OF_ONE_HOST
+    return count.total() <= MAX_UNPROVEN and max(count.values()) <= MAX_UNPROVEN_OF_ONE_HOST
 
 
 @pytest.mark.parametrize("hosts", [1, 30])
@@ -123,14 +123,14 @@ async def test_a_host_that_shakes_hands_and_says_nothing_is_a_newcomer_still() -
     async with encrypted() as (_, to):
         trusting = ssl.create_default_context(cafile=str(LOCALHOST))
         silent: list[asyncio.StreamWriter] = []
-        for _ in range(MAX_NEWCOMERS_OF_ONE_HOST + 20):
+        for _ in range(MAX_UNPROVEN_OF_ONE_HOST + 20):
             try:
                 _, writer = await asyncio.open_connection(*to[:2], ssl=trusting, local_addr=("127.0.1.1", 0))
             except OSError:
                 continue
             silent.append(writer)
         here = [writer for writer in silent if not writer.transport.is_closing()]
-        assert MAX_NEWCOMERS_OF_ONE_HOST // 2 < len(here) <= MAX_NEWCOMERS_OF_ONE_HOST
+        assert MAX_UNPROVEN_OF_ONE_HOST // 2 < len(here) <= MAX_UNPROVEN_OF_ONE_HOST
         async with Phone("bob", server=to, password="secret-bob", transport="TLS", certificate=LOCALHOST) as bob:
             await bob.register()
         for writer in silent:

@@ -50,15 +50,15 @@ def sends_to(host: str, port: int) -> bytes:
 def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384, 16392)) -> OwnPorts:
     """SIP at 5060 and HTTP at 8080; the row at 16386 is in use."""
     made = OwnPorts(
-        shown_ip=PUBLIC,
+        advertised_ip=PUBLIC,
         rtp_ip=rtp_ip or listening,
         rows=rows,
         open_rows=lambda: {16386},
         now=lambda: 0.0,
-        machine=lambda: MACHINE,
+        read_interfaces=lambda: MACHINE,
     )
-    made.listen(listening, 5060)
-    made.listen(listening, 8080)
+    made.add_listener(listening, 5060)
+    made.add_listener(listening, 8080)
     return made
 
 
@@ -184,7 +184,7 @@ async def rings_somewhere(bench: Bench, far: FarEnd) -> None:
 @pytest.mark.parametrize("listening", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("describes", UNUSABLE)
 async def test_a_call_in_that_names_a_port_of_ours_is_refused(listening: str, describes: Describes) -> None:
-    settings = SipSettings(address=(listening, 0), rtp_ip="127.0.0.1", shown_ip="127.0.0.1")
+    settings = SipSettings(address=(listening, 0), rtp_ip="127.0.0.1", advertised_ip="127.0.0.1")
     async with opened(settings, Trusting()) as bench, FarEnd() as other, FarEnd() as far:
         await rings_somewhere(bench, other)
         far.call(Address("127.0.0.1", bench.legs.address.port), describes(bench))
@@ -204,7 +204,7 @@ async def test_a_call_that_is_refused_for_its_description_takes_no_row(bench: Be
             sdp = unusable[number % len(unusable)]
             target = f"sip:+15550123@127.0.0.1:{bench.legs.address.port}"
             session = SessionId(f"far{number}")
-            far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
+            far.sip.carry_out(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
             assert (await far.event(Refused)).status == 488
     assert bench.rows.opened == 0
     assert bench.rows.told == []
@@ -216,9 +216,9 @@ async def test_a_server_with_two_rows_still_takes_a_call_after_many_that_name_a_
         target = f"sip:+15550123@{server.sip[0]}:{server.sip[1]}"
         for number in range(REFUSED_CALLS):
             session, sdp = SessionId(f"far{number}"), sends_to("127.0.0.1", server.sip[1])
-            far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
+            far.sip.carry_out(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
             assert (await far.event(Refused)).status == 488
-        far.sip.do(far.sip.agent.invite(SessionId("good"), target, now=time.time(), sdp=FAR_SDP, caller="far"))
+        far.sip.carry_out(far.sip.agent.invite(SessionId("good"), target, now=time.time(), sdp=FAR_SDP, caller="far"))
         assert (await far.event(Refused)).status != 503  # no voice URL answers, but a row was free
 
 
@@ -233,11 +233,11 @@ async def test_a_change_that_names_a_port_of_ours_is_refused_and_the_call_goes_o
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.reoffer(session, describes(bench), now=time.time(), method=method))
+        far.sip.carry_out(far.sip.agent.reoffer(session, describes(bench), now=time.time(), method=method))
         assert (await far.event(ReofferRefused)).status == 488
         assert bench.rows.remotes == {came.call: ("127.0.0.1", 40000)}
         # The hold of old, which names no host, is one still.
-        far.sip.do(far.sip.agent.reoffer(session, sends_to("0.0.0.0", 40000), now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, sends_to("0.0.0.0", 40000), now=time.time()))
         await far.event(ReofferAnswered)
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         bench.legs.carry_out(HangUpLeg(call=CALL))
@@ -251,7 +251,7 @@ async def test_an_answer_in_an_ack_that_names_a_port_of_ours_ends_the_call(bench
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.acknowledge(session, describes(bench), now=time.time()))
+        far.sip.carry_out(far.sip.agent.acknowledge(session, describes(bench), now=time.time()))
         assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="lost", sip_code=488)
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
         assert bench.rows.remotes == {}
@@ -266,9 +266,9 @@ async def test_a_called_phone_that_names_a_port_of_ours_is_acknowledged_and_hung
         bench.place(f"sip:far@{far.sip.address.host}:{far.sip.address.port}")
         invited = await far.event(Invited)
         wrong = describes(bench)
-        far.sip.do(far.sip.agent.ring(invited.session, now=time.time(), status=183, sdp=wrong))
+        far.sip.carry_out(far.sip.agent.ring(invited.session, now=time.time(), status=183, sdp=wrong))
         assert await bench.fact(LegRinging) == LegRinging(call=CALL, early_media=False)
-        far.sip.do(far.sip.agent.accept(invited.session, wrong, now=time.time()))
+        far.sip.carry_out(far.sip.agent.accept(invited.session, wrong, now=time.time()))
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert refused.sip_code == 488
@@ -286,7 +286,7 @@ async def test_a_server_knows_its_own_ports() -> None:
         for number, port in enumerate((server.sip[1], server.http[1], int(found[1]) - 1, int(found[1]), int(found[2]))):
             target = f"sip:+15550123@{server.sip[0]}:{server.sip[1]}"
             session, sdp = SessionId(f"far{number}"), sends_to("127.0.0.1", port)
-            far.sip.do(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
+            far.sip.carry_out(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
             refused = await far.event(Refused)
             assert refused.status == 488
             assert f"port {port} is a port of this server" in dict(refused.headers)["Warning"]

@@ -110,7 +110,7 @@ async def test_a_line_behind_a_proxy_that_is_called_is_where_it_registered_from(
             instance=None,
             behind=PHONE,
         )
-        bench.legs._desk.agent.restore_contacts("alice", {("alice", ""): contact}, now)
+        bench.legs._context.agent.restore_contacts("alice", {("alice", ""): contact}, now)
         bench.place("client:alice")
         await bench.fact(LegAnswered)
         assert set(bench.rows.sources) == {(PHONE, "signalling")}

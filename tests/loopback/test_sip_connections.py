@@ -121,16 +121,16 @@ async def test_a_line_registers_by_tcp_and_is_called_over_its_connection(bench: 
         await call.hang_up()
         await bench.fact(LegEnded)
         assert {message.peer for message in bob.messages} == {Address(*bench.legs.address[:2], "TCP")}
-    assert not bench.legs.registered("bob")
+    assert not bench.legs.is_registered("bob")
 
 
 async def test_a_line_whose_connection_breaks_is_not_registered_any_more(bench: Bench) -> None:
     async with Phone("bob", server=bench.legs.address, password="secret-b", transport="TCP") as bob:
         await bob.register()
         bob.cut()
-        await until(lambda: not bench.legs.registered("bob"))
+        await until(lambda: not bench.legs.is_registered("bob"))
         await bob.register()
-        assert bench.legs.registered("bob")
+        assert bench.legs.is_registered("bob")
 
 
 async def test_a_phone_that_listens_by_tcp_is_called(bench: Bench) -> None:
@@ -229,21 +229,21 @@ class Recorder:
     """An owner of connections that writes down what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[object] = []
+        self.events: list[object] = []
         self.needed = True
-        self.looks = 0
+        self.asked = 0
 
-    def received(self, data: bytes, source: Address) -> None:
-        self.heard.append(data)
+    def handle_message(self, data: bytes, source: Address) -> None:
+        self.events.append(data)
 
-    def unframed(self, broken: FramingBroken, source: Address) -> None:
-        self.heard.append(broken.status)
+    def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
+        self.events.append(broken.status)
 
-    def disconnected(self, gone: Address) -> None:
-        self.heard.append("gone")
+    def handle_disconnect(self, gone: Address) -> None:
+        self.events.append("gone")
 
-    def needs(self, address: Address) -> bool:
-        self.looks += 1
+    def needs_connection(self, address: Address) -> bool:
+        self.asked += 1
         return self.needed
 
 
@@ -262,16 +262,16 @@ async def test_half_a_message_is_shown_out_and_so_is_a_silent_stranger() -> None
         writer.write(options(1) + options(2)[:20])
         async with asyncio.timeout(5):
             assert await reader.read() == b""
-        await until(lambda: "gone" in owner.heard)
-        assert owner.heard == [options(1), 408, "gone"]
+        await until(lambda: "gone" in owner.events)
+        assert owner.events == [options(1), 408, "gone"]
 
-        owner.heard.clear()
+        owner.events.clear()
         _, needed = await asyncio.open_connection(address.host, address.port)
         needed.write(options(1))
-        await until(lambda: owner.looks >= 2)
-        assert owner.heard == [options(1)]
+        await until(lambda: owner.asked >= 2)
+        assert owner.events == [options(1)]
         owner.needed = False
-        await until(lambda: "gone" in owner.heard)
+        await until(lambda: "gone" in owner.events)
         writer.close()
         needed.close()
         streams.close()
@@ -285,8 +285,8 @@ async def test_a_peer_that_never_reads_is_cut_off() -> None:
         _, writer = await asyncio.open_connection(address.host, address.port)
         host, port = writer.get_extra_info("sockname")
         writer.write(options(1))
-        await until(lambda: owner.heard == [options(1)])
-        while "gone" not in owner.heard:
+        await until(lambda: owner.events == [options(1)])
+        while "gone" not in owner.events:
             streams.send(b"x" * 500_000, Address(host, port, "TCP"))
             await asyncio.sleep(0)
         writer.close()
@@ -300,7 +300,7 @@ async def test_a_connection_that_nobody_answers_is_told_with_its_reason(caplog: 
             streams = Streams(owner, now=time.time, tasks=tasks, client_tls=trusting(), connect_s=0.05)
             to = Address("127.0.0.1", mute.getsockname()[1], "TLS")
             streams.send(options(1), to)
-            await until(lambda: owner.heard == ["gone"])
+            await until(lambda: owner.events == ["gone"])
         streams.close()
     assert f"sip connection to 127.0.0.1:{to.port} by TLS not made: no answer within 0.05 s" in caplog.text
 
@@ -320,11 +320,17 @@ async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(
-            owner, now=time.time, tasks=tasks, handshake_s=0.3, most=9, most_of_one_host=2, most_newcomers_of_one_host=2
+            owner,
+            now=time.time,
+            tasks=tasks,
+            handshake_s=0.3,
+            most=9,
+            most_of_one_host=2,
+            most_handshakes_of_one_host=2,
         )
         where = await streams.listen("127.0.0.1", 0, tls=tls.server)
         idle = [await asyncio.open_connection(where.host, where.port) for _ in range(2)]
-        await until(lambda: len(streams.newcomers) == 2)
+        await until(lambda: len(streams.handshakes) == 2)
         with pytest.raises(ConnectionError):
             await asyncio.open_connection(where.host, where.port, ssl=trusting())
         async with asyncio.timeout(5):
@@ -332,12 +338,12 @@ async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
         good = [await asyncio.open_connection(where.host, where.port, ssl=trusting()) for _ in range(2)]
         for _, writer in good:
             writer.write(options(1))
-        await until(lambda: owner.heard == [options(1)] * 2)
+        await until(lambda: owner.events == [options(1)] * 2)
         with pytest.raises(ConnectionError):
             await asyncio.open_connection(where.host, where.port, ssl=trusting())
         for _, writer in (*idle, *good):
             writer.close()
-        await until(lambda: owner.heard[2:] == ["gone", "gone"])
+        await until(lambda: owner.events[2:] == ["gone", "gone"])
         for _, writer in (*idle, *good):
             with suppress(OSError):
                 await writer.wait_closed()
@@ -361,7 +367,7 @@ async def test_slow_hosts_that_take_all_connections_make_room_for_one_that_speak
             slow.append(writer)
         _, good = await asyncio.open_connection(where.host, where.port)
         good.write(options(2))
-        await until(lambda: options(2) in owner.heard)
+        await until(lambda: options(2) in owner.events)
         assert streams.open == 6
         for writer in (*slow, good):
             writer.transport.abort()
@@ -378,7 +384,7 @@ async def test_a_crowd_at_the_door_does_not_keep_us_from_calling_out() -> None:
         where = await streams.listen("127.0.0.1", 0)
         _, crowd = await asyncio.open_connection(where.host, where.port)
         crowd.write(options(1))
-        await until(lambda: options(1) in owner.heard)
+        await until(lambda: options(1) in owner.events)
         called = asyncio.Event()
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -422,7 +428,7 @@ async def test_what_comes_with_the_end_of_a_handshake_is_heard_and_so_is_a_goodb
             # The end of the handshake, the message and the end of the connection in one packet.
             await asyncio.get_running_loop().sock_sendall(raw, outward.read())
             raw.close()
-        await until(lambda: owner.heard == [options(1), "gone"])
+        await until(lambda: owner.events == [options(1), "gone"])
         streams.close()
 
 
@@ -437,15 +443,15 @@ async def test_the_end_waits_for_no_goodbye_of_a_peer() -> None:
             sealed.write(options(1))
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(raw, outward.read())
-            await until(lambda: owner.heard == [options(1)])
+            await until(lambda: owner.events == [options(1)])
             said = options(2) * 100
             host, port = raw.getsockname()
             streams.send(said, Address(host, port, "TLS"))
             streams.close()
-            heard = 0
+            events = 0
             while data := await loop.sock_recv(raw, 65536):
-                heard += len(data)
-            assert heard > len(said), "all that was due, and a goodbye"
+                events += len(data)
+            assert events > len(said), "all that was due, and a goodbye"
 
 
 async def test_the_end_waits_for_no_handshake() -> None:
@@ -454,7 +460,7 @@ async def test_the_end_waits_for_no_handshake() -> None:
         streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=60)
         where = await streams.listen("127.0.0.1", 0, tls=tls.server)
         _, writer = await asyncio.open_connection(where.host, where.port)
-        await until(lambda: len(streams.newcomers) == 1)
+        await until(lambda: len(streams.handshakes) == 1)
         streams.close()
     writer.close()
 
@@ -472,11 +478,11 @@ async def test_what_waited_for_a_connection_goes_before_what_came_meanwhile() ->
     async with asyncio.TaskGroup() as tasks:
         told: asyncio.Queue[bytes] = asyncio.Queue()
 
-        async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def events(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             told.put_nowait(await reader.readexactly(len(b"firstsecond")))
             writer.close()
 
-        async with await asyncio.start_server(heard, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(events, "127.0.0.1", 0) as server:
             streams = Meanwhile(Recorder(), now=time.time, tasks=tasks)
             streams.send(b"first", Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
             async with asyncio.timeout(5):
@@ -498,7 +504,7 @@ async def test_a_connection_there_is_no_room_for_is_told_as_none() -> None:
 
         async with await asyncio.start_server(accepted, "127.0.0.1", 0) as server:
             streams.send(b"first", Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
-            await until(lambda: owner.heard == ["gone"])
+            await until(lambda: owner.events == ["gone"])
             async with asyncio.timeout(5):
                 await ended.wait()
         streams.close()

@@ -216,7 +216,7 @@ class Bench:
 
     def standing(self, trunk: RouteRecord) -> str | None:
         """How we stand with a trunk, in a word; None when we do not register there."""
-        found = self.legs.standing(trunk)
+        found = self.legs.trunk_status(trunk)
         return None if found is None else found.state
 
     def place(self, to: str, call: CallSid = CALL, *, beside: CallSid | None = None) -> None:
@@ -237,8 +237,8 @@ async def opened(
             account=ACCOUNT,
             directory=made.book,
             media=made.rows,
-            tell=made.tell,
-            seen=made.traces.append,
+            post=made.tell,
+            on_trace=made.traces.append,
             clock=time.time,
             tasks=tasks,
             registrations=registrations,
@@ -282,21 +282,21 @@ async def test_a_phone_is_heard_when_more_packets_have_come(bench: Bench) -> Non
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await call.answered()
-        sessions = bench.legs._desk.agent._stack.sessions
+        sessions = bench.legs._context.agent._stack.sessions
 
         def last_audio_at() -> float | None:
             (session,) = sessions.values()
             return session.last_audio_at
 
-        bench.legs.heard(came.call, 0)
+        bench.legs.handle_packets(came.call, 0)
         assert last_audio_at() is None
-        bench.legs.heard(came.call, 250)
+        bench.legs.handle_packets(came.call, 250)
         first = last_audio_at()
         assert first is not None
-        bench.legs.heard(came.call, 250)
+        bench.legs.handle_packets(came.call, 250)
         assert last_audio_at() == first
         await call.hang_up()
-        bench.legs.heard(came.call, 500)
+        bench.legs.handle_packets(came.call, 500)
 
 
 async def test_a_phone_that_gives_up_is_a_cancelled_call(bench: Bench) -> None:
@@ -341,7 +341,7 @@ async def test_what_the_engine_never_hears_of_is_refused_all_the_same(
 async def test_a_line_registers_and_is_called(bench: Bench) -> None:
     async with Phone("bob", server=bench.legs.address, password="secret-b", manner=Answers(after_s=0.05)) as bob:
         await bob.register()
-        assert bench.legs.registered("bob")
+        assert bench.legs.is_registered("bob")
         bench.place("client:bob")
         await bench.fact(LegAnswered)
         call = await bob.called()
@@ -351,7 +351,7 @@ async def test_a_line_registers_and_is_called(bench: Bench) -> None:
         bench.legs.carry_out(HangUpLeg(call=CALL))
         assert await call.over() is EndCause.HUNG_UP
     assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
-    assert not bench.legs.registered("bob")
+    assert not bench.legs.is_registered("bob")
 
 
 async def test_a_line_that_registered_before_a_restart_is_called(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ async def test_a_line_that_registered_before_a_restart_is_called(tmp_path: Path)
         await bob.register()
         await before.legs.registrations.write()
         async with opened(settings, registrations=StoredRegistrations(SqlKeyValues(database))) as after:
-            assert after.legs.registered("bob")
+            assert after.legs.is_registered("bob")
             after.place("client:bob")
             await after.fact(LegAnswered)
             await (await bob.called()).hang_up()
@@ -375,7 +375,7 @@ async def test_a_wrong_password_registers_nobody(bench: Bench) -> None:
     async with Phone("bob", server=bench.legs.address, password="wrong") as bob:
         with pytest.raises(CallFailed, match="not registered"):
             await bob.register()
-    assert not bench.legs.registered("bob")
+    assert not bench.legs.is_registered("bob")
 
 
 async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: Bench) -> None:
@@ -488,15 +488,15 @@ async def test_a_phone_whose_sound_moves_is_sent_it_there(bench: Bench) -> None:
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
         moved = FAR_SDP.replace(b"40000", b"40002").replace(b" 96", b" 97").replace(b":96", b":97")
-        far.sip.do(far.sip.agent.reoffer(session, moved, now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, moved, now=time.time()))
         await far.event(ReofferAnswered)
         again = moved.replace(b"40002", b"40004")
-        far.sip.do(far.sip.agent.reoffer(session, again, now=time.time(), method="UPDATE"))
+        far.sip.carry_out(far.sip.agent.reoffer(session, again, now=time.time(), method="UPDATE"))
         await far.event(ReofferAnswered)
-        far.sip.do(far.sip.agent.reoffer(session, None, now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, None, now=time.time()))
         assert (await far.event(ReofferAnswered)).offer_to_answer
         elsewhere = again.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 127.0.0.2").replace(b"40004", b"40006")
-        far.sip.do(far.sip.agent.acknowledge(session, elsewhere + b"a=sendonly\r\n", now=time.time()))
+        far.sip.carry_out(far.sip.agent.acknowledge(session, elsewhere + b"a=sendonly\r\n", now=time.time()))
         await bench.fact(PhoneHeld)
         assert bench.rows.where == [
             (("127.0.0.1", 40000), 96),
@@ -504,7 +504,7 @@ async def test_a_phone_whose_sound_moves_is_sent_it_there(bench: Bench) -> None:
             (("127.0.0.1", 40004), 97),
             (("127.0.0.2", 40006), 97),
         ]
-        far.sip.do(far.sip.agent.bye(session, now=time.time()))
+        far.sip.carry_out(far.sip.agent.bye(session, now=time.time()))
         await bench.fact(LegEnded)
 
 
@@ -513,7 +513,7 @@ async def test_phones_are_told_the_address_that_a_router_in_front_of_us_has() ->
     phone.bind(("127.0.0.1", 0))
     phone.setblocking(False)
     with closing(phone):
-        async with opened(SipSettings(address=("127.0.0.1", 0), shown_ip="203.0.113.7")) as bench:
+        async with opened(SipSettings(address=("127.0.0.1", 0), advertised_ip="203.0.113.7")) as bench:
             port = bench.legs.address.port
             bench.place(f"sip:bob@127.0.0.1:{phone.getsockname()[1]}")
             async with asyncio.timeout(5):
@@ -545,7 +545,7 @@ class FarEnd:
             SipSettings(address=("127.0.0.1", 0), domain="far", user_agent="far end"),
             secret=b"far",
             policy=lambda _: AllowEveryCall(),
-            happened=self.events.put_nowait,
+            on_event=self.events.put_nowait,
             now=time.time,
             tasks=self._tasks,
         )
@@ -565,7 +565,7 @@ class FarEnd:
     def call(self, to: Address, sdp: bytes | None) -> SessionId:
         """Call."""
         session = SessionId("far")
-        self.sip.do(
+        self.sip.carry_out(
             self.sip.agent.invite(session, f"sip:+15550123@{to.host}:{to.port}", now=time.time(), sdp=sdp, caller="far")
         )
         return session
@@ -586,19 +586,19 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
         assert accepted.offer_to_answer
         assert b"RTP/AVP 0 8 9 101" in (accepted.sdp or b"")
         assert bench.rows.told == []
-        far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
-        far.sip.do(far.sip.agent.send_digit(session, "5", now=time.time()))
+        far.sip.carry_out(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
+        far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
         assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
         assert bench.rows.told == [(came.call, ("PCMA", True, True)), (came.call, "5")]
-        far.sip.do(far.sip.agent.reoffer(session, None, now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, None, now=time.time()))
         answered = await far.event(ReofferAnswered)
         assert answered.offer_to_answer
         holding = FAR_SDP + b"a=sendonly\r\n"
-        far.sip.do(far.sip.agent.acknowledge(session, holding, now=time.time()))
+        far.sip.carry_out(far.sip.agent.acknowledge(session, holding, now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
-        far.sip.do(far.sip.agent.reoffer(session, b"v=0 nonsense", now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, b"v=0 nonsense", now=time.time()))
         assert (await far.event(ReofferRefused)).status == 400
-        far.sip.do(far.sip.agent.bye(session, now=time.time()))
+        far.sip.carry_out(far.sip.agent.bye(session, now=time.time()))
         await bench.fact(LegEnded)
 
 
@@ -609,19 +609,19 @@ async def test_a_key_heard_in_the_sound_is_not_counted_again_when_info_tells_of_
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        bench.legs.pressed(came.call, "5")
+        bench.legs.handle_digit(came.call, "5")
         for digit in "567":
-            far.sip.do(far.sip.agent.send_digit(session, digit, now=time.time()))
+            far.sip.carry_out(far.sip.agent.send_digit(session, digit, now=time.time()))
         seven = DigitPressed(call=came.call, digit="7")
         await bench.until(lambda: seven in bench.said)
         assert [fact.digit for fact in bench.said if isinstance(fact, DigitPressed)] == ["6", "7"]
         assert [told for _, told in bench.rows.told[1:]] == ["6", "7"]
         # A phone that tells by INFO alone is not waited for any more; what it presses after all is no second key.
-        far.sip.do(far.sip.agent.send_digit(session, "8", now=time.time()))
+        far.sip.carry_out(far.sip.agent.send_digit(session, "8", now=time.time()))
         eight = DigitPressed(call=came.call, digit="8")
         await bench.until(lambda: eight in bench.said)
-        assert not bench.legs.pressed(came.call, "8")
-        assert bench.legs.pressed(came.call, "8")
+        assert not bench.legs.handle_digit(came.call, "8")
+        assert bench.legs.handle_digit(came.call, "8")
 
 
 async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Bench) -> None:
@@ -630,12 +630,12 @@ async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Be
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.send_digit(session, "5", now=time.time()))
+        far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
         await bench.fact(DigitPressed)  # so the ACK has come as well
         refresh(bench)
         await far.event(Reoffered)
-        far.sip.do(far.sip.agent.refuse_reoffer(session, 488, now=time.time()))
-        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.carry_out(far.sip.agent.refuse_reoffer(session, 488, now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (await far.event(ReofferAnswered)).sdp is not None
 
@@ -649,9 +649,9 @@ async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to
         for _ in range(2):
             refresh(bench)
             await far.event(Reoffered)
-            far.sip.do(far.sip.agent.answer_reoffer(session, b"", now=time.time()))
+            far.sip.carry_out(far.sip.agent.answer_reoffer(session, b"", now=time.time()))
             await far.event(Confirmed)
-        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (await far.event(ReofferAnswered)).sdp is not None
 
@@ -662,12 +662,12 @@ async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: Bench) -> None
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.send_digit(session, "5", now=time.time()))
+        far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
         await bench.fact(DigitPressed)  # so the ACK has come as well
         refresh(bench)
         first = await far.event(Reoffered)
-        far.sip.do(far.sip.agent.refuse_reoffer(session, 491, now=time.time()))
-        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.carry_out(far.sip.agent.refuse_reoffer(session, 491, now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         held = await far.event(ReofferAnswered)
         again = await far.event(Reoffered)
@@ -687,16 +687,16 @@ async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_
         bench.legs.carry_out(AnswerLeg(call=came.call))
         refresh(bench)
         await far.event(Reoffered)
-        far.sip.do(far.sip.agent.answer_reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.carry_out(far.sip.agent.answer_reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert not any(isinstance(message, LegEnded) for message in bench.said)
 
 
 def refresh(bench: Bench) -> None:
     """What the session timer asks for at half its time, which is 45 s at the least."""
-    (leg,) = bench.legs._desk.legs.values()
+    (leg,) = bench.legs._context.legs.values()
     assert leg.session is not None
-    bench.legs._event(RefreshDue(session=leg.session))
+    bench.legs._handle_event(RefreshDue(session=leg.session))
 
 
 async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:
@@ -705,7 +705,7 @@ async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.do(far.sip.agent.acknowledge(session, FAR_SDP.replace(b"AVP 8", b"AVP 18"), now=time.time()))
+        far.sip.carry_out(far.sip.agent.acknowledge(session, FAR_SDP.replace(b"AVP 8", b"AVP 18"), now=time.time()))
         assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="lost", sip_code=488)
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
 
@@ -719,9 +719,9 @@ async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Ben
         for unusable in (b"nonsense", FAR_SDP.replace(b"AVP 8", b"AVP 18")):
             refresh(bench)
             await far.event(Reoffered)
-            far.sip.do(far.sip.agent.answer_reoffer(session, unusable, now=time.time()))
+            far.sip.carry_out(far.sip.agent.answer_reoffer(session, unusable, now=time.time()))
             await far.event(Confirmed)
-        far.sip.do(far.sip.agent.reoffer(session, FAR_SDP.replace(b"40000", b"0"), now=time.time()))
+        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP.replace(b"40000", b"0"), now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (came.call, ("PCMA", False, False)) in bench.rows.told
         # As long as it is so, a refresh asks for no sound.
@@ -745,7 +745,7 @@ async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: Bench) 
     async with FarEnd() as far:
         bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]}")
         invited = await far.event(Invited)
-        far.sip.do(far.sip.agent.accept(invited.session, b"nonsense", now=time.time()))
+        far.sip.carry_out(far.sip.agent.accept(invited.session, b"nonsense", now=time.time()))
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert refused.sip_code == 400
@@ -763,7 +763,7 @@ async def test_an_invite_too_large_for_a_datagram_is_sent_as_the_uri_says_and_wa
         invited = await far.event(Invited)
         assert dict(invited.headers)["X-Field-8"] == "x" * 90
         assert ("LargeInvite" in caplog.text) is warned
-        far.sip.do(far.sip.agent.refuse(invited.session, 486, now=time.time()))
+        far.sip.carry_out(far.sip.agent.refuse(invited.session, 486, now=time.time()))
         await bench.fact(LegRefused)
 
 
@@ -772,12 +772,14 @@ async def test_two_phones_that_answer_at_once_are_one_call(bench: Bench) -> None
     async with FarEnd() as desk, FarEnd() as mobile:
         for far in (desk, mobile):
             credentials = DigestCredentials(user="bob", password="secret-b")
-            far.sip.do(far.sip.agent.register("r", bench.legs.address, "bob", now=time.time(), credentials=credentials))
+            far.sip.carry_out(
+                far.sip.agent.register("r", bench.legs.address, "bob", now=time.time(), credentials=credentials)
+            )
             await far.event(Registered)
         bench.place("bob")
         at_desk, at_mobile = await desk.event(Invited), await mobile.event(Invited)
-        desk.sip.do(desk.sip.agent.accept(at_desk.session, FAR_SDP, now=time.time()))
-        mobile.sip.do(mobile.sip.agent.accept(at_mobile.session, FAR_SDP, now=time.time()))
+        desk.sip.carry_out(desk.sip.agent.accept(at_desk.session, FAR_SDP, now=time.time()))
+        mobile.sip.carry_out(mobile.sip.agent.accept(at_mobile.session, FAR_SDP, now=time.time()))
         await bench.fact(LegAnswered)
         done, waiting = await asyncio.wait(
             [asyncio.create_task(desk.event(Ended)), asyncio.create_task(mobile.event(Ended))],

@@ -61,10 +61,10 @@ class Carrier:
             self.invited.put_nowait(event)
             agent, now = self.sip.agent, time.time()
             if self.sends_on is None:
-                self.sip.do(agent.accept(event.session, FAR_SDP, now=now))
+                self.sip.carry_out(agent.accept(event.session, FAR_SDP, now=now))
             else:
                 contact = (("Contact", f"<{self.sends_on}>"),)
-                self.sip.do(agent.refuse(event.session, 302, now=now, headers=contact))
+                self.sip.carry_out(agent.refuse(event.session, 302, now=now, headers=contact))
 
     def contacts(self) -> tuple[tuple[str, Address], ...]:
         """Where its customer is reached."""
@@ -83,7 +83,7 @@ async def carrier() -> AsyncIterator[Carrier]:
             SipSettings(address=(THEIRS, 0), domain=REALM),
             secret=b"far",
             policy=lambda _: Customers(),
-            happened=made.happened,
+            on_event=made.happened,
             now=time.time,
             tasks=tasks,
         )
@@ -93,7 +93,7 @@ async def carrier() -> AsyncIterator[Carrier]:
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    async with opened(SipSettings(address=(OURS, 0), trust_loopback=False, trunk_patience_s=0.2)) as made:
+    async with opened(SipSettings(address=(OURS, 0), trust_loopback=False, trunk_timeout_s=0.2)) as made:
         yield made
 
 
@@ -235,7 +235,9 @@ async def test_we_register_with_a_trunk_and_its_calls_come_in(
     assert uri.startswith(f"sip:acme@{OURS}:")
     await until(lambda: bench.standing(wanted) == "registered")
     session, now = SessionId("in"), time.time()
-    carrier.sip.do(carrier.sip.agent.invite(session, uri, now=now, sdp=FAR_SDP, next_hop=to, caller="+442079460000"))
+    carrier.sip.carry_out(
+        carrier.sip.agent.invite(session, uri, now=now, sdp=FAR_SDP, next_hop=to, caller="+442079460000")
+    )
     came = await bench.received()
     assert (came.from_, dict(came.extra)["SipSourceIp"]) == ("+442079460000", THEIRS)
     bench.place("+442079460001")
@@ -259,7 +261,7 @@ async def test_a_trunk_that_refuses_to_register_us_is_asked_again_later(carrier:
     bench.book.routes = (wanted,)
     bench.legs.follow_trunks()
     await until(lambda: bench.standing(wanted) == "failed")
-    standing = bench.legs.standing(wanted)
+    standing = bench.legs.trunk_status(wanted)
     assert standing is not None
     assert standing.status == 401
     assert standing.again_at is not None

@@ -95,7 +95,7 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
     from holdfast.voice.runtime.sip.config.tls import (
         CertificateUnusable,
         TlsFiles,
-        doubt,
+        certificate_problem,
         load_tls,
     )
 
@@ -107,7 +107,7 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
     except CertificateUnusable as wrong:
         yield broken(f"{wrong.setting}: {wrong.message}", "docs/trunks.md tells how to make a certificate")
         return
-    if why := doubt(tls, certificate):
+    if why := certificate_problem(tls, certificate):
         yield warning(why, f"See its dates: openssl x509 -noout -dates -in {certificate}")
     else:
         yield ok(f"the certificate in {certificate} can be used")

@@ -78,7 +78,7 @@ from holdfast.voice.runtime.sip.config.tls import (
     CertificateUnusable,
     Tls,
     TlsFiles,
-    doubt,
+    certificate_problem,
     load_tls,
 )
 from holdfast.voice.runtime.supervisor import CANNOT_WORK
@@ -260,7 +260,7 @@ def warn_certificate(settings: Settings) -> None:
     if (
         tls is not None
         and settings.sip_tls_certificate is not None
-        and (why := doubt(tls, settings.sip_tls_certificate))
+        and (why := certificate_problem(tls, settings.sip_tls_certificate))
     ):
         log.warning("sip_tls_certificate: %s", why)
 

@@ -67,9 +67,9 @@ from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.recordings.retention import keep_sweeping
-from holdfast.voice.runtime.sip.config.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.config.liveness import DEFAULT_LIVENESS, Liveness
 from holdfast.voice.runtime.sip.config.settings import (
-    SrtpWish,
+    SrtpSetting,
 )
 from holdfast.voice.runtime.sip.config.tls import Tls
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
@@ -121,11 +121,11 @@ class EngineSettings:
     sip_sha256: bool = False
     sip_tls: Tls | None = None
     sip_tls_port: int = 5061
-    sip_srtp: SrtpWish = "accept"
+    sip_srtp: SrtpSetting = "accept"
     sip_srtp_without_tls: bool = False
     rtp_source: RtpSource = "signalling"
     trusted_proxies: tuple[str, ...] = ()
-    liveness: Liveness = USUAL
+    liveness: Liveness = DEFAULT_LIVENESS
 
 
 class Engine:
@@ -229,7 +229,7 @@ class Engine:
         self.legs = SipLegs(
             SipSettings(
                 address=settings.sip,
-                shown_ip=settings.shown_ip,
+                advertised_ip=settings.shown_ip,
                 rtp_ip=settings.rtp_ip or settings.sip[0],
                 rtp_ports=settings.rtp_ports,
                 http=settings.http,
@@ -247,8 +247,8 @@ class Engine:
             account=settings.account,
             media=self.media,
             directory=self.directory,
-            tell=self.switch.post,
-            seen=self._record_trace,
+            post=self.switch.post,
+            on_trace=self._record_trace,
             clock=self.clock.now,
             tasks=tasks,
             registrations=self._registrations,
@@ -287,7 +287,7 @@ class Engine:
     def begin_shutdown(self) -> None:
         """Refuse new calls from phones and from REST from now on, because the engine will stop."""
         self.is_stopping = True
-        self.legs.begin_end()
+        self.legs.refuse_new_calls()
 
     async def _shut_down(self) -> None:
         """Hang up every call, and wait a moment for phones and callbacks."""
@@ -340,17 +340,17 @@ class Engine:
                     self.sounds.playback_ended(Token(token))
                     self.switch.post(SoundEnded(token=Token(token)))
                 case media_protocol.RowDigitPressed(leg=leg, digit=digit):
-                    if self.legs.pressed(CallSid(leg), digit):
+                    if self.legs.handle_digit(CallSid(leg), digit):
                         self.switch.post(DigitPressed(call=CallSid(leg), digit=digit))
                 case media_protocol.SpeechChanged(leg=leg, speaking=speaking):
                     self.switch.post(LegSpeaks(call=CallSid(leg), speaks=speaking))
                 case media_protocol.RtpSilent(leg=leg, silent_s=silent_s):
-                    self.legs.silent(CallSid(leg), silent_s)
+                    self.legs.handle_silence(CallSid(leg), silent_s)
                 case media_protocol.RequestRefused(leg=leg):
                     self.sounds.playback_refused((leg,))
                 case media_protocol.Statistics(leg=leg, packets_received=packets):
                     self.quality.record(fact)
-                    self.legs.heard(CallSid(leg), packets)
+                    self.legs.handle_packets(CallSid(leg), packets)
                 case media_protocol.Load():
                     self.quality.record(fact)
                 case recording_messages.TapQuiet() | recording_messages.TapClosed():
@@ -366,7 +366,7 @@ class Engine:
                     for leg in {row.leg for row in rows} - self.legs.rows:
                         self.media.close_row(leg)
                     with self.media.batch():
-                        self.legs.describe_again()
+                        self.legs.repeat_descriptions()
                         self._audio.resend(self.switch.state.rooms.values())
                 case _:
                     pass

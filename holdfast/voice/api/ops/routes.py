@@ -114,7 +114,7 @@ class TrunkRegistrations(Protocol):
         """Handle a change of the directory: register with new trunks, and unregister from removed ones."""
         ...
 
-    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
+    def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
         """Return the state of our registration with one trunk, or None when we do not register there."""
         ...
 
@@ -125,7 +125,7 @@ class NoRegistrations:
     def follow_trunks(self) -> None:
         """Do nothing."""
 
-    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
+    def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
         """Return None."""
         return None
 
@@ -179,7 +179,7 @@ RESPONSE_FIELDS = (
 def _fields(trunk: RouteRecord, registrations: TrunkRegistrations) -> dict[str, Any]:
     """Return the fields of a trunk that responses show."""
     fields: dict[str, Any] = {name: getattr(trunk, name) for name in RESPONSE_FIELDS}
-    standing = registrations.standing(trunk)
+    standing = registrations.trunk_status(trunk)
     if standing is not None:
         told = {name: getattr(standing, name) for name in RegistrationResponse.model_fields}
         fields["registration"] = RegistrationResponse(**told)

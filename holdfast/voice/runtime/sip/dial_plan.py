@@ -30,11 +30,11 @@ from holdfast.voice.sip.message.uri import (
     transport_of,
 )
 
-MOST_TOLD = 20
+MAX_REPORTED_HEADERS = 20
 """Header fields of an answer that an application is told of."""
 WITHHELD = ("anonymous", "restricted", "unavailable", "unknown")
 """How a number that is not to be shown is called. Source: Twilio docs, "From" of calls without a number."""
-MOST_CONTACTS = 5
+MAX_CONTACTS = 5
 """Contacts of a redirection that are looked at."""
 NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
@@ -73,25 +73,25 @@ class DialDestination:
     """With what a challenge is answered there."""
     domain: str | None = None
     """The host in From, when it is not ours; it is the one in the Request-URI too."""
-    instead: DialDestination | None = None
+    fallback: DialDestination | None = None
     """What is tried when nobody answers there, or it has no service."""
     trunk: RouteRecord | None = None
     """The trunk it goes by, which may want to be told who calls."""
-    onward: bool = False
+    was_redirected: bool = False
     """Whether the trunk sent us on to there."""
-    is_ours: bool = False
+    is_loopback: bool = False
     """Whether it is a call of ours to ourselves."""
     rtp_source: RtpSource | None = None
     """From where sound of there is believed; None: as the settings say."""
 
-    def from_(self, caller: str) -> str:
+    def from_uri(self, caller: str) -> str:
         """What stands in From: a user of ours, or a whole SIP URI."""
         shown = self.caller or caller
         if self.domain is None or shown.startswith(("sip:", "sips:")):
             return shown
         return f"sip:{quote(shown, safe='+')}@{self.domain}"
 
-    def asserted(self, caller: str) -> Headers:
+    def identity_headers(self, caller: str) -> Headers:
         """Who we vouch for as the caller, where the trunk takes the number from there. Source: RFC 3325 §9.1, §9.3.
 
         One who withholds his number is vouched for, if at all, with the wish that it is not shown.
@@ -120,7 +120,7 @@ class Unreachable(AskedWrong):
         self.twilio_code = twilio_code
 
 
-def goals(
+def destinations_of(
     target: Target,
     *,
     lines: LineLookup,
@@ -134,19 +134,19 @@ def goals(
     to = target.to.strip()
     headers = _headers(target)
     if to.lower().startswith("client:"):
-        return _of_line(unquote(to[7:].partition("?")[0]), lines, contacts, headers)
+        return _line_destinations(unquote(to[7:].partition("?")[0]), lines, contacts, headers)
     if not to.lower().startswith(("sip:", "sips:")):
         name = line_named(to, lines)
         if name is None and to[:1] in "+0123456789":
-            return (_by_trunk(to, lines, headers),)
-        return _of_line(name or to, lines, contacts, headers)
+            return (_routed_destination(to, lines, headers),)
+        return _line_destinations(name or to, lines, contacts, headers)
     bare, _, query = to.partition("?")
     try:
         uri = parse_uri(bare)
     except UriUnreadable as wrong:
         raise Unreachable(wrong.message, sip_code=400, twilio_code=URI_INVALID) from wrong
     if is_ours(uri):
-        return _of_line(uri.user, lines, contacts, headers)
+        return _line_destinations(uri.user, lines, contacts, headers)
     if transport_of(uri) is None:
         raise Unreachable("SIP is spoken over UDP, TCP and TLS", sip_code=400, twilio_code=URI_INVALID)
     if address_of(uri) is None:
@@ -160,15 +160,15 @@ def line_named(number: str, lines: LineLookup) -> str | None:
     return next((name for name in names if lines.line(name) is not None), None)
 
 
-def _by_trunk(number: str, lines: LineLookup, headers: Headers) -> DialDestination:
+def _routed_destination(number: str, lines: LineLookup, headers: Headers) -> DialDestination:
     """No route, no call. Source: Twilio, error 13224 for a number that cannot be called."""
     route = lines.route_for(number)
     if route is None:
         raise Unreachable(lines.unreachable_reason(number), sip_code=404, twilio_code=NUMBER_UNREACHABLE)
-    return _to_trunk(number, route, headers)
+    return _trunk_destination(number, route, headers)
 
 
-def _to_trunk(number: str, route: RouteRecord, headers: Headers) -> DialDestination:
+def _trunk_destination(number: str, route: RouteRecord, headers: Headers) -> DialDestination:
     credentials = None
     if route.user is not None and route.password is not None:
         credentials = DigestCredentials(user=route.user, password=route.password, realms=route.realms)
@@ -184,7 +184,7 @@ def _to_trunk(number: str, route: RouteRecord, headers: Headers) -> DialDestinat
         caller=route.caller_id,
         credentials=credentials,
         domain=route.domain,
-        instead=None if route.backup is None else _to_trunk(number, route.backup, headers),
+        fallback=None if route.backup is None else _trunk_destination(number, route.backup, headers),
         trunk=route,
         rtp_source=route.rtp_source,
     )
@@ -195,7 +195,7 @@ def is_redirect(status: int) -> bool:
     return 300 <= status < 400
 
 
-def redirected(goal: DialDestination, status: int, headers: Headers) -> DialDestination | None:
+def redirect_destination(destination: DialDestination, status: int, headers: Headers) -> DialDestination | None:
     """Where a call goes that was redirected (300, 301, 302), or None when it goes nowhere else.
 
     A trunk may send us on to another address of its own, for the same number, and once. Nobody else may: whoever is
@@ -204,16 +204,16 @@ def redirected(goal: DialDestination, status: int, headers: Headers) -> DialDest
     have whoever answers choose our proxy, and is never followed.
     Source: RFC 3261 §26.1, §8.1.3.4, §21.3.
     """
-    if goal.trunk is None or goal.onward or status not in (300, 301, 302):
+    if destination.trunk is None or destination.was_redirected or status not in (300, 301, 302):
         return None
     contacts = [
         contact for name, value in headers if name.lower() in ("contact", "m") for contact in split_values(value)
     ]
-    found = (_within(goal, goal.trunk, contact) for contact in contacts[:MOST_CONTACTS])
-    return next((onward for onward in found if onward is not None), None)
+    found = (_redirect_within_trunk(destination, destination.trunk, contact) for contact in contacts[:MAX_CONTACTS])
+    return next((redirected for redirected in found if redirected is not None), None)
 
 
-def _within(goal: DialDestination, trunk: RouteRecord, contact: str) -> DialDestination | None:
+def _redirect_within_trunk(destination: DialDestination, trunk: RouteRecord, contact: str) -> DialDestination | None:
     """A contact as the next goal, if it is an address of the trunk and the number that was dialled."""
     try:
         uri = parse_uri(parse_name_addr(contact).uri.partition("?")[0])
@@ -221,17 +221,17 @@ def _within(goal: DialDestination, trunk: RouteRecord, contact: str) -> DialDest
         return None
     transport = trunk.transport if uri.param("transport") is None else transport_of(uri)
     to = numeric_address(uri.host, uri.port, trunk.transport)
-    same_number = normalize_number(number_of(uri.user)) == normalize_number(number_of(parse_uri(goal.uri).user))
-    if to is None or transport != trunk.transport or to == goal.next_hop or not same_number:
+    same_number = normalize_number(number_of(uri.user)) == normalize_number(number_of(parse_uri(destination.uri).user))
+    if to is None or transport != trunk.transport or to == destination.next_hop or not same_number:
         return None
     if uri.scheme == "sips" and trunk.transport != "TLS":
         return None
     if not any(known.host == to.host or known.trusts(to.host) for known in trunk.trunks):
         return None
-    return replace(goal, uri=uri.text, next_hop=to, onward=True)
+    return replace(destination, uri=uri.text, next_hop=to, was_redirected=True)
 
 
-def _of_line(
+def _line_destinations(
     name: str, lines: LineLookup, contacts: Callable[[str], tuple[tuple[str, Address], ...]], headers: Headers
 ) -> tuple[DialDestination, ...]:
     line = lines.line(name)
@@ -263,21 +263,21 @@ def _query(text: str) -> Headers:
     return tuple((unquote(name), unquote(value)) for name, _, value in pairs)
 
 
-def named(call: CallSid, account: AccountSid) -> Headers:
+def call_headers(call: CallSid, account: AccountSid) -> Headers:
     """The header fields by which a phone can tell an application which call it is in. Source: TwiML <Sip>."""
     return (("X-Twilio-CallSid", call), ("X-Twilio-AccountSid", account), ("X-Twilio-ApiVersion", "2010-04-01"))
 
 
-def about(headers: Headers) -> tuple[tuple[str, str], ...]:
+def answer_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
     """What an application is told of an answer: its Call-ID, and header fields of its own, which begin with X-.
 
     Source: TwiML <Sip>, DialSipCallId and DialSipHeader_.
     """
     call_ids = [("DialSipCallId", value) for name, value in headers if name.lower() in ("call-id", "i")]
     own = [(f"DialSipHeader_{name}", value) for name, value in headers if name.lower().startswith("x-")]
-    return (*call_ids[:1], *own[:MOST_TOLD])
+    return (*call_ids[:1], *own[:MAX_REPORTED_HEADERS])
 
 
-def caller_of(from_: str) -> str:
+def from_user(from_uri: str) -> str:
     """What stands in From: the user part, or a whole SIP URI. A client is known by its bare name."""
-    return from_[7:] if from_.lower().startswith("client:") else from_
+    return from_uri[7:] if from_uri.lower().startswith("client:") else from_uri

@@ -11,7 +11,7 @@ from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
-from holdfast.voice.runtime.sip.config.settings import reached_here
+from holdfast.voice.runtime.sip.config.settings import loopback_form
 from holdfast.voice.runtime.sip.dial_plan import LineLookup
 from holdfast.voice.sip.effects import Address, Headers, Invited
 from holdfast.voice.sip.errors import UriUnreadable
@@ -70,20 +70,20 @@ class InboundAdmission:
     def __init__(
         self, lines: DirectoryPort, listening: Address, *, trust_loopback: bool, trusted_proxies: Iterable[str] = ()
     ) -> None:
-        self._lines = lines
-        self._proxies = tuple(trusted_proxies)
-        self._ours = reached_here(listening)
+        self._directory = lines
+        self._trusted_proxies = tuple(trusted_proxies)
+        self._own_address = loopback_form(listening)
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
     def ha1_of(self, user: str) -> Ha1 | None:
         """Source: sip.settings.Policy."""
-        line = self._lines.line(user)
+        line = self._directory.line(user)
         return None if line is None else line.ha1
 
     def may_call_unauthenticated(self, source: Address) -> bool:
         """Source: sip.settings.Policy."""
         local = self._local and ip_address(source.host).is_loopback
-        return local or source == self._ours or self._lines.trusts(source.host)
+        return local or source == self._own_address or self._directory.trusts(source.host)
 
     def is_registrar(self) -> bool:
         """Source: sip.settings.Policy."""
@@ -91,10 +91,10 @@ class InboundAdmission:
 
     def is_trusted_proxy(self, host: str) -> bool:
         """Source: sip.settings.Policy."""
-        return passes_on(host, self._proxies, self._lines)
+        return is_proxy_or_trunk(host, self._trusted_proxies, self._directory)
 
 
-def passes_on(host: str, proxies: Iterable[str], lines: DirectoryPort) -> bool:
+def is_proxy_or_trunk(host: str, proxies: Iterable[str], lines: DirectoryPort) -> bool:
     """Whether a host is believed when it says whose signalling it passes on: proxies of ours, and trunks."""
     address = ip_address(host)
     return any(address in ip_network(network) for network in proxies) or lines.trusts(host)
@@ -112,7 +112,7 @@ def may_call(line: LineRecord, called: str) -> bool:
     return any(form.startswith(prefix) for form in (called, normalize_number(called)) for prefix in line.may_call)
 
 
-def dialled(invited: Invited, trunks: LineRegistered) -> str:
+def dialled_number(invited: Invited, trunks: LineRegistered) -> str:
     """Whom a call in is for: the Request-URI's user; of a trunk that calls us by our registration, the To's.
 
     Source: RFC 3261 §16.5 (the Request-URI becomes the registered contact, To stays).
@@ -126,7 +126,7 @@ def dialled(invited: Invited, trunks: LineRegistered) -> str:
         return invited.called
 
 
-def unanswered(invited: Invited, lines: LineLookup) -> str:
+def no_answer_reason(invited: Invited, lines: LineLookup) -> str:
     """Why nothing answers a call in, for the log."""
     called = invited.called[:64]
     why = "no voice URL answers it"
@@ -135,7 +135,7 @@ def unanswered(invited: Invited, lines: LineLookup) -> str:
     return f"404 for {called!r}, dialled by {invited.caller[:64]!r} at {invited.source.host}: {why}"
 
 
-def received(
+def receive_call(
     call: CallSid, account: AccountSid, invited: Invited, answer: AnsweringDocument, ours: Address
 ) -> ReceiveCall:
     """What the engine hears of a call in. Numbers stay numbers; any other name becomes a SIP URI, as on the cloud.

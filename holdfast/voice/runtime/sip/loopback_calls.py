@@ -27,15 +27,15 @@ SCHEME = "app:"
 HEADER = "X-Holdfast-Word"
 APPLICATION_INVALID = 21218
 """Source: Twilio error dictionary, "invalid ApplicationSid"."""
-MOST_UNDER_WAY = 1000
+MAX_PENDING = 1000
 """Calls to ourselves whose INVITE has not come back; the oldest are forgotten."""
-MOST_HOPS = 10
+MAX_HOPS = 10
 """How often a call may come back to us: a number whose document dials that number would take every row there is."""
 TOO_MANY_HOPS = 483
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _UnderWay:
+class _PendingCall:
     from_: str
     to: str
     answer: AnsweringDocument
@@ -47,7 +47,7 @@ class _UnderWay:
 class LoopbackArrival:
     """A call to ourselves that came back: what the engine hears of it, and how many such calls led to it."""
 
-    told: ReceiveCall
+    command: ReceiveCall
     hops: int
 
 
@@ -57,9 +57,9 @@ class LoopbackCalls:
 
     directory: DirectoryPort
     account: AccountSid
-    _known: dict[str, _UnderWay] = field(default_factory=dict)
+    _pending: dict[str, _PendingCall] = field(default_factory=dict)
 
-    def goal(self, effect: PlaceLeg, ours: Address, *, hops: int = 0) -> DialDestination | None:
+    def destination(self, effect: PlaceLeg, own_address: Address, *, hops: int = 0) -> DialDestination | None:
         """The call to ourselves that reaches an application or a number of ours; None when the target is neither.
 
         `hops` are the calls to ourselves that led to the one that calls. Raises: Unreachable.
@@ -69,25 +69,25 @@ class LoopbackCalls:
             user, found = self._application(effect, hops + 1)
         elif (answer := self._number(target)) is not None:
             user = normalize_number(target.to.strip())
-            found = _UnderWay(from_=effect.from_, to=user, answer=answer, hops=hops + 1)
+            found = _PendingCall(from_=effect.from_, to=user, answer=answer, hops=hops + 1)
         else:
             return None
-        if found.hops > MOST_HOPS:
-            message = f"{user[:40]!r} dials itself, or others that dial it: {MOST_HOPS} calls led to this one"
+        if found.hops > MAX_HOPS:
+            message = f"{user[:40]!r} dials itself, or others that dial it: {MAX_HOPS} calls led to this one"
             raise Unreachable(message, sip_code=TOO_MANY_HOPS, twilio_code=NUMBER_UNREACHABLE)
-        word = secrets.token_urlsafe(24)
-        self._known[word] = found
-        while len(self._known) > MOST_UNDER_WAY:
-            del self._known[next(iter(self._known))]
+        token = secrets.token_urlsafe(24)
+        self._pending[token] = found
+        while len(self._pending) > MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
         return DialDestination(
-            uri=contact_at(user, ours),
-            next_hop=ours,
-            headers=((HEADER, word),),
-            is_ours=True,
+            uri=contact_at(user, own_address),
+            next_hop=own_address,
+            headers=((HEADER, token),),
+            is_loopback=True,
             rtp_source="named",
         )
 
-    def _application(self, effect: PlaceLeg, hops: int) -> tuple[str, _UnderWay]:
+    def _application(self, effect: PlaceLeg, hops: int) -> tuple[str, _PendingCall]:
         """The SID of an application, and its call.
 
         Shape: the target's `parameters` may hold `To` and `customerId`; all others are the caller's own.
@@ -102,7 +102,7 @@ class LoopbackCalls:
         to, customer = given.pop("To", sid), given.pop("customerId", self.account)
         own = tuple((f"Param_{name}", value) for name, value in given.items())
         extra = (("customerId", customer), *own)
-        return sid, _UnderWay(from_=effect.from_, to=to, answer=answer, hops=hops, extra=extra)
+        return sid, _PendingCall(from_=effect.from_, to=to, answer=answer, hops=hops, extra=extra)
 
     def _number(self, target: Target) -> AnsweringDocument | None:
         """What answers a number of ours; None of anything else, and where a line of that name is rung instead."""
@@ -111,13 +111,13 @@ class LoopbackCalls:
             return None
         return self.directory.answer_of_number(to)
 
-    def received(self, call: CallSid, invited: Invited) -> LoopbackArrival | None:
+    def claim(self, call: CallSid, invited: Invited) -> LoopbackArrival | None:
         """What becomes of a call of ours to ourselves that came back; None of any other call."""
-        word = next((value for name, value in invited.headers if name.lower() == HEADER.lower()), "")
-        found = self._known.pop(word, None)
+        token = next((value for name, value in invited.headers if name.lower() == HEADER.lower()), "")
+        found = self._pending.pop(token, None)
         if found is None:
             return None
-        told = ReceiveCall(
+        command = ReceiveCall(
             call=call,
             account=self.account,
             from_=found.from_,
@@ -127,4 +127,4 @@ class LoopbackCalls:
             phone_number_sid=found.answer.phone_number_sid,
             extra=found.extra,
         )
-        return LoopbackArrival(told=told, hops=found.hops)
+        return LoopbackArrival(command=command, hops=found.hops)

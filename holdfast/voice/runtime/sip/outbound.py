@@ -1,6 +1,4 @@
-"""Calls out: every way to reach a target is tried, one trunk after another where one fails, and the first that answers
-wins.
-"""
+"""Place the calls of the engine: try every way to reach a target, one trunk after another, until one answers."""
 
 from __future__ import annotations
 
@@ -14,12 +12,12 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.sip.dial_plan import (
     DialDestination,
     Unreachable,
-    about,
-    caller_of,
-    goals,
+    answer_headers,
+    call_headers,
+    destinations_of,
+    from_user,
     is_redirect,
-    named,
-    redirected,
+    redirect_destination,
 )
 from holdfast.voice.runtime.sip.inbound import DirectoryPort
 from holdfast.voice.runtime.sip.legs.context import SipContext
@@ -35,191 +33,201 @@ from holdfast.voice.sip.sdp.offer import AnyDestination, Codec, make_offer
 
 log = logging.getLogger(__name__)
 
-SAFE_BYTES = 1300
+MAX_UDP_BYTES = 1300
 """A larger request may be cut in parts on its way. Source: RFC 3261 §18.1.1."""
-NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
+REDIRECT_NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
 
 
 class OutboundCalls:
     """What becomes of the legs the engine places, until they are answered or refused."""
 
     def __init__(
-        self, desk: SipContext, directory: DirectoryPort, ourselves: LoopbackCalls, agreeing: LegNegotiation
+        self, context: SipContext, directory: DirectoryPort, loopback_calls: LoopbackCalls, negotiation: LegNegotiation
     ) -> None:
-        self._desk = desk
+        self._context = context
         self._directory = directory
-        self._ourselves = ourselves
-        self._agreeing = agreeing
+        self._loopback_calls = loopback_calls
+        self._negotiation = negotiation
 
     async def place(self, leg: SipLeg, effect: PlaceLeg) -> None:
         """Open a row and call every contact of the target at once."""
         try:
-            found = self._goals(effect)
-            row = await self._desk.rows.open(leg)
+            found = self._destinations(effect)
+            row = await self._context.rows.open(leg)
         except Unreachable as wrong:
-            self._refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
+            self._post_refused(leg, wrong.sip_code, wrong.message, code=wrong.twilio_code)
             return
         except VoiceError as wrong:
             log.warning("call=%s not placed: %s", leg.call, wrong.message)
-            self._refused(leg, wrong.sip, wrong.message)
+            self._post_refused(leg, wrong.sip, wrong.message)
             return
         if row is None:
             return
         leg.row = row
-        for goal in found:
-            self._invite(leg, goal, effect)
+        for destination in found:
+            self._invite(leg, destination, effect)
         if leg.all_refused():
-            self._refused(leg, *leg.best_refusal())
+            self._post_refused(leg, *leg.best_refusal())
 
-    def _invite(self, leg: SipLeg, goal: DialDestination, effect: PlaceLeg) -> None:
+    def _invite(self, leg: SipLeg, destination: DialDestination, effect: PlaceLeg) -> None:
         """Call one contact."""
-        desk = self._desk
+        context = self._context
         assert leg.row is not None
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
-        sealing, first = desk.settings.sealing(goal.transport), self._spoken_by(effect.beside)
-        destinations = AnyDestination() if goal.is_ours else desk.own_ports
+        srtp_policy, preferred = context.settings.srtp_policy(destination.transport), self._codec_of(effect.beside)
+        destinations = AnyDestination() if destination.is_loopback else context.own_ports
         negotiation, offer = make_offer(
-            leg.begin((leg.row.ip, leg.row.port), sealing, first=first, destinations=destinations)
+            leg.begin_negotiation(
+                (leg.row.ip, leg.row.port), srtp_policy, preferred=preferred, destinations=destinations
+            )
         )
-        leg.forks[session] = fork = Fork(negotiation=negotiation, goal=goal, asked=effect)
-        desk.ladder.note(session, leg.call)
+        leg.forks[session] = fork = Fork(negotiation=negotiation, destination=destination, effect=effect)
+        context.trace.assign(session, leg.call)
         credentials = None
         if effect.target.username:
             credentials = DigestCredentials(user=effect.target.username, password=effect.target.password or "")
-        caller = caller_of(effect.from_)
+        caller = from_user(effect.from_)
         try:
-            asked = desk.agent.invite(
+            effects = context.agent.invite(
                 session,
-                goal.uri,
-                now=desk.now(),
+                destination.uri,
+                now=context.now(),
                 sdp=offer,
-                next_hop=goal.next_hop,
-                caller=goal.from_(caller),
+                next_hop=destination.next_hop,
+                caller=destination.from_uri(caller),
                 caller_name=effect.caller_name or "",
-                credentials=goal.credentials or credentials,
-                headers=(*goal.headers, *goal.asserted(caller), *named(leg.call, desk.account)),
+                credentials=destination.credentials or credentials,
+                headers=(
+                    *destination.headers,
+                    *destination.identity_headers(caller),
+                    *call_headers(leg.call, context.account),
+                ),
             )
         except UriUnreadable as wrong:
             fork.refused = (wrong.sip, wrong.message)
             return
-        largest = max((len(one.data) for one in asked if isinstance(one, s.SendMessage)), default=0)
-        if goal.transport == "UDP" and largest > SAFE_BYTES:
+        largest = max((len(effect.data) for effect in effects if isinstance(effect, s.SendMessage)), default=0)
+        if destination.transport == "UDP" and largest > MAX_UDP_BYTES:
             log.warning(
                 "call=%s fact=LargeInvite bytes=%d: one part lost on the way loses all; use tcp", leg.call, largest
             )
-        desk.do(asked)
-        if goal.instead is not None:
-            asyncio.get_running_loop().call_later(desk.settings.trunk_patience_s, self._lose_patience, leg, session)
+        context.carry_out(effects)
+        if destination.fallback is not None:
+            asyncio.get_running_loop().call_later(
+                context.settings.trunk_timeout_s, self._give_up_silent_trunk, leg, session
+            )
 
-    def _lose_patience(self, leg: SipLeg, session: SessionId) -> None:
+    def _give_up_silent_trunk(self, leg: SipLeg, session: SessionId) -> None:
         """A trunk that says nothing at all is given up long before its transaction is, where there is another.
 
         Deviation: RFC 3263 §4.3 waits for the transaction to fail, which takes 32 s over UDP.
         """
-        desk = self._desk
-        if not leg.gone and leg.session is None and desk.agent.has_no_response(session):
-            desk.do(desk.agent.cancel(session, now=desk.now()))
-            self._give_up(leg, session, 408)
+        context = self._context
+        if not leg.is_discarded and leg.session is None and context.agent.has_no_response(session):
+            context.carry_out(context.agent.cancel(session, now=context.now()))
+            self._try_next_trunk(leg, session, 408)
 
-    def _give_up(self, leg: SipLeg, session: SessionId, status: int) -> None:
+    def _try_next_trunk(self, leg: SipLeg, session: SessionId, status: int) -> None:
         """Try the next trunk in place of one that fails us."""
         fork = leg.forks[session]
-        if fork.given_up or fork.goal.instead is None:
+        if fork.given_up or fork.destination.fallback is None:
             return
-        trunk = fork.goal.next_hop
+        trunk = fork.destination.next_hop
         log.warning("call=%s fact=TrunkFailed trunk=%s status=%d: the next is tried", leg.call, trunk, status)
-        self._instead(leg, session, fork.goal.instead)
+        self._replace_fork(leg, session, fork.destination.fallback)
 
-    def _instead(self, leg: SipLeg, session: SessionId, goal: DialDestination) -> None:
+    def _replace_fork(self, leg: SipLeg, session: SessionId, destination: DialDestination) -> None:
         """Call this in place of what was called; its refusal is nobody's."""
         fork = leg.forks[session]
         fork.given_up = True
         if leg.early is not None and leg.early[0] == session:
             leg.early = None
-        self._invite(leg, goal, fork.asked)
+        self._invite(leg, destination, fork.effect)
 
-    def _goals(self, effect: PlaceLeg) -> tuple[DialDestination, ...]:
+    def _destinations(self, effect: PlaceLeg) -> tuple[DialDestination, ...]:
         """Every way to reach whom a leg is for. Raises: Unreachable."""
-        beside = None if effect.beside is None else self._desk.legs.get(effect.beside)
-        here = self._ourselves.goal(effect, self._desk.sip.shown[0], hops=0 if beside is None else beside.hops)
-        if here is not None:
-            return (here,)
-        return goals(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_ours)
+        beside_leg = None if effect.beside is None else self._context.legs.get(effect.beside)
+        loopback = self._loopback_calls.destination(
+            effect, self._context.endpoint.advertised[0], hops=0 if beside_leg is None else beside_leg.hops
+        )
+        if loopback is not None:
+            return (loopback,)
+        return destinations_of(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_own_uri)
 
-    def _spoken_by(self, call: CallSid | None) -> Codec | None:
+    def _codec_of(self, call: CallSid | None) -> Codec | None:
         """The codec agreed with a call's phone, if any is."""
-        leg = None if call is None else self._desk.legs.get(call)
+        leg = None if call is None else self._context.legs.get(call)
         agreed = None if leg is None or leg.negotiation is None else leg.negotiation.agreed
         return None if agreed is None else agreed.codec
 
-    def progressed(self, leg: SipLeg, event: s.Progressed) -> None:
+    def handle_progress(self, leg: SipLeg, event: s.Progressed) -> None:
         """A called phone rings; its sound before the answer is heard if its description can be agreed with."""
         early = None
         if event.sdp is not None and leg.session is None:
             try:
-                early = leg.forks[event.session].describes(event.fork, event.sdp)
+                early = leg.forks[event.session].take_early_answer(event.fork, event.sdp)
             except VoiceError as wrong:
                 log.info("call=%s early description unusable: %s", leg.call, wrong.message)
         if leg.early is not None:
             early = None
         if early is not None:
             leg.early = (event.session, event.fork)
-            self._desk.describe(leg, early, session=event.session, fork=event.fork)
+            self._context.describe(leg, early, session=event.session, fork=event.fork)
         leg.forks[event.session].rang = True
         if event.status in (180, 183) and (early is not None or not leg.rang):
             leg.rang = True
-            self._desk.tell(LegRinging(call=leg.call, early_media=early is not None))
+            self._context.post(LegRinging(call=leg.call, early_media=early is not None))
 
-    def accepted(self, leg: SipLeg, event: s.Accepted) -> None:
+    def handle_accepted(self, leg: SipLeg, event: s.Accepted) -> None:
         """A phone answered. The first of several wins; the others are told that it is over."""
-        desk = self._desk
+        context = self._context
         if leg.session is not None:
-            desk.do(desk.agent.bye(event.session, now=desk.now()))
+            context.carry_out(context.agent.bye(event.session, now=context.now()))
             return
         fork = leg.forks[event.session]
         try:
-            leg.negotiation = fork.answers(event.fork, event.sdp)
+            leg.negotiation = fork.take_final_answer(event.fork, event.sdp)
         except VoiceError as wrong:
             fork.refused = (wrong.sip, wrong.message)
-            desk.do(desk.agent.bye(event.session, now=desk.now()))
+            context.carry_out(context.agent.bye(event.session, now=context.now()))
             if leg.all_refused():
-                self._refused(leg, *leg.best_refusal())
+                self._post_refused(leg, *leg.best_refusal())
             return
         leg.session, leg.answered = event.session, True
         for session, other in leg.forks.items():
             if session != event.session and other.refused is None:
-                desk.do(desk.agent.cancel(session, now=desk.now()))
+                context.carry_out(context.agent.cancel(session, now=context.now()))
         if leg.negotiation.agreed is not None:
-            leg.agreed_at = desk.now()
-            desk.describe(leg, leg.negotiation.agreed)
-            # A phone may answer and hold at once: then nobody hears it first.
-            self._agreeing.note_hold(leg, leg.negotiation.agreed)
-            desk.tell(LegAnswered(call=leg.call, sip=about(event.headers)))
+            leg.agreed_at = context.now()
+            context.describe(leg, leg.negotiation.agreed)
+            # A phone may answer and hold at once: then nobody hears it preferred.
+            self._negotiation.update_hold(leg, leg.negotiation.agreed)
+            context.post(LegAnswered(call=leg.call, sip=answer_headers(event.headers)))
 
-    def fork_refused(self, leg: SipLeg, event: s.Refused) -> None:
+    def handle_refused(self, leg: SipLeg, event: s.Refused) -> None:
         """One of whom is called for a leg refuses, which ends the leg when nobody is left."""
         fork = leg.forks[event.session]
-        onward = redirected(fork.goal, event.status, event.headers)
-        said = f"{event.reason} ({NOT_FOLLOWED})" if is_redirect(event.status) else event.reason
-        fork.refused = (event.status, said)
-        if leg.session is None and onward is not None and not fork.given_up:
-            log.info("call=%s fact=Redirected from=%s to=%s", leg.call, fork.goal.next_hop, onward.next_hop)
-            self._instead(leg, event.session, onward)
-        elif leg.session is None and fork.fails_us(event.status):
-            self._give_up(leg, event.session, event.status)
+        redirected = redirect_destination(fork.destination, event.status, event.headers)
+        reason = f"{event.reason} ({REDIRECT_NOT_FOLLOWED})" if is_redirect(event.status) else event.reason
+        fork.refused = (event.status, reason)
+        if leg.session is None and redirected is not None and not fork.given_up:
+            log.info("call=%s fact=Redirected from=%s to=%s", leg.call, fork.destination.next_hop, redirected.next_hop)
+            self._replace_fork(leg, event.session, redirected)
+        elif leg.session is None and fork.is_trunk_failure(event.status):
+            self._try_next_trunk(leg, event.session, event.status)
         if leg.session is None and leg.all_refused():
-            self._refused(leg, *leg.best_refusal())
+            self._post_refused(leg, *leg.best_refusal())
 
-    def _refused(self, leg: SipLeg, status: int, reason: str, *, code: int = 0) -> None:
-        if not leg.gone:
-            self._desk.forget(leg)
-            self._desk.tell(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))
+    def _post_refused(self, leg: SipLeg, status: int, reason: str, *, code: int = 0) -> None:
+        if not leg.is_discarded:
+            self._context.discard(leg)
+            self._context.post(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))
 
     def _contacts(self, line: str) -> tuple[tuple[str, Address], ...]:
-        return self._desk.agent.contacts(line, self._desk.now())
+        return self._context.agent.contacts(line, self._context.now())
 
-    def _is_ours(self, uri: Uri) -> bool:
+    def _is_own_uri(self, uri: Uri) -> bool:
         """Whether a SIP URI names one of our lines rather than a phone elsewhere."""
-        if uri.host == self._desk.settings.domain.lower():
+        if uri.host == self._context.settings.domain.lower():
             return True
-        return address_of(uri) in (*self._desk.sip.addresses, *self._desk.sip.shown)
+        return address_of(uri) in (*self._context.endpoint.addresses, *self._context.endpoint.advertised)

@@ -12,9 +12,9 @@ from ipaddress import IPv4Address, IPv4Interface, ip_address
 
 from holdfast.voice.runtime.interface_addresses import interface_addresses
 
-FRESH_S = 5.0
+ADDRESS_CACHE_S = 5.0
 """For how long the addresses of this machine are taken to be the same."""
-EVERYBODY = IPv4Address("255.255.255.255")
+LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 
 class OwnPorts:
@@ -28,24 +28,24 @@ class OwnPorts:
     def __init__(
         self,
         *,
-        shown_ip: str | None,
+        advertised_ip: str | None,
         rtp_ip: str | None,
         rows: range,
         open_rows: Callable[[], Collection[int]],
         now: Callable[[], float],
-        machine: Callable[[], tuple[IPv4Interface, ...]] = interface_addresses,
+        read_interfaces: Callable[[], tuple[IPv4Interface, ...]] = interface_addresses,
     ) -> None:
-        self._shown = shown_ip
+        self._advertised_ip = advertised_ip
         self._rtp_ip = rtp_ip
         self._rows = rows
         self._open_rows = open_rows
         self._now = now
-        self._machine = machine
+        self._read_interfaces = read_interfaces
         self._listening: list[tuple[str, int]] = []
-        self._known: tuple[IPv4Interface, ...] = ()
-        self._known_until = float("-inf")
+        self._cached: tuple[IPv4Interface, ...] = ()
+        self._cached_until = float("-inf")
 
-    def listen(self, host: str, port: int) -> None:
+    def add_listener(self, host: str, port: int) -> None:
         """A socket of ours listens there."""
         self._listening.append((host, port))
 
@@ -54,12 +54,12 @@ class OwnPorts:
         address = _ipv4(host)
         if address is None:
             return None
-        if self._is_many(address):
+        if self._is_group(address):
             return f"{host} is many hosts, and a call has one"
         for listening, its_port in self._listening:
-            if its_port in (port, port + 1) and self._leads_to(address, listening):
+            if its_port in (port, port + 1) and self._reaches(address, listening):
                 return f"{host} port {port} is a port of this server"
-        if self._leads_to(address, self._rtp_ip) and self._is_row(address, port):
+        if self._reaches(address, self._rtp_ip) and self._is_row(address, port):
             return f"{host} port {port} is a port of this server, where it awaits sound"
         return None
 
@@ -74,28 +74,28 @@ class OwnPorts:
         reached = [port] if port in self._rows else []
         if port + 1 in self._rows[::2]:  # the RTP port of the next row
             reached.append(port + 1)
-        return any(not _is_held(str(address), each) for each in reached)
+        return any(not _is_bound(str(address), each) for each in reached)
 
-    def _leads_to(self, address: IPv4Address, listening: str | None) -> bool:
+    def _reaches(self, address: IPv4Address, listening: str | None) -> bool:
         """Whether what is sent to an address comes to who listens at another."""
-        if str(address) == self._shown:
+        if str(address) == self._advertised_ip:
             return True
         ours = None if listening is None else ip_address(listening)
         if ours is None or ours.is_unspecified:
             return address.is_loopback or any(address == known.ip for known in self._addresses())
         return address == ours
 
-    def _is_many(self, address: IPv4Address) -> bool:
+    def _is_group(self, address: IPv4Address) -> bool:
         """Multicast, and broadcast in a network of this machine, by its first address too as of old."""
-        if address.is_multicast or address == EVERYBODY:
+        if address.is_multicast or address == LIMITED_BROADCAST:
             return True
         networks = (known.network for known in self._addresses() if known.network.prefixlen < 31)
         return any(address in (each.broadcast_address, each.network_address) for each in networks)
 
     def _addresses(self) -> tuple[IPv4Interface, ...]:
-        if self._now() >= self._known_until:
-            self._known, self._known_until = self._machine(), self._now() + FRESH_S
-        return self._known
+        if self._now() >= self._cached_until:
+            self._cached, self._cached_until = self._read_interfaces(), self._now() + ADDRESS_CACHE_S
+        return self._cached
 
 
 def _ipv4(host: str) -> IPv4Address | None:
@@ -104,7 +104,7 @@ def _ipv4(host: str) -> IPv4Address | None:
     return address if isinstance(address, IPv4Address) else address.ipv4_mapped
 
 
-def _is_held(host: str, port: int) -> bool:
+def _is_bound(host: str, port: int) -> bool:
     """Whether a program of this machine has the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -23,7 +23,7 @@ from holdfast.voice.sip.registrar.registrar import Binding, Bindings
 log = logging.getLogger(__name__)
 
 _KIND = "registration"
-AGAIN_S = 5.0
+RETRY_S = 5.0
 """After this long a store that failed is tried again."""
 
 
@@ -32,16 +32,16 @@ class StoredRegistrations:
 
     def __init__(self, store: KeyValues | None = None) -> None:
         self._store = store
-        self._due: dict[str, str] = {}
+        self._pending: dict[str, str] = {}
         """What is to be written for a line; "" when it has no contact any more."""
         self._changed = asyncio.Event()
         self._failed = False
 
-    def changed(self, line: str, contacts: Bindings) -> None:
+    def update(self, line: str, contacts: Bindings) -> None:
         """These are the contacts of a line from now on."""
         if self._store is not None:
-            kept = [[*key, asdict(binding)] for key, binding in contacts.items()]
-            self._due[line] = json.dumps(kept) if kept else ""
+            stored = [[*key, asdict(binding)] for key, binding in contacts.items()]
+            self._pending[line] = json.dumps(stored) if stored else ""
             self._changed.set()
 
     async def load(self) -> Mapping[str, Bindings]:
@@ -56,13 +56,13 @@ class StoredRegistrations:
             await self._changed.wait()
             self._changed.clear()
             if not await self.write():
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
                 self._changed.set()
 
     async def write(self) -> bool:
         """Write all that is due; whether the store took it."""
-        while self._store is not None and self._due:
-            line, text = self._due.popitem()
+        while self._store is not None and self._pending:
+            line, text = self._pending.popitem()
             try:
                 if text:
                     await self._store.put(_KIND, line, text)
@@ -71,7 +71,7 @@ class StoredRegistrations:
             except StoreFailed as error:
                 if not self._failed:
                     log.error("line=%s: its contacts could not be kept yet: %s", line, error.message)
-                self._due.setdefault(line, text)  # else the phone has registered anew meanwhile
+                self._pending.setdefault(line, text)  # else the phone has registered anew meanwhile
                 self._failed = True
                 return False
             self._failed = False
@@ -80,10 +80,10 @@ class StoredRegistrations:
 
 def read_contacts(text: str) -> Bindings:
     """The contacts that were written. Raises: KeyError, TypeError, ValueError, UriUnreadable."""
-    kept = json.loads(text)
-    if not isinstance(kept, list):
-        raise TypeError(f"a {type(kept).__name__} is no list of contacts")
-    return {(str(address), str(host)): _binding(told) for address, host, told in kept}
+    stored = json.loads(text)
+    if not isinstance(stored, list):
+        raise TypeError(f"a {type(stored).__name__} is no list of contacts")
+    return {(str(address), str(host)): _binding(binding) for address, host, binding in stored}
 
 
 def _read(line: str, text: str) -> Bindings:
@@ -94,18 +94,18 @@ def _read(line: str, text: str) -> Bindings:
         return {}
 
 
-def _binding(told: Mapping[str, Any]) -> Binding:
+def _binding(stored: Mapping[str, Any]) -> Binding:
     """Raises: KeyError, TypeError, ValueError."""
-    host, port, _ = told["to"]
-    instance, flow = told["instance"] or ("", "")
+    host, port, _ = stored["to"]
+    instance, flow = stored["instance"] or ("", "")
     return Binding(
-        uri=parse_uri(told["uri"]).text,
+        uri=parse_uri(stored["uri"]).text,
         to=Address(str(ip_address(host)), int(port)),
-        registered_at=float(told["registered_at"]),
-        expires_at=float(told["expires_at"]),
-        call_id=str(told["call_id"]),
-        cseq=int(told["cseq"]),
-        preference=float(told["preference"]),
+        registered_at=float(stored["registered_at"]),
+        expires_at=float(stored["expires_at"]),
+        call_id=str(stored["call_id"]),
+        cseq=int(stored["cseq"]),
+        preference=float(stored["preference"]),
         instance=(instance, flow) if instance else None,
-        behind=None if told.get("behind") is None else str(ip_address(told["behind"])),
+        behind=None if stored.get("behind") is None else str(ip_address(stored["behind"])),
     )

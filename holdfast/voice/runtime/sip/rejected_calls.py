@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from holdfast.voice.model.ids import CallSid
 
-MOST_TOLD = 10
-TOLD_EVERY_S = 10.0
+MAX_LINES = 10
+LOG_INTERVAL_S = 10.0
 """No more than `MOST_TOLD` lines in this time: whoever dials at random dials much."""
 
 log = logging.getLogger(__name__)
@@ -22,12 +22,12 @@ class RejectedCalls:
         self._count = 0
         self._until = 0.0
 
-    def tell(self, call: CallSid, why: str) -> None:
+    def log_rejection(self, call: CallSid, why: str) -> None:
         """One more."""
         if self._now() >= self._until:
-            if self._count > MOST_TOLD:
-                log.info("%d more calls were turned away", self._count - MOST_TOLD)
-            self._count, self._until = 0, self._now() + TOLD_EVERY_S
+            if self._count > MAX_LINES:
+                log.info("%d more calls were turned away", self._count - MAX_LINES)
+            self._count, self._until = 0, self._now() + LOG_INTERVAL_S
         self._count += 1
-        if self._count <= MOST_TOLD:
+        if self._count <= MAX_LINES:
             log.info("call=%s turned away: %s", call, why)

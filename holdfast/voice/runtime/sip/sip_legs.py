@@ -43,16 +43,16 @@ from holdfast.voice.runtime.sip.config.settings import (
 from holdfast.voice.runtime.sip.inbound import (
     DirectoryPort,
     InboundAdmission,
-    dialled,
+    dialled_number,
+    is_proxy_or_trunk,
     may_call,
-    passes_on,
-    received,
+    no_answer_reason,
+    receive_call,
     rtp_source_of,
-    unanswered,
 )
 from holdfast.voice.runtime.sip.legs.context import SipContext
-from holdfast.voice.runtime.sip.legs.dtmf_dedup import TOGETHER_S, ReportedDigit
-from holdfast.voice.runtime.sip.legs.leg import SipLeg, cause_of
+from holdfast.voice.runtime.sip.legs.dtmf_dedup import PAIRING_WINDOW_S, ReportedDigit
+from holdfast.voice.runtime.sip.legs.leg import SipLeg, leg_end_cause
 from holdfast.voice.runtime.sip.legs.media_rows import RowsPort
 from holdfast.voice.runtime.sip.loopback_calls import LoopbackCalls
 from holdfast.voice.runtime.sip.negotiation import LegNegotiation
@@ -77,7 +77,7 @@ __all__ = ["SipLegs", "SipSettings"]
 log = logging.getLogger(__name__)
 
 SESSION_PROGRESS = 183
-GOODBYE_S = 1.0
+BYE_TIMEOUT_S = 1.0
 """How long the phones may take to answer our last BYEs."""
 
 
@@ -94,28 +94,28 @@ class SipLegs:
         account: AccountSid,
         directory: DirectoryPort,
         media: RowsPort,
-        tell: Callable[[LegFact | ReceiveCall], None],
-        seen: Seen,
+        post: Callable[[LegFact | ReceiveCall], None],
+        on_trace: Seen,
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
         registrations: StoredRegistrations | None = None,
     ) -> None:
-        self._desk = SipContext(
+        self._context = SipContext(
             settings,
             account=account,
             media=media,
-            tell=tell,
-            seen=seen,
+            post=post,
+            on_trace=on_trace,
             now=clock,
-            trusts=lambda host: passes_on(host, settings.trusted_proxies, directory),
+            is_trusted_proxy=lambda host: is_proxy_or_trunk(host, settings.trusted_proxies, directory),
         )
         self._directory = directory
-        self._ourselves = LoopbackCalls(directory, account)
+        self._loopback_calls = LoopbackCalls(directory, account)
         self._tasks = tasks
-        self._agreeing = LegNegotiation(self._desk)
-        self._placing = OutboundCalls(self._desk, directory, self._ourselves, self._agreeing)
-        self._turned_away = RejectedCalls(clock)
-        self._is_ending = False
+        self._negotiation = LegNegotiation(self._context)
+        self._outbound = OutboundCalls(self._context, directory, self._loopback_calls, self._negotiation)
+        self._rejected_calls = RejectedCalls(clock)
+        self._is_stopping = False
         self.trunks = Trunks()
         self.registrations = registrations or StoredRegistrations()
 
@@ -123,144 +123,146 @@ class SipLegs:
 
     async def open(self) -> Address:
         """Listen; the address that was taken. Raises: OSError."""
-        desk = self._desk
+        context = self._context
         known = await self.registrations.load()
-        desk.sip = await open_endpoint(
-            desk.settings,
+        context.endpoint = await open_endpoint(
+            context.settings,
             secret=secrets.token_bytes(32),
             policy=lambda listening: InboundAdmission(
                 self._directory,
                 listening,
-                trust_loopback=desk.settings.trust_loopback,
-                trusted_proxies=desk.settings.trusted_proxies,
+                trust_loopback=context.settings.trust_loopback,
+                trusted_proxies=context.settings.trusted_proxies,
             ),
-            happened=self._event,
-            now=desk.now,
+            on_event=self._handle_event,
+            now=context.now,
             tasks=self._tasks,
             tls_name=self._directory.tls_name,
         )
-        for address in (*desk.sip.addresses, *desk.sip.shown):
-            desk.own_ports.listen(address.host, address.port)
-        if desk.settings.http is not None:
-            desk.own_ports.listen(*desk.settings.http)
+        for address in (*context.endpoint.addresses, *context.endpoint.advertised):
+            context.own_ports.add_listener(address.host, address.port)
+        if context.settings.http is not None:
+            context.own_ports.add_listener(*context.settings.http)
         for line, contacts in known.items():
-            desk.agent.restore_contacts(line, contacts, desk.now())
+            context.agent.restore_contacts(line, contacts, context.now())
         self.follow_trunks()
-        return desk.sip.address
+        return context.endpoint.address
 
     @property
     def address(self) -> Address:
         """Where phones reach us."""
-        return self._desk.sip.address
+        return self._context.endpoint.address
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Where phones reach us, by each transport."""
-        return self._desk.sip.addresses
+        return self._context.endpoint.addresses
 
     @property
     def rows(self) -> KeysView[CallSid]:
         """The calls that have a row in the media plane."""
-        return self._desk.rows.calls()
+        return self._context.rows.calls()
 
     async def drained(self, *, timeout_s: float) -> None:
         """Return once every phone has answered our goodbye, or the time is over."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._desk.sip.rest()
-                await self.trunks.gone()
+                await self._context.endpoint.wait_idle()
+                await self.trunks.wait_unregistered()
         except TimeoutError:
             log.info("some phones or trunks did not answer our goodbye")
 
-    def begin_end(self) -> None:
+    def refuse_new_calls(self) -> None:
         """From now on no call begins by a phone's INVITE. Calls that are on go on until they are hung up."""
-        self._is_ending = True
-        self._desk.agent.begin_shutdown()
+        self._is_stopping = True
+        self._context.agent.begin_shutdown()
 
     async def close(self) -> None:
         """Say goodbye to every phone that is left, wait a moment for their answers, and give the port back."""
-        desk = self._desk
-        for call in tuple(desk.legs):
+        context = self._context
+        for call in tuple(context.legs):
             self.carry_out(HangUpLeg(call=call))
-        desk.do(self.trunks.follow((), desk.agent, desk.now()))
-        await self.drained(timeout_s=GOODBYE_S)
-        desk.sip.close()
+        context.carry_out(self.trunks.update((), context.agent, context.now()))
+        await self.drained(timeout_s=BYE_TIMEOUT_S)
+        context.endpoint.close()
 
     def follow_trunks(self) -> None:
         """Register with the trunks where the directory wants it now, and no other."""
-        desk = self._desk
-        desk.do(self.trunks.follow(self._directory.trunks(), desk.agent, desk.now()))
+        context = self._context
+        context.carry_out(self.trunks.update(self._directory.trunks(), context.agent, context.now()))
 
-    def standing(self, trunk: RouteRecord) -> TrunkStatus | None:
+    def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
         """How we stand with a trunk; None when we do not register there."""
-        return self.trunks.of(trunk)
+        return self.trunks.status_of(trunk)
 
-    def registered(self, line: str) -> bool:
+    def is_registered(self, line: str) -> bool:
         """Whether a line can be reached now."""
-        return bool(self._desk.agent.contacts(line, self._desk.now()))
+        return bool(self._context.agent.contacts(line, self._context.now()))
 
-    def describe_again(self) -> None:
+    def repeat_descriptions(self) -> None:
         """Tell the media process, to which nothing could be told for a while, what was agreed with each phone."""
-        self._agreeing.repeat()
+        self._negotiation.repeat()
 
-    def silent(self, call: CallSid, silent_s: float) -> None:
+    def handle_silence(self, call: CallSid, silent_s: float) -> None:
         """Nothing was heard of a leg for so long: one that should have been heard is lost, and hung up on."""
-        desk = self._desk
-        leg = desk.legs.get(call)
+        context = self._context
+        leg = context.legs.get(call)
         if leg is None or leg.session is None or not leg.answered:
             return
-        agreed_s = desk.now() - leg.agreed_at
-        if desk.settings.liveness.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=leg.held, may_speak=leg.may_speak):
+        agreed_s = context.now() - leg.agreed_at
+        if context.settings.liveness.is_lost(
+            silent_s=silent_s, agreed_s=agreed_s, held=leg.held, may_send=leg.may_send
+        ):
             log.warning("call=%s fact=Lost why=no sound for %.0f s", call, silent_s)
-            desk.forget(leg)
-            desk.tell(LegEnded(call=call, cause="lost", sip_code=408))
-            desk.do(desk.agent.bye(leg.session, now=desk.now()))
+            context.discard(leg)
+            context.post(LegEnded(call=call, cause="lost", sip_code=408))
+            context.carry_out(context.agent.bye(leg.session, now=context.now()))
 
-    def heard(self, call: CallSid, packets: int) -> None:
+    def handle_packets(self, call: CallSid, packets: int) -> None:
         """So many packets of a leg's sound have come in all: if that is news, its phone is there."""
-        desk = self._desk
-        leg = desk.legs.get(call)
+        context = self._context
+        leg = context.legs.get(call)
         if leg is not None and leg.session is not None and packets != leg.packets:
             leg.packets = packets
-            desk.agent.record_audio(leg.session, now=desk.now())
+            context.agent.record_audio(leg.session, now=context.now())
 
-    def pressed(self, call: CallSid, digit: str) -> bool:
+    def handle_digit(self, call: CallSid, digit: str) -> bool:
         """A key was heard in the sound of a leg: whether it counts, or INFO told of it before and it did already.
 
         What INFO tells of it afterwards counts no more.
         """
-        leg = self._desk.legs.get(call)
-        return leg is None or leg.keys.press(digit, self._desk.now())
+        leg = self._context.legs.get(call)
+        return leg is None or leg.digits.handle_audio_digit(digit, self._context.now())
 
     # --- the engine's effects
 
     def carry_out(self, effect: LegEffect) -> None:
         """Begin what is asked; outcomes come as facts. A leg that is gone is asked in vain."""
-        desk = self._desk
+        context = self._context
         if isinstance(effect, PlaceLeg):
-            leg = SipLeg(call=effect.call, way="out", known=True)
-            desk.legs[effect.call] = leg
-            self._later("place", self._placing.place(leg, effect))
+            placed = SipLeg(call=effect.call, direction="out", is_posted=True)
+            context.legs[effect.call] = placed
+            self._start_task("place", self._outbound.place(placed, effect))
             return
-        found = desk.legs.get(effect.call)
-        if found is None:
+        leg = context.legs.get(effect.call)
+        if leg is None:
             return
         match effect:
             case RingLeg():
-                self._ring(found, effect)
+                self._ring(leg, effect)
             case AnswerLeg():
-                self._answer(found)
+                self._answer(leg)
             case RefuseLeg():
-                desk.forget(found)
-                if found.session is not None:
-                    desk.do(desk.agent.refuse(found.session, effect.sip_code, now=desk.now()))
+                context.discard(leg)
+                if leg.session is not None:
+                    context.carry_out(context.agent.refuse(leg.session, effect.sip_code, now=context.now()))
             case HangUpLeg():
-                self._hang_up(found)
+                self._hang_up(leg)
             case ReferLeg(target=target):
-                self._refer(found, target)
-            case AnswerReferral(sip_code=sip_code) if found.session is not None:
-                desk.do(desk.agent.answer_refer(found.session, sip_code, now=desk.now()))
-                desk.do(desk.agent.notify_refer(found.session, 200, now=desk.now()))
+                self._refer(leg, target)
+            case AnswerReferral(sip_code=sip_code) if leg.session is not None:
+                context.carry_out(context.agent.answer_refer(leg.session, sip_code, now=context.now()))
+                context.carry_out(context.agent.notify_refer(leg.session, 200, now=context.now()))
             case AnswerReferral():
                 pass
             case _:
@@ -272,212 +274,214 @@ class SipLegs:
         A caller that made no offer had ours in the 180 if it acknowledges that, and else hears nothing before the 200.
         Source: RFC 3960 §3; RFC 6337 §3.1.
         """
-        desk = self._desk
+        context = self._context
         if leg.session is None or leg.answered:
             return
         if not effect.early_media:
-            desk.do(desk.agent.ring(leg.session, now=desk.now(), sdp=leg.ring_with))
-        elif leg.negotiation is not None and leg.negotiation.agreed is not None and leg.answer:
-            desk.do(desk.agent.ring(leg.session, now=desk.now(), status=SESSION_PROGRESS, sdp=leg.answer))
-            self._agreeing.agreed(leg, leg.negotiation.agreed)
-            if leg.reliable:
-                leg.answer = b""
+            context.carry_out(context.agent.ring(leg.session, now=context.now(), sdp=leg.provisional_sdp))
+        elif leg.negotiation is not None and leg.negotiation.agreed is not None and leg.answer_sdp:
+            context.carry_out(
+                context.agent.ring(leg.session, now=context.now(), status=SESSION_PROGRESS, sdp=leg.answer_sdp)
+            )
+            self._negotiation.agreed(leg, leg.negotiation.agreed)
+            if leg.acknowledges_provisional:
+                leg.answer_sdp = b""
 
     def _answer(self, leg: SipLeg) -> None:
-        desk = self._desk
-        if leg.session is None or leg.answered or leg.answer is None:
+        context = self._context
+        if leg.session is None or leg.answered or leg.answer_sdp is None:
             return
-        leg.answered, leg.agreed_at = True, desk.now()
-        desk.do(desk.agent.accept(leg.session, leg.answer or None, now=desk.now()))
+        leg.answered, leg.agreed_at = True, context.now()
+        context.carry_out(context.agent.accept(leg.session, leg.answer_sdp or None, now=context.now()))
         if leg.negotiation is not None and leg.negotiation.agreed is not None:
-            self._agreeing.agreed(leg, leg.negotiation.agreed)
+            self._negotiation.agreed(leg, leg.negotiation.agreed)
 
     def _hang_up(self, leg: SipLeg) -> None:
-        desk = self._desk
-        desk.forget(leg)
-        if leg.session is not None and (leg.way == "out" or leg.answered):
-            desk.do(desk.agent.bye(leg.session, now=desk.now()))
+        context = self._context
+        context.discard(leg)
+        if leg.session is not None and (leg.direction == "out" or leg.answered):
+            context.carry_out(context.agent.bye(leg.session, now=context.now()))
         elif leg.session is not None:
-            desk.do(desk.agent.refuse(leg.session, 480, now=desk.now()))
+            context.carry_out(context.agent.refuse(leg.session, 480, now=context.now()))
         for session in leg.forks:
             if session != leg.session:
-                desk.do(desk.agent.cancel(session, now=desk.now()))
+                context.carry_out(context.agent.cancel(session, now=context.now()))
 
     def _refer(self, leg: SipLeg, target: str) -> None:
         """Ask the phone to call somebody else; one whose call is not answered cannot be asked."""
-        desk = self._desk
+        context = self._context
         if leg.session is None or not leg.answered:
-            desk.tell(LegReferred(call=leg.call, sip_code=481))
+            context.post(LegReferred(call=leg.call, sip_code=481))
         else:
-            desk.do(desk.agent.refer(leg.session, target, now=desk.now()))
+            context.carry_out(context.agent.refer(leg.session, target, now=context.now()))
 
     # --- the agent's events
 
-    def _event(self, event: s.Event) -> None:
-        desk = self._desk
+    def _handle_event(self, event: s.Event) -> None:
+        context = self._context
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-                self.registrations.changed(event.user, desk.agent.restorable_contacts(event.user))
+                self.registrations.update(event.user, context.agent.restorable_contacts(event.user))
             case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
                 pass
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():
-                self.trunks.heard(event, desk.now())
+                self.trunks.handle_event(event, context.now())
             case s.MessageSeen():
-                desk.ladder.show(event)
+                context.trace.record(event)
             case s.Invited():
-                leg = SipLeg(call=desk.ladder.call_of(event.session), way="in", session=event.session)
-                desk.legs[leg.call] = leg
-                self._later("arrive", self._arrive(leg, event))
+                call = context.trace.call_of(event.session)
+                context.legs[call] = SipLeg(call=call, direction="in", session=event.session)
+                self._start_task("arrive", self._handle_invite(context.legs[call], event))
             case _:
-                found = desk.legs.get(desk.ladder.call_of(event.session))
-                if found is not None:
-                    self._happened(found, event)
+                leg = context.legs.get(context.trace.call_of(event.session))
+                if leg is not None:
+                    self._handle_leg_event(leg, event)
 
-    def _later(self, name: str, job: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(job, name=f"sip-{name}")
 
-    async def _arrive(self, leg: SipLeg, invited: s.Invited) -> None:
+    async def _handle_invite(self, leg: SipLeg, invited: s.Invited) -> None:
         """Judge a phone's call and open a row for it, before the engine hears of it.
 
         Whatever can be refused is refused before a row is taken: a row that is given back rests, and calls that never
         begin would leave none for others.
         """
-        desk = self._desk
-        invited = replace(invited, called=dialled(invited, self._directory))
+        context = self._context
+        invited = replace(invited, called=dialled_number(invited, self._directory))
         line = self._directory.line(invited.user) if invited.user is not None else None
         if line is not None and not may_call(line, invited.called):
-            self._turn_away(leg, invited.session, 403, f"line {line.name} may not call {invited.called[:64]!r}")
+            self._reject(leg, invited.session, 403, f"line {line.name} may not call {invited.called[:64]!r}")
             return
-        returned = self._ourselves.received(leg.call, invited)
-        if returned is None and invited.source == desk.sip.itself:
-            self._turn_away(leg, invited.session, 403, "a call from ourselves that we did not make")
+        arrival = self._loopback_calls.claim(leg.call, invited)
+        if arrival is None and invited.source == context.endpoint.self_address:
+            self._reject(leg, invited.session, 403, "a call from ourselves that we did not make")
             return
-        destinations = desk.own_ports if returned is None else AnyDestination()
+        destinations = context.own_ports if arrival is None else AnyDestination()
         leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
-        leg.reliable = invited.reliable
-        sealing = desk.settings.sealing(invited.source.transport)
-        negotiation = leg.begin(desk.rows.unopened, sealing, destinations=destinations)
+        leg.acknowledges_provisional = invited.reliable
+        sealing = context.settings.srtp_policy(invited.source.transport)
+        negotiation = leg.begin_negotiation(context.rows.placeholder, sealing, destinations=destinations)
         try:
             if invited.sdp is not None:
                 answer_offer(negotiation, invited.sdp)
-        except VoiceError as wrong:
-            self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
+        except VoiceError as error:
+            self._reject(leg, invited.session, error.sip, error.message, with_reason=True)
             return
-        if returned is not None:
-            leg.hops, told = returned.hops, returned.told
+        if arrival is not None:
+            leg.hops, command = arrival.hops, arrival.command
             leg.rtp_source = "named"
         else:
             answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
             if answer is None:
-                self._turn_away(leg, invited.session, 404, unanswered(invited, self._directory))
+                self._reject(leg, invited.session, 404, no_answer_reason(invited, self._directory))
                 return
-            told = received(leg.call, desk.account, invited, answer, self.address)
-        if self._refused_at_end(leg, invited.session):
+            command = receive_call(leg.call, context.account, invited, answer, self.address)
+        if self._rejected_while_stopping(leg, invited.session):
             return
         try:
-            row = await desk.rows.open(leg)
+            row = await context.rows.open(leg)
             if row is None:
                 return
             negotiation = replace(negotiation, local=(row.ip, row.port))
             if invited.sdp is None:
-                leg.negotiation, leg.answer = make_offer(negotiation)
-                leg.ring_with = leg.answer if invited.reliable else None
+                leg.negotiation, leg.answer_sdp = make_offer(negotiation)
+                leg.provisional_sdp = leg.answer_sdp if invited.reliable else None
             else:
-                leg.negotiation, leg.answer = answer_offer(negotiation, invited.sdp)
-        except VoiceError as wrong:
-            self._turn_away(leg, invited.session, wrong.sip, wrong.message, tells=True)
+                leg.negotiation, leg.answer_sdp = answer_offer(negotiation, invited.sdp)
+        except VoiceError as error:
+            self._reject(leg, invited.session, error.sip, error.message, with_reason=True)
             return
-        if self._refused_at_end(leg, invited.session):
+        if self._rejected_while_stopping(leg, invited.session):
             return
-        leg.known = True
-        desk.tell(told)
+        leg.is_posted = True
+        context.post(command)
 
-    def _refused_at_end(self, leg: SipLeg, session: SessionId) -> bool:
+    def _rejected_while_stopping(self, leg: SipLeg, session: SessionId) -> bool:
         """Refuse a call if the server is being stopped; return whether it was refused."""
-        if self._is_ending:
+        if self._is_stopping:
             headers = (("Retry-After", str(SHUTDOWN_RETRY_AFTER_S)),)
-            self._turn_away(leg, session, 503, "the server is being stopped", headers=headers)
-        return self._is_ending
+            self._reject(leg, session, 503, "the server is being stopped", headers=headers)
+        return self._is_stopping
 
-    def _turn_away(
+    def _reject(
         self,
         leg: SipLeg,
         session: SessionId,
         status: int,
         why: str,
         *,
-        tells: bool = False,
+        with_reason: bool = False,
         headers: s.Headers = (),
     ) -> None:
         """Refuse a call the engine never hears of; the caller is told why with `tells`. Source: RFC 3261 §20.43."""
-        desk = self._desk
-        desk.forget(leg)
-        self._turned_away.tell(leg.call, why)
-        headers = (*headers, *((("Warning", f'399 {desk.settings.domain} "{why}"'),) if tells else ()))
-        desk.do(desk.agent.refuse(session, status, now=desk.now(), headers=headers))
+        context = self._context
+        context.discard(leg)
+        self._rejected_calls.log_rejection(leg.call, why)
+        headers = (*headers, *((("Warning", f'399 {context.settings.domain} "{why}"'),) if with_reason else ()))
+        context.carry_out(context.agent.refuse(session, status, now=context.now(), headers=headers))
 
-    def _happened(self, leg: SipLeg, event: s.Event) -> None:
+    def _handle_leg_event(self, leg: SipLeg, event: s.Event) -> None:
         """News of a leg that lives."""
-        desk = self._desk
+        context = self._context
         match event:
             case s.Progressed():
-                self._placing.progressed(leg, event)
+                self._outbound.handle_progress(leg, event)
             case s.Accepted():
-                self._placing.accepted(leg, event)
+                self._outbound.handle_accepted(leg, event)
             case s.Refused():
-                self._placing.fork_refused(leg, event)
+                self._outbound.handle_refused(leg, event)
             case s.Confirmed():
-                self._agreeing.confirmed(leg, event)
+                self._negotiation.handle_ack(leg, event)
             case s.Reoffered():
-                self._agreeing.reoffered(leg, event)
+                self._negotiation.handle_offer(leg, event)
             case s.ReofferAnswered(sdp=sdp) if sdp is not None:
-                self._agreeing.take_answer(leg, sdp)
+                self._negotiation.take_answer(leg, sdp)
             case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferPostponed() | s.ReofferWithdrawn():
                 if leg.negotiation is not None:
                     leg.negotiation = withdraw_offer(leg.negotiation)
             case s.ProvisionalAcknowledged():
-                leg.answer = b""
-                self._agreeing.take_answer(leg, event.sdp or b"")
+                leg.answer_sdp = b""
+                self._negotiation.take_answer(leg, event.sdp or b"")
             case s.RefreshDue() | s.ReofferDue():
-                self._agreeing.refresh(leg)
+                self._negotiation.refresh(leg)
             case s.DigitSignalled():
-                self._signalled(leg, event)
+                self._handle_info_digit(leg, event)
             case s.ReferralAnswered(status=status):
-                desk.tell(LegReferred(call=leg.call, sip_code=status))
+                context.post(LegReferred(call=leg.call, sip_code=status))
             case s.Referral():
-                told = ReferralNotified(
+                command = ReferralNotified(
                     call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.expires_s
                 )
-                desk.tell(told)
+                context.post(command)
             case s.Referred(target=target):
-                desk.tell(PhoneRefers(call=leg.call, target=target))
+                context.post(PhoneRefers(call=leg.call, target=target))
             case s.Ended() if event.session == leg.session:
-                desk.forget(leg)
-                if leg.known:
-                    desk.tell(LegEnded(call=leg.call, cause=cause_of(event.cause), sip_code=event.status))
+                context.discard(leg)
+                if leg.is_posted:
+                    context.post(LegEnded(call=leg.call, cause=leg_end_cause(event.cause), sip_code=event.status))
             case _:
                 pass
 
-    def _signalled(self, leg: SipLeg, event: s.DigitSignalled) -> None:
+    def _handle_info_digit(self, leg: SipLeg, event: s.DigitSignalled) -> None:
         """A key told by INFO.
 
         Where telephone events are agreed it counts once its event has not come for a while; of a phone whose last keys
         came without, at once.
         """
-        told = leg.keys.tell(event.digit, self._desk.now(), lasted_s=event.duration_ms / 1000)
+        command = leg.digits.handle_info_digit(event.digit, self._context.now(), lasted_s=event.duration_ms / 1000)
         agreed = None if leg.negotiation is None else leg.negotiation.agreed
-        if told is None:
+        if command is None:
             return
-        if agreed is None or agreed.dtmf_payload_type is None or leg.keys.alone:
-            self._signalled_alone(leg, told)
+        if agreed is None or agreed.dtmf_payload_type is None or leg.digits.info_only:
+            self._post_info_digits(leg, command)
         else:
-            asyncio.get_running_loop().call_later(TOGETHER_S, self._signalled_alone, leg, told)
+            asyncio.get_running_loop().call_later(PAIRING_WINDOW_S, self._post_info_digits, leg, command)
 
-    def _signalled_alone(self, leg: SipLeg, told: ReportedDigit) -> None:
-        desk = self._desk
-        if leg.gone:
+    def _post_info_digits(self, leg: SipLeg, command: ReportedDigit) -> None:
+        context = self._context
+        if leg.is_discarded:
             return
-        for digit in leg.keys.settle(told):
-            desk.tell(DigitPressed(call=leg.call, digit=digit))
-            desk.rows.relay_digit(leg, digit)
+        for digit in leg.digits.stop_waiting(command):
+            context.post(DigitPressed(call=leg.call, digit=digit))
+            context.rows.relay_digit(leg, digit)

@@ -38,24 +38,24 @@ class Trunks:
     """The trunks we register with. Invariant: the agent was asked for exactly those in `_asked`."""
 
     def __init__(self) -> None:
-        self._leaving: set[str] = set()
-        self._left = asyncio.Event()
-        self._asked: dict[str, RouteRecord] = {}
+        self._unregistering: set[str] = set()
+        self._all_unregistered = asyncio.Event()
+        self._requested: dict[str, RouteRecord] = {}
         self._states: dict[str, TrunkStatus] = {}
 
-    def follow(self, wanted: Iterable[RouteRecord], agent: Agent, now: float) -> list[Effect]:
+    def update(self, wanted: Iterable[RouteRecord], agent: Agent, now: float) -> list[Effect]:
         """Register where that is wanted now and was not, and take back what is not wanted any more."""
-        named = {_name(trunk): replace(trunk, backup=None) for trunk in wanted if trunk.register}
+        wanted_by_name = {_registration_name(trunk): replace(trunk, backup=None) for trunk in wanted if trunk.register}
         effects: list[Effect] = []
-        for name, trunk in list(self._asked.items()):
-            if named.get(name) != trunk:
-                del self._asked[name], self._states[name]
-                self._leaving.add(name)
+        for name, trunk in list(self._requested.items()):
+            if wanted_by_name.get(name) != trunk:
+                del self._requested[name], self._states[name]
+                self._unregistering.add(name)
                 effects += agent.unregister(name, now=now)
-        for name, trunk in named.items():
-            if name not in self._asked and trunk.user is not None:
-                self._asked[name] = trunk
-                self._leaving.discard(name)
+        for name, trunk in wanted_by_name.items():
+            if name not in self._requested and trunk.user is not None:
+                self._requested[name] = trunk
+                self._unregistering.discard(name)
                 self._states[name] = TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user)
                 effects += agent.register(
                     name,
@@ -69,41 +69,41 @@ class Trunks:
                 )
         return effects
 
-    async def gone(self) -> None:
+    async def wait_unregistered(self) -> None:
         """Return once every trunk has answered that we are not registered there any more."""
-        self._left.clear()
-        if self._leaving:
-            await self._left.wait()
+        self._all_unregistered.clear()
+        if self._unregistering:
+            await self._all_unregistered.wait()
 
-    def heard(self, event: Registered | RegistrationFailed | Unregistered, now: float) -> None:
+    def handle_event(self, event: Registered | RegistrationFailed | Unregistered, now: float) -> None:
         """News of a registration; of one that was taken back they are nobody's."""
-        self._leaving.discard(event.registration)
-        if not self._leaving:
-            self._left.set()
-        known = self._states.get(event.registration)
-        if known is None or isinstance(event, Unregistered):
+        self._unregistering.discard(event.registration)
+        if not self._unregistering:
+            self._all_unregistered.set()
+        status = self._states.get(event.registration)
+        if status is None or isinstance(event, Unregistered):
             return
-        where = f"{known.user}@{known.host}:{known.port}"
+        where = f"{status.user}@{status.host}:{status.port}"
         if isinstance(event, Registered):
-            if known.state != "registered":
+            if status.state != "registered":
                 log.info("trunk=%s fact=Registered for=%.0f s", where, event.expires_s)
-            standing = replace(known, state="registered", until=now + event.expires_s)
-            self._states[event.registration] = replace(standing, status=None, reason="", again_at=None)
+            statuses = replace(status, state="registered", until=now + event.expires_s)
+            self._states[event.registration] = replace(statuses, status=None, reason="", again_at=None)
             return
         log.warning("trunk=%s fact=RegistrationFailed status=%d why=%r", where, event.status, event.reason)
         again_at = None if event.retry_in_s is None else now + event.retry_in_s
-        failed = replace(known, state="failed", status=event.status, reason=event.reason, again_at=again_at)
+        failed = replace(status, state="failed", status=event.status, reason=event.reason, again_at=again_at)
         self._states[event.registration] = failed
 
-    def of(self, trunk: RouteRecord) -> TrunkStatus | None:
+    def status_of(self, trunk: RouteRecord) -> TrunkStatus | None:
         """How we stand with one trunk; None when we do not register there."""
-        return self._states.get(_name(trunk))
+        return self._states.get(_registration_name(trunk))
 
-    def standing(self) -> tuple[TrunkStatus, ...]:
+    def statuses(self) -> tuple[TrunkStatus, ...]:
         """How we stand with all of them."""
         return tuple(self._states.values())
 
 
-def _name(trunk: RouteRecord) -> str:
+def _registration_name(trunk: RouteRecord) -> str:
     """One registration for each user at each address, whatever prefixes leave there."""
     return f"{trunk.user}@{trunk.host}:{trunk.port}/{trunk.transport}"

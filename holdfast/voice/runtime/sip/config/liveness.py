@@ -19,16 +19,16 @@ class Liveness:
     session_expires_s: int = 1800
     keepalive_s: float = 60.0
 
-    def is_lost(self, *, silent_s: float, agreed_s: float, held: bool, may_speak: bool = True) -> bool:
+    def is_lost(self, *, silent_s: float, agreed_s: float, held: bool, may_send: bool = True) -> bool:
         """Whether a leg is lost that was silent for `silent_s`, and whose direction was agreed `agreed_s` ago.
 
         A phone that comes back after a long hold has its whole time again. One that only listens, and holds nobody,
         has nothing to send: it is never lost by that.
         """
-        if not (held or may_speak):
+        if not (held or may_send):
             return False
         limit = self.rtp_held_s if held else self.rtp_s
         return limit > 0 and min(silent_s, agreed_s) >= limit
 
 
-USUAL = Liveness()
+DEFAULT_LIVENESS = Liveness()

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from holdfast.voice.media.rtp.latch import RtpSource
-from holdfast.voice.runtime.sip.config.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.config.liveness import DEFAULT_LIVENESS, Liveness
 from holdfast.voice.runtime.sip.config.tls import Tls
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import REALM
@@ -16,10 +16,10 @@ from holdfast.voice.sip.message.uri import (
 )
 from holdfast.voice.sip.sdp.offer import SrtpPolicy
 
-SrtpWish = Literal["accept", "offer", "require"]
+SrtpSetting = Literal["accept", "offer", "require"]
 
 
-_ON_TLS: dict[SrtpWish, SrtpPolicy] = {"accept": "accepted", "offer": "offered", "require": "required"}
+_ON_TLS: dict[SrtpSetting, SrtpPolicy] = {"accept": "accepted", "offer": "offered", "require": "required"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class SipSettings:
     """
 
     address: tuple[str, int]
-    shown_ip: str | None = None
+    advertised_ip: str | None = None
     """The numeric address that phones are told to reach us at; None: the one they find us at. The ports are ours."""
     rtp_ip: str | None = None
     """Where media rows await sound; None: where SIP listens, which may be everywhere."""
@@ -43,7 +43,7 @@ class SipSettings:
     trust_loopback: bool = False
     tls: Tls | None = None
     tls_port: int = DEFAULT_PORTS["TLS"]
-    srtp: SrtpWish = "accept"
+    srtp: SrtpSetting = "accept"
     """What we think of SRTP on TLS lines: take it, ask for it, or do nothing without it."""
     quiet: bool = False
     """Whether scanners, and strangers that do not register, get no answer at all."""
@@ -53,8 +53,8 @@ class SipSettings:
     """Networks of proxies whose word is taken for whose signalling they pass on."""
     srtp_without_tls: bool = False
     """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
-    liveness: Liveness = USUAL
-    trunk_patience_s: float = 4.0
+    liveness: Liveness = DEFAULT_LIVENESS
+    trunk_timeout_s: float = 4.0
     """How long a trunk may say nothing before its backup is tried."""
     domain: str = REALM
     user_agent: str = "Holdfast"
@@ -71,14 +71,14 @@ class SipSettings:
         """What our digest challenges offer, most wanted first."""
         return ("SHA-256", "MD5") if self.sha256 else ("MD5",)
 
-    def sealing(self, transport: Transport) -> SrtpPolicy:
+    def srtp_policy(self, transport: Transport) -> SrtpPolicy:
         """What we think of SRTP in a session that is signalled so."""
         if transport == "TLS":
             return _ON_TLS[self.srtp]
         return "accepted" if self.srtp_without_tls else "refused"
 
 
-def reached_here(listening: Address) -> Address:
+def loopback_form(listening: Address) -> Address:
     """Whence and where what we send to ourselves comes in: by loopback, when we listen everywhere."""
     host = ip_address(listening.host)
     if not host.is_unspecified:

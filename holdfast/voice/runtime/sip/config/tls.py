@@ -64,7 +64,7 @@ def load_tls(files: TlsFiles) -> Tls:
     return Tls(server=server, client=client)
 
 
-def doubt(tls: Tls, certificate: Path) -> str:
+def certificate_problem(tls: Tls, certificate: Path) -> str:
     """Why no phone will believe our certificate, though it was given as its authority; "" when it will.
 
     Found by a handshake with ourselves in memory: an expired certificate loads as any other.

@@ -12,7 +12,7 @@ from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
 )
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
-from holdfast.voice.runtime.sip.legs.media_rows import RowBook, RowsPort
+from holdfast.voice.runtime.sip.legs.media_rows import RowRegistry, RowsPort
 from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace
 from holdfast.voice.runtime.sip.own_ports import OwnPorts
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
@@ -33,37 +33,37 @@ class SipContext:
         *,
         account: AccountSid,
         media: RowsPort,
-        tell: Callable[[LegFact | ReceiveCall], None],
-        seen: Seen,
+        post: Callable[[LegFact | ReceiveCall], None],
+        on_trace: Seen,
         now: Callable[[], float],
-        trusts: Callable[[str], bool],
+        is_trusted_proxy: Callable[[str], bool],
     ) -> None:
         self.settings = settings
         self.account = account
-        self.rows = RowBook(media, shown_ip=settings.shown_ip)
+        self.rows = RowRegistry(media, advertised_ip=settings.advertised_ip)
         self.own_ports = OwnPorts(
-            shown_ip=settings.shown_ip,
+            advertised_ip=settings.advertised_ip,
             rtp_ip=settings.rtp_ip,
             rows=settings.rtp_ports,
             open_rows=self.rows.ports,
             now=now,
         )
-        self.tell = tell
-        self.ladder = SipTrace(seen)
+        self.post = post
+        self.trace = SipTrace(on_trace)
         self.now = now
-        self.trusts = trusts
+        self.is_trusted_proxy = is_trusted_proxy
         """Whether a numeric host is a proxy whose word is taken for whose signalling it passes on."""
         self.legs: dict[CallSid, SipLeg] = {}
-        self.sip: SipEndpoint
+        self.endpoint: SipEndpoint
 
     @property
     def agent(self) -> Agent:
         """What speaks SIP; what it returns goes to `do`."""
-        return self.sip.agent
+        return self.endpoint.agent
 
-    def do(self, effects: list[Effect]) -> None:
+    def carry_out(self, effects: list[Effect]) -> None:
         """Carry out what the agent asks for."""
-        self.sip.do(effects)
+        self.endpoint.carry_out(effects)
 
     def describe(self, leg: SipLeg, agreed: Agreed, *, session: SessionId | None = None, fork: str = "") -> None:
         """Tell the media plane what was agreed with a leg's phone; before it answered, in this session with this fork.
@@ -73,14 +73,14 @@ class SipContext:
         """
         session = session or leg.session
         asked = None if session is None else leg.forks.get(session)
-        rtp_source = leg.rtp_source if asked is None else asked.goal.rtp_source
+        rtp_source = leg.rtp_source if asked is None else asked.destination.rtp_source
         origin = None if session is None else self.agent.origin(session, fork=fork)
-        if asked is not None and origin is not None and self.trusts(origin):
-            origin = self.agent.contact_origin(asked.goal.uri, self.now()) or origin
+        if asked is not None and origin is not None and self.is_trusted_proxy(origin):
+            origin = self.agent.contact_origin(asked.destination.uri, self.now()) or origin
         self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 
-    def forget(self, leg: SipLeg) -> None:
+    def discard(self, leg: SipLeg) -> None:
         """The engine hears no more of this leg, and its row goes."""
-        leg.gone = True
+        leg.is_discarded = True
         self.legs.pop(leg.call, None)
         self.rows.close(leg)

@@ -40,8 +40,8 @@ class Fork:
     """
 
     negotiation: Negotiation
-    goal: DialDestination
-    asked: PlaceLeg
+    destination: DialDestination
+    effect: PlaceLeg
     rang: bool = False
     given_up: bool = False
     """Whether another trunk was tried in its place."""
@@ -49,43 +49,43 @@ class Fork:
     changed: set[str] = field(default_factory=set)
     refused: tuple[int, str] | None = None
 
-    def fails_us(self, status: int) -> bool:
+    def is_trunk_failure(self, status: int) -> bool:
         """Whether a refusal is the trunk's rather than the called party's, so that another trunk may do better.
 
         Source: RFC 3261 §21.5.4; RFC 3263 §4.3.
         """
         return status == SERVICE_UNAVAILABLE or (status == REQUEST_TIMEOUT and not self.rang)
 
-    def describes(self, phone: str, sdp: bytes) -> Agreed | None:
+    def take_early_answer(self, fork: str, sdp: bytes) -> Agreed | None:
         """A phone describes itself before it answers: what is agreed then, if that is new.
 
         Its first description counts; what it repeats changes nothing. Source: RFC 3261 §13.2.1.
         Raises: SdpUnreadable, NotAcceptableHere.
         """
-        if phone in self.early or len(self.early) >= MAX_EARLY:
+        if fork in self.early or len(self.early) >= MAX_EARLY:
             return None
-        self.early[phone] = apply_answer(self.negotiation, sdp)
-        return self.early[phone].agreed
+        self.early[fork] = apply_answer(self.negotiation, sdp)
+        return self.early[fork].agreed
 
-    def changes(self, phone: str, sdp: bytes) -> tuple[Agreed | None, bytes]:
+    def take_early_offer(self, fork: str, sdp: bytes) -> tuple[Agreed | None, bytes]:
         """A phone describes itself anew before it answers: what is agreed then, and our answer.
 
         Raises: SdpUnreadable, NotAcceptableHere, WrongMoment.
         """
-        known = self.early.get(phone)
+        known = self.early.get(fork)
         if known is None:
             raise OfferOutOfOrder("it never answered our offer")
-        self.early[phone], ours = answer_offer(known, sdp)
-        self.changed.add(phone)
-        return self.early[phone].agreed, ours
+        self.early[fork], ours = answer_offer(known, sdp)
+        self.changed.add(fork)
+        return self.early[fork].agreed, ours
 
-    def answers(self, phone: str, sdp: bytes | None) -> Negotiation:
+    def take_final_answer(self, fork: str, sdp: bytes | None) -> Negotiation:
         """The negotiation when this phone answers the call.
 
         Raises: SdpUnreadable, NotAcceptableHere.
         """
-        known = self.early.get(phone)
-        if known is not None and (sdp is None or phone in self.changed):
+        known = self.early.get(fork)
+        if known is not None and (sdp is None or fork in self.changed):
             return known
         return apply_answer(self.negotiation, sdp or b"")
 
@@ -99,14 +99,14 @@ class SipLeg:
     """
 
     call: CallSid
-    way: Literal["in", "out"]
+    direction: Literal["in", "out"]
     session: SessionId | None = None
     negotiation: Negotiation | None = None
-    answer: bytes | None = None
+    answer_sdp: bytes | None = None
     """Description of ours for the 200 of a call in; empty when the caller acknowledged it before."""
-    reliable: bool = False
+    acknowledges_provisional: bool = False
     """Whether the caller acknowledges our provisional responses."""
-    ring_with: bytes | None = None
+    provisional_sdp: bytes | None = None
     """Description of ours that a provisional response must hold."""
     row: RowAddress | None = None
     forks: dict[SessionId, Fork] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class SipLeg:
     answered: bool = False
     agreed_at: float = 0.0
     """Since when, after the answer, its sound has had the direction it has; a refresh changes nothing."""
-    may_speak: bool = False
+    may_send: bool = False
     """Whether its phone may send sound, as agreed."""
     hops: int = 0
     """How many calls of ours to ourselves led to it."""
@@ -124,32 +124,32 @@ class SipLeg:
     """How many packets of its sound had come when that was last told."""
     held: bool = False
     """Whether the phone holds us by itself."""
-    known: bool = False
+    is_posted: bool = False
     """Whether the engine has heard of the call: one in that ends before is nobody's business."""
-    gone: bool = False
-    keys: DtmfDedup = field(default_factory=DtmfDedup)
+    is_discarded: bool = False
+    digits: DtmfDedup = field(default_factory=DtmfDedup)
     rtp_source: RtpSource | None = None
     """From where the sound of a phone that called is believed; None: as the settings say."""
 
-    def begin(
-        self, local: RtpAddress, sealing: SrtpPolicy, *, destinations: Destinations, first: Codec | None = None
+    def begin_negotiation(
+        self, local: RtpAddress, srtp_policy: SrtpPolicy, *, destinations: Destinations, preferred: Codec | None = None
     ) -> Negotiation:
         """Start a negotiation about RTP at this address, in which `first` is preferred to the other codecs."""
         return Negotiation(
             local=local,
             session_id=int(self.call[2:14], 16),
-            codecs=tuple(sorted(CODECS, key=lambda codec: codec != first)),
-            srtp_policy=sealing,
-            crypto=() if sealing == "refused" else sdes.make_crypto(secrets.token_bytes),
+            codecs=tuple(sorted(CODECS, key=lambda codec: codec != preferred)),
+            srtp_policy=srtp_policy,
+            crypto=() if srtp_policy == "refused" else sdes.make_crypto(secrets.token_bytes),
             destinations=destinations,
         )
 
-    def turns(self, agreed: Agreed, now: float) -> bool:
+    def update_hold(self, agreed: Agreed, now: float) -> bool:
         """Note what was agreed; whether the phone's own hold began or ended with it."""
         began_or_ended = agreed.peer_holds != self.held
-        if began_or_ended or agreed.receive != self.may_speak:
+        if began_or_ended or agreed.receive != self.may_send:
             self.agreed_at = now
-        self.held, self.may_speak = agreed.peer_holds, agreed.receive
+        self.held, self.may_send = agreed.peer_holds, agreed.receive
         return began_or_ended
 
     def all_refused(self) -> bool:
@@ -163,7 +163,7 @@ class SipLeg:
         return min(refusals, key=lambda r: (r[0] < 600, r[0] != 486, r[0]))
 
 
-def cause_of(cause: EndCause) -> Literal["hangup", "canceled", "lost"]:
+def leg_end_cause(cause: EndCause) -> Literal["hangup", "canceled", "lost"]:
     """How the engine calls the end of a session."""
     match cause:
         case EndCause.HUNG_UP | EndCause.WE_HUNG_UP | EndCause.WE_REFUSED:

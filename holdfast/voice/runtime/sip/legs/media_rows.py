@@ -52,16 +52,16 @@ class RowsPort(Protocol):
         ...
 
 
-class RowBook:
+class RowRegistry:
     """Which calls have a row, and where peers are told to send. Invariant: each row that was opened is closed once."""
 
-    def __init__(self, media: RowsPort, *, shown_ip: str | None = None) -> None:
+    def __init__(self, media: RowsPort, *, advertised_ip: str | None = None) -> None:
         self._media = media
-        self._shown_ip = shown_ip
+        self._advertised_ip = advertised_ip
         self._open: dict[CallSid, RowAddress] = {}
-        self._inside: dict[int, str] = {}
+        self._local_ips: dict[int, str] = {}
         """Where rows are by their ports, whatever peers are told."""
-        self.unopened: RtpAddress = (shown_ip or "0.0.0.0", DISCARD_PORT)
+        self.placeholder: RtpAddress = (advertised_ip or "0.0.0.0", DISCARD_PORT)
         """An address of the rows' family, with which an offer is judged before a row is opened for it."""
 
     def calls(self) -> KeysView[CallSid]:
@@ -70,7 +70,7 @@ class RowBook:
 
     def ports(self) -> KeysView[int]:
         """The ports at which the rows await sound."""
-        return self._inside.keys()
+        return self._local_ips.keys()
 
     async def open(self, leg: SipLeg) -> RowAddress | None:
         """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
@@ -80,12 +80,12 @@ class RowBook:
             # It may be opened yet, when the media process was only slow.
             self._media.close_row(leg.call)
             raise
-        if leg.gone:
+        if leg.is_discarded:
             self._media.close_row(leg.call)
             return None
-        shown = replace(row, ip=self._shown_ip or row.ip)
+        shown = replace(row, ip=self._advertised_ip or row.ip)
         self._open[leg.call] = shown
-        self._inside[row.port] = row.ip
+        self._local_ips[row.port] = row.ip
         return shown
 
     def describe(self, leg: SipLeg, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
@@ -93,7 +93,7 @@ class RowBook:
         keys = agreed.srtp
         self._media.describe_row(
             leg.call,
-            remote=self._reached(agreed.remote),
+            remote=self._remote_address(agreed.remote),
             codec=agreed.codec,
             also=agreed.other_codecs,
             dtmf_payload_type=agreed.dtmf_payload_type,
@@ -113,11 +113,11 @@ class RowBook:
         """The leg is over; its row, if it has one, goes."""
         row = self._open.pop(leg.call, None)
         if row is not None:
-            self._inside.pop(row.port, None)
+            self._local_ips.pop(row.port, None)
             self._media.close_row(leg.call)
 
-    def _reached(self, remote: RtpAddress | None) -> RtpAddress | None:
+    def _remote_address(self, remote: RtpAddress | None) -> RtpAddress | None:
         """Where a peer awaits sound. When that is a row of ours, a router need not lead what we send back in."""
-        if remote is None or remote[0] != self._shown_ip:
+        if remote is None or remote[0] != self._advertised_ip:
             return remote
-        return (self._inside.get(remote[1], remote[0]), remote[1])
+        return (self._local_ips.get(remote[1], remote[0]), remote[1])

@@ -9,7 +9,7 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import Seen, SipSeen
 from holdfast.voice.sip.effects import MessageSeen, SessionId
 
-SESSIONS_KEPT = 20_000
+MAX_SESSIONS = 20_000
 """Sessions whose late messages still find their call."""
 _SPACE = rb"(?:[ \t]|\r?\n[ \t])*"
 """Between the parts of a field, which may go on in the next line. Source: RFC 3261 §25.1 (LWS)."""
@@ -27,26 +27,26 @@ _OTHER_PROOF = re.compile(
 class SipTrace:
     """The calls of the latest sessions."""
 
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, on_trace: Seen) -> None:
+        self._on_trace = on_trace
         self._calls: dict[SessionId, CallSid] = {}
 
-    def note(self, session: SessionId, call: CallSid) -> None:
+    def assign(self, session: SessionId, call: CallSid) -> None:
         """A session of ours is of this call."""
-        if len(self._calls) >= SESSIONS_KEPT:
+        if len(self._calls) >= MAX_SESSIONS:
             del self._calls[next(iter(self._calls))]
         self._calls[session] = call
 
     def call_of(self, session: SessionId) -> CallSid:
         """The call of a session; a session not noted is a call in that begins, and gets its SID."""
         if session not in self._calls:
-            self.note(session, CallSid(f"CA{secrets.token_hex(16)}"))
+            self.assign(session, CallSid(f"CA{secrets.token_hex(16)}"))
         return self._calls[session]
 
-    def show(self, message: MessageSeen) -> None:
+    def record(self, message: MessageSeen) -> None:
         """One message went over the wire."""
         again = " (again)" if message.repeated else ""
-        self._seen(
+        self._on_trace(
             SipSeen(
                 call=self.call_of(message.session),
                 received=message.direction == "in",

@@ -40,30 +40,30 @@ MAX_UNREAD_BYTES = 1 << 20
 """What we keep for a peer that does not read, before it is cut off."""
 MAX_CONNECTIONS = 4000
 MAX_CONNECTIONS_OF_ONE_HOST = 1000
-MAX_NEWCOMERS = 256
+MAX_UNPROVEN = 256
 """TLS connections that have not said one whole message, with 100 kB each at the worst."""
-MAX_NEWCOMERS_OF_ONE_HOST = 64
-SLOW = "there are too many, and they are slow"
-PATIENCE_S = 1.0
+MAX_UNPROVEN_OF_ONE_HOST = 64
+TOO_MANY_SLOW = "there are too many, and they are slow"
+SLOW_TIMEOUT_S = 1.0
 """How long a connection may take when its own host has more at the door."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """Who hears what comes over connections."""
 
-    def received(self, data: bytes, source: Address) -> None:
+    def handle_message(self, data: bytes, source: Address) -> None:
         """One whole message."""
         ...
 
-    def unframed(self, broken: FramingBroken, source: Address) -> None:
+    def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
         """The stream cannot be read on; it is closed next."""
         ...
 
-    def disconnected(self, gone: Address) -> None:
+    def handle_disconnect(self, gone: Address) -> None:
         """A connection ended, or could not be had."""
         ...
 
-    def needs(self, address: Address) -> bool:
+    def needs_connection(self, address: Address) -> bool:
         """Whether the connection must stay though it is silent."""
         ...
 
@@ -75,17 +75,17 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, streams: Streams, transport: Transport, *, ours: bool = False, handshake: Handshake | None = None
+        self, streams: Streams, transport: Transport, *, outbound: bool = False, handshake: Handshake | None = None
     ) -> None:
         self._streams = streams
         self._handshake = handshake
-        self.ours = ours
-        self._spoke = False
+        self.outbound = outbound
+        self._has_sent_message = False
         """Whether it has said one whole message; pings are none."""
-        self._kind = transport
+        self._transport_kind = transport
         self._framer = Framer(streams.now(), within_s=streams.message_s)
         self._timer: asyncio.TimerHandle | None = None
-        self._heard_at = streams.now()
+        self._received_at = streams.now()
         self._transport: asyncio.Transport
         self.address: Address
 
@@ -94,48 +94,48 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if peer is None:
-            self.address = Address("0.0.0.0", 1, self._kind)
+            self.address = Address("0.0.0.0", 1, self._transport_kind)
             self._transport.abort()
-            self._proved()
+            self._end_handshake()
             return
-        self.address = Address(str(peer[0]), int(peer[1]), self._kind)
+        self.address = Address(str(peer[0]), int(peer[1]), self._transport_kind)
         self._transport.set_write_buffer_limits(high=MAX_UNREAD_BYTES)
         if not self._streams.add(self):
             self._transport.abort()
             return
-        self._watch()
+        self._schedule_check()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Source: asyncio.Protocol."""
         if self._timer is not None:
             self._timer.cancel()
-        self._proved()
+        self._end_handshake()
         self._streams.remove(self)
 
     def evict(self) -> None:
         """End at once. Source: crowd.Member."""
-        self._streams.turned_away.report(host_of(self.address.host), SLOW, self._now())
+        self._streams.rejections.report(host_of(self.address.host), TOO_MANY_SLOW, self._now())
         self._transport.abort()
 
     def pause_writing(self) -> None:
         """The peer does not read what we send."""
-        self._streams.turned_away.report(host_of(self.address.host), "it does not read", self._now())
+        self._streams.rejections.report(host_of(self.address.host), "it does not read", self._now())
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Source: asyncio.Protocol."""
-        now = self._heard_at = self._streams.now()
-        for piece in self._framer.feed(data, now):
-            match piece:
+        now = self._received_at = self._streams.now()
+        for item in self._framer.feed(data, now):
+            match item:
                 case CompleteMessage():
-                    self._spoke = True
-                    self._proved()
-                    self._streams.owner.received(piece.data, self.address)
+                    self._has_sent_message = True
+                    self._end_handshake()
+                    self._streams.owner.handle_message(item.data, self.address)
                 case Ping():
                     self.write(PONG)
                 case FramingBroken():
-                    self._break(piece)
-        self._watch()
+                    self._close_broken(item)
+        self._schedule_check()
 
     def write(self, data: bytes) -> None:
         """Send, if the connection still stands."""
@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
         Source: RFC 8446 §6.1.
         """
         self._transport.close()
-        if self._kind == "TLS":
+        if self._transport_kind == "TLS":
             self._transport.abort()
 
     def abort(self) -> None:
@@ -160,39 +160,39 @@ class Connection(asyncio.Protocol):
     def _now(self) -> float:
         return self._streams.now()
 
-    def _proved(self) -> None:
+    def _end_handshake(self) -> None:
         """It said something, or is over: it is no newcomer any more."""
         if self._handshake is not None:
             self._streams.release(self._handshake)
             self._handshake = None
 
-    def _break(self, broken: FramingBroken) -> None:
-        self._streams.owner.unframed(broken, self.address)
+    def _close_broken(self, broken: FramingBroken) -> None:
+        self._streams.owner.handle_broken_framing(broken, self.address)
         self._transport.close()
 
-    def _watch(self) -> None:
+    def _schedule_check(self) -> None:
         """Look again when the message under way is late, or the connection has been silent for long."""
         if self._timer is not None:
             self._timer.cancel()
         now = self._streams.now()
         due = self._framer.due_at()
-        self._streams.heard(self, waits=due is not None or not self._spoke)
-        wait = self._heard_at + self._streams.idle_s - now if due is None else due - now
-        self._timer = asyncio.get_running_loop().call_later(max(0.01, wait), self._look)
+        self._streams.note_received(self, is_waiting=due is not None or not self._has_sent_message)
+        wait = self._received_at + self._streams.idle_s - now if due is None else due - now
+        self._timer = asyncio.get_running_loop().call_later(max(0.01, wait), self._check_deadlines)
 
-    def _look(self) -> None:
+    def _check_deadlines(self) -> None:
         now = self._streams.now()
-        late = self._framer.check_late(now)
-        if late is not None:
-            self._break(late)
-        elif now - self._heard_at >= self._streams.idle_s:
-            if self._streams.owner.needs(self.address):
-                self._heard_at = now
-                self._watch()
+        broken = self._framer.check_late(now)
+        if broken is not None:
+            self._close_broken(broken)
+        elif now - self._received_at >= self._streams.idle_s:
+            if self._streams.owner.needs_connection(self.address):
+                self._received_at = now
+                self._schedule_check()
             else:
                 self._transport.close()
         else:
-            self._watch()
+            self._schedule_check()
 
 
 class Streams:
@@ -200,7 +200,7 @@ class Streams:
 
     def __init__(
         self,
-        owner: Owner,
+        owner: ConnectionOwner,
         *,
         now: Callable[[], float],
         tasks: asyncio.TaskGroup,
@@ -212,8 +212,8 @@ class Streams:
         connect_s: float = CONNECT_S,
         most: int | None = None,
         most_of_one_host: int = MAX_CONNECTIONS_OF_ONE_HOST,
-        most_newcomers: int = MAX_NEWCOMERS,
-        most_newcomers_of_one_host: int = MAX_NEWCOMERS_OF_ONE_HOST,
+        most_handshakes: int = MAX_UNPROVEN,
+        most_handshakes_of_one_host: int = MAX_UNPROVEN_OF_ONE_HOST,
     ) -> None:
         self.owner = owner
         self.now = now
@@ -230,26 +230,28 @@ class Streams:
         if most is None:
             most = open_files_share(4, MAX_CONNECTIONS)
             most_of_one_host = min(most_of_one_host, max(1, most // 4))
-        self._came: ConnectionLimiter[Connection] = ConnectionLimiter(
-            max_total=most, max_per_host=most_of_one_host, grace_s=PATIENCE_S
+        self._inbound: ConnectionLimiter[Connection] = ConnectionLimiter(
+            max_total=most, max_per_host=most_of_one_host, grace_s=SLOW_TIMEOUT_S
         )
-        self._ours: ConnectionLimiter[Connection] = ConnectionLimiter(max_total=most, max_per_host=most)
-        self.newcomers: ConnectionLimiter[Handshake] = ConnectionLimiter(
-            max_total=open_files_share(16, most_newcomers), max_per_host=most_newcomers_of_one_host, grace_s=PATIENCE_S
+        self._outbound: ConnectionLimiter[Connection] = ConnectionLimiter(max_total=most, max_per_host=most)
+        self.handshakes: ConnectionLimiter[Handshake] = ConnectionLimiter(
+            max_total=open_files_share(16, most_handshakes),
+            max_per_host=most_handshakes_of_one_host,
+            grace_s=SLOW_TIMEOUT_S,
         )
-        self.turned_away = RejectionLog(log, "SIP connections")
+        self.rejections = RejectionLog(log, "SIP connections")
         self._closed = False
 
     async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> Address:
         """Await connections; port 0 takes a free one. Raises: OSError."""
         kind: Transport = "TCP" if tls is None else "TLS"
 
-        def greeted() -> asyncio.Protocol:
+        def make_protocol() -> asyncio.Protocol:
             if tls is None:
                 return Connection(self, kind)
             return Handshake(self, tls, within_s=self._handshake_s)
 
-        server = await asyncio.get_running_loop().create_server(greeted, host, port)
+        server = await asyncio.get_running_loop().create_server(make_protocol, host, port)
         self._servers.append(server)
         bound = server.sockets[0].getsockname()
         return Address(str(bound[0]), int(bound[1]), kind)
@@ -261,9 +263,9 @@ class Streams:
 
     def send(self, data: bytes, to: Address) -> None:
         """Send over the connection to that end, or open one first."""
-        known = self._open.get(to)
-        if known is not None:
-            known.write(data)
+        connection = self._open.get(to)
+        if connection is not None:
+            connection.write(data)
         elif to in self._opening:
             if sum(map(len, self._opening[to])) < MAX_UNREAD_BYTES:
                 self._opening[to].append(data)
@@ -276,12 +278,12 @@ class Streams:
         self._closed = True
         for server in self._servers:
             server.close()
-        for handshake in self.newcomers.members():
+        for handshake in self.handshakes.members():
             handshake.abort()
         for connection in tuple(self._open.values()):
             connection.close()
 
-    def cut(self) -> None:
+    def abort_all(self) -> None:
         """Break every connection at once, as a network does that fails."""
         for connection in tuple(self._open.values()):
             connection.abort()
@@ -292,11 +294,11 @@ class Streams:
         """Take a connection in; False when there are too many, or one to the same end."""
         address = connection.address
         host, now = host_of(address.host), self.now()
-        crowd = self._ours if connection.ours else self._came
+        crowd = self._outbound if connection.outbound else self._inbound
         if self._closed or address in self._open:
             return False
         if not crowd.admit(connection, host, now):
-            self.turned_away.report(host, "there are too many", now)
+            self.rejections.report(host, "there are too many", now)
             return False
         self._open[address] = connection
         for data in self._opening.pop(address, ()):
@@ -306,23 +308,23 @@ class Streams:
 
     def remove(self, connection: Connection) -> None:
         """A connection ended."""
-        self._came.remove(connection)
-        self._ours.remove(connection)
+        self._inbound.remove(connection)
+        self._outbound.remove(connection)
         address = connection.address
         if self._open.get(address) is not connection:
             return
         del self._open[address]
         if not self._closed:
-            self.owner.disconnected(address)
+            self.owner.handle_disconnect(address)
 
-    def heard(self, connection: Connection, *, waits: bool) -> None:
+    def note_received(self, connection: Connection, *, is_waiting: bool) -> None:
         """A connection said something, and the rest of its message is awaited, or it is not."""
-        if connection.ours:
+        if connection.outbound:
             return
-        if waits:
-            self._came.mark_waiting(connection, self.now())
+        if is_waiting:
+            self._inbound.mark_waiting(connection, self.now())
         else:
-            self._came.mark_served(connection)
+            self._inbound.mark_served(connection)
 
     # --- for handshakes
 
@@ -331,20 +333,20 @@ class Streams:
         now = self.now()
         if self._closed:
             return False
-        if not self._came.has_room(host, now) or not self.newcomers.admit(handshake, host, now):
-            self.turned_away.report(host, "there are too many", now)
+        if not self._inbound.has_room(host, now) or not self.handshakes.admit(handshake, host, now):
+            self.rejections.report(host, "there are too many", now)
             return False
         return True
 
-    def displaced(self, host: str) -> None:
+    def log_displaced(self, host: str) -> None:
         """Source: handshakes.Gate."""
-        self.turned_away.report(host, SLOW, self.now())
+        self.rejections.report(host, TOO_MANY_SLOW, self.now())
 
     def release(self, handshake: Handshake) -> None:
         """Source: handshakes.Gate."""
-        self.newcomers.remove(handshake)
+        self.handshakes.remove(handshake)
 
-    def encrypted(self, handshake: Handshake) -> Connection:
+    def connection_for(self, handshake: Handshake) -> Connection:
         """Source: handshakes.Gate."""
         return Connection(self, "TLS", handshake=handshake)
 
@@ -355,7 +357,7 @@ class Streams:
                 raise OSError("TLS is not set up here")
             async with asyncio.timeout(self._connect_s):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self, to.transport, ours=True),
+                    lambda: Connection(self, to.transport, outbound=True),
                     to.host,
                     to.port,
                     ssl=tls,
@@ -365,8 +367,8 @@ class Streams:
             why = f"no answer within {self._connect_s:g} s" if isinstance(error, TimeoutError) else error
             log.warning("sip connection to %s:%d by %s not made: %s", to.host, to.port, to.transport, why)
             self._opening.pop(to, None)
-            self.owner.disconnected(to)
+            self.owner.handle_disconnect(to)
             return
         if self._opening.pop(to, None) is not None and not self._closed:
             log.warning("sip connection to %s:%d by %s not kept: there are too many", to.host, to.port, to.transport)
-            self.owner.disconnected(to)
+            self.owner.handle_disconnect(to)

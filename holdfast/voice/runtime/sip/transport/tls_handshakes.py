@@ -15,9 +15,9 @@ from typing import Protocol, cast
 from holdfast.voice.runtime.connection_limits import host_of
 
 HANDSHAKE_S = 10.0
-MOST_HELLO_BYTES = 32_768
+MAX_HELLO_BYTES = 32_768
 """The longest a peer's part of a handshake may be. OpenSSL alone would keep 128 kB for each."""
-PIECE_BYTES = 16_384
+RECORD_BYTES = 16_384
 """The longest TLS record. Source: RFC 8446 §5.1."""
 
 
@@ -28,7 +28,7 @@ class HandshakeGate(Protocol):
         """Count a handshake from this host; False when there are too many connections already."""
         ...
 
-    def displaced(self, host: str) -> None:
+    def log_displaced(self, host: str) -> None:
         """One of this host was cut off, to make room for another."""
         ...
 
@@ -36,7 +36,7 @@ class HandshakeGate(Protocol):
         """That handshake came to nothing."""
         ...
 
-    def encrypted(self, handshake: Handshake) -> asyncio.Protocol:
+    def connection_for(self, handshake: Handshake) -> asyncio.Protocol:
         """Who takes a connection whose handshake is done."""
         ...
 
@@ -50,7 +50,7 @@ class Handshake(asyncio.Protocol):
         self._within_s = within_s
         self._tls: _Tls | None = None
         self._received = 0
-        self._late: asyncio.TimerHandle | None = None
+        self._timeout: asyncio.TimerHandle | None = None
         self._raw: asyncio.Transport | None = None
         self._host = ""
 
@@ -62,7 +62,7 @@ class Handshake(asyncio.Protocol):
         if peer is None or not self._gate.admit(self, self._host):
             self._raw.abort()
             return
-        self._late = asyncio.get_running_loop().call_later(self._within_s, self.abort)
+        self._timeout = asyncio.get_running_loop().call_later(self._within_s, self.abort)
 
     def data_received(self, data: bytes) -> None:
         """Source: asyncio.Protocol."""
@@ -76,7 +76,7 @@ class Handshake(asyncio.Protocol):
             tls.object.do_handshake()
         except ssl.SSLWantReadError:
             tls.flush(raw)
-            if self._received > MOST_HELLO_BYTES:
+            if self._received > MAX_HELLO_BYTES:
                 raw.abort()
         except ssl.SSLError:
             # It spoke no TLS, or none we speak; it is answered why.
@@ -95,7 +95,7 @@ class Handshake(asyncio.Protocol):
 
     def evict(self) -> None:
         """End at once, in the handshake or after it. Source: crowd.Member."""
-        self._gate.displaced(self._host)
+        self._gate.log_displaced(self._host)
         self.abort()
 
     def abort(self) -> None:
@@ -106,14 +106,14 @@ class Handshake(asyncio.Protocol):
     def _take_over(self, raw: asyncio.Transport, tls: _Tls) -> None:
         self._stop()
         self._tls = None
-        encrypted = Encrypted(raw, tls, self._gate.encrypted(self))
+        encrypted = Encrypted(raw, tls, self._gate.connection_for(self))
         raw.set_protocol(encrypted)
         encrypted.begin()
 
     def _stop(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
 
 class _Tls:
@@ -193,9 +193,9 @@ class Encrypted(asyncio.Transport, asyncio.Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Source: asyncio.WriteTransport."""
         if self._tls is not None and not self.is_closing():
-            rest = memoryview(data)
-            while rest:  # a record at a time
-                rest = rest[self._tls.object.write(rest) :]
+            remaining = memoryview(data)
+            while remaining:  # a record at a time
+                remaining = remaining[self._tls.object.write(remaining) :]
             self._tls.flush(self._raw)
 
     def close(self) -> None:
@@ -216,7 +216,7 @@ class Encrypted(asyncio.Transport, asyncio.Protocol):
     def _read(self) -> None:
         while self._tls is not None and self._protocol is not None and not self.is_closing():
             try:
-                data = self._tls.object.read(PIECE_BYTES)
+                data = self._tls.object.read(RECORD_BYTES)
             except ssl.SSLWantReadError:
                 self._tls.flush(self._raw)  # such as an answer to a change of keys
                 return

@@ -27,7 +27,7 @@ class SipSocket(asyncio.DatagramProtocol):
         self.unsent = 0
         """Datagrams that could not be sent."""
 
-    def begin(self, transport: asyncio.DatagramTransport) -> None:
+    def attach(self, transport: asyncio.DatagramTransport) -> None:
         """Take the transport over. Not `connection_made`: CPython 3.11 hands that one an object of another class."""
         self._transport = transport
         host, port = transport.get_extra_info("sockname")[:2]
@@ -76,8 +76,8 @@ async def open_sip_socket(address: tuple[str, int], receive: Callable[[bytes, Ad
     Raises: OSError when the address cannot be had.
     """
     loop = asyncio.get_running_loop()
-    transport, made = await loop.create_datagram_endpoint(lambda: SipSocket(receive), local_addr=address)
-    made.begin(transport)
+    transport, sip_socket = await loop.create_datagram_endpoint(lambda: SipSocket(receive), local_addr=address)
+    sip_socket.attach(transport)
     kernel = transport.get_extra_info("socket")
     kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    return made
+    return sip_socket

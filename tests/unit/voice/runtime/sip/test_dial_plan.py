@@ -9,12 +9,12 @@ import pytest
 from holdfast.voice.model.commands import Target
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.dial_plan import (
-    MOST_CONTACTS,
+    MAX_CONTACTS,
     DialDestination,
     Unreachable,
-    goals,
+    destinations_of,
     line_named,
-    redirected,
+    redirect_destination,
 )
 
 SECOND = RouteRecord(prefix="+44", host="203.0.113.6", port=5061, transport="TLS", caller_id="+15550199")
@@ -52,16 +52,19 @@ def test_a_line_is_rung_by_its_number_however_that_is_written(to: str, name: str
 
 
 def leads(to: str) -> tuple[DialDestination, ...]:
-    return goals(Target(to=to), lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)
+    return destinations_of(Target(to=to), lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)
 
 
 def test_a_number_leads_to_its_trunk_and_to_the_next_one_after_it() -> None:
-    (goal,) = leads("+442079460000")
-    assert (goal.uri, goal.transport) == ("sip:+442079460000@carrier.example", "UDP")
-    assert goal.credentials is not None
-    assert goal.instead is not None
-    assert (goal.instead.uri, goal.instead.credentials) == ("sip:+442079460000@203.0.113.6:5061;transport=tls", None)
-    assert goal.instead.instead is None
+    (destination,) = leads("+442079460000")
+    assert (destination.uri, destination.transport) == ("sip:+442079460000@carrier.example", "UDP")
+    assert destination.credentials is not None
+    assert destination.fallback is not None
+    assert (destination.fallback.uri, destination.fallback.credentials) == (
+        "sip:+442079460000@203.0.113.6:5061;transport=tls",
+        None,
+    )
+    assert destination.fallback.fallback is None
 
 
 def test_a_number_without_a_trunk_is_unreachable_for_the_reason_the_directory_gives() -> None:
@@ -79,9 +82,9 @@ def test_a_number_without_a_trunk_is_unreachable_for_the_reason_the_directory_gi
     ],
 )
 def test_who_calls_as_the_trunk_knows_us(caller: str, first: str, second: str) -> None:
-    (goal,) = leads("+442079460000")
-    assert goal.instead is not None
-    assert (goal.from_(caller), goal.instead.from_(caller)) == (first, second)
+    (destination,) = leads("+442079460000")
+    assert destination.fallback is not None
+    assert (destination.from_uri(caller), destination.fallback.from_uri(caller)) == (first, second)
 
 
 MANY = RouteRecord(
@@ -105,8 +108,8 @@ def sent_on(
         def route_for(self, number: str) -> RouteRecord | None:
             return route
 
-    (goal,) = goals(Target(to=TO), lines=Trunks(), contacts=lambda _: (), is_ours=lambda _: False)
-    return redirected(goal, status, (("Subject", "x"), *((name, contact) for contact in contacts)))
+    (destination,) = destinations_of(Target(to=TO), lines=Trunks(), contacts=lambda _: (), is_ours=lambda _: False)
+    return redirect_destination(destination, status, (("Subject", "x"), *((name, contact) for contact in contacts)))
 
 
 @pytest.mark.parametrize("status", [300, 301, 302])
@@ -121,15 +124,15 @@ def sent_on(
     ],
 )
 def test_a_trunk_may_send_us_on_within_itself(contact: str, uri: str | None, host: str, port: int, status: int) -> None:
-    onward = sent_on(contact, status=status)
-    assert onward is not None
-    assert onward.next_hop is not None
-    assert (onward.next_hop.host, onward.next_hop.port) == (host, port)
-    assert uri in (None, onward.uri)
-    assert "?" not in onward.uri
-    assert onward.credentials is not None
-    assert onward.instead is not None, "its backup is still there when that fails"
-    assert redirected(onward, 302, (("Contact", f"<sip:{TO}@203.0.113.5>"),)) is None, "once"
+    redirected = sent_on(contact, status=status)
+    assert redirected is not None
+    assert redirected.next_hop is not None
+    assert (redirected.next_hop.host, redirected.next_hop.port) == (host, port)
+    assert uri in (None, redirected.uri)
+    assert "?" not in redirected.uri
+    assert redirected.credentials is not None
+    assert redirected.fallback is not None, "its backup is still there when that fails"
+    assert redirect_destination(redirected, 302, (("Contact", f"<sip:{TO}@203.0.113.5>"),)) is None, "once"
 
 
 @pytest.mark.parametrize(
@@ -156,17 +159,17 @@ def test_what_is_no_redirection_of_a_trunk_leads_nowhere() -> None:
     assert [sent_on(there, status=status) for status in (305, 380, 404)] == [None] * 3
     assert sent_on() is None
     assert sent_on(there, name="X-Contact") is None
-    assert sent_on(*["*"] * MOST_CONTACTS, there) is None
+    assert sent_on(*["*"] * MAX_CONTACTS, there) is None
     phone = DialDestination(uri=f"sip:{TO}@198.51.100.8", next_hop=None, headers=())
-    assert redirected(phone, 302, (("Contact", there),)) is None, "phones send nobody on"
+    assert redirect_destination(phone, 302, (("Contact", there),)) is None, "phones send nobody on"
 
 
 def test_a_sealed_trunk_stays_sealed() -> None:
-    sealed = RouteRecord(prefix="+", host="203.0.113.5", port=5061, transport="TLS", sources=("198.51.100.7",))
-    onward = sent_on(f"<sips:{TO}@198.51.100.7>", route=sealed)
-    assert onward is not None
-    assert onward.transport == "TLS"
-    assert sent_on(f"<sip:{TO}@198.51.100.7;transport=udp>", route=sealed) is None
+    encrypted = RouteRecord(prefix="+", host="203.0.113.5", port=5061, transport="TLS", sources=("198.51.100.7",))
+    redirected = sent_on(f"<sips:{TO}@198.51.100.7>", route=encrypted)
+    assert redirected is not None
+    assert redirected.transport == "TLS"
+    assert sent_on(f"<sip:{TO}@198.51.100.7;transport=udp>", route=encrypted) is None
 
 
 @pytest.mark.parametrize(
@@ -186,19 +189,24 @@ def test_a_sealed_trunk_stays_sealed() -> None:
 )
 def test_whom_a_trunk_is_told_we_vouch_for(identity: str | None, caller: str, headers: dict[str, str]) -> None:
     trunk = replace(FIRST, identity=identity)
-    goal = DialDestination(uri="sip:+44@carrier.example", next_hop=None, headers=(), domain=trunk.domain, trunk=trunk)
-    assert dict(goal.asserted(caller)) == headers
-    assert DialDestination(uri="sip:x@203.0.113.9", next_hop=None, headers=()).asserted(caller) == ()
+    destination = DialDestination(
+        uri="sip:+44@carrier.example", next_hop=None, headers=(), domain=trunk.domain, trunk=trunk
+    )
+    assert dict(destination.identity_headers(caller)) == headers
+    assert DialDestination(uri="sip:x@203.0.113.9", next_hop=None, headers=()).identity_headers(caller) == ()
 
 
 def test_a_trunk_without_a_name_is_told_by_its_address() -> None:
     trunk = replace(SECOND, identity="caller")
-    goal = DialDestination(uri="sip:+44@203.0.113.6:5061", next_hop=None, headers=(), trunk=trunk)
-    assert goal.asserted("+15550100") == (("P-Asserted-Identity", "<sip:+15550100@203.0.113.6:5061>"),)
+    destination = DialDestination(uri="sip:+44@203.0.113.6:5061", next_hop=None, headers=(), trunk=trunk)
+    assert destination.identity_headers("+15550100") == (("P-Asserted-Identity", "<sip:+15550100@203.0.113.6:5061>"),)
 
 
 def test_no_header_field_of_a_target_stands_for_one_that_we_set() -> None:
     fields = (("X-Twilio-CallSid", "CA0"), ("x-holdfast-word", "w"), ("Via", "v"), ("X-Order", "17"))
     target = Target(to="sip:bob@192.0.2.1?X-Twilio-CallSid=CA0", headers=fields, parameters=(("order", "18"),))
-    (goal,) = goals(target, lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)
-    assert (goal.uri, goal.headers) == ("sip:bob@192.0.2.1", (("X-Order", "17"), ("X-Holdfast-order", "18")))
+    (destination,) = destinations_of(target, lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)
+    assert (destination.uri, destination.headers) == (
+        "sip:bob@192.0.2.1",
+        (("X-Order", "17"), ("X-Holdfast-order", "18")),
+    )

@@ -12,13 +12,13 @@ from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
-    SrtpWish,
+    SrtpSetting,
 )
 from holdfast.voice.runtime.sip.inbound import (
-    dialled,
+    dialled_number,
     forwarded_from,
-    received,
-    unanswered,
+    no_answer_reason,
+    receive_call,
 )
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
 from holdfast.voice.sip.sdp.offer import SrtpPolicy
@@ -54,11 +54,11 @@ def invited(*headers: tuple[str, str]) -> Invited:
     ],
 )
 def test_sound_is_sealed_as_the_settings_say(
-    wish: SrtpWish, without_tls: bool, on_tls: SrtpPolicy, elsewhere: SrtpPolicy
+    wish: SrtpSetting, without_tls: bool, on_tls: SrtpPolicy, elsewhere: SrtpPolicy
 ) -> None:
     settings = SipSettings(address=("127.0.0.1", 0), srtp=wish, srtp_without_tls=without_tls)
-    assert settings.sealing("TLS") == on_tls
-    assert settings.sealing("UDP") == settings.sealing("TCP") == elsewhere
+    assert settings.srtp_policy("TLS") == on_tls
+    assert settings.srtp_policy("UDP") == settings.srtp_policy("TCP") == elsewhere
 
 
 @pytest.mark.parametrize(("sha256", "offered"), [(False, ("MD5",)), (True, ("SHA-256", "MD5"))])
@@ -85,8 +85,8 @@ def test_a_forwarded_call_says_whom_it_was_for(headers: Headers, expected: str |
 def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
     answer = AnsweringDocument(instruction=Instruction(twiml="<Response/>"), sip_domain_sid="SD1")
     headers = (("Diversion", "<sip:+15550100999@c.example>"), ("X-Ticket", "7"), ("Subject", "none of ours"))
-    heard = received(CallSid("CA1"), AccountSid("AC1"), invited(*headers), answer, HERE)
-    assert heard.extra == (
+    command = receive_call(CallSid("CA1"), AccountSid("AC1"), invited(*headers), answer, HERE)
+    assert command.extra == (
         ("ForwardedFrom", "+15550100999"),
         ("SipCallId", "call-id"),
         ("SipDomain", "office.example.com"),
@@ -94,7 +94,7 @@ def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
         ("SipSourceIp", "127.0.0.1"),
         ("SipHeader_X-Ticket", "7"),
     )
-    assert (heard.from_, heard.to) == ("sip:alice@example.com", "sip:anybody@office.example.com")
+    assert (command.from_, command.to) == ("sip:alice@example.com", "sip:anybody@office.example.com")
 
 
 class Lines:
@@ -114,8 +114,8 @@ class Lines:
     ("called", "why"), [("anybody", "a line is called by a document"), ("+15550199", "no voice URL answers it")]
 )
 def test_a_call_that_nothing_answers_is_told_to_the_log(called: str, why: str) -> None:
-    told = unanswered(replace(invited(), called=called), Lines())
-    assert told.startswith(f"404 for {called!r}, dialled by 'alice' at 127.0.0.1: {why}")
+    reason = no_answer_reason(replace(invited(), called=called), Lines())
+    assert reason.startswith(f"404 for {called!r}, dialled by 'alice' at 127.0.0.1: {why}")
 
 
 class Registered:
@@ -137,8 +137,8 @@ class Registered:
     ],
 )
 def test_a_trunk_that_calls_our_registration_says_in_to_which_number_was_dialled(to: str, expected: str) -> None:
-    assert dialled(invited(("To", to)), Registered()) == expected
-    assert dialled(invited(("t", to)), Registered()) == expected
+    assert dialled_number(invited(("To", to)), Registered()) == expected
+    assert dialled_number(invited(("t", to)), Registered()) == expected
     elsewhere = replace(invited(("To", to)), source=Address("192.0.2.1", 5060))
-    assert dialled(elsewhere, Registered()) == "anybody"
-    assert dialled(invited(), Registered()) == "anybody"
+    assert dialled_number(elsewhere, Registered()) == "anybody"
+    assert dialled_number(invited(), Registered()) == "anybody"

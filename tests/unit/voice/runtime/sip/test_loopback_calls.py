@@ -13,8 +13,8 @@ from holdfast.voice.runtime.sip.dial_plan import DialDestination, Unreachable
 from holdfast.voice.runtime.sip.inbound import InboundAdmission
 from holdfast.voice.runtime.sip.loopback_calls import (
     HEADER,
-    MOST_HOPS,
-    MOST_UNDER_WAY,
+    MAX_HOPS,
+    MAX_PENDING,
     LoopbackCalls,
 )
 from holdfast.voice.sip.effects import Address, Headers, Invited, SessionId
@@ -66,19 +66,19 @@ class Book:
         return ANSWER if sid == SHOP else None
 
 
-def ourselves() -> LoopbackCalls:
+def loopback_calls() -> LoopbackCalls:
     return LoopbackCalls(Book(), ACCOUNT)
 
 
-def goal(made: LoopbackCalls, *parameters: tuple[str, str], sid: str = SHOP) -> DialDestination:
+def destination(made: LoopbackCalls, *parameters: tuple[str, str], sid: str = SHOP) -> DialDestination:
     target = Target(to=f"app:{sid}", parameters=parameters)
-    found = made.goal(PlaceLeg(call=OUT, target=target, from_="client:alice"), OURS)
+    found = made.destination(PlaceLeg(call=OUT, target=target, from_="client:alice"), OURS)
     assert found is not None
     return found
 
 
 def to_number(made: LoopbackCalls, to: str, *, hops: int = 0) -> DialDestination | None:
-    return made.goal(PlaceLeg(call=OUT, target=Target(to=to), from_="+15550199"), OURS, hops=hops)
+    return made.destination(PlaceLeg(call=OUT, target=Target(to=to), from_="+15550199"), OURS, hops=hops)
 
 
 def invited(headers: Headers) -> Invited:
@@ -100,78 +100,78 @@ def invited(headers: Headers) -> Invited:
 
 
 def test_a_call_comes_back_with_what_is_told_of_it() -> None:
-    made = ourselves()
-    sent = goal(made, ("To", "+15550100"), ("customerId", "acme"), ("Ticket", "9"))
+    made = loopback_calls()
+    sent = destination(made, ("To", "+15550100"), ("customerId", "acme"), ("Ticket", "9"))
     assert (sent.uri, sent.next_hop) == (f"sip:{SHOP}@192.0.2.1:5060", OURS)
-    returned = made.received(IN, invited(sent.headers))
-    assert returned is not None
-    came = returned.told
-    assert (came.call, came.account, came.from_, came.to) == (IN, ACCOUNT, "client:alice", "+15550100")
-    assert came.extra == (("customerId", "acme"), ("Param_Ticket", "9"))
-    assert came.instruction == ANSWER.instruction
+    arrival = made.claim(IN, invited(sent.headers))
+    assert arrival is not None
+    command = arrival.command
+    assert (command.call, command.account, command.from_, command.to) == (IN, ACCOUNT, "client:alice", "+15550100")
+    assert command.extra == (("customerId", "acme"), ("Param_Ticket", "9"))
+    assert command.instruction == ANSWER.instruction
 
 
 @pytest.mark.parametrize("to", [OFFICE, "+1 (555) 0100", "15550100"])
 def test_a_number_of_ours_is_answered_by_its_document(to: str) -> None:
-    made = ourselves()
+    made = loopback_calls()
     sent = to_number(made, to)
     assert sent is not None
     assert (sent.uri, sent.next_hop) == (f"sip:{OFFICE}@192.0.2.1:5060", OURS)
-    returned = made.received(IN, invited(sent.headers))
-    assert returned is not None
-    came = returned.told
-    assert (came.call, came.from_, came.to, came.extra) == (IN, "+15550199", OFFICE, ())
-    assert (came.instruction, came.callback) == (OFFICE_ANSWER.instruction, OFFICE_ANSWER.callback)
-    assert came.phone_number_sid == OFFICE_ANSWER.phone_number_sid
+    arrival = made.claim(IN, invited(sent.headers))
+    assert arrival is not None
+    command = arrival.command
+    assert (command.call, command.from_, command.to, command.extra) == (IN, "+15550199", OFFICE, ())
+    assert (command.instruction, command.callback) == (OFFICE_ANSWER.instruction, OFFICE_ANSWER.callback)
+    assert command.phone_number_sid == OFFICE_ANSWER.phone_number_sid
 
 
 @pytest.mark.parametrize("to", ["+15550999", RUNG, "15550107", "client:+15550100", "sip:+15550100@192.0.2.9", "alice"])
 def test_what_is_no_number_of_ours_or_the_name_of_a_line_is_called_elsewhere(to: str) -> None:
-    assert to_number(ourselves(), to) is None
+    assert to_number(loopback_calls(), to) is None
 
 
 def test_a_call_that_came_back_too_often_goes_no_further() -> None:
-    made = ourselves()
-    last = to_number(made, OFFICE, hops=MOST_HOPS - 1)
+    made = loopback_calls()
+    last = to_number(made, OFFICE, hops=MAX_HOPS - 1)
     assert last is not None
-    returned = made.received(IN, invited(last.headers))
-    assert returned is not None
-    assert returned.hops == MOST_HOPS
+    arrival = made.claim(IN, invited(last.headers))
+    assert arrival is not None
+    assert arrival.hops == MAX_HOPS
     with pytest.raises(Unreachable) as unreachable:
-        to_number(made, OFFICE, hops=returned.hops)
+        to_number(made, OFFICE, hops=arrival.hops)
     assert (unreachable.value.sip_code, unreachable.value.twilio_code) == (483, 13224)
     with pytest.raises(Unreachable):
-        made.goal(PlaceLeg(call=OUT, target=Target(to=f"app:{SHOP}"), from_="x"), OURS, hops=MOST_HOPS)
+        made.destination(PlaceLeg(call=OUT, target=Target(to=f"app:{SHOP}"), from_="x"), OURS, hops=MAX_HOPS)
 
 
 def test_by_default_it_is_told_its_own_sid_and_our_account() -> None:
-    made = ourselves()
-    came = made.received(IN, invited(goal(made).headers))
-    assert came is not None
-    assert (came.told.to, came.told.extra) == (SHOP, (("customerId", ACCOUNT),))
+    made = loopback_calls()
+    command = made.claim(IN, invited(destination(made).headers))
+    assert command is not None
+    assert (command.command.to, command.command.extra) == (SHOP, (("customerId", ACCOUNT),))
 
 
 def test_a_word_is_good_once_and_another_never() -> None:
-    made = ourselves()
-    sent = goal(made)
-    assert made.received(IN, invited(((HEADER, "guessed"),))) is None
-    assert made.received(IN, invited(())) is None
-    assert made.received(IN, invited(((HEADER.lower(), sent.headers[0][1]),))) is not None
-    assert made.received(IN, invited(sent.headers)) is None
+    made = loopback_calls()
+    sent = destination(made)
+    assert made.claim(IN, invited(((HEADER, "guessed"),))) is None
+    assert made.claim(IN, invited(())) is None
+    assert made.claim(IN, invited(((HEADER.lower(), sent.headers[0][1]),))) is not None
+    assert made.claim(IN, invited(sent.headers)) is None
 
 
 def test_those_that_never_come_back_are_forgotten() -> None:
-    made = ourselves()
-    first = goal(made)
-    for _ in range(MOST_UNDER_WAY):
-        last = goal(made)
-    assert made.received(IN, invited(first.headers)) is None
-    assert made.received(IN, invited(last.headers)) is not None
+    made = loopback_calls()
+    first = destination(made)
+    for _ in range(MAX_PENDING):
+        last = destination(made)
+    assert made.claim(IN, invited(first.headers)) is None
+    assert made.claim(IN, invited(last.headers)) is not None
 
 
 def test_an_application_there_is_none() -> None:
     with pytest.raises(Unreachable) as unreachable:
-        goal(ourselves(), sid="AP" + "2" * 32)
+        destination(loopback_calls(), sid="AP" + "2" * 32)
     assert (unreachable.value.sip_code, unreachable.value.twilio_code) == (404, 21218)
 
 

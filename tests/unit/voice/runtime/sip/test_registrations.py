@@ -56,55 +56,55 @@ async def test_what_is_written_is_read_again(known: Bindings) -> None:
     shelf = Shelf()
     first = StoredRegistrations(shelf)
     running = asyncio.ensure_future(first.run())
-    first.changed("alice", known)
-    first.changed("bob", known)
-    first.changed("bob", {})
+    first.update("alice", known)
+    first.update("bob", known)
+    first.update("bob", {})
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     running.cancel()
     assert await StoredRegistrations(shelf).load() == {"alice": known}
-    first.changed("alice", {})
+    first.update("alice", {})
     await first.write()
     assert shelf.texts == {}
 
 
 async def test_without_a_store_nothing_is_kept() -> None:
-    kept = StoredRegistrations()
-    kept.changed("alice", bindings())
-    await kept.write()
-    assert await kept.load() == {}
+    registrations = StoredRegistrations()
+    registrations.update("alice", bindings())
+    await registrations.write()
+    assert await registrations.load() == {}
 
 
 async def test_a_store_that_fails_takes_the_next_registration(caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
-    kept = StoredRegistrations(shelf)
+    registrations = StoredRegistrations(shelf)
     shelf.full = True
-    kept.changed("alice", bindings())
-    await kept.write()
+    registrations.update("alice", bindings())
+    await registrations.write()
     assert "line=alice: its contacts could not be kept yet: disk full" in caplog.text
     shelf.full = False
-    kept.changed("alice", bindings(cseq=4))
-    await kept.write()
-    assert await kept.load() == {"alice": bindings(cseq=4)}
+    registrations.update("alice", bindings(cseq=4))
+    await registrations.write()
+    assert await registrations.load() == {"alice": bindings(cseq=4)}
 
 
 async def test_what_a_store_failed_to_take_is_given_to_it_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("holdfast.voice.runtime.sip.registrations.AGAIN_S", 0.0)
+    monkeypatch.setattr("holdfast.voice.runtime.sip.registrations.RETRY_S", 0.0)
     shelf = Shelf()
     shelf.full = True
-    kept = StoredRegistrations(shelf)
-    running = asyncio.ensure_future(kept.run())
-    kept.changed("alice", bindings())
-    kept.changed("bob", bindings())
+    registrations = StoredRegistrations(shelf)
+    running = asyncio.ensure_future(registrations.run())
+    registrations.update("alice", bindings())
+    registrations.update("bob", bindings())
     for _ in range(20):
         await asyncio.sleep(0)
     assert caplog.text.count("could not be kept yet") == 1
     shelf.full = False
     for _ in range(20):
         await asyncio.sleep(0)
-    assert await kept.load() == {"alice": bindings(), "bob": bindings()}
+    assert await registrations.load() == {"alice": bindings(), "bob": bindings()}
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -122,10 +122,10 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again(
 )
 async def test_what_cannot_be_read_is_left_out(field: str, value: object, caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
-    kept = StoredRegistrations(shelf)
-    kept.changed("alice", bindings())
-    await kept.write()
-    ((address, host, told),) = json.loads(shelf.texts["alice"])
-    shelf.texts |= {"bob": json.dumps([[address, host, told | {field: value}]]), "carol": "["}
-    assert await kept.load() == {"alice": bindings(), "bob": {}, "carol": {}}
+    registrations = StoredRegistrations(shelf)
+    registrations.update("alice", bindings())
+    await registrations.write()
+    ((address, host, stored),) = json.loads(shelf.texts["alice"])
+    shelf.texts |= {"bob": json.dumps([[address, host, stored | {field: value}]]), "carol": "["}
+    assert await registrations.load() == {"alice": bindings(), "bob": {}, "carol": {}}
     assert "line=bob: its stored contacts cannot be read" in caplog.text

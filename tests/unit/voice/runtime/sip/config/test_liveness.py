@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.sip.config.liveness import USUAL, Liveness
+from holdfast.voice.runtime.sip.config.liveness import DEFAULT_LIVENESS, Liveness
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.sip.sdp.offer import Agreed
 
@@ -27,13 +27,13 @@ from holdfast.voice.sip.sdp.offer import Agreed
 def test_a_leg_is_lost_when_it_should_have_been_heard_for_its_whole_time(
     silent_s: float, agreed_s: float, held: bool, lost: bool
 ) -> None:
-    assert USUAL.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=held) is lost
+    assert DEFAULT_LIVENESS.is_lost(silent_s=silent_s, agreed_s=agreed_s, held=held) is lost
 
 
 @pytest.mark.parametrize(("held", "lost"), [(False, False), (True, True)])
 def test_who_may_not_speak_is_lost_only_if_it_holds(held: bool, lost: bool) -> None:
     """A phone that holds by `inactive` sends nothing either, and has as long; one that only listens has no end."""
-    assert USUAL.is_lost(silent_s=3600.0, agreed_s=9000.0, held=held, may_speak=False) is lost
+    assert DEFAULT_LIVENESS.is_lost(silent_s=3600.0, agreed_s=9000.0, held=held, may_send=False) is lost
 
 
 def test_only_another_direction_begins_the_time_anew() -> None:
@@ -42,7 +42,7 @@ def test_only_another_direction_begins_the_time_anew() -> None:
     )
     by_sendonly = replace(agreed, send=False, peer_holds=True)
     by_inactive = replace(by_sendonly, receive=False)
-    leg = SipLeg(call=CallSid("CA1"), way="in")
+    leg = SipLeg(call=CallSid("CA1"), direction="in")
     steps = [
         (10.0, agreed, False, 10.0),
         (20.0, replace(agreed, codec="PCMA"), False, 10.0),
@@ -52,8 +52,8 @@ def test_only_another_direction_begins_the_time_anew() -> None:
         (60.0, agreed, True, 60.0),
     ]
     for now, news, turned, since in steps:
-        assert leg.turns(news, now) is turned
-        assert (leg.held, leg.may_speak, leg.agreed_at) == (news.peer_holds, news.receive, since)
+        assert leg.update_hold(news, now) is turned
+        assert (leg.held, leg.may_send, leg.agreed_at) == (news.peer_holds, news.receive, since)
 
 
 def test_a_watch_that_is_turned_off_loses_nobody() -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.runtime.sip.legs.dtmf_dedup import (
-    LONGEST_S,
-    MOST_PRESSED,
-    TOGETHER_S,
+    LONGEST_PRESS_S,
+    MAX_REMEMBERED,
+    PAIRING_WINDOW_S,
     DtmfDedup,
     ReportedDigit,
 )
@@ -17,8 +17,8 @@ from holdfast.voice.runtime.sip.legs.dtmf_dedup import (
 
 def told_alone(keys: DtmfDedup, digit: str, now: float, *, lasted_s: float = 0.16) -> bool:
     """Whether an INFO that no event follows counts."""
-    told = keys.tell(digit, now, lasted_s=lasted_s)
-    return told is not None and keys.settle(told) == (digit,)
+    told = keys.handle_info_digit(digit, now, lasted_s=lasted_s)
+    return told is not None and keys.stop_waiting(told) == (digit,)
 
 
 def test_a_key_told_by_info_alone_counts() -> None:
@@ -27,36 +27,38 @@ def test_a_key_told_by_info_alone_counts() -> None:
     assert told_alone(keys, "1", 1.0)
 
 
-@pytest.mark.parametrize(("after_s", "lasted_s"), [(0.0, 0.0), (TOGETHER_S, 0.0), (2.0, 1.6), (LONGEST_S, 99.0)])
+@pytest.mark.parametrize(
+    ("after_s", "lasted_s"), [(0.0, 0.0), (PAIRING_WINDOW_S, 0.0), (2.0, 1.6), (LONGEST_PRESS_S, 99.0)]
+)
 def test_an_info_after_the_event_is_the_same_key(after_s: float, lasted_s: float) -> None:
     keys = DtmfDedup()
-    keys.press("1", 10.0)
-    assert keys.tell("1", 10.0 + after_s, lasted_s=lasted_s) is None
+    keys.handle_audio_digit("1", 10.0)
+    assert keys.handle_info_digit("1", 10.0 + after_s, lasted_s=lasted_s) is None
     assert told_alone(keys, "1", 10.0 + after_s), "one press is one INFO"
 
 
 @pytest.mark.parametrize(("digit", "after_s", "lasted_s"), [("2", 0.0, 0.1), ("1", 0.7, 0.1), ("1", 6.0, 99.0)])
 def test_another_key_and_a_later_one_are_keys_of_their_own(digit: str, after_s: float, lasted_s: float) -> None:
     keys = DtmfDedup()
-    keys.press("1", 10.0)
+    keys.handle_audio_digit("1", 10.0)
     assert told_alone(keys, digit, 10.0 + after_s, lasted_s=lasted_s)
 
 
 def test_an_info_before_the_event_is_the_same_key() -> None:
     keys = DtmfDedup()
-    first = keys.tell("1", 10.0, lasted_s=0.1)
-    second = keys.tell("1", 10.1, lasted_s=0.1)
+    first = keys.handle_info_digit("1", 10.0, lasted_s=0.1)
+    second = keys.handle_info_digit("1", 10.1, lasted_s=0.1)
     assert first is not None
     assert second is not None
-    keys.press("1", 10.2)
-    assert keys.settle(first) == ()
-    assert keys.settle(second) == ("1",)
+    keys.handle_audio_digit("1", 10.2)
+    assert keys.stop_waiting(first) == ()
+    assert keys.stop_waiting(second) == ("1",)
     assert told_alone(keys, "1", 10.3), "the press was that of the first"
 
 
 @given(
     st.lists(st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.0, 0.3)), max_size=12),
-    st.floats(0.0, TOGETHER_S - 0.01),
+    st.floats(0.0, PAIRING_WINDOW_S - 0.01),
 )
 def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bool, float]], apart_s: float) -> None:
     keys, now, counted = DtmfDedup(), 0.0, 0
@@ -68,41 +70,43 @@ def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bo
     waiting = []
     for at_s, digit, is_event in due:
         if is_event:
-            counted += keys.press(digit, at_s)
-        elif (told := keys.tell(digit, at_s, lasted_s=0.0)) is not None:
+            counted += keys.handle_audio_digit(digit, at_s)
+        elif (told := keys.handle_info_digit(digit, at_s, lasted_s=0.0)) is not None:
             waiting.append(told)
     assert counted == len(keyed)
-    assert not any(keys.settle(told) for told in waiting)
+    assert not any(keys.stop_waiting(told) for told in waiting)
 
 
 def test_presses_that_nobody_tells_of_are_forgotten() -> None:
     keys = DtmfDedup()
     for number in range(10_000):
-        keys.press("1", number / 1000)
-    assert len(keys._pressed) <= MOST_PRESSED + 1
+        keys.handle_audio_digit("1", number / 1000)
+    assert len(keys._audio_digits) <= MAX_REMEMBERED + 1
 
 
 def test_a_phone_known_to_tell_by_info_alone_is_not_waited_for_until_it_is_heard_to_press() -> None:
     keys = DtmfDedup()
-    first, second = keys.tell("1", 10.0, lasted_s=0.1), keys.tell("2", 10.4, lasted_s=0.1)
-    known = [keys.alone]
+    first, second = keys.handle_info_digit("1", 10.0, lasted_s=0.1), keys.handle_info_digit("2", 10.4, lasted_s=0.1)
+    known = [keys.info_only]
     assert first is not None
     assert second is not None
-    assert keys.settle(first) == ("1", "2"), "or the third would be before the second"
-    assert keys.settle(second) == ()
-    known.append(keys.alone)
+    assert keys.stop_waiting(first) == ("1", "2"), "or the third would be before the second"
+    assert keys.stop_waiting(second) == ()
+    known.append(keys.info_only)
     assert told_alone(keys, "3", 10.6)
-    assert keys.press("4", 11.0)
-    assert [*known, keys.alone] == [False, True, False]
+    assert keys.handle_audio_digit("4", 11.0)
+    assert [*known, keys.info_only] == [False, True, False]
 
 
-@pytest.mark.parametrize(("after_s", "counts"), [(0.0, False), (TOGETHER_S, False), (TOGETHER_S + 0.1, True)])
+@pytest.mark.parametrize(
+    ("after_s", "counts"), [(0.0, False), (PAIRING_WINDOW_S, False), (PAIRING_WINDOW_S + 0.1, True)]
+)
 def test_a_press_heard_after_its_info_counted_is_the_same_key(after_s: float, counts: bool) -> None:
     keys = DtmfDedup()
     assert told_alone(keys, "1", 10.0)
-    assert keys.press("2", 10.0), "another key"
-    assert keys.press("1", 10.0 + after_s) is counts
-    assert keys.press("1", 10.0 + after_s), "one INFO is one press"
+    assert keys.handle_audio_digit("2", 10.0), "another key"
+    assert keys.handle_audio_digit("1", 10.0 + after_s) is counts
+    assert keys.handle_audio_digit("1", 10.0 + after_s), "one INFO is one press"
 
 
 KEYED = st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.02, 0.6))
@@ -122,13 +126,13 @@ def test_whatever_a_phone_does_each_key_counts_once_and_in_order(
     waiting: list[tuple[float, ReportedDigit]] = []
     for at_s, _, digit, is_event in [*sorted(due), (now + 9, 0, "", False)]:
         while waiting and waiting[0][0] <= at_s:
-            counted += "".join(keys.settle(waiting.pop(0)[1]))
+            counted += "".join(keys.stop_waiting(waiting.pop(0)[1]))
         if is_event:
-            counted += digit if keys.press(digit, at_s) else ""
-        elif digit and (told := keys.tell(digit, at_s, lasted_s=0.0)) is not None:
-            if events_agreed and not keys.alone:
-                waiting.append((at_s + TOGETHER_S, told))
+            counted += digit if keys.handle_audio_digit(digit, at_s) else ""
+        elif digit and (told := keys.handle_info_digit(digit, at_s, lasted_s=0.0)) is not None:
+            if events_agreed and not keys.info_only:
+                waiting.append((at_s + PAIRING_WINDOW_S, told))
             else:
-                counted += "".join(keys.settle(told))
+                counted += "".join(keys.stop_waiting(told))
     assert sorted(counted) == sorted(said)
     assert counted.partition("#")[0] == said.partition("#")[0]

@@ -14,8 +14,8 @@ def shown(*lines: str) -> str:
     """What is kept of a message of these lines."""
     seen: list[Trace] = []
     ladder = SipTrace(seen.append)
-    ladder.note(SESSION, CALL)
-    ladder.show(
+    ladder.assign(SESSION, CALL)
+    ladder.record(
         MessageSeen(
             session=SESSION,
             direction="in",
