@@ -28,11 +28,11 @@ from holdfast.voice.model.effects import (
     Effect,
     FetchDocument,
     HangUpLeg,
+    MediaEffect,
     PlaceLeg,
     PlaySound,
     PostCallback,
     RouteAudio,
-    SoundEffect,
     StopSound,
     VerbBegan,
 )
@@ -380,8 +380,8 @@ class Scene:
         found: list[Arrow | Note] = []
         for number, (message, effects) in enumerate(self.world.steps[first:until]):
             found += self._message(message)
-            audio = [each for each in effects if isinstance(each, SoundEffect)]
-            others = [arrow for each in effects if not isinstance(each, SoundEffect) for arrow in self._effect(each)]
+            audio = [each for each in effects if isinstance(each, MediaEffect)]
+            others = [arrow for each in effects if not isinstance(each, MediaEffect) for arrow in self._effect(each)]
             others = [*(replies if number == 0 else ()), *others]
             found += [arrow for each in audio for arrow in self._effect(each)]
             if others:

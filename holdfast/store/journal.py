@@ -16,7 +16,7 @@ from holdfast.store.database import Database, Statement
 from holdfast.store.row_types import find_mismatch
 from holdfast.store.tables import ENTRIES, SNAPSHOTS
 from holdfast.voice.model.errors import StoreFailed
-from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.model.ports import JournalEntry, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SqlJournal:
         """Return why nothing can be written now; None when it can."""
         return self._database.trouble()
 
-    async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
+    async def commit(self, entries: Sequence[JournalEntry], snapshots: Sequence[Snapshot]) -> None:
         """Write all, or nothing, safe from a crash of this process; with a deleted call its entries are deleted.
 
         Raises: StoreFailed.
@@ -110,7 +110,7 @@ class SqlJournal:
                 self._prunable = None
         return bool(rows)
 
-    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[JournalEntry]:
         """Return the entries of one call, oldest first, without the first `after`; of all calls when `call` is "".
 
         Raises: StoreFailed.
@@ -123,9 +123,9 @@ class SqlJournal:
         return [entry for row in rows if (entry := _entry(row)) is not None]
 
 
-def _entry(row: Row[Any]) -> Entry | None:
+def _entry(row: Row[Any]) -> JournalEntry | None:
     """Return the entry of a row; log it and return None when it cannot be read."""
-    entry = Entry(at=row.at, call=row.call, kind=row.kind, data=row.data)
+    entry = JournalEntry(at=row.at, call=row.call, kind=row.kind, data=row.data)
     problem = find_mismatch(entry)
     if problem is None:
         try:

@@ -28,11 +28,12 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.effects import (
     AnswerLeg,
     Beep,
+    CaptureChannels,
     ChangeCapture,
+    DetectSpeech,
     Effect,
     FetchDocument,
     HangUpLeg,
-    Listen,
     LogNotification,
     PlaceLeg,
     PlaySound,
@@ -45,7 +46,6 @@ from holdfast.voice.model.effects import (
     StopFetch,
     StopSound,
     StopTimer,
-    Voices,
 )
 from holdfast.voice.model.facts import (
     CaptureBegan,
@@ -53,7 +53,7 @@ from holdfast.voice.model.facts import (
     CaptureQuiet,
     DigitPressed,
     DocumentFetched,
-    DocumentMissed,
+    DocumentFetchFailed,
     LegAnswered,
     LegEnded,
     LegRefused,
@@ -63,8 +63,8 @@ from holdfast.voice.model.facts import (
     SoundFailed,
     TimerFired,
 )
-from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, Token, derive, owner
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, Token, call_of, derive
+from holdfast.voice.model.ports import JournalEntry
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 START = 1_700_000_000.0
@@ -89,7 +89,7 @@ class WebRequestSeen:
 class RecordedTape:
     """A recording that is being made."""
 
-    voices: Voices
+    voices: CaptureChannels
     quiet_s: float
     began: float
     mode: str = "on"
@@ -109,7 +109,7 @@ class World:
     asked: list[WebRequestSeen] = field(default_factory=list)
     callbacks: list[WebRequestSeen] = field(default_factory=list)
     notices: list[LogNotification] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
     """The journal's lines, oldest first."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
@@ -182,7 +182,7 @@ class World:
     def answers(self, call: CallSid, sip: tuple[tuple[str, str], ...] = ()) -> None:
         """The called phone answers, its SIP answer saying this of itself."""
         self.legs[call] = "up"
-        self.tell(LegAnswered(call=call, sip=sip))
+        self.tell(LegAnswered(call=call, sip_params=sip))
 
     def refuses(self, call: CallSid, sip_code: int) -> None:
         """The called phone, or the way to it, refuses."""
@@ -324,20 +324,20 @@ class World:
                 self.routes.update(dict(effect.hears))
             case Beep():
                 self.beeps.append(effect)
-            case Listen(calls=calls, wanted=wanted):
+            case DetectSpeech(calls=calls, enabled=wanted):
                 self.listening = self.listening | set(calls) if wanted else self.listening - set(calls)
-            case PlaySound(token=token, source=source, rounds=rounds, meanwhile=None):
+            case PlaySound(token=token, source=source, rounds=rounds, while_loading=None):
                 ears = self.coming if source in self.held_back else self.playing
-                self.coming.pop(owner(token), None)
-                ears[owner(token)] = (token, source, rounds)
-            case PlaySound(token=token, source=source, rounds=rounds, meanwhile=awaited):
-                if self.coming.get(owner(token), ("",))[0] == awaited:
-                    self.playing[owner(token)] = (token, source, rounds)
+                self.coming.pop(call_of(token), None)
+                ears[call_of(token)] = (token, source, rounds)
+            case PlaySound(token=token, source=source, rounds=rounds, while_loading=awaited):
+                if self.coming.get(call_of(token), ("",))[0] == awaited:
+                    self.playing[call_of(token)] = (token, source, rounds)
             case StopSound(token=token):
-                if self.coming.get(owner(token), ("",))[0] == token:
-                    del self.coming[owner(token)]
-                if self.playing.get(owner(token), ("",))[0] == token:
-                    del self.playing[owner(token)]
+                if self.coming.get(call_of(token), ("",))[0] == token:
+                    del self.coming[call_of(token)]
+                if self.playing.get(call_of(token), ("",))[0] == token:
+                    del self.playing[call_of(token)]
             case StartTimer(token=token, after_s=after_s):
                 self._count += 1
                 self._named[token] = self._count
@@ -364,11 +364,13 @@ class World:
             case PlaceLeg(call=call):
                 self.legs[call] = "called"
             case StartCapture(recording=recording):
-                self.captures[recording] = RecordedTape(voices=effect.voices, quiet_s=effect.quiet_s, began=self.now)
+                self.captures[recording] = RecordedTape(
+                    voices=effect.channels, quiet_s=effect.silence_s, began=self.now
+                )
                 self._inbox.append(CaptureBegan(recording=recording, url=f"https://engine.example/{recording}"))
             case ChangeCapture(recording=recording) if recording in self.captures:
-                if effect.voices is not None:
-                    self.captures[recording].voices = effect.voices
+                if effect.channels is not None:
+                    self.captures[recording].voices = effect.channels
                 if effect.mode is not None:
                     self.captures[recording].mode = effect.mode
             case StopCapture(recording=recording) if recording in self.captures:
@@ -387,7 +389,7 @@ class World:
             page = page(asked.form)
         if page is None:
             message = f"{asked.url} answered 404"
-            return DocumentMissed(token=token, url=asked.url, code=11200, message=message)
+            return DocumentFetchFailed(token=token, url=asked.url, code=11200, message=message)
         if page == "audio":
             return DocumentFetched(token=token, url=asked.url, content_type="audio/mpeg", clip=asked.url)
         return DocumentFetched(token=token, url=asked.url, content_type="text/xml", body=page)

@@ -21,7 +21,7 @@ from holdfast.voice.api.ops.diagnostics import make_diagnostics
 from holdfast.voice.api.ops.explain import make_explain
 from holdfast.voice.api.ops.routes import NoRegistrations, TrunkRegistrations
 from holdfast.voice.api.ports import Recordings
-from holdfast.voice.model.ports import Entry, Journal
+from holdfast.voice.model.ports import Journal, JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
@@ -148,10 +148,10 @@ async def over_asgi(
 class Diary:
     """A journal of a few lines."""
 
-    def __init__(self, lines: Iterable[Entry] = ()) -> None:
+    def __init__(self, lines: Iterable[JournalEntry] = ()) -> None:
         self.lines = list(lines)
 
-    async def commit(self, entries: Iterable[Entry], snapshots: Iterable[object]) -> None:
+    async def commit(self, entries: Iterable[JournalEntry], snapshots: Iterable[object]) -> None:
         self.lines += entries
 
     def trouble(self) -> str | None:
@@ -163,7 +163,7 @@ class Diary:
     async def load(self, *, kept: int) -> list[Any]:
         return []
 
-    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[JournalEntry]:
         return [line for line in self.lines if line.call == call][after : after + limit]
 
 

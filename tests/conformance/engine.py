@@ -53,7 +53,7 @@ from holdfast.voice.model.errors import (
     RecordNotFinished,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import LineRecord, VoiceSettings
 from holdfast.voice.runtime.notifications import Notifications
@@ -105,14 +105,14 @@ class Engine:
     def __init__(self) -> None:
         self.state = Nouns()
         self.asked: list[RestCommand] = []
-        self.turned_away: list[Entry] = []
+        self.turned_away: list[JournalEntry] = []
         self.clock = NOON
         self._serial = count(1)
 
     def now(self) -> float:
         return self.clock
 
-    def orphan_entries(self, call: str) -> list[Entry]:
+    def orphan_entries(self, call: str) -> list[JournalEntry]:
         return [line for line in self.turned_away if line.call == call]
 
     # --- the world, set by tests
@@ -250,8 +250,8 @@ class Engine:
             account=call.account,
             call=call.sid,
             room=None,
-            terms=command.terms,
-            channels=2 if command.terms.dual else 1,
+            options=command.options,
+            channels=2 if command.options.dual else 1,
             status=RecordingStatus.IN_PROGRESS,
             created_at=self.clock,
             updated_at=self.clock,
@@ -273,7 +273,7 @@ class Engine:
             fallback=command.instruction.fallback,
             queue_time_s=command.wait_s,
         )
-        seat = command.seat
+        seat = command.reserve
         if seat is None:
             return
         room = next(

@@ -21,7 +21,7 @@ from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
 from holdfast.voice.media_process.control_link.protocol import Load
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import SipSeen, WebSeen
+from holdfast.voice.model.ports import SipMessageTrace, WebhookTrace
 from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.quality import Quality
 from holdfast.voice.runtime.sip.trunks import Trunks
@@ -83,9 +83,9 @@ def test_webhooks_and_notifications_are_counted() -> None:
     tally = Counters()
     for status, kind in ((200, "document"), (204, "call"), (404, "call"), (0, "document")):
         tally.count_trace(
-            WebSeen(call=None, kind=kind, method="POST", url="http://x/", form=(), status=status, took_ms=250)
+            WebhookTrace(call=None, kind=kind, method="POST", url="http://x/", form=(), status=status, took_ms=250)
         )
-    tally.count_trace(SipSeen(call=CallSid("CA1"), received=True, summary="INVITE", peer="127.0.0.1"))
+    tally.count_trace(SipMessageTrace(call=CallSid("CA1"), received=True, summary="INVITE", peer="127.0.0.1"))
     for level in (0, 1, 1):
         tally.count_notification(LogNotification(call=None, code=11200, log=level, message="x"))
     found = scraped(tally)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from holdfast.voice.model.effects import LogNotification
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.access import Access
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.sip.message.digest import Ha1
@@ -276,9 +276,9 @@ async def test_the_exchanges_of_a_call_are_listed_oldest_first() -> None:
     unanswered = asked | {"status": 0, "method": "GET"}
     inline = made | {"instruction": {"twiml": "<Response/>"}}
     for kind, data in (("CreateCall", made), ("Hears", {}), ("webhook", asked), ("webhook", unanswered)):
-        diary.lines.append(Entry(at=NOON, call=call.sid, kind=kind, data=json.dumps(data)))
+        diary.lines.append(JournalEntry(at=NOON, call=call.sid, kind=kind, data=json.dumps(data)))
     other = place.engine.call()
-    diary.lines.append(Entry(at=NOON, call=other.sid, kind="CreateCall", data=json.dumps(inline)))
+    diary.lines.append(JournalEntry(at=NOON, call=other.sid, kind="CreateCall", data=json.dumps(inline)))
 
     events = (await place.get(f"/Calls/{call.sid}/Events.json")).json["events"]
     assert [facts.wrong(each, facts.EVENT) for each in events] == [[], [], []]
@@ -305,7 +305,7 @@ async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
     }
     seen["url"] = f"{VOICE_URL}?CallSid={call.sid}"
     for at, body in ((NOON - 9, "an earlier one"), (NOON, "sorry"), (NOON + 9, "a later one")):
-        diary.lines.append(Entry(at=at, call=call.sid, kind="webhook", data=json.dumps(seen | {"body": body})))
+        diary.lines.append(JournalEntry(at=at, call=call.sid, kind="webhook", data=json.dumps(seen | {"body": body})))
     for about, url in ((call.sid, VOICE_URL + "#rc=2"), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
         place.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
     fetched = [

@@ -11,7 +11,7 @@ from holdfast.voice.api.ops.explain import REJECTED
 from holdfast.voice.api.ops.json_errors import NOT_AN_OBJECT
 from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.media_process.control_link.protocol import Statistics
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.trunks import TrunkStatus
@@ -56,9 +56,9 @@ async def test_the_ladder_is_the_journal_of_the_call() -> None:
     sid = f"CA{'1' * 32}"
     diary = Diary(
         [
-            Entry(at=NOON, call=sid, kind="CreateCall", data='{"to": "client:bob"}'),
-            Entry(at=NOON + 1, call=sid, kind="sip", data="not json"),
-            Entry(at=NOON, call="", kind="other", data="{}"),
+            JournalEntry(at=NOON, call=sid, kind="CreateCall", data='{"to": "client:bob"}'),
+            JournalEntry(at=NOON + 1, call=sid, kind="sip", data="not json"),
+            JournalEntry(at=NOON, call="", kind="other", data="{}"),
         ]
     )
     place = await new_place(journal=diary)
@@ -77,7 +77,7 @@ async def test_the_ladder_is_the_journal_of_the_call() -> None:
 async def test_the_ladder_of_a_call_that_was_turned_away_can_be_read() -> None:
     sid = f"CA{'1' * 32}"
     place = await new_place()
-    place.engine.turned_away = [Entry(at=NOON, call=sid, kind="sip", data='{"summary": "INVITE"}')]
+    place.engine.turned_away = [JournalEntry(at=NOON, call=sid, kind="sip", data='{"summary": "INVITE"}')]
     body = (await place.ask("GET", f"/engine/ladder/{sid}")).json
     assert [line["data"]["summary"] for line in body["entries"]] == ["INVITE"]
 
@@ -253,7 +253,9 @@ async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
     place.engine.room(call)
     place.quality.record(figures(call.sid))
     diary.lines.append(
-        Entry(at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "gone"}')
+        JournalEntry(
+            at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "gone"}'
+        )
     )
     body = (await place.ask("GET", f"/engine/explain/{call.sid}")).json
     assert body["call"] == call.sid
@@ -266,7 +268,7 @@ async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
     assert text.body.decode().splitlines() == body["says"]
     unknown = "CA" + "9" * 32
     assert (await place.ask("GET", f"/engine/explain/{unknown}")).status == 404
-    place.engine.turned_away.append(Entry(at=NOON, call=unknown, kind="sip", data="{}"))
+    place.engine.turned_away.append(JournalEntry(at=NOON, call=unknown, kind="sip", data="{}"))
     assert (await place.ask("GET", f"/engine/explain/{unknown}")).json == {"call": unknown, "says": [REJECTED]}
 
 

@@ -19,11 +19,11 @@ from holdfast.voice.model.effects import (
     Effect,
     FetchDocument,
     HangUpLeg,
+    MediaEffect,
     PlaceLeg,
     PlaySound,
     PostCallback,
     RouteAudio,
-    SoundEffect,
 )
 from holdfast.voice.model.facts import DocumentFetched, LegAnswered, LegEnded, LegRinging
 from holdfast.voice.model.ids import CallSid
@@ -40,7 +40,7 @@ MUSIC = "http://127.0.0.1:9/music.mp3"
 class Live:
     """A switch that carries out nothing, and a REST door before it."""
 
-    def __init__(self, switch: Switch, place: Place, sounds: list[SoundEffect], effects: list[Effect]) -> None:
+    def __init__(self, switch: Switch, place: Place, sounds: list[MediaEffect], effects: list[Effect]) -> None:
         self.switch = switch
         self.place = place
         self.sounds = sounds
@@ -75,7 +75,7 @@ class Live:
 @pytest.fixture
 async def live() -> AsyncIterator[Live]:
     """A switch that runs, and a REST door before it."""
-    sounds: list[SoundEffect] = []
+    sounds: list[MediaEffect] = []
     effects: list[Effect] = []
     clock = Engine()
     journal = Diary()

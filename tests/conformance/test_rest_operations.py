@@ -345,8 +345,8 @@ async def test_somebody_is_called_into_a_new_conference(place: Place) -> None:
         max_participants=2,
         callback=Callback(url=CALLBACK, events=("join", "leave", "hold")),
     )
-    assert command.seat is not None
-    assert (command.seat.admission, command.seat.new_room) == (admission, made.json["conference_sid"])
+    assert command.reserve is not None
+    assert (command.reserve.admission, command.reserve.new_room) == (admission, made.json["conference_sid"])
     assert command.instruction.twiml == (
         '<Response><Dial><Conference muted="true" beep="onEnter" startConferenceOnEnter="false" '
         'endConferenceOnExit="true" maxParticipants="2" participantLabel="bob.json" waitUrl="" waitMethod="POST" '
@@ -370,8 +370,8 @@ async def test_somebody_is_called_into_the_running_conference_by_name_or_sid(pla
     assert [by_name.json["conference_sid"], by_sid.json["conference_sid"]] == [room.sid, room.sid]
     last = place.engine.asked[-1]
     assert isinstance(last, CreateCall)
-    assert last.seat is not None
-    assert (last.seat.admission.name, last.seat.admission.coach) == ("desk", CallSid(coached.sid))
+    assert last.reserve is not None
+    assert (last.reserve.admission.name, last.reserve.admission.coach) == ("desk", CallSid(coached.sid))
     assert f'coach="{coached.sid}"' in (last.instruction.twiml or "")
 
 

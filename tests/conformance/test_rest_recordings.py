@@ -14,7 +14,7 @@ import soundfile
 
 from holdfast.voice.api.twilio import recordings
 from holdfast.voice.control.entities import CallStatus, Recording, RecordingStatus
-from holdfast.voice.model.commands import Callback, ChangeRecording, CreateCall, RecordCall, RecordingTerms
+from holdfast.voice.model.commands import Callback, ChangeRecording, CreateCall, RecordCall, RecordingOptions
 from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from tests.conformance import facts
@@ -39,7 +39,7 @@ def made(place: Place, sid: str = ONE, *, call: str | None = None, room: str | N
         account=ACCOUNT,
         call=None if call is None else CallSid(call),
         room=None if room is None else RoomSid(room),
-        terms=RecordingTerms(source="Conference" if room else "RecordVerb"),
+        options=RecordingOptions(source="Conference" if room else "RecordVerb"),
         channels=1,
         status=RecordingStatus.COMPLETED,
         created_at=at,
@@ -69,7 +69,7 @@ async def test_a_recording_has_the_fields_of_the_reference(place: Place) -> None
     assert {name: of_account.get(name, "both") for name in begun.json} == begun.json
     command = place.engine.asked[-1]
     assert isinstance(command, RecordCall)
-    assert command.terms == RecordingTerms(
+    assert command.options == RecordingOptions(
         source="StartCallRecordingAPI",
         dual=True,
         trim=True,
@@ -171,9 +171,9 @@ async def test_calls_and_participants_are_placed_with_their_recording(place: Pla
     await place.post("/Conferences/lobby/Participants.json", form | {"ConferenceTrim": "do-not-trim"})
     placed = place.engine.asked[-1]
     assert isinstance(placed, CreateCall)
-    assert placed.seat is not None
-    assert placed.seat.admission.record == RecordingTerms(source="Conference")
-    assert placed.record == RecordingTerms(source="OutboundAPI", trim=True)
+    assert placed.reserve is not None
+    assert placed.reserve.admission.record == RecordingOptions(source="Conference")
+    assert placed.record == RecordingOptions(source="OutboundAPI", trim=True)
     assert place.warnings() == []
 
 

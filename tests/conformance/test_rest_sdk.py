@@ -133,8 +133,8 @@ def test_a_boolean_given_for_a_word_is_that_word(door: Served, value: bool) -> N
     assert made.status == "queued"
     placed = door.place.engine.asked[-1]
     assert isinstance(placed, CreateCall)
-    assert placed.seat is not None
-    assert (placed.seat.admission.beep, placed.seat.admission.record is not None) == (str(value).lower(), value)
+    assert placed.reserve is not None
+    assert (placed.reserve.admission.beep, placed.reserve.admission.record is not None) == (str(value).lower(), value)
 
 
 def test_a_queue_and_its_members(door: Served) -> None:

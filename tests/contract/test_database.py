@@ -19,20 +19,20 @@ from holdfast.store.journal import SqlJournal
 from holdfast.store.row_check import Readers
 from holdfast.store.tables import KEY_VALUES
 from holdfast.voice.model.errors import StoreFailed
-from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.model.ports import JournalEntry, Snapshot
 
 CRASH = """
 import asyncio, os, sys
 from pathlib import Path
 from holdfast.store.database import open_database
 from holdfast.store.journal import SqlJournal
-from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.model.ports import JournalEntry, Snapshot
 
 async def main():
     async with open_database(Path(sys.argv[1])) as database:
         journal = SqlJournal(database)
         for n in range(20):
-            line = Entry(at=n, call="CA1", kind=str(n), data="")
+            line = JournalEntry(at=n, call="CA1", kind=str(n), data="")
             await journal.commit([line], [Snapshot(noun="call", sid="CA1", data=str(n))])
         os._exit(7)
 
@@ -170,7 +170,7 @@ async def test_a_failing_store_speaks_the_engines_words(tmp_path: Path) -> None:
     async with open_database(path) as database:
         await database.write(Statement(sql=text("DROP TABLE entries")))
         with pytest.raises(StoreFailed, match="no such table"):
-            await SqlJournal(database).commit([Entry(at=1.0, call="", kind="", data="")], [])
+            await SqlJournal(database).commit([JournalEntry(at=1.0, call="", kind="", data="")], [])
         with pytest.raises(SQLAlchemyError):
             await database.read(text("SELECT * FROM entries"))
 

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.store.database import open_database
 from holdfast.store.journal import SqlJournal
-from holdfast.voice.model.ports import Entry, Journal, Snapshot
+from holdfast.voice.model.ports import Journal, JournalEntry, Snapshot
 
 
 @pytest.fixture(params=["sql"])
@@ -18,8 +18,8 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield SqlJournal(database)
 
 
-def entry(call: str, kind: str = "LegRinging", at: float = 1.5) -> Entry:
-    return Entry(at=at, call=call, kind=kind, data='{"é": 1}')
+def entry(call: str, kind: str = "LegRinging", at: float = 1.5) -> JournalEntry:
+    return JournalEntry(at=at, call=call, kind=kind, data='{"é": 1}')
 
 
 def state(sid: str, data: str) -> Snapshot:

@@ -38,11 +38,11 @@ from holdfast.voice.control.entities import (
 )
 from holdfast.voice.control.serialization import encode
 from holdfast.voice.control.state import EngineState
-from holdfast.voice.model.commands import Instruction, RecordingTerms
+from holdfast.voice.model.commands import Instruction, RecordingOptions
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
-from holdfast.voice.model.ports import Entry, Journal, Snapshot
+from holdfast.voice.model.ports import Journal, JournalEntry, Snapshot
 from holdfast.voice.runtime.directory.access import (
     ApiKey,
     CredentialList,
@@ -110,7 +110,7 @@ NOUNS: tuple[Call | Room | Queue | Recording, ...] = (
         account=ACCOUNT,
         call=CallSid(sid("CA", 1)),
         room=None,
-        terms=RecordingTerms(source="RecordVerb"),
+        options=RecordingOptions(source="RecordVerb"),
         channels=1,
         status=RecordingStatus.IN_PROGRESS,
         created_at=1_700_000_000.0,
@@ -132,7 +132,7 @@ async def fill(path: Path) -> None:
             )
             for noun in NOUNS
         ]
-        lines = [Entry(at=1.0, call=sid("CA", 1), kind="sip", data=json.dumps({"n": n})) for n in range(3)]
+        lines = [JournalEntry(at=1.0, call=sid("CA", 1), kind="sip", data=json.dumps({"n": n})) for n in range(3)]
         await journal.commit(lines, states)
         directory = await Directory.open(kv, account=ACCOUNT, now=1.0)
         await directory.put_line(LineRecord.with_password(name="alice", password="correct-horse"))

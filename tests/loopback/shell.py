@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from holdfast.voice.media_process.errors import MediaUnavailable
 from holdfast.voice.model.effects import LogNotification
-from holdfast.voice.model.facts import DocumentFetched, DocumentMissed, SoundFailed
+from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed, SoundFailed
 from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.exchange import RequestPolicy
 from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
@@ -22,7 +22,7 @@ from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 FAST = RequestPolicy(connect_s=0.5, read_s=0.5, total_s=1.5)
 AUDIO_LIMIT = 1_000_000
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
-Told = DocumentFetched | DocumentMissed | SoundFailed
+Told = DocumentFetched | DocumentFetchFailed | SoundFailed
 
 
 def token(call: CallSid, number: int = 0) -> Token:
@@ -77,7 +77,7 @@ class Shell:
         self.bank = Bank()
         self.told: list[Told] = []
         self.notices: list[LogNotification] = []
-        self.seen: list[WebSeen] = []
+        self.seen: list[WebhookTrace] = []
         self._facts: asyncio.Queue[Told] = asyncio.Queue()
         self.web: WebClient
         self.library: SoundCache
@@ -92,7 +92,7 @@ class Shell:
         async with asyncio.timeout(10):
             return await self._facts.get()
 
-    async def sees(self, kind: str, count: int = 1) -> list[WebSeen]:
+    async def sees(self, kind: str, count: int = 1) -> list[WebhookTrace]:
         """The exchanges of a kind, once there are that many."""
         async with asyncio.timeout(10):
             while len(found := [seen for seen in self.seen if seen.kind == kind]) < count:  # noqa: ASYNC110

@@ -212,10 +212,10 @@ async def test_music_meanwhile_gives_way_to_the_sound_it_bridges() -> None:
             url = server.on("/music", reply(WAV, kind="audio/wav"))
             own, music = token(ALICE, 1), token(ALICE, 2)
             shell.library.carry_out(PlaySound(token=own, source=url))
-            shell.library.carry_out(PlaySound(token=music, source="builtin:hold", meanwhile=own))
+            shell.library.carry_out(PlaySound(token=music, source="builtin:hold", while_loading=own))
             await shell.sees("sound")
             await shell.bank.plays(2)
-            shell.library.carry_out(PlaySound(token=music, source="builtin:hold", meanwhile=own))
+            shell.library.carry_out(PlaySound(token=music, source="builtin:hold", while_loading=own))
         assert [played[1] for played in shell.bank.played] == [music, own]
 
 

@@ -192,8 +192,8 @@ class Bench:
 
     def tell(self, message: LegFact | ReceiveCall) -> None:
         if isinstance(message, LegAnswered):
-            self.about_answers.append(message.sip)
-            message = replace(message, sip=())
+            self.about_answers.append(message.sip_params)
+            message = replace(message, sip_params=())
         self.said.append(message)
         self._came.set()
 
@@ -221,7 +221,7 @@ class Bench:
 
     def place(self, to: str, call: CallSid = CALL, *, beside: CallSid | None = None) -> None:
         """Have a call placed."""
-        effect = PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast", beside=beside)
+        effect = PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast", peer=beside)
         self.legs.carry_out(effect)
 
 
@@ -260,7 +260,7 @@ async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
         call = await carol.call("+15550123")
         came = await bench.received()
         assert (came.to, came.from_, came.caller_name) == ("+15550123", f"sip:carol@{carol.address[0]}", "carol")
-        assert dict(came.extra)["SipSourceIp"] == "127.0.0.1"
+        assert dict(came.extra_params)["SipSourceIp"] == "127.0.0.1"
         bench.legs.carry_out(RingLeg(call=came.call))
         await call.rang()
         bench.legs.carry_out(AnswerLeg(call=came.call))

@@ -168,7 +168,7 @@ async def test_calls_come_in_from_a_trunks_own_addresses_alone(carrier: Carrier,
     async with Phone("carrier", server=bench.legs.address, host=THEIRS) as inside:
         call = await inside.call("+15550123")
         came = await bench.received()
-        assert dict(came.extra)["SipSourceIp"] == THEIRS
+        assert dict(came.extra_params)["SipSourceIp"] == THEIRS
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await call.answered()
         await call.hang_up()
@@ -239,7 +239,7 @@ async def test_we_register_with_a_trunk_and_its_calls_come_in(
         carrier.sip.agent.invite(session, uri, now=now, sdp=FAR_SDP, next_hop=to, caller="+442079460000")
     )
     came = await bench.received()
-    assert (came.from_, dict(came.extra)["SipSourceIp"]) == ("+442079460000", THEIRS)
+    assert (came.from_, dict(came.extra_params)["SipSourceIp"]) == ("+442079460000", THEIRS)
     bench.place("+442079460001")
     assert (await carrier.called()).caller_host == "carrier.example"
     bench.book.routes = ()

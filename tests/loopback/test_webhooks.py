@@ -10,7 +10,7 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.effects import FetchDocument, LogNotification, PostCallback, StopFetch
-from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
+from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed
 from holdfast.voice.model.ids import CallSid
 from tests.loopback.shell import ALICE, BOB, Shell, open_shell, token
 from tests.loopback.test_fetch import drip, endless, nothing, reset
@@ -28,7 +28,7 @@ def fetch(
 ) -> FetchDocument:
     form = (("CallSid", call), ("CallStatus", "in-progress"))
     return FetchDocument(
-        token=token(call, number), call=call, request=WebRequest(url=url, method=method, form=form), keep=keep
+        token=token(call, number), call=call, request=WebRequest(url=url, method=method, form=form), cacheable=keep
     )
 
 
@@ -40,10 +40,10 @@ async def fetched(shell: Shell, effect: FetchDocument) -> DocumentFetched:
     return fact
 
 
-async def missed(shell: Shell, effect: FetchDocument) -> DocumentMissed:
+async def missed(shell: Shell, effect: FetchDocument) -> DocumentFetchFailed:
     shell.webhooks.carry_out(effect)
     fact = await shell.fact()
-    assert isinstance(fact, DocumentMissed), fact
+    assert isinstance(fact, DocumentFetchFailed), fact
     assert fact.token == effect.token
     return fact
 
@@ -266,7 +266,7 @@ async def test_the_last_good_copy_outlives_a_server_that_fails(behaviour: Behavi
 
         assert (again is not None) is stays
         if not stays:
-            assert isinstance(await shell.fact(), DocumentMissed)
+            assert isinstance(await shell.fact(), DocumentFetchFailed)
 
 
 async def test_a_document_with_a_lifetime_is_told_to_any_call_while_it_lasts() -> None:
@@ -308,7 +308,7 @@ async def test_a_document_that_cannot_be_confirmed_is_used_with_a_warning() -> N
 
         assert (await fetched(shell, fetch(url, 2, method="GET", keep=True))).body == "<Response/>"
         assert list(shell.codes()) == [11200]
-        assert isinstance(await missed(shell, fetch(url, 3, method="GET")), DocumentMissed)
+        assert isinstance(await missed(shell, fetch(url, 3, method="GET")), DocumentFetchFailed)
 
 
 @pytest.mark.parametrize("policy", ["no-cache", "no-store", "private, max-age=60"])

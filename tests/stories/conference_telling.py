@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.testing.world import ACCOUNT, World, twiml
 from holdfast.voice.control.entities import Room
-from holdfast.voice.model.commands import Admission, Callback, CreateCall, Instruction, ReserveSeat, Target
+from holdfast.voice.model.commands import Admission, Callback, CreateCall, Instruction, ReserveParticipant, Target
 from holdfast.voice.model.ids import CallSid, RoomSid
 from tests.stories.telling import APP, EVENTS, Told, pages
 
@@ -51,7 +51,7 @@ def called_in(world: World, name: str, *, attributes: str = "", room: str = "roo
             instruction=Instruction(twiml=twiml(f"<Dial><Conference {attributes}>{room}</Conference></Dial>")),
             callback=Callback(url=f"{APP}/call", events=EVENTS),
             timeout_s=20,
-            seat=ReserveSeat(
+            reserve=ReserveParticipant(
                 call=sid,
                 account=ACCOUNT,
                 admission=Admission(

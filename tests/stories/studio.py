@@ -41,17 +41,17 @@ from holdfast.voice.model.effects import (
     AnswerLeg,
     Effect,
     HangUpLeg,
+    MediaEffect,
     PlaceLeg,
     PlaySound,
     RefuseLeg,
     RingLeg,
-    SoundEffect,
     StartCapture,
     StopCapture,
     StopSound,
 )
 from holdfast.voice.model.facts import LegAnswered, LegRinging, PhoneHeld, PhoneResumed
-from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, owner
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, call_of
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.recordings.recorder import Recorder
@@ -228,9 +228,9 @@ class Clips:
 
     def carry_out(self, effect: PlaySound | StopSound) -> None:
         if isinstance(effect, StopSound):
-            self._media.stop(owner(effect.token), effect.token)
-        elif effect.meanwhile is None:
-            self._media.play(owner(effect.token), effect.token, MUSIC, loops=0)
+            self._media.stop(call_of(effect.token), effect.token)
+        elif effect.while_loading is None:
+            self._media.play(call_of(effect.token), effect.token, MUSIC, loops=0)
 
     def forget(self, call: CallSid) -> None:
         pass
@@ -413,7 +413,7 @@ class Studio(World):
 
     def _carry_out(self, effect: Effect) -> None:
         World._carry_out(self, effect)
-        if isinstance(effect, SoundEffect):
+        if isinstance(effect, MediaEffect):
             self.sounding.carry_out(effect)
         elif isinstance(effect, PlaceLeg | RingLeg | AnswerLeg | HangUpLeg | RefuseLeg | StartCapture | StopCapture):
             self._late.append(effect)
@@ -523,7 +523,7 @@ class Studio(World):
             return True
         if room is None:
             # What a phone sends before it answers is heard by whoever called it.
-            return not (call.status in ("queued", "ringing") and call.boss is not None)
+            return not (call.status in ("queued", "ringing") and call.controlled_by is not None)
         one = room.participant(sid)
         assert one is not None
         begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
@@ -535,7 +535,7 @@ class Studio(World):
             return False
         room = self.board.room_of(other)
         if room is None:
-            return self.board.calls[other].boss == ear
+            return self.board.calls[other].controlled_by == ear
         mine, theirs = room.participant(ear), room.participant(other)
         if mine is None or theirs is None or mine.held or ear == other:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.world import ACCOUNT, WebRequestSeen, World, twiml
-from holdfast.voice.control.caller_geography import places
+from holdfast.voice.control.caller_geography import geography_params
 from holdfast.voice.model.commands import EndCall, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.ids import CallSid
 
@@ -50,7 +50,7 @@ class Told:
             "Caller": call.from_,
             "Called": call.to,
         } | ({} if call.parent is None else {"ParentCallSid": call.parent})
-        for name, place in places(call.from_, call.to):
+        for name, place in geography_params(call.from_, call.to):
             assert form.pop(name) == place
         if asked.kind == "call":
             assert form.pop("CallbackSource") == "call-progress-events"
@@ -94,7 +94,7 @@ class Told:
     def beeps(self) -> list[str]:
         """The tones since this was last asked, each with those who hear it: `entry A B`."""
         since, self.beeped = self.world.beeps[self.beeped :], len(self.world.beeps)
-        return [" ".join([beep.tone, *sorted(self.names[ear] for ear in beep.ears)]) for beep in since]
+        return [" ".join([beep.tone, *sorted(self.names[ear] for ear in beep.listeners)]) for beep in since]
 
     def statuses(self) -> dict[str, str]:
         """The status of each named call."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.diagnostics.explain import Arrivals, explain
-from holdfast.voice.diagnostics.explain_end import dialled
+from holdfast.voice.diagnostics.explain import ReceivedPackets, explain
+from holdfast.voice.diagnostics.explain_end import dialled_legs
 from holdfast.voice.model.commands import (
     ChangeCall,
     ChangeParticipant,
@@ -20,25 +20,27 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.facts import LegEnded, LegRefused, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Unsent
+from holdfast.voice.model.ports import PendingCallbacks
 
 APP = "https://app.example"
 BOB = CallSid("CA" + "b" * 32)
 """In place of a call that is not there yet."""
 
 
-def told(world: World, call: CallSid, arrivals: Arrivals | None = None, *, unsent: Unsent | None = None) -> str:
+def told(
+    world: World, call: CallSid, arrivals: ReceivedPackets | None = None, *, unsent: PendingCallbacks | None = None
+) -> str:
     """The explanation, with the SIDs of calls in short."""
     entries = [entry for entry in world.entries if entry.call == call]
-    children = {child: [entry for entry in world.entries if entry.call == child] for child in dialled(entries)}
+    children = {child: [entry for entry in world.entries if entry.call == child] for child in dialled_legs(entries)}
     sentences = explain(
         world.call(call),
         world.board,
         entries,
         now=world.now,
-        arrivals=arrivals,
+        packets=arrivals,
         children=children,
-        unsent=unsent,
+        pending=unsent,
     )
     text = "\n".join(sentences)
     for sid in world.board.calls:
@@ -265,7 +267,7 @@ def test_a_phone_that_holds(world: World) -> None:
     world.tell(PhoneHeld(call=bob))
     assert "Its own phone holds: it asked for nothing to be sent to its ear until it resumes." in told(world, bob)
     assert "Its ear hears the built-in" in told(world, alice)
-    assert "RTP" not in told(world, bob, Arrivals(received=0, quiet=False))
+    assert "RTP" not in told(world, bob, ReceivedPackets(received=0, silent=False))
     (carol,) = meet(world, "carol")
     change(world, carol, muted=True)
     assert "Its ear hears the built-in" in told(world, alice)
@@ -273,16 +275,16 @@ def test_a_phone_that_holds(world: World) -> None:
 
 def test_no_packets_arrive(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
-    assert "Not one RTP packet has come from its phone" in told(world, alice, Arrivals(received=0, quiet=False))
+    assert "Not one RTP packet has come from its phone" in told(world, alice, ReceivedPackets(received=0, silent=False))
     assert "No RTP packet has come from its phone lately (50 before)" in told(
-        world, alice, Arrivals(received=50, quiet=True)
+        world, alice, ReceivedPackets(received=50, silent=True)
     )
-    assert "RTP" not in told(world, alice, Arrivals(received=50, quiet=False))
+    assert "RTP" not in told(world, alice, ReceivedPackets(received=50, silent=False))
 
 
 def test_packets_that_are_refused_are_told_with_the_setting_that_refuses_them(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
-    arrivals = Arrivals(received=0, quiet=False, strange=40, stranger=("203.0.113.9", 4000))
+    arrivals = ReceivedPackets(received=0, silent=False, rejected=40, rejected_from=("203.0.113.9", 4000))
     said = told(world, alice, arrivals)
     assert "40 RTP packets were refused, the newest from 203.0.113.9:4000, which is not the address that" in said
     assert '(rtp_source = "signalling"). If its phone sends them, set rtp_source = "any" for its line or route' in said
@@ -437,7 +439,7 @@ def test_an_announcement(world: World) -> None:
 
 def test_callbacks_that_are_not_taken_are_named_while_the_call_goes_on_and_after_it(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
-    unsent = Unsent(count=3, method="POST", url=f"{APP}/status", since=world.now)
+    unsent = PendingCallbacks(count=3, method="POST", url=f"{APP}/status", since=world.now)
     world.passes(40)
     wait = (
         f"3 callbacks of it wait: the oldest, POST {APP}/status, for 40 s; those of one call leave one after the "

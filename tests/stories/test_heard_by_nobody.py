@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from holdfast.testing.world import World
 from holdfast.voice.control.entities import RoomStatus
 from holdfast.voice.media_process.control_link.protocol import Codec
-from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall, RecordingTerms
+from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall, RecordingOptions
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.facts import LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid, RecordingSid, derive
@@ -110,7 +110,7 @@ def look(world: World) -> None:
     assert not [call for call in world.listening if holding(world, call)], "who is on hold is listened to"
     for room in world.board.rooms.values():
         for one in room.participants:
-            assert not (one.speaks and holding(world, one.call)), "who is on hold is said to speak"
+            assert not (one.speaking and holding(world, one.call)), "who is on hold is said to speak"
 
 
 @settings(max_examples=WALKS, deadline=None)
@@ -291,8 +291,8 @@ def test_a_recording_of_a_call_keeps_its_own_party_through_a_hold(seed: int, by:
     world = studio(seed)
     one, _ = conference_of_two(world)
     tape = RecordingSid(derive("RE", "own"))
-    terms = RecordingTerms(source="StartCallRecordingAPI", dual=True)
-    world.tell(RecordCall(call=one, recording=tape, terms=terms))
+    terms = RecordingOptions(source="StartCallRecordingAPI", dual=True)
+    world.tell(RecordCall(call=one, recording=tape, options=terms))
     world.commit()
     world.listen(20)
     world.holds = HOLDS[:1]

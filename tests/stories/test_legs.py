@@ -24,7 +24,7 @@ from holdfast.voice.model.effects import HangUpLeg, LogNotification, PlaceLeg
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import LegRefused
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.sip_status_mapping import NO_COMMON_SOUND
+from holdfast.voice.model.sip_status_mapping import NO_COMMON_CODEC
 
 APP = "https://app.example"
 
@@ -68,7 +68,7 @@ def talk(
             [(32009, "client:bob was not reached: SIP 480 line bob is not registered")],
         ),
         (503, 0, "", "failed", [(32011, "client:bob was not reached: SIP 503")]),
-        (488, 0, "", "failed", [(32011, f"client:bob was not reached: SIP 488: {NO_COMMON_SOUND}")]),
+        (488, 0, "", "failed", [(32011, f"client:bob was not reached: SIP 488: {NO_COMMON_CODEC}")]),
         (486, 0, "Busy Here", "busy", []),
         (487, 0, "", "no-answer", []),
     ],

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from holdfast.testing.world import World
-from holdfast.voice.model.commands import ChangeCall, EndCall, RecordCall, RecordingTerms
+from holdfast.voice.model.commands import ChangeCall, EndCall, RecordCall, RecordingOptions
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.ids import RecordingSid
 from tests.stories.telling import EVENTS, Told, end, pages, redirect
@@ -328,7 +328,7 @@ def test_row_11_the_following_verbs_keep_the_parent(world: World, following: str
 def test_row_11_the_dials_recording_ends_and_the_calls_own_goes_on(world: World) -> None:
     told = bridged(world, dial='record="record-from-answer" action="/after"')
     own = RecordingSid("RE" + "7" * 32)
-    world.tell(RecordCall(call=told["P"], recording=own, terms=RecordingTerms(source="StartCallRecordingAPI")))
+    world.tell(RecordCall(call=told["P"], recording=own, options=RecordingOptions(source="StartCallRecordingAPI")))
     redirect(world, told["C"], "/new")
     (dials,) = (one for one in world.board.recordings.values() if one.sid != own)
     assert told.news() == [
@@ -336,7 +336,7 @@ def test_row_11_the_dials_recording_ends_and_the_calls_own_goes_on(world: World)
         "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialBridged=true "
         f"RecordingUrl=https://engine.example/{dials.sid} RecordingSid={dials.sid} RecordingDuration=7",
     ]
-    assert {one.terms.source: one.status for one in world.board.recordings.values()} == {
+    assert {one.options.source: one.status for one in world.board.recordings.values()} == {
         "DialVerb": "completed",
         "StartCallRecordingAPI": "in-progress",
     }

@@ -143,7 +143,7 @@ class Scene:
                 assert world.legs[call.sid] == "gone"
             elif call.sid in self.won:
                 assert world.ear(call.sid) == f"{APP}/{self.won[call.sid]}.mp3", "the last accepted redirect wins"
-            elif call.boss is None:
+            elif call.controlled_by is None:
                 assert call.script("main") is not None, "a living call that is nobody's child has a document"
         for room in world.board.rooms.values():
             assert len(room.participants) in (0, 2), "nobody is alone in a bridge"

@@ -19,7 +19,7 @@ from holdfast.voice.model.commands import (
     ForgetRecording,
     Instruction,
     RecordCall,
-    RecordingTerms,
+    RecordingOptions,
     RedirectCall,
     Target,
     WebRequest,
@@ -39,7 +39,7 @@ from holdfast.voice.model.internal_commands import EndRecording
 
 APP = "https://app.example"
 TAPE = RecordingSid("RE" + "1" * 32)
-TERMS = RecordingTerms(source="StartCallRecordingAPI")
+TERMS = RecordingOptions(source="StartCallRecordingAPI")
 
 
 def mailbox(world: World, attributes: str = "", *, following: str = "<Play>/next.mp3</Play>") -> CallSid:
@@ -292,7 +292,7 @@ def test_a_conversation_is_recorded_from_its_answer(world: World, word: str) -> 
     assert form["DialCallStatus"] == "completed"
     assert only(world).status == "completed"
     assert only(world).call == parent
-    assert only(world).terms.source == "DialVerb"
+    assert only(world).options.source == "DialVerb"
     assert world.call(parent).live
 
 
@@ -462,10 +462,10 @@ def in_progress(world: World) -> CallSid:
 
 def test_a_live_call_is_recorded_paused_and_stopped(world: World) -> None:
     caller = in_progress(world)
-    terms = RecordingTerms(
+    terms = RecordingOptions(
         source="StartCallRecordingAPI", dual=True, callback=Callback(url=f"{APP}/progress", events=("completed",))
     )
-    world.tell(RecordCall(call=caller, recording=TAPE, terms=terms))
+    world.tell(RecordCall(call=caller, recording=TAPE, options=terms))
     assert world.captures[TAPE].voices == (((caller, "says"),), ((caller, "hears"),))
     world.tell(ChangeRecording(recording=TAPE, status="paused"))
     assert (only(world).status, world.captures[TAPE].mode) == ("paused", "silent")
@@ -487,7 +487,7 @@ def test_a_live_call_is_recorded_paused_and_stopped(world: World) -> None:
 
 def test_a_recording_ends_with_its_call(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, terms=TERMS))
+    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
     world.hangs_up(caller)
     assert only(world).status == "completed"
@@ -495,7 +495,7 @@ def test_a_recording_ends_with_its_call(world: World) -> None:
 
 def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, terms=TERMS))
+    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
     with pytest.raises(RecordNotFinished):
         world.tell(DeleteRecording(recording=TAPE))
     world.passes(3)
@@ -503,7 +503,7 @@ def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world:
     with pytest.raises(RecordingNotActive):
         world.tell(ChangeRecording(recording=TAPE, status="stopped"))
     with pytest.raises(CallNotInProgress):
-        world.tell(RecordCall(call=caller, recording=RecordingSid("RE" + "2" * 32), terms=TERMS))
+        world.tell(RecordCall(call=caller, recording=RecordingSid("RE" + "2" * 32), options=TERMS))
     world.tell(DeleteRecording(recording=TAPE))
     assert only(world).status == "deleted"
     erased = len(world.effects)
@@ -515,7 +515,7 @@ def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world:
 
 def test_only_what_is_known_of_a_deleted_recording_is_forgotten(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, terms=TERMS))
+    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
     world.hangs_up(caller)
     with pytest.raises(RecordNotFinished):
@@ -531,13 +531,13 @@ def test_a_call_that_rings_is_not_recorded(world: World) -> None:
     world.pages[f"{APP}/ring"] = twiml("<Pause length='9'/>")
     caller = world.calls_in("caller", f"{APP}/ring")
     with pytest.raises(CallNotInProgress):
-        world.tell(RecordCall(call=caller, recording=TAPE, terms=TERMS))
+        world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
     assert world.board.recordings == {}
 
 
 def test_what_is_told_of_a_recording_that_is_over_changes_nothing(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, terms=TERMS))
+    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
     world.hangs_up(caller)
     before = only(world)
@@ -558,7 +558,7 @@ def test_a_call_placed_with_record_is_recorded_from_its_answer_and_says_so_at_it
             from_="+15550199",
             instruction=Instruction(request=WebRequest(url=f"{APP}/hello")),
             callback=Callback(url=f"{APP}/status"),
-            record=RecordingTerms(source="OutboundAPI", trim=True),
+            record=RecordingOptions(source="OutboundAPI", trim=True),
         )
     )
     assert world.board.recordings == {}
@@ -581,7 +581,7 @@ def test_a_call_placed_with_record_that_nobody_answers_has_no_recording(world: W
             from_="+15550199",
             instruction=Instruction(request=WebRequest(url=f"{APP}/hello")),
             callback=Callback(url=f"{APP}/status"),
-            record=RecordingTerms(source="OutboundAPI"),
+            record=RecordingOptions(source="OutboundAPI"),
         )
     )
     world.refuses(call, 486)

@@ -47,7 +47,7 @@ def asked(world: World) -> list[ReferLeg]:
 def tells(world: World, call: CallSid, *codes: int, over: bool = False, lasts_s: float | None = None) -> None:
     """The phone tells how the other call fares."""
     for code in codes:
-        world.tell(ReferralNotified(call=call, sip_code=code, is_over=over or code >= 200, lasts_s=lasts_s))
+        world.tell(ReferralNotified(call=call, sip_code=code, is_over=over or code >= 200, expires_s=lasts_s))
 
 
 # --- <Refer> ----------------------------------------------------------------------------------------------------

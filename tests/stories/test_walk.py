@@ -26,10 +26,10 @@ from holdfast.voice.model.commands import (
     EndRoom,
     Instruction,
     RecordCall,
-    RecordingTerms,
+    RecordingOptions,
     RedirectCall,
     RemoveParticipant,
-    ReserveSeat,
+    ReserveParticipant,
     Target,
     WebRequest,
 )
@@ -158,8 +158,8 @@ def act(world: World, dice: Random, number: int) -> None:
             # Also of one who is listened to no more: such news may be on its way.
             world.tell(LegSpeaks(call=call, speaks=dice.random() < 0.7))
         case "tape":
-            terms = RecordingTerms(source="StartCallRecordingAPI", dual=dice.random() < 0.5)
-            world.tell(RecordCall(call=call, recording=RecordingSid(derive("RE", f"tape{number}")), terms=terms))
+            terms = RecordingOptions(source="StartCallRecordingAPI", dual=dice.random() < 0.5)
+            world.tell(RecordCall(call=call, recording=RecordingSid(derive("RE", f"tape{number}")), options=terms))
         case "refuse" if leg == "called":
             world.refuses(call, dice.choice((486, 404, 480)))
         case "hangup" if leg in ("up", "calling"):
@@ -243,7 +243,9 @@ def call_in(world: World, name: str) -> None:
             target=Target(to=f"client:{name}"),
             from_="+15550199",
             instruction=Instruction(twiml=text),
-            seat=ReserveSeat(call=sid, account=ACCOUNT, admission=admission, new_room=RoomSid(derive("CF", name))),
+            reserve=ReserveParticipant(
+                call=sid, account=ACCOUNT, admission=admission, new_room=RoomSid(derive("CF", name))
+            ),
         )
     )
 
@@ -256,7 +258,7 @@ def check(world: World) -> None:
         assert len(inside) == len(set(inside))
         assert all(board.calls[call].live for call in inside), "somebody gone is still in a room"
         if room.status is not RoomStatus.COMPLETED:
-            assert room.announcement is None or set(room.announcement.ears) <= set(inside)
+            assert room.announcement is None or set(room.announcement.listeners) <= set(inside)
             for one in room.participants:
                 if one.held and one.status == "connected":
                     heard = [ear for ear, others in world.routes.items() if others and one.call in others]

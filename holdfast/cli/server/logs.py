@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from holdfast.voice.model.masking import MASK, masked
+from holdfast.voice.model.masking import MASK, mask_passwords
 
 
 class WithoutSecrets(logging.Formatter):
@@ -17,7 +17,7 @@ class WithoutSecrets(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole entry, its traceback too."""
-        text = masked(super().format(record))
+        text = mask_passwords(super().format(record))
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text

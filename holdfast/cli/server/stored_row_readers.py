@@ -10,7 +10,7 @@ from holdfast.voice.control.entities import (
     Room,
 )
 from holdfast.voice.control.serialization import decode
-from holdfast.voice.control.state import KEPT
+from holdfast.voice.control.state import MAX_FINISHED
 from holdfast.voice.runtime.directory.access import read_domain, read_key, read_list
 from holdfast.voice.runtime.directory.records import (
     read_application,
@@ -44,5 +44,5 @@ READERS = Readers(
         "registration": lambda key, text: read_contacts(text),
         "notification": read_notification,
     },
-    kept=KEPT,
+    kept=MAX_FINISHED,
 )

@@ -21,11 +21,11 @@ from holdfast.voice.api.resource import ApiContext
 from holdfast.voice.model.commands import (
     Callback,
     Instruction,
-    RecordingTerms,
+    RecordingOptions,
     Target,
 )
 from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
-from holdfast.voice.model.header_names import belongs_to
+from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.twiml.attributes import Node
 from holdfast.voice.twiml.document import parse
 
@@ -134,12 +134,12 @@ def read_recording(
     source: Literal["OutboundAPI", "Conference", "StartCallRecordingAPI"],
     trim: bool,
     prefix: str = "",
-) -> RecordingTerms:
+) -> RecordingOptions:
     """Return the terms of a recording. `prefix`: `Conference`, where a form has two. Raises: ParameterInvalid."""
     channels = form.choice("RecordingChannels", ("mono", "dual"), error=ParameterInvalid)
     track = form.choice("RecordingTrack", ("both", "inbound", "outbound"), error=ParameterInvalid)
     trimmed = form.choice(f"{prefix}Trim", ("trim-silence", "do-not-trim"), error=ParameterInvalid)
-    return RecordingTerms(
+    return RecordingOptions(
         source=source,
         dual=channels == "dual",
         track="inbound" if track == "inbound" else "outbound" if track == "outbound" else "both",
@@ -176,7 +176,7 @@ def complete_target(target: Target, form: Form, context: ApiContext, *, call: st
     for name in ("SipAuthUsername", "SipAuthPassword"):
         if _LINE_END.search(form.text(name) or ""):
             raise ParameterInvalid(f"{name} must be one line")
-    ours = [name for name, _ in target.headers if belongs_to(name) == "us"]
+    ours = [name for name, _ in target.headers if setter_of(name) == "us"]
     if ours:
         context.warn(HEADER_NOT_ALLOWED, f"The header field {ours[0][:60]!r} may not be set: it is left out", call=call)
     kept = tuple((name, value) for name, value in target.headers if name not in ours)

@@ -14,7 +14,7 @@ from holdfast.voice.control.entities import (
 )
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
 
 class StateView(Protocol):
@@ -63,5 +63,5 @@ class SwitchPort(Protocol):
     def now(self) -> float:
         """Return the time. Units: seconds since the Unix epoch."""
 
-    def orphan_entries(self, call: str) -> Sequence[Entry]:
+    def orphan_entries(self, call: str) -> Sequence[JournalEntry]:
         """Return the ladder entries of a rejected call, as long as they are kept."""

@@ -86,7 +86,7 @@ def call(noun: Call) -> Json:
         "direction": noun.direction,
         "answered_by": None,
         "api_version": VERSION,
-        "forwarded_from": dict(noun.extra).get("ForwardedFrom"),
+        "forwarded_from": dict(noun.extra_params).get("ForwardedFrom"),
         "group_sid": None,
         "caller_name": noun.caller_name,
         "queue_time": f"{noun.queue_time_s * 1000:.0f}",
@@ -185,7 +185,7 @@ def recording(noun: Recording, *, within: Literal["account", "call", "conference
         "price": None,
         "price_unit": "USD",
         "status": (RecordingStatus.ABSENT if noun.status is RecordingStatus.FAILED else noun.status).value,
-        "source": noun.terms.source,
+        "source": noun.options.source,
         "error_code": noun.error_code or None,
         "encryption_details": None,
         "uri": f"{own}.json",
@@ -196,7 +196,7 @@ def recording(noun: Recording, *, within: Literal["account", "call", "conference
             uris = {name: f"{own}/{path}.json" for name, path in more}
             return body | {"media_url": noun.url if there else None, "subresource_uris": uris}
         case "call":
-            return body | {"track": noun.terms.track}
+            return body | {"track": noun.options.track}
         case "conference":
             return body
         case _:

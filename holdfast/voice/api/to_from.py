@@ -20,7 +20,7 @@ from holdfast.voice.api.errors import (
 )
 from holdfast.voice.api.forms import Form
 from holdfast.voice.model.commands import Target
-from holdfast.voice.model.header_names import belongs_to
+from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.runtime.directory.directory import (
     E164,
     LINE_NAME,
@@ -98,7 +98,7 @@ def _sip(to: str) -> Target:
         raise ToInvalid("'To' is not a SIP URI of user and host, below 255 characters with headers below 1024")
     headers = _pairs(query)
     for name, value in headers:
-        if not _HEADER.match(name) or belongs_to(name) == "protocol" or _CONTROL.search(value):
+        if not _HEADER.match(name) or setter_of(name) == "protocol" or _CONTROL.search(value):
             raise ToInvalid(f"'To' has a SIP header that may not be set: {name[:64]}")
     return Target(to=address, headers=headers)
 

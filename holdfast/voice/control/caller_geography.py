@@ -28,7 +28,7 @@ _WORDS = _BY_CODE.split()
 COUNTRIES = dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))
 
 
-def places(from_: str, to: str) -> tuple[tuple[str, str], ...]:
+def geography_params(from_: str, to: str) -> tuple[tuple[str, str], ...]:
     """The geographic parameters of a call's two ends; those of an end that is no phone number are left out."""
     form: list[tuple[str, str]] = []
     for party, names in ((from_, ("From", "Caller")), (to, ("To", "Called"))):

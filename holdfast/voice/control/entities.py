@@ -14,7 +14,7 @@ from holdfast.voice.model.commands import (
     Admission,
     Callback,
     Instruction,
-    RecordingTerms,
+    RecordingOptions,
     Target,
     WebRequest,
 )
@@ -69,22 +69,22 @@ class Call:
     caller_name: str | None = None
     phone_number_sid: str | None = None
     parent: CallSid | None = None
-    boss: CallSid | None = None
+    controlled_by: CallSid | None = None
     sip_code: int = 0
     callback: Callback | None = None
     callbacks_sent: int = 0
     instruction: Instruction | None = None
-    record: RecordingTerms | None = None
+    record: RecordingOptions | None = None
     """How it is to be recorded from the moment it is answered."""
     send_digits: str = ""
     """Touch tones to be sent once the called phone has answered, before anything else."""
-    sip: tuple[tuple[str, str], ...] = ()
+    sip_params: tuple[tuple[str, str], ...] = ()
     """What the called phone's SIP answer said of itself."""
     screen: WebRequest | None = None
     fallback: WebRequest | None = None
     time_limit_s: int = 14400
     timeout_s: int = 60
-    extra: tuple[tuple[str, str], ...] = ()
+    extra_params: tuple[tuple[str, str], ...] = ()
     queue_time_s: float = 0.0
     """How long it had to wait, or has, for its turn to be placed."""
     target: Target | None = None
@@ -94,10 +94,10 @@ class Call:
     phone_held: bool = False
     phone_held_at: float | None = None
     """Since when its own phone holds."""
-    waits_on: WebRequest | None = None
+    queue_wait: WebRequest | None = None
     """The waitUrl of the queue it waits in, to be asked again and again; None: the built-in music."""
     scripts: tuple[Script, ...] = ()
-    scripts_begun: int = 0
+    scripts_started: int = 0
 
     @property
     def live(self) -> bool:
@@ -140,13 +140,13 @@ class Participant:
     held: bool = False
     hold: WebRequest | None = None
     phone_held: bool = False
-    speaks: bool = False
+    speaking: bool = False
     """Whether its party speaks, as far as anybody wants to hear of it."""
-    comforted: bool = False
+    hears_comfort: bool = False
     """Hears music because every party it could hear holds by its own phone."""
     announcement: WebRequest | None = None
     """An announcement to it alone, asked for or heard."""
-    announcing: bool = False
+    hears_announcement: bool = False
     """Hears an announcement, to it alone or to all."""
     coaching: bool = False
     coach: CallSid | None = None
@@ -154,7 +154,7 @@ class Participant:
     end_on_exit: bool = False
     beep: str = "true"
     wait: WebRequest | None = None
-    waiting: bool = False
+    hears_wait: bool = False
     """Hears the wait document, because the conference has not begun."""
 
 
@@ -165,7 +165,7 @@ class Announcement:
     request: WebRequest
     leader: CallSid | None
     """Who asks for the document; None once it is there."""
-    ears: tuple[CallSid, ...]
+    listeners: tuple[CallSid, ...]
     """Who is to hear it, or hears it still."""
 
 
@@ -185,7 +185,7 @@ class Room:
     callback: Callback | None = None
     callbacks_sent: int = 0
     announcement: Announcement | None = None
-    record: RecordingTerms | None = None
+    record: RecordingOptions | None = None
     """How it is to be recorded from the moment it begins."""
     reason_ended: str | None = None
     call_ending: CallSid | None = None
@@ -282,7 +282,7 @@ class Recording:
     account: AccountSid
     call: CallSid | None
     room: RoomSid | None
-    terms: RecordingTerms
+    options: RecordingOptions
     channels: int
     status: RecordingStatus
     created_at: float

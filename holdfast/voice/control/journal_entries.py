@@ -10,34 +10,34 @@ from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.control.serialization import encode
 from holdfast.voice.control.state import Step
 from holdfast.voice.model.effects import Beep, LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
-from holdfast.voice.model.ids import owner
-from holdfast.voice.model.masking import masked
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ids import call_of
+from holdfast.voice.model.masking import mask_passwords
+from holdfast.voice.model.ports import JournalEntry
 
 
-def entries(step: Step, now: float) -> Iterator[Entry]:
+def entries(step: Step, now: float) -> Iterator[JournalEntry]:
     """The lines of a step, in the order in which it happened, without the passwords in them."""
     for entry in _entries(step, now):
-        yield replace(entry, data=masked(entry.data))
+        yield replace(entry, data=mask_passwords(entry.data))
 
 
-def _entries(step: Step, now: float) -> Iterator[Entry]:
+def _entries(step: Step, now: float) -> Iterator[JournalEntry]:
     for message in step.messages:
-        yield Entry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
+        yield JournalEntry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
     for effect in step.effects:
         match effect:
             case RouteAudio(hears=hears):
-                for ear, heard in hears:
-                    yield Entry(at=now, call=ear, kind="Hears", data=json.dumps({"hears": heard}))
-            case Beep(ears=ears, tone=tone):
-                for ear in ears:
-                    yield Entry(at=now, call=ear, kind="Beep", data=json.dumps({"tone": tone}))
+                for listener, heard in hears:
+                    yield JournalEntry(at=now, call=listener, kind="Hears", data=json.dumps({"hears": heard}))
+            case Beep(listeners=listeners, tone=tone):
+                for listener in listeners:
+                    yield JournalEntry(at=now, call=listener, kind="Beep", data=json.dumps({"tone": tone}))
             case PlaySound(token=token) | StopSound(token=token):
-                yield Entry(at=now, call=owner(token), kind=type(effect).__name__, data=encode(effect))
+                yield JournalEntry(at=now, call=call_of(token), kind=type(effect).__name__, data=encode(effect))
             case VerbBegan(call=call):
-                yield Entry(at=now, call=call, kind="VerbBegan", data=encode(effect))
+                yield JournalEntry(at=now, call=call, kind="VerbBegan", data=encode(effect))
             case LogNotification(call=about):
-                yield Entry(at=now, call=about or "", kind="LogNotification", data=encode(effect))
+                yield JournalEntry(at=now, call=about or "", kind="LogNotification", data=encode(effect))
             case _:
                 pass
 
@@ -47,4 +47,4 @@ def _call_of(message: Message) -> str:
     if named is not None:
         return str(named)
     token = getattr(message, "token", None)
-    return "" if token is None else owner(token)
+    return "" if token is None else call_of(token)

@@ -18,7 +18,7 @@ from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.internal_commands import NounCommand
 
 Message = RestCommand | NounCommand | Fact
-Saying = Effect | RestCommand | NounCommand | Fact
+Emitted = Effect | RestCommand | NounCommand | Fact
 """What a step says: effects for the runtime, commands and facts for other nouns."""
 
 

@@ -24,7 +24,7 @@ from holdfast.voice.control.entities import (
     Room,
     RoomStatus,
 )
-from holdfast.voice.control.read_only_state import Message, Saying
+from holdfast.voice.control.read_only_state import Emitted, Message
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     ChangeParticipant,
@@ -40,12 +40,12 @@ from holdfast.voice.model.commands import (
     ForgetRecording,
     ReceiveCall,
     RemoveParticipant,
-    ReserveSeat,
+    ReserveParticipant,
 )
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import NotFound, QueueNameTaken, RecordNotFinished
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, LegSpeaks, QueueMissing, RoomRefused
-from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid, is_sid, owner
+from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid, call_of, is_sid
 from holdfast.voice.model.internal_commands import (
     BeginRecording,
     Bridge,
@@ -59,16 +59,16 @@ from holdfast.voice.model.internal_commands import (
     MeetDialler,
     NoteAnnounced,
     NoteAnnouncing,
+    NoteCaptureSources,
     NoteParticipant,
     NotePhoneHold,
-    NoteVoices,
     RefuseEntry,
     StopDialQueue,
 )
 from holdfast.voice.twiml.runner import Runner
 
 EFFECTS = get_args(Effect)
-KEPT = 10_000
+MAX_FINISHED = 10_000
 """How many finished calls, conferences and bridges stay on the board."""
 Noun = Call | Room | Queue | Recording
 
@@ -131,23 +131,23 @@ class EngineState:
     def apply(self, message: Message, now: float) -> Step:
         """Do what a message says, and all that follows from it. Raises: AskedWrong, with nothing changed."""
         self._undo.clear()
-        waiting: deque[Saying] = deque([message])
+        waiting: deque[Emitted] = deque([message])
         messages: list[Message] = []
         effects: list[Effect] = []
         try:
             while waiting:
-                saying = waiting.popleft()
-                if isinstance(saying, EFFECTS):
-                    effects.append(cast(Effect, saying))
+                emitted = waiting.popleft()
+                if isinstance(emitted, EFFECTS):
+                    effects.append(cast(Effect, emitted))
                     continue
-                heard = cast(Message, saying)
-                messages.append(heard)
-                waiting.extend(self._one(heard, now))
+                handled = cast(Message, emitted)
+                messages.append(handled)
+                waiting.extend(self._dispatch(handled, now))
         except BaseException:
-            self._take_back()
+            self._roll_back()
             raise
-        nouns = tuple(noun for kind, sid in self._touched() if (noun := self._get(kind, sid)) is not None)
-        self._forget_old()
+        nouns = tuple(noun for kind, sid in self._changed() if (noun := self._get(kind, sid)) is not None)
+        self._discard_old()
         return Step(messages=tuple(messages), effects=tuple(effects), nouns=nouns)
 
     def restore(self, nouns: Iterable[Noun]) -> None:
@@ -158,86 +158,90 @@ class EngineState:
         self._finished = deque(noun.sid for noun in sorted(over, key=lambda noun: noun.updated_at))
         self._undo.clear()
 
-    def _one(self, message: Message, now: float) -> Iterable[Saying]:
+    def _dispatch(self, message: Message, now: float) -> Iterable[Emitted]:
         """Give one message to the noun it is for."""
         match message:
             case CreateCall():
-                return self._moved(calls_machine.create(message, now, self, self.runner))
+                return self._accept(calls_machine.create(message, now, self, self.runner))
             case ReceiveCall():
-                return self._moved(calls_machine.receive(message, now, self, self.runner))
+                return self._accept(calls_machine.receive(message, now, self, self.runner))
             case CallChild(parent=parent):
-                return self._moved(calls_machine.dial(message, self.calls[parent], now, self, self.runner))
+                return self._accept(calls_machine.dial(message, self.calls[parent], now, self, self.runner))
             case ForgetCall(call=sid):
                 return self._forget_call(sid)
             case Bridge(room=room_sid):
                 room = self.rooms.get(room_sid) or room_machine.bridge(message, now)
-                return self._moved(room_machine.step(room, message, now, self))
-            case EnterConference() | ReserveSeat():
+                return self._accept(room_machine.handle(room, message, now, self))
+            case EnterConference() | ReserveParticipant():
                 return self._enter(message, now)
             case ChangeParticipant(room=room_sid) | RemoveParticipant(room=room_sid):
-                return self._moved(room_machine.step(self._room(room_sid), message, now, self))
+                return self._accept(room_machine.handle(self._room(room_sid), message, now, self))
             case EndRoom(room=room_sid) | AnnounceToRoom(room=room_sid):
-                return self._moved(room_machine.step(self._room(room_sid), message, now, self))
+                return self._accept(room_machine.handle(self._room(room_sid), message, now, self))
             case LeaveRoom(call=sid) | RefuseEntry(call=sid) | NotePhoneHold(call=sid) | LegSpeaks(call=sid):
-                return self._in_room(sid, message, now)
+                return self._handle_in_room(sid, message, now)
             case NoteAnnouncing(call=sid) | NoteAnnounced(call=sid) | NoteParticipant(call=sid):
-                return self._in_room(sid, message, now)
+                return self._handle_in_room(sid, message, now)
             case CreateQueue(queue=queue_sid, account=account, name=name, max_size=max_size):
-                self._name_must_be_free(account, name, queue_sid)
-                return self._put(queue_machine.empty(queue_sid, account, name, now, max_size))
+                self._require_free_name(account, name, queue_sid)
+                return self._put(queue_machine.empty_queue(queue_sid, account, name, now, max_size))
             case ChangeQueue(queue=queue_sid) | DeleteQueue(queue=queue_sid) | DequeueMember(queue=queue_sid):
                 queue = self.queues.get(queue_sid)
                 if queue is None:
                     raise NotFound(f"Queue {queue_sid} was not found")
                 if isinstance(message, ChangeQueue) and message.name is not None:
-                    self._name_must_be_free(queue.account, message.name, queue_sid)
-                return self._moved(queue_machine.step(queue, message, now))
+                    self._require_free_name(queue.account, message.name, queue_sid)
+                return self._accept(queue_machine.handle(queue, message, now))
             case JoinQueue(account=account, name=name, new_queue=new_queue):
-                queue = self.queue(account, name) or queue_machine.empty(new_queue, account, name, now)
-                return self._moved(queue_machine.step(queue, message, now))
+                queue = self.queue(account, name) or queue_machine.empty_queue(new_queue, account, name, now)
+                return self._accept(queue_machine.handle(queue, message, now))
             case DialQueue(call=sid, account=account, name=name):
                 named = self.queue(account, name)
                 if named is None:
                     return (QueueMissing(call=sid),)
-                return self._moved(queue_machine.step(named, message, now))
+                return self._accept(queue_machine.handle(named, message, now))
             case BeginRecording():
-                return self._moved(recording_machine.begin(message, now, self))
-            case CaptureBegan(recording=tape) | CaptureQuiet(recording=tape) | CaptureEnded(recording=tape):
-                return self._to_recording(tape, message, now)
-            case EndRecording(recording=tape):
-                return self._to_recording(tape, message, now)
-            case ChangeRecording(recording=tape) | DeleteRecording(recording=tape):
-                if tape not in self.recordings:
-                    raise NotFound(f"Recording {tape} was not found")
-                return self._to_recording(tape, message, now)
-            case ForgetRecording(recording=tape):
-                return self._forget_recording(tape)
-            case NoteVoices(room=room_sid):
-                steps = [self._to_recording(one.sid, message, now) for one in self.recordings_of(room_sid)]
-                return [saying for said in steps for saying in said]
+                return self._accept(recording_machine.begin(message, now, self))
+            case (
+                CaptureBegan(recording=recording_sid)
+                | CaptureQuiet(recording=recording_sid)
+                | CaptureEnded(recording=recording_sid)
+            ):
+                return self._handle_in_recording(recording_sid, message, now)
+            case EndRecording(recording=recording_sid):
+                return self._handle_in_recording(recording_sid, message, now)
+            case ChangeRecording(recording=recording_sid) | DeleteRecording(recording=recording_sid):
+                if recording_sid not in self.recordings:
+                    raise NotFound(f"Recording {recording_sid} was not found")
+                return self._handle_in_recording(recording_sid, message, now)
+            case ForgetRecording(recording=recording_sid):
+                return self._forget_recording(recording_sid)
+            case NoteCaptureSources(room=room_sid):
+                results = [self._handle_in_recording(each.sid, message, now) for each in self.recordings_of(room_sid)]
+                return [emitted for result in results for emitted in result]
             case LeaveQueue(call=sid) | StopDialQueue(call=sid) | MeetDialler(call=sid):
                 where = self.queue_of(sid)
-                return () if where is None else self._moved(queue_machine.step(where, message, now))
+                return () if where is None else self._accept(queue_machine.handle(where, message, now))
             case _:
-                return self._to_call(message, now)
+                return self._handle_in_call(message, now)
 
-    def _to_call(self, message: Message, now: float) -> Iterable[Saying]:
+    def _handle_in_call(self, message: Message, now: float) -> Iterable[Emitted]:
         # Whatever is left over is about a call, and names it or a token of its.
-        sid = message.call if hasattr(message, "call") else owner(message.token)  # type: ignore[union-attr]  # as above
+        sid = message.call if hasattr(message, "call") else call_of(message.token)  # type: ignore[union-attr]  # as above
         call = self.calls.get(cast(CallSid, sid))
         if call is None:
             return ()
-        return self._moved(calls_machine.step(call, message, now, self, self.runner))
+        return self._accept(calls_machine.handle(call, message, now, self, self.runner))
 
-    def _to_recording(self, sid: RecordingSid, message: Message, now: float) -> Iterable[Saying]:
-        one = self.recordings.get(sid)
-        return () if one is None else self._moved(recording_machine.step(one, message, now))
+    def _handle_in_recording(self, sid: RecordingSid, message: Message, now: float) -> Iterable[Emitted]:
+        recording = self.recordings.get(sid)
+        return () if recording is None else self._accept(recording_machine.handle(recording, message, now))
 
-    def _in_room(self, sid: CallSid, message: room_machine.RoomMessage, now: float) -> Iterable[Saying]:
+    def _handle_in_room(self, sid: CallSid, message: room_machine.RoomMessage, now: float) -> Iterable[Emitted]:
         room = self.room_of(sid)
-        return () if room is None else self._moved(room_machine.step(room, message, now, self))
+        return () if room is None else self._accept(room_machine.handle(room, message, now, self))
 
-    def _enter(self, message: EnterConference | ReserveSeat, now: float) -> Iterable[Saying]:
+    def _enter(self, message: EnterConference | ReserveParticipant, now: float) -> Iterable[Emitted]:
         """Find the active conference by name, or by SID, or open a new one."""
         name = message.admission.name
         room = self.conference(message.account, name)
@@ -247,25 +251,25 @@ class EngineState:
                 return (RoomRefused(call=message.call, code=13236, message=f"conference {name} is not active"),)
         if room is None:
             room = room_machine.conference(message.new_room, message.account, message.admission, now)
-        return self._moved(room_machine.step(room, message, now, self))
+        return self._accept(room_machine.handle(room, message, now, self))
 
-    def _forget_call(self, sid: CallSid) -> Iterable[Saying]:
+    def _forget_call(self, sid: CallSid) -> Iterable[Emitted]:
         call = self.calls.get(sid)
         if call is None:
             raise NotFound(f"Call {sid} was not found")
         if call.live:
             raise RecordNotFinished(f"Call {sid} has not finished and cannot be deleted")
-        self._note(Call, sid, call)
+        self._remember(Call, sid, call)
         del self.calls[sid]
         return ()
 
-    def _forget_recording(self, sid: RecordingSid) -> Iterable[Saying]:
-        one = self.recordings.get(sid)
-        if one is None:
+    def _forget_recording(self, sid: RecordingSid) -> Iterable[Emitted]:
+        recording = self.recordings.get(sid)
+        if recording is None:
             raise NotFound(f"Recording {sid} was not found")
-        if one.status is not RecordingStatus.DELETED:
-            raise RecordNotFinished(f"Recording {sid} is {one.status.value} and cannot be forgotten")
-        self._note(Recording, sid, one)
+        if recording.status is not RecordingStatus.DELETED:
+            raise RecordNotFinished(f"Recording {sid} is {recording.status.value} and cannot be forgotten")
+        self._remember(Recording, sid, recording)
         del self.recordings[sid]
         return ()
 
@@ -275,27 +279,27 @@ class EngineState:
             raise NotFound(f"Conference {sid} was not found")
         return room
 
-    def _name_must_be_free(self, account: AccountSid, name: str, sid: QueueSid) -> None:
+    def _require_free_name(self, account: AccountSid, name: str, sid: QueueSid) -> None:
         if self._named.get((account, name), sid) != sid:
             raise QueueNameTaken(f"A queue named {name!r} exists already")
 
     # --- keep -----------------------------------------------------------------------------------------
 
-    def _moved(
+    def _accept(
         self,
         moved: calls_machine.CallTransition
         | room_machine.RoomTransition
         | queue_machine.QueueTransition
         | recording_machine.RecordingTransition,
-    ) -> Iterable[Saying]:
+    ) -> Iterable[Emitted]:
         self._put(moved[0])
-        return moved.said
+        return moved.emitted
 
-    def _put(self, noun: Noun) -> Iterable[Saying]:
+    def _put(self, noun: Noun) -> Iterable[Emitted]:
         match noun:
             case Call():
                 old = self.calls.get(noun.sid)
-                self._note(Call, noun.sid, old)
+                self._remember(Call, noun.sid, old)
                 self.calls[noun.sid] = noun
                 if not noun.live and (old is None or old.live):
                     self._finished.append(noun.sid)
@@ -304,7 +308,7 @@ class EngineState:
             case Queue():
                 self._put_queue(noun)
             case _:
-                self._note(Recording, noun.sid, self.recordings.get(noun.sid))
+                self._remember(Recording, noun.sid, self.recordings.get(noun.sid))
                 self.recordings[noun.sid] = noun
                 if noun.live:
                     self._recording[noun.sid] = noun.call or noun.room or CallSid("")
@@ -314,11 +318,11 @@ class EngineState:
 
     def _put_room(self, room: Room) -> None:
         old = self.rooms.get(room.sid)
-        self._note(Room, room.sid, old)
-        for one in () if old is None else old.participants:
-            self._rooms_of.pop(one.call, None)
-        for one in room.participants:
-            self._rooms_of[one.call] = room.sid
+        self._remember(Room, room.sid, old)
+        for participant in () if old is None else old.participants:
+            self._rooms_of.pop(participant.call, None)
+        for participant in room.participants:
+            self._rooms_of[participant.call] = room.sid
         over = room.status is RoomStatus.COMPLETED
         if room.kind == "bridge" and over:
             self.rooms.pop(room.sid, None)
@@ -335,7 +339,7 @@ class EngineState:
 
     def _put_queue(self, queue: Queue) -> None:
         old = self.queues.get(queue.sid)
-        self._note(Queue, queue.sid, old)
+        self._remember(Queue, queue.sid, old)
         if old is not None:
             self._named.pop((old.account, old.name), None)
             for sid in _waiting(old):
@@ -348,10 +352,10 @@ class EngineState:
         for sid in _waiting(queue):
             self._queues_of[sid] = queue.sid
 
-    def _note(self, kind: type, sid: str, old: Noun | None) -> None:
+    def _remember(self, kind: type, sid: str, old: Noun | None) -> None:
         self._undo.setdefault(sid, (kind, old))
 
-    def _touched(self) -> Iterable[tuple[type, str]]:
+    def _changed(self) -> Iterable[tuple[type, str]]:
         return [(kind, sid) for sid, (kind, _) in self._undo.items()]
 
     def _get(self, kind: type, sid: str) -> Noun | None:
@@ -363,11 +367,11 @@ class EngineState:
         }
         return places[kind]()
 
-    def gone(self) -> tuple[tuple[str, str], ...]:
+    def removed(self) -> tuple[tuple[str, str], ...]:
         """The nouns the last step removed from the board: (kind, SID)."""
-        return tuple((kind.__name__.lower(), sid) for kind, sid in self._touched() if self._get(kind, sid) is None)
+        return tuple((kind.__name__.lower(), sid) for kind, sid in self._changed() if self._get(kind, sid) is None)
 
-    def _take_back(self) -> None:
+    def _roll_back(self) -> None:
         """Undo a step that raised; its scripts' generators are rebuilt from their state when needed."""
         before = dict(self._undo)
         # All are taken off before any is put back: a call may have gone from one room to another.
@@ -384,8 +388,8 @@ class EngineState:
             self.calls.pop(CallSid(sid), None)
         elif kind is Room:
             room = self.rooms.pop(RoomSid(sid), None)
-            for one in () if room is None else room.participants:
-                self._rooms_of.pop(one.call, None)
+            for participant in () if room is None else room.participants:
+                self._rooms_of.pop(participant.call, None)
             if room is not None and self._active.get((room.account, room.name)) == room.sid:
                 del self._active[room.account, room.name]
         elif kind is Recording:
@@ -398,16 +402,16 @@ class EngineState:
                 for call in _waiting(queue):
                     self._queues_of.pop(call, None)
 
-    def _forget_old(self) -> None:
+    def _discard_old(self) -> None:
         """Keep the board, and the store that follows it, from growing without end."""
-        while len(self._finished) > KEPT:
+        while len(self._finished) > MAX_FINISHED:
             sid = self._finished.popleft()
             kind = Call if sid in self.calls else Room
-            self._note(kind, sid, self._get(kind, sid))
+            self._remember(kind, sid, self._get(kind, sid))
             self._erase(kind, sid)
 
 
 def _waiting(queue: Queue) -> list[CallSid]:
     """Every call that waits at a queue, on either side."""
-    meeting = [call for one in queue.introductions for call in (one.member.call, one.dialler.call)]
+    meeting = [call for each in queue.introductions for call in (each.member.call, each.dialler.call)]
     return [*(member.call for member in queue.members), *(dialler.call for dialler in queue.diallers), *meeting]

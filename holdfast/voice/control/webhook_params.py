@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.voice.control.caller_geography import places
+from holdfast.voice.control.caller_geography import geography_params
 from holdfast.voice.control.entities import Call, Recording
 from holdfast.voice.control.read_only_state import ReadOnlyState
 from holdfast.voice.model.commands import (
@@ -21,7 +21,7 @@ from holdfast.voice.twiml.script import ScriptSubject
 Form = tuple[tuple[str, str], ...]
 
 
-def standard(call: Call) -> Form:
+def standard_params(call: Call) -> Form:
     """What every request about a call carries."""
     form = [
         ("CallSid", call.sid),
@@ -38,10 +38,10 @@ def standard(call: Call) -> Form:
         form.append(("CallerName", call.caller_name))
     if call.parent is not None:
         form.append(("ParentCallSid", call.parent))
-    return (*form, *places(call.from_, call.to), *call.extra)
+    return (*form, *geography_params(call.from_, call.to), *call.extra_params)
 
 
-def ear(call: Call, role: Role, view: ReadOnlyState, now: float) -> ScriptSubject:
+def script_subject(call: Call, role: Role, view: ReadOnlyState, now: float) -> ScriptSubject:
     """The call as a script of that role tells web servers of it."""
     return ScriptSubject(
         call=call.sid,
@@ -49,19 +49,19 @@ def ear(call: Call, role: Role, view: ReadOnlyState, now: float) -> ScriptSubjec
         from_=call.from_,
         to=call.to,
         direction=call.direction,
-        form=lambda: (*standard(call), *_of_role(call, role, view, now)),
+        form=lambda: (*standard_params(call), *_role_params(call, role, view, now)),
     )
 
 
-def _of_role(call: Call, role: Role, view: ReadOnlyState, now: float) -> Form:
+def _role_params(call: Call, role: Role, view: ReadOnlyState, now: float) -> Form:
     if role == "queue":
-        return _queue(call, view, now)
+        return _queue_params(call, view, now)
     if role in ("wait", "hold", "announce"):
-        return _conference(call, view)
+        return _conference_params(call, view)
     return ()
 
 
-def _queue(call: Call, view: ReadOnlyState, now: float) -> Form:
+def _queue_params(call: Call, view: ReadOnlyState, now: float) -> Form:
     """The parameters of a queue's waitUrl. Source: TwiML <Enqueue> waitUrl."""
     queue = view.queue_of(call.sid)
     if queue is None:
@@ -78,7 +78,7 @@ def _queue(call: Call, view: ReadOnlyState, now: float) -> Form:
     )
 
 
-def _conference(call: Call, view: ReadOnlyState) -> Form:
+def _conference_params(call: Call, view: ReadOnlyState) -> Form:
     """The parameters of a conference's waitUrl, HoldUrl and AnnounceUrl (unconfirmed)."""
     room = view.room_of(call.sid)
     participant = room.participant(call.sid) if room is not None else None
@@ -87,35 +87,35 @@ def _conference(call: Call, view: ReadOnlyState) -> Form:
     form: Form = (
         ("ConferenceSid", room.sid),
         ("FriendlyName", room.name),
-        ("Hold", _word(participant.held)),
-        ("Muted", _word(participant.muted)),
-        ("Coaching", _word(participant.coaching)),
+        ("Hold", _true_or_false(participant.held)),
+        ("Muted", _true_or_false(participant.muted)),
+        ("Coaching", _true_or_false(participant.coaching)),
     )
     return (*form, ("ParticipantLabel", participant.label)) if participant.label else form
 
 
-def _word(value: bool) -> str:
+def _true_or_false(value: bool) -> str:
     return "true" if value else "false"
 
 
-def sip_told(call: Call, sip_code: int) -> Form:
+def dial_sip_params(call: Call, sip_code: int) -> Form:
     """What the `action` of a `<Dial>` is told of a phone dialled by SIP. Source: TwiML <Sip>, DialSip… parameters."""
     if not call.to.lower().startswith(("sip:", "sips:")):
         return ()
-    return (*call.sip, ("DialSipResponseCode", str(sip_code if call.answered_at is None else 200)))
+    return (*call.sip_params, ("DialSipResponseCode", str(sip_code if call.answered_at is None else 200)))
 
 
-def callback(
+def status_callback(
     call: Call, event: str, now: float, recorded: Recording | None = None
 ) -> tuple[Call, tuple[PostCallback, ...]]:
     """The status callback of an event, if somebody subscribed to it, and the call having counted it.
 
     `recorded` is the recording the call was placed with. Shape: `event` is initiated, ringing, answered or completed.
     """
-    asked = call.callback
-    if asked is None or event not in asked.events:
+    subscription = call.callback
+    if subscription is None or event not in subscription.events:
         return call, ()
-    form = dict(standard(call))
+    form = dict(standard_params(call))
     if event == "initiated":
         form["CallStatus"] = "initiated"
     form |= {
@@ -134,6 +134,6 @@ def callback(
                 "RecordingSid": recorded.sid,
                 "RecordingDuration": str(length),
             }
-    request = WebRequest(url=asked.url, method=asked.method, form=tuple(form.items()))
+    request = WebRequest(url=subscription.url, method=subscription.method, form=tuple(form.items()))
     counted = replace(call, callbacks_sent=call.callbacks_sent + 1)
     return counted, (PostCallback(call=call.sid, kind="call", request=request),)

@@ -17,16 +17,16 @@ from holdfast.voice.control.entities import (
     Room,
     RoomStatus,
 )
-from holdfast.voice.diagnostics.explain_end import ending, unreached
-from holdfast.voice.diagnostics.explain_player import PlayerAccount, player, troubles
-from holdfast.voice.diagnostics.explain_scripts import WEB_SERVER_HAS_S, ScriptSituation, waits
+from holdfast.voice.diagnostics.explain_end import end_sentences, unreached_sentences
+from holdfast.voice.diagnostics.explain_player import PlayerAccount, newest_sound, recent_failures
+from holdfast.voice.diagnostics.explain_scripts import WEBHOOK_TIMEOUT_S, ScriptSituation, script_sentences
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.masking import masked
-from holdfast.voice.model.ports import Entry, Unsent
+from holdfast.voice.model.masking import mask_passwords
+from holdfast.voice.model.ports import JournalEntry, PendingCallbacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrivals:
+class ReceivedPackets:
     """What comes from the party by RTP. Shape: `received` packets so far; `quiet` when none came lately.
 
     `strange` more came from addresses that are not the party's by the setting `rtp_source`, the newest of them from
@@ -34,55 +34,55 @@ class Arrivals:
     """
 
     received: int
-    quiet: bool
-    strange: int = 0
-    stranger: tuple[str, int] | None = None
+    silent: bool
+    rejected: int = 0
+    rejected_from: tuple[str, int] | None = None
     rtp_source: str = "signalling"
 
 
 def explain(
     call: Call,
     view: ScriptSituation,
-    entries: Sequence[Entry],
+    entries: Sequence[JournalEntry],
     *,
     now: float,
-    arrivals: Arrivals | None = None,
-    children: Mapping[CallSid, Sequence[Entry]] | None = None,
-    unsent: Unsent | None = None,
+    packets: ReceivedPackets | None = None,
+    children: Mapping[CallSid, Sequence[JournalEntry]] | None = None,
+    pending: PendingCallbacks | None = None,
 ) -> tuple[str, ...]:
     """Everything that matters of a call now, one sentence each, the most telling first, and no password in them.
 
     `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `arrivals` None when
     nothing is known of its packets yet; `unsent` None when web servers took all that was to be told of it.
     """
-    told = _sentences(call, view, entries, now=now, arrivals=arrivals, children=children or {}, unsent=unsent)
-    return tuple(masked(sentence) for sentence in told)
+    told = _sentences(call, view, entries, now=now, arrivals=packets, children=children or {}, unsent=pending)
+    return tuple(mask_passwords(sentence) for sentence in told)
 
 
 def _sentences(
     call: Call,
     view: ScriptSituation,
-    entries: Sequence[Entry],
+    entries: Sequence[JournalEntry],
     *,
     now: float,
-    arrivals: Arrivals | None,
-    children: Mapping[CallSid, Sequence[Entry]],
-    unsent: Unsent | None,
+    arrivals: ReceivedPackets | None,
+    children: Mapping[CallSid, Sequence[JournalEntry]],
+    unsent: PendingCallbacks | None,
 ) -> tuple[str, ...]:
-    missed = tuple(unreached(entries, children, view.calls))
+    missed = tuple(unreached_sentences(entries, children, view.calls))
     if not call.live:
-        return (*ending(call, entries), *missed, *_callbacks(unsent, now), *_troubles(entries))
-    plays = player(entries)
+        return (*end_sentences(call, entries), *missed, *_callbacks(unsent, now), *_failures(entries))
+    plays = newest_sound(entries)
     return (
         _status(call, now),
-        *_place(call, view, now),
-        _ear(call, view, plays),
-        *_mouth(call, view),
+        *_where(call, view, now),
+        _hears(call, view, plays),
+        *_heard_by(call, view),
         *_packets(call, view, arrivals),
-        *waits(call, view, now),
+        *script_sentences(call, view, now),
         *missed,
         *_callbacks(unsent, now),
-        *_troubles(entries),
+        *_failures(entries),
     )
 
 
@@ -104,7 +104,7 @@ def _status(call: Call, now: float) -> str:
             return f"The call is in progress, answered {answered:.0f} s ago."
 
 
-def _place(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
+def _where(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
     """Where it is: in a conference, bridged, in a queue."""
     room, queue = view.room_of(call.sid), view.queue_of(call.sid)
     one = room.participant(call.sid) if room is not None else None
@@ -128,13 +128,13 @@ def _in_room(room: Room, one: Participant, view: ScriptSituation) -> Iterator[st
         yield f"Its seat there is only reserved: it is {one.status}."
     if one.held:
         yield "It is on hold: it hears nobody and nobody hears it, until Hold=false."
-    if one.waiting:
+    if one.hears_wait:
         yield "The conference has not begun: " + (
             "nobody is there who starts it (startConferenceOnEnter)."
             if others
             else "a second participant who may start it is missing."
         )
-    if one.announcing:
+    if one.hears_announcement:
         yield "It hears an announcement, and nobody else meanwhile."
 
 
@@ -158,28 +158,28 @@ def _in_queue(call: Call, queue: Queue, view: ScriptSituation, now: float) -> st
     return f"It dials queue {queue.name!r}, which is empty, and waits for somebody to enter."
 
 
-def _ear(call: Call, view: ScriptSituation, plays: PlayerAccount) -> str:
+def _hears(call: Call, view: ScriptSituation, plays: PlayerAccount) -> str:
     """What the ear hears, and if it is silence, why."""
     if call.phone_held:
         return "Its ear hears nothing of ours, because its own phone holds."
     if call.status is not CallStatus.IN_PROGRESS:
         if call.early_media:
-            return f"Its ear hears {plays.heard()}; that is early media, for the call is not answered."
+            return f"Its ear hears {plays.describe()}; that is early media, for the call is not answered."
         return "Its ear hears nothing of ours yet: the call is not answered."
     room = view.room_of(call.sid)
     routed = hears(room).get(call.sid) if room is not None else None
     if routed:
         return f"Its ear hears {', '.join(_name(other, view) for other in routed)}."
     if routed is None:
-        return f"Its ear hears {plays.heard()}."
+        return f"Its ear hears {plays.describe()}."
     assert room is not None
     others = [each for each in room.participants if each.call != call.sid and each.status == "connected"]
     if not others:
         return "Its ear hears silence: nobody else is there."
-    return f"Its ear hears silence: {'; '.join(_unheard(each, call, view) for each in others)}."
+    return f"Its ear hears silence: {'; '.join(_why_inaudible(each, call, view) for each in others)}."
 
 
-def _unheard(other: Participant, call: Call, view: ScriptSituation) -> str:
+def _why_inaudible(other: Participant, call: Call, view: ScriptSituation) -> str:
     """Why one participant is not heard by this call; an ear that waits for a phone that holds is played music."""
     name = _name(other.call, view)
     if other.held:
@@ -189,7 +189,7 @@ def _unheard(other: Participant, call: Call, view: ScriptSituation) -> str:
     return f"{name} coaches somebody else"
 
 
-def _mouth(call: Call, view: ScriptSituation) -> Iterator[str]:
+def _heard_by(call: Call, view: ScriptSituation) -> Iterator[str]:
     """Why others do not hear it."""
     room = view.room_of(call.sid)
     one = room.participant(call.sid) if room is not None else None
@@ -201,27 +201,27 @@ def _mouth(call: Call, view: ScriptSituation) -> Iterator[str]:
         yield f"It coaches {_name(one.coach, view)}, who alone hears it."
 
 
-def _packets(call: Call, view: ScriptSituation, arrivals: Arrivals | None) -> Iterator[str]:
+def _packets(call: Call, view: ScriptSituation, arrivals: ReceivedPackets | None) -> Iterator[str]:
     """Whether its voice arrives. Source: field experience: a firewall or a wrong address in SDP."""
     if arrivals is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
         return
-    if arrivals.stranger is not None:
-        yield _refused(arrivals, arrivals.stranger)
-    if arrivals.received == 0 and arrivals.strange:
+    if arrivals.rejected_from is not None:
+        yield _rejected(arrivals, arrivals.rejected_from)
+    if arrivals.received == 0 and arrivals.rejected:
         yield "Not one RTP packet that is believed has come from its phone, so nobody can hear it."
     elif arrivals.received == 0:
         yield (
             "Not one RTP packet has come from its phone, so nobody can hear it: a firewall, or a wrong address in "
             "its SDP, is the usual cause. `holdfast ladder` shows where each side wants sound."
         )
-    elif arrivals.quiet:
+    elif arrivals.silent:
         yield (
             f"No RTP packet has come from its phone lately ({arrivals.received} before): it sends nothing, "
             "or its network is gone."
         )
 
 
-def _callbacks(unsent: Unsent | None, now: float) -> Iterator[str]:
+def _callbacks(unsent: PendingCallbacks | None, now: float) -> Iterator[str]:
     """What an application was not told yet, because its web server does not take it."""
     if unsent is None:
         return
@@ -229,11 +229,11 @@ def _callbacks(unsent: Unsent | None, now: float) -> Iterator[str]:
     oldest = "" if unsent.count == 1 else "the oldest, "
     yield (
         f"{what}: {oldest}{unsent.method} {unsent.url}, for {max(0.0, now - unsent.since):.0f} s; those of one call "
-        f"leave one after the other, and a web server has {WEB_SERVER_HAS_S} s for each."
+        f"leave one after the other, and a web server has {WEBHOOK_TIMEOUT_S} s for each."
     )
 
 
-def _refused(arrivals: Arrivals, stranger: tuple[str, int]) -> str:
+def _rejected(arrivals: ReceivedPackets, stranger: tuple[str, int]) -> str:
     """Whose packets are not believed, and by which setting. Source: RFC 7362 §5."""
     host, port = stranger
     believed = {
@@ -242,14 +242,14 @@ def _refused(arrivals: Arrivals, stranger: tuple[str, int]) -> str:
     }.get(arrivals.rtp_source, "its own address")
     wider = "signalling" if arrivals.rtp_source == "named" else "any"
     return (
-        f"{arrivals.strange} RTP packets were refused, the newest from {host}:{port}, which is not {believed} "
+        f"{arrivals.rejected} RTP packets were refused, the newest from {host}:{port}, which is not {believed} "
         f'(rtp_source = "{arrivals.rtp_source}"). If its phone sends them, set rtp_source = "{wider}" for its line or '
         "route; if not, they are a stranger's."
     )
 
 
-def _troubles(entries: Sequence[Entry]) -> Iterator[str]:
-    for trouble in troubles(entries):
+def _failures(entries: Sequence[JournalEntry]) -> Iterator[str]:
+    for trouble in recent_failures(entries):
         yield f"It was noted: {trouble}"
 
 

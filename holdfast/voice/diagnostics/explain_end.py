@@ -9,15 +9,15 @@ from typing import Any, Final
 from holdfast.voice.control.call.step import limit_timer, ring_timer
 from holdfast.voice.control.entities import Call, CallStatus
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
-RELEASED: Final = {
+RELEASE_REASONS: Final = {
     "done": "The <Dial> that had called it was over.",
     "timeout": "Nobody answered within the timeout of the <Dial> that had called it.",
     "lost-race": "Another phone of the same <Dial> answered first.",
     "parent-gone": "The call whose <Dial> had called it was over.",
 }
-REFUSED: Final = {
+REFUSAL_REASONS: Final = {
     401: "it wanted credentials, or others",
     403: "it is forbidden there",
     404: "nobody is known there by that name",
@@ -33,13 +33,13 @@ REFUSED: Final = {
     603: "declined",
 }
 """Source: RFC 3261 §21."""
-BROKEN: Final = 500
+DOCUMENT_FAILED: Final = 500
 """The status of a call that an error in its document ended."""
-LAST_DIALLED: Final = 3
+MAX_DIALLED: Final = 3
 """How many legs that were dialled and not reached are named."""
 
 
-def ending(call: Call, entries: Sequence[Entry]) -> Iterator[str]:
+def end_sentences(call: Call, entries: Sequence[JournalEntry]) -> Iterator[str]:
     """That the call is over, and who or what ended it."""
     spoken = ""
     if call.answered_at is not None and call.ended_at is not None:
@@ -50,14 +50,14 @@ def ending(call: Call, entries: Sequence[Entry]) -> Iterator[str]:
     yield why or _document_over(call, entries)
 
 
-def dialled(entries: Sequence[Entry]) -> tuple[CallSid, ...]:
+def dialled_legs(entries: Sequence[JournalEntry]) -> tuple[CallSid, ...]:
     """The newest legs of a call's `<Dial>`s that are over, oldest first."""
     ended = [json.loads(entry.data)["child"] for entry in entries if entry.kind == "ChildEnded"]
-    return tuple(CallSid(child) for child in ended[-LAST_DIALLED:])
+    return tuple(CallSid(child) for child in ended[-MAX_DIALLED:])
 
 
-def unreached(
-    entries: Sequence[Entry], children: Mapping[CallSid, Sequence[Entry]], calls: Mapping[CallSid, Call]
+def unreached_sentences(
+    entries: Sequence[JournalEntry], children: Mapping[CallSid, Sequence[JournalEntry]], calls: Mapping[CallSid, Call]
 ) -> Iterator[str]:
     """Whom a call's `<Dial>`s did not reach, and why, from the journals of those legs."""
     for child, its in children.items():
@@ -72,7 +72,7 @@ def unreached(
             return
 
 
-def _why(entry: Entry, call: Call) -> str | None:
+def _why(entry: JournalEntry, call: Call) -> str | None:
     """What an entry says of the end; None when it did not cause it: of those of the same moment the first did."""
     if entry.at != call.ended_at:
         return None
@@ -85,7 +85,7 @@ def _why(entry: Entry, call: Call) -> str | None:
         case "EndCall":
             return "It was ended by REST, or with the engine."
         case "ReleaseChild":
-            return RELEASED[data.get("cause", "done")]
+            return RELEASE_REASONS[data.get("cause", "done")]
         case "TimerFired" if data["token"] == limit_timer(call.sid):
             return "Its time limit was over."
         case "TimerFired" if data["token"] == ring_timer(call.sid):
@@ -96,7 +96,7 @@ def _why(entry: Entry, call: Call) -> str | None:
 
 def _refused(data: Mapping[str, Any]) -> str:
     code = data["sip_code"]
-    return str(data.get("reason") or REFUSED.get(code, f"SIP {code}"))
+    return str(data.get("reason") or REFUSAL_REASONS.get(code, f"SIP {code}"))
 
 
 def _left(cause: str, sip_code: int) -> str:
@@ -111,7 +111,7 @@ def _left(cause: str, sip_code: int) -> str:
             return "Its phone hung up."
 
 
-def _document_over(call: Call, entries: Sequence[Entry]) -> str:
+def _document_over(call: Call, entries: Sequence[JournalEntry]) -> str:
     began = [json.loads(entry.data) for entry in entries if entry.kind == "VerbBegan"]
     last = next((each["verb"] for each in reversed(began) if each["role"] == "main"), None)
     if (code := _broken(call, entries)) is not None:
@@ -126,9 +126,9 @@ def _document_over(call: Call, entries: Sequence[Entry]) -> str:
             return f"Its document came to its end at <{last}>, with nothing behind it to run."
 
 
-def _broken(call: Call, entries: Sequence[Entry]) -> int | None:
+def _broken(call: Call, entries: Sequence[JournalEntry]) -> int | None:
     """The error that ended its document. Source: control.hearing, a broken document of the call itself."""
-    if call.sip_code != BROKEN:
+    if call.sip_code != DOCUMENT_FAILED:
         return None
     for entry in reversed(entries):
         if entry.kind == "LogNotification" and entry.at == call.ended_at:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
-BUILTIN = {
+BUILTIN_MUSIC = {
     "builtin:hold": "the built-in hold music",
     "builtin:music": "the built-in music",
     "builtin:ringback": "ringing",
     "builtin:beep": "a beep",
 }
-LAST_TROUBLES = 3
-SPOKEN = 60
+MAX_FAILURES = 3
+MAX_TEXT = 60
 """How many characters of a spoken text are shown."""
 _MARK = re.compile(r"<[^>]*>")
 _OUR_PARAMETERS = re.compile(r"[?&]CallSid=\S*?(?=:?(?:\s|$))")
@@ -39,7 +39,7 @@ class PlayerAccount:
     why: str = ""
     until: str = ""
 
-    def heard(self) -> str:
+    def describe(self) -> str:
         """What an ear that hears its own player hears, in words."""
         name = self.url or _named(self.source)
         match self.state:
@@ -66,8 +66,8 @@ def _named(source: str) -> str:
         return f"the keys {source.removeprefix('digits:')}"
     if source.startswith("say:"):
         words = _MARK.sub("", source.split(":", 3)[-1])
-        return f"the spoken text {words if len(words) <= SPOKEN else words[:SPOKEN] + '…'!r}"
-    return BUILTIN.get(source, source.removeprefix("clip:"))
+        return f"the spoken text {words if len(words) <= MAX_TEXT else words[:MAX_TEXT] + '…'!r}"
+    return BUILTIN_MUSIC.get(source, source.removeprefix("clip:"))
 
 
 def without_parameters(text: str) -> str:
@@ -75,7 +75,7 @@ def without_parameters(text: str) -> str:
     return _OUR_PARAMETERS.sub("", text)
 
 
-def player(entries: Sequence[Entry]) -> PlayerAccount:
+def newest_sound(entries: Sequence[JournalEntry]) -> PlayerAccount:
     """The player as the journal leaves it. A sound that takes another's place meanwhile counts as the newest."""
     now = PlayerAccount()
     urls: dict[str, str] = {}
@@ -87,8 +87,8 @@ def player(entries: Sequence[Entry]) -> PlayerAccount:
                     urls[f"clip:{data['clip']}"] = without_parameters(data["url"])
             case "PlaySound":
                 data = json.loads(entry.data)
-                if data.get("meanwhile") is not None:
-                    if data["meanwhile"] == now.token and now.state == "asked":
+                if data.get("while_loading") is not None:
+                    if data["while_loading"] == now.token and now.state == "asked":
                         now = replace(now, until=data["source"])
                     continue
                 source = data["source"]
@@ -107,15 +107,15 @@ def player(entries: Sequence[Entry]) -> PlayerAccount:
     return now
 
 
-def troubles(entries: Sequence[Entry]) -> list[str]:
+def recent_failures(entries: Sequence[JournalEntry]) -> list[str]:
     """The newest notes and failures of a call, oldest first, each once."""
     found: dict[str, None] = {}
     for entry in entries:
-        if entry.kind not in ("LogNotification", "DocumentMissed", "SoundFailed"):
+        if entry.kind not in ("LogNotification", "DocumentFetchFailed", "SoundFailed"):
             continue
         data = json.loads(entry.data)
         level = "warning " if entry.kind == "LogNotification" and data["log"] == 1 else "error "
         told = f"{level}{data['code']}: {without_parameters(data['message'])}"
         found.pop(told, None)
         found[told] = None
-    return list(found)[-LAST_TROUBLES:]
+    return list(found)[-MAX_FAILURES:]

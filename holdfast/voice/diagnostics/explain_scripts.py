@@ -14,7 +14,7 @@ from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.flow import Pause
 from holdfast.voice.twiml.verbs.gather import MOST_DIGITS, Gather
 
-WEB_SERVER_HAS_S = 15
+WEBHOOK_TIMEOUT_S = 15
 """Source: Twilio, "Webhooks connection overrides", total time by default."""
 DOCUMENTS: dict[Role, str] = {
     "main": "document",
@@ -42,13 +42,13 @@ class ScriptSituation(Protocol):
         """The queue this call waits in."""
 
 
-def waits(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
+def script_sentences(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
     """One sentence or more for each document that runs for a call."""
     for script in call.scripts:
         yield from _of_script(script, view, now)
-    if call.boss is not None:
+    if call.controlled_by is not None:
         alone = "" if call.scripts else "has no document of its own: it "
-        yield f"It {alone}belongs to the <Dial> of {call.boss}."
+        yield f"It {alone}belongs to the <Dial> of {call.controlled_by}."
 
 
 def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[st
     if script.fetching is not None and script.asked is not None:
         yield (
             f"Its {name} is awaited: {script.asked.method} {script.asked.url} was sent {since} ago and is not "
-            f"answered; a web server has {WEB_SERVER_HAS_S} s."
+            f"answered; a web server has {WEBHOOK_TIMEOUT_S} s."
         )
         return
     if script.ended == "broken":

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from holdfast.voice.diagnostics.explain_player import without_parameters
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.model.timestamps import rfc2822
 
 PHONE, ENGINE, WEB = 44, 46, 56
-QUIET = frozenset({"TimerFired", "RoomEntered", "QueueEntered", "StopScript", "StartScript", "NoteParticipant"})
+HIDDEN = frozenset({"TimerFired", "RoomEntered", "QueueEntered", "StopScript", "StartScript", "NoteParticipant"})
 """Lines of the journal that a reader of a ladder can do without."""
-ASKED = {
+LABELS = {
     "ReceiveCall": "call in",
     "CreateCall": "REST: create the call",
     "RedirectCall": "redirect",
@@ -57,14 +57,14 @@ ASKED = {
     "DigitPressed": "digit",
     "SoundEnded": "sound ended",
     "SoundFailed": "sound failed",
-    "DocumentMissed": "no document",
+    "DocumentFetchFailed": "no document",
     "DocumentFetched": "document came",
 }
 _ADDRESS = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
 
 
-def ladder(call: str, entries: Sequence[Entry]) -> str:
+def ladder(call: str, entries: Sequence[JournalEntry]) -> str:
     """The drawing of everything the journal knows of a call. Shape: lines of text, oldest first."""
     if not entries:
         return f"{call}: nothing is known of this call."
@@ -78,7 +78,7 @@ def ladder(call: str, entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def _rungs(entry: Entry) -> Iterable[str]:
+def _rungs(entry: JournalEntry) -> Iterable[str]:
     data = json.loads(entry.data)
     match entry.kind:
         case "sip":
@@ -89,7 +89,7 @@ def _rungs(entry: Entry) -> Iterable[str]:
                 else (f"◀{'─' * (PHONE - len(summary) - 3)} {summary}")
             )
             yield arrow
-            for sound in _sounds(data.get("text", "")):
+            for sound in _media_lines(data.get("text", "")):
                 yield _cut(f"   {sound}", PHONE + ENGINE)
         case "webhook":
             asked = _cut(f"{data['method']} {data['url']}", ENGINE - 3)
@@ -97,7 +97,7 @@ def _rungs(entry: Entry) -> Iterable[str]:
             wrong = f" {data['error']}" if data["error"] else ""
             tail = _cut(f"{answer}, {data['took_ms']} ms{wrong}", WEB)
             yield f"{'':<{PHONE}} {asked} {'─' * (ENGINE - len(asked) - 2)}▶ {tail}"
-            told = _told(data["form"])
+            told = _form_summary(data["form"])
             if told:
                 yield f"{'':<{PHONE}} {'':<{ENGINE}} {_cut(told, WEB)}"
         case "Hears":
@@ -107,7 +107,7 @@ def _rungs(entry: Entry) -> Iterable[str]:
         case "PlaySound":
             rounds = data.get("rounds", 1)
             again = "" if rounds == 1 else " again and again" if rounds == 0 else f" {rounds} times"
-            if data.get("meanwhile"):
+            if data.get("while_loading"):
                 again += ", if its own sound has not begun"
             yield f"{'':<{PHONE}} ♪ plays {data['source']}{again}"
         case "Beep":
@@ -121,13 +121,13 @@ def _rungs(entry: Entry) -> Iterable[str]:
         case "LogNotification":
             level = "error" if data["log"] == 0 else "warning"
             yield f"{'':<{PHONE}} ! {level} {data['code']}: {without_parameters(data['message'])}"
-        case kind if kind not in QUIET:
-            yield f"{'':<{PHONE}} {ASKED.get(kind, kind)}{_detail(kind, data)}"
+        case kind if kind not in HIDDEN:
+            yield f"{'':<{PHONE}} {LABELS.get(kind, kind)}{_detail(kind, data)}"
         case _:
             pass
 
 
-def _sounds(message: str) -> Iterable[str]:
+def _media_lines(message: str) -> Iterable[str]:
     """Where and how a SIP message wants sound, for each line of its SDP that describes some. Source: RFC 8866 §5."""
     _, _, body = message.partition("\r\n\r\n")
     session, *descriptions = re.split(r"^m=", body, flags=re.MULTILINE)
@@ -163,7 +163,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return f": {data['reason']}"
         case "DigitPressed":
             return f" {data['digit']}"
-        case "SoundFailed" | "DocumentMissed":
+        case "SoundFailed" | "DocumentFetchFailed":
             return f": {data['code']} {without_parameters(data['message'])}"
         case "ChildEnded":
             return f": {data['status']}"
@@ -180,7 +180,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return ""
 
 
-def _told(form: Sequence[Sequence[str]]) -> str:
+def _form_summary(form: Sequence[Sequence[str]]) -> str:
     """What a request told beyond the standard parameters, in short."""
     wanted = ("CallStatus", "StatusCallbackEvent", "DialCallStatus", "QueueResult", "Hold", "ErrorCode")
     return " ".join(f"{name}={value}" for name, value in form if name in wanted)

@@ -44,7 +44,7 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingTerms:
+class RecordingOptions:
     """What is recorded, how, and who hears of it. `dual`: each direction has its own channel.
 
     Source: Twilio API, Recording `source`; RecordingChannels, RecordingTrack, Trim.
@@ -74,7 +74,7 @@ class Admission:
     max_participants: int = 250
     coach: CallSid | None = None
     callback: Callback | None = None
-    record: RecordingTerms | None = None
+    record: RecordingOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReserveSeat:
+class ReserveParticipant:
     """List a call that is only being placed as a participant of the conference it will join."""
 
     call: CallSid
@@ -118,8 +118,8 @@ class CreateCall:
     timeout_s: int = 60
     time_limit_s: int = 14400
     send_digits: str = ""
-    record: RecordingTerms | None = None
-    seat: ReserveSeat | None = None
+    record: RecordingOptions | None = None
+    reserve: ReserveParticipant | None = None
     """Where this call is listed as a participant before it has answered."""
     wait_s: float = 0.0
     """How long it waits for its turn to be placed."""
@@ -137,7 +137,7 @@ class ReceiveCall:
     callback: Callback | None = None
     caller_name: str | None = None
     phone_number_sid: str | None = None
-    extra: tuple[tuple[str, str], ...] = ()
+    extra_params: tuple[tuple[str, str], ...] = ()
     time_limit_s: int = 14400
 
 
@@ -269,7 +269,7 @@ class RecordCall:
 
     call: CallSid
     recording: RecordingSid
-    terms: RecordingTerms
+    options: RecordingOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

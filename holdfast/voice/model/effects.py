@@ -1,4 +1,4 @@
-"""Effects: what the runtime is to do. Those of `SoundEffect` leave at once, all others after the step they belong to
+"""Effects: what the runtime is to do. Those of `MediaEffect` leave at once, all others after the step they belong to
 is in the journal."""
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PlaySound:
     token: Token
     source: str
     rounds: int = 1
-    meanwhile: Token | None = None
+    while_loading: Token | None = None
     """Play only while that sound of the same leg is still on its way; it takes over when it comes."""
 
 
@@ -60,16 +60,16 @@ class StopSound:
 class Beep:
     """Lay a short tone over whatever these legs hear: somebody came in, or went out."""
 
-    ears: tuple[CallSid, ...]
+    listeners: tuple[CallSid, ...]
     tone: Literal["entry", "exit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
+class DetectSpeech:
     """Tell when these calls' parties begin to speak and stop (`LegSpeaks`), or no more."""
 
     calls: tuple[CallSid, ...]
-    wanted: bool
+    enabled: bool
 
 
 # --- the shell ----------------------------------------------------------------------------------------
@@ -96,13 +96,13 @@ class FetchDocument:
 
     Shape: `request.form` is complete (standard parameters included), in the order sent. `keep` allows a cached
     answer at once, revalidated behind it (hold music must not wait). Answered by DocumentFetched or
-    DocumentMissed with the same token.
+    DocumentFetchFailed with the same token.
     """
 
     token: Token
     call: CallSid
     request: WebRequest
-    keep: bool = False
+    cacheable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class PlaceLeg:
     target: Target
     from_: str
     caller_name: str | None = None
-    beside: CallSid | None = None
+    peer: CallSid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +202,9 @@ class AnswerReferral:
 
 # --- recordings -------------------------------------------------------------------------------------------
 
-Voice = tuple[CallSid, Literal["says", "hears"]]
+CaptureSource = tuple[CallSid, Literal["says", "hears"]]
 """What a call's party says, or what it hears."""
-Voices = tuple[tuple[Voice, ...], ...]
+CaptureChannels = tuple[tuple[CaptureSource, ...], ...]
 """Per channel, whose sound."""
 
 
@@ -216,8 +216,8 @@ class StartCapture:
     """
 
     recording: RecordingSid
-    voices: Voices
-    quiet_s: float = 0.0
+    channels: CaptureChannels
+    silence_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +228,7 @@ class ChangeCapture:
     """
 
     recording: RecordingSid
-    voices: Voices | None = None
+    channels: CaptureChannels | None = None
     mode: Literal["on", "silent", "off"] | None = None
 
 
@@ -259,8 +259,8 @@ class VerbBegan:
     verb: str
 
 
-SoundEffect = RouteAudio | DropUnheard | PlaySound | StopSound | Beep | Listen | ChangeCapture
+MediaEffect = RouteAudio | DropUnheard | PlaySound | StopSound | Beep | DetectSpeech | ChangeCapture
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg | ReferLeg | AnswerReferral
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture
-Effect = SoundEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan
+Effect = MediaEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan

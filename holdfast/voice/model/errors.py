@@ -130,7 +130,7 @@ class DocumentTooLarge(PeerWrong):
     code = 11750
 
 
-class ContentTypeWrong(PeerWrong):
+class ContentTypeInvalid(PeerWrong):
     """The web server sent something that is neither TwiML nor audio."""
 
     code = 12300

@@ -27,7 +27,7 @@ class LegAnswered:
     """The called phone answered; sound may flow. `sip` are the words about it for the request to `action`."""
 
     call: CallSid
-    sip: tuple[tuple[str, str], ...] = ()
+    sip_params: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class ReferralNotified:
     call: CallSid
     sip_code: int
     is_over: bool
-    lasts_s: float | None = None
+    expires_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class DocumentFetched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentMissed:
+class DocumentFetchFailed:
     """A `FetchDocument` failed. `code` is Twilio's (11200 and its neighbours)."""
 
     token: Token
@@ -205,7 +205,7 @@ class ChildRinging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChildKeyed:
+class ChildDigitsStarted:
     """A leg dialled by this call answered, and is sent touch tones before anything else."""
 
     call: CallSid
@@ -218,7 +218,7 @@ class ChildAnswered:
 
     call: CallSid
     child: CallSid
-    sip: tuple[tuple[str, str], ...] = ()
+    sip_params: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +237,7 @@ class ChildEnded:
     child: CallSid
     status: str
     sip_code: int = 0
-    sip: tuple[tuple[str, str], ...] = ()
+    sip_params: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,7 +314,7 @@ class QueueTaken:
 
     call: CallSid
     queue: QueueSid
-    by: CallSid
+    dialler: CallSid
     waited_s: float
     room: RoomSid
     url: str | None = None
@@ -329,7 +329,7 @@ class QueueReturned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhisperHeard:
+class WhisperEnded:
     """The document that the dialler of a queue lets its member hear came to its end."""
 
     call: CallSid
@@ -417,10 +417,10 @@ LegFact = (
     | PhoneRefers
 )
 CaptureFact = CaptureBegan | CaptureQuiet | CaptureEnded
-ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentMissed | CaptureFact
+ShellFact = TimerFired | SoundEnded | SoundFailed | DocumentFetched | DocumentFetchFailed | CaptureFact
 NounFact = (
     ChildRinging
-    | ChildKeyed
+    | ChildDigitsStarted
     | ChildAnswered
     | ChildScreened
     | ChildEnded
@@ -434,7 +434,7 @@ NounFact = (
     | QueueLeft
     | QueueTaken
     | QueueReturned
-    | WhisperHeard
+    | WhisperEnded
     | MemberPrepared
     | MemberLost
     | MemberReached

@@ -13,7 +13,7 @@ BESIDE_EXTENSIONS = frozenset({"user-to-user", "remote-party-id", "p-preferred-i
 """Fields that may be set besides those whose name begins with X-. Source: TwiML <Sip>."""
 
 
-def belongs_to(name: str) -> Literal["application", "us", "protocol"]:
+def setter_of(name: str) -> Literal["application", "us", "protocol"]:
     """Who sets the header field of this name: the application, we ourselves, or SIP (From, Via, Authorization …)."""
     lowered = name.lower()
     if lowered.startswith(OURS):

@@ -39,6 +39,6 @@ def derive(prefix: str, *seed: str) -> str:
     return prefix + hashlib.blake2b("\0".join(seed).encode(), digest_size=16).hexdigest()
 
 
-def owner(token: Token) -> CallSid:
+def call_of(token: Token) -> CallSid:
     """The call whose script started what `token` names."""
     return CallSid(token.split("/", 1)[0])

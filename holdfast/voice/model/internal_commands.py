@@ -9,8 +9,8 @@ from holdfast.voice.model.commands import (
     Admission,
     Callback,
     Instruction,
-    RecordingTerms,
-    ReserveSeat,
+    RecordingOptions,
+    ReserveParticipant,
     Role,
     Target,
     WebRequest,
@@ -43,7 +43,7 @@ class ReleaseChild:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandOver:
+class RunOwnDocument:
     """This leg is nobody's child from now on and runs a document of its own."""
 
     call: CallSid
@@ -195,11 +195,11 @@ class BeginRecording:
 
     recording: RecordingSid
     account: AccountSid
-    terms: RecordingTerms
+    options: RecordingOptions
     call: CallSid | None = None
     room: RoomSid | None = None
     for_verb: bool = False
-    quiet_s: float = 0.0
+    silence_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,20 +210,20 @@ class EndRecording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoteVoices:
+class NoteCaptureSources:
     """These are heard in the conference now, so that its recording has them."""
 
     room: RoomSid
-    voices: tuple[tuple[CallSid, Literal["says", "hears"]], ...]
+    sources: tuple[tuple[CallSid, Literal["says", "hears"]], ...]
 
 
 NounCommand = (
     CallChild
     | ReleaseChild
-    | HandOver
+    | RunOwnDocument
     | Bridge
     | EnterConference
-    | ReserveSeat
+    | ReserveParticipant
     | LeaveRoom
     | RefuseEntry
     | JoinQueue
@@ -239,5 +239,5 @@ NounCommand = (
     | NoteAnnounced
     | BeginRecording
     | EndRecording
-    | NoteVoices
+    | NoteCaptureSources
 )

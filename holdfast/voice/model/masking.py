@@ -22,7 +22,7 @@ _JSON = re.compile(rf'("password"{_SPACE}:{_SPACE}")(?:[^"\\]|\\.)+')
 _JSON_IN_JSON = re.compile(rf'(\\"password\\"{_SPACE}:{_SPACE}\\")(?:[^"\\]|\\\\\\"|\\\\)+')
 
 
-def masked(text: str) -> str:
+def mask_passwords(text: str) -> str:
     """The text, its passwords left out."""
     if "@" in text:
         text = _IN_SIP_URI.sub(rf"\1:{MASK}", _IN_URL.sub("", text))

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.voice.model.effects import LegEffect
-from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """One line of the journal.
 
     Shape: `kind` is the class name of a command, fact or effect, or `sip`, `webhook`; `call` the call it belongs
@@ -42,7 +41,7 @@ class Snapshot:
 class Journal(Protocol):
     """Remembers what happened. One writer."""
 
-    async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
+    async def commit(self, entries: Sequence[JournalEntry], snapshots: Sequence[Snapshot]) -> None:
         """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed, with nothing written.
 
         A snapshot without data deletes that noun, and with a call its lines. A store that is late for more than a
@@ -61,7 +60,7 @@ class Journal(Protocol):
         Raises: StoreFailed.
         """
 
-    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[JournalEntry]:
         """The lines of one call, oldest first; of all calls when `call` is ""."""
 
 
@@ -79,7 +78,7 @@ class KeyValues(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SipSeen:
+class SipMessageTrace:
     """A SIP message of a call, for the ladder. Shape: `summary` is its first line and CSeq; `text` the whole."""
 
     call: CallSid
@@ -90,7 +89,7 @@ class SipSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSeen:
+class WebhookTrace:
     """A webhook request and its answer, for the ladder. Units: `took_ms` milliseconds. `status` 0: no answer."""
 
     call: CallSid | None
@@ -105,13 +104,13 @@ class WebSeen:
     error: str = ""
 
 
-Trace = SipSeen | WebSeen
-Tell = Callable[[LegFact], None]
-Seen = Callable[[Trace], None]
+Trace = SipMessageTrace | WebhookTrace
+
+RecordTrace = Callable[[Trace], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsent:
+class PendingCallbacks:
     """Callbacks that no web server has taken yet: how many, and the oldest of them. Units: `since` on the clock."""
 
     count: int

@@ -10,18 +10,18 @@ SIP_FAILED = 32011
 """Told of a call that failed over SIP for no reason with a code of its own. Source: Twilio error dictionary."""
 
 NOT_ACCEPTABLE = 488
-NO_COMMON_SOUND = "it takes none of the sound it was offered; if it insists on SRTP, set sip_srtp = offer"
+NO_COMMON_CODEC = "it takes none of the sound it was offered; if it insists on SRTP, set sip_srtp = offer"
 """What to do about a phone that refuses our description. Source: RFC 3261 §21.4.26."""
 
 
-def refused_as(sip_code: int) -> Literal["busy", "no-answer", "failed"]:
+def call_status_of(sip_code: int) -> Literal["busy", "no-answer", "failed"]:
     """The final status that a SIP failure means. Source: Twilio docs, Call status values."""
     if sip_code in BUSY:
         return "busy"
     return "no-answer" if sip_code in UNANSWERED else "failed"
 
 
-def not_reached(to: str, sip_code: int, reason: str) -> str:
+def describe_refusal(to: str, sip_code: int, reason: str) -> str:
     """A call that was refused, in words for a developer."""
     told = f"{to} was not reached: SIP {sip_code} {reason}".rstrip()
-    return f"{told}: {NO_COMMON_SOUND}" if sip_code == NOT_ACCEPTABLE else told
+    return f"{told}: {NO_COMMON_CODEC}" if sip_code == NOT_ACCEPTABLE else told

@@ -6,7 +6,7 @@ _DAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def civil(day: int) -> tuple[int, int, int]:
+def calendar_date(day: int) -> tuple[int, int, int]:
     """Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar.
 
     Source: the 400-year era arithmetic of the proleptic Gregorian calendar, years beginning in March.
@@ -23,6 +23,6 @@ def civil(day: int) -> tuple[int, int, int]:
 def rfc2822(at: float) -> str:
     """`Tue, 31 Aug 2010 20:36:28 +0000`: the form of every date in Twilio's answers and callbacks."""
     day, second = divmod(int(at), 86400)
-    year, month, day_of_month = civil(day)
+    year, month, day_of_month = calendar_date(day)
     clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
     return f"{_DAYS[day % 7]}, {day_of_month:02} {_MONTHS[month - 1]} {year:04} {clock} +0000"

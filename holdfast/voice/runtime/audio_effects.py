@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import AbstractContextManager
 from typing import Protocol, assert_never
 
-from holdfast.voice.control.conference.audio import hears, listened_to
+from holdfast.voice.control.conference.audio import hears, speech_reported
 from holdfast.voice.control.entities import Room
 from holdfast.voice.media.mix.beeps import Tone
 from holdfast.voice.media_process.control_link.protocol import Hears
 from holdfast.voice.model.effects import (
     Beep,
     ChangeCapture,
+    DetectSpeech,
     DropUnheard,
-    Listen,
+    MediaEffect,
     PlaySound,
     RouteAudio,
-    SoundEffect,
     StopSound,
 )
-from holdfast.voice.model.ids import CallSid, Token, owner
+from holdfast.voice.model.ids import CallSid, Token, call_of
 
 LEG = "leg:"
 """Prefix of a `PlaySound` source that names another leg: its party's audio is played in place of a sound."""
@@ -81,7 +81,7 @@ class AudioEffectExecutor:
         self._leg_in_place: dict[CallSid, tuple[Token, CallSid]] = {}
         """The legs that hear another leg in place of a sound: the token of the sound, and the other leg."""
 
-    def carry_out(self, effect: SoundEffect) -> None:
+    def carry_out(self, effect: MediaEffect) -> None:
         """Send an effect to the media process, which applies it at its next tick."""
         rows = self._rows()
         match effect:
@@ -99,10 +99,10 @@ class AudioEffectExecutor:
                 self._media.drop(call for call in calls if call in rows)
             case PlaySound() | StopSound():
                 self._play(effect, rows)
-            case Beep(ears=legs, tone=tone):
+            case Beep(listeners=legs, tone=tone):
                 self._media.beep((leg for leg in legs if leg in rows), tone=tone)
-            case Listen(calls=calls, wanted=wanted):
-                self._media.detect_speech((call for call in calls if call in rows), enabled=wanted)
+            case DetectSpeech(calls=calls, enabled=enabled):
+                self._media.detect_speech((call for call in calls if call in rows), enabled=enabled)
             case ChangeCapture():
                 self._captures.carry_out(effect)
             case _:
@@ -115,7 +115,7 @@ class AudioEffectExecutor:
         """
         rooms, rows = tuple(rooms), self._rows()
         in_rooms = {call: heard for room in rooms for call, heard in hears(room).items()}
-        watched = {call for room in rooms for call in listened_to(room)}
+        watched = {call for room in rooms for call in speech_reported(room)}
         outside_rooms = {call: self._leg_in_place.get(call) for call in rows if call not in in_rooms}
         with self._media.batch():
             self._media.drop(rows)
@@ -126,7 +126,7 @@ class AudioEffectExecutor:
 
     def _play(self, effect: PlaySound | StopSound, rows: Set[CallSid]) -> None:
         """Play or stop a sound from the sound cache, or another leg's audio in its place."""
-        leg = owner(effect.token)
+        leg = call_of(effect.token)
         if isinstance(effect, PlaySound) and effect.source.startswith(LEG):
             other = CallSid(effect.source.removeprefix(LEG))
             self._sounds.forget(leg)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
-from holdfast.voice.control.state import KEPT
+from holdfast.voice.control.state import MAX_FINISHED
 from holdfast.voice.model.commands import EndCall
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.facts import LegEnded
@@ -32,7 +32,7 @@ def hang_up_all(switch: Switch) -> None:
 
 async def end_calls_of_earlier_run(switch: Switch, journal: Journal, recorder: Recorder) -> None:
     """End the calls of an earlier run, whose SIP dialogs ended with it. Raises: StoreFailed."""
-    switch.restore(await journal.load(kept=KEPT))
+    switch.restore(await journal.load(kept=MAX_FINISHED))
     for call in [call.sid for call in switch.state.calls.values() if call.live]:
         switch.post(LegEnded(call=call, cause="lost", sip_code=503))
     for recording in [each for each in switch.state.recordings.values() if each.unfinished]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from holdfast.voice.model.effects import LogNotification
-from holdfast.voice.model.ports import Trace, WebSeen
+from holdfast.voice.model.ports import Trace, WebhookTrace
 
 
 class Counters:
@@ -24,7 +24,7 @@ class Counters:
 
     def count_trace(self, trace: Trace) -> None:
         """Count an exchange with a web server; other traces are ignored."""
-        if isinstance(trace, WebSeen):
+        if isinstance(trace, WebhookTrace):
             outcome = f"{trace.status // 100}xx" if trace.status else "none"
             self.webhooks[trace.kind, outcome] += 1
             self.webhook_s[trace.kind] += trace.took_ms / 1000

@@ -29,12 +29,12 @@ from holdfast.voice.model.effects import (
     AnswerReferral,
     Beep,
     ChangeCapture,
+    DetectSpeech,
     DropUnheard,
     Effect,
     EraseCapture,
     FetchDocument,
     HangUpLeg,
-    Listen,
     LogNotification,
     PlaceLeg,
     PlaySound,
@@ -315,7 +315,7 @@ class Engine:
                 self.legs.carry_out(effect)
             case StartCapture() | StopCapture() | EraseCapture():
                 self.recorder.carry_out(effect)
-            case RouteAudio() | DropUnheard() | PlaySound() | StopSound() | Beep() | Listen() | ChangeCapture():
+            case RouteAudio() | DropUnheard() | PlaySound() | StopSound() | Beep() | DetectSpeech() | ChangeCapture():
                 pass
             case VerbBegan():
                 pass

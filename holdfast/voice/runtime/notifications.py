@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import CallSid, derive
-from holdfast.voice.model.masking import masked
+from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.model.ports import KeyValues
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,11 @@ class Notifications:
         self._failed = False
 
     def add(self, notification: LogNotification) -> None:
-        """Keep and log a notification, with passwords masked."""
+        """Keep and log a notification, with passwords mask_passwords."""
         self._count += 1
-        notification = replace(notification, url=masked(notification.url), message=masked(notification.message))
+        notification = replace(
+            notification, url=mask_passwords(notification.url), message=mask_passwords(notification.message)
+        )
         logged = LoggedNotification(
             sid=derive("NO", self._seed, str(self._count)), logged_at=self._clock(), notification=notification
         )

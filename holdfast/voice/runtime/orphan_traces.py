@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
 MAX_BYTES = 1 << 22
 """The maximum size of all entries; beyond it those of the oldest call are dropped."""
@@ -18,21 +18,21 @@ class OrphanTraces:
     """A bounded store holds the entries of the latest calls that do not exist yet."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[str, list[JournalEntry]] = {}
         self._bytes = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """Keep an entry until its call exists."""
         self._entries.setdefault(entry.call, []).append(entry)
         self._bytes += len(entry.data)
         while self._bytes > MAX_BYTES:
             self.claim(next(iter(self._entries)))
 
-    def entries_of(self, call: str) -> Sequence[Entry]:
+    def entries_of(self, call: str) -> Sequence[JournalEntry]:
         """Return the entries of this call in chronological order."""
         return tuple(self._entries.get(call, ()))
 
-    def claim(self, call: str) -> Sequence[Entry]:
+    def claim(self, call: str) -> Sequence[JournalEntry]:
         """Remove and return the entries of this call."""
         entries = self._entries.pop(call, [])
         self._bytes -= sum(len(entry.data) for entry in entries)

@@ -26,10 +26,10 @@ from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.control.serialization import decode, encode
 from holdfast.voice.control.state import EngineState, Step
 from holdfast.voice.model.commands import RestCommand
-from holdfast.voice.model.effects import Effect, SoundEffect
+from holdfast.voice.model.effects import Effect, MediaEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
-from holdfast.voice.model.masking import masked
-from holdfast.voice.model.ports import Entry, Journal, SipSeen, Snapshot, Trace
+from holdfast.voice.model.masking import mask_passwords
+from holdfast.voice.model.ports import Journal, JournalEntry, SipMessageTrace, Snapshot, Trace
 from holdfast.voice.runtime.orphan_traces import OrphanTraces
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class PendingStep:
     """A pending step was applied to the state and is not yet in the journal."""
 
     step: Step
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     snapshots: tuple[Snapshot, ...]
     waiter: asyncio.Future[None] | None
 
@@ -69,7 +69,7 @@ class Switch:
         *,
         journal: Journal,
         now: Callable[[], float],
-        carry_out_audio: Callable[[SoundEffect], None],
+        carry_out_audio: Callable[[MediaEffect], None],
         batch: Callable[[], AbstractContextManager[None]],
         carry_out: Callable[[Effect], None],
     ) -> None:
@@ -84,14 +84,14 @@ class Switch:
         self._carry_out = carry_out
         self._late_snapshots: dict[tuple[str, str], Snapshot] = {}
         """The newest snapshots that the store failed to write."""
-        self._late_entries: list[Entry] = []
+        self._late_entries: list[JournalEntry] = []
         self._entries_lost = 0
         self._retry_due = False
         self._retry_timer: asyncio.TimerHandle | None = None
         self._pending: list[PendingStep] = []
         self._committing: list[PendingStep] = []
         self._stopped = False
-        self._traces: list[Entry] = []
+        self._traces: list[JournalEntry] = []
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -114,17 +114,17 @@ class Switch:
         await waiter
 
     def record_trace(self, trace: Trace) -> None:
-        """Record a SIP message or a webhook for the ladder, with passwords masked."""
-        kind = "sip" if isinstance(trace, SipSeen) else "webhook"
+        """Record a SIP message or a webhook for the ladder, with passwords mask_passwords."""
+        kind = "sip" if isinstance(trace, SipMessageTrace) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
-        entry = Entry(at=self._now(), call=trace.call or "", kind=kind, data=masked(json.dumps(data)))
+        entry = JournalEntry(at=self._now(), call=trace.call or "", kind=kind, data=mask_passwords(json.dumps(data)))
         if entry.call in self.state.calls:
             self._traces.append(entry)
             self._wake()
         elif entry.call:
             self._orphans.add(entry)
 
-    def orphan_entries(self, call: str) -> Sequence[Entry]:
+    def orphan_entries(self, call: str) -> Sequence[JournalEntry]:
         """Return the entries of a call that is not in the state and not in the journal; only the latest are kept."""
         return self._orphans.entries_of(call)
 
@@ -184,7 +184,7 @@ class Switch:
             raise StoreFailed("the switch has stopped")
         now = self._now()
         step = self.state.apply(message, now)
-        audio = [effect for effect in step.effects if isinstance(effect, SoundEffect)]
+        audio = [effect for effect in step.effects if isinstance(effect, MediaEffect)]
         if audio:
             with self._batch():
                 for effect in audio:
@@ -194,7 +194,7 @@ class Switch:
                 self._traces += self._orphans.claim(noun.sid)
         # Entries are read by call: those without a live or kept call could never be read.
         entries = tuple(entry for entry in journal_entries.entries(step, now) if entry.call in self.state.calls)
-        snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.gone()))
+        snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.removed()))
         self._pending.append(PendingStep(step=step, entries=entries, snapshots=snapshots, waiter=waiter))
         self._wake()
 
@@ -203,7 +203,7 @@ class Switch:
             self._idle.clear()
             self._wakeup.set()
 
-    async def _commit(self, steps: Sequence[PendingStep], traces: Sequence[Entry]) -> None:
+    async def _commit(self, steps: Sequence[PendingStep], traces: Sequence[JournalEntry]) -> None:
         """Write a group of steps. When the store fails, calls go on, and the steps are written again later."""
         entries = [*self._late_entries, *traces, *(entry for pending in steps for entry in pending.entries)]
         newest = self._late_snapshots | {(each.noun, each.sid): each for pending in steps for each in pending.snapshots}
@@ -236,7 +236,7 @@ class Switch:
         if pending.waiter is not None and not pending.waiter.done():
             pending.waiter.set_result(None)
         for effect in pending.step.effects:
-            if not isinstance(effect, SoundEffect):
+            if not isinstance(effect, MediaEffect):
                 self._carry_out(effect)
 
 

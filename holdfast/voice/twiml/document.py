@@ -15,7 +15,7 @@ from holdfast.voice.model.commands import (
     Role,
 )
 from holdfast.voice.model.errors import (
-    ContentTypeWrong,
+    ContentTypeInvalid,
     DocumentTooLarge,
     DocumentUnreadable,
     VoiceError,
@@ -114,7 +114,7 @@ class VersionWrong(DocumentUnreadable):
 
 
 def receive(*, role: Role, url: str, method: Method, content_type: str, body: str, clip: str | None) -> Document:
-    """The document an answer of a web server means. Raises: ContentTypeWrong."""
+    """The document an answer of a web server means. Raises: ContentTypeInvalid."""
     kind = content_type.split(";", 1)[0].strip().lower()
     if clip is not None:
         return Document(role=role, url=url, method=method, clip=clip)
@@ -125,7 +125,7 @@ def receive(*, role: Role, url: str, method: Method, content_type: str, body: st
             return Document(role=role, url=url, method=method, text=body)
         spoken = body.replace("&", "&amp;").replace("<", "&lt;")
         return Document(role=role, url=url, method=method, text=f"<Response><Say>{spoken}</Say></Response>")
-    raise ContentTypeWrong(f"{url} answered with content type {kind or '(none)'!r}: neither TwiML nor audio")
+    raise ContentTypeInvalid(f"{url} answered with content type {kind or '(none)'!r}: neither TwiML nor audio")
 
 
 @lru_cache(maxsize=512)

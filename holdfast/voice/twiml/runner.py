@@ -26,7 +26,7 @@ from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import (
     DigitPressed,
     DocumentFetched,
-    DocumentMissed,
+    DocumentFetchFailed,
     Fact,
     Interrupted,
 )
@@ -39,7 +39,7 @@ from holdfast.voice.model.internal_commands import (
     LeaveRoom,
     ReleaseChild,
 )
-from holdfast.voice.model.masking import masked
+from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.twiml.document import Document, read, receive
 from holdfast.voice.twiml.open_resources import (
     Doing,
@@ -88,7 +88,7 @@ class Runner:
         match fact:
             case DocumentFetched(token=token) if token == script.fetching:
                 return self._fetched(script, fact, ear, now)
-            case DocumentMissed(token=token) if token == script.fetching:
+            case DocumentFetchFailed(token=token) if token == script.fetching:
                 return self._fail(script, fact.code, fact.message, ear, now)
             case _ if script.fetching is not None or script.ended:
                 return ScriptTurn(script, ())
@@ -178,7 +178,7 @@ class Runner:
 
     def _fail(self, script: Script, code: int, message: str, ear: ScriptSubject, now: float) -> ScriptTurn:
         """An error: ask the fallback once, else the script is broken. Source: Twilio docs, fallback URLs."""
-        url = masked(script.asked.url if script.asked else script.document.url if script.document else "")
+        url = mask_passwords(script.asked.url if script.asked else script.document.url if script.document else "")
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
         if script.fallback is None or script.fell_back:
             return ScriptTurn(replace(script, fetching=None), (logged,), ScriptFailed(code=code, message=message))
@@ -321,7 +321,7 @@ def _fetch(script: Script, request: WebRequest, ear: ScriptSubject, now: float) 
     token = Token(f"{script.prefix}/{script.begun}.fetch")
     whole = replace(request, form=(*ear.form(), *request.form))
     keep = script.role in ("hold", "wait", "queue", "comfort") and request.method == "GET"
-    doing = FetchDocument(token=token, call=script.call, request=whole, keep=keep)
+    doing = FetchDocument(token=token, call=script.call, request=whole, cacheable=keep)
     return ScriptTurn(replace(script, fetching=token), (doing,))
 
 

@@ -11,11 +11,11 @@ from starlette.responses import PlainTextResponse
 from holdfast.voice.api.authentication import RestCredentials
 from holdfast.voice.api.ops.json_errors import JsonErrorRoute
 from holdfast.voice.api.ports import SwitchPort
-from holdfast.voice.diagnostics.explain import Arrivals, explain
-from holdfast.voice.diagnostics.explain_end import dialled
+from holdfast.voice.diagnostics.explain import ReceivedPackets, explain
+from holdfast.voice.diagnostics.explain_end import dialled_legs
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import Journal, Unsent
+from holdfast.voice.model.ports import Journal, PendingCallbacks
 from holdfast.voice.runtime.quality import Quality
 
 ALL_ENTRIES = 1_000_000
@@ -35,7 +35,7 @@ def make_explain(
     switch: SwitchPort,
     journal: Journal,
     quality: Quality,
-    unsent: Callable[[CallSid], Unsent | None],
+    unsent: Callable[[CallSid], PendingCallbacks | None],
     account_sid: AccountSid,
     auth_token: str,
 ) -> APIRouter:
@@ -55,15 +55,15 @@ def make_explain(
                 raise NotFound(f"there is no call {call}")
             return _explanation(call, (REJECTED,), request)
         entries = await journal.entries(call, limit=ALL_ENTRIES)
-        children = {child: await journal.entries(child, limit=ALL_ENTRIES) for child in dialled(entries)}
+        children = {child: await journal.entries(child, limit=ALL_ENTRIES) for child in dialled_legs(entries)}
         says = explain(
             switch.state.calls.get(noun.sid, noun),
             switch.state,
             entries,
             now=switch.now(),
-            arrivals=arrivals(quality, noun.sid),
+            packets=arrivals(quality, noun.sid),
             children=children,
-            unsent=unsent(noun.sid),
+            pending=unsent(noun.sid),
         )
         return _explanation(call, says, request)
 
@@ -76,15 +76,15 @@ def _explanation(call: str, says: Sequence[str], request: Request) -> Explanatio
     return Explanation(call=call, says=list(says))
 
 
-def arrivals(quality: Quality, call: CallSid) -> Arrivals | None:
+def arrivals(quality: Quality, call: CallSid) -> ReceivedPackets | None:
     """Return what arrives from a call's party, or None before the first measurement."""
     figures = quality.latest(call)
     if figures is None:
         return None
-    return Arrivals(
+    return ReceivedPackets(
         received=figures.packets_received,
-        quiet=quality.is_silent(call),
-        strange=figures.strange,
-        stranger=figures.stranger,
+        silent=quality.is_silent(call),
+        rejected=figures.strange,
+        rejected_from=figures.stranger,
         rtp_source=figures.rtp_source,
     )

@@ -15,7 +15,7 @@ from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
 from holdfast.voice.api.twilio import calls
 from holdfast.voice.model.ids import AccountSid, derive
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
 CREATED: Final = "CreateCall"
 EXCHANGE: Final = "webhook"
@@ -37,7 +37,7 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     return ApiResponse(body=body)
 
 
-def _render(account: AccountSid, entry: Entry) -> render.Json:
+def _render(account: AccountSid, entry: JournalEntry) -> render.Json:
     data: dict[str, Any] = json.loads(entry.data)
     if entry.kind == CREATED:
         request = {

@@ -33,7 +33,7 @@ from holdfast.voice.model.commands import (
     CreateCall,
     Instruction,
     RemoveParticipant,
-    ReserveSeat,
+    ReserveParticipant,
 )
 from holdfast.voice.model.errors import ConferenceNotActive, LabelInvalid, LabelTaken, NotFound
 from holdfast.voice.model.ids import CallSid, RoomSid, is_sid
@@ -161,7 +161,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
     name = room.name if room is not None else request.path_params["ConferenceSid"]
     admission = _admission(form, context, name, room)
     call = CallSid(new_sid("CA"))
-    seat = ReserveSeat(
+    seat = ReserveParticipant(
         call=call,
         account=context.account,
         admission=admission,
@@ -177,7 +177,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
         timeout_s=read_timeout(form, low=5),
         time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
         record=read_recording(form, context, source="OutboundAPI", trim=True) if form.flag("Record") else None,
-        seat=seat,
+        reserve=seat,
         wait_s=context.call_pacing.reserve(),
     )
     await context.switch.execute(command)

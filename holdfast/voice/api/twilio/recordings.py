@@ -71,7 +71,7 @@ async def start(context: ApiContext, request: ApiRequest) -> ApiResponse:
     call = calls.find(context, request.path_params["CallSid"])
     terms = read_recording(request.form, context, source="StartCallRecordingAPI", trim=False)
     sid = RecordingSid(new_sid("RE"))
-    await context.switch.execute(RecordCall(call=call.sid, recording=sid, terms=terms))
+    await context.switch.execute(RecordCall(call=call.sid, recording=sid, options=terms))
     return ApiResponse(status=201, body=_render(request, find(context, request, sid)))
 
 

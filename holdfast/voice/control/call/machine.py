@@ -12,23 +12,23 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from holdfast.voice.control.call.scripts import (
-    begin,
-    begin_beside,
+    handle_fact,
+    handle_refer,
     hang_up,
-    referred,
-    stop,
-    tell,
+    start_from_request,
+    start_script,
+    stop_script,
 )
 from holdfast.voice.control.call.step import (
     CallStep,
-    digits_sound,
+    digits_token,
     limit_timer,
     ring_timer,
     turn_timer,
 )
 from holdfast.voice.control.entities import Call, CallStatus
-from holdfast.voice.control.read_only_state import Message, ReadOnlyState, Saying
-from holdfast.voice.control.webhook_params import ear, sip_told
+from holdfast.voice.control.read_only_state import Emitted, Message, ReadOnlyState
+from holdfast.voice.control.webhook_params import dial_sip_params, script_subject
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     ChangeCall,
@@ -53,11 +53,11 @@ from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
-    ChildKeyed,
+    ChildDigitsStarted,
     ChildRinging,
     DigitPressed,
     DocumentFetched,
-    DocumentMissed,
+    DocumentFetchFailed,
     Fact,
     LegAnswered,
     LegEnded,
@@ -75,19 +75,19 @@ from holdfast.voice.model.ids import RecordingSid, Token, derive
 from holdfast.voice.model.internal_commands import (
     BeginRecording,
     CallChild,
-    HandOver,
     LeaveRoom,
     NoteParticipant,
     NotePhoneHold,
     ReleaseChild,
+    RunOwnDocument,
     StartScript,
     StopScript,
 )
-from holdfast.voice.model.sip_status_mapping import SIP_FAILED, not_reached, refused_as
+from holdfast.voice.model.sip_status_mapping import SIP_FAILED, call_status_of, describe_refusal
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia
 
-KEYED: Final[tuple[Role, ...]] = ("main", "queue", "screen")
+DIGIT_ROLES: Final[tuple[Role, ...]] = ("main", "queue", "screen")
 """The scripts that hear of keys; a hold, a wait for a conference and an announcement do not."""
 
 
@@ -95,7 +95,7 @@ class CallTransition(NamedTuple):
     """A call after a step, and what the step said."""
 
     call: Call
-    said: tuple[Saying, ...]
+    emitted: tuple[Emitted, ...]
 
 
 def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
@@ -118,15 +118,15 @@ def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner)
         timeout_s=command.timeout_s,
         queue_time_s=command.wait_s,
     )
-    work = CallStep(call=call, now=now, view=view, runner=runner)
-    if command.seat is not None:
-        work.say(command.seat)
+    step = CallStep(call=call, now=now, view=view, runner=runner)
+    if command.reserve is not None:
+        step.emit(command.reserve)
     if command.wait_s > 0:
-        work.call = replace(call, target=command.target)
-        work.say(StartTimer(token=turn_timer(call.sid), after_s=command.wait_s))
+        step.call = replace(call, target=command.target)
+        step.emit(StartTimer(token=turn_timer(call.sid), after_s=command.wait_s))
     else:
-        work.place(command.target)
-    return CallTransition(work.call, tuple(work.said))
+        step.place_leg(command.target)
+    return CallTransition(step.call, tuple(step.emitted))
 
 
 def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
@@ -141,16 +141,16 @@ def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runn
         created_at=now,
         updated_at=now,
         parent=parent.sid,
-        boss=parent.sid,
+        controlled_by=parent.sid,
         callback=command.callback,
         screen=command.screen,
         send_digits=command.send_digits,
         time_limit_s=command.time_limit_s,
         timeout_s=command.timeout_s,
     )
-    work = CallStep(call=call, now=now, view=view, runner=runner)
-    work.place(command.target)
-    return CallTransition(work.call, tuple(work.said))
+    step = CallStep(call=call, now=now, view=view, runner=runner)
+    step.place_leg(command.target)
+    return CallTransition(step.call, tuple(step.emitted))
 
 
 def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
@@ -170,232 +170,234 @@ def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runne
         instruction=command.instruction,
         fallback=command.instruction.fallback,
         time_limit_s=command.time_limit_s,
-        extra=command.extra,
+        extra_params=command.extra_params,
     )
-    work = CallStep(call=call, now=now, view=view, runner=runner)
-    work.say(RingLeg(call=call.sid), StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
-    begin(work, "main", command.instruction)
-    return CallTransition(work.call, tuple(work.said))
+    step = CallStep(call=call, now=now, view=view, runner=runner)
+    step.emit(RingLeg(call=call.sid), StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
+    start_script(step, "main", command.instruction)
+    return CallTransition(step.call, tuple(step.emitted))
 
 
-def step(call: Call, message: Message, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
+def handle(call: Call, message: Message, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
     """What a message does to a call. Raises: CallNotInProgress (REST commands only, and nothing is changed)."""
-    work = CallStep(call=call, now=now, view=view, runner=runner)
+    step = CallStep(call=call, now=now, view=view, runner=runner)
     match message:
         case RedirectCall() | EndCall() | ChangeCall():
             if not call.live:
                 raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
-            _asked(work, message)
-        case RecordCall(recording=recording, terms=terms):
+            _handle_rest_command(step, message)
+        case RecordCall(recording=recording, options=terms):
             if call.status is not CallStatus.IN_PROGRESS:
                 raise CallNotInProgress("Call is not in-progress. Cannot record.")
-            work.say(BeginRecording(recording=recording, account=call.account, terms=terms, call=call.sid))
+            step.emit(BeginRecording(recording=recording, account=call.account, options=terms, call=call.sid))
         case _ if not call.live:
             pass
         case ReleaseChild():
-            _release(work, message)
-        case HandOver(instruction=instruction):
-            _redirect(work, instruction)
+            _release(step, message)
+        case RunOwnDocument(instruction=instruction):
+            _redirect(step, instruction)
         case PhoneRefers():
-            referred(work, message)
+            handle_refer(step, message)
         case StartScript(role=role, instruction=Instruction() as instruction):
-            begin(work, role, instruction)
+            start_script(step, role, instruction)
         case StartScript(role=role, request=request):
             if role == "queue":
-                work.call = replace(work.call, waits_on=request)
-            begin_beside(work, role, request)
+                step.call = replace(step.call, queue_wait=request)
+            start_from_request(step, role, request)
         case StopScript(role=role):
-            stop(work, role)
+            stop_script(step, role)
         case LegRinging() | LegAnswered() | LegRefused() | LegEnded() | PhoneHeld() | PhoneResumed():
-            _leg(work, message)
+            _handle_leg_fact(step, message)
         case TimerFired(token=token) if token in (limit_timer(call.sid), ring_timer(call.sid)):
-            _time_is_over(work, token)
+            _handle_timer(step, token)
         case TimerFired(token=token) if token == turn_timer(call.sid):
             if call.target is not None:
-                work.place(call.target)
-        case TimerFired(token=token) | DocumentFetched(token=token) | DocumentMissed(token=token):
-            _to_script(work, token, message)
-        case SoundEnded(token=token) | SoundFailed(token=token) if token == digits_sound(call.sid):
+                step.place_leg(call.target)
+        case TimerFired(token=token) | DocumentFetched(token=token) | DocumentFetchFailed(token=token):
+            _handle_in_script(step, token, message)
+        case SoundEnded(token=token) | SoundFailed(token=token) if token == digits_token(call.sid):
             if call.script("main") is None:
-                _connected(work)
+                _connected(step)
         case SoundEnded(token=token) | SoundFailed(token=token):
-            _to_script(work, token, message)
+            _handle_in_script(step, token, message)
         case DigitPressed():
-            for role in KEYED:
-                if (script := work.call.script(role)) is not None:
-                    tell(work, script, message)
+            for role in DIGIT_ROLES:
+                if (script := step.call.script(role)) is not None:
+                    handle_fact(step, script, message)
         case RoomLeft() if call.direction == "outbound-api" and call.status is not CallStatus.IN_PROGRESS:
             # It was only being called into the conference.
-            work.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
+            step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
         case _:
             main = call.script("main")
             if main is not None:
-                tell(work, main, message)  # type: ignore[arg-type]  # commands for a call are matched above
-    return CallTransition(work.call, tuple(work.said))
+                handle_fact(step, main, message)  # type: ignore[arg-type]  # commands for a call are matched above
+    return CallTransition(step.call, tuple(step.emitted))
 
 
-def _to_script(work: CallStep, token: Token, fact: Fact) -> None:
+def _handle_in_script(step: CallStep, token: Token, fact: Fact) -> None:
     """The script whose prefix the token bears; an older script's token finds nobody."""
-    for script in work.call.scripts:
+    for script in step.call.scripts:
         if token.startswith(f"{script.prefix}/"):
-            tell(work, script, fact)
+            handle_fact(step, script, fact)
             return
 
 
 # --- asked by REST -------------------------------------------------------------------------------------
 
 
-def _asked(work: CallStep, command: RedirectCall | EndCall | ChangeCall) -> None:
-    call = work.call
+def _handle_rest_command(step: CallStep, command: RedirectCall | EndCall | ChangeCall) -> None:
+    call = step.call
     match command:
         case RedirectCall(instruction=instruction):
             if call.script("main") is None and call.status is not CallStatus.IN_PROGRESS:
                 raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
-            _redirect(work, instruction)
+            _redirect(step, instruction)
         case EndCall(status="canceled"):
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-                work.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
+                step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
         case EndCall():
             answered = call.status is CallStatus.IN_PROGRESS
             status = CallStatus.COMPLETED if answered else CallStatus.CANCELED
-            work.finish(status, 200 if answered else 487, leg_is_gone=False)
+            step.finish(status, 200 if answered else 487, leg_is_gone=False)
         case _:
-            work.call = replace(
+            step.call = replace(
                 call,
                 fallback=command.fallback or call.fallback,
                 callback=command.callback or call.callback,
-                updated_at=work.now,
+                updated_at=step.now,
             )
             if command.time_limit_s is not None:
-                _limit(work, command.time_limit_s)
+                _change_time_limit(step, command.time_limit_s)
 
 
-def _limit(work: CallStep, limit_s: int) -> None:
+def _change_time_limit(step: CallStep, limit_s: int) -> None:
     """Another time limit, counted from the start of the call; one that is over already ends it."""
-    call = work.call = replace(work.call, time_limit_s=limit_s)
+    call = step.call = replace(step.call, time_limit_s=limit_s)
     began = call.created_at if call.direction == "inbound" else call.answered_at
     if began is None:
         return
-    left = began + limit_s - work.now
-    work.say(StopTimer(token=limit_timer(call.sid)))
+    left = began + limit_s - step.now
+    step.emit(StopTimer(token=limit_timer(call.sid)))
     if left > 0:
-        work.say(StartTimer(token=limit_timer(call.sid), after_s=left))
+        step.emit(StartTimer(token=limit_timer(call.sid), after_s=left))
         return
     message = f"TimeLimit={limit_s} is over already: the call is ended"
-    work.say(LogNotification(call=call.sid, code=13216, log=1, message=message))
-    hang_up(work)
+    step.emit(LogNotification(call=call.sid, code=13216, log=1, message=message))
+    hang_up(step)
 
 
-def _redirect(work: CallStep, instruction: Instruction) -> None:
+def _redirect(step: CallStep, instruction: Instruction) -> None:
     """Take the running verb away and run another document; the goodbye request of that verb goes first.
 
     A dialled leg that is redirected is nobody's child from now on. Source: Twilio docs, "Modify a live call".
     """
-    call = work.call
+    call = step.call
     if instruction.fallback is None:
         instruction = replace(instruction, fallback=call.fallback)
-    goodbye = None
+    final_request = None
     main = call.script("main")
     if main is not None:
-        about = ear(call, "main", work.view, work.now)
-        stops, goodbye = work.runner.interrupt(main, "redirect", about, work.now)
-        work.say(*(step for step in stops if not isinstance(step, AnswerCaller | EarlyMedia | DeclineCaller)))
-        work.drop(main)
-    elif call.boss is not None:
-        stop(work, "screen")
-        work.say(LeaveRoom(call=call.sid, cause="redirect"), ChildDetached(call=call.boss, child=call.sid))
-        work.call = replace(work.call, boss=None)
+        subject = script_subject(call, "main", step.view, step.now)
+        stops, final_request = step.runner.interrupt(main, "redirect", subject, step.now)
+        step.emit(*(action for action in stops if not isinstance(action, AnswerCaller | EarlyMedia | DeclineCaller)))
+        step.discard_script(main)
+    elif call.controlled_by is not None:
+        stop_script(step, "screen")
+        step.emit(LeaveRoom(call=call.sid, cause="redirect"), ChildDetached(call=call.controlled_by, child=call.sid))
+        step.call = replace(step.call, controlled_by=None)
     if call.send_digits:
-        work.say(StopSound(token=digits_sound(call.sid)))
-    if goodbye is not None:
-        form = (*ear(call, "main", work.view, work.now).form(), *goodbye.form)
-        work.say(PostCallback(call=call.sid, kind="superseded", request=replace(goodbye, form=form)))
-    work.call = replace(work.call, updated_at=work.now)
-    begin(work, "main", instruction)
+        step.emit(StopSound(token=digits_token(call.sid)))
+    if final_request is not None:
+        form = (*script_subject(call, "main", step.view, step.now).form(), *final_request.form)
+        step.emit(PostCallback(call=call.sid, kind="superseded", request=replace(final_request, form=form)))
+    step.call = replace(step.call, updated_at=step.now)
+    start_script(step, "main", instruction)
 
 
 # --- told by the leg, the clock, or the boss ----------------------------------------------------------------
 
 
-def _leg(work: CallStep, fact: LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed) -> None:
-    call = work.call
+def _handle_leg_fact(
+    step: CallStep, fact: LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed
+) -> None:
+    call = step.call
     match fact:
         case LegRinging():
             if call.status is CallStatus.QUEUED:
-                work.move(CallStatus.RINGING)
-                work.notify("ringing")
-                work.say(NoteParticipant(call=call.sid, status="ringing"))
-                if call.boss is not None:
-                    work.say(ChildRinging(call=call.boss, child=call.sid, early_media=fact.early_media))
-            elif fact.early_media and call.status is CallStatus.RINGING and call.boss is not None:
-                work.say(ChildRinging(call=call.boss, child=call.sid, early_media=True))
+                step.set_status(CallStatus.RINGING)
+                step.send_callback("ringing")
+                step.emit(NoteParticipant(call=call.sid, status="ringing"))
+                if call.controlled_by is not None:
+                    step.emit(ChildRinging(call=call.controlled_by, child=call.sid, early_media=fact.early_media))
+            elif fact.early_media and call.status is CallStatus.RINGING and call.controlled_by is not None:
+                step.emit(ChildRinging(call=call.controlled_by, child=call.sid, early_media=True))
         case LegAnswered():
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING) and call.direction != "inbound":
-                work.call = replace(call, sip=fact.sip)
-                _answered(work)
+                step.call = replace(call, sip_params=fact.sip_params)
+                _answered(step)
         case LegRefused(sip_code=sip_code):
             if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-                status = CallStatus(refused_as(sip_code))
+                status = CallStatus(call_status_of(sip_code))
                 if fact.code or status is CallStatus.FAILED:
-                    message = not_reached(call.to, sip_code, fact.reason)
-                    work.say(LogNotification(call=call.sid, code=fact.code or SIP_FAILED, log=0, message=message))
-                work.finish(status, sip_code, leg_is_gone=True)
+                    message = describe_refusal(call.to, sip_code, fact.reason)
+                    step.emit(LogNotification(call=call.sid, code=fact.code or SIP_FAILED, log=0, message=message))
+                step.finish(status, sip_code, leg_is_gone=True)
         case LegEnded(sip_code=sip_code):
             if call.status is CallStatus.IN_PROGRESS:
-                work.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)
+                step.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)
             else:
-                work.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=True)
+                step.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=True)
         case _:
             held = isinstance(fact, PhoneHeld)
             if held != call.phone_held:
-                work.call = replace(call, phone_held=held, phone_held_at=work.now if held else None)
-                work.say(NotePhoneHold(call=call.sid, held=held))
+                step.call = replace(call, phone_held=held, phone_held_at=step.now if held else None)
+                step.emit(NotePhoneHold(call=call.sid, held=held))
 
 
-def _answered(work: CallStep) -> None:
+def _answered(step: CallStep) -> None:
     """A called phone answered: its own document begins, or its boss hears of it."""
-    call = work.call
-    work.move(CallStatus.IN_PROGRESS)
-    work.call = replace(work.call, started_at=work.now, answered_at=work.now)
-    work.say(StopTimer(token=ring_timer(call.sid)))
-    work.say(StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
-    work.notify("answered")
+    call = step.call
+    step.set_status(CallStatus.IN_PROGRESS)
+    step.call = replace(step.call, started_at=step.now, answered_at=step.now)
+    step.emit(StopTimer(token=ring_timer(call.sid)))
+    step.emit(StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
+    step.send_callback("answered")
     if call.record is not None:
         recording = RecordingSid(derive("RE", call.sid))
-        work.say(BeginRecording(recording=recording, account=call.account, terms=call.record, call=call.sid))
+        step.emit(BeginRecording(recording=recording, account=call.account, options=call.record, call=call.sid))
     if call.send_digits:
-        work.say(PlaySound(token=digits_sound(call.sid), source=f"digits:{call.send_digits}"))
-        if call.boss is not None:
-            work.say(ChildKeyed(call=call.boss, child=call.sid))
+        step.emit(PlaySound(token=digits_token(call.sid), source=f"digits:{call.send_digits}"))
+        if call.controlled_by is not None:
+            step.emit(ChildDigitsStarted(call=call.controlled_by, child=call.sid))
     else:
-        _connected(work)
+        _connected(step)
 
 
-def _connected(work: CallStep) -> None:
+def _connected(step: CallStep) -> None:
     """The called phone has answered and was sent its touch tones: go on."""
-    call = work.call
-    if call.boss is None:
+    call = step.call
+    if call.controlled_by is None:
         assert call.instruction is not None
-        begin(work, "main", call.instruction)
+        start_script(step, "main", call.instruction)
         return
-    work.say(ChildAnswered(call=call.boss, child=call.sid, sip=sip_told(call, 200)))
+    step.emit(ChildAnswered(call=call.controlled_by, child=call.sid, sip_params=dial_sip_params(call, 200)))
     if call.screen is not None:
-        begin(work, "screen", Instruction(request=call.screen))
+        start_script(step, "screen", Instruction(request=call.screen))
 
 
-def _time_is_over(work: CallStep, token: Token) -> None:
-    if token == limit_timer(work.call.sid):
-        hang_up(work)
-    elif work.call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-        work.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=False)
+def _handle_timer(step: CallStep, token: Token) -> None:
+    if token == limit_timer(step.call.sid):
+        hang_up(step)
+    elif step.call.status in (CallStatus.QUEUED, CallStatus.RINGING):
+        step.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=False)
 
 
-def _release(work: CallStep, command: ReleaseChild) -> None:
+def _release(step: CallStep, command: ReleaseChild) -> None:
     """The parent's verb is done with this leg. Unanswered legs are canceled, or were given their time."""
-    if work.call.boss is None:
+    if step.call.controlled_by is None:
         return
-    if work.call.status is CallStatus.IN_PROGRESS:
-        work.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
+    if step.call.status is CallStatus.IN_PROGRESS:
+        step.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
     else:
         words = {
             "done": "canceled",
@@ -403,4 +405,4 @@ def _release(work: CallStep, command: ReleaseChild) -> None:
             "lost-race": twilio_assumptions.RACE_LOSER,
             "parent-gone": twilio_assumptions.CHILD_OF_GONE_PARENT,
         }
-        work.finish(CallStatus(words[command.cause]), 487, leg_is_gone=False)
+        step.finish(CallStatus(words[command.cause]), 487, leg_is_gone=False)

@@ -12,14 +12,14 @@ from xml.sax.saxutils import escape
 
 from holdfast.voice.control.call.step import (
     CallStep,
-    again_timer,
-    beside,
-    bridging_sound,
-    builtin_sound,
-    patience_timer,
+    builtin_music_token,
+    hold_music_timer,
+    interim_music_token,
+    stops_for_script,
+    wait_url_timer,
 )
 from holdfast.voice.control.entities import CallStatus
-from holdfast.voice.control.webhook_params import ear
+from holdfast.voice.control.webhook_params import script_subject
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Instruction,
@@ -27,7 +27,7 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.effects import AnswerReferral, LogNotification, PlaySound, StartTimer, StopSound
-from holdfast.voice.model.facts import ChildRefers, ChildScreened, Fact, PhoneRefers, TimerFired, WhisperHeard
+from holdfast.voice.model.facts import ChildRefers, ChildScreened, Fact, PhoneRefers, TimerFired, WhisperEnded
 from holdfast.voice.model.internal_commands import (
     LeaveQueue,
     NoteAnnounced,
@@ -37,112 +37,116 @@ from holdfast.voice.model.internal_commands import (
 from holdfast.voice.twiml.script import Ending, Script, ScriptEnded, ScriptFailed, ScriptTurn
 from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia, HangUp, QuitQueue
 
-HOLD_PATIENCE_S = 2.0
+HOLD_MUSIC_TIMEOUT_S = 2.0
 """How long a held ear may hear silence before the built-in music takes the place of a sound that does not come."""
-WAIT_PERIOD_S = 1.0
+MIN_WAIT_PERIOD_S = 1.0
 """The least time between two requests of a queue's waitUrl, so that an empty document does not spin."""
-TWILIOS_MUSIC = re.compile(
+TWILIO_MUSIC = re.compile(
     r"https?://(twimlets\.com/holdmusic\b|s3\.amazonaws\.com/com\.twilio\.|com\.twilio\.[a-z.-]+\.s3\.amazonaws\.com/)"
 )
-BUILTIN = '<Response><Play loop="0">builtin:hold</Play></Response>'
+BUILTIN_MUSIC = '<Response><Play loop="0">builtin:hold</Play></Response>'
 
 
-def begin(work: CallStep, role: Role, instruction: Instruction) -> None:
+def start_script(step: CallStep, role: Role, instruction: Instruction) -> None:
     """Start a script of that role in place of one that runs."""
-    stop(work, role)
-    serial = work.call.scripts_begun + 1
-    work.call = replace(work.call, scripts_begun=serial)
-    script = Script(call=work.call.sid, role=role, serial=serial)
+    stop_script(step, role)
+    serial = step.call.scripts_started + 1
+    step.call = replace(step.call, scripts_started=serial)
+    script = Script(call=step.call.sid, role=role, serial=serial)
     if role == "hold" and instruction.request is not None:
-        work.say(StartTimer(token=patience_timer(script), after_s=HOLD_PATIENCE_S))
-    _apply(work, work.runner.begin(script, instruction, ear(work.call, role, work.view, work.now), work.now))
+        step.emit(StartTimer(token=hold_music_timer(script), after_s=HOLD_MUSIC_TIMEOUT_S))
+    _apply_turn(
+        step, step.runner.begin(script, instruction, script_subject(step.call, role, step.view, step.now), step.now)
+    )
 
 
-def begin_beside(work: CallStep, role: Role, request: WebRequest | None) -> None:
+def start_from_request(step: CallStep, role: Role, request: WebRequest | None) -> None:
     """Start a script beside the main one. No request: the built-in music. An empty URL: silence, so none."""
-    if request is None or is_twilios_music(request.url):
-        begin(work, role, Instruction(twiml=BUILTIN))
+    if request is None or is_twilio_music(request.url):
+        start_script(step, role, Instruction(twiml=BUILTIN_MUSIC))
     elif request.url:
-        begin(work, role, Instruction(request=request))
+        start_script(step, role, Instruction(request=request))
     else:
-        stop(work, role)
+        stop_script(step, role)
 
 
-def is_twilios_music(url: str) -> bool:
+def is_twilio_music(url: str) -> bool:
     """Whether an address is one of Twilio's own playlists, in whose place the built-in loop is heard.
 
     Deviation: nothing is fetched from them, so that they sound without an internet. Source: TwiML <Conference> waitUrl.
     """
-    return TWILIOS_MUSIC.match(url) is not None
+    return TWILIO_MUSIC.match(url) is not None
 
 
-def stop(work: CallStep, role: Role) -> None:
+def stop_script(step: CallStep, role: Role) -> None:
     """End the script of that role and everything it started; nothing when there is none."""
-    script = work.call.script(role)
+    script = step.call.script(role)
     if script is None:
         return
-    stops, _ = work.runner.interrupt(script, "redirect", ear(work.call, role, work.view, work.now), work.now)
-    work.say(
-        *(step for step in stops if not isinstance(step, AnswerCaller | EarlyMedia | DeclineCaller)), *beside(script)
+    subject = script_subject(step.call, role, step.view, step.now)
+    stops, _ = step.runner.interrupt(script, "redirect", subject, step.now)
+    step.emit(
+        *(action for action in stops if not isinstance(action, AnswerCaller | EarlyMedia | DeclineCaller)),
+        *stops_for_script(script),
     )
-    work.drop(script)
+    step.discard_script(script)
 
 
-def tell(work: CallStep, script: Script, fact: Fact) -> None:
+def handle_fact(step: CallStep, script: Script, fact: Fact) -> None:
     """Give a script the next fact."""
     match fact:
-        case TimerFired(token=token) if token == patience_timer(script):
-            _lose_patience(work, script)
-        case TimerFired(token=token) if token == again_timer(script):
-            _wait_again(work, script)
+        case TimerFired(token=token) if token == hold_music_timer(script):
+            _handle_hold_music_timeout(step, script)
+        case TimerFired(token=token) if token == wait_url_timer(script):
+            _request_wait_url_again(step, script)
         case _:
-            about = ear(work.call, script.role, work.view, work.now)
-            _apply(work, work.runner.take(script, fact, about, work.now))
+            subject = script_subject(step.call, script.role, step.view, step.now)
+            _apply_turn(step, step.runner.take(script, fact, subject, step.now))
 
 
-def referred(work: CallStep, fact: PhoneRefers) -> None:
+def handle_refer(step: CallStep, fact: PhoneRefers) -> None:
     """A phone asks that its peer is put through elsewhere: a bridged Dial with a referUrl does so, nobody else.
 
     Source: Twilio docs, "Inbound SIP REFER"; error 13802.
     """
-    call = work.call
-    dialler = call if call.boss is None else work.view.calls[call.boss]
+    call = step.call
+    dialler = call if call.controlled_by is None else step.view.calls[call.controlled_by]
     main = dialler.script("main")
-    if main is None or not work.runner.takes_referral(main):
+    if main is None or not step.runner.takes_referral(main):
         message = f"the phone asked for {fact.target[:60]!r}, and no <Dial> with a referUrl connects it: refused"
-        work.say(AnswerReferral(call=call.sid, sip_code=603))
-        work.say(LogNotification(call=call.sid, code=13802, log=0, message=message))
+        step.emit(AnswerReferral(call=call.sid, sip_code=603))
+        step.emit(LogNotification(call=call.sid, code=13802, log=0, message=message))
     elif dialler is call:
-        tell(work, main, fact)
+        handle_fact(step, main, fact)
     else:
-        work.say(ChildRefers(call=dialler.sid, child=call.sid, target=fact.target))
+        step.emit(ChildRefers(call=dialler.sid, child=call.sid, target=fact.target))
 
 
-def _apply(work: CallStep, turn: ScriptTurn) -> None:
+def _apply_turn(step: CallStep, turn: ScriptTurn) -> None:
     """Carry out what a script's turn says, in order, and draw the consequence of its end."""
-    before, script = work.call.script(turn.script.role), turn.script
-    has_come = script.document is not None and (before is None or before.document is None)
-    if script.role == "announce" and has_come and not isinstance(turn.ending, ScriptFailed):
-        work.say(NoteAnnouncing(call=work.call.sid, instruction=_again(script)))
+    before, script = step.call.script(turn.script.role), turn.script
+    document_arrived = script.document is not None and (before is None or before.document is None)
+    if script.role == "announce" and document_arrived and not isinstance(turn.ending, ScriptFailed):
+        step.emit(NoteAnnouncing(call=step.call.sid, instruction=_same_document(script)))
     if turn.ending is not None:
         # Before anything is done: what is done may end the call, which then finds no verb that runs.
         script = replace(script, ended="broken" if isinstance(turn.ending, ScriptFailed) else "over")
-    work.keep(script)
-    for doing in turn.doings:
-        match doing:
+    step.put_script(script)
+    for action in turn.doings:
+        match action:
             case AnswerCaller():
-                work.answer()
+                step.answer()
             case EarlyMedia():
-                work.sound_early()
+                step.start_early_media()
             case DeclineCaller(sip_code=sip_code):
-                _decline(work, sip_code)
+                _decline(step, sip_code)
             case _:
-                work.say(doing)
-    if turn.ending is not None and work.call.live:
-        _ended(work, script, turn.ending)
+                step.emit(action)
+    if turn.ending is not None and step.call.live:
+        _handle_ending(step, script, turn.ending)
 
 
-def _again(script: Script) -> Instruction:
+def _same_document(script: Script) -> Instruction:
     """What gives another ear the document this script has begun with."""
     document = script.document
     assert document is not None
@@ -152,79 +156,79 @@ def _again(script: Script) -> Instruction:
     return Instruction(twiml=text, base_url=document.url)
 
 
-def _decline(work: CallStep, sip_code: int) -> None:
-    call = work.call
+def _decline(step: CallStep, sip_code: int) -> None:
+    call = step.call
     if call.direction == "inbound" and call.status is CallStatus.RINGING:
         busy = sip_code == 486
-        work.finish(CallStatus.BUSY if busy else CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
+        step.finish(CallStatus.BUSY if busy else CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
 
 
-def hang_up(work: CallStep, sip_code: int = 603) -> None:
+def hang_up(step: CallStep, sip_code: int = 603) -> None:
     """End the call from our side: completed when it was answered, else the caller is declined."""
-    if work.call.status is CallStatus.IN_PROGRESS:
-        work.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
+    if step.call.status is CallStatus.IN_PROGRESS:
+        step.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
     else:
-        work.finish(CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
+        step.finish(CallStatus.NO_ANSWER, sip_code, leg_is_gone=False)
 
 
-def _ended(work: CallStep, script: Script, ending: Ending) -> None:
+def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
     """What the end of a script means, by its role. Source: Twilio docs of each kind of URL."""
     match script.role, ending:
         case "main", ScriptFailed():
-            unanswered = work.call.status is not CallStatus.IN_PROGRESS
+            unanswered = step.call.status is not CallStatus.IN_PROGRESS
             status = CallStatus(twilio_assumptions.BROKEN_UNANSWERED) if unanswered else CallStatus.COMPLETED
-            work.finish(status, 500, leg_is_gone=False)
+            step.finish(status, 500, leg_is_gone=False)
         case "main", _:
-            hang_up(work)
+            hang_up(step)
         case "queue", ScriptEnded():
-            _wait_again(work, script)
+            _request_wait_url_again(step, script)
         case "queue", QuitQueue():
-            work.say(LeaveQueue(call=work.call.sid, result="leave"))
+            step.emit(LeaveQueue(call=step.call.sid, result="leave"))
         case "queue", ScriptFailed():
-            work.say(LeaveQueue(call=work.call.sid, result="error"))
+            step.emit(LeaveQueue(call=step.call.sid, result="error"))
         case "queue" | "screen", HangUp():
-            hang_up(work)
+            hang_up(step)
         case "wait", ScriptFailed(code=code, message=message) if script.document is None:
             why = f"not admitted to the conference, for its waitUrl failed: {message}"
-            work.say(RefuseEntry(call=work.call.sid, code=code, message=why))
+            step.emit(RefuseEntry(call=step.call.sid, code=code, message=why))
         case "hold", ScriptFailed():
             if script.impatient:
-                _builtin_music(work, script)
+                _play_builtin_music(step, script)
         case "announce", _:
-            work.drop(script)
+            step.discard_script(script)
             code, message = (ending.code, ending.message) if isinstance(ending, ScriptFailed) else (0, "")
-            work.say(NoteAnnounced(call=work.call.sid, code=code, message=message))
+            step.emit(NoteAnnounced(call=step.call.sid, code=code, message=message))
         case "whisper", _:
-            work.say(WhisperHeard(call=work.call.sid))
+            step.emit(WhisperEnded(call=step.call.sid))
         case "screen", ScriptEnded():
-            assert work.call.boss is not None
-            work.drop(script)
-            work.say(ChildScreened(call=work.call.boss, child=work.call.sid))
+            assert step.call.controlled_by is not None
+            step.discard_script(script)
+            step.emit(ChildScreened(call=step.call.controlled_by, child=step.call.sid))
         case "screen", _:
-            hang_up(work)
+            hang_up(step)
         case _:
             pass
 
 
-def _wait_again(work: CallStep, script: Script) -> None:
-    """Ask a queue's waitUrl again, not more often than once in WAIT_PERIOD_S."""
-    left = script.started_at + WAIT_PERIOD_S - work.now
+def _request_wait_url_again(step: CallStep, script: Script) -> None:
+    """Ask a queue's waitUrl again, not more often than once in MIN_WAIT_PERIOD_S."""
+    left = script.started_at + MIN_WAIT_PERIOD_S - step.now
     if left > 0:
-        work.say(StartTimer(token=again_timer(script), after_s=left))
+        step.emit(StartTimer(token=wait_url_timer(script), after_s=left))
         return
-    begin_beside(work, "queue", work.call.waits_on)
+    start_from_request(step, "queue", step.call.queue_wait)
 
 
-def _lose_patience(work: CallStep, script: Script) -> None:
+def _handle_hold_music_timeout(step: CallStep, script: Script) -> None:
     """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
     script = replace(script, impatient=True)
-    work.keep(script)
-    coming = next((thing.stop.token for thing in script.opened if isinstance(thing.stop, StopSound)), None)
+    step.put_script(script)
+    pending = next((resource.stop.token for resource in script.opened if isinstance(resource.stop, StopSound)), None)
     if script.ended == "broken":
-        _builtin_music(work, script)
-    elif coming is not None or not (script.sounded or script.ended):
-        work.say(PlaySound(token=bridging_sound(script), source="builtin:hold", rounds=0, meanwhile=coming))
+        _play_builtin_music(step, script)
+    elif pending is not None or not (script.sounded or script.ended):
+        step.emit(PlaySound(token=interim_music_token(script), source="builtin:hold", rounds=0, while_loading=pending))
 
 
-def _builtin_music(work: CallStep, script: Script) -> None:
-    work.say(PlaySound(token=builtin_sound(script), source="builtin:hold", rounds=0))
+def _play_builtin_music(step: CallStep, script: Script) -> None:
+    step.emit(PlaySound(token=builtin_music_token(script), source="builtin:hold", rounds=0))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from holdfast.voice.control.entities import CALL_TRANSITIONS, Call, CallStatus
-from holdfast.voice.control.read_only_state import ReadOnlyState, Saying
+from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
 from holdfast.voice.control.webhook_params import (
-    callback,
-    ear,
-    sip_told,
-    standard,
+    dial_sip_params,
+    script_subject,
+    standard_params,
+    status_callback,
 )
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.effects import (
@@ -40,96 +40,99 @@ class CallStep:
     now: float
     view: ReadOnlyState
     runner: Runner
-    said: list[Saying] = field(default_factory=list)
+    emitted: list[Emitted] = field(default_factory=list)
 
-    def say(self, *sayings: Saying) -> None:
+    def emit(self, *emitted: Emitted) -> None:
         """Add to what is to happen."""
-        self.said += sayings
+        self.emitted += emitted
 
-    def move(self, status: CallStatus) -> None:
+    def set_status(self, status: CallStatus) -> None:
         """Take the call to another status. Invariant: only along the table."""
         assert status in CALL_TRANSITIONS[self.call.status], f"{self.call.status} -> {status}"
         self.call = replace(self.call, status=status, updated_at=self.now)
 
-    def notify(self, event: str) -> None:
+    def send_callback(self, event: str) -> None:
         """Send the status callback of an event."""
         recorded = None
         if event == "completed" and self.call.record is not None:
             recorded = self.view.recordings.get(RecordingSid(derive("RE", self.call.sid)))
-        self.call, callbacks = callback(self.call, event, self.now, recorded)
-        self.say(*callbacks)
+        self.call, callbacks = status_callback(self.call, event, self.now, recorded)
+        self.emit(*callbacks)
 
-    def keep(self, script: Script) -> None:
+    def put_script(self, script: Script) -> None:
         """Put a script's new state in place of the old."""
         others = tuple(kept for kept in self.call.scripts if kept.role != script.role)
         self.call = replace(self.call, scripts=(*others, script))
 
-    def drop(self, script: Script) -> None:
+    def discard_script(self, script: Script) -> None:
         """A script is no more."""
         self.runner.forget(script)
         kept = tuple(kept for kept in self.call.scripts if kept.serial != script.serial)
         self.call = replace(self.call, scripts=kept)
 
-    def place(self, target: Target) -> None:
+    def place_leg(self, target: Target) -> None:
         """Call the phone; from now on it has its time to be answered."""
-        self.notify("initiated")
+        self.send_callback("initiated")
         call = self.call = replace(self.call, target=None)
-        self.say(PlaceLeg(call=call.sid, target=target, from_=call.from_, beside=call.boss))
-        self.say(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
+        self.emit(PlaceLeg(call=call.sid, target=target, from_=call.from_, peer=call.controlled_by))
+        self.emit(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
 
     def answer(self) -> None:
         """Answer a calling phone that rings; nothing for any other call."""
         call = self.call
         if call.direction == "inbound" and call.status is CallStatus.RINGING:
-            self.move(CallStatus.IN_PROGRESS)
+            self.set_status(CallStatus.IN_PROGRESS)
             self.call = replace(self.call, started_at=self.now, answered_at=self.now)
-            self.say(AnswerLeg(call=call.sid))
-            self.notify("answered")
+            self.emit(AnswerLeg(call=call.sid))
+            self.send_callback("answered")
 
-    def sound_early(self) -> None:
+    def start_early_media(self) -> None:
         """Let a calling phone that rings hear what is played to it; nothing for any other call."""
         call = self.call
         if call.direction == "inbound" and call.status is CallStatus.RINGING and not call.early_media:
             self.call = replace(call, early_media=True)
-            self.say(RingLeg(call=call.sid, early_media=True))
+            self.emit(RingLeg(call=call.sid, early_media=True))
 
     def finish(self, status: CallStatus, sip_code: int, *, leg_is_gone: bool) -> None:
         """End the call: its scripts, its place in room and queue, its leg; then tell of it.
 
-        The goodbye request a running verb owes is sent with the final status; its answer changes nothing.
+        The final request a running verb owes is sent with the final status; its answer changes nothing.
         """
-        was = self.call
-        self.move(status)
-        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, boss=None, target=None)
-        goodbyes = []
-        for script in was.scripts:
-            stops, goodbye = self.runner.interrupt(
-                script, "hangup", ear(was, script.role, self.view, self.now), self.now
+        before = self.call
+        self.set_status(status)
+        self.call = replace(self.call, ended_at=self.now, sip_code=sip_code, controlled_by=None, target=None)
+        final_callbacks = []
+        for script in before.scripts:
+            stops, final_request = self.runner.interrupt(
+                script, "hangup", script_subject(before, script.role, self.view, self.now), self.now
             )
-            self.say(
-                *(stop for stop in stops if not isinstance(stop, AnswerCaller | EarlyMedia | DeclineCaller)),
-                *beside(script),
+            self.emit(
+                *(action for action in stops if not isinstance(action, AnswerCaller | EarlyMedia | DeclineCaller)),
+                *stops_for_script(script),
             )
-            if goodbye is not None and script.role == "main":
-                form = (*standard(self.call), *goodbye.form)
-                goodbyes.append(PostCallback(call=was.sid, kind="superseded", request=replace(goodbye, form=form)))
+            if final_request is not None and script.role == "main":
+                form = (*standard_params(self.call), *final_request.form)
+                request = replace(final_request, form=form)
+                final_callbacks.append(PostCallback(call=before.sid, kind="superseded", request=request))
         self.call = replace(self.call, scripts=())
-        if was.script("main") is None:
-            self.say(LeaveRoom(call=was.sid, cause="hangup"))
-        if not leg_is_gone and was.target is None:
-            unanswered = was.direction == "inbound" and was.status is CallStatus.RINGING
-            self.say(RefuseLeg(call=was.sid, sip_code=sip_code) if unanswered else HangUpLeg(call=was.sid))
-        self.say(StopTimer(token=limit_timer(was.sid)), StopTimer(token=ring_timer(was.sid)))
-        if was.target is not None:
-            self.say(StopTimer(token=turn_timer(was.sid)))
-        if was.send_digits:
-            self.say(StopSound(token=digits_sound(was.sid)))
-        self.say(*goodbyes)
-        if was.boss is not None:
-            told = sip_told(was, sip_code)
-            self.say(ChildEnded(call=was.boss, child=was.sid, status=status.value, sip_code=sip_code, sip=told))
-        self.say(*(EndRecording(recording=one.sid) for one in self.view.recordings_of(was.sid)))
-        self.notify("completed")
+        if before.script("main") is None:
+            self.emit(LeaveRoom(call=before.sid, cause="hangup"))
+        if not leg_is_gone and before.target is None:
+            unanswered = before.direction == "inbound" and before.status is CallStatus.RINGING
+            self.emit(RefuseLeg(call=before.sid, sip_code=sip_code) if unanswered else HangUpLeg(call=before.sid))
+        self.emit(StopTimer(token=limit_timer(before.sid)), StopTimer(token=ring_timer(before.sid)))
+        if before.target is not None:
+            self.emit(StopTimer(token=turn_timer(before.sid)))
+        if before.send_digits:
+            self.emit(StopSound(token=digits_token(before.sid)))
+        self.emit(*final_callbacks)
+        if before.controlled_by is not None:
+            parent, sip_params = before.controlled_by, dial_sip_params(before, sip_code)
+            self.emit(
+                ChildEnded(call=parent, child=before.sid, status=status.value, sip_code=sip_code, sip_params=sip_params)
+            )
+        self.emit(*(EndRecording(recording=recording.sid) for recording in self.view.recordings_of(before.sid)))
+        self.send_callback("completed")
 
 
 def limit_timer(call: CallSid) -> Token:
@@ -147,37 +150,37 @@ def turn_timer(call: CallSid) -> Token:
     return Token(f"{call}/turn")
 
 
-def digits_sound(call: CallSid) -> Token:
+def digits_token(call: CallSid) -> Token:
     """The touch tones sent once a called phone has answered."""
     return Token(f"{call}/digits")
 
 
-def patience_timer(script: Script) -> Token:
+def hold_music_timer(script: Script) -> Token:
     """The time within which a hold's own sound should begin."""
     return Token(f"{script.prefix}/patience")
 
 
-def again_timer(script: Script) -> Token:
+def wait_url_timer(script: Script) -> Token:
     """The time until a queue's waitUrl is asked again."""
     return Token(f"{script.prefix}/again")
 
 
-def bridging_sound(script: Script) -> Token:
+def interim_music_token(script: Script) -> Token:
     """The music while a hold's own sound is late."""
     return Token(f"{script.prefix}/meanwhile")
 
 
-def builtin_sound(script: Script) -> Token:
+def builtin_music_token(script: Script) -> Token:
     """The music in place of a hold's own sound that does not come."""
     return Token(f"{script.prefix}/builtin")
 
 
-def beside(script: Script) -> tuple[Saying, ...]:
+def stops_for_script(script: Script) -> tuple[Emitted, ...]:
     """What stops the things that were started beside a script's own verbs."""
     if script.role == "hold" and script.asked is not None:
         if not script.impatient:
-            return (StopTimer(token=patience_timer(script)),)
-        return (StopSound(token=bridging_sound(script)), StopSound(token=builtin_sound(script)))
+            return (StopTimer(token=hold_music_timer(script)),)
+        return (StopSound(token=interim_music_token(script)), StopSound(token=builtin_music_token(script)))
     if script.role == "queue":
-        return (StopTimer(token=again_timer(script)),)
+        return (StopTimer(token=wait_url_timer(script)),)
     return ()

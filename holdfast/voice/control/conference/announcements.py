@@ -1,6 +1,6 @@
 """Announcements: played to one participant, or to a whole conference, over what they hear otherwise.
 
-A room's announcement is one request: the first of its ears asks for the document, and all hear that.
+A room's announcement is participant request: the first of its listeners asks for the document, and all hear that.
 Source: Twilio API, Conference AnnounceUrl and Participant AnnounceUrl.
 """
 
@@ -19,79 +19,85 @@ WEB_FAILED = range(11200, 11300)
 """Codes of a web server that failed: an ordinary line of the log, and no event of the conference."""
 
 
-def announce(stage: RoomStep, request: WebRequest) -> None:
+def announce(step: RoomStep, request: WebRequest) -> None:
     """Play something to everybody who is connected, and not on hold."""
-    for one in stage.room.participants:
-        stage.put(replace(one, announcement=None))
-    heldness = twilio_assumptions.HELD_HEARS_ROOM_ANNOUNCEMENT
-    ears = [one.call for one in stage.room.participants if one.status == "connected" and (heldness or not one.held)]
-    _ask(stage, request, tuple(ears))
+    for participant in step.room.participants:
+        step.put(replace(participant, announcement=None))
+    reaches_held = twilio_assumptions.HELD_HEARS_ROOM_ANNOUNCEMENT
+    listeners = [
+        participant.call
+        for participant in step.room.participants
+        if participant.status == "connected" and (reaches_held or not participant.held)
+    ]
+    _start(step, request, tuple(listeners))
 
 
-def _ask(stage: RoomStep, request: WebRequest, ears: tuple[CallSid, ...]) -> None:
+def _start(step: RoomStep, request: WebRequest, listeners: tuple[CallSid, ...]) -> None:
     """Let the first of these ears ask for the document; with nobody there it is over."""
-    if not ears:
-        _room_end(stage, request)
+    if not listeners:
+        _end(step, request)
         return
-    announcement = Announcement(request=request, leader=ears[0], ears=ears)
-    stage.room = replace(stage.room, announcement=announcement)
-    stage.say(StartScript(call=ears[0], role="announce", request=request))
+    announcement = Announcement(request=request, leader=listeners[0], listeners=listeners)
+    step.room = replace(step.room, announcement=announcement)
+    step.emit(StartScript(call=listeners[0], role="announce", request=request))
 
 
-def begin_to_hear(stage: RoomStep, call: CallSid, instruction: Instruction) -> None:
+def handle_announcement_start(step: RoomStep, call: CallSid, instruction: Instruction) -> None:
     """The document is there: this ear hears it from now on, and with the first of a room all others."""
-    one = stage.one(call)
-    stage.put(replace(one, announcing=True))
-    if one.held:
-        stage.say(StopScript(call=call, role="hold"))
-    whole = stage.room.announcement
-    if whole is not None and whole.leader == call:
-        stage.room = replace(stage.room, announcement=replace(whole, leader=None))
-        others = (ear for ear in whole.ears if ear != call)
-        stage.say(*(StartScript(call=ear, role="announce", request=None, instruction=instruction) for ear in others))
+    participant = step.participant(call)
+    step.put(replace(participant, hears_announcement=True))
+    if participant.held:
+        step.emit(StopScript(call=call, role="hold"))
+    announcement = step.room.announcement
+    if announcement is not None and announcement.leader == call:
+        step.room = replace(step.room, announcement=replace(announcement, leader=None))
+        others = (listener for listener in announcement.listeners if listener != call)
+        step.emit(
+            *(StartScript(call=listener, role="announce", request=None, instruction=instruction) for listener in others)
+        )
 
 
-def end_hearing(stage: RoomStep, note: NoteAnnounced) -> None:
+def handle_announcement_end(step: RoomStep, note: NoteAnnounced) -> None:
     """An ear has heard its announcement, or cannot; it hears again what it heard before."""
-    one = stage.one(note.call)
-    stage.put(replace(one, announcing=False, announcement=None))
-    if one.held and one.announcing:
-        stage.say(StartScript(call=one.call, role="hold", request=one.hold))
-    if one.announcement is not None:
-        _tell(stage, one, one.announcement, note)
+    participant = step.participant(note.call)
+    step.put(replace(participant, hears_announcement=False, announcement=None))
+    if participant.held and participant.hears_announcement:
+        step.emit(StartScript(call=participant.call, role="hold", request=participant.hold))
+    if participant.announcement is not None:
+        _send_callback(step, participant, participant.announcement, note)
         return
-    whole = stage.room.announcement
-    if whole is not None and whole.leader == note.call:
+    announcement = step.room.announcement
+    if announcement is not None and announcement.leader == note.call:
         # Nobody else asks for a document that cannot be had.
-        stage.room = replace(stage.room, announcement=None)
-        _tell(stage, None, whole.request, note)
+        step.room = replace(step.room, announcement=None)
+        _send_callback(step, None, announcement.request, note)
     else:
-        leave_announcement(stage, note.call)
+        remove_listener(step, note.call)
 
 
-def leave_announcement(stage: RoomStep, call: CallSid) -> None:
+def remove_listener(step: RoomStep, call: CallSid) -> None:
     """This ear hears the room's announcement no more; when none is left it is over."""
-    whole = stage.room.announcement
-    if whole is None or call not in whole.ears:
+    announcement = step.room.announcement
+    if announcement is None or call not in announcement.listeners:
         return
-    ears = tuple(ear for ear in whole.ears if ear != call)
-    if whole.leader == call:
-        _ask(stage, whole.request, ears)
-    elif ears:
-        stage.room = replace(stage.room, announcement=replace(whole, ears=ears))
+    listeners = tuple(listener for listener in announcement.listeners if listener != call)
+    if announcement.leader == call:
+        _start(step, announcement.request, listeners)
+    elif listeners:
+        step.room = replace(step.room, announcement=replace(announcement, listeners=listeners))
     else:
-        _room_end(stage, whole.request)
+        _end(step, announcement.request)
 
 
-def _room_end(stage: RoomStep, request: WebRequest) -> None:
-    stage.room = replace(stage.room, announcement=None)
-    stage.tell("announcement-end", None, ("AnnounceUrl", request.url))
+def _end(step: RoomStep, request: WebRequest) -> None:
+    step.room = replace(step.room, announcement=None)
+    step.send_callback("announcement-end", None, ("AnnounceUrl", request.url))
 
 
-def _tell(stage: RoomStep, one: Participant | None, request: WebRequest, note: NoteAnnounced) -> None:
+def _send_callback(step: RoomStep, participant: Participant | None, request: WebRequest, note: NoteAnnounced) -> None:
     """Source: conference status callback, announcement events."""
     if not note.code:
-        stage.tell("announcement-end", one, ("AnnounceUrl", request.url))
+        step.send_callback("announcement-end", participant, ("AnnounceUrl", request.url))
     elif note.code not in WEB_FAILED:
         failed = (("AnnounceUrl", request.url), ("ReasonAnnouncementFailed", note.message))
-        stage.tell("announcement-fail", one, *failed)
+        step.send_callback("announcement-fail", participant, *failed)

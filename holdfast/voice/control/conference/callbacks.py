@@ -11,7 +11,7 @@ from holdfast.voice.model.effects import PostCallback
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.timestamps import rfc2822
 
-FAMILY = {
+EVENT_GROUPS = {
     "conference-start": "start",
     "conference-end": "end",
     "participant-join": "join",
@@ -29,12 +29,12 @@ FAMILY = {
 """The word by which each event is subscribed to."""
 
 
-def event(
+def status_callback(
     room: Room, name: str, now: float, about: Participant | None = None, *more: tuple[str, str]
 ) -> tuple[Room, tuple[PostCallback, ...]]:
     """The callback of an event, if somebody subscribed to it, and the room having counted it."""
-    asked = room.callback
-    if room.kind != "conference" or asked is None or FAMILY[name] not in asked.events:
+    subscription = room.callback
+    if room.kind != "conference" or subscription is None or EVENT_GROUPS[name] not in subscription.events:
         return room, ()
     number = room.callbacks_sent + twilio_assumptions.FIRST_EVENT_NUMBER
     form = [
@@ -46,28 +46,28 @@ def event(
         ("StatusCallbackEvent", name),
     ]
     if about is not None:
-        form += _participant(about)
-    request = WebRequest(url=asked.url, method=asked.method, form=(*form, *more))
+        form += _participant_params(about)
+    request = WebRequest(url=subscription.url, method=subscription.method, form=(*form, *more))
     # The room stands for the call here, so that a conference's events leave in order.
     effect = PostCallback(call=CallSid(room.sid), kind="conference", request=request)
     return replace(room, callbacks_sent=room.callbacks_sent + 1), (effect,)
 
 
-def _participant(one: Participant) -> list[tuple[str, str]]:
+def _participant_params(participant: Participant) -> list[tuple[str, str]]:
     form = [
-        ("CallSid", one.call),
-        ("Muted", _word(one.muted)),
-        ("Hold", _word(one.held)),
-        ("Coaching", _word(one.coaching)),
-        ("EndConferenceOnExit", _word(one.end_on_exit)),
-        ("StartConferenceOnEnter", _word(one.start_on_enter)),
+        ("CallSid", participant.call),
+        ("Muted", _true_or_false(participant.muted)),
+        ("Hold", _true_or_false(participant.held)),
+        ("Coaching", _true_or_false(participant.coaching)),
+        ("EndConferenceOnExit", _true_or_false(participant.end_on_exit)),
+        ("StartConferenceOnEnter", _true_or_false(participant.start_on_enter)),
     ]
-    if one.label:
-        form.append(("ParticipantLabel", one.label))
-    if one.coaching and one.coach is not None:
-        form.append(("CallSidToCoach", one.coach))
+    if participant.label:
+        form.append(("ParticipantLabel", participant.label))
+    if participant.coaching and participant.coach is not None:
+        form.append(("CallSidToCoach", participant.coach))
     return form
 
 
-def _word(value: bool) -> str:
+def _true_or_false(value: bool) -> str:
     return "true" if value else "false"

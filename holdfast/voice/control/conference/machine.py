@@ -10,23 +10,23 @@ from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.conference.announcements import (
     announce,
-    begin_to_hear,
-    end_hearing,
-    leave_announcement,
+    handle_announcement_end,
+    handle_announcement_start,
+    remove_listener,
 )
 from holdfast.voice.control.conference.audio import (
     beeps,
-    changed,
-    heard_again,
-    listened_to,
-    listening,
+    capture_sources,
     needs_comfort,
-    voices_of,
+    newly_audible,
+    route_changes,
+    speech_detection_changes,
+    speech_reported,
 )
 from holdfast.voice.control.conference.participant import change
 from holdfast.voice.control.conference.step import RoomStep
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
-from holdfast.voice.control.read_only_state import ReadOnlyState, Saying
+from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Admission,
@@ -35,7 +35,7 @@ from holdfast.voice.model.commands import (
     EndCall,
     EndRoom,
     RemoveParticipant,
-    ReserveSeat,
+    ReserveParticipant,
     Role,
 )
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
@@ -49,9 +49,9 @@ from holdfast.voice.model.internal_commands import (
     LeaveRoom,
     NoteAnnounced,
     NoteAnnouncing,
+    NoteCaptureSources,
     NoteParticipant,
     NotePhoneHold,
-    NoteVoices,
     RefuseEntry,
     StartScript,
     StopScript,
@@ -62,7 +62,7 @@ class RoomTransition(NamedTuple):
     """A room after a step, and what the step said."""
 
     room: Room
-    said: tuple[Saying, ...]
+    emitted: tuple[Emitted, ...]
 
 
 def bridge(command: Bridge, now: float) -> Room:
@@ -88,7 +88,7 @@ def conference(sid: RoomSid, account: AccountSid, admission: Admission, now: flo
 RoomMessage = (
     Bridge
     | EnterConference
-    | ReserveSeat
+    | ReserveParticipant
     | LeaveRoom
     | RefuseEntry
     | RemoveParticipant
@@ -103,82 +103,82 @@ RoomMessage = (
 )
 
 
-def step(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> RoomTransition:
+def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> RoomTransition:
     """What a message does to a room. Raises: the errors that ChangeParticipant and its like name."""
-    stage = RoomStep(room=room, now=now, view=view)
+    step = RoomStep(room=room, now=now, view=view)
     match message:
         case Bridge(call=call):
             held = (joining := view.calls.get(call)) is not None and joining.phone_held
-            _add(stage, Participant(call=call, joined_at=now, updated_at=now, phone_held=held))
+            _add(step, Participant(call=call, joined_at=now, updated_at=now, phone_held=held))
         case EnterConference(call=call, admission=admission):
-            _enter(stage, call, admission)
-        case ReserveSeat(call=call, admission=admission):
-            _add(stage, _participant(call, admission, now, "queued"))
+            _enter(step, call, admission)
+        case ReserveParticipant(call=call, admission=admission):
+            _add(step, _participant(call, admission, now, "queued"))
         case LeaveRoom(call=call, cause=cause):
             reason = "participant_hung_up" if cause in ("hangup", "done") else "participant_updated_via_api"
-            _leave(stage, stage.one(call), reason, kicked=False)
+            _leave(step, step.participant(call), reason, kicked=False)
         case RefuseEntry(call=call, code=code, message=text):
-            stage.say(RoomRefused(call=call, code=code, message=text))
-            _leave(stage, stage.one(call), "participant_add_failed", kicked=False)
+            step.emit(RoomRefused(call=call, code=code, message=text))
+            _leave(step, step.participant(call), "participant_add_failed", kicked=False)
         case RemoveParticipant(call=call):
-            _leave(stage, _must_have(room, call), "participant_updated_via_api", kicked=True)
-            gone_on: Saying = RoomLeft(call=call, room=room.sid, reason="kicked")
-            stage.say(gone_on if twilio_assumptions.KICKED_GOES_ON else EndCall(call=call))
+            _leave(step, _require_participant(room, call), "participant_updated_via_api", kicked=True)
+            left: Emitted = RoomLeft(call=call, room=room.sid, reason="kicked")
+            step.emit(left if twilio_assumptions.KICKED_GOES_ON else EndCall(call=call))
         case ChangeParticipant(call=call):
-            changed_to, said = change(_must_have(room, call), message, room, now)
-            stage.put(changed_to)
+            changed, emitted = change(_require_participant(room, call), message, room, now)
+            step.put(changed)
             if message.announce is not None:
-                leave_announcement(stage, call)
-            for saying in said:
-                if isinstance(saying, str):
-                    stage.tell(saying, changed_to)
+                remove_listener(step, call)
+            for item in emitted:
+                if isinstance(item, str):
+                    step.send_callback(item, changed)
                 else:
-                    stage.say(saying)
+                    step.emit(item)
         case EndRoom():
             if room.status is not RoomStatus.COMPLETED:
-                _end(stage, "conference-ended-via-api", None, "conference_ended_via_api")
+                _end(step, "conference-ended-via-api", None, "conference_ended_via_api")
         case AnnounceToRoom(request=request):
             if room.status is RoomStatus.COMPLETED:
                 raise ConferenceNotActive(f"Conference {room.sid} is completed")
-            announce(stage, request)
+            announce(step, request)
         case NoteAnnouncing(call=call, instruction=instruction):
-            begin_to_hear(stage, call, instruction)
+            handle_announcement_start(step, call, instruction)
         case NoteAnnounced():
-            end_hearing(stage, message)
+            handle_announcement_end(step, message)
         case NotePhoneHold(call=call, held=held):
-            stage.put(replace(stage.one(call), phone_held=held))
+            step.put(replace(step.participant(call), phone_held=held))
         case NoteParticipant(call=call, status=status):
-            stage.put(replace(stage.one(call), status=status, updated_at=now))
+            step.put(replace(step.participant(call), status=status, updated_at=now))
         case LegSpeaks(call=call, speaks=speaks):
-            if call in listened_to(room):
-                _turn(stage, stage.one(call), speaks)
+            if call in speech_reported(room):
+                _set_speaking(step, step.participant(call), speaks)
         case _:
             assert_never(message)
-    _settle(stage)
-    for one in stage.room.participants:
-        if one.speaks and one.call not in listened_to(stage.room):
-            _turn(stage, one, False)
-    after = stage.room
-    sound: list[Saying] = [*heard_again(room, after), *changed(room, after), *beeps(room, after)]
-    sound += listening(room, after)
-    if view.recordings_of(room.sid) and (voices := voices_of(after)) != voices_of(room):
+    _settle(step)
+    for participant in step.room.participants:
+        if participant.speaking and participant.call not in speech_reported(step.room):
+            _set_speaking(step, participant, False)
+    after = step.room
+    audio: list[Emitted] = [*newly_audible(room, after), *route_changes(room, after), *beeps(room, after)]
+    audio += speech_detection_changes(room, after)
+    if view.recordings_of(room.sid) and (sources := capture_sources(after)) != capture_sources(room):
         # Before anything is said that ends the recording: until that is carried out it has no more of anybody.
-        sound.append(NoteVoices(room=room.sid, voices=voices))
-    return RoomTransition(after, (*sound, *stage.said))
+        audio.append(NoteCaptureSources(room=room.sid, sources=sources))
+    return RoomTransition(after, (*audio, *step.emitted))
 
 
-def _turn(stage: RoomStep, one: Participant, speaks: bool) -> None:
+def _set_speaking(step: RoomStep, participant: Participant, speaks: bool) -> None:
     """A participant began to speak, or stopped."""
-    if one.speaks != speaks:
-        stage.put(replace(one, speaks=speaks))
-        stage.tell("participant-speech-start" if speaks else "participant-speech-stop", one)
+    if participant.speaking != speaks:
+        step.put(replace(participant, speaking=speaks))
+        step.send_callback("participant-speech-start" if speaks else "participant-speech-stop", participant)
 
 
-def _must_have(room: Room, call: CallSid) -> Participant:
-    one = room.participant(call)
-    if one is None or room.status is RoomStatus.COMPLETED:
+def _require_participant(room: Room, call: CallSid) -> Participant:
+    participant = room.participant(call)
+    if participant is None or room.status is RoomStatus.COMPLETED:
         raise NotFound(f"Participant {call} was not found in conference {room.sid}")
-    return one
+    return participant
 
 
 def _participant(
@@ -200,29 +200,31 @@ def _participant(
     )
 
 
-def _add(stage: RoomStep, one: Participant) -> None:
-    stage.room = replace(stage.room, participants=(*stage.room.participants, one), updated_at=stage.now)
-    if one.status == "connected":
-        stage.say(RoomEntered(call=one.call, room=stage.room.sid))
-        stage.tell("participant-join", one)
+def _add(step: RoomStep, participant: Participant) -> None:
+    step.room = replace(step.room, participants=(*step.room.participants, participant), updated_at=step.now)
+    if participant.status == "connected":
+        step.emit(RoomEntered(call=participant.call, room=step.room.sid))
+        step.send_callback("participant-join", participant)
 
 
-def _enter(stage: RoomStep, call: CallSid, admission: Admission) -> None:
+def _enter(step: RoomStep, call: CallSid, admission: Admission) -> None:
     """Let a call in, unless the conference is full or what it asks for cannot be."""
-    seat = stage.room.participant(call)
-    others = [one for one in stage.room.participants if one.call != call]
-    stage.remove(call)
-    refusal = _refusal(others, stage.room, admission)
+    seat = step.room.participant(call)
+    others = [participant for participant in step.room.participants if participant.call != call]
+    step.remove(call)
+    refusal = _refusal(others, step.room, admission)
     if refusal is not None:
-        stage.say(RoomRefused(call=call, code=refusal[0], message=refusal[1]))
-        _end_if_empty(stage, None, "last-participant-left")
+        step.emit(RoomRefused(call=call, code=refusal[0], message=refusal[1]))
+        _end_if_empty(step, None, "last-participant-left")
         return
-    joining = stage.view.calls.get(call)
+    joining = step.view.calls.get(call)
     # What was asked by REST while the phone rang stays.
-    one = _participant(call, admission, stage.now, "connected") if seat is None else replace(seat, status="connected")
-    _add(stage, replace(one, updated_at=stage.now, phone_held=joining is not None and joining.phone_held))
-    if one.held:
-        stage.say(StartScript(call=call, role="hold", request=one.hold))
+    participant = (
+        _participant(call, admission, step.now, "connected") if seat is None else replace(seat, status="connected")
+    )
+    _add(step, replace(participant, updated_at=step.now, phone_held=joining is not None and joining.phone_held))
+    if participant.held:
+        step.emit(StartScript(call=call, role="hold", request=participant.hold))
 
 
 def _refusal(others: list[Participant], room: Room, admission: Admission) -> tuple[int, str] | None:
@@ -231,12 +233,12 @@ def _refusal(others: list[Participant], room: Room, admission: Admission) -> tup
         return 16020, f"Conference {room.sid} is full ({room.max_participants} participants)"
     if admission.label and not is_label(admission.label):
         return 16023, f"Participant label {admission.label[:160]!r} is too long, holds a '/' or looks like a call SID"
-    if admission.label and any(one.label == admission.label for one in others):
+    if admission.label and any(participant.label == admission.label for participant in others):
         return 16025, f"Participant label {admission.label!r} is already used in this conference"
     if admission.coach is not None:
         if not is_sid(admission.coach, "CA"):
             return 13240, f"coach={admission.coach[:60]!r} is no call SID"
-        coached = next((one for one in others if one.call == admission.coach), None)
+        coached = next((participant for participant in others if participant.call == admission.coach), None)
         if coached is None:
             return 16028, f"Participant to be coached {admission.coach} is not in the conference"
         if coached.held:
@@ -244,97 +246,103 @@ def _refusal(others: list[Participant], room: Room, admission: Admission) -> tup
     return None
 
 
-def _leave(stage: RoomStep, one: Participant, reason: str, *, kicked: bool) -> None:
+def _leave(step: RoomStep, participant: Participant, reason: str, *, kicked: bool) -> None:
     """A participant is out: its sounds stop, others hear of it, and the room may end with it."""
-    stage.remove(one.call)
-    _silence(stage, one)
-    if stage.room.kind == "bridge":
-        for other in stage.room.participants:
-            stage.say(RoomLeft(call=other.call, room=stage.room.sid, reason="peer_left"))
-            stage.remove(other.call)
-            _silence(stage, other)
-        stage.move(RoomStatus.COMPLETED)
+    step.remove(participant.call)
+    _stop_scripts(step, participant)
+    if step.room.kind == "bridge":
+        for other in step.room.participants:
+            step.emit(RoomLeft(call=other.call, room=step.room.sid, reason="peer_left"))
+            step.remove(other.call)
+            _stop_scripts(step, other)
+        step.set_status(RoomStatus.COMPLETED)
         return
-    _tell_leave(stage, one, reason)
+    _send_leave_callback(step, participant, reason)
     verb = "kicked" if kicked else "left"
-    if one.end_on_exit and one.status == "connected" and reason != "participant_add_failed":
-        _end(stage, f"participant-with-end-conference-on-exit-{verb}", one, "moderator_ended_conference")
+    if participant.end_on_exit and participant.status == "connected" and reason != "participant_add_failed":
+        _end(step, f"participant-with-end-conference-on-exit-{verb}", participant, "moderator_ended_conference")
         return
-    leave_announcement(stage, one.call)
-    _end_if_empty(stage, one, f"last-participant-{verb}")
+    remove_listener(step, participant.call)
+    _end_if_empty(step, participant, f"last-participant-{verb}")
 
 
-def _tell_leave(stage: RoomStep, one: Participant, reason: str) -> None:
+def _send_leave_callback(step: RoomStep, participant: Participant, reason: str) -> None:
     """Source: changelog 2023-10, reasons a participant left."""
-    call = stage.view.calls.get(one.call)
+    call = step.view.calls.get(participant.call)
     status = "in-progress" if call is None or call.live else call.status.value
-    if one.status != "connected":
+    if participant.status != "connected":
         reason = "participant_add_failed"
         status = "canceled" if call is None or call.live else call.status.value
-    stage.tell("participant-leave", one, ("ParticipantCallStatus", status), ("ReasonParticipantLeft", reason))
+    step.send_callback(
+        "participant-leave", participant, ("ParticipantCallStatus", status), ("ReasonParticipantLeft", reason)
+    )
 
 
-def _end_if_empty(stage: RoomStep, one: Participant | None, reason: str) -> None:
-    if not stage.room.participants and stage.room.status is not RoomStatus.COMPLETED:
-        _end(stage, reason, one, "")
+def _end_if_empty(step: RoomStep, participant: Participant | None, reason: str) -> None:
+    if not step.room.participants and step.room.status is not RoomStatus.COMPLETED:
+        _end(step, reason, participant, "")
 
 
-def _end(stage: RoomStep, reason: str, trigger: Participant | None, others_reason: str) -> None:
+def _end(step: RoomStep, reason: str, trigger: Participant | None, others_reason: str) -> None:
     """The conference is over for everybody in it."""
-    for other in stage.room.participants:
-        _silence(stage, other)
-        stage.say(RoomLeft(call=other.call, room=stage.room.sid, reason=others_reason))
-        _tell_leave(stage, other, others_reason)
+    for other in step.room.participants:
+        _stop_scripts(step, other)
+        step.emit(RoomLeft(call=other.call, room=step.room.sid, reason=others_reason))
+        _send_leave_callback(step, other, others_reason)
     ending = None if trigger is None else trigger.call
-    stage.room = replace(stage.room, participants=(), announcement=None, reason_ended=reason, call_ending=ending)
-    stage.move(RoomStatus.COMPLETED)
-    stage.say(*(EndRecording(recording=one.sid) for one in stage.view.recordings_of(stage.room.sid)))
+    step.room = replace(step.room, participants=(), announcement=None, reason_ended=reason, call_ending=ending)
+    step.set_status(RoomStatus.COMPLETED)
+    step.emit(*(EndRecording(recording=participant.sid) for participant in step.view.recordings_of(step.room.sid)))
     more = [("ReasonConferenceEnded", reason), ("Reason", reason.replace("-", " "))]
     if trigger is not None:
         more.append(("CallSidEndingConference", trigger.call))
         if trigger.label:
             more.append(("ParticipantLabelEndingConference", trigger.label))
-    stage.tell("conference-end", None, *more)
+    step.send_callback("conference-end", None, *more)
 
 
-def _silence(stage: RoomStep, one: Participant) -> None:
+def _stop_scripts(step: RoomStep, participant: Participant) -> None:
     """Stop what was played to a participant because of the room."""
-    whole = stage.room.announcement
-    announced = one.announcing or one.announcement is not None or (whole is not None and one.call in whole.ears)
-    roles: tuple[tuple[Role, bool], ...] = (
-        *(("wait", one.waiting), ("hold", one.held)),
-        *(("announce", announced), ("comfort", one.comforted)),
+    announcement = step.room.announcement
+    announced = (
+        participant.hears_announcement
+        or participant.announcement is not None
+        or (announcement is not None and participant.call in announcement.listeners)
     )
-    stage.say(*(StopScript(call=one.call, role=role) for role, runs in roles if runs))
+    roles: tuple[tuple[Role, bool], ...] = (
+        *(("wait", participant.hears_wait), ("hold", participant.held)),
+        *(("announce", announced), ("comfort", participant.hears_comfort)),
+    )
+    step.emit(*(StopScript(call=participant.call, role=role) for role, runs in roles if runs))
 
 
-def _settle(stage: RoomStep) -> None:
+def _settle(step: RoomStep) -> None:
     """Draw the consequences of the new values: the conference begins; waits and comforts begin or end."""
-    room = stage.room
-    inside = [one for one in room.participants if one.status == "connected"]
-    enough = len(inside) >= 2 and any(one.start_on_enter for one in inside)
+    room = step.room
+    inside = [participant for participant in room.participants if participant.status == "connected"]
+    enough = len(inside) >= 2 and any(participant.start_on_enter for participant in inside)
     if room.kind == "conference" and room.status is RoomStatus.INIT and enough:
-        stage.move(RoomStatus.IN_PROGRESS)
-        stage.tell("conference-start")
+        step.set_status(RoomStatus.IN_PROGRESS)
+        step.send_callback("conference-start")
         if (terms := room.record) is not None:
             recording = RecordingSid(derive("RE", room.sid))
-            stage.say(BeginRecording(recording=recording, account=room.account, terms=terms, room=room.sid))
-    for one in inside:
-        waits = _hears_wait(stage.room, len(inside)) and not one.held and not one.announcing
-        if waits != one.waiting:
-            one = replace(one, waiting=waits)
-            wait = StartScript(call=one.call, role="wait", request=one.wait)
-            stage.say(wait if waits else StopScript(call=one.call, role="wait"))
-            stage.put(one)
-        begun = room.kind == "bridge" or stage.room.status is RoomStatus.IN_PROGRESS
-        comforted = begun and needs_comfort(stage.room, one)
-        if comforted != one.comforted:
-            comfort = StartScript(call=one.call, role="comfort", request=None)
-            stage.say(comfort if comforted else StopScript(call=one.call, role="comfort"))
-            stage.put(replace(one, comforted=comforted))
+            step.emit(BeginRecording(recording=recording, account=room.account, options=terms, room=room.sid))
+    for participant in inside:
+        waits = _wait_audible(step.room, len(inside)) and not participant.held and not participant.hears_announcement
+        if waits != participant.hears_wait:
+            participant = replace(participant, hears_wait=waits)
+            wait = StartScript(call=participant.call, role="wait", request=participant.wait)
+            step.emit(wait if waits else StopScript(call=participant.call, role="wait"))
+            step.put(participant)
+        begun = room.kind == "bridge" or step.room.status is RoomStatus.IN_PROGRESS
+        needed = begun and needs_comfort(step.room, participant)
+        if needed != participant.hears_comfort:
+            comfort = StartScript(call=participant.call, role="comfort", request=None)
+            step.emit(comfort if needed else StopScript(call=participant.call, role="comfort"))
+            step.put(replace(participant, hears_comfort=needed))
 
 
-def _hears_wait(room: Room, inside: int) -> bool:
+def _wait_audible(room: Room, inside: int) -> bool:
     """Whether the wait document is what sounds in a room at this moment."""
     if room.kind != "conference":
         return False

@@ -7,7 +7,7 @@ from dataclasses import replace
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.exchange import HttpResponse
@@ -23,9 +23,9 @@ def traces_of_exchange(
     took_s: float,
     response: HttpResponse | None,
     error: VoiceError | None,
-) -> list[WebSeen]:
+) -> list[WebhookTrace]:
     """Each redirect on the way, then what it came to. No password, and no sound, is shown."""
-    first = WebSeen(
+    first = WebhookTrace(
         call=call,
         kind=kind,
         method=request.method,

@@ -81,19 +81,19 @@ class Recorder:
                 self._idle.clear()
                 path = str(self._part(recording))
                 early = self._early.pop(recording, None)
-                voices = effect.voices if early is None or early.voices is None else early.voices
+                voices = effect.channels if early is None or early.channels is None else early.channels
                 self._media.capture(
-                    words.OpenTap(recording=recording, path=path, voices=voices, quiet_s=effect.quiet_s)
+                    words.OpenTap(recording=recording, path=path, voices=voices, quiet_s=effect.silence_s)
                 )
                 if early is not None and early.mode is not None:
                     self._media.capture(words.ChangeTap(recording=recording, mode=early.mode))
                 self._tell(CaptureBegan(recording=recording, url=f"{self._url}/{recording}"))
             case ChangeCapture(recording=recording) if not (recording in self._tapes or recording in self._finishing):
                 before = self._early.get(recording, effect)
-                newest = before.voices if effect.voices is None else effect.voices
-                self._early[recording] = replace(effect, voices=newest, mode=effect.mode or before.mode)
+                newest = before.channels if effect.channels is None else effect.channels
+                self._early[recording] = replace(effect, channels=newest, mode=effect.mode or before.mode)
             case ChangeCapture(recording=recording):
-                self._media.capture(words.ChangeTap(recording=recording, voices=effect.voices, mode=effect.mode))
+                self._media.capture(words.ChangeTap(recording=recording, voices=effect.channels, mode=effect.mode))
             case StopCapture(recording=recording, trim=trim):
                 self._early.pop(recording, None)
                 if recording in self._tapes:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
-from holdfast.voice.model.header_names import belongs_to
+from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory.directory import E164, normalize_number
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
@@ -254,7 +254,7 @@ def _headers(target: Target) -> Headers:
 
 
 def _settable(headers: Headers) -> Headers:
-    return tuple((name, value) for name, value in headers if belongs_to(name) == "application")
+    return tuple((name, value) for name, value in headers if setter_of(name) == "application")
 
 
 def _query(text: str) -> Headers:

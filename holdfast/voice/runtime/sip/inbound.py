@@ -158,7 +158,7 @@ def receive_call(
         callback=answer.callback,
         caller_name=invited.caller_name or None,
         phone_number_sid=answer.phone_number_sid,
-        extra=(
+        extra_params=(
             *known,
             *(("SipCallId", invited.call_id), ("SipDomain", host), *domain, ("SipSourceIp", invited.source.host)),
             *custom,

@@ -125,6 +125,6 @@ class LoopbackCalls:
             instruction=found.answer.instruction,
             callback=found.answer.callback,
             phone_number_sid=found.answer.phone_number_sid,
-            extra=found.extra,
+            extra_params=found.extra,
         )
         return LoopbackArrival(command=command, hops=found.hops)

@@ -74,7 +74,7 @@ class OutboundCalls:
         context = self._context
         assert leg.row is not None
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
-        srtp_policy, preferred = context.settings.srtp_policy(destination.transport), self._codec_of(effect.beside)
+        srtp_policy, preferred = context.settings.srtp_policy(destination.transport), self._codec_of(effect.peer)
         destinations = AnyDestination() if destination.is_loopback else context.own_ports
         negotiation, offer = make_offer(
             leg.begin_negotiation(
@@ -146,7 +146,7 @@ class OutboundCalls:
 
     def _destinations(self, effect: PlaceLeg) -> tuple[DialDestination, ...]:
         """Every way to reach whom a leg is for. Raises: Unreachable."""
-        beside_leg = None if effect.beside is None else self._context.legs.get(effect.beside)
+        beside_leg = None if effect.peer is None else self._context.legs.get(effect.peer)
         loopback = self._loopback_calls.destination(
             effect, self._context.endpoint.advertised[0], hops=0 if beside_leg is None else beside_leg.hops
         )
@@ -202,7 +202,7 @@ class OutboundCalls:
             context.describe(leg, leg.negotiation.agreed)
             # A phone may answer and hold at once: then nobody hears it preferred.
             self._negotiation.update_hold(leg, leg.negotiation.agreed)
-            context.post(LegAnswered(call=leg.call, sip=answer_headers(event.headers)))
+            context.post(LegAnswered(call=leg.call, sip_params=answer_headers(event.headers)))
 
     def handle_refused(self, leg: SipLeg, event: s.Refused) -> None:
         """One of whom is called for a leg refuses, which ends the leg when nobody is left."""

@@ -35,7 +35,7 @@ from holdfast.voice.model.facts import (
     ReferralNotified,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import Seen
+from holdfast.voice.model.ports import RecordTrace
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
@@ -95,7 +95,7 @@ class SipLegs:
         directory: DirectoryPort,
         media: RowsPort,
         post: Callable[[LegFact | ReceiveCall], None],
-        on_trace: Seen,
+        on_trace: RecordTrace,
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
         registrations: StoredRegistrations | None = None,
@@ -451,7 +451,7 @@ class SipLegs:
                 context.post(LegReferred(call=leg.call, sip_code=status))
             case s.Referral():
                 command = ReferralNotified(
-                    call=leg.call, sip_code=event.status, is_over=event.is_over, lasts_s=event.expires_s
+                    call=leg.call, sip_code=event.status, is_over=event.is_over, expires_s=event.expires_s
                 )
                 context.post(command)
             case s.Referred(target=target):

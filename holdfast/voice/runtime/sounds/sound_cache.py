@@ -16,10 +16,10 @@ from typing import Protocol
 
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
-from holdfast.voice.model.errors import ContentTypeWrong, VoiceError
+from holdfast.voice.model.errors import ContentTypeInvalid, VoiceError
 from holdfast.voice.model.facts import SoundFailed
-from holdfast.voice.model.ids import CallSid, Token, owner
-from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.model.ids import CallSid, Token, call_of
+from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
@@ -91,7 +91,7 @@ class SoundCache:
         speech: SpeechEngine,
         post: Callable[[SoundFailed], None],
         notify: Callable[[LogNotification], None],
-        trace: Callable[[WebSeen], None],
+        trace: Callable[[WebhookTrace], None],
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
         budget_bytes: int = BUDGET_BYTES,
@@ -133,9 +133,9 @@ class SoundCache:
 
     def carry_out(self, effect: PlaySound | StopSound) -> None:
         """Play now if the sound is here, else as soon as it is; or stop it."""
-        leg = owner(effect.token)
+        leg = call_of(effect.token)
         match effect:
-            case PlaySound(meanwhile=awaited) if awaited is not None:
+            case PlaySound(while_loading=awaited) if awaited is not None:
                 wanted, clip = self._wanted.get(leg), self._at_hand(effect.source)
                 if wanted is not None and wanted.token == awaited and clip is not None and clip in self._in_bank:
                     self._play(effect, clip)
@@ -183,7 +183,7 @@ class SoundCache:
     async def add_response(self, response: HttpResponse, *, call: CallSid | None = None) -> Preloaded:
         """Make a clip of a web server's answer. A type that does not fit the bytes is a warning.
 
-        Raises: AnswerEmpty, ContentTypeWrong, SoundUnplayable, MediaAway, MediaRefused.
+        Raises: AnswerEmpty, ContentTypeInvalid, SoundUnplayable, MediaAway, MediaRefused.
         """
         body, said = response.body, response.content_type
         if not body:
@@ -191,12 +191,12 @@ class SoundCache:
         kind = content_sniffing.audio_format(body, said)
         if kind is None:
             if not content_sniffing.may_be_audio(said) and "xml" not in said:
-                raise ContentTypeWrong(f"{response.url} is {said}, not a sound")
+                raise ContentTypeInvalid(f"{response.url} is {said}, not a sound")
             raise SoundUnplayable(f"{response.url} ({said or 'no content type'}) is no sound that we know")
         if said not in content_sniffing.GENERIC_TYPES and content_sniffing.FORMAT_OF_TYPE.get(said) != kind:
             message = f"{response.url} is called {said} and is {kind}; it is played as {kind}"
             self._notify(
-                LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=response.url)
+                LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url)
             )
         clip = "sound-" + hashlib.blake2b(kind.encode() + body, digest_size=16).hexdigest()
         sound = self._shelf.get(clip)
@@ -323,7 +323,7 @@ class SoundCache:
 
     async def _prepare(self, effect: PlaySound) -> None:
         """Get the sound, then play it if it is still what the leg is to hear."""
-        leg = owner(effect.token)
+        leg = call_of(effect.token)
         outcome = await self._obtain(effect)
         if self._wanted.get(leg) is not effect:
             return
@@ -339,14 +339,14 @@ class SoundCache:
         clip = self._at_hand(source)
         if clip is None:
             if source.startswith(("http:", "https:")):
-                outcome = await self._loaded(source, call=owner(effect.token))
+                outcome = await self._loaded(source, call=call_of(effect.token))
                 if isinstance(outcome, VoiceError):
                     return outcome
                 return (
                     outcome.clip if self.has_clip(outcome.clip) else InternalFailure(f"no room was left for {source}")
                 )
             if (utterance := utterance_of(source)) is not None:
-                return await self._spoken(source, utterance, call=owner(effect.token))
+                return await self._spoken(source, utterance, call=call_of(effect.token))
             tones = generated.generated_tones(source)
             if tones is None:
                 return SoundUnplayable(f"{source[:200]} is no sound that we have")
@@ -384,12 +384,12 @@ class SoundCache:
         except VoiceError as error:
             self._tell(SoundFailed(token=effect.token, code=InternalFailure.code, message=error.message))
             return
-        playing = self._playing.get(owner(effect.token))
+        playing = self._playing.get(call_of(effect.token))
         if playing is not None and playing[0] is effect:
             self._play(effect, clip)
 
     def _play(self, effect: PlaySound, clip: str) -> None:
-        leg = owner(effect.token)
+        leg = call_of(effect.token)
         if leg in self._wanted and self._wanted[leg].token == effect.token:
             del self._wanted[leg]
         self._playing[leg] = (effect, clip)
@@ -397,7 +397,7 @@ class SoundCache:
         self._media.play(leg, effect.token, clip, loops=effect.rounds, digits=digits)
 
     def _ended(self, token: Token) -> None:
-        leg = owner(token)
+        leg = call_of(token)
         if leg in self._playing and self._playing[leg][0].token == token:
             del self._playing[leg]
 

@@ -10,7 +10,7 @@ from itertools import count
 from holdfast.voice.model.effects import LogNotification, PostCallback
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Unsent, WebSeen
+from holdfast.voice.model.ports import PendingCallbacks, WebhookTrace
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.exchange import HttpRequest, HttpResponse
@@ -36,7 +36,7 @@ class Callbacks:
         *,
         web: WebClient,
         notify: Callable[[LogNotification], None],
-        trace: Callable[[WebSeen], None],
+        trace: Callable[[WebhookTrace], None],
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -83,14 +83,14 @@ class Callbacks:
         oldest = next(iter(self._unsent.values()), None)
         return len(self._unsent), 0.0 if oldest is None else max(0.0, self._clock() - oldest[0])
 
-    def unsent(self, call: CallSid) -> Unsent | None:
+    def unsent(self, call: CallSid) -> PendingCallbacks | None:
         """The callbacks about this call that are not taken yet; None when all are."""
         of_call = [(since, effect) for since, effect in self._unsent.values() if effect.call == call]
         if not of_call:
             return None
         since, oldest = of_call[0]
         url = without_secrets(oldest.request.url)
-        return Unsent(count=len(of_call), method=oldest.request.method, url=url, since=since)
+        return PendingCallbacks(count=len(of_call), method=oldest.request.method, url=url, since=since)
 
     async def superseded_answered(self, call: CallSid, *, timeout_s: float) -> None:
         """Wait until the call's superseded requests were answered, but no longer than this."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from holdfast.voice.model.effects import FetchDocument, LogNotification, PostCallback, StopFetch, WebEffect
-from holdfast.voice.model.errors import ContentTypeWrong, VoiceError
-from holdfast.voice.model.facts import DocumentFetched, DocumentMissed
+from holdfast.voice.model.errors import ContentTypeInvalid, VoiceError
+from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed
 from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.model.ports import WebSeen
+from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
@@ -57,9 +57,9 @@ class Webhooks:
         *,
         web: WebClient,
         sounds: SoundCache,
-        post: Callable[[DocumentFetched | DocumentMissed], None],
+        post: Callable[[DocumentFetched | DocumentFetchFailed], None],
         notify: Callable[[LogNotification], None],
-        trace: Callable[[WebSeen], None],
+        trace: Callable[[WebhookTrace], None],
         clock: Callable[[], float],
         tasks: asyncio.TaskGroup,
         audio_limit_bytes: int = AUDIO_LIMIT,
@@ -126,7 +126,11 @@ class Webhooks:
         state = kept.freshness(self._clock())
         if state != "fresh":
             is_sound = kept.value.clip is not None
-            if not effect.keep or kept.policy.must_revalidate or not (is_sound or state == "stale-while-revalidate"):
+            if (
+                not effect.cacheable
+                or kept.policy.must_revalidate
+                or not (is_sound or state == "stale-while-revalidate")
+            ):
                 return False
             if key not in self._asking_behind:
                 self._asking_behind.add(key)
@@ -150,7 +154,7 @@ class Webhooks:
         try:
             self._tell_page(effect, await self._ask(effect, kind="document"))
         except VoiceError as error:
-            found = self._find(effect) if effect.keep else None
+            found = self._find(effect) if effect.cacheable else None
             if found is not None and not found[1].policy.must_revalidate:
                 message = f"{error.message}; the last good copy is used"
                 url = without_secrets(effect.request.url)
@@ -159,7 +163,7 @@ class Webhooks:
             elif effect.token in self._awaited:
                 self._awaited.discard(effect.token)
                 url = without_secrets(effect.request.url)
-                self._tell(DocumentMissed(token=effect.token, url=url, code=error.code, message=error.message))
+                self._tell(DocumentFetchFailed(token=effect.token, url=url, code=error.code, message=error.message))
 
     def _tell_page(self, effect: FetchDocument, page: FetchedDocument) -> None:
         if effect.token in self._awaited:
@@ -212,7 +216,10 @@ class Webhooks:
                 self._seen(seen)
 
     async def _read(self, answer: HttpResponse, call: CallSid) -> FetchedDocument:
-        """A text, or a sound made ready. Raises: AnswerEmpty, ContentTypeWrong, DocumentUnreadable, SoundUnplayable."""
+        """Return the text, or the clip made ready.
+
+        Raises: ResponseEmpty, ContentTypeInvalid, DocumentUnreadable, SoundUnplayable.
+        """
         if not answer.body:
             raise ResponseEmpty(f"{answer.url} answered with nothing")
         said = answer.content_type
@@ -227,7 +234,7 @@ class Webhooks:
         if shows or (content_sniffing.may_be_audio(said) and said not in content_sniffing.GENERIC_TYPES):
             taken = await self._library.add_response(answer, call=call)
             return FetchedDocument(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
-        raise ContentTypeWrong(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")
+        raise ContentTypeInvalid(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")
 
     def _keep(self, effect: FetchDocument, page: FetchedDocument, answer: HttpResponse) -> None:
         """Keep a page as its server allows, for this call or for all.
@@ -246,13 +253,13 @@ class Webhooks:
         if not caching.storable:
             return
         is_everyones = caching.shared and (page.clip is not None or bool(caching.lifetime_s))
-        key = anybodys if is_everyones and effect.keep else own
+        key = anybodys if is_everyones and effect.cacheable else own
         self._pages.put(key, page, policy=caching, now=self._clock(), size=len(page.body) + 512)
 
     # --- what can be seen ---------------------------------------------------------------------------------------
 
     def _warn(self, call: CallSid, answer: HttpResponse, message: str) -> None:
-        self._notify(LogNotification(call=call, code=ContentTypeWrong.code, log=1, message=message, url=answer.url))
+        self._notify(LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=answer.url))
 
 
 def _keys(effect: FetchDocument) -> tuple[DocumentKey, DocumentKey]:
@@ -261,6 +268,6 @@ def _keys(effect: FetchDocument) -> tuple[DocumentKey, DocumentKey]:
     The call's parameters are left out only where a cached answer is allowed for (`keep`): they name this call.
     """
     url = effect.request.url
-    if not effect.keep:
+    if not effect.cacheable:
         url += "\n" + repr(effect.request.form)
     return (url, None), (url, effect.call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from holdfast.voice.model.commands import RecordingTerms, WebRequest
+from holdfast.voice.model.commands import RecordingOptions, WebRequest
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording
 from holdfast.voice.twiml.attributes import AttributeReader
@@ -54,7 +54,7 @@ class DialAttributes:
     sequential: bool = False
     refer: WebRequest | None = None
     """Who says what becomes of one party when the phone of the other asks to put it through (REFER)."""
-    record: RecordingTerms | None = None
+    record: RecordingOptions | None = None
     record_ringing: bool = False
     """The recording has the ringing too, and not only the conversation."""
 
@@ -94,7 +94,7 @@ class DialAttributes:
             return None
         tape = RecordingProgress(recording=RecordingSid(desk.sid("RE")), began=desk.now)
         order = BeginRecording(
-            recording=tape.recording, account=desk.account, call=desk.call, terms=self.record, for_verb=True
+            recording=tape.recording, account=desk.account, call=desk.call, options=self.record, for_verb=True
         )
         return tape, order
 

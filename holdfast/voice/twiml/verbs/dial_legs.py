@@ -20,8 +20,8 @@ from holdfast.voice.model.effects import AnswerReferral, PlaySound, StartTimer, 
 from holdfast.voice.model.facts import (
     ChildAnswered,
     ChildDetached,
+    ChildDigitsStarted,
     ChildEnded,
-    ChildKeyed,
     ChildRefers,
     ChildRinging,
     ChildScreened,
@@ -35,8 +35,8 @@ from holdfast.voice.model.ids import CallSid, RoomSid, Token
 from holdfast.voice.model.internal_commands import (
     Bridge,
     CallChild,
-    HandOver,
     ReleaseChild,
+    RunOwnDocument,
 )
 from holdfast.voice.twiml.verb import (
     AnswerCaller,
@@ -159,7 +159,7 @@ class DialLegs(Verb):
         try:
             while True:
                 match (yield from next_fact()):
-                    case ChildAnswered(child=child, sip=told) if child in ringing and winner is None:
+                    case ChildAnswered(child=child, sip_params=told) if child in ringing and winner is None:
                         winner, answered_at, sip = child, desk.now, told
                         for loser in ringing:
                             if loser != winner:
@@ -169,7 +169,7 @@ class DialLegs(Verb):
                         if overheard:
                             # Whoever is screened is not heard meanwhile.
                             yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
-                    case ChildKeyed(child=child) if overheard and child in ringing:
+                    case ChildDigitsStarted(child=child) if overheard and child in ringing:
                         # Nor whoever is sent touch tones: its early sound ended with its answer.
                         yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
                     case ChildRinging(child=child, early_media=True) if self._overhears(child, ringing):
@@ -188,7 +188,7 @@ class DialLegs(Verb):
                             detached=True,
                             sip=sip,
                         )
-                    case ChildEnded(child=child, status=status, sip=told) if child in ringing:
+                    case ChildEnded(child=child, status=status, sip_params=told) if child in ringing:
                         del ringing[child]
                         if not ringing:
                             return RingOutcome(child=named, status=status, overheard=overheard, sip=told)
@@ -254,7 +254,7 @@ class DialLegs(Verb):
                     case PhoneRefers(target=target) if self.terms.refer is not None:
                         yield AnswerReferral(call=desk.call, sip_code=202)
                         request = _transfer(self.terms.refer, target)
-                        yield HandOver(call=child, instruction=Instruction(request=request))
+                        yield RunOwnDocument(call=child, instruction=Instruction(request=request))
                         return HangUp()
                     case TimerFired(token=token) if token == limit:
                         break

@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.model.header_names import belongs_to
+from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.model.ids import is_sid
 from holdfast.voice.twiml.attributes import AttributeReader, Node
 from holdfast.voice.twiml.verbs.dial_legs import DialNoun
@@ -175,7 +175,7 @@ def sip_uri(text: str) -> bool:
 
 def _may_be_set(reader: AttributeReader, name: str, value: str) -> bool:
     """Whether a document may set this header field; a warning when not. Source: Twilio errors 13252, 13253."""
-    if not _HEADER.match(name) or belongs_to(name) != "application":
+    if not _HEADER.match(name) or setter_of(name) != "application":
         reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
         return False
     if _UNSEEN.search(value) or len(value) > MAX_HEADERS:

@@ -15,7 +15,7 @@ from holdfast.voice.model.facts import (
     QueueReturned,
     QueueTaken,
     RoomLeft,
-    WhisperHeard,
+    WhisperEnded,
 )
 from holdfast.voice.model.ids import QueueSid
 from holdfast.voice.model.internal_commands import (
@@ -122,11 +122,11 @@ class Enqueue(Verb):
         form = (
             ("QueueSid", taken.queue),
             ("QueueTime", str(int(taken.waited_s))),
-            ("DequeingCallSid", taken.by),
+            ("DequeingCallSid", taken.dialler),
         )
         request = WebRequest(url=url, method="GET" if taken.method == "GET" else "POST", form=form)
         yield StartScript(call=desk.call, role="whisper", request=request)
-        fact = yield from until(WhisperHeard, QueueReturned)
+        fact = yield from until(WhisperEnded, QueueReturned)
         yield StopScript(call=desk.call, role="whisper")
         if isinstance(fact, QueueReturned):
             return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from holdfast.voice.model import twilio_assumptions
-from holdfast.voice.model.commands import RecordingTerms, WebRequest
+from holdfast.voice.model.commands import RecordingOptions, WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.facts import (
     DigitPressed,
@@ -53,7 +53,7 @@ class Record(Verb):
 
     name: ClassVar[str] = "Record"
     action: WebRequest
-    terms: RecordingTerms
+    terms: RecordingOptions
     silence_s: int = 5
     finish_on: str = KEYS
     max_length_s: int = 3600
@@ -92,9 +92,9 @@ class Record(Verb):
             recording=tape.recording,
             account=desk.account,
             call=desk.call,
-            terms=self.terms,
+            options=self.terms,
             for_verb=True,
-            quiet_s=self.silence_s,
+            silence_s=self.silence_s,
         )
         key = ""
         try:

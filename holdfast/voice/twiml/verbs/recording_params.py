@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from holdfast.voice.model import twilio_assumptions
-from holdfast.voice.model.commands import RecordingTerms
+from holdfast.voice.model.commands import RecordingOptions
 from holdfast.voice.model.facts import Fact, RecordingBegan, RecordingFinished
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.twiml.attributes import AttributeReader
@@ -16,11 +16,11 @@ EVENTS = ("in-progress", "completed", "absent", "failed")
 
 def read_terms(
     reader: AttributeReader, *, source: Literal["RecordVerb", "DialVerb", "Conference"], trim: bool, dual: bool = False
-) -> RecordingTerms:
+) -> RecordingOptions:
     """What an element says of its recording. Source: TwiML <Record>, <Dial record>, <Conference record>."""
     track = reader.choice("recordingTrack", "both", ("both", "inbound", "outbound")) if source == "DialVerb" else "both"
     usual = "trim-silence" if trim else "do-not-trim"
-    return RecordingTerms(
+    return RecordingOptions(
         source=source,
         dual=dual,
         track=cast(Literal["both", "inbound", "outbound"], "inbound" if source == "RecordVerb" else track),

@@ -10,9 +10,9 @@ from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import ReferLeg, StartTimer, StopTimer
 from holdfast.voice.model.facts import LegReferred, ReferralNotified, TimerFired
-from holdfast.voice.model.header_names import belongs_to
+from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.model.ids import Token
-from holdfast.voice.model.sip_status_mapping import refused_as
+from holdfast.voice.model.sip_status_mapping import call_status_of
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import (
     AnswerCaller,
@@ -44,7 +44,7 @@ class ReferProgress:
     def status(self) -> str:
         """How the other call stands, in the words of CallStatus; "" when nothing is known of it."""
         if self.answered >= 300 or self.notified >= 300:
-            return refused_as(self.notified) if self.notified else "failed"
+            return call_status_of(self.notified) if self.notified else "failed"
         if self.notified >= 200:
             return "in-progress"
         return twilio_assumptions.REFERRAL_CUT_SHORT if self.notified else ""
@@ -103,7 +103,7 @@ class Refer(Verb):
                         told.answered = code
                         if code >= 300:
                             return self._over(told, told.status)
-                    case ReferralNotified(sip_code=code, is_over=is_over, lasts_s=lasts_s):
+                    case ReferralNotified(sip_code=code, is_over=is_over, expires_s=lasts_s):
                         told.notified = code or told.notified
                         if is_over:
                             return self._over(told, told.status)
@@ -133,7 +133,7 @@ def _wait_on(timer: Token, lasts_s: float | None) -> Run:
 def _is_ours(reader: AttributeReader, field: str) -> bool:
     """Tell whether only the engine sets this header field of an address; a warning when it is. Source: error 13252."""
     name = unquote_plus(field.partition("=")[0]).strip()
-    if belongs_to(name) != "us":
+    if setter_of(name) != "us":
         return False
     reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
     return True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.voice.control.caller_geography import country, places
+from holdfast.voice.control.caller_geography import country, geography_params
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ def test_the_country_of_a_number(number: str, expected: str) -> None:
 
 
 def test_only_ends_that_are_phone_numbers_have_places() -> None:
-    assert places("client:alice", "+15550100123") == (
+    assert geography_params("client:alice", "+15550100123") == (
         *(("ToCity", ""), ("ToState", ""), ("ToZip", ""), ("ToCountry", "US")),
         *(("CalledCity", ""), ("CalledState", ""), ("CalledZip", ""), ("CalledCountry", "US")),
     )
-    names = [name for name, _ in places("+4930123456", "sip:bob@example.com")]
+    names = [name for name, _ in geography_params("+4930123456", "sip:bob@example.com")]
     assert names == [f"{end}{part}" for end in ("From", "Caller") for part in ("City", "State", "Zip", "Country")]
-    assert places("anonymous", "client:bob") == ()
+    assert geography_params("anonymous", "client:bob") == ()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.testing.world import ACCOUNT, START, World, twiml
 from holdfast.voice.control import state as board_module
-from holdfast.voice.control.read_only_state import Message, Saying
+from holdfast.voice.control.read_only_state import Emitted, Message
 from holdfast.voice.control.state import EngineState, Step
 from holdfast.voice.model.commands import (
     ChangeParticipant,
@@ -61,11 +61,11 @@ class Stumbling(EngineState):
             self.stumbled += 1
             raise
 
-    def _one(self, message: Message, now: float) -> Iterable[Saying]:
+    def _one(self, message: Message, now: float) -> Iterable[Emitted]:
         self.left -= 1
         if self.left == 0:
             raise Stumble("in the middle of a step")
-        return EngineState._one(self, message, now)
+        return EngineState._dispatch(self, message, now)
 
 
 def state(board: EngineState) -> tuple[object, ...]:
@@ -116,7 +116,7 @@ def test_only_a_finished_call_is_forgotten() -> None:
     world.hangs_up(call)
     world.tell(ForgetCall(call=call))
     assert call not in world.board.calls
-    assert world.board.gone() == (("call", call),)
+    assert world.board.removed() == (("call", call),)
     with pytest.raises(NotFound):
         world.tell(ForgetCall(call=call))
 
@@ -125,7 +125,7 @@ def test_a_deleted_queue_is_gone() -> None:
     board, queue = EngineState(), QueueSid("QU" + "1" * 32)
     board.apply(CreateQueue(queue=queue, account=ACCOUNT, name="q"), START)
     board.apply(DeleteQueue(queue=queue), START)
-    assert board.gone() == (("queue", queue),)
+    assert board.removed() == (("queue", queue),)
 
 
 def test_a_bridge_is_no_conference() -> None:
@@ -142,7 +142,7 @@ def test_a_bridge_is_no_conference() -> None:
 
 
 def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_module, "KEPT", 4)
+    monkeypatch.setattr(board_module, "MAX_FINISHED", 4)
     world = World()
     for number in range(10):
         world.hangs_up(world.calls_in(f"a{number}", twiml=twiml(f"<Dial><Conference>{number}</Conference></Dial>")))
@@ -156,9 +156,9 @@ def test_what_is_let_go_of_is_gone_from_the_store_too(monkeypatch: pytest.Monkey
     for call in calls:
         world.passes(1)
         world.hangs_up(call)
-    monkeypatch.setattr(board_module, "KEPT", 2)
+    monkeypatch.setattr(board_module, "MAX_FINISHED", 2)
     rebuilt = EngineState()
     rebuilt.restore([*reversed(world.board.calls.values())])
     rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
-    assert rebuilt.gone() == (("call", calls[0]),)
+    assert rebuilt.removed() == (("call", calls[0]),)
     assert set(rebuilt.calls) == set(calls[1:])

@@ -6,38 +6,38 @@ import json
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.diagnostics.explain import explain
-from holdfast.voice.diagnostics.explain_player import player, troubles, without_parameters
-from holdfast.voice.model.commands import Admission, CreateCall, Instruction, ReserveSeat, Target
+from holdfast.voice.diagnostics.explain_player import newest_sound, recent_failures, without_parameters
+from holdfast.voice.model.commands import Admission, CreateCall, Instruction, ReserveParticipant, Target
 from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
 A, B, C = "CA1/main1/1.a", "CA1/main1/2.b", "CA1/main1/3.c"
 
 
-def entry(kind: str, **data: object) -> Entry:
-    return Entry(at=0.0, call="CA1", kind=kind, data=json.dumps(data))
+def entry(kind: str, **data: object) -> JournalEntry:
+    return JournalEntry(at=0.0, call="CA1", kind=kind, data=json.dumps(data))
 
 
 def test_only_the_newest_sound_of_a_player_counts() -> None:
-    assert player([]).heard() == "silence: nothing is played to it"
+    assert newest_sound([]).describe() == "silence: nothing is played to it"
     first, second = entry("PlaySound", token=A, source="a"), entry("PlaySound", token=B, source="b")
-    assert player([first, second, entry("StopSound", token=A)]).source == "b"
-    assert player([first, entry("SoundEnded", token=B)]).state == "asked"
-    assert player([first, entry("StopSound", token=A)]).heard() == "silence: nothing is played to it"
-    late = entry("PlaySound", token=C, source="builtin:music", meanwhile=A)
-    assert player([first, late]).until == "builtin:music"
-    assert player([first, entry("SoundEnded", token=A), late]).state == "ended"
-    assert player([first, second, late]).until == ""
+    assert newest_sound([first, second, entry("StopSound", token=A)]).source == "b"
+    assert newest_sound([first, entry("SoundEnded", token=B)]).state == "asked"
+    assert newest_sound([first, entry("StopSound", token=A)]).describe() == "silence: nothing is played to it"
+    late = entry("PlaySound", token=C, source="builtin:music", while_loading=A)
+    assert newest_sound([first, late]).until == "builtin:music"
+    assert newest_sound([first, entry("SoundEnded", token=A), late]).state == "ended"
+    assert newest_sound([first, second, late]).until == ""
 
 
 def test_the_sound_of_a_phone_that_rings_is_named() -> None:
     early = entry("PlaySound", token=A, source="leg:CA1")
-    assert player([early]).heard().startswith("what the phone of CA1 sends before it answers")
+    assert newest_sound([early]).describe().startswith("what the phone of CA1 sends before it answers")
 
 
 def test_sounds_are_named_in_words() -> None:
     def heard(source: str) -> str:
-        return player([entry("PlaySound", token=A, source=source)]).heard()
+        return newest_sound([entry("PlaySound", token=A, source=source)]).describe()
 
     assert heard("builtin:beep") == "a beep, played to it alone"
     assert heard("ringing:fr") == "ringing, played to it alone"
@@ -51,11 +51,11 @@ def test_a_sound_that_a_wait_url_answers_with_is_named_by_its_url() -> None:
     playing = entry("PlaySound", token=A, source="clip:sound-1")
     for asked in (f"{url}?CallSid=CA1&From=a", url):
         fetched = entry("DocumentFetched", token=B, url=asked, clip="sound-1")
-        assert player([fetched, playing]).heard() == f"{url}, played to it alone"
+        assert newest_sound([fetched, playing]).describe() == f"{url}, played to it alone"
     kept = entry("DocumentFetched", token=B, url=f"{url}?set=2&CallSid=CA1&From=a", clip="sound-1")
-    assert player([kept, playing]).heard() == f"{url}?set=2, played to it alone"
+    assert newest_sound([kept, playing]).describe() == f"{url}?set=2, played to it alone"
     other = entry("DocumentFetched", token=B, url=url, clip="sound-2")
-    assert player([other, entry("DocumentFetched", token=B, url=url), playing]).heard().startswith("sound-1,")
+    assert newest_sound([other, entry("DocumentFetched", token=B, url=url), playing]).describe().startswith("sound-1,")
 
 
 def test_urls_are_shown_as_their_owner_wrote_them() -> None:
@@ -66,13 +66,13 @@ def test_urls_are_shown_as_their_owner_wrote_them() -> None:
         "http://a/b?x=1 answered with 404"
     )
     assert without_parameters("http://a/b?x=1: what") == "http://a/b?x=1: what"
-    missed = entry("DocumentMissed", code=11202, message="http://a/b?CallSid=CA1: nobody listens there")
-    assert troubles([missed]) == ["error 11202: http://a/b: nobody listens there"]
+    missed = entry("DocumentFetchFailed", code=11202, message="http://a/b?CallSid=CA1: nobody listens there")
+    assert recent_failures([missed]) == ["error 11202: http://a/b: nobody listens there"]
 
 
 def test_the_newest_troubles_are_told_once_each() -> None:
     notes = [entry("LogNotification", code=n, log=n % 2, message="x") for n in (1, 2, 3, 4, 1)]
-    assert troubles(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]
+    assert recent_failures(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]
 
 
 def test_a_seat_that_is_only_reserved() -> None:
@@ -80,7 +80,9 @@ def test_a_seat_that_is_only_reserved() -> None:
     world.pages["https://app/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
     world.calls_in("alice", "https://app/room")
     account, bob = AccountSid("AC" + "0" * 32), CallSid("CA" + "b" * 32)
-    seat = ReserveSeat(call=bob, account=account, admission=Admission(name="room"), new_room=RoomSid("CF" + "0" * 32))
+    seat = ReserveParticipant(
+        call=bob, account=account, admission=Admission(name="room"), new_room=RoomSid("CF" + "0" * 32)
+    )
     world.tell(
         CreateCall(
             call=bob,
@@ -92,7 +94,7 @@ def test_a_seat_that_is_only_reserved() -> None:
             timeout_s=60,
             time_limit_s=60,
             send_digits="",
-            seat=seat,
+            reserve=seat,
         )
     )
     told = explain(world.call(bob), world.board, (), now=world.now)

@@ -12,16 +12,16 @@ from holdfast.voice.control.serialization import encode
 from holdfast.voice.diagnostics.ladder import ladder
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound, VerbBegan
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 
 CALL = CallSid("CA" + "1" * 32)
 
 
-def entry(kind: str, /, **data: object) -> Entry:
-    return Entry(at=100.25, call=CALL, kind=kind, data=json.dumps(data))
+def entry(kind: str, /, **data: object) -> JournalEntry:
+    return JournalEntry(at=100.25, call=CALL, kind=kind, data=json.dumps(data))
 
 
-def drawn(*entries: Entry) -> list[str]:
+def drawn(*entries: JournalEntry) -> list[str]:
     """The rungs, without the head."""
     return [line.strip() for line in ladder(CALL, [entry("Begin"), *entries]).splitlines()[5:]]
 
@@ -50,7 +50,7 @@ def test_a_sip_message_tells_where_it_wants_sound(sdp: str, sounds: list[str]) -
 
 
 def test_rungs_stand_in_the_order_of_time() -> None:
-    later = Entry(at=100.5, call=CALL, kind="LegAnswered", data="{}")
+    later = JournalEntry(at=100.5, call=CALL, kind="LegAnswered", data="{}")
     assert [line.split()[-1] for line in drawn(later, entry("LegRinging"))] == ["rings", "answered"]
 
 
@@ -71,7 +71,7 @@ def test_the_head_says_which_call_and_when() -> None:
         (entry("PlaySound", source="x", rounds=0), "♪ plays x again and again"),
         (entry("PlaySound", source="x", rounds=3), "♪ plays x 3 times"),
         (entry("PlaySound", source="x"), "♪ plays x"),
-        (entry("PlaySound", source="x", meanwhile=True), "♪ plays x, if its own sound has not begun"),
+        (entry("PlaySound", source="x", while_loading=True), "♪ plays x, if its own sound has not begun"),
         (entry("Beep", tone="entry"), "♪ a beep over it: somebody comes in"),
         (entry("Beep", tone="exit"), "♪ a beep over it: somebody goes out"),
         (entry("StopSound"), "♪ stops"),
@@ -97,7 +97,7 @@ def test_the_head_says_which_call_and_when() -> None:
         (entry("SomethingNew"), "SomethingNew"),
     ],
 )
-def test_a_line_and_its_rung(line: Entry, rung: str) -> None:
+def test_a_line_and_its_rung(line: JournalEntry, rung: str) -> None:
     (one,) = drawn(line)
     assert rung in one
     assert one.startswith("0.000")
@@ -135,7 +135,7 @@ def test_the_journal_of_a_whole_story_is_drawn() -> None:
         world.passes(dice.random())
         deed(child)
     lines = [
-        Entry(at=world.now, call=parent, kind=type(effect).__name__, data=encode(effect))
+        JournalEntry(at=world.now, call=parent, kind=type(effect).__name__, data=encode(effect))
         for effect in world.effects
         if isinstance(effect, PlaySound | StopSound | VerbBegan | LogNotification)
     ]

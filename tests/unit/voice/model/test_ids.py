@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.model.ids import CallSid, Token, derive, is_label, is_sid, owner
+from holdfast.voice.model.ids import CallSid, Token, call_of, derive, is_label, is_sid
 
 
 @given(seed=st.lists(st.text(), min_size=1))
@@ -34,4 +34,4 @@ def test_labels() -> None:
 
 
 def test_a_token_says_whose_it_is() -> None:
-    assert owner(Token("CA1/main1/2.3")) == CallSid("CA1")
+    assert call_of(Token("CA1/main1/2.3")) == CallSid("CA1")

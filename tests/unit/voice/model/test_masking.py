@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.model.masking import masked
+from holdfast.voice.model.masking import mask_passwords
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,15 @@ from holdfast.voice.model.masking import masked
     ],
 )
 def test_passwords_are_left_out_and_nothing_else(text: str, shown: str) -> None:
-    assert masked(text) == shown
-    assert masked(shown) == shown
-    assert json.loads(masked(json.dumps({"at": text})))["at"] == shown
+    assert mask_passwords(text) == shown
+    assert mask_passwords(shown) == shown
+    assert json.loads(mask_passwords(json.dumps({"at": text})))["at"] == shown
 
 
 @given(st.text(alphabet="abc:@/?#%.", min_size=1).filter(lambda text: "***" not in text))
 def test_text_without_signs_of_a_password_stays(text: str) -> None:
     if "//" not in text:
-        assert masked(text) == text
+        assert mask_passwords(text) == text
 
 
 def test_a_text_that_opens_and_never_closes_costs_little() -> None:
@@ -55,4 +55,4 @@ def test_a_text_that_opens_and_never_closes_costs_little() -> None:
         "sip:",
     )
     for piece in pieces:
-        assert len(masked(piece * 20_000 + " @ Password")) > 0
+        assert len(mask_passwords(piece * 20_000 + " @ Password")) > 0

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.model.timestamps import civil, rfc2822
+from holdfast.voice.model.timestamps import calendar_date, rfc2822
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAYS = st.integers((datetime(1, 1, 1, tzinfo=UTC) - EPOCH).days, (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).days)
@@ -15,7 +15,7 @@ DAYS = st.integers((datetime(1, 1, 1, tzinfo=UTC) - EPOCH).days, (datetime(9999,
 @given(day=DAYS)
 def test_every_day_has_its_date(day: int) -> None:
     date = EPOCH + timedelta(days=day)
-    assert civil(day) == (date.year, date.month, date.day)
+    assert calendar_date(day) == (date.year, date.month, date.day)
 
 
 @given(at=st.integers(0, 4_000_000_000), fraction=st.floats(0, 0.999))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.voice.model.ports import Entry
+from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.orphan_traces import MAX_BYTES, OrphanTraces
 
 
-def line(call: str, data: str = "") -> Entry:
-    return Entry(at=1.0, call=call, kind="sip", data=data)
+def line(call: str, data: str = "") -> JournalEntry:
+    return JournalEntry(at=1.0, call=call, kind="sip", data=data)
 
 
 def test_a_call_claims_its_own_lines_once_and_in_order() -> None:

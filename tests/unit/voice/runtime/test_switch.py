@@ -23,7 +23,7 @@ from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
-from holdfast.voice.model.ports import Entry, SipSeen, Snapshot, WebSeen
+from holdfast.voice.model.ports import JournalEntry, SipMessageTrace, Snapshot, WebhookTrace
 from holdfast.voice.runtime.switch import Switch
 
 pytestmark = pytest.mark.anyio
@@ -37,10 +37,10 @@ class Pages:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.failure: Exception | None = None
-        self.lines: list[Entry] = []
+        self.lines: list[JournalEntry] = []
         self.states: list[str] = []
 
-    async def commit(self, entries: Sequence[Entry], snapshots: Sequence[Snapshot]) -> None:
+    async def commit(self, entries: Sequence[JournalEntry], snapshots: Sequence[Snapshot]) -> None:
         await self.open.wait()
         if self.failure is not None:
             raise self.failure
@@ -56,7 +56,7 @@ class Pages:
     async def load(self, *, kept: int) -> Sequence[Snapshot]:
         return []
 
-    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Entry]:
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[JournalEntry]:
         return []
 
 
@@ -134,8 +134,8 @@ def call_in(request: WebRequest | None = None) -> ReceiveCall:
     )
 
 
-def seen(call: CallSid | None, text: str = "INVITE") -> SipSeen:
-    return SipSeen(call=call or CallSid(""), received=True, summary=text, peer="127.0.0.1:5060", text=text)
+def seen(call: CallSid | None, text: str = "INVITE") -> SipMessageTrace:
+    return SipMessageTrace(call=call or CallSid(""), received=True, summary=text, peer="127.0.0.1:5060", text=text)
 
 
 async def written(*doings: Callable[[Switch], None]) -> list[str]:
@@ -171,7 +171,9 @@ async def test_no_password_is_written() -> None:
     switch.post(call_in(WebRequest(url="http://user:hush@h/voice")))
     switch.record_trace(replace(seen(CALL), text="INVITE sip:bob:hush@192.0.2.1 SIP/2.0"))
     switch.record_trace(
-        WebSeen(call=CALL, kind="document", method="GET", url="http://h/", form=(), status=200, took_ms=1, body=body)
+        WebhookTrace(
+            call=CALL, kind="document", method="GET", url="http://h/", form=(), status=200, took_ms=1, body=body
+        )
     )
     await switch.settled()
     running.cancel()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.voice.model.commands import Role
-from holdfast.voice.model.errors import ContentTypeWrong, DocumentTooLarge, DocumentUnreadable, VoiceError
+from holdfast.voice.model.errors import ContentTypeInvalid, DocumentTooLarge, DocumentUnreadable, VoiceError
 from holdfast.voice.twiml.document import ALLOWED, MAX_BYTES, VERBS, Document, VerbNotAllowed, read, receive
 from holdfast.voice.twiml.verbs.flow import Pause, Redirect
 from holdfast.voice.twiml.verbs.play_say import Play, Say
@@ -54,7 +54,7 @@ def test_a_web_page_is_told_as_one_with_its_address(page: str) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "image/png", ""])
 def test_other_types_are_12300(kind: str) -> None:
-    with pytest.raises(ContentTypeWrong) as wrong:
+    with pytest.raises(ContentTypeInvalid) as wrong:
         received(kind)
     assert wrong.value.code == 12300
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import Seen
+from holdfast.voice.model.ports import RecordTrace
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
 )
@@ -34,7 +34,7 @@ class SipContext:
         account: AccountSid,
         media: RowsPort,
         post: Callable[[LegFact | ReceiveCall], None],
-        on_trace: Seen,
+        on_trace: RecordTrace,
         now: Callable[[], float],
         is_trusted_proxy: Callable[[str], bool],
     ) -> None:

@@ -6,7 +6,7 @@ import re
 import secrets
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import Seen, SipSeen
+from holdfast.voice.model.ports import RecordTrace, SipMessageTrace
 from holdfast.voice.sip.effects import MessageSeen, SessionId
 
 MAX_SESSIONS = 20_000
@@ -27,7 +27,7 @@ _OTHER_PROOF = re.compile(
 class SipTrace:
     """The calls of the latest sessions."""
 
-    def __init__(self, on_trace: Seen) -> None:
+    def __init__(self, on_trace: RecordTrace) -> None:
         self._on_trace = on_trace
         self._calls: dict[SessionId, CallSid] = {}
 
@@ -47,7 +47,7 @@ class SipTrace:
         """One message went over the wire."""
         again = " (again)" if message.repeated else ""
         self._on_trace(
-            SipSeen(
+            SipMessageTrace(
                 call=self.call_of(message.session),
                 received=message.direction == "in",
                 summary=f"{message.start_line} · {message.cseq}{again}",

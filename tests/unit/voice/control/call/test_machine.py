@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing.world import ACCOUNT, World, twiml
-from holdfast.voice.control.call.step import digits_sound, limit_timer, ring_timer
+from holdfast.voice.control.call.step import digits_token, limit_timer, ring_timer
 from holdfast.voice.model.commands import (
     Callback,
     ChangeCall,
@@ -97,7 +97,7 @@ def test_touch_tones_are_cut_off_by_a_redirect_and_their_end_means_nothing_then(
     instruction = Instruction(twiml=twiml("<Play>http://x/a.mp3</Play>"), fallback=WebRequest(url=URL))
     world.tell(RedirectCall(call=call, instruction=instruction))
     assert world.ear(call) == "http://x/a.mp3"
-    world.tell(SoundEnded(token=digits_sound(call)))
+    world.tell(SoundEnded(token=digits_token(call)))
     assert world.ear(call) == "http://x/a.mp3"
 
 
@@ -106,7 +106,7 @@ def test_touch_tones_end_with_the_call() -> None:
     call = placed(world, digits="123")
     world.answers(call)
     world.hangs_up(call)
-    assert StopSound(token=digits_sound(call)) in world.effects
+    assert StopSound(token=digits_token(call)) in world.effects
     assert world.playing == {}
 
 
@@ -168,7 +168,7 @@ def test_the_callers_name_is_told_when_it_is_known() -> None:
             to="+2",
             instruction=Instruction(request=request),
             caller_name="Ann",
-            extra=(("SipCallId", "x"),),
+            extra_params=(("SipCallId", "x"),),
         )
     )
     assert world.asked[0]["CallerName"] == "Ann"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from holdfast.voice.media.codec.wav import HEADER_BYTES, wav_header
 from holdfast.voice.media_process.control_link import recording_messages as words
-from holdfast.voice.model.effects import ChangeCapture, EraseCapture, StartCapture, StopCapture, Voices
+from holdfast.voice.model.effects import CaptureChannels, ChangeCapture, EraseCapture, StartCapture, StopCapture
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
 from holdfast.voice.runtime.recordings.recorder import Recorder, finish_file
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 TAPE = RecordingSid("RE" + "1" * 32)
 ACCOUNT = AccountSid("AC" + "0" * 32)
-VOICES: Voices = (((CallSid("CA1"), "says"),),)
+VOICES: CaptureChannels = (((CallSid("CA1"), "says"),),)
 FRAMES = 60
 
 
@@ -122,7 +122,7 @@ async def test_a_recording_from_its_beginning_to_its_file(tmp_path: Path) -> Non
         bench = Bench(tmp_path / "recordings", tasks)
         assert await bench.recorder.open() == []
         assert (tmp_path / "recordings").stat().st_mode & 0o777 == 0o700
-        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES, quiet_s=5))
+        bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES, silence_s=5))
         bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="off"))
         bench.recorder.handle(words.TapQuiet(recording=TAPE))
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=True))
@@ -148,7 +148,7 @@ async def test_nothing_but_silence_is_kept_when_nothing_is_to_be_cut_off(
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
-        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
+        bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=trim))
         bench.closed(first=None, last=None)
     assert bench.told[-1] == CaptureEnded(recording=TAPE, duration_s=seconds)
@@ -157,7 +157,7 @@ async def test_nothing_but_silence_is_kept_when_nothing_is_to_be_cut_off(
 async def test_one_that_ended_by_itself_keeps_what_was_written(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
-        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
+        bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         bench.closed(error="No space left on device")
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=False))
     assert bench.told[1:] == [CaptureEnded(recording=TAPE, duration_s=1.2, error="No space left on device")]
@@ -166,7 +166,7 @@ async def test_one_that_ended_by_itself_keeps_what_was_written(tmp_path: Path) -
 async def test_a_media_process_that_goes_leaves_what_it_wrote(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
-        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
+        bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         assert not await bench.recorder.drained(timeout_s=0.01)
         bench.recorder.media_lost()
         bench.closed()
@@ -178,7 +178,7 @@ async def test_a_media_process_that_goes_leaves_what_it_wrote(tmp_path: Path) ->
 async def test_a_file_that_never_came_is_a_failure(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
-        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
+        bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         (tmp_path / f"{TAPE}.part").unlink()
         bench.closed()
     assert bench.told[-1] == CaptureEnded(recording=TAPE, duration_s=0.0, error="No such file or directory")
@@ -208,13 +208,13 @@ async def test_only_recordings_have_a_path(tmp_path: Path, name: str) -> None:
 
 async def test_what_changes_before_it_begins_counts_from_its_first_sample(tmp_path: Path) -> None:
     """A change leaves at once, a beginning when the journal has it."""
-    nobody: Voices = ((),)
+    nobody: CaptureChannels = ((),)
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
-        bench.recorder.carry_out(ChangeCapture(recording=TAPE, voices=nobody))
+        bench.recorder.carry_out(ChangeCapture(recording=TAPE, channels=nobody))
         bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="silent"))
         assert bench.media.asked == []
-        bench.recorder.carry_out(StartCapture(recording=TAPE, voices=VOICES))
+        bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         opened, changed = bench.media.asked
         assert isinstance(opened, words.OpenTap)
         assert opened.voices == nobody

@@ -9,10 +9,10 @@ from contextlib import nullcontext
 import pytest
 
 from holdfast.voice.control.entities import Recording, RecordingStatus
-from holdfast.voice.model.commands import DeleteRecording, ForgetRecording, RecordingTerms
+from holdfast.voice.model.commands import DeleteRecording, ForgetRecording, RecordingOptions
 from holdfast.voice.model.effects import Effect, EraseCapture
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
-from holdfast.voice.model.ports import Entry, Snapshot
+from holdfast.voice.model.ports import JournalEntry, Snapshot
 from holdfast.voice.runtime.recordings.retention import KNOWN_DAYS, due_commands, sweep
 from holdfast.voice.runtime.switch import Switch
 
@@ -28,7 +28,7 @@ def aged(days: float, status: RecordingStatus = RecordingStatus.COMPLETED) -> Re
         account=AccountSid("AC" + "0" * 32),
         call=CallSid("CA" + "0" * 32),
         room=None,
-        terms=RecordingTerms(source="OutboundAPI"),
+        options=RecordingOptions(source="OutboundAPI"),
         channels=1,
         status=status,
         created_at=NOW - 1000 * DAY_S,
@@ -69,7 +69,7 @@ class Notes:
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
 
-    async def commit(self, entries: Iterable[Entry], snapshots: Iterable[Snapshot]) -> None:
+    async def commit(self, entries: Iterable[JournalEntry], snapshots: Iterable[Snapshot]) -> None:
         self.kept |= {each.sid: each.data for each in snapshots}
 
     def trouble(self) -> str | None:
@@ -81,7 +81,7 @@ class Notes:
     async def load(self, *, kept: int) -> list[Snapshot]:
         return []
 
-    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[Entry]:
+    async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> list[JournalEntry]:
         return []
 
 

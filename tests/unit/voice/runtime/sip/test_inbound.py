@@ -86,7 +86,7 @@ def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
     answer = AnsweringDocument(instruction=Instruction(twiml="<Response/>"), sip_domain_sid="SD1")
     headers = (("Diversion", "<sip:+15550100999@c.example>"), ("X-Ticket", "7"), ("Subject", "none of ours"))
     command = receive_call(CallSid("CA1"), AccountSid("AC1"), invited(*headers), answer, HERE)
-    assert command.extra == (
+    assert command.extra_params == (
         ("ForwardedFrom", "+15550100999"),
         ("SipCallId", "call-id"),
         ("SipDomain", "office.example.com"),

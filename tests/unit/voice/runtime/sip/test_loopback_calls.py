@@ -107,7 +107,7 @@ def test_a_call_comes_back_with_what_is_told_of_it() -> None:
     assert arrival is not None
     command = arrival.command
     assert (command.call, command.account, command.from_, command.to) == (IN, ACCOUNT, "client:alice", "+15550100")
-    assert command.extra == (("customerId", "acme"), ("Param_Ticket", "9"))
+    assert command.extra_params == (("customerId", "acme"), ("Param_Ticket", "9"))
     assert command.instruction == ANSWER.instruction
 
 
@@ -120,7 +120,7 @@ def test_a_number_of_ours_is_answered_by_its_document(to: str) -> None:
     arrival = made.claim(IN, invited(sent.headers))
     assert arrival is not None
     command = arrival.command
-    assert (command.call, command.from_, command.to, command.extra) == (IN, "+15550199", OFFICE, ())
+    assert (command.call, command.from_, command.to, command.extra_params) == (IN, "+15550199", OFFICE, ())
     assert (command.instruction, command.callback) == (OFFICE_ANSWER.instruction, OFFICE_ANSWER.callback)
     assert command.phone_number_sid == OFFICE_ANSWER.phone_number_sid
 
@@ -148,7 +148,7 @@ def test_by_default_it_is_told_its_own_sid_and_our_account() -> None:
     made = loopback_calls()
     command = made.claim(IN, invited(destination(made).headers))
     assert command is not None
-    assert (command.command.to, command.command.extra) == (SHOP, (("customerId", ACCOUNT),))
+    assert (command.command.to, command.command.extra_params) == (SHOP, (("customerId", ACCOUNT),))
 
 
 def test_a_word_is_good_once_and_another_never() -> None:

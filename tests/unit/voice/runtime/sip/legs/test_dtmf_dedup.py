@@ -109,10 +109,10 @@ def test_a_press_heard_after_its_info_counted_is_the_same_key(after_s: float, co
     assert keys.handle_audio_digit("1", 10.0 + after_s), "one INFO is one press"
 
 
-KEYED = st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.02, 0.6))
+DIGIT_ROLES = st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.02, 0.6))
 
 
-@given(st.lists(KEYED, max_size=8), st.lists(KEYED, max_size=8), st.floats(0.0, 0.4), st.booleans())
+@given(st.lists(DIGIT_ROLES, max_size=8), st.lists(DIGIT_ROLES, max_size=8), st.floats(0.0, 0.4), st.booleans())
 def test_whatever_a_phone_does_each_key_counts_once_and_in_order(
     by_info: list[tuple[str, bool, float]], both: list[tuple[str, bool, float]], apart_s: float, events_agreed: bool
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import SipSeen, Trace
+from holdfast.voice.model.ports import SipMessageTrace, Trace
 from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace
 from holdfast.voice.sip.effects import Address, MessageSeen, SessionId
 
@@ -27,7 +27,7 @@ def shown(*lines: str) -> str:
         )
     )
     (told,) = seen
-    assert isinstance(told, SipSeen)
+    assert isinstance(told, SipMessageTrace)
     return told.text
 
 
