@@ -131,10 +131,10 @@ def _hears(
     if held:
         return MUSIC
     if call.sid in phones:
-        # A phone that holds takes no sound from us.
+        # A phone that holds receives no audio from us.
         return None
     if room is not None:
-        others = [one for one in conference_planner.others(call.sid, room) if one.coaches in (None, call.sid)]
+        others = [other for other in conference_planner.others(call.sid, room) if other.coaches in (None, call.sid)]
         if room.conference.status == "init":
             return MUSIC
         if any(not (other.hold or other.muted or other.call in phones) for other in others):
@@ -171,7 +171,7 @@ def _why_not(
     if ends:
         refusal = legs_planner.unknown_continuation(data.continue_url)
         return refusal.why, refusal.fix
-    return "it is in no conference and talks to nobody", conference_planner.HOW_TO_JOIN
+    return "it is in no conference and talks to no other party", conference_planner.HOW_TO_JOIN
 
 
 class CallOverview:
@@ -201,23 +201,23 @@ class CallOverview:
         return call_views(self._with_own_records(data))
 
     async def _read(self) -> OverviewInput:
-        # In the order a call goes through them, one after the other: one that goes on meanwhile is seen at least once.
+        # In the order of a call's progress, one by one: a call that progresses meanwhile is seen at least once.
         listed = [await self._account.calls(status=status) for status in ("queued", "ringing", "in-progress")]
         conferences = await self._account.conferences()
-        members = await gather("list participants", [self._account.participants(one.sid) for one in conferences])
+        members = await gather("list participants", [self._account.participants(live.sid) for live in conferences])
         queues = await self._account.queues()
         waiting = await gather("list queue members", [self._account.members(sid) for sid, _ in queues])
         return OverviewInput(
             calls=_deduplicated(call for calls in listed for call in calls),
             rooms=tuple(
-                RoomSnapshot(conference=one, participants=tuple(inside))
-                for one, inside in zip(conferences, members, strict=True)
+                RoomSnapshot(conference=live, participants=tuple(inside))
+                for live, inside in zip(conferences, members, strict=True)
             ),
             queues={call: name for (_, name), calls in zip(queues, waiting, strict=True) for call in calls},
             holds={},
             phone_holds={},
             pairs={},
-            audio_quality={one.call: one for one in await self._account.audio_quality()},
+            audio_quality={quality.call: quality for quality in await self._account.audio_quality()},
             continue_url=self._continue_url,
         )
 

@@ -114,10 +114,10 @@ BY_PHONE = "phone"
 def phone_hold(*, id: HoldId, call: CallSid, since: float) -> tuple[Hold, tuple["RecordEvent", ...]]:
     """Return a hold by the phone of the call. Its owner is the call itself, and its peers hear music meanwhile."""
     hold = Hold(id=id, call=call, asked_at=since, held_at=since, status=Status.HELD, by=BY_PHONE, way=WayName.PHONE)
-    return hold, (RecordEvent(kind="held", detail="the phone itself holds"),)
+    return hold, (RecordEvent(kind="held", detail="the phone holds"),)
 
 
-# What a hold is told.
+# Messages to a hold.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +195,7 @@ class MusicFailed:
 Message = Begin | HoldConfirmed | Refuse | CallEnded | Fail | Resume | HoldEnded | StillHeld | Remind | MusicFailed
 
 
-# What a hold wants done.
+# Effects of a hold.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,17 +44,17 @@ class PhoneHolds:
 
     async def check(self) -> None:
         """Record the phone holds that began and ended since the last check. Raises: AccountError."""
-        holding = {one.call: one for one in await self._account.phone_holds()}
+        holding = {report.call: report for report in await self._account.phone_holds()}
         known = self._hold_log.phone_holds()
         for call, hold in known.items():
             if call in holding and holding[call].since <= hold.asked_at:
                 continue
-            told = await self._account.call(call)
+            call_now = await self._account.call(call)
             ended: Message = CallEnded(why="the party hung up")
-            if told is not None and told.live:
-                ended = HoldEnded(why="the phone took the call back")
+            if call_now is not None and call_now.live:
+                ended = HoldEnded(why="the phone resumed the call")
             await self._hold_log.handle(hold.id, ended)
         known = self._hold_log.phone_holds()
-        for call, one in holding.items():
+        for call, report in holding.items():
             if call not in known:
-                await self._hold_log.open_phone_hold(self._new_id(), call, since=one.since)
+                await self._hold_log.open_phone_hold(self._new_id(), call, since=report.since)

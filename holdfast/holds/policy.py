@@ -86,7 +86,7 @@ Decision = ResumeHold | EndHeldCall | RemindOwner
 def why_not_hold(policy: Policy, by: str | None) -> str | None:
     """Return why this person may not hold; None when they may."""
     if policy.holders is not None and by not in policy.holders:
-        return f"{by or 'nobody in particular'} is not among those who may hold calls"
+        return "anonymous callers may not hold calls (pass `by`)" if by is None else f"{by} may not hold calls"
     return None
 
 
@@ -95,7 +95,7 @@ def why_not_resume(policy: Policy, hold: Hold, by: str | None) -> str | None:
     if policy.only_owner_resumes and hold.by is not None and by != hold.by:
         return f"this hold belongs to {hold.by}, and only its owner may resume it"
     if policy.holders is not None and by not in policy.holders:
-        return f"{by or 'nobody in particular'} is not among those who may resume calls"
+        return "anonymous callers may not resume calls (pass `by`)" if by is None else f"{by} may not resume calls"
     return None
 
 
@@ -108,7 +108,7 @@ def due(policy: Policy, hold: Hold, situation: HoldSituation, now: float) -> Dec
         and situation.alone_since is not None
         and now - situation.alone_since >= policy.alone_limit_s
     ):
-        decision = _follow(policy.on_alone, f"everybody else left {now - situation.alone_since:.0f} s ago")
+        decision = _follow(policy.on_alone, f"all other parties left {now - situation.alone_since:.0f} s ago")
         if decision is not None:
             return decision
     if situation.owner_left and situation.others > 0:

@@ -94,7 +94,7 @@ class Reconciler:
                     hold.id,
                     CallEnded(why="the party has left the conference")
                     if over
-                    else HoldEnded(why="somebody else took the party off hold"),
+                    else HoldEnded(why="another client resumed the party"),
                 )
             return
         self._unexpected.pop(hold.id, None)
@@ -128,11 +128,11 @@ class Reconciler:
         if legs is None:
             return True
         if pair is None:
-            await self._end(hold, goes_on=await self._is_live(hold.call))
+            await self._end(hold, continues=await self._is_live(hold.call))
             return True
         if pair.over:
             await legs.clean_up()
-            await self._end(hold, goes_on=isinstance(next_document(pair, hold.call), ContinueDocument))
+            await self._end(hold, continues=isinstance(next_document(pair, hold.call), ContinueDocument))
             return True
         if not await self._is_live(hold.call):
             await legs.handle_call_ended(hold.call)
@@ -141,20 +141,20 @@ class Reconciler:
         other = pair.other(hold.call).call
         if not await self._is_live(other):
             await legs.handle_call_ended(other)
-            await self._end(hold, goes_on=isinstance(next_document(pair, hold.call), ContinueDocument))
+            await self._end(hold, continues=isinstance(next_document(pair, hold.call), ContinueDocument))
             return True
         if not await legs.is_queued(hold.call):
             if self._confirm_unexpected(hold) and await legs.resumed_elsewhere(hold.call):
                 await self._release(pair)
             elif self._is_confirmed(hold):
                 await legs.handle_call_ended(hold.call)
-                await self._hold_log.handle(hold.id, HoldEnded(why="somebody else moved the party"))
+                await self._hold_log.handle(hold.id, HoldEnded(why="another client moved the party"))
             return True
         self._unexpected.pop(hold.id, None)
         return False
 
-    async def _end(self, hold: Hold, *, goes_on: bool) -> None:
-        await self._hold_log.handle(hold.id, other_party_left(goes_on=goes_on))
+    async def _end(self, hold: Hold, *, continues: bool) -> None:
+        await self._hold_log.handle(hold.id, other_party_left(continues=continues))
 
     async def _is_live(self, call: CallSid) -> bool:
         seen = await self._executor.account.call(call)
@@ -176,8 +176,8 @@ class Reconciler:
                 return
 
 
-def other_party_left(*, goes_on: bool) -> CallEnded | HoldEnded:
+def other_party_left(*, continues: bool) -> CallEnded | HoldEnded:
     """Return the message that ends a hold when the party at the other end has left."""
-    if goes_on:
-        return HoldEnded(why="the other party hung up; the call went on to what comes after")
+    if continues:
+        return HoldEnded(why="the other party hung up; the call continued with its next document")
     return CallEnded(why="the other party hung up, and so the call was ended")

@@ -147,7 +147,7 @@ class Holds:
                 try:
                     existing = await self._executor.reconcile(existing)
                 except AccountUnreachable:
-                    # What we know is all there is to say.
+                    # The last known status is all that can be returned.
                     return existing
                 if existing.active:
                     return existing
@@ -174,7 +174,7 @@ class Holds:
         if current.way is WayName.PHONE and current.active:
             raise HoldRefused(
                 "the party's own phone holds, and only it can take the call back",
-                fix="Ask the party to press Hold again; a hold of ours on the same call is a hold of its own.",
+                fix="Ask the party to press Hold again; a hold of ours on the same call is a separate hold.",
                 hold=current.id,
             )
         async with self._executor.lock(current.call):
@@ -237,7 +237,7 @@ class Holds:
     def continue_url(self) -> str:
         """Return the `action` for an application's own `<Dial>`. Raises: BadInput without a public_url."""
         if self.documents is None:
-            raise BadInput("there is no address of ours: Holds(…, public_url=…) was not given")
+            raise BadInput("this service has no public URL: Holds(…, public_url=…) was not given")
         return self.documents.continue_url()
 
     async def add_child(self, parent: CallSid, child: CallSid, *, after: str | None) -> None:
@@ -257,7 +257,7 @@ class Holds:
             await self.legs.apply_continuation(call, result)
             held = self.hold_log.of_call(call)
             if held is not None and result.music_failed is not None:
-                why = f"{result.music_failed} cannot be heard; the account's own music takes its place"
+                why = f"{result.music_failed} cannot be played; the account's own music takes its place"
                 await self.hold_log.handle(held.id, MusicFailed(why=why))
             await self._end_holds(result.pair, gone=result.ended_call)
 
@@ -294,14 +294,14 @@ class Holds:
             if party.call == gone:
                 message: Message = CallEnded(why="the party hung up")
             elif pair.over:
-                message = other_party_left(goes_on=isinstance(next_document(pair, party.call), ContinueDocument))
+                message = other_party_left(continues=isinstance(next_document(pair, party.call), ContinueDocument))
             elif not party.held:
-                message = HoldEnded(why="the account let the call wait no longer; both parties are together again")
+                message = HoldEnded(why="the account ended the wait; both parties are together again")
             else:
                 continue
             await self.hold_log.handle(hold.id, message)
 
-    # Looking.
+    # Reads.
 
     async def get(self, hold: str) -> Hold:
         """Return a hold by its id. Raises: HoldUnknown, BadInput."""
@@ -374,9 +374,9 @@ class Holds:
             stack.push_async_callback(self.account.close)
             await self.load()
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            looking = group.create_task(self._reconciler.run(), name="holds: look after what is held")
-            stack.callback(looking.cancel)
-            phones = group.create_task(self._phone_holds.run(), name="holds: look at phones that hold")
+            checks = group.create_task(self._reconciler.run(), name="holds: reconcile")
+            stack.callback(checks.cancel)
+            phones = group.create_task(self._phone_holds.run(), name="holds: phone holds")
             stack.callback(phones.cancel)
             stack.callback(self.hold_log.close)
             self._running = stack.pop_all()
@@ -388,7 +388,7 @@ class Holds:
         self._home_loop.check()
         running, self._running = self._running, None
         if running is not None:
-            # Whatever ended the block is the caller's to see as it is, not as part of a group.
+            # The caller sees the error that ended the block as it is, not as part of a group.
             await running.__aexit__(None, None, None)
             await self.hold_log.flush()
             self.hold_log.log_lost()

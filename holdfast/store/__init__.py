@@ -1,1 +1,1 @@
-"""This package keeps what the engine and the product must remember, in one SQL database."""
+"""Keep what the engine and the product must remember, in one SQL database."""

@@ -59,7 +59,7 @@ def _create(path: Path) -> None:
         # A link, unlike a rename, never replaces the account another process has just made.
         os.link(temporary, path)
     except FileExistsError:
-        pass  # somebody else was first: theirs is the account
+        pass  # another process was first: its account is used
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -164,7 +164,7 @@ class Database:
         """Return when the write is committed, or late. Raises: SQLAlchemyError, when it failed before that."""
         try:
             await asyncio.wait((write.done,), timeout=max(0.0, WRITE_WAIT_S - self._age()))
-            while not write.done.done() and self._age() < WRITE_WAIT_S:  # what was oldest is written meanwhile
+            while not write.done.done() and self._age() < WRITE_WAIT_S:  # the oldest write is committed meanwhile
                 await asyncio.wait((write.done,), timeout=WRITE_WAIT_S - self._age())
         finally:
             write.detached = not write.done.done()
@@ -173,7 +173,7 @@ class Database:
         elif self._late_since is None:
             self._late_since = asyncio.get_running_loop().time() - self._age()
             log.warning(
-                "the store has not written for %.0f ms: what is decided is carried out, and written later, in order",
+                "the store has not written for %.0f ms: decisions take effect now, and are written later, in order",
                 self._age() * 1000,
             )
 
@@ -222,9 +222,11 @@ class Database:
         if self._pending:
             unwritten = Counter(each for write in self._pending for each in _tables(write.statements))
             summary = ", ".join(f"{number} of {table}" for table, number in sorted(unwritten.items()))
-            log.error("the store ends without what it could not write, %s: %s", summary, self.trouble() or "it is late")
+            log.error(
+                "the store closes without what it could not write, %s: %s", summary, self.trouble() or "it is late"
+            )
 
-    # --- within -----------------------------------------------------------------------------------------
+    # Internals.
 
     def _age(self) -> float:
         """Return how long the oldest write has waited. Units: seconds."""
@@ -244,9 +246,11 @@ class Database:
                     self._log_trouble()
             elif code in STORE_ERRORS:
                 self._fail(error, group)
-            elif len(group) > 1:  # one of them is at fault; the others must not suffer
+            elif len(group) > 1:  # one of them fails; the others must be written
                 for write in group:
-                    if self._pending and self._pending[0] is write:  # else the store fails, and it keeps its place
+                    if (
+                        self._pending and self._pending[0] is write
+                    ):  # else the store fails, and the write keeps its place
                         await self._commit(writer, (write,))
             elif group:
                 known = isinstance(error, SQLAlchemyError)
@@ -265,7 +269,7 @@ class Database:
         """Handle a failing store: callers that wait get the error; detached writes stay, and are tried again."""
         self._failure = str(getattr(error, "orig", error))
         self._log_trouble()
-        for write in [one for one in self._pending if not one.detached]:
+        for write in [waiting for waiting in self._pending if not waiting.detached]:
             self._end(write, error)
             self._pending.remove(write)
 
@@ -273,7 +277,7 @@ class Database:
         if write.done.done():
             return
         if write.detached:
-            log.error("what was to be written late is lost, %s: %s", ", ".join(_tables(write.statements)), error)
+            log.error("a late write is lost, %s: %s", ", ".join(_tables(write.statements)), error)
             write.done.cancel()
         else:
             write.done.set_exception(error)
@@ -287,14 +291,14 @@ class Database:
         if not self._trouble_logged:
             self._trouble_logged = True
             why = self.trouble()
-            log.error("the store is in trouble, calls go on and no new hold begins: %s", why)
+            log.error("the store is in trouble, calls continue and no new hold begins: %s", why)
 
     def _recovered(self) -> None:
         self._failure = None
         if self._age() > WRITE_WAIT_S:
             return
         if self._late_since is not None or self._trouble_logged:
-            log.warning("the store takes what it is given again")
+            log.warning("the store accepts writes again")
         self._late_since, self._trouble_logged = None, False
 
 
@@ -312,7 +316,7 @@ async def open_database(
     With `readers`, rows that they cannot read are set aside first. A process that keeps the store open for long has the
     file `watched`; of the processes that have it open, one.
     """
-    engine = create_engine(f"sqlite:///{path}", hide_parameters=True)  # or errors would show what was to be kept
+    engine = create_engine(f"sqlite:///{path}", hide_parameters=True)  # or errors would show the values
     event.listen(engine, "connect", prepare)
     try:
         try:
@@ -351,7 +355,7 @@ async def open_database(
 
 async def _watch(database: Database, path: Path) -> None:
     """Check until cancelled that the file is still the one that was opened."""
-    await database.read(text("SELECT count(*) FROM sqlite_master"))  # from here on its two companions are there
+    await database.read(text("SELECT count(*) FROM sqlite_master"))  # from here on its -wal and -shm exist
     watch, first = await asyncio.to_thread(FileWatch, path), True
     while True:
         if watch.next_mark is not None and database.trouble() is None:
@@ -371,7 +375,7 @@ def _prepare_file(path: Path) -> None:
     Raises: DatabaseInvalid, OSError, sqlite3.Error, SQLAlchemyError.
     """
     with suppress(FileExistsError):
-        # Passwords of lines and trunks are in it. SQLite gives the files beside it the same mode.
+        # It has passwords of lines and trunks. SQLite gives the files beside it the same mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(path, timeout=OPEN_S, isolation_level=None)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -385,7 +389,7 @@ def _prepare_file(path: Path) -> None:
         if version == 0 and tables:
             raise DatabaseInvalid(f"{path}: is a database of another program. Give another file by --store.")
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("BEGIN IMMEDIATE")  # all of it or nothing, and once, though two processes make it
+        connection.execute("BEGIN IMMEDIATE")  # all or nothing, and once, though two processes create it
         for table in METADATA.sorted_tables:
             indexes = (CreateIndex(each, if_not_exists=True) for each in table.indexes)
             parts: list[ExecutableDDLElement] = [CreateTable(table, if_not_exists=True), *indexes]

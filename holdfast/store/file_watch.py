@@ -54,7 +54,7 @@ class FileWatch:
                 what = "was removed or moved away" if now is None else "was replaced by another file"
                 return f"the store's file {file} {what} while it was open: {_REMEDY}"
         mark = _mark(self._path)
-        known_marks = [*self._marks, self.next_mark]  # of one that is being written it is not known when it is
+        known_marks = [*self._marks, self.next_mark]  # the next mark may be in the file already
         if mark is not None and mark in known_marks:
             self._mismatches = 0
             if mark in self._marks:

@@ -56,14 +56,14 @@ class SqlJournal:
             statements.append(Statement(sql=_INSERT, rows=rows))
         newest = {(snapshot.noun, snapshot.sid): snapshot for snapshot in snapshots}
         kept = [
-            {"noun": one.noun, "sid": one.sid, "data": one.data, "over_at": one.over_at}
-            for one in newest.values()
-            if one.data
+            {"noun": newer.noun, "sid": newer.sid, "data": newer.data, "over_at": newer.over_at}
+            for newer in newest.values()
+            if newer.data
         ]
         if kept:
             statements.append(Statement(sql=_UPSERT, rows=kept))
-        for (noun, sid), one in newest.items():
-            if not one.data:
+        for (noun, sid), snapshot in newest.items():
+            if not snapshot.data:
                 statements += _deletions(noun, sid)
         if statements:
             async with as_store_failed():
@@ -75,7 +75,7 @@ class SqlJournal:
         Raises: StoreFailed.
         """
         columns = (SNAPSHOTS.c.noun, SNAPSHOTS.c.sid, SNAPSHOTS.c.data, SNAPSHOTS.c.over_at)
-        # One more than is kept: the newest of those that are not.
+        # One more than is kept: the newest that is left out.
         over = select(*columns).where(SNAPSHOTS.c.over_at.is_not(None)).order_by(*NEWEST_FIRST).limit(kept + 1)
         async with as_store_failed():
             [(newest_row,)] = await self._database.read(
@@ -88,7 +88,7 @@ class SqlJournal:
             place = tuple_(SNAPSHOTS.c.over_at, SNAPSHOTS.c.noun, SNAPSHOTS.c.sid)
             self._prunable = (
                 select(SNAPSHOTS.c.noun, SNAPSHOTS.c.sid)
-                # What is written from now on is on the board, whatever the clock said when it ended.
+                # Later rows belong to the running engine, whatever the clock said when they ended.
                 .where(place <= (first_out.over_at, first_out.noun, first_out.sid), ROWID.op("<=")(newest_row))
                 .order_by(*(column.asc() for column in place.clauses))
                 .limit(PRUNE_BATCH)

@@ -65,10 +65,10 @@ def set_aside_unreadable(path: Path, readers: Readers) -> None:
         connection.text_factory = bytes
         checked = 0
         found: list[UnreadableRow] = []
-        for one in _all_rows(connection, readers):
+        for row in _all_rows(connection, readers):
             checked += 1
-            if one is not None:
-                found.append(one)
+            if row is not None:
+                found.append(row)
         if not found:
             return
         command = f'sqlite3 {path} "SELECT * FROM set_aside"'
@@ -79,8 +79,8 @@ def set_aside_unreadable(path: Path, readers: Readers) -> None:
                 f"(or what `sqlite3 {path} .recover` saves), or give another file by --store."
             )
         _move(connection, found)
-    for one in found[:MAX_LOGGED]:
-        log.error("the store could not read %s, and goes on without it: %s", one.what, one.why)
+    for row in found[:MAX_LOGGED]:
+        log.error("the store could not read %s, and continues without it: %s", row.what, row.why)
     if len(found) > MAX_LOGGED:
         log.error("the store could not read %d more", len(found) - MAX_LOGGED)
     log.error("%d rows were set aside, whole; look at them by: %s", len(found), command)
@@ -169,15 +169,16 @@ def _read_pair(parent: Any, record: Any) -> object:
 def _move(connection: sqlite3.Connection, found: list[UnreadableRow]) -> None:
     """Move the rows into their own table, all or none."""
     connection.execute("BEGIN IMMEDIATE")
-    for one in found:
-        cursor = connection.execute(f"SELECT * FROM {one.table} WHERE rowid = ?", (one.rowid,))  # a name of ours
+    for unreadable in found:
+        table, rowid = unreadable.table, unreadable.rowid
+        cursor = connection.execute(f"SELECT * FROM {table} WHERE rowid = ?", (rowid,))  # a name of ours
         row = cursor.fetchone()
         record = {column[0]: _plain(value) for column, value in zip(cursor.description, row, strict=True)}
         connection.execute(
             "INSERT INTO set_aside (at, from_table, what, why, record) VALUES (?, ?, ?, ?, ?)",
-            (time.time(), one.table, one.what, one.why, json.dumps(record)),
+            (time.time(), table, unreadable.what, unreadable.why, json.dumps(record)),
         )
-        connection.execute(f"DELETE FROM {one.table} WHERE rowid = ?", (one.rowid,))
+        connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
     connection.execute("COMMIT")
 
 

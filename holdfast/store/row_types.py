@@ -81,7 +81,7 @@ def _any_of(checks: list[Check]) -> Check:
             return None
         return next(
             (problem for problem in problems if "." in problem), problems[0]
-        )  # the one that looked inside knows best
+        )  # prefer the check that looked inside
 
     return check
 
@@ -99,7 +99,7 @@ def _each_of(checks: list[Check]) -> Check:
 
 def _plain(kind: type) -> Check:
     """Return the check of a class that is no container."""
-    if kind is float:  # JSON makes a whole number of one that is whole
+    if kind is float:  # JSON writes a whole float as an integer
 
         def is_float(value: object) -> str | None:
             if isinstance(value, bool) or not isinstance(value, int | float):

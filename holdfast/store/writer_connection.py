@@ -74,7 +74,7 @@ def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
     """Set up a new connection."""
     # WAL with synchronous=NORMAL survives a crash of this process, and asks the disk only at a checkpoint.
     # A power cut may lose the last commits, never the file.
-    connection.text_factory = _lenient  # one text that is damaged must not keep a whole list from being read
+    connection.text_factory = _lenient  # one damaged text must not prevent the read of a whole list
     cursor = connection.cursor()
     for pragma in ("synchronous=NORMAL", f"busy_timeout={BUSY_S * 1000:.0f}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")

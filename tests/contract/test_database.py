@@ -48,7 +48,7 @@ def row(key: str, value: str | None = "v") -> Statement:
     return Statement(sql=insert(KEY_VALUES), rows=[{"kind": "k", "key": key, "value": value}])
 
 
-async def test_what_was_committed_survives_a_crash(tmp_path: Path) -> None:
+async def test_committed_writes_survive_a_crash(tmp_path: Path) -> None:
     path = tmp_path / "holdfast.db"
     crashing = await asyncio.create_subprocess_exec(sys.executable, "-c", CRASH, str(path))
     assert await crashing.wait() == 7
@@ -65,7 +65,7 @@ async def test_writes_at_the_same_time_share_a_commit(tmp_path: Path) -> None:
         assert database.commits < 10
 
 
-async def test_a_bad_write_hurts_nobody_else_in_its_group(tmp_path: Path) -> None:
+async def test_a_bad_write_fails_alone_in_its_group(tmp_path: Path) -> None:
     async with open_database(tmp_path / "holdfast.db") as database:
         outcomes = await asyncio.gather(
             database.write(row("a")),
@@ -91,7 +91,7 @@ async def test_a_value_no_store_keeps_is_refused_and_the_writer_goes_on(tmp_path
         assert [key for (key,) in kept] == ["a", "c", "d"]
 
 
-async def test_when_the_writer_has_ended_nobody_waits_for_it(tmp_path: Path) -> None:
+async def test_no_caller_waits_for_an_ended_writer(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
     database = Database(engine)
     writer = asyncio.ensure_future(database.run_writer())
@@ -136,7 +136,7 @@ async def test_a_reader_that_left_leaves_nothing_behind(tmp_path: Path) -> None:
     assert told == []
 
 
-async def test_what_was_asked_for_before_closing_is_kept(tmp_path: Path) -> None:
+async def test_writes_before_the_close_are_kept(tmp_path: Path) -> None:
     async with open_database(tmp_path / "holdfast.db") as database:
         write = asyncio.ensure_future(database.write(row("a")))
         await asyncio.sleep(0)
@@ -165,7 +165,7 @@ async def test_reads_go_on_while_another_process_writes(tmp_path: Path) -> None:
             other.close()
 
 
-async def test_a_failing_store_speaks_the_engines_words(tmp_path: Path) -> None:
+async def test_a_failing_store_raises_the_engines_error(tmp_path: Path) -> None:
     path = tmp_path / "holdfast.db"
     async with open_database(path) as database:
         await database.write(Statement(sql=text("DROP TABLE entries")))
@@ -221,7 +221,7 @@ async def test_a_database_of_another_program_is_refused_untouched(tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["text", "directory", "below a file"])
-async def test_a_place_that_is_no_store(kind: str, tmp_path: Path) -> None:
+async def test_a_path_that_is_no_store_is_refused(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "holdfast.db"
     match kind:
         case "text":

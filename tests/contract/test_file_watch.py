@@ -96,7 +96,7 @@ async def test_a_file_that_is_no_longer_the_one_that_was_opened_is_noticed(
             await database.write(row("after"))
 
 
-async def test_a_copy_of_its_own_from_before_is_noticed(path: Path) -> None:
+async def test_an_older_copy_of_the_same_store_is_noticed(path: Path) -> None:
     async with open_database(path, watched=True) as database:
         await database.write(row("before"))
         await looked(database)
@@ -126,7 +126,7 @@ async def test_a_file_that_comes_back_is_written_again(path: Path, caplog: pytes
         assert [key for (key,) in await database.read(select(KEY_VALUES.c.key))] == ["after", "before"]
 
 
-async def test_what_others_do_with_the_file_is_no_trouble(path: Path) -> None:
+async def test_other_uses_of_the_file_are_no_trouble(path: Path) -> None:
     """A second program that reads, writes, copies and cleans up, and much that is written."""
     async with open_database(path, watched=True) as database:
         for number in range(5):

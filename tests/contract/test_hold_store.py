@@ -105,7 +105,7 @@ async def test_a_hold_that_ends_is_no_longer_active(store: HoldStore) -> None:
     assert await store.holds(active_only=True) == []
 
 
-async def test_history_is_numbered_in_the_order_it_was_told(store: HoldStore) -> None:
+async def test_history_is_numbered_in_its_order(store: HoldStore) -> None:
     assert await store.last_event_id() == 0
     asked = replace(a_hold(1), by="alice")
     first = await store.save_hold(asked, [RecordEvent(kind="asked", detail="why"), RecordEvent(kind="holding")], at=1.0)
@@ -122,14 +122,14 @@ async def test_history_is_numbered_in_the_order_it_was_told(store: HoldStore) ->
     ]
 
 
-async def test_history_is_read_on_from_where_a_reader_was(store: HoldStore) -> None:
+async def test_history_is_read_after_a_given_event(store: HoldStore) -> None:
     events = await store.save_hold(a_hold(1), [RecordEvent(kind=str(number)) for number in range(6)], at=1.0)
     rest = await store.events(after=events[2].id, limit=2)
     assert [event.kind for event in rest] == ["3", "4"]
     assert await store.events(after=events[-1].id) == []
 
 
-async def test_a_pair_replaces_the_one_of_its_parent_and_is_forgotten(store: HoldStore) -> None:
+async def test_a_pair_replaces_the_one_of_its_parent_and_is_removed(store: HoldStore) -> None:
     await store.save_pair(a_pair(1, 2))
     await store.save_pair(a_pair(3, 4))
     await store.save_pair(a_pair(1, 5, turn=7))
@@ -139,7 +139,7 @@ async def test_a_pair_replaces_the_one_of_its_parent_and_is_forgotten(store: Hol
     assert await store.pairs() == [a_pair(3, 4)]
 
 
-async def test_sql_goes_on_numbering_after_a_restart(tmp_path: Path) -> None:
+async def test_sql_continues_numbering_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "holdfast.db"
     async with open_database(path) as database:
         store = await SqlHolds.open(database)
@@ -151,7 +151,7 @@ async def test_sql_goes_on_numbering_after_a_restart(tmp_path: Path) -> None:
         assert [one.kind for one in await store.events()] == ["asked", "held", "resumed"]
 
 
-async def test_a_failing_sql_store_speaks_the_products_words(tmp_path: Path) -> None:
+async def test_a_failing_sql_store_raises_the_products_error(tmp_path: Path) -> None:
     async with open_database(tmp_path / "holdfast.db") as database:
         store = await SqlHolds.open(database)
         await store.save_hold(FULL, (), at=1.0)

@@ -26,14 +26,14 @@ def state(sid: str, data: str) -> Snapshot:
     return Snapshot(noun="call", sid=sid, data=data)
 
 
-async def test_lines_come_back_in_the_order_they_happened(journal: Journal) -> None:
+async def test_entries_are_read_in_their_order(journal: Journal) -> None:
     await journal.commit([entry("CA1", "A", 5.0), entry("CA2", "B", 4.0)], [])
     await journal.commit([entry("CA1", "C", 3.0)], [])
     assert await journal.entries("CA1") == [entry("CA1", "A", 5.0), entry("CA1", "C", 3.0)]
     assert [line.kind for line in await journal.entries("")] == ["A", "B", "C"]
 
 
-async def test_lines_can_be_read_in_pieces(journal: Journal) -> None:
+async def test_entries_are_read_in_pieces(journal: Journal) -> None:
     await journal.commit([entry("CA1", str(n)) for n in range(7)], [])
     assert [line.kind for line in await journal.entries("CA1", limit=3)] == ["0", "1", "2"]
     assert [line.kind for line in await journal.entries("CA1", after=3, limit=3)] == ["3", "4", "5"]
@@ -64,7 +64,7 @@ async def test_an_empty_commit_is_no_error(journal: Journal) -> None:
     assert await journal.entries("") == []
 
 
-async def test_a_call_that_is_gone_takes_its_lines_along(journal: Journal) -> None:
+async def test_entries_are_deleted_with_their_call(journal: Journal) -> None:
     await journal.commit([entry("CA1"), entry("CA2")], [state("CA1", "one"), state("CA2", "two")])
     await journal.commit([entry("CA1", "ForgetCall")], [state("CA1", ""), Snapshot(noun="room", sid="CA2", data="")])
     assert await journal.entries("CA1") == []
@@ -72,7 +72,7 @@ async def test_a_call_that_is_gone_takes_its_lines_along(journal: Journal) -> No
     assert await journal.load(kept=10) == [state("CA2", "two")]
 
 
-async def test_of_what_is_over_only_the_newest_is_loaded_and_the_rest_is_pruned(journal: Journal) -> None:
+async def test_only_the_newest_ended_nouns_are_loaded_and_the_rest_is_pruned(journal: Journal) -> None:
     over = [
         Snapshot(noun="room" if n == 3 else "call", sid=f"CA{n:03}", data=str(n), over_at=float(n // 2))
         for n in range(9)
@@ -103,7 +103,7 @@ async def test_of_what_is_over_only_the_newest_is_loaded_and_the_rest_is_pruned(
     assert left == {"CA003", "CA006", "CA007", "CA008", "CA900", "CA950", "QU1"}, "a conference has no lines"
 
 
-async def test_what_is_kept_whole_leaves_nothing_to_prune(journal: Journal) -> None:
+async def test_a_store_loaded_whole_leaves_nothing_to_prune(journal: Journal) -> None:
     await journal.commit([], [Snapshot(noun="call", sid=f"CA{n}", data="x", over_at=1.0) for n in range(5)])
     assert len(await journal.load(kept=5)) == 5
     assert not await journal.prune()

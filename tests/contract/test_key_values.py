@@ -28,7 +28,7 @@ async def test_put_replaces_and_kinds_do_not_meet(values: KeyValues) -> None:
     assert await values.get_all("none") == {}
 
 
-async def test_removing_what_is_not_there_is_no_error(values: KeyValues) -> None:
+async def test_removing_an_absent_key_is_no_error(values: KeyValues) -> None:
     await values.put("line", "alice", "1")
     await values.remove("line", "bob")
     await values.remove("line", "alice")

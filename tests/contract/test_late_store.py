@@ -64,7 +64,7 @@ async def until_quiet(database: Database) -> None:
     await database.drain()
 
 
-async def test_what_is_written_while_the_file_is_locked_is_waited_for_once_and_written_later_in_order(
+async def test_writes_to_a_locked_file_are_waited_for_once_and_written_later_in_order(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = [f"{n:02}" for n in range(20)]
@@ -77,13 +77,13 @@ async def test_what_is_written_while_the_file_is_locked_is_waited_for_once_and_w
         assert database.trouble() is None, "it is late, no more"
     # Twenty that each waited would be twenty times as long: nothing here says how fast this machine is.
     assert took_s < database_module.TROUBLE_S
-    assert "is carried out, and written later, in order" in caplog.text
+    assert "and are written later, in order" in caplog.text
     await until_quiet(database)
     assert await kept(database) == keys
-    assert "takes what it is given again" in caplog.text
+    assert "accepts writes again" in caplog.text
 
 
-async def test_a_store_that_is_locked_for_long_takes_nothing_more_until_it_has_written_what_it_has(
+async def test_a_store_locked_for_long_refuses_writes_until_the_pending_ones_are_written(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with locked(path):
@@ -121,7 +121,7 @@ async def test_a_slow_disk_is_late_too(
     assert await kept(database) == ["slow"]
 
 
-async def test_a_late_write_that_cannot_be_kept_is_said_and_the_others_are_kept_in_order(
+async def test_a_late_write_that_fails_is_logged_and_the_others_are_kept_in_order(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with locked(path):
@@ -129,10 +129,10 @@ async def test_a_late_write_that_cannot_be_kept_is_said_and_the_others_are_kept_
             await database.write(write)
     await until_quiet(database)
     assert await kept(database) == ["a", "b"]
-    assert "what was to be written late is lost, key_values" in caplog.text
+    assert "a late write is lost, key_values" in caplog.text
 
 
-async def test_a_store_that_fails_says_so_at_once_and_recovers_by_itself(
+async def test_a_failing_store_raises_at_once_and_recovers_by_itself(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A disk that is full: here a file that may not grow."""
@@ -150,7 +150,7 @@ async def test_a_store_that_fails_says_so_at_once_and_recovers_by_itself(
     assert await kept(database) == ["small"]
 
 
-async def test_a_store_that_fails_keeps_what_it_took_late(
+async def test_a_failing_store_keeps_its_late_writes(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "RETRY_S", 0.05)
@@ -168,7 +168,7 @@ async def test_a_store_that_fails_keeps_what_it_took_late(
     assert await kept(database) == ["before", "big", "small"]
 
 
-async def test_a_store_that_is_closed_while_it_is_locked_says_what_is_lost(
+async def test_a_locked_store_logs_at_its_close_what_is_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database_module, "CLOSE_S", 0.1)
@@ -185,7 +185,7 @@ async def test_a_store_that_is_closed_while_it_is_locked_says_what_is_lost(
     assert "without what it could not write, 2 of key_values, 1 of the file itself" in caplog.text
 
 
-async def test_a_hold_that_is_written_late_is_read_as_what_it_is(database: Database, path: Path) -> None:
+async def test_a_hold_written_late_is_read_in_its_newest_state(database: Database, path: Path) -> None:
     store = await SqlHolds.open(database)
     call = CallSid("CA" + "1" * 32)
     first, told = open_hold(id=HoldId("HD1"), call=call, now=1.0, by=None, reason=None, music=None, limit_s=None)

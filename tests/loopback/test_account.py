@@ -69,7 +69,7 @@ async def trouble(
 
 @pytest.mark.parametrize("behaviour", [nothing, drip, endless], ids=["nothing", "drip", "endless"])
 @pytest.mark.parametrize("work", ["call", "calls", "hold", "redirect"])
-async def test_no_answer_in_time_is_unknown_for_a_change_and_nothing_for_a_read(
+async def test_no_response_in_time_is_unknown_for_a_change_and_unreachable_for_a_read(
     work: str, behaviour: Behaviour
 ) -> None:
     expected = AccountUnreachable if work in READS else OutcomeUnknown
@@ -82,7 +82,7 @@ async def test_no_answer_in_time_is_unknown_for_a_change_and_nothing_for_a_read(
     ids=["reset", "closed", "half"],
 )
 @pytest.mark.parametrize("work", ALL)
-async def test_half_an_answer_is_unknown_for_a_change_and_nothing_for_a_read(work: str, behaviour: Behaviour) -> None:
+async def test_half_a_response_is_unknown_for_a_change_and_nothing_for_a_read(work: str, behaviour: Behaviour) -> None:
     expected = AccountUnreachable if work in READS else OutcomeUnknown
     assert type(await trouble(behaviour, ALL[work])) is expected
 
@@ -101,7 +101,7 @@ async def test_half_an_answer_is_unknown_for_a_change_and_nothing_for_a_read(wor
     ids=["html", "empty", "list", "number", "wrong shapes", "bytes", "redirect"],
 )
 @pytest.mark.parametrize("work", [name for name in ALL if name not in ("waits", "close queue", "redirect", "hang up")])
-async def test_an_answer_that_is_none_is_trouble(work: str, behaviour: Behaviour) -> None:
+async def test_an_unreadable_response_is_an_account_error(work: str, behaviour: Behaviour) -> None:
     await trouble(behaviour, ALL[work])
 
 
@@ -117,7 +117,7 @@ async def test_an_answer_that_is_none_is_trouble(work: str, behaviour: Behaviour
     ],
 )
 @pytest.mark.parametrize("work", ["hold", "redirect", "hang up", "calls", "conferences", "queues"])
-async def test_errors_are_told_as_what_they_mean(
+async def test_errors_are_translated_by_their_meaning(
     work: str, status: int, code: int, expected: type[AccountRefused]
 ) -> None:
     error = await trouble(told(status, code), ALL[work])
@@ -126,7 +126,7 @@ async def test_errors_are_told_as_what_they_mean(
     assert (error.status, error.twilio_code) == (status, code)
 
 
-async def test_what_is_not_there_is_an_answer_to_a_read() -> None:
+async def test_an_absent_resource_is_a_valid_response_to_a_read() -> None:
     async with WebServer(otherwise=told(404, 20404)) as server:
         account = Account.engine(url=server.url(""), sid=SID, token=TOKEN, timeout_s=LONG_S)
         assert await account.call(CALL) is None
@@ -137,7 +137,7 @@ async def test_what_is_not_there_is_an_answer_to_a_read() -> None:
         await account.close_queue(QUEUE)
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_a_listener_is_unreachable() -> None:
     account = Account.engine(url="http://127.0.0.1:1", sid=SID, token=TOKEN, timeout_s=LONG_S)
     for work in ALL.values():
         with pytest.raises(AccountUnreachable, match="no connection"):

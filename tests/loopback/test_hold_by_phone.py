@@ -95,7 +95,7 @@ async def test_every_form_of_hold_in_a_call_of_two(server: Server, files: FileSe
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
 
 
-async def test_a_phone_and_rest_hold_one_party_and_both_must_let_go(server: Server) -> None:
+async def test_a_phone_and_rest_hold_one_party_and_both_must_resume(server: Server) -> None:
     client = server.sdk()
     async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         call = await alice.call(ROOM)

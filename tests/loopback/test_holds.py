@@ -152,7 +152,7 @@ async def test_a_conference_held_resumed_and_held_with_other_music(server: Serve
         await talk.bob.hears("silence")
 
 
-async def test_legs_held_one_both_and_with_other_music(server: Server, files: FileServer) -> None:
+async def test_one_leg_and_both_legs_are_held_with_other_music(server: Server, files: FileServer) -> None:
     async with talking(server, files, number=SUPPORT) as talk:
         parent = await talk.hold(talk.alice_call, music=files.url(HOLD_MUSIC_MP3.name))
         assert (parent["status"], parent["way"]) == ("held", "legs")
@@ -218,7 +218,7 @@ async def kept(store: Path) -> list[Hold]:
 
 
 @pytest.mark.parametrize("number", [MEETING, SUPPORT], ids=["conference", "legs"])
-async def test_a_clean_stop_ends_what_is_held_with_the_time_of_the_stop(
+async def test_a_clean_stop_ends_holds_with_the_time_of_the_stop(
     files: FileServer, number: str, tmp_path: Path
 ) -> None:
     store = tmp_path / "serve.db"
@@ -292,7 +292,7 @@ class Service:
 
 
 @pytest.mark.parametrize("number", [MEETING, SUPPORT], ids=["conference", "legs"])
-async def test_a_service_that_is_restarted_goes_on_with_what_is_held(
+async def test_a_restarted_service_continues_its_holds(
     server: Server, files: FileServer, number: str, tmp_path: Path
 ) -> None:
     port = free_port(socket.SOCK_STREAM)
@@ -331,7 +331,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_one_program_held_another_one_brings_back_by_its_sid(server: Server, files: FileServer) -> None:
+async def test_another_program_resumes_a_held_call_by_its_sid(server: Server, files: FileServer) -> None:
     account = (server.url, server.account_sid, server.auth_token)
     async with talking(server, files, number=MEETING) as talk:
         program = await asyncio.create_subprocess_exec(
@@ -347,7 +347,7 @@ async def test_what_one_program_held_another_one_brings_back_by_its_sid(server: 
             await there.resume(talk.bob_call)
 
 
-async def test_a_leg_that_one_service_held_another_one_brings_back_and_holds(
+async def test_another_service_resumes_and_holds_a_leg(
     server: Server, files: FileServer, tmp_path: Path
 ) -> None:
     ports = [free_port(socket.SOCK_STREAM) for _ in range(2)]

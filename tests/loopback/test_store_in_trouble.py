@@ -46,7 +46,7 @@ async def conversation() -> AsyncIterator[Talk]:
             assert "Traceback" not in server.log()
 
 
-async def test_calls_go_on_while_the_store_is_locked_and_all_of_it_is_written_afterwards() -> None:
+async def test_calls_continue_while_the_store_is_locked_and_all_of_it_is_written_afterwards() -> None:
     async with conversation() as talk, Phone("carol", server=talk.server.sip) as carol:
         server = talk.server
         with locked(server):
@@ -70,8 +70,8 @@ async def test_calls_go_on_while_the_store_is_locked_and_all_of_it_is_written_af
             await asyncio.to_thread(server.sdk().calls(talk.alice_call).update, status="completed")
             await until(lambda: talk.alice.call_now is None)
         await until(lambda: readiness(server) == "ready")
-        assert "is carried out, and written later, in order" in server.log()
-        assert "the store takes what it is given again" in server.log()
+        assert "and are written later, in order" in server.log()
+        assert "the store accepts writes again" in server.log()
 
         def kept() -> bool:
             with closing(sqlite3.connect(server.store)) as store:
@@ -113,7 +113,7 @@ def up(server: Server) -> bool:
         return False
 
 
-async def test_a_file_that_was_taken_away_is_noticed_and_calls_go_on() -> None:
+async def test_a_file_that_was_removed_is_noticed_and_calls_continue() -> None:
     async with conversation() as talk:
         server = talk.server
         hold = await talk.hold(talk.alice_call)

@@ -1,1 +1,1 @@
-"""This package reads and changes the account, by the official Twilio SDK."""
+"""Read and change the account, by the official Twilio SDK."""

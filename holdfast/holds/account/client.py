@@ -139,25 +139,25 @@ class Account:
         if parent is not None:
             filters["parent_call_sid"] = parent
         async with _translated_errors():
-            return [_call(one) for one in await self._list(self._client.calls, **filters)]
+            return [_call(call) for call in await self._list(self._client.calls, **filters)]
 
     async def conferences(self) -> Sequence[ConferenceSnapshot]:
         """Return every live conference."""
         found: dict[ConferenceSid, ConferenceSnapshot] = {}
-        # The running ones last: one that starts between the two reads is seen at least once.
+        # Running conferences last: one that starts between the two reads is seen at least once.
         for status in LIVE_CONFERENCES:
             async with _translated_errors():
-                for one in await self._list(self._client.conferences, status=status):
-                    sid = ConferenceSid(_required(one.sid))
-                    found[sid] = ConferenceSnapshot(sid=sid, name=one.friendly_name or "", status=str(one.status))
-        return [one for one in found.values() if one.status in LIVE_CONFERENCES]
+                for row in await self._list(self._client.conferences, status=status):
+                    sid = ConferenceSid(_required(row.sid))
+                    found[sid] = ConferenceSnapshot(sid=sid, name=row.friendly_name or "", status=str(row.status))
+        return [live for live in found.values() if live.status in LIVE_CONFERENCES]
 
     async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]:
         """Return the participants of this conference; none when it is over."""
         try:
             async with _translated_errors():
                 listed = self._client.conferences(conference).participants
-                return [_participant(one) for one in await self._list(listed)]
+                return [_participant(row) for row in await self._list(listed)]
         except ResourceNotFound:
             return []
 
@@ -173,20 +173,20 @@ class Account:
         """Return the queues that have members, with their names."""
         async with _translated_errors():
             found = await self._list(self._client.queues)
-            return [(QueueSid(_required(one.sid)), one.friendly_name or "") for one in found if one.current_size]
+            return [(QueueSid(_required(row.sid)), row.friendly_name or "") for row in found if row.current_size]
 
     async def find_queue(self, name: str) -> QueueSid | None:
         """Return the queue of this name; None when it does not exist."""
         async with _translated_errors():
             found = await self._list(self._client.queues)
-            return next((QueueSid(_required(one.sid)) for one in found if one.friendly_name == name), None)
+            return next((QueueSid(_required(row.sid)) for row in found if row.friendly_name == name), None)
 
     async def members(self, queue: QueueSid) -> Sequence[CallSid]:
         """Return the calls that wait in this queue."""
         try:
             async with _translated_errors():
                 members = self._client.queues(queue).members
-                return [CallSid(_required(one.call_sid)) for one in await self._list(members)]
+                return [CallSid(_required(row.call_sid)) for row in await self._list(members)]
         except ResourceNotFound:
             return []
 
@@ -204,8 +204,8 @@ class Account:
 
         def read(data: Any) -> list[PhoneHoldSnapshot]:
             return [
-                PhoneHoldSnapshot(call=CallSid(_required(one["call"])), since=float(one["since"]))
-                for one in data["holds"]
+                PhoneHoldSnapshot(call=CallSid(_required(row["call"])), since=float(row["since"]))
+                for row in data["holds"]
             ]
 
         return await self._read_engine("phone-holds", read)
@@ -216,12 +216,12 @@ class Account:
         def read(data: Any) -> list[AudioQualitySnapshot]:
             return [
                 AudioQualitySnapshot(
-                    call=CallSid(_required(one["call"])),
-                    mos=None if one["mos"] is None else float(one["mos"]),
-                    loss=one["packets_lost"] / max(1, one["packets_lost"] + one["packets_received"]),
-                    jitter_ms=float(one["jitter_ms"]),
+                    call=CallSid(_required(row["call"])),
+                    mos=None if row["mos"] is None else float(row["mos"]),
+                    loss=row["packets_lost"] / max(1, row["packets_lost"] + row["packets_received"]),
+                    jitter_ms=float(row["jitter_ms"]),
                 )
-                for one in data["calls"]
+                for row in data["calls"]
             ]
 
         return await self._read_engine("quality", read)
@@ -238,7 +238,7 @@ class Account:
         try:
             return read(json.loads(answer.text))
         except (ValueError, KeyError, TypeError) as error:
-            raise AccountError(f"the engine's answer cannot be read: {error}") from error
+            raise AccountError(f"the engine's response cannot be read: {error}") from error
 
     async def _list(self, resource: Any, **filters: str) -> list[Any]:
         """Return the rows of a list, within a time limit: the SDK follows pages without end, empty ones too."""
@@ -259,7 +259,7 @@ class Account:
         participant = self._client.conferences(conference).participants(call)
         async with _translated_errors():
             if hold and url is not None:
-                # Documentation disagrees about the default of HoldMethod, so it is always said.
+                # Documentation disagrees about the default of HoldMethod, so it is always sent.
                 return _participant(await participant.update_async(hold=True, hold_url=url, hold_method="GET"))
             return _participant(await participant.update_async(hold=hold))
 
@@ -281,7 +281,7 @@ class Account:
         except (WrongCredentials, ResourceNotFound):
             raise
         except AccountRefused:
-            # A queue of this name exists: the account tells so by an error without its SID.
+            # A queue of this name exists: the account reports it by an error without its SID.
             found = await self.find_queue(name)
             if found is None:
                 raise
@@ -306,7 +306,7 @@ async def _translated_errors() -> AsyncIterator[None]:
     except TwilioServiceException as error:
         raise _refusal(error.status, error.code, error.detail or error.title) from error
     except (TwilioException, json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
-        raise _list_refused(error) or AccountError(f"the account's answer cannot be read: {error}") from error
+        raise _list_refused(error) or AccountError(f"the account's response cannot be read: {error}") from error
 
 
 def _list_refused(error: Exception) -> AccountRefused | None:
@@ -324,7 +324,7 @@ def _list_refused(error: Exception) -> AccountRefused | None:
 
 def _refusal(status: int, raw_code: object, reason: object) -> AccountRefused:
     code = raw_code if isinstance(raw_code, int) else None
-    message = f"the account refused: {reason or 'it did not say why'} (HTTP {status}{f', code {code}' if code else ''})"
+    message = f"the account refused: {reason or 'it gave no reason'} (HTTP {status}{f', code {code}' if code else ''})"
     if status == 404 or code in (NOT_FOUND, CALL_NOT_IN_PROGRESS):
         return ResourceNotFound(message, status=status, twilio_code=code)
     if status in (401, 403):
@@ -339,7 +339,7 @@ def _refusal(status: int, raw_code: object, reason: object) -> AccountRefused:
 
 def _required(value: str | None) -> str:
     if not value:
-        raise AccountError("the account's answer has no SID where one belongs")
+        raise AccountError("the account's response lacks a SID")
     return value
 
 

@@ -73,7 +73,7 @@ def _of_this_machine(*, url: str | None, sid: str | None, token: str | None) -> 
             sid, token = str(stored["account_sid"]), str(stored["auth_token"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
-                f"no account is named, and {path} tells of none ({type(error).__name__})",
+                f"no account is named, and {path} has none ({type(error).__name__})",
                 fix="Start the engine once (holdfast serve), or set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.",
             ) from error
     return AccountCredentials(base_url=url, sid=sid, token=token)

@@ -1,1 +1,1 @@
-"""This package bounds concurrency within one event loop: locks per call, gathered tasks, the home loop."""
+"""Bound concurrency within one event loop: locks per call, gathered tasks, the home loop."""

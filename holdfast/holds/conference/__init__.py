@@ -1,1 +1,1 @@
-"""This package holds a call in a conference: the pure planner, and the executor that carries out its steps."""
+"""Hold calls in conferences: the pure planner, and the executor of its steps."""

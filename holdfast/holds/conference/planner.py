@@ -47,4 +47,4 @@ def resume(participant: ParticipantSnapshot) -> SetHold | None:
 
 def others(call: CallSid, room: RoomSnapshot) -> tuple[ParticipantSnapshot, ...]:
     """Return all other participants of the conference."""
-    return tuple(one for one in room.participants if one.call != call and one.status == "connected")
+    return tuple(other for other in room.participants if other.call != call and other.status == "connected")

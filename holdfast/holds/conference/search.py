@@ -41,7 +41,7 @@ class ConferenceSearch:
         search = self._next
         search.calls.add(call)
         async with self._lock:
-            if not search.done:  # whoever began it may have been cancelled
+            if not search.done:  # the caller that began it may have been cancelled
                 await self._run(search)
         if search.error is not None:
             raise _copy_of(search.error) from search.error
@@ -58,7 +58,7 @@ class ConferenceSearch:
             conferences = await self._account.conferences()
             for start in range(0, len(conferences), ROOMS_AT_ONCE):
                 rooms = await gather(
-                    "look into conferences", [self.read_room(one) for one in conferences[start : start + ROOMS_AT_ONCE]]
+                    "read conferences", [self.read_room(live) for live in conferences[start : start + ROOMS_AT_ONCE]]
                 )
                 for call in search.calls - search.found.keys():
                     room = planner.find(call, rooms)

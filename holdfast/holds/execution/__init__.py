@@ -1,1 +1,1 @@
-"""This package carries out holds: it selects the way, executes it, and takes over holds of other services."""
+"""Carry out holds: select the way, execute it, take over holds of other services."""

@@ -155,6 +155,4 @@ class HoldExecutor:
                 return None if seen is None or not seen.live else False
 
 
-NO_PUBLIC_URL = (
-    "the party's legs are moved by webhooks, and there is no address the account reaches us at: set public_url"
-)
+NO_PUBLIC_URL = "the party's legs are moved by webhooks, and the account cannot reach this service: set public_url"

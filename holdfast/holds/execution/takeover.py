@@ -24,7 +24,7 @@ from holdfast.holds.steps.pair import (
 
 HELD_ELSEWHERE = "another service held the party"
 HELD_BY_LEGS = "the party is on hold by two legs, by another service"
-RESUME_THERE = "Resume it where it was held; or let it be called again."
+RESUME_THERE = "Resume it where it was held, or call the party again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,16 @@ class Takeover:
             return None
         other = await self._other_end(call)
         if other is None:
-            raise HoldRefused(f"{HELD_BY_LEGS}, and who it talked to is not shown", fix=RESUME_THERE)
+            raise HoldRefused(
+                f"{HELD_BY_LEGS}, and the account does not show which party it talked to", fix=RESUME_THERE
+            )
         if self._legs is None:
             raise HoldRefused(
-                f"{HELD_BY_LEGS}, and there is no address the account reaches us at",
+                f"{HELD_BY_LEGS}, and the account cannot reach this service",
                 fix=f"Give Holds(…, public_url=…). {RESUME_THERE}",
             )
         me = Party(call=call, state=LegState.JOINED)
-        # It talks to nobody while this one is held: it is parked, or held as well.
+        # While this call is held, the other talks to no party: it is parked, or held as well.
         if queue_name(other.sid) in waiting:
             left = Party(call=other.sid, state=LegState.WAITING, held=True)
         else:
@@ -109,7 +111,7 @@ class Takeover:
         if seen.parent is not None:
             parent = await self._account.call(seen.parent)
             return parent if parent is not None and parent.talking else None
-        children = [one for one in await self._account.calls(parent=call) if one.talking]
+        children = [child for child in await self._account.calls(parent=call) if child.talking]
         return children[0] if len(children) == 1 else None
 
 

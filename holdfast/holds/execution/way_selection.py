@@ -80,11 +80,13 @@ class WaySelector:
         found = await self._conferences.await_forming(call)
         if found is not None:
             return _in_conference(found, owner)
-        return Refusal(why="the call is in no conference and talks to nobody", fix=conference_planner.HOW_TO_JOIN)
+        return Refusal(
+            why="the call is in no conference and talks to no other party", fix=conference_planner.HOW_TO_JOIN
+        )
 
     async def _convert_pair(self, pair: Pair, call: CallSid, owner: str | None) -> InConference | Refusal:
         if self._legs is None:
-            return Refusal(why="there is no address the account reaches us at", fix="Set public_url.")
+            return Refusal(why="the account cannot reach this service", fix="Set public_url.")
         failure = await self._legs.convert(pair)
         if isinstance(failure, CallEnded):
             return Refusal(why=failure.why, call_ended=True)
@@ -112,7 +114,7 @@ class WaySelector:
         if seen is None or not seen.talking:
             return
         if self._pairs.is_served(seen.sid):
-            children = [one for one in await self._account.calls(parent=seen.sid) if one.talking]
+            children = [child for child in await self._account.calls(parent=seen.sid) if child.talking]
             if len(children) == 1:
                 await self._pairs.put(
                     pair_of_dial(parent=call, child=children[0].sid, after=self._pairs.after_url(call))
@@ -126,7 +128,7 @@ class WaySelector:
         """Record the pair of these two calls, and return it. Raises as `Holds.adopt`."""
         if self._legs is None:
             raise BadInput(
-                "two legs are held by webhooks, and there is no address the account reaches us at",
+                "two legs are held by webhooks, and the account cannot reach this service",
                 fix="Give Holds(…, public_url=…) and serve holdfast.holds.web.app there.",
             )
         known = self._pairs.of(parent)
@@ -135,7 +137,7 @@ class WaySelector:
         seen = await self._account.call(parent)
         if seen is None or not seen.live:
             raise CallNotInProgress(f"the parent call {parent} is over")
-        children = [one for one in await self._account.calls(parent=parent) if one.talking]
+        children = [call for call in await self._account.calls(parent=parent) if call.talking]
         if child is None and len(children) == 1:
             child = children[0].sid
         if child is None:
@@ -143,7 +145,7 @@ class WaySelector:
                 f"{parent} has {len(children)} answered children, and none was named",
                 fix="Adopt once the child has answered: holds.adopt(parent, child).",
             )
-        if all(one.sid != child for one in children):
+        if all(call.sid != child for call in children):
             raise HoldRefused(
                 f"{child} is not an answered child of {parent}",
                 fix="The parent is the call that runs the <Dial>; the child the call it made.",

@@ -1,1 +1,1 @@
-"""This package has the log of holds: their events, the in-memory store and the stored form."""
+"""Log holds: their events, the in-memory store and the stored form."""

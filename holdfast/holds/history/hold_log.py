@@ -110,7 +110,7 @@ class HoldLog:
         try:
             await self._store.save_hold(hold, records, at=self._clock.now())
         except StoreError:
-            # After a crash nobody would know that the party waits.
+            # After a crash no service would know that the party waits.
             del self._active[id], self._by_call[call]
             raise
         self._notify()
@@ -182,7 +182,7 @@ class HoldLog:
                     await self._store.save_hold(hold, records, at=at)
                 except StoreError:
                     return
-                if self._unsaved[0] is oldest:  # else it was let go of meanwhile
+                if self._unsaved[0] is oldest:  # else it was dropped meanwhile
                     self._unsaved.popleft()
                 self._notify()
 

@@ -49,10 +49,10 @@ def number_events(hold: Hold, records: Sequence[RecordEvent], *, after: int, at:
             at=at,
             hold=hold.id,
             call=hold.call,
-            kind=tell.kind,
+            kind=record.kind,
             status=hold.status,
             by=hold.resumed_by or hold.by,
-            detail=tell.detail,
+            detail=record.detail,
         )
-        for number, tell in enumerate(records, start=after + 1)
+        for number, record in enumerate(records, start=after + 1)
     ]

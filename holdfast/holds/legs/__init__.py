@@ -1,1 +1,1 @@
-"""This package holds a call by its two legs: the pure planner, and the executor that carries out its plans."""
+"""Hold calls by their two legs: the pure planner, and the executor of its plans."""

@@ -40,5 +40,5 @@ class ConferenceEntry:
 
     async def _participants(self, room: str | None) -> set[CallSid]:
         """Return the calls in the live conferences of this name."""
-        rooms = [one.sid for one in await self._account.conferences() if one.name == room]
-        return {one.call for sid in rooms for one in await self._account.participants(sid)}
+        rooms = [live.sid for live in await self._account.conferences() if live.name == room]
+        return {participant.call for sid in rooms for participant in await self._account.participants(sid)}

@@ -79,7 +79,7 @@ class LegsExecutor:
         self.taken_over: set[CallSid] = set()
         """Calls that another service held: after the resume we remove their queue, so that it sees the change."""
 
-    # What the service asks for, one thing at a time per pair.
+    # Requests of the service, one at a time per pair.
 
     async def hold(self, call: CallSid, music: str | None, *, limit_s: float | None) -> Message:
         """Hold one party of a known pair, and return the message for its hold.
@@ -111,14 +111,14 @@ class LegsExecutor:
             if not pair.party(call).unconfirmed:
                 late = None if pair.confirmed() else "the other party has not come to be parked"
                 return HoldConfirmed(detail=late)
-            for one in (call, pair.other(call).call):
-                seen = await self._account.call(one)
+            for leg in (call, pair.other(call).call):
+                seen = await self._account.call(leg)
                 if seen is None or not seen.live:
-                    await self.handle_call_ended(one)
+                    await self.handle_call_ended(leg)
                     return self._hold_outcome(call)
         current = self._pairs.of(call)
         if not made:
-            # Neither continuation nor queue has seen anybody: nothing was moved.
+            # Neither a continuation nor the queue has seen the call: no leg was moved.
             await self._roll_back(before, plan.pair, call)
         elif current is not None and not current.over:
             await self._execute_plan(planner.fall_back(current, call))
@@ -134,7 +134,7 @@ class LegsExecutor:
         if isinstance(plan, Refusal):
             return CallEnded(why=plan.why)
         await self._pairs.put(plan.pair)
-        why, uncertain = "nobody took the call from its queue", False
+        why, uncertain = "no party took the call from its queue", False
         for _ in range(2):
             try:
                 await self._execute(plan.steps)
@@ -157,7 +157,7 @@ class LegsExecutor:
             pair = self._pairs.of(call)
             if pair is None or pair.over:
                 return self._resume_outcome(call, left=None)
-            # Held again: the other's Dial came back without anybody.
+            # Held again: the other's Dial ended without a member.
             if pair.party(call).held or not uncertain:
                 break
         current = self._pairs.of(call)
@@ -247,7 +247,7 @@ class LegsExecutor:
             self.taken_over.discard(call)
             await self._close_queue_named(queue_name(call))
 
-    # What webhooks tell.
+    # Webhooks.
 
     async def continue_call(self, call: CallSid, report: ContinuationRequest) -> ContinuationResult | None:
         """Return what a call does after its document ended; None when its pair is not known."""
@@ -333,7 +333,7 @@ class LegsExecutor:
 
     async def _close_queue_named(self, name: str) -> None:
         if name in self._pairs.leftover_queues:
-            # Its SID went with the run that opened it: this finds it, or opens one to be closed.
+            # Its SID was lost with the earlier run: this finds the queue, or opens one to be closed.
             self._pairs.leftover_queues.remove(name)
             await self._open_queue(name)
         queue = self._queues.pop(name, None)
@@ -363,7 +363,7 @@ class LegsExecutor:
         if current is not None:
             await self._execute_plan(planner.undo(before, planned, current, call))
 
-    # Seeing that it is so.
+    # Confirmation.
 
     async def _wait_confirmed(self, call: CallSid, limit_s: float) -> Pair | None:
         """Return the pair once both parties were seen where they belong, or as it is after the timeout."""
@@ -416,4 +416,4 @@ class LegsExecutor:
         pair = self._pairs.of(call)
         if left == call or (pair is not None and pair.party(call).state is LegState.GONE):
             return CallEnded(why="the call is over")
-        return HoldEnded(why="the other party has hung up; the call went on to what comes after")
+        return HoldEnded(why="the other party has hung up; the call continued with its next document")

@@ -43,7 +43,7 @@ def unknown_continuation(continue_url: str | None) -> Refusal:
     """Return why a two-leg call whose continuation is not ours cannot be held."""
     action = continue_url or "{holds.continue_url}"
     return Refusal(
-        why="this call was joined by a plain <Dial>, and where its parent leg would go on is not known to us: "
+        why="this call was joined by a plain <Dial>, and where its parent leg would continue is not known: "
         "moving one leg could hang up the other",
         fix=f'Write <Dial action="{action}">…</Dial> and call holds.adopt(parent, child) once it is answered; '
         "or answer the call with the document at /twiml/dial; or put both parties into a conference.",

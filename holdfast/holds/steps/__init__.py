@@ -1,1 +1,1 @@
-"""This package has the steps that the account is asked for: pairs of legs, redirects, and TwiML documents."""
+"""Define the steps asked of the account: pairs of legs, redirects, and TwiML documents."""

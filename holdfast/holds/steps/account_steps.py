@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from holdfast.holds.ids import CallSid, ConferenceSid
 
-# Documents: what a call is to do next. `documents.py` writes them as TwiML.
+# Documents: what a call does next. `documents.py` writes them as TwiML.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class HangUp:
 Document = WaitInQueue | Park | TakeFromQueue | EnterConference | ContinueDocument | HangUp
 
 
-# Steps: what the account is told.
+# Steps: requests to the account.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,11 +68,11 @@ class Documents:
                     wait = self._url("wait")
                     response.enqueue(queue, action=action, method="POST", wait_url=wait, wait_url_method="POST")
                 else:
-                    # The account asks a waitUrl again whenever its document ends: the application's own server, then.
+                    # The account fetches a waitUrl again when its document ends: here from the application.
                     response.enqueue(queue, action=action, method="POST", wait_url=music, wait_url_method="GET")
             case Park(limit_s=limit_s):
                 response.pause(length=document_length_s(self._policy, limit_s))
-                # A sign of life after a hold that lasted longer than it may, and the way out when we forgot the call.
+                # Asks us after a hold that lasted too long, and ends the wait of a call whose pair we lost.
                 response.redirect(self._url("park"), method="POST")
             case TakeFromQueue(queue=queue, generation=generation):
                 dial = Dial(
@@ -84,7 +84,7 @@ class Documents:
                 response.append(dial)
             case EnterConference(room=room, generation=generation):
                 dial = Dial(action=self.continue_url(generation=generation, after=after), method="POST")
-                # Two people who were on one line: when one leaves, the other's part is over as well.
+                # The two parties of one call: when one leaves, the conversation is over for the other too.
                 dial.conference(
                     room, beep="false", wait_url="", start_conference_on_enter=True, end_conference_on_exit=True
                 )
@@ -103,8 +103,8 @@ class Documents:
         """
         response = VoiceResponse()
         if is_audio(url):
-            one = len(escape(url).encode()) + len('<Play loop="0"></Play>')
-            for _ in range(min(-(-MAX_CALL_S // (MAX_LOOPS * SHORTEST_AUDIO_S)), MAX_DOCUMENT // one)):
+            play_length = len(escape(url).encode()) + len('<Play loop="0"></Play>')
+            for _ in range(min(-(-MAX_CALL_S // (MAX_LOOPS * SHORTEST_AUDIO_S)), MAX_DOCUMENT // play_length)):
                 response.play(url, loop=0)
             if repeat_url is not None:
                 response.redirect(repeat_url, method="GET")

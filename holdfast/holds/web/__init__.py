@@ -1,1 +1,1 @@
-"""This package is the HTTP side of the holds service: JSON API, webhooks, schemas and metrics."""
+"""Serve holds over HTTP: JSON API, webhooks, schemas and metrics."""

@@ -56,7 +56,7 @@ def _digest_of_script(page: str) -> str:
 
 
 DOCS_HEADERS = {
-    # Nothing runs but the page's own script. No page of elsewhere around ours: its "Try it" could be clicked unseen.
+    # Only the page's own script runs. No other site may frame the page: its "Try it" could be clicked unseen.
     "Content-Security-Policy": f"default-src 'none'; script-src '{_digest_of_script(DOCS)}'; "
     "style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -64,13 +64,13 @@ DOCS_HEADERS = {
 }
 
 ABOUT = """
-Put live phone calls on hold, and bring them back, on any account that speaks Twilio's voice API.
+Put live phone calls on hold, and resume them, on any account that speaks Twilio's voice API.
 
-* **Hold** a call by its SID: its party hears music, and nobody hears the party.
-* **Resume** the hold: everybody hears each other as before.
-* A call that cannot be held without harm is refused before anything is touched, and the answer says what would help.
+* **Hold** a call by its SID: its party hears music, and no other party hears it.
+* **Resume** the hold: all parties hear each other as before.
+* A call that cannot be held without harm is refused before anything is touched, and the response says what would help.
 
-Holding twice and resuming twice are no errors: each gives the one outcome there is.
+Holding twice and resuming twice are no errors: the second request returns the same hold.
 """
 
 
@@ -98,14 +98,14 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
         summary="Hold a call",
         response_model=HoldResponse,
         responses={
-            200: {"model": HoldResponse, "description": "The call was on hold already: the one hold there is."},
+            200: {"model": HoldResponse, "description": "The call was already on hold: that hold."},
             **error_responses(400, 403, 409, 502, 503, 504),
         },
     )
     async def hold(request: HoldRequest, response: Response) -> HoldResponse:
         """Put a live call on hold; the response comes once its party hears hold music."""
         if is_ending():
-            why = "the server is being stopped: it hangs up its calls, and no hold begins"
+            why = "the server is stopping: it hangs up its calls, and no hold begins"
             raise ServerStopping(why, fix=f"Ask again in {RETRY_AFTER_S} s, when it has been started again.")
         known = set(holds.hold_log.ids())
         held = await holds.hold(
@@ -118,7 +118,7 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
     @app.post(
         "/holds/{id}/resume",
         tags=["Holds"],
-        summary="Bring a party back",
+        summary="Resume a party",
         responses=error_responses(400, 403, 404, 409, 502, 503, 504),
     )
     async def resume(id: str, request: Annotated[ResumeRequest | None, Body()] = None) -> HoldResponse:
@@ -130,11 +130,13 @@ def _add_holds(app: FastAPI, holds: Holds, is_ending: Callable[[], bool]) -> Non
 
     @app.get("/holds", tags=["Holds"], summary="List holds", responses=error_responses(400, 503))
     async def list_holds(
-        active: Annotated[bool, Query(description="Only those that go on.")] = False,
+        active: Annotated[bool, Query(description="Only active holds.")] = False,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> HoldsResponse:
         """List holds, newest first."""
-        return HoldsResponse(holds=[HoldResponse.of(one) for one in await holds.list(active_only=active, limit=limit)])
+        return HoldsResponse(
+            holds=[HoldResponse.of(hold) for hold in await holds.list(active_only=active, limit=limit)]
+        )
 
     @app.get("/holds/{id}", tags=["Holds"], summary="One hold", responses=error_responses(400, 404, 503))
     async def one_hold(id: str) -> HoldResponse:
@@ -173,8 +175,8 @@ def _add_reads(app: FastAPI, holds: Holds) -> None:
         },
     )
     async def events(
-        after: Annotated[int | None, Query(ge=0, lt=2**63, description="From the event after this id on.")] = None,
-        last_event_id: Annotated[str | None, Header(description="Sent by browsers that come back.")] = None,
+        after: Annotated[int | None, Query(ge=0, lt=2**63, description="Start after the event with this id.")] = None,
+        last_event_id: Annotated[str | None, Header(description="Sent by browsers that reconnect.")] = None,
     ) -> StreamingResponse:
         """Stream every change of every hold as it happens; with an id, the changes after it first."""
         if after is None and last_event_id:
@@ -219,8 +221,8 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     if not isinstance(error, RequestValidationError):
         raise error
     problems = []
-    for one in error.errors():
-        problems.append(_field_problem(one["type"], tuple(one["loc"][1:]), one["msg"]))
+    for found in error.errors():
+        problems.append(_field_problem(found["type"], tuple(found["loc"][1:]), found["msg"]))
     return _error_response(400, code="bad_input", message="; ".join(problems), fix="/docs shows what is expected.")
 
 

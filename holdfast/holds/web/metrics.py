@@ -23,14 +23,16 @@ class HoldsCollector(Collector):
         """Yield the gauges and counters."""
         active = self._hold_log.active()
         active_counts = Counter((str(hold.way or ""), hold.status.value) for hold in active)
-        description = "Holds that go on, by the way they are held and where they stand."
+        description = "Active holds, by way and status."
         family = GaugeMetricFamily("holdfast_holds", description, labels=["way", "status"])
         for labels, count in sorted(active_counts.items()):
             family.add_metric(labels, count)
         yield family
         longest = max((self._now() - hold.asked_at for hold in active), default=0.0)
-        yield GaugeMetricFamily("holdfast_holds_longest_seconds", "How long the oldest of them lasts.", value=longest)
-        ended = CounterMetricFamily("holdfast_holds_ended", "Holds that ended, by how.", labels=["way", "status"])
+        yield GaugeMetricFamily("holdfast_holds_longest_seconds", "Age of the oldest active hold.", value=longest)
+        ended = CounterMetricFamily(
+            "holdfast_holds_ended", "Ended holds, by way and final status.", labels=["way", "status"]
+        )
         # A hold that was refused ended before it had a way: the labels are compared, not what they stand for.
         ended_counts = {
             (str(way or ""), status.value): count for (way, status), count in self._hold_log.ended_counts.items()

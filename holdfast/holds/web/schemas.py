@@ -49,7 +49,7 @@ class HoldRequest(RequestBody):
     by: str | None = Field(None, description="Who holds: a name, or the SID of the owner's own call.")
     reason: str | None = Field(None, description="Why, for the history.")
     limit_s: float | None = Field(
-        None, description="Longest time on hold, in seconds, looked at every 5 s. None: the service's limit."
+        None, description="Longest time on hold, in seconds, checked every 5 s. None: the service's limit."
     )
 
 
@@ -68,7 +68,7 @@ class PairRequest(RequestBody):
     )
     parent: str = Field(description="The SID of the call that runs the Dial.")
     child: str | None = Field(None, description="The SID of the call the Dial made. None: its one answered child.")
-    after: str | None = Field(None, description="Where the parent goes on when the conversation is over.")
+    after: str | None = Field(None, description="URL with which the parent continues when the conversation is over.")
 
 
 class HoldResponse(BaseModel):
@@ -81,7 +81,7 @@ class HoldResponse(BaseModel):
     reason: str | None
     music: str | None
     limit_s: float | None
-    way: WayName | None = Field(description="How it is carried out.")
+    way: WayName | None = Field(description="How the hold is carried out.")
     conference: str | None
     queue: str | None
     owner_call: str | None
@@ -90,7 +90,7 @@ class HoldResponse(BaseModel):
     ended_at: float | None
     reminded_at: float | None
     resumed_by: str | None
-    cause: str | None = Field(description="Why it came to where it stands, in words.")
+    cause: str | None = Field(description="The reason for its status, in words.")
 
     @classmethod
     def of(cls, hold: Hold) -> Self:
@@ -108,8 +108,8 @@ class AudioQualityResponse(BaseModel):
     """The audio quality of a call so far."""
 
     model_config = ConfigDict(from_attributes=True)
-    mos: float | None = Field(description="The estimated opinion of who hears it: 1 (bad) to 4.5 (excellent).")
-    loss: float = Field(description="The part of its packets that never came, 0 to 1.")
+    mos: float | None = Field(description="The listener's estimated opinion score: 1 (bad) to 4.5 (excellent).")
+    loss: float = Field(description="The share of its packets that were lost, 0 to 1.")
     jitter_ms: float
 
 
@@ -129,7 +129,7 @@ class CallResponse(BaseModel):
     muted: bool
     queue: str | None = Field(description="The name of the queue it waits in.")
     held: bool
-    held_by_phone: bool = Field(description="Its own phone holds: the others hear music until the phone lets go.")
+    held_by_phone: bool = Field(description="Its own phone holds: the others hear music until the phone resumes.")
     hold: str | None = Field(description="The id of its hold, when it is one of ours or of its own phone.")
     by: str | None
     since: float | None = Field(description="Held since, in seconds since the Unix epoch.")
@@ -138,7 +138,9 @@ class CallResponse(BaseModel):
     can_hold: bool
     why_not: str | None
     fix: str | None = Field(description="What would make it possible to hold the call.")
-    sound: AudioQualityResponse | None = Field(description="How it sounds, where the account tells: the engine does.")
+    sound: AudioQualityResponse | None = Field(
+        description="Its audio quality, where the account reports it: the engine does."
+    )
 
     @classmethod
     def of(cls, view: CallView) -> Self:

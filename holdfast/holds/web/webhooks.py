@@ -100,7 +100,7 @@ def make_webhooks(holds: Holds) -> APIRouter:
         if holds.legs is not None:
             music = await holds.legs.confirm_waiting(webhook.call, None if queue is None else QueueSid(queue))
         if music is None:
-            # Nobody knows this call any more: it leaves the queue for its continuation, rather than wait for ever.
+            # The pair is not known any more: the call leaves the queue for its continuation.
             return _twiml('<?xml version="1.0" encoding="UTF-8"?><Response><Leave /></Response>')
         return _twiml(_documents(holds).music(music))
 
@@ -120,7 +120,7 @@ def make_webhooks(holds: Holds) -> APIRouter:
     async def dial(webhook: Signed) -> Response:
         to = webhook.get("to")
         if to is None:
-            raise BadInput("nobody to dial: `to` is missing", fix="/twiml/dial?to=client:alice")
+            raise BadInput("`to` is missing: no party to dial", fix="/twiml/dial?to=client:alice")
         after = webhook.get("after")
         if after is not None:
             checked_url("after", after)

@@ -86,7 +86,7 @@ async def test_resume_twice_is_one_outcome(stage: Stage, room: tuple[CallSid, Ca
     assert len(stage.account.writes()) == 2
 
 
-async def test_what_the_application_holds_becomes_ours_without_a_change(
+async def test_a_hold_by_the_application_becomes_ours_without_a_change(
     stage: Stage, room: tuple[CallSid, CallSid]
 ) -> None:
     stage.account.calls_[room[0]].held = True
@@ -95,7 +95,7 @@ async def test_what_the_application_holds_becomes_ours_without_a_change(
     assert stage.account.writes() == []
 
 
-async def test_what_the_application_took_off_hold_is_held_anew(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_party_resumed_by_the_application_is_held_again(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     first = await stage.holds.hold(room[0])
     stage.account.calls_[room[0]].held = False
     second = await stage.holds.hold(room[0])
@@ -140,7 +140,7 @@ async def test_a_call_that_is_over_is_not_held(stage: Stage, room: tuple[CallSid
     assert hold.status is Status.GONE
 
 
-async def test_a_call_nobody_knows(stage: Stage) -> None:
+async def test_an_unknown_call_is_not_held(stage: Stage) -> None:
     with pytest.raises(CallNotInProgress, match=r"knows no call CA\w+\n  GET /calls lists who is on the phone"):
         await stage.holds.hold("CA" + "9" * 32)
 
@@ -151,7 +151,7 @@ async def test_a_call_that_rings(stage: Stage) -> None:
         await stage.holds.hold(call)
 
 
-async def test_a_call_that_talks_to_nobody(stage: Stage) -> None:
+async def test_a_call_without_a_peer_is_not_held(stage: Stage) -> None:
     call = stage.account.add_call(1, verb="park")
     with pytest.raises(HoldRefused) as caught:
         await stage.holds.hold(call)
@@ -159,7 +159,7 @@ async def test_a_call_that_talks_to_nobody(stage: Stage) -> None:
     assert stage.account.writes() == []
 
 
-async def test_hung_up_between_the_look_and_the_change(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_hang_up_between_the_read_and_the_change(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.before["set_hold"] = [lambda: stage.account.party_hangs_up(room[0])]
     with pytest.raises(CallNotInProgress):
         await stage.holds.hold(room[0])
@@ -180,7 +180,7 @@ async def test_hung_up_just_as_it_is_resumed(stage: Stage, room: tuple[CallSid, 
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["made all the same", "not made"])
-async def test_a_change_without_an_answer_is_settled_by_a_read(
+async def test_a_change_without_a_response_is_resolved_by_a_read(
     stage: Stage, room: tuple[CallSid, CallSid], made: bool
 ) -> None:
     stage.account.errors["set_hold"] = [(OutcomeUnknown("no answer"), made)]
@@ -189,7 +189,7 @@ async def test_a_change_without_an_answer_is_settled_by_a_read(
     assert len(stage.account.writes()) == (1 if made else 2)
 
 
-async def test_an_account_that_stops_answering_leaves_the_hold_to_be_settled(
+async def test_an_account_that_stops_responding_leaves_the_hold_to_be_reconciled(
     stage: Stage, room: tuple[CallSid, CallSid]
 ) -> None:
     stage.account.errors["set_hold"] = [(OutcomeUnknown("no answer"), True)]
@@ -202,7 +202,7 @@ async def test_an_account_that_stops_answering_leaves_the_hold_to_be_settled(
     assert (await stage.holds.get(id)).status is Status.HELD
 
 
-async def test_an_account_that_says_no(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_refusal_of_the_account_fails_the_hold(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.errors["set_hold"] = [(AccountRefused("no", status=429, twilio_code=20429), False)]
     with pytest.raises(HoldFailed, match="no"):
         await stage.holds.hold(room[0])

@@ -24,7 +24,7 @@ def customers(stage: Stage) -> list[CallSid]:
     return [customer for customer, _ in calls]
 
 
-async def test_many_who_are_held_at_once_are_looked_for_together(stage: Stage, customers: list[CallSid]) -> None:
+async def test_many_holds_at_once_share_a_search(stage: Stage, customers: list[CallSid]) -> None:
     held = await asyncio.gather(*(stage.holds.hold(call) for call in customers))
     assert {hold.status for hold in held} == {Status.HELD}
     assert len({hold.conference for hold in held}) == ROOMS
@@ -34,9 +34,7 @@ async def test_many_who_are_held_at_once_are_looked_for_together(stage: Stage, c
     assert asked["participants"] < 2 * ROOMS
 
 
-async def test_what_befalls_a_shared_search_is_told_to_each_by_its_own_hold(
-    stage: Stage, customers: list[CallSid]
-) -> None:
+async def test_the_error_of_a_shared_search_names_each_callers_own_hold(stage: Stage, customers: list[CallSid]) -> None:
     stage.account.errors["conferences"] = [(AccountUnreachable("down", fix="wait"), False)] * 2
     told = await asyncio.gather(*(stage.holds.hold(call) for call in customers), return_exceptions=True)
     errors = [error for error in told if isinstance(error, AccountUnreachable)]
@@ -46,7 +44,7 @@ async def test_what_befalls_a_shared_search_is_told_to_each_by_its_own_hold(
     assert (await stage.holds.hold(customers[0])).status is Status.HELD
 
 
-async def test_whoever_stops_waiting_leaves_the_search_to_the_others(stage: Stage, customers: list[CallSid]) -> None:
+async def test_a_cancelled_caller_leaves_the_search_to_the_others(stage: Stage, customers: list[CallSid]) -> None:
     find = stage.holds.conferences.find
     first, second, third, fourth = (asyncio.ensure_future(find(call)) for call in customers[:4])
     await asyncio.sleep(0)
@@ -58,7 +56,7 @@ async def test_whoever_stops_waiting_leaves_the_search_to_the_others(stage: Stag
         await second
 
 
-async def test_an_error_told_anew_keeps_what_it_says(stage: Stage, customers: list[CallSid]) -> None:
+async def test_a_copied_error_keeps_its_message(stage: Stage, customers: list[CallSid]) -> None:
     stage.account.errors["participants"] = [(AccountUnreachable("slow"), False)]
     with pytest.raises(HoldsError, match="slow") as caught:
         await stage.holds.hold(customers[0])

@@ -47,7 +47,7 @@ def stage(disk: FullStore) -> Stage:
     return Stage(store=disk)
 
 
-async def test_a_party_of_a_conference_comes_back_and_the_record_is_written_when_there_is_room(
+async def test_a_conference_party_is_resumed_on_a_full_disk_and_recorded_when_there_is_room(
     stage: Stage, disk: FullStore
 ) -> None:
     customer, agent = stage.account.add_call(1), stage.account.add_call(2)
@@ -69,7 +69,7 @@ async def test_a_party_of_a_conference_comes_back_and_the_record_is_written_when
     assert await stage.kinds(hold) == ["asked", "holding", "held", "resuming", "resumed"]
 
 
-async def test_nobody_is_put_on_hold_who_would_be_forgotten(stage: Stage, disk: FullStore) -> None:
+async def test_no_hold_begins_that_the_store_cannot_save(stage: Stage, disk: FullStore) -> None:
     customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     disk.full = True
@@ -82,7 +82,9 @@ async def test_nobody_is_put_on_hold_who_would_be_forgotten(stage: Stage, disk: 
     assert (await stage.holds.hold(customer)).status is Status.HELD
 
 
-async def test_two_legs_come_together_and_their_pair_is_known_after_a_restart(stage: Stage, disk: FullStore) -> None:
+async def test_two_legs_are_joined_on_a_full_disk_and_their_pair_is_known_after_a_restart(
+    stage: Stage, disk: FullStore
+) -> None:
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(child)
     disk.full = True
@@ -96,7 +98,7 @@ async def test_two_legs_come_together_and_their_pair_is_known_after_a_restart(st
     assert (again.status, stage.account.hears(parent)) == (Status.HELD, "music")
 
 
-async def test_a_conversation_that_ends_is_forgotten_when_there_is_room(stage: Stage, disk: FullStore) -> None:
+async def test_an_ended_pair_is_removed_from_the_store_when_there_is_room(stage: Stage, disk: FullStore) -> None:
     parent, child = await stage.two_legs()
     await stage.holds.hold(child)
     disk.full = True
@@ -131,7 +133,7 @@ async def test_of_very_many_changes_history_is_lost_and_no_state(
         assert (await stage.kinds(hold))[-1] == "resumed"
 
 
-async def test_what_is_very_late_is_written_at_the_next_look_and_no_party_waits_for_it(
+async def test_many_unsaved_changes_are_written_at_the_next_check_and_no_party_waits(
     stage: Stage, disk: FullStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdfast.holds.history.hold_log.FLUSH_SIZE", 1)
@@ -151,7 +153,7 @@ async def test_what_is_very_late_is_written_at_the_next_look_and_no_party_waits_
 
 
 @pytest.mark.parametrize("room", [True, False])
-async def test_what_is_late_at_the_end_is_written_or_said(
+async def test_unsaved_changes_are_written_or_logged_at_the_end(
     room: bool, disk: FullStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage = Stage(store=disk)

@@ -68,7 +68,7 @@ def room(stage: Stage) -> tuple[CallSid, CallSid]:
     return calls
 
 
-async def test_a_party_held_in_a_conference_is_brought_back_by_another_service(
+async def test_a_party_held_in_a_conference_is_resumed_by_another_service(
     two: Two, room: tuple[CallSid, CallSid]
 ) -> None:
     customer, agent = room
@@ -91,7 +91,7 @@ async def test_a_party_held_in_a_conference_is_brought_back_by_another_service(
     assert (second.id != back.id, second.status, again.status) == (True, Status.RESUMED, Status.HELD)
 
 
-async def test_who_is_on_no_hold_is_left_alone(two: Two, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_party_that_is_not_on_hold_is_left_alone(two: Two, room: tuple[CallSid, CallSid]) -> None:
     parent, child = two.stage.account.dial(3, 4, action=AFTER)
     waits = two.stage.account.add_call(5)
     two.stage.account._enqueue(two.stage.account.calls_[waits], "sales", None, None)
@@ -102,7 +102,7 @@ async def test_who_is_on_no_hold_is_left_alone(two: Two, room: tuple[CallSid, Ca
     assert await two.theirs.list() == []
 
 
-async def test_an_account_that_does_not_answer_is_not_taken_for_no(two: Two, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_missing_response_is_not_read_as_no_hold(two: Two, room: tuple[CallSid, CallSid]) -> None:
     await two.ours.hold(room[0])
     two.stage.account.errors["conferences"] = [(AccountUnreachable("no connection"), False)]
     with pytest.raises(AccountUnreachable):
@@ -110,7 +110,7 @@ async def test_an_account_that_does_not_answer_is_not_taken_for_no(two: Two, roo
     assert (await two.theirs.resume(room[0])).status is Status.RESUMED
 
 
-async def test_who_may_not_resume_takes_nothing_over(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_person_without_permission_takes_no_hold_over(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     await stage.holds.hold(room[0])
     theirs = other_service(stage, policy=Policy(holders=frozenset({"alice"})))
     with pytest.raises(NotAllowed):
@@ -121,7 +121,7 @@ async def test_who_may_not_resume_takes_nothing_over(stage: Stage, room: tuple[C
 
 @pytest.mark.parametrize("music", [None, MUSIC])
 @pytest.mark.parametrize("held", ["parent", "child"])
-async def test_a_leg_is_brought_back_by_another_service_and_held_there_from_then_on(
+async def test_a_leg_is_resumed_by_another_service_and_held_there_afterwards(
     two: Two, held: str, music: str | None
 ) -> None:
     parent, child = await two.stage.two_legs(after=AFTER)
@@ -146,7 +146,7 @@ async def test_a_leg_is_brought_back_by_another_service_and_held_there_from_then
 
 
 @pytest.mark.parametrize("first", ["parent", "child"])
-async def test_both_legs_held_are_brought_back_by_another_service(two: Two, first: str) -> None:
+async def test_two_held_legs_are_resumed_by_another_service(two: Two, first: str) -> None:
     parent, child = await two.stage.two_legs()
     for call in (parent, child):
         await two.ours.hold(call)
@@ -180,7 +180,7 @@ async def test_a_leg_is_refused_untouched_where_it_could_be_lost(two: Two) -> No
         await blind.resume(parent)
     assert "public_url" in str(caught.value.fix)
     two.stage.account.add_call(7, parent=parent)
-    with pytest.raises(HoldRefused, match="who it talked to is not shown"):
+    with pytest.raises(HoldRefused, match="does not show which party it talked to"):
         await two.theirs.resume(parent)
     assert len(two.stage.account.writes()) == writes
     assert two.ears(parent, child) == ["music", "silence"]

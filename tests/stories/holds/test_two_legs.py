@@ -29,7 +29,7 @@ def ears(stage: Stage, *calls: CallSid) -> list[str]:
 
 @pytest.mark.parametrize("music", [MUSIC, None, "https://app.example/hold.xml"])
 @pytest.mark.parametrize("held", ["parent", "child"])
-async def test_either_end_is_held_and_comes_back(stage: Stage, held: str, music: str | None) -> None:
+async def test_either_end_is_held_and_resumed(stage: Stage, held: str, music: str | None) -> None:
     parent, child = await stage.two_legs()
     call, other = (parent, child) if held == "parent" else (child, parent)
     hold = await stage.holds.hold(call, music=music)
@@ -58,7 +58,7 @@ async def test_twenty_rounds_by_turns(stage: Stage) -> None:
 
 @pytest.mark.parametrize("first_back", ["first held", "last held"])
 @pytest.mark.parametrize("first", ["parent", "child"])
-async def test_both_held_come_back_in_any_order(stage: Stage, first: str, first_back: str) -> None:
+async def test_two_held_parties_are_resumed_in_any_order(stage: Stage, first: str, first_back: str) -> None:
     parent, child = await stage.two_legs()
     one, two = (parent, child) if first == "parent" else (child, parent)
     holds = [await stage.holds.hold(one, music=MUSIC), await stage.holds.hold(two)]
@@ -93,7 +93,7 @@ async def test_a_dial_that_is_not_ours_is_refused_untouched(stage: Stage) -> Non
 async def test_without_an_address_two_legs_cannot_be_adopted(stage: Stage) -> None:
     stage.start(public_url=None)
     parent, child = stage.account.dial(1, 2, action=None)
-    with pytest.raises(BadInput, match="no address"):
+    with pytest.raises(BadInput, match="cannot reach"):
         await stage.holds.adopt(parent, child)
     with pytest.raises(BadInput, match="public_url"):
         _ = stage.holds.continue_url
@@ -106,7 +106,7 @@ async def test_adopting_finds_the_child_and_changes_nothing_twice(stage: Stage) 
     assert await stage.holds.adopt(parent, child) == pair
 
 
-async def test_adopting_what_is_no_pair(stage: Stage) -> None:
+async def test_adopting_two_calls_that_are_no_pair_is_refused(stage: Stage) -> None:
     parent, child = stage.account.dial(1, 2, action=stage.holds.continue_url)
     stranger = stage.account.add_call(3)
     for wrong in ((parent, stranger), (child, parent), (stranger, None)):
@@ -118,7 +118,7 @@ async def test_adopting_what_is_no_pair(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("after", [AFTER, None])
-async def test_a_normal_end_goes_where_it_should(stage: Stage, after: str | None) -> None:
+async def test_after_a_normal_end_each_party_continues_as_planned(stage: Stage, after: str | None) -> None:
     parent, child = await stage.two_legs(after=after)
     stage.account.party_hangs_up(child)
     await stage.settle()
@@ -183,7 +183,7 @@ async def test_both_held_and_one_hangs_up(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("held", ["parent", "child"])
-async def test_the_child_hangs_up_just_as_somebody_is_held(stage: Stage, held: str) -> None:
+async def test_the_child_hangs_up_during_a_hold(stage: Stage, held: str) -> None:
     parent, child = await stage.two_legs(after=AFTER)
     stage.account.before["redirect"] = [lambda: stage.account.party_hangs_up(child)]
     with pytest.raises((CallNotInProgress, HoldFailed)):
@@ -217,7 +217,7 @@ async def test_a_redirect_the_account_refuses_leaves_the_two_talking(stage: Stag
     assert hold.status is Status.HELD
 
 
-async def test_no_queue_to_be_had_touches_nobody(stage: Stage) -> None:
+async def test_a_hold_without_a_queue_touches_no_party(stage: Stage) -> None:
     parent, child = await stage.two_legs()
     stage.account.errors["open_queue"] = [(AccountRefused("no more queues", status=400), False)]
     with pytest.raises(HoldFailed, match="no more queues"):
@@ -252,7 +252,7 @@ async def test_a_resume_the_account_refuses_leaves_the_party_held(stage: Stage) 
     assert ears(stage, parent, child) == [child, parent]
 
 
-async def test_the_other_hangs_up_as_the_held_one_is_resumed(stage: Stage) -> None:
+async def test_the_other_party_hangs_up_during_a_resume(stage: Stage) -> None:
     parent, child = await stage.two_legs(after=AFTER)
     hold = await stage.holds.hold(parent)
     stage.account.before["redirect"] = [lambda: stage.account.party_hangs_up(child)]
@@ -263,7 +263,7 @@ async def test_the_other_hangs_up_as_the_held_one_is_resumed(stage: Stage) -> No
     assert stage.account.calls_[parent].at == AFTER
 
 
-async def test_the_held_one_hangs_up_as_it_is_resumed(stage: Stage) -> None:
+async def test_the_held_party_hangs_up_during_a_resume(stage: Stage) -> None:
     parent, child = await stage.two_legs(after=AFTER)
     hold = await stage.holds.hold(child)
     stage.account.before["redirect"] = [lambda: stage.account.party_hangs_up(child)]
@@ -276,7 +276,7 @@ async def test_the_held_one_hangs_up_as_it_is_resumed(stage: Stage) -> None:
     assert stage.account.calls_[parent].at == AFTER
 
 
-async def test_a_queue_that_will_not_take_the_call_brings_both_together(stage: Stage) -> None:
+async def test_a_queue_that_refuses_the_call_rejoins_both_parties(stage: Stage) -> None:
     parent, child = await stage.two_legs()
     stage.account.delivers = False
 
@@ -300,7 +300,7 @@ async def test_a_queue_that_will_not_take_the_call_brings_both_together(stage: S
 
 
 @pytest.mark.parametrize("when", ["as it is held", "later"])
-async def test_music_that_cannot_be_heard_becomes_the_accounts_own(stage: Stage, when: str) -> None:
+async def test_music_that_cannot_be_played_becomes_the_accounts_own(stage: Stage, when: str) -> None:
     parent, child = await stage.two_legs()
 
     def cannot_play() -> None:
@@ -344,7 +344,7 @@ async def test_an_action_that_is_not_ours_after_all(stage: Stage) -> None:
     assert ears(stage, parent, child) == [child, parent]
 
 
-async def test_the_application_moves_the_held_one(stage: Stage) -> None:
+async def test_the_application_moves_the_held_party(stage: Stage) -> None:
     parent, child = await stage.two_legs(after=AFTER)
     hold = await stage.holds.hold(child)
     stage.account.app_redirects(child, "https://app.example/voicemail")
@@ -353,7 +353,7 @@ async def test_the_application_moves_the_held_one(stage: Stage) -> None:
     await stage.holds.check()
     await stage.settle()
     ended = await stage.holds.get(hold.id)
-    assert (ended.status, ended.cause) == (Status.RESUMED, "somebody else moved the party")
+    assert (ended.status, ended.cause) == (Status.RESUMED, "another client moved the party")
     assert stage.account.calls_[child].at == "https://app.example/voicemail"
     assert stage.account.calls_[parent].at == AFTER
 
@@ -446,7 +446,7 @@ async def test_a_dial_we_serve_can_be_held_from_the_start(stage: Stage) -> None:
     assert stage.account.calls_[parent].at == AFTER
 
 
-async def test_the_child_of_a_served_dial_makes_itself_known(stage: Stage) -> None:
+async def test_the_child_of_a_served_dial_reports_itself(stage: Stage) -> None:
     parent, child = stage.account.dial(1, 2, action=f"{PUBLIC}/twiml/continue")
     status, _ = await stage.account.ask(child, f"{PUBLIC}/twiml/child?after={AFTER}", {})
     assert status == 204

@@ -176,12 +176,12 @@ async def _walk(way: str, moves: list[tuple[str, int]]) -> None:
 @pytest.mark.parametrize("way", ["legs", "conference", "convert"])
 @settings(max_examples=60, deadline=None)
 @given(moves=st.lists(quiet_moves, max_size=12))
-def test_nobody_is_dropped_by_a_hold(way: str, moves: list[tuple[str, int]]) -> None:
+def test_a_hold_drops_no_party(way: str, moves: list[tuple[str, int]]) -> None:
     asyncio.run(_walk(way, moves))
 
 
 @pytest.mark.parametrize("way", ["legs", "conference", "convert"])
 @settings(max_examples=60, deadline=None)
 @given(moves=st.lists(hard_moves, max_size=12))
-def test_nobody_is_left_with_music_for_ever(way: str, moves: list[tuple[str, int]]) -> None:
+def test_no_party_is_left_with_music_for_ever(way: str, moves: list[tuple[str, int]]) -> None:
     asyncio.run(_walk(way, moves))

@@ -36,7 +36,7 @@ async def ask(stage: Stage, method: str, path: str, body: object = None) -> tupl
     return status, json.loads(answer)
 
 
-async def test_a_hold_from_its_begin_to_its_end(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_hold_from_its_start_to_its_end(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     status, hold = await ask(stage, "POST", "/holds", {"call": room[0], "by": "alice", "music": MUSIC, "limit_s": 90})
     assert (status, hold["status"], hold["by"], hold["music"], hold["limit_s"]) == (201, "held", "alice", MUSIC, 90)
     assert await ask(stage, "POST", "/holds", {"call": room[0]}) == (200, hold)
@@ -66,7 +66,7 @@ async def asked_for(stage: Stage, *request: str) -> None:
     raise AssertionError(f"nobody asked for {request}")
 
 
-async def test_calls_are_never_shown_as_they_were_before_somebody_asked(stage: Stage) -> None:
+async def test_calls_are_never_shown_from_before_the_request(stage: Stage) -> None:
     first = asyncio.create_task(stage.holds.calls())
     await asked_for(stage, "calls", "in-progress", "")
     call = stage.account.add_call(1)
@@ -87,13 +87,13 @@ async def test_a_call_that_is_answered_while_the_calls_are_read_is_shown(stage: 
     assert (view.sid, view.status) == (call, "in-progress")
 
 
-async def test_how_a_call_sounds_is_shown_where_the_account_tells(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_audio_quality_is_shown_where_the_account_reports_it(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.audio_quality_ = [AudioQualitySnapshot(call=room[1], mos=4.1, loss=0.02, jitter_ms=7.5)]
     _, listed = await ask(stage, "GET", "/calls")
     assert [call["sound"] for call in listed["calls"]] == [None, {"mos": 4.1, "loss": 0.02, "jitter_ms": 7.5}]
 
 
-async def test_a_dial_is_adopted_or_the_line_that_is_missing_is_told(stage: Stage) -> None:
+async def test_a_dial_is_adopted_or_refused_with_the_missing_line(stage: Stage) -> None:
     parent, child = stage.account.dial(1, 2, action=stage.holds.continue_url)
     status, refused = await ask(stage, "POST", "/holds", {"call": child})
     assert (status, refused["code"]) == (409, "hold_refused")
@@ -147,7 +147,7 @@ ANOTHER = "CA" + "f" * 32
         ("PUT", "/holds", {}, 405, "method_not_allowed"),
     ],
 )
-async def test_what_cannot_be_is_told_clearly(
+async def test_an_impossible_request_gets_a_clear_error(
     stage: Stage, method: str, path: str, body: object, status: int, code: str
 ) -> None:
     answered, told = await ask(stage, method, path, body)
@@ -170,18 +170,18 @@ async def test_what_cannot_be_is_told_clearly(
         ("/pairs", {"{call}": 1}, "there is no field {call}; allowed: parent, child, after"),
     ],
 )
-async def test_a_wrong_body_is_told_in_plain_words(stage: Stage, path: str, body: object, says: str) -> None:
+async def test_a_wrong_body_gets_a_plain_error(stage: Stage, path: str, body: object, says: str) -> None:
     assert (await ask(stage, "POST", path, body))[1]["message"] == says
 
 
-async def test_a_form_is_told_to_be_json(stage: Stage) -> None:
+async def test_a_form_body_gets_an_error_that_asks_for_json(stage: Stage) -> None:
     assert stage.account.web is not None
     form = {"content-type": "application/x-www-form-urlencoded"}
     status, _, answer = await asgi(stage.account.web, "POST", PUBLIC + "/holds", b"call=" + ANOTHER.encode(), form)
     assert (status, json.loads(answer)["message"]) == (400, "send a JSON object, with Content-Type: application/json")
 
 
-async def test_troubles_have_their_own_statuses(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_errors_have_their_own_statuses(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.errors["conferences"] = [(AccountUnreachable("no answer"), False)]
     status, told = await ask(stage, "POST", "/holds", {"call": room[0]})
     assert (status, told["code"]) == (504, "account_unreachable")
@@ -234,7 +234,7 @@ async def watch(stage: Stage, path: str, headers: dict[str, str], *, count: int)
     return [json.loads(line) for line in lines]
 
 
-async def test_a_watcher_who_comes_back_misses_nothing(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_a_watcher_that_reconnects_misses_no_event(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     await stage.holds.hold(room[0], by='<script>"', reason="data: x")
     seen = await watch(stage, "/events?after=0", {}, count=3)
     assert [event["kind"] for event in seen] == ["asked", "holding", "held"]
@@ -243,14 +243,14 @@ async def test_a_watcher_who_comes_back_misses_nothing(stage: Stage, room: tuple
     assert again[0] == seen[2]
 
 
-async def test_a_last_event_id_that_is_none(stage: Stage) -> None:
+async def test_an_invalid_last_event_id_is_refused(stage: Stage) -> None:
     for wrong in ("x", "-1", "1" * 30, "²"):
         assert stage.account.web is not None
         status, _, body = await asgi(stage.account.web, "GET", f"{PUBLIC}/events", headers={"last-event-id": wrong})
         assert (status, json.loads(body)["code"]) == (400, "bad_input")
 
 
-async def test_the_documents_want_the_accounts_signature(stage: Stage) -> None:
+async def test_the_documents_need_the_accounts_signature(stage: Stage) -> None:
     for path in ("continue", "wait", "park", "dial?to=client:x", "child", f"music?url={MUSIC}"):
         assert stage.account.web is not None
         status, _, body = await asgi(stage.account.web, "GET" if "music" in path else "POST", f"{PUBLIC}/twiml/{path}")

@@ -51,7 +51,7 @@ def asked(music: str | None = None) -> Hold:
 
 
 @given(st.lists(st.sampled_from(MESSAGES), max_size=12))
-def test_a_hold_takes_the_steps_of_its_table_ends_once_and_tells_each_step(messages: list[Message]) -> None:
+def test_a_hold_takes_the_steps_of_its_table_ends_once_and_records_each_step(messages: list[Message]) -> None:
     hold = asked(MUSIC)
     statuses, kinds = [hold.status], ["asked"]
     for now, message in enumerate(messages, start=2):
@@ -74,7 +74,7 @@ def test_a_hold_takes_the_steps_of_its_table_ends_once_and_tells_each_step(messa
 @pytest.mark.parametrize(
     ("before", "ended"), [((), "gone"), ((0,), "gone"), ((0, 1), "call-ended"), ((0, 1, 5), "call-ended")]
 )
-def test_a_call_that_ends_says_whether_it_was_ever_held(before: tuple[int, ...], ended: str) -> None:
+def test_a_call_that_ends_is_gone_before_it_was_held_and_call_ended_after(before: tuple[int, ...], ended: str) -> None:
     hold = asked()
     for place in before:
         hold, _ = step(hold, MESSAGES[place], 2.0)
@@ -90,14 +90,14 @@ def test_a_confirmation_that_comes_late_does_not_hold_again() -> None:
     assert step(asked(), Remind(), 4.0) == (asked(), ())
 
 
-def test_music_that_fails_is_told_once_and_is_the_accounts_own_from_then_on() -> None:
+def test_failed_music_is_recorded_once_and_replaced_by_the_accounts_own() -> None:
     hold = asked(MUSIC)
     hold, effects = step(hold, MusicFailed(why="silent"), 2.0)
     assert (hold.music, effects) == (None, (RecordEvent(kind="music-failed", detail="silent"),))
     assert step(hold, MusicFailed(why="silent"), 3.0) == (hold, ())
 
 
-def test_a_way_back_that_fails_keeps_the_time_it_was_held_since() -> None:
+def test_a_failed_resume_keeps_the_start_time_of_the_hold() -> None:
     hold = asked()
     for now, place in ((2.0, 0), (3.0, 1), (4.0, 5)):
         hold, _ = step(hold, MESSAGES[place], now)

@@ -56,18 +56,18 @@ def test_a_hold_lasts_as_long_as_its_own_limit_or_the_services(
 @pytest.mark.parametrize(
     ("sight", "wanted"),
     [
-        (HoldSituation(others=0, alone_since=HELD_AT), EndHeldCall(why="everybody else left 120 s ago")),
+        (HoldSituation(others=0, alone_since=HELD_AT), EndHeldCall(why="all other parties left 120 s ago")),
         (HoldSituation(others=0, alone_since=HELD_AT + 1), None),
         (HoldSituation(others=0), None),
         (HoldSituation(others=1, owner_left=True), ResumeHold(why="the owner of the hold has left")),
         (HoldSituation(others=0, owner_left=True), None),
     ],
 )
-def test_who_is_left_behind_is_looked_after(sight: HoldSituation, wanted: Decision | None) -> None:
+def test_the_policy_decides_about_a_party_left_alone(sight: HoldSituation, wanted: Decision | None) -> None:
     assert due(Policy(), held(), sight, HELD_AT + 120) == wanted
 
 
-def test_what_is_kept_falls_through_to_the_limit() -> None:
+def test_the_action_keep_falls_through_to_the_limit() -> None:
     policy = Policy(on_alone=PolicyAction.KEEP, on_owner_left=PolicyAction.KEEP, limit_s=300.0)
     left = HoldSituation(others=0, alone_since=HELD_AT)
     assert due(policy, held(), left, HELD_AT + 299) is None
@@ -75,7 +75,7 @@ def test_what_is_kept_falls_through_to_the_limit() -> None:
     assert due(policy, held(), HoldSituation(others=1, owner_left=True), HELD_AT + 299) is None
 
 
-def test_reminders_come_at_their_distance() -> None:
+def test_reminders_are_due_at_their_interval() -> None:
     policy, hold = Policy(remind_every_s=30.0), held()
     assert due(policy, hold, TOGETHER, HELD_AT + 29) is None
     assert due(policy, hold, TOGETHER, HELD_AT + 30) == RemindOwner()
@@ -85,20 +85,20 @@ def test_reminders_come_at_their_distance() -> None:
     assert due(policy, hold, TOGETHER, HELD_AT + 61) == RemindOwner()
 
 
-def test_only_what_is_held_is_looked_at() -> None:
+def test_the_policy_applies_only_to_held_parties() -> None:
     resuming, _ = step(held(limit_s=1.0), Resume(), HELD_AT)
     assert due(Policy(), resuming, TOGETHER, HELD_AT + 10) is None
     assert due(Policy(), replace(held(limit_s=1.0), held_at=None), TOGETHER, HELD_AT + 10) is None
 
 
-def test_who_may_hold_and_resume() -> None:
+def test_only_permitted_people_hold_and_resume() -> None:
     assert why_not_hold(Policy(), None) is None
     named = Policy(holders=frozenset({"alice"}))
     assert why_not_hold(named, "alice") is None
     assert why_not_resume(named, held(), "alice") is None
-    for stranger in ("bob", None):
-        assert "who may hold" in str(why_not_hold(named, stranger))
-        assert "who may resume" in str(why_not_resume(named, held(), stranger))
+    for other in ("bob", None):
+        assert "may not hold" in str(why_not_hold(named, other))
+        assert "may not resume" in str(why_not_resume(named, held(), other))
     owned = Policy(only_owner_resumes=True)
     assert why_not_resume(owned, held(by="alice"), "alice") is None
     assert why_not_resume(owned, held(), "bob") is None
@@ -109,6 +109,6 @@ def test_who_may_hold_and_resume() -> None:
 
 @pytest.mark.parametrize("name", ["limit_s", "alone_limit_s", "remind_every_s"])
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_time_that_is_none_is_refused(name: str, seconds: float) -> None:
+def test_a_limit_that_is_not_a_positive_number_is_refused(name: str, seconds: float) -> None:
     with pytest.raises(ValueError, match=name):
         Policy(**{name: seconds})  # type: ignore[arg-type]  # one of three float fields

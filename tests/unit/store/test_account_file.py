@@ -12,7 +12,7 @@ import pytest
 from holdfast.store.account_file import AccountFileInvalid, account_path, load_or_create_account
 
 
-def test_it_is_made_once_and_found_again(tmp_path: Path) -> None:
+def test_the_account_is_created_once_and_found_again(tmp_path: Path) -> None:
     store = tmp_path / "deep" / "holdfast.db"
     first = load_or_create_account(store)
     assert re.fullmatch("AC[0-9a-f]{32}", first.sid)
@@ -21,7 +21,7 @@ def test_it_is_made_once_and_found_again(tmp_path: Path) -> None:
     assert first.token not in repr(first)
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_only_its_owner_may_read_the_account_file(tmp_path: Path) -> None:
     load_or_create_account(tmp_path / "holdfast.db")
     assert stat.S_IMODE(account_path(tmp_path / "holdfast.db").stat().st_mode) == 0o600
 
@@ -44,7 +44,7 @@ def test_a_damaged_file_is_refused_and_kept(content: bytes, tmp_path: Path) -> N
     assert path.read_bytes() == content
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AccountFileInvalid, match="cannot be used"):
         load_or_create_account(tmp_path / "file" / "holdfast.db")

@@ -24,7 +24,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "holdfast" / "holdfast.db"
 
 
-def test_the_cloud_needs_both() -> None:
+def test_the_cloud_needs_a_sid_and_a_token() -> None:
     assert cloud_credentials(environment=NAMED) == AccountCredentials(
         base_url="https://api.twilio.com", sid=SID, token=TOKEN
     )
@@ -40,7 +40,7 @@ def test_a_token_is_not_printed() -> None:
     assert TOKEN not in repr(cloud_credentials(environment=NAMED))
 
 
-def test_the_engine_of_this_machine_is_where_it_says_it_listens(store: Path) -> None:
+def test_the_engine_of_this_machine_is_found_by_its_run_file(store: Path) -> None:
     with pytest.raises(BadInput, match="no account is named") as caught:
         engine_credentials(environment={})
     assert "holdfast serve" in str(caught.value.fix)
@@ -58,7 +58,7 @@ def test_the_engine_of_this_machine_is_where_it_says_it_listens(store: Path) -> 
     assert engine_credentials(url="http://127.0.0.1:6/", environment={}).base_url == "http://127.0.0.1:6"
 
 
-def test_settings_that_cannot_be_used_are_told(store: Path) -> None:
+def test_unusable_settings_are_reported(store: Path) -> None:
     Path("holdfast.toml").write_text("http_port = 'many'")
     with pytest.raises(BadInput, match="http_port in holdfast"):
         engine_credentials(environment={})

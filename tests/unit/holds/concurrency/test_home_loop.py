@@ -94,7 +94,7 @@ def test_a_loop_that_has_ended_is_another_one_too(name: str) -> None:
     assert "asyncio.run(…)" in str(caught.value.fix)
 
 
-def test_the_web_door_in_another_loop_answers_with_the_reason() -> None:
+def test_the_web_application_in_another_loop_responds_with_the_reason() -> None:
     holds = Holds(FakeAccount(), public_url=PUBLIC)
     web: ASGIApp = make_web(holds)
     with another_loop() as first:

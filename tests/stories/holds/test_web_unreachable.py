@@ -67,7 +67,7 @@ async def goes_away(stage: Stage, what: str, seconds: float = AWAY_S) -> None:
 @pytest.mark.parametrize("what", ["the web door", "the service"])
 @pytest.mark.parametrize("music", [None, MUSIC, PLAYLIST])
 @pytest.mark.parametrize("moment", range(len(MOVES) + 1))
-async def test_ten_minutes_away_at_any_moment_cost_nobody_a_call(
+async def test_ten_minutes_without_the_web_application_cost_no_call(
     stage: Stage, moment: int, music: str | None, what: str
 ) -> None:
     parent, child = await stage.two_legs()
@@ -84,7 +84,9 @@ async def test_ten_minutes_away_at_any_moment_cost_nobody_a_call(
 
 @pytest.mark.parametrize("what", ["the web door", "the service"])
 @pytest.mark.parametrize("limit_s", [20.0, None, 5000.0])
-async def test_away_when_the_limit_is_reached(stage: Stage, limit_s: float | None, what: str) -> None:
+async def test_the_limit_is_reached_while_the_web_application_is_unreachable(
+    stage: Stage, limit_s: float | None, what: str
+) -> None:
     """The policy's own half an hour, or a limit of the hold: the two are together when the service is back."""
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(child, music=MUSIC, limit_s=limit_s)
@@ -96,7 +98,7 @@ async def test_away_when_the_limit_is_reached(stage: Stage, limit_s: float | Non
 
 @pytest.mark.parametrize("policy", [Policy(limit_s=None), Policy(limit_s=60.0, on_limit=PolicyAction.KEEP)])
 @pytest.mark.parametrize("music", [MUSIC, PLAYLIST, None])
-async def test_a_hold_that_nothing_ends_lasts_as_long_as_a_call_may(
+async def test_a_hold_without_an_end_lasts_as_long_as_a_call_may(
     stage: Stage, policy: Policy, music: str | None
 ) -> None:
     stage.start(policy=policy)
@@ -109,7 +111,7 @@ async def test_a_hold_that_nothing_ends_lasts_as_long_as_a_call_may(
     assert ears(stage, parent, child) == TALK
 
 
-async def test_a_limit_that_is_longer_from_a_restart_on_is_kept_to(stage: Stage) -> None:
+async def test_a_longer_limit_applies_after_a_restart(stage: Stage) -> None:
     """The parked one asks when the old limit is over and is given the time of the new one."""
     stage.start(policy=Policy(limit_s=60.0))
     parent, child = await stage.two_legs()
@@ -124,7 +126,7 @@ async def test_a_limit_that_is_longer_from_a_restart_on_is_kept_to(stage: Stage)
     assert (await stage.holds.get(hold.id)).status is Status.RESUMED
 
 
-async def test_a_limit_that_is_shorter_from_a_restart_on_is_kept_to(stage: Stage) -> None:
+async def test_a_shorter_limit_applies_after_a_restart(stage: Stage) -> None:
     parent, child = await stage.two_legs()
     await stage.holds.hold(child, music=MUSIC)
     await stage.passes(100.0)
@@ -145,7 +147,7 @@ async def test_a_limit_that_is_shorter_from_a_restart_on_is_kept_to(stage: Stage
         (Policy(on_limit=PolicyAction.KEEP), 60.0, "14400"),
     ],
 )
-async def test_how_long_the_parked_one_is_given(
+async def test_the_parked_party_waits_as_long_as_the_hold_may_last(
     stage: Stage, policy: Policy, limit_s: float | None, length: str
 ) -> None:
     stage.start(policy=policy)
@@ -170,7 +172,7 @@ async def test_music_documents_stay_within_what_an_account_reads(stage: Stage) -
 
 
 @pytest.mark.parametrize("lost", [1, 3])
-async def test_who_was_not_sent_into_the_conference_is_sent_again(stage: Stage, lost: int) -> None:
+async def test_a_party_missing_from_the_conference_is_redirected_again(stage: Stage, lost: int) -> None:
     """A queue takes nobody, the two are to meet in a conference, and the redirect of the parked one is refused."""
     parent, child = await stage.two_legs()
     stage.account.delivers = False

@@ -1,12 +1,10 @@
-"""The planners, where no conversation comes by itself: plans for parties that are not where they should be."""
+"""The legs planner plans for parties that are not where they should be, which no ordinary conversation shows."""
 
 from dataclasses import replace
 
 import pytest
 
-from holdfast.holds.account.snapshots import ParticipantSnapshot
-from holdfast.holds.conference import planner as conference_planner
-from holdfast.holds.ids import CallSid, ConferenceSid
+from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner as legs_planner
 from holdfast.holds.legs.continuation import ContinuationRequest, continue_call
 from holdfast.holds.steps.account_steps import (
@@ -16,7 +14,6 @@ from holdfast.holds.steps.account_steps import (
     Park,
     RedirectCall,
     Refusal,
-    SetHold,
     TakeFromQueue,
     WaitInQueue,
 )
@@ -28,13 +25,7 @@ from holdfast.holds.steps.pair import (
 )
 
 P, C = CallSid("CA" + "1" * 32), CallSid("CA" + "2" * 32)
-ROOM = ConferenceSid("CF" + "3" * 32)
 MUSIC = "https://cdn.example/m.mp3"
-
-
-def seen(**changes: object) -> ParticipantSnapshot:
-    me = ParticipantSnapshot(call=P, conference=ROOM, hold=False, muted=False, label=None, status="connected")
-    return replace(me, **changes)  # type: ignore[arg-type]  # fields of ParticipantSeen
 
 
 def held_child() -> Pair:
@@ -51,20 +42,7 @@ def both_held() -> Pair:
     return legs_planner.confirm_waiting(plan.pair, P)
 
 
-def test_a_participant_is_held_only_where_that_changes_something() -> None:
-    step = SetHold(conference=ROOM, call=P, hold=True, music=None)
-    assert conference_planner.hold(seen(), None) == step
-    assert conference_planner.hold(seen(hold=True), None) is None
-    assert conference_planner.hold(seen(hold=True), MUSIC) == replace(step, music=MUSIC)
-    assert conference_planner.resume(seen(hold=True)) == replace(step, hold=False)
-    assert conference_planner.resume(seen()) is None
-    for status, gone in (("complete", True), ("failed", True), ("ringing", False), ("queued", False)):
-        refusal = conference_planner.hold(seen(status=status), None)
-        assert isinstance(refusal, Refusal)
-        assert refusal.call_ended is gone
-
-
-def test_who_has_left_is_not_held_or_brought_back() -> None:
+def test_a_party_that_left_is_neither_held_nor_resumed() -> None:
     over = legs_planner.party_left(held_child(), C).pair
     for call in (P, C):
         for plan in (
@@ -81,7 +59,7 @@ def test_who_has_left_is_not_held_or_brought_back() -> None:
     assert "the other party" in refusal.why
 
 
-def test_what_is_so_already_needs_no_step() -> None:
+def test_a_pair_in_the_wanted_state_needs_no_step() -> None:
     fresh, held = pair_of_dial(parent=P, child=C), held_child()
     assert legs_planner.hold(held, C, music=None) == legs_planner.Plan(pair=held)
     assert legs_planner.resume(fresh, P) == legs_planner.Plan(pair=fresh)
@@ -105,7 +83,7 @@ def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
     assert plan.steps == (() if answered else (RedirectCall(call=P, document=Park()),))
 
 
-def test_undoing_what_has_moved_meanwhile() -> None:
+def test_undo_after_the_pair_has_moved_meanwhile() -> None:
     before = pair_of_dial(parent=P, child=C)
     plan = legs_planner.hold(before, C, music=None)
     assert isinstance(plan, legs_planner.Plan)
@@ -116,7 +94,7 @@ def test_undoing_what_has_moved_meanwhile() -> None:
     assert legs_planner.undo(before, plan.pair, over, C) == legs_planner.Plan(pair=over)
 
 
-def test_a_resume_given_up_leaves_who_is_held_held() -> None:
+def test_an_abandoned_resume_leaves_the_held_party_held() -> None:
     alone = legs_planner.resume(held_child(), C)
     assert isinstance(alone, legs_planner.Plan)
     plan = legs_planner.abandon_resume(alone.pair, C)
@@ -130,7 +108,7 @@ def test_a_resume_given_up_leaves_who_is_held_held() -> None:
     assert (beside.pair.party(C).held, beside.pair.party(P).held, beside.steps) == (True, True, ())
 
 
-def test_a_taking_that_finds_nobody_is_held_again() -> None:
+def test_a_dial_that_finds_no_member_restores_the_hold() -> None:
     plan = legs_planner.resume(held_child(), C)
     assert isinstance(plan, legs_planner.Plan)
     assert current_document(plan.pair, P) == TakeFromQueue(queue=f"hold-{C}", generation=plan.pair.generation)
@@ -151,7 +129,7 @@ def test_music_that_fails_is_dropped_once() -> None:
     assert again.not_queued == C
 
 
-def test_when_it_is_over_each_goes_where_it_should() -> None:
+def test_after_the_conversation_each_party_continues_at_its_own_document() -> None:
     pair = replace(held_child(), after="https://app.example/after")
     plan = legs_planner.party_left(pair, C)
     assert plan.steps == (

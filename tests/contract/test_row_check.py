@@ -303,7 +303,7 @@ async def test_a_store_that_is_whole_loses_nothing(path: Path, caplog: pytest.Lo
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_row_that_cannot_be_read_is_set_aside_and_said(
+async def test_an_unreadable_row_is_set_aside_and_logged(
     kind: str, damage: str, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = kind.split()[0]
@@ -333,7 +333,7 @@ async def test_a_row_that_cannot_be_read_is_set_aside_and_said(
 
 
 @pytest.mark.parametrize("number", range(len(NOUNS)))
-async def test_what_refers_to_a_noun_that_was_set_aside_still_starts(number: int, path: Path) -> None:
+async def test_the_engine_starts_with_references_to_a_noun_that_was_set_aside(number: int, path: Path) -> None:
     change(path, "UPDATE snapshots SET data = '{' WHERE sid = ?", NOUNS[number].sid)
     board = await start(path)
     assert not [one for one in board.calls.values() if one.live]
@@ -356,7 +356,7 @@ async def test_what_refers_to_a_noun_that_was_set_aside_still_starts(number: int
         "UPDATE pairs SET parent = 'other'",
     ],
 )
-async def test_a_column_that_says_nothing_is_a_row_that_cannot_be_read(sql: str, path: Path) -> None:
+async def test_a_row_with_a_meaningless_column_is_unreadable(sql: str, path: Path) -> None:
     assert change(path, sql)
     await start(path)
     assert rows(path, "SELECT count(*) FROM set_aside") != [(0,)]
@@ -375,7 +375,7 @@ async def test_a_column_that_says_nothing_is_a_row_that_cannot_be_read(sql: str,
         "UPDATE holds SET record = CAST(x'7bff' AS TEXT) WHERE id = 'HD2'",
     ],
 )
-async def test_what_is_read_later_is_left_out_and_the_rest_is_shown(
+async def test_an_unreadable_row_of_a_later_read_is_left_out(
     sql: str, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert change(path, sql)
@@ -394,7 +394,7 @@ async def test_what_is_read_later_is_left_out_and_the_rest_is_shown(
 
 
 @pytest.mark.parametrize(("bad", "most"), [(3, 3), (4, 3)])
-async def test_beyond_so_many_the_start_is_refused_and_nothing_is_moved(
+async def test_too_many_unreadable_rows_refuse_the_start_untouched(
     bad: int, most: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_check, "MAX_UNREADABLE", most)
@@ -421,7 +421,7 @@ async def test_one_in_ten_of_a_large_store_may_be_unreadable(path: Path, monkeyp
     assert rows(path, "SELECT count(*) FROM set_aside") == [(20,)]
 
 
-async def test_no_secret_is_told_in_the_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     secret = "a-password-that-nobody-sees"
     for kind in ("line", "route", "credential-list", "api-key"):
         change(path, "INSERT INTO key_values VALUES (?, 'x', ?)", kind, json.dumps({"password": [secret], secret: 1}))

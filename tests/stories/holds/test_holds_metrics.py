@@ -19,7 +19,7 @@ def scraped(stage: Stage) -> dict[str, float]:
     }
 
 
-async def test_holds_are_counted_while_they_go_on_and_when_they_end(stage: Stage) -> None:
+async def test_active_and_ended_holds_are_counted(stage: Stage) -> None:
     assert scraped(stage) == {"holdfast_holds_longest_seconds": 0.0}
     alice, bob, carol = (stage.account.add_call(number) for number in (1, 2, 3))
     stage.account.meet("room", alice, bob, carol)
@@ -69,9 +69,7 @@ async def bring_about(stage: Stage, outcome: str) -> None:
 
 @pytest.mark.parametrize("second", OUTCOMES)
 @pytest.mark.parametrize("first", OUTCOMES)
-async def test_figures_are_told_after_every_outcome_whatever_ended_before(
-    stage: Stage, first: str, second: str
-) -> None:
+async def test_metrics_are_exported_after_every_outcome(stage: Stage, first: str, second: str) -> None:
     await bring_about(stage, first)
     await bring_about(stage, second)
     found = scraped(stage)

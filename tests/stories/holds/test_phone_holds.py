@@ -7,7 +7,7 @@ from holdfast.holds.hold import Status, WayName
 from tests.stories.holds.conftest import Stage
 
 
-async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Stage) -> None:
+async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_resumes(stage: Stage) -> None:
     alice, bob = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("room", alice, bob)
     stage.account.phones_on_hold[alice] = 1_700_000_005.0
@@ -29,7 +29,7 @@ async def test_a_phone_that_holds_is_a_hold_by_phone_until_it_lets_go(stage: Sta
     assert (shown[alice].held_by_phone, shown[bob].hears) == (False, "the other party")
 
 
-async def test_who_is_muted_or_coaches_is_not_what_others_hear(stage: Stage) -> None:
+async def test_a_muted_or_coaching_party_is_not_heard_by_others(stage: Stage) -> None:
     alice, bob, coach, muted = (stage.account.add_call(number) for number in (1, 2, 3, 4))
     stage.account.meet("room", alice, bob, coach, muted)
     stage.account.calls_[coach].coaches = bob
@@ -58,7 +58,7 @@ async def test_only_the_phone_ends_its_hold_and_ours_is_another(stage: Stage) ->
     assert (await stage.holds.get(by_phone.id)).status is Status.HELD
 
 
-async def test_a_second_hold_of_a_phone_that_was_missed_between_is_another_hold(stage: Stage) -> None:
+async def test_a_second_phone_hold_between_two_checks_is_another_hold(stage: Stage) -> None:
     alice = stage.account.add_call(1)
     stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()
@@ -78,7 +78,7 @@ async def test_a_party_that_hangs_up_while_its_phone_holds_ends_the_hold(stage: 
     assert hold.status is Status.CALL_ENDED
 
 
-async def test_what_was_noted_outlives_a_restart(stage: Stage) -> None:
+async def test_a_phone_hold_outlives_a_restart(stage: Stage) -> None:
     alice = stage.account.add_call(1)
     stage.account.phones_on_hold[alice] = 1_700_000_005.0
     await stage.holds.check()

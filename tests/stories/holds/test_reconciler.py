@@ -67,7 +67,7 @@ async def test_an_owner_who_was_never_there_has_not_left(stage: Stage, room: Roo
 
 
 @pytest.mark.parametrize("gone_meanwhile", [False, True])
-async def test_everybody_else_leaves(stage: Stage, room: Room, gone_meanwhile: bool) -> None:
+async def test_all_other_parties_leave(stage: Stage, room: Room, gone_meanwhile: bool) -> None:
     customer, *others = room
     hold = await stage.holds.hold(customer)
     for other in others:
@@ -82,7 +82,7 @@ async def test_everybody_else_leaves(stage: Stage, room: Room, gone_meanwhile: b
     assert (await stage.holds.get(hold.id)).status is Status.CALL_ENDED
 
 
-async def test_somebody_comes_back_before_the_time_is_up(stage: Stage, room: Room) -> None:
+async def test_another_party_returns_before_the_limit(stage: Stage, room: Room) -> None:
     customer, *others = room
     await stage.holds.hold(customer)
     for other in others:
@@ -95,7 +95,7 @@ async def test_somebody_comes_back_before_the_time_is_up(stage: Stage, room: Roo
     assert stage.account.hears(customer) == "music"
 
 
-async def test_reminders_are_told(stage: Stage, room: Room) -> None:
+async def test_reminders_are_recorded(stage: Stage, room: Room) -> None:
     stage.start(policy=Policy(remind_every_s=30.0))
     hold = await stage.holds.hold(room[0])
     for _ in range(3):
@@ -104,17 +104,17 @@ async def test_reminders_are_told(stage: Stage, room: Room) -> None:
     assert stage.account.hears(room[0]) == "music"
 
 
-async def test_what_somebody_else_took_off_hold_is_believed_when_seen_twice(stage: Stage, room: Room) -> None:
+async def test_a_resume_by_another_client_is_recorded_when_seen_twice(stage: Stage, room: Room) -> None:
     hold = await stage.holds.hold(room[0])
     stage.account.calls_[room[0]].held = False
     await later(stage, 1)
     assert (await stage.holds.get(hold.id)).status is Status.HELD
     await later(stage, 1)
     ended = await stage.holds.get(hold.id)
-    assert (ended.status, ended.cause) == (Status.RESUMED, "somebody else took the party off hold")
+    assert (ended.status, ended.cause) == (Status.RESUMED, "another client resumed the party")
 
 
-async def test_trouble_with_one_look_is_forgotten_at_the_next(stage: Stage, room: Room) -> None:
+async def test_an_error_at_one_check_is_forgotten_at_the_next(stage: Stage, room: Room) -> None:
     hold = await stage.holds.hold(room[0], limit_s=60)
     stage.account.errors["participants"] = [(AccountUnreachable("no answer"), False)]
     await later(stage, 61)
@@ -123,9 +123,9 @@ async def test_trouble_with_one_look_is_forgotten_at_the_next(stage: Stage, room
     assert (await stage.holds.get(hold.id)).status is Status.RESUMED
 
 
-async def test_only_those_named_may_hold_and_resume(stage: Stage, room: Room) -> None:
+async def test_only_named_holders_hold_and_resume(stage: Stage, room: Room) -> None:
     stage.start(policy=Policy(holders=frozenset({"alice"}), only_owner_resumes=True, on_limit=PolicyAction.KEEP))
-    with pytest.raises(NotAllowed, match="bob is not among those who may hold"):
+    with pytest.raises(NotAllowed, match="bob may not hold"):
         await stage.holds.hold(room[0], by="bob")
     assert stage.account.writes() == []
     hold = await stage.holds.hold(room[0], by="alice")
@@ -135,7 +135,7 @@ async def test_only_those_named_may_hold_and_resume(stage: Stage, room: Room) ->
     assert (await stage.holds.resume(hold, by="alice")).resumed_by == "alice"
 
 
-async def test_every_hold_that_goes_on_outlives_a_restart(stage: Stage) -> None:
+async def test_every_active_hold_outlives_a_restart(stage: Stage) -> None:
     """However many there are: 1,000 are a page of the API, and no more than that."""
     for number in range(1, 1103):
         hold = Hold(
@@ -166,7 +166,7 @@ async def test_a_hold_of_long_ago_is_found_by_its_call(stage: Stage, room: Room)
 
 
 @pytest.mark.parametrize("way", ["conference", "legs"])
-async def test_when_every_call_of_the_account_is_over_each_hold_has_ended_then(stage: Stage, way: str) -> None:
+async def test_every_hold_ends_when_every_call_of_the_account_is_over(stage: Stage, way: str) -> None:
     if way == "legs":
         call, other = await stage.two_legs()
     else:
@@ -191,7 +191,7 @@ async def test_when_every_call_of_the_account_is_over_each_hold_has_ended_then(s
         assert (await stage.kinds(hold)).count("call-ended") == 1
 
 
-async def test_a_resume_under_way_while_everything_ends_changes_nothing_after_it(stage: Stage) -> None:
+async def test_a_resume_in_progress_changes_nothing_after_all_holds_ended(stage: Stage) -> None:
     call, other = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", call, other)
     hold = await stage.holds.hold(call)
