@@ -347,9 +347,7 @@ async def test_another_program_resumes_a_held_call_by_its_sid(server: Server, fi
             await there.resume(talk.bob_call)
 
 
-async def test_another_service_resumes_and_holds_a_leg(
-    server: Server, files: FileServer, tmp_path: Path
-) -> None:
+async def test_another_service_resumes_and_holds_a_leg(server: Server, files: FileServer, tmp_path: Path) -> None:
     ports = [free_port(socket.SOCK_STREAM) for _ in range(2)]
     url = files.put("dial.xml", dial_document(f"http://{HOST}:{ports[0]}/twiml/continue"))
     async with (
