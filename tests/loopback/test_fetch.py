@@ -449,7 +449,7 @@ async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
-        with pytest.raises(VoiceError, match="it speaks plain HTTP there; use http://") as failure:
+        with pytest.raises(VoiceError, match="the server speaks plain HTTP; use http://") as failure:
             await web.send(HttpRequest(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
     assert failure.value.code == 11220
 

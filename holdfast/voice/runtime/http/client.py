@@ -1,7 +1,7 @@
-"""The one HTTP client: every request of the engine goes through it, signed, guarded and bounded.
+"""Send every HTTP request of the engine: signed, checked against the SSRF policy, and bounded.
 
-Whatever a URL or a redirect says, only addresses that `Reach` passes are connected to, and the address that was
-judged is the address used. Every wait and every body has an end.
+Whatever a URL or a redirect says, the client connects only to addresses that `SsrfPolicy` allows, and the address
+that was checked is the address that is used. Every wait and every body is limited.
 """
 
 from __future__ import annotations
@@ -50,30 +50,30 @@ USER_AGENT = "TwilioProxy/1.1"
 IDEMPOTENCY_HEADER = "I-Twilio-Idempotency-Token"
 FORM_TYPE = "application/x-www-form-urlencoded; charset=UTF-8"
 KEEPALIVE_S = 1.5
-"""Shorter than any usual server's, so that it is seldom the server that closes first."""
+"""The keep-alive time is shorter than that of usual servers, so that the server seldom closes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """One request on the way to an answer: the first, or where a redirect led. A GET has no form."""
+class _HopRequest:
+    """One request on the way to a response: the first, or that of a redirect. A GET has no form."""
 
     destination: Destination
     method: Method
     form: tuple[tuple[str, str], ...]
-    visitor: CookieJar
+    jar: CookieJar
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """What the connection below told about one attempt."""
+    """The state of one attempt that the connection reports."""
 
     reused: bool = False
 
 
 class WebClient:
-    """Asks web servers. Open it with `async with` inside the running loop.
+    """A web client sends requests to web servers. Open it with `async with` inside the running loop.
 
-    Cookies and passwords are the call's that asks; nothing is shared between two calls but idle connections.
+    Cookies and passwords belong to the call that makes the request; calls share idle connections only.
     """
 
     def __init__(
@@ -86,21 +86,21 @@ class WebClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._auth_token = auth_token
-        self._reach = ssrf_policy
-        self._timing = policy or RequestPolicy()
+        self._ssrf_policy = ssrf_policy
+        self._policy = policy or RequestPolicy()
         self._resolver = resolver
-        self._trusted = tls or tls_context(None)
+        self._tls = tls or tls_context(None)
         self._session: aiohttp.ClientSession | None = None
-        self._visitors = CookieJars()
+        self._jars = CookieJars()
 
     async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=PinnedResolver(self._resolver or ThreadedResolver(), self._reach),
-                ssl=self._trusted,
-                limit=0,  # A slow web server must not make requests to others wait for a place.
+                resolver=PinnedResolver(self._resolver or ThreadedResolver(), self._ssrf_policy),
+                ssl=self._tls,
+                limit=0,  # A slow web server must not delay requests to other servers.
                 keepalive_timeout=KEEPALIVE_S,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -117,95 +117,111 @@ class WebClient:
             self._session = None
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request, follow redirects, read the answer whole; an error status is an answer too.
+        """Send a request, follow redirects, and read the whole response, which may have an error status.
 
         Raises: FetchFailed (its subclasses carry Twilio's codes), UrlMalformed, OverridesInvalid.
         """
-        visitor = self._visitors.jar_of(request.call) if request.call is not None else CookieJar()
-        destination = _known(read_destination(request.url), visitor)
-        timing = self._timing.with_overrides(destination.overrides)
+        jar = self._jars.jar_of(request.call) if request.call is not None else CookieJar()
+        destination = _with_credentials(read_destination(request.url), jar)
+        policy = self._policy.with_overrides(destination.overrides)
         form = request.form
         if request.method == "GET":
             destination, form = replace(destination, url=with_form(destination.url, form)), ()
-        step = _Step(destination=destination, method=request.method, form=form, visitor=visitor)
+        hop_request = _HopRequest(destination=destination, method=request.method, form=form, jar=jar)
         try:
-            async with asyncio.timeout(timing.total_s):
-                return await self._follow(request, step, timing)
+            async with asyncio.timeout(policy.total_s):
+                return await self._follow(request, hop_request, policy)
         except TimeoutError as error:
             where = without_secrets(request.url)
-            raise errors.TotalTimedOut(f"{where} gave no complete answer within {timing.total_s:g} s") from error
+            raise errors.TotalTimedOut(f"{where} gave no complete response within {policy.total_s:g} s") from error
 
     def forget(self, call: CallSid) -> None:
-        """The call is over: its cookies and passwords are nobody's any more."""
-        self._visitors.forget(call)
+        """Forget the cookies and passwords of a call that has ended."""
+        self._jars.forget(call)
 
-    async def _follow(self, ask: HttpRequest, step: _Step, timing: RequestPolicy) -> HttpResponse:
-        """Ask, and ask again where we are sent. Every hop is judged and signed anew."""
+    async def _follow(self, request: HttpRequest, hop_request: _HopRequest, policy: RequestPolicy) -> HttpResponse:
+        """Send a request and follow redirects; every hop is checked and signed again."""
         hops: list[Hop] = []
-        for _ in range(timing.redirects + 1):
-            answer = await self._insist(ask, step, timing)
-            location = answer.headers.get("location")
-            if answer.status not in (301, 302, 303, 307, 308) or location is None:
-                return replace(answer, hops=tuple(hops))
+        for _ in range(policy.redirects + 1):
+            response = await self._send_with_retries(request, hop_request, policy)
+            location = response.headers.get("location")
+            if response.status not in (301, 302, 303, 307, 308) or location is None:
+                return replace(response, hops=tuple(hops))
             hops.append(
-                Hop(method=step.method, url=answer.url, status=answer.status, location=without_secrets(location))
+                Hop(
+                    method=hop_request.method,
+                    url=response.url,
+                    status=response.status,
+                    location=without_secrets(location),
+                )
             )
             carried: tuple[tuple[str, str], ...] = ()
-            if answer.status in (301, 302, 303) and step.method == "POST":
-                carried = tuple(pair for pair in step.form if pair[0] == "Digits")
-                step = replace(step, method="GET", form=())
-            target = redirect_destination(step.destination.url, location, extra=carried, carry_query=ask.carry_query)
-            step = replace(step, destination=_known(target, step.visitor))
-        raise errors.TooManyRedirects(f"{without_secrets(ask.url)} sent us on more than {timing.redirects} times")
+            if response.status in (301, 302, 303) and hop_request.method == "POST":
+                carried = tuple(pair for pair in hop_request.form if pair[0] == "Digits")
+                hop_request = replace(hop_request, method="GET", form=())
+            target = redirect_destination(
+                hop_request.destination.url, location, extra=carried, carry_query=request.carry_query
+            )
+            hop_request = replace(hop_request, destination=_with_credentials(target, hop_request.jar))
+        raise errors.TooManyRedirects(
+            f"{without_secrets(request.url)} redirected us more than {policy.redirects} times"
+        )
 
-    async def _insist(self, ask: HttpRequest, step: _Step, timing: RequestPolicy) -> HttpResponse:
-        """One step, tried again as often as the policy says. All tries carry the same idempotency token."""
-        destination = step.destination
+    async def _send_with_retries(
+        self, request: HttpRequest, hop_request: _HopRequest, policy: RequestPolicy
+    ) -> HttpResponse:
+        """Send one request with the retries of the policy. All attempts carry the same idempotency token."""
+        destination = hop_request.destination
         headers = {
-            **ask.conditions,
+            **request.conditions,
             IDEMPOTENCY_HEADER: secrets.token_hex(16),
-            signature.HEADER: signature.sign(self._auth_token, str(destination.url), step.form),
+            signature.HEADER: signature.sign(self._auth_token, str(destination.url), hop_request.form),
         }
         if destination.credentials is not None:
             pair = ":".join(destination.credentials).encode()
             headers["Authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
-        left = timing.retries
+        left = policy.retries
         while True:
             attempt = _Attempt()
             failed: FetchFailed
             try:
-                answer = await self._once(ask, step, headers, timing, attempt)
+                response = await self._send_once(request, hop_request, headers, policy, attempt)
             except (errors.ConnectTimedOut, errors.ConnectionRefused) as error:
-                failed, retry = error, "ct" in timing.retry_on
+                failed, retry = error, "ct" in policy.retry_on
             except errors.ConnectionFailed as error:
                 failed, retry = error, attempt.reused
             except errors.ReadTimedOut as error:
-                failed, retry = error, "rt" in timing.retry_on
+                failed, retry = error, "rt" in policy.retry_on
             else:
-                wrong: RetryOn = "5xx" if answer.status >= 500 else "4xx"
-                if answer.status < 400 or wrong not in timing.retry_on or left == 0:
-                    return answer
+                status_class: RetryOn = "5xx" if response.status >= 500 else "4xx"
+                if response.status < 400 or status_class not in policy.retry_on or left == 0:
+                    return response
                 left -= 1
                 continue
             if not retry or left == 0:
                 raise failed
             left -= 1
 
-    async def _once(
-        self, ask: HttpRequest, step: _Step, headers: Mapping[str, str], timing: RequestPolicy, attempt: _Attempt
+    async def _send_once(
+        self,
+        request: HttpRequest,
+        hop_request: _HopRequest,
+        headers: Mapping[str, str],
+        policy: RequestPolicy,
+        attempt: _Attempt,
     ) -> HttpResponse:
-        """One request, and its answer read whole; a Digest challenge is answered."""
+        """Send one request and read its whole response; a Digest challenge is answered."""
         if self._session is None:
             raise RuntimeError("the web client is not open")
-        destination, method, jar = step.destination, step.method, step.visitor.cookies
-        self._judge_number(destination)
+        destination, method, cookie_jar = hop_request.destination, hop_request.method, hop_request.jar.cookies
+        self._check_numeric_host(destination)
         sent = dict(headers)
-        if ask.cookies and (cookies := jar.filter_cookies(destination.url)):
+        if request.cookies and (cookies := cookie_jar.filter_cookies(destination.url)):
             sent["Cookie"] = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in cookies.values())
-        limits = aiohttp.ClientTimeout(total=None, connect=timing.connect_s, sock_read=timing.read_s)
+        limits = aiohttp.ClientTimeout(total=None, connect=policy.connect_s, sock_read=policy.read_s)
         data = None
         if method == "POST":
-            sent["Content-Type"], data = FORM_TYPE, urlencode(step.form).encode("ascii")
+            sent["Content-Type"], data = FORM_TYPE, urlencode(hop_request.form).encode("ascii")
         digest: tuple[aiohttp.DigestAuthMiddleware, ...] = ()
         try:
             while True:
@@ -219,8 +235,8 @@ class WebClient:
                     middlewares=digest,
                     trace_request_ctx=attempt,
                 ) as response:
-                    if ask.cookies:
-                        jar.update_cookies(response.cookies, destination.url)
+                    if request.cookies:
+                        cookie_jar.update_cookies(response.cookies, destination.url)
                     challenged = "digest" in response.headers.get("WWW-Authenticate", "").lower()
                     if response.status == 401 and challenged and destination.credentials and not digest:
                         digest = (aiohttp.DigestAuthMiddleware(*destination.credentials),)
@@ -233,24 +249,24 @@ class WebClient:
                         content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
                         charset=response.charset,
                         headers=_headers(response),
-                        body=await _read(response, ask),
+                        body=await _read(response, request),
                     )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise translate_error(error, str(destination.url)) from error
 
-    def _judge_number(self, destination: Destination) -> None:
-        """Judge a numeric host here: the client below resolves names only. Raises: AddressRefused."""
+    def _check_numeric_host(self, destination: Destination) -> None:
+        """Check a numeric host, which the resolver does not see. Raises: AddressRefused."""
         try:
             number = ip_address(destination.host)
         except ValueError:
             return
-        self._reach.check(destination.host, destination.port, str(number))
+        self._ssrf_policy.check(destination.host, destination.port, str(number))
 
 
 def tls_context(authorities: Path | None) -> ssl.SSLContext:
-    """Whose certificates web servers may show: the system's authorities, and those in this PEM file.
+    """Return a TLS context that trusts the system's certificate authorities and those in a PEM file.
 
-    Raises: SettingWrong.
+    Raises: WebhookSettingInvalid.
     """
     context = ssl.create_default_context()
     if authorities is not None:
@@ -267,11 +283,11 @@ def tls_context(authorities: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _known(destination: Destination, visitor: CookieJar) -> Destination:
-    """The destination with the password that the visitor gave for this origin, now or before."""
+def _with_credentials(destination: Destination, jar: CookieJar) -> Destination:
+    """Return the destination with the password that the call used for this origin, now or before."""
     if destination.credentials is not None:
-        visitor.credentials[destination.origin] = destination.credentials
-    return replace(destination, credentials=visitor.credentials.get(destination.origin))
+        jar.credentials[destination.origin] = destination.credentials
+    return replace(destination, credentials=jar.credentials.get(destination.origin))
 
 
 async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
@@ -280,30 +296,30 @@ async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, 
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """One value per name: a header sent twice is a list, but where to go on to is the first. Source: RFC 9110 §5.3."""
+    """Return one value per name: repeated headers are joined, except `Location`. Source: RFC 9110 §5.3."""
     found: dict[str, list[str]] = {}
     for name, value in response.headers.items():
         found.setdefault(name.lower(), []).append(value)
     return {name: values[0] if name == "location" else ", ".join(values) for name, values in found.items()}
 
 
-async def _read(response: aiohttp.ClientResponse, ask: HttpRequest) -> bytes:
-    """The body up to the limit for its kind. Raises: DocumentTooLarge, SoundUnplayable."""
+async def _read(response: aiohttp.ClientResponse, request: HttpRequest) -> bytes:
+    """Read the body up to the limit for its type. Raises: DocumentTooLarge, SoundUnplayable."""
     kind = response.headers.get("Content-Type", "").strip().lower()
     is_text = kind.startswith("text/") or "xml" in kind
-    limit = ask.limit_bytes if is_text else max(ask.limit_bytes, ask.audio_limit_bytes)
-    cut = ask.truncate
-    too_large = DocumentTooLarge if is_text or not ask.audio_limit_bytes else errors.SoundUnplayable
+    limit = request.limit_bytes if is_text else max(request.limit_bytes, request.audio_limit_bytes)
+    truncate = request.truncate
+    too_large = DocumentTooLarge if is_text or not request.audio_limit_bytes else errors.SoundUnplayable
     if response.status >= 300:
-        limit, cut = min(limit, TWIML_LIMIT), True
+        limit, truncate = min(limit, TWIML_LIMIT), True
     announced = response.content_length
-    if announced is not None and announced > limit and not cut:
-        raise too_large(f"{response.url} announces {announced} bytes; we take {limit}")
+    if announced is not None and announced > limit and not truncate:
+        raise too_large(f"{response.url} announces {announced} bytes; at most {limit} are allowed")
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > limit:
-            if cut:
+            if truncate:
                 return bytes(body[:limit])
             raise too_large(f"{response.url} sent more than {limit} bytes")
     return bytes(body)

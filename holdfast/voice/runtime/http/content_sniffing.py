@@ -1,4 +1,4 @@
-"""Which kind of sound some bytes are, whatever their sender calls them.
+"""Recognize the audio format of a file from its bytes, whatever content type its server sends.
 
 Source: the formats' own signatures; Twilio, TwiML <Play>, the list of MIME types.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 AudioFormat = Literal["wav", "mp3", "flac", "ogg", "aiff", "au", "gsm", "ulaw"]
-"""`gsm` and `ulaw` are without any header, so that only the sender's word tells them."""
+"""The formats that can be decoded. `gsm` and `ulaw` have no header: only the content type names them."""
 
 FORMAT_OF_TYPE: dict[str, AudioFormat] = {
     "audio/mpeg": "mp3",
@@ -35,23 +35,23 @@ FORMAT_OF_TYPE: dict[str, AudioFormat] = {
     "audio/pcmu": "ulaw",
 }
 GENERIC_TYPES = ("", "application/octet-stream", "binary/octet-stream", "application/x-download")
-"""Types that leave open what the bytes are."""
+"""Content types that do not say what the bytes are."""
 
 GSM_FRAME = 33
 
 
 def may_be_audio(content_type: str) -> bool:
-    """Whether an answer of this type is to be looked at as a sound, not as a document."""
+    """Return whether a response of this content type may be audio, and not a document."""
     return content_type.startswith("audio/") or content_type in FORMAT_OF_TYPE or content_type in GENERIC_TYPES
 
 
 def is_markup(body: bytes) -> bool:
-    """Whether the bytes begin as XML or HTML do."""
+    """Return whether the bytes begin as XML or HTML does."""
     return body[:512].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
 def recognized_format(body: bytes) -> AudioFormat | None:
-    """The kind of sound that the bytes themselves show."""
+    """Return the audio format that the bytes themselves show, or None."""
     head = body[:12]
     if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
         return "wav"
@@ -69,19 +69,19 @@ def recognized_format(body: bytes) -> AudioFormat | None:
 
 
 def audio_format(body: bytes, content_type: str) -> AudioFormat | None:
-    """What the bytes are: what they show, else what the sender says of sounds that carry no signature."""
+    """Return the audio format of the bytes, by content type for formats without a signature, or None."""
     if (shown := recognized_format(body)) is not None:
         return shown
-    said = FORMAT_OF_TYPE.get(content_type)
-    if said == "gsm" and len(body) >= GSM_FRAME and body[0] >> 4 == 0xD:
+    declared = FORMAT_OF_TYPE.get(content_type)
+    if declared == "gsm" and len(body) >= GSM_FRAME and body[0] >> 4 == 0xD:
         return "gsm"
-    if said in ("ulaw", "au") and not is_markup(body):
+    if declared in ("ulaw", "au") and not is_markup(body):
         return "ulaw"
     return None
 
 
 def _is_mpeg_frame(body: bytes) -> bool:
-    """Whether the bytes begin with an MPEG audio frame header without reserved values. Source: ISO 11172-3 §2.4.1.3."""
+    """Return whether the bytes begin with a valid MPEG audio frame header. Source: ISO 11172-3 §2.4.1.3."""
     if len(body) < 4 or body[0] != 0xFF or body[1] & 0xE0 != 0xE0:
         return False
     version, layer = body[1] >> 3 & 3, body[1] >> 1 & 3

@@ -1,4 +1,4 @@
-"""Who asks: each call's own cookies and passwords, shared with no other call and no callback.
+"""Keep each call's own cookies and passwords, which no other call and no callback shares.
 
 Source: TwiML change log 2023-06 (cookies per call leg); Twilio, "Webhooks", HTTP authentication.
 """
@@ -17,37 +17,37 @@ MAX_JARS = 10_000
 Origin = tuple[str, str, int]
 
 
-def _jar() -> aiohttp.CookieJar:
-    # Numeric hosts may set cookies too: an engine on one machine may know no others.
+def _empty_cookies() -> aiohttp.CookieJar:
+    # Numeric hosts may set cookies too: an engine on one machine may use no others.
     return aiohttp.CookieJar(unsafe=True)
 
 
 @dataclass(slots=True, kw_only=True)
 class CookieJar:
-    """One call as web servers know it.
+    """A cookie jar holds the cookies and passwords of one call.
 
-    A password given once in a URL holds for its origin, because relative URLs in a document do not repeat it.
+    A password given once in a URL applies to its origin, because relative URLs in a document do not repeat it.
     """
 
-    cookies: aiohttp.CookieJar = field(default_factory=_jar)
+    cookies: aiohttp.CookieJar = field(default_factory=_empty_cookies)
     credentials: dict[Origin, tuple[str, str]] = field(default_factory=dict, repr=False)
 
 
 class CookieJars:
-    """The visitors by call, made when first asked for; the longest unseen are forgotten when there are too many."""
+    """These jars are kept by call; beyond the capacity the least recently used is dropped."""
 
     def __init__(self, *, capacity: int = MAX_JARS) -> None:
-        self._visitors: OrderedDict[CallSid, CookieJar] = OrderedDict()
-        self._kept = capacity
+        self._jars: OrderedDict[CallSid, CookieJar] = OrderedDict()
+        self._capacity = capacity
 
     def jar_of(self, call: CallSid) -> CookieJar:
-        """The call's visitor."""
-        visitor = self._visitors.pop(call, None) or CookieJar()
-        self._visitors[call] = visitor
-        while len(self._visitors) > self._kept:
-            self._visitors.popitem(last=False)
-        return visitor
+        """Return the jar of a call, a new one for a new call."""
+        jar = self._jars.pop(call, None) or CookieJar()
+        self._jars[call] = jar
+        while len(self._jars) > self._capacity:
+            self._jars.popitem(last=False)
+        return jar
 
     def forget(self, call: CallSid) -> None:
-        """The call is over."""
-        self._visitors.pop(call, None)
+        """Forget the jar of a call that has ended."""
+        self._jars.pop(call, None)

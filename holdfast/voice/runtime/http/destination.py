@@ -1,4 +1,4 @@
-"""Reading a URL from outside: what is sent, to whom, with which credentials and connection policy."""
+"""Parse URLs from documents and clients: the address, the credentials and the connection overrides."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ RetryOn = Literal["4xx", "5xx", "ct", "rt"]
 RETRY_CONDITIONS: tuple[RetryOn, ...] = ("4xx", "5xx", "ct", "rt")
 MAX_URL_LENGTH = 16_384
 
-_KEPT_IN_PATH = "/%:=&~+!$,;'@()*[]|"
-_KEPT_IN_QUERY = _KEPT_IN_PATH + "?"
+_SAFE_IN_PATH = "/%:=&~+!$,;'@()*[]|"
+_SAFE_IN_QUERY = _SAFE_IN_PATH + "?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """Connection policy from the URL's fragment; None where the default holds.
+    """Overrides change the request policy; they stand in the URL's fragment, and None keeps the default.
 
     Units: seconds. Source: Twilio, "Webhooks connection overrides".
     """
@@ -34,7 +34,7 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where a request goes.
+    """A destination is the target of one request.
 
     Invariant: `url` is what is sent and signed: absolute, ASCII, with a path, without fragment and credentials.
     """
@@ -47,70 +47,70 @@ class Destination:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Scheme, host and port: what credentials belong to."""
+        """Return scheme, host and port, to which credentials belong."""
         return self.url.scheme, self.host, self.port
 
 
 def read_destination(text: str) -> Destination:
-    """Read an absolute URL. The order and the encoding of its query stay as they are.
+    """Parse an absolute URL; the order and the encoding of its query do not change.
 
     Raises: UrlMalformed, OverridesInvalid.
     """
     text = text.strip()
     if len(text) > MAX_URL_LENGTH:
-        raise UrlMalformed(f"a URL of {len(text)} characters; we take {MAX_URL_LENGTH}")
-    if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
-        raise UrlMalformed(f"{_shown(text)!r} holds control characters")
+        raise UrlMalformed(f"a URL of {len(text)} characters; at most {MAX_URL_LENGTH} are allowed")
+    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in text):
+        raise UrlMalformed(f"{_masked(text)!r} contains control characters")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise UrlMalformed(f"{_shown(text)!r} is no URL{_why(error, text)}") from error
+        raise UrlMalformed(f"{_masked(text)!r} is no URL{_reason(error, text)}") from error
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if scheme not in ("http", "https"):
-        raise UrlMalformed(f"{_shown(text)!r} is not an absolute http or https URL")
+        raise UrlMalformed(f"{_masked(text)!r} is not an absolute http or https URL")
     if not host or set(parts.netloc) & set("\\ <>\"'`{}|^") or port == 0:
-        raise UrlMalformed(f"{_shown(text)!r} names no host we could ask")
+        raise UrlMalformed(f"{_masked(text)!r} names no valid host")
     try:
-        plain = host if host.isascii() else URL.build(scheme="http", host=host).raw_host or ""
-        authority = (f"[{plain}]" if ":" in plain else plain) + (f":{port}" if port is not None else "")
-        path = quote(parts.path or "/", safe=_KEPT_IN_PATH)
-        query = "?" + quote(parts.query, safe=_KEPT_IN_QUERY) if parts.query else ""
+        ascii_host = host if host.isascii() else URL.build(scheme="http", host=host).raw_host or ""
+        authority = (f"[{ascii_host}]" if ":" in ascii_host else ascii_host) + (f":{port}" if port is not None else "")
+        path = quote(parts.path or "/", safe=_SAFE_IN_PATH)
+        query = "?" + quote(parts.query, safe=_SAFE_IN_QUERY) if parts.query else ""
         url = URL(f"{scheme}://{authority}{path}{query}", encoded=True)
-        asked_host = url.raw_host
+        raw_host = url.raw_host
     except ValueError as error:
-        raise UrlMalformed(f"{_shown(text)!r} is no URL{_why(error, text)}") from error
-    if not asked_host or url.port is None:
-        raise UrlMalformed(f"{_shown(text)!r} names no host we could ask")
+        raise UrlMalformed(f"{_masked(text)!r} is no URL{_reason(error, text)}") from error
+    if not raw_host or url.port is None:
+        raise UrlMalformed(f"{_masked(text)!r} names no valid host")
     credentials = None
     if parts.username is not None:
         credentials = (unquote(parts.username), unquote(parts.password or ""))
     return Destination(
-        url=url, host=asked_host, port=url.port, credentials=credentials, overrides=read_overrides(parts.fragment)
+        url=url, host=raw_host, port=url.port, credentials=credentials, overrides=read_overrides(parts.fragment)
     )
 
 
 def without_secrets(text: str) -> str:
-    """A URL as it may be logged: no password, no fragment."""
+    """Return a URL without password and fragment, as it may be logged."""
     head, separator, rest = text.split("#", 1)[0].partition("://")
     authority, slash, path = rest.partition("/")
     return head + separator + authority.rpartition("@")[2] + slash + path
 
 
-def _shown(text: str) -> str:
-    """A URL that cannot be read, as it may be told: what stands before an @ may be a password, wherever it ends."""
-    before, at, rest = text.rpartition("@")
+def _masked(text: str) -> str:
+    """Return an invalid URL as it may be logged: any text before an @ may be a password, and is masked."""
+    before, at_sign, rest = text.rpartition("@")
     scheme = before.partition("://")[0] + "://" if "://" in before else ""
-    return (f"{scheme}***@{rest}" if at else text)[:200]
+    return (f"{scheme}***@{rest}" if at_sign else text)[:200]
 
 
-def _why(error: ValueError, text: str) -> str:
-    """What is wrong with it; the error quotes pieces of it."""
+def _reason(error: ValueError, text: str) -> str:
+    """Return the reason of a parse error, unless it may quote a password."""
     return "" if "@" in text else f": {error}"
 
 
 def read_overrides(fragment: str) -> Overrides:
-    """Read `rc=2&rp=all&ct=1000&rt=…&tt=…`. A fragment without `=` is an ordinary one and means nothing.
+    """Parse overrides such as `rc=2&rp=all&ct=1000&rt=…&tt=…`; a fragment without `=` contains none.
 
     Units: `ct`, `rt` and `tt` milliseconds. Raises: OverridesInvalid.
     """
@@ -127,12 +127,12 @@ def read_overrides(fragment: str) -> Overrides:
         read_s=_milliseconds(given, "rt", high=15_000),
         total_s=_milliseconds(given, "tt", high=15_000),
         retries=_number(given, "rc", low=0, high=5),
-        retry_on=_retry_words(given["rp"]) if "rp" in given else None,
+        retry_on=_retry_conditions(given["rp"]) if "rp" in given else None,
     )
 
 
 def with_form(url: URL, form: tuple[tuple[str, str], ...]) -> URL:
-    """The URL with the form behind its query: how a GET carries parameters."""
+    """Return the URL with the form added to its query, as a GET carries parameters."""
     if not form:
         return url
     text, added = str(url), urlencode(form)
@@ -142,18 +142,18 @@ def with_form(url: URL, form: tuple[tuple[str, str], ...]) -> URL:
 def redirect_destination(
     current: URL, location: str, *, carry_query: bool, extra: tuple[tuple[str, str], ...] = ()
 ) -> Destination:
-    """Where a redirect leads; the query asked with goes along, unless the target gives that name itself.
+    """Return the destination of a redirect; `carry_query` adds the current query, except names that the target has.
 
-    A fragment in the answer is not ours to obey. Raises: UrlMalformed.
+    A fragment in the response is ignored. Raises: UrlMalformed.
     Source: TwiML change log 2024-01 (query carried) and 2024-07 (`Digits` carried).
     """
     try:
         target = read_destination(urljoin(str(current), location.strip()).split("#", 1)[0])
     except ValueError as error:
         raise UrlMalformed(f"redirected to {location[:200]!r}, which is no URL") from error
-    there = {name for name, _ in parse_qsl(target.url.raw_query_string, keep_blank_values=True)}
-    here = parse_qsl(current.raw_query_string, keep_blank_values=True) if carry_query else []
-    added = tuple(pair for pair in (*here, *extra) if pair[0] not in there)
+    target_names = {name for name, _ in parse_qsl(target.url.raw_query_string, keep_blank_values=True)}
+    query = parse_qsl(current.raw_query_string, keep_blank_values=True) if carry_query else []
+    added = tuple(pair for pair in (*query, *extra) if pair[0] not in target_names)
     return Destination(
         url=with_form(target.url, added), host=target.host, port=target.port, credentials=target.credentials
     )
@@ -173,11 +173,11 @@ def _milliseconds(given: dict[str, str], name: str, *, high: int) -> float | Non
     return None if number is None else number / 1000
 
 
-def _retry_words(text: str) -> frozenset[RetryOn]:
+def _retry_conditions(text: str) -> frozenset[RetryOn]:
     words = text.split(",")
     if words == ["all"]:
         return frozenset(RETRY_CONDITIONS)
     found = frozenset(word for word in RETRY_CONDITIONS if word in words)
     if len(found) != len(words):
-        raise OverridesInvalid(f"#rp={text[:40]} is not made of 4xx, 5xx, ct, rt, all")
+        raise OverridesInvalid(f"#rp={text[:40]} is not a list of 4xx, 5xx, ct, rt, or all")
     return found

@@ -1,4 +1,4 @@
-"""The text of a document from its bytes: which encoding, and nothing an XML reader would trip over.
+"""Decode the text of a document from its bytes.
 
 Source: RFC 7303 §3 (the header's charset, then a byte order mark, then the XML declaration), TwiML: UTF-8 otherwise.
 """
@@ -19,7 +19,7 @@ XML_DECLARATION = re.compile(r"""(<\?xml[^>]{0,100}?)\s+encoding\s*=\s*["'][^"']
 
 
 def document_text(body: bytes, charset: str | None) -> str:
-    """The document as text, without byte order mark and without a declared encoding, which no longer holds.
+    """Decode a document to text without byte order mark and without its declared encoding, which no longer applies.
 
     Raises: DocumentUnreadable.
     """

@@ -1,4 +1,4 @@
-"""What can go wrong between us and a web server, each with Twilio's code.
+"""Define the errors of exchanges with web servers, each with Twilio's code.
 
 Source: Twilio error and warning dictionary, 11100 to 11770.
 """
@@ -9,17 +9,17 @@ from holdfast.voice.model.errors import AskedWrong, FetchFailed, PeerWrong
 
 
 class WebhookSettingInvalid(AskedWrong):
-    """A setting that names networks or hosts does not make sense; the message names the setting."""
+    """A setting for webhooks is invalid; the message names the setting."""
 
 
 class UrlMalformed(PeerWrong):
-    """Not an absolute http or https URL."""
+    """The text is not an absolute http or https URL."""
 
     code = 11100
 
 
 class OverridesInvalid(PeerWrong):
-    """The fragment of the URL is meant to override the connection's policy and cannot be read."""
+    """The connection overrides in the fragment of the URL are invalid."""
 
     code = 11243
 
@@ -37,37 +37,37 @@ class ReadTimedOut(FetchFailed):
 
 
 class ConnectTimedOut(FetchFailed):
-    """No connection within the time for it, at any attempt."""
+    """No attempt to connect succeeded within its time limit."""
 
     code = 11201
 
 
 class ConnectionRefused(FetchFailed):
-    """Nobody listens at that address."""
+    """No server listens at that address."""
 
     code = 11202
 
 
 class TotalTimedOut(FetchFailed):
-    """No complete answer within the time for everything: connecting, redirects, reading."""
+    """No complete response arrived within the total time for connecting, redirects and reading."""
 
     code = 11203
 
 
 class ConnectionFailed(FetchFailed):
-    """The connection could not be made, or was closed before an answer."""
+    """The connection could not be made, or was closed before a response."""
 
     code = 11205
 
 
 class AddressRefused(FetchFailed):
-    """We do not connect to that address: it is private, and no setting allows it."""
+    """The address is not public, and no setting allows a connection to it."""
 
     code = 11205
 
 
 class ResponseBroken(FetchFailed):
-    """What came is not HTTP, or ended before its announced end."""
+    """The response is not HTTP, or ended before its announced length."""
 
     code = 11206
 
@@ -79,13 +79,13 @@ class HostUnknown(FetchFailed):
 
 
 class TooManyRedirects(FetchFailed):
-    """The web server sent us on once too often."""
+    """The web server redirected the request too often."""
 
     code = 11215
 
 
 class TlsFailed(FetchFailed):
-    """No TLS session could be agreed."""
+    """No TLS session could be negotiated."""
 
     code = 11220
 
@@ -97,24 +97,24 @@ class CertificateHostMismatch(FetchFailed):
 
 
 class CertificateExpired(FetchFailed):
-    """The certificate's time is over."""
+    """The certificate has expired."""
 
     code = 11236
 
 
 class CertificateUntrusted(FetchFailed):
-    """Nobody we trust vouches for the certificate."""
+    """No trusted authority signed the certificate."""
 
     code = 11237
 
 
 class ResponseEmpty(FetchFailed):
-    """A successful answer without a body, where one is needed."""
+    """A successful response has no body where one is needed."""
 
     code = 11770
 
 
 class SoundUnplayable(PeerWrong):
-    """What was fetched is no sound we can play: not audio, damaged, too long or too large."""
+    """The fetched file cannot be played: it is not audio, damaged, too long or too large."""
 
     code = 13420

@@ -1,4 +1,4 @@
-"""A request and its answer, as the engine sees them, and how long they may take."""
+"""Define an HTTP request, its response, and the time limits and retries of a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ AUDIO_LIMIT = 30 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPolicy:
-    """How long, and how often. Units: seconds. Source: Twilio, "Webhooks connection overrides", the defaults."""
+    """A request policy holds time limits and retries.
+
+    Units: seconds. Source: Twilio, "Webhooks connection overrides", the defaults.
+    """
 
     connect_s: float = 5.0
     read_s: float = 15.0
@@ -26,26 +29,26 @@ class RequestPolicy:
     retry_on: frozenset[RetryOn] = frozenset({"ct"})
     redirects: int = 10
 
-    def with_overrides(self, by: Overrides) -> RequestPolicy:
-        """These, except what a URL's fragment says otherwise."""
+    def with_overrides(self, overrides: Overrides) -> RequestPolicy:
+        """Return this policy with the overrides of a URL's fragment."""
         return RequestPolicy(
-            connect_s=self.connect_s if by.connect_s is None else by.connect_s,
-            read_s=self.read_s if by.read_s is None else by.read_s,
-            total_s=self.total_s if by.total_s is None else by.total_s,
-            retries=self.retries if by.retries is None else by.retries,
-            retry_on=self.retry_on if by.retry_on is None else by.retry_on,
+            connect_s=self.connect_s if overrides.connect_s is None else overrides.connect_s,
+            read_s=self.read_s if overrides.read_s is None else overrides.read_s,
+            total_s=self.total_s if overrides.total_s is None else overrides.total_s,
+            retries=self.retries if overrides.retries is None else overrides.retries,
+            retry_on=self.retry_on if overrides.retry_on is None else overrides.retry_on,
             redirects=self.redirects,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One request as the engine wants it.
+    """An HTTP request of the engine.
 
-    Shape: the form of a GET goes into the query. A body over `limit_bytes` (`audio_limit_bytes` when the answer says
-    it is audio) is an error, or with `cut` is cut there. `conditions` are headers that allow a 304. `carry_query`
-    takes the query along to where we are redirected. `call` is who asks: its passwords go along, and with `cookies`
-    its cookies.
+    Shape: the form of a GET is added to the query. A body over `limit_bytes` (`audio_limit_bytes` if the response says
+    that it is audio) is an error, or with `truncate` is truncated. `conditions` are headers that allow a 304.
+    `carry_query` adds the query to redirects. `call` is the call that makes the request: its passwords are sent, and
+    with `cookies` its cookies.
     """
 
     url: str
@@ -62,7 +65,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """A redirect on the way to an answer."""
+    """A hop is one redirect on the way to a response."""
 
     method: Method
     url: str
@@ -72,10 +75,10 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """A complete answer of any status.
+    """A complete HTTP response of any status.
 
-    Shape: `url` is the address that gave it, without secrets; header names in lower case; `content_type` lower case
-    without parameters, "" when not sent.
+    Shape: `url` is the address that sent it, without secrets; header names are in lower case; `content_type` is in
+    lower case without parameters, "" if not sent.
     """
 
     url: str
@@ -88,7 +91,7 @@ class HttpResponse:
     hops: tuple[Hop, ...] = ()
 
     def require_success(self) -> HttpResponse:
-        """This answer, if its status is 2xx. Raises: StatusWrong."""
+        """Return this response if its status is 2xx. Raises: StatusWrong."""
         if 200 <= self.status < 300:
             return self
         raise StatusWrong(f"{self.url} answered with status {self.status}")

@@ -1,4 +1,4 @@
-"""An exchange with a web server as the ladder shows it."""
+"""Describe an exchange with a web server for the ladder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def traces_of_exchange(
     response: HttpResponse | None,
     error: VoiceError | None,
 ) -> list[WebhookTrace]:
-    """Each redirect on the way, then what it came to. No password, and no sound, is shown."""
+    """Return a trace of each redirect and of the final response, without passwords and without audio."""
     first = WebhookTrace(
         call=call,
         kind=kind,
@@ -41,10 +41,10 @@ def traces_of_exchange(
         replace(first, method=hop.method, url=hop.url, status=hop.status, body=f"→ {hop.location}")
         for hop in response.hops
     ]
-    is_sound = (
+    is_audio = (
         response.content_type.startswith("audio/") or content_sniffing.recognized_format(response.body) is not None
     )
-    body = "" if is_sound else response.body[:MAX_BODY_BYTES].decode("utf-8", "replace")
+    body = "" if is_audio else response.body[:MAX_BODY_BYTES].decode("utf-8", "replace")
     last = replace(
         first,
         method=response.method,

@@ -1,4 +1,4 @@
-"""Name resolution that gives only addresses we may connect to, so that the address judged is the address used."""
+"""Resolve names only to addresses that the SSRF policy allows, so that the checked address is the one used."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
 
 
 class PinnedResolver(AbstractResolver):
-    """Resolves names and judges each address at once; no later look-up can differ."""
+    """A resolver checks each address when it resolves a name; no later look-up can differ."""
 
     def __init__(self, inner: AbstractResolver, ssrf_policy: SsrfPolicy) -> None:
-        self._inner = inner
-        self._reach = ssrf_policy
+        self._resolver = inner
+        self._ssrf_policy = ssrf_policy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        passed: list[ResolveResult] = []
+        allowed: list[ResolveResult] = []
         refused: AddressRefused | None = None
-        for found in await self._inner.resolve(host, port, family):
+        for found in await self._resolver.resolve(host, port, family):
             try:
-                self._reach.check(host, port, found["host"])
-                passed.append(found)
+                self._ssrf_policy.check(host, port, found["host"])
+                allowed.append(found)
             except AddressRefused as error:
                 refused = error
-        if not passed and refused is not None:
+        if not allowed and refused is not None:
             raise refused
-        return passed
+        return allowed
 
     async def close(self) -> None:
-        await self._inner.close()
+        await self._resolver.close()

@@ -1,4 +1,4 @@
-"""What a web server allows us to keep of its answers, and a cache that keeps it so.
+"""Read what a web server allows us to cache of its responses, and cache them.
 
 Source: RFC 9111 (HTTP caching), RFC 5861 (stale-while-revalidate).
 """
@@ -14,22 +14,22 @@ from typing import Generic, Literal, TypeVar
 V = TypeVar("V")
 
 Freshness = Literal["fresh", "stale-while-revalidate", "stale"]
-"""Usable as it is; usable at once while it is asked for again behind; only usable after asking."""
+"""A response may be used as it is, used at once while it is revalidated, or used after revalidation only."""
 
 YEAR_S = 31_536_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
-    """The caching part of an answer's headers. Units: seconds.
+    """A cache policy holds the caching part of a response's headers. Units: seconds.
 
-    `shared` says that it may serve other calls than the one that asked.
+    `shared` means that the response may serve other calls than the one that requested it.
     """
 
     storable: bool = True
     shared: bool = False
     must_revalidate: bool = False
-    """`no-cache` or `must-revalidate`: never used unasked once stale."""
+    """`no-cache` or `must-revalidate`: a stale response is never used without revalidation."""
     lifetime_s: float | None = None
     stale_while_revalidate_s: float = 0.0
     etag: str | None = None
@@ -37,12 +37,12 @@ class CachePolicy:
 
     @property
     def is_useful(self) -> bool:
-        """Whether keeping it could ever save anything."""
+        """Return whether caching the response could ever save a transfer."""
         has_lifetime = self.lifetime_s is not None and self.lifetime_s > 0
         return self.storable and (has_lifetime or self.etag is not None or self.last_modified is not None)
 
     def conditions(self) -> dict[str, str]:
-        """Headers that ask for the body only if it has changed."""
+        """Return the headers that request the body only if it has changed."""
         headers = {}
         if self.etag is not None:
             headers["If-None-Match"] = self.etag
@@ -52,7 +52,10 @@ class CachePolicy:
 
 
 def read_cache_policy(headers: Mapping[str, str]) -> CachePolicy:
-    """Read the headers of an answer. Shape: names in lower case. Nonsense counts as absent, and never as permission."""
+    """Read the headers of a response; an invalid value counts as absent, and never as permission.
+
+    Shape: header names in lower case.
+    """
     directives = _directives(headers.get("cache-control", ""))
     lifetime = _seconds(directives.get("max-age"))
     if lifetime is None and "max-age" not in directives:
@@ -61,22 +64,22 @@ def read_cache_policy(headers: Mapping[str, str]) -> CachePolicy:
         lifetime = max(0.0, lifetime - (_seconds(headers.get("age")) or 0.0))
     if "no-cache" in directives:
         lifetime = 0.0
-    varies = headers.get("vary", "")
-    personal = "private" in directives or "set-cookie" in headers or "*" in varies or "cookie" in varies.lower()
+    vary = headers.get("vary", "")
+    is_private = "private" in directives or "set-cookie" in headers or "*" in vary or "cookie" in vary.lower()
     return CachePolicy(
-        storable="no-store" not in directives and "*" not in varies,
-        shared=not personal,
+        storable="no-store" not in directives and "*" not in vary,
+        shared=not is_private,
         must_revalidate="must-revalidate" in directives or "no-cache" in directives,
         lifetime_s=lifetime,
         stale_while_revalidate_s=_seconds(directives.get("stale-while-revalidate")) or 0.0,
-        etag=_short(headers.get("etag")),
-        last_modified=_short(headers.get("last-modified")),
+        etag=_validator(headers.get("etag")),
+        last_modified=_validator(headers.get("last-modified")),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedResponse(Generic[V]):
-    """A kept answer. Units: `at` the moment it was got or confirmed, `size` bytes."""
+    """A cached response. Units: `fetched_at` seconds since the Unix epoch, fetched or confirmed; `size` bytes."""
 
     value: V
     policy: CachePolicy
@@ -84,7 +87,7 @@ class CachedResponse(Generic[V]):
     size: int
 
     def freshness(self, now: float) -> Freshness:
-        """Whether it may be used now."""
+        """Return whether and how the response may be used now."""
         lifetime = self.policy.lifetime_s
         if lifetime is None:
             return "stale"
@@ -98,55 +101,55 @@ class CachedResponse(Generic[V]):
 
 
 class ResponseCache(Generic[V]):
-    """Kept answers by key; the least recently used go when there are too many bytes."""
+    """A cache holds responses by key, and drops the least recently used beyond its budget of bytes."""
 
     def __init__(self, *, budget_bytes: int) -> None:
-        self._kept: OrderedDict[Hashable, CachedResponse[V]] = OrderedDict()
+        self._responses: OrderedDict[Hashable, CachedResponse[V]] = OrderedDict()
         self._budget = budget_bytes
         self._size = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._responses)
 
     def get(self, key: Hashable) -> CachedResponse[V] | None:
-        """The answer kept under a key, however old."""
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-        return kept
+        """Return the response cached under a key, however old."""
+        cached = self._responses.get(key)
+        if cached is not None:
+            self._responses.move_to_end(key)
+        return cached
 
     def put(self, key: Hashable, value: V, *, policy: CachePolicy, now: float, size: int) -> None:
-        """Keep an answer in place of an older one; nothing is kept that is larger than the whole budget."""
+        """Cache a response in place of an older one; a response larger than the whole budget is not cached."""
         self.remove(key)
         if size > self._budget:
             return
-        self._kept[key] = CachedResponse(value=value, policy=policy, fetched_at=now, size=size)
+        self._responses[key] = CachedResponse(value=value, policy=policy, fetched_at=now, size=size)
         self._size += size
         while self._size > self._budget:
-            _, gone = self._kept.popitem(last=False)
-            self._size -= gone.size
+            _, dropped = self._responses.popitem(last=False)
+            self._size -= dropped.size
 
     def confirm(self, key: Hashable, policy: CachePolicy, *, now: float) -> None:
-        """The web server says it has not changed (304): it is as new as if just got.
+        """Renew a cached response that the web server says has not changed (304).
 
         A validator that the confirmation leaves out stays. Source: RFC 9111 §4.3.4.
         """
-        kept = self._kept.get(key)
-        if kept is None:
+        cached = self._responses.get(key)
+        if cached is None:
             return
         renewed = replace(
             policy,
-            etag=policy.etag or kept.policy.etag,
-            last_modified=policy.last_modified or kept.policy.last_modified,
-            lifetime_s=kept.policy.lifetime_s if policy.lifetime_s is None else policy.lifetime_s,
+            etag=policy.etag or cached.policy.etag,
+            last_modified=policy.last_modified or cached.policy.last_modified,
+            lifetime_s=cached.policy.lifetime_s if policy.lifetime_s is None else policy.lifetime_s,
         )
-        self._kept[key] = replace(kept, policy=renewed, fetched_at=now)
+        self._responses[key] = replace(cached, policy=renewed, fetched_at=now)
 
     def remove(self, key: Hashable) -> None:
-        """Keep it no longer; no error when it was not kept."""
-        gone = self._kept.pop(key, None)
-        if gone is not None:
-            self._size -= gone.size
+        """Remove a cached response, if there is one."""
+        removed = self._responses.pop(key, None)
+        if removed is not None:
+            self._size -= removed.size
 
 
 def _directives(text: str) -> dict[str, str]:
@@ -164,7 +167,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _expiry(headers: Mapping[str, str]) -> float | None:
-    """The lifetime that `Expires` gives; an unreadable one has expired. Source: RFC 9111 §5.3."""
+    """Return the lifetime that `Expires` gives; an unreadable one has expired. Source: RFC 9111 §5.3."""
     if "expires" not in headers:
         return None
     try:
@@ -175,6 +178,6 @@ def _expiry(headers: Mapping[str, str]) -> float | None:
         return 0.0
 
 
-def _short(text: str | None) -> str | None:
-    """A validator of a sane size, or None."""
+def _validator(text: str | None) -> str | None:
+    """Return a validator of at most 512 characters, else None."""
     return text if text and len(text) <= 512 else None

@@ -1,4 +1,4 @@
-"""`X-Twilio-Signature`: how a web server knows that a request is ours.
+"""Sign requests with `X-Twilio-Signature`, by which a web server recognizes them as ours.
 
 Source: Twilio, "Webhooks security", validating signatures.
 """
@@ -14,9 +14,9 @@ HEADER = "X-Twilio-Signature"
 
 
 def sign(auth_token: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str:
-    """The signature of a request to `url` (exactly as sent, query included) with this form body.
+    """Return the signature of a request to `url` (exactly as sent, query included) with this form body.
 
-    Invariant: the order of the form is of no account; the same value given twice under one name counts once; an
+    Invariant: the order of the form does not matter; the same value given twice under one name counts once; an
     empty value adds its name alone; a fragment is never signed. A GET has no form: its parameters are in the URL.
     Shape: HMAC-SHA1 keyed with the account's token, in base64.
     """

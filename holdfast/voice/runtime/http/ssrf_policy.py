@@ -1,7 +1,7 @@
-"""Whom we connect to: which addresses a URL from outside may lead to.
+"""Decide which addresses a URL from outside may lead to (server-side request forgery, SSRF).
 
-Users' documents name URLs, and so do web servers that redirect us. Without a rule they could make us read what
-only this machine, or its network, is meant to see.
+Documents and redirects name URLs. Without this policy they could make the engine read what only this machine or its
+network may see.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SsrfPolicy:
-    """The rule: public addresses always; others only if they are our own, loopback while that is allowed, or listed.
+    """A policy allows public addresses; others only if they are our own, loopback where allowed, or listed.
 
-    Shape: `own` are host and port pairs of our own web server; `networks` and `hosts` come from the setting
+    Shape: `own_origins` are host and port pairs of our own web server; `networks` and `hosts` come from the setting
     `webhook_allow`.
     """
 
@@ -33,31 +33,32 @@ class SsrfPolicy:
     hosts: frozenset[str] = frozenset()
 
     def check(self, host: str, port: int, address: str) -> None:
-        """Pass if `host`, known to be at `address`, may be connected to. Raises: AddressRefused."""
+        """Check that `host`, which resolves to `address`, may be connected to. Raises: AddressRefused."""
         try:
             ip = ip_address(address)
         except ValueError as error:
-            raise AddressRefused(f"{host} has the address {address!r}, which is none") from error
-        inner = _inner(ip)
-        if inner.is_loopback and self.loopback:
+            raise AddressRefused(f"{host} has the invalid address {address!r}") from error
+        embedded = _embedded_ipv4(ip)
+        if embedded.is_loopback and self.loopback:
             return
         if (host.lower(), port) in self.own_origins or host.lower() in self.hosts:
             return
-        if any(candidate in network for candidate in (ip, inner) for network in self.networks):
+        if any(candidate in network for candidate in (ip, embedded) for network in self.networks):
             return
-        if _is_public(inner):
+        if _is_public(embedded):
             return
         where = str(ip) if host == str(ip) else f"{host} is at {ip}, which"
         raise AddressRefused(
-            f"{where} is {_describe(inner)}; the setting webhook_allow lists what we may connect to"
+            f"{where} is {_describe(embedded)}; the setting webhook_allow lists addresses that webhooks may reach"
             f" (holdfast serve --webhook-allow {host})"
         )
 
 
 def policy_of(*, loopback: bool, own_urls: Iterable[str], allow: Iterable[str]) -> SsrfPolicy:
-    """The rule from settings: `own` are URLs of our own web server, `allow` networks (CIDR), addresses or hosts.
+    """Return the policy of the settings.
 
-    Raises: SettingWrong.
+    Shape: `own_urls` are URLs of our own web server; `allow` lists networks (CIDR), addresses or hosts.
+    Raises: WebhookSettingInvalid.
     """
     networks: list[IPv4Network | IPv6Network] = []
     hosts: set[str] = set()
@@ -80,7 +81,7 @@ def policy_of(*, loopback: bool, own_urls: Iterable[str], allow: Iterable[str]) 
 
 
 def _origin(url: str) -> tuple[str, int]:
-    """Host and port of one of our own addresses. Raises: SettingWrong."""
+    """Parse the host and port of one of our own URLs. Raises: WebhookSettingInvalid."""
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)
@@ -91,8 +92,8 @@ def _origin(url: str) -> tuple[str, int]:
     return parts.hostname, port
 
 
-def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address only wraps, or the address itself."""
+def _embedded_ipv4(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that an IPv6 address embeds, or the address itself."""
     if isinstance(ip, IPv4Address):
         return ip
     if ip.ipv4_mapped is not None:
@@ -112,9 +113,9 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def _describe(ip: IPv4Address | IPv6Address) -> str:
-    """Why an address is not public, in a word."""
+    """Return in a word why an address is not public."""
     if ip.is_unspecified:
-        return "no address at all"
+        return "the unspecified address"
     if ip.is_loopback:
         return "this machine"
     if ip.is_link_local:
