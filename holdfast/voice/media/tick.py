@@ -1,6 +1,24 @@
-"""All sound of all legs, and the one pass that is made over it every 20 ms.
+"""The audio of all legs, and the one pass over it every 20 ms.
 
-Hold is one number: the held row is routed to its own player, and is in nobody's sum. Resume is the old number.
+POINT OF VIEW: RX IS FROM THE PARTY TO US, TX IS FROM US TO THE PARTY. ROW r IS THE SAME LEG IN EVERY ARRAY.
+
+    RX packets -> jitter buffers -> F                           SRC[r] is the row of F that leg r hears
+                               +------------------------+
+                       row 0   | RX of leg 0            |       SRC[1] = 0                 leg 1 hears leg 0
+                       row 1   | RX of leg 1            |       SRC[0] = 1                 leg 0 hears leg 1
+                       row 2   | RX of leg 2 (held)     |
+                        rows   +------------------------+
+                               | one mix per listener   |       SRC[r] = rows + k          leg r hears several
+                    2 * rows   +------------------------+
+                               | silence, µ-law, A-law  |       SRC[r] = 2 * rows          leg r hears nothing
+                2 * rows + 2   +------------------------+
+                               | clips, µ-law, A-law    |       SRC[2] = 2 * rows + 2 + f  leg 2 hears music
+                               +------------------------+
+
+    tx = F[SRC], transcoded where the companding differs, then beeps and DTMF tones -> TX packets
+
+A hold is one number: `SRC` of the held row is a frame of its player, and no sum contains the row. A resume is the old
+number again.
 """
 
 from __future__ import annotations
@@ -31,7 +49,10 @@ from holdfast.voice.media.rtp.rtp import HEADER, OutgoingStreams, Packets
 
 
 class MixEngine:
-    """The arrays of every leg. Rows are opened, described, routed and closed between ticks only."""
+    """The mix engine holds the arrays of every leg.
+
+    Rows are opened, described, routed and closed between ticks only.
+    """
 
     def __init__(self, *, rows: int, clip_frames: int) -> None:
         self.layout = Layout(rows=rows, clip_frames=clip_frames)
@@ -41,10 +62,10 @@ class MixEngine:
         self.g722_legs = G722Legs()
         self.tone_detector = ToneDetector(rows)
         self.digits: list[tuple[int, str]] = []
-        """The rows in whose sound a key began in the newest tick, and the keys."""
+        """The rows in whose audio a digit began in the newest tick, and the digits."""
         self.voice_activity = VoiceActivity(rows)
         self.speech_changes: list[tuple[int, bool]] = []
-        """The rows whose party began to speak in the newest tick, or stopped."""
+        """The rows whose party began to speak in the newest tick (True), or stopped (False)."""
         self.streams = OutgoingStreams(rows)
         self.clips = ClipBank(self.frames[self.layout.clips(ULAW) :])
         self.players = Players(self.layout)
@@ -56,7 +77,10 @@ class MixEngine:
         self._deaf: set[int] = set()
         """The rows that are sent nothing."""
         self.tx: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
-        """What each leg was sent in the last tick, in its law."""
+        """The TX frame of each leg in the newest tick, in its companding.
+
+        Shape: `[rows, 160]`, uint8.
+        """
         self._mixer = Mixer()
         self._routing: Routing | None = None
 
@@ -71,9 +95,10 @@ class MixEngine:
         self.describe(row, companding=0, receive=False)
 
     def describe(self, row: int, *, companding: int, receive: bool, g722: bool = False) -> None:
-        """Set the law of a leg both ways. What waits of a leg that may not speak, or spoke another law, is dropped.
+        """Set the companding of a leg for both directions.
 
-        A leg whose packets are G.722 has µ-law as its law.
+        Frames that wait are dropped when the leg may not send, or its companding changed. A leg whose packets are G.722
+        has µ-law as its companding.
         """
         if companding != self.companding[row] or not receive or g722 != (row in self.g722_legs.rows):
             self.jitter.reset(row, coding=G722 if g722 else companding)
@@ -89,7 +114,7 @@ class MixEngine:
         self._routing = None
 
     def close(self, row: int) -> None:
-        """End a leg: whoever heard it hears silence in its place."""
+        """Close a leg: its listeners hear silence in its place."""
         self.g722_legs.remove(row)
         self.tone_detector.set_enabled(row, enabled=False)
         self.voice_activity.set_enabled(row, enabled=False)
@@ -105,20 +130,23 @@ class MixEngine:
         self._routing = None
 
     def set_sending(self, row: int, *, sending: bool) -> None:
-        """Whether a leg is sent anything. One that is not, because its own phone holds, hears silence: a recording of
-        what it hears has nothing of those whom it keeps on hold.
+        """Set whether a leg is sent anything.
+
+        A leg that is sent nothing, because its own phone holds, hears silence: a recording of its TX audio contains
+        nothing of the parties that it keeps on hold.
         """
         self._deaf = self._deaf - {row} if sending else self._deaf | {row}
         self._routing = None
 
     def drop(self, row: int) -> None:
-        """Let nobody hear what a leg has said until the next tick: neither what waits to be played nor, since a frame
-        of silence takes its place, anything made up from it.
+        """Drop the RX audio of a leg that waits in its jitter buffer, before the next tick.
+
+        A frame of silence takes its place, so that concealment continues nothing of it either.
         """
         self._dropping.add(row)
 
     def put(self, packets: Packets, data: Bytes, rows: Numbers, chosen: Mask) -> None:
-        """Take in the chosen packets of some rows. Shape: as `rtp.read` gave them, one per row."""
+        """Store the chosen packets of some rows. Shape: as `rtp.parse` gave them, one per row; `chosen[k]`."""
         if chosen.all():
             chosen_rows: slice | Numbers = slice(None)
         elif (chosen_rows := np.flatnonzero(chosen)).size:
@@ -137,7 +165,10 @@ class MixEngine:
         )
 
     def tick(self, n: int, *, skipped: int) -> Numbers:
-        """Make the next packet of the first `n` rows, after `skipped` ticks left out; the rows whose sound ended."""
+        """Write the next packet of the first `n` rows, after `skipped` ticks that were left out.
+
+        Return the rows whose clip ended. Shape: `[k]`, dtype intp.
+        """
         frames, layout, tx = self.frames, self.layout, self.tx[:n]
         if self._routing is None or len(self._routing.source) != n:
             self._routing = derive(
@@ -170,7 +201,7 @@ class MixEngine:
         for companding, rows in enumerate(routing.transcoded):
             if rows.size:
                 tx[rows] = TRANSCODE[1 - companding][tx[rows]]
-        # A key must not be lost under a beep.
+        # A digit must not be lost under a beep.
         altered = np.concatenate(
             (self.beeps.add_to(tx, self.companding), self.tone_generator.write_to(tx, self.companding))
         )

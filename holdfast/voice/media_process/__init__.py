@@ -1,1 +1,1 @@
-"""The media process: every RTP socket and the 20 ms tick."""
+"""The media process: it owns every RTP socket and runs the 20 ms tick."""

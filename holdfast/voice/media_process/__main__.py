@@ -8,9 +8,9 @@ import sys
 
 
 def main() -> int:
-    """Run until told to end."""
-    # numpy's library for products of matrices starts a thread per core, and they wait for each other in a loop. Our
-    # products are small, and the cores are not ours alone. It reads this once, when it is loaded.
+    """Run the media process until it is asked to end; return its exit status."""
+    # numpy's library for matrix products starts a thread per core, and the threads busy-wait for each other. Our
+    # products are small, and the cores are shared. The library reads this once, when it is loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     gc.disable()  # nothing here makes reference cycles, and a collection would be a late tick
     from holdfast.voice.media_process.start import run

@@ -1,4 +1,4 @@
-"""What can go wrong between control and the media process."""
+"""The errors between control and the media process."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from holdfast.voice.model.errors import VoiceError
 
 
 class MediaUnavailable(VoiceError):
-    """No media process answers: it is starting, or being restarted. Its rows, if any, are gone."""
+    """No media process answers: it is starting or restarting. Its rows, if any, are lost."""
 
     http = 503
     sip = 503
 
 
 class MediaRefused(VoiceError):
-    """The media process turned a request down; the message says why. Nothing was changed."""
+    """The media process refused a request; the message says why. Nothing was changed."""
 
     sip = 500
 
@@ -26,4 +26,4 @@ class RowsFull(MediaRefused):
 
 
 class MediaMessageUnreadable(VoiceError):
-    """Bytes on the local socket that are no message of ours: the connection is given up."""
+    """The bytes on the local socket are not a message of the protocol; the connection is closed."""

@@ -14,15 +14,15 @@ from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.ticker import TICK_S, Ticker
 
 _EARLY_S = 0.0015
-"""Epoll counts whole milliseconds and rounds up; it is left this early, and the rest is slept through."""
+"""Epoll counts whole milliseconds and rounds up: the loop leaves it this early and sleeps through the rest."""
 _EVENTS = 64
 LOAD_TICKS = 250
-"""Ticks between two lines of what the process works."""
+"""Ticks between two `Load` facts."""
 
 
 @dataclass(slots=True)
 class TickTimings:
-    """What the ticks since the last `Load` took. Units: seconds."""
+    """Tick timings are what the ticks since the last `Load` took. Units: seconds."""
 
     ticks: int = 0
     skipped: int = 0
@@ -40,7 +40,7 @@ class TickTimings:
         self.latest_start_s = max(self.latest_start_s, late_s)
 
     def load(self, rows: int) -> m.Load:
-        """As it is told. Time in which the machine did something else is not ours, and not counted as busy."""
+        """Return the load as a fact. Time in which the machine ran something else does not count as busy."""
         cpu_s = time.process_time() - self.cpu_s
         durations_s = sorted(self.durations_s)
         return m.Load(
@@ -57,7 +57,7 @@ class TickTimings:
 
 
 class MediaLoop:
-    """One thread, which does everything. Once `ending` is set, it stops after the tick it is in."""
+    """The media loop is one thread that does everything. After `stopping` is set, it ends with the current tick."""
 
     def __init__(
         self, server: MediaServer, control_socket: ControlSocket, facts: FactQueue, *, supervisor: int | None
@@ -73,7 +73,7 @@ class MediaLoop:
                 self._epoll.register(descriptor, select.EPOLLIN)
 
     def run(self) -> None:
-        """Tick until told to end, or until the supervisor is no more."""
+        """Tick until `stopping` is set or the supervisor ends."""
         ticker = Ticker(time.monotonic())
         timings = TickTimings()
         while not self.stopping:
@@ -84,7 +84,7 @@ class MediaLoop:
             if skipped:
                 self._facts.post(m.TicksSkipped(count=skipped))
             self._server.receive(began)
-            # What control asked until this moment is heard in this tick.
+            # A request that arrived until this moment takes effect in this tick.
             self._serve(0.0)
             self._server.tick(skipped=skipped)
             timings.add(
@@ -109,7 +109,7 @@ class MediaLoop:
             time.sleep(left_s)
 
     def _serve(self, timeout_s: float) -> None:
-        """Wait for something to serve, at most so long, and serve what waits."""
+        """Wait at most this long for something to serve, and serve all that waits."""
         for descriptor, _ in self._epoll.poll(timeout_s, _EVENTS):
             if descriptor == self._control_socket.listener:
                 self._accept()
@@ -119,13 +119,13 @@ class MediaLoop:
                 self._handle_requests()
 
     def _accept(self) -> None:
-        """A control comes. The one before, if any, leaves the epoll by being closed."""
+        """Accept a control connection. The one before, if any, leaves the epoll by being closed."""
         if self._control_socket.accept(self._server.greeting) and (control := self._control_socket.control) is not None:
             self._epoll.register(control, select.EPOLLIN)
             self._control_socket.flush()
 
     def _handle_requests(self) -> None:
-        """Control asks."""
+        """Handle the requests of control and reply."""
         now = time.monotonic()
         for request, audio in self._control_socket.read_requests():
             self._control_socket.reply(self._server.handle(request, audio, now))

@@ -1,6 +1,6 @@
-"""The legs of the media process: what control asks of them, and the tick.
+"""The media server handles the requests of control and makes the tick.
 
-Units: `now` seconds of the machine's monotonic clock.
+Units: `now` is seconds of the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from holdfast.voice.media_process.sockets.ports import Ports
 from holdfast.voice.model.errors import AskedWrong
 
 PORT_CHECK_S = 0.5
-"""How often it is looked whether a row is free: of one that has rested nothing else tells."""
+"""How often free rows are checked for: no event says that a row has rested."""
 
 
 class MediaServer:
-    """Everything here happens between ticks, or is one."""
+    """The media server holds all legs. All its methods run between ticks, or are the tick."""
 
     def __init__(
         self,
@@ -79,18 +79,18 @@ class MediaServer:
         self._recorders = recording_files.Recorders(facts.post)
         self._not_started: set[int] = set()
         self._rows_available = True
-        """Whether control believes that a row is free."""
+        """Whether control was last informed that a row is free."""
         self._next_port_check = 0.0
 
     @property
     def in_use(self) -> int:
-        """How many rows are."""
+        """The number of rows in use."""
         return len(self._rows.used)
 
-    # --- what control asks ------------------------------------------------------------------------------------
+    # --- requests of control ------------------------------------------------------------------------------------
 
     def handle(self, request: m.Request, audio: bytes, now: float) -> m.Reply:
-        """Do what is asked; what is impossible is said so."""
+        """Handle one request of control and return its reply; an impossible request gets `NotDone`."""
         number = request.number
         try:
             match request:
@@ -121,8 +121,10 @@ class MediaServer:
             return m.NotDone(number=number, reason="wrong", message=error.message)
 
     def greeting(self) -> m.ControlAttached:
-        """What a control that comes is told. What the one before was about to give is forgotten, what it had recorded
-        is over: whoever comes makes whole files of the parts that are there.
+        """Return the greeting of a new control connection.
+
+        Incomplete clips and recordings of the control before are dropped and ended: the new control finishes the
+        partial files.
         """
         self._mix_engine.clips.discard_partial()
         self._recorders.end_all()
@@ -130,7 +132,7 @@ class MediaServer:
         return m.ControlAttached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:
-        """Every row in use."""
+        """Return the state of every row in use."""
         return tuple(
             m.RowState(
                 leg=leg_row.leg,
@@ -154,14 +156,14 @@ class MediaServer:
         )
 
     def _open(self, number: int, leg: m.Leg, now: float) -> m.RowOpened:
-        """A row for a leg; the one it has, if it has one. Raises: RowsFull."""
+        """Open a row for a leg, or return the row it has. Raises: RowsFull."""
         row = self._rows.by_leg.get(leg)
         if row is None:
             self._next_port_check = now
             pair = self._ports.acquire(now)
             row = pair.row
             self._io.open(row, pair.rtp)
-            # A sequence that does not wrap at once leaves no doubt about SRTP's rollover counter (RFC 3711 §3.3.1).
+            # A sequence number that does not wrap soon leaves no doubt about SRTP's rollover counter (RFC 3711 §3.3.1).
             ssrc, sequence, timestamp = secrets.randbits(32), secrets.randbits(15), secrets.randbits(32)
             self._mix_engine.open(row, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
             self.rtcp_sockets.open(row, pair.rtcp, ssrc=ssrc)
@@ -171,7 +173,10 @@ class MediaServer:
         return m.RowOpened(number=number, row=row, ip=self._ports.ip, port=self._rows.used[row].port)
 
     def _apply(self, command: m.Command, now: float) -> None:
-        """Closing, stopping and routing are never impossible: what they name may just have ended."""
+        """Apply one command.
+
+        Closing, stopping and routing are never impossible: the leg they name may just have ended.
+        """
         match command:
             case m.DescribeRow():
                 try:
@@ -275,13 +280,13 @@ class MediaServer:
         self._sender.stop_digits(row)
 
     def _clear_clip(self, row: int) -> None:
-        """The row's sound is."""
+        """Clear the row's current clip after it ended."""
         leg_row = self._rows.used[row]
         leg_row.token = leg_row.clip_id = None
         self._not_started.discard(row)
 
     def _reroute(self, listeners: Iterable[int]) -> None:
-        """Translate whom these rows hear into rows; legs that are not open are silent."""
+        """Translate the legs that these rows hear into rows; legs that are not open are silent."""
         hears: dict[int, Hears] = {}
         for row in listeners:
             sources = self._rows.used[row].hears
@@ -294,11 +299,11 @@ class MediaServer:
     # --- the tick ---------------------------------------------------------------------------------------------
 
     def receive(self, now: float) -> None:
-        """Take in what has come, some packets of every row."""
+        """Receive some packets of every row."""
         self._receiver.receive(now)
 
     def tick(self, *, skipped: int) -> None:
-        """One pass: every leg's next packet is made and sent; what began and ended with it is told."""
+        """Make and send the next packet of every leg, and post what began and ended with it."""
         rows, mix_engine = self._rows, self._mix_engine
         ended = mix_engine.tick(rows.high, skipped=skipped)
         if self._recorders.in_use:
@@ -325,7 +330,7 @@ class MediaServer:
                 self._facts.post(m.RowAudioStarted(leg=leg_row.leg, token=leg_row.token, monotonic_s=handed_over))
 
     def after_tick(self, now: float) -> None:
-        """The packets of a tick have left: tell what is due of the rows, hear what is told."""
+        """Do the periodic work after the packets of a tick have left: reports, RTCP, free rows."""
         self._periodic_reports.tick(now)
         if now >= self._next_port_check:
             self._next_port_check = now + PORT_CHECK_S
@@ -341,7 +346,7 @@ class MediaServer:
 
 
 def _srtp(keys: m.SrtpParameters | None, *, previous: SrtpSession | None) -> SrtpSession | None:
-    """What seals a row's packets from now on. Raises: CommandImpossible."""
+    """Return the SRTP session of a row from now on; None for plain RTP. Raises: CommandImpossible."""
     if keys is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""How the media process starts, and what ends it.
+"""Start the media process, and end it.
 
-It ends by SIGTERM, or with its supervisor; not by SIGINT, which a terminal sends to everybody, and not when control
-goes away, because the sound is to go on.
+It ends on SIGTERM, or with its supervisor. It ignores SIGINT, which a terminal sends to every process, and goes on when
+control goes away, because the audio must go on.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ log = logging.getLogger("holdfast.media")
 
 OTHER_FILES = 64
 FILES_OF_ROW = 3
-"""RTP, RTCP, and a second socket for RTP while a party is heard from elsewhere than its description names."""
+"""RTP, RTCP, and a second RTP socket while a party is heard from another address than the one in its SDP."""
 FACTS_KEPT = 20_000
 CLIP_FRAMES = 1_600_000
-"""Almost nine hours of sound. Memory is taken as clips come."""
+"""Almost nine hours of audio. Memory is taken as clips arrive."""
 
 
 def rows_allowed(wanted: int) -> int:
-    """How many of the wanted rows the limit on open files allows, once it is raised as far as it goes."""
+    """Return how many of the wanted rows the limit on open files allows, after raising it as far as it goes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = FILES_OF_ROW * wanted + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -48,22 +48,26 @@ def rows_allowed(wanted: int) -> int:
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(prog="holdfast-media", description="Carries the sound of all calls.")
-    parser.add_argument("--socket", type=Path, required=True, help="local socket on which control asks")
-    parser.add_argument("--ip", type=IPv4Address, default=IPv4Address("127.0.0.1"), help="address RTP is awaited at")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="holdfast-media", description="Carry the audio of all calls.")
+    parser.add_argument("--socket", type=Path, required=True, help="local socket for requests of control")
+    parser.add_argument(
+        "--ip", type=IPv4Address, default=IPv4Address("127.0.0.1"), help="address at which RTP is received"
+    )
     parser.add_argument("--base", type=int, default=16384, help="port of the first row; row r has base + 2r")
-    parser.add_argument("--rows", type=int, default=512, help="most legs at a time")
-    parser.add_argument("--rest", type=float, default=REST_S, help="seconds a port rests after use")
-    parser.add_argument("--silence", type=float, default=SILENCE_S, help="tell of a silent party every so many seconds")
-    parser.add_argument("--clip-frames", type=int, default=CLIP_FRAMES, help="frames of 20 ms the clip bank holds")
-    parser.add_argument("--plain-sockets", action="store_true", help="a system call per packet, no kernel AIO")
+    parser.add_argument("--rows", type=int, default=512, help="highest number of legs at a time")
+    parser.add_argument("--rest", type=float, default=REST_S, help="seconds for which a port rests after use")
+    parser.add_argument(
+        "--silence", type=float, default=SILENCE_S, help="seconds between two reports of a silent party"
+    )
+    parser.add_argument("--clip-frames", type=int, default=CLIP_FRAMES, help="frames of 20 ms that the clip bank holds")
+    parser.add_argument("--plain-sockets", action="store_true", help="use one system call per packet, no kernel AIO")
     parser.add_argument("--supervisor", type=int, help="end when this process ends")
     return parser.parse_args(arguments)
 
 
 def run() -> int:
-    """Run until told to end; the exit status."""
+    """Run the media process until it is asked to end; return its exit status."""
     arguments = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s media %(levelname)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""When ticks are due: every 20 ms of the monotonic clock, whatever the ticks before took."""
+"""The ticker says when ticks are due: every 20 ms of the monotonic clock, however long the ticks before took."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ TICK_S = 0.02
 
 
 class Ticker:
-    """Absolute deadlines. A tick that could not be made in its slot is left out and counted, never made up for."""
+    """A ticker has absolute deadlines. A tick that missed its slot is left out and counted, never made up for."""
 
     def __init__(self, now: float) -> None:
         self._start = now
@@ -15,11 +15,11 @@ class Ticker:
 
     @property
     def deadline(self) -> float:
-        """When the next tick is due. Units: seconds of the monotonic clock."""
+        """The time at which the next tick is due. Units: seconds of the monotonic clock."""
         return self._start + self._slot * TICK_S
 
     def begin(self, now: float) -> int:
-        """A tick begins, at its deadline or after it: how many whole slots before it were left out."""
+        """Begin a tick at or after its deadline; return how many whole slots before it were left out."""
         skipped = max(0, int((now - self.deadline) / TICK_S))
         self._slot += skipped + 1
         self.skipped += skipped

@@ -1,10 +1,10 @@
-"""Control's side of the media process: open rows, say who hears whom, play clips, hear what happened.
+"""Control's client of the media process: open rows, route audio, play clips, receive facts.
 
-Commands (`describe_row`, `close_row`, `play`, `stop`, `route`) are posted: they return at once, arrive in the order
-posted, and are in force at the next tick; one that cannot be carried out comes back as the fact `Refused`. Requests
+Commands (`describe_row`, `close_row`, `play`, `stop`, `route`) return at once, arrive in the order of the calls, and
+are in force at the next tick; one that cannot be applied is reported by the fact `RequestRefused`. Requests
 (`open_row`, `put_clip`, `has_clip`, `rows`, `applied`) are awaited, and keep their place among the commands.
 
-    media = MediaPlane(path)
+    media = MediaClient(path)
     tasks.create_task(media.run(), name="media-client")
     await media.attached()
     address = await media.open_row(call)
@@ -42,7 +42,7 @@ from holdfast.voice.media_process.errors import (
 log = logging.getLogger(__name__)
 
 ENDLESS_ROUNDS = 1000
-"""What 0 rounds mean. Source: TwiML <Play>, attribute loop."""
+"""The loops that `loops=0` stands for. Source: TwiML <Play>, attribute loop."""
 
 RECONNECT_S = 0.1
 REPLY_TIMEOUT_S = 5.0
@@ -53,7 +53,7 @@ R = TypeVar("R", m.Done, m.RowOpened, m.ClipKnown, m.RowList)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowAddress:
-    """A leg's row, and the address its RTP is awaited at (RTCP at the next port)."""
+    """A row address is a leg's row, and the address at which its RTP is received (RTCP at the next port)."""
 
     row: int
     ip: str
@@ -61,10 +61,10 @@ class RowAddress:
 
 
 class MediaClient:
-    """A connection to the media process that comes back by itself.
+    """The media client is a connection to the media process that reconnects by itself.
 
-    When the process is restarted its rows are gone: `Detached`, then `Attached` without rows. When only control was,
-    `Attached` lists the rows that went on sounding.
+    When the process was restarted its rows are lost: `ControlDetached`, then `ControlAttached` without rows. When only
+    control was restarted, `ControlAttached` lists the rows that went on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class MediaClient:
         self._facts_came = asyncio.Event()
         self._attached = asyncio.Event()
         self.capacity = 0
-        """How many rows the media process has."""
+        """The number of rows that the media process has."""
         self.rows_available = True
         """Whether another leg can have a row."""
         self._writer: asyncio.StreamWriter | None = None
@@ -84,7 +84,7 @@ class MediaClient:
         self._batched: list[m.Command] | None = None
 
     async def run(self) -> None:
-        """Keep attached until cancelled. Start it as a task; everything else waits for it."""
+        """Keep the client attached until it is cancelled. Start it as a task; all other methods need it."""
         try:
             while True:
                 try:
@@ -98,28 +98,28 @@ class MediaClient:
 
     @property
     def is_attached(self) -> bool:
-        """Whether the media process is there now."""
+        """Whether the media process is connected now."""
         return self._attached.is_set()
 
     async def attached(self) -> None:
-        """Return once the media process answers. Raises: TimeoutError only by the caller's own limit."""
+        """Return once the media process answers. There is no timeout of its own."""
         await self._attached.wait()
 
     # --- requests ---------------------------------------------------------------------------------------------
 
     async def open_row(self, leg: m.Leg) -> RowAddress:
-        """Bind a pair of ports for a leg; it hears its own player, and is sent nothing until it is described.
+        """Open a row for a leg: bind a pair of ports.
 
-        Raises: RowsFull, MediaAway.
+        It hears its own player, and is sent nothing until it is described. Raises: RowsFull, MediaUnavailable.
         """
         opened = await self._request(m.OpenRow(number=self._next_number(), leg=leg), m.RowOpened)
         return RowAddress(row=opened.row, ip=opened.ip, port=opened.port)
 
     async def put_clip(self, clip_id: str, audio: bytes) -> None:
-        """Give a clip to the bank, in place of one of that name. The last frame is filled up with silence.
+        """Put a clip into the bank, in place of one with that name. The last frame is padded with silence.
 
-        Units: `audio` is µ-law at 8 kHz, mono. The least recently played clips make room when the bank is full.
-        Raises: MediaRefused (larger than the bank), MediaAway.
+        Units: `audio` is µ-law at 8 kHz, mono. The least recently played clips are removed when the bank is full.
+        Raises: MediaRefused (larger than the bank), MediaUnavailable.
         """
         async with self._put_lock:
             for offset in range(0, max(1, len(audio)), m.CLIP_PART):
@@ -128,15 +128,15 @@ class MediaClient:
                 await self._request(request, m.Done, audio=part)
 
     async def has_clip(self, clip_id: str) -> bool:
-        """Whether the bank holds the clip. Raises: MediaAway."""
+        """Return whether the bank holds the clip. Raises: MediaUnavailable."""
         return (await self._request(m.HasClip(number=self._next_number(), clip_id=clip_id), m.ClipKnown)).known
 
     async def rows(self) -> tuple[m.RowState, ...]:
-        """Every row in use. Raises: MediaAway."""
+        """Return the state of every row in use. Raises: MediaUnavailable."""
         return (await self._request(m.ListRows(number=self._next_number()), m.RowList)).rows
 
     async def applied(self) -> None:
-        """Return once everything posted before is in force for the next tick. Raises: MediaAway."""
+        """Return once all commands before are in force for the next tick. Raises: MediaUnavailable."""
         await self._request(m.RequestBatch(number=self._next_number(), commands=()), m.Done)
 
     # --- commands ---------------------------------------------------------------------------------------------
@@ -155,12 +155,12 @@ class MediaClient:
         signalled_from: str | None = None,
         rtp_source: RtpSource = "signalling",
     ) -> None:
-        """What offer and answer agreed: where to send, in which law, and who may speak.
+        """Describe what offer and answer agreed: where to send, in which codec, and which directions.
 
-        A party that begins to speak a codec of `also` is spoken to in that one from then on.
-        With `srtp` packets are sealed both ways, and plain ones not believed; the same keys again change nothing.
-        The party is heard from `remote`, and by `rtp_source` from the host that it is `signalled_from`, or anywhere. A
-        new `remote`, or a party that may speak again, opens the window in which another of these may be latched.
+        A party that begins to send a codec of `also` is sent that codec from then on. With `srtp` packets are encrypted
+        both ways, and plain ones refused; the same keys again change nothing. Packets are accepted from `remote`, and
+        by `rtp_source` from the host `signalled_from`, or from any source. A new `remote`, or a party that may send
+        again, unlocks the latch.
         """
         self._send_command(
             m.DescribeRow(
@@ -180,49 +180,49 @@ class MediaClient:
         )
 
     def close_row(self, leg: m.Leg) -> None:
-        """The leg is over. Its ports rest for 30 s."""
+        """Close the row of a leg. Its ports rest for 30 s."""
         self._send_command(m.CloseRow(leg=leg))
 
     def play(self, leg: m.Leg, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
-        """Play a clip from its beginning in the leg's player. Units: `loops` rounds; 0 means 1000.
+        """Play a clip from its beginning in the leg's player. Units: `loops`; 0 means 1000.
 
-        `digits` are the keys whose tones the clip is; a leg that agreed to telephone events gets those.
-        It is heard while the leg is routed to its own player (`None`), and runs on unheard while it is not.
+        `digits` are the DTMF digits of the clip; a leg that agreed to telephone events is sent those. The clip is heard
+        while the leg is routed to its own player (`None`), and runs on unheard while it is not.
         """
         rounds = loops if loops > 0 else ENDLESS_ROUNDS
         self._send_command(m.PlayClip(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
 
     def stop(self, leg: m.Leg, token: str) -> None:
-        """Stop that sound if the leg still plays it; there is no `SoundEnded` then."""
+        """Stop that clip if the leg still plays it; no `RowAudioEnded` follows."""
         self._send_command(m.StopClip(leg=leg, token=token))
 
     def route(self, hears: Mapping[m.Leg, m.Hears]) -> None:
-        """Who hears whom from the next tick on. Shape: only the ears that change."""
+        """Change which legs these listeners hear from the next tick on; other listeners stay as they are."""
         self._send_command(m.RouteRows(hears=tuple(hears.items())))
 
     def drop(self, legs: Iterable[m.Leg]) -> None:
-        """Drop what waits to be played of what these parties said."""
+        """Drop the audio of these parties that waits to be played."""
         self._send_command(m.Drop(legs=tuple(legs)))
 
     def beep(self, legs: Iterable[m.Leg], *, tone: Tone) -> None:
-        """Lay a short tone over whatever these legs are sent, from the next tick on."""
+        """Add a short tone to the audio that these legs are sent, from the next tick on."""
         self._send_command(m.BeepRows(legs=tuple(legs), tone=tone))
 
     def relay_digit(self, leg: m.Leg, digit: str) -> None:
-        """Press for the leg's peer a key that the party told of by signalling. Nothing when it has no one peer."""
+        """Relay a digit that the party signalled to the leg's peer; without one peer, do nothing."""
         self._send_command(m.RelayDigit(leg=leg, digit=digit))
 
     def detect_speech(self, legs: Iterable[m.Leg], *, enabled: bool) -> None:
-        """Have it told (`SpeechTurned`) when these parties begin to speak and stop, or no more."""
+        """Report (`SpeechChanged`) when these parties begin to speak and stop, or stop reporting."""
         self._send_command(m.DetectSpeech(legs=tuple(legs), enabled=enabled))
 
     def capture(self, command: TapCommand) -> None:
-        """Record, change what is recorded, or stop. The end comes as the fact `CaptureClosed`."""
+        """Open, change or close a recording tap. `TapClosed` reports the end."""
         self._send_command(command)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Commands posted inside leave together and take effect at one tick. There must be no `await` inside."""
+        """Send the commands inside together; they take effect at one tick. There must be no `await` inside."""
         if self._batched is not None:
             yield
             return
@@ -238,17 +238,17 @@ class MediaClient:
     # --- facts ------------------------------------------------------------------------------------------------
 
     async def facts(self) -> AsyncIterator[m.Fact]:
-        """What happened, in order, without end. One reader; a fact it was given is not given again."""
+        """Yield the facts in order, without end. There is one reader; each fact is yielded once."""
         while True:
             while (fact := self._facts.pop()) is not None:
                 yield fact
             self._facts_came.clear()
             await self._facts_came.wait()
 
-    # --- within -----------------------------------------------------------------------------------------------
+    # --- internal ----------------------------------------------------------------------------------------------
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read one connection to its end."""
+        """Read one connection until it ends."""
         unpacker = m.Unpacker()
         self._writer = writer
         reason = "control stops"
@@ -281,7 +281,7 @@ class MediaClient:
                 self._post_fact(message)
 
     def _on_disconnect(self, reason: str) -> None:
-        """The connection is gone: whoever waits is told, and what was posted is refused."""
+        """Handle the end of the connection: fail the requests that wait, and refuse the commands that were sent."""
         self._writer = None
         was_attached = self._attached.is_set()
         self._attached.clear()
@@ -297,7 +297,7 @@ class MediaClient:
             self._post_fact(m.ControlDetached())
 
     async def _request(self, request: m.Request, reply_type: type[R], *, audio: bytes = b"") -> R:
-        """Send a request and await its reply. Raises: RowsFull, MediaRefused, MediaAway."""
+        """Send a request and await its reply. Raises: RowsFull, MediaRefused, MediaUnavailable."""
         if self._writer is None:
             raise MediaUnavailable("the media process is not attached")
         waiting: asyncio.Future[m.Reply] = asyncio.get_running_loop().create_future()
@@ -335,10 +335,10 @@ class MediaClient:
         self._writer.write(m.pack(batch))
 
     def _refuse(self, commands: tuple[m.Command, ...], reason: str) -> None:
-        """Tell of commands that never reached the media process."""
+        """Post `RequestRefused` for commands that never reached the media process."""
         for command in commands:
             if isinstance(command, TapCommand | m.Drop | m.BeepRows | m.RelayDigit | m.DetectSpeech):
-                continue  # whoever records hears of it by `Detached`; of a beep that was not heard, nobody
+                continue  # the recorder learns of it by `ControlDetached`; a beep that was not heard is not reported
             legs = [listener for listener, _ in command.hears] if isinstance(command, m.RouteRows) else [command.leg]
             token = command.token if isinstance(command, m.PlayClip | m.StopClip) else None
             for leg in legs:

@@ -1,7 +1,7 @@
-"""Keys pressed on a phone, from telephone events in RTP.
+"""Receive DTMF digits as telephone events in RTP.
 
-A press is sent as many packets with one timestamp, the last of them three times, and any of them may be lost: the
-first to come is the press, all others with its timestamp are it again.
+A phone sends one press as many packets with one timestamp, the last of them three times, and any of them may be lost.
+The first packet that arrives is the press; all others with its timestamp belong to it.
 Source: RFC 4733 §2.3, §2.5.1.
 """
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DIGITS = "0123456789*#ABCD"
-"""Indexed by event code. Source: RFC 4733 §3.2."""
+"""The digits, indexed by event code. Source: RFC 4733 §3.2."""
 
 _WRAP = 1 << 32
 _RECENT = 5 * 8000
-"""Samples by which an older press may come after a newer one and still be told for what it is."""
+"""Samples by which a late packet of an older press is still recognised as old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPress:
-    """The press heard last, in the stream `ssrc`. Units: `timestamp` and `duration` in samples."""
+    """A digit press is the latest press in the stream `ssrc`. Units: `timestamp` and `duration` in samples."""
 
     ssrc: int
     event: int
@@ -30,9 +30,9 @@ class DigitPress:
 def receive(
     last: DigitPress | None, payload: bytes, *, timestamp: int, marker: bool, ssrc: int
 ) -> tuple[DigitPress | None, str | None]:
-    """The press heard last from now on, and the digit if this packet is the first of a new press.
+    """Return the latest press, and the digit if this packet is the first of a new press.
 
-    Another stream has a clock of its own, which tells nothing about presses of this one. A press too long for the
+    Another stream has its own clock, so its timestamps say nothing about presses of this one. A press too long for the
     duration field goes on under a new timestamp, without a marker; it stays one press.
     Source: RFC 4733 §2.5.1.3.
     """

@@ -1,7 +1,7 @@
-"""Keys that we press: telephone events in place of sound, one packet a tick.
+"""Send DTMF digits as telephone events in place of audio, one packet a tick.
 
-While a key lasts, and for the two repeats of its last packet, a leg is sent events alone; between keys it is sent what
-it hears. All packets of one key bear the timestamp it began at.
+While a digit lasts, and for the two repeats of its last packet, a leg is sent events alone; between digits it is sent
+its audio. All packets of one digit carry the timestamp at which it began.
 Source: RFC 4733 §2.3 (payload), §2.5.1 (timestamps, marker, three last packets); ITU-T Q.24 (lengths).
 """
 
@@ -22,7 +22,7 @@ _END, _VOLUME = 0x80, 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingEvent:
-    """What is sent in one tick of a key. Units: `duration` in samples."""
+    """An outgoing event is the packet of one tick of a digit. Units: `duration` in samples."""
 
     code: int
     duration: int
@@ -31,7 +31,10 @@ class OutgoingEvent:
 
 
 def plan(digits: str) -> tuple[OutgoingEvent | None, ...]:
-    """What is sent in each tick; None is the leg's own sound. Signs that are no key take no time."""
+    """Return what is sent in each tick: an event, or None for the leg's own audio.
+
+    Characters that are neither a digit nor a pause take no time.
+    """
     ticks: list[OutgoingEvent | None] = []
     for digit in digits:
         if digit in PAUSE_FRAMES:
@@ -56,9 +59,10 @@ def _event_ticks(code: int) -> list[OutgoingEvent | None]:
 
 
 def packet(event: OutgoingEvent, *, payload_type: int, sequence: int, event_timestamp: int, ssrc: int) -> bytes:
-    """The whole packet. Units: `began` is the timestamp of the tick in which the key did.
+    """Return the RTP packet of an event.
 
-    It is the same for all packets of a key, through ticks that were left out between them: another one is another key.
+    Units: `event_timestamp` is the timestamp of the tick in which the digit began. It is the same for all packets of a
+    digit, even when ticks were left out between them; a new one would mean another digit.
     """
     second_byte = payload_type | (0x80 if event.first else 0)
     payload = struct.pack("!BBH", event.code, (_END if event.last else 0) | _VOLUME, event.duration)

@@ -1,11 +1,12 @@
-"""Keys pressed on a phone that sends them as tones in its sound, because telephone events were not agreed.
+"""Detect DTMF digits as tones in the audio of phones that did not negotiate telephone events.
 
-All legs that are listened to are looked at together, 20 ms of sound every 10 ms: one matrix product gives the power at
-the eight frequencies, as eight Goertzel filters per leg would. A key is one tone of each group, about equally strong,
-that together are nearly all there is to hear, for two looks in a row; it may come again after four looks without it.
-Of two looks in a row one is at a whole frame: the look between two frames is taken only of rows where one of these two
-has a key, or one is pressed. And a frame is looked at closely only where every other sample of it might be a key's.
-Source: ITU-T Q.23 (frequencies), Q.24 (40 ms of tone are a key, 23 ms are none; tolerance; levels).
+All enabled legs are examined together, 20 ms of audio every 10 ms: one matrix product gives the power at the eight
+frequencies, as eight Goertzel filters per leg would. A digit is one tone of each group, about equally strong, that
+together are nearly all of the audio, in two looks in a row; it may come again after four looks without it.
+Of two looks in a row one is at a whole frame. The look between two frames is taken only for rows where one of those two
+has a digit, or a digit is pressed. A frame is examined closely only where every other sample of it may belong to a
+digit.
+Source: ITU-T Q.23 (frequencies), Q.24 (40 ms of tone are a digit, 23 ms are none; tolerance; levels).
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ DTMF_DIGITS = np.array(list("123A456B789C*0#D"))
 STEP = SAMPLES // 2
 
 MIN_POWER = 2 * 10 ** (-38 / 10)
-"""Mean square, full scale being 1, of the softest key: −38 dB and two tones of it."""
+"""The mean square of the softest digit, full scale being 1: two tones of −38 dB."""
 MIN_SHARE = 0.7
-"""Of all that is heard. A tone 1.5 % off keeps two thirds, one 3.5 % off much less."""
+"""The least share of the two tones in the power of the audio. A tone 1.5 % off keeps two thirds, one 3.5 % off much
+less."""
 MAX_TWIST_DB = 8.0
 LOOKS_TO_BEGIN, LOOKS_TO_END = 2, 4
 
@@ -43,10 +45,10 @@ _FILTERS: NDArray[np.float32] = np.concatenate(
     ],
     axis=1,
 ).astype(np.float32)
-"""Shape: `[160, 16]`, first the eight cosines, then the eight sines. Scaled so that the squares of a tone's two are its
-mean square."""
+"""Shape: `[160, 16]`, float32: first the eight cosines, then the eight sines. They are scaled so that the sum of the
+squares of a tone's two products is its mean square."""
 _COARSE_FILTERS: NDArray[np.float32] = np.ascontiguousarray(2 * _FILTERS[::2])
-"""The same for every other sample."""
+"""The same filters for every other sample. Shape: `[80, 16]`."""
 _COARSE_SHARE = 0.7 * MIN_SHARE
 _TWIST = 10 ** (MAX_TWIST_DB / 10)
 
@@ -54,13 +56,13 @@ Floats = NDArray[np.float32]
 
 
 class ToneDetector:
-    """What each listened-to row has been heard to press."""
+    """A tone detector holds the state of each enabled row."""
 
     def __init__(self, rows: int) -> None:
         self._enabled: Mask = np.zeros(rows, dtype=np.bool_)
         self._rows: Numbers = np.zeros(0, dtype=np.intp)
         self._samples: Floats = np.zeros((rows, SAMPLES // 2), dtype=np.float32)
-        """Room to decode in: memory that is new each time costs more than the decoding."""
+        """Memory to decode in: new memory each time costs more than the decoding."""
         self._second_half: Bytes = np.zeros((rows, STEP), dtype=np.uint8)
         """The second half of each row's last frame."""
         self._last_digit: Numbers = np.full(rows, _NONE, dtype=np.intp)
@@ -69,7 +71,7 @@ class ToneDetector:
         self._looks_without: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
     def set_enabled(self, row: int, *, enabled: bool) -> None:
-        """Whether keys are looked for in this row's sound; what was heard before is forgotten when that changes."""
+        """Begin or stop to look for digits in a row; earlier audio is forgotten when that changes."""
         if enabled != self._enabled[row]:
             self._enabled[row] = enabled
             self._second_half[row] = SILENCE[ULAW]
@@ -77,12 +79,15 @@ class ToneDetector:
             self._rows = np.flatnonzero(self._enabled)
 
     def detect(self, frames: Bytes, companding: Numbers) -> list[tuple[int, str]]:
-        """Look at the next frame of the first rows: each row in which a key begins, and the key."""
+        """Examine the next frame of the first rows; return each row in which a digit begins, and the digit.
+
+        Shape: `frames[rows, 160]`, uint8 codes of `companding[row]`.
+        """
         rows = self._rows[: np.searchsorted(self._rows, len(frames))]
         if not rows.size:
             return []
         codes, compandings = frames[rows], companding[rows]
-        # Where no key is, was, or is held, nothing changes.
+        # Where no digit is heard, was heard, or is held, nothing changes.
         active = self._last_digit[rows] & self._pressed[rows] != _NONE
         candidates = np.flatnonzero(self._may_be_digits(codes[:, ::2], compandings) | active)
         begun: list[tuple[int, str]] = []
@@ -95,9 +100,10 @@ class ToneDetector:
         return begun
 
     def _may_be_digits(self, codes: Bytes, companding: Numbers) -> Mask:
-        """Whether there may be a key in each 20 ms of sound. Shape: `codes[n, 80]`, every other sample, of `law[n]`.
+        """Return whether each 20 ms of audio may hold a digit.
 
-        All tones of keys lie below half of 4 kHz; what lies above comes down as noise, and is as loud as it was.
+        All DTMF tones lie below half of 4 kHz; audio above that is folded down as noise, and stays as loud as it was.
+        Shape: `codes[n, 80]`, every other sample, of `companding[n]`.
         """
         samples = _decoded(codes, companding, out=self._samples[: len(codes)])
         total = np.einsum("ns,ns->n", samples, samples) / (SAMPLES // 2)
@@ -106,7 +112,7 @@ class ToneDetector:
         return possible
 
     def _update(self, rows: Numbers, digits: Numbers, begun: list[tuple[int, str]]) -> None:
-        """One more look at these rows. Shape: `keys[n]`."""
+        """Update the state of these rows with one look and append the digits that begin. Shape: `digits[n]`."""
         self._looks_alike[rows] = np.where(digits == self._last_digit[rows], self._looks_alike[rows] + 1, 1)
         self._last_digit[rows] = digits
         self._looks_without[rows] = np.where(digits == self._pressed[rows], 0, self._looks_without[rows] + 1)
@@ -127,7 +133,10 @@ def _decoded(codes: Bytes, companding: Numbers, out: Floats | None = None) -> Fl
 
 
 def detect_digits(codes: Bytes, companding: Numbers) -> Numbers:
-    """The key in each 20 ms of sound, or none. Shape: `codes[n, 160]` of `law[n]`."""
+    """Return the index of the digit in each 20 ms of audio, or −1.
+
+    Shape: `codes[n, 160]` of `companding[n]`; the result `[n]`, dtype intp.
+    """
     samples = _decoded(codes, companding)
     total = np.einsum("ns,ns->n", samples, samples) / SAMPLES
     digits = np.full(len(total), _NONE, dtype=np.intp)

@@ -1,1 +1,1 @@
-"""RTP, RTCP and SRTP: headers, jitter buffers, latching, receiver statistics."""
+"""RTP, RTCP and SRTP: packets, streams, jitter buffers, latching and receiver statistics."""

@@ -1,13 +1,14 @@
-"""The jitter buffers of all legs: packets in as they come, one frame per leg and tick out.
+"""The jitter buffers of all legs: packets go in as they arrive, one frame per leg and tick comes out.
 
 A leg's ring holds 16 frames, and a packet's place in it follows from its timestamp alone: packets of 10, 30 or 40 ms
-are split and joined by being copied where they belong, a telephone event leaves no hole that looks like loss, and
-order does not matter. `head` is the frame that is played next; it moves on by one every tick, packet or not.
+are split and joined by being copied to their place, a telephone event leaves no gap that looks like loss, and order
+does not matter. `head` is the frame that is played next; it moves on by one every tick, packet or not.
 
-The delay grows by a frame when packets come too late, up to six, and shrinks by one when all of many came early.
+The delay grows by a frame when packets arrive too late, up to six, and shrinks by one when many packets in a row
+arrived early.
 
 Invariant: a frame is played once, at the place its timestamp gives it, or not at all.
-Shape: first index the leg's row. Units: timestamps in samples at 8 kHz; everything else in frames.
+Shape: the first index is the row of the leg. Units: timestamps in samples at 8 kHz; everything else in frames.
 Source: RFC 3550 §5.1 (timestamp), RFC 3551 §4.1; RFC 4733 §2.1.
 """
 
@@ -24,29 +25,31 @@ SLOTS = 16
 START_DEPTH = 2
 MAX_DEPTH = 6
 LONG_SILENCE = SLOTS
-"""Ticks without a packet after which the next one, whatever its timestamp, begins anew."""
+"""Ticks without a packet after which the next one restarts the buffer, whatever its timestamp."""
 MARKED_SILENCE = 3
-"""The same, when that packet bears the marker."""
+"""The same for a packet with the marker."""
 
 JUMP_WEIGHT, LATE_WEIGHT, RESYNC_WEIGHT = 2, 1, 4
-"""A packet outside the ring weighs 2, a late one 1; 4 in a row and the stream is believed, not we.
-One stray packet changes nothing. Source: RFC 3550 appendix A.1, where two in a row must agree."""
+"""The weights of a packet outside the ring and of a late one, and the weight in a row that restarts the buffer.
+
+One stray packet changes nothing. Source: RFC 3550 appendix A.1, where two in a row must agree.
+"""
 
 CALM_PACKETS = 200
-"""Packets that must all have come earlier than needed before the delay is cut by one frame."""
+"""Packets that must all have arrived earlier than needed before the delay is cut by one frame."""
 QUIET_PEAK = 200
 SCAN_STRIDE = 20
-"""Of so many samples one is looked at first."""
+"""One of so many samples is examined first."""
 MAX_CUT_WAIT = 500
-"""Ticks for which a frame that nobody will miss is waited for; then the delay is cut in the middle of the sound."""
+"""Ticks for which a quiet frame is waited for; after them a loud frame is cut."""
 
 NOTHING_TO_MISS = 1 << 30
-"""More missing frames in a row than there can be: nothing came yet, or what came is over."""
+"""More missing frames in a row than there can be: nothing arrived yet, or the stream is over."""
 _WRAP = 1 << 32
 _HALF = 1 << 31
 _SAMPLES_IN_RING = SLOTS * SAMPLES
 G722 = 2
-"""The code of frames that are neither law. What lies in the ring is bytes; whether they are quiet cannot be seen."""
+"""The coding of frames that are not G.711. The ring holds bytes of it; whether they are quiet is not known."""
 _SILENT = (*SILENCE, 0)
 _LOUDNESS: NDArray[np.int32] = np.concatenate(
     [np.abs(DECODE.astype(np.int32)), np.full((1, 256), 32767, dtype=np.int32)]
@@ -54,11 +57,11 @@ _LOUDNESS: NDArray[np.int32] = np.concatenate(
 
 
 class JitterBuffers:
-    """One jitter buffer per row."""
+    """There is one jitter buffer per row."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        # The last frames are silence, one per code, so that a leg with nothing to play needs no case of its own.
+        # The last frames are silence, one per coding, so that a leg with nothing to play needs no case of its own.
         self._ring: Bytes = np.zeros((rows * SLOTS + len(_SILENT), SAMPLES), dtype=np.uint8)
         self._ring[rows * SLOTS :] = np.array(_SILENT, dtype=np.uint8)[:, None]
         self._samples: Bytes = self._ring.reshape(-1)
@@ -74,32 +77,32 @@ class JitterBuffers:
         self._tracked: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._excess_ticks: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self.missed: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
-        """Frames missing in a row; at least `NOTHING_TO_MISS` where there is nothing to miss."""
+        """Frames missing in a row; at least `NOTHING_TO_MISS` where nothing is expected."""
         self.missed_before: NDArray[np.int64] = np.full(rows, NOTHING_TO_MISS, dtype=np.int64)
         """The same, one tick ago."""
         self.depth: NDArray[np.int64] = np.full(rows, START_DEPTH, dtype=np.int64)
         self.late: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
     def open(self, row: int, *, coding: int) -> None:
-        """Begin anew for a leg whose packets carry this law, or `G722`."""
+        """Begin a leg whose packets have this coding: a companding, or `G722`."""
         self.late[row] = 0
         self.depth[row] = START_DEPTH
         self.reset(row, coding=coding)
 
     def reset(self, row: int, *, coding: int) -> None:
-        """Forget what waits to be played; the next packet begins anew."""
+        """Drop the frames that wait; the next packet restarts the buffer."""
         self._coding[row] = coding
         self._present[row * SLOTS : (row + 1) * SLOTS] = False
         self.missed[row] = self.missed_before[row] = self._idle[row] = NOTHING_TO_MISS
         self._excess_ticks[row] = 0
 
     def drop(self, row: int) -> None:
-        """Leave out what waits to be played, as if it had never been said: nothing is missing where it was."""
+        """Drop the frames that wait as if they had never been sent: nothing counts as missing in their place."""
         self._present[row * SLOTS : (row + 1) * SLOTS] = False
         self.missed[row] = NOTHING_TO_MISS
 
     def pause(self, rows: Numbers) -> None:
-        """These rows send keys in place of sound: until sound comes again, nothing is missing."""
+        """Pause rows that send DTMF events or comfort noise: nothing counts as missing until audio arrives again."""
         self.missed[rows] = NOTHING_TO_MISS
 
     # --- in ---------------------------------------------------------------------------------------------------
@@ -115,9 +118,9 @@ class JitterBuffers:
         start: Numbers,
         size: Numbers,
     ) -> None:
-        """Take in one packet of each of these rows. Shape: payload k is `data[k, start[k] : start[k] + size[k]]`.
+        """Store one packet of each of these rows. Invariant: no row twice, at most 500 bytes each.
 
-        No row may be named twice; at most 500 bytes each.
+        Shape: payload k is `data[k, start[k] : start[k] + size[k]]`, uint8.
         """
         ahead = (timestamp - self._head_timestamp[rows] + _HALF & _WRAP - 1) - _HALF
         last = (ahead + size - 1) // SAMPLES
@@ -130,7 +133,7 @@ class JitterBuffers:
             and (size == SAMPLES).all()
             and (start == HEADER).all()
         ):
-            # All come one after the other, frame by frame.
+            # All packets follow each other, frame by frame.
             self._idle[rows] = self._resync_weight[rows] = 0
             self._track_depth(rows, last)
             self._put_whole(rows, last, data[:, HEADER : HEADER + SAMPLES])
@@ -162,7 +165,7 @@ class JitterBuffers:
             self._put_partial(rows[partial], ahead[partial], data[partial], start[partial], size[partial])
 
     def _restart(self, rows: Numbers, timestamp: NDArray[np.int64], ssrc: NDArray[np.int64]) -> None:
-        """Play what is at `timestamp` two frames from now, and nothing before it."""
+        """Restart these rows: `timestamp` is played two frames from now, and nothing before it."""
         self._present.reshape(-1, SLOTS)[rows] = False
         self._head_timestamp[rows] = (timestamp - START_DEPTH * SAMPLES) % _WRAP
         self._ssrc[rows] = ssrc
@@ -170,13 +173,13 @@ class JitterBuffers:
         self._reset_depth_tracking(rows)
 
     def _put_whole(self, rows: Numbers, ahead: NDArray[np.int64], payload: Bytes) -> None:
-        """Payloads that are one frame each, so many frames from now."""
+        """Store payloads that are one frame each, `ahead` frames from now."""
         slot = self._base[rows] + ((self._head[rows] + ahead) & (SLOTS - 1))
         self._ring[slot] = payload
         self._present[slot] = True
 
     def _put_partial(self, rows: Numbers, ahead: NDArray[np.int64], data: Bytes, start: Numbers, size: Numbers) -> None:
-        """Packets that are no frame, or lie across two: each sample goes to its own place."""
+        """Store packets that are not one whole frame: each sample goes to its own place."""
         first, last = ahead // SAMPLES, (ahead + size - 1) // SAMPLES
         frame = first[:, None] + np.arange(int((last - first).max()) + 1)
         touched = (frame >= 0) & (frame <= last[:, None])
@@ -194,17 +197,17 @@ class JitterBuffers:
     # --- delay ------------------------------------------------------------------------------------------------
 
     def _grow(self, rows: Numbers) -> None:
-        """Packets came too late: step back by one frame, as long as the delay may grow."""
+        """Increase the delay of these rows by one frame, as far as it may grow, because packets arrived too late."""
         rows = rows[self.depth[rows] < MAX_DEPTH]
         self.depth[rows] += 1
         self._head[rows] = (self._head[rows] - 1) & (SLOTS - 1)
         self._head_timestamp[rows] = (self._head_timestamp[rows] - SAMPLES) % _WRAP
-        # The slot behind the head is also the one 15 ahead: a frame that far in the future must not sound now.
+        # The slot behind the head is also the one 15 ahead: a frame that far in the future must not be played now.
         self._present[self._base[rows] + self._head[rows]] = False
         self._reset_depth_tracking(rows)
 
     def _track_depth(self, rows: Numbers, ahead: NDArray[np.int64]) -> None:
-        """Note how early packets come; when all of many came earlier than needed, the buffer is too deep."""
+        """Note how early packets arrive; when many in a row arrived earlier than needed, the buffer is too deep."""
         self._min_ahead[rows] = np.minimum(self._min_ahead[rows], ahead)
         self._tracked[rows] = tracked = self._tracked[rows] + 1
         over = rows[tracked >= CALM_PACKETS]
@@ -218,9 +221,9 @@ class JitterBuffers:
         self._tracked[rows] = 0
 
     def _shrink(self, rows: Numbers) -> Numbers:
-        """Leave out the next frame of legs whose buffer is too deep, if it is there and nobody will miss it.
+        """Drop the next frame of legs whose buffer is too deep, if it is present and quiet.
 
-        The rows that waited so long for a quiet frame that one was cut out of their sound.
+        Return the rows that waited so long for a quiet frame that a loud one was cut.
         """
         slot = self._base[rows] + self._head[rows]
         quiet = self._are_quiet(rows, slot)
@@ -235,9 +238,9 @@ class JitterBuffers:
         return cut_loud
 
     def _are_quiet(self, rows: Numbers, slot: Numbers) -> Mask:
-        """Whether nobody would miss what is in these slots of these rows.
+        """Return whether the frames in these slots are quiet.
 
-        A few samples tell of most that they are loud: whoever is never quiet is looked at in every tick.
+        A few samples show of most frames that they are loud: a row that is never quiet is examined in every tick.
         """
         coding = self._coding[rows][:, None]
         quiet: Mask = _LOUDNESS[coding, self._ring[:, ::SCAN_STRIDE][slot]].max(axis=1) <= QUIET_PEAK
@@ -248,7 +251,7 @@ class JitterBuffers:
     # --- out --------------------------------------------------------------------------------------------------
 
     def skip(self, n: int, *, frames: int) -> None:
-        """Let frames pass unplayed in the first `n` rows: ticks were left out, and what is said then is over."""
+        """Drop frames unplayed in the first `n` rows, because ticks were left out."""
         rows = np.arange(n, dtype=np.intp)
         for _ in range(min(frames, SLOTS)):
             self._skip_frame(rows)
@@ -260,9 +263,9 @@ class JitterBuffers:
         self._head_timestamp[rows] = (self._head_timestamp[rows] + SAMPLES) % _WRAP
 
     def play(self, frames: Bytes) -> Numbers:
-        """Put the next frame of the first rows into `frames`, silence where it is missing. Shape: `[n, 160]`.
+        """Write the next frame of the first rows into `frames`, silence where it is missing. Shape: `[n, 160]`, uint8.
 
-        The rows whose frame does not follow on the one before, because one was left out.
+        Return the rows whose frame does not follow the one before, because one was cut.
         """
         n = len(frames)
         excess = np.flatnonzero(self._excess_ticks[:n])

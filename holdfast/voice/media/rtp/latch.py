@@ -1,13 +1,13 @@
-"""Where a leg's packets may come from, and so where ours go.
+"""Symmetric RTP and latching: decide from which address a leg's packets are accepted, and so where ours are sent.
 
-The address that the description names is the party's whenever it speaks. A phone behind a router sends from another
-address; then only the host that its own signalling comes from is believed, because a stranger who sends to our ports
-would else hear one party and speak to the other. Anybody else is believed only where a setting says so.
+The address in the SDP is always the party's. A phone behind a router sends from another address; then only the host
+that its signalling comes from is accepted, because an unauthenticated sender could otherwise hear one party and speak
+to the other. Any other source is accepted only if a setting allows it.
 
-A choice is final once several packets agree in SSRC and sequence: one stray packet of an earlier call carries no leg
-away. For the same reason a leg that was told to move is not carried back by what its old address still sends, and one
-that was heard before is another host's only when nothing at all came of it for long.
-SRTP proves who made a packet, not who sent it from there: a copy of it opens as well. So a key opens no other address.
+A choice is final once several packets agree in SSRC and sequence: one stray packet of an earlier call moves no leg. For
+the same reason a leg whose SDP moved is not moved back by late packets from its old address, and a leg that was heard
+before moves to another host only after a long silence.
+SRTP proves who made a packet, not who sent it: a copy of it decrypts as well. So a key opens no other address.
 Source: RFC 4961 (symmetric RTP); RFC 7362 §4 (latching) and its §5 (whom one may latch on to); RFC 3550 appendix A.1.
 """
 
@@ -19,19 +19,19 @@ from typing import Literal
 Address = tuple[str, int]
 
 RtpSource = Literal["named", "signalling", "any"]
-"""From where a party's packets are believed: the address that its description names; also the host that its signalling
-comes from; or anywhere."""
+"""The sources that are accepted: the address in the SDP (`named`), also the host that the signalling comes from
+(`signalling`), or any (`any`)."""
 
 MIN_PACKETS = 3
 TAKEOVER_PACKETS = 50
-"""A second of audio: longer than packets that were under way can last."""
+"""A second of audio: longer than delayed packets can arrive."""
 MAX_AHEAD, MAX_BEHIND = 100, 100
 """How far a sequence number may be from the one before and still agree with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketIdentity:
-    """What of a valid packet says whose it is."""
+    """A packet identity is the part of a valid packet that says which stream it belongs to."""
 
     source: Address
     ssrc: int
@@ -40,13 +40,13 @@ class PacketIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketRun:
-    """Packets of one source that agree: one SSRC, and sequence numbers that rise."""
+    """A packet run is a number of packets that agree: one source, one SSRC, and rising sequence numbers."""
 
     newest: PacketIdentity
     seen: int = 1
 
     def extend(self, packet: PacketIdentity) -> PacketRun:
-        """The run with the next packet; a packet that does not agree begins a new one."""
+        """Return the run with the next packet; a packet that does not agree begins a new run."""
         if (packet.source, packet.ssrc) != (self.newest.source, self.newest.ssrc):
             return PacketRun(newest=packet)
         ahead = packet.sequence - self.newest.sequence & 0xFFFF
@@ -57,21 +57,22 @@ class PacketRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedSources:
-    """From where a leg's packets are looked at at all; others are a stranger's."""
+    """Admitted sources say from where a leg's packets are examined at all; others are unauthenticated."""
 
     addresses: frozenset[Address] = frozenset()
     signalling_host: str | None = None
     any_source: bool = False
 
     def admits(self, source: Address) -> bool:
-        """Whether a packet from there may be the party's."""
+        """Return whether a packet from this source may be the party's."""
         return self.any_source or source in self.addresses or source[0] == self.signalling_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketFilter:
-    """What the leg's sockets do. Shape: `only` None: everybody who is admitted is listened to; `watched` is an address
-    that is listened to beside `only`.
+    """A socket filter says which datagrams the sockets of a leg let through.
+
+    `connected` None: every admitted source; `watched` is an address that is received beside `connected`.
     """
 
     admitted: AdmittedSources
@@ -81,12 +82,13 @@ class SocketFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latch:
-    """Whom a leg listens to. Shape: `named` by the SDP; `settled` once packets came, None while the window is open.
+    """A latch holds from where a leg is received.
 
-    Invariant: `final` only when `settled`.
-    `host` is where the party's signalling comes from. `unheld` is what the SDP named before it held by the address
-    0.0.0.0; `left` is where the leg was heard from before the SDP named another address; `lost` says that nothing came
-    of the party for long, neither audio nor reports.
+    `sdp_address` is the one in the SDP, `latched` the one that packets came from, None while the latch is unlocked.
+    Invariant: `final` only when `latched`.
+    `signalling_host` is the host of the party's signalling. `before_hold` is the SDP address before a hold by the
+    address 0.0.0.0; `old_address` is where the leg was received from before the SDP named another address; `peer_lost`
+    says that neither audio nor reports came for long.
     """
 
     sdp_address: Address | None = None
@@ -104,12 +106,12 @@ class Latch:
 
     @property
     def remote(self) -> Address | None:
-        """Where to send now."""
+        """The address to send to now."""
         return self.latched or (None if self.sdp_address is None else self.previous or self.sdp_address)
 
     @property
     def admitted(self) -> AdmittedSources:
-        """From where packets are looked at."""
+        """The sources that are examined."""
         return AdmittedSources(
             addresses=self.known,
             signalling_host=None if self.rtp_source == "named" else self.signalling_host,
@@ -118,14 +120,14 @@ class Latch:
 
     @property
     def known(self) -> frozenset[Address]:
-        """The addresses that are the party's for sure."""
+        """The addresses that are certainly the party's."""
         return frozenset(
             address for address in (self.sdp_address, self.before_hold, self.previous) if address is not None
         )
 
     @property
     def socket_filter(self) -> SocketFilter:
-        """What the leg's sockets are to do. The address in the SDP is listened to whatever was chosen."""
+        """The filter of the leg's sockets. The address in the SDP is received whatever was chosen."""
         connected = self.latched if self.final else None
         watched = None if connected in (None, self.sdp_address) else self.sdp_address
         return SocketFilter(admitted=self.admitted, connected=connected, watched=watched)
@@ -139,9 +141,10 @@ def apply_sdp(
     signalling_host: str | None = None,
     rtp_source: RtpSource = "signalling",
 ) -> Latch:
-    """The latch after a new agreement: another address forgets all; a party that may speak again opens the window.
+    """Return the latch after an offer and answer.
 
-    So does one that is settled where it may not be any more, because its signalling comes from another host now.
+    Another SDP address forgets the choice. A party that may send again unlocks the latch; so does a latched address
+    that is no longer admitted, because the signalling comes from another host now.
     """
     updated = replace(latch, signalling_host=signalling_host, rtp_source=rtp_source)
     if sdp_address == latch.sdp_address:
@@ -152,13 +155,13 @@ def apply_sdp(
     if sdp_address is None:
         return replace(fresh, previous=last_source, before_hold=latch.sdp_address or latch.before_hold)
     if latch.sdp_address is None and latch.before_hold in (None, sdp_address):
-        # Back from a hold by the address 0.0.0.0: it is where it was.
+        # Back from a hold by the address 0.0.0.0: the party is where it was.
         return fresh if latch.before_hold is None else replace(fresh, previous=last_source)
     return replace(fresh, old_address=last_source or latch.sdp_address or latch.before_hold)
 
 
 def unlock(latch: Latch, *, peer_lost: bool = False) -> Latch:
-    """The window is open: a known address is settled on at once, another when its packets agree."""
+    """Unlock the latch: a known address is latched at once, another one when its packets agree."""
     return Latch(
         sdp_address=latch.sdp_address,
         signalling_host=latch.signalling_host,
@@ -170,9 +173,9 @@ def unlock(latch: Latch, *, peer_lost: bool = False) -> Latch:
 
 
 def receive(latch: Latch, packet: PacketIdentity, *, authenticated: bool = False) -> Latch:
-    """The latch after a valid packet, which was believed if its source is settled on now.
+    """Return the latch after a valid packet. The packet is accepted if its source is latched now.
 
-    `proven` is what was encrypted with the party's key.
+    `authenticated` says that the packet was encrypted with the party's key.
     """
     source = packet.source
     if source[1] == 0 or not latch.admitted.admits(source) or (latch.final and source == latch.latched):
@@ -213,9 +216,9 @@ def _latched(latch: Latch, source: Address) -> Latch:
 
 
 def _packets_needed(latch: Latch, source: Address, *, authenticated: bool) -> int | None:
-    """How many packets in a row from there settle it for good; None: no number does."""
+    """Return how many packets in a row latch a source for good; None when no number does."""
     if latch.latched not in (None, source):
-        # Somebody known has spoken, if only once.
+        # A known source has sent, if only once.
         return TAKEOVER_PACKETS
     hosts = {host for host, _ in latch.known} | {latch.signalling_host}
     if authenticated or latch.previous is None or source[0] in hosts:

@@ -1,6 +1,6 @@
-"""What has come of each leg's stream: lost packets and jitter, as RTCP reports them.
+"""Receiver statistics of each leg's stream: lost packets and jitter, as RTCP reports them.
 
-Deviation: arrival is the tick that took the packet in, so jitter under 20 ms is blurred by the tick itself.
+Deviation: the arrival time is that of the tick that took the packet in, so jitter under 20 ms is blurred by the tick.
 Source: RFC 3550 §6.4.1, appendices A.1, A.3 and A.8.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from holdfast.voice.media.frames import Numbers
 
 MAX_DROPOUT, MAX_MISORDER = 3000, 100
-"""Numbers further ahead or behind are believed when a second one follows. Source: RFC 3550 appendix A.1."""
+"""Sequence numbers further ahead or behind are accepted when a second one follows. Source: RFC 3550 appendix A.1."""
 _WRAP = 1 << 32
 _HALF = 1 << 31
 _NO_SOURCE = -1
@@ -22,7 +22,10 @@ _NO_SOURCE = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceptionReport:
-    """A leg's reception so far. Shape: `highest` is the extended sequence number. Units: `jitter` in samples."""
+    """A reception report says how a leg's stream was received so far.
+
+    `highest` is the extended sequence number. Units: `jitter` in samples.
+    """
 
     ssrc: int
     highest: int
@@ -32,25 +35,25 @@ class ReceptionReport:
 
     @property
     def lost(self) -> int:
-        """Packets that should have come and have not; duplicates may make it negative."""
+        """Packets that were expected and have not arrived; duplicates may make it negative."""
         return self.expected - self.received
 
 
 class ReceiverStats:
-    """The stream of each row, counted from the first packet of its source."""
+    """Receiver statistics count the stream of each row from the first packet of its source."""
 
     def __init__(self, rows: int) -> None:
         self._ssrc: NDArray[np.int64] = np.full(rows, _NO_SOURCE, dtype=np.int64)
         self._first: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._highest: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._expected_after_jump: NDArray[np.int64] = np.full(rows, _NO_SOURCE, dtype=np.int64)
-        """The number after one that was far off."""
+        """The sequence number that would follow a jump."""
         self._received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._transit: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._jitter: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
 
     def open(self, row: int) -> None:
-        """Begin anew."""
+        """Begin a row without a stream."""
         self._ssrc[row] = _NO_SOURCE
         self._received[row] = 0
 
@@ -63,7 +66,10 @@ class ReceiverStats:
         timestamp: NDArray[np.int64],
         arrival: int,
     ) -> None:
-        """Take note of one packet of each of these rows. Units: `arrival` in samples at 8 kHz."""
+        """Count one packet of each of these rows. Units: `arrival` in samples at 8 kHz.
+
+        Shape: `rows[k]`, `ssrc[k]`, `sequence[k]`, `timestamp[k]` describe packet k.
+        """
         transit = arrival - timestamp & _WRAP - 1
         restarted = np.flatnonzero(ssrc != self._ssrc[rows])
         if restarted.size:
@@ -84,15 +90,16 @@ class ReceiverStats:
         self._highest[rows] = highest + np.maximum(ahead - MAX_MISORDER, 0)
         self._received[rows] += 1
         change = (transit - self._transit[rows] + _HALF & _WRAP - 1) - _HALF
-        # A leap of the sender's clock is no jitter: a second at most is counted.
+        # A leap of the sender's clock is not jitter: a second at most is counted.
         jitter = self._jitter[rows]
         self._jitter[rows] = jitter + (np.minimum(np.abs(change), 8000) - jitter) / 16
         self._transit[rows] = transit
 
     def _handle_jump(self, rows: Numbers, sequence: NDArray[np.int64], jumped: Numbers) -> None:
-        """Numbers far off: one alone says nothing; where the next one follows on it the sender began anew there.
+        """Handle sequence jumps: ignore a single outlier; restart the count if the next packet continues it.
 
-        What was between was never sent, so it is not lost: the packet itself is all that was expected.
+        What lies between was never sent, so it is not lost: only the packet itself counts as expected. Source: RFC 3550
+        appendix A.1.
         """
         for k in jumped.tolist():
             row, number = int(rows[k]), int(sequence[k])
@@ -103,7 +110,7 @@ class ReceiverStats:
             self._expected_after_jump[row] = number + 1 & 0xFFFF
 
     def report(self, row: int) -> ReceptionReport | None:
-        """Where a leg's stream stands; None before its first packet."""
+        """Return the reception report of a row; None before its first packet."""
         if self._ssrc[row] == _NO_SOURCE:
             return None
         return ReceptionReport(

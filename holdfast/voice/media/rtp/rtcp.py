@@ -1,4 +1,4 @@
-"""RTCP: what we report of a leg, and what the party reports of us.
+"""Build and parse RTCP: our reports about a leg, and the peer's reports about our stream.
 
 Source: RFC 3550 §6.
 """
@@ -19,7 +19,7 @@ _NTP_EPOCH = 2_208_988_800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInterval:
-    """Where a stream stood at the last report, for the part lost since. Source: RFC 3550 appendix A.3."""
+    """A report interval holds the counts at the last report, for the loss since then. Source: RFC 3550 appendix A.3."""
 
     expected: int = 0
     received: int = 0
@@ -27,10 +27,11 @@ class ReportInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerReport:
-    """What a party says of our stream, and when it last reported its own. Units: `jitter` in samples.
+    """A peer report says how the peer receives our stream, and when it last reported its own.
 
-    Shape: `lost` None if it reports nothing of us; `last_report` the middle 32 bits of its NTP time, or None; `echoed`
-    the same of the report of ours it saw last, `held_s` how long ago, None if it saw none.
+    Units: `jitter` in samples. `lost` is None if the peer does not report our stream. `last_report` is the middle 32
+    bits of the NTP time of the peer's sender report, or None. `lsr` is the same of the sender report of ours that the
+    peer saw last, `dlsr_s` how long ago; None if it saw none. Source: RFC 3550 §6.4.1 (LSR, DLSR).
     """
 
     lost: int | None = None
@@ -41,9 +42,9 @@ class PeerReport:
 
 
 def round_trip_s(peer_report: PeerReport, now: float) -> float | None:
-    """How long a report of ours and the answer to it were under way. Units: `now` seconds since the Unix epoch.
+    """Return the round-trip time of our last report and the peer's answer. Units: `now` seconds since the Unix epoch.
 
-    None where the party says nothing of it, or what cannot be: clocks are set while calls go on, and peers err.
+    None when the peer does not say, or says what is impossible: clocks are set during calls, and peers err.
     Source: RFC 3550 §6.4.1 (delay since last SR).
     """
     if peer_report.lsr is None:
@@ -55,7 +56,7 @@ def round_trip_s(peer_report: PeerReport, now: float) -> float | None:
 
 
 def ntp(now: float) -> int:
-    """Seconds since the Unix epoch as a 64-bit NTP timestamp."""
+    """Convert seconds since the Unix epoch to a 64-bit NTP timestamp."""
     return round((now + _NTP_EPOCH) * (1 << 32)) & 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -71,14 +72,17 @@ def build_report(
     last_report: int | None,
     last_report_ago_s: float,
 ) -> bytes:
-    """A sender report with one reception block, and the source description every compound packet needs."""
+    """Build a sender report with at most one reception block, and the source description of every compound packet."""
     blocks = b"" if reception is None else _report_block(reception, previous, last_report, last_report_ago_s)
     body = struct.pack("!IQIII", ssrc, ntp(now), timestamp, packets, (packets * 160) & 0xFFFFFFFF) + blocks
     return _packet(SENDER_REPORT, body, count=1 if blocks else 0) + _sdes(ssrc, name)
 
 
 def build_bye(*, ssrc: int, name: str) -> bytes:
-    """The last packet of a stream. Source: RFC 3550 §6.6; §6.1 wants a report first, which may be empty."""
+    """Build the BYE of a stream.
+
+    Source: RFC 3550 §6.6; §6.1 wants a report first, which may be empty.
+    """
     empty_report = _packet(RECEIVER_REPORT, struct.pack("!I", ssrc), count=0)
     return empty_report + _sdes(ssrc, name) + _packet(BYE, struct.pack("!I", ssrc), count=1)
 
@@ -100,7 +104,7 @@ def _report_block(
     lost = expected - (reception.received - previous.received)
     fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
     total = max(-0x800000, min(0x7FFFFF, reception.lost)) & 0xFFFFFF
-    # A report that came while its answer was being written has a negative age.
+    # A report that arrived while its answer was being written has a negative age.
     age = max(0, min(0xFFFFFFFF, round(last_report_ago_s * 65536))) if last_report is not None else 0
     return struct.pack(
         "!IIIIII",
@@ -114,9 +118,9 @@ def _report_block(
 
 
 def parse(data: bytes, *, our_ssrc: int) -> PeerReport | None:
-    """What a compound packet says of our stream; None if it is no RTCP. Whatever is in it, nothing is raised.
+    """Return the peer's report about our stream from a compound packet; None if it is not RTCP.
 
-    Source: RFC 3550 appendix A.2 (the checks).
+    Invariant: no input raises an exception. Source: RFC 3550 appendix A.2 (the checks).
     """
     if len(data) < 8 or data[0] >> 6 != 2 or data[1] not in (SENDER_REPORT, RECEIVER_REPORT):
         return None

@@ -1,6 +1,6 @@
-"""RTP headers, read and written for all legs at once.
+"""Parse and write the RTP headers of all legs at once.
 
-Anything may be in a received datagram: what is not a packet is marked so, and none of its other columns mean anything.
+A received datagram may hold anything: what is not a packet is marked as not valid, and its other columns mean nothing.
 Source: RFC 3550 §5.1.
 """
 
@@ -15,11 +15,12 @@ from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 
 HEADER = 12
 DATAGRAM = 512
-"""Bytes read of a datagram: 60 ms of sound with every option a header can have. One that fills it is not believed."""
+"""Bytes read of a datagram: 60 ms of audio with every header option. A datagram that fills it is not valid."""
 
 PACKET = HEADER + SAMPLES
 SRTP_PACKET = PACKET + 20
-"""Room for what sealing adds: at most 16 bytes, and a line of memory comes out whole. Source: RFC 7714 §14.2."""
+"""The size of a packet with room for what encryption adds, at most 16 bytes, rounded up to a whole cache line. Source:
+RFC 7714 §14.2."""
 VERSION = 2
 _MARKER = 0x80_0000
 VERSION_2 = VERSION << 6
@@ -27,7 +28,10 @@ VERSION_2 = VERSION << 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packets:
-    """The headers of some datagrams, column by column. Shape: the payload of packet k is `size` bytes at `start`."""
+    """Packets are the headers of some datagrams, column by column.
+
+    Shape: the payload of packet k is `size[k]` bytes at `start[k]`.
+    """
 
     valid: Mask
     payload_type: Numbers
@@ -40,14 +44,16 @@ class Packets:
 
 
 def parse_simple(data: Bytes, lengths: Numbers, payload_types: Numbers, *, max_payload: int) -> Packets | None:
-    """What `read` makes of datagrams that are all as simple as can be; None if any is not.
+    """Parse datagrams that all have the simplest form; return None if any has not.
 
-    Of these every header is 12 bytes, nothing is padded, the payload type is `payload_types[k]`, and the payload is
-    `most` bytes at most.
+    In the simplest form every header is 12 bytes, nothing is padded, the payload type is `payload_types[k]`, and the
+    payload is at most `max_payload` bytes. The result is that of `parse`. Shape: `data[k, DATAGRAM]`, uint8;
+    `lengths[k]`.
     """
     first, timestamp, ssrc = _words(data)
     size = lengths - HEADER
-    # One that fills its line was longer. And none is so short that its size is below zero: that is a large number here.
+    # A datagram that fills its line was longer. None is so short that its size is below zero: as an unsigned number
+    # that is large.
     max_payload = min(max_payload, data.shape[1] - HEADER - 1)
     if (first >> 16 & 0xFF7F != payload_types + (VERSION_2 << 8)).any() or (size.view(np.uint64) > max_payload).any():
         return None
@@ -64,18 +70,18 @@ def parse_simple(data: Bytes, lengths: Numbers, payload_types: Numbers, *, max_p
 
 
 def _words(data: Bytes) -> NDArray[np.int64]:
-    """The first three words of each datagram. Shape: `[3, k]`.
+    """Return the first three words of each datagram. Shape: `[3, k]`, dtype int64.
 
-    Datagrams lie far from each other: each is looked at once, and all headers lie side by side from then on.
+    Datagrams lie far from each other: each is read once, and all headers lie side by side from then on.
     """
     words: NDArray[np.int64] = data.view(">u4")[:, :3].T.astype(np.int64, order="C")
     return words
 
 
 def parse(data: Bytes, lengths: Numbers) -> Packets:
-    """Headers of datagrams. Shape: `data[k, DATAGRAM]`, of which `lengths[k]` bytes came.
+    """Parse the headers of datagrams. Shape: `data[k, DATAGRAM]`, of which `lengths[k]` bytes arrived.
 
-    RTCP that strayed onto the RTP port is told by its packet type, which reads as payload type 64 to 95.
+    RTCP that strayed onto the RTP port is known by its packet type, which reads as payload type 64 to 95.
     Source: RFC 5761 §4.
     """
     first, timestamp, ssrc = _words(data)
@@ -121,11 +127,11 @@ def _padding(data: Bytes, flags: Bytes, end: Numbers, valid: Mask) -> None:
 
 
 class OutgoingStreams:
-    """What each leg sends: one stream of packets per row, through whatever is sent in it.
+    """The outgoing streams hold the RTP stream of each row, through whatever audio is sent in it.
 
-    Invariant: of a row, the SSRC never changes, the sequence number grows by one per packet that left, and the
-    timestamp by 160 per tick, whether a packet left or not.
-    Shape: `packets[rows, SEALED_PACKET]`, of which `PACKET` bytes are written; those behind belong to who seals them.
+    Invariant: the SSRC of a row never changes, its sequence number grows by one per packet that left, and its timestamp
+    by 160 per tick, whether a packet left or not.
+    Shape: `packets[rows, SRTP_PACKET]`, uint8, of which `PACKET` bytes are written here; encryption uses those behind.
     """
 
     def __init__(self, rows: int) -> None:
@@ -148,15 +154,15 @@ class OutgoingStreams:
         self._marker[row] = 0x80
 
     def describe(self, row: int, *, payload_type: int) -> None:
-        """Set what the payload is."""
+        """Set the payload type of a stream."""
         self._payload_type[row] = payload_type
 
     def ssrc(self, row: int) -> int:
-        """The stream's source identifier."""
+        """Return the source identifier of a stream."""
         return int(self._words[row, 2])
 
     def write(self, frames: Bytes) -> None:
-        """Make the next packet of the first `len(frames)` rows."""
+        """Write the next packet of the first `len(frames)` rows. Shape: `frames[n, 160]`, uint8."""
         n = len(frames)
         self.packets[:n, 1] = self._payload_type[:n] | self._marker[:n]
         self._shorts[:n, 1] = self.sequence[:n]
@@ -164,9 +170,11 @@ class OutgoingStreams:
         self.packets[:n, HEADER:PACKET] = frames
 
     def advance(self, rows: int, sent: Numbers, *, skipped: int) -> None:
-        """A tick is over, after `skipped` others: the packets of the rows `left` were handed to their sockets.
+        """Advance all streams by one tick and `skipped` more.
 
-        The marker is set on the packet that follows a pause. Source: RFC 3551 §4.1.
+        The packets of the rows `sent` were handed to their sockets. The marker is set on the packet that follows a
+        pause.
+        Shape: `sent` are row numbers. Source: RFC 3551 §4.1.
         """
         which: slice | Numbers = slice(rows) if len(sent) == rows else sent
         if len(sent) < rows:

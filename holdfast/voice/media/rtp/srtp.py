@@ -1,8 +1,8 @@
-"""SRTP and SRTCP of one leg: what we send is sealed, what comes is opened or is nothing.
+"""SRTP and SRTCP of one leg: encrypt what we send, decrypt what arrives or drop it.
 
-The cipher is libsrtp's. Keys come from signalling; a change of one direction leaves the other's counters alone.
-Sound is sealed and opened where it lies, the packets of all legs one after the other, by libsrtp's own functions: the
-wrapper's copy each packet three times, and a line of Python for each costs more than the cipher.
+The cipher is libsrtp's. Keys come from signalling; a change in one direction leaves the counters of the other alone.
+Audio is encrypted and decrypted in place, the packets of all legs one after the other, by libsrtp's own functions: the
+wrapper copies each packet three times, and a line of Python for each costs more than the cipher.
 Source: RFC 3711; RFC 4568 §6.1, §6.2 (profiles and lengths); RFC 7714 (GCM).
 """
 
@@ -28,7 +28,7 @@ KEY_BYTES: dict[Profile, int] = {
     "AES_CM_128_HMAC_SHA1_32": 30,
     "AEAD_AES_128_GCM": 28,
 }
-"""Master key and master salt together."""
+"""The length of master key and master salt together, in bytes."""
 
 _LIBSRTP: dict[Profile, int] = {
     "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -38,19 +38,19 @@ _LIBSRTP: dict[Profile, int] = {
 
 
 _Function = Callable[[object, object, object], int]
-"""Of libsrtp: 0 when it has done to a packet what it does."""
+"""A function of libsrtp that changes a packet in place; it returns 0 on success."""
 
 MAX_TAG_BYTES = 16
-"""Bytes that sealing adds at most, by any of the profiles."""
+"""Bytes that encryption adds at most, in any of the profiles."""
 
 
 class SrtpKeyInvalid(AskedWrong):
-    """A key is not as long as its profile wants it."""
+    """The key does not have the length that its profile wants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrtpKeys:
-    """The keys of a leg. Shape: master key followed by master salt, each way."""
+    """The SRTP keys of a leg. Shape: master key followed by master salt, each way."""
 
     send: bytes = field(repr=False)
     receive: bytes = field(repr=False)
@@ -58,9 +58,9 @@ class SrtpKeys:
 
 
 class SrtpSession:
-    """Both directions of a leg. Nothing a peer sends leaves this as an exception.
+    """An SRTP session covers both directions of a leg. Nothing that a peer sends raises an exception.
 
-    Raises: KeyWrong, at its making.
+    Raises: SrtpKeyInvalid, when it is made.
     """
 
     __slots__ = ("_receive_session", "_send_session", "keys", "receive_context", "send_context")
@@ -83,15 +83,15 @@ class SrtpSession:
             else _session(keys.receive, keys.profile, Policy.SSRC_ANY_INBOUND)
         )
         self.send_context, self.receive_context = self._send_session._srtp[0], self._receive_session._srtp[0]
-        """What libsrtp knows the two directions by."""
+        """The handles by which libsrtp knows the two directions."""
 
     def protect(self, packet: bytes) -> bytes:
-        """An RTP packet of ours, as it goes out."""
+        """Encrypt an RTP packet of ours."""
         protected: bytes = self._send_session.protect(packet)
         return protected
 
     def unprotect(self, packet: bytes) -> bytes | None:
-        """An RTP packet that came; None for one that is forged, damaged, or came before."""
+        """Decrypt a received RTP packet; None for one that is forged, damaged, or a replay."""
         try:
             plain: bytes = self._receive_session.unprotect(packet)
         except (Error, TypeError, ValueError):
@@ -99,12 +99,12 @@ class SrtpSession:
         return plain
 
     def protect_rtcp(self, packet: bytes) -> bytes:
-        """An RTCP packet of ours, as it goes out."""
+        """Encrypt an RTCP packet of ours."""
         protected: bytes = self._send_session.protect_rtcp(packet)
         return protected
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
-        """An RTCP packet that came, or None."""
+        """Decrypt a received RTCP packet; None for one that is forged, damaged, or a replay."""
         try:
             plain: bytes = self._receive_session.unprotect_rtcp(packet)
         except (Error, TypeError, ValueError):
@@ -113,36 +113,36 @@ class SrtpSession:
 
 
 class SrtpLegs:
-    """The lines of an array of packets, sealed and opened where they are.
+    """SRTP legs encrypt and decrypt the lines of an array of packets in place.
 
-    Shape: `packets[lines, …]`; `sizes[line]` is how many bytes from its beginning are a packet.
+    Shape: `packets[lines, …]`, uint8; `sizes[line]` is the length of the packet at the beginning of a line.
     """
 
     def __init__(self, packets: Bytes) -> None:
         self.sizes: NDArray[np.int32] = np.zeros(len(packets), dtype=np.int32)
         self._packet_array = packets
-        """Where the pointers lead must not go away."""
+        """The array that the pointers lead to must stay alive."""
         self._packets = _pointers("unsigned char *", packets)
         self._sizes = _pointers("int *", self.sizes)
 
     def protect(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> None:
-        """Seal the RTP packets in these lines, one of each leg; every line has room for `LONGEST_TAG` bytes more.
+        """Encrypt the RTP packets in these lines, one of each session. Every line has room for `MAX_TAG_BYTES` more.
 
-        A packet whose number was sealed before becomes 0 bytes: nothing of it may leave.
+        A packet whose number was encrypted before becomes 0 bytes: nothing of it may leave.
         """
         self.protect_batch(lines, sessions).run()
 
     def protect_batch(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> SrtpBatch:
-        """The same, to be done again and again."""
+        """Return a batch that does the same each time it runs."""
         sessions = list(sessions)
         return self._batch(lib.srtp_protect, lines, sessions, [session.send_context for session in sessions])
 
     def unprotect(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> None:
-        """Open the RTP packets that came into these lines; one that is forged, damaged, or came before is 0 bytes."""
+        """Decrypt the RTP packets in these lines; one that is forged, damaged, or a replay becomes 0 bytes."""
         self.unprotect_batch(lines, sessions).run()
 
     def unprotect_batch(self, lines: Sequence[int], sessions: Iterable[SrtpSession]) -> SrtpBatch:
-        """The same, to be done again and again."""
+        """Return a batch that does the same each time it runs."""
         sessions = list(sessions)
         return self._batch(lib.srtp_unprotect, lines, sessions, [session.receive_context for session in sessions])
 
@@ -163,27 +163,27 @@ class SrtpLegs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrtpBatch:
-    """Packets in some lines, and what is done to each."""
+    """An SRTP batch is packets in some lines, and the function that is applied to each."""
 
     function: _Function
     lines: Sequence[int]
     sessions: Sequence[SrtpSession]
-    """Kept, because what libsrtp knows of a leg goes with it."""
+    """Kept alive, because libsrtp's handle of a leg goes with it."""
     contexts: Sequence[object]
     packets: Sequence[object]
     pointers: Sequence[object]
     sizes: NDArray[np.int32]
 
     def run(self) -> None:
-        """Do it; 0 bytes are left of a packet that it cannot be done to."""
-        # A loop of Python's own would cost more than the cipher.
+        """Run the function on each packet; a packet on which it fails becomes 0 bytes."""
+        # A loop in Python would cost more than the cipher.
         failed = map(self.function, self.contexts, self.packets, self.pointers)
         for k in compress(self.lines, failed):
             self.sizes[k] = 0
 
 
 def _pointers(kind: str, array: NDArray[np.generic]) -> list[object]:
-    """Where each line of an array begins, as libsrtp is told."""
+    """Return a pointer to each line of an array, as libsrtp takes it."""
     return [ffi.cast(kind, array.ctypes.data + array.strides[0] * k) for k in range(len(array))]
 
 

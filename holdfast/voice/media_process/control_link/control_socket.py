@@ -1,4 +1,4 @@
-"""The local socket by which control asks: one control at a time, a newer one takes the place of an older."""
+"""The control socket serves one control at a time over a local socket; a newer control replaces an older one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from holdfast.voice.model.errors import VoiceError
 
 _READ_BYTES = 1 << 16
 _READS = 4
-"""Pieces read in one go: a quarter of a megabyte, so that a large clip does not keep a tick waiting."""
+"""Pieces read at a time: a quarter of a megabyte, so that a large clip does not delay a tick."""
 _UNSENT_LIMIT = 8_000_000
-"""Bytes of replies a control may leave unread before it is given up."""
+"""Bytes that a control may leave unread before it is disconnected."""
 _MESSAGES_PER_SEND = 64
-"""Messages handed to the system in one call."""
+"""Messages given to the system in one call."""
 
 
 class ControlSocketTaken(VoiceError):
-    """The path is no socket, is too long for one, or another media process answers there."""
+    """The path is not a socket, is too long for one, or another media process answers there."""
 
 
 class ControlSocket:
-    """The listening socket and the control behind it. Facts wait in the outbox while there is none."""
+    """The control socket is the listening socket and the connected control.
+
+    Facts wait in the queue while no control is connected.
+    """
 
     def __init__(self, path: Path, facts: FactQueue) -> None:
         self._path = path
@@ -38,21 +41,21 @@ class ControlSocket:
         self._control: socket.socket | None = None
         self._unpacker = m.Unpacker()
         self._unsent: deque[tuple[memoryview, m.Fact | None]] = deque()
-        """What is left to send of each message, and the fact it is, if it is no reply."""
+        """What is left to send of each message, and its fact if it is not a reply."""
         self._unsent_bytes = 0
 
     @property
     def listener(self) -> int:
-        """The descriptor to watch for a control that comes."""
+        """The descriptor that is readable when a control connects."""
         return self._listener.fileno()
 
     @property
     def control(self) -> int | None:
-        """The descriptor to watch for what control asks."""
+        """The descriptor that is readable when control sends requests; None without a control."""
         return None if self._control is None else self._control.fileno()
 
     def accept(self, greeting: Callable[[], m.ControlAttached]) -> bool:
-        """A control comes: greet it. False, and nothing was said, if it was gone before."""
+        """Accept a control and greet it; return False if it was gone before."""
         try:
             control, _ = self._listener.accept()
         except OSError:
@@ -64,7 +67,7 @@ class ControlSocket:
         return True
 
     def disconnect(self) -> None:
-        """The control is gone; facts it did not get whole are kept for the next one."""
+        """Disconnect the control; facts that it did not receive completely are kept for the next one."""
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -76,7 +79,10 @@ class ControlSocket:
         self._unpacker = m.Unpacker()
 
     def read_requests(self) -> list[tuple[m.Request, bytes]]:
-        """What control asks, each with its sound. A control that ends, or talks nonsense, is dismissed."""
+        """Read the requests of control, each with its audio.
+
+        A control that ends the connection, or sends an invalid message, is disconnected.
+        """
         requests: list[tuple[m.Request, bytes]] = []
         for _ in range(_READS):
             if self._control is None:
@@ -94,7 +100,7 @@ class ControlSocket:
         return requests
 
     def reply(self, answer: m.ServerMessage) -> None:
-        """Answer control; it leaves with the next `flush`."""
+        """Queue a message to control; it leaves with the next `flush`."""
         if self._control is None:
             return
         self._add(answer, None)
@@ -123,7 +129,7 @@ class ControlSocket:
         self._unsent_bytes += len(data)
 
     def _remove_sent(self, sent: int) -> None:
-        """Control has taken so many bytes."""
+        """Remove this many bytes, which control has received."""
         self._unsent_bytes -= sent
         while sent:
             data, fact = self._unsent.popleft()
@@ -133,16 +139,16 @@ class ControlSocket:
             sent -= len(data)
 
     def close(self) -> None:
-        """Nobody may come any more."""
+        """Disconnect control, close the listening socket and remove its path."""
         self.disconnect()
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
 
 def _listen(path: Path) -> socket.socket:
-    """A listening socket only this user can reach. What a process that died left at the path is removed.
+    """Return a listening socket that only this user can reach. The path that a dead process left is removed.
 
-    Raises: DoorTaken.
+    Raises: ControlSocketTaken.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)

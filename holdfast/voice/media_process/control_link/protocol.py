@@ -1,10 +1,10 @@
-"""What control and the media process tell each other, and how it looks on the local socket.
+"""The messages between control and the media process, and their form on the local socket.
 
 Point of view: *send* is from us to the party, *receive* from the party to us. A leg is named by its call's SID.
 
-Shape: a message is two lengths of four bytes, big-endian, then that many bytes of JSON and that many bytes of sound.
+Shape: a message is two lengths of four bytes, big-endian, then that many bytes of JSON and that many bytes of audio.
 
-Length: every word of one language stands here, so that both ends read the same page.
+Length: all messages of the protocol stand here, so that both ends read the same page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Leg = str
 Address = tuple[str, int]
 Codec = Literal["PCMU", "PCMA", "G722"]
 Hears = tuple[Leg, ...] | None
-"""What one ear hears: these legs (one: its frames untouched, more: their sum, none: silence), or its own player."""
+"""What one listener hears: these legs (one: its frames, more: their sum, none: silence), or its own player."""
 
 SrtpKey = Annotated[
     bytes,
@@ -46,7 +46,7 @@ SrtpKey = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrtpParameters:
-    """Keys of a leg whose packets are sealed. Shape: master key and master salt, each way."""
+    """The SRTP keys of a leg. Shape: master key and master salt, each way."""
 
     send: SrtpKey
     receive: SrtpKey
@@ -58,11 +58,11 @@ class SrtpParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeRow:
-    """What offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet.
+    """Describe what offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet.
 
-    From where its packets are believed says `rtp_source`; `signalled_from` is the host that its signalling comes from.
-    `srtp` None: packets are plain both ways; else only sealed ones are sent and believed. A codec of `also` becomes
-    `codec` when the party begins to speak it.
+    `rtp_source` says from which sources its packets are accepted; `signalled_from` is the host of its signalling.
+    `srtp` None: packets are plain both ways; otherwise only encrypted packets are sent and accepted. A codec of `also`
+    becomes `codec` when the party begins to send it.
     """
 
     leg: Leg
@@ -80,7 +80,7 @@ class DescribeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRow:
-    """The leg is over: its sockets are closed, its sound is dropped, nobody hears it. Unknown legs are no error."""
+    """Close a leg: its sockets are closed and no leg hears it any more. Unknown legs are no error."""
 
     leg: Leg
     kind: Literal["close-row"] = "close-row"
@@ -88,9 +88,9 @@ class CloseRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayClip:
-    """Start a clip at its beginning in the leg's player, in place of what plays there. Units: `loops` rounds ≥ 1.
+    """Play a clip from its beginning in the leg's player, in place of what plays there. Units: `loops` ≥ 1.
 
-    `digits` are the keys whose tones the clip is: a leg with telephone events is sent them as events in place of it.
+    `digits` are the DTMF digits of the clip: a leg with telephone events is sent them as events in place of the tones.
     """
 
     leg: Leg
@@ -103,7 +103,7 @@ class PlayClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopClip:
-    """Stop that sound if the leg's player still plays it."""
+    """Stop that clip if the leg's player still plays it."""
 
     leg: Leg
     token: str
@@ -112,7 +112,7 @@ class StopClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRows:
-    """Who hears whom. Shape: only the ears that change; a leg that is not open is silent, and deaf."""
+    """Change which legs these listeners hear. Other listeners stay as they are; a leg that is not open is silent."""
 
     hears: tuple[tuple[Leg, Hears], ...]
     kind: Literal["route"] = "route"
@@ -120,7 +120,7 @@ class RouteRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """What waits to be played of what these parties said is dropped; legs that are not open are no error."""
+    """Drop the audio that waits to be played of these legs; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
     kind: Literal["drop"] = "drop"
@@ -128,7 +128,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeepRows:
-    """Lay a short tone over whatever these legs are sent; legs that are not open are no error."""
+    """Add a short tone to the audio that these legs are sent; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
     tone: Tone
@@ -137,7 +137,7 @@ class BeepRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayDigit:
-    """The party told of this key elsewhere than in its packets: its peer, if it has one, is pressed it."""
+    """Relay a digit that the party signalled outside its RTP packets to its peer, if it has one."""
 
     leg: Leg
     digit: Annotated[str, Field(pattern=r"^[0-9*#A-D]$")]
@@ -146,7 +146,7 @@ class RelayDigit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSpeech:
-    """Tell when these parties speak, or no more; legs that are not open are no error."""
+    """Report or stop reporting when these parties speak; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
     enabled: bool
@@ -174,10 +174,10 @@ Command = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestBatch:
-    """Commands that take effect together. Answered by `Done` once they are in force for the next tick.
+    """Apply commands together. `Done` answers once they are in force for the next tick.
 
-    One that is impossible is told as the fact `Refused`, and keeps no other from being carried out: a clip that is
-    missing must not keep a held party from being taken out of the conversation.
+    An impossible command is reported by the fact `RequestRefused` and does not stop the others: a missing clip must not
+    keep a held party in the conversation.
     """
 
     number: int
@@ -187,7 +187,7 @@ class RequestBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRow:
-    """A row, with a bound pair of ports, for a leg; the one it has if it has one. Answered by `RowOpened`."""
+    """Open a row with a bound pair of ports for a leg, or return the one it has. `RowOpened` answers."""
 
     number: int
     leg: Leg
@@ -196,7 +196,7 @@ class OpenRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutClip:
-    """A part of a clip; the sound is the message's own bytes, µ-law. Answered by `Done`.
+    """Store a part of a clip; the audio is the message's own bytes, µ-law. `Done` answers.
 
     Shape: parts come in order, `offset` counts bytes, the last part completes `total` of them.
     """
@@ -210,7 +210,7 @@ class PutClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HasClip:
-    """Whether the bank holds that clip whole. Answered by `ClipKnown`."""
+    """Ask whether the bank holds a complete clip. `ClipKnown` answers."""
 
     number: int
     clip_id: str
@@ -219,7 +219,7 @@ class HasClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRows:
-    """Every row in use. Answered by `RowList`."""
+    """List every row in use. `RowList` answers."""
 
     number: int
     kind: Literal["list-rows"] = "list-rows"
@@ -240,7 +240,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotDone:
-    """The request was turned down and changed nothing."""
+    """The request was refused and changed nothing."""
 
     number: int
     reason: Literal["full", "wrong"]
@@ -250,7 +250,7 @@ class NotDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowOpened:
-    """The leg's row, and the address its RTP is awaited at."""
+    """The row of the leg, and the address at which its RTP is received."""
 
     number: int
     row: int
@@ -261,7 +261,7 @@ class RowOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipKnown:
-    """Whether the bank holds the clip."""
+    """The reply says whether the bank holds the clip."""
 
     number: int
     known: bool
@@ -270,10 +270,10 @@ class ClipKnown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowState:
-    """All that the media process knows of a leg, for a control that takes it over.
+    """The state of a row, for a control that takes it over.
 
-    Shape: `remote` is where we send now; `latched` whether packets came from there; `playing` the token of the sound
-    in its player.
+    `remote` is where we send now; `latched` says whether packets came from there; `playing` is the token of the clip in
+    its player.
     """
 
     leg: Leg
@@ -296,7 +296,7 @@ class RowState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowList:
-    """Every row in use."""
+    """The reply lists every row in use."""
 
     number: int
     rows: tuple[RowState, ...]
@@ -310,7 +310,7 @@ Reply = Done | NotDone | RowOpened | ClipKnown | RowList
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlAttached:
-    """Control and the media process have found each other. `rows` are in use: none if the process is new."""
+    """Control and the media process are connected. `rows` are in use: none if the process is new."""
 
     pid: int
     capacity: int
@@ -320,14 +320,14 @@ class ControlAttached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDetached:
-    """The connection to the media process ended. Told by the client itself; the process may live on."""
+    """The connection to the media process ended. The client posts this itself; the process may live on."""
 
     kind: Literal["detached"] = "detached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstPacket:
-    """The party's first packet came, from `source`; from now on we send there. Told again for a new source."""
+    """The party's first packet arrived from `source`; from now on we send there. A new source is reported again."""
 
     leg: Leg
     source: Address
@@ -336,7 +336,7 @@ class FirstPacket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowAudioStarted:
-    """The first packet of a sound was handed to its socket. Units: `monotonic_s` of the machine's monotonic clock."""
+    """The first packet of a clip was given to its socket. Units: `monotonic_s` of the machine's monotonic clock."""
 
     leg: Leg
     token: str
@@ -346,7 +346,7 @@ class RowAudioStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowAudioEnded:
-    """A sound was played to its end, all rounds; heard or not. A sound that was stopped or replaced never tells."""
+    """A clip was played to its end with all loops, heard or not. A stopped or replaced clip is not reported."""
 
     leg: Leg
     token: str
@@ -355,8 +355,9 @@ class RowAudioEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDigitPressed:
-    """The party pressed a key, once however long it was held: by telephone event (RFC 4733), or by tones in its sound
-    where no events were agreed. Shape: one of 0-9 * # A-D.
+    """The party pressed a digit, once however long it was held. Shape: one of 0-9 * # A-D.
+
+    It came by telephone event (RFC 4733), or by tones in the audio where no events were agreed.
     """
 
     leg: Leg
@@ -366,7 +367,7 @@ class RowDigitPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechChanged:
-    """A party that is listened to began to speak, or stopped."""
+    """A party whose speech is detected began to speak, or stopped."""
 
     leg: Leg
     speaking: bool
@@ -375,10 +376,10 @@ class SpeechChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpSilent:
-    """A party that may send has sent nothing for this long, neither sound nor comfort noise nor a report; told every so
-    often (ten seconds) while it lasts.
+    """A party that may send has sent nothing for this long, neither audio nor comfort noise nor a report.
 
-    Units: seconds. What it means is control's to say: a phone that we hold may be well.
+    It is repeated (every ten seconds) while it lasts. Units: seconds. Control decides what it means: the phone may
+    hold.
     """
 
     leg: Leg
@@ -388,12 +389,12 @@ class RtpSilent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """A leg's traffic so far, every five seconds, and at its end (`final`). Units: ms; `depth` frames of 20 ms.
+    """The traffic of a leg so far, every five seconds, and at its end (`final`). Units: ms; `depth` frames of 20 ms.
 
-    `reported_lost` and `reported_jitter_ms` are the party's own view of what we send, by RTCP; None if it has not said.
-    `mos` is the estimated opinion of who hears the party, `reported_mos` of the party itself; `round_trip_ms` by RTCP.
-    `strange` packets came from where `rtp_source` lets none in, the newest of them from `stranger`; they are among the
-    refused. While a leg listens to one address alone, the system drops those of others, and nothing counts them.
+    `reported_lost` and `reported_jitter_ms` are the peer's view of our stream, by RTCP; None if it has not reported.
+    `mos` is the estimated score for the listeners of the party, `reported_mos` for the party itself; `round_trip_ms` by
+    RTCP. `strange` packets came from sources that `rtp_source` excludes, the newest of them from `stranger`; they count
+    as refused too. While a leg is connected to one address, the system drops the packets of others uncounted.
     """
 
     leg: Leg
@@ -420,7 +421,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicksSkipped:
-    """The process was kept from running and left out whole ticks; timestamps moved on, nothing was made up for."""
+    """The process could not run and left out whole ticks; timestamps moved on, nothing was made up for."""
 
     count: int
     kind: Literal["ticks-skipped"] = "ticks-skipped"
@@ -428,10 +429,10 @@ class TicksSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How hard the process works, every five seconds. Units: `busy` of one core, 0 to 1; the others milliseconds.
+    """The load of the process, every five seconds. Units: `busy` of one core, 0 to 1; the others milliseconds.
 
-    A tick lasts from its beginning to its last packet's leaving; `p99_worked_ms` is of it what the processor worked for
-    us. `latest_start_ms` is the longest a tick began after its deadline: what the machine, not the work, took.
+    A tick lasts from its beginning until its last packet has left; `p99_worked_ms` is the processor time in it.
+    `latest_start_ms` is the longest delay of a tick's beginning: what the machine, not the work, took.
     """
 
     rows: int
@@ -448,7 +449,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsAvailable:
-    """Whether another leg can have a row, each time that turns, and after `Attached` if it cannot."""
+    """Whether another leg can have a row: after each change, and after `ControlAttached` if none can."""
 
     available: bool
     kind: Literal["rows-left"] = "rows-left"
@@ -456,9 +457,7 @@ class RowsAvailable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRefused:
-    """A posted command could not be carried out; the others of its batch were. Shape: `command` is its `kind`;
-    `token` the sound it was about, if any.
-    """
+    """A command failed; the others of its batch were. `command` is its `kind`, `token` that of its clip."""
 
     leg: Leg
     command: str
@@ -502,7 +501,7 @@ LENGTHS = struct.Struct("!II")
 JSON_LIMIT = 4_000_000
 AUDIO_LIMIT = 64_000
 CLIP_PART = 64_000
-"""Bytes of sound in one message: eight seconds. Taking it in costs the media process well under a millisecond."""
+"""Bytes of audio in one message: eight seconds. Storing it takes the media process well under a millisecond."""
 
 _REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 _SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="kind")])
@@ -510,13 +509,13 @@ _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimin
 
 
 def pack(message: Message, audio: bytes | memoryview = b"") -> bytes:
-    """A message as it goes over the local socket."""
+    """Return the bytes of a message for the local socket."""
     text = _MESSAGES.dump_json(message)
     return b"".join((LENGTHS.pack(len(text), len(audio)), text, audio))
 
 
 def parse_request(text: bytes) -> Request:
-    """What control asks. Raises: MessageUnreadable."""
+    """Parse a request of control. Raises: MediaMessageUnreadable."""
     try:
         return _REQUESTS.validate_json(text)
     except ValidationError as error:
@@ -524,7 +523,7 @@ def parse_request(text: bytes) -> Request:
 
 
 def parse_server_message(text: bytes) -> ServerMessage:
-    """What the media process tells. Raises: MessageUnreadable."""
+    """Parse a message of the media process. Raises: MediaMessageUnreadable."""
     try:
         return _SERVER_MESSAGES.validate_json(text)
     except ValidationError as error:
@@ -532,13 +531,13 @@ def parse_server_message(text: bytes) -> ServerMessage:
 
 
 class Unpacker:
-    """Cuts a stream of bytes into messages, whatever pieces it arrives in."""
+    """An unpacker cuts a stream of bytes into messages, whatever pieces it arrives in."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The JSON and the sound of each message that is now complete. Raises: MessageUnreadable."""
+        """Yield the JSON and the audio of each message that is complete now. Raises: MediaMessageUnreadable."""
         self._bytes += data
         while len(self._bytes) >= LENGTHS.size:
             text_length, audio_length = LENGTHS.unpack_from(self._bytes)

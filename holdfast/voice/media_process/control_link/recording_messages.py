@@ -1,4 +1,4 @@
-"""Messages about recordings on the control link: open, change and close a tap, and the facts that come back."""
+"""Messages about recordings on the control link: open, change and close a tap, and the facts about taps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Side = Literal["says", "hears"]
 
 
 Voices = tuple[tuple[tuple[str, Side], ...], ...]
-"""Per channel, whose sound: what the leg says, or what it hears. A leg that is not open is silent."""
+"""The sources of each channel: what a leg sends us (`says`), or is sent (`hears`). A leg that is not open is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTap:
-    """Record these voices into a new file. `quiet_s` of silence are told as `CaptureQuiet` (0: never)."""
+    """Record these voices into a new file. `TapQuiet` reports `quiet_s` of silence (0: never)."""
 
     recording: str
     path: str
@@ -29,7 +29,7 @@ class OpenTap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeTap:
-    """Record other voices, in as many channels (None: the same), or pause (`silent`, `off`), or go on (`on`)."""
+    """Record other voices in as many channels (None: the same), pause (`silent`, `off`), or continue (`on`)."""
 
     recording: str
     voices: Voices | None = None
@@ -39,7 +39,7 @@ class ChangeTap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseTap:
-    """The recording is over. Answered by the fact `CaptureClosed`; unknown ones too."""
+    """End a recording. `TapClosed` answers, also for an unknown recording."""
 
     recording: str
     kind: Literal["close-capture"] = "close-capture"
@@ -50,7 +50,7 @@ TapCommand = OpenTap | ChangeTap | CloseTap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapQuiet:
-    """A recording has been silent for as long as was asked."""
+    """A recording has been silent for the time that was asked for."""
 
     recording: str
     kind: Literal["capture-quiet"] = "capture-quiet"
@@ -58,7 +58,7 @@ class TapQuiet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapClosed:
-    """A recording's file is written and closed, or could not be (`error`). Units: frames of 20 ms."""
+    """The file of a recording is written and closed, or failed (`error`). Units: frames of 20 ms."""
 
     recording: str
     frames: int

@@ -1,4 +1,4 @@
-"""Keys of one of two who hear each other, passed on to the other in the way it understands."""
+"""Relay the digits of one of two legs that hear each other to the other, in the form that it understands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from holdfast.voice.media_process.legs.rtp_send import RtpSender
 
 
 class DtmfRelay:
-    """For keys that are not in the sound already."""
+    """The DTMF relay handles digits that are not in the audio already."""
 
     def __init__(self, rows: LegRows, *, sender: RtpSender, tone_generator: ToneGenerator) -> None:
         self._rows = rows
@@ -16,9 +16,9 @@ class DtmfRelay:
         self._tone_generator = tone_generator
 
     def relay(self, leg_row: LegRow, digit: str) -> None:
-        """Press this party's key for its peer: by telephone event where that was agreed, else by tones.
+        """Send this party's digit to its peer: by telephone event where that was agreed, else by tones.
 
-        Of three who hear each other nobody knows whom it is for, and who is held is heard by nobody.
+        With three legs that hear each other there is no single peer, and a held party is heard by no leg.
         """
         peer = self._rows.peer_of(leg_row)
         if peer is None:
@@ -29,6 +29,6 @@ class DtmfRelay:
             self._sender.relay_digit(peer, digit)
 
     def clear(self, row: int) -> None:
-        """This leg hears somebody else now: what waits for it was not meant for that ear."""
+        """Drop the digits that wait for a leg that hears another leg now, or nothing: they were not meant for it."""
         self._tone_generator.clear(row)
         self._sender.stop_relaying(row)

@@ -1,4 +1,4 @@
-"""Whose packets a row listens to: its latch, and its sockets, which do what the latch says."""
+"""Latching of rows: the latch of each row, and its sockets, which follow the latch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from holdfast.voice.media_process.sockets.plain import PacketIO
 
 
 class Latching:
-    """Invariant: a row is connected exactly while the choice of its latch is final."""
+    """Latching keeps latches and sockets in step.
+
+    Invariant: a row is connected exactly while the choice of its latch is final.
+    """
 
     def __init__(self, rows: LegRows, io: PacketIO, facts: FactQueue) -> None:
         self._rows = rows
@@ -23,7 +26,7 @@ class Latching:
         self._facts = facts
 
     def apply(self, row: int, latch: Latch) -> None:
-        """Make the row's socket do what its latch says from now on."""
+        """Apply a latch: set the row's sockets, and post a new source."""
         rows = self._rows
         leg_row, before = rows.used[row], rows.used[row].latch
         socket_filter = latch.socket_filter
@@ -48,16 +51,16 @@ class Latching:
             rows.update_sending(row)
 
     def accept(self, row: int, packet: PacketIdentity) -> bool:
-        """A valid packet came to a row that is not connected, or from its second address: whether it is believed."""
+        """Give a valid packet of a row that is not connected to its latch; return whether it is accepted."""
         self.apply(row, receive(self._rows.used[row].latch, packet, authenticated=bool(self._rows.encrypted[row])))
         return self._rows.used[row].latch.latched == packet.source
 
     def unauthenticated(self, row: int) -> tuple[int, m.Address | None]:
-        """How many packets of a row came from where its latch admits nobody, and from where the newest did."""
+        """Return the number of unauthenticated packets of a row, and the source of the newest."""
         return self._io.unauthenticated(row)
 
     def unlock(self, row: int, *, peer_lost: bool) -> None:
-        """The row's party is silent: packets from other addresses that are admitted may be its own now."""
+        """Unlock the latch of a row whose party is silent: packets from other admitted addresses may be its own now."""
         latch = self._rows.used[row].latch
         if latch.latched is not None or peer_lost > latch.peer_lost:
             self.apply(row, unlock(latch, peer_lost=peer_lost))

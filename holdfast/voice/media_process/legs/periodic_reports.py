@@ -1,4 +1,4 @@
-"""What is told of the rows from time to time: who is silent, how the sound is, and RTCP both ways."""
+"""The periodic work on rows: report silent parties and statistics, and exchange RTCP."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LOST_S = 15.0
 SILENCE_S = 10.0
 CHECK_TICKS = 10
 TURNS, TURN_TICKS = 50, 5
-"""Each row's turn to be reported comes once in 250 ticks, five seconds: rows together cost less than one by one."""
+"""Each row is reported once in 250 ticks, five seconds: rows together cost less than one by one."""
 RTCP_READ_TICK = 3
-"""The tick of these in which what came is read."""
+"""The tick of these in which received RTCP is read."""
 MAX_SKIPPED_OF_ROW, MAX_SKIPPED = 40, 400
-"""Packets of strangers that are passed over then, of one row and of all."""
+"""Unauthenticated RTCP packets that are skipped then, of one row and of all rows."""
 
 
 class PeriodicReports:
-    """Told after the packets of a tick have left."""
+    """Periodic reports run after the packets of a tick have left."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class PeriodicReports:
         self._ticks = 0
 
     def tick(self, now: float) -> None:
-        """A tick is over."""
+        """Do the work that is due after this tick."""
         self._ticks += 1
         if self._ticks % CHECK_TICKS == 0:
             self._check_silence(now)
@@ -74,12 +74,15 @@ class PeriodicReports:
         return (row for row in range(number % TURNS, self._rows.high, TURNS) if row in self._rows.used)
 
     def _check_silence(self, now: float) -> None:
-        """Open the latch of rows whose party is silent; tell of those silent for long, who may speak or not."""
+        """Unlock the latch of rows whose party is silent, and report rows that are silent for long.
+
+        A row is reported whether its party may send or not.
+        """
         rows = self._rows
         quiet_s = now - rows.received_at[: rows.high]
         for row in np.flatnonzero(rows.described[: rows.high] & (quiet_s >= UNLOCK_S)).tolist():
             leg_row = rows.used[row]
-            # A phone that suppresses silence says by its reports that it is there.
+            # A phone that suppresses silence shows by its RTCP reports that it is there.
             silent_s = now - max(float(rows.received_at[row]), self._rtcp.received_at(row))
             if rows.receiving[row]:
                 self._latching.unlock(row, peer_lost=silent_s >= LOST_S)
@@ -102,7 +105,7 @@ class PeriodicReports:
             )
 
     def statistics(self, row: int, *, final: bool = False) -> m.Statistics:
-        """The figures of a leg so far."""
+        """Return the statistics of a leg so far."""
         leg_row, jitter = self._rows.used[row], self._mix_engine.jitter
         return statistics(
             leg_row.leg,

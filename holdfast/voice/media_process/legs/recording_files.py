@@ -1,6 +1,6 @@
-"""Recordings in the media process: the words control uses for them, and their way from the tick to a file.
+"""Recordings in the media process: commands of control, and the way of the audio from the tick to a file.
 
-The tick never touches a file: blocks go to a thread that does nothing but write, by a queue that is bounded.
+The tick never touches a file: blocks go by a bounded queue to a thread that does nothing but write.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from holdfast.voice.media_process.control_link.recording_messages import (
 )
 
 MAX_UNWRITTEN = 4000
-"""Blocks that may wait for a slow disk, half a second of one recording each, before recordings are given up."""
+"""Blocks that may wait for a slow disk, half a second of one recording each, before recordings fail."""
 
 
 class Recorders:
-    """All recordings of the process. `tell` is called from the tick's own thread only."""
+    """Recorders hold all recordings of the process. They call `post` from the tick's own thread only."""
 
     def __init__(self, post: Callable[[TapFact], None]) -> None:
         self._post = post
@@ -47,11 +47,11 @@ class Recorders:
 
     @property
     def in_use(self) -> bool:
-        """Whether there is anything to do in a tick."""
+        """Whether a tick has anything to record."""
         return bool(self._voices or self._lengths)
 
     def handle(self, command: TapCommand, rows: Mapping[str, int]) -> None:
-        """Do what control asks. What it names may have just ended."""
+        """Handle a command of control. The recording it names may just have ended."""
         name = command.recording
         match command:
             case OpenTap(voices=voices):
@@ -75,12 +75,15 @@ class Recorders:
                 pass
 
     def rows_changed(self, rows: Mapping[str, int]) -> None:
-        """Legs were opened or closed."""
+        """Update the sources of all recordings after legs were opened or closed."""
         for name, voices in self._voices.items():
             self._taps.set_channels(name, _rows_of(voices, rows))
 
     def tick(self, frames: Bytes, tx: Bytes, companding: Numbers, *, skipped: int) -> None:
-        """Capture one frame of everything, and hand over what is ready."""
+        """Capture one frame of every recording, and pass on the blocks that are ready.
+
+        Shape: as `RecordingTaps.tick`.
+        """
         for name in self._taps.tick(frames, tx, companding, skipped=skipped):
             self._post(TapQuiet(recording=name))
         self._write()
@@ -93,12 +96,12 @@ class Recorders:
                 self._post(_closed(name, length, error))
 
     def end_all(self) -> None:
-        """End every recording; that of each is told."""
+        """End every recording and post each end."""
         for name in list(self._voices):
             self._close(name)
 
     def close(self) -> None:
-        """End every recording, and wait a moment for the last block to be written."""
+        """End every recording, and wait a moment until the last block is written."""
         self.end_all()
         if self._writer is not None:
             self._writer.end()
@@ -134,11 +137,14 @@ def _rows_of(voices: Voices, rows: Mapping[str, int]) -> Channels:
 
 
 class Writer:
-    """A thread that writes files and does nothing else. A file that fails is given up, and told in `done`."""
+    """The writer is a thread that writes files and does nothing else.
+
+    A file that fails is closed and reported in `done`.
+    """
 
     def __init__(self, unwritten: int = MAX_UNWRITTEN) -> None:
         self.done: SimpleQueue[tuple[str, str]] = SimpleQueue()
-        """Files that are closed, and why if they failed."""
+        """The files that are closed, each with its error or an empty string."""
         self._unwritten = unwritten
         self._queue: SimpleQueue[tuple[str, Path | bytes | None, int] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
@@ -149,18 +155,18 @@ class Writer:
         self._queue.put((name, path, channels))
 
     def write(self, name: str, block: bytes) -> None:
-        """Add to a file. When the disk is too slow for all recordings, what comes too early is a failure."""
+        """Append a block to a file. When the disk is too slow for all recordings, the block fails."""
         if self._queue.qsize() >= self._unwritten:
             self.done.put((name, "the disk is too slow"))
         else:
             self._queue.put((name, block, 0))
 
     def close(self, name: str) -> None:
-        """The file is complete."""
+        """Close a file."""
         self._queue.put((name, None, 0))
 
     def end(self, *, timeout_s: float = 2.0) -> None:
-        """Write what waits, then stop."""
+        """Write the blocks that wait, then stop."""
         self._queue.put(None)
         self._thread.join(timeout_s)
 
@@ -189,12 +195,12 @@ class Writer:
 
 
 def _create_private(path: Path) -> BinaryIO:
-    """A new file that others cannot read, whatever the mask of this process. Raises: OSError."""
+    """Create a file that only its owner can read, whatever the umask. Raises: OSError."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
-    """Write it all: an unbuffered file may take less at a time. Raises: OSError."""
+    """Write all data: an unbuffered file may take less at a time. Raises: OSError."""
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]

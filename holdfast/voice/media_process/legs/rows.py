@@ -1,7 +1,7 @@
-"""The legs in use: each as control described it, and what is looked at for all of them together, as arrays by row.
+"""The legs in use: each as control described it, and arrays by row for what is examined for all legs together.
 
-Point of view: *send* is from us to the party, *receive* from the party to us. Units: seconds of the machine's
-monotonic clock.
+Point of view: *send* is from us to the party, *receive* from the party to us. Units: seconds of the machine's monotonic
+clock.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from holdfast.voice.media_process.legs.addresses import CommandImpossible
 
 COMPANDING: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
 PAYLOAD_TYPES: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
-"""Source: RFC 3551 §6."""
+"""The payload type of each codec. Source: RFC 3551 §6."""
 
 NO_PAYLOAD_TYPE = 255
-"""The payload type of nothing."""
+"""The value for no payload type."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LegRow:
-    """A leg in use, as control described it."""
+    """A leg row is a leg in use, as control described it."""
 
     leg: m.Leg
     port: int
@@ -45,7 +45,7 @@ class LegRow:
 
 
 class LegRows:
-    """Rows by number, and numbers by leg."""
+    """Leg rows holds rows by number, and row numbers by leg."""
 
     def __init__(self, rows: int) -> None:
         self.used: dict[int, LegRow] = {}
@@ -53,20 +53,20 @@ class LegRows:
         self.high = 0
         """One more than the highest row in use."""
         self.sending: Numbers = np.zeros(0, dtype=np.intp)
-        """The rows we send from: it was agreed, and there is somewhere to send to."""
+        """The rows we send from: sending was agreed, and there is an address to send to. Shape: `[k]`, sorted."""
         self._sends: Mask = np.zeros(rows, dtype=np.bool_)
         self.audio_payload_type: Numbers = np.full(rows, NO_PAYLOAD_TYPE, dtype=np.intp)
-        """The payload type of a party's sound, if it may speak."""
+        """The payload type of a party's audio, if the party may send."""
         self.alternatives: dict[int, Mapping[int, m.Codec]] = {}
-        """The rows whose party may change its codec, and all it may speak, by payload type."""
+        """The rows whose party may change its codec, with all codecs it may send by payload type."""
         self.dtmf_payload_type: NDArray[np.uint8] = np.full(rows, NO_PAYLOAD_TYPE, dtype=np.uint8)
         self.receiving: Mask = np.zeros(rows, dtype=np.bool_)
         self.described: Mask = np.zeros(rows, dtype=np.bool_)
-        """The rows of which anything was agreed."""
+        """The rows for which offer and answer agreed anything."""
         self.srtp: dict[int, SrtpSession] = {}
-        """What opens and seals the packets of the rows that are `sealed`."""
+        """The SRTP sessions of the encrypted rows."""
         self.srtp_generation = 0
-        """How often any of them changed."""
+        """A counter that grows when any of them changes."""
         self.encrypted: Mask = np.zeros(rows, dtype=np.bool_)
         self.connected: Mask = np.zeros(rows, dtype=np.bool_)
         self.received_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
@@ -74,25 +74,25 @@ class LegRows:
         self.received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
 
     def row_of(self, leg: m.Leg) -> int:
-        """The leg's row. Raises: CommandImpossible."""
+        """Return the row of a leg. Raises: CommandImpossible."""
         row = self.by_leg.get(leg)
         if row is None:
             raise CommandImpossible(f"leg {leg} has no row")
         return row
 
     def peer_of(self, leg_row: LegRow) -> int | None:
-        """The other of two who hear each other and nobody else."""
+        """Return the row of the other of two legs that hear only each other; None when there is none."""
         if leg_row.hears is None or len(leg_row.hears) != 1:
             return None
         row = self.by_leg.get(leg_row.hears[0])
         return row if row is not None and self.used[row].hears == (leg_row.leg,) else None
 
     def listeners_of(self, leg: m.Leg) -> list[int]:
-        """The rows that are to hear this leg, open or not."""
+        """Return the rows that hear this leg, whether it is open or not."""
         return [row for row, leg_row in self.used.items() if leg_row.hears and leg in leg_row.hears]
 
     def open(self, row: int, leg_row: LegRow, *, now: float) -> None:
-        """A leg begins: nothing is agreed yet, nothing came."""
+        """Open a row: nothing is agreed yet, and no packet has arrived."""
         self.received_at[row] = now
         self.used[row] = leg_row
         self.by_leg[leg_row.leg] = row
@@ -102,7 +102,7 @@ class LegRows:
         self.high = max(self.high, row + 1)
 
     def describe(self, row: int, command: m.DescribeRow, *, srtp: SrtpSession | None, now: float) -> None:
-        """What offer and answer agreed."""
+        """Store what offer and answer agreed."""
         leg_row = self.used[row]
         leg_row.codec, leg_row.dtmf_payload_type, leg_row.send = command.codec, command.dtmf_payload_type, command.send
         self._remove_srtp(row)
@@ -124,17 +124,17 @@ class LegRows:
         self.update_sending(row)
 
     def accepts(self, row: int, payload_type: int) -> bool:
-        """Whether the party may speak that from now on."""
+        """Return whether the party may switch to this payload type."""
         return payload_type in self.alternatives.get(row, ())
 
     def switch_codec(self, row: int, payload_type: int) -> m.Codec:
-        """The party speaks that from now on; the codec it is."""
+        """Switch a row to the codec of this payload type; return the codec."""
         codec = self.alternatives[row][payload_type]
         self.used[row].codec, self.audio_payload_type[row] = codec, payload_type
         return codec
 
     def close(self, row: int) -> LegRow:
-        """A leg ends."""
+        """Close a row; return its last description."""
         leg_row = self.used.pop(row)
         del self.by_leg[leg_row.leg]
         self.receiving[row] = self.described[row] = self.connected[row] = self.encrypted[row] = False
@@ -150,7 +150,7 @@ class LegRows:
         self.srtp_generation += 1
 
     def update_sending(self, row: int) -> None:
-        """Whether we send from this row, or where to, has changed."""
+        """Update whether we send from this row after its description or its latch changed."""
         leg_row = self.used.get(row)
         self._sends[row] = leg_row is not None and leg_row.send and leg_row.latch.remote is not None
         self.sending = np.flatnonzero(self._sends)

@@ -1,7 +1,7 @@
-"""RTCP of all legs, on the odd ports, after the tick: ours goes every five seconds, theirs is read ten times a second.
+"""RTCP of all legs on the odd ports, after the tick: ours leaves every five seconds, theirs is read ten times a second.
 
-When a packet came is what the system noted then, not when it is read: to wake for each costs ten times what it takes to
-read many at once.
+The arrival time of a packet is the one that the system noted, not the time it is read: waking for each packet costs ten
+times what reading many at once takes.
 Source: RFC 3550 §6; RFC 3551 §2 (five seconds); socket(7), SO_TIMESTAMPNS.
 """
 
@@ -21,14 +21,18 @@ from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 from holdfast.voice.media.rtp.srtp import SrtpSession
 
 _TIMESTAMP = 35
-"""SO_TIMESTAMPNS: the option, and the kind of what comes of it, a `timespec`. Source: Linux, asm-generic/socket.h."""
+"""SO_TIMESTAMPNS: the socket option, and the kind of its ancillary data, a `timespec`. Source: Linux,
+asm-generic/socket.h."""
 _TIMESPEC = struct.Struct("@ll")
 _ROOM = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 @dataclass(slots=True, kw_only=True)
 class RtcpPeer:
-    """One leg's RTCP: its socket, what was said last on either side. `source` is where the party's RTCP comes from."""
+    """An RTCP peer is one leg's RTCP: its socket, and the last report each way.
+
+    `source` is where the peer's RTCP comes from.
+    """
 
     sock: socket.socket
     ssrc: int
@@ -36,14 +40,14 @@ class RtcpPeer:
     report: rtcp.PeerReport = field(default_factory=rtcp.PeerReport)
     report_at: float = 0.0
     received_at: float = float("-inf")
-    """When anything readable came last."""
+    """When the last valid report arrived."""
     round_trip_s: float | None = None
     previous: rtcp.ReportInterval = field(default_factory=rtcp.ReportInterval)
     srtp: SrtpSession | None = None
 
 
 class RtcpSockets:
-    """The RTCP sockets by row. Nothing that comes or fails there reaches the sound."""
+    """RTCP sockets holds the RTCP sockets by row. Nothing that arrives or fails there affects the audio."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -52,7 +56,7 @@ class RtcpSockets:
         self._epoll = select.epoll()
 
     def open(self, row: int, sock: socket.socket, *, ssrc: int) -> None:
-        """Take over a bound socket."""
+        """Take over the bound RTCP socket of a row."""
         self._rows[row] = RtcpPeer(sock=sock, ssrc=ssrc)
         self._row_of[sock.fileno()] = row
         self._epoll.register(sock.fileno(), select.EPOLLIN)
@@ -60,7 +64,7 @@ class RtcpSockets:
             sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
 
     def close(self, row: int, *, remote: Address | None) -> None:
-        """Say goodbye and close."""
+        """Send BYE and close the socket."""
         peer = self._rows.pop(row)
         self._send(peer, rtcp.build_bye(ssrc=peer.ssrc, name=self._name), remote)
         self._epoll.unregister(peer.sock.fileno())
@@ -68,31 +72,31 @@ class RtcpSockets:
         peer.sock.close()
 
     def set_srtp(self, row: int, srtp: SrtpSession | None) -> None:
-        """From now on reports go and come sealed, or plain."""
+        """Encrypt and decrypt the reports of a row from now on; None: plain."""
         self._rows[row].srtp = srtp
 
     def peer_report(self, row: int) -> rtcp.PeerReport:
-        """What the party says of our stream."""
+        """Return the peer's report about our stream."""
         return self._rows[row].report
 
     def received_at(self, row: int) -> float:
-        """When the party's newest report came; minus infinity when none has."""
+        """Return when the peer's newest report arrived; minus infinity when none has."""
         return self._rows[row].received_at
 
     def round_trip_ms(self, row: int) -> float | None:
-        """How long the newest report of ours that was answered was under way, there and back."""
+        """Return the round-trip time of the newest report of ours that was answered."""
         trip_s = self._rows[row].round_trip_s
         return None if trip_s is None else round(trip_s * 1000, 2)
 
     def readable(self) -> list[int]:
-        """The rows whose sockets have something to read."""
+        """Return the rows whose sockets have something to read."""
         return [self._row_of[fd] for fd, _ in self._epoll.poll(0)]
 
     def receive(self, row: int, *, remote: Address | None, now: float, max_skipped: int = 0) -> int:
-        """Read a packet that waits in a row's socket; how many of strangers were passed over before it.
+        """Read a packet of a row; return how many unauthenticated packets were skipped before it.
 
-        Only the host that the leg's sound goes to is believed. Of strangers at most `patience` are passed over, so that
-        nobody can keep a party's reports from us with a few packets, nor us from our work with many.
+        Only the host that the leg's audio is sent to is accepted. At most `max_skipped` packets are skipped, so that a
+        few foreign packets cannot hide a party's reports, and many cannot keep the process busy.
         """
         peer = self._rows[row]
         for skipped in range(max_skipped + 1):
@@ -101,7 +105,7 @@ class RtcpSockets:
             except BlockingIOError:
                 return skipped
             except OSError:
-                # A party need not speak RTCP: that its port is closed is no news.
+                # A peer need not speak RTCP: a closed port is not reported.
                 continue
             if remote is not None and source[0] == remote[0]:
                 self._handle(peer, data, arrived_at=_arrival_time(ancillary, time.time()), source=source, now=now)
@@ -110,7 +114,7 @@ class RtcpSockets:
 
     @staticmethod
     def _handle(peer: RtcpPeer, data: bytes, *, arrived_at: float, source: Address, now: float) -> None:
-        """A packet of the party's host. Units: `came` seconds since the Unix epoch."""
+        """Handle a packet of the peer's host. Units: `arrived_at` seconds since the Unix epoch."""
         plain = data if peer.srtp is None else peer.srtp.unprotect_rtcp(data)
         report = None if plain is None else rtcp.parse(plain, our_ssrc=peer.ssrc)
         if report is None:
@@ -136,7 +140,7 @@ class RtcpSockets:
         reception: ReceptionReport | None,
         now: float,
     ) -> None:
-        """Send a report of a row's stream both ways."""
+        """Send a report of a row's stream in both directions."""
         peer = self._rows[row]
         data = rtcp.build_report(
             ssrc=peer.ssrc,
@@ -165,12 +169,12 @@ class RtcpSockets:
         try:
             peer.sock.sendto(data, destination)
         except OSError:
-            # A party need not speak RTCP: a closed port, or no way there, is no news.
+            # A peer need not speak RTCP: a closed port, or a missing route, is not reported.
             return
 
 
 def _arrival_time(ancillary: Iterable[tuple[int, int, bytes]], now: float) -> float:
-    """When a packet came, by what the system noted of it; now, if it notes nothing. Units: seconds since the epoch."""
+    """Return the time that the system noted for a packet; `now`, if it noted none. Units: seconds since the epoch."""
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _TIMESTAMP) and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
@@ -179,7 +183,7 @@ def _arrival_time(ancillary: Iterable[tuple[int, int, bytes]], now: float) -> fl
 
 
 def _merged(old: rtcp.PeerReport, new: rtcp.PeerReport) -> rtcp.PeerReport:
-    """What a packet says, and of what it is silent about, what was said before."""
+    """Merge a report with the one before: a value that the new one lacks is kept from the old one."""
     if new.lost is None:
         new = replace(new, lost=old.lost, jitter=old.jitter)
     if new.last_report is None:

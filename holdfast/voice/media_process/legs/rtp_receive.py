@@ -1,4 +1,4 @@
-"""What has come, packet by packet of all rows: who may speak, is it believed, is it sound or a key."""
+"""Receive RTP, packet by packet of all rows: is it accepted, and is it audio or a DTMF event."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from holdfast.voice.media_process.legs.rows import COMPANDING, LegRows
 from holdfast.voice.media_process.sockets.plain import PacketIO, ReceivedDatagrams
 
 MAX_ROUNDS = 8
-"""Packets taken of one socket in one tick. What else waits there is taken in the next one."""
+"""Packets read from one socket in one tick. Others that wait are read in the next one."""
 MAX_AUDIO = 500
-"""Bytes of sound in a packet: 60 ms and some. Larger ones are refused."""
+"""Bytes of audio in a packet: a little over 60 ms. Larger packets are refused."""
 COMFORT_NOISE = 13
-"""What phones send now and then in place of silence, some without having agreed to: a sign of life, and no sound.
-Source: RFC 3389 §4; RFC 3551 §6."""
+"""The payload type of comfort noise, which phones send in place of silence.
+
+Some send it without having agreed to: it is a sign of life, and not audio. Source: RFC 3389 §4; RFC 3551 §6.
+"""
 
 
 class RtpReceiver:
-    """Takes packets from the sockets to the jitter buffers."""
+    """The RTP receiver moves packets from the sockets to the jitter buffers."""
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class RtpReceiver:
         self._batch_key: tuple[int, bytes, bytes] = (0, b"", b"")
 
     def receive(self, now: float) -> None:
-        """Take in some packets of every row."""
+        """Receive some packets of every row."""
         for round_number in range(MAX_ROUNDS):
             count = self._io.receive(self._datagrams, round_number=round_number)
             if not count:
@@ -67,7 +69,7 @@ class RtpReceiver:
             self._process(count, now)
 
     def _process(self, count: int, now: float) -> None:
-        """One packet of each of some rows."""
+        """Process one packet of each of some rows: decrypt, parse and store it."""
         state, datagrams = self._rows, self._datagrams
         rows, data, lengths = datagrams.rows[:count], datagrams.data[:count], datagrams.lengths[:count]
         if state.srtp and (encrypted := np.flatnonzero(state.encrypted[rows])).size:
@@ -82,7 +84,7 @@ class RtpReceiver:
             self._classify(rtp.parse(data, lengths), data, rows, now)
 
     def _batch_for(self, lines: Numbers, rows: Numbers) -> SrtpBatch:
-        """What opens the packets in these lines, which came to these rows: mostly the same as in the last tick."""
+        """Return the batch that decrypts these lines, which came to these rows: mostly the same as in the last tick."""
         key = (self._rows.srtp_generation, lines.tobytes(), rows.tobytes())
         if key != self._batch_key:
             self._batch_key = key
@@ -92,7 +94,7 @@ class RtpReceiver:
         return self._unprotect_batch
 
     def _classify(self, packets: rtp.Packets, data: Bytes, rows: Numbers, now: float) -> None:
-        """Some are no sound, or come from who knows whom, or have headers of their own kind."""
+        """Classify packets one by one (slow path): payload type, source, irregular headers."""
         state, datagrams = self._rows, self._datagrams
         is_audio = packets.payload_type == state.audio_payload_type[rows]
         changes = np.zeros(len(rows), dtype=np.bool_)
@@ -101,20 +103,20 @@ class RtpReceiver:
                 is_audio[k] = changes[k] = state.accepts(int(rows[k]), int(packets.payload_type[k]))
         is_event = packets.payload_type == state.dtmf_payload_type[rows]
         is_not_audio = is_event | (packets.payload_type == COMFORT_NOISE)
-        believed = packets.valid & state.receiving[rows] & (packets.size <= MAX_AUDIO) & (is_not_audio | is_audio)
+        accepted = packets.valid & state.receiving[rows] & (packets.size <= MAX_AUDIO) & (is_not_audio | is_audio)
         for k, source in datagrams.sources.items():
-            if believed[k]:
+            if accepted[k]:
                 identity = PacketIdentity(source=source, ssrc=int(packets.ssrc[k]), sequence=int(packets.sequence[k]))
-                believed[k] = self._latching.accept(int(rows[k]), identity)
-        state.refused[rows[~believed]] += 1
-        if not believed.any():
+                accepted[k] = self._latching.accept(int(rows[k]), identity)
+        state.refused[rows[~accepted]] += 1
+        if not accepted.any():
             return
-        for k in np.flatnonzero(believed & changes).tolist():
+        for k in np.flatnonzero(accepted & changes).tolist():
             row, codec = int(rows[k]), state.switch_codec(int(rows[k]), int(packets.payload_type[k]))
             self._mix_engine.describe(row, companding=COMPANDING[codec], receive=True, g722=codec == "G722")
-        self._count(packets, rows, believed, now)
-        self._mix_engine.put(packets, data, rows, believed & ~is_not_audio & (packets.size > 0))
-        paused = np.flatnonzero(believed & is_not_audio)
+        self._count(packets, rows, accepted, now)
+        self._mix_engine.put(packets, data, rows, accepted & ~is_not_audio & (packets.size > 0))
+        paused = np.flatnonzero(accepted & is_not_audio)
         if paused.size:
             self._mix_engine.jitter.pause(rows[paused])
         for k in paused[is_event[paused]].tolist():
@@ -128,7 +130,7 @@ class RtpReceiver:
             )
 
     def _count(self, packets: rtp.Packets, rows: Numbers, which: Mask | slice, now: float) -> None:
-        """These packets are their parties', whatever is in them."""
+        """Count these packets as their parties', whatever is in them."""
         counted = rows[which]
         self._rows.received[counted] += 1
         self._rows.received_at[counted] = now

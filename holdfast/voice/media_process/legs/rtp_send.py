@@ -1,4 +1,4 @@
-"""What leaves in a tick: sound, or a telephone event in its place while a key is pressed for a leg; sealed or plain."""
+"""Send the packets of a tick: audio, or a telephone event in its place while a digit is sent; encrypted or plain."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from holdfast.voice.media_process.legs.rows import LegRows
 from holdfast.voice.media_process.sockets.plain import PacketIO
 
 MAX_RELAYED_TICKS = 100
-"""Ticks of keys that wait to be passed on to a peer."""
+"""Ticks of relayed digits that may wait for a leg."""
 
 
 @dataclass(slots=True, kw_only=True)
 class DigitSending:
-    """Keys being pressed for a leg: what is sent in each tick, of which so many are over, and how often all of it.
+    """Digit sending is the digits being sent to a leg: one packet or None per tick.
 
-    `passed_on` are those of its peer. Invariant: `ticks` is not empty, `over` is less than its length, `rounds` ≥ 1.
+    `done` ticks are over, `loops` times all of it is sent, `relayed` digits are those of the leg's peer.
+    Invariant: `ticks` is not empty, `done` is less than its length, `loops` ≥ 1.
     """
 
     ticks: Sequence[OutgoingEvent | None]
@@ -32,7 +33,7 @@ class DigitSending:
 
 
 class RtpSender:
-    """Takes packets from their array to the sockets."""
+    """The RTP sender moves packets from their array to the sockets."""
 
     def __init__(self, rows: LegRows, *, io: PacketIO, streams: OutgoingStreams) -> None:
         self._rows = rows
@@ -43,42 +44,45 @@ class RtpSender:
         self._sizes = self._srtp_legs.sizes
         self._sizes[:] = PACKET
         self._batch_rows: Numbers | None = None
-        """The rows we send from, as they were when those that are sealed were looked for."""
+        """The rows we send from, as they were when the encrypted ones were looked for."""
         self._encrypted: Numbers = np.zeros(0, dtype=np.intp)
         self._protect_batch = self._srtp_legs.protect_batch((), ())
         self._digits: dict[int, DigitSending] = {}
         self._event_timestamps: dict[int, int] = {}
-        """The timestamp at which the newest key of a leg began."""
+        """The timestamp at which the newest digit of a leg began."""
 
     def send_digits(self, row: int, digits: str, *, loops: int) -> None:
-        """Press these keys for a leg, from its next packet on."""
+        """Send these digits to a leg, from its next packet on."""
         ticks = plan(digits)
         if ticks:
             self._digits[row] = DigitSending(ticks=ticks, loops=loops)
 
     def relay_digit(self, row: int, digit: str) -> None:
-        """Press a key of its peer's for a leg, behind those that wait; one too many is dropped."""
+        """Send a digit of its peer to a leg, behind those that wait; when too many wait, the digit is dropped."""
         current = self._digits.get(row)
         left = () if current is None or not current.relayed else tuple(current.ticks[current.done :])
         if len(left) < MAX_RELAYED_TICKS:
             self._digits[row] = DigitSending(ticks=(*left, *plan(digit)), relayed=True)
 
     def stop_relaying(self, row: int) -> None:
-        """Press no more keys of its peer's for a leg; its own go on."""
+        """Send no more digits of its peer to a leg; its own go on."""
         current = self._digits.get(row)
         if current is not None and current.relayed:
             self.stop_digits(row)
 
     def stop_digits(self, row: int) -> None:
-        """Press nothing more for a leg."""
+        """Send no more digits to a leg."""
         self._digits.pop(row, None)
 
     def send(self, *, skipped: int) -> Numbers:
-        """Send every packet that is to leave, after `skipped` ticks left out; the rows whose packet was taken."""
+        """Send every packet of this tick; return the rows whose packet was taken.
+
+        `skipped` ticks were left out before it.
+        """
         rows, sending = self._rows, self._rows.sending
         event_rows = self._write_events() if self._digits else []
         if self._batch_rows is not sending:
-            # There is another one whenever a leg was described.
+            # There is a new array after each description of a leg.
             self._batch_rows = sending
             self._encrypted = sending[rows.encrypted[sending]]
             encrypted = self._encrypted.tolist()
@@ -88,20 +92,20 @@ class RtpSender:
         if not sizes.all():
             sending, sizes = sending[sizes > 0], sizes[sizes > 0]
         sent = self._io.send(sending, sizes)
-        # A number that was sealed is used up, whether its packet was taken or not: to seal another one with it would
-        # tell what is in both. Source: RFC 3711 §9.1.
+        # A sequence number that was encrypted is used up, whether its packet was taken or not: to encrypt another
+        # packet with it would reveal the content of both. Source: RFC 3711 §9.1.
         used = sent if len(sent) == len(rows.sending) else np.union1d(sent, self._encrypted)
         self._streams.advance(rows.high, used, skipped=skipped)
         self._sizes[self._encrypted] = self._sizes[event_rows] = PACKET
         return sent
 
     def _replace_packet(self, row: int, data: bytes) -> None:
-        """Send this in place of the row's packet."""
+        """Write these bytes in place of the row's packet."""
         self._packets[row][: len(data)] = data
         self._sizes[row] = len(data)
 
     def _write_events(self) -> list[int]:
-        """Put the events of this tick in place of sound; the rows they are for.
+        """Write the events of this tick in place of audio; return their rows.
 
         A leg without telephone events hears tones, which its player plays.
         """

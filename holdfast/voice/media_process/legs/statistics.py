@@ -1,4 +1,4 @@
-"""A leg's figures, from what its row has counted."""
+"""The statistics of a leg, from the counters of its row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.voice.media_process.control_link import protocol as m
 
 FRAME_MS = 20.0
 PEER_BUFFER_MS = 40.0
-"""What a phone may keep of our sound; it does not say."""
+"""How much of our audio a phone may buffer; it does not say."""
 
 
 def statistics(
@@ -30,7 +30,7 @@ def statistics(
     rtp_source: RtpSource,
     final: bool,
 ) -> m.Statistics:
-    """The figures of a leg so far. A packet that came too late is as good as lost to who hears it."""
+    """Return the statistics of a leg so far. A packet that arrived too late counts as lost for its listener."""
     lost = 0 if reception is None else max(0, reception.lost)
     expected = 0 if reception is None else reception.expected
     return m.Statistics(

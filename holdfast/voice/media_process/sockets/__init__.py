@@ -1,1 +1,1 @@
-"""RTP sockets: ports, plain sockets, kernel AIO."""
+"""The RTP sockets: ports, plain sockets and kernel AIO."""

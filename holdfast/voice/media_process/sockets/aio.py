@@ -1,7 +1,7 @@
-"""RTP packets between sockets and arrays by kernel AIO: one system call for all rows, filled in by numpy.
+"""Move RTP packets between sockets and arrays by kernel AIO: one system call for all rows, filled in by numpy.
 
-What the kernel does per packet is the same as with plain sockets; what a call per packet costs the interpreter is
-saved. `io_uring` would be no faster, and containers forbid it; the AIO family they allow.
+The kernel does the same per packet as with plain sockets; the interpreter's cost of a call per packet is saved.
+`io_uring` would be no faster, and containers forbid it; they allow AIO.
 Source: io_submit(2), io_setup(2); linux/aio_abi.h.
 """
 
@@ -29,11 +29,11 @@ from holdfast.voice.media_process.sockets.plain import (
 )
 
 _NUMBERS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}
-"""System call numbers: io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""
+"""System call numbers of io_setup, io_destroy, io_getevents, io_submit. The C library has no functions for them."""
 
 _READ, _WRITE = 0, 1
 _NOT_SUBMITTED = -1
-"""In place of the result of a request that never was submitted."""
+"""The result of a request that was not submitted."""
 _IOCB = np.dtype(
     [
         ("data", "u8"),
@@ -53,16 +53,18 @@ _IOCB = np.dtype(
 _EVENT = np.dtype([("data", "u8"), ("request", "u8"), ("result", "i8"), ("result_2", "i8")])
 
 _TURNS, _TURN_TICKS = 4, 4
-"""Rows that are sent one packet per tick are asked for a second one in turns: a quarter of them every fourth tick."""
+"""Rows that receive one packet per tick are read a second time in turns: a quarter of them every fourth tick."""
 _EAGER_TICKS = 8
-"""Ticks for which a row is asked for more after a tick without a packet, since a burst follows a gap, or with two. To
-leave the second one for the next tick would save work, and cost the delay that the jitter buffer counts on."""
+"""Ticks for which a row is read again after a tick without a packet, since a burst follows a gap, or with two.
+
+To leave the second packet for the next tick would save work, and cost the delay that the jitter buffer counts on.
+"""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _system_call(*arguments: type) -> Callable[..., int]:
-    function = _libc["syscall"]  # each look-up makes a new one, with arguments of its own
+    function = _libc["syscall"]  # each look-up makes a new one, with its own arguments
     function.argtypes, function.restype = (ctypes.c_long, *arguments), ctypes.c_long
     return cast(Callable[..., int], function)
 
@@ -74,9 +76,9 @@ _get_events = _system_call(ctypes.c_ulong, ctypes.c_long, ctypes.c_long, ctypes.
 
 
 class _Requests:
-    """Requests of one kind, side by side, and what the kernel is handed: where each lies. Request k bears the number k.
+    """Requests of one kind lie side by side, with the array of pointers that the kernel receives.
 
-    Shape: `descriptors[k]`, `buffers[k]` (an address), `sizes[k]` are the columns.
+    Request k has number k. Shape: `descriptors[k]`, `buffers[k]` (an address), `sizes[k]` are the columns.
     """
 
     def __init__(self, count: int, opcode: int) -> None:
@@ -90,15 +92,15 @@ class _Requests:
         self.sizes = self._requests["size"]
 
     def address_of(self, k: int) -> int:
-        """Where the kernel finds the requests from number k on."""
+        """Return the address of the pointers from request k on."""
         return self.address + k * self._pointers.itemsize
 
 
 class AioSockets(RowSockets):
-    """Rows that are connected are read and written together, all others one by one.
+    """AIO sockets read and write connected rows together, all others one by one.
 
-    What is the same from tick to tick (whom to ask, the requests, who is written to) is kept until rows change.
-    Raises: OSError when the system gives us no AIO context: its table is full (fs.aio-max-nr), or it is forbidden.
+    What stays the same from tick to tick (rows, requests, buffers) is kept until rows change.
+    Raises: OSError when the system gives no AIO context: its table is full (fs.aio-max-nr), or it is forbidden.
     """
 
     def __init__(self, packets: Bytes) -> None:
@@ -116,7 +118,7 @@ class AioSockets(RowSockets):
             rows, dtype=np.uint64
         )
         self._descriptors: NDArray[np.uint32] = np.zeros(rows, dtype=np.uint32)
-        # Reading of everybody, of some again, and writing.
+        # Requests for the first read of all rows, for later reads of some, and for writes.
         self._reads, self._repeats, self._writes = (
             _Requests(rows, _READ),
             _Requests(rows, _READ),
@@ -129,22 +131,22 @@ class AioSockets(RowSockets):
         self._in_use: Mask = np.zeros(rows, dtype=np.bool_)
         self._buffer: Bytes | None = None
         self._batched: Numbers = np.zeros(0, dtype=np.intp)
-        """The rows that are read in one call: those in use that are connected, and not to be looked at one by one."""
+        """The rows that are read in one call: connected rows in use whose sockets hold no datagram from before."""
         self._turns: list[Mask] = []
-        """Which of them have their turn to be asked again."""
+        """For each turn, which of them are read again."""
         self._single: list[int] = []
         self._written_rows: Numbers | None = None
-        """The rows that the requests for writing stand for."""
+        """The rows that the write requests stand for."""
         self._grouped = False
         self._eager_until: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._more_rows: Numbers = self._batched
         self._more_single: list[int] = []
         self._failed: list[int] = []
-        """Rows of which an error was read, behind which a datagram may wait."""
+        """Rows whose read failed with an error, behind which a datagram may wait."""
         self._tick = 0
 
     def open(self, row: int, sock: socket.socket) -> None:
-        """Take over a bound socket."""
+        """Take over the bound socket of a row."""
         super().open(row, sock)
         self._descriptors[row] = sock.fileno()
         self._in_use[row] = True
@@ -152,27 +154,27 @@ class AioSockets(RowSockets):
         self._grouped = False
 
     def close(self, row: int) -> None:
-        """Close the row's socket."""
+        """Close the socket of a row."""
         self._in_use[row] = False
         self._grouped = False
         super().close(row)
 
     def connect(self, row: int, address: Address) -> bool:
-        """Listen to this address alone; false if the system will not."""
+        """Connect the row to this address alone; return False if the system refuses."""
         self._grouped = False
         return super().connect(row, address)
 
     def disconnect(self, row: int) -> None:
-        """Listen to everybody."""
+        """Disconnect the row: it receives from every admitted source."""
         self._grouped = False
         super().disconnect(row)
 
     def release(self) -> None:
-        """Give the AIO context back."""
+        """Release the AIO context."""
         _destroy(self._destroying, self._context)
 
     def _regroup(self) -> None:
-        """Rows came, went, or listen to somebody else: who is read together, and who alone."""
+        """Sort rows into those that are read together and those that are read one by one."""
         batched = self._connected & self._in_use
         batched[list(self._unfiltered)] = False
         self._batched = rows = np.flatnonzero(batched)
@@ -185,7 +187,7 @@ class AioSockets(RowSockets):
     # --- in ---------------------------------------------------------------------------------------------------
 
     def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
-        """Fill in one datagram of each row that has any; how many."""
+        """Store one datagram of each row that has any; return how many."""
         datagrams.sources.clear()
         if self._buffer is not datagrams.data:
             self._buffer = datagrams.data
@@ -217,7 +219,7 @@ class AioSockets(RowSockets):
         return count
 
     def _read_all(self, datagrams: ReceivedDatagrams) -> int:
-        """The first round: everybody who is connected; and who is to be asked again in the next one."""
+        """Read all connected rows once, and choose those that are read again in the next round."""
         if not self._grouped:
             self._regroup()
         self._tick += 1
@@ -228,7 +230,7 @@ class AioSockets(RowSockets):
         if self._tick % _TURN_TICKS == 0:
             eager |= self._turns[self._tick // _TURN_TICKS % _TURNS]
         self._more_rows = rows[eager & present]
-        # None in one tick, or two: whoever is not in step is asked more than once for a while.
+        # A row with no packet in one tick, or two, is not in step and is read more than once for a while.
         missing = np.flatnonzero(~present)
         self._failed = []
         if missing.size:
@@ -238,7 +240,7 @@ class AioSockets(RowSockets):
         return self._compact(datagrams, rows, results, missing, present)
 
     def _read_more(self, datagrams: ReceivedDatagrams) -> int:
-        """A later round: rows after a gap, and each in its turn; whoever had more is asked once more."""
+        """Read the chosen rows again; those that had another packet are chosen once more."""
         rows, n = self._more_rows, len(self._more_rows)
         if not n:
             return 0
@@ -253,7 +255,7 @@ class AioSockets(RowSockets):
     def _compact(
         datagrams: ReceivedDatagrams, rows: Numbers, results: NDArray[np.int64], missing: Numbers, present: Mask
     ) -> int:
-        """Leave no gap where a row had nothing: the last ones move there."""
+        """Move the last datagrams to the places of rows without one; return how many datagrams there are."""
         n = len(rows)
         count = n - len(missing)
         datagrams.rows[:n], datagrams.lengths[:n] = rows, results
@@ -267,7 +269,7 @@ class AioSockets(RowSockets):
     # --- out --------------------------------------------------------------------------------------------------
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
-        """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
+        """Send `sizes[k]` bytes of the packet of each row `rows[k]`; return the rows whose packet was taken."""
         if self._written_rows is rows and self._grouped:
             return self._write(rows, sizes)
         batched = self._connected[rows]
@@ -279,7 +281,7 @@ class AioSockets(RowSockets):
         return np.sort(np.append(taken, np.array(single, dtype=np.intp)))
 
     def _send_batched(self, rows: Numbers, sizes: Numbers) -> Numbers:
-        """Write connected rows."""
+        """Write the packets of connected rows."""
         n = len(rows)
         self._writes.descriptors[:n] = self._descriptors[rows]
         self._writes.buffers[:n] = self._addresses[rows]
@@ -293,10 +295,10 @@ class AioSockets(RowSockets):
         return rows if taken.all() else rows[taken]
 
     def _run(self, requests: _Requests, count: int) -> NDArray[np.int64]:
-        """Submit the first `count` requests; what each returned, `_LEFT_OUT` for one that never was submitted.
+        """Submit the first `count` requests; return the result of each, `_NOT_SUBMITTED` for one that could not be.
 
-        On sockets that do not block every request is over when it has been submitted. What is returned is overwritten
-        by the next run.
+        On sockets that do not block, every request is complete when it has been submitted. The next run overwrites the
+        result.
         """
         results: NDArray[np.int64] | None = None
         first = 0
@@ -320,7 +322,7 @@ class AioSockets(RowSockets):
 
 
 def best_io(packets: Bytes) -> tuple[PacketIO, str]:
-    """AIO where the system lets us, plain sockets elsewhere; and which it is, for the log."""
+    """Return AIO sockets where the system allows them, otherwise plain sockets; and a name for the log."""
     try:
         return AioSockets(packets), "kernel AIO"
     except OSError as error:

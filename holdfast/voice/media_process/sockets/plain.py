@@ -1,9 +1,9 @@
-"""RTP packets between sockets and arrays: the contract, and plain sockets behind it.
+"""Move RTP packets between sockets and arrays: the contract, and plain sockets behind it.
 
-Kernel AIO (`aio.py`) takes the place of plain sockets behind the same contract where the system lets us; it needs
-sockets that are connected, so a row is connected as soon as it is known whom it listens to. That also keeps strangers
-out. The address that a row still listens to beside that one, it listens to by a second socket at the same port: the
-system gives each datagram to the socket that is connected to its source.
+Kernel AIO (`aio.py`) replaces plain sockets behind the same contract where the system allows it. It needs connected
+sockets, so a row is connected as soon as its latch is final. That also keeps unauthenticated packets out. A second
+address that the row receives from has a second socket at the same port: the system gives each datagram to the socket
+that is connected to its source.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from holdfast.voice.media.rtp.rtp import DATAGRAM
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MAX_SKIPPED = 300
-"""Datagrams and errors before the one that is wanted: as many as the system keeps for a socket."""
+"""Datagrams and errors that are skipped before the wanted one: as many as the system queues for a socket."""
 MIN_SKIPPED, MAX_SKIPPED_IN_TICK = 8, 2000
-"""Datagrams of strangers before the one that is wanted, in each tick: of one row at least, and of all about so many."""
+"""Unauthenticated datagrams that are skipped in each tick: at least so many of one row, about so many of all rows."""
 _NO_ADDRESS = bytes(16)
 """A sockaddr of family AF_UNSPEC. Source: connect(2), "dissolve the association"."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ReceivedDatagrams:
-    """Datagrams of one round: at most one per row. Shape: datagram k came to `rows[k]`; `sources[k]` says from where,
-    if its row was not connected.
+    """Received datagrams are those of one round, at most one per row.
+
+    Shape: datagram k came to `rows[k]`, its bytes are `data[k, : lengths[k]]`; `sources[k]` is its source if the row
+    was not connected.
     """
 
     data: Bytes
@@ -43,7 +45,7 @@ class ReceivedDatagrams:
 
     @staticmethod
     def allocate(rows: int) -> ReceivedDatagrams:
-        """Empty, for that many rows."""
+        """Return empty arrays for that many rows."""
         data = np.zeros((rows, DATAGRAM), dtype=np.uint8)
         return ReceivedDatagrams(
             data=data,
@@ -54,66 +56,75 @@ class ReceivedDatagrams:
 
 
 class PacketIO(Protocol):
-    """Moves packets of all rows. Nothing that a peer or its network does leaves these methods as an exception."""
+    """Packet IO moves the packets of all rows.
+
+    Invariant: nothing that a peer or its network does raises an exception.
+    """
 
     def open(self, row: int, sock: socket.socket) -> None:
-        """Take over a bound socket."""
+        """Take over the bound socket of a row."""
 
     def close(self, row: int) -> None:
-        """Close the row's socket."""
+        """Close the socket of a row."""
 
     def set_destination(self, row: int, address: Address | None) -> None:
-        """Where the row's packets go while it is not connected."""
+        """Set where the row's packets go while it is not connected."""
 
     def connect(self, row: int, address: Address) -> bool:
-        """Listen to this address alone; false if the system will not."""
+        """Connect the row to this address alone; return False if the system refuses."""
 
     def disconnect(self, row: int) -> None:
-        """Listen to everybody who is admitted."""
+        """Disconnect the row: it receives from every admitted source."""
 
     def admit(self, row: int, admitted: AdmittedSources) -> None:
-        """From where datagrams are given out while the row is not connected; until that is said, from anywhere."""
+        """Set which sources are admitted while the row is not connected; before that, any source is."""
 
     def watch(self, row: int, address: Address | None) -> None:
-        """Listen to this address too while the row is connected to another; None: to no other any more."""
+        """Receive from this address too while the row is connected to another one; None: from no other.
+
+        If the system has no socket left, the address is received from only after the row is disconnected.
+        """
 
     @property
     def has_watched(self) -> bool:
-        """Whether any row listens to a second address."""
+        """Whether any row receives from a second address."""
 
     def unauthenticated(self, row: int) -> tuple[int, Address | None]:
-        """How many datagrams of the row came from where nobody is admitted, and from where the newest did."""
+        """Return the number of unauthenticated datagrams of a row, and the source of the newest."""
 
     def receive_watched(self, datagrams: ReceivedDatagrams) -> int:
-        """Fill in one datagram from the second address of each row that has any; how many."""
+        """Store one datagram from the second address of each row that has any; return how many."""
 
     def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
-        """Fill in one datagram of each row that has any; how many. Rounds of one tick are counted from 0."""
+        """Store one datagram of each row that has any; return how many. Rounds of one tick are counted from 0."""
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
-        """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
+        """Send `sizes[k]` bytes of the packet of each row `rows[k]`; return the rows whose packet was taken."""
 
 
 class RowSockets:
-    """The sockets of all rows, and whom each is connected to. Shape: `packets[rows, …]` is what is sent."""
+    """Row sockets are the sockets of all rows, and the address each is connected to.
+
+    Shape: `packets[rows, …]`, uint8, is what is sent.
+    """
 
     def __init__(self, packets: Bytes) -> None:
         self._sockets: dict[int, socket.socket] = {}
         self._connected = np.zeros(len(packets), dtype=np.bool_)
         self._unfiltered: dict[int, Address] = {}
-        """Rows connected while something waited in them: the kernel filters what comes, not what is there already."""
+        """Rows that were connected while datagrams waited: the kernel filters new datagrams, not those that wait."""
         self._admitted: dict[int, AdmittedSources] = {}
         self._unauthenticated: dict[int, tuple[int, Address | None]] = {}
         self._skips_left = MAX_SKIPPED_IN_TICK
         self._watched: dict[int, tuple[socket.socket, Address]] = {}
         self._watching = select.epoll()
         self._watcher: dict[int, int] = {}
-        """Rows by the descriptors of their second sockets."""
+        """Rows by the descriptor of their second socket."""
         self._destinations: list[Address | None] = [None] * len(packets)
         self._packets = [packet.data for packet in packets]
 
     def open(self, row: int, sock: socket.socket) -> None:
-        """Take over a bound socket."""
+        """Take over the bound socket of a row."""
         self._sockets[row] = sock
         self._connected[row] = False
         self._destinations[row] = None
@@ -121,18 +132,18 @@ class RowSockets:
         self._unauthenticated.pop(row, None)
 
     def close(self, row: int) -> None:
-        """Close the row's socket."""
+        """Close the socket of a row."""
         self.watch(row, None)
         self._connected[row] = False
         self._unfiltered.pop(row, None)
         self._sockets.pop(row).close()
 
     def set_destination(self, row: int, address: Address | None) -> None:
-        """Where the row's packets go while it is not connected."""
+        """Set where the row's packets go while it is not connected."""
         self._destinations[row] = address
 
     def connect(self, row: int, address: Address) -> bool:
-        """Listen to this address alone; false if the system will not."""
+        """Connect the row to this address alone; return False if the system refuses."""
         sock = self._sockets[row]
         try:
             sock.connect(address)
@@ -143,22 +154,22 @@ class RowSockets:
         return True
 
     def admit(self, row: int, admitted: AdmittedSources) -> None:
-        """From where datagrams are given out while the row is not connected."""
+        """Set which sources are admitted while the row is not connected."""
         self._admitted[row] = admitted
 
     def unauthenticated(self, row: int) -> tuple[int, Address | None]:
-        """How many datagrams of the row came from where nobody is admitted, and from where the newest did."""
+        """Return the number of unauthenticated datagrams of a row, and the source of the newest."""
         return self._unauthenticated.get(row, (0, None))
 
     @property
     def has_watched(self) -> bool:
-        """Whether any row listens to a second address."""
+        """Whether any row receives from a second address."""
         return bool(self._watched)
 
     def watch(self, row: int, address: Address | None) -> None:
-        """Listen to this address too while the row is connected to another; None: to no other any more.
+        """Receive from this address too while the row is connected to another one; None: from no other.
 
-        Where the system has no socket left, the address is heard again only once the row is not connected.
+        If the system has no socket left, the address is received from only after the row is disconnected.
         """
         before = self._watched.get(row)
         if before is not None and before[1] == address:
@@ -174,7 +185,7 @@ class RowSockets:
             self._watching.register(second.fileno(), select.EPOLLIN)
 
     def receive_watched(self, datagrams: ReceivedDatagrams) -> int:
-        """Fill in one datagram from the second address of each row that has any; how many."""
+        """Store one datagram from the second address of each row that has any; return how many."""
         datagrams.sources.clear()
         count = 0
         for descriptor, _ in self._watching.poll(0):
@@ -188,14 +199,14 @@ class RowSockets:
         return count
 
     def disconnect(self, row: int) -> None:
-        """Listen to everybody who is admitted."""
+        """Disconnect the row: it receives from every admitted source."""
         if self._connected[row]:
             _libc.connect(self._sockets[row].fileno(), _NO_ADDRESS, len(_NO_ADDRESS))
             self._connected[row] = False
             self._unfiltered.pop(row, None)
 
     def _send_alone(self, row: int, size: int) -> bool:
-        """Send the packet of a row; whether it was taken."""
+        """Send the packet of a row; return whether it was taken."""
         data = self._packets[row][:size]
         try:
             if self._connected[row]:
@@ -205,14 +216,14 @@ class RowSockets:
             else:
                 return False
         except OSError:
-            # Nobody there (ECONNREFUSED of an earlier packet), no way there, or no room: this packet did not go.
+            # No listener there (ECONNREFUSED of an earlier packet), no route, or no room: this packet did not leave.
             return False
         return True
 
     def _receive_from(self, row: int, into: memoryview) -> tuple[int, Address | None]:
-        """One datagram of a row; −1 when nothing is there to be believed.
+        """Receive one admitted datagram of a row; return its length and source, or −1 and None.
 
-        What strangers sent before it was connected is passed over, and so is an error that stands before a datagram:
+        Unauthenticated datagrams from before the row was connected are skipped, and so is an error before a datagram:
         the peer's port is closed (ECONNREFUSED of a packet that we sent).
         """
         sock, connected, errors = self._sockets[row], self._unfiltered.get(row), 0
@@ -222,13 +233,13 @@ class RowSockets:
             try:
                 length, source = sock.recvfrom_into(into)
             except BlockingIOError:
-                # The socket was empty once: from now on the kernel keeps strangers out.
+                # The socket was empty once: from now on the kernel keeps other sources out.
                 self._unfiltered.pop(row, None)
                 break
             except OSError:
                 errors += 1
                 if errors == 2:
-                    # It is more than what a packet of ours met with.
+                    # It is more than the answer to a packet of ours.
                     break
                 continue
             is_unauthenticated = admitted is not None and not admitted.admits(source)
@@ -241,7 +252,7 @@ class RowSockets:
 
 
 def _second_socket(bound: socket.socket, address: Address) -> socket.socket | None:
-    """A second socket at the port of this one that hears one address alone; None where the system has none.
+    """Return a second socket at the same port that is connected to one address; None if the system has none.
 
     Both share the port only while it is made: no other program can take a part in it. Source: socket(7), SO_REUSEADDR.
     """
@@ -264,7 +275,7 @@ def _second_socket(bound: socket.socket, address: Address) -> socket.socket | No
 
 
 def _receive_only(sock: socket.socket, source: Address, into: memoryview) -> int | None:
-    """One datagram from this address; its length, None when there is none."""
+    """Receive one datagram from this address; return its length, or None when there is none."""
     for _ in range(MAX_SKIPPED):
         try:
             length, sender = sock.recvfrom_into(into)
@@ -272,14 +283,14 @@ def _receive_only(sock: socket.socket, source: Address, into: memoryview) -> int
             return None
         except OSError:
             continue
-        # What came before it was connected may be anybody's.
+        # A datagram from before it was connected may have any source.
         if sender == source:
             return length
     return None
 
 
 class PlainSockets(RowSockets):
-    """One system call per packet."""
+    """Plain sockets use one system call per packet."""
 
     def __init__(self, packets: Bytes) -> None:
         super().__init__(packets)
@@ -287,20 +298,20 @@ class PlainSockets(RowSockets):
         self._row_of: dict[int, int] = {}
 
     def open(self, row: int, sock: socket.socket) -> None:
-        """Take over a bound socket."""
+        """Take over the bound socket of a row."""
         super().open(row, sock)
         self._row_of[sock.fileno()] = row
         self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def close(self, row: int) -> None:
-        """Close the row's socket."""
+        """Close the socket of a row."""
         descriptor = self._sockets[row].fileno()
         self._epoll.unregister(descriptor)
         del self._row_of[descriptor]
         super().close(row)
 
     def receive(self, datagrams: ReceivedDatagrams, *, round_number: int) -> int:
-        """Fill in one datagram of each row that has any; how many."""
+        """Store one datagram of each row that has any; return how many."""
         datagrams.sources.clear()
         if round_number == 0:
             self._skips_left = MAX_SKIPPED_IN_TICK
@@ -314,7 +325,7 @@ class PlainSockets(RowSockets):
             needs_source = not self._connected[row] or row in self._unfiltered
             length, source = self._receive_from(row, into[len(rows)])
             if source is None:
-                # Nothing but errors or strangers, or a broken checksum woke us for nothing.
+                # Only errors or unauthenticated datagrams were there, or a broken checksum woke us for nothing.
                 continue
             if needs_source:
                 datagrams.sources[len(rows)] = source
@@ -325,6 +336,6 @@ class PlainSockets(RowSockets):
         return len(rows)
 
     def send(self, rows: Numbers, sizes: Numbers) -> Numbers:
-        """Send the packets of these rows, so many bytes of each; the rows whose packet was taken."""
+        """Send `sizes[k]` bytes of the packet of each row `rows[k]`; return the rows whose packet was taken."""
         pairs = zip(rows.tolist(), sizes.tolist(), strict=True)
         return np.array([row for row, size in pairs if self._send_alone(row, size)], dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Rows and their ports: row r has RTP on `base + 2r` and RTCP on the odd port above it.
+"""Allocate rows and their ports: row r has RTP on `base + 2r` and RTCP on the odd port above it.
 
 Source: RFC 3550 §11 (even and odd).
 """
@@ -16,17 +16,18 @@ from holdfast.voice.media_process.errors import RowsFull
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 REST_S = 30.0
-"""How long a port is left alone after use: packets of the old call may still be on their way to it."""
+"""How long a port rests after use: packets of the old call may still be on their way to it."""
 LEAST_REST_S = 2.0
-"""How long when no other row is free: a BYE that is lost once has arrived, sent again. Source: RFC 3261 §17.1.2.2."""
+"""How long it rests when no other row is free: a BYE that was lost once has arrived by then. Source: RFC 3261
+§17.1.2.2."""
 
 _EXPEDITED_FORWARDING = 0xB8
-"""Source: RFC 4594 §4.1 (telephony service class: EF), RFC 2474 §3 (the field)."""
+"""The DSCP of telephone audio. Source: RFC 4594 §4.1 (telephony service class: EF), RFC 2474 §3 (the field)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortPair:
-    """A row with its two bound sockets."""
+    """A port pair is a row with its two bound sockets."""
 
     row: int
     port: int
@@ -35,10 +36,10 @@ class PortPair:
 
 
 class Ports:
-    """Which rows are free. The lowest free row is taken, so that the rows in use stay close together.
+    """Ports hold which rows are free. The lowest free row is taken, so that the rows in use stay close together.
 
     A call is better served on a port that rested a little than not at all: when no row has rested `rest_s`, the one
-    that has rested longest is taken.
+    that rested longest is taken.
     """
 
     def __init__(self, *, ip: str, base: int, rows: int, rest_s: float = REST_S) -> None:
@@ -52,9 +53,9 @@ class Ports:
         self._rest_s = rest_s
         self._free = list(range(rows))
         self._resting: deque[tuple[float, int]] = deque()
-        """Since when, and which, in that order."""
+        """The resting rows, each with the time of its release, oldest first."""
         self._occupied: set[int] = set()
-        """Rows whose ports another program held when they were last tried."""
+        """Rows whose ports another program occupied at the last try."""
 
     @property
     def last(self) -> int:
@@ -62,7 +63,7 @@ class Ports:
         return self.base + 2 * self.rows - 1
 
     def acquire(self, now: float) -> PortPair:
-        """Bind the ports of a free row. A row whose ports another program holds is passed over. Raises: RowsFull."""
+        """Bind the ports of a free row; skip rows whose ports another program occupies. Raises: RowsFull."""
         while self._resting and self._resting[0][0] + self._rest_s <= now:
             heapq.heappush(self._free, self._resting.popleft()[1])
         unbindable = []
@@ -79,7 +80,10 @@ class Ports:
         raise RowsFull(f"no row is free: {reason}")
 
     def has_free(self, now: float) -> bool:
-        """Whether a row could be taken now. Where only such are left whose ports others held, one of them is tried."""
+        """Return whether a row could be acquired now.
+
+        If only rows with occupied ports are left, one of them is tried.
+        """
         if any(row not in self._occupied for row in self._candidates(now)):
             return True
         row = self._next_row(now)
@@ -96,13 +100,13 @@ class Ports:
         return True
 
     def _candidates(self, now: float) -> Iterator[int]:
-        """The rows that could be tried now."""
+        """Return the rows that could be tried now."""
         rested_s = min(self._rest_s, LEAST_REST_S)
         rested = takewhile(lambda entry: entry[0] + rested_s <= now, self._resting)
         return chain(self._free, (row for _, row in rested))
 
     def release(self, row: int, now: float) -> None:
-        """The row's sockets are closed; it may be taken again after its rest."""
+        """Release a row whose sockets are closed; it can be acquired again after its rest."""
         self._resting.append((now, row))
 
     def _next_row(self, now: float) -> int | None:
