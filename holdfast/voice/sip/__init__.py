@@ -1,1 +1,1 @@
-"""Signalling: SIP as pure machines; bytes and time in, effects out."""
+"""SIP signalling as pure machines: bytes and time go in, effects come out."""

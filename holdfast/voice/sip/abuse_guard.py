@@ -1,8 +1,9 @@
-"""Closed doors: how often a stranger may ask, how often it may guess a password, and to whom nothing is answered.
+"""Limit what unauthenticated hosts may do: request rates, wrong passwords, and requests that get no answer.
 
-All of it is counted by host, since ports cost an attacker nothing; guesses by host and user first, since many phones
-may stand behind one address. The memory is bounded: of more than that the one that was silent longest is forgotten.
-Source: RFC 3261 §26.1.5 (denial of service), §26.3.2.4; RFC 5635 is left to the network.
+Everything is counted by host, because ports cost an attacker nothing; wrong passwords are counted by host and user
+first, because many phones may stand behind one address. The memory is bounded: when it is full, the host that was
+silent longest is removed.
+Source: RFC 3261 §26.1.5 (denial of service), §26.3.2.4. RFC 5635 is left to the network.
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ SCANNERS = (
     *("friendly-scanner", "friendly-request", "sipvicious", "sipcli", "sip-scan", "sipscan", "sipsak", "sippts"),
     *("sundayddr", "iwar", "sivus", "gulp", "smap", "pplsip", "vaxsipuseragent", "siparmyknife", "test agent"),
 )
-"""How programs that look for open servers call themselves, in lower case."""
+"""User-Agent texts of programs that look for open servers, in lower case."""
 
 REMEMBERED_S = 7200.0
-"""How long a line that proved itself is known at its host: two registrations of the longest kind."""
+"""A host stays known this long after a line authenticated there: two registrations of the longest kind."""
 
 MAX_NAME_CHARACTERS = 64
-"""Longer user names count as what they begin with. No line has one."""
+"""Longer user names are counted by their first characters. No line has a longer name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbuseLimits:
-    """What one host may do. Units: requests and guesses, at once (`…_burst`) and each second afterwards.
+    """Limits for one host.
 
-    Guesses at one user's password, and (`host_…`) at those of all users together.
+    Units: requests and guesses; `…_burst` at once, `…_per_s` in each second afterwards. `guesses_…` counts wrong
+    passwords of one user, `host_guesses_…` those of all users together.
     """
 
     requests_burst: float = 200.0
@@ -40,11 +42,14 @@ class AbuseLimits:
     host_guesses_burst: float = 100.0
     host_guesses_per_s: float = 1 / 3
     max_hosts: int = 10_000
-    """Hosts, and users at hosts, that are remembered, in each of our books."""
+    """The number of hosts, and of users at hosts, that each table remembers."""
 
 
 class HostBuckets:
-    """A token bucket for each host, or user at a host. Invariant: at most `most` buckets; one not there is full."""
+    """Token buckets, one for each host or user at a host.
+
+    Invariant: there are at most `max_hosts` buckets; a bucket that is missing is full.
+    """
 
     __slots__ = ("_buckets", "_burst", "_max_hosts", "_per_s")
 
@@ -53,25 +58,25 @@ class HostBuckets:
         self._per_s = per_s
         self._max_hosts = max_hosts
         self._buckets: dict[str, tuple[float, float]] = {}
-        """Host → tokens left, and when that was; the one that was silent longest first."""
+        """Host → tokens left and the time of that count; the host that was silent longest comes first."""
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def tokens(self, host: str, now: float) -> float:
-        """The tokens of a host."""
+        """Return the number of tokens that a host has now."""
         tokens, updated_at = self._buckets.get(host, (self._burst, now))
         return min(self._burst, tokens + max(0.0, now - updated_at) * self._per_s)
 
     def wait_s(self, host: str, now: float) -> float:
-        """After how long a host has a token. Units: seconds."""
+        """Return how long a host waits for its next token. Units: seconds."""
         lacks = 1.0 - self.tokens(host, now)
         if lacks <= 0.0:
             return 0.0
         return lacks / self._per_s if self._per_s else math.inf
 
     def consume(self, host: str, now: float) -> bool:
-        """Take a token, if there is one."""
+        """Take one token and return whether there was one."""
         tokens = self.tokens(host, now)
         self._buckets.pop(host, None)
         enough = tokens >= 1.0
@@ -82,7 +87,10 @@ class HostBuckets:
 
 
 class AbuseGuard:
-    """What is remembered of strangers. With `quiet` nothing is answered to those who have no business here."""
+    """The guard remembers hosts and users that send too much or authenticate wrongly.
+
+    With `quiet`, unknown hosts that do not register get no answer.
+    """
 
     __slots__ = ("_authenticated", "_guesses", "_host_guesses", "_known_hosts", "_limits", "_quiet", "_requests")
 
@@ -97,12 +105,12 @@ class AbuseGuard:
             burst=limits.host_guesses_burst, per_s=limits.host_guesses_per_s, max_hosts=limits.max_hosts
         )
         self._known_hosts: dict[str, float] = {}
-        """Hosts where somebody proved to be a line → when, the longest ago first."""
+        """Hosts from which a line authenticated → when; the longest ago comes first."""
         self._authenticated: dict[str, float] = {}
-        """Lines that proved themselves, at their hosts → when, the longest ago first."""
+        """Lines that authenticated, with their hosts → when; the longest ago comes first."""
 
     def rejection(self, received: Request | None, source: Address, now: float) -> str | None:
-        """Why a request that begins something is not even answered, or None. `received` None: it could not be read."""
+        """Return why a request outside all dialogs gets no answer, or None; an unreadable one is None."""
         if not self._requests.consume(source.host, now):
             return "too many requests"
         if not self._quiet:
@@ -114,10 +122,10 @@ class AbuseGuard:
         return "nobody we know"
 
     def may_authenticate(self, user: str, source: Address, now: float) -> bool:
-        """Whether this user's password is looked at from there.
+        """Return whether a password of this user from this host is checked.
 
-        It is not where too often it was wrong, or where too many passwords were; the latter hinders nobody who proved
-        his own there.
+        It is not checked after too many wrong passwords of this user, or of this host. The limit of the host does not
+        apply to a user who authenticated there before.
         """
         user_at_host = _user_at_host(user, source)
         if self._guesses.tokens(user_at_host, now) < 1.0:
@@ -125,9 +133,9 @@ class AbuseGuard:
         return self._host_guesses.tokens(source.host, now) >= 1.0 or _is_recent(self._authenticated, user_at_host, now)
 
     def record_failure(self, user: str, source: Address, now: float) -> tuple[PasswordWrong | LockedOut, ...]:
-        """A wrong password came from there: what is to be told of it, and which doors that consumed.
+        """Count a wrong password from this host and return the events to emit.
 
-        Behind a closed one nothing is counted and nothing told.
+        While the user or the host is locked out, nothing is counted and no event is emitted.
         """
         if not self.may_authenticate(user, source, now):
             return ()
@@ -146,7 +154,7 @@ class AbuseGuard:
         return tuple(events)
 
     def record_success(self, user: str, source: Address, now: float) -> None:
-        """Somebody there is this line of ours."""
+        """Record that a line authenticated from this host."""
         for record, name in ((self._known_hosts, source.host), (self._authenticated, _user_at_host(user, source))):
             record.pop(name, None)
             record[name] = now
@@ -155,7 +163,7 @@ class AbuseGuard:
 
 
 def _user_at_host(user: str, source: Address) -> str:
-    """Names a user at a host, in bounded space."""
+    """Return the name of a user at a host, in bounded space."""
     return f"{source.host} {user[:MAX_NAME_CHARACTERS]}"
 
 
@@ -165,6 +173,6 @@ def _is_recent(record: dict[str, float], name: str, now: float) -> bool:
 
 
 def is_scanner(received: Request) -> bool:
-    """Whether a request says itself that it comes from a scanner."""
+    """Return whether the User-Agent of a request is that of a scanner."""
     name = (received.first("User-Agent") or "").lower()
     return any(scanner in name for scanner in SCANNERS)

@@ -1,9 +1,9 @@
 """The SIP agent: one object that speaks SIP in bytes and effects.
 
-It holds the transactions, the sessions with their dialogs, and the registrar. It owns no socket, no clock and no
-dice: the shell hands it messages and timers that fired, with the time, and carries out the effects it returns.
-Every ask about a session that is over returns no effects: the event that said so is already out.
-Length: one method for each thing its owner may ask; what is done is in the modules of the sessions' states.
+It holds the transactions, the sessions with their dialogs, and the registrar. It owns no socket, no clock and no source
+of randomness: the shell hands it messages and expired timers together with the time, and carries out the effects that
+it returns. A call about a session that is over returns no effects: the event of its end was emitted before.
+Length: one method for each request of the owner; the work is done in the modules of `session/`.
 Source: RFC 3261, with RFC 3262, 3515, 4028, 6026, 3311, 3581, 6086, 8760.
 """
 
@@ -54,7 +54,7 @@ __all__ = ["AdmissionPolicy", "Agent", "AgentSettings", "AllowEveryCall", "Diges
 class Agent:
     """A SIP user agent and registrar as a pure machine.
 
-    `token` gives a new unguessable word (letters and digits) each time; `dice` a number in [0, 1).
+    `token` returns a new unguessable word (letters and digits) each time; `random` returns a number in [0, 1).
     """
 
     __slots__ = ("_registrations", "_stack", "_uas")
@@ -74,7 +74,7 @@ class Agent:
     # --- from the shell
 
     def receive(self, data: bytes, source: Address, now: float) -> list[Effect]:
-        """One message came in. Never raises, whatever is in it."""
+        """Handle one message that arrived. It never raises, whatever the message holds."""
         stack = self._begin_turn(now)
         if not data.strip(b"\r\n\0"):
             return stack.drain()
@@ -94,7 +94,7 @@ class Agent:
         return stack.drain()
 
     def receive_unframed(self, head: bytes, source: Address, status: int, reason: str, now: float) -> list[Effect]:
-        """A message came over a connection whose end nobody knows: say so, if that can be. The shell then closes."""
+        """Answer a stream message whose end is unknown, if it can be answered. The shell then closes the connection."""
         stack = self._begin_turn(now)
         try:
             stack.send(malformed_from_head(head, status, reason).encode(stack.token()), source, None, repeated=False)
@@ -103,10 +103,11 @@ class Agent:
         return stack.drain()
 
     def handle_disconnect(self, address: Address, now: float) -> list[Effect]:
-        """A connection ended, or could not be had.
+        """Handle the end of a connection, or that it could not be opened.
 
-        Contacts registered over it go. Requests that nothing answered yet end as after 503, which here is no sign of
-        life; what is under way goes on over a new connection. Source: RFC 3261 §8.1.3.1, §18.2.2, §18.4; RFC 5626 §5.3.
+        Contacts registered over it are removed. Unanswered requests end as after a 503, which here is no sign of life;
+        everything else goes on over a new connection.
+        Source: RFC 3261 §8.1.3.1, §18.2.2, §18.4; RFC 5626 §5.3.
         """
         stack = self._begin_turn(now)
         self._uas.handle_disconnect(address)
@@ -117,11 +118,11 @@ class Agent:
         return stack.drain()
 
     def begin_shutdown(self) -> None:
-        """We are going: from now on calls in are refused with 503 and Retry-After, and calls that are on go on."""
+        """Refuse new calls from now on with 503 and Retry-After; calls in progress go on."""
         self._uas.begin_shutdown()
 
     def needs_connection(self, address: Address, now: float) -> bool:
-        """Whether the connection to this address is worth keeping: something is under way, or a contact, or ours."""
+        """Return whether a transaction, a session or a registration uses the connection to this address."""
         stack = self._stack
         return (
             any(known.peer == address for known in stack.transactions.values())
@@ -131,7 +132,7 @@ class Agent:
         )
 
     def fire(self, timer: TimerToken, now: float) -> list[Effect]:
-        """A timer fired. One that was stopped or replaced in the meantime does nothing."""
+        """Handle a timer that fired. A timer that was stopped or replaced in the meantime does nothing."""
         stack = self._begin_turn(now)
         if timer not in stack.running_timers:
             return []
@@ -163,9 +164,9 @@ class Agent:
     ) -> list[Effect]:
         """Call a SIP URI. Without `sdp` the peer is asked for an offer (see `Accepted`).
 
-        The request goes to `next_hop`, else to the host and port of `target`, which must then be numeric. `caller`
+        The request is sent to `next_hop`, else to the host and port of `target`, which must then be numeric. `caller`
         is the user part of From, or a whole SIP URI.
-        Raises: UriUnreadable when the target is no SIP URI or leads to no numeric host.
+        Raises: UriUnreadable when the target is not a SIP URI or leads to no numeric host.
         """
         stack = self._begin_turn(now)
         invite_client.invite(
@@ -182,7 +183,7 @@ class Agent:
         return stack.drain()
 
     def acknowledge(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:
-        """Send ACK with our answer to the offer that came in a 2xx."""
+        """Send ACK with our answer to the offer of a 2xx."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None and found.ack_due is not None and found.state is SessionState.RUNNING:
@@ -192,7 +193,7 @@ class Agent:
         return stack.drain()
 
     def cancel(self, session: SessionId, *, now: float) -> list[Effect]:
-        """Give up a call that is not answered yet: ends in `Refused`. A 200 that crosses is acknowledged and ended."""
+        """Cancel a call that is not answered yet; it ends in `Refused`. A 200 that crosses it is ended by BYE."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None and found.state is SessionState.CALLING:
@@ -210,7 +211,7 @@ class Agent:
         sdp: bytes | None = None,
         acknowledged: bool = False,
     ) -> list[Effect]:
-        """Send a provisional response; `acknowledged`: one that the caller acknowledges, if it can."""
+        """Send a provisional response; with `acknowledged` the caller acknowledges it, if it supports that."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None and found.state is SessionState.CALLED:
@@ -218,10 +219,10 @@ class Agent:
         return stack.drain()
 
     def accept(self, session: SessionId, sdp: bytes | None, *, now: float, headers: Headers = ()) -> list[Effect]:
-        """Answer with 200, repeated until acknowledged: ends in `Confirmed` or `Ended`.
+        """Answer with 200, repeated until acknowledged; it ends in `Confirmed` or `Ended`.
 
-        `sdp` is the answer, or our offer when the INVITE had none; None when that went with a provisional response:
-        it is said again if that was not acknowledged.
+        `sdp` is the answer, or our offer when the INVITE had none. It is None when a provisional response held it; it
+        is sent again if that response was not acknowledged.
         """
         stack = self._begin_turn(now)
         found = stack.live(session)
@@ -265,11 +266,11 @@ class Agent:
     def reoffer(
         self, session: SessionId, sdp: bytes | None, *, now: float, method: Literal["INVITE", "UPDATE"] = "INVITE"
     ) -> list[Effect]:
-        """Change the session by re-INVITE, or by UPDATE when there is an offer in it.
+        """Change the session by re-INVITE, or by UPDATE when it holds an offer.
 
-        One at a time: a later ask waits, and the latest replaces those waiting. Before the answer only an UPDATE can
-        be sent, once both sides have described themselves in messages that were acknowledged; any other ask ends in
-        `ReofferRefused` with 491 at once.
+        One change is sent at a time: a later one waits, and the latest replaces an earlier waiting one. Before the
+        answer only an UPDATE can be sent, after both sides have sent their descriptions in messages that were
+        acknowledged; any other change ends in `ReofferRefused` with 491 at once.
         """
         stack = self._begin_turn(now)
         found = stack.live(session)
@@ -288,7 +289,7 @@ class Agent:
         return stack.drain()
 
     def refuse_reoffer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
-        """Refuse the `Reoffered` of this session; it goes on as it was."""
+        """Refuse the `Reoffered` of this session; the session goes on unchanged."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None:
@@ -296,7 +297,7 @@ class Agent:
         return stack.drain()
 
     def send_digit(self, session: SessionId, digit: str, *, now: float, duration_ms: int = 160) -> list[Effect]:
-        """Tell the peer of a key by INFO (application/dtmf-relay)."""
+        """Send a digit to the peer by INFO (application/dtmf-relay)."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None and found.state is SessionState.RUNNING:
@@ -304,7 +305,7 @@ class Agent:
         return stack.drain()
 
     def record_audio(self, session: SessionId, *, now: float) -> None:
-        """The peer's sound is heard: it is there, though it may not answer when it is asked."""
+        """Record that the peer's audio arrives: the peer is reachable even if it answers no requests."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None:
@@ -319,7 +320,7 @@ class Agent:
         return stack.drain()
 
     def answer_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
-        """Answer the `Referred` of this session: 202, whose outcome is told by `notify_refer`, or a refusal."""
+        """Answer the `Referred` of this session: 202, after which `notify_refer` reports the outcome, or a refusal."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None:
@@ -327,7 +328,7 @@ class Agent:
         return stack.drain()
 
     def notify_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
-        """Tell the peer how the call fares that it asked for; a final status is the last."""
+        """Notify the peer of the progress of the call that it asked for; a final status is the last."""
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None:
@@ -348,9 +349,9 @@ class Agent:
         expires_s: int = 600,
         keep_trying: bool = False,
     ) -> list[Effect]:
-        """Register our contact under `user` and keep it registered, until `unregister`.
+        """Register our contact under `user` and keep it registered until `unregister`.
 
-        With `insists` a failure is not the end: it is tried again, after a wait that grows.
+        With `keep_trying` a failed registration is tried again, after a wait that grows.
         """
         stack = self._begin_turn(now)
         self._registrations[registration_name] = register_client.begin(
@@ -366,7 +367,7 @@ class Agent:
         return stack.drain()
 
     def unregister(self, registration_name: str, *, now: float) -> list[Effect]:
-        """Remove our contact there: ends in `Unregistered` or `RegistrationFailed`."""
+        """Remove our contact there; it ends in `Unregistered` or `RegistrationFailed`."""
         stack = self._begin_turn(now)
         known = self._registrations.get(registration_name)
         if known is not None:
@@ -375,7 +376,7 @@ class Agent:
         return stack.drain()
 
     def options(self, ping: str, target: str, *, now: float, next_hop: Address | None = None) -> list[Effect]:
-        """Ask whether a peer is alive: ends in `OptionsAnswered`.
+        """Send OPTIONS to learn whether a peer is alive; it ends in `OptionsAnswered`.
 
         Raises: UriUnreadable.
         """
@@ -386,20 +387,20 @@ class Agent:
     # --- what is known
 
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
-        """The contacts a line has registered, most preferred first: URI to call, address to send to."""
+        """Return the contacts of a line, most preferred first: the URI to call and the address to send to."""
         return self._uas.contacts(user, now)
 
     def restorable_contacts(self, user: str) -> Bindings:
-        """The contacts of a line that outlive a restart of ours, for `remember`."""
+        """Return the contacts of a line that survive our restart, for `restore_contacts`."""
         return self._uas.restorable_contacts(user)
 
     def restore_contacts(self, user: str, contacts: Bindings, now: float) -> None:
-        """A line had these contacts before we were restarted."""
+        """Restore the contacts that a line had before our restart."""
         self._begin_turn(now)
         self._uas.restore_contacts(user, contacts)
 
     def origin(self, session: SessionId, *, fork: str = "") -> str | None:
-        """The host that a peer's own signalling comes from; of a call out that is not answered, that of a fork's."""
+        """Return the host of the peer's own signalling; before the answer of an outbound call, that of a fork."""
         found = self._stack.sessions.get(session)
         if found is None:
             return None
@@ -408,30 +409,30 @@ class Agent:
         return found.peer.host if dialog is None else dialog.origin
 
     def contact_origin(self, uri: str, now: float) -> str | None:
-        """The host at which a contact is, as a trusted proxy by which it registered says; None without one."""
+        """Return the host of a contact behind a trusted proxy, as the proxy reported it; None without a proxy."""
         return self._uas.contact_origin(uri, now)
 
     def has_no_response(self, session: SessionId) -> bool:
-        """Whether a call out has had no response yet, not even 100."""
+        """Return whether an outbound call has had no response yet, not even 100."""
         found = self._stack.live(session)
         if found is None or found.state is not SessionState.CALLING:
             return False
         return not found.has_provisional and found.invite.cseq == 1
 
     def sessions(self) -> tuple[SessionId, ...]:
-        """The sessions that live."""
+        """Return the sessions that are not over."""
         return tuple(id for id, found in self._stack.sessions.items() if found.state is not SessionState.OVER)
 
     def is_idle(self) -> bool:
-        """Whether no session lives."""
+        """Return whether all sessions are over."""
         return all(found.state is SessionState.OVER for found in self._stack.sessions.values())
 
     def transactions(self) -> int:
-        """How many transactions are remembered; 0 some time after the last message."""
+        """Return the number of transactions; it falls to 0 some time after the last message."""
         return len(self._stack.transactions)
 
     def timers(self) -> int:
-        """How many timers run."""
+        """Return the number of running timers."""
         return len(self._stack.running_timers)
 
     # --- responses and timers

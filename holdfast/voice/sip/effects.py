@@ -1,9 +1,9 @@
-"""What the SIP agent wants done, and what it tells its owner.
+"""Effects and events of the SIP agent.
 
-An `Effect` is either work for the shell (send a message, start or stop a timer) or an `Event`: news for whoever
-owns the session. The shell carries effects out in the order given. Point of view: *local* is this agent,
-*peer* the far end; *in* is from the peer to us.
-Length: every effect and every event there is, one class each.
+An `Effect` is either work for the shell (send a message, start or stop a timer) or an `Event` for the owner of the
+session. The owner is the program part that places and answers calls. The shell carries out effects in their order.
+Point of view: *local* is this agent, *peer* the far end; *in* is from the peer to us.
+Length: one class for each effect and each event.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from enum import Enum
 from typing import Literal, NamedTuple, NewType
 
 Transport = Literal["UDP", "TCP", "TLS"]
-"""How messages travel, in the words of Via."""
+"""The transport of a message, spelled as in Via."""
 
 RELIABLE: frozenset[Transport] = frozenset({"TCP", "TLS"})
-"""Transports that deliver by themselves: nothing is repeated over them. Source: RFC 3261 §17."""
+"""Transports that deliver by themselves: no message is repeated over them. Source: RFC 3261 §17."""
 
 
 class Address(NamedTuple):
-    """A far end of SIP: a numeric host (IPv4, or IPv6 without brackets), a port in 1..65535, and the way there.
+    """The address of a peer: a numeric host (IPv4, or IPv6 without brackets), a port in 1..65535 and a transport.
 
-    With TCP and TLS it names the connection to that far end, whichever side opened it.
+    With TCP and TLS it names the connection to that peer, whichever side opened it.
     """
 
     host: str
@@ -31,16 +31,18 @@ class Address(NamedTuple):
 
     @property
     def reliable(self) -> bool:
-        """Whether what is sent there needs no repetition."""
+        """Whether messages sent there need no repetition."""
         return self.transport in RELIABLE
 
 
 SessionId = NewType("SessionId", str)
-"""Names one INVITE and all that comes of it, on this side. For a call out its owner chooses it, for a call in the
-agent does; it never appears on the wire."""
+"""The name of one INVITE and its session on this side.
+
+The owner chooses it for an outbound call, the agent for an inbound one; it never appears on the wire.
+"""
 
 TimerToken = NewType("TimerToken", str)
-"""Names a timer. Starting one that runs replaces it; stopping one that does not run does nothing."""
+"""The name of a timer. Starting a running timer replaces it; stopping a timer that does not run does nothing."""
 
 Headers = tuple[tuple[str, str], ...]
 """Header fields in wire order: name, value."""
@@ -51,10 +53,10 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage:
-    """Send these bytes there, over the connection that is open, else over a new one.
+    """Send these bytes there, over the open connection, else over a new one.
 
-    A datagram that cannot be sent is lost, and the machines repeat what matters. A connection that cannot be had, or
-    that ends, is told to `Agent.disconnected`.
+    A datagram that cannot be sent is lost, and the transactions repeat what matters. When a connection cannot be
+    opened, or ends, the shell calls `Agent.handle_disconnect`.
     """
 
     data: bytes
@@ -63,7 +65,7 @@ class SendMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTimer:
-    """After `after_s` seconds give `token` back by `Agent.fire`."""
+    """Call `Agent.fire` with `token` after `after_s` seconds."""
 
     token: TimerToken
     after_s: float
@@ -71,7 +73,7 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopTimer:
-    """Forget the timer."""
+    """Discard the timer."""
 
     token: TimerToken
 
@@ -80,18 +82,18 @@ class StopTimer:
 
 
 class EndCause(Enum):
-    """Why a session that was not refused is over."""
+    """The reason why a session that was not refused is over."""
 
     HUNG_UP = "hung up"
     """The peer sent BYE."""
     WE_HUNG_UP = "we hung up"
-    """Our BYE was answered, or nobody was there to answer it."""
+    """Our BYE was answered, or timed out."""
     CANCELLED = "cancelled"
-    """The peer gave up (CANCEL) before we answered."""
+    """The peer cancelled (CANCEL) before we answered."""
     EXPIRED = "expired"
     """We left an INVITE without a final response for too long; the agent refused it."""
     WE_REFUSED = "we refused"
-    """We refused an INVITE of the peer's (`refuse`, or `bye` before `accept`)."""
+    """We refused an INVITE of the peer (`refuse`, or `bye` before `accept`)."""
     NO_ACK = "no ack"
     """Our 200 was never acknowledged; the agent has sent BYE."""
     LOST = "lost"
@@ -102,18 +104,18 @@ class EndCause(Enum):
 class Invited:
     """A peer calls us. The agent has sent 100; the owner answers with `ring`, `accept` or `refuse`.
 
-    `user` is the line that authenticated, or None when the policy lets this source call without.
-    `sdp` is the offer, or None when the peer wants ours in the 200.
+    `user` is the line that authenticated, or None when the policy lets this source call unauthenticated.
+    `sdp` is the offer, or None when the peer wants our offer in the 200.
     """
 
     session: SessionId
     source: Address
     target: str
-    """The Request-URI as it came; a `tel:` URI as a SIP URI at our address."""
+    """The Request-URI as it arrived; a `tel:` URI as a SIP URI at our address."""
     called: str
-    """User part of the Request-URI, percent-decoded; of a number without its parameters; "" when there is none."""
+    """The user part of the Request-URI, percent-decoded, a number without its parameters; "" when there is none."""
     caller: str
-    """The same of From."""
+    """The same for From."""
     caller_host: str
     caller_name: str
     user: str | None
@@ -126,23 +128,23 @@ class Invited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """The called phone answered provisionally (180, 181, 182, 183). `sdp` is that of early media."""
+    """The callee answered provisionally (180, 181, 182, 183). `sdp` describes early media."""
 
     session: SessionId
     status: int
     reason: str
     sdp: bytes | None
     fork: str = ""
-    """Which phone behind the target it is of (its To tag)."""
+    """The To tag of the phone that answered: one target may have several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The called phone answered with 2xx. At most once per session.
+    """The callee answered with 2xx. It is emitted at most once per session.
 
-    When our INVITE had an offer, `sdp` is the answer (it may be missing: then the answer was that of the last
-    `Progressed`) and ACK is sent. When it had none, `offer_to_answer` is true, `sdp` is the peer's offer, and the
-    owner must `acknowledge` with an answer.
+    When our INVITE had an offer, `sdp` is the answer and ACK is sent; None means that the last `Progressed` held the
+    answer. When our INVITE had no offer, `offer_to_answer` is true, `sdp` is the peer's offer, and the owner must
+    `acknowledge` it with an answer.
     """
 
     session: SessionId
@@ -150,13 +152,15 @@ class Accepted:
     offer_to_answer: bool
     headers: Headers
     fork: str = ""
-    """Which of the phones of `Progressed` it is."""
+    """The To tag of the phone that answered, as in `Progressed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Our INVITE came to nothing; the session is over. `status` is the final one: the peer's, 408 when nobody
-    answered, 487 when we cancelled."""
+    """Our INVITE was refused and the session is over.
+
+    `status` is the final one: that of the peer, 408 after a timeout, 487 after our CANCEL.
+    """
 
     session: SessionId
     status: int
@@ -168,7 +172,7 @@ class Refused:
 class Confirmed:
     """The peer acknowledged our 200, of the INVITE or of a re-INVITE.
 
-    `offered` is whether our 200 held an offer; `sdp` is then its answer, or None when it forgot it.
+    `offered` says whether our 200 held an offer; `sdp` is then its answer, or None when the ACK has none.
     """
 
     session: SessionId
@@ -178,35 +182,35 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The session is over, said exactly once for each that was neither `Refused` nor is alive."""
+    """The session is over. It is emitted exactly once per session that was not `Refused`."""
 
     session: SessionId
     cause: EndCause
     status: int
-    """The status that goes with it: 200 after BYE, 487 after CANCEL, 408 or 481 when lost, else our refusal's."""
+    """The status of the end: 200 after BYE, 487 after CANCEL, 408 or 481 when lost, else that of our refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffered:
-    """The peer changes the session by re-INVITE, UPDATE or PRACK; answer with `answer_reoffer` or `refuse_reoffer`.
+    """The peer changes the session by re-INVITE, UPDATE or PRACK; answer by `answer_reoffer` or `refuse_reoffer`.
 
-    `sdp` is None in an offerless re-INVITE: then what the owner gives `answer_reoffer` is an offer of ours and the
-    answer comes with `Confirmed`. (An UPDATE without SDP is answered by the agent.) An UPDATE may come before the
-    answer, once both sides have described themselves, and so may an offer in a PRACK.
+    `sdp` is None in an offerless re-INVITE: the owner then passes our offer to `answer_reoffer`, and the answer arrives
+    with `Confirmed`. (The agent itself answers an UPDATE without SDP.) An UPDATE or a PRACK with an offer may arrive
+    before the answer, once both sides have sent their descriptions.
     """
 
     session: SessionId
     method: Literal["INVITE", "UPDATE", "PRACK"]
     sdp: bytes | None
     fork: str = ""
-    """Of a call out that is not answered yet: which of the phones of `Progressed` it is."""
+    """The To tag of the phone, as in `Progressed`, while an outbound call is not answered yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisionalAcknowledged:
     """The peer acknowledged the provisional response that held our offer. `sdp` is its answer.
 
-    After it, `accept` has nothing to describe.
+    After it, `accept` needs no description.
     """
 
     session: SessionId
@@ -215,22 +219,24 @@ class ProvisionalAcknowledged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshDue:
-    """The session timer wants a refresh, and the peer takes no UPDATE: `reoffer` what is wished anyway."""
+    """The session timer needs a refresh by re-INVITE, as the peer takes no UPDATE: call `reoffer`."""
 
     session: SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferWithdrawn:
-    """The peer cancelled its re-INVITE, or we left it unanswered too long; the session goes on as it was."""
+    """The peer cancelled its re-INVITE, or we left it unanswered too long; the session goes on unchanged."""
 
     session: SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferAnswered:
-    """The peer answered our `reoffer`. `sdp` is its answer, or, when ours had none, its offer that the owner must
-    `acknowledge`."""
+    """The peer answered our `reoffer`.
+
+    `sdp` is its answer; when our request had no offer, it is the peer's offer, which the owner must `acknowledge`.
+    """
 
     session: SessionId
     sdp: bytes | None
@@ -239,9 +245,9 @@ class ReofferAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferRefused:
-    """The peer did not agree to our `reoffer`; the session goes on as it was.
+    """The peer refused our `reoffer`; the session goes on unchanged.
 
-    A 491 is only reported as such when it came again each time the change was asked anew.
+    A 491 is reported only after all retries were answered 491.
     """
 
     session: SessionId
@@ -251,10 +257,10 @@ class ReofferRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferPostponed:
-    """Our `reoffer` met a change of the peer's (491): its offer is over, and the peer's is taken first.
+    """Our `reoffer` met a change of the peer (491): our offer is withdrawn, and the peer's change goes first.
 
-    `ReofferDue` follows, unless another `reoffer` was asked in the meantime, which is sent in its place. A change
-    without a description is sent again by the agent, and nothing of it is told.
+    `ReofferDue` follows, unless the owner called `reoffer` in the meantime, which is then sent instead. The agent
+    itself repeats a change without a description, without an event.
     Source: RFC 3261 §14.1.
     """
 
@@ -263,7 +269,7 @@ class ReofferPostponed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferDue:
-    """The wait after a `ReofferPutOff` is over: `reoffer` by this method what is wished now."""
+    """The wait after a `ReofferPostponed` is over: call `reoffer` by this method with the current description."""
 
     session: SessionId
     method: Literal["INVITE", "UPDATE"]
@@ -271,7 +277,7 @@ class ReofferDue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitSignalled:
-    """The peer pressed a key and told us by INFO (application/dtmf-relay or application/dtmf)."""
+    """The peer sent a digit by INFO (application/dtmf-relay or application/dtmf)."""
 
     session: SessionId
     digit: str
@@ -280,7 +286,7 @@ class DigitSignalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferralAnswered:
-    """The peer answered our REFER: 2xx says that it will try, anything else that it will not."""
+    """The peer answered our REFER: 2xx means that it will try, any other status that it will not."""
 
     session: SessionId
     status: int
@@ -288,10 +294,11 @@ class ReferralAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referral:
-    """The peer tells how the call fares that our REFER asked it for. Source: RFC 3515 §2.4.5.
+    """The peer reported the progress of the call that our REFER asked for. Source: RFC 3515 §2.4.5.
 
-    `status` is the last SIP status of that call, 0 when the peer does not say. After `is_over` no more comes.
-    Units: `lasts_s`, how long the peer says it goes on telling.
+    `status` is the last SIP status of that call, 0 when the peer does not say. After `is_over` there are no more
+    reports.
+    Units: `expires_s`, how long the peer says that it will report.
     """
 
     session: SessionId
@@ -302,7 +309,7 @@ class Referral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referred:
-    """The peer asks us to call somebody else; answer with `answer_refer`. `target` is Refer-To as it came."""
+    """The peer asks us to call another party; answer by `answer_refer`. `target` is Refer-To as it arrived."""
 
     session: SessionId
     target: str
@@ -310,9 +317,9 @@ class Referred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSeen:
-    """One SIP message of this session went over the wire: material for a ladder diagram.
+    """One SIP message of this session was sent or received: material for a ladder diagram.
 
-    `again` marks a repetition of one seen before.
+    `repeated` marks a repetition of an earlier message.
     """
 
     session: SessionId
@@ -337,8 +344,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationFailed:
-    """Our REGISTER was refused (408 when nobody answered). Units: the agent tries again after `again_s` seconds, if
-    it was told to insist."""
+    """Our REGISTER was refused (408 after a timeout).
+
+    Units: `retry_in_s`, seconds until the agent tries again; None when it does not.
+    """
 
     registration: str
     status: int
@@ -348,14 +357,14 @@ class RegistrationFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unregistered:
-    """Our contact was removed, as asked."""
+    """Our contact was removed, as requested."""
 
     registration: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactsChanged:
-    """A line registered, refreshed or removed contacts with us. `contacts` are those it has now."""
+    """A line registered, refreshed or removed contacts with us. `contacts` are its contacts now."""
 
     user: str
     contacts: tuple[str, ...]
@@ -363,7 +372,7 @@ class ContactsChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionsAnswered:
-    """Our OPTIONS got its final response. `status` is 408 when nobody answered."""
+    """Our OPTIONS got its final response. `status` is 408 after a timeout."""
 
     ping: str
     status: int
@@ -371,7 +380,7 @@ class OptionsAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordWrong:
-    """A wrong password of a user's, or a user we do not have, came from a host, which may try again."""
+    """A host sent a wrong password, or an unknown user; it may try again."""
 
     source: Address
     user: str
@@ -379,19 +388,20 @@ class PasswordWrong:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedOut:
-    """Too many wrong passwords of a user's came from a host: until `again_s` have passed none of his from there is
-    looked at. Said when the door closes.
+    """A host sent too many wrong passwords of one user, who cannot authenticate from there for `retry_in_s` seconds.
+
+    It is emitted when the lock-out begins.
     """
 
     source: Address
     user: str | None
-    """None: they were of too many users; none is looked at but of those who proved theirs there."""
+    """None: the wrong passwords were of too many users; only users who authenticated there before are checked."""
     retry_in_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDropped:
-    """A message that could not be answered was ignored. For the log, at a bounded rate."""
+    """A message that could not be answered was ignored. The shell logs it at a bounded rate."""
 
     source: Address
     reason: str
@@ -416,7 +426,7 @@ SessionEvent = (
     | Referral
     | Referred
 )
-"""What happens within one session."""
+"""An event of one session."""
 Event = (
     Invited
     | SessionEvent

@@ -1,4 +1,4 @@
-"""What a far end can get wrong in signalling, each with the SIP status that answers it."""
+"""Signalling errors of a peer, each with the SIP status that answers it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from holdfast.voice.model.errors import AskedWrong, PeerWrong
 
 
 class SipMessageUnreadable(PeerWrong):
-    """The bytes are no SIP message."""
+    """The bytes are not a SIP message."""
 
     sip = 400
 
 
 class UriUnreadable(AskedWrong):
-    """A SIP URI was wanted, and this is none, or it leads to no numeric host."""
+    """The text is not a SIP URI, or it leads to no numeric host."""
 
     code = 13243
     sip = 400
 
 
 class SdpUnreadable(PeerWrong):
-    """The body is no session description, or says something impossible."""
+    """The body is not a session description, or holds impossible values."""
 
     sip = 400
 
 
 class NotAcceptableHere(PeerWrong):
-    """The description can be read, and nothing in it can be done: no audio, no codec of ours, no address."""
+    """The description is readable, but has no audio, no common codec or no address."""
 
     sip = 488
 
 
 class OfferOutOfOrder(AskedWrong):
-    """An offer or answer that cannot be made now: one is outstanding, or none is."""
+    """An offer while one is outstanding, or an answer without an offer."""
 
     sip = 491

@@ -1,6 +1,6 @@
-"""Whether a request that could be read makes sense, before anything is begun for it.
+"""Check a readable request before a transaction or a session is begun for it.
 
-Source: RFC 3261 §8.2; RFC 4475 for what strangers send.
+Source: RFC 3261 §8.2; RFC 4475 for torture messages.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ KNOWN_METHODS = frozenset(
         *("MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"),
     }
 )
-"""Methods that have a registration with IANA: one we do not do gets 405, a name not listed 501."""
+"""Methods registered with IANA: an unsupported one of them gets 405, any other name 501."""
 
 SUPPORTED_EXTENSIONS = frozenset({"100rel", "timer"})
-"""Option tags a peer may require of us. Source: RFC 3261 §8.2.2.3."""
+"""Option tags that a peer may require of us. Source: RFC 3261 §8.2.2.3."""
 SUPPORTED = ("Supported", ", ".join(sorted(SUPPORTED_EXTENSIONS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRejection:
-    """Why a request is refused: the status, and the headers that go with it."""
+    """The status and headers with which a request is refused."""
 
     status: int
     reason: str | None = None
@@ -38,10 +38,11 @@ class RequestRejection:
 
 
 def find_rejection(received: Request, *, in_call: bool = False) -> RequestRejection | None:
-    """What is wrong with a request, or None. ACK is never objected to: it has no response.
+    """Return why a request is refused, or None. ACK is never refused: it has no response.
 
-    `in_call`: it is one of a call that we know, and found by its tags, whatever Request-URI its sender made up.
-    Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 wants, is taken: the peer is where it was.
+    `in_call`: the request belongs to a known call by its tags; its Request-URI is then not checked.
+    Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 requires, is accepted: the peer's target
+    stays.
     Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
     """
     wrong = _inconsistency(received)
@@ -64,7 +65,7 @@ def find_rejection(received: Request, *, in_call: bool = False) -> RequestReject
 
 
 def _request_uri_rejection(uri: str) -> RequestRejection | None:
-    """What is wrong with the Request-URI of a request that begins something. Source: RFC 3261 §8.2.2.1."""
+    """Return why the Request-URI of an initial request is refused, or None. Source: RFC 3261 §8.2.2.1."""
     scheme = scheme_of(uri)
     if scheme is not None and scheme not in ("sip", "sips", "tel"):
         return RequestRejection(status=416)

@@ -1,4 +1,4 @@
-"""What an agent is told at its making, and whom it asks who may do what."""
+"""Settings of a SIP agent, and the policy that it asks about each initial request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from holdfast.voice.sip.message.digest import ALGORITHMS, REALM, Ha1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
-    """The agent's own constants.
+    """The constants of one agent.
 
-    `address` is where peers reach us: it goes into Via and Contact; `others` are the same for further transports.
+    `address` is where peers reach us: it appears in Via and Contact; `others` are the same for further transports.
     `secret` keys the nonces of our challenges.
     """
 
@@ -24,69 +24,69 @@ class AgentSettings:
     contact_user: str = "holdfast"
     realm: str = REALM
     algorithms: tuple[str, ...] = ALGORITHMS
-    """What our challenges offer, most wanted first. Credentials of any algorithm we know are checked."""
+    """Algorithms that our challenges offer, most preferred first. Credentials of any known algorithm are checked."""
     max_sessions: int = 4000
     max_transactions: int = 20_000
     answer_within_s: float = 300.0
-    """An INVITE of a peer's that we leave without a final response for this long is refused with 480."""
+    """An inbound INVITE without a final response for this long is refused with 480."""
     max_contacts: int = 10
-    """Contacts of one line. Source: Twilio, SIP registration limits."""
+    """The most contacts of one line. Source: Twilio, SIP registration limits."""
     others: tuple[Address, ...] = ()
     limits: AbuseLimits = field(default_factory=AbuseLimits)
     quiet: bool = False
-    """Whether scanners, and strangers that do not register, get no answer at all."""
+    """Whether scanners, and unauthenticated hosts that do not register, get no answer at all."""
     session_expires_s: int = 1800
-    """The session timer we ask for, and the longest we agree to; 0: none. Source: RFC 4028 §4 (half an hour)."""
+    """The session timer we ask for, and the longest we accept; 0: none. Source: RFC 4028 §4 (half an hour)."""
     keepalive_s: float = 0.0
-    """A running call of whose peer nothing was heard for so long is asked by OPTIONS; 0: never."""
+    """After this long without a message of the peer in a running call, the agent sends OPTIONS; 0: never."""
 
     def speaks(self, transport: Transport) -> bool:
-        """Whether we have an address for this transport."""
+        """Return whether we have an address for this transport."""
         return any(ours.transport == transport for ours in (self.address, *self.others))
 
     def reached_by(self, transport: Transport) -> Address:
-        """Where peers reach us by this transport; our first address when we do not await it there."""
+        """Return the address at which peers reach us by this transport; else our first address with that transport."""
         found = (ours for ours in (self.address, *self.others) if ours.transport == transport)
         return next(found, self.address._replace(transport=transport))
 
 
 class AdmissionPolicy(Protocol):
-    """Who may do what, asked for each request that begins something."""
+    """The policy decides who may do what, for each initial request."""
 
     def ha1_of(self, user: str) -> Ha1 | None:
-        """What proves a line, in the realm of our challenges; None when there is no such line."""
+        """Return the HA1 of a line, in the realm of our challenges; None for an unknown line."""
         ...
 
     def may_call_unauthenticated(self, source: Address) -> bool:
-        """Whether this source may call without being a line."""
+        """Return whether this source may call unauthenticated."""
         ...
 
     def is_registrar(self) -> bool:
-        """Whether lines may register here at all."""
+        """Return whether lines may register here."""
         ...
 
     def is_trusted_proxy(self, host: str) -> bool:
-        """Whether this numeric host is believed when its Via says whose request it passes on."""
+        """Return whether the Via fields of this numeric host are trusted about the origin of a request."""
         ...
 
 
 class AllowEveryCall:
-    """The policy of a plain phone: it takes every call and has no lines, so it is nobody's registrar."""
+    """The policy of a plain phone: it accepts every call and has no lines, so it is no registrar."""
 
     __slots__ = ()
 
     def ha1_of(self, user: str) -> Ha1 | None:
-        """No lines."""
+        """Return None: there are no lines."""
         return None
 
     def may_call_unauthenticated(self, source: Address) -> bool:
-        """Everybody may."""
+        """Return True."""
         return True
 
     def is_registrar(self) -> bool:
-        """It is not."""
+        """Return False."""
         return False
 
     def is_trusted_proxy(self, host: str) -> bool:
-        """No proxy is known."""
+        """Return False."""
         return False

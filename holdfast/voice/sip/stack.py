@@ -1,7 +1,7 @@
-"""The workbench the parts of an agent share: transactions, sessions, running timers, and the effects of this turn.
+"""The state that the parts of an agent share: transactions, sessions, running timers and the effects of this turn.
 
-Invariant: a timer token is in `running` from its start until it fires or is stopped; one that fires and is not there
-is stale and does nothing.
+Invariant: a timer token is in `running_timers` from its start until it fires or is stopped; one that fires and is
+missing there is stale and does nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from holdfast.voice.sip.transaction.machines import (
 
 ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY")
 MAX_TRIES = 2
-"""Answers to challenges of a realm for one request: the first, and one more when the nonce was stale."""
+"""Answers to challenges of one realm per request: the first, and one more after a stale nonce."""
 
 SESSION_TIMERS = (
     "again",
@@ -80,7 +80,7 @@ _CSEQ_LINE = re.compile(rb"^CSeq\s*:\s*([^\r\n]{1,40})", re.IGNORECASE | re.MULT
 
 
 class SipStack:
-    """State of one agent, and the small verbs with which its parts change it."""
+    """The state of one agent, and the operations by which its parts change it."""
 
     __slots__ = (
         "_effects",
@@ -105,30 +105,30 @@ class SipStack:
         self.dialogs: dict[tuple[str, str, str], SessionId] = {}
         """Call-ID, local tag, remote tag → session."""
         self.invites: dict[tuple[str, str, int], str] = {}
-        """Call-ID, From tag, CSeq of a first INVITE of a peer → its transaction, to know one that came two ways."""
+        """Call-ID, From tag, CSeq of a peer's first INVITE → its transaction, to detect one that arrived twice."""
         self.running_timers: set[TimerToken] = set()
         self._effects: list[Effect] = []
 
     # --- effects
 
     def drain(self) -> list[Effect]:
-        """The effects of this turn."""
+        """Return the effects of this turn and clear them."""
         effects, self._effects = self._effects, []
         return effects
 
     def emit(self, event: Event) -> None:
-        """Tell the owner."""
+        """Emit an event to the owner."""
         self._effects.append(event)
 
     def send(self, data: bytes, to: Address, session: SessionId | None, *, repeated: bool) -> None:
-        """Send, and show it in the ladder of the session."""
+        """Send bytes, and trace them in the ladder of the session."""
         self._effects.append(SendMessage(data=data, to=to))
         self.trace(data, to, session, "out", repeated=repeated)
 
     def trace(
         self, data: bytes, peer: Address, session: SessionId | None, direction: Literal["in", "out"], *, repeated: bool
     ) -> None:
-        """Show a message in the ladder of its session."""
+        """Add a message to the ladder of its session."""
         if session is None:
             return
         cseq = _CSEQ_LINE.search(data)
@@ -145,7 +145,7 @@ class SipStack:
         )
 
     def start(self, token: TimerToken, after_s: float) -> None:
-        """Start a timer, or start it peer."""
+        """Start a timer, or restart it."""
         self.running_timers.add(token)
         self._effects.append(StartTimer(token=token, after_s=after_s))
 
@@ -167,7 +167,7 @@ class SipStack:
         subject: str = "",
         attempt: int = 0,
     ) -> str:
-        """Begin a client transaction; its key."""
+        """Begin a client transaction and return its key."""
         invite = request.method == "INVITE"
         begun = Transaction(
             key=client_key(request.via.branch, request.method),
@@ -185,7 +185,7 @@ class SipStack:
         return begun.key
 
     def begin_server_transaction(self, received: Request, to: Address, session: SessionId | None) -> str:
-        """Begin a server transaction; its key."""
+        """Begin a server transaction and return its key."""
         invite = received.method == "INVITE"
         begun = Transaction(
             key=server_key(received),
@@ -209,7 +209,7 @@ class SipStack:
         body: bytes = b"",
         reason: str | None = None,
     ) -> None:
-        """Respond in a server transaction. One that is dropped, or has its final response, takes no other."""
+        """Respond in a server transaction, unless it is gone or has its final response."""
         transaction = self.transactions.get(key)
         if transaction is None:
             return
@@ -222,7 +222,7 @@ class SipStack:
         self.apply(step(transaction, trigger_of(status), made))
 
     def trigger(self, key: str, trigger: Trigger, response: Response | None = None) -> bool:
-        """Give a transaction what happened to it; whether its owner must hear of it."""
+        """Pass a trigger to a transaction and return whether its user must be notified."""
         outcome = step(self.transactions[key], trigger, response)
         self.apply(outcome)
         return outcome.notifies
@@ -242,7 +242,7 @@ class SipStack:
             self.start(transaction_timer_token(letter, transaction.key), after_s)
 
     def drop_transaction(self, key: str) -> None:
-        """Forget a transaction, and a session that is over and only waited for it."""
+        """Remove a transaction, and a session that is over and was kept for it alone."""
         dropped = self.transactions.pop(key, None)
         if dropped is None:
             return
@@ -256,9 +256,9 @@ class SipStack:
             del self.sessions[session.id]
 
     def handle_disconnect(self, address: Address) -> list[Transaction]:
-        """A connection ended: the client transactions that nothing answered, which are dropped.
+        """Drop the client transactions of a closed connection that have no response, and return them.
 
-        Responses of ours still to come go over a new connection, and so do requests in the dialogs of that peer.
+        Our responses that are still due go over a new connection, and so do requests in the dialogs of that peer.
         """
         unanswered = []
         for transaction in [known for known in self.transactions.values() if known.peer == address]:
@@ -276,7 +276,7 @@ class SipStack:
     # --- sessions
 
     def reroute(self, to: Address, sessions: Iterable[SessionId]) -> None:
-        """From now on the peers of these sessions, as far as they go on, are reached here."""
+        """Send to the peers of these sessions at this address from now on."""
         for session in [self.sessions[id] for id in sessions if id in self.sessions]:
             if session.dialog is not None:
                 self.put(replace(session, dialog=replace(session.dialog, peer_address=to, behind=None)))
@@ -286,7 +286,7 @@ class SipStack:
                 self.put(replace(session, peer=to))
 
     def put(self, session: Session) -> Session:
-        """Store a session's new value."""
+        """Store the new value of a session."""
         self.sessions[session.id] = session
         return session
 
@@ -297,33 +297,33 @@ class SipStack:
         return self.put(replace(session, state=state))
 
     def live(self, session: SessionId) -> Session | None:
-        """The session, unless it is over."""
+        """Return the session, unless it is over."""
         found = self.sessions.get(session)
         return None if found is None or found.state is SessionState.OVER else found
 
     def index_dialog(self, session: Session) -> Session:
-        """Make the session findable by its dialog."""
+        """Index the session by its dialog."""
         if session.dialog is not None:
             dialog = session.dialog
             self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
         return self.put(session)
 
     def index_early_dialog(self, session: Session, early: EarlyDialog) -> Session:
-        """Make the session findable by an early dialog of its."""
+        """Index the session by one of its early dialogs."""
         dialog = early.dialog
         self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
         others = tuple(known for known in session.early_dialogs if known.dialog.remote_tag != dialog.remote_tag)
         return self.put(replace(session, early_dialogs=(*others, early)))
 
     def remove_early_dialogs(self, session: Session) -> Session:
-        """Forget the early dialogs of a session."""
+        """Remove the early dialogs of a session."""
         for known in session.early_dialogs:
             dialog = known.dialog
             self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
         return replace(session, early_dialogs=())
 
     def finish(self, session: Session) -> None:
-        """Take a session out of the world: its timers and its dialog go, its end has been or is being told."""
+        """Move a session to OVER and remove its timers and dialogs. The caller emits the event of the end."""
         if session.peer_reoffer is not None:
             self.reply(session.peer_reoffer.transaction, 487, tag=session.local_tag)
         session = self.remove_early_dialogs(session)
@@ -340,34 +340,34 @@ class SipStack:
             del self.sessions[over.id]
 
     def end(self, session: Session, cause: EndCause, status: int) -> None:
-        """Finish a session and tell why."""
+        """Finish a session and emit why."""
         self.finish(session)
         self.emit(Ended(session=session.id, cause=cause, status=status))
 
     # --- parts of messages
 
     def via(self, to: Address) -> tuple[str, str]:
-        """Our Via with a new branch, in a request that goes there."""
+        """Return our Via with a new branch, for a request to this address."""
         return via_line(self.settings.reached_by(to.transport), f"z9hG4bK{self.token()}")
 
     def contact(self, peer: Address, request_uri: str = "") -> tuple[str, str]:
-        """Our Contact as this peer reaches us; `sips:` for a request that has such a URI."""
+        """Return our Contact as this peer reaches us; `sips:` for a request with such a URI."""
         ours = self.settings.reached_by(peer.transport)
         secure = scheme_of(request_uri) == "sips"
         return "Contact", f"<{contact_at(self.settings.contact_user, ours, secure=secure)}>"
 
     def contact_in(self, session: Session) -> tuple[str, str]:
-        """Our Contact in a session."""
+        """Return our Contact in a session."""
         return self.contact(session.peer, session.invite.uri)
 
     def agent_headers(self) -> Headers:
-        """What every request of ours says about us."""
+        """Return the header fields about us that all our requests have."""
         return (ALLOW, ("User-Agent", self.settings.user_agent))
 
     def answer_challenge(self, challenged: Response, of: Transaction, credentials: DigestCredentials | None) -> Headers:
-        """What proves us when the request is sent again after 401 or 407; nothing where that makes no sense.
+        """Return the credentials for repeating a request after 401 or 407; empty where a repetition is useless.
 
-        Source: RFC 3261 §22.2: not again with the same credentials, but for a stale nonce.
+        Source: RFC 3261 §22.2: the same credentials are repeated only after a stale nonce.
         """
         if credentials is None or challenged.status not in (401, 407):
             return ()
@@ -385,15 +385,15 @@ class SipStack:
 
 
 def transaction_timer_token(letter: Trigger, key: str) -> TimerToken:
-    """Names a timer of a transaction."""
+    """Return the token of a timer of a transaction."""
     return TimerToken(f"transaction {letter.value} {key}")
 
 
 def session_timer_token(name: str, session: SessionId) -> TimerToken:
-    """Names a timer of a session."""
+    """Return the token of a timer of a session."""
     return TimerToken(f"session {name} {session}")
 
 
 def sdp_headers(body: bytes | None) -> Headers:
-    """Content-Type, when there is a description."""
+    """Return Content-Type when there is a description."""
     return () if body is None else (("Content-Type", "application/sdp"),)

@@ -1,4 +1,4 @@
-"""Dialogs: what two user agents remember of each other, and the requests made from it.
+"""Dialogs: the state that two user agents share, and the requests made from it.
 
 Source: RFC 3261 §12; RFC 3311 for UPDATE; RFC 6141 for target refresh.
 """
@@ -29,7 +29,7 @@ REFRESHES_TARGET = ("INVITE", "UPDATE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialog:
-    """One dialog. `local` and `remote` are the texts of From and To in requests of ours, tags included.
+    """One dialog. `local` and `remote` are the texts of From and To in our requests, tags included.
 
     Invariant: `local_cseq` rises with each request of ours, ACK and CANCEL excepted.
     """
@@ -40,23 +40,23 @@ class Dialog:
     local_tag: str
     remote_tag: str
     target: str
-    """Request-URI of our requests: the peer's Contact."""
+    """The Request-URI of our requests: the peer's Contact."""
     routes: tuple[str, ...]
     local_cseq: int
     remote_cseq: int | None
     peer_address: Address
-    """Where the peer's messages come from: the way to it when its Contact leads nowhere."""
+    """The source of the peer's messages: requests go there when its Contact leads nowhere."""
     behind: str | None = None
-    """The host that they come from at first hand, as a proxy says whose word is taken."""
+    """The host that the messages came from before a trusted proxy forwarded them."""
 
     @property
     def origin(self) -> str:
-        """The host that the peer's own signalling comes from."""
+        """The host of the peer's own signalling."""
         return self.behind or self.peer_address.host
 
 
 def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
-    """The dialog that a response to our INVITE makes. Source: RFC 3261 §12.1.2."""
+    """Return the dialog that a response to our INVITE makes. Source: RFC 3261 §12.1.2."""
     return Dialog(
         call_id=invite.call_id,
         local=invite.from_.text,
@@ -72,7 +72,7 @@ def as_caller(invite: Request, accepted: Response, source: Address) -> Dialog:
 
 
 def as_callee(invite: Request, local_tag: str, source: Address, *, behind: str | None = None) -> Dialog:
-    """The dialog that our response to an INVITE makes. Source: RFC 3261 §12.1.1."""
+    """Return the dialog that our response to an INVITE makes. Source: RFC 3261 §12.1.1."""
     return Dialog(
         call_id=invite.call_id,
         local=f"{invite.to.text};tag={local_tag}",
@@ -89,7 +89,7 @@ def as_callee(invite: Request, local_tag: str, source: Address, *, behind: str |
 
 
 def contact_uri(message: Message) -> str | None:
-    """The URI of the only Contact, when it is a SIP URI."""
+    """Return the URI of the only Contact, when it is a SIP URI."""
     contacts = message.values("Contact")
     if len(contacts) != 1:
         return None
@@ -100,18 +100,18 @@ def contact_uri(message: Message) -> str | None:
 
 
 def in_order(dialog: Dialog, received: Request) -> bool:
-    """Whether the peer's request is newer than its last one. Source: RFC 3261 §12.2.2."""
+    """Return whether the peer's request is newer than its last one. Source: RFC 3261 §12.2.2."""
     return dialog.remote_cseq is None or received.cseq > dialog.remote_cseq
 
 
 def record_request(dialog: Dialog, received: Request, source: Address, *, behind: str | None = None) -> Dialog:
-    """Note a request of the peer's: its number, where it came from, and its Contact if it refreshes the target."""
+    """Record the CSeq and source of a peer's request, and its Contact if it refreshes the target."""
     updated = replace(dialog, remote_cseq=received.cseq, peer_address=source, behind=behind)
     return refresh_target(updated, received)
 
 
 def refresh_target(dialog: Dialog, message: Message) -> Dialog:
-    """Take over the Contact of a target refresh, when it has a usable one. Source: RFC 3261 §12.2.1.2, §12.2.2."""
+    """Store the Contact of a target refresh, when it has a usable one. Source: RFC 3261 §12.2.1.2, §12.2.2."""
     target = contact_uri(message) if message.method in REFRESHES_TARGET else None
     return dialog if target is None else replace(dialog, target=target)
 
@@ -125,7 +125,7 @@ def make_request(
     headers: Headers = (),
     body: bytes = b"",
 ) -> tuple[Dialog, Request, Address]:
-    """A request of ours in the dialog, and where to send it. `cseq` is given for ACK only.
+    """Make a request in the dialog and return the dialog, the request and its address. `cseq` is given for ACK only.
 
     Source: RFC 3261 §12.2.1.1; §13.2.2.4 for ACK.
     """
@@ -149,12 +149,12 @@ def make_request(
 
 
 def next_hop(dialog: Dialog) -> Address:
-    """Where our requests in this dialog go: the first route, without routes the Contact.
+    """Return where our requests in this dialog go: the first route, without routes the Contact.
 
-    A peer that came over a connection is answered over it, as long as it lasts (RFC 5923 §4).
-    Deviation: a name, a route that is a private address behind a public one, and a Contact that is another address
-    than the peer's messages come from and no global one, give way to that; names are not resolved. With routes
-    nothing goes to the Contact past them (RFC 3261 §12.2.1.1).
+    A peer that uses a connection gets requests over it, as long as it lasts (RFC 5923 §4).
+    Deviation: the source of the peer's messages is used in place of a host name, which is not resolved; of a route with
+    a private address behind a public one; and of a Contact that differs from the source and is not global. With routes
+    no request goes directly to the Contact (RFC 3261 §12.2.1.1).
     """
     try:
         uri = _first_hop(dialog)
@@ -165,12 +165,12 @@ def next_hop(dialog: Dialog) -> Address:
 
 
 def _first_hop(dialog: Dialog) -> Uri:
-    """The first route, else the Contact. Raises: UriUnreadable."""
+    """Return the first route, else the Contact. Raises: UriUnreadable."""
     return parse_uri(parse_name_addr(dialog.routes[0]).uri if dialog.routes else dialog.target)
 
 
 def _reachable_address(dialog: Dialog, first_hop: Uri) -> Address | None:
-    """Where requests to the first hop go, or None when it is a name, or hidden from us who see the peer elsewhere."""
+    """Return the address of the first hop, or None for a host name and for an address hidden behind a NAT."""
     address = address_of(first_hop)
     if address is None:
         return None
@@ -180,13 +180,13 @@ def _reachable_address(dialog: Dialog, first_hop: Uri) -> Address | None:
 
 
 def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
-    """Whether the peer's connection leads there. A URI that names no transport takes that of the connection."""
+    """Return whether the peer's connection leads there; a URI without transport takes that of the connection."""
     same_way = address.transport == seen_at.transport or uri.param("transport") is None
     return seen_at.reliable and same_way and address.host == seen_at.host
 
 
 def disconnected(dialog: Dialog) -> Dialog:
-    """The dialog after the peer's connection ended: the way to it is its first hop again, over a new connection."""
+    """Return the dialog after the peer's connection ended: requests go to its first hop over a new connection."""
     try:
         address = _reachable_address(dialog, _first_hop(dialog))
     except UriUnreadable:
@@ -195,12 +195,12 @@ def disconnected(dialog: Dialog) -> Dialog:
 
 
 def _scope(host: IPv4Address | IPv6Address) -> int:
-    """1: reached from everywhere, -1: from its own network, 0: that of a carrier's NAT, between. Source: RFC 6598."""
+    """Return how far an address reaches: 1 global, 0 carrier NAT, -1 private network. Source: RFC 6598."""
     return int(host.is_global) - int(host.is_private)
 
 
 def _is_loose(route: str) -> bool:
-    """Whether the first route is a loose router. One that cannot be read is taken for one: it is only echoed."""
+    """Return whether the first route is a loose router; an unreadable one counts as loose and is echoed."""
     try:
         return parse_uri(parse_name_addr(route).uri).param("lr") is not None
     except UriUnreadable:

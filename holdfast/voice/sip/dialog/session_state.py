@@ -1,4 +1,4 @@
-"""One INVITE and all that comes of it, as a value: states, and what has to be remembered in them."""
+"""Sessions as values: the states of one INVITE and all that follows, and the data that they need."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from holdfast.voice.sip.message.message import Request
 
 
 class SessionState(Enum):
-    """Where a session stands."""
+    """The state of a session."""
 
     CALLING = "calling"
     """Our INVITE has no final response yet."""
     CANCELLING = "cancelling"
-    """As calling, but we gave up."""
+    """Our INVITE is cancelled and has no final response yet."""
     CALLED = "called"
     """The peer's INVITE has no final response from us yet."""
     ANSWERED = "answered"
     """We sent 200; the peer's ACK is due."""
     RUNNING = "running"
     ENDING = "ending"
-    """Our BYE is out."""
+    """We sent BYE."""
     OVER = "over"
-    """Its end has been told. Kept while a 2xx to our INVITE could still come."""
+    """The event of its end was emitted. It is kept while a 2xx to our INVITE could still arrive."""
 
 
 TRANSITIONS: dict[SessionState, tuple[SessionState, ...]] = {
@@ -43,7 +43,7 @@ TRANSITIONS: dict[SessionState, tuple[SessionState, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """An ACK of ours, kept to be sent again for each 2xx that comes again. Source: RFC 3261 §13.2.2.4."""
+    """An ACK of ours, kept to be repeated for each repeated 2xx. Source: RFC 3261 §13.2.2.4."""
 
     remote_tag: str
     cseq: int
@@ -60,7 +60,7 @@ class PendingOk:
     interval_s: float
     waited_s: float
     offered: bool
-    """Whether the 2xx holds our offer, so that the ACK brings an answer."""
+    """Whether the 2xx holds our offer, so that the ACK holds the answer."""
     initial: bool
 
 
@@ -77,19 +77,19 @@ class PendingProvisional:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyDialog:
-    """A fork of our INVITE that has not answered, and the last provisional response of it we acknowledged."""
+    """An early dialog with one fork of our INVITE, and the last provisional response of it that we acknowledged."""
 
     dialog: Dialog
     rseq: int | None = None
     takes_update: bool = False
-    """Whether it takes UPDATE."""
+    """Whether the fork supports UPDATE."""
     described: bool = False
-    """Whether it answered our offer in a provisional response that we acknowledged."""
+    """Whether the fork answered our offer in a provisional response that we acknowledged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTimer:
-    """A session timer that was agreed. Units: seconds. Source: RFC 4028."""
+    """An agreed session timer. Units: seconds. Source: RFC 4028."""
 
     expires_s: int
     we_refresh: bool
@@ -97,7 +97,7 @@ class SessionTimer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnReoffer:
-    """A re-INVITE or UPDATE of ours that is under way, or waits for its turn (`transaction` is "")."""
+    """A re-INVITE or UPDATE of ours that is in progress, or waits (`transaction` is "")."""
 
     transaction: str
     sdp: bytes | None
@@ -107,7 +107,7 @@ class OwnReoffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerReoffer:
-    """A re-INVITE or UPDATE of the peer's, or an offer in its PRACK, that our owner has not answered yet."""
+    """A re-INVITE or UPDATE of the peer, or an offer in its PRACK, that the owner has not answered yet."""
 
     transaction: str
     method: Literal["INVITE", "UPDATE", "PRACK"]
@@ -119,67 +119,67 @@ class PeerReoffer:
 class Session:
     """A session.
 
-    Invariant: `dialog` is there in ANSWERED, RUNNING and ENDING.
+    Invariant: `dialog` is set in ANSWERED, RUNNING and ENDING.
     """
 
     id: SessionId
     state: SessionState
     invite: Request
     transaction: str
-    """Key of the transaction of the first INVITE (the last try of it, after a challenge)."""
+    """Key of the transaction of the first INVITE, or of its last repetition after a challenge."""
     peer: Address
     we_called: bool
     local_tag: str
     dialog: Dialog | None = None
     credentials: DigestCredentials | None = None
     has_provisional: bool = False
-    """A provisional response came, so CANCEL may be sent."""
+    """Whether a provisional response arrived, so that CANCEL may be sent."""
     bye_due: bool = False
-    """End it as soon as the ACK is here."""
+    """Whether the session ends as soon as the ACK arrives."""
     acks: tuple[Acknowledgement, ...] = ()
     ack_due: int | None = None
-    """CSeq of the INVITE whose 2xx holds an offer that our owner has not answered."""
+    """CSeq of the INVITE whose 2xx holds an offer that the owner has not answered."""
     pending_ok: PendingOk | None = None
     own_reoffer: OwnReoffer | None = None
     waiting_reoffer: OwnReoffer | None = None
     glare_retries: int = 0
-    """How often in a row a change or a REFER of ours met a change of the peer's."""
+    """How often in a row a change or REFER of ours met a change of the peer (491)."""
     peer_reoffer: PeerReoffer | None = None
     last_provisional: tuple[int, bytes | None] = (180, None)
     rseq: int = 0
     pending_provisional: PendingProvisional | None = None
     described: bool = False
-    """Whether the caller has acknowledged a provisional response of ours that held a description."""
+    """Whether the caller has acknowledged a provisional response of ours with a description."""
     ring_due: bool = False
-    """`last_provisional` waits until the one before has its PRACK."""
+    """Whether `last_provisional` waits for the PRACK of the one before it."""
     accept_due: tuple[bytes | None, Headers] | None = None
-    """The 2xx that waits for a PRACK."""
+    """The description and headers of the 2xx that waits for a PRACK."""
     early_dialogs: tuple[EarlyDialog, ...] = ()
     refer_due: str | None = None
-    """What the peer is to be asked to call, as soon as its ACK is here and no change is under way."""
+    """The target of a REFER that waits for the peer's ACK and for the end of all changes."""
     referral: Literal["", "asked", "over"] = ""
-    """Whether the peer was asked to call somebody else, and has told the end of it."""
+    """Whether the peer was sent a REFER, and has reported the end of its call."""
     referred: str | None = None
-    """Key of the transaction of the peer's REFER that our owner has not answered yet."""
+    """Key of the transaction of the peer's REFER that the owner has not answered yet."""
     notifies_peer: bool = False
-    """Whether the peer waits to be told how the call fares that it asked us for."""
+    """Whether the peer gets NOTIFY requests about the call that its REFER asked for."""
     timer: SessionTimer | None = None
     interval_raises: int = 0
-    """How often our INVITE was sent again with a longer session."""
+    """How often our request was sent again with a longer session interval."""
     takes_update: bool = False
-    """Whether the peer takes UPDATE."""
+    """Whether the peer supports UPDATE."""
     last_message_at: float = 0.0
-    """When the peer last said anything in the dialog."""
+    """When the peer last sent a message in the dialog."""
     probed_at: float | None = None
-    """What `heard_at` was when a refresh was to show whether the peer is there."""
+    """The value of `last_message_at` when a refresh was sent to learn whether the peer is alive."""
     answers_options: bool = False
-    """Whether it answered an OPTIONS in the dialog: then one that goes unanswered says that it is gone."""
+    """Whether the peer has answered an OPTIONS in the dialog: a later unanswered one means that it is gone."""
     last_audio_at: float | None = None
-    """When our owner last heard its sound."""
+    """When the owner last reported RTP of the peer."""
 
     @property
     def peer_address(self) -> Address | None:
-        """Where the peer's messages in the dialog come from; before that, where our INVITE went."""
+        """The source of the peer's messages in the dialog; before that, the address of our INVITE."""
         if self.dialog is not None:
             return self.dialog.peer_address
         return self.peer if self.we_called else None

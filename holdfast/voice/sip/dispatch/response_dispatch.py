@@ -1,4 +1,4 @@
-"""What comes of transactions and timers: each outcome goes to the part of the agent that waits for it."""
+"""Pass each outcome of a transaction or timer to the part of the agent that waits for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Registrations = dict[str, register_client.ClientRegistration]
 def handle_response(
     stack: SipStack, registrations: Registrations, transaction: Transaction, response: Response, source: Address
 ) -> None:
-    """A response came up from its client transaction."""
+    """Handle a response that its client transaction passed up."""
     session = stack.sessions.get(transaction.session) if transaction.session else None
     match transaction.purpose:
         case Purpose.INVITE if session is not None:
@@ -50,7 +50,7 @@ def handle_response(
 
 
 def handle_unsent(stack: SipStack, registrations: Registrations, transaction: Transaction, address: Address) -> None:
-    """A request could not be sent, or its connection ended before anything answered. Source: RFC 3261 §8.1.3.1."""
+    """Handle a request that could not be sent, or whose connection ended. Source: RFC 3261 §8.1.3.1."""
     session = stack.live(transaction.session) if transaction.session else None
     if transaction.purpose is Purpose.KEEPALIVE and session is not None:
         refresh.handle_keepalive_unsent(stack, session)
@@ -70,7 +70,7 @@ def _handle_register_response(
 
 
 def handle_transaction_timer(stack: SipStack, registrations: Registrations, letter: Trigger, key: str) -> None:
-    """A timer of a transaction fired."""
+    """Handle a timer of a transaction that fired."""
     transaction = stack.transactions[key]
     if not stack.trigger(key, letter):
         return
@@ -100,7 +100,7 @@ def handle_transaction_timer(stack: SipStack, registrations: Registrations, lett
 
 
 def handle_session_timer(stack: SipStack, name: str, session: Session) -> None:
-    """A timer of a session fired."""
+    """Handle a timer of a session that fired."""
     match name:
         case "again":
             if not invite_server.repeat_ok(stack, session):

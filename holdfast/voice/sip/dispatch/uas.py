@@ -1,6 +1,7 @@
-"""Requests that come in: to a transaction, into a dialog, or the beginning of something.
+"""The user agent server: pass each request to a transaction, into a dialog, or begin a call or registration.
 
-What begins nothing is answered without remembering anything, so that no stranger can fill the memory that calls need.
+A request that begins nothing is answered statelessly, so that unauthenticated peers cannot fill the memory that calls
+need.
 Source: RFC 3261 §8.2, §8.2.7, §9.2, §10.3, §12.2.2, §17.2.3, §26.3.2.4.
 """
 
@@ -45,15 +46,15 @@ from holdfast.voice.sip.transaction.machines import (
 )
 
 ALLOW_EVENTS = ("Allow-Events", "refer")
-"""What a phone may hear of from us: how the call fares that it received for. Source: RFC 6665 §8.2.2, §8.3.2."""
+"""Events that a phone may subscribe to: the progress of a REFER. Source: RFC 6665 §8.2.2, §8.3.2."""
 TAG_CHARACTERS = 20
 SHUTDOWN_RETRY_AFTER_S = 10
-"""When a call may be tried again with a server that is being stopped: by then another has limit often been started."""
+"""Retry-After of a stopping server: by then another server has usually been started."""
 REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 
 
 class UserAgentServer:
-    """Takes what comes in for one agent: asks the policy, checks credentials, keeps the lines' contacts."""
+    """The server core of one agent: it asks the policy, checks credentials and keeps the contacts of lines."""
 
     __slots__ = ("_contacts", "_disconnected_calls", "_guard", "_is_shutting_down", "_policy", "_stack", "_verifier")
 
@@ -66,34 +67,34 @@ class UserAgentServer:
         self._contacts: dict[str, registrar.Bindings] = {}
         self._is_shutting_down = False
         self._disconnected_calls: dict[SessionId, tuple[str, registrar.ContactKey, registrar.Binding]] = {}
-        """Calls whose phone's connection ended, and the line and the contact it was registered by."""
+        """Calls of a phone whose connection ended → its line and the contact that it had registered."""
 
     def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
-        """The contacts a line has registered, limit preferred first."""
+        """Return the contacts of a line, most preferred first."""
         return tuple((known.uri, known.to) for known in registrar.by_preference(self._contacts.get(user, {}), now))
 
     def contact_origin(self, uri: str, now: float) -> str | None:
-        """The host at which a contact is, as a trusted proxy by which it registered says."""
+        """Return the host of a contact behind a trusted proxy, as the proxy reported it."""
         known = (each for bindings in self._contacts.values() for each in registrar.by_preference(bindings, now))
         return next((each.behind for each in known if each.uri == uri), None)
 
     def restorable_contacts(self, user: str) -> registrar.Bindings:
-        """The contacts of a line that outlive a restart of ours."""
+        """Return the contacts of a line that survive our restart."""
         return registrar.restorable(self._contacts.get(user, {}))
 
     def restore_contacts(self, user: str, contacts: registrar.Bindings) -> None:
-        """A line had these contacts before we were restarted."""
+        """Restore the contacts that a line had before our restart."""
         self._contacts.setdefault(user, registrar.restored(contacts, self._stack.now))
 
     def begin_shutdown(self) -> None:
-        """From now on no call begins here, and who asks by OPTIONS is event so; all else goes on.
+        """Refuse initial INVITE and OPTIONS from now on; everything else goes on.
 
         Source: RFC 3261 §21.5.4; §11.2 (OPTIONS is answered as an INVITE would be).
         """
         self._is_shutting_down = True
 
     def handle_disconnect(self, address: Address) -> None:
-        """A connection ended: the contacts registered over it go, and calls over it wait for the phone's next one."""
+        """Remove the contacts of a closed connection; calls over it wait for the next one of the phone."""
         sessions = self._stack.sessions
         self._disconnected_calls = {id: lost for id, lost in self._disconnected_calls.items() if id in sessions}
         there = [id for id, session in sessions.items() if session.peer_address == address]
@@ -107,7 +108,7 @@ class UserAgentServer:
                 self._stack.emit(ContactsChanged(user=user, contacts=uris))
 
     def is_registered_from(self, source: Address, now: float) -> bool:
-        """Whether a line has a contact there."""
+        """Return whether a line has a contact at this address."""
         return any(
             known.to == source
             for bindings in self._contacts.values()
@@ -115,7 +116,7 @@ class UserAgentServer:
         )
 
     def handle_request(self, received: Request, data: bytes, source: Address) -> None:
-        """A request came in. In a call there is room for some when there is none for strangers any more."""
+        """Handle a request that arrived. In-dialog requests may use twice the transaction limit."""
         stack = self._stack
         known = stack.transactions.get(server_key(received))
         in_call = self._is_in_call(received)
@@ -143,12 +144,12 @@ class UserAgentServer:
                 self._handle_outside_dialog(received, source)
 
     def handle_malformed(self, malformed: Malformed, source: Address) -> None:
-        """A request that cannot be read: its sender is event, unless the door is shut."""
+        """Answer a request that cannot be read, unless the guard ignores its sender."""
         if not self._is_rejected(None, source):
             self._stack.send(malformed.encode(self._stack.token()), source, None, repeated=False)
 
     def _is_rejected(self, received: Request | None, source: Address) -> bool:
-        """Whether a stranger's request is left without an answer. What belongs to a call or a trunk never is."""
+        """Return whether a request is left unanswered. Requests of calls and of trunks never are."""
         if self._policy.may_call_unauthenticated(source) or (received is not None and self._is_in_call(received)):
             return False
         why = self._guard.rejection(received, source, self._stack.now)
@@ -157,13 +158,13 @@ class UserAgentServer:
         return why is not None
 
     def _is_in_call(self, received: Request) -> bool:
-        """Whether a request is part of a call that we know."""
+        """Return whether a request belongs to a known call."""
         if received.method == "CANCEL":
             return server_key(replace(received, method="INVITE")) in self._stack.transactions
         return received.to.tag is not None and self._session_of(received) is not None
 
     def _handle_ack(self, ack: Request, data: bytes, source: Address, known: Transaction | None) -> None:
-        """An ACK: of a failure it belongs to the INVITE's transaction, of a 2xx to the dialog."""
+        """Handle an ACK: that of a failure belongs to the INVITE's transaction, that of a 2xx to the dialog."""
         stack = self._stack
         if known is not None and known.state in (State.COMPLETED, State.CONFIRMED):
             stack.trace(data, source, known.session, "in", repeated=known.state is State.CONFIRMED)
@@ -181,7 +182,7 @@ class UserAgentServer:
             reinvite.send_waiting(stack, confirmed)
 
     def _handle_cancel(self, received: Request, data: bytes, source: Address) -> None:
-        """A CANCEL: 200 if its INVITE is known here, whatever became of it. Source: RFC 3261 §9.2."""
+        """Answer a CANCEL with 200 if its INVITE is known, and cancel that. Source: RFC 3261 §9.2."""
         stack = self._stack
         invite_key = server_key(replace(received, method="INVITE"))
         invite = stack.transactions.get(invite_key)
@@ -199,7 +200,7 @@ class UserAgentServer:
                 reinvite.send_waiting(stack, left)
 
     def _handle_in_dialog(self, received: Request, data: bytes, source: Address) -> None:
-        """A request inside a dialog: found by its tags, whatever its Request-URI says."""
+        """Handle a request inside a dialog, which is found by its tags, whatever its Request-URI says."""
         stack = self._stack
         session = self._session_of(received)
         if session is None:
@@ -237,7 +238,7 @@ class UserAgentServer:
                 stack.reply(key, 405, tag=tag, headers=(self._allow(),))
 
     def _handle_outside_dialog(self, received: Request, source: Address) -> None:
-        """A request that begins something, or only asks."""
+        """Handle a request that begins a call or registration, or needs only an answer."""
         match received.method:
             case "INVITE" | "OPTIONS" if self._is_shutting_down:
                 self._answer_statelessly(received, source, 503, headers=(("Retry-After", str(SHUTDOWN_RETRY_AFTER_S)),))
@@ -260,13 +261,13 @@ class UserAgentServer:
                 self._answer_statelessly(received, source, 405, headers=(self._allow(),))
 
     def _behind(self, received: Request, source: Address) -> str | None:
-        """The host that a request comes from at first hand, where a proxy whose word is taken passed it on."""
+        """Return the host that a request came from before a trusted proxy forwarded it, or None."""
         return forwarded_by(received, source, self._policy.is_trusted_proxy)
 
     def _is_message_count(self, received: Request, source: Address) -> bool:
-        """Whether a trunk tells, without being received, how many messages wait: it would say so again and again.
+        """Return whether this is an unsolicited message count from a trunk; if refused, it would be repeated.
 
-        Deviation: RFC 6665 §4.1.3 answers what nobody subscribed to with 481.
+        Deviation: RFC 6665 §4.1.3 answers an unsolicited NOTIFY with 481.
         """
         event = (received.first("Event") or "").partition(";")[0].strip().lower()
         return event == "message-summary" and self._policy.may_call_unauthenticated(source)
@@ -290,7 +291,7 @@ class UserAgentServer:
             invite_server.handle_invite(stack, received, key, source, user=proven, behind=behind)
 
     def _handle_register(self, received: Request, source: Address) -> None:
-        """A REGISTER: always with credentials, and of the line's own address only. Source: RFC 3261 §10.3."""
+        """Handle a REGISTER: it needs credentials, and registers only the line's own address. Source: RFC 3261 §10.3."""
         stack = self._stack
         verdict, user = self._authenticate(received, source)
         if verdict is not DigestVerdict.GOOD:
@@ -321,10 +322,10 @@ class UserAgentServer:
             stack.emit(ContactsChanged(user=user, contacts=uris))
 
     def _reroute_calls(self, user: str, before: registrar.Bindings, source: Address) -> None:
-        """A phone has registered over this connection: calls that it had over another are reached by this one.
+        """Reroute the calls of a phone over the connection by which it has just registered.
 
-        One that lost its network in mid-call comes back so, and tells its registrar alone. Without connections an
-        address may have become a stranger's meanwhile, and nothing is moved.
+        A phone that lost its network during a call reconnects so and sends only a REGISTER. Without connections the
+        former address may belong to another host in the meantime, and nothing is moved.
         Source: RFC 5626 §5.3 (requests go by the newest flow), which speaks of contacts: calls take part.
         """
         if not source.reliable:
@@ -343,7 +344,10 @@ class UserAgentServer:
             del self._disconnected_calls[id]
 
     def _authenticate(self, received: Request, source: Address) -> tuple[DigestVerdict, str]:
-        """Who sent this, if it is proved. Who is locked out is answered as for a wrong password, after as much work."""
+        """Check the credentials of a request and return the verdict and the user.
+
+        A locked-out user gets the same answer as for a wrong password, after as much work.
+        """
         stack, proof = self._stack, received.first("Authorization")
         if proof is None:
             return DigestVerdict.BAD, ""
@@ -368,7 +372,7 @@ class UserAgentServer:
         return verdict, user
 
     def _challenge(self, received: Request, source: Address, *, stale: bool) -> None:
-        """401, without remembering anything: strangers must not fill our memory. Source: RFC 3261 §26.3.2.4."""
+        """Send 401 statelessly: unauthenticated peers must not fill our memory. Source: RFC 3261 §26.3.2.4."""
         values = self._verifier.challenges(source, self._stack.now, stale=stale)
         headers = tuple(("WWW-Authenticate", value) for value in values)
         self._answer_statelessly(received, source, 401, headers=headers)
@@ -376,7 +380,7 @@ class UserAgentServer:
     def _answer_statelessly(
         self, received: Request, source: Address, status: int, *, headers: Headers = (), reason: str | None = None
     ) -> None:
-        """A final response, of which nothing is remembered: the same request gets the same. Source: RFC 3261 §8.2.7."""
+        """Send a final response without keeping state: a repeated request gets the same. Source: RFC 3261 §8.2.7."""
         stack = self._stack
         ours = (*headers, ("Server", stack.settings.user_agent))
         named = f"{received.via.branch} {received.call_id} {received.from_.tag} {received.cseq}"

@@ -1,6 +1,6 @@
-"""What is in the body of a message: a session description, keys pressed, or something we do not take.
+"""Read the bodies of messages: session descriptions, digits, and bodies that we do not support.
 
-Source: RFC 3261 §7.4, §20.11, §20.15; RFC 5621 for bodies of several parts.
+Source: RFC 3261 §7.4, §20.11, §20.15; RFC 5621 for multipart bodies.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))',
 _PART_TYPE = re.compile(r"^(?:content-type|c)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(r"\r\n[ \t]+")
 MAX_DEPTH = 3
-"""How deep bodies of several parts may stand in each other."""
+"""The deepest nesting of multipart bodies that is read."""
 _SIGNAL = re.compile(r"^\s*Signal\s*=\s*([0-9A-Da-d*#]|1[01])\s*$", re.IGNORECASE | re.MULTILINE)
 _DURATION = re.compile(r"^\s*Duration\s*=\s*(\d{1,5})\s*$", re.IGNORECASE | re.MULTILINE)
 _DIGITS = {"10": "*", "11": "#"}
 
 
 def media_type(message: Message) -> str:
-    """Content-Type without its parameters, in lower case; "" when there is none."""
+    """Return Content-Type without its parameters, in lower case; "" when there is none."""
     return _bare(message.first("Content-Type") or "")
 
 
@@ -34,14 +34,14 @@ def _bare(content_type: str) -> str:
 
 
 def sdp_of(message: Message) -> bytes | None:
-    """The session description in a message, alone or as a part of several; None when there is none."""
+    """Return the session description in a message, alone or as a part of a multipart body; None without one."""
     if not message.body:
         return None
     return _description(message.first("Content-Type") or "", message.body, MAX_DEPTH)
 
 
 def _description(content_type: str, body: bytes, depth: int) -> bytes | None:
-    """The session description that a body is, or that is the first among its parts."""
+    """Return the body itself if it is a session description, else the first one among its parts."""
     kind, found = _bare(content_type), _BOUNDARY.search(content_type)
     if kind == SDP:
         return body
@@ -58,7 +58,7 @@ def _description(content_type: str, body: bytes, depth: int) -> bytes | None:
 
 
 def refusal(message: Message) -> Headers | None:
-    """None when an INVITE or UPDATE has a body we take or none; else the headers of a 415 that says what we take."""
+    """Return the headers of a 415 that name the supported bodies; None when the body is supported or empty."""
     encoding = (message.first("Content-Encoding") or "identity").strip().lower()
     if encoding != "identity":
         return (("Accept-Encoding", "identity"),)
@@ -68,7 +68,7 @@ def refusal(message: Message) -> Headers | None:
 
 
 def digit_of(message: Message) -> tuple[str, int] | None:
-    """The key an INFO tells of, and for how many milliseconds it was pressed; None when it tells of none.
+    """Return the digit of an INFO and its duration in milliseconds; None when it holds no digit.
 
     Some phones write the lines of `application/dtmf-relay` under `application/dtmf`.
     """

@@ -1,8 +1,8 @@
-"""Bytes to messages: the one place where strangers' bytes become values.
+"""Parse bytes into messages: the one place where bytes of unauthenticated peers become values.
 
-What came is a request, a response, a `Malformed` request that can still be told what is wrong with it, or nothing
-(MessageUnreadable). Header bytes that are not UTF-8 survive: what is echoed is what came. The reader is our own: it
-must keep every value as it came, know what can still be answered of a bad request, and import nothing that is impure.
+Bytes become a request, a response, a `Malformed` request that can still be answered, or a SipMessageUnreadable. Header
+bytes that are not UTF-8 survive and are echoed unchanged. The parser is our own: it keeps every value as it arrived,
+knows how to answer a bad request, and imports nothing impure.
 Source: RFC 3261 §7, §18.3, §25; RFC 4475.
 """
 
@@ -24,7 +24,7 @@ from holdfast.voice.sip.message.uri import TOKEN
 
 MAX_HEADERS = 128
 MAX_LINE = 8_192
-"""Longest header field, in bytes, unfolded."""
+"""The longest header field in bytes, unfolded."""
 
 COMPACT = {
     "a": "Accept-Contact",
@@ -47,7 +47,7 @@ COMPACT = {
     "x": "Session-Expires",
     "y": "Identity",
 }
-"""Source: IANA registry of SIP header fields."""
+"""Compact forms of header names. Source: IANA registry of SIP header fields."""
 
 CANONICAL = {
     name.lower(): name
@@ -70,9 +70,9 @@ _SINGLE = (*ECHOED[1:], "Content-Length", "Content-Type", "Max-Forwards")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Malformed:
-    """A request with something wrong in it that its sender can be told.
+    """A malformed request that can be answered with its error.
 
-    `headers` are those a response echoes, as far as they came; there is a Via among them.
+    `headers` are those that a response echoes, as far as they arrived; there is a Via among them.
     """
 
     method: str
@@ -81,7 +81,7 @@ class Malformed:
     headers: Headers
 
     def encode(self, tag: str) -> bytes:
-        """The response that says so."""
+        """Encode the response that names the error."""
         lines = [f"SIP/2.0 {self.status} {self.reason}"]
         for name, value in self.headers:
             tagged = name == "To" and ";tag=" not in value.replace(" ", "").lower()
@@ -90,9 +90,9 @@ class Malformed:
 
 
 def malformed_from_head(head: bytes, status: int, reason: str) -> Malformed:
-    """What can be answered of a request whose end nobody knows, from its header.
+    """Return the answerable part of a request whose end is unknown, from its header.
 
-    Raises: MessageUnreadable when that is nothing.
+    Raises: SipMessageUnreadable when it cannot be answered.
     """
     start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     if start.startswith("SIP/") or not _REQUEST_LINE.match(start):
@@ -101,9 +101,9 @@ def malformed_from_head(head: bytes, status: int, reason: str) -> Malformed:
 
 
 def decode(data: bytes) -> Request | Response | Malformed:
-    """Read one datagram.
+    """Parse one datagram.
 
-    Raises: MessageUnreadable when it is nothing that could be answered.
+    Raises: SipMessageUnreadable when it cannot be answered.
     """
     head, blank, body = data.partition(b"\r\n\r\n")
     text = head.decode("utf-8", "surrogateescape")
@@ -132,7 +132,7 @@ def decode(data: bytes) -> Request | Response | Malformed:
 
 
 def _headers(lines: list[str]) -> Headers:
-    """Names in their canonical spelling, values unfolded and trimmed."""
+    """Parse header lines: names in canonical spelling, values unfolded and trimmed."""
     if len(lines) > MAX_HEADERS:
         raise SipMessageUnreadable("too many header lines")
     unfolded: list[str] = []
@@ -155,7 +155,7 @@ def _headers(lines: list[str]) -> Headers:
 
 
 def _body(headers: Headers, rest: bytes) -> bytes:
-    """What Content-Length says, or all that is left. Source: RFC 3261 §18.3."""
+    """Return the body as long as Content-Length says, else all bytes. Source: RFC 3261 §18.3."""
     declared = next((value for name, value in headers if name == "Content-Length"), None)
     if declared is None:
         return rest
@@ -167,7 +167,7 @@ def _body(headers: Headers, rest: bytes) -> bytes:
 
 
 def _malformed(method: str, status: int, reason: str, lines: list[str]) -> Malformed:
-    """What can be answered of a bad request: the headers of a response that are there, once each but Via."""
+    """Return the answerable part of a bad request: the headers that a response echoes, once each but Via."""
     kept: list[tuple[str, str]] = []
     for line in lines[:MAX_HEADERS]:
         found = _HEADER.match(line)

@@ -1,6 +1,6 @@
-"""Digest authentication, both sides: what a server challenges and checks, what a client answers.
+"""Digest authentication on both sides: challenges and their check by a server, answers by a client.
 
-The server keeps nothing for a nonce until somebody authenticates with it: a nonce carries its own time and a keyed
+The server keeps nothing for a nonce until a client authenticates with it: a nonce carries its own time and a keyed
 hash. From then on the nonce count must rise, so an overheard request cannot be sent again.
 Source: RFC 7616; RFC 8760; RFC 3261 §22; RFC 2617 for clients without qop.
 """
@@ -19,10 +19,10 @@ from holdfast.voice.sip.message.message import Response
 from holdfast.voice.sip.message.uri import TOKEN
 
 ALGORITHMS = ("SHA-256", "MD5")
-"""Most wanted first. Source: RFC 8760 §2.4."""
+"""Supported algorithms, most preferred first. Source: RFC 8760 §2.4."""
 
 REALM = "holdfast"
-"""The realm of our challenges. It never changes: what is kept of a password holds in this realm alone."""
+"""The realm of our challenges. It never changes, because a stored HA1 is valid in this realm alone."""
 
 NONCE_LIFETIME_S = 300
 
@@ -32,11 +32,11 @@ _COUNT = re.compile(r"[0-9a-fA-F]{8}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestCredentials:
-    """User and password with which we answer a challenge.
+    """User and password for answering challenges.
 
-    With `realms` only one of theirs, with `at` only one that came from that numeric host: whoever else asks would learn
-    something to guess the password by. Without `realms` a request is proved to one realm, with several to each that
-    asks.
+    With `realms` only challenges of these realms are answered, with `host` only those from that numeric host: any other
+    peer could use an answer to guess the password. Without `realms` a request answers one realm, with several all that
+    challenge it.
     """
 
     user: str
@@ -47,10 +47,10 @@ class DigestCredentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ha1:
-    """What a digest response is computed from in place of the password, for each algorithm.
+    """The hash from which digest responses are computed in place of the password, for each algorithm.
 
-    It is kept as a password is, for its owner alone: it proves the user in its realm, and can be used to guess at the
-    password. Source: RFC 7616 §3.4.2, §5.13.
+    It is as secret as the password: it proves the user in its realm, and can be used to guess the password. Source: RFC
+    7616 §3.4.2, §5.13.
     """
 
     md5: str = field(repr=False)
@@ -58,28 +58,28 @@ class Ha1:
 
     @classmethod
     def of(cls, user: str, password: str, *, realm: str = REALM) -> Ha1:
-        """That of a user with a password in a realm."""
+        """Return the HA1 of a user with a password in a realm."""
         text = f"{user}:{realm}:{password}"
         return cls(md5=_digest(text, "MD5"), sha256=_digest(text, "SHA-256"))
 
 
 _NO_HA1 = Ha1(md5="", sha256="")
-"""What a user that does not exist is checked with, for the same work."""
+"""The HA1 with which an unknown user is checked, for the same work."""
 
 
 class DigestVerdict(Enum):
-    """What came of checking credentials."""
+    """The result of checking credentials."""
 
     GOOD = "good"
     STALE = "stale"
-    """The password is right, the nonce too old or used already: challenge again, without asking a person."""
+    """The password is right, the nonce too old or used already: challenge again, without asking the user."""
     BAD = "bad"
     NOT_OURS = "unasked"
-    """It answers no challenge of ours, so it is not looked at further: it says nothing of the password."""
+    """The credentials answer no challenge of ours, so the password was not judged."""
 
 
 def parse_digest(value: str) -> dict[str, str] | None:
-    """Parameters of a Digest challenge or of Digest credentials; None when it is something else or cannot be read."""
+    """Parse the parameters of a Digest challenge or of Digest credentials; return None for anything else."""
     scheme, _, rest = value.strip().partition(" ")
     if scheme.lower() != "digest":
         return None
@@ -96,9 +96,9 @@ def parse_digest(value: str) -> dict[str, str] | None:
 
 
 def response_of(params: Mapping[str, str], *, ha1: Ha1, method: str) -> str | None:
-    """The hash that proves the password, or None for an algorithm or quality of protection we do not speak.
+    """Return the digest response, or None for an unsupported algorithm or quality of protection.
 
-    Source: RFC 7616 §3.4.1; without qop RFC 2617 §3.2.2.1. `auth-int` would need the body, and nothing asks for it.
+    Source: RFC 7616 §3.4.1; without qop RFC 2617 §3.2.2.1. `auth-int` would need the body, and no server asks for it.
     """
     algorithm = params.get("algorithm", "MD5").upper()
     if algorithm not in ALGORITHMS or params.get("qop", "auth") != "auth":
@@ -117,7 +117,7 @@ def _digest(text: str, algorithm: str) -> str:
 
 
 class Verifier:
-    """The server side: makes nonces and checks what comes back with them."""
+    """The server side: it makes nonces and checks credentials."""
 
     __slots__ = ("_algorithms", "_counts", "_made", "_realm", "_secret")
 
@@ -126,12 +126,12 @@ class Verifier:
         self._realm = realm
         self._secret = secret
         self._made = 0
-        """How many challenges were made: no two have the same nonce, so each has a count of its own."""
+        """The number of challenges made: each has its own nonce and so its own nonce count."""
         self._counts: dict[str, int] = {}
-        """Highest nonce count of each nonce that somebody authenticated with and that is not too old."""
+        """The highest nonce count of each nonce that was authenticated with and is not too old."""
 
     def challenges(self, source: Address, now: float, *, stale: bool) -> tuple[str, ...]:
-        """Values of WWW-Authenticate, one for each algorithm. The same whoever asks."""
+        """Return values of WWW-Authenticate, one for each algorithm, the same for every client."""
         self._made += 1
         nonce = self._nonce(f"{int(now):x}.{self._made:x}", source)
         tail = ", stale=true" if stale else ""
@@ -150,9 +150,9 @@ class Verifier:
         now: float,
         ha1_of: Callable[[str], Ha1 | None],
     ) -> tuple[DigestVerdict, str]:
-        """Check an Authorization value; with the user it speaks of.
+        """Check an Authorization value; return the verdict and the user that it names.
 
-        The same work is done for a user that does not exist.
+        The same work is done for an unknown user.
         """
         params = parse_digest(value)
         if params is None or params.get("realm") != self._realm or params.get("uri") != uri:
@@ -190,11 +190,11 @@ class Verifier:
 
 
 AUTHORIZATION_HEADERS = ("Proxy-Authorization", "Authorization")
-"""The header fields that prove who we are, to proxies on the way and to who is called."""
+"""Header fields with our credentials, for proxies on the way and for the callee."""
 
 
 def proofs_in(headers: Headers) -> dict[tuple[str, str], tuple[str, str]]:
-    """What a request of ours proves: name and realm → header field."""
+    """Return the credentials of our request: name and realm → header field."""
     found = [(name, value, parse_digest(value)) for name, value in headers if name in AUTHORIZATION_HEADERS]
     return {(name, params.get("realm", "")): (name, value) for name, value, params in found if params is not None}
 
@@ -208,10 +208,10 @@ def answer_challenge(
     client_nonce: str,
     sent: Headers = (),
 ) -> Headers:
-    """The header fields that answer a 401 or 407, together with those of `proved` that stand.
+    """Return the header fields that answer a 401 or 407, together with those of `sent` that stay valid.
 
-    Empty when nothing in it can be answered with these credentials, or when a realm that had its proof asks again and
-    does not call the nonce stale. Of several challenges of a realm the first that we can do is taken.
+    It is empty when no challenge can be answered with these credentials, or when a realm that had its answer asks again
+    without calling the nonce stale. Of several challenges of a realm the first supported one is answered.
     Source: RFC 3261 §22.2, §22.3; RFC 8760 §2.4; RFC 3261 §16.7 for challenges of several proxies in one response.
     """
     known, made = proofs_in(sent), dict[tuple[str, str], tuple[str, str]]()
@@ -236,7 +236,7 @@ def answer_challenge(
 def _proof(
     challenge: Mapping[str, str], credentials: DigestCredentials, *, method: str, uri: str, client_nonce: str
 ) -> str | None:
-    """What answers a challenge; None for one that we cannot do."""
+    """Return the value that answers a challenge; None for an unsupported one."""
     qop = [word.strip() for word in challenge["qop"].split(",")] if "qop" in challenge else []
     if qop and "auth" not in qop:
         return None
@@ -260,7 +260,7 @@ def _proof(
 
 
 def _is_stale(challenge: Mapping[str, str]) -> bool:
-    """Whether the server says that only the nonce was wrong."""
+    """Return whether the server says that only the nonce was wrong."""
     return challenge.get("stale", "").lower() == "true"
 
 

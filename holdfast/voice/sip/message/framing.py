@@ -1,11 +1,11 @@
-"""Where one message ends and the next begins in a stream: the framing of SIP over TCP and TLS.
+"""Find the messages in a stream: the framing of SIP over TCP and TLS.
 
     framer = Framer(now)
     for piece in framer.feed(data, now): …
 
-What was split anywhere is joined, what came at once is parted, keep-alives are told apart. A stream whose messages
-cannot be told apart any more, or that takes too long, is `Broken`: say what is wrong and close it.
-Invariant: it never keeps more than one message of the longest length, and after `Broken` gives nothing.
+Split messages are joined, joined ones are split, and keep-alives are recognised. A stream whose messages cannot be
+separated, or that takes too long, gives `FramingBroken`: answer it and close the connection.
+Invariant: it never keeps more than one message of the longest length, and gives nothing after `FramingBroken`.
 Source: RFC 3261 §7.5, §18.3; RFC 5626 §3.5.1, §4.4.1 for keep-alives.
 """
 
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 MAX_HEAD_BYTES = 32_768
 MAX_BODY_BYTES = 65_536
 MESSAGE_WITHIN_S = 10.0
-"""How long a message may take from its first byte to its last, and a new connection to its first message."""
+"""The longest time of a message from its first byte to its last, and of a new connection to its first message."""
 
 PONG = b"\r\n"
 """The answer to a `Ping`."""
 
 _CLIENT_HELLO = b"\x16\x03"
-"""How TLS begins, in every version of it. Source: RFC 8446 §5.1."""
+"""The first bytes of TLS, in every version of it. Source: RFC 8446 §5.1."""
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
@@ -36,12 +36,12 @@ class CompleteMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
-    """The peer asks whether the connection lives (two empty lines); `PONG` answers."""
+    """A keep-alive of the peer (two empty lines); `PONG` answers it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramingBroken:
-    """The stream cannot be read on. `head` is what there is of the message that broke it, as far as it can be used."""
+    """The stream is unreadable from here. `head` is the usable part of the message that broke it."""
 
     head: bytes
     status: int
@@ -52,7 +52,7 @@ Piece = CompleteMessage | Ping | FramingBroken
 
 
 class Framer:
-    """The reading side of one connection."""
+    """The receiving side of one connection."""
 
     __slots__ = ("_broken", "_buffer", "_searched", "_started_at", "_within_s")
 
@@ -60,13 +60,13 @@ class Framer:
         self._within_s = within_s
         self._buffer = bytearray()
         self._searched = 0
-        """How far `_kept` has no end of a header, so that a trickle is not searched again and again."""
+        """How many bytes of `_buffer` are known to hold no end of a header, so that a trickle is searched only once."""
         self._started_at: float | None = now
-        """When the message that is awaited began, or the connection; None between messages."""
+        """When the current message began, or the connection; None between messages."""
         self._broken = False
 
     def feed(self, data: bytes, now: float) -> list[Piece]:
-        """What is complete with these bytes."""
+        """Add received bytes and return the pieces that they complete."""
         pieces: list[Piece] = []
         self._buffer += data
         while not self._broken and (piece := self._next(now)) is not None:
@@ -77,11 +77,11 @@ class Framer:
         return pieces
 
     def due_at(self) -> float | None:
-        """When the message that is awaited is late; None between messages."""
+        """Return when the current message is late; None between messages."""
         return None if self._started_at is None else self._started_at + self._within_s
 
     def check_late(self, now: float) -> FramingBroken | None:
-        """What to tell a peer whose message takes too long, if it does."""
+        """Return the 408 for a peer whose message takes too long, or None."""
         due = self.due_at()
         if self._broken or due is None or now < due:
             return None
@@ -128,7 +128,7 @@ class Framer:
 
 
 def _length(head: bytes) -> int | FramingBroken:
-    """What Content-Length says; a stream needs it. Source: RFC 3261 §20.14."""
+    """Return the value of Content-Length; a stream needs it. Source: RFC 3261 §20.14."""
     found = set(_LENGTH.findall(head + b"\r\n"))
     if len(found) != 1:
         missing = "no" if not found else "two different"

@@ -1,7 +1,7 @@
 """SIP messages as frozen values: requests, responses, and how each of ours is made.
 
-Header values stay the text they came as: a response echoes Via, From, To, Call-ID, CSeq and Record-Route from the
-request untouched. What the machines need of them is read once, into fields.
+Header values stay the text that arrived: a response echoes Via, From, To, Call-ID, CSeq and Record-Route of the request
+unchanged. The values that the machines need are parsed once, into fields.
 Source: RFC 3261 §7, §8.
 """
 
@@ -68,10 +68,10 @@ REASONS = {
     604: "Does Not Exist Anywhere",
     606: "Not Acceptable",
 }
-"""Source: RFC 3261 §21; RFC 6665 §8.3.2 for 489."""
+"""Reason phrases. Source: RFC 3261 §21; RFC 6665 §8.3.2 for 489."""
 
 ECHOED = ("Via", "From", "To", "Call-ID", "CSeq")
-"""What every response copies from its request. Source: RFC 3261 §8.2.6.2."""
+"""Header fields that every response copies from its request. Source: RFC 3261 §8.2.6.2."""
 
 _VIA = re.compile(
     rf"SIP\s*/\s*(?P<version>{TOKEN})\s*/\s*(?P<transport>{TOKEN})\s+"
@@ -80,7 +80,7 @@ _VIA = re.compile(
 )
 _CSEQ = re.compile(rf"(\d{{1,10}})\s+({TOKEN})\Z", re.ASCII)
 _RPORT = re.compile(r"(;\s*rport)\s*(?:=\s*)?(?=;|\Z)", re.IGNORECASE)
-"""One without a value. Some phones write its equals sign all the same."""
+"""An `rport` without a value. Some phones write its equals sign all the same."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _RECEIVED = re.compile(r";\s*received\s*=([^;]*)", re.IGNORECASE)
 
@@ -103,24 +103,24 @@ class Via:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(ABC):
-    """What requests and responses share. `method` of a response is that of its CSeq."""
+    """The common part of requests and responses. `method` of a response is that of its CSeq."""
 
     method: str
     headers: Headers
     body: bytes
     via: Via
-    """The topmost."""
+    """The topmost Via."""
     from_: NameAddr
     to: NameAddr
     call_id: str
     cseq: int
 
     def first(self, name: str) -> str | None:
-        """The first value of a header field, or None."""
+        """Return the first value of a header field, or None."""
         return next((value for listed, value in self.headers if listed == name), None)
 
     def values(self, name: str) -> list[str]:
-        """All values of a header field that is a list, split place commas."""
+        """Return all values of a header field that is a list, split at commas."""
         return [part for listed, value in self.headers if listed == name for part in split_values(value)]
 
     @property
@@ -129,9 +129,9 @@ class Message(ABC):
         """The first line on the wire."""
 
     def encode(self) -> bytes:
-        """The bytes on the wire. Content-Length is written here, never taken from the headers.
+        """Encode the message. Content-Length is written here, never taken from the headers.
 
-        A line end within a value is written as a space: behind it would begin a header field that was not set.
+        A line end within a value becomes a space: after it a header field would begin that was not set.
         """
         lines = [self.start_line]
         lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
@@ -168,9 +168,9 @@ class Response(Message):
 
 
 def request(method: str, uri: str, headers: Headers, body: bytes = b"") -> Request:
-    """A request from its parts.
+    """Make a request from its parts.
 
-    Raises: MessageUnreadable when a mandatory header is missing or wrong.
+    Raises: SipMessageUnreadable when a mandatory header is missing or wrong.
     """
     via, from_, to, call_id, cseq, _ = _parse_mandatory(headers)
     return Request(
@@ -187,9 +187,9 @@ def request(method: str, uri: str, headers: Headers, body: bytes = b"") -> Reque
 
 
 def response(status: int, reason: str, headers: Headers, body: bytes = b"") -> Response:
-    """A response from its parts.
+    """Make a response from its parts.
 
-    Raises: MessageUnreadable when a mandatory header is missing or wrong.
+    Raises: SipMessageUnreadable when a mandatory header is missing or wrong.
     """
     via, from_, to, call_id, cseq, method = _parse_mandatory(headers)
     return Response(
@@ -225,9 +225,9 @@ def _parse_mandatory(headers: Headers) -> tuple[Via, NameAddr, NameAddr, str, in
 
 
 def parse_cseq(text: str) -> tuple[int, str]:
-    """Number and method of a CSeq.
+    """Parse a CSeq into number and method.
 
-    Raises: MessageUnreadable.
+    Raises: SipMessageUnreadable.
     Source: RFC 3261 §8.1.1.5 (less than 2**31).
     """
     found = _CSEQ.match(text)
@@ -237,9 +237,9 @@ def parse_cseq(text: str) -> tuple[int, str]:
 
 
 def parse_via(text: str) -> Via:
-    """Read one Via value.
+    """Parse one Via value.
 
-    Raises: MessageUnreadable, for a port above 65535 too: a socket must never see one.
+    Raises: SipMessageUnreadable, also for a port above 65535: a socket must never get one.
     """
     found = _VIA.match(text)
     if not found or found["version"] != "2.0":
@@ -264,9 +264,9 @@ def parse_via(text: str) -> Via:
 
 
 def stamp_source(received: Request, source: Address) -> Request:
-    """The request with `received` and `rport` of its topmost Via filled in, as every response will echo it.
+    """Return the request with `received` and `rport` set in its topmost Via, which every response echoes.
 
-    The rest of the Via stays as it came.
+    The rest of the Via stays unchanged.
     Source: RFC 3261 §18.2.1; RFC 3581 §4.
     """
     via = received.via
@@ -284,10 +284,11 @@ def stamp_source(received: Request, source: Address) -> Request:
 
 
 def forwarded_by(received: Request, source: Address, is_trusted: Callable[[str], bool]) -> str | None:
-    """The numeric host that the proxies say a request comes from, each of which must be trusted; None without any.
+    """Return the numeric host that trusted proxies name as the sender of a request; None without any.
 
-    A Via below the topmost was written by who sent the request to that proxy, and `received` by the proxy itself, which
-    leaves it out where it is the host in the Via. A host that is no number is not believed, nor what is below it.
+    A Via below the topmost was written by the sender of the request to that proxy, and `received` by the proxy itself,
+    which omits it where it equals the host in the Via. A host that is not numeric is not trusted, nor is the rest below
+    it.
     Source: RFC 3261 §18.2.1.
     """
     host: str | None = None
@@ -307,10 +308,10 @@ def forwarded_by(received: Request, source: Address, is_trusted: Callable[[str],
 
 
 def reply_address(received: Request, source: Address) -> Address:
-    """Where the responses to this request go: over the connection it came, else to what its Via says.
+    """Return the address of the responses to this request: its connection, else the source with Via's port.
 
-    Deviation: a sent-by host that differs from the source is never used, even when it is numeric: the source is
-    where the request was seen to come from.
+    Deviation: a sent-by host that differs from the source is never used, even when it is numeric: the request was seen
+    to come from the source.
     Source: RFC 3261 §18.2.2; RFC 3581 §4.
     """
     via = received.via
@@ -320,7 +321,7 @@ def reply_address(received: Request, source: Address) -> Address:
 
 
 def reply_address_reconnecting(received: Request, source: Address) -> Address:
-    """Where the responses go once the connection a request came over has ended. Source: RFC 3261 §18.2.2."""
+    """Return the address of the responses after the request's connection ended. Source: RFC 3261 §18.2.2."""
     return numeric_address(source.host, received.via.port, source.transport) or source
 
 
@@ -333,7 +334,7 @@ def respond(
     body: bytes = b"",
     reason: str | None = None,
 ) -> Response:
-    """The response to a request; `tag` becomes its To tag unless the request had one.
+    """Make the response to a request; `tag` becomes its To tag unless the request had one.
 
     Source: RFC 3261 §8.2.6.
     """
@@ -349,20 +350,20 @@ def respond(
 
 
 def clean(text: str) -> str:
-    """Text for owners: bytes that were not UTF-8, and control characters, become the replacement sign.
+    """Return text that is safe for the owner: invalid UTF-8 and control characters become U+FFFD.
 
-    What owners are told ends up in stores, logs, headers and terminals; a user may be written with `%1B` or `%0D%0A`,
-    and a reason in Latin-1.
+    The owner's texts reach stores, logs, headers and terminals; a user may be written with `%1B` or `%0D%0A`, and a
+    reason in Latin-1.
     """
     decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return _CONTROL.sub("\ufffd", decoded.replace("\t", " "))
 
 
 def clean_headers(headers: Headers) -> Headers:
-    """Header fields for owners."""
+    """Return header fields that are safe for the owner."""
     return tuple((name, clean(value)) for name, value in headers)
 
 
 def via_line(address: Address, branch: str) -> tuple[str, str]:
-    """Our Via header. Source: RFC 3261 §18.1.1; RFC 3581 §3."""
+    """Return our Via header. Source: RFC 3261 §18.1.1; RFC 3581 §3."""
     return "Via", f"SIP/2.0/{address.transport} {host_port(address)};rport;branch={branch}"

@@ -1,6 +1,6 @@
-"""Addresses in signalling: SIP URIs, name-addr values, parameters, and what of them a socket can reach.
+"""Parse SIP URIs, name-addr values and parameters, and find the addresses that a socket can reach.
 
-Texts are kept as they came, beside what was read from them, so that they can be echoed byte for byte.
+Texts are kept as they arrived, beside the parsed values, so that they can be echoed byte for byte.
 Source: RFC 3261 §19.1, §20.10, §25.1.
 """
 
@@ -17,10 +17,10 @@ from holdfast.voice.sip.errors import UriUnreadable
 TRANSPORTS: tuple[Transport, ...] = ("UDP", "TCP", "TLS")
 
 DEFAULT_PORTS: dict[Transport, int] = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
-"""Source: RFC 3261 §18.1.1, §19.1.2."""
+"""Default ports. Source: RFC 3261 §18.1.1, §19.1.2."""
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
-"""Source: RFC 3261 §25.1 (token)."""
+"""The grammar of a token. Source: RFC 3261 §25.1."""
 
 _URI = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):"
@@ -33,7 +33,7 @@ _URI = re.compile(
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):", re.ASCII)
 _SUBSCRIBER = re.compile(r"\+?[0-9*#().-]+\Z", re.ASCII)
-"""A number in front of its parameters. Source: RFC 3966 §3 (global-number-digits, local-number-digits)."""
+"""A number before its parameters. Source: RFC 3966 §3 (global-number-digits, local-number-digits)."""
 _VISUAL = re.compile(r"[().-]")
 _PREFIX = re.compile(r"\+[0-9]{1,15}\Z", re.ASCII)
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -53,18 +53,18 @@ class Uri:
     params: tuple[tuple[str, str | None], ...]
 
     def param(self, name: str) -> str | None:
-        """A parameter's value; "" when it has none; None when it is absent."""
+        """Return a parameter's value; "" when it has none; None when it is absent."""
         return next((value or "" for listed, value in self.params if listed == name), None)
 
 
 def scheme_of(text: str) -> str | None:
-    """The scheme of any URI, in lower case, or None when the text does not begin like a URI."""
+    """Return the scheme of any URI, in lower case, or None when the text does not begin like a URI."""
     found = _SCHEME.match(text)
     return found[1].lower() if found else None
 
 
 def parse_uri(text: str) -> Uri:
-    """Read a SIP URI.
+    """Parse a SIP URI.
 
     Raises: UriUnreadable.
     """
@@ -89,17 +89,17 @@ def parse_uri(text: str) -> Uri:
 
 
 def as_sip(text: str, host: str) -> str:
-    """A `tel:` URI as the SIP URI that it is position this host, any other as it is. Source: RFC 3261 §19.1.6."""
+    """Return a `tel:` URI as a SIP URI at this host, any other URI unchanged. Source: RFC 3261 §19.1.6."""
     scheme, _, subscriber = text.partition(":")
     host = f"[{host}]" if ":" in host else host
     return f"sip:{subscriber}@{host};user=phone" if scheme.lower() == "tel" else text
 
 
 def number_of(user: str) -> str:
-    """The number in a user part that is one with parameters, any other user part as it is.
+    """Return the number in a user part that is a number with parameters, any other user part unchanged.
 
-    A local number gets the prefix that its `phone-context` is, unless it begins with that already. What is said of
-    number portability is for those who route.
+    A local number gets the prefix in its `phone-context`, unless it begins with that already. Parameters of number
+    portability are ignored: they are for routing.
     Source: RFC 3966 §3, §5.1.5; RFC 4694.
     """
     number, semicolon, params = user.partition(";")
@@ -114,13 +114,13 @@ def number_of(user: str) -> str:
 
 
 def sip_uri(user: str, address: Address) -> str:
-    """A URI of ours, as From and To have it: without the transport. Source: RFC 3261 §19.1.1, table 1."""
+    """Return our URI for From and To, without the transport. Source: RFC 3261 §19.1.1, table 1."""
     part = quote(user, safe="-_.!~*'()&=+$,;?/") + "@" if user else ""
     return f"sip:{part}{host_port(address)}"
 
 
 def contact_at(user: str, address: Address, *, secure: bool = False) -> str:
-    """A URI of ours, as Contact has it: with the way to reach us. A `secure` one is `sips:`.
+    """Return our URI for Contact, with the transport that reaches us. A `secure` one is `sips:`.
 
     Source: RFC 3261 §8.1.1.8, §12.1.1.
     """
@@ -130,13 +130,13 @@ def contact_at(user: str, address: Address, *, secure: bool = False) -> str:
 
 
 def host_port(address: Address) -> str:
-    """`host:port` as Via and URIs write it."""
+    """Return `host:port` as Via and URIs write it."""
     host, port, _ = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def transport_of(uri: Uri) -> Transport | None:
-    """How a URI wants to be reached, or None when that is a way we do not know.
+    """Return the transport that a URI asks for, or None for an unknown one.
 
     A `sips:` URI is reached over TLS alone. Source: RFC 3261 §19.1.2, §26.2.2; RFC 5630 §3.1.2.
     """
@@ -147,15 +147,15 @@ def transport_of(uri: Uri) -> Transport | None:
 
 
 def address_of(uri: Uri) -> Address | None:
-    """Where requests to a URI go, or None when its host is a name, or its transport none of ours."""
+    """Return the address of requests to a URI, or None for a host name and for an unknown transport."""
     transport = transport_of(uri)
     return None if transport is None else numeric_address(uri.host, uri.port, transport)
 
 
 def numeric_address(host: str, port: int | None, transport: Transport = "UDP") -> Address | None:
-    """Where a message for this host goes, or None when the host is a name or nobody's address.
+    """Return the address of messages to this host, or None for a host name and for an address of no single host.
 
-    Names are not resolved: resolving would let a stranger's message wait on a name server. `localhost` is itself.
+    Names are not resolved: a message of an unauthenticated peer would wait on a name server. `localhost` is 127.0.0.1.
     """
     if host.lower() == "localhost":
         host = "127.0.0.1"
@@ -170,7 +170,7 @@ def numeric_address(host: str, port: int | None, transport: Transport = "UDP") -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameAddr:
-    """The value of From, To, Contact, Route and their like. `uri` is text; parameters belong to the header."""
+    """The value of From, To, Contact, Route and similar headers. `uri` is text; parameters belong to the header."""
 
     text: str
     name: str
@@ -183,12 +183,12 @@ class NameAddr:
         return self.param("tag")
 
     def param(self, name: str) -> str | None:
-        """A parameter's value; "" when it has none; None when it is absent."""
+        """Return a parameter's value; "" when it has none; None when it is absent."""
         return next((value or "" for listed, value in self.params if listed == name), None)
 
 
 def parse_name_addr(text: str) -> NameAddr:
-    """Read `"name" <uri>;params`, `name <uri>;params` or `uri;params`.
+    """Parse `"name" <uri>;params`, `name <uri>;params` or `uri;params`.
 
     In the last form all parameters are the header's, and the URI may have no `?`, `,` or `;`.
     Raises: UriUnreadable.
@@ -213,7 +213,7 @@ def parse_name_addr(text: str) -> NameAddr:
 
 
 def parse_params(text: str) -> tuple[tuple[str, str | None], ...]:
-    """Read `;name=value;name`. Quotes are taken off values; names come in lower case.
+    """Parse `;name=value;name`. Values lose their quotes; names become lower case.
 
     Raises: UriUnreadable when something is left over.
     """
@@ -232,7 +232,7 @@ def parse_params(text: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def split_values(text: str) -> list[str]:
-    """Split a header field position its commas, not those inside quotes or angle brackets. Empty values are kept."""
+    """Split a header field at its commas, not those inside quotes or angle brackets. Empty values are kept."""
     values, begin, quoted, bracket, escaped = [], 0, False, False, False
     for position, character in enumerate(text):
         if escaped:
@@ -251,9 +251,9 @@ def split_values(text: str) -> list[str]:
 
 
 def is_behind_nat(contact: IPv4Address | IPv6Address, source: IPv4Address | IPv6Address) -> bool:
-    """Whether a phone that says it is reached position `contact` is not, as seen from where its messages come.
+    """Return whether a phone with this Contact is behind a NAT, as seen from the source of its messages.
 
-    Of one network both are reached: what came by a proxy that does not stay in the path goes past it.
+    Two addresses of one network are both reached: a message may have passed a proxy that does not stay in the path.
     """
     if contact in ip_network((str(source), 24 if source.version == 4 else 64), strict=False):
         return False

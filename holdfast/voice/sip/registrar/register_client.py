@@ -1,4 +1,4 @@
-"""Registering ourselves somewhere, and staying registered. Source: RFC 3261 §10.2."""
+"""Register our contacts with other registrars, and keep them registered. Source: RFC 3261 §10.2."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 REFRESH_AT = 0.8
-"""Share of the granted time after which we register again."""
+"""The share of the granted time after which we register again."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 1800.0
-"""How long we wait after a failure, doubled with each in turn. Source: RFC 5626 §4.5."""
+"""The wait after a failure, doubled after each further one. Source: RFC 5626 §4.5."""
 LOST_WAIT_S = 5.0
-"""The longest wait after a connection over which we were registered has ended."""
+"""The longest wait after the end of a connection over which we were registered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +31,20 @@ class ClientRegistration:
     user: str
     credentials: DigestCredentials | None
     expires_s: int
-    """What we ask for; 0 to be removed."""
+    """The time that we ask for; 0 removes the contact."""
     call_id: str
     from_tag: str
     keep_trying: bool = False
-    """Whether it is tried again after a failure, until it is taken back."""
+    """Whether a failed registration is tried again until it is removed."""
     cseq: int = 0
     failures: int = 0
-    """How often in turn it has come to nothing."""
+    """The number of failures in a row."""
     asked_longer: bool = False
-    """Whether we found for longer already since it last came to something or nothing, as the registrar wanted."""
+    """Whether we have asked for a longer time since the last result, as the registrar required."""
 
 
 def contact_uri(stack: SipStack, user: str, registrar: Address) -> str:
-    """Where we say the user is reached."""
+    """Return the URI at which this registrar reaches the user."""
     return contact_at(user, stack.settings.reached_by(registrar.transport))
 
 
@@ -77,7 +77,7 @@ def begin(
 def send(
     stack: SipStack, registration: ClientRegistration, *, proofs: Headers = (), attempt: int = 0
 ) -> ClientRegistration:
-    """Send a REGISTER; the registration with its number."""
+    """Send a REGISTER and return the registration with its new CSeq."""
     registration = replace(registration, cseq=registration.cseq + 1)
     aor = f"sip:{registration.user}@{registration.domain}"
     fields = (
@@ -98,14 +98,14 @@ def send(
 
 
 def timer_token(name: str) -> TimerToken:
-    """Names the refresh of a registration."""
+    """Return the token of the refresh timer of a registration."""
     return TimerToken(f"registration {name}")
 
 
 def handle_response(
     stack: SipStack, registration: ClientRegistration, transaction: Transaction, response: Response
 ) -> ClientRegistration | None:
-    """The final response to a REGISTER; what is left of the registration."""
+    """Handle the final response to a REGISTER and return the registration, or None when it is removed."""
     if not is_latest(registration, transaction):
         return registration
     if 200 <= response.status < 300:
@@ -133,7 +133,7 @@ def handle_response(
 
 
 def is_latest(registration: ClientRegistration, transaction: Transaction) -> bool:
-    """Whether this transaction is the registration's latest, and not one that was overtaken."""
+    """Return whether this transaction is the registration's latest, and not an overtaken one."""
     sent = transaction.request
     return (sent.call_id, sent.cseq) == (registration.call_id, registration.cseq)
 
@@ -141,7 +141,7 @@ def is_latest(registration: ClientRegistration, transaction: Transaction) -> boo
 def handle_failure(
     stack: SipStack, registration: ClientRegistration, status: int, reason: str, *, retry_after: str | None = None
 ) -> ClientRegistration | None:
-    """Tell that it came to nothing; forget it, unless it insists: then it is tried again later.
+    """Report a failed registration; return it with its next try started, or None when it is not tried again.
 
     Source: RFC 5626 §4.5; RFC 3261 §20.33.
     """
@@ -161,14 +161,14 @@ def handle_failure(
 
 
 def handle_disconnect(stack: SipStack, registration: ClientRegistration, address: Address) -> None:
-    """The connection over which we were registered ended: register soon over a new one. Source: RFC 5626 §4.4."""
+    """Register again soon after the registration's connection ended. Source: RFC 5626 §4.4."""
     soon = registration.keep_trying and registration.expires_s and not registration.failures
     if soon and registration.registrar == address and timer_token(registration.name) in stack.running_timers:
         stack.start(timer_token(registration.name), LOST_WAIT_S * (0.2 + 0.8 * stack.random()))
 
 
 def _granted(stack: SipStack, registration: ClientRegistration, response: Response) -> float:
-    """What the registrar granted: our contact's own parameter, else Expires, else what we found for."""
+    """Return the granted time: our contact's parameter, else Expires, else the time we asked for. Units: seconds."""
     ours = contact_uri(stack, registration.user, registration.registrar)
     for text in response.values("Contact"):
         try:

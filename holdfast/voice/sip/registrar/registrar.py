@@ -1,7 +1,7 @@
-"""Where lines can be reached: the contacts they register, each until it expires.
+"""The registrar: the contacts that lines register, each until it expires.
 
 A REGISTER is carried out whole or not at all.
-Source: RFC 3261 §10.3; RFC 5626 §4.1 for who is the same phone with another address.
+Source: RFC 3261 §10.3; RFC 5626 §4.1 for a phone that returns with another address.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ DEFAULT_EXPIRES_S = 3600
 MAX_EXPIRES_S = 3600
 MIN_EXPIRES_S = 10
 BEHIND_NAT_EXPIRES_S = 50
-"""The longest time for a phone behind a NAT by UDP: it registers anew so often that its router forgets no way back.
+"""The longest time for a phone behind a NAT by UDP, so that its router keeps the binding open.
 
 Source: RFC 4787 §4.3 (two minutes), and routers in the field (half a minute to one).
 """
 
 
 Instance = tuple[str, str]
-"""What stays the same of a phone whose address changes: `+sip.instance`, and `reg-id` of the flow."""
+"""The identity of a phone whose address changes: `+sip.instance`, and `reg-id` of the flow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """One contact of a line.
 
-    `to` is where requests for it are sent: its own address, or where its REGISTER came from when the two hosts
-    differ, as behind a NAT. A contact registered over a connection lives no longer than that.
+    `to` is where requests for it are sent: its own address, or the source of its REGISTER when the two hosts differ, as
+    behind a NAT. A contact registered over a connection is removed with the connection.
     """
 
     uri: str
@@ -53,19 +53,19 @@ class Binding:
     preference: float
     instance: Instance | None
     behind: str | None = None
-    """The host that its REGISTER came from at first hand, as a proxy says whose word is taken."""
+    """The host that its REGISTER came from before a trusted proxy forwarded it."""
 
 
 ContactKey = tuple[str, str]
-"""What makes contacts equal: the address, and behind a NAT, where others have the same, the host it is seen at."""
+"""The identity of a contact: its address, and behind a NAT, where others have the same, its source host."""
 
 Bindings = Mapping[ContactKey, Binding]
-"""Contacts of one line by what makes them equal."""
+"""The contacts of one line by their keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterOutcome:
-    """What a REGISTER comes to: the response, and the line's contacts after it."""
+    """The outcome of a REGISTER: the response, and the line's contacts after it."""
 
     status: int
     headers: Headers
@@ -85,22 +85,22 @@ class _RequestedContact:
 
 
 def unexpired(bindings: Bindings, now: float) -> dict[ContactKey, Binding]:
-    """Those that have not expired."""
+    """Return the contacts that have not expired."""
     return {key: binding for key, binding in bindings.items() if binding.expires_at > now}
 
 
 def without_address(bindings: Bindings, gone: Address) -> dict[ContactKey, Binding]:
-    """Those that a connection that ended did not lead to. Source: RFC 5626 §5.3 (a flow that fails)."""
+    """Return the contacts that a closed connection did not lead to. Source: RFC 5626 §5.3 (a flow that fails)."""
     return {key: binding for key, binding in bindings.items() if binding.to != gone}
 
 
 def restorable(bindings: Bindings) -> dict[ContactKey, Binding]:
-    """Those that a restart of ours leaves where they are."""
+    """Return the contacts that survive our restart: those without a connection."""
     return {key: binding for key, binding in bindings.items() if not binding.to.reliable}
 
 
 def restored(bindings: Bindings, now: float) -> dict[ContactKey, Binding]:
-    """Those of an earlier run that live, none for longer than it could be registered now, whatever clocks have done."""
+    """Return the contacts of an earlier run that have not expired, none longer than it could be registered now."""
     bounded = {
         key: replace(binding, expires_at=min(binding.expires_at, now + MAX_EXPIRES_S))
         for key, binding in bindings.items()
@@ -109,7 +109,7 @@ def restored(bindings: Bindings, now: float) -> dict[ContactKey, Binding]:
 
 
 def by_preference(bindings: Bindings, now: float) -> tuple[Binding, ...]:
-    """Those that have not expired, most preferred first, newest first among equals."""
+    """Return the contacts that have not expired, most preferred first, newest first among equals."""
     return tuple(sorted(unexpired(bindings, now).values(), key=lambda b: (-b.preference, -b.expires_at)))
 
 
@@ -122,10 +122,10 @@ def register(
     max_contacts: int,
     behind: str | None = None,
 ) -> RegisterOutcome:
-    """Carry out one REGISTER of an authenticated line. Without a Contact it only asks.
+    """Carry out one REGISTER of an authenticated line; without a Contact it is a query.
 
-    A phone that comes back with another address replaces itself. Of more than `max_contacts` those that were
-    registered longest ago go; a REGISTER that names more by itself is refused.
+    A phone that returns with another address replaces its contact. Above `max_contacts` the contacts registered longest
+    ago are removed; a REGISTER that alone names more is refused.
     Source: RFC 3261 §10.3, steps 6 to 8.
     """
     before = unexpired(bindings, now)
@@ -168,7 +168,7 @@ def register(
 
 
 def is_same_phone(known: tuple[ContactKey, Binding], new: tuple[ContactKey, Binding]) -> bool:
-    """Whether two contacts of a line are of one phone: registered by one Call-ID, of one instance, or equal.
+    """Return whether two contacts of a line are of one phone: equal, or of one Call-ID or instance.
 
     Source: RFC 3261 §10.2 (one Call-ID for all registrations of a user agent); RFC 5626 §4.1.
     """
@@ -178,7 +178,7 @@ def is_same_phone(known: tuple[ContactKey, Binding], new: tuple[ContactKey, Bind
 
 
 def _remove_all(before: Bindings, received: Request, now: float) -> RegisterOutcome:
-    """`Contact: *`, which must stand alone and with `Expires: 0`."""
+    """Remove all contacts for `Contact: *`, which must stand alone and with `Expires: 0`."""
     if len(received.values("Contact")) != 1 or received.first("Expires") != "0":
         return RegisterOutcome(status=400, headers=(), bindings=before, changed=False)
     if not all(_is_newer(binding, received) for binding in before.values()):
@@ -187,9 +187,9 @@ def _remove_all(before: Bindings, received: Request, now: float) -> RegisterOutc
 
 
 def _is_replaced(key: ContactKey, known: Binding, new: _RequestedContact, received: Request) -> bool:
-    """Whether a contact is the one that is wished for, or the same phone at its former address.
+    """Return whether a known contact is the requested one, or the same phone at its former address.
 
-    One that keeps its Call-ID is the same though its NAT shows it elsewhere.
+    A contact that keeps its Call-ID is the same even if its NAT shows another source.
     """
     moved = new.expires_s > 0 and new.instance is not None and known.instance == new.instance
     return key == new.key or moved or (key[0] == new.key[0] and known.call_id == received.call_id)

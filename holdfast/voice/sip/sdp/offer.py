@@ -1,7 +1,7 @@
 """Offer and answer: what both sides agreed to send, where and how.
 
-One `Negotiation` per session. Direction is one value that the description and the sender of RTP both obey; an answer
-is computed from the offer and our local, never replayed.
+There is one `Negotiation` per session. Direction is one value that the description and the sender of RTP both obey; an
+answer is computed from the offer and our direction, never replayed.
 Source: RFC 3264; RFC 6337; RFC 4568 for keys.
 """
 
@@ -24,42 +24,43 @@ from holdfast.voice.sip.sdp.sdp import (
 Codec = Literal["PCMU", "PCMA", "G722"]
 
 RtpAddress = tuple[str, int]
-"""Where RTP goes: a numeric host and a port."""
+"""The address of RTP: a numeric host and a port."""
 
 SrtpPolicy = Literal["refused", "accepted", "offered", "required"]
-"""What we think of SRTP in a session: whether we take it, ask for it, and do without it."""
+"""Our policy for SRTP in a session: never accept it, accept it, offer it, or require it."""
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
-"""What we speak, most wanted first."""
+"""The codecs we support, most preferred first."""
 
 
 class Destinations(Protocol):
-    """Where RTP may be sent."""
+    """A port that decides where RTP may be sent."""
 
     def refusal(self, host: str, port: int) -> str | None:
-        """Why nothing may be sent to this numeric address, in words for a peer; None when it may."""
+        """Return why RTP must not be sent to this numeric address, in words for a peer; None when it may."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AnyDestination:
-    """No destination is refused."""
+    """The policy that refuses no destination."""
 
     def refusal(self, host: str, port: int) -> str | None:
-        """None."""
+        """Return None."""
         return None
 
 
 PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
-"""Source: RFC 3551 §6."""
+"""Static payload types. Source: RFC 3551 §6."""
 
 RTP_PROTOCOLS, SRTP_PROTOCOLS = ("RTP/AVP", "RTP/AVPF"), (sdes.SAVP, "RTP/SAVPF")
-"""The protocols of an `m=` line whose RTP is not sealed, and of one whose is. The second ones let both sides send
-feedback, which we do not. Source: RFC 4585 §4; RFC 5124 §3.
+"""The protocols of an `m=` line with plain RTP, and of one with SRTP.
+
+The second of each lets both sides send feedback, which we do not. Source: RFC 4585 §4; RFC 5124 §3.
 """
 
 OUR_DTMF_PAYLOAD_TYPE = "101"
-"""What we offer for telephone-event; in an answer it is the offerer's number."""
+"""The payload type of telephone-event in our offers; in an answer it is that of the offer."""
 
 ANSWER_DIRECTION: dict[tuple[Direction, Direction], Direction] = {
     (offered, local): Direction.of(
@@ -69,15 +70,15 @@ ANSWER_DIRECTION: dict[tuple[Direction, Direction], Direction] = {
     for offered in Direction
     for local in Direction
 }
-"""Answer direction for an offered direction and our local. Source: RFC 3264 §6.1."""
+"""The answer's direction for an offered direction and ours. Source: RFC 3264 §6.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
-    """What holds between the two sides now.
+    """The agreement of the two sides that is in force.
 
-    `remote` is None while the peer takes no RTP at all (`c=0.0.0.0`, or its sound was taken away: port 0).
-    `peer_holds` is true while the peer does not want to hear us: `sendonly`, `inactive` or one of these.
+    `remote` is None while the peer receives no RTP at all (`c=0.0.0.0`, or its audio was removed: port 0). `peer_holds`
+    is true while the peer does not receive: `sendonly`, `inactive` or one of these.
     """
 
     remote: RtpAddress | None
@@ -87,9 +88,9 @@ class Agreed:
     receive: bool
     peer_holds: bool
     srtp: sdes.SdesKeys | None = None
-    """With what RTP is sealed, both ways; None when it is plain."""
+    """The keys of SRTP in both directions; None for plain RTP."""
     other_codecs: tuple[Codec, ...] = ()
-    """What the peer may send beside `codec`, and change to whenever it likes. Source: RFC 3264 §6.1, §5.1."""
+    """Codecs that the peer may send besides `codec`, and switch to at any time. Source: RFC 3264 §6.1, §5.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +102,17 @@ class Negotiation:
     """
 
     local: RtpAddress
-    """Where we receive RTP."""
+    """The address at which we receive RTP."""
     session_id: int
     """The number in our `o=`; unique among our sessions."""
     codecs: tuple[Codec, ...] = CODECS
-    """What we speak, most wanted first."""
+    """The codecs of this session, most preferred first."""
     telephone_events: bool = True
-    """Whether keys may go as telephone events; else they are tones in the sound. Source: RFC 4733 §1.1."""
+    """Whether digits may be sent as telephone events; else they are tones in the audio. Source: RFC 4733 §1.1."""
     local_direction: Direction = Direction.SENDRECV
     srtp_policy: SrtpPolicy = "refused"
     crypto: tuple[sdes.Crypto, ...] = ()
-    """Lines of ours with keys made for this session; they stay the same as long as it lasts."""
+    """Our `a=crypto` lines with the keys of this session; they never change."""
     version: int = 0
     local_media: tuple[Media, ...] = ()
     """The media of our last description."""
@@ -122,9 +123,9 @@ class Negotiation:
 
 
 def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
-    """Describe what we local.
+    """Make an offer of our codecs and direction.
 
-    Raises: WrongMoment while an offer of ours is outstanding.
+    Raises: OfferOutOfOrder while an offer of ours is outstanding.
     """
     if state.offered:
         raise OfferOutOfOrder("an offer is outstanding")
@@ -155,9 +156,9 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
 
 
 def repeat_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
-    """Offer what holds, for a refresh: sound that the peer took away is not asked back.
+    """Repeat our last offer for a refresh: audio that the peer removed is not offered again.
 
-    Raises: WrongMoment while an offer of ours is outstanding.
+    Raises: OfferOutOfOrder while an offer of ours is outstanding.
     """
     if not state.local_media or any(medium.port for medium in state.local_media):
         return make_offer(state)
@@ -167,14 +168,14 @@ def repeat_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
 
 
 def withdraw_offer(state: Negotiation) -> Negotiation:
-    """Our offer was refused or came to nothing: what was agreed before stays."""
+    """Withdraw our refused offer: the former agreement stays."""
     return replace(state, offered=False)
 
 
 def apply_answer(state: Negotiation, body: bytes) -> Negotiation:
-    """The peer answered our offer. In a session that has sound, an answer without any takes it away.
+    """Apply the peer's answer to our offer. In a session with audio, an answer without audio removes it.
 
-    Raises: SdpUnreadable, NotAcceptableHere, WrongMoment (there was no offer).
+    Raises: SdpUnreadable, NotAcceptableHere, OfferOutOfOrder (there was no offer).
     """
     if not state.offered:
         raise OfferOutOfOrder("an answer without an offer")
@@ -196,9 +197,9 @@ def apply_answer(state: Negotiation, body: bytes) -> Negotiation:
 
 
 def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
-    """The peer offered: agree, and give our answer.
+    """Agree to the peer's offer and return our answer.
 
-    Raises: SdpUnreadable, NotAcceptableHere (answer 488; what was agreed before stays), WrongMoment (answer 491).
+    Raises: SdpUnreadable, NotAcceptableHere (answer 488; the former agreement stays), OfferOutOfOrder (answer 491).
     """
     if state.offered:
         raise OfferOutOfOrder("both sides offered")
@@ -231,9 +232,9 @@ def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
 
 
 def _removes_audio(media: tuple[Media, ...]) -> bool:
-    """Whether an offer removes the sound of a session, which some phones do to hold.
+    """Return whether an offer removes the audio of a session, which some phones do to hold.
 
-    Not where fax comes in its place (T.38): refused, a gateway goes on with fax as sound.
+    An offer of fax in its place (T.38) does not: when refused, a gateway goes on with fax as audio.
     Source: RFC 3264 §8.2; RFC 3261 §14.2.
     """
     wanted = {medium.kind for medium in media if medium.port}
@@ -241,7 +242,7 @@ def _removes_audio(media: tuple[Media, ...]) -> bool:
 
 
 def _answer_without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
-    """The answer to that: nothing is accepted, and nothing is sent, until a later offer has sound again."""
+    """Answer an offer without audio: all lines are refused and no RTP is sent until a later offer has audio again."""
     refused = tuple(
         Media(
             kind=medium.kind,
@@ -257,14 +258,14 @@ def _answer_without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media
 
 
 def _without_rtp(agreed: Agreed) -> Agreed:
-    """What holds once the peer took its sound away; what it was sealed with stays, so that it is never made plain."""
+    """Return the agreement after the peer removed its audio; its SRTP keys stay, so that it never becomes plain."""
     return replace(agreed, remote=None, send=False, receive=False, peer_holds=True)
 
 
 def _without_unreachable(description: SessionDescription, local: str) -> SessionDescription:
-    """A peer's description without the addresses that nothing can be sent to from this address of ours.
+    """Return the peer's description without the addresses that our address cannot send to.
 
-    `c=IN IP6 ::` takes nothing, whatever the family.
+    `c=IN IP6 ::` receives nothing, whatever the family.
     """
 
     def reached(medium: Media) -> bool:
@@ -276,7 +277,7 @@ def _without_unreachable(description: SessionDescription, local: str) -> Session
 
 
 def _offers_srtp(state: Negotiation) -> bool:
-    """Whether an offer of ours is sealed: a session that began so stays so."""
+    """Return whether our offer uses SRTP: a session that began with SRTP keeps it."""
     if state.agreed is not None:
         return state.agreed.srtp is not None
     return state.srtp_policy in ("offered", "required")
@@ -285,9 +286,9 @@ def _offers_srtp(state: Negotiation) -> bool:
 def _choose_line(
     state: Negotiation, media: tuple[Media, ...], usable: list[tuple[int, tuple[Codec, str]]]
 ) -> tuple[int, tuple[Codec, str], tuple[sdes.Crypto, sdes.SdesKeys] | None]:
-    """The line of an offer that is taken, its codec, and its keys: a sealed one before a plain one.
+    """Return the chosen line of an offer, its codec, and its keys: SRTP is preferred to plain RTP.
 
-    A session that is sealed is never made plain. Raises: NotAcceptableHere.
+    A session with SRTP never becomes plain. Raises: NotAcceptableHere.
     """
     if state.srtp_policy != "refused":
         for place, found in usable:
@@ -315,22 +316,22 @@ def _describe(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation
 
 
 def _offered_direction(state: Negotiation) -> Direction:
-    """The direction of our outstanding offer."""
+    """Return the direction of our outstanding offer."""
     return state.local_media[_audio_place(state.local_media)].direction
 
 
 def _audio_place(media: tuple[Media, ...]) -> int:
-    """Where our audio stands, or stood before it was taken away."""
+    """Return the index of our audio line, or of the line it had before it was removed."""
     accepted = (place for place, medium in enumerate(media) if medium.port)
     audio = (place for place, medium in enumerate(media) if medium.kind == "audio")
     return next(accepted, next(audio, 0))
 
 
 def _shared_codec(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
-    """The codec of ours that this line is taken for, with its payload type there.
+    """Return the codec chosen for this line, with its payload type there.
 
-    Our most wanted one, which telephones all have, so that what one says reaches the other untouched; but G.722 for
-    a line that names it before every other codec of ours.
+    It is our most preferred codec, which all telephones have, so that audio passes between them unchanged; G.722 only
+    for a line that names it before all our other codecs.
     """
     shared = _shared_codecs(medium, codecs)
     if not shared:
@@ -340,7 +341,7 @@ def _shared_codec(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str]
 
 
 def _shared_codecs(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    """The codecs of ours that this line names, the peer's most wanted first; none of a line that is not for us."""
+    """Return our codecs that this line names, in the peer's order; empty for a line that we cannot use."""
     if (
         medium.kind != "audio"
         or medium.port == 0
@@ -357,7 +358,7 @@ def _shared_codecs(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...
 
 
 def _telephone_event(medium: Media) -> str | None:
-    """The payload type of keys, which is a dynamic one. Source: RFC 4733 §2.5.1.1; RFC 3551 §6."""
+    """Return the payload type of telephone-event, which is a dynamic one. Source: RFC 4733 §2.5.1.1; RFC 3551 §6."""
     for payload_type in medium.formats:
         if medium.codec(payload_type) == ("TELEPHONE-EVENT", 8000) and int(payload_type) >= 96:
             return payload_type
@@ -365,7 +366,7 @@ def _telephone_event(medium: Media) -> str | None:
 
 
 def _peer_direction(medium: Media) -> Direction:
-    """The direction the peer means: `c=0.0.0.0` takes nothing, whatever the attribute says.
+    """Return the direction that the peer means: with `c=0.0.0.0` it receives nothing, whatever the attribute says.
 
     Source: RFC 3264 §8.4 (the hold of RFC 2543).
     """
@@ -377,7 +378,7 @@ def _peer_direction(medium: Media) -> Direction:
 def _agree(
     state: Negotiation, medium: Media, codec: Codec, local_direction: Direction, srtp: sdes.SdesKeys | None
 ) -> Agreed:
-    """What holds once this line of the peer's is taken. Raises: NotAcceptableHere."""
+    """Return the agreement that results from this line of the peer. Raises: NotAcceptableHere."""
     peer = _peer_direction(medium)
     ours = ANSWER_DIRECTION[peer, local_direction]
     dtmf = _telephone_event(medium) if state.telephone_events else None

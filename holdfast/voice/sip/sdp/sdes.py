@@ -1,8 +1,8 @@
-"""Keys for SRTP inside descriptions: the `a=crypto` lines of both sides, and the keys they agree on.
+"""SDES keys for SRTP: the `a=crypto` lines of both sides, and the keys they agree on.
 
-Point of view: *send* is the key we seal with, which stands in our description; *receive* is the peer's.
-Deviation: of several ways to say things in a line only the one every phone uses is understood: one key, without a
-master key identifier and without session parameters. A line with more is passed over, as one with an unknown suite.
+Point of view: *send* is our key, which stands in our description; *receive* is the peer's.
+Deviation: only the form that every phone uses is understood: one key, without a master key identifier and without
+session parameters. A line with more is skipped, like one with an unknown suite.
 Source: RFC 4568 §4, §5.1, §6, §9.1; RFC 7714 §14.2 for GCM.
 """
 
@@ -22,10 +22,10 @@ KEY_BYTES: dict[Suite, int] = {
     "AES_CM_128_HMAC_SHA1_32": 30,
     "AEAD_AES_128_GCM": 28,
 }
-"""Master key and master salt together, most wanted first."""
+"""Length of master key and master salt together, in bytes; the most preferred suite comes first."""
 
 SAVP = "RTP/SAVP"
-"""The protocol of an `m=` line whose RTP is sealed. Source: RFC 3711 §12."""
+"""The protocol of an `m=` line with SRTP. Source: RFC 3711 §12."""
 
 _LINE = re.compile(
     r"([0-9]{1,9})[ \t]+([A-Za-z0-9_]+)[ \t]+inline:([A-Za-z0-9+/]+={0,2})(?:\|(?:2\^[0-9]{1,2}|[0-9]{1,15}))?[ \t]*\Z"
@@ -34,20 +34,26 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crypto:
-    """One `a=crypto` line. Shape: `key` is master key and master salt, as long as the suite wants."""
+    """One `a=crypto` line.
+
+    Shape: `key` is master key and master salt, `KEY_BYTES` of the suite long.
+    """
 
     tag: int
     suite: Suite
     key: bytes = field(repr=False)
 
     def encode(self) -> str:
-        """The value of the attribute."""
+        """Return the value of the attribute."""
         return f"{self.tag} {self.suite} inline:{b64encode(self.key).decode()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdesKeys:
-    """What both sides seal with. Shape: master key and master salt, each way."""
+    """The SRTP keys of both directions.
+
+    Shape: master key and master salt, each way.
+    """
 
     suite: Suite
     send: bytes = field(repr=False)
@@ -55,7 +61,7 @@ class SdesKeys:
 
 
 def parse_crypto(value: str) -> Crypto | None:
-    """One line's value; None when it is not one we can use."""
+    """Parse the value of one line; return None when it is not usable."""
     found = _LINE.match(value)
     suite = next((known for known in KEY_BYTES if found and known == found[2]), None)
     if found is None or suite is None:
@@ -68,14 +74,14 @@ def parse_crypto(value: str) -> Crypto | None:
 
 
 def make_crypto(random: Callable[[int], bytes]) -> tuple[Crypto, ...]:
-    """Lines of ours, a key of its own in each. `random` gives that many unguessable bytes."""
+    """Make our lines, each with its own key. `random` returns the given number of unguessable bytes."""
     return tuple(
         Crypto(tag=tag, suite=suite, key=random(size)) for tag, (suite, size) in enumerate(KEY_BYTES.items(), start=1)
     )
 
 
 def choose_keys(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[Crypto, SdesKeys] | None:
-    """Our line in the answer, and what is agreed by it: the peer's most wanted suite that we have a key for.
+    """Choose our line for the answer and the keys: the peer's most preferred suite that we have a key for.
 
     Source: RFC 4568 §5.1.2.
     """
@@ -88,7 +94,7 @@ def choose_keys(offered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> tuple[
 
 
 def answered_keys(answered: tuple[Crypto, ...], ours: tuple[Crypto, ...]) -> SdesKeys | None:
-    """What is agreed by the peer's answer to our lines: it names one of them. Source: RFC 4568 §5.1.3."""
+    """Return the keys that the peer's answer agrees to by naming one of our lines. Source: RFC 4568 §5.1.3."""
     for line in answered:
         for own in ours:
             if (own.tag, own.suite) == (line.tag, line.suite):

@@ -1,8 +1,8 @@
-"""Session descriptions: hostile text in, frozen values out, and back.
+"""Parse session descriptions from hostile text into frozen values, and build ours.
 
-Lenient where phones in the field are (missing `s=` or `t=`, bare line feeds), strict where a wrong value would reach
-a socket or an array: addresses are numeric, ports and payload types in range, counts bounded. An attribute or address
-that cannot be read is as if it were not there; whoever needs it finds none, and what belongs to other media goes on.
+The parser is lenient where phones in the field are (missing `s=` or `t=`, bare line feeds), and strict where a wrong
+value would reach a socket or an array: addresses are numeric, ports and payload types in range, counts bounded. An
+unreadable attribute or address counts as missing, and the other media stay usable.
 Source: RFC 8866; RFC 3264 §5; RFC 4568 §9.1; RFC 4733 §2.4.1.
 """
 
@@ -30,7 +30,7 @@ _PTIME = re.compile(r"\s*(\d{1,4})(?:\.\d*)?\s*\Z", re.ASCII)
 
 
 class Direction(Enum):
-    """Who sends, said from the side of whoever wrote it. Source: RFC 8866 §6.7."""
+    """The direction of media, from the writer's side. Source: RFC 8866 §6.7."""
 
     SENDRECV = "sendrecv"
     SENDONLY = "sendonly"
@@ -49,7 +49,7 @@ class Direction(Enum):
 
     @classmethod
     def of(cls, *, sends: bool, receives: bool) -> Direction:
-        """The direction of somebody who does these."""
+        """Return the direction of a side that sends or receives, or both."""
         if sends:
             return cls.SENDRECV if receives else cls.SENDONLY
         return cls.RECVONLY if receives else cls.INACTIVE
@@ -57,9 +57,9 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """One `m=` line with what belongs to it. `direction` and `address` already account for the session level.
+    """One `m=` line with its attributes. `direction` and `address` include those of the session level.
 
-    Invariant: port in 0..65535, 0 meaning refused; address numeric, or None when no `c=` says one.
+    Invariant: port in 0..65535, 0 meaning refused; address numeric, or None without a usable `c=`.
     """
 
     kind: str
@@ -72,10 +72,10 @@ class Media:
     """Payload type, encoding name, clock rate in Hz."""
     ptime_ms: int | None = None
     crypto: tuple[sdes.Crypto, ...] = ()
-    """Its lines with keys, those that can be used."""
+    """The usable `a=crypto` lines."""
 
     def codec(self, payload_type: str) -> tuple[str, int] | None:
-        """Encoding name (upper case) and clock rate of a payload type of this line."""
+        """Return encoding name (upper case) and clock rate in Hz of a payload type of this line."""
         for listed, name, rate_hz in self.rtpmap:
             if listed == payload_type:
                 return name.upper(), rate_hz
@@ -84,7 +84,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDescription:
-    """A session description, as far as a voice engine needs it."""
+    """The part of a session description that a voice engine needs."""
 
     origin: str
     """The text of `o=`."""
@@ -93,7 +93,7 @@ class SessionDescription:
 
 @dataclass(slots=True)
 class _Section:
-    """Lines seen so far of the session or of one medium."""
+    """The lines read so far of the session level or of one medium."""
 
     address: str | None = None
     connected: bool = False
@@ -105,7 +105,7 @@ class _Section:
 
 
 def parse(body: bytes) -> SessionDescription:
-    """Read a session description.
+    """Parse a session description.
 
     Raises: SdpUnreadable.
     """
@@ -178,7 +178,7 @@ def _media_line(value: str) -> Media:
 
 
 def _connection(value: str) -> str | None:
-    """The address of a `c=` line; None for a name, a multicast address, and what is no address."""
+    """Return the address of a `c=` line; None for a host name, a multicast address or unreadable text."""
     parts = value.split()
     if len(parts) != 3 or parts[0].upper() != "IN" or parts[1].upper() not in ("IP4", "IP6"):
         return None
@@ -215,7 +215,7 @@ def _rtpmap(text: str) -> tuple[str, str, int] | None:
 
 
 def build(description: SessionDescription) -> bytes:
-    """Write a description of ours. Its address stands at session level: that of the accepted lines, if any is.
+    """Build our description. Its address stands at session level: that of an accepted line, if there is one.
 
     Raises: NotAcceptableHere when no line has an address.
     """

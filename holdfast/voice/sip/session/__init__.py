@@ -1,1 +1,1 @@
-"""Sessions: INVITE, re-INVITE, PRACK, REFER and session timers."""
+"""Sessions: INVITE, re-INVITE, PRACK, INFO, REFER and session timers."""

@@ -1,7 +1,7 @@
-"""A call before its answer: the early dialogs of a call out, and UPDATE in early dialogs both ways.
+"""A call before its answer: the early dialogs of an outbound call, and UPDATE in early dialogs both ways.
 
-Descriptions may change before the answer once both sides have described themselves in messages that are not lost: the
-INVITE, and a provisional response that was acknowledged.
+Descriptions may change before the answer once both sides have sent theirs in messages that are not lost: the INVITE,
+and a provisional response that was acknowledged.
 Source: RFC 3261 §12.1; RFC 3311 §5; RFC 6337 §3.1.
 """
 
@@ -27,16 +27,16 @@ from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 UNANSWERED = (SessionState.CALLING, SessionState.CALLED)
 BEFORE_ACK = (*UNANSWERED, SessionState.ANSWERED)
 REOFFER_WITHIN_S = 20.0
-"""A re-INVITE that our owner leaves unanswered this long is refused, so that no owner can leave it open."""
+"""A change of the peer that the owner leaves unanswered this long is refused."""
 
 
 def find(session: Session, tag: str | None) -> EarlyDialog | None:
-    """The early dialog with this fork of our INVITE."""
+    """Return the early dialog with this fork of our INVITE."""
     return next((early for early in session.early_dialogs if early.dialog.remote_tag == tag), None)
 
 
 def dialog_of(session: Session, received: Request) -> dialogs.Dialog:
-    """The dialog a request of the peer's came in."""
+    """Return the dialog in which a request of the peer arrived."""
     found = session.dialog
     if found is None:
         early = find(session, received.from_.tag)
@@ -46,7 +46,7 @@ def dialog_of(session: Session, received: Request) -> dialogs.Dialog:
 
 
 def record_request(session: Session, received: Request, source: Address, now: float, *, behind: str | None) -> Session:
-    """The session with the peer's request noted in its dialog; `behind`: see `Dialog`."""
+    """Return the session with the peer's request recorded in its dialog; `behind` is that of `Dialog`."""
     dialog = dialogs.record_request(dialog_of(session, received), received, source, behind=behind)
     if session.dialog is not None:
         return replace(session, dialog=dialog, last_message_at=now)
@@ -54,7 +54,7 @@ def record_request(session: Session, received: Request, source: Address, now: fl
 
 
 def update_refusal(stack: SipStack, session: Session, received: Request) -> tuple[int, Headers] | None:
-    """Why an UPDATE with an offer cannot be taken before the answer: status and headers; None when it can.
+    """Return the status and headers that refuse an UPDATE with an offer before the answer; None to accept it.
 
     Source: RFC 3311 §5.2.
     """
@@ -71,7 +71,7 @@ def update_refusal(stack: SipStack, session: Session, received: Request) -> tupl
 def report_change(
     stack: SipStack, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE", "PRACK"]
 ) -> Session:
-    """Tell the owner of a change of the peer's, before the answer or after it, and wait for what it says."""
+    """Report a change of the peer to the owner, before the answer or after it, and wait for its decision."""
     sdp = sdp_of(received)
     if method == "INVITE":
         stack.reply(key, 100)
@@ -84,7 +84,7 @@ def report_change(
 
 
 def send_update(stack: SipStack, session: Session, sdp: bytes | None) -> None:
-    """Send an UPDATE of ours, or say at once that it cannot be."""
+    """Send our UPDATE, or emit at once that it cannot be sent."""
     if session.state is SessionState.CALLED:
         dialog = session.dialog if session.described and session.takes_update else None
     else:
@@ -103,7 +103,10 @@ def send_update(stack: SipStack, session: Session, sdp: bytes | None) -> None:
 
 
 def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """The final response to it. Deviation: after a 491 our owner is told at once; nothing is tried again by itself."""
+    """Handle the final response to our UPDATE.
+
+    Deviation: after a 491 the owner is notified at once; the agent does not retry.
+    """
     session = replace(session, own_reoffer=None)
     if response.status >= 300:
         stack.put(session)
@@ -118,13 +121,13 @@ def handle_response(stack: SipStack, session: Session, transaction: Transaction,
 
 
 def handle_timeout(stack: SipStack, session: Session) -> None:
-    """Nobody responded to it. The call itself is not touched: its INVITE decides."""
+    """Report that our UPDATE timed out. The call goes on: its INVITE decides."""
     stack.put(replace(session, own_reoffer=None))
     stack.emit(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
 
 
 def keep_answered_fork(stack: SipStack, session: Session, tag: str) -> Session:
-    """The session when this fork answers: the other early dialogs go, and an UPDATE of ours in one of them."""
+    """Return the session with only the fork that answered; an UPDATE of ours to another fork is refused."""
     session = stack.remove_early_dialogs(session)
     waiting = None if session.own_reoffer is None else stack.transactions.get(session.own_reoffer.transaction)
     if waiting is not None and waiting.request.to.tag != tag:

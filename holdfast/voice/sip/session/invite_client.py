@@ -1,4 +1,4 @@
-"""A call out: our INVITE, its responses, several answers to one INVITE, challenges, and giving up.
+"""An outbound call: our INVITE, its responses, several answers to one INVITE, challenges, and CANCEL.
 
 Source: RFC 3261 §13.2, §9.1, §22.2.
 """
@@ -35,11 +35,11 @@ from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
 from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 MAX_ACKS = 16
-"""Different 2xx of one session that we remember having acknowledged."""
+"""The most 2xx responses of one session whose ACK is kept for repetition."""
 
 
 def target_of(text: str, next_hop: Address | None, settings: AgentSettings) -> tuple[Uri, Address]:
-    """The Request-URI and where it leads.
+    """Return the Request-URI and the address that it leads to.
 
     Raises: UriUnreadable.
     """
@@ -67,7 +67,10 @@ def invite(
     credentials: DigestCredentials | None,
     headers: Headers,
 ) -> None:
-    """Send the first INVITE of a session."""
+    """Send the first INVITE of a session.
+
+    Raises: UriUnreadable for a bad target, caller or header, and when the session exists already.
+    """
     uri, to = target_of(target, next_hop, stack.settings)
     if id in stack.sessions:
         raise UriUnreadable("a session of that name exists")
@@ -115,7 +118,7 @@ def _check_headers(headers: Headers) -> Headers:
 
 
 def cancel(stack: SipStack, session: Session) -> None:
-    """Give up; the CANCEL waits for a provisional response. Source: RFC 3261 §9.1."""
+    """Cancel the call; the CANCEL waits for a provisional response. Source: RFC 3261 §9.1."""
     session = stack.change_state(session, SessionState.CANCELLING)
     if session.has_provisional:
         _send_cancel(stack, session)
@@ -140,7 +143,7 @@ def _send_cancel(stack: SipStack, session: Session) -> None:
 
 
 def handle_cancel_timeout(stack: SipStack, session: Session) -> None:
-    """No final response came long after our CANCEL: take the call for cancelled. Source: RFC 3261 §9.1."""
+    """End a cancelled call that got no final response in time. Source: RFC 3261 §9.1."""
     stack.drop_transaction(session.transaction)
     _end_refused(stack, session, 487, "Request Terminated", ())
 
@@ -148,7 +151,7 @@ def handle_cancel_timeout(stack: SipStack, session: Session) -> None:
 def handle_response(
     stack: SipStack, session: Session, transaction: Transaction, response: Response, source: Address
 ) -> None:
-    """A response to our first INVITE came up from its transaction."""
+    """Handle a response to our first INVITE that its transaction passed up."""
     if response.status < 200:
         _handle_provisional(stack, session, transaction, response, source)
     elif response.status < 300:
@@ -160,7 +163,7 @@ def handle_response(
 
 
 def handle_timeout(stack: SipStack, session: Session) -> None:
-    """Nobody responded to our first INVITE."""
+    """Handle the timeout of our first INVITE."""
     if session.state is SessionState.CANCELLING:
         _end_refused(stack, session, 487, "Request Terminated", ())
     else:
@@ -193,7 +196,7 @@ def _handle_provisional(
 def _handle_success(
     stack: SipStack, session: Session, transaction: Transaction, response: Response, source: Address
 ) -> None:
-    """A 2xx: the first answers the call; the same again means our ACK was lost; another is a fork that lost."""
+    """Handle a 2xx: the first answers the call, a repeated one needs its ACK again, another fork is ended."""
     if repeat_ack(stack, session, response):
         return
     dialog = prack.dialog_of(session, transaction.request, response, source)
@@ -232,7 +235,7 @@ def _handle_success(
 
 
 def repeat_ack(stack: SipStack, session: Session, response: Response) -> bool:
-    """Send the ACK of this 2xx again, if there was one."""
+    """Send the ACK of this 2xx again and return True; return False when there was none."""
     for ack in session.acks:
         if (ack.remote_tag, ack.cseq) == (response.to.tag or "", response.cseq):
             stack.send(ack.data, ack.to, session.id, repeated=True)
@@ -241,7 +244,7 @@ def repeat_ack(stack: SipStack, session: Session, response: Response) -> bool:
 
 
 def acknowledge(stack: SipStack, session: Session, cseq: int, sdp: bytes | None) -> Session:
-    """Send the ACK of a 2xx in the session's dialog, and keep it."""
+    """Send the ACK of a 2xx in the session's dialog, and keep it for repetition."""
     assert session.dialog is not None
     return _acknowledge_in_dialog(stack, session, session.dialog, cseq, sdp)
 
@@ -269,7 +272,7 @@ def _acknowledge_in_dialog(
 
 
 def _retry(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> bool:
-    """Send the INVITE again with our credentials, or with a session as long as the peer wants it."""
+    """Send the INVITE again with our credentials, or with the longer session interval that the peer requires."""
     attempt = transaction.attempt
     if response.status == 422:
         asked = (
@@ -294,14 +297,14 @@ def _retry(stack: SipStack, session: Session, transaction: Transaction, response
 
 
 def _bind_realms(credentials: DigestCredentials | None, proofs: Headers) -> DigestCredentials | None:
-    """The credentials for the rest of the call: a phone behind the trunk could ask for a realm of its choice."""
+    """Bind the credentials to the realms proved so far: a phone behind the trunk could ask for another realm."""
     if credentials is None or credentials.realms:
         return credentials
     return replace(credentials, realms=tuple(realm for _, realm in proofs_in(proofs)))
 
 
 def renumber(stack: SipStack, transaction: Transaction, *fields: tuple[str, str]) -> Request:
-    """A request of ours as a new one: new branch, the next CSeq, and these fields in place of older ones."""
+    """Return a sent request as a new one: new branch, next CSeq, and these fields in place of the former ones."""
     sent = transaction.request
     numbered = "CSeq", f"{sent.cseq + 1} {sent.method}"
     headers = [
@@ -318,7 +321,10 @@ def _end_refused(stack: SipStack, session: Session, status: int, reason: str, he
 
 
 def send_options(stack: SipStack, ping: str, target: str, next_hop: Address | None) -> None:
-    """Ask a peer outside any dialog what it can do, which a live one answers. Source: RFC 3261 §11.1."""
+    """Send OPTIONS to a peer outside all dialogs. Source: RFC 3261 §11.1.
+
+    Raises: UriUnreadable.
+    """
     uri, to = target_of(target, next_hop, stack.settings)
     fields = (
         stack.via(to),

@@ -1,4 +1,4 @@
-"""A call in: the peer's INVITE, our responses, and the 2xx that is repeated until its ACK.
+"""An inbound call: the peer's INVITE, our responses, and the 2xx that is repeated until its ACK.
 
 Source: RFC 3261 §13.3, §9.2.
 """
@@ -26,13 +26,13 @@ from holdfast.voice.sip.transaction.machines import (
 )
 
 RING_INTERVAL_S = 60.0
-"""A provisional response is sent again this often, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
+"""The interval of repeated provisional responses, so that proxies do not give up. Source: RFC 3261 §13.3.1.1."""
 
 
 def handle_invite(
     stack: SipStack, received: Request, key: str, source: Address, *, user: str | None, behind: str | None = None
 ) -> None:
-    """Begin a session for a first INVITE that passed all checks; `behind`: see `Dialog`."""
+    """Begin a session for a first INVITE that passed all checks; `behind` is that of `Dialog`."""
     session = Session(
         id=SessionId(stack.token()),
         state=SessionState.CALLED,
@@ -71,7 +71,7 @@ def handle_invite(
 
 
 def _caller(received: Request) -> tuple[str, str]:
-    """User and host of From; a caller with a `tel:` URI is its number."""
+    """Return user and host of From; for a `tel:` URI the number and ""."""
     try:
         uri = parse_uri(received.from_.uri)
     except UriUnreadable:
@@ -80,7 +80,7 @@ def _caller(received: Request) -> tuple[str, str]:
 
 
 def _answer_timeout_s(stack: SipStack, received: Request) -> float:
-    """How long we may leave the INVITE without a final response. Source: RFC 3261 §13.3.1 for Expires."""
+    """Return how long the INVITE may stay without a final response. Source: RFC 3261 §13.3.1 for Expires."""
     expires = received.first("Expires") or ""
     if re.fullmatch(r"[0-9]{1,9}", expires):
         return min(float(expires), stack.settings.answer_within_s)
@@ -90,7 +90,7 @@ def _answer_timeout_s(stack: SipStack, received: Request) -> float:
 def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None, *, acknowledged: bool = False) -> None:
     """Send a provisional response, and again every minute.
 
-    It is repeated until it is acknowledged if the caller requires that, or takes it and we wish it.
+    It is repeated until it is acknowledged, if the caller requires that, or supports it and `acknowledged` is set.
     """
     session = stack.put(replace(session, last_provisional=(status, sdp)))
     sure = prack.required(session.invite) or (acknowledged and prack.supported(session.invite))
@@ -103,7 +103,7 @@ def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None, *, a
 
 
 def accept(stack: SipStack, session: Session, sdp: bytes | None, headers: Headers) -> None:
-    """Send 200 and repeat it until the ACK; not before the PRACK of a description, if one is due.
+    """Send 200 and repeat it until the ACK; wait first for the PRACK of a description, if one is due.
 
     Source: RFC 3261 §13.3.1.4; RFC 3262 §3.
     """
@@ -122,13 +122,13 @@ def accept(stack: SipStack, session: Session, sdp: bytes | None, headers: Header
 
 
 def has_pending_description(session: Session) -> bool:
-    """Whether a description is on its way in a provisional response or its PRACK, which the 200 must not overtake."""
+    """Return whether a description in a provisional response or PRACK is pending: the 200 must not overtake it."""
     waits = session.pending_provisional is not None and session.pending_provisional.described
     return waits or (session.peer_reoffer is not None and session.peer_reoffer.method == "PRACK")
 
 
 def send_ok(stack: SipStack, key: str, session: Session, sdp: bytes | None, headers: Headers = ()) -> None:
-    """A 200 with a description, with what we can do, and with what it makes of the session timer.
+    """Send a 200 with a description, our capabilities and the agreed session timer.
 
     Source: RFC 3261 §13.3.1.4.
     """
@@ -142,7 +142,7 @@ def send_ok(stack: SipStack, key: str, session: Session, sdp: bytes | None, head
 
 
 def handle_prack(stack: SipStack, session: Session, received: Request, key: str) -> None:
-    """A PRACK came: what waited for it goes out."""
+    """Handle a PRACK and send what waited for it."""
     acknowledged = prack.handle_prack(stack, session, received, key)
     if acknowledged is None or acknowledged.state is not SessionState.CALLED:
         return
@@ -154,7 +154,7 @@ def handle_prack(stack: SipStack, session: Session, received: Request, key: str)
 
 
 def send_pending(stack: SipStack, session: Session) -> None:
-    """Send what waited for a PRACK, once that is answered too."""
+    """Send the 200 or provisional response that waited for a PRACK, once that is answered too."""
     if session.state is not SessionState.CALLED or has_pending_description(session):
         return
     if session.accept_due is not None:
@@ -177,7 +177,7 @@ def wait_for_ack(stack: SipStack, session: Session, key: str, answered: Request,
 
 
 def repeat_ok(stack: SipStack, session: Session) -> bool:
-    """Send the 200 once more; False when the ACK was waited for long enough."""
+    """Send the 200 again and return True; return False when the ACK is overdue."""
     waiting = session.pending_ok
     assert waiting is not None
     waited = waiting.waited_s + waiting.interval_s
@@ -193,9 +193,9 @@ def repeat_ok(stack: SipStack, session: Session) -> bool:
 
 
 def presume_acknowledged(stack: SipStack, session: Session) -> Session:
-    """The session when a re-INVITE came: who sends one has our 2xx to the one before, though its ACK is late or lost.
+    """Return the session of a re-INVITE with the previous 2xx acknowledged: its sender has received that.
 
-    Not where the ACK brings an answer, or our BYE waits for it. Source: RFC 5407 §3.1.4.
+    The ACK is still needed when it holds an answer, or when our BYE waits for it. Source: RFC 5407 §3.1.4.
     """
     waiting = session.pending_ok
     if waiting is None or waiting.offered or session.bye_due:
@@ -204,7 +204,7 @@ def presume_acknowledged(stack: SipStack, session: Session) -> Session:
 
 
 def handle_ack(stack: SipStack, session: Session, cseq: int, sdp: bytes | None = None) -> Session | None:
-    """The ACK of a 2xx came, and what it describes. None when it is one we had already, or of nothing."""
+    """Handle the ACK of a 2xx and its description; return None for a repeated or unknown ACK."""
     waiting = session.pending_ok
     if waiting is None or waiting.cseq != cseq:
         return None
@@ -219,13 +219,13 @@ def handle_ack(stack: SipStack, session: Session, cseq: int, sdp: bytes | None =
 
 
 def refuse(stack: SipStack, session: Session, status: int, cause: EndCause, headers: Headers = ()) -> None:
-    """Send a final response that is no 2xx, and end the session."""
+    """Send a final response that is not a 2xx, and end the session."""
     stack.reply(session.transaction, status, tag=session.local_tag, headers=headers)
     stack.end(session, cause, status)
 
 
 def handle_cancel(stack: SipStack, session: Session, invite_key: str) -> None:
-    """The peer cancelled one of its INVITEs. One that has its final response is not touched by it."""
+    """Handle the CANCEL of one of the peer's INVITEs, unless that has its final response."""
     transaction = stack.transactions.get(invite_key)
     if transaction is None or transaction.state is not State.PROCEEDING:
         return

@@ -1,7 +1,7 @@
-"""Provisional responses that are acknowledged: 100rel and PRACK, on both sides.
+"""Acknowledged provisional responses: 100rel and PRACK, on both sides.
 
-A call in whose INVITE requires it gets its provisional responses with RSeq, repeated until their PRACK. A call out
-offers it, and answers each such response of the called side with PRACK, in an early dialog per fork.
+An inbound call whose INVITE requires it gets its provisional responses with RSeq, repeated until their PRACK. An
+outbound call offers it, and answers each such response of the callee with PRACK, in one early dialog per fork.
 Source: RFC 3262.
 """
 
@@ -22,19 +22,19 @@ from holdfast.voice.sip.transaction.machines import T1_S, TIMEOUT_S, Purpose
 
 OPTION = "100rel"
 MAX_EARLY = 16
-"""Forks of one call out that we acknowledge provisional responses of."""
+"""The most forks of one outbound call whose provisional responses are acknowledged."""
 
 _RACK = re.compile(r"([0-9]{1,10})\s+([0-9]{1,10})\s+INVITE\Z")
 _RSEQ = re.compile(r"[0-9]{1,10}\Z")
 
 
 def supported(message: Message) -> bool:
-    """Whether the sender can acknowledge provisional responses."""
+    """Return whether the sender can acknowledge provisional responses."""
     return any(tag.lower() == OPTION for name in ("Supported", "Require") for tag in message.values(name))
 
 
 def required(message: Message) -> bool:
-    """Whether the message requires that provisional responses are acknowledged."""
+    """Return whether the message requires that provisional responses are acknowledged."""
     return any(tag.lower() == OPTION for tag in message.values("Require"))
 
 
@@ -42,7 +42,7 @@ def required(message: Message) -> bool:
 
 
 def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None) -> None:
-    """Send a provisional response that is repeated until its PRACK; one after the other. Source: RFC 3262 §3."""
+    """Send a provisional response that is repeated until its PRACK; send one at a time. Source: RFC 3262 §3."""
     if session.pending_provisional is not None:
         stack.put(replace(session, ring_due=True))
         return
@@ -55,7 +55,7 @@ def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None) -> N
 
 
 def repeat(stack: SipStack, session: Session) -> bool:
-    """Send the provisional response once more; False when its PRACK was waited for long enough."""
+    """Send the provisional response again and return True; return False when its PRACK is overdue."""
     waiting = session.pending_provisional
     assert waiting is not None
     waited = waiting.waited_s + waiting.interval_s
@@ -71,9 +71,9 @@ def repeat(stack: SipStack, session: Session) -> bool:
 
 
 def handle_prack(stack: SipStack, session: Session, received: Request, key: str) -> Session | None:
-    """A PRACK came: the session when it acknowledges what we sent, else None and the PRACK is refused.
+    """Handle a PRACK: return the session if it acknowledges our response; else refuse it and return None.
 
-    An offer in it, once both sides have described themselves, is the owner's to answer, in the response to the PRACK.
+    The owner answers an offer in it, once both sides have sent descriptions, in the response to the PRACK.
     Source: RFC 3262 §3, §5.
     """
     found = _RACK.match(received.first("RAck") or "")
@@ -98,13 +98,13 @@ def handle_prack(stack: SipStack, session: Session, received: Request, key: str)
 
 
 def stop_waiting(stack: SipStack, session: Session) -> Session:
-    """Wait for no PRACK any more."""
+    """Stop waiting for a PRACK."""
     stack.stop(session_timer_token("prack", session.id))
     return replace(session, pending_provisional=None)
 
 
 def handle_timeout(stack: SipStack, session: Session) -> None:
-    """The PRACK never came: the INVITE is refused. Source: RFC 3262 §3."""
+    """Refuse the INVITE whose PRACK never arrived. Source: RFC 3262 §3."""
     stack.reply(session.transaction, 504, tag=session.local_tag)
     stack.end(session, EndCause.LOST, 504)
 
@@ -115,9 +115,9 @@ def handle_timeout(stack: SipStack, session: Session) -> None:
 def acknowledge(
     stack: SipStack, session: Session, invite: Request, response: Response, source: Address
 ) -> Session | None:
-    """Note the fork a provisional response is from, and send PRACK if it asks for that.
+    """Record the fork of a provisional response, and send PRACK if the response requires it.
 
-    None when the response is one we had, or one that came too early: its owner must not hear of it.
+    Return None for a repeated response and for one out of order: the owner must not be notified of it.
     Source: RFC 3262 §4.
     """
     if response.to.tag is None:
@@ -144,7 +144,7 @@ def acknowledge(
 
 
 def dialog_of(session: Session, invite: Request, response: Response, source: Address) -> dialogs.Dialog:
-    """The dialog a 2xx to our INVITE makes; the numbers of an early one of the same fork go on."""
+    """Return the dialog of a 2xx to our INVITE; it continues the CSeq numbers of the fork's early dialog."""
     made = dialogs.as_caller(invite, response, source)
     known = early_dialog.find(session, made.remote_tag)
     if known is None:

@@ -1,6 +1,7 @@
-"""REFER in a running call, in both directions: the far end is asked to call somebody else, and tells how that went.
+"""REFER in a running call, in both directions: ask the peer to call another party, and report the outcome.
 
-Point of view: *referral* is what we asked of the peer, *referred* what the peer asked of us. One of each at a time.
+Point of view: *referral* is our request to the peer, *referred* the peer's request to us. There is one of each at a
+time.
 Source: RFC 3515; RFC 3420 for message/sipfrag; RFC 3892 for Referred-By; RFC 6665 for the subscription.
 """
 
@@ -26,11 +27,11 @@ from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 SIPFRAG = "message/sipfrag"
 MAX_TARGET_CHARACTERS = 256
-"""Characters of a Refer-To. Source: Twilio docs, "Inbound SIP REFER"."""
+"""The longest Refer-To in characters. Source: Twilio docs, "Inbound SIP REFER"."""
 ANSWER_WITHIN_S = 20.0
-"""A REFER that our owner leaves unanswered this long is declined."""
+"""A REFER that the owner leaves unanswered this long is declined."""
 SUBSCRIPTION_S = 60
-"""How long we say that we shall tell of a call the peer asked for."""
+"""How long our NOTIFY says that we report the progress of a call."""
 
 _STATUS = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: |\r|\n|\Z)")
 _EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
@@ -40,13 +41,13 @@ _EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 
 
 def refer(stack: SipStack, session: Session, target: str) -> None:
-    """Ask the peer to call this URI, once its ACK is here and no change is under way; not while it is asked already."""
+    """Ask the peer to call this URI after its ACK and after any change; ignore a second request meanwhile."""
     if session.referral != "asked":
         reinvite.refer(stack, session, target)
 
 
 def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """A response to our REFER."""
+    """Handle a response to our REFER."""
     if response.status < 200 or session.state is not SessionState.RUNNING:
         return
     if response.status == 481:
@@ -65,9 +66,9 @@ def handle_response(stack: SipStack, session: Session, transaction: Transaction,
 
 
 def handle_timeout(stack: SipStack, session: Session) -> None:
-    """Nobody answered our REFER.
+    """Handle the timeout of our REFER.
 
-    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Whose sound is heard is there, and only takes no REFER.
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. While RTP is received the call is kept: the peer only ignores REFER.
     """
     if session.state is not SessionState.RUNNING:
         return
@@ -79,7 +80,10 @@ def handle_timeout(stack: SipStack, session: Session) -> None:
 
 
 def handle_notify(stack: SipStack, session: Session, received: Request, key: str) -> None:
-    """A NOTIFY: how the call that we asked for fares. Source: RFC 3515 §2.4.4, §2.4.5; RFC 6665 §4.1.3."""
+    """Handle a NOTIFY with the progress of the call that we asked for.
+
+    Source: RFC 3515 §2.4.4, §2.4.5; RFC 6665 §4.1.3.
+    """
     tag = session.local_tag
     event = (received.first("Event") or "").partition(";")[0].strip().lower()
     if event != "refer":
@@ -107,7 +111,7 @@ def handle_notify(stack: SipStack, session: Session, received: Request, key: str
 
 
 def handle_refer(stack: SipStack, session: Session, received: Request, key: str) -> None:
-    """A REFER of the peer's. The owner answers with `answer`. Source: RFC 3515 §2.4.2."""
+    """Report the peer's REFER to the owner, who answers by `answer`. Source: RFC 3515 §2.4.2."""
     tag = session.local_tag
     targets = received.values("Refer-To")
     if session.state is not SessionState.RUNNING:
@@ -130,7 +134,7 @@ def _is_readable(target: str) -> bool:
 
 
 def answer(stack: SipStack, session: Session, status: int) -> None:
-    """Answer the peer's REFER: 202, and a first NOTIFY, or a refusal."""
+    """Answer the peer's REFER: 202 and a first NOTIFY, or a refusal."""
     if session.referred is None:
         return
     stack.stop(session_timer_token("refer", session.id))
@@ -142,7 +146,7 @@ def answer(stack: SipStack, session: Session, status: int) -> None:
 
 
 def notify(stack: SipStack, session: Session, status: int) -> None:
-    """Tell the peer how the call it asked for fares; a final status is the last. Source: RFC 3515 §2.4.5."""
+    """Notify the peer of the progress of the call it asked for; a final status is the last. Source: RFC 3515 §2.4.5."""
     if not session.notifies_peer or session.state is not SessionState.RUNNING:
         return
     is_over = status >= 200

@@ -1,4 +1,4 @@
-"""A running call asked whether it still runs: refreshes of its session timer, and OPTIONS in its dialog.
+"""Check that a running call still runs: refreshes of its session timer, and OPTIONS in its dialog.
 
 Source: RFC 4028 §7.4, §10; RFC 3261 §11, §12.2.1.2.
 """
@@ -16,11 +16,11 @@ from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 SERVICE_UNAVAILABLE = 503
-"""Also what a request comes to for which there is no connection: nobody is heard by it."""
+"""The status of a request that had no connection too: it is no sign of life."""
 
 
 def refresh(stack: SipStack, session: Session) -> None:
-    """Half of the session timer is over: refresh it by UPDATE, else have our owner do it by re-INVITE."""
+    """Refresh the session at half of its timer by UPDATE, or have the owner refresh it by re-INVITE."""
     if session.state is not SessionState.RUNNING:
         return
     if session.own_reoffer or session.peer_reoffer or session.pending_ok or session.ack_due is not None:
@@ -33,7 +33,7 @@ def refresh(stack: SipStack, session: Session) -> None:
 
 
 def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """The final response to our refresh. One that only says "not now" is no end: the session timer itself decides."""
+    """Handle the final response to our refresh. After a temporary refusal the session timer decides."""
     if session.state is not SessionState.RUNNING or session.dialog is None or response.status < 200:
         return
     if response.status == 408:
@@ -66,9 +66,9 @@ def handle_response(stack: SipStack, session: Session, transaction: Transaction,
 
 
 def handle_timeout(stack: SipStack, session: Session) -> None:
-    """Nobody answered our UPDATE.
+    """Handle the timeout of our UPDATE.
 
-    Deviation: RFC 4028 §10 ends the call. Border controllers that drop UPDATE are met; whose sound is heard is asked by
+    Deviation: RFC 4028 §10 ends the call. Some SBCs drop UPDATE; while RTP is received the call is refreshed by
     re-INVITE.
     """
     if session.state is not SessionState.RUNNING:
@@ -80,7 +80,7 @@ def handle_timeout(stack: SipStack, session: Session) -> None:
 
 
 def _refresh_by_reinvite(stack: SipStack, session: Session) -> None:
-    """The peer takes no UPDATE: our owner refreshes by re-INVITE, until that has come to something if a timer runs."""
+    """Have the owner refresh by re-INVITE, again and again while a session timer runs: the peer takes no UPDATE."""
     session = stack.put(replace(session, takes_update=False))
     if session.timer is None:
         stack.emit(RefreshDue(session=session.id))
@@ -89,7 +89,7 @@ def _refresh_by_reinvite(stack: SipStack, session: Session) -> None:
 
 
 def send_keepalive(stack: SipStack, session: Session) -> None:
-    """Ask the peer whether it is there, if nothing was heard of it for long."""
+    """Send OPTIONS to the peer when it has sent no message for long."""
     if session.state is not SessionState.RUNNING:
         return
     left_s = session_timer.keepalive_due_in_s(stack, session)
@@ -100,7 +100,7 @@ def send_keepalive(stack: SipStack, session: Session) -> None:
 
 
 def handle_keepalive_unsent(stack: SipStack, session: Session) -> None:
-    """No connection could be had to ask it: tried again, until as much time is over as an answer may take."""
+    """Retry an OPTIONS that had no connection, for as long as an answer may take; then end the call."""
     if session.state is not SessionState.RUNNING:
         return
     left_s = TIMEOUT_S + session_timer.keepalive_due_in_s(stack, session)
@@ -113,10 +113,10 @@ def handle_keepalive_unsent(stack: SipStack, session: Session) -> None:
 
 
 def handle_keepalive_timeout(stack: SipStack, session: Session) -> None:
-    """Nobody answered that.
+    """Handle the timeout of our OPTIONS.
 
-    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Border controllers that drop OPTIONS are met: whose sound is heard is
-    there all the same, and who never answered one is asked by a refresh, for a phone that holds sends no sound.
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Some SBCs drop OPTIONS: while RTP is received the call is kept. A
+    peer that never answered an OPTIONS is checked by a refresh, because a phone that holds sends no RTP.
     """
     if session.state is not SessionState.RUNNING:
         return
@@ -131,7 +131,7 @@ def handle_keepalive_timeout(stack: SipStack, session: Session) -> None:
 
 
 def _probe_by_refresh(stack: SipStack, session: Session) -> None:
-    """Refresh the session, by which it is seen whether the peer is there. What is under way already shows it too."""
+    """Refresh the session to learn whether the peer is alive; a change in progress already shows it."""
     if session.own_reoffer or session.peer_reoffer or session.pending_ok or session.ack_due is not None:
         return
     if session.takes_update:
@@ -142,7 +142,7 @@ def _probe_by_refresh(stack: SipStack, session: Session) -> None:
 
 
 def handle_keepalive_response(stack: SipStack, session: Session, response: Response) -> None:
-    """The answer to that. Whatever it is but "no such call", or a proxy's "no answer", somebody is there."""
+    """Handle the answer to our OPTIONS: every status but 481 and a proxy's 408 shows that the peer is alive."""
     if session.state is not SessionState.RUNNING:
         return
     if response.status == 481:

@@ -1,6 +1,7 @@
-"""A call that runs: its end, changes of it in both directions, and keys.
+"""A running call: re-INVITE and UPDATE in both directions, our requests in its dialog, and BYE.
 
-Source: RFC 3261 §14, §15; RFC 3311; RFC 6086.
+It holds BYE too, because our own end of a call must first close its pending changes.
+Source: RFC 3261 §14, §15; RFC 3311.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 MAX_GLARE_RETRIES = 2
-"""How often a re-INVITE that was answered 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
+"""How often a re-INVITE answered by 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
 
 KEPT_HEADERS = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "Referred-By")
-"""What a request of ours keeps when it is sent again after a challenge."""
+"""Header fields that our request keeps when it is sent again after a challenge."""
 
 
 # --- requests of ours
@@ -51,7 +52,7 @@ def send(
     content: bytes = b"",
     attempt: int = 0,
 ) -> tuple[Session, str]:
-    """Send a request in the session's dialog; the session and the transaction's key."""
+    """Send a request in the session's dialog; return the session and the transaction's key."""
     assert session.dialog is not None
     headers = (*headers, *stack.agent_headers())
     via = stack.via(dialogs.next_hop(session.dialog))
@@ -61,7 +62,7 @@ def send(
 
 
 def hang_up(stack: SipStack, session: Session) -> None:
-    """Send BYE. An offer of the peer's in a 2xx is first acknowledged without an answer; there is no other way."""
+    """Send BYE. An unanswered offer in a 2xx is first acknowledged without an answer: there is no other way."""
     if session.ack_due is not None:
         session = invite_client.acknowledge(stack, replace(session, ack_due=None), session.ack_due, None)
     session = close_pending(stack, session, 487)
@@ -70,7 +71,7 @@ def hang_up(stack: SipStack, session: Session) -> None:
 
 
 def close_pending(stack: SipStack, session: Session, status: int) -> Session:
-    """Give the peer's requests that still wait their final response, and stop what repeats."""
+    """Send the peer's pending requests their final response, and stop all repetitions."""
     for waits in (session.peer_reoffer.transaction if session.peer_reoffer is not None else None, session.referred):
         if waits is not None:
             stack.reply(waits, status, tag=session.local_tag)
@@ -88,7 +89,7 @@ def close_pending(stack: SipStack, session: Session, status: int) -> Session:
 
 
 def is_changing(session: Session) -> bool:
-    """Whether a change by either side is under way, or waits for its ACK."""
+    """Return whether a change by either side is in progress, or waits for its ACK."""
     under_way = session.own_reoffer or session.peer_reoffer or session.pending_ok
     return under_way is not None or session.ack_due is not None
 
@@ -96,7 +97,7 @@ def is_changing(session: Session) -> bool:
 def reoffer(
     stack: SipStack, session: Session, sdp: bytes | None, method: Literal["INVITE", "UPDATE"] = "INVITE"
 ) -> None:
-    """Send a re-INVITE or UPDATE now, or when what is under way is done."""
+    """Send a re-INVITE or UPDATE now, or after the change in progress."""
     wanted = OwnReoffer(transaction="", sdp=sdp, method=method)
     if is_changing(session) or session.state is not SessionState.RUNNING:
         stack.put(replace(session, waiting_reoffer=wanted))
@@ -112,7 +113,7 @@ def _send_reoffer(stack: SipStack, session: Session, wanted: OwnReoffer) -> None
 
 
 def send_waiting(stack: SipStack, session: Session) -> None:
-    """Send the re-INVITE that waited, if nothing is in its way any more, and the REFER that did only after it."""
+    """Send the waiting re-INVITE if no change is in progress; else the waiting REFER."""
     if session.state is not SessionState.RUNNING:
         return
     if session.waiting_reoffer is not None:
@@ -123,7 +124,7 @@ def send_waiting(stack: SipStack, session: Session) -> None:
 
 
 def refer(stack: SipStack, session: Session, target: str) -> None:
-    """Ask the peer to call this URI, once no change is under way: meanwhile phones refuse it with 491."""
+    """Ask the peer to call this URI, once no change is in progress: phones refuse it with 491 until then."""
     if is_changing(session) or session.waiting_reoffer is not None or session.state is not SessionState.RUNNING:
         stack.put(replace(session, refer_due=target))
         return
@@ -134,9 +135,9 @@ def refer(stack: SipStack, session: Session, target: str) -> None:
 
 
 def handle_backoff_end(stack: SipStack, session: Session) -> None:
-    """The time after a 491 is over: try again, unless the peer's own change is under way, which then goes first.
+    """Send our change again after the wait for a 491; a change of the peer that is in progress goes first.
 
-    What was offered may describe us no longer, so our owner is asked anew.
+    Our offer may be outdated, so the owner makes a new one.
     """
     own_reoffer = session.own_reoffer
     assert own_reoffer is not None
@@ -152,7 +153,11 @@ def handle_backoff_end(stack: SipStack, session: Session) -> None:
 
 
 def backoff_s(stack: SipStack, session: Session) -> float:
-    """2.1 to 4 s for whoever made the Call-ID, up to 2 s for the other, in steps of 10 ms. Source: RFC 3261 §14.1."""
+    """Return the wait after a 491. Units: seconds.
+
+    It is 2.1 to 4 s for the side that made the Call-ID, up to 2 s for the other, in steps of 10 ms.
+    Source: RFC 3261 §14.1.
+    """
     low, high = (210, 400) if session.we_called else (0, 200)
     return (low + int(stack.random() * (high - low + 1))) / 100
 
@@ -161,7 +166,7 @@ def backoff_s(stack: SipStack, session: Session) -> float:
 
 
 def handle_reoffer_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """A response to a re-INVITE of ours."""
+    """Handle a response to our re-INVITE or UPDATE."""
     own_reoffer = session.own_reoffer
     if session.state in early_dialog.BEFORE_ACK:
         early_dialog.handle_response(stack, session, transaction, response)
@@ -213,7 +218,7 @@ def _handle_reoffer_success(
 
 
 def answer_challenge(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> bool:
-    """Answer a challenge in the dialog."""
+    """Send a challenged request in the dialog again with credentials; return whether that was possible."""
     proofs = stack.answer_challenge(response, transaction, session.credentials)
     if not proofs:
         return False
@@ -234,13 +239,13 @@ def answer_challenge(stack: SipStack, session: Session, transaction: Transaction
 
 
 def handle_bye_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """The final response to our BYE: whatever it is but a challenge, the session is over."""
+    """Handle the final response to our BYE: the session is over, except after a challenge."""
     if session.state is SessionState.ENDING and not answer_challenge(stack, session, transaction, response):
         stack.end(session, EndCause.WE_HUNG_UP, 200)
 
 
 def handle_timeout(stack: SipStack, session: Session, purpose: Purpose) -> None:
-    """Nobody responded to a request of ours in the dialog. Source: RFC 3261 §12.2.1.2."""
+    """Handle the timeout of our request in the dialog. Source: RFC 3261 §12.2.1.2."""
     if session.state is SessionState.ENDING:
         if purpose is Purpose.BYE:
             stack.end(session, EndCause.WE_HUNG_UP, 408)
@@ -251,10 +256,10 @@ def handle_timeout(stack: SipStack, session: Session, purpose: Purpose) -> None:
 
 
 def handle_no_response(stack: SipStack, session: Session, purpose: Purpose) -> None:
-    """Nobody answered a re-INVITE or an INFO of ours.
+    """Handle that our re-INVITE or INFO got no response.
 
-    Deviation: RFC 3261 §12.2.1.2 ends the dialog. There are border controllers that drop what they do not expect; whose
-    sound is heard is there, and the change came to nothing.
+    Deviation: RFC 3261 §12.2.1.2 ends the dialog. Some SBCs silently drop unexpected requests: while RTP is received
+    the call is kept, and the change is treated as refused.
     """
     if session.state is not SessionState.RUNNING or not session_timer.has_recent_audio(stack, session):
         end_lost(stack, session, 408)
@@ -265,7 +270,7 @@ def handle_no_response(stack: SipStack, session: Session, purpose: Purpose) -> N
 
 
 def end_lost(stack: SipStack, session: Session, status: int) -> None:
-    """The peer has no such dialog, or does not answer: say BYE to whoever may hear it, and end."""
+    """Send BYE and end the session: the peer does not know the dialog, or does not answer in it."""
     if session.state is not SessionState.RUNNING:
         return
     session = close_pending(stack, session, 487)
@@ -274,9 +279,9 @@ def end_lost(stack: SipStack, session: Session, status: int) -> None:
 
 
 def handle_missing_ack(stack: SipStack, session: Session) -> None:
-    """The ACK of our 2xx never came: BYE. Source: RFC 3261 §13.3.1.4, §14.2.
+    """Send BYE after the ACK of our 2xx never arrived. Source: RFC 3261 §13.3.1.4, §14.2.
 
-    Deviation: a call that runs, and whose sound is heard, goes on after a change that was never acknowledged.
+    Deviation: a running call goes on after an unacknowledged change while RTP is received.
     """
     waited = session.pending_ok
     assert waited is not None
@@ -295,7 +300,7 @@ def handle_missing_ack(stack: SipStack, session: Session) -> None:
 
 
 def handle_bye(stack: SipStack, session: Session, key: str) -> None:
-    """The peer hung up. Who is called has nothing to hang up before it answers (RFC 3261 §15)."""
+    """Handle the peer's BYE. A callee that has not answered has no call to end yet (RFC 3261 §15)."""
     if session.state in (SessionState.CALLING, SessionState.CANCELLING):
         stack.reply(key, 481, tag=session.local_tag)
         return
@@ -311,7 +316,7 @@ def handle_bye(stack: SipStack, session: Session, key: str) -> None:
 def handle_change(
     stack: SipStack, session: Session, received: Request, key: str, method: Literal["INVITE", "UPDATE"]
 ) -> None:
-    """A re-INVITE or UPDATE of the peer's, already noted in the dialog."""
+    """Handle a re-INVITE or UPDATE of the peer that is already recorded in the dialog."""
     if method == "INVITE":
         session = invite_server.presume_acknowledged(stack, session)
     refused = body.refusal(received)
@@ -374,6 +379,6 @@ def refuse_change(stack: SipStack, session: Session, status: int) -> None:
 
 
 def handle_change_timeout(stack: SipStack, session: Session) -> None:
-    """Our owner never answered the peer's change."""
+    """Refuse the peer's change that the owner never answered."""
     refuse_change(stack, session, 500)
     stack.emit(ReofferWithdrawn(session=session.id))

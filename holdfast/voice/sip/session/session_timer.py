@@ -1,7 +1,7 @@
-"""Whether the peer of a running call is still there: session timers, and OPTIONS when nothing is heard of it.
+"""Session timers, and when a peer counts as alive.
 
-A session timer is agreed in the 2xx: one side refreshes at half its time, and whoever sees no refresh ends the call a
-little before it is over. A call whose peer agreed to none is asked by OPTIONS in the dialog.
+A session timer is agreed in the 2xx: one side refreshes at half of it, and a side that receives no refresh ends the
+call a little before it expires. A call whose peer agreed to none is checked by OPTIONS in the dialog.
 Source: RFC 4028; RFC 3261 §11, §12.2.1.2.
 """
 
@@ -18,31 +18,31 @@ from holdfast.voice.sip.stack import SipStack, session_timer_token
 
 OPTION = "timer"
 MIN_SE_S = 90
-"""The shortest session anybody may ask for. Source: RFC 4028 §4."""
+"""The shortest session interval that a peer may ask for. Source: RFC 4028 §4."""
 RETRY_S = 10.0
-"""A refresh that was refused for the moment is tried again after this long."""
+"""The wait before a temporarily refused refresh is tried again."""
 RECENT_AUDIO_S = 15.0
-"""A peer whose sound was heard so short a time ago is there, whether it answers our requests or not."""
+"""A peer whose RTP arrived this recently is alive, even if it answers none of our requests."""
 MAX_INTERVAL_RAISES = 3
-"""How often a session is asked for anew because its time was called too short."""
+"""How often a longer session interval is asked for after a 422."""
 
 _EXPIRES = re.compile(r"\s*([0-9]{1,9})\s*(?:;(.*))?\Z", re.DOTALL)
 _REFRESHER = re.compile(r"(?:^|;)\s*refresher\s*=\s*(uac|uas)\s*(?:;|\Z)", re.IGNORECASE)
 
 
 def supported(message: Message) -> bool:
-    """Whether the sender knows session timers."""
+    """Return whether the sender supports session timers."""
     return any(tag.lower() == OPTION for name in ("Supported", "Require") for tag in message.values(name))
 
 
 def session_expires_s(message: Message) -> int | None:
-    """The time in Session-Expires, or None. Units: seconds."""
+    """Return the interval in Session-Expires, or None. Units: seconds."""
     found = _EXPIRES.match(message.first("Session-Expires") or "")
     return int(found[1]) if found else None
 
 
 def min_se_s(message: Message) -> int:
-    """The least time the sender takes: Min-SE, else the RFC's."""
+    """Return the shortest interval that the sender accepts: Min-SE, else that of the RFC. Units: seconds."""
     found = _EXPIRES.match(message.first("Min-SE") or "")
     return max(MIN_SE_S, int(found[1])) if found else MIN_SE_S
 
@@ -56,14 +56,14 @@ def _refresher(message: Message) -> str | None:
 
 
 def invite_headers(settings: AgentSettings) -> Headers:
-    """What the first INVITE of a session asks for."""
+    """Return the session timer headers of the first INVITE of a session."""
     if not settings.session_expires_s:
         return ()
     return (("Session-Expires", str(settings.session_expires_s)), ("Min-SE", str(MIN_SE_S)))
 
 
 def refresh_headers(session: Session) -> Headers:
-    """What a re-INVITE or UPDATE of ours says, so that the timer goes on as agreed."""
+    """Return the session timer headers of our re-INVITE or UPDATE, which continue the agreed timer."""
     if session.timer is None:
         return (("Supported", OPTION),)
     role = "uac" if session.timer.we_refresh else "uas"
@@ -71,7 +71,7 @@ def refresh_headers(session: Session) -> Headers:
 
 
 def longer_interval_headers(refused: Response, settings: AgentSettings) -> Headers | None:
-    """After a 422: what to ask for instead. None when it names no time that we could take."""
+    """Return the headers for the next try after a 422, or None when it names no usable interval."""
     wanted = min_se_s(refused)
     if refused.first("Min-SE") is None or not settings.session_expires_s:
         return None
@@ -83,7 +83,7 @@ def longer_interval_headers(refused: Response, settings: AgentSettings) -> Heade
 
 
 def too_short_headers(received: Request) -> Headers | None:
-    """The headers of a 422 when the peer asks for a session shorter than we take. Source: RFC 4028 §8, §9."""
+    """Return the headers of a 422 when the peer asks for too short an interval. Source: RFC 4028 §8, §9."""
     wanted = session_expires_s(received)
     return (("Min-SE", str(MIN_SE_S)),) if wanted is not None and wanted < MIN_SE_S and supported(received) else None
 
@@ -91,7 +91,7 @@ def too_short_headers(received: Request) -> Headers | None:
 def negotiate(
     received: Request, before: SessionTimer | None, settings: AgentSettings
 ) -> tuple[SessionTimer | None, Headers]:
-    """What holds after a request of the peer's, and what our 2xx says of it. Source: RFC 4028 §9, table 2."""
+    """Return the timer after a request of the peer, and the headers of our 2xx. Source: RFC 4028 §9, table 2."""
     wanted = session_expires_s(received)
     knows = supported(received)
     if not settings.session_expires_s or (wanted is None and not knows) or (wanted or MIN_SE_S) < MIN_SE_S:
@@ -107,7 +107,7 @@ def negotiate(
 
 
 def agreed_timer(accepted: Response) -> SessionTimer | None:
-    """What holds after a 2xx of the peer's to our INVITE or UPDATE."""
+    """Return the timer that a 2xx of the peer to our INVITE or UPDATE agrees to."""
     expires = session_expires_s(accepted)
     if expires is None:
         return None
@@ -115,7 +115,7 @@ def agreed_timer(accepted: Response) -> SessionTimer | None:
 
 
 def restart(stack: SipStack, session: Session, timer: SessionTimer | None) -> Session:
-    """Run the session timer anew from now on. Source: RFC 4028 §10."""
+    """Restart the session timer now. Source: RFC 4028 §10."""
     for name in ("refresh", "expire"):
         stack.stop(session_timer_token(name, session.id))
     if timer is not None:
@@ -127,27 +127,27 @@ def restart(stack: SipStack, session: Session, timer: SessionTimer | None) -> Se
 
 
 def request_refresh(stack: SipStack, session: Session) -> None:
-    """Our owner must refresh the session by a re-INVITE; if it does not, we ask again."""
+    """Ask the owner to refresh the session by re-INVITE, again and again until it is refreshed."""
     stack.start(session_timer_token("refresh", session.id), RETRY_S)
     stack.emit(RefreshDue(session=session.id))
 
 
 def allows_update(message: Message) -> bool:
-    """Whether the sender takes UPDATE."""
+    """Return whether the sender supports UPDATE."""
     return "UPDATE" in (method.upper() for method in message.values("Allow"))
 
 
 def has_recent_audio(stack: SipStack, session: Session) -> bool:
-    """Whether the peer's sound was heard so short a time ago that it is there, whatever it does not answer."""
+    """Return whether the peer's RTP arrived so recently that it is alive."""
     return session.last_audio_at is not None and stack.now - session.last_audio_at <= RECENT_AUDIO_S
 
 
 def start_keepalive(stack: SipStack, session: Session) -> None:
-    """From now on ask the peer whether it is there, when nothing is heard of it for long."""
+    """Start the keep-alive: the peer gets OPTIONS when it sends no message for long."""
     if stack.settings.keepalive_s > 0:
         stack.start(session_timer_token("idle", session.id), stack.settings.keepalive_s)
 
 
 def keepalive_due_in_s(stack: SipStack, session: Session) -> float:
-    """How much longer nothing may be heard of the peer before it is asked; 0 or less when it is time."""
+    """Return how long the peer may still be silent before it gets OPTIONS. Units: seconds, 0 or less when due."""
     return session.last_message_at + stack.settings.keepalive_s - stack.now

@@ -1,7 +1,7 @@
-"""The four transaction machines: what is repeated, what is absorbed, what is told upwards, and for how long.
+"""The four transaction machines: which messages are repeated, absorbed or passed up, and for how long.
 
 Each machine is a table, `TRANSITIONS`, from (state, trigger) to state; a trigger that the table does not list in a
-state is absorbed. `step` adds what goes over the wire and which timers run. Timers have the RFC's letters.
+state is absorbed. `step` adds the messages to send and the timers to run. Timers have the RFC's letters.
 Source: RFC 3261 §17 and its table 4; RFC 6026 §7, §8.
 """
 
@@ -14,17 +14,17 @@ from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.message.message import Request, Response, request
 
 T1_S = 0.5
-"""Round-trip time estimate."""
+"""The estimated round-trip time."""
 T2_S = 4.0
-"""Longest interval between repetitions of a request that is no INVITE, and of a response to one that is."""
+"""The longest interval between repetitions of a request other than INVITE, and of a response to INVITE."""
 T4_S = 5.0
-"""How long a message can stay in the network."""
+"""The longest time that a message stays in the network."""
 TIMEOUT_S = 64 * T1_S
 """Timers B, F, H, J, L, M; D is at least that."""
 
 
 class Machine(Enum):
-    """Which side of which kind of transaction."""
+    """The kind of a transaction."""
 
     INVITE_CLIENT = "INVITE client"
     CLIENT = "client"
@@ -33,7 +33,7 @@ class Machine(Enum):
 
 
 class State(Enum):
-    """Names as in the RFC's figures."""
+    """The states of transactions, named as in the RFC's figures."""
 
     CALLING = "Calling"
     TRYING = "Trying"
@@ -45,7 +45,7 @@ class State(Enum):
 
 
 class Trigger(Enum):
-    """What can happen to a transaction. For a client the responses come in, for a server they go out."""
+    """The events of a transaction. A client receives the responses, a server sends them."""
 
     PROVISIONAL = "1xx"
     SUCCESS = "2xx"
@@ -121,7 +121,7 @@ TRANSITIONS: dict[Machine, dict[tuple[State, Trigger], State]] = {
 
 
 class Purpose(Enum):
-    """What a client transaction is for, so that its outcome finds whoever asked."""
+    """The purpose of a client transaction, by which its outcome is dispatched."""
 
     INVITE = "INVITE"
     REOFFER = "re-INVITE"
@@ -146,20 +146,20 @@ class Transaction:
     request: Request
     peer: Address
     reliable: bool = False
-    """Whether it began over a transport that delivers by itself: then nothing is repeated."""
+    """Whether it began over a transport that delivers by itself: then no message is repeated."""
     last: bytes = b""
     interval_s: float = T1_S
     session: SessionId | None = None
     purpose: Purpose = Purpose.NOTHING
     subject: str = ""
-    """Whom the outcome concerns outside sessions: a registration, a ping."""
+    """The registration or ping that waits for the outcome, outside sessions."""
     attempt: int = 0
-    """How many challenges this request answers."""
+    """The number of challenges that this request answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionStep:
-    """What one trigger does: the new state, bytes to send, timers to run, and whether the owner hears of it.
+    """The outcome of one trigger: the new state, bytes to send, timers to run, and whether it is passed up.
 
     Invariant: in TERMINATED no timer runs, and none is started.
     """
@@ -167,19 +167,19 @@ class TransactionStep:
     transaction: Transaction
     sends: tuple[bytes, ...] = ()
     repeated: bool = False
-    """Whether `sends` repeats what was sent before."""
+    """Whether `sends` repeats earlier bytes."""
     starts: tuple[tuple[Trigger, float], ...] = ()
     stops: tuple[Trigger, ...] = ()
     notifies: bool = False
 
 
 def client_key(branch: str, method: str) -> str:
-    """Finds the client transaction of a response. Source: RFC 3261 §17.1.3."""
+    """Return the key of the client transaction of a response. Source: RFC 3261 §17.1.3."""
     return f"c {branch} {method}"
 
 
 def server_key(received: Request) -> str:
-    """Finds the server transaction of a request; an ACK and a CANCEL have their INVITE's but for the method.
+    """Return the key of the server transaction of a request; an ACK has that of its INVITE.
 
     Source: RFC 3261 §17.2.3, and its last paragraphs for branches without the magic cookie.
     """
@@ -200,7 +200,7 @@ def begin_client(begun: Transaction) -> TransactionStep:
 
 
 def step(before: Transaction, trigger: Trigger, response: Response | None = None) -> TransactionStep:
-    """What a trigger does. Responses come with the three triggers that are responses."""
+    """Apply a trigger to a transaction. The three response triggers come with their response."""
     state = TRANSITIONS[before.machine].get((before.state, trigger))
     if state is None:
         return TransactionStep(transaction=before)
@@ -325,14 +325,14 @@ def _server(before: Transaction, after: Transaction, trigger: Trigger, response:
 
 
 def trigger_of(status: int) -> Trigger:
-    """Which of the three response triggers a status is."""
+    """Return the response trigger of a status."""
     if status < 200:
         return Trigger.PROVISIONAL
     return Trigger.SUCCESS if status < 300 else Trigger.FAILURE
 
 
 def acknowledge_failure(invite: Request, response: Response) -> Request:
-    """The ACK of a final response that is no 2xx: the transaction's own, along the INVITE's way.
+    """Make the ACK of a final response other than 2xx, on the path of the INVITE.
 
     Source: RFC 3261 §17.1.1.3.
     """
