@@ -119,7 +119,7 @@ class AbuseGuard:
             return "a scanner"
         if _is_recent(self._known_hosts, source.host, now) or (received is not None and received.method == "REGISTER"):
             return None
-        return "nobody we know"
+        return "an unknown host"
 
     def may_authenticate(self, user: str, source: Address, now: float) -> bool:
         """Return whether a password of this user from this host is checked.

@@ -444,10 +444,10 @@ class Agent:
     def _handle_response(self, response: Response, data: bytes, source: Address) -> None:
         stack = self._stack
         if len(response.values("Via")) != 1:
-            raise SipMessageUnreadable("a response that has other Via than ours")
+            raise SipMessageUnreadable("a response with a Via that is not ours")
         transaction = stack.transactions.get(client_key(response.via.branch, response.method))
         if transaction is None:
-            raise SipMessageUnreadable("a response to nothing of ours")
+            raise SipMessageUnreadable("a response to no request of ours")
         repeated = transaction.state not in (State.CALLING, State.TRYING, State.PROCEEDING)
         stack.trace(data, source, transaction.session, "in", repeated=repeated)
         if stack.trigger(transaction.key, trigger_of(response.status), response):

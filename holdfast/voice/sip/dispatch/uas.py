@@ -249,7 +249,7 @@ class UserAgentServer:
             case "OPTIONS":
                 self._answer_statelessly(received, source, 200, headers=self._capabilities(source))
             case "SUBSCRIBE" | "PUBLISH":
-                # A phone that asks for its messages, or for others' state, does not ask for that again.
+                # A phone that subscribes to messages or presence does not retry after 489.
                 self._answer_statelessly(received, source, 489, headers=(ALLOW_EVENTS,))
             case "NOTIFY" if self._is_message_count(received, source):
                 self._answer_statelessly(received, source, 200)
@@ -291,7 +291,7 @@ class UserAgentServer:
             invite_server.handle_invite(stack, received, key, source, user=proven, behind=behind)
 
     def _handle_register(self, received: Request, source: Address) -> None:
-        """Handle a REGISTER: it needs credentials, and registers only the line's own address. Source: RFC 3261 §10.3."""
+        """Handle a REGISTER: it needs credentials, and registers the line itself only. Source: RFC 3261 §10.3."""
         stack = self._stack
         verdict, user = self._authenticate(received, source)
         if verdict is not DigestVerdict.GOOD:

@@ -89,9 +89,9 @@ def unexpired(bindings: Bindings, now: float) -> dict[ContactKey, Binding]:
     return {key: binding for key, binding in bindings.items() if binding.expires_at > now}
 
 
-def without_address(bindings: Bindings, gone: Address) -> dict[ContactKey, Binding]:
+def without_address(bindings: Bindings, closed: Address) -> dict[ContactKey, Binding]:
     """Return the contacts that a closed connection did not lead to. Source: RFC 5626 §5.3 (a flow that fails)."""
-    return {key: binding for key, binding in bindings.items() if binding.to != gone}
+    return {key: binding for key, binding in bindings.items() if binding.to != closed}
 
 
 def restorable(bindings: Bindings) -> dict[ContactKey, Binding]:

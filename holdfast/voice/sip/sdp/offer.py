@@ -208,7 +208,7 @@ def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     if not usable and state.agreed is not None and _removes_audio(offer.media):
         return _answer_without_audio(state, state.agreed, offer.media)
     if not usable:
-        raise NotAcceptableHere("no audio with a codec of ours in the offer")
+        raise NotAcceptableHere("no audio with a supported codec in the offer")
     place, (codec, payload_type), srtp = _choose_line(state, offer.media, usable)
     medium = offer.media[place]
     direction = ANSWER_DIRECTION[_peer_direction(medium), state.local_direction]
@@ -301,10 +301,10 @@ def _choose_line(
             if media[place].proto in RTP_PROTOCOLS:
                 return place, found, None
     if any(media[place].proto in RTP_PROTOCOLS for place, _ in usable):
-        raise NotAcceptableHere("RTP/AVP is offered, and this line takes sealed sound alone (RTP/SAVP with a=crypto)")
+        raise NotAcceptableHere("RTP/AVP is offered, and this line accepts SRTP alone (RTP/SAVP with a=crypto)")
     if state.srtp_policy == "refused":
-        raise NotAcceptableHere("RTP/SAVP is offered, and its keys would be open to everybody on the way: use TLS")
-    raise NotAcceptableHere("RTP/SAVP is offered without a key for any suite of ours")
+        raise NotAcceptableHere("RTP/SAVP is offered, and its keys could be read on the way: use TLS")
+    raise NotAcceptableHere("RTP/SAVP is offered without a key for any supported suite")
 
 
 def _describe(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:

@@ -46,7 +46,7 @@ def target_of(text: str, next_hop: Address | None, settings: AgentSettings) -> t
     uri = parse_uri(text.partition("?")[0])
     transport = transport_of(uri) if next_hop is None else next_hop.transport
     if transport is None or not settings.speaks(transport):
-        raise UriUnreadable(f"SIP over {uri.param('transport') or uri.scheme} is not spoken here")
+        raise UriUnreadable(f"SIP over {uri.param('transport') or uri.scheme} is not supported here")
     if uri.scheme == "sips" and transport != "TLS":
         raise UriUnreadable("a sips: URI is reached over TLS alone")
     address = next_hop or numeric_address(uri.host, uri.port, transport)
@@ -275,14 +275,14 @@ def _retry(stack: SipStack, session: Session, transaction: Transaction, response
     """Send the INVITE again with our credentials, or with the longer session interval that the peer requires."""
     attempt = transaction.attempt
     if response.status == 422:
-        asked = (
+        longer = (
             session_timer.longer_interval_headers(response, stack.settings)
             if session.interval_raises < session_timer.MAX_INTERVAL_RAISES
             else None
         )
-        if asked is None:
+        if longer is None:
             return False
-        again = renumber(stack, transaction, *asked)
+        again = renumber(stack, transaction, *longer)
         session = replace(session, interval_raises=session.interval_raises + 1)
     else:
         proofs = stack.answer_challenge(response, transaction, session.credentials)

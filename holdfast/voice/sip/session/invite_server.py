@@ -111,7 +111,7 @@ def accept(stack: SipStack, session: Session, sdp: bytes | None, headers: Header
         stack.put(replace(session, accept_due=(sdp, headers)))
         return
     if sdp is None and not session.described:
-        _, sdp = session.last_provisional  # It was described there, and nobody acknowledged that.
+        _, sdp = session.last_provisional  # The provisional response that held it was not acknowledged.
     session = prack.stop_waiting(stack, session)
     stack.stop(session_timer_token("answer", session.id))
     stack.stop(session_timer_token("ring", session.id))
@@ -147,7 +147,7 @@ def handle_prack(stack: SipStack, session: Session, received: Request, key: str)
     if acknowledged is None or acknowledged.state is not SessionState.CALLED:
         return
     if session.pending_provisional is not None and session.pending_provisional.described:
-        # What was described and acknowledged is not described again. Source: RFC 6337 §3.1.
+        # An acknowledged description is not sent again. Source: RFC 6337 §3.1.
         status, _ = acknowledged.last_provisional
         acknowledged = stack.put(replace(acknowledged, last_provisional=(status, None)))
     send_pending(stack, acknowledged)

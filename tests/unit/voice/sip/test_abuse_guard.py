@@ -423,7 +423,7 @@ def test_how_many_messages_wait_is_heard_from_trunks_alone(event: str, host: str
 def test_when_quiet_strangers_get_no_answer(method: str) -> None:
     scene = Scene(quiet=True)
     assert scene.knock(method) == []
-    assert scene.dropped() == ["nobody we know"]
+    assert scene.dropped() == ["an unknown host"]
 
 
 def test_when_quiet_rubbish_gets_no_answer() -> None:

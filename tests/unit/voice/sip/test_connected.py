@@ -303,9 +303,9 @@ def test_a_stream_that_cannot_be_read_on_is_told_so_if_anybody_can_be(head: byte
 @pytest.mark.parametrize(
     ("target", "next_hop", "why"),
     [
-        ("sip:a@10.0.0.9;transport=tcp", None, "SIP over tcp is not spoken here"),
-        ("sips:a@10.0.0.9", None, "SIP over sips is not spoken here"),
-        ("sips:a@10.0.0.9;transport=udp", None, "SIP over udp is not spoken here"),
+        ("sip:a@10.0.0.9;transport=tcp", None, "SIP over tcp is not supported here"),
+        ("sips:a@10.0.0.9", None, "SIP over sips is not supported here"),
+        ("sips:a@10.0.0.9;transport=udp", None, "SIP over udp is not supported here"),
         ("sips:a@10.0.0.9", Address("10.0.0.9", 5060), "a sips: URI is reached over TLS alone"),
     ],
 )

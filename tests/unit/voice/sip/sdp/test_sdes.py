@@ -123,7 +123,7 @@ def test_a_hold_keeps_the_keys() -> None:
     [
         ("refused", (b"", b""), "use TLS"),
         ("accepted", (b"inline:", b"uri:"), "without a key"),
-        ("required", (b"RTP/SAVP", b"RTP/AVP"), "sealed sound alone"),
+        ("required", (b"RTP/SAVP", b"RTP/AVP"), "accepts SRTP alone"),
     ],
 )
 def test_what_is_not_taken_is_said(sealing: SrtpPolicy, change: tuple[bytes, bytes], why: str) -> None:
